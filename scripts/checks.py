@@ -1,0 +1,75 @@
+"""The checks of `make lint`: programs that read the project and judge it, several at once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = Path(sys.executable).parent
+TSC = "node_modules/.bin/tsc"
+
+# A bank's set-up as the guide for operating it asks for; checking it connects to nothing.
+BANK = {
+    "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
+    "LIANXIN_ALLOWED_HOSTS": "chat.bank.example",
+    "LIANXIN_OWN_ORIGINS": "https://chat.bank.example",
+    "LIANXIN_BEHIND_TLS": "1",
+    "LIANXIN_PROXY_COUNT": "1",
+    "LIANXIN_DATABASE_URL": "postgres://lianxin@127.0.0.1:9/lianxin",
+    "LIANXIN_REDIS_URL": "redis://127.0.0.1:9/0",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    command: Sequence[str | Path]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+CHECKS = [
+    # The long one first: the others fill the second core meanwhile.
+    Check("types (mypy)", [PROGRAMS / "mypy", "--no-error-summary"]),
+    Check("style (ruff)", [PROGRAMS / "ruff", "check", "--output-format=concise", "."]),
+    Check("layout (ruff; make format)", [PROGRAMS / "ruff", "format", "--check", "."]),
+    Check("imports (import-linter)", [PROGRAMS / "lint-imports", "--no-logo"]),
+    Check("templates (djlint)", [PROGRAMS / "djlint", "--lint", "--quiet", "--use-gitignore", "."]),
+    Check("types of the browser's code (tsc)", [TSC, "--project", "jsconfig.json"]),
+    Check("types of its tests (tsc)", [TSC, "--project", "tests/js/jsconfig.json"]),
+    Check("migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
+    Check(
+        "a bank's set-up", [sys.executable, "manage.py", "check", "--deploy", "--fail-level=WARNING"], BANK
+    ),
+    Check("translations", [sys.executable, "-m", "scripts.catalogue", "check"]),
+]
+
+
+def run_checks(environment: Mapping[str, str]) -> list[str]:
+    """Run every check, print how each went and what the failed ones said; return the names of those."""
+
+    def run(check: Check) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            check.command,
+            cwd=ROOT,
+            env={**environment, **check.settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    failed = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for check, result in zip(CHECKS, pool.map(run, CHECKS), strict=True):
+            print(f"  {'passed' if result.returncode == 0 else 'FAILED'}  {check.name}")
+            if result.returncode:
+                failed.append(check.name)
+                print(result.stdout)
+    return failed

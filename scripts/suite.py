@@ -1,0 +1,175 @@
+"""Check everything: `scripts/test [--only STEP]... [what pytest takes]`.
+
+The steps, in their order; all of them run even when one fails, and the exit code says whether any did:
+
+  lint      types, imports, style, templates, migrations, translations
+  js        node --test on tests/js
+  sqlite    pytest, the tests marked both_databases, with neither PostgreSQL nor Redis
+  main      pytest, everything but the browser, on a PostgreSQL and a Redis of its own
+  browser   pytest tests/browser, in a process of its own: Playwright's event loop and Django's guard
+            against queries from asynchronous code do not bear each other in one
+
+With arguments for pytest, only the steps that run pytest do. A server that cannot start fails the steps that
+need it. The last line printed is pytest's own; what came before it is summed up above it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from scripts.checks import run_checks
+from tests.servers import PrivatePostgres, PrivateRedis, ServerFailed
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSER_TESTS = "tests/browser"
+STEPS = ("lint", "js", "sqlite", "main", "browser")
+PYTEST_STEPS = ("sqlite", "main", "browser")
+NOTHING_SELECTED = 5  # pytest's exit code for it
+CHILD_STOP_SECONDS = 60
+
+
+@dataclass
+class Suite:
+    """One run: what was asked for, the servers it has started, and how each step went."""
+
+    pytest_arguments: Sequence[str]
+    state: Path
+    servers: ExitStack
+    failed: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
+    ran_a_test: bool = False
+    _bank: dict[str, str] = field(default_factory=dict)
+
+    def run(self, steps: Sequence[str]) -> int:
+        """Run the steps, say how they went, and return the exit code."""
+        for step in (name for name in STEPS if name in steps):
+            print(f"\n== {step}", flush=True)
+            if step == "browser" and self.summary:
+                print("so far:", *self.summary, "and now the browser:", sep="\n", flush=True)
+            began = time.monotonic()
+            try:
+                words: str = getattr(self, step)()
+            except ServerFailed as error:
+                print(error, flush=True)
+                words = "a server failed"
+            if words and words != "nothing selected":
+                self.failed.append(step)
+            took = time.monotonic() - began
+            self.summary.append(
+                f"  {step:<8} {'FAILED' if step in self.failed else 'passed'} {took:6.1f} s  {words}"
+            )
+        if "browser" not in steps:
+            print("\n".join(["", *self.summary]), flush=True)
+        asked_and_found_none = any(step in PYTEST_STEPS for step in steps) and not self.ran_a_test
+        return 1 if self.failed or asked_and_found_none else 0
+
+    # The steps. Each returns "" when it passed, otherwise why not.
+
+    def lint(self) -> str:
+        failed = run_checks(self.environment({}))
+        return ", ".join(failed)
+
+    def js(self) -> str:
+        files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.js"))
+        if not files:
+            return "tests/js holds no test"
+        return failure(call(["node", "--test", *files], self.environment({})))
+
+    def sqlite(self) -> str:
+        return self.pytest(self.paths(browser=False), ["-m", "both_databases"], self.environment({}))
+
+    def main(self) -> str:
+        return self.pytest(self.paths(browser=False), [f"--ignore={BROWSER_TESTS}"], self.with_servers())
+
+    def browser(self) -> str:
+        return self.pytest(self.paths(browser=True), [], self.with_servers())
+
+    # What they share.
+
+    def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return our environment with these LIANXIN_ settings and no others: a run depends on nobody's."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
+        return {**inherited, "LIANXIN_STATE_DIR": str(self.state), **settings}
+
+    def with_servers(self) -> dict[str, str]:
+        """Return the environment of a bank's set-up; its servers start the first time it is asked for."""
+        if not self._bank:
+            postgres = self.servers.enter_context(PrivatePostgres())
+            redis = self.servers.enter_context(PrivateRedis())
+            self._bank = {
+                "LIANXIN_DATABASE_URL": postgres.url,
+                "LIANXIN_REDIS_URL": redis.url,
+                "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
+            }
+        return self.environment(self._bank)
+
+    def paths(self, *, browser: bool) -> list[str] | None:
+        """Return what a step runs: what is named for it, else all; None if only others are named."""
+        named = [word for word in self.pytest_arguments if (ROOT / word.split("::")[0]).exists()]
+        if not named:
+            return [BROWSER_TESTS if browser else "tests"]
+        return [word for word in named if word.startswith(BROWSER_TESTS) == browser] or None
+
+    def pytest(self, paths: list[str] | None, ours: Sequence[str], environment: Mapping[str, str]) -> str:
+        if paths is None:
+            return "nothing selected"
+        options = [word for word in self.pytest_arguments if not (ROOT / word.split("::")[0]).exists()]
+        code = call([sys.executable, "-m", "pytest", *options, *ours, *paths], environment)
+        if code == NOTHING_SELECTED:
+            return "nothing selected" if self.pytest_arguments else "there is no such test"
+        self.ran_a_test = True
+        return failure(code)
+
+
+def failure(code: int) -> str:
+    return f"exit code {code}" if code else ""
+
+
+def call(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program to its end and return its exit code. If we are told to stop, it is, and may clean up."""
+    with subprocess.Popen(command, cwd=ROOT, env=dict(environment), stdin=subprocess.DEVNULL) as child:
+        try:
+            return child.wait()
+        except BaseException as error:
+            # Ctrl-C has reached the child as well; a second signal would interrupt its cleaning up.
+            if not isinstance(error, KeyboardInterrupt):
+                child.terminate()
+            try:
+                child.wait(CHILD_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+            raise
+
+
+def stop(number: int, _: FrameType | None) -> None:
+    """Turn a signal to end into an exception, once: servers and folders are removed on the way out."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("scripts/test", allow_abbrev=False)
+    parser.add_argument("--only", action="append", choices=STEPS)
+    known, pytest_arguments = parser.parse_known_args()
+    steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    with ExitStack() as servers:
+        state = Path(servers.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-test-")))
+        return Suite(pytest_arguments, state, servers).run(steps)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
