@@ -1,0 +1,129 @@
+"""Staff, departments, presence and the audit trail."""
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+
+class Department(models.Model):
+    code = models.SlugField(_("code"), unique=True)
+    name_zh = models.CharField(_("name in Chinese"), max_length=60)
+    name_en = models.CharField(_("name in English"), max_length=60)
+    is_active = models.BooleanField(_("in use"), default=True)
+    order = models.PositiveSmallIntegerField(_("order"), default=0)
+
+    class Meta:
+        verbose_name = _("department")
+        verbose_name_plural = _("departments")
+        ordering = ("order", "id")
+
+    def __str__(self) -> str:
+        return self.name_in(get_language())
+
+    def name_in(self, language: str | None) -> str:
+        """The name in `zh...` or, for any other language, in English."""
+        return self.name_zh if (language or "zh").startswith("zh") else self.name_en
+
+
+class Role(models.TextChoices):
+    AGENT = "agent", _("agent")
+    SUPERVISOR = "supervisor", _("supervisor")
+    AUDITOR = "auditor", _("auditor")
+    ADMINISTRATOR = "administrator", _("administrator")
+
+
+class Staff(AbstractUser):
+    """Somebody who works here. Roles and what they may do stand in `accounts.access`."""
+
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+    name = models.CharField(_("name"), max_length=60)
+    name_en = models.CharField(
+        _("name in Latin letters"), max_length=60, blank=True, help_text=_("shown to visitors who write English")
+    )
+    number = models.CharField(
+        _("staff number"), max_length=12, unique=True, help_text=_("shown to customers beside the name")
+    )
+    role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.AGENT)
+    departments = models.ManyToManyField(
+        Department, verbose_name=_("departments"), blank=True, related_name="members"
+    )
+    capacity = models.PositiveSmallIntegerField(
+        _("capacity"), default=8, help_text=_("how many conversations at once")
+    )
+
+    objects: ClassVar["UserManager[Staff]"] = UserManager()
+
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name", "number"]
+
+    class Meta:
+        verbose_name = _("staff member")
+        verbose_name_plural = _("staff members")
+        ordering = ("number",)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.number}"
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_short_name(self) -> str:
+        return self.name
+
+    def name_in(self, language: str | None) -> str:
+        return self.name if not self.name_en or (language or "zh").startswith("zh") else self.name_en
+
+
+class PresenceStatus(models.TextChoices):
+    ONLINE = "online", _("online")
+    BUSY = "busy", _("busy")
+    BREAK = "break", _("on a break")
+    AWAY = "away", _("away")
+    OFFLINE = "offline", _("offline")
+
+
+class Presence(models.Model):
+    """What a member of staff says they are, and until when that may be believed.
+
+    The console's socket renews `seen_at`; presence is a lease that runs out, because a killed server or a
+    closed laptop says nothing (`accounts.presence.LEASE_SECONDS`).
+    """
+
+    staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="presence")
+    status = models.CharField(
+        _("status"), max_length=8, choices=PresenceStatus, default=PresenceStatus.OFFLINE
+    )
+    since = models.DateTimeField(_("since"), default=timezone.now)
+    seen_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("presence")
+        verbose_name_plural = _("presence")
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.status}"
+
+
+class AuditEntry(models.Model):
+    """Who did or read what, and when. Never changed, never deleted by the application."""
+
+    at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
+    actor = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, verbose_name=_("by"), related_name="audit_entries"
+    )
+    verb = models.CharField(_("what"), max_length=60, db_index=True)
+    object_type = models.CharField(_("kind of object"), max_length=40)
+    object_id = models.CharField(_("object"), max_length=64, db_index=True)
+    detail = models.JSONField(_("detail"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.object_type} {self.object_id}"

@@ -1,0 +1,231 @@
+"""What an agent or supervisor does besides posting: take, assign, transfer, end, close, note."""
+
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from accounts import audit, presence
+from accounts.access import may, require
+from accounts.models import Department, Staff
+from chat import access, delivery
+from chat.actions.ending import end, finish_assignment
+from chat.actions.events import Change
+from chat.errors import (
+    AlreadyTaken,
+    ConversationClosed,
+    EmptyText,
+    NobodyWaiting,
+    NotAssigned,
+    NotAvailable,
+    NotFirstInLine,
+    NotFound,
+    TextTooLong,
+    WrapUpCodeMissing,
+)
+from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
+from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded, NoteFrame, stamp
+from chat.rows import person_of
+
+
+def take_next(*, staff: Staff) -> Conversation:
+    """Takes the conversation that is first in the line of the agent's departments. Raises NobodyWaiting."""
+    require(staff, "answer")
+    with transaction.atomic():
+        first = _line_of(staff).select_for_update(of=("self",), skip_locked=True).first()
+        if first is None:
+            raise NobodyWaiting
+        conversation = access.lock(first.pk)
+        _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
+    return conversation
+
+
+def take(*, staff: Staff, uuid: UUID) -> Conversation:
+    """Takes this waiting conversation. Taking what is mine already is harmless.
+
+    Raises AlreadyTaken when a colleague has it, NotFirstInLine when somebody has waited longer and the right to
+    choose is missing, ConversationClosed, NotFound.
+    """
+    require(staff, "answer")
+    with transaction.atomic():
+        conversation = access.lock_conversation_for(staff, uuid)
+        if conversation.status == Status.ACTIVE and conversation.agent_id == staff.pk:
+            return conversation
+        if conversation.status == Status.ACTIVE:
+            raise AlreadyTaken
+        if conversation.status != Status.WAITING:
+            raise ConversationClosed
+        if not may(staff, "choose_from_queue") and _line_of(staff).first() != conversation:
+            raise NotFirstInLine
+        _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
+    return conversation
+
+
+def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") -> Conversation:
+    """Hands an open conversation to a colleague who is online, with a note for them; also a supervisor's assignment.
+
+    Raises NotAvailable, NotAssigned, ConversationClosed, NotFound.
+    """
+    with transaction.atomic():
+        conversation = _lock_to_move(staff, uuid)
+        if conversation.agent_id == to.pk:
+            return conversation
+        if not may(to, "answer") or to.pk not in presence.online_ids():
+            raise NotAvailable
+        is_mine = conversation.agent_id == staff.pk
+        _add_note(conversation, staff, note)
+        reason = Assignment.Reason.TRANSFERRED if is_mine else Assignment.Reason.ASSIGNED
+        _assign(conversation, to, reason, by=staff)
+    return conversation
+
+
+def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: str = "") -> Conversation:
+    """Puts an open conversation into a department's line, where it keeps the time it began to wait.
+
+    Raises NotAssigned, ConversationClosed, NotFound.
+    """
+    with transaction.atomic():
+        conversation = _lock_to_move(staff, uuid)
+        if conversation.status == Status.WAITING and conversation.department_id == to.pk:
+            return conversation
+        _add_note(conversation, staff, note)
+        change = Change(conversation)
+        finish_assignment(conversation)
+        conversation.status, conversation.agent, conversation.department = Status.WAITING, None, to
+        change.say(
+            "transferred",
+            gettext_noop("You are being connected with %(department)s."),
+            department=to.name_in(conversation.language),
+        )
+        change.save("status", "agent", "department")
+        audit.record(staff, "conversation.transferred", conversation, department=to.code)
+    return conversation
+
+
+def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:
+    """Ends my open conversation; it goes to wrap-up. Ending what has ended is harmless."""
+    with transaction.atomic():
+        conversation = access.lock_own_conversation(staff, uuid)
+        if conversation.is_open:
+            end(conversation, by="agent")
+    return conversation
+
+
+def close_conversation(*, staff: Staff, uuid: UUID, code: WrapUpCode | None, comment: str = "") -> Conversation:
+    """Ends my conversation if it has not ended, and closes it with a wrap-up code. Closing again is harmless.
+
+    Raises WrapUpCodeMissing, TextTooLong, NotAssigned, NotFound.
+    """
+    with transaction.atomic():
+        conversation = access.lock_own_conversation(staff, uuid)
+        if conversation.status == Status.CLOSED:
+            return conversation
+        if code is None:
+            raise WrapUpCodeMissing
+        comment = _clean(comment, longest=500)
+        if conversation.is_open:
+            end(conversation, by="agent")
+        change = Change(conversation)
+        conversation.status, conversation.closed_at = Status.CLOSED, timezone.now()
+        conversation.wrap_up_code, conversation.wrap_up_comment = code, comment
+        finish_assignment(conversation)
+        change.save("status", "closed_at", "wrap_up_code", "wrap_up_comment")
+        audit.record(staff, "conversation.closed", conversation, code=code.code)
+    return conversation
+
+
+def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = None) -> Note:
+    """Adds words for colleagues to a conversation this member of staff may read. A repeat gives the same note.
+
+    Raises EmptyText, TextTooLong, NotFound.
+    """
+    require(staff, "answer")
+    if not _clean(body):
+        raise EmptyText
+    with transaction.atomic():
+        conversation = access.lock_conversation_for(staff, uuid)
+        note = _add_note(conversation, staff, body, client_id)
+    assert note is not None
+    return note
+
+
+def _line_of(staff: Staff) -> QuerySet[Conversation]:
+    """Who waits in this agent's departments, first come first."""
+    waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
+    if may(staff, "see_all_conversations"):
+        return waiting
+    return waiting.filter(department__in=staff.departments.values("pk"))
+
+
+def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
+    conversation = access.lock_conversation_for(staff, uuid)
+    if not conversation.is_open:
+        raise ConversationClosed
+    if conversation.agent_id != staff.pk and not may(staff, "assign_to_others"):
+        raise NotAssigned
+    return conversation
+
+
+def _assign(conversation: Conversation, agent: Staff, reason: str, *, by: Staff) -> None:
+    change = Change(conversation)
+    now = timezone.now()
+    finish_assignment(conversation)
+    conversation.agent, conversation.status = agent, Status.ACTIVE
+    conversation.assigned_at = conversation.assigned_at or now
+    Assignment.objects.create(
+        conversation=conversation,
+        agent=agent,
+        department=conversation.department,
+        at=now,
+        reason=reason,
+        by=by,
+        next_in_line=_next_in_line(conversation.department, agent),
+    )
+    change.say(
+        "assigned",
+        gettext_noop("%(name)s (no. %(number)s) is with you now."),
+        name=agent.name_in(conversation.language),
+        number=agent.number,
+    )
+    change.save("agent", "status", "assigned_at")
+    audit.record(by, "conversation.assigned", conversation, agent=agent.pk, reason=reason)
+
+
+def _next_in_line(department: Department, agent: Staff) -> Staff | None:
+    """Who else was online in the department then, with the fewest conversations."""
+    open_now = Count("conversations", filter=Q(conversations__status=Status.ACTIVE))
+    return (
+        Staff.objects.filter(pk__in=presence.online_ids(department.pk) - {agent.pk})
+        .annotate(open_now=open_now)
+        .order_by("open_now", "pk")
+        .first()
+    )
+
+
+def _clean(text: str, *, longest: int = MAX_BODY_CHARACTERS) -> str:
+    text = text.replace("\x00", "").strip()
+    if len(text) > longest:
+        raise TextTooLong
+    return text
+
+
+def _add_note(
+    conversation: Conversation, staff: Staff, body: str, client_id: UUID | None = None
+) -> Note | None:
+    if not (body := _clean(body)):
+        return None
+    note, is_new = Note.objects.get_or_create(
+        conversation=conversation,
+        client_id=client_id or uuid4(),
+        defaults={"after_seq": conversation.last_seq, "author": staff, "body": body},
+    )
+    if is_new:
+        frame = NoteFrame(
+            str(conversation.uuid), note.pk, note.after_seq, person_of(staff), note.body, stamp(note.at)
+        )
+        delivery.announce_on_commit(NoteAdded(conversation.pk, frame, conversation.agent_id))
+    elif note.author_id != staff.pk:
+        raise NotFound
+    return note

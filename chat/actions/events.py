@@ -1,0 +1,88 @@
+"""What happened in a conversation, said to both sides as a message with a seq like any other."""
+
+import hashlib
+from typing import Any
+
+from django.utils import translation
+from django.utils.translation import gettext
+
+from chat import delivery, rows
+from chat.models import AuthorRole, Conversation, Message, MessageKind
+from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted, Row, stamp
+from chat.terms import terms_of
+
+
+def language_code(language: str) -> str:
+    """Django's code for a conversation's language."""
+    return "zh-hans" if language.startswith("zh") else "en"
+
+
+class Change:
+    """One change of a locked conversation: `say` what both sides should read, then `save`, which also announces.
+
+        change = Change(conversation)
+        conversation.agent = staff
+        change.say("assigned", "...")
+        change.save("agent")
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._was = (conversation.status, conversation.agent_id, conversation.department_id)
+        self._said: list[Message] = []
+
+    def say(self, code: str, words: str, /, **values: Any) -> None:
+        """Adds an event message. `words` is a msgid (gettext_noop), put into the conversation's language and kept so."""
+        conversation = self._conversation
+        conversation.last_seq += 1
+        with translation.override(language_code(conversation.language)):
+            body = gettext(words) % values
+        message = Message.objects.create(
+            conversation=conversation,
+            seq=conversation.last_seq,
+            kind=MessageKind.EVENT,
+            author_role=AuthorRole.SYSTEM,
+            body=body,
+            payload={"code": code},
+            terms=terms_of(body),
+        )
+        conversation.last_message_at = message.at
+        self._said.append(message)
+
+    def save(self, *fields: str) -> None:
+        """Writes the named fields and what was said, and announces both when the transaction commits."""
+        conversation = self._conversation
+        if self._said:
+            fields = (*fields, "last_seq", "last_message_at")
+        conversation.save(update_fields=list(dict.fromkeys(fields)))
+        row = row_now(conversation)
+        events: list[Event] = [MessagePosted(conversation.pk, _data(message), row) for message in self._said]
+        events.append(ConversationChanged(conversation.pk, row, *self._was))
+        delivery.announce_on_commit(*events)
+
+
+def row_now(conversation: Conversation) -> Row:
+    return rows.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
+
+
+def _data(message: Message) -> MessageData:
+    return MessageData(
+        seq=message.seq,
+        type=message.kind,
+        role=message.author_role,
+        name=message.author_name,
+        body=message.body,
+        at=stamp(message.at),
+        payload=message.payload,
+    )
+
+
+def digest_of(conversation: Conversation) -> str:
+    """SHA-256 over the transcript: seq, role, name, time and text of every message, each with its length."""
+    digest = hashlib.sha256()
+    stored = conversation.messages.order_by("seq").values_list("seq", "author_role", "author_name", "at", "body")
+    for message in stored.iterator(chunk_size=500):
+        for part in (*(str(value) for value in message[:3]), message[3].isoformat(), message[4]):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(4, "big") + data)
+    return digest.hexdigest()

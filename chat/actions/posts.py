@@ -1,0 +1,213 @@
+"""Posting: the hot path. What many sockets want to say goes into one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat import rows
+from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound, Refusal
+from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
+from chat.protocol import Accepted, Event, MessageData, MessagePosted, Person, SeenChanged, SeenFrame, stamp
+from chat.terms import terms_of
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What somebody wants to say: a visitor (`visitor_id`) or an agent (`agent`) in conversation `pk`."""
+
+    pk: int
+    client_id: UUID
+    body: str
+    visitor_id: int | None = None
+    agent: Person | None = None
+    kind: MessageKind = MessageKind.TEXT
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far one side (`visitor_id` or `agent_id`) has received and read conversation `pk`."""
+
+    pk: int
+    received: int
+    read: int
+    visitor_id: int | None = None
+    agent_id: int | None = None
+
+
+Outcome = Accepted | Refusal
+
+
+def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
+    """Stores posts and marks in one transaction; returns an outcome for each post, in order, and what to announce.
+
+    The rows of the conversations are locked in id order, so that seq is 1, 2, 3 ... in order of commit and
+    batches of several processes cannot deadlock. A repeat of a client_id gives the stored answer again.
+    Raises django.db.Error when the database fails; then nothing is stored.
+    """
+    wanted = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
+    with transaction.atomic():
+        locked = {
+            values["id"]: values
+            for values in Conversation.objects.select_for_update(of=("self",))
+            .filter(pk__in=wanted)
+            .order_by("pk")
+            .values(*rows.ROW_FIELDS)
+        }
+        known = _known(posts)
+        batch = _Batch(locked, known, timezone.now())
+        outcomes = [batch.post(post) for post in posts]
+        for mark in marks:
+            batch.mark(mark)
+        batch.store()
+    return outcomes, batch.events()
+
+
+def _known(posts: Sequence[Post]) -> dict[tuple[int, UUID], tuple[int, datetime, str]]:
+    if not posts:
+        return {}
+    stored = Message.objects.filter(
+        conversation__in={post.pk for post in posts}, client_id__in=[post.client_id for post in posts]
+    ).values_list("conversation_id", "client_id", "seq", "at", "body")
+    return {(pk, client_id): (seq, at, body) for pk, client_id, seq, at, body in stored if client_id}
+
+
+class _Batch:
+    """The rows of one transaction, changed in memory first and then written once each."""
+
+    def __init__(
+        self,
+        locked: dict[int, dict[str, Any]],
+        known: dict[tuple[int, UUID], tuple[int, datetime, str]],
+        now: datetime,
+    ) -> None:
+        self._locked = locked
+        self._known = known
+        self._now = now
+        self._messages: list[Message] = []
+        self._said: list[tuple[int, MessageData]] = []
+        self._changed: dict[int, set[str]] = {}
+        self._marked: dict[tuple[int, AuthorRole], None] = {}
+
+    def post(self, post: Post) -> Outcome:
+        row = self._locked.get(post.pk)
+        if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
+            return NotFound()
+        if (stored := self._known.get((post.pk, post.client_id))) is not None:
+            seq, at, body = stored
+            return Accepted(str(post.client_id), seq, stamp(at)) if body == post.body else ClientIdReused()
+        if row["status"] not in (Status.WAITING, Status.ACTIVE):
+            return ConversationClosed()
+        if post.agent is not None and row["agent_id"] != post.agent.id:
+            return NotAssigned()
+        return self._say(post, row)
+
+    def _say(self, post: Post, row: dict[str, Any]) -> Accepted:
+        now = self._now
+        changes: dict[str, Any] = {
+            "last_seq": row["last_seq"] + 1,
+            "last_message_at": now,
+            "excerpt": " ".join(post.body.split())[:120],
+        }
+        if post.agent is None:
+            role, name, number = AuthorRole.VISITOR, row["visitor__name"], ""
+            changes["visitor_message_count"] = row["visitor_message_count"] + 1
+            changes["unread_by_agent"] = row["unread_by_agent"] + 1
+            if row["unanswered_since"] is None:
+                changes["unanswered_since"] = now
+        else:
+            role, number = AuthorRole.AGENT, post.agent.number
+            name = post.agent.name if row["language"] == "zh" else post.agent.name_en or post.agent.name
+            changes["agent_message_count"] = row["agent_message_count"] + 1
+            # Not a mark of reading: what arrived while the agent wrote stays unread until it was on screen.
+            changes["unanswered_since"] = None
+            if row["first_response_at"] is None:
+                changes["first_response_at"] = now
+        self._change(post.pk, changes)
+        seq = changes["last_seq"]
+        self._messages.append(
+            Message(
+                conversation_id=post.pk,
+                seq=seq,
+                client_id=post.client_id,
+                kind=post.kind,
+                author_role=role,
+                author_name=name,
+                agent_id=post.agent.id if post.agent else None,
+                body=post.body,
+                payload=post.payload,
+                at=now,
+                terms=terms_of(post.body),
+            )
+        )
+        data = MessageData(
+            seq=seq,
+            type=post.kind,
+            role=role,
+            name=name,
+            body=post.body,
+            at=stamp(now),
+            number=number,
+            client_id=str(post.client_id),
+            payload=post.payload,
+        )
+        self._said.append((post.pk, data))
+        self._known[(post.pk, post.client_id)] = (seq, now, post.body)
+        return Accepted(str(post.client_id), seq, stamp(now))
+
+    def mark(self, mark: Mark) -> None:
+        row = self._locked.get(mark.pk)
+        if row is None:
+            return
+        if mark.visitor_id is not None and row["visitor_id"] == mark.visitor_id:
+            role = AuthorRole.VISITOR
+        elif mark.agent_id is not None and row["agent_id"] == mark.agent_id:
+            role = AuthorRole.AGENT
+        else:
+            return
+        # Marks never go back and never pass the head.
+        read = max(row[f"{role}_read_seq"], min(mark.read, row["last_seq"]))
+        received = max(row[f"{role}_received_seq"], min(mark.received, row["last_seq"]), read)
+        changes: dict[str, Any] = {f"{role}_read_seq": read, f"{role}_received_seq": received}
+        if role == AuthorRole.AGENT and read > row["agent_read_seq"]:
+            changes["unread_by_agent"] = self._unread_after(mark.pk, read, row)
+        if any(row[name] != value for name, value in changes.items()):
+            self._change(mark.pk, changes)
+            self._marked[(mark.pk, role)] = None
+
+    def _unread_after(self, pk: int, seq: int, row: dict[str, Any]) -> int:
+        if seq >= row["last_seq"]:
+            return 0
+        stored = Message.objects.filter(conversation=pk, seq__gt=seq, author_role=AuthorRole.VISITOR).count()
+        return stored + sum(
+            1 for message in self._messages
+            if message.conversation_id == pk and message.seq > seq and message.author_role == AuthorRole.VISITOR
+        )
+
+    def _change(self, pk: int, changes: dict[str, Any]) -> None:
+        self._locked[pk].update(changes)
+        self._changed.setdefault(pk, set()).update(changes)
+
+    def store(self) -> None:
+        if self._messages:
+            Message.objects.bulk_create(self._messages)
+        for pk, names in self._changed.items():
+            Conversation.objects.filter(pk=pk).update(**{name: self._locked[pk][name] for name in names})
+
+    def events(self) -> list[Event]:
+        current = {pk: rows.row_of(self._locked[pk]) for pk in self._changed}
+        events: list[Event] = [
+            MessagePosted(pk, data, current[pk]) for pk, data in self._said
+        ]
+        for pk, role in self._marked:
+            row = self._locked[pk]
+            frame = SeenFrame(
+                str(row["uuid"]), role, row[f"{role}_received_seq"], row[f"{role}_read_seq"]
+            )
+            events.append(SeenChanged(pk, frame, current[pk]))
+        return events

@@ -1,0 +1,208 @@
+"""The visitor's socket: decode, call, answer."""
+
+from concurrent.futures import Future
+from uuid import UUID
+
+from chat import box, limits, protocol, selectors
+from chat.actions import visitors
+from chat.actions.events import language_code
+from chat.actions.posts import Mark, Outcome, Post
+from chat.db import in_thread
+from chat.delivery import announce, hub
+from chat.errors import BadRequest, EmptyText, NotFound, Refusal, TooFast
+from chat.models import Site, Visitor
+from chat.protocol import (
+    Accepted,
+    End,
+    Fetch,
+    Hello,
+    Identify,
+    Messages,
+    Ping,
+    Pong,
+    Queue,
+    Rate,
+    Row,
+    Seen,
+    Start,
+    Typing,
+    TypingFrame,
+    TypingStarted,
+)
+from chat.protocol import Post as PostFrame
+from chat.socket import Socket
+from chat.writer import writer
+
+
+class VisitorConsumer(Socket):
+    async def connected(self) -> None:
+        self.hello: Hello | None = None
+        self.site: Site
+        self.visitor_uuid: UUID
+        self.visitor: Visitor | None = None
+        self.pk: int | None = None
+        self.conversation = ""
+        self.is_waiting = False
+        self._place: Queue | None = None
+        self._posts = limits.posts()
+        self._starts = limits.starts()
+        self._typing = limits.posts()
+        # What the hub pushes while a welcome is being read waits behind the welcome.
+        self._held: list[str] | None = None
+        await self.accept()
+
+    async def received(self, text: str) -> None:
+        frame = protocol.decode_visitor(text)
+        if frame is None:
+            return
+        if self.hello is None and not isinstance(frame, Hello):
+            raise BadRequest
+        match frame:
+            case Hello():
+                await self._greet(frame)
+            case Start():
+                await self._start(frame)
+            case Identify():
+                await self._identify(frame)
+            case PostFrame():
+                self._post(frame)
+            case Typing():
+                self._is_typing()
+            case Seen():
+                if self.pk is not None and self.visitor is not None:
+                    writer.mark(Mark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
+            case Fetch():
+                await self._fetch(frame)
+            case End():
+                await in_thread(visitors.end_by_visitor, visitor=self._known())
+            case Rate():
+                await in_thread(
+                    visitors.rate, visitor=self._known(), score=frame.score, comment=frame.comment
+                )
+            case Ping():
+                self.answer(Pong(hub.heads.get(self.pk, 0) if self.pk is not None else 0))
+
+    def _known(self) -> Visitor:
+        if self.visitor is None:
+            raise NotFound
+        return self.visitor
+
+    # -- beginning and coming back -----------------------------------------------------------------------
+
+    async def _greet(self, hello: Hello) -> None:
+        self.language = language_code(hello.language)
+        try:
+            self.site, self.visitor_uuid, opened = await in_thread(box.greet, hello)
+        except NotFound as refusal:
+            self.refuse(refusal)
+            self.end("not_found")
+            return
+        self.hello = hello
+        await self._settle(opened)
+
+    async def _start(self, start: Start) -> None:
+        assert self.hello is not None
+        if not self._starts.take():
+            raise TooFast
+        try:
+            opened = await in_thread(box.begin, self.site, self.visitor_uuid, start, self.hello)
+        except Refusal as refusal:
+            self.refuse(refusal, str(start.client_id))
+            return
+        await self._settle(opened)
+
+    async def _identify(self, identify: Identify) -> None:
+        assert self.hello is not None
+        self.visitor_uuid, opened = await in_thread(
+            box.recognise, self.site, self.visitor_uuid, identify.identity, self.hello.language
+        )
+        await self._settle(opened)
+
+    async def _settle(self, opened: box.Opened) -> None:
+        """Joins the conversation of a welcome, then sends it; between the two nothing can be missed.
+
+        Joining comes first; what was stored after the welcome was read and before the join is read once more.
+        """
+        welcome, pk, self.visitor = opened
+        if pk != self.pk:
+            self._leave()
+        self.pk = pk
+        if pk is None or welcome.state is None:
+            self.answer(welcome)
+            return
+        self._held = []
+        hub.join(pk, self)
+        head = welcome.messages[-1].seq if welcome.messages else welcome.state.last_seq
+        later, _ = await in_thread(selectors.messages_after, pk, head)
+        hub.note_head(pk, later[-1].seq if later else head)
+        self.conversation = welcome.state.id
+        self.is_waiting, self._place = welcome.state.status == "waiting", None
+        held, self._held = self._held, None
+        self.answer(welcome)
+        if later:
+            self.answer(Messages(self.conversation, later, later[-1].seq, False))
+        for text in held:
+            self.push(text)
+
+    def push(self, text: str) -> None:
+        if self._held is not None:
+            self._held.append(text)
+        else:
+            super().push(text)
+
+    def _leave(self) -> None:
+        if self.pk is not None:
+            hub.leave(self.pk, self)
+
+    def disconnected(self) -> None:
+        if getattr(self, "pk", None) is not None:
+            self._leave()
+
+    # -- talking -----------------------------------------------------------------------------------------
+
+    def _post(self, frame: PostFrame) -> None:
+        client_id = str(frame.client_id)
+        body = frame.body.replace("\x00", "").strip()
+        if not body:
+            self.refuse(EmptyText(), client_id)
+        elif self.pk is None or self.visitor is None:
+            self.refuse(NotFound(), client_id)
+        elif not self._posts.take():
+            self.refuse(TooFast(), client_id)
+        else:
+            stored = writer.post(Post(self.pk, frame.client_id, body, visitor_id=self.visitor.pk))
+            self._answer_when_stored(stored, client_id)
+
+    def _answer_when_stored(self, stored: "Future[Outcome]", client_id: str) -> None:
+        def answer(future: "Future[Outcome]") -> None:
+            outcome = future.result()
+            if isinstance(outcome, Accepted):
+                self.answer(outcome)
+            else:
+                self.refuse(outcome, client_id)
+
+        assert hub.loop is not None
+        loop = hub.loop
+        stored.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))
+
+    def _is_typing(self) -> None:
+        if self.pk is not None and self._typing.take():
+            frame = TypingFrame(self.conversation, "visitor")
+            announce([TypingStarted(self.pk, frame)])
+
+    async def _fetch(self, frame: Fetch) -> None:
+        if self.pk is None:
+            raise NotFound
+        messages, more = await in_thread(selectors.messages_after, self.pk, frame.after, frame.limit)
+        head = max(hub.heads.get(self.pk, 0), messages[-1].seq if messages else frame.after)
+        self.answer(Messages(self.conversation, messages, head, more))
+
+    # -- for the hub and the sweep -----------------------------------------------------------------------
+
+    def state_changed(self, row: Row) -> None:
+        self.is_waiting, self._place = row.status == "waiting", None
+
+    def tell_place(self, frame: Queue) -> None:
+        if frame != self._place:
+            self._place = frame
+            self.answer(frame)

@@ -1,0 +1,117 @@
+"""Why an action is refused. One class a reason; `code` goes over the wire, `words` are for the reader."""
+
+from django.utils.translation import gettext_lazy as _
+
+
+class Refusal(Exception):
+    """An action that may not be done now. With `retry_after_ms` the same may be tried again."""
+
+    code = "refused"
+    words = _("That is not possible just now.")
+    retry_after_ms = 0
+
+
+class NotFound(Refusal):
+    """Missing, or not yours: the two look the same."""
+
+    code = "not_found"
+    words = _("This conversation does not exist, or it is not open to you.")
+
+
+class ConversationClosed(Refusal):
+    code = "closed"
+    words = _("This conversation has ended. Start a new one to go on.")
+
+
+class NotAssigned(Refusal):
+    code = "not_assigned"
+    words = _("Only the agent who has this conversation may do that.")
+
+
+class AlreadyTaken(Refusal):
+    code = "already_taken"
+    words = _("A colleague has just taken this conversation.")
+
+
+class NobodyWaiting(Refusal):
+    code = "nobody_waiting"
+    words = _("Nobody is waiting in your departments.")
+
+
+class NotFirstInLine(Refusal):
+    code = "not_first_in_line"
+    words = _("Somebody has been waiting longer. Take the next in line.")
+
+
+class NotAvailable(Refusal):
+    code = "not_available"
+    words = _("This colleague is not online. Choose another, or a department.")
+
+
+class WrapUpCodeMissing(Refusal):
+    code = "wrap_up_code_missing"
+    words = _("Choose a wrap-up code.")
+
+
+class EmptyText(Refusal):
+    code = "empty"
+    words = _("There is nothing to send yet.")
+
+
+class TextTooLong(Refusal):
+    code = "too_long"
+    words = _("That is too long. Please send it in parts.")
+
+
+class UnfilledPlaceholder(Refusal):
+    code = "unfilled_placeholder"
+    words = _("A placeholder in braces is not filled yet.")
+
+
+class ClientIdReused(Refusal):
+    code = "client_id_reused"
+    words = _("This message was sent already, with other words.")
+
+
+class BadRequest(Refusal):
+    code = "bad_frame"
+    words = _("The chat did not understand that. Please reload the page.")
+
+
+class FormIncomplete(Refusal):
+    code = "form_incomplete"
+    words = _("Please fill in what is marked as required.")
+
+
+class IdentityRefused(Refusal):
+    code = "identity_refused"
+    words = _("We could not confirm who you are. You can chat without it.")
+
+
+class RatingRefused(Refusal):
+    code = "rating_refused"
+    words = _("This conversation cannot be rated.")
+
+
+class FileRefused(Refusal):
+    code = "file_refused"
+    words = _("This kind of file cannot be sent.")
+
+
+class FileTooLarge(FileRefused):
+    code = "file_too_large"
+    words = _("This file is too large.")
+
+
+class TooFast(Refusal):
+    code = "too_fast"
+    words = _("A little slower, please. We will send it in a moment.")
+    retry_after_ms = 3000
+
+
+class Unavailable(Refusal):
+    """The database did not answer; nothing is lost on the sender's side."""
+
+    code = "unavailable"
+    words = _("Not sent yet. We'll keep trying.")
+    retry_after_ms = 2000

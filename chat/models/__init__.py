@@ -1,0 +1,27 @@
+from chat.models.conversation import Assignment, Conversation, Rating, Status
+from chat.models.message import Attachment, AuthorRole, Message, MessageKind, Note
+from chat.models.site import BusinessText, FormField, QuickTopic, Site, TextCode
+from chat.models.texts import CannedReply, WrapUpCode
+from chat.models.visitor import IdentityUse, Level, Visitor
+
+__all__ = [
+    "Assignment",
+    "Attachment",
+    "AuthorRole",
+    "BusinessText",
+    "CannedReply",
+    "Conversation",
+    "FormField",
+    "IdentityUse",
+    "Level",
+    "Message",
+    "MessageKind",
+    "Note",
+    "QuickTopic",
+    "Rating",
+    "Site",
+    "Status",
+    "TextCode",
+    "Visitor",
+    "WrapUpCode",
+]

@@ -1,0 +1,174 @@
+"""Conversation, who was assigned to it, and how it was rated."""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Department, Staff
+from chat.models.site import Site
+from chat.models.texts import WrapUpCode
+from chat.models.visitor import Visitor
+
+
+class Status(models.TextChoices):
+    WAITING = "waiting", _("waiting")
+    ACTIVE = "active", _("active")
+    WRAP_UP = "wrap_up", _("wrap-up")
+    CLOSED = "closed", _("closed")
+
+
+OPEN = (Status.WAITING, Status.ACTIVE)
+
+
+class Conversation(models.Model):
+    """One contact from first word to wrap-up. Counters and marks are kept by the writer, never counted on reading.
+
+    `last_seq` is the head of the sequence 1, 2, 3 ... of its messages. A mark such as `agent_read_seq` says
+    that the agent has read everything up to and including that seq; marks never go back.
+    """
+
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    client_id = models.UUIDField(editable=False, help_text="chosen by the box: starting twice is harmless")
+    site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"))
+    visitor = models.ForeignKey(
+        Visitor, models.PROTECT, related_name="conversations", verbose_name=_("visitor")
+    )
+    department = models.ForeignKey(Department, models.PROTECT, verbose_name=_("department"))
+    channel = models.CharField(_("channel"), max_length=10, default="web")
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.WAITING)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=0)
+    agent = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, related_name="conversations", verbose_name=_("agent")
+    )
+    language = models.CharField(_("language"), max_length=10, default="zh")
+    subject = models.CharField(_("subject"), max_length=100, blank=True)
+    form = models.JSONField(_("answers of the form"), default=dict, blank=True)
+    page = models.CharField(_("page"), max_length=300, blank=True, help_text=_("without its query"))
+    device = models.CharField(_("device"), max_length=20, blank=True)
+
+    last_seq = models.PositiveIntegerField(default=0)
+    visitor_received_seq = models.PositiveIntegerField(default=0)
+    visitor_read_seq = models.PositiveIntegerField(default=0)
+    agent_received_seq = models.PositiveIntegerField(default=0)
+    agent_read_seq = models.PositiveIntegerField(default=0)
+    unread_by_agent = models.PositiveIntegerField(default=0)
+    visitor_message_count = models.PositiveIntegerField(_("messages of the visitor"), default=0)
+    agent_message_count = models.PositiveIntegerField(_("messages of agents"), default=0)
+    excerpt = models.CharField(max_length=120, blank=True, help_text="the newest message's beginning, for lists")
+
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    waiting_since = models.DateTimeField(_("waiting since"), default=timezone.now)
+    assigned_at = models.DateTimeField(_("first assigned"), null=True, blank=True)
+    first_response_at = models.DateTimeField(_("first answered"), null=True, blank=True)
+    unanswered_since = models.DateTimeField(null=True, blank=True, help_text="first visitor message after the last answer")
+    last_message_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    ended_by = models.CharField(_("ended by"), max_length=8, blank=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    wrap_up_code = models.ForeignKey(
+        WrapUpCode, models.PROTECT, null=True, blank=True, verbose_name=_("wrap-up code")
+    )
+    wrap_up_comment = models.CharField(_("wrap-up comment"), max_length=500, blank=True)
+    digest = models.CharField(
+        _("digest"), max_length=64, blank=True, help_text=_("SHA-256 over the transcript, made at its end")
+    )
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=["visitor", "client_id"], name="conversation_started_once"),
+            models.UniqueConstraint(
+                fields=["visitor"],
+                condition=models.Q(status__in=("waiting", "active")),
+                name="one_open_conversation_per_visitor",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="active", agent__isnull=False)
+                | models.Q(status="waiting", agent__isnull=True)
+                | models.Q(status__in=("wrap_up", "closed")),
+                name="active_has_agent_waiting_has_none",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["department", "-priority", "waiting_since", "id"],
+                condition=models.Q(status="waiting"),
+                name="waiting_in_order",
+            ),
+            models.Index(
+                fields=["agent", "status"],
+                condition=~models.Q(status="closed"),
+                name="own_unclosed",
+            ),
+            models.Index(fields=["visitor", "-id"], name="of_one_visitor"),
+            models.Index(fields=["agent", "-id"], name="of_one_agent"),
+            models.Index(fields=["-started_at"], name="newest_first"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.uuid)[:8]
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+
+class Assignment(models.Model):
+    """Who had a conversation, from when until when, why, by whom, and who would have been next."""
+
+    class Reason(models.TextChoices):
+        TAKEN = "taken", _("taken from the queue")
+        ASSIGNED = "assigned", _("assigned by a supervisor")
+        TRANSFERRED = "transferred", _("transferred by a colleague")
+
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="assignments")
+    agent = models.ForeignKey(Staff, models.PROTECT, related_name="assignments", verbose_name=_("agent"))
+    department = models.ForeignKey(Department, models.PROTECT, verbose_name=_("department"))
+    at = models.DateTimeField(_("from"), default=timezone.now)
+    until_at = models.DateTimeField(_("until"), null=True, blank=True)
+    reason = models.CharField(_("why"), max_length=12, choices=Reason)
+    by = models.ForeignKey(Staff, models.PROTECT, related_name="+", verbose_name=_("by"))
+    next_in_line = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("who was next"),
+        help_text=_("the colleague online in the department with the fewest conversations then"),
+    )
+
+    class Meta:
+        verbose_name = _("assignment")
+        verbose_name_plural = _("assignments")
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=models.Q(until_at__isnull=True),
+                name="at_most_one_assigned_agent",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id} {self.agent_id}"
+
+
+class Rating(models.Model):
+    conversation = models.OneToOneField(Conversation, models.PROTECT, related_name="rating")
+    agent = models.ForeignKey(Staff, models.PROTECT, null=True, blank=True, verbose_name=_("agent"))
+    score = models.PositiveSmallIntegerField(
+        _("score"), validators=[MinValueValidator(1), MaxValueValidator(5)]
+    )
+    comment = models.CharField(_("comment"), max_length=500, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("rating")
+        verbose_name_plural = _("ratings")
+        constraints = [
+            models.CheckConstraint(condition=models.Q(score__range=(1, 5)), name="rating_score_1_to_5")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.score}"

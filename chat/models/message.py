@@ -1,0 +1,98 @@
+"""Message (both sides see it), Note (staff only) and Attachment."""
+
+import uuid
+
+from django.core.files.storage import FileSystemStorage
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Staff
+from chat.models.conversation import Conversation
+from chat.terms import TermsField
+
+
+class MessageKind(models.TextChoices):
+    TEXT = "text", _("text")
+    ATTACHMENT = "attachment", _("file")
+    EVENT = "event", _("event")
+
+
+class AuthorRole(models.TextChoices):
+    VISITOR = "visitor", _("visitor")
+    AGENT = "agent", _("agent")
+    SYSTEM = "system", _("system")
+
+
+class Message(models.Model):
+    """What both sides see, in the order of `seq`. Never changed once written."""
+
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages")
+    seq = models.PositiveIntegerField()
+    client_id = models.UUIDField(null=True, blank=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=MessageKind, default=MessageKind.TEXT)
+    author_role = models.CharField(_("author"), max_length=8, choices=AuthorRole)
+    author_name = models.CharField(_("author's name"), max_length=60, blank=True)
+    agent = models.ForeignKey(Staff, models.PROTECT, null=True, blank=True, verbose_name=_("agent"))
+    body = models.TextField(_("text"), blank=True)
+    payload = models.JSONField(default=dict, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    terms = TermsField(editable=False, default=list)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ("conversation", "seq")
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="message_seq_once"),
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="message_client_id_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id}/{self.seq}"
+
+
+class Note(models.Model):
+    """Words for colleagues. Its own table and its own path: it can never reach a visitor."""
+
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="notes")
+    client_id = models.UUIDField(default=uuid.uuid4)
+    after_seq = models.PositiveIntegerField(help_text="the head of the conversation when it was written")
+    author = models.ForeignKey(Staff, models.PROTECT, verbose_name=_("author"))
+    body = models.TextField(_("text"))
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="note_client_id_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id} {self.author_id}"
+
+
+class Attachment(models.Model):
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="attachments")
+    client_id = models.UUIDField()
+    by_role = models.CharField(_("by"), max_length=8, choices=AuthorRole)
+    name = models.CharField(_("file name"), max_length=120)
+    content_type = models.CharField(_("kind"), max_length=40)
+    size = models.PositiveIntegerField(_("bytes"))
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    file = models.FileField(storage=FileSystemStorage(), upload_to="%Y/%m/")
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("attachment")
+        verbose_name_plural = _("attachments")
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="attachment_client_id_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,117 @@
+"""From what is stored to what goes over the wire: the one place where a Row, a State or a MessageData is made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounts.models import Staff
+from chat.models import Conversation
+from chat.protocol import MessageData, Person, Row, State, stamp
+
+ROW_FIELDS = (
+    "id",
+    "uuid",
+    "site_id",
+    "visitor_id",
+    "department_id",
+    "agent_id",
+    "agent__name",
+    "agent__name_en",
+    "agent__number",
+    "visitor__name",
+    "visitor__level",
+    "status",
+    "language",
+    "subject",
+    "priority",
+    "last_seq",
+    "unread_by_agent",
+    "excerpt",
+    "started_at",
+    "waiting_since",
+    "unanswered_since",
+    "last_message_at",
+    "first_response_at",
+    "ended_by",
+    "visitor_received_seq",
+    "visitor_read_seq",
+    "agent_received_seq",
+    "agent_read_seq",
+    "visitor_message_count",
+    "agent_message_count",
+    "rating__score",
+)
+MESSAGE_FIELDS = ("seq", "kind", "author_role", "author_name", "body", "at", "agent__number", "client_id", "payload")
+
+
+def person_of(staff: Staff) -> Person:
+    return Person(staff.pk, staff.name, staff.name_en, staff.number)
+
+
+def row_of(values: Mapping[str, Any]) -> Row:
+    """The row of a conversation from its ROW_FIELDS."""
+    agent = None
+    if values["agent_id"] is not None:
+        agent = Person(
+            values["agent_id"], values["agent__name"], values["agent__name_en"], values["agent__number"]
+        )
+    unanswered, last_message = values["unanswered_since"], values["last_message_at"]
+    return Row(
+        id=str(values["uuid"]),
+        status=values["status"],
+        department=values["department_id"],
+        agent=agent,
+        visitor_name=values["visitor__name"],
+        level=values["visitor__level"],
+        language=values["language"],
+        subject=values["subject"],
+        priority=values["priority"],
+        last_seq=values["last_seq"],
+        unread=values["unread_by_agent"],
+        excerpt=values["excerpt"],
+        started_at=stamp(values["started_at"]),
+        waiting_since=stamp(values["waiting_since"]),
+        unanswered_since=stamp(unanswered) if unanswered else None,
+        last_message_at=stamp(last_message) if last_message else None,
+        ended_by=values["ended_by"],
+        visitor_received=values["visitor_received_seq"],
+        visitor_read=values["visitor_read_seq"],
+        agent_received=values["agent_received_seq"],
+        agent_read=values["agent_read_seq"],
+        rating=values["rating__score"],
+    )
+
+
+def state_of(row: Row) -> State:
+    """What the visitor may see of a row."""
+    return State(
+        id=row.id,
+        status=row.status,
+        agent=row.agent,
+        last_seq=row.last_seq,
+        agent_received=row.agent_received,
+        agent_read=row.agent_read,
+        visitor_read=row.visitor_read,
+        rating=row.rating,
+    )
+
+
+def rows_in(conversations: QuerySet[Conversation]) -> list[Row]:
+    """One query."""
+    return [row_of(values) for values in conversations.values(*ROW_FIELDS)]
+
+
+def message_of(values: Mapping[str, Any]) -> MessageData:
+    """A message from its MESSAGE_FIELDS."""
+    return MessageData(
+        seq=values["seq"],
+        type=values["kind"],
+        role=values["author_role"],
+        name=values["author_name"],
+        body=values["body"],
+        at=stamp(values["at"]),
+        number=values["agent__number"] or "",
+        client_id=str(values["client_id"] or ""),
+        payload=values["payload"],
+    )

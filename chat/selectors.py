@@ -1,0 +1,68 @@
+"""Reads of many rows for the chat itself. Each says how many queries it makes."""
+
+from datetime import timedelta
+
+from django.db.models import Avg, DurationField, ExpressionWrapper, F
+from django.utils import timezone
+
+from accounts import presence
+from chat import rows
+from chat.models import Conversation, Message, Status
+from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue
+
+USUAL_HANDLE_SECONDS = 180
+
+
+def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[list[MessageData], bool]:
+    """Messages with seq > after, in order, and whether there are more. One query."""
+    stored = list(
+        Message.objects.filter(conversation=pk, seq__gt=after)
+        .order_by("seq")
+        .values(*rows.MESSAGE_FIELDS)[: limit + 1]
+    )
+    return [rows.message_of(values) for values in stored[:limit]], len(stored) > limit
+
+
+def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGES) -> Messages:
+    """The answer to fetch and watch. One query."""
+    found, more = messages_after(conversation.pk, after, limit)
+    head = max(conversation.last_seq, found[-1].seq if found else 0)
+    return Messages(str(conversation.uuid), found, head, more)
+
+
+def queue_places(pks: list[int]) -> dict[int, Queue]:
+    """The place of each of these that is still waiting. Four queries a department at most.
+
+    The estimate is the place times the mean handle time of the department's last hour, shared by those online.
+    """
+    wanted = set(pks)
+    departments = (
+        Conversation.objects.filter(pk__in=pks, status=Status.WAITING)
+        .order_by()
+        .values_list("department_id", flat=True)
+        .distinct()
+    )
+    places: dict[int, Queue] = {}
+    for department in list(departments):
+        online = len(presence.online_ids(department))
+        each = _handle_seconds(department) / online if online else None
+        line = (
+            Conversation.objects.filter(department=department, status=Status.WAITING)
+            .order_by("-priority", "waiting_since", "id")
+            .values_list("pk", flat=True)
+        )
+        for place, pk in enumerate(line.iterator(chunk_size=2000), start=1):
+            if pk in wanted:
+                estimate = round(place * each) if each is not None else None
+                places[pk] = Queue(place, estimate, bool(online))
+    return places
+
+
+def _handle_seconds(department: int) -> float:
+    lately = timezone.now() - timedelta(hours=1)
+    mean = Conversation.objects.filter(
+        department=department, ended_at__gte=lately, assigned_at__isnull=False, started_at__gte=lately
+    ).aggregate(
+        mean=Avg(ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField()))
+    )["mean"]
+    return mean.total_seconds() if mean else USUAL_HANDLE_SECONDS

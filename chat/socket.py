@@ -1,0 +1,144 @@
+"""What a visitor's and a console's socket have in common: frames in, frames out, an end with a code."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from random import randint
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+from django.utils import translation
+from msgspec import Struct
+
+from chat import limits, protocol
+from chat.delivery import hub
+from chat.errors import BadRequest, Refusal, Unavailable
+from chat.protocol import BadFrame, Bye, Refused
+
+logger = logging.getLogger(__name__)
+
+MAX_UNSENT_BYTES = 2 * 1024 * 1024
+
+# Our close codes. The box does not come back by itself after one of 4400 to 4499.
+CLOSE_CODES = {"bye": 4000, "slow": 4001, "flood": 4400, "not_found": 4404, "access_revoked": 4403}
+
+Message = MutableMapping[str, Any]
+
+
+class Socket(AsyncConsumer):
+    """A consumer without Channels' thread hop before every event and without a channel of its own.
+
+    A frame that fails is answered with `refused`; it never ends the socket. What is pushed is sent in order by one
+    task; a reader so slow that MAX_UNSENT_BYTES pile up is cut off, and comes back to what it missed.
+    """
+
+    language = "zh-hans"
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        self.scope = scope
+        self._send = send
+        self._unsent: deque[Message] = deque()
+        self._unsent_bytes = 0
+        self._sender: asyncio.Task[None] | None = None
+        self._is_over = False
+        self._frames = limits.frames()
+        hub.start()
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "websocket.connect":
+                    await self.connected()
+                elif message["type"] == "websocket.receive":
+                    await self._received(message.get("text") or "")
+                elif message["type"] == "websocket.disconnect":
+                    return
+        finally:
+            self._is_over = True
+            self.disconnected()
+
+    # -- for subclasses ----------------------------------------------------------------------------------
+
+    async def connected(self) -> None:
+        raise NotImplementedError
+
+    async def received(self, text: str) -> None:
+        """Decode, call, push the answer. May raise Refusal and BadFrame."""
+        raise NotImplementedError
+
+    def disconnected(self) -> None:
+        raise NotImplementedError
+
+    # -- frames in ---------------------------------------------------------------------------------------
+
+    async def _received(self, text: str) -> None:
+        if self._is_over:
+            return
+        if not self._frames.take():
+            self.end("flood")
+            return
+        try:
+            await self.received(text)
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except BadFrame:
+            self.refuse(BadRequest())
+        except Exception as error:
+            logger.error("a frame failed: %s", type(error).__name__, exc_info=True)
+            self.refuse(Unavailable())
+
+    def refuse(self, refusal: Refusal, client_id: str = "") -> None:
+        with translation.override(self.language):
+            words = str(refusal.words)
+        self.push(protocol.encode(Refused(refusal.code, words, client_id, refusal.retry_after_ms)))
+
+    # -- frames out --------------------------------------------------------------------------------------
+
+    async def accept(self) -> None:
+        await self._send({"type": "websocket.accept"})
+
+    def answer(self, frame: Struct) -> None:
+        self.push(protocol.encode(frame))
+
+    def push(self, text: str) -> None:
+        """Sends a frame, after those pushed before it."""
+        if self._is_over:
+            return
+        self._unsent_bytes += len(text)
+        if self._unsent_bytes > MAX_UNSENT_BYTES:
+            self._unsent.clear()
+            self.end("slow")
+            return
+        self._queue({"type": "websocket.send", "text": text})
+
+    def end(self, code: str, *, retry_after_ms: int | None = None) -> None:
+        """Says goodbye and closes. The retry is spread out, so that not all come back in one moment."""
+        if self._is_over:
+            return
+        retry = randint(500, 5000) if retry_after_ms is None else retry_after_ms
+        self._queue({"type": "websocket.send", "text": protocol.encode(Bye(code, retry))})
+        self._queue({"type": "websocket.close", "code": CLOSE_CODES.get(code, 4000)})
+        self._is_over = True
+
+    def _queue(self, message: Message) -> None:
+        self._unsent.append(message)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._unsent:
+                message = self._unsent.popleft()
+                await self._send(message)
+                self._unsent_bytes -= len(message.get("text", ""))
+        except Exception as error:
+            # The other end has gone; the server tells us by a disconnect.
+            logger.debug("a frame was not sent: %s", type(error).__name__)
+            self._is_over = True
+
+

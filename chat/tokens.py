@@ -1,0 +1,23 @@
+"""The visitor's token: signed, short-lived, renewed with every welcome. It travels in the first frame, never in a URL."""
+
+from uuid import UUID
+
+from django.core import signing
+
+SALT = "lianxin.visitor"
+MAX_AGE_SECONDS = 7 * 24 * 3600
+
+
+def token_for(visitor: UUID, site_key: str) -> str:
+    return signing.dumps([str(visitor), site_key], salt=SALT)
+
+
+def visitor_of(token: str | None, site_key: str) -> UUID | None:
+    """The visitor whom a token names on this site, or None when it is forged, too old or for another site."""
+    if not token:
+        return None
+    try:
+        visitor, site = signing.loads(token, salt=SALT, max_age=MAX_AGE_SECONDS)
+        return UUID(visitor) if site == site_key else None
+    except (signing.BadSignature, ValueError, TypeError):
+        return None

@@ -1,0 +1,120 @@
+"""The writer: one thread a process that stores what is posted, batch by batch.
+
+While one commit is on its way to the disk the next batch collects; so an idle server adds no delay and a busy one
+commits for many. Accepted is said after the commit, never before.
+"""
+
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future
+
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+
+from chat import delivery
+from chat.actions.posts import Mark, Outcome, Post, post_batch
+from chat.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 200
+MAX_QUEUED = 5000
+ATTEMPTS = 3
+
+
+class Writer:
+    def __init__(self) -> None:
+        self._wake = threading.Condition()
+        self._posts: deque[tuple[Post, Future[Outcome]]] = deque()
+        self._marks: dict[tuple[int, int | None, int | None], Mark] = {}
+        self._thread: threading.Thread | None = None
+        self._is_busy = False
+
+    def post(self, post: Post) -> Future[Outcome]:
+        """Queues a post; the future gives Accepted after the commit, or a Refusal. Never an exception."""
+        future: Future[Outcome] = Future()
+        with self._wake:
+            if len(self._posts) >= MAX_QUEUED:
+                future.set_result(Unavailable())
+                return future
+            self._posts.append((post, future))
+            self._start()
+            self._wake.notify()
+        return future
+
+    def mark(self, mark: Mark) -> None:
+        """Queues a mark. Only the newest of each reader and conversation is stored; one lost comes again."""
+        with self._wake:
+            if len(self._marks) >= MAX_QUEUED:
+                return
+            key = (mark.pk, mark.visitor_id, mark.agent_id)
+            former = self._marks.get(key)
+            if former is not None:
+                mark = Mark(
+                    mark.pk,
+                    max(mark.received, former.received),
+                    max(mark.read, former.read),
+                    mark.visitor_id,
+                    mark.agent_id,
+                )
+            self._marks[key] = mark
+            self._start()
+            self._wake.notify()
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Whether everything in hand was stored or refused within `timeout` seconds."""
+        with self._wake:
+            return self._wake.wait_for(
+                lambda: not (self._posts or self._marks or self._is_busy), timeout
+            )
+
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._is_busy = False
+                self._wake.notify_all()
+                if not self._wake.wait_for(lambda: self._posts or self._marks, timeout=30):
+                    close_old_connections()
+                    continue
+                self._is_busy = True
+                posts = [self._posts.popleft() for _ in range(min(MAX_BATCH, len(self._posts)))]
+                marks, self._marks = list(self._marks.values()), {}
+            try:
+                self._store(posts, marks)
+            except Exception:
+                logger.exception("a batch of %d posts failed", len(posts))
+                for _, future in posts:
+                    if not future.done():
+                        future.set_result(Unavailable())
+
+    def _store(self, posts: list[tuple[Post, Future[Outcome]]], marks: list[Mark]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                outcomes, events = post_batch([post for post, _ in posts], marks)
+            except (OperationalError, InterfaceError) as error:
+                # A deadlock, a serialization failure or a connection that has gone: all may pass on a retry.
+                logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
+                connection.close()
+                continue
+            except DatabaseError as error:
+                if len(posts) > 1 or marks:
+                    # One of them spoils it for the others: each for itself.
+                    for single in posts:
+                        self._store([single], [])
+                    return
+                logger.error("a post cannot be stored: %s", type(error).__name__)
+                break
+            delivery.announce(events)
+            for (_, future), outcome in zip(posts, outcomes, strict=True):
+                future.set_result(outcome)
+            return
+        for _, future in posts:
+            future.set_result(Unavailable())
+
+
+writer = Writer()

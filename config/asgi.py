@@ -1,0 +1,62 @@
+"""The door of a server process: HTTP to Django, sockets to the box's and the console's consumer."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django_application = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import OriginValidator  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.urls import path  # noqa: E402
+
+from chat.consumers import VisitorConsumer  # noqa: E402
+from chat.delivery import hub  # noqa: E402
+from console.consumers import ConsoleConsumer  # noqa: E402
+
+Application = Callable[..., Awaitable[Any]]
+
+
+class SameOriginSockets:
+    """Refuses sockets opened by pages of other origins (cross-site WebSocket hijacking).
+
+    The box runs in a frame of our own origin, so its socket too comes from us. Without LIANXIN_OWN_ORIGINS the
+    origin has to name the very host and port that was asked.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        origins = settings.OWN_ORIGINS
+        if not origins:
+            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+            origins = [f"http://{host}"]
+        return await OriginValidator(self._application, origins)(scope, receive, send)
+
+
+class Started:
+    """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        hub.start()
+        return await self._application(scope, receive, send)
+
+
+sockets = URLRouter(
+    [
+        path("ws/chat/", VisitorConsumer.as_asgi()),
+        path("ws/console/", AuthMiddlewareStack(ConsoleConsumer.as_asgi())),
+    ]
+)
+application = Started(
+    ProtocolTypeRouter({"http": django_application, "websocket": SameOriginSockets(sockets)})
+)

@@ -1,0 +1,41 @@
+"""System checks that refuse an unsafe set-up."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+@register()
+def own_origins(**_: Any) -> list[CheckMessage]:
+    if settings.BEHIND_TLS and not settings.OWN_ORIGINS:
+        return [
+            Error(
+                "LIANXIN_OWN_ORIGINS is empty",
+                hint="Name this service's full origins, e.g. https://chat.bank.example: other pages' sockets are refused.",
+                id="lianxin.E001",
+            )
+        ]
+    return []
+
+
+@register()
+def doorbell(**_: Any) -> list[CheckMessage]:
+    on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+    if settings.REDIS_URL and not on_postgresql:
+        return [
+            Error(
+                "LIANXIN_REDIS_URL is set, but the database is SQLite",
+                hint="Redis means several processes, and those need PostgreSQL: set LIANXIN_DATABASE_URL.",
+                id="lianxin.E002",
+            )
+        ]
+    if on_postgresql and not settings.REDIS_URL:
+        return [
+            Warning(
+                "No LIANXIN_REDIS_URL: between processes a message waits for the sweep",
+                hint="Right for one process; name a Redis when there are several.",
+                id="lianxin.W001",
+            )
+        ]
+    return []

@@ -1,0 +1,229 @@
+"""Settings, from environment variables only. Safe values are the defaults; docs/settings.md lists every one."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from config import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STATE_DIR = Path(env.text("LIANXIN_STATE_DIR", str(BASE_DIR / "var")))
+STATE_DIR.mkdir(parents=True, exist_ok=True)
+
+DEBUG = env.flag("LIANXIN_DEBUG", False)
+ALLOWED_HOSTS = env.words("LIANXIN_ALLOWED_HOSTS", "127.0.0.1,localhost")
+BEHIND_TLS = env.flag("LIANXIN_BEHIND_TLS", False)
+
+
+def _secret_key() -> str:
+    """The key of the environment; for a stand-alone set-up one that is made once and kept in the state folder."""
+    key = env.text("LIANXIN_SECRET_KEY", "")
+    if key:
+        if len(key) < 32:
+            raise ImproperlyConfigured("LIANXIN_SECRET_KEY is shorter than 32 characters")
+        return key
+    if env.text("LIANXIN_REDIS_URL", ""):
+        raise ImproperlyConfigured("LIANXIN_SECRET_KEY is not set: several processes must share one")
+    file = STATE_DIR / "secret-key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+    return file.read_text(encoding="utf-8")
+
+
+SECRET_KEY = _secret_key()
+
+INSTALLED_APPS = [
+    "daphne",
+    "config.apps.ConfigConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials",
+    "import_export",
+    "csp",
+    "lucide",
+    "allauth",
+    "allauth.account",
+    "accounts",
+    "chat",
+    "console",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["template_partials.templatetags.partials", "lucide.templatetags.lucide"],
+        },
+    }
+]
+
+# -- Database: SQLite when nothing is said, PostgreSQL by LIANXIN_DATABASE_URL -------------------------------
+
+
+def _database() -> dict[str, Any]:
+    url = env.text("LIANXIN_DATABASE_URL", "")
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": STATE_DIR / "lianxin.sqlite3",
+            "OPTIONS": {
+                # IMMEDIATE: a counter update never deadlocks on a lock upgrade. FULL: accepted means on disk.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+        }
+    database: dict[str, Any] = dict(dj_database_url.parse(url))
+    if database["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("LIANXIN_DATABASE_URL: use postgresql://..., or leave it out for SQLite")
+    pool_size = env.integer("LIANXIN_DATABASE_POOL", 8)
+    if pool_size:
+        database["OPTIONS"] = {**database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": pool_size}}
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- The doorbell between processes: Redis when it is named, otherwise this process alone --------------------
+
+REDIS_URL = env.text("LIANXIN_REDIS_URL", "")
+CHANNEL_LAYERS = (
+    {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL], "prefix": "lianxin"},
+        }
+    }
+    if REDIS_URL
+    else {}
+)
+
+# -- Chat ----------------------------------------------------------------------------------------------------
+
+# Full origins of this service, as a browser sends them: a socket from any other page is refused.
+OWN_ORIGINS = env.words("LIANXIN_OWN_ORIGINS")
+SWEEP_SECONDS = 1.5
+HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, least=1)
+# How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
+PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
+
+MEDIA_ROOT = STATE_DIR / "attachments"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# -- Signing in ----------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.Staff"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+ACCOUNT_ADAPTER = "accounts.adapter.ClosedAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/30m/ip,10/30m/key"}
+ACCOUNT_SESSION_REMEMBER = False
+ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/console/"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+CSRF_COOKIE_HTTPONLY = True
+
+# -- Headers -------------------------------------------------------------------------------------------------
+
+if BEHIND_TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    CSRF_TRUSTED_ORIGINS = OWN_ORIGINS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# LIANXIN_TEST_WITHOUT_CSP lets the browser tests show that stored text executes nothing even without the policy.
+if not env.flag("LIANXIN_TEST_WITHOUT_CSP", False):
+    CONTENT_SECURITY_POLICY = {
+        "DIRECTIVES": {
+            "default-src": [NONE],
+            "script-src": [SELF],
+            "style-src": [SELF],
+            "img-src": [SELF, "data:", "blob:"],
+            "font-src": [SELF],
+            "connect-src": [SELF],
+            "media-src": [SELF],
+            "frame-src": [SELF],
+            "form-action": [SELF],
+            "base-uri": [NONE],
+            "frame-ancestors": [NONE],
+        }
+    }
+
+# -- Language, time, files -----------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("Chinese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.text("LIANXIN_TIME_ZONE", "Asia/Shanghai")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = STATE_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "config.static.HashedStorage"
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("LIANXIN_LOG_LEVEL", "INFO")},
+    "loggers": {"daphne": {"level": "WARNING"}, "django.channels.server": {"level": "WARNING"}},
+}

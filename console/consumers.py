@@ -1,0 +1,133 @@
+"""The console's socket: it listens, marks and signals typing. Everything else an agent does is a POST."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+
+from accounts import presence
+from accounts.access import may
+from accounts.models import Presence, Staff
+from chat import access, limits, protocol
+from chat.actions.posts import Mark
+from chat.db import in_thread
+from chat.delivery import announce, hub
+from chat.errors import NotFound
+from chat.models import Status
+from chat.protocol import (
+    ConsoleFetch,
+    ConsoleHello,
+    ConsolePong,
+    ConsoleSeen,
+    ConsoleTyping,
+    ConsoleWelcome,
+    Messages,
+    Ping,
+    TypingFrame,
+    TypingStarted,
+    Unwatch,
+    Watch,
+)
+from chat.selectors import page_of
+from chat.socket import Socket
+from chat.writer import writer
+from console import selectors
+
+
+class ConsoleConsumer(Socket):
+    async def connected(self) -> None:
+        self.staff_id = 0
+        self.session_key = ""
+        self.role = ""
+        self.departments: frozenset[int] = frozenset()
+        self.sees_all = False
+        self.watched: dict[str, int] = {}
+        self._typing = limits.posts()
+        await self.accept()
+        staff = await in_thread(self._sign_in)
+        if staff is None:
+            self.end("access_revoked")
+            return
+        self.staff = staff
+        hub.staff.add(self)
+
+    def _sign_in(self) -> Staff | None:
+        user = self.scope["user"]._wrapped if hasattr(self.scope["user"], "_wrapped") else self.scope["user"]
+        if isinstance(user, AnonymousUser) or not isinstance(user, Staff) or not may(user, "use_console"):
+            return None
+        self.staff_id, self.role = user.pk, user.role
+        self.session_key = self.scope["session"].session_key
+        self.departments = frozenset(user.departments.values_list("pk", flat=True))
+        self.sees_all = may(user, "see_all_conversations")
+        presence.renew([user.pk])
+        return user
+
+    async def received(self, text: str) -> None:
+        frame = protocol.decode_console(text)
+        if frame is None or not self.staff_id:
+            return
+        match frame:
+            case ConsoleHello():
+                self.answer(await in_thread(self._welcome))
+            case Watch():
+                await self._watch(frame)
+            case Unwatch():
+                pk = self.watched.pop(str(frame.conversation), None)
+                if pk is not None:
+                    hub.unwatch(pk, self)
+            case ConsoleTyping():
+                self._is_typing(self._watched(frame.conversation))
+            case ConsoleSeen():
+                pk = self._watched(frame.conversation)
+                writer.mark(Mark(pk, frame.received, frame.read, agent_id=self.staff_id))
+            case ConsoleFetch():
+                self.answer(await in_thread(self._page, frame.conversation, frame.after, frame.limit))
+            case Ping():
+                heads = {uuid: hub.heads.get(pk, 0) for uuid, pk in self.watched.items()}
+                self.answer(ConsolePong(heads))
+
+    def _welcome(self) -> ConsoleWelcome:
+        lists = selectors.lists_for(self.staff)
+        mine = Presence.objects.filter(staff=self.staff).first()
+        return ConsoleWelcome(
+            settings.HEARTBEAT_SECONDS, lists.rows, lists.waiting_count, presence.current(mine)
+        )
+
+    def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
+        return page_of(access.conversation_for(self.staff, conversation), after, limit)
+
+    async def _watch(self, frame: Watch) -> None:
+        """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
+        conversation = await in_thread(access.conversation_for, self.staff, frame.conversation)
+        uuid = str(frame.conversation)
+        self.watched[uuid] = conversation.pk
+        hub.watch(conversation.pk, self)
+        page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
+        hub.note_head(conversation.pk, page.messages[-1].seq if page.messages else page.head)
+        self.answer(page)
+
+    def _watched(self, conversation: UUID) -> int:
+        pk = self.watched.get(str(conversation))
+        if pk is None:
+            raise NotFound
+        return pk
+
+    def _is_typing(self, pk: int) -> None:
+        if self._typing.take():
+            uuid = next(uuid for uuid, watched in self.watched.items() if watched == pk)
+            announce([TypingStarted(pk, TypingFrame(uuid, "agent", self.staff.name))])
+
+    def disconnected(self) -> None:
+        hub.staff.discard(self)
+        for pk in getattr(self, "watched", {}).values():
+            hub.unwatch(pk, self)
+
+    # -- for the hub ---------------------------------------------------------------------------------------
+
+    def lists(self, status: str, agent: int | None, department: int) -> bool:
+        """Whether a conversation in that state stands in this agent's lists."""
+        if status == Status.WAITING:
+            return self.sees_all or department in self.departments
+        if agent == self.staff_id and status in (Status.ACTIVE, Status.WRAP_UP):
+            return True
+        return self.sees_all and status == Status.ACTIVE
