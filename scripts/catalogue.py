@@ -49,6 +49,8 @@ def texts_of_source() -> set[tuple[str | None, str]]:
 
 def problems() -> list[str]:
     """Return every fault of the catalogue, one line each."""
+    if not (ROOT / CATALOGUE).exists():
+        return [f"{CATALOGUE} is missing"]
     readable = polib.pofile(str(ROOT / CATALOGUE))
     found = [f"not translated: {entry.msgid!r}" for entry in readable.untranslated_entries()]
     found += [f"only guessed (fuzzy): {entry.msgid!r}" for entry in readable.fuzzy_entries()]

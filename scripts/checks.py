@@ -38,7 +38,9 @@ CHECKS = [
     # The long one first: the others fill the second core meanwhile.
     Check("types (mypy)", [PROGRAMS / "mypy", "--no-error-summary"]),
     Check("style (ruff)", [PROGRAMS / "ruff", "check", "--output-format=concise", "."]),
-    Check("layout (ruff; make format)", [PROGRAMS / "ruff", "format", "--check", "."]),
+    Check(
+        "layout (ruff; make format)", [PROGRAMS / "ruff", "format", "--check", "--output-format=concise", "."]
+    ),
     Check("imports (import-linter)", [PROGRAMS / "lint-imports", "--no-logo"]),
     Check("templates (djlint)", [PROGRAMS / "djlint", "--lint", "--quiet", "--use-gitignore", "."]),
     Check("types of the browser's code (tsc)", [TSC, "--project", "jsconfig.json"]),

@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import pytest
+
 from scripts.checks import run_checks
 from tests.servers import PrivatePostgres, PrivateRedis, ServerFailed
 
@@ -36,7 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BROWSER_TESTS = "tests/browser"
 STEPS = ("lint", "js", "sqlite", "main", "browser")
 PYTEST_STEPS = ("sqlite", "main", "browser")
-NOTHING_SELECTED = 5  # pytest's exit code for it
+NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
 
 
@@ -54,26 +56,27 @@ class Suite:
 
     def run(self, steps: Sequence[str]) -> int:
         """Run the steps, say how they went, and return the exit code."""
-        for step in (name for name in STEPS if name in steps):
+        steps = [step for step in STEPS if step in steps and self.paths(step)]
+        for step in steps:
+            is_last_and_pytest = step == steps[-1] and step in PYTEST_STEPS
+            if is_last_and_pytest and self.summary:
+                print("", "So far:", *self.summary, f"and last, {step}:", sep="\n")
             print(f"\n== {step}", flush=True)
-            if step == "browser" and self.summary:
-                print("so far:", *self.summary, "and now the browser:", sep="\n", flush=True)
             began = time.monotonic()
             try:
                 words: str = getattr(self, step)()
             except ServerFailed as error:
-                print(error, flush=True)
+                print(error)
                 words = "a server failed"
-            if words and words != "nothing selected":
+            if words and words != NOTHING_SELECTED:
                 self.failed.append(step)
+            went = "FAILED" if step in self.failed else "passed"
             took = time.monotonic() - began
-            self.summary.append(
-                f"  {step:<8} {'FAILED' if step in self.failed else 'passed'} {took:6.1f} s  {words}"
-            )
-        if "browser" not in steps:
-            print("\n".join(["", *self.summary]), flush=True)
-        asked_and_found_none = any(step in PYTEST_STEPS for step in steps) and not self.ran_a_test
-        return 1 if self.failed or asked_and_found_none else 0
+            self.summary.append(f"  {step:<8} {went} {took:6.1f} s  {words}".rstrip())
+            if step == steps[-1] and not is_last_and_pytest:
+                print("", *self.summary, sep="\n")
+        found_no_test = set(steps) & set(PYTEST_STEPS) and not self.ran_a_test
+        return 1 if self.failed or found_no_test or not steps else 0
 
     # The steps. Each returns "" when it passed, otherwise why not.
 
@@ -88,13 +91,13 @@ class Suite:
         return failure(call(["node", "--test", *files], self.environment({})))
 
     def sqlite(self) -> str:
-        return self.pytest(self.paths(browser=False), ["-m", "both_databases"], self.environment({}))
+        return self.pytest("sqlite", self.environment({}), "-m", "both_databases")
 
     def main(self) -> str:
-        return self.pytest(self.paths(browser=False), [f"--ignore={BROWSER_TESTS}"], self.with_servers())
+        return self.pytest("main", self.with_servers(), f"--ignore={BROWSER_TESTS}")
 
     def browser(self) -> str:
-        return self.pytest(self.paths(browser=True), [], self.with_servers())
+        return self.pytest("browser", self.with_servers())
 
     # What they share.
 
@@ -115,22 +118,25 @@ class Suite:
             }
         return self.environment(self._bank)
 
-    def paths(self, *, browser: bool) -> list[str] | None:
-        """Return what a step runs: what is named for it, else all; None if only others are named."""
-        named = [word for word in self.pytest_arguments if (ROOT / word.split("::")[0]).exists()]
+    def paths(self, step: str) -> list[str]:
+        """Return the tests that a step runs: those of its kind that were named, or all of its kind."""
+        named = [word for word in self.pytest_arguments if is_path(word)]
         if not named:
-            return [BROWSER_TESTS if browser else "tests"]
-        return [word for word in named if word.startswith(BROWSER_TESTS) == browser] or None
+            return [BROWSER_TESTS if step == "browser" else "tests"]
+        return [word for word in named if word.startswith(BROWSER_TESTS) == (step == "browser")]
 
-    def pytest(self, paths: list[str] | None, ours: Sequence[str], environment: Mapping[str, str]) -> str:
-        if paths is None:
-            return "nothing selected"
-        options = [word for word in self.pytest_arguments if not (ROOT / word.split("::")[0]).exists()]
-        code = call([sys.executable, "-m", "pytest", *options, *ours, *paths], environment)
-        if code == NOTHING_SELECTED:
-            return "nothing selected" if self.pytest_arguments else "there is no such test"
+    def pytest(self, step: str, environment: Mapping[str, str], *ours: str) -> str:
+        options = [word for word in self.pytest_arguments if not is_path(word)]
+        code = call([sys.executable, "-m", "pytest", *options, *ours, *self.paths(step)], environment)
+        if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            return NOTHING_SELECTED if self.pytest_arguments else "there is no such test"
         self.ran_a_test = True
         return failure(code)
+
+
+def is_path(word: str) -> bool:
+    """Tell a test that is named (`tests/chat/test_post.py::test_repeat`) from an option of pytest."""
+    return word.startswith("tests") and (ROOT / word.split("::")[0]).exists()
 
 
 def failure(code: int) -> str:
@@ -168,7 +174,10 @@ def main() -> int:
         signal.signal(number, stop)
     with ExitStack() as servers:
         state = Path(servers.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-test-")))
-        return Suite(pytest_arguments, state, servers).run(steps)
+        try:
+            return Suite(pytest_arguments, state, servers).run(steps)
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":
