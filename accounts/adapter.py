@@ -4,7 +4,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
 
-class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class ClosedAdapter(DefaultAccountAdapter):
     """Staff accounts are made by an administrator; nobody signs up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -43,7 +43,10 @@ class Staff(AbstractUser):
     last_name = None  # type: ignore[assignment]
     name = models.CharField(_("name"), max_length=60)
     name_en = models.CharField(
-        _("name in Latin letters"), max_length=60, blank=True, help_text=_("shown to visitors who write English")
+        _("name in Latin letters"),
+        max_length=60,
+        blank=True,
+        help_text=_("shown to visitors who write English"),
     )
     number = models.CharField(
         _("staff number"), max_length=12, unique=True, help_text=_("shown to customers beside the name")
@@ -55,8 +58,6 @@ class Staff(AbstractUser):
     capacity = models.PositiveSmallIntegerField(
         _("capacity"), default=8, help_text=_("how many conversations at once")
     )
-
-    objects: ClassVar["UserManager[Staff]"] = UserManager()
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name", "number"]
 

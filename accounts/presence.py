@@ -39,9 +39,7 @@ def current(presence: Presence | None) -> PresenceStatus:
 def online_ids(department_id: int | None = None) -> set[int]:
     """Ids of the staff who are online now, of one department or of all."""
     fresh = timezone.now() - timedelta(seconds=LEASE_SECONDS)
-    rows = Presence.objects.filter(
-        status=PresenceStatus.ONLINE, seen_at__gte=fresh, staff__is_active=True
-    )
+    rows = Presence.objects.filter(status=PresenceStatus.ONLINE, seen_at__gte=fresh, staff__is_active=True)
     if department_id is not None:
         rows = rows.filter(staff__departments=department_id)
     return set(rows.values_list("staff_id", flat=True))

@@ -59,6 +59,9 @@ def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Opened:
 
 def recognise(site: Site, visitor_uuid: UUID, identity: str, language: str) -> tuple[UUID, Opened]:
     visitor = visitors.identify(
-        site=site, visitor_uuid=visitor_uuid, identity=identity, language="zh" if language.startswith("zh") else "en"
+        site=site,
+        visitor_uuid=visitor_uuid,
+        identity=identity,
+        language="zh" if language.startswith("zh") else "en",
     )
     return visitor.uuid, open_box(site, visitor.uuid, None, 0)

@@ -79,6 +79,7 @@ class Hub:
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
     def start(self) -> None:
         """Takes this running loop for its own; the second call does nothing."""
         loop = asyncio.get_running_loop()
@@ -184,7 +185,12 @@ class Hub:
         self._rows(event.pk, event.row, was=event)
 
     def _rows(
-        self, pk: int, row: Row, *, without: Iterable[StaffSocket] = (), was: ConversationChanged | None = None
+        self,
+        pk: int,
+        row: Row,
+        *,
+        without: Iterable[StaffSocket] = (),
+        was: ConversationChanged | None = None,
     ) -> None:
         """The row to all whose lists hold it or held it, and to those who have the conversation open."""
         agent = row.agent.id if row.agent else None
@@ -194,7 +200,11 @@ class Hub:
             if socket in without:
                 continue
             listed = socket.lists(row.status, agent, row.department)
-            if listed or socket in watchers or (was and socket.lists(was.was_status, was.was_agent, was.was_department)):
+            if (
+                listed
+                or socket in watchers
+                or (was and socket.lists(was.was_status, was.was_agent, was.was_department))
+            ):
                 if listed not in texts:
                     texts[listed] = protocol.encode(RowFrame(row, listed))
                 socket.push(texts[listed])
@@ -255,7 +265,9 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
     except Exception as error:
         logger.warning(
             "%d events were not published after %.1f s: %s",
-            len(events), time.monotonic() - started, type(error).__name__,
+            len(events),
+            time.monotonic() - started,
+            type(error).__name__,
         )
 
 

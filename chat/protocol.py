@@ -276,7 +276,7 @@ class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
 
 
 class Pong(Struct, tag_field="kind", tag="pong"):
-    """The answer to ping. `head`: last seq of the conversation of this socket (0: none), so a lost last message shows."""
+    """The answer to ping. `head`: last seq of this socket's conversation, so that a lost last message shows."""
 
     head: int
 

@@ -42,7 +42,17 @@ ROW_FIELDS = (
     "agent_message_count",
     "rating__score",
 )
-MESSAGE_FIELDS = ("seq", "kind", "author_role", "author_name", "body", "at", "agent__number", "client_id", "payload")
+MESSAGE_FIELDS = (
+    "seq",
+    "kind",
+    "author_role",
+    "author_name",
+    "body",
+    "at",
+    "agent__number",
+    "client_id",
+    "payload",
+)
 
 
 def person_of(staff: Staff) -> Person:

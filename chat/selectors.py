@@ -62,7 +62,7 @@ def _handle_seconds(department: int) -> float:
     lately = timezone.now() - timedelta(hours=1)
     mean = Conversation.objects.filter(
         department=department, ended_at__gte=lately, assigned_at__isnull=False, started_at__gte=lately
-    ).aggregate(
-        mean=Avg(ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField()))
-    )["mean"]
+    ).aggregate(mean=Avg(ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())))[
+        "mean"
+    ]
     return mean.total_seconds() if mean else USUAL_HANDLE_SECONDS

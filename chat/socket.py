@@ -140,5 +140,3 @@ class Socket(AsyncConsumer):
             # The other end has gone; the server tells us by a disconnect.
             logger.debug("a frame was not sent: %s", type(error).__name__)
             self._is_over = True
-
-

@@ -1,4 +1,4 @@
-"""The visitor's token: signed, short-lived, renewed with every welcome. It travels in the first frame, never in a URL."""
+"""The visitor's token: signed, short-lived, renewed with every welcome. Sent in the first frame, never in a URL."""
 
 from uuid import UUID
 

@@ -64,9 +64,7 @@ class Writer:
     def wait_until_idle(self, timeout: float) -> bool:
         """Whether everything in hand was stored or refused within `timeout` seconds."""
         with self._wake:
-            return self._wake.wait_for(
-                lambda: not (self._posts or self._marks or self._is_busy), timeout
-            )
+            return self._wake.wait_for(lambda: not (self._posts or self._marks or self._is_busy), timeout)
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():

@@ -12,7 +12,7 @@ def own_origins(**_: Any) -> list[CheckMessage]:
         return [
             Error(
                 "LIANXIN_OWN_ORIGINS is empty",
-                hint="Name this service's full origins, e.g. https://chat.bank.example: other pages' sockets are refused.",
+                hint="Name this service's full origins, e.g. https://chat.bank.example, so that others are refused.",
                 id="lianxin.E001",
             )
         ]

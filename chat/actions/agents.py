@@ -113,7 +113,9 @@ def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:
     return conversation
 
 
-def close_conversation(*, staff: Staff, uuid: UUID, code: WrapUpCode | None, comment: str = "") -> Conversation:
+def close_conversation(
+    *, staff: Staff, uuid: UUID, code: WrapUpCode | None, comment: str = ""
+) -> Conversation:
     """Ends my conversation if it has not ended, and closes it with a wrap-up code. Closing again is harmless.
 
     Raises WrapUpCodeMissing, TextTooLong, NotAssigned, NotFound.

@@ -28,4 +28,6 @@ def end(conversation: Conversation, *, by: str) -> None:
 
 def finish_assignment(conversation: Conversation) -> None:
     """Notes until when the present agent had it."""
-    Assignment.objects.filter(conversation=conversation, until_at__isnull=True).update(until_at=timezone.now())
+    Assignment.objects.filter(conversation=conversation, until_at__isnull=True).update(
+        until_at=timezone.now()
+    )

@@ -20,10 +20,10 @@ def language_code(language: str) -> str:
 class Change:
     """One change of a locked conversation: `say` what both sides should read, then `save`, which also announces.
 
-        change = Change(conversation)
-        conversation.agent = staff
-        change.say("assigned", "...")
-        change.save("agent")
+    change = Change(conversation)
+    conversation.agent = staff
+    change.say("assigned", "...")
+    change.save("agent")
     """
 
     def __init__(self, conversation: Conversation) -> None:
@@ -32,7 +32,7 @@ class Change:
         self._said: list[Message] = []
 
     def say(self, code: str, words: str, /, **values: Any) -> None:
-        """Adds an event message. `words` is a msgid (gettext_noop), put into the conversation's language and kept so."""
+        """Adds an event message. `words` is a msgid (gettext_noop), kept in the conversation's language."""
         conversation = self._conversation
         conversation.last_seq += 1
         with translation.override(language_code(conversation.language)):
@@ -80,7 +80,9 @@ def _data(message: Message) -> MessageData:
 def digest_of(conversation: Conversation) -> str:
     """SHA-256 over the transcript: seq, role, name, time and text of every message, each with its length."""
     digest = hashlib.sha256()
-    stored = conversation.messages.order_by("seq").values_list("seq", "author_role", "author_name", "at", "body")
+    stored = conversation.messages.order_by("seq").values_list(
+        "seq", "author_role", "author_name", "at", "body"
+    )
     for message in stored.iterator(chunk_size=500):
         for part in (*(str(value) for value in message[:3]), message[3].isoformat(), message[4]):
             data = part.encode("utf-8", "surrogatepass")

@@ -185,8 +185,11 @@ class _Batch:
             return 0
         stored = Message.objects.filter(conversation=pk, seq__gt=seq, author_role=AuthorRole.VISITOR).count()
         return stored + sum(
-            1 for message in self._messages
-            if message.conversation_id == pk and message.seq > seq and message.author_role == AuthorRole.VISITOR
+            1
+            for message in self._messages
+            if message.conversation_id == pk
+            and message.seq > seq
+            and message.author_role == AuthorRole.VISITOR
         )
 
     def _change(self, pk: int, changes: dict[str, Any]) -> None:
@@ -201,13 +204,9 @@ class _Batch:
 
     def events(self) -> list[Event]:
         current = {pk: rows.row_of(self._locked[pk]) for pk in self._changed}
-        events: list[Event] = [
-            MessagePosted(pk, data, current[pk]) for pk, data in self._said
-        ]
+        events: list[Event] = [MessagePosted(pk, data, current[pk]) for pk, data in self._said]
         for pk, role in self._marked:
             row = self._locked[pk]
-            frame = SeenFrame(
-                str(row["uuid"]), role, row[f"{role}_received_seq"], row[f"{role}_read_seq"]
-            )
+            frame = SeenFrame(str(row["uuid"]), role, row[f"{role}_received_seq"], row[f"{role}_read_seq"])
             events.append(SeenChanged(pk, frame, current[pk]))
         return events

@@ -109,7 +109,12 @@ def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "
         is_sound = 0 < claims["exp"] - claims["iat"] <= IDENTITY_MAX_SECONDS
     except (jwt.InvalidTokenError, TypeError) as error:
         raise IdentityRefused from error
-    if not is_sound or not 0 < len(reference) <= 64 or not 0 < len(token_id) <= 64 or "\x00" in reference + token_id:
+    if (
+        not is_sound
+        or not 0 < len(reference) <= 64
+        or not 0 < len(token_id) <= 64
+        or "\x00" in reference + token_id
+    ):
         raise IdentityRefused
     name = str(claims.get("name") or "").replace("\x00", "")[:60]
     with transaction.atomic():

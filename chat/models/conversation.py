@@ -57,13 +57,17 @@ class Conversation(models.Model):
     unread_by_agent = models.PositiveIntegerField(default=0)
     visitor_message_count = models.PositiveIntegerField(_("messages of the visitor"), default=0)
     agent_message_count = models.PositiveIntegerField(_("messages of agents"), default=0)
-    excerpt = models.CharField(max_length=120, blank=True, help_text="the newest message's beginning, for lists")
+    excerpt = models.CharField(
+        max_length=120, blank=True, help_text="the newest message's beginning, for lists"
+    )
 
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     waiting_since = models.DateTimeField(_("waiting since"), default=timezone.now)
     assigned_at = models.DateTimeField(_("first assigned"), null=True, blank=True)
     first_response_at = models.DateTimeField(_("first answered"), null=True, blank=True)
-    unanswered_since = models.DateTimeField(null=True, blank=True, help_text="first visitor message after the last answer")
+    unanswered_since = models.DateTimeField(
+        null=True, blank=True, help_text="first visitor message after the last answer"
+    )
     last_message_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_by = models.CharField(_("ended by"), max_length=8, blank=True)
@@ -134,7 +138,12 @@ class Assignment(models.Model):
     reason = models.CharField(_("why"), max_length=12, choices=Reason)
     by = models.ForeignKey(Staff, models.PROTECT, related_name="+", verbose_name=_("by"))
     next_in_line = models.ForeignKey(
-        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("who was next"),
+        Staff,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("who was next"),
         help_text=_("the colleague online in the department with the fewest conversations then"),
     )
 

@@ -27,7 +27,9 @@ def validate_origins(value: str) -> None:
         if not line.strip():
             continue
         if parts.scheme not in {"http", "https"} or not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", parts.netloc):
-            raise ValidationError(_("“%(line)s” is not an origin such as https://www.bank.example"), params={"line": line})
+            raise ValidationError(
+                _("“%(line)s” is not an origin such as https://www.bank.example"), params={"line": line}
+            )
         if f"{parts.scheme}://{parts.netloc}" != line.strip():
             raise ValidationError(
                 _("“%(line)s”: leave out everything after the host and port"), params={"line": line}
@@ -43,33 +45,52 @@ class Site(models.Model):
         LEFT = "left", _("bottom left")
 
     key = models.CharField(
-        _("site key"), max_length=32, unique=True, default=new_key,
-        validators=[RegexValidator(r"^[a-z0-9-]+$")], help_text=_("public; stands in the script tag"),
+        _("site key"),
+        max_length=32,
+        unique=True,
+        default=new_key,
+        validators=[RegexValidator(r"^[a-z0-9-]+$")],
+        help_text=_("public; stands in the script tag"),
     )
     name_zh = models.CharField(_("bank's name in Chinese"), max_length=60)
     name_en = models.CharField(_("bank's name in English"), max_length=60)
     is_active = models.BooleanField(_("in use"), default=True)
     allowed_origins = models.TextField(
-        _("allowed origins"), validators=[validate_origins], help_text=_("one a line; only pages of these may show the box")
+        _("allowed origins"),
+        validators=[validate_origins],
+        help_text=_("one a line; only pages of these may show the box"),
     )
     identity_secret = models.CharField(
-        _("identity secret"), max_length=128, default=new_secret,
-        help_text=_("signs the tokens by which the bank's site says who is logged in; keep it on the bank's server"),
+        _("identity secret"),
+        max_length=128,
+        default=new_secret,
+        help_text=_(
+            "signs the tokens by which the bank's site says who is logged in; keep it on the bank's server"
+        ),
     )
     department = models.ForeignKey(
-        Department, models.PROTECT, verbose_name=_("department"), help_text=_("takes what no subject sends elsewhere")
+        Department,
+        models.PROTECT,
+        verbose_name=_("department"),
+        help_text=_("takes what no subject sends elsewhere"),
     )
     hotline = models.CharField(_("hotline"), max_length=30, blank=True)
     accent = models.CharField(_("colour"), max_length=7, default="#1b5e4b", validators=[validate_colour])
     position = models.CharField(_("position"), max_length=5, choices=Position, default=Position.RIGHT)
     title_zh = models.CharField(_("title in Chinese"), max_length=40, default="在线客服")
     title_en = models.CharField(_("title in English"), max_length=40, default="Chat with us")
-    launcher_zh = models.CharField(_("launcher text in Chinese"), max_length=20, blank=True, default="在线客服")
+    launcher_zh = models.CharField(
+        _("launcher text in Chinese"), max_length=20, blank=True, default="在线客服"
+    )
     launcher_en = models.CharField(_("launcher text in English"), max_length=20, blank=True, default="Chat")
     attachments = models.BooleanField(_("files may be sent"), default=True)
     attachment_types = models.JSONField(
-        _("kinds of file"), default=list, blank=True,
-        help_text=_("of image/png, image/jpeg, image/gif, image/webp, application/pdf; none named: all of these"),
+        _("kinds of file"),
+        default=list,
+        blank=True,
+        help_text=_(
+            "of image/png, image/jpeg, image/gif, image/webp, application/pdf; none named: all of these"
+        ),
     )
     attachment_megabytes = models.PositiveSmallIntegerField(
         _("largest file, MB"), default=10, validators=[MinValueValidator(1), MaxValueValidator(50)]
@@ -123,7 +144,9 @@ class QuickTopic(models.Model):
     """A button on the first screen: what people come for at this hour."""
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="quick_topics", verbose_name=_("site"))
-    language = models.CharField(_("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))])
+    language = models.CharField(
+        _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
+    )
     label = models.CharField(_("label"), max_length=40)
     first_message = models.CharField(_("what it says for the visitor"), max_length=200)
     department = models.ForeignKey(
@@ -157,7 +180,9 @@ class TextCode(models.TextChoices):
 class BusinessText(models.Model):
     site = models.ForeignKey(Site, models.CASCADE, related_name="texts", verbose_name=_("site"))
     code = models.CharField(_("where it stands"), max_length=30, choices=TextCode)
-    language = models.CharField(_("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))])
+    language = models.CharField(
+        _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
+    )
     body = models.CharField(_("text"), max_length=400)
 
     class Meta:

@@ -14,18 +14,28 @@ class CannedReply(models.Model):
     """A reply kept ready. Shared by all, of a department, or of one agent (at most one of the two is set)."""
 
     department = models.ForeignKey(
-        Department, models.CASCADE, null=True, blank=True, verbose_name=_("department"),
+        Department,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        verbose_name=_("department"),
         help_text=_("empty: for every department"),
     )
     owner = models.ForeignKey(
-        Staff, models.CASCADE, null=True, blank=True, verbose_name=_("owner"), related_name="canned_replies",
+        Staff,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        verbose_name=_("owner"),
+        related_name="canned_replies",
         help_text=_("set: a personal reply"),
     )
     language = models.CharField(_("language"), max_length=10, choices=LANGUAGES, default="zh")
     shortcut = models.SlugField(_("shortcut"), max_length=30, help_text=_("found by / and its letters"))
     title = models.CharField(_("title"), max_length=80)
     body = models.TextField(
-        _("text"), max_length=2000,
+        _("text"),
+        max_length=2000,
         help_text=_("may hold {visitor_name} {agent_name} {agent_number} {bank_name} {hotline}"),
     )
     initials = models.CharField(
@@ -59,7 +69,11 @@ class WrapUpCode(models.Model):
     name_zh = models.CharField(_("name in Chinese"), max_length=60)
     name_en = models.CharField(_("name in English"), max_length=60)
     department = models.ForeignKey(
-        Department, models.CASCADE, null=True, blank=True, verbose_name=_("department"),
+        Department,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        verbose_name=_("department"),
         help_text=_("empty: for every department"),
     )
     is_active = models.BooleanField(_("in use"), default=True)

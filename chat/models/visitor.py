@@ -19,7 +19,10 @@ class Visitor(models.Model):
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"))
     level = models.CharField(
-        _("identity"), max_length=10, choices=Level, default=Level.ANONYMOUS,
+        _("identity"),
+        max_length=10,
+        choices=Level,
+        default=Level.ANONYMOUS,
         help_text=_("claimed: says a name; verified: the bank's site has signed who it is"),
     )
     customer_reference = models.CharField(_("customer reference"), max_length=64, blank=True)
