@@ -88,7 +88,7 @@ class Suite:
         files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.js"))
         if not files:
             return "tests/js holds no test"
-        return failure(call(["node", "--test", *files], self.environment({})))
+        return failure(call(["node", "--test", "--test-reporter=spec", *files], self.environment({})))
 
     def sqlite(self) -> str:
         return self.pytest("sqlite", self.environment({}), "-m", "both_databases")
