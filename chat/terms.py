@@ -55,6 +55,11 @@ def query_terms(text: str) -> list[str]:
     return list(found)
 
 
+def runs_of(text: str) -> list[str]:
+    """The runs of what is looked for: each must stand in a text, whole, for the text to be a hit."""
+    return list(dict.fromkeys(match[0] for match in _RUNS.finditer(normalized(text)[:200])))
+
+
 class TermsField(models.Field):  # type: ignore[type-arg]
     """A list of terms, written and never read back."""
 

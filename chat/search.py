@@ -1,0 +1,160 @@
+"""Search in the words of conversations.
+
+The index (`chat.terms`) finds the messages that hold every term of what is looked for; each is then compared with the
+words themselves, because pairs of characters alone would also find them apart from each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Lookup, QuerySet
+
+from chat.models import Conversation, Message
+from chat.terms import TermsField, normalized, query_terms, runs_of
+
+# Of messages that the index gives and the words refuse, so many are looked at before the page ends early.
+MAX_EXAMINED = 2000
+EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
+
+
+@TermsField.register_lookup
+class Holds(Lookup):  # type: ignore[type-arg]
+    """`terms__holds=[...]`: the message has all of these terms."""
+
+    lookup_name = "holds"
+    prepare_rhs = False
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        quoted = ("'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in self.rhs)
+        return f"{column} @@ %s::tsquery", [*parameters, " & ".join(quoted)]
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        key = column.replace('"terms"', '"id"')
+        quoted = ('"' + term.replace('"', '""') + '"' for term in self.rhs)
+        return (
+            f"{key} IN (SELECT rowid FROM chat_message_terms WHERE chat_message_terms MATCH %s)",
+            [*parameters, " AND ".join(quoted)],
+        )
+
+
+class Excerpt(NamedTuple):
+    """A piece of a message round the first hit: what stands before it, the hit, and what comes after."""
+
+    before: str
+    hit: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`message` comes with its conversation, and that with visitor, agent and department."""
+
+    message: Message
+    excerpt: Excerpt
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Hits, newest first. `before` asks for the next page; None when this is the last.
+
+    A page may hold fewer hits than asked for, even none, and still have a next one.
+    """
+
+    hits: list[Hit]
+    before: int | None
+
+
+def search_messages(
+    conversations: QuerySet[Conversation], text: str, before: int | None = None, limit: int = 50
+) -> Page:
+    """Messages of these conversations that hold every word of `text`; a Chinese word wherever it stands.
+
+    `conversations` says what the reader may see (`access.visible_to`). What holds neither letter nor digit finds
+    nothing. One query, seldom a second.
+    """
+    found, before = _scan(conversations, text, before, limit)
+    messages = {
+        message.pk: message
+        for message in Message.objects.filter(pk__in=[pk for pk, _ in found]).select_related(
+            "conversation__visitor", "conversation__agent", "conversation__department", "agent"
+        )
+    }
+    runs = runs_of(text)
+    return Page([Hit(messages[pk], excerpt_of(messages[pk].body, runs)) for pk, _ in found], before)
+
+
+def conversations_with(
+    conversations: QuerySet[Conversation], text: str, limit: int = 1000
+) -> tuple[list[int], bool]:
+    """Ids of the conversations with such a message, newest words first, and whether there may be more."""
+    found: dict[int, None] = {}
+    before: int | None = None
+    for _ in range(5):
+        hits, before = _scan(conversations, text, before, limit)
+        found.update(dict.fromkeys(conversation for _, conversation in hits))
+        if before is None or len(found) >= limit:
+            break
+    return list(found)[:limit], before is not None or len(found) > limit
+
+
+def _scan(
+    conversations: QuerySet[Conversation], text: str, before: int | None, limit: int
+) -> tuple[list[tuple[int, int]], int | None]:
+    """(message, conversation) ids of up to `limit` hits, newest first, and where to go on."""
+    terms = query_terms(text)
+    runs = runs_of(text)
+    found: list[tuple[int, int]] = []
+    if not terms:
+        return found, None
+    candidates = Message.objects.filter(terms__holds=terms).order_by("-pk")
+    if conversations.query.where:
+        candidates = candidates.filter(conversation__in=conversations.order_by().values("pk"))
+    examined, size = 0, limit + 1
+    while examined < MAX_EXAMINED:
+        page = candidates if before is None else candidates.filter(pk__lt=before)
+        rows = list(page.values_list("pk", "conversation_id", "body")[:size])
+        for pk, conversation, body in rows:
+            if len(found) == limit:
+                return found, before
+            if holds(body, runs):
+                found.append((pk, conversation))
+            before = pk
+            examined += 1
+        if len(rows) < size:
+            return found, None
+        size = 500
+    return found, before
+
+
+def holds(body: str, runs: Sequence[str]) -> bool:
+    """Whether every one of these runs (`runs_of`) stands in the body."""
+    text = normalized(body)
+    return all(run in text for run in runs)
+
+
+def excerpt_of(body: str, runs: Sequence[str]) -> Excerpt:
+    """The words round the first hit, on one line. Where letters change their number when they are unified
+    (ligatures, say) and the place cannot be told, the beginning, with no hit."""
+    line = " ".join(body.split())
+    origins: list[int] = []
+    unified = ""
+    for index, character in enumerate(line):
+        piece = normalized(character)
+        unified += piece
+        origins.extend([index] * len(piece))
+    places = [(place, len(run)) for run in runs if (place := unified.find(run)) >= 0]
+    if not places:
+        return Excerpt(line[: EXCERPT_BEFORE + EXCERPT_AFTER], "", "")
+    place, length = min(places)
+    start, end = origins[place], origins[place + length - 1] + 1
+    lead = line[max(0, start - EXCERPT_BEFORE) : start]
+    tail = line[end : end + EXCERPT_AFTER]
+    return Excerpt(
+        ("…" if start > EXCERPT_BEFORE else "") + lead,
+        line[start:end],
+        tail + ("…" if end + EXCERPT_AFTER < len(line) else ""),
+    )
