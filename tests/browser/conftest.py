@@ -1,0 +1,320 @@
+"""What browser tests are played with: a server with the cast, pages of a real Chromium, a bank's page.
+
+    def test_a_visitor_writes(page_factory: PageFactory, host_page: HostPage) -> None:
+        page = page_factory(viewport=PHONE, locale="en")
+        page.goto(host_page.url(language="en"))
+
+A page that logs an error, breaks a content security policy or throws fails its test; what a test provokes it
+names in `allow`. Nothing here may touch Django's ORM: Playwright's event loop runs in this thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Frame, Page, sync_playwright
+
+from tests.browser.bank_page import BankPage
+from tests.people import Person
+from tests.servers import AppServer, create_database
+from tests.servers.process import ROOT
+
+SCREENSHOTS = ROOT / "var" / "screenshots"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+Viewport = tuple[int, int]
+DESKTOP: Viewport = (1440, 900)
+PHONE: Viewport = (390, 844)
+# What a browser logs while its network is away. For `allow`.
+NETWORK_ERRORS = r"net::ERR_|WebSocket connection to|status of 50[234]"
+
+SESSIONS_EACH = 40
+LOAD = """
+import json
+from tests.people import PASSWORD, PEOPLE, create_cast, session_of
+cast = create_cast(origins={origins!r}, password=PASSWORD)
+people = [getattr(cast, person.username) for person in PEOPLE]
+print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({each})] for staff in people}}))
+"""
+# In an order that foreign keys allow.
+TABLES_OF_A_TEST = (
+    "chat_rating",
+    "chat_assignment",
+    "chat_attachment",
+    "chat_note",
+    "chat_message",
+    "chat_conversation",
+    "chat_visitor",
+    "chat_identityuse",
+    "accounts_presence",
+    "accounts_auditentry",
+)
+
+
+class ChatServer(AppServer):
+    """Lianxin with the cast in its database: on the PostgreSQL and Redis of the run, or on SQLite."""
+
+    def __init__(self, settings: dict[str, str] | None = None) -> None:
+        env = {"LIANXIN_TEST_WITHOUT_CSP": "0"}
+        self._postgres = ""
+        if url := os.environ.get("LIANXIN_DATABASE_URL"):
+            self._postgres = create_database(url)
+            env |= {
+                "LIANXIN_DATABASE_URL": self._postgres,
+                "LIANXIN_REDIS_URL": os.environ["LIANXIN_REDIS_URL"],
+                "LIANXIN_SECRET_KEY": os.environ["LIANXIN_SECRET_KEY"],
+            }
+        super().__init__(env | (settings or {}))
+        self._sessions: dict[str, list[str]] = {}
+
+    def load(self, origins: Sequence[str]) -> None:
+        """Put the cast into the database; these origins may show the box."""
+        printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=SESSIONS_EACH))
+        loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
+        self._sessions = json.loads(loaded.removeprefix("loaded "))
+
+    def session(self, person: Person) -> str:
+        """A session of this person that no test has used: the value of their cookie."""
+        return self._sessions[person.username].pop()
+
+    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """One statement of SQL (`?` for a value) on the server's database; what it returns."""
+        if self._postgres:
+            with psycopg.connect(self._postgres, autocommit=True) as connection:
+                cursor = connection.execute(statement.replace("?", "%s").encode(), values)
+                return cursor.fetchall() if cursor.description else []
+        file = Path(self._env["LIANXIN_STATE_DIR"]) / "lianxin.sqlite3"
+        with contextlib.closing(sqlite3.connect(file, timeout=20)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def forget(self) -> None:
+        """Remove what former tests said and did; the cast, its sessions and its site stay."""
+        if self._postgres:
+            self.execute(f"TRUNCATE {', '.join(TABLES_OF_A_TEST)} CASCADE")
+            return
+        for table in TABLES_OF_A_TEST:
+            self.execute(f"DELETE FROM {table}")
+
+
+@dataclass(frozen=True)
+class HostPage:
+    """A page of the bank on another site than ours (`localhost`, we are 127.0.0.1), with a strict policy of its own."""
+
+    bank: BankPage
+
+    def url(self, *, language: str = "zh-CN", **query: str) -> str:
+        """The page that shows the box. `site` in the query names another site key."""
+        return f"http://localhost:{self.bank.port}/?{urlencode({'lang': language, **query})}"
+
+    def foreign_url(self) -> str:
+        """The same page at an origin that may not show the box."""
+        return f"http://127.0.0.1:{self.bank.port}/"
+
+    @property
+    def origin(self) -> str:
+        return f"http://localhost:{self.bank.port}"
+
+
+@pytest.fixture(scope="session")
+def bank() -> Iterator[BankPage]:
+    with BankPage() as bank:
+        yield bank
+
+
+@pytest.fixture(scope="session")
+def running_server(bank: BankPage) -> Iterator[ChatServer]:
+    server = ChatServer()
+    with server:
+        bank.chat = server.url
+        server.load([server.url, HostPage(bank).origin])
+        yield server
+
+
+@pytest.fixture
+def server(running_server: ChatServer) -> ChatServer:
+    """The server of the run, with nothing in it but the cast. A test that ends it starts it again."""
+    running_server.start()
+    running_server.forget()
+    return running_server
+
+
+@pytest.fixture
+def host_page(server: ChatServer, bank: BankPage) -> HostPage:
+    return HostPage(bank)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    programs = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    program = next((path for name in programs if name and (path := shutil.which(name))), None)
+    if program is None:
+        pytest.fail("Chromium is not installed; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watch:
+    """Notes what goes wrong on the pages of one test."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def page(self, page: Page, allow: str) -> None:
+        allowed = re.compile(allow) if allow else None
+
+        def note(words: str) -> None:
+            if allowed is None or not allowed.search(words):
+                self.problems.append(words)
+
+        def console(message: ConsoleMessage) -> None:
+            if message.type == "error" or "Content Security Policy" in message.text:
+                note(f"console: {message.text} ({message.location.get('url', '')})")
+
+        def thrown(error: Error) -> None:
+            note(f"thrown: {error.message}\n{error.stack or ''}")
+
+        page.on("console", console)
+        page.on("pageerror", thrown)
+        page.on("crash", lambda _: note("the page crashed"))
+
+
+class PageFactory(Protocol):
+    def __call__(
+        self,
+        *,
+        viewport: Viewport = DESKTOP,
+        locale: str = "zh-CN",
+        color_scheme: Literal["light", "dark"] = "light",
+        allow: str = "",
+        bypass_csp: bool = False,
+        beside: Page | None = None,
+        **options: Any,
+    ) -> Page:
+        """A page in a browser profile of its own, or with `beside` another tab of that page's profile.
+
+        `allow` is a regular expression of errors that the test provokes, e.g. NETWORK_ERRORS. `options` are
+        Playwright's: has_touch, reduced_motion, forced_colors, java_script_enabled ...
+        Offline and back: `page.context.set_offline(True)`.
+        """
+
+
+@pytest.fixture
+def page_factory(browser: Browser, server: ChatServer) -> Iterator[PageFactory]:
+    contexts: list[BrowserContext] = []
+    watch = Watch()
+
+    def make(
+        *,
+        viewport: Viewport = DESKTOP,
+        locale: str = "zh-CN",
+        color_scheme: Literal["light", "dark"] = "light",
+        allow: str = "",
+        bypass_csp: bool = False,
+        beside: Page | None = None,
+        **options: Any,
+    ) -> Page:
+        if beside is None:
+            context = browser.new_context(
+                viewport={"width": viewport[0], "height": viewport[1]},
+                locale=locale,
+                timezone_id="Asia/Shanghai",
+                color_scheme=color_scheme,
+                bypass_csp=bypass_csp,
+                base_url=server.url,
+                **options,
+            )
+            context.set_default_timeout(10_000)
+            contexts.append(context)
+        else:
+            context = beside.context
+        page = context.new_page()
+        watch.page(page, allow)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not watch.problems, "the pages had errors:\n" + "\n".join(watch.problems)
+
+
+class SignIn(Protocol):
+    def __call__(self, page: Page, person: Person) -> None: ...
+
+
+@pytest.fixture
+def sign_in(server: ChatServer) -> SignIn:
+    """Signs a person in on this page's profile, without the form; then `page.goto("/console/")`."""
+
+    def sign_in(page: Page, person: Person) -> None:
+        page.context.add_cookies([{"name": "sessionid", "value": server.session(person), "url": server.url}])
+
+    return sign_in
+
+
+class Axe(Protocol):
+    def __call__(self, page: Page, *, without: Sequence[str] = ()) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def axe() -> Axe:
+    """Checks a page and all its frames with axe-core; fails with what it found. `without` names rules."""
+    source = AXE.read_text(encoding="utf-8")
+
+    def check(page: Page, *, without: Sequence[str] = ()) -> None:
+        found = [line for frame in page.frames for line in _violations(frame, source, without)]
+        assert not found, "axe found:\n" + "\n".join(found)
+
+    return check
+
+
+def _violations(frame: Frame, source: str, without: Sequence[str]) -> list[str]:
+    if not frame.url.startswith("http"):
+        return []
+    # The protocol of the browser's own tools puts it there: no policy of the page has to be loosened.
+    frame.evaluate(f"() => {{ {source} }}")
+    options = {
+        "runOnly": {"type": "tag", "values": AXE_TAGS},
+        "rules": {rule: {"enabled": False} for rule in without},
+        "iframes": False,
+        "resultTypes": ["violations"],
+    }
+    result = frame.evaluate("options => axe.run(document, options)", options)
+    return [
+        f"{violation['id']} ({violation['impact']}): {violation['help']}\n"
+        + "\n".join(
+            f"    {node['html'][:200]}\n      {node['failureSummary']}" for node in violation["nodes"]
+        )
+        for violation in result["violations"]
+    ]
+
+
+class Screenshot(Protocol):
+    def __call__(self, page: Page, name: str, *, full_page: bool = False) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def screenshot() -> Screenshot:
+    """Keeps a picture of the page as var/screenshots/<name>.png."""
+
+    def take(page: Page, name: str, *, full_page: bool = False) -> Path:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        file = SCREENSHOTS / f"{name}.png"
+        page.screenshot(path=file, full_page=full_page, animations="disabled")
+        return file
+
+    return take

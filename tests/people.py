@@ -1,0 +1,160 @@
+"""The cast of the tests: one bank's site, two departments, and the people on both sides of the chat.
+
+`PEOPLE` are plain descriptions, for browsers and servers; `Cast` are the same people in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.backends.db import SessionStore
+
+from accounts import presence
+from accounts.models import Department, PresenceStatus, Role, Staff
+from chat.actions import agents, posts, visitors
+from chat.models import Conversation, FormField, QuickTopic, Site, Visitor, WrapUpCode
+from chat.protocol import Accepted
+from chat.rows import person_of
+
+PASSWORD = "lamp-in-the-window"
+SITE_KEY = "qinglan"
+IDENTITY_SECRET = "the-bank-and-the-chat-know-this-one-only"
+ORIGIN = "https://www.bank.example"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member of staff as a test speaks of them."""
+
+    username: str
+    name: str
+    name_en: str
+    number: str
+    role: str
+    departments: tuple[str, ...] = ()
+
+
+MEI = Person("mei", "林梅", "Mei Lin", "1001", "agent", ("cards",))
+HAO = Person("hao", "陈浩", "Hao Chen", "1002", "agent", ("cards",))
+JUN = Person("jun", "王军", "Jun Wang", "2001", "agent", ("loans",))
+YUN = Person("yun", "赵云", "Yun Zhao", "9001", "supervisor", ("cards", "loans"))
+WEN = Person("wen", "孙文", "Wen Sun", "9101", "auditor")
+AN = Person("an", "周安", "An Zhou", "9201", "administrator")
+PEOPLE = (MEI, HAO, JUN, YUN, WEN, AN)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """`mei` and `hao` answer for cards, `jun` for loans; `yun` supervises, `wen` audits, `an` administers."""
+
+    site: Site
+    cards: Department
+    loans: Department
+    mei: Staff
+    hao: Staff
+    jun: Staff
+    yun: Staff
+    wen: Staff
+    an: Staff
+    done: WrapUpCode
+
+
+def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Cast:
+    """Make everybody. Without a password nobody can sign in with one, which saves the time to hash it."""
+    cards = Department.objects.create(code="cards", name_zh="信用卡", name_en="Cards", order=1)
+    loans = Department.objects.create(code="loans", name_zh="贷款", name_en="Loans", order=2)
+    site = Site.objects.create(
+        key=SITE_KEY,
+        name_zh="青岚银行",
+        name_en="Qinglan Bank",
+        allowed_origins="\n".join(origins),
+        identity_secret=IDENTITY_SECRET,
+        department=cards,
+        hotline="95000",
+    )
+    FormField.objects.create(
+        site=site, key="name", kind=FormField.Kind.NAME, label_zh="怎么称呼您", label_en="Your name", order=1
+    )
+    FormField.objects.create(
+        site=site, key="subject", kind=FormField.Kind.DEPARTMENT, label_zh="事由", label_en="Subject", order=2
+    )
+    for language, label, words in (
+        ("zh", "卡被吞了", "我的卡被取款机吞了。"),
+        ("en", "Card swallowed", "The machine has swallowed my card."),
+    ):
+        QuickTopic.objects.create(
+            site=site, language=language, label=label, first_message=words, department=cards
+        )
+    done = WrapUpCode.objects.create(code="done", name_zh="已解决", name_en="Solved")
+    departments = {"cards": cards, "loans": loans}
+    hashed = make_password(password or None)
+    staff = {}
+    for person in PEOPLE:
+        member = staff[person.username] = Staff.objects.create(
+            username=person.username,
+            password=hashed,
+            name=person.name,
+            name_en=person.name_en,
+            number=person.number,
+            role=person.role,
+            is_staff=person.role != Role.AGENT,
+        )
+        member.departments.set([departments[code] for code in person.departments])
+    return Cast(site=site, cards=cards, loans=loans, done=done, **staff)
+
+
+def session_of(staff: Staff) -> str:
+    """Sign somebody in without a form and return the session's key, which is their cookie's value."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(staff.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = staff.get_session_auth_hash()
+    session.create()
+    assert session.session_key is not None
+    return session.session_key
+
+
+def go_online(*staff: Staff) -> None:
+    for member in staff:
+        presence.set_status(staff=member, status=PresenceStatus.ONLINE)
+
+
+def start(
+    cast: Cast, *, visitor: UUID | None = None, name: str = "", department: str = "", language: str = "zh"
+) -> Conversation:
+    """A new visitor (or this one) begins a conversation and waits."""
+    return visitors.start_conversation(
+        site=cast.site,
+        visitor_uuid=visitor or uuid4(),
+        client_id=uuid4(),
+        form={"name": name, "subject": department},
+        language=language,
+    )
+
+
+def start_with(cast: Cast, agent: Staff, *, language: str = "zh") -> Conversation:
+    """A new visitor begins a conversation in the agent's department, and the agent has it."""
+    first = agent.departments.order_by("order").first()
+    conversation = start(cast, department=first.code if first else "", language=language)
+    go_online(agent)
+    agents.transfer_to_agent(staff=cast.yun, uuid=conversation.uuid, to=agent)
+    conversation.refresh_from_db()
+    return conversation
+
+
+def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = None) -> Accepted:
+    """The visitor, or whoever `by` names, says something; it is stored at once."""
+    author = by or conversation.visitor
+    client_id = uuid4()
+    if isinstance(author, Staff):
+        post = posts.Post(conversation.pk, client_id, body, agent=person_of(author))
+    else:
+        post = posts.Post(conversation.pk, client_id, body, visitor_id=author.pk)
+    (outcome,), _ = posts.post_batch([post])
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
