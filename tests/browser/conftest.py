@@ -209,7 +209,8 @@ class PageFactory(Protocol):
 
         `allow` is a regular expression of errors that the test provokes, e.g. NETWORK_ERRORS. `options` are
         Playwright's: has_touch, reduced_motion, forced_colors, java_script_enabled ...
-        Offline and back: `page.context.set_offline(True)`.
+        Offline and back: `page.context.set_offline(True)`: an open socket then stalls, like a half-open one.
+        `server.kill()` and `server.start()` cut it for good and bring it back.
         """
 
 
