@@ -13,6 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("", include("chat.urls")),
     path("console/login/", LoginView.as_view(), name="login"),
+    # The same under the name that allauth asks for.
+    path("console/login/", LoginView.as_view(), name="account_login"),
     path("console/logout/", LogoutView.as_view(), name="account_logout"),
     path("console/language/", set_language, name="set_language"),
     path("console/", include("console.urls")),
