@@ -68,6 +68,11 @@ class UnfilledPlaceholder(Refusal):
     words = _("A placeholder in braces is not filled yet.")
 
 
+class ShortcutTaken(Refusal):
+    code = "shortcut_taken"
+    words = _("Another reply has this shortcut already.")
+
+
 class ClientIdReused(Refusal):
     code = "client_id_reused"
     words = _("This message was sent already, with other words.")

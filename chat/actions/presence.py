@@ -1,0 +1,17 @@
+"""What an agent says they are, told to every console."""
+
+from django.db import transaction
+
+from accounts import presence
+from accounts.access import require
+from accounts.models import PresenceStatus, Staff
+from chat import delivery
+from chat.protocol import PresenceChanged, PresenceFrame
+
+
+def set_presence(*, staff: Staff, status: PresenceStatus) -> None:
+    """Says it to every console. Saying the same again is harmless."""
+    require(staff, "answer")
+    with transaction.atomic():
+        presence.set_status(staff=staff, status=status)
+        delivery.announce_on_commit(PresenceChanged(PresenceFrame(staff.pk, status)))
