@@ -1,0 +1,155 @@
+/** One message as an element: the same letters in the box and in the console, text only as text. */
+
+import { icon, make } from "./element.js";
+import { linkParts } from "./links.js";
+import { fill } from "./words.js";
+
+const GROUP_MS = 3 * 60_000;
+const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
+
+/**
+ * The line with the day above a message, where the day changes.
+ *
+ * @param {ChatMessage} message
+ * @param {MessageOptions} options
+ * @returns {HTMLElement | null}
+ */
+export function dayElement(message, { previous, language, words }) {
+  const at = new Date(message.at);
+  if (previous && isSameDay(at, new Date(previous.at))) return null;
+  const now = new Date();
+  const time = make("time", "day");
+  time.dateTime = message.at.slice(0, 10);
+  time.textContent = isSameDay(at, now)
+    ? words.today
+    : isSameDay(at, new Date(now.getTime() - 86_400_000))
+      ? words.yesterday
+      : new Intl.DateTimeFormat(language, { dateStyle: "full" }).format(at);
+  return time;
+}
+
+/**
+ * Words used: you, number ("No. {number}"), choices, today, yesterday, and a word for each status.
+ *
+ * @param {ChatMessage} message
+ * @param {MessageOptions} options
+ * @returns {HTMLElement}
+ */
+export function messageElement(message, options) {
+  const { words, language, conversation, mine = false, previous, status } = options;
+  const isEvent = message.type === "event";
+  const element = make("div", `message ${isEvent ? "event" : mine ? "mine" : "theirs"}`);
+  if (conversation) element.id = `message-${conversation}-${message.seq}`;
+  element.dataset.seq = String(message.seq);
+  if (isEvent) {
+    element.append(make("p", "body", message.body), timeElement(message.at, language));
+    return element;
+  }
+  const starts = !previous || !isSameGroup(previous, message);
+  if (starts) element.classList.add("first");
+  const author = mine ? words.you : message.name;
+  const about = make("p", starts ? "about" : "about unseen", make("span", "author", author));
+  if (message.number) about.append(" ", make("span", "number", fill(words.number, { number: message.number })));
+  about.append(" ", timeElement(message.at, language));
+  element.append(about, message.type === "attachment" ? fileElement(message, options) : bodyElement(message.body));
+  const choices = message.payload?.choices;
+  if (choices && options.onChoice) element.append(choicesElement(choices, options));
+  if (status) showStatus(element, status, words);
+  return element;
+}
+
+/** @param {HTMLElement} element of a message @param {MessageStatus | ""} status @param {ChatWords} words */
+export function showStatus(element, status, words) {
+  const shown = element.querySelector(":scope > .status");
+  if (!status) return shown?.remove();
+  if (shown instanceof HTMLElement && shown.dataset.status === status) return;
+  const line = make("p", "status", icon(STATUS_ICONS[status]), words[status]);
+  line.dataset.status = status;
+  if (shown) shown.replaceWith(line);
+  else element.append(line);
+}
+
+/** @param {string} text */
+function bodyElement(text) {
+  const body = make("p", "body");
+  body.dir = "auto";
+  for (const part of linkParts(text)) {
+    if (part.href) {
+      const link = make("a", "", part.text);
+      link.href = part.href;
+      link.target = "_blank";
+      link.rel = "noopener noreferrer nofollow";
+      body.append(link);
+    } else body.append(part.text);
+  }
+  return body;
+}
+
+/** @param {ChatMessage} message @param {MessageOptions} options */
+function fileElement(message, { fileUrl, language }) {
+  const { content_type = "", size = 0, width, height } = message.payload ?? {};
+  const link = make("a", "body file");
+  link.target = "_blank";
+  link.rel = "noopener";
+  if (content_type.startsWith("image/")) {
+    const image = make("img");
+    image.alt = message.body;
+    // Known beforehand, so that nothing jumps when the picture arrives.
+    if (width && height) [image.width, image.height] = [width, height];
+    link.classList.add("picture");
+    link.append(image);
+    Promise.resolve(fileUrl?.(message)).then(
+      (url) => url && (image.src = link.href = url),
+      () => link.replaceChildren(icon("file"), message.body),
+    );
+    return link;
+  }
+  const kilobytes = new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(Math.ceil(size / 1024));
+  link.append(icon("file"), make("span", "name", message.body), make("span", "size", `${kilobytes} KB`));
+  link.download = message.body;
+  link.href = "#";
+  link.onclick = async (event) => {
+    if (link.getAttribute("href") !== "#" || !fileUrl) return;
+    event.preventDefault();
+    link.href = await fileUrl(message);
+    link.click();
+  };
+  return link;
+}
+
+/** @param {string[]} choices @param {MessageOptions} options */
+function choicesElement(choices, { onChoice, words }) {
+  const group = make("div", "choices");
+  group.role = "group";
+  group.ariaLabel = words.choices;
+  for (const choice of choices.slice(0, 4)) {
+    const button = make("button", "choice", choice);
+    button.type = "button";
+    button.onclick = () => onChoice?.(choice);
+    group.append(button);
+  }
+  return group;
+}
+
+/** @param {string} at @param {string} language */
+function timeElement(at, language) {
+  const moment = new Date(at);
+  const time = make("time");
+  time.textContent = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(moment);
+  time.dateTime = at;
+  time.title = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(moment);
+  return time;
+}
+
+/** @param {Date} one @param {Date} other */
+function isSameDay(one, other) {
+  return one.toDateString() === other.toDateString();
+}
+
+/** @param {ChatMessage} one @param {ChatMessage} next */
+function isSameGroup(one, next) {
+  return (
+    one.type !== "event" && one.role === next.role && one.name === next.name &&
+    Date.parse(next.at) - Date.parse(one.at) < GROUP_MS
+  );
+}

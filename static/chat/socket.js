@@ -1,0 +1,150 @@
+/** A WebSocket that comes back by itself. It knows retry and heartbeat, and nothing of chat. */
+
+const BASE_MS = 500;
+const CAP_MS = 30_000;
+const STABLE_MS = 60_000;
+const ANSWER_MS = 10_000;
+const PROBE_MS = 3_000;
+const HIDDEN_MS = 60_000;
+
+export class LiveSocket {
+  #url;
+  #hello;
+  #onFrame;
+  #onStatus;
+  /** @type {WebSocket | undefined} */
+  #socket;
+  #isOpen = false;
+  #isWanted = false;
+  #tries = 0;
+  #heartbeatMs = 25_000;
+  #byeMs = -1;
+  /** @type {Record<string, number>} */
+  #timers = {};
+
+  /**
+   * @param {{
+   *   url: string,
+   *   hello: () => ChatFrame,
+   *   onFrame: (frame: ChatFrame) => void,
+   *   onStatus: (status: SocketStatus, detail?: number) => void,
+   * }} options `detail`: the close code with "ended".
+   */
+  constructor({ url, hello, onFrame, onStatus }) {
+    this.#url = url;
+    this.#hello = hello;
+    this.#onFrame = onFrame;
+    this.#onStatus = onStatus;
+  }
+
+  open() {
+    if (this.#isWanted) return;
+    this.#isWanted = true;
+    document.addEventListener("visibilitychange", this.#probe);
+    for (const name of ["pageshow", "online", "offline"]) addEventListener(name, this.#probe);
+    this.#connect();
+  }
+
+  /** @param {ChatFrame} frame @returns {boolean} whether it went out; not before the welcome */
+  send(frame) {
+    if (!this.#isOpen) return false;
+    this.#socket?.send(JSON.stringify(frame));
+    return true;
+  }
+
+  /** Comes back with a new hello, at once. */
+  reopen() {
+    if (this.#isWanted) this.#connect();
+  }
+
+  close() {
+    this.#isWanted = false;
+    this.#drop();
+    document.removeEventListener("visibilitychange", this.#probe);
+    for (const name of ["pageshow", "online", "offline"]) removeEventListener(name, this.#probe);
+  }
+
+  #connect() {
+    this.#drop();
+    this.#onStatus("connecting");
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    this.#after("answer", ANSWER_MS, this.#lose);
+    socket.onopen = () => socket.send(JSON.stringify(this.#hello()));
+    socket.onmessage = (event) => {
+      if (socket === this.#socket) this.#receive(JSON.parse(event.data));
+    };
+    socket.onclose = (event) => {
+      if (socket !== this.#socket) return;
+      if (event.code >= 4400 && event.code < 4500) {
+        this.close();
+        this.#onStatus("ended", event.code);
+      } else this.#lose();
+    };
+  }
+
+  /** @param {ChatFrame} frame */
+  #receive(frame) {
+    this.#stop("answer");
+    if (frame.kind === "bye") this.#byeMs = frame.retry_after_ms;
+    if (frame.kind === "welcome") {
+      this.#heartbeatMs = frame.heartbeat_seconds * 1000;
+      if (!this.#isOpen) {
+        this.#isOpen = true;
+        this.#after("stable", STABLE_MS, () => (this.#tries = 0));
+        this.#onStatus("open");
+      }
+    }
+    if (this.#isOpen) this.#beat();
+    this.#onFrame(frame);
+  }
+
+  #beat() {
+    const rest = document.visibilityState === "hidden" ? Math.max(HIDDEN_MS, this.#heartbeatMs) : this.#heartbeatMs;
+    this.#after("beat", rest, () => this.#ask(ANSWER_MS));
+  }
+
+  /** @param {number} ms how long the answer may take before the line counts as dead */
+  #ask(ms) {
+    if (this.send({ kind: "ping" })) this.#after("answer", ms, this.#lose);
+  }
+
+  /** The page was shown again, or the network changed: is the line still there? */
+  #probe = () => {
+    if (document.visibilityState === "hidden") return;
+    if (this.#isOpen) this.#ask(PROBE_MS);
+    else if (this.#timers.retry) this.#connect();
+  };
+
+  #lose = () => {
+    this.#drop();
+    if (!this.#isWanted) return;
+    const spread = Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#tries++);
+    this.#after("retry", this.#byeMs >= 0 ? this.#byeMs : spread, () => this.#connect());
+    this.#byeMs = -1;
+    this.#onStatus("lost");
+  };
+
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#isOpen = false;
+    Object.keys(this.#timers).forEach((name) => this.#stop(name));
+    socket?.close();
+  }
+
+  /** @param {string} name @param {number} ms @param {() => void} then */
+  #after(name, ms, then) {
+    this.#stop(name);
+    this.#timers[name] = setTimeout(() => {
+      delete this.#timers[name];
+      then();
+    }, ms);
+  }
+
+  /** @param {string} name */
+  #stop(name) {
+    clearTimeout(this.#timers[name]);
+    delete this.#timers[name];
+  }
+}
