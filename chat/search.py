@@ -20,7 +20,7 @@ EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 
 @TermsField.register_lookup
-class Holds(Lookup):  # type: ignore[type-arg]
+class Holds(Lookup[list[str]]):
     """`terms__holds=[...]`: the message has all of these terms."""
 
     lookup_name = "holds"
@@ -35,10 +35,8 @@ class Holds(Lookup):  # type: ignore[type-arg]
         column, parameters = self.process_lhs(compiler, connection)
         key = column.replace('"terms"', '"id"')
         quoted = ('"' + term.replace('"', '""') + '"' for term in self.rhs)
-        return (
-            f"{key} IN (SELECT rowid FROM chat_message_terms WHERE chat_message_terms MATCH %s)",
-            [*parameters, " AND ".join(quoted)],
-        )
+        sql = " IN (SELECT rowid FROM chat_message_terms WHERE chat_message_terms MATCH %s)"
+        return key + sql, [*parameters, " AND ".join(quoted)]
 
 
 class Excerpt(NamedTuple):
