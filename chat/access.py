@@ -6,8 +6,9 @@ from django.db.models import Q, QuerySet
 
 from accounts.access import may
 from accounts.models import Staff
+from chat import tokens
 from chat.errors import NotAssigned, NotFound
-from chat.models import Conversation, Site, Status, Visitor
+from chat.models import Attachment, Conversation, Site, Status, Visitor
 
 
 def site_by_key(key: str) -> Site:
@@ -77,3 +78,43 @@ def lock_conversation_of(visitor: Visitor) -> Conversation:
     if newest is None:
         raise NotFound
     return lock(newest)
+
+
+def visitor_by_token(token: str | None) -> Visitor:
+    """The visitor whom a token names, on a site in use. Raises NotFound."""
+    named = tokens.named_in(token)
+    if named is None:
+        raise NotFound
+    visitor = (
+        Visitor.objects.select_related("site")
+        .filter(uuid=named[0], site__key=named[1], site__is_active=True)
+        .first()
+    )
+    if visitor is None:
+        raise NotFound
+    return visitor
+
+
+def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
+    """This conversation of the visitor's own, or their newest. Raises NotFound."""
+    own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by("-id")
+    conversation = (own if uuid is None else own.filter(uuid=uuid)).first()
+    if conversation is None:
+        raise NotFound
+    return conversation
+
+
+def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
+    """A file of one of the visitor's own conversations. Raises NotFound."""
+    attachment = Attachment.objects.filter(uuid=uuid, conversation__visitor=visitor).first()
+    if attachment is None:
+        raise NotFound
+    return attachment
+
+
+def attachment_for(staff: Staff, uuid: UUID) -> Attachment:
+    """A file of a conversation this member of staff may read. Raises NotFound."""
+    attachment = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk")).first()
+    if attachment is None:
+        raise NotFound
+    return attachment

@@ -1,6 +1,9 @@
-"""Named limits. Token buckets in memory: a limit holds for one socket of one process."""
+"""Named limits. Token buckets in memory: a limit holds for one socket, or one key, of one process."""
 
+import threading
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 
 
 class Bucket:
@@ -25,6 +28,25 @@ class Bucket:
         return True
 
 
+class Buckets:
+    """A bucket for each key, from any thread. Of `most` keys the one not used for longest is forgotten."""
+
+    def __init__(self, new: Callable[[], Bucket], *, most: int = 10_000) -> None:
+        self._new = new
+        self._most = most
+        self._lock = threading.Lock()
+        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+
+    def take(self, key: Hashable) -> bool:
+        """Whether one more is allowed for this key, and takes it."""
+        with self._lock:
+            bucket = self._buckets.pop(key, None) or self._new()
+            self._buckets[key] = bucket
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+            return bucket.take()
+
+
 def frames() -> Bucket:
     """Frames of any kind on one socket; more is a flood and ends it."""
     return Bucket(burst=120, per_second=20)
@@ -42,3 +64,7 @@ def starts() -> Bucket:
 
 def uploads() -> Bucket:
     return Bucket(burst=6, per_second=0.2)
+
+
+def transcripts() -> Bucket:
+    return Bucket(burst=10, per_second=0.1)
