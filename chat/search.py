@@ -20,7 +20,7 @@ EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 
 @TermsField.register_lookup
-class Holds(Lookup[list[str]]):
+class Holds(Lookup):
     """`terms__holds=[...]`: the message has all of these terms."""
 
     lookup_name = "holds"
