@@ -443,9 +443,13 @@ def encode_events(events: list[Event]) -> bytes:
 def decode_events(data: bytes | str) -> list[Event]:
     """The events of a batch; those that this version does not know or understand are left out."""
     events: list[Event] = []
-    for raw in _raw_decoder.decode(data):
+    try:
+        batch = _raw_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return events
+    for raw in batch:
         try:
             events.append(_event_decoder.decode(raw))
-        except msgspec.ValidationError:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             continue
     return events
