@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class ChatConfig(AppConfig):
     name = "chat"
     verbose_name = _("Chat")
+
+    def ready(self) -> None:
+        from accounts.actions import rights_ended
+        from chat.rights import end_consoles
+
+        rights_ended.connect(end_consoles, dispatch_uid="chat.rights")

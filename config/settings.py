@@ -41,7 +41,7 @@ SECRET_KEY = _secret_key()
 INSTALLED_APPS = [
     "daphne",
     "config.apps.ConfigConfig",
-    "django.contrib.admin",
+    "accounts.admin_app.BankAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

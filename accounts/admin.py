@@ -1,0 +1,212 @@
+"""Staff, departments and the audit trail in admin."""
+
+import json
+from typing import Any, ClassVar
+
+from allauth.account.models import EmailAddress
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.forms import SetPasswordMixin
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts import actions, admin_passwords
+from accounts.admin_parts import BoundedPaginator, ByRights, DateRange
+from accounts.models import AuditEntry, Department, Staff
+from accounts.verbs import VERBS
+
+# Rights are given by role (`accounts.access`), and nobody signs up: these have nothing to say here.
+admin.site.unregister(Group)
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(Department)
+class DepartmentAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name_zh", "name_en", "code", "is_active", "order")
+    list_filter = ("is_active",)
+    search_fields = ("name_zh", "name_en", "code")
+    fields = ("name_zh", "name_en", "code", "is_active", "order")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Department | None = None) -> tuple[str, ...]:
+        # Forms, imports and the audit trail name a department by its code.
+        return ("code",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Department, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        actions.save_department(by=request.user, department=obj, changed=form.changed_data)
+
+
+class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
+    by: Staff
+
+    class Meta:
+        model = Staff
+        fields: tuple[str, ...] = (
+            "username",
+            "name",
+            "name_en",
+            "number",
+            "role",
+            "departments",
+            "capacity",
+            "is_active",
+        )
+        widgets = {"departments": forms.CheckboxSelectMultiple}
+        help_texts = {
+            "username": gettext_lazy("What they sign in with. Letters, digits and @ . + - _ only."),
+            "role": gettext_lazy(
+                "Agents answer. Supervisors also see every conversation and assign. Auditors read records. "
+                "Administrators set up, and read no conversations."
+            ),
+            "departments": gettext_lazy(
+                "Whose waiting customers they see. A new one shows when they next sign in."
+            ),
+            "is_active": gettext_lazy(
+                "Take the mark away when somebody leaves: their console closes at once. What they did stays on record."
+            ),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        role, is_active = cleaned.get("role"), cleaned.get("is_active", True)
+        if self.instance.pk == self.by.pk and (role != self.by.role or not is_active):
+            raise forms.ValidationError(
+                _("You cannot take your own rights away. Another administrator has to do that.")
+            )
+        return cleaned
+
+
+class NewStaffForm(SetPasswordMixin, StaffForm):  # type: ignore[type-arg]
+    password1, password2 = SetPasswordMixin.create_password_fields()
+
+    class Meta(StaffForm.Meta):
+        fields = ("username", "name", "name_en", "number", "role", "departments", "capacity")
+
+    def clean(self) -> dict[str, Any]:
+        self.validate_passwords()
+        return super().clean()
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        # Only now the instance has the name, which a password must not resemble.
+        self.validate_password_for_user(self.instance)
+
+
+@admin.register(Staff)
+class StaffAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("number", "name", "username", "role", "department_names", "is_active", "last_login")
+    list_display_links = ("number", "name")
+    list_filter = ("role", "departments", "is_active")
+    search_fields = ("name", "name_en", "number", "username")
+    ordering = ("number",)
+    change_form_template = "admin/accounts/staff/change_form.html"
+    _who = (None, {"fields": ("name", "name_en", "number", "role", "departments", "capacity")})
+    fieldsets: ClassVar[Any] = (_who, (gettext_lazy("Sign-in"), {"fields": ("username", "is_active")}))
+    add_fieldsets: ClassVar[Any] = (
+        _who,
+        (gettext_lazy("Sign-in"), {"fields": ("username", "password1", "password2")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Staff]:
+        return super().get_queryset(request).prefetch_related("departments")
+
+    @admin.display(description=gettext_lazy("departments"))
+    def department_names(self, staff: Staff) -> str:
+        return ", ".join(str(department) for department in staff.departments.all())
+
+    def get_fieldsets(self, request: HttpRequest, obj: Staff | None = None) -> Any:
+        return self.add_fieldsets if obj is None else self.fieldsets
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = StaffForm if obj else NewStaffForm
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"by": request.user})
+
+    def save_model(self, request: HttpRequest, obj: Staff, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        departments = form.cleaned_data["departments"]
+        if not change:
+            password = form.cleaned_data["password1"]
+            actions.create_staff(by=request.user, staff=obj, password=password, departments=departments)
+            return
+        actions.change_staff(by=request.user, staff=obj, departments=departments)
+        open_ones = 0 if obj.is_active else obj.conversations.filter(status="active").count()
+        if open_ones:
+            words = ngettext(
+                "%(name)s still has %(count)d open conversation. A supervisor should give it to a colleague now.",
+                "%(name)s still has %(count)d open conversations. A supervisor should give them to colleagues now.",
+                open_ones,
+            )
+            messages.warning(request, words % {"name": obj, "count": open_ones})
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The action has stored the departments already."""
+
+    def get_urls(self) -> list[URLPattern]:
+        password = path(
+            "<id>/password/", self.admin_site.admin_view(self.password_view), name="auth_user_password_change"
+        )
+        return [password, *super().get_urls()]
+
+    def password_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        staff = self.get_object(request, unquote(id))
+        if not self.has_change_permission(request, staff):
+            raise PermissionDenied
+        if staff is None:
+            raise Http404
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "is_popup": IS_POPUP_VAR in request.GET,
+        }
+        return admin_passwords.set_for(request, staff, context)
+
+
+class VerbFilter(admin.SimpleListFilter):
+    title = gettext_lazy("what")
+    parameter_name = "verb"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return sorted(((verb, str(words)) for verb, words in VERBS.items()), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(verb=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Read only, for everybody: there is no right that lets anyone add, change or remove an entry."""
+
+    view_right = "read_audit"
+    change_right = ""
+    list_display = ("at", "actor", "what", "subject", "details")
+    list_select_related = ("actor",)
+    list_filter = (("at", DateRange), VerbFilter, ("actor", admin.RelatedOnlyFieldListFilter))
+    search_fields = ("=object_id", "=actor__number", "actor__name")
+    search_help_text = gettext_lazy(
+        "Number of a conversation or other object, number or name of a staff member"
+    )
+    fields = ("at", "actor", "what", "subject", "details")
+    sortable_by = ("at",)
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+
+    @admin.display(description=gettext_lazy("what"))
+    def what(self, entry: AuditEntry) -> str:
+        return str(VERBS.get(entry.verb, entry.verb))
+
+    @admin.display(description=gettext_lazy("of"))
+    def subject(self, entry: AuditEntry) -> str:
+        return f"{entry.object_type.rpartition('.')[2]} {entry.object_id}".strip()
+
+    @admin.display(description=gettext_lazy("detail"))
+    def details(self, entry: AuditEntry) -> str:
+        return json.dumps(entry.detail, ensure_ascii=False, sort_keys=True) if entry.detail else ""

@@ -1,0 +1,117 @@
+"""What the admin pages of all apps are made of: rights from the table, a bounded list, a filter by dates."""
+
+from collections.abc import Iterator
+from datetime import datetime, time
+from typing import Any, ClassVar, TypeVar
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.forms import DateField, Form, TextInput
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from accounts.access import may
+from accounts.models import Staff
+
+LISTED = 10_000
+
+M = TypeVar("M", bound=Model)
+
+
+def has_right(request: HttpRequest, right: str) -> bool:
+    return bool(right) and isinstance(request.user, Staff) and may(request.user, right)
+
+
+class ByRights:
+    """Who may see and change what the class shows, by the names of rights in `accounts.access`; "" is nobody."""
+
+    view_right: ClassVar[str] = "set_up"
+    change_right: ClassVar[str] = "set_up"
+    delete_right: ClassVar[str] = ""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return has_right(request, self.view_right)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_right(request, self.view_right)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_right(request, self.change_right)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_right(request, self.change_right)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_right(request, self.delete_right)
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than LISTED: a list is narrowed by filters, not read to its end."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list[:LISTED]
+        return int(rows.count())
+
+
+class DateRange(admin.FieldListFilter):
+    """From a day until a day, both included, in the time zone of the set-up."""
+
+    template = "admin/date_range_filter.html"
+
+    def __init__(
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
+    ):
+        self.names = (f"{field_path}_from", f"{field_path}_until")
+        super().__init__(field, request, params, model, model_admin, field_path)
+        used: dict[str, Any] = self.used_parameters
+        given = {name: values[-1] for name, values in used.items()}
+        self.form = _range_form(self.names, given)
+        self.form.is_valid()
+        self.others = [
+            (name, value)
+            for name, values in request.GET.lists()
+            for value in values
+            if name not in (*self.names, "p")
+        ]
+
+    def expected_parameters(self) -> list[str | None]:
+        return list(self.names)
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> QuerySet[M]:
+        start, end = (self.form.cleaned_data.get(name) for name in self.names)
+        if start:
+            queryset = queryset.filter(**{f"{self.field_path}__gte": _moment(start, time.min)})
+        if end:
+            queryset = queryset.filter(**{f"{self.field_path}__lte": _moment(end, time.max)})
+        return queryset
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        yield {
+            "form": self.form,
+            "others": self.others,
+            "clear": changelist.get_query_string(remove=self.names),
+        }
+
+
+def _range_form(names: tuple[str, str], data: dict[str, str]) -> Form:
+    class DayInput(TextInput):
+        input_type = "date"
+
+    fields = {
+        name: DateField(label=label, required=False, input_formats=["%Y-%m-%d"], widget=DayInput)
+        for name, label in zip(names, (_("from"), _("until")), strict=True)
+    }
+    form_class = type("RangeForm", (Form,), fields)
+    form: Form = form_class(data, auto_id="filter_%s")
+    return form
+
+
+def _moment(day: Any, clock: time) -> datetime:
+    return timezone.make_aware(datetime.combine(day, clock))

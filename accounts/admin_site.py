@@ -1,0 +1,42 @@
+"""The admin site: who may come in is said by the table of rights, and where to sign in by LOGIN_URL."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from accounts import admin_passwords
+from accounts.access import may
+from accounts.models import Staff
+
+
+class BankAdminSite(AdminSite):
+    site_header = _("Lianxin: set-up and records")
+    site_title = _("Lianxin")
+    index_title = _("Set-up and records")
+    site_url = None
+    empty_value_display = "–"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return isinstance(request.user, Staff) and may(request.user, "use_admin")
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """No second door: everybody signs in at LOGIN_URL, where attempts are limited."""
+        if request.user.is_authenticated:
+            if not self.has_permission(request):
+                raise PermissionDenied
+            return HttpResponseRedirect(reverse("admin:index"))
+        wanted = request.GET.get("next") or reverse("admin:index")
+        return redirect_to_login(wanted, settings.LOGIN_URL)
+
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        super().logout(request, extra_context)
+        return HttpResponseRedirect(reverse(settings.LOGIN_URL))
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return admin_passwords.change_own(request, self.each_context(request))

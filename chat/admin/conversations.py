@@ -1,0 +1,228 @@
+"""Conversations in admin: to find, to read as they were, to export. Nobody adds, changes or removes one here."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from import_export.admin import ExportMixin
+from import_export.forms import ExportForm
+
+from accounts import audit
+from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, has_right
+from accounts.models import Staff
+from chat import access
+from chat.attachment_views import file_response, transcript_response
+from chat.errors import NotFound
+from chat.exports import ConversationTable, CsvFile, TooManyRows, TranscriptTable, XlsxFile
+from chat.models import Conversation, Visitor
+from chat.records import record_of
+from chat.search import conversations_with
+
+FOUND = 1000
+
+
+class RatingFilter(admin.SimpleListFilter):
+    title = gettext_lazy("rating")
+    parameter_name = "rating"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        stars = [(str(score), "★" * score) for score in range(5, 0, -1)]
+        return [*stars, ("low", _("1 or 2")), ("none", _("not rated"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> QuerySet[Conversation]:
+        match self.value():
+            case None:
+                return queryset
+            case "none":
+                return queryset.filter(rating__isnull=True)
+            case "low":
+                return queryset.filter(rating__score__lte=2)
+            case score:
+                return queryset.filter(rating__score=score) if score in "12345" else queryset.none()
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+    view_right = "read_records"
+    change_right = ""
+    list_display = (
+        "number",
+        "started_at",
+        "who",
+        "status",
+        "department",
+        "agent",
+        "size",
+        "wrap_up_code",
+        "stars",
+    )
+    list_display_links = ("number", "started_at")
+    list_select_related = ("visitor", "department", "agent", "wrap_up_code", "rating")
+    list_filter = (
+        ("started_at", DateRange),
+        "status",
+        "department",
+        "wrap_up_code",
+        RatingFilter,
+        "visitor__level",
+        "agent",
+    )
+    search_fields = ("uuid",)
+    search_help_text = gettext_lazy(
+        "Words that were said, visitor's name, customer reference, or number of a conversation"
+    )
+    sortable_by = ("started_at",)
+    ordering = ("-id",)
+    list_per_page = 50
+    list_max_show_all = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    actions = None
+    resource_classes: Any = (ConversationTable, TranscriptTable)
+    formats: Any = (XlsxFile, CsvFile)
+    export_form_class: Any = ExportForm
+    export_template_name = "admin/chat/conversation/export.html"
+
+    @admin.display(description=gettext_lazy("conversation"))
+    def number(self, conversation: Conversation) -> str:
+        return str(conversation)
+
+    @admin.display(description=gettext_lazy("visitor"))
+    def who(self, conversation: Conversation) -> str:
+        visitor = conversation.visitor
+        return " · ".join(
+            part for part in (visitor.name, visitor.customer_reference, visitor.get_level_display()) if part
+        )
+
+    @admin.display(description=gettext_lazy("messages"))
+    def size(self, conversation: Conversation) -> int:
+        return conversation.visitor_message_count + conversation.agent_message_count
+
+    @admin.display(description=gettext_lazy("rating"))
+    def stars(self, conversation: Conversation) -> str:
+        rating = getattr(conversation, "rating", None)
+        return "★" * rating.score if rating else ""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        assert isinstance(request.user, Staff)
+        # Ids first, so that each of the three ways takes its own index.
+        found, has_more = conversations_with(access.visible_to(request.user), term, FOUND)
+        visitors = list(
+            Visitor.objects.filter(Q(name__icontains=term) | Q(customer_reference=term))
+            .order_by("-pk")
+            .values_list("pk", flat=True)[: FOUND + 1]
+        )
+        if has_more or len(visitors) > FOUND:
+            request.search_was_cut = True  # type: ignore[attr-defined]
+            words = _("There is more than can be listed: these are the newest. A longer search finds less.")
+            messages.warning(request, words)
+        return queryset.filter(Q(pk__in=found) | Q(visitor__in=visitors[:FOUND]) | _with_number(term)), False
+
+    # -- reading one -------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        ours = [
+            path("<int:pk>/transcript/", view(self.transcript_view), name="chat_conversation_transcript"),
+            path("files/<uuid:uuid>/", view(self.file_view), name="chat_conversation_file"),
+        ]
+        urls: list[URLPattern] = super().get_urls()
+        return ours + urls
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request) or request.method != "GET":
+            raise PermissionDenied
+        conversation = self._get(object_id)
+        assert isinstance(request.user, Staff)
+        audit.record(request.user, "transcript.read", conversation)
+        after = request.GET.get("after", "0")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Conversation %(number)s") % {"number": conversation},
+            "record": record_of(conversation, int(after[:9]) if after.isdecimal() else 0),
+            "conversation": conversation,
+            "rating": getattr(conversation, "rating", None),
+            "may_export": self.has_export_permission(request),
+        }
+        return TemplateResponse(request, "admin/chat/conversation/record.html", context)
+
+    def transcript_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        conversation = self._get(str(pk))
+        assert isinstance(request.user, Staff)
+        audit.record(request.user, "transcript.downloaded", conversation)
+        return transcript_response(conversation)
+
+    def file_view(self, request: HttpRequest, uuid: UUID) -> HttpResponseBase:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        assert isinstance(request.user, Staff)
+        try:
+            return file_response(access.attachment_for(request.user, uuid))
+        except NotFound as error:
+            raise Http404 from error
+
+    def _get(self, pk: str) -> Conversation:
+        everything = Conversation.objects.select_related(
+            "site", "visitor", "department", "agent", "wrap_up_code", "rating"
+        )
+        conversation = everything.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 19 else None
+        if conversation is None:
+            raise Http404
+        return conversation
+
+    # -- export ------------------------------------------------------------------------------------------
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return has_right(request, "export_records")
+
+    def get_data_for_export(self, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any) -> Any:
+        if getattr(request, "search_was_cut", False):
+            raise TooManyRows(_("The search finds more than can be listed. Narrow it before you export."))
+        data = super().get_data_for_export(request, queryset, **kwargs)
+        assert isinstance(request.user, Staff)
+        form = kwargs["export_form"]
+        what = self.choose_export_resource_class(form, request).__name__
+        filters = {name: value for name, value in request.GET.items() if name != "q"}
+        # The words of a search may be a customer's name: that there was one is enough.
+        is_search = bool(request.GET.get("q"))
+        audit.record(
+            request.user,
+            "records.exported",
+            None,
+            what=what,
+            count=len(data),
+            filters=filters,
+            is_search=is_search,
+        )
+        return data
+
+    def get_export_filename(self, request: Any, queryset: Any, file_format: Any) -> str:  # type: ignore[override]
+        return f"lianxin-{timezone.localtime():%Y%m%d-%H%M}.{file_format.get_extension()}"
+
+
+def _with_number(term: str) -> Q:
+    """The conversations whose number begins so; at least the eight characters that lists show."""
+    digits = term.replace("-", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{8,32}", digits):
+        return Q(pk__in=[])
+    return Q(uuid__range=(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))

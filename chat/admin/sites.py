@@ -1,0 +1,168 @@
+"""Sites in admin, with the form before the chat, the quick topics and the business texts."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.admin_parts import ByRights
+from accounts.models import Staff
+from chat.actions.setup import Part, remove_setup, renew_secret, save_setup
+from chat.attachments import NAMES
+from chat.models import BusinessText, FormField, QuickTopic, Site
+
+
+class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
+    attachment_types = forms.MultipleChoiceField(
+        label=gettext_lazy("Kinds of file"),
+        choices=[(content_type, name) for content_type, (name, _ending) in NAMES.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=gettext_lazy(
+            "What a file is, its content says and not its name. None marked: all of these. "
+            "Pictures are made anew, without the place and the camera that were noted in them."
+        ),
+    )
+    renew_secret = forms.BooleanField(
+        label=gettext_lazy("Make a new identity secret"),
+        required=False,
+        help_text=gettext_lazy(
+            "When you save. From then on the bank's site must sign with the new one, or nobody is recognised."
+        ),
+    )
+
+    class Meta:
+        model = Site
+        fields = (
+            "key",
+            "name_zh",
+            "name_en",
+            "is_active",
+            "allowed_origins",
+            "department",
+            "hotline",
+            "accent",
+            "position",
+            "title_zh",
+            "title_en",
+            "launcher_zh",
+            "launcher_en",
+            "attachments",
+            "attachment_types",
+            "attachment_megabytes",
+        )
+        widgets = {
+            "accent": forms.TextInput(attrs={"type": "color"}),
+            "allowed_origins": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        }
+        help_texts = {
+            "is_active": gettext_lazy("Without the mark the box is not shown on any page."),
+            "allowed_origins": gettext_lazy(
+                "The addresses of the bank's pages that may show the box, one a line, without a path: "
+                "https://www.bank.example. Every host counts for itself, www.bank.example and bank.example are two."
+            ),
+            "hotline": gettext_lazy("Shown wherever a customer may be left waiting."),
+            "accent": gettext_lazy(
+                "Of button, head and the customer's own words. Any colour stays readable."
+            ),
+            "launcher_zh": gettext_lazy("Beside the button's sign; empty: the sign alone."),
+            "launcher_en": gettext_lazy("Beside the button's sign; empty: the sign alone."),
+        }
+
+
+class PartInline(ByRights, admin.TabularInline):  # type: ignore[type-arg]
+    delete_right = "set_up"
+    extra = 0
+
+
+class FormFieldInline(PartInline):
+    model = FormField
+    fields = ("order", "key", "kind", "label_zh", "label_en", "is_required")
+
+
+class QuickTopicInline(PartInline):
+    model = QuickTopic
+    fields = ("order", "language", "label", "first_message", "department")
+
+
+class BusinessTextInline(PartInline):
+    model = BusinessText
+    fields = ("code", "language", "body")
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if db_field.name == "body":
+            kwargs["widget"] = forms.Textarea(attrs={"rows": 2, "cols": 60})
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+
+@admin.register(Site)
+class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+    form = SiteForm
+    list_display = ("name_zh", "name_en", "key", "is_active", "department")
+    list_select_related = ("department",)
+    readonly_fields = ("script_tag", "secret")
+    inlines = (FormFieldInline, QuickTopicInline, BusinessTextInline)
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("name_zh", "name_en", "is_active", "department", "hotline")}),
+        (
+            gettext_lazy("On the bank's website"),
+            {"fields": ("key", "allowed_origins", "script_tag", "secret", "renew_secret")},
+        ),
+        (
+            gettext_lazy("Looks"),
+            {"fields": ("accent", "position", "title_zh", "title_en", "launcher_zh", "launcher_en")},
+        ),
+        (gettext_lazy("Files"), {"fields": ("attachments", "attachment_types", "attachment_megabytes")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
+        # The key stands in the bank's pages: a changed one would take the box away from them.
+        return (*self.readonly_fields, "key") if obj else self.readonly_fields
+
+    @admin.display(description=gettext_lazy("Script tag"))
+    def script_tag(self, site: Site) -> str:
+        if site._state.adding:
+            return _("Shown when the site is saved.")
+        host = settings.OWN_ORIGINS[0] if settings.OWN_ORIGINS else _("https://the-address-of-this-service")
+        tag = f'<script async src="{host}/widget.js" data-site="{site.key}"></script>'
+        words = _("Goes into every page that shows the box, just before </body>.")
+        return format_html('<code class="copy">{}</code><div class="help">{}</div>', tag, words)
+
+    @admin.display(description=gettext_lazy("Identity secret"))
+    def secret(self, site: Site) -> str:
+        if site._state.adding:
+            return _("Shown when the site is saved.")
+        words = _(
+            "With it the bank's server signs who is logged in (docs/identity.md). It must never stand in a page."
+        )
+        return format_html(
+            '<details><summary>{}</summary><code class="copy">{}</code></details><div class="help">{}</div>',
+            _("Show"),
+            site.identity_secret,
+            words,
+        )
+
+    def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        changed = [name for name in form.changed_data if name != "renew_secret"]
+        save_setup(by=request.user, subject=obj, changed=changed)
+        if change and form.cleaned_data.get("renew_secret"):
+            renew_secret(by=request.user, site=obj)
+            messages.warning(request, _("There is a new identity secret. Give it to the bank's server now."))
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        formset.save(commit=False)
+        for gone in formset.deleted_objects:
+            remove_setup(by=request.user, subject=gone)
+        altered: list[tuple[Part, list[str]]] = [
+            *formset.changed_objects,
+            *((new, []) for new in formset.new_objects),
+        ]
+        for part, fields in altered:
+            save_setup(by=request.user, subject=part, changed=fields)

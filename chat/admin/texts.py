@@ -1,0 +1,81 @@
+"""Canned replies and wrap-up codes in admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.admin_parts import ByRights
+from accounts.models import Staff
+from chat.actions.replies import delete_reply, save_reply
+from chat.actions.setup import save_setup
+from chat.models import CannedReply, WrapUpCode
+
+
+class CannedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = CannedReply
+        fields = ("language", "department", "shortcut", "title", "body")
+        widgets = {"body": forms.Textarea(attrs={"rows": 6})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        same = CannedReply.objects.filter(
+            owner=None,
+            department=cleaned.get("department"),
+            language=cleaned.get("language", ""),
+            shortcut=cleaned.get("shortcut", ""),
+        )
+        if same.exclude(pk=self.instance.pk).exists():
+            self.add_error("shortcut", _("Another reply of this department and language has this shortcut."))
+        return cleaned
+
+
+@admin.register(CannedReply)
+class CannedReplyAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Shared replies and those of departments. Personal ones are their owner's, in the console."""
+
+    view_right = change_right = delete_right = "edit_shared_replies"
+    form = CannedReplyForm
+    list_display = ("title", "shortcut", "department", "language")
+    list_filter = ("department", "language")
+    list_select_related = ("department",)
+    search_fields = ("title", "shortcut", "initials", "body")
+    search_help_text = gettext_lazy("Words of title or text, shortcut, or the pinyin initials of the title")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CannedReply]:
+        return super().get_queryset(request).filter(owner=None)
+
+    def save_model(self, request: HttpRequest, obj: CannedReply, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        save_reply(staff=request.user, reply=obj)
+
+    def delete_model(self, request: HttpRequest, obj: CannedReply) -> None:
+        assert isinstance(request.user, Staff)
+        delete_reply(staff=request.user, pk=obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CannedReply]) -> None:
+        assert isinstance(request.user, Staff)
+        for reply in queryset:
+            delete_reply(staff=request.user, pk=reply.pk)
+
+
+@admin.register(WrapUpCode)
+class WrapUpCodeAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name_zh", "name_en", "code", "department", "is_active", "order")
+    list_filter = ("department", "is_active")
+    list_select_related = ("department",)
+    search_fields = ("name_zh", "name_en", "code")
+    fields = ("name_zh", "name_en", "code", "department", "is_active", "order")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: WrapUpCode | None = None) -> tuple[str, ...]:
+        # Reports and exports name it by its code.
+        return ("code",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: WrapUpCode, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        save_setup(by=request.user, subject=obj, changed=form.changed_data)

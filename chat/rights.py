@@ -1,0 +1,10 @@
+"""When a member of staff loses a right, their open consoles end."""
+
+from typing import Any
+
+from chat import delivery
+from chat.protocol import AccessRevoked
+
+
+def end_consoles(sender: Any, staff_id: int, **_: Any) -> None:
+    delivery.announce_on_commit(AccessRevoked(staff_id))
