@@ -27,9 +27,7 @@ MAX_CHOICE_CHARACTERS = 40
 CHOICES_AT_ONCE = range(2, 5)
 
 
-def make_answer(
-    *, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices: Sequence[str] = ()
-) -> Post:
+def make_answer(*, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices: Sequence[str] = ()) -> Post:
     """What an agent wrote, ready for the writer. `choices`: two to four buttons for the visitor, or none.
 
     Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. Whether the conversation is open and

@@ -1,0 +1,103 @@
+"""The gate before every view of the console: who is signed in, may they come in, and what a refusal looks like."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django_htmx.middleware import HtmxDetails
+
+from accounts.access import may
+from accounts.models import Staff
+from chat.errors import NotFound, Refusal
+
+P = ParamSpec("P")
+
+STATUSES = {
+    "not_found": 404,
+    "no_right": 403,
+    "signed_out": 401,
+    "too_fast": 429,
+    "unavailable": 503,
+    "bad_frame": 400,
+    "empty": 422,
+    "too_long": 422,
+    "unfilled_placeholder": 422,
+    "wrap_up_code_missing": 422,
+    "shortcut_taken": 422,
+    "file_refused": 422,
+    "file_too_large": 413,
+}
+
+
+class SignedOut(Refusal):
+    code = "signed_out"
+    words = _("You are signed out. What you wrote is kept here: sign in again in this tab.")
+
+
+class NoRight(Refusal):
+    code = "no_right"
+    words = _("Your account may not do that.")
+
+
+class StaffRequest(HttpRequest):
+    """A request that has passed the gate."""
+
+    user: Staff  # type: ignore[assignment]
+    htmx: HtmxDetails
+
+
+def staff_view(
+    view: Callable[Concatenate[StaffRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Lets in staff who may use the console. A Refusal becomes its words with its status.
+
+    A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
+    """
+
+    @wraps(view)
+    def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not isinstance(request.user, Staff):
+            if is_page(request):
+                return redirect_to_login(request.get_full_path())
+            return refused(request, SignedOut())
+        if not may(request.user, "use_console"):
+            return refused(request, NoRight())
+        try:
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except Refusal as refusal:
+            return refused(request, refusal)
+        except PermissionDenied:
+            return refused(request, NoRight())
+
+    return gated
+
+
+def is_page(request: HttpRequest) -> bool:
+    """Whether a person waits for a page: neither a script's fetch nor htmx asked."""
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _by_htmx(request)
+
+
+def _by_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False))
+
+
+def status_of(refusal: Refusal) -> int:
+    return STATUSES.get(refusal.code, 409)
+
+
+def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
+    status = status_of(refusal)
+    if is_page(request):
+        template = "console/refused.html"
+        return render(request, template, {"refusal": refusal, "is_missing": isinstance(refusal, NotFound)}, status=status)
+    frame: dict[str, Any] = {"code": refusal.code, "words": str(refusal.words)}
+    if client_id:
+        frame["client_id"] = client_id
+    if refusal.retry_after_ms:
+        frame["retry_after_ms"] = refusal.retry_after_ms
+    return JsonResponse({"refused": frame}, status=status)

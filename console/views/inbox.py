@@ -1,0 +1,55 @@
+"""The console's one screen. Its lists and threads are drawn by scripts from the state that the page carries."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_GET
+
+from accounts.models import PresenceStatus
+from chat import access
+from console.gate import StaffRequest, staff_view
+from console.screen import first_state
+from console.selectors import today_of
+from console.words import words
+
+
+# Compressed although it carries a token: Django masks that anew in every page (BREACH).
+@require_GET
+@never_cache
+@gzip_page
+@staff_view
+def inbox(request: StaffRequest) -> HttpResponse:
+    return _screen(request, "")
+
+
+@require_GET
+@never_cache
+@gzip_page
+@staff_view
+def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """The same screen with this conversation open, so that every conversation has an address."""
+    access.conversation_for(request.user, uuid)
+    return _screen(request, str(uuid))
+
+
+@require_GET
+@never_cache
+@staff_view
+def today(request: StaffRequest) -> HttpResponse:
+    """What I have had today, for the top bar."""
+    return render(request, "console/inbox.html#today", {"today": today_of(request.user)})
+
+
+def _screen(request: StaffRequest, opened: str) -> HttpResponse:
+    state = first_state(request.user)
+    context = {
+        "state": state | {"open": opened},
+        "words": words(),
+        "presences": PresenceStatus.choices,
+        "presence": state["presence"],
+        "today": today_of(request.user),
+    }
+    return render(request, "console/inbox.html", context)

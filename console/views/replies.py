@@ -1,0 +1,111 @@
+"""Canned replies: the list that the composer looks in, and their upkeep."""
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.access import may
+from chat import replies
+from chat.actions.replies import delete_reply, save_reply
+from chat.errors import NotFound, Refusal
+from chat.models import CannedReply
+from console.forms import ReplyForm
+from console.gate import StaffRequest, staff_view, status_of
+
+FIELDS = ("id", "shortcut", "title", "body", "language", "initials", "owner_id", "department_id")
+
+
+@require_GET
+@never_cache
+@staff_view
+def usable(request: StaffRequest) -> HttpResponse:
+    """All that I may send, for the composer to look in."""
+    found = replies.usable_by(request.user).values(*FIELDS)
+    return JsonResponse(
+        {
+            "replies": [
+                {
+                    **{name: reply[name] for name in FIELDS[:6]},
+                    "scope": "personal"
+                    if reply["owner_id"]
+                    else "department"
+                    if reply["department_id"]
+                    else "shared",
+                }
+                for reply in found
+            ]
+        }
+    )
+
+
+@require_GET
+@never_cache
+@staff_view
+def replies_page(request: StaffRequest) -> HttpResponse:
+    """Those that I may change."""
+    return _page(request, None)
+
+
+@require_GET
+@never_cache
+@staff_view
+def new_form(request: StaffRequest) -> HttpResponse:
+    language = "zh" if (get_language() or "zh").startswith("zh") else "en"
+    return _page(request, ReplyForm(staff=request.user, initial={"language": language}))
+
+
+@require_GET
+@never_cache
+@staff_view
+def edit_form(request: StaffRequest, pk: int) -> HttpResponse:
+    return _page(request, ReplyForm(staff=request.user, instance=_reply(request, pk)))
+
+
+@require_POST
+@staff_view
+def create(request: StaffRequest) -> HttpResponse:
+    return _save(request, CannedReply())
+
+
+@require_POST
+@staff_view
+def change(request: StaffRequest, pk: int) -> HttpResponse:
+    return _save(request, _reply(request, pk))
+
+
+@require_POST
+@staff_view
+def delete(request: StaffRequest, pk: int) -> HttpResponse:
+    delete_reply(staff=request.user, pk=pk)
+    return redirect("console:replies_page")
+
+
+def _reply(request: StaffRequest, pk: int) -> CannedReply:
+    reply = replies.editable_by(request.user).filter(pk=pk).first()
+    if reply is None:
+        raise NotFound
+    return reply
+
+
+def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
+    form = ReplyForm(request.POST, staff=request.user, instance=reply)
+    if form.is_valid():
+        try:
+            save_reply(staff=request.user, reply=form.reply())
+            return redirect("console:replies_page")
+        except Refusal as refusal:
+            form.add_error(None, str(refusal.words))
+            return _page(request, form, status_of(refusal))
+    return _page(request, form, 422)
+
+
+def _page(request: StaffRequest, form: ReplyForm | None, status: int = 200) -> HttpResponse:
+    context = {
+        "form": form,
+        "replies": replies.editable_by(request.user),
+        "placeholders": [f"{{{name}}}" for name in replies.PLACEHOLDERS],
+        "edits_shared": may(request.user, "edit_shared_replies"),
+    }
+    return render(request, "console/replies.html", context, status=status)

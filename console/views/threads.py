@@ -1,0 +1,55 @@
+"""One conversation: its thread, its customer's card, its transcript when it has ended."""
+
+from uuid import UUID
+
+import msgspec
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from accounts import audit
+from chat import access, replies, rows
+from chat.models import Conversation, Status
+from chat.selectors import page_of
+from console import selectors
+from console.gate import StaffRequest, staff_view
+
+TRANSCRIPT_PAGE = 500
+
+
+@require_GET
+@never_cache
+@staff_view
+def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """The row, the notes and the values of placeholders; for a closed conversation also its messages.
+
+    The messages of an open one come over the socket. Reading a closed one is noted in the audit trail. `after` in
+    the query: the messages after that seq, where one page was not enough.
+    """
+    conversation = access.conversation_for(request.user, uuid)
+    answer = {
+        "row": rows.rows_in(Conversation.objects.filter(pk=conversation.pk))[0],
+        "notes": selectors.notes_of(conversation),
+        "values": replies.values_for(conversation, request.user),
+        "messages": None,
+    }
+    if conversation.status == Status.CLOSED:
+        audit.record(request.user, "transcript.read", conversation, where="console")
+        after = request.GET.get("after", "0")
+        answer["messages"] = page_of(conversation, int(after) if after.isdigit() else 0, TRANSCRIPT_PAGE)
+    return JsonResponse(msgspec.to_builtins(answer))
+
+
+@require_GET
+@never_cache
+@staff_view
+def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """Who the customer is and how sure we are, and what they came with before."""
+    conversation = access.conversation_for(request.user, uuid)
+    context = {
+        "conversation": conversation,
+        "answers": selectors.answers_of(conversation),
+        "earlier": selectors.earlier_of(request.user, conversation),
+    }
+    return render(request, "console/_card.html", context)

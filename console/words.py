@@ -1,0 +1,91 @@
+"""The words of the console's scripts, in the reader's language. The page carries them as JSON."""
+
+from django.utils.translation import gettext as _
+
+
+def words() -> dict[str, str]:
+    return {**_message_words(), **_list_words(), **_composer_words(), **_line_words()}
+
+
+def _message_words() -> dict[str, str]:
+    return {
+        "you": _("You"),
+        "number": _("No. {number}"),
+        "choices": _("Quick replies"),
+        "today": _("Today"),
+        "yesterday": _("Yesterday"),
+        "sending": _("Not sent yet"),
+        "sent": _("Sent"),
+        "delivered": _("Delivered"),
+        "read": _("Read"),
+        "refused": _("Not sent"),
+        "retry": _("Send again"),
+        "discard": _("Discard"),
+        "edit": _("Back to the composer"),
+        "note": _("Note for colleagues"),
+        "customer": _("Customer"),
+        "is_typing": _("{name} is typing …"),
+        "ended_by_visitor": _("The customer has ended the conversation. Choose a wrap-up code to close it."),
+        "ended_by_agent": _("You have ended the conversation. Choose a wrap-up code to close it."),
+        "closed": _("This conversation is closed; you can read it here."),
+        "not_mine": _("{name} has this conversation; you are reading along."),
+        "waiting_first": _("This customer is waiting. Take the conversation to answer."),
+        "older": _("Show earlier messages"),
+        "nothing_said": _("Nothing has been said yet."),
+    }
+
+
+def _list_words() -> dict[str, str]:
+    return {
+        "anonymous": _("Anonymous"),
+        "claimed": _("Says a name"),
+        "verified": _("Verified"),
+        "nameless": _("Visitor {id}"),
+        "unread": _("{count} unread"),
+        "waits": _("waiting {time}"),
+        "answered": _("answered"),
+        "wrap_up": _("wrap-up"),
+        "seconds": _("{count} s"),
+        "minutes": _("{count} min"),
+        "hours": _("{count} h {minutes} min"),
+        "more_waiting": _("and {count} more"),
+        "took": _("You have taken the conversation of {name}."),
+        "moved": _("The conversation has been handed over."),
+        "closed_done": _("Closed."),
+        "now_waiting": _("{count} waiting"),
+    }
+
+
+def _composer_words() -> dict[str, str]:
+    return {
+        "unfilled": _("Not filled: {names}. Put the words in, or take it out."),
+        "unknown": _("Is {names} meant to go out like this?"),
+        "too_long": _("{count} characters too many"),
+        "choice": _("Button {number}"),
+        "no_reply_found": _("No reply fits."),
+        "personal": _("mine"),
+        "department": _("department"),
+        "shared": _("everybody's"),
+        "uploading": _("Sending {name} …"),
+        "upload_failed": _("{name} was not sent: {words}"),
+        "too_few_choices": _("Two to four buttons, each with its own words."),
+    }
+
+
+def _line_words() -> dict[str, str]:
+    return {
+        "connecting": _("Connecting …"),
+        "open": _("Connected"),
+        "lost": _("No connection"),
+        "ended": _("Signed out"),
+        "lost_bar": _("The connection is down. What you write is kept and goes out by itself when it is back."),
+        "unsent_bar": _("{count} not sent yet. Nothing is lost; it goes out by itself."),
+        "lost_unsent_bar": _("The connection is down. {count} not sent yet: kept here, and sent when it is back."),
+        "ended_bar": _("You are signed out. What you wrote is kept in this tab: sign in again to go on."),
+        "sign_in": _("Sign in"),
+        "failed": _("That did not work. Please try again."),
+        "offline_write": _("No connection. Please try again in a moment."),
+        "new_message": _("New message"),
+        "new_waiting": _("Somebody is waiting"),
+        "contacts": _("{count} today"),
+    }

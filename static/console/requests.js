@@ -1,0 +1,36 @@
+/** Requests to the server: one answer for everything that can happen. */
+
+/** The console's address, with a closing slash. */
+export const BASE = "/console/";
+const WAIT_MS = 20_000;
+
+/** @param {string} path below BASE @returns {Promise<ConsoleAnswer>} */
+export function get(path) {
+  return ask(path, { method: "GET" });
+}
+
+/** @param {string} path below BASE @param {object | FormData} [data] an object goes as JSON @returns {Promise<ConsoleAnswer>} */
+export function post(path, data = {}) {
+  const isForm = data instanceof FormData;
+  return ask(path, {
+    method: "POST",
+    body: isForm ? data : JSON.stringify(data),
+    headers: isForm ? {} : { "Content-Type": "application/json" },
+  });
+}
+
+/** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
+async function ask(path, options) {
+  const headers = { ...options.headers, Accept: "application/json", "X-CSRFToken": document.body.dataset.token ?? "" };
+  try {
+    const signal = AbortSignal.timeout(WAIT_MS);
+    const response = await fetch(BASE + path, { ...options, headers, signal, credentials: "same-origin" });
+    const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+    const data = isJson ? await response.json() : null;
+    const { ok, status } = response;
+    return { ok, status, data, refused: data?.refused ?? null };
+  } catch {
+    // No answer: the network, or a server that is just starting.
+    return { ok: false, status: 0, data: null, refused: null };
+  }
+}

@@ -1,0 +1,179 @@
+/** What the console knows, and how a frame changes it. Pure: the tests apply the same frames and compare with what
+ * the server would say afresh. */
+
+/** @param {ConsoleFirst} first @returns {ConsoleState} */
+export function begin({ me, rows, waiting_count, presence }) {
+  /** @type {ConsoleState} */
+  const empty = { me, presence, rows: {}, waitingBeyond: 0, threads: {}, typing: {} };
+  return withLists(empty, rows, waiting_count);
+}
+
+/** @param {ConsoleState} state @param {ChatFrame} frame @param {number} [now] ms @returns {ConsoleState} */
+export function apply(state, frame, now = Date.now()) {
+  switch (frame.kind) {
+    case "welcome":
+      return { ...withLists(state, frame.rows, frame.waiting_count), presence: frame.presence };
+    case "conversation":
+      return withRow(state, frame.row, frame.listed);
+    case "message":
+      return withMessage(state, frame);
+    case "messages":
+      return withThread(state, frame.conversation, (thread) => withPage(thread, frame.messages));
+    case "note":
+      return withThread(state, frame.conversation, (thread) => withNote(thread, /** @type {any} */ (frame)));
+    case "was_seen":
+      return withMarks(state, frame);
+    case "presence":
+      return frame.staff === state.me.id ? { ...state, presence: frame.status } : state;
+    case "is_typing":
+      return { ...state, typing: { ...state.typing, [frame.conversation]: now + 6000 } };
+    default:
+      return state;
+  }
+}
+
+/** Takes what the server answered when a conversation was opened. @param {ConsoleState} state @param {any} answer */
+export function open(state, { row, notes, values, messages }) {
+  const known = state.threads[row.id];
+  /** @type {ConsoleThread} */
+  const fresh = { row, notes, values, messages: [], ahead: [], isLoaded: false };
+  let thread = known ? { ...known, row, values, notes: notes.reduce(withNoteIn, known.notes) } : fresh;
+  if (messages) thread = withPage(thread, messages.messages);
+  return { ...state, threads: { ...state.threads, [row.id]: thread } };
+}
+
+/** @param {ConsoleState} state */
+export function mine(state) {
+  return Object.values(state.rows).filter((row) => row.agent?.id === state.me.id && row.status !== "waiting");
+}
+
+/** The line, first come first. @param {ConsoleState} state */
+export function waiting(state) {
+  return Object.values(state.rows)
+    .filter((row) => row.status === "waiting")
+    .sort((one, other) => other.priority - one.priority || (one.waiting_since < other.waiting_since ? -1 : 1));
+}
+
+/** What colleagues have, for a supervisor. @param {ConsoleState} state */
+export function team(state) {
+  return Object.values(state.rows).filter((row) => row.status === "active" && row.agent?.id !== state.me.id);
+}
+
+/** @param {ConsoleState} state */
+export function waitingCount(state) {
+  return Object.values(state.rows).filter((row) => row.status === "waiting").length + state.waitingBeyond;
+}
+
+/** The last seq up to which nothing is missing. @param {ConsoleThread} thread */
+export function headOf(thread) {
+  return thread.messages.at(-1)?.seq ?? 0;
+}
+
+/** Whether something is known to be missing at the end. @param {ConsoleThread} thread */
+export function isBehind(thread) {
+  return thread.isLoaded && (thread.ahead.length > 0 || thread.row.last_seq > headOf(thread));
+}
+
+/** @param {ConsoleState} state @param {ConsoleRow[]} rows @param {number} count @returns {ConsoleState} */
+function withLists(state, rows, count) {
+  const listed = Object.fromEntries(rows.map((row) => [row.id, row]));
+  const threads = { ...state.threads };
+  for (const id of Object.keys(threads)) if (listed[id]) threads[id] = { ...threads[id], row: listed[id] };
+  const shown = rows.filter((row) => row.status === "waiting").length;
+  return { ...state, rows: listed, threads, waitingBeyond: Math.max(0, count - shown) };
+}
+
+/** @param {ConsoleState} state @param {ConsoleRow} row @param {boolean} listed @returns {ConsoleState} */
+function withRow(state, row, listed) {
+  const known = state.rows[row.id];
+  if (known && isOlder(row, known)) return state;
+  const rows = { ...state.rows };
+  let { waitingBeyond } = state;
+  if (listed) rows[row.id] = row;
+  else if (known) delete rows[row.id];
+  else if (!state.threads[row.id]) waitingBeyond = Math.max(0, waitingBeyond - 1);
+  const after = { ...state, rows, waitingBeyond };
+  return withThread(after, row.id, (thread) => (isOlder(row, thread.row) ? thread : { ...thread, row }));
+}
+
+/** The layer may bring rows in the wrong order. @param {ConsoleRow} row @param {ConsoleRow} known */
+function isOlder(row, known) {
+  return row.last_seq < known.last_seq;
+}
+
+/** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */
+function withMessage(state, { conversation, message, row }) {
+  let after = state;
+  if (message.role === "visitor" && state.typing[conversation]) {
+    const { [conversation]: _, ...typing } = state.typing;
+    after = { ...after, typing };
+  }
+  if (row && after.rows[conversation] && !isOlder(row, after.rows[conversation])) {
+    after = { ...after, rows: { ...after.rows, [conversation]: row } };
+  }
+  return withThread(after, conversation, (thread) => {
+    const placed = withPlaced({ ...thread, ahead: [...thread.ahead, message] });
+    return row && !isOlder(row, placed.row) ? { ...placed, row } : placed;
+  });
+}
+
+/** Moves what is ahead to its place, as far as there is no gap. @param {ConsoleThread} thread @returns {ConsoleThread} */
+function withPlaced(thread) {
+  if (!thread.isLoaded) return thread;
+  const messages = [...thread.messages];
+  const ahead = [];
+  for (const message of [...thread.ahead].sort((one, other) => one.seq - other.seq)) {
+    const head = messages.at(-1)?.seq ?? 0;
+    if (message.seq === head + 1) messages.push(message);
+    else if (message.seq > head + 1) ahead.push(message);
+  }
+  return { ...thread, messages, ahead };
+}
+
+/** A page of messages: the first, a later one or an earlier one. @param {ConsoleThread} thread @param {ChatMessage[]} page */
+function withPage(thread, page) {
+  const first = thread.messages[0]?.seq;
+  if (first === undefined) return withPlaced({ ...thread, messages: page, isLoaded: true });
+  const earlier = page.filter((message) => message.seq < first);
+  const fits = earlier.length > 0 && earlier[earlier.length - 1].seq === first - 1;
+  const messages = fits ? [...earlier, ...thread.messages] : thread.messages;
+  return withPlaced({ ...thread, messages, ahead: [...thread.ahead, ...page] });
+}
+
+/** @param {ConsoleThread} thread @param {ConsoleNote} note @returns {ConsoleThread} */
+function withNote(thread, note) {
+  return { ...thread, notes: withNoteIn(thread.notes, note) };
+}
+
+/** @param {ConsoleNote[]} notes @param {ConsoleNote} note */
+function withNoteIn(notes, note) {
+  const others = notes.filter((each) => each.id !== note.id);
+  return [...others, note].sort((one, other) => one.id - other.id);
+}
+
+/** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */
+function withMarks(state, { conversation, role, received, read }) {
+  /** @param {ConsoleRow} row @returns {ConsoleRow} */
+  const marked = (row) =>
+    role === "visitor"
+      ? {
+          ...row,
+          visitor_received: Math.max(row.visitor_received, received),
+          visitor_read: Math.max(row.visitor_read, read),
+        }
+      : {
+          ...row,
+          agent_received: Math.max(row.agent_received, received),
+          agent_read: Math.max(row.agent_read, read),
+          unread: read >= row.last_seq ? 0 : row.unread,
+        };
+  const row = state.rows[conversation];
+  const after = row ? { ...state, rows: { ...state.rows, [conversation]: marked(row) } } : state;
+  return withThread(after, conversation, (thread) => ({ ...thread, row: marked(thread.row) }));
+}
+
+/** @param {ConsoleState} state @param {string} id @param {(thread: ConsoleThread) => ConsoleThread} change */
+function withThread(state, id, change) {
+  const thread = state.threads[id];
+  return thread ? { ...state, threads: { ...state.threads, [id]: change(thread) } } : state;
+}
