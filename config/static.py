@@ -1,10 +1,23 @@
 """Static files under names that hold a hash of their content, so that browsers may keep them for ever."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from re import Match
 from typing import Any
 
+from django.contrib.staticfiles import finders
 from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+from config.modules import gather
+
+# Scripts that go out as one file together with the modules they import.
+GATHERED = ("box/main.js",)
+
+
+def _source(name: str) -> str:
+    path = finders.find(name)
+    assert isinstance(path, str), f"there is no static file {name}"
+    return Path(path).read_text(encoding="utf-8")
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
@@ -12,6 +25,13 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
     support_js_module_import_aggregation = True
     # django.contrib.admin and vendored files may name maps that are not shipped.
     manifest_strict = False
+
+    def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
+        # Always from the sources: what was collected before may hold older modules.
+        for name in [] if dry_run else [name for name in GATHERED if name in paths]:
+            Path(self.path(name)).write_text(gather(name, _source), encoding="utf-8")
+            paths[name] = (self, name)
+        yield from super().post_process(paths, dry_run=dry_run, **options)
 
     def url_converter(self, name: str, *args: Any, **kwargs: Any) -> Callable[[Match[str]], str]:
         # A comment in an extension of htmx shows an import of a file that there is not.

@@ -1,6 +1,6 @@
 /** Finds the links in what somebody wrote. The pieces, put together, are the text to the letter. */
 
-const ADDRESS = /\bhttps?:\/\/[^\s<>"'`{}|\\^（）()，。；：！？、“”‘’《》【】「」…]+/gi;
+const ADDRESS = /\bhttps?:\/\/[^\s<>"'\x60{}|\\^（）()，。；：！？、“”‘’《》【】「」…]+/gi;
 const CLOSING = /[.,;:!?*_~\]]+$/;
 
 /**

@@ -62,6 +62,8 @@ interface OutboxEntry {
   conversation?: string;
   /** Set when the server refused it for good: what it said. */
   refused?: string;
+  /** Quick replies that an agent offers with it. */
+  choices?: string[];
 }
 
 interface MessageOptions {

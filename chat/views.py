@@ -1,0 +1,171 @@
+"""The box for a website: its loader, its look, its page; and the page of an invented bank that shows it."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONCE, NONE, SELF
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_exempt
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_safe
+
+from accounts.models import Department
+from chat import access, words
+from chat.actions.events import language_code
+from chat.errors import NotFound
+from chat.models import FormField, Site
+
+SCRIPT = "text/javascript; charset=utf-8"
+LOADER_SECONDS = 300
+FILE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"]
+
+
+@cache
+def _loader() -> bytes:
+    return (Path(settings.BASE_DIR) / "static" / "widget.js").read_bytes()
+
+
+def _for_other_origins(response: HttpResponse) -> HttpResponse:
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response["Cache-Control"] = f"public, max-age={LOADER_SECONDS}"
+    return response
+
+
+def _site(key: str) -> Site:
+    try:
+        return access.site_by_key(key)
+    except NotFound as error:
+        raise Http404 from error
+
+
+def _language_of(request: HttpRequest) -> str:
+    return "en" if request.GET.get("language", "zh").startswith("en") else "zh"
+
+
+@require_safe
+@gzip_page
+def loader(request: HttpRequest) -> HttpResponse:
+    """The script of the bank's page, under an address that never changes."""
+    source = _loader.__wrapped__() if settings.DEBUG else _loader()
+    return _for_other_origins(HttpResponse(source, content_type=SCRIPT))
+
+
+@require_safe
+@gzip_page
+def look(request: HttpRequest, key: str) -> HttpResponse:
+    """A module with what the loader has to know of the site. A module, so that the bank's policy needs no connect-src."""
+    site, language = _site(key), _language_of(request)
+    with translation.override(language_code(language)):
+        values = {
+            "accent": site.accent,
+            "position": site.position,
+            "title": site.in_language("title", language),
+            "launcher": site.in_language("launcher", language),
+            "unread": _("{count} new"),
+            "frame": f"{reverse('chat:box', args=[key])}?language={language}",
+        }
+    source = f"export default {json.dumps(values, ensure_ascii=False)};\n"
+    return _for_other_origins(HttpResponse(source, content_type=SCRIPT))
+
+
+@require_safe
+@never_cache
+@gzip_page
+@xframe_options_exempt
+def box(request: HttpRequest, key: str) -> HttpResponse:
+    """The page in the frame. It needs no cookie, and only pages of the site's allowed origins may frame it."""
+    site, language = _site(key), _language_of(request)
+    with translation.override(language_code(language)):
+        texts = words.business_texts(site, language)
+        fields = list(site.form_fields.all())
+        context = {
+            "site": site,
+            "language": language,
+            "html_language": "zh-CN" if language == "zh" else "en",
+            "title": site.in_language("title", language),
+            "name": site.in_language("name", language),
+            "greeting": texts[words.greeting_code()],
+            "texts": texts,
+            "topics": site.quick_topics.filter(language=language),
+            "fields": [(field, field.label_zh if language == "zh" else field.label_en) for field in fields],
+            "departments": _departments(fields, language),
+            "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
+            "words": words.box_words(),
+            "scores": words.scores(),
+            "setup": {
+                "site": site.key,
+                "language": language,
+                "origins": site.origins,
+                "types": (site.attachment_types or FILE_TYPES) if site.attachments else [],
+                "megabytes": site.attachment_megabytes,
+            },
+        }
+        # Without the request, so that nothing of a template asks for a session or a CSRF cookie.
+        response = HttpResponse(render_to_string("chat/box.html", context))
+    sockets = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
+    _replace_policy(
+        response,
+        {
+            "default-src": [NONE],
+            "script-src": [SELF],
+            "style-src": [SELF, NONCE],
+            "img-src": [SELF, "blob:"],
+            # Not every browser takes 'self' for sockets too.
+            "connect-src": [SELF, sockets],
+            "font-src": None,
+            "media-src": None,
+            "frame-src": None,
+            "base-uri": [NONE],
+            "form-action": [NONE],
+            "frame-ancestors": site.origins or [NONE],
+        },
+    )
+    return response
+
+
+def _departments(fields: list[FormField], language: str) -> list[tuple[str, str]]:
+    if not any(field.kind == FormField.Kind.DEPARTMENT for field in fields):
+        return []
+    return [(each.code, each.name_in(language)) for each in Department.objects.filter(is_active=True)]
+
+
+@require_safe
+@never_cache
+@gzip_page
+def sample(request: HttpRequest) -> HttpResponse:
+    """The home page of the invented Qinglan Bank, with the one script tag that a bank puts on its pages."""
+    site = Site.objects.filter(is_active=True).order_by("id").first()
+    language = _language_of(request)
+    with translation.override(language_code(language)):
+        response = HttpResponse(render_to_string("sample/bank.html", {"site": site, "language": language}))
+    _replace_policy(
+        response,
+        {
+            "default-src": [NONE],
+            "script-src": [SELF],
+            "style-src": [SELF],
+            "img-src": [SELF],
+            "frame-src": [SELF],
+            "connect-src": None,
+            "font-src": None,
+            "media-src": None,
+            "base-uri": [NONE],
+            "form-action": [NONE],
+            "frame-ancestors": [NONE],
+        },
+    )
+    return response
+
+
+def _replace_policy(response: HttpResponseBase, directives: dict[str, Any]) -> None:
+    """This response's own policy in place of the general one; None takes a directive out."""
+    response._csp_replace = directives  # type: ignore[attr-defined]

@@ -1,0 +1,93 @@
+"""The words of the box: the bank's own where it has set them in admin, otherwise ours."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from chat.models import Site, TextCode
+
+
+def business_texts(site: Site, language: str) -> dict[str, str]:
+    """Every text of TextCode in the language (`zh` or `en`), by code. One query; the active translation must match."""
+    return _built_in() | dict(site.texts.filter(language=language).values_list("code", "body"))
+
+
+def greeting_code(at: datetime | None = None) -> TextCode:
+    """Which greeting fits the hour in the bank's time zone."""
+    hour = timezone.localtime(at).hour
+    if 5 <= hour < 12:
+        return TextCode.GREETING_MORNING
+    if 12 <= hour < 18:
+        return TextCode.GREETING_AFTERNOON
+    if 18 <= hour < 23:
+        return TextCode.GREETING_EVENING
+    return TextCode.GREETING_NIGHT
+
+
+def _built_in() -> dict[str, str]:
+    return {
+        TextCode.GREETING_MORNING: _("Good morning. How can we help?"),
+        TextCode.GREETING_AFTERNOON: _("Good afternoon. How can we help?"),
+        TextCode.GREETING_EVENING: _("Good evening. What can we do for you?"),
+        TextCode.GREETING_NIGHT: _("It's late, and we're here. Tell us what happened."),
+        TextCode.PRIVACY: _(
+            "Please don't write passwords, codes or full card numbers. We never ask for them."
+        ),
+        TextCode.WAITING: _("We're finding someone for you. No need to watch the screen."),
+        TextCode.NOBODY: _(
+            "Nobody is online right now. Leave your message and we'll answer as soon as we're back."
+        ),
+        TextCode.ENDED: _("This chat has ended. Come back whenever you need us."),
+        TextCode.RATING: _("Did we help you this time?"),
+    }
+
+
+def bubble_words() -> dict[str, str]:
+    """What static/chat/bubble.js says, in the box and in the console."""
+    return {
+        "you": _("You"),
+        "number": _("No. {number}"),
+        "choices": _("Quick answers"),
+        "today": _("Today"),
+        "yesterday": _("Yesterday"),
+        "sending": _("Not sent yet"),
+        "sent": _("Sent"),
+        "delivered": _("Delivered"),
+        "read": _("Read"),
+        "refused": _("Not sent"),
+    }
+
+
+def box_words() -> dict[str, str]:
+    """What the scripts of the box say."""
+    return bubble_words() | {
+        "connecting": _("Connecting…"),
+        "lost": _("No connection. We keep trying, and nothing you wrote is lost."),
+        "over": _("This chat is not available. Please call us."),
+        "waiting": _("Waiting for a colleague"),
+        "place": _("You are number {place} in line"),
+        "estimate": _("You are number {place} in line, about {minutes} min"),
+        "nobody": _("We answer as soon as somebody is here"),
+        "agent": _("{name} · No. {number}"),
+        "is_typing": _("{name} is typing…"),
+        "ended": _("This chat has ended"),
+        "required": _("Please fill this in first."),
+        "too_long": _("That is too long. Please send it in parts."),
+        "retry": _("Try again"),
+        "send_anew": _("Send in a new chat"),
+        "newer": _("New messages"),
+        "file_kind": _("This kind of file cannot be sent."),
+        "file_size": _("This file is larger than {megabytes} MB."),
+        "file_sending": _("Sending…"),
+        "file_lost": _("Not sent. Please check the connection."),
+        "transcript": _("chat.txt"),
+        "no_transcript": _("The transcript could not be fetched. Please try again."),
+        "thanks": _("Thank you, we've noted it."),
+    }
+
+
+def scores() -> list[tuple[int, str]]:
+    """What each score of the rating means."""
+    meanings = [_("Very unhappy"), _("Unhappy"), _("Neither"), _("Happy"), _("Very happy")]
+    return list(enumerate(meanings, start=1))

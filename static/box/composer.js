@@ -1,0 +1,128 @@
+/** Where the visitor writes. Enter sends, but never while an input method is composing. */
+
+import { make } from "../chat/element.js";
+import { by } from "./page.js";
+
+const LONGEST = 2000;
+const EMOJI = "😊 😄 😂 😅 😉 🙂 😌 😍 🤔 😐 😟 😢 😭 😠 😱 😴 👍 👎 👌 👏 🙏 🤝 💪 👋 ❤️ 🎉 ✅ ❌ ❓ ⏰ 💳 🏦";
+
+export class Composer {
+  #text = /** @type {HTMLTextAreaElement} */ (by("text"));
+  #list = by("emoji-list");
+  #isComposing = false;
+
+  /**
+   * @param {{
+   *   memory: import("./memory.js").Memory,
+   *   words: ChatWords,
+   *   onText: (text: string) => boolean,
+   *   onFiles: (files: Iterable<File>) => void,
+   *   onTyping: () => void,
+   * }} options `onText` says whether it took the text
+   */
+  constructor({ memory, words, onText, onFiles, onTyping }) {
+    const text = this.#text;
+    text.value = memory.get("draft") ?? "";
+    text.oninput = () => {
+      memory.set("draft", text.value);
+      this.#fit();
+      if (text.value) onTyping();
+    };
+    text.addEventListener("compositionstart", () => (this.#isComposing = true));
+    // Some browsers end the composition before the Enter that ended it arrives.
+    text.addEventListener("compositionend", () => setTimeout(() => (this.#isComposing = false)));
+    text.onkeydown = (event) => {
+      if (event.key !== "Enter" || event.shiftKey) return;
+      if (event.isComposing || event.keyCode === 229 || this.#isComposing) return;
+      event.preventDefault();
+      send();
+    };
+    by("composer").onsubmit = (event) => {
+      event.preventDefault();
+      send();
+      text.focus();
+    };
+    const send = () => {
+      const written = text.value.replace(/\p{Cs}/gu, "\ufffd").trim();
+      const isLong = [...written].length > LONGEST;
+      by("text-error").hidden = !isLong;
+      by("text-error").textContent = isLong ? words.too_long : "";
+      if (!written || isLong || !onText(written)) return;
+      text.value = "";
+      memory.set("draft", null);
+      this.#fit();
+    };
+    this.#fit();
+    this.#emoji();
+    this.#files(onFiles);
+  }
+
+  focus() {
+    this.#text.focus();
+  }
+
+  /** @returns {boolean} whether there was something to fold */
+  fold() {
+    const wasOpen = !this.#list.hidden;
+    this.#list.hidden = true;
+    by("emoji").ariaExpanded = "false";
+    return wasOpen;
+  }
+
+  /** As high as its lines; box.css ends that at five. */
+  #fit() {
+    this.#text.style.blockSize = "auto";
+    this.#text.style.blockSize = `${this.#text.scrollHeight}px`;
+  }
+
+  #emoji() {
+    by("emoji").onclick = () => {
+      if (this.fold()) return this.focus();
+      if (!this.#list.childElementCount) this.#list.append(...EMOJI.split(" ").map((each) => this.#emojiButton(each)));
+      this.#list.hidden = false;
+      by("emoji").ariaExpanded = "true";
+      /** @type {HTMLElement} */ (this.#list.firstElementChild).focus();
+    };
+  }
+
+  /** @param {string} emoji */
+  #emojiButton(emoji) {
+    const button = make("button", "", emoji);
+    button.type = "button";
+    button.onclick = () => {
+      const { selectionStart, selectionEnd } = this.#text;
+      this.#text.setRangeText(emoji, selectionStart, selectionEnd, "end");
+      this.#text.dispatchEvent(new Event("input"));
+      this.fold();
+      this.focus();
+    };
+    return button;
+  }
+
+  /** Files by picker, paste and drop. @param {(files: Iterable<File>) => void} onFiles */
+  #files(onFiles) {
+    const picker = /** @type {HTMLInputElement | null} */ (document.getElementById("file"));
+    if (!picker) return;
+    by("attach").onclick = () => picker.click();
+    picker.onchange = () => {
+      onFiles(picker.files ?? []);
+      picker.value = "";
+    };
+    this.#text.onpaste = (event) => {
+      const files = event.clipboardData?.files ?? [];
+      if (!files.length) return;
+      event.preventDefault();
+      onFiles(files);
+    };
+    document.body.ondragover = (event) => {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    };
+    document.body.ondragleave = () => document.body.classList.remove("dropping");
+    document.body.ondrop = (event) => {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      onFiles(event.dataTransfer?.files ?? []);
+    };
+  }
+}

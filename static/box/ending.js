@@ -1,0 +1,49 @@
+/** After the chat: how it was, the transcript to keep, and a new beginning. */
+
+import { by, write } from "./page.js";
+
+export class Ending {
+  #session;
+  #words;
+  #rating = /** @type {HTMLFormElement} */ (by("rating"));
+
+  /**
+   * @param {import("./session.js").Session} session
+   * @param {import("./files.js").Files} files
+   * @param {ChatWords} words
+   */
+  constructor(session, files, words) {
+    this.#session = session;
+    this.#words = words;
+    const comment = /** @type {HTMLTextAreaElement} */ (by("comment"));
+    const stars = [...this.#rating.querySelectorAll("label:has(input)")];
+    this.#rating.onchange = () => {
+      const score = Number(new FormData(this.#rating).get("score"));
+      stars.forEach((star, index) => star.classList.toggle("lit", index < score));
+      write("said", stars[score - 1]?.getAttribute("title") ?? "");
+      by("more").hidden = !score;
+      by("more").scrollIntoView({ block: "nearest" });
+    };
+    this.#rating.onsubmit = (event) => {
+      event.preventDefault();
+      const score = Number(new FormData(this.#rating).get("score"));
+      session.ask({ kind: "rate", score, comment: comment.value.trim() });
+    };
+    by("again").onclick = () => session.restart();
+    by("transcript").onclick = () => files.saveTranscript();
+    const sure = /** @type {HTMLDialogElement} */ (by("sure"));
+    by("end").onclick = () => sure.showModal();
+    sure.onclose = () => {
+      if (sure.returnValue === "end") session.ask({ kind: "end" });
+      sure.returnValue = "";
+    };
+  }
+
+  draw() {
+    const { state, isEnded } = this.#session;
+    by("ending").hidden = !isEnded;
+    const isRated = state?.rating != null;
+    this.#rating.hidden = !state?.agent || isRated;
+    write("thanks", isEnded && isRated ? this.#words.thanks : "");
+  }
+}

@@ -1,0 +1,118 @@
+/** Files to and from the service, behind the visitor's token. */
+
+import { make } from "../chat/element.js";
+import { fill } from "../chat/words.js";
+
+export class Files {
+  /** What is on its way, or was refused. A file does not survive a reload. @type {(OutboxEntry & {file: File})[]} */
+  uploads = [];
+  #session;
+  #setup;
+  #words;
+  #onChange;
+  /** @type {Set<string>} */
+  #onTheirWay = new Set();
+  /** @type {Map<string, Promise<string>>} */
+  #urls = new Map();
+
+  /**
+   * @param {import("./session.js").Session} session
+   * @param {{types: string[], megabytes: number}} setup
+   * @param {() => ChatWords} words
+   * @param {() => void} onChange
+   */
+  constructor(session, setup, words, onChange) {
+    this.#session = session;
+    this.#setup = setup;
+    this.#words = words;
+    this.#onChange = onChange;
+  }
+
+  /** @param {Iterable<File>} files */
+  add(files) {
+    const { types, megabytes } = this.#setup;
+    for (const file of files) {
+      const refused = !types.includes(file.type)
+        ? this.#words().file_kind
+        : file.size > megabytes * 2 ** 20
+          ? fill(this.#words().file_size, { megabytes })
+          : undefined;
+      this.uploads.push({ client_id: crypto.randomUUID(), body: file.name, at: new Date().toISOString(), file, refused });
+    }
+    this.flush();
+    this.#onChange();
+  }
+
+  /** @param {string} client_id */
+  again(client_id) {
+    for (const upload of this.uploads) if (upload.client_id === client_id) upload.refused = undefined;
+    this.flush();
+    this.#onChange();
+  }
+
+  /** Sends what waits, as soon as there is a conversation to send it to. */
+  flush() {
+    const { thread, state, isOpen } = this.#session;
+    this.uploads = this.uploads.filter(
+      ({ client_id }) => !thread.messages.some((message) => message.client_id === client_id),
+    );
+    if (!isOpen || !state) return;
+    for (const upload of this.uploads) {
+      if (upload.refused === undefined && !this.#onTheirWay.has(upload.client_id)) this.#send(upload, state.id);
+    }
+  }
+
+  /** @param {OutboxEntry & {file: File}} upload @param {string} conversation */
+  async #send(upload, conversation) {
+    const { client_id, file } = upload;
+    this.#onTheirWay.add(client_id);
+    const body = new FormData();
+    body.set("client_id", client_id);
+    body.set("conversation", conversation);
+    body.set("file", file);
+    try {
+      const answer = await this.#ask("attachments", { method: "POST", body });
+      const { refused } = await answer.json();
+      if (refused) upload.refused = refused.words;
+    } catch {
+      upload.refused = this.#words().file_lost;
+    }
+    if (upload.refused) this.#onTheirWay.delete(client_id);
+    this.#onChange();
+  }
+
+  /** A blob's URL; asked for once. @param {ChatMessage} message @returns {Promise<string>} */
+  url({ payload }) {
+    const id = payload?.attachment ?? "";
+    const url = this.#urls.get(id) ?? this.#blob(`attachments/${id}`);
+    this.#urls.set(id, url);
+    url.catch(() => this.#urls.delete(id));
+    return url;
+  }
+
+  /** @throws when it cannot be had */
+  async saveTranscript() {
+    const link = make("a");
+    link.href = await this.#blob("transcript");
+    link.download = this.#words().transcript;
+    link.click();
+  }
+
+  /** @param {string} path */
+  async #blob(path) {
+    const answer = await this.#ask(path);
+    if (!answer.ok) throw new Error(String(answer.status));
+    return URL.createObjectURL(await answer.blob());
+  }
+
+  /** @param {string} path @param {RequestInit} [request] */
+  #ask(path, request) {
+    return fetch(`/chat/${path}`, { ...request, headers: { Authorization: `Bearer ${this.#session.token}` }, credentials: "omit" });
+  }
+
+  forget() {
+    this.uploads = [];
+    this.#urls.forEach((url) => url.then(URL.revokeObjectURL, () => {}));
+    this.#urls.clear();
+  }
+}

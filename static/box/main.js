@@ -1,0 +1,157 @@
+/** Puts the box together: the session, the parts of the page, and the bank's page around it. */
+
+import { readWords } from "../chat/words.js";
+import { Beginning } from "./beginning.js";
+import { Composer } from "./composer.js";
+import { Ending } from "./ending.js";
+import { Files } from "./files.js";
+import { drawHead } from "./head.js";
+import { Host } from "./host.js";
+import { Memory } from "./memory.js";
+import { by, write } from "./page.js";
+import { Session } from "./session.js";
+import { Talk } from "./talk.js";
+
+/** @type {{site: string, language: string, origins: string[], types: string[], megabytes: number}} */
+const setup = JSON.parse(by("setup").textContent ?? "");
+const about = {
+  site: setup.site,
+  url: `${location.origin.replace("http", "ws")}/ws/chat/`,
+  language: setup.language,
+  page: "",
+  device: "",
+};
+let words = readWords();
+let isShown = false;
+let isDue = false;
+let told = "";
+/** @type {() => void} */
+let drawPage = () => {};
+/** @type {Composer} */
+let composer;
+
+const memory = new Memory(setup.site);
+const session = new Session(memory, about, (event) => {
+  if (event) host.tell(event);
+  if (event === "ended" && !session.state) files.forget();
+  drawSoon();
+});
+const files = new Files(session, setup, () => words, drawSoon);
+const host = new Host(setup.origins, (what, detail) => {
+  if (what === "hello") begin(detail);
+  else if (what === "show" || what === "hide") show(what === "show");
+  else if (what === "identify") session.ask({ kind: "identify", identity: String(detail) });
+  else if (what === "logout") session.logout();
+});
+
+/** Once for all that happens in one turn. */
+function drawSoon() {
+  if (isDue) return;
+  isDue = true;
+  queueMicrotask(() => {
+    isDue = false;
+    files.flush();
+    drawPage();
+    tellHost();
+  });
+}
+
+function tellHost() {
+  if (session.status !== "open") return;
+  const now = `${session.unread} ${session.isOpen}`;
+  if (now === told) return;
+  host.tell("unread", session.unread);
+  host.tell("under_way", session.isOpen);
+  told = now;
+}
+
+/** @param {{page?: string, device?: string, theme?: string, isShown?: boolean}} detail */
+function begin(detail) {
+  about.page = String(detail.page ?? "").slice(0, 300);
+  about.device = String(detail.device ?? "").slice(0, 20);
+  if (detail.theme) document.documentElement.dataset.theme = detail.theme;
+  by("close").hidden = !host.isThere;
+  told = "";
+  session.socket.open();
+  show(!!detail.isShown);
+  host.tell("ready");
+}
+
+/** @param {boolean} isNowShown */
+function show(isNowShown) {
+  isShown = isNowShown;
+  look();
+  if (isShown && matchMedia("(pointer: fine)").matches) composer.focus();
+}
+
+function look() {
+  session.look(isShown && document.visibilityState === "visible");
+}
+
+/** Binds the parts to the page as it stands: once, and again in another language. */
+function bind() {
+  words = readWords();
+  const talk = new Talk(session, files, words);
+  const ending = new Ending(session, files, words);
+  const beginning = new Beginning((text, start) => session.post(text, start));
+  composer = new Composer({
+    memory,
+    words,
+    onText: (text) => post(text),
+    onFiles: (chosen) => {
+      const start = session.state ? {} : beginning.answers();
+      if (!start) return;
+      if (!session.state) session.sending.begin(start);
+      files.add(chosen);
+    },
+    onTyping: () => session.typing(),
+  });
+  by("close").onclick = () => host.tell("close");
+  by("close").hidden = !host.isThere;
+  by("language").onclick = speak;
+
+  /** @param {string} text */
+  function post(text) {
+    const start = session.state ? {} : beginning.answers();
+    if (start) session.post(text, start);
+    return !!start;
+  }
+
+  drawPage = () => {
+    const isFirst = !session.state && !session.sending.unplaced.length && !files.uploads.length;
+    document.body.dataset.stage = isFirst ? "first" : session.isEnded ? "ended" : "open";
+    by("beginning").hidden = !isFirst;
+    drawHead(session, words);
+    ending.draw();
+    by("composer").hidden = session.isEnded;
+    talk.draw();
+    const isLost = session.status === "lost" || session.status === "connecting";
+    by("notice").classList.toggle("late", isLost && !session.refusal);
+    by("notice").hidden = !isLost && !session.refusal;
+    write("notice", session.refusal || (isLost ? words.lost : ""));
+  };
+  drawSoon();
+}
+
+/** The same page in the other language; the conversation and the line stay. */
+async function speak() {
+  const language = about.language === "en" ? "zh" : "en";
+  const answer = await fetch(`?language=${language}`, { credentials: "omit" });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.documentElement.lang = page.documentElement.lang;
+  document.title = page.title;
+  document.body.replaceWith(document.adoptNode(page.body));
+  about.language = language;
+  session.socket.reopen();
+  bind();
+  by("language").focus();
+}
+
+document.addEventListener("visibilitychange", look);
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (composer.fold()) composer.focus();
+  else host.tell("close");
+});
+bind();
+if (!host.isThere) begin({ isShown: true });

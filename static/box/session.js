@@ -1,0 +1,275 @@
+/** The visitor's side of a conversation: what is known of it, and what goes up and down the line. No elements here. */
+
+import { LiveSocket } from "../chat/socket.js";
+import { Thread } from "../chat/thread.js";
+import { Sending } from "./sending.js";
+
+const TYPING_MS = 3_000;
+const TYPING_SHOWN_MS = 6_000;
+const BEHIND_MS = 1_000;
+
+export class Session {
+  thread = new Thread();
+  /** @type {ChatState | null} */
+  state = null;
+  /** @type {ChatFrame | null} */
+  queue = null;
+  /** @type {SocketStatus} */
+  status = "connecting";
+  isAgentTyping = false;
+  isVerified = false;
+  /** What the server said against something that is no message. */
+  refusal = "";
+  token;
+  #isKnown;
+  #isVisible = false;
+  #read = 0;
+  #seen = "";
+  #dismissed = "";
+  #typedAt = 0;
+  /** @type {ChatFrame[]} wanted while the line was away */
+  #later = [];
+  /** @type {Record<string, number>} */
+  #timers = {};
+
+  /**
+   * @param {import("./memory.js").Memory} memory
+   * @param {{site: string, url: string, language: string, page: string, device: string}} about
+   * @param {(event?: "started" | "ended") => void} onChange
+   */
+  constructor(memory, about, onChange) {
+    this.memory = memory;
+    this.about = about;
+    this.onChange = onChange;
+    this.token = memory.token;
+    this.#isKnown = !!this.token;
+    this.sending = new Sending(memory, (frame) => this.#send(frame), () => this.state, () => this.onChange());
+    this.socket = new LiveSocket({
+      url: about.url,
+      hello: () => this.#hello(),
+      onFrame: (frame) => this.#receive(frame),
+      onStatus: (status) => {
+        this.status = status;
+        if (status !== "open") this.sending.lost();
+        this.onChange();
+      },
+    });
+    memory.listen({
+      left: () => this.#forget(),
+      // Another tab has begun: a tab without a conversation joins it.
+      token: (token) => {
+        if (this.isOpen || token === this.token) return;
+        this.token = token;
+        this.socket.reopen();
+      },
+    });
+  }
+
+  get isOpen() {
+    return this.state?.status === "waiting" || this.state?.status === "active";
+  }
+
+  get isEnded() {
+    return !!this.state && !this.isOpen;
+  }
+
+  /** How many messages of the bank have not been on a visible screen. */
+  get unread() {
+    const read = Math.max(this.#read, this.state?.visitor_read ?? 0);
+    return this.thread.messages.filter((message) => message.seq > read && message.role === "agent").length;
+  }
+
+  // -- what the visitor does -----------------------------------------------------------------------------
+
+  /** @param {string} body @param {{form?: object, topic?: number}} [beginning] */
+  post(body, beginning) {
+    if (!this.state) this.sending.begin(beginning);
+    this.sending.post(body);
+  }
+
+  /** A refused message once more: here or, when this has ended, in a new conversation. @param {string} client_id */
+  again(client_id) {
+    if (this.isEnded) this.restart();
+    this.sending.outbox.retry(client_id, { conversation: this.state?.id });
+  }
+
+  typing() {
+    if (this.isOpen && Date.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
+      this.#typedAt = Date.now();
+    }
+  }
+
+  /** Ends, rates or identifies: now, or when the line is back. @param {ChatFrame} frame */
+  ask(frame) {
+    if (!this.#send(frame)) this.#later.push(frame);
+  }
+
+  /** Back to the first screen; nothing of the ended conversation stays in this browser. */
+  restart() {
+    this.memory.keepToken("", "none", this.state?.id ?? "");
+    this.#dismissed = this.state?.id ?? "";
+    this.#show(null);
+    this.onChange();
+  }
+
+  /** Somebody else may sit here next. A conversation that only this browser could find again is ended. */
+  logout() {
+    if (this.isOpen && !this.isVerified) this.#send({ kind: "end" });
+    this.memory.clear(true);
+    this.#forget();
+  }
+
+  /** @param {boolean} isVisible whether the visitor has the messages before their eyes */
+  look(isVisible) {
+    this.#isVisible = isVisible;
+    this.#mark();
+    this.onChange();
+  }
+
+  // -- what the server says ------------------------------------------------------------------------------
+
+  /** @returns {ChatFrame} */
+  #hello() {
+    const { site, language, page, device } = this.about;
+    const known = this.state ? { conversation: this.state.id, after: this.thread.head } : {};
+    return { kind: "hello", site, token: this.token || null, language, page, device, ...known };
+  }
+
+  /** @param {ChatFrame} frame */
+  #receive(frame) {
+    const { kind } = frame;
+    const isOurs = !!this.state && (frame.conversation ?? frame.state?.id) === this.state.id;
+    if (kind === "welcome") this.#welcome(frame);
+    else if (kind === "accepted") this.#accepted(frame);
+    else if (kind === "refused" && !this.sending.refused(frame)) this.#refuse(frame.words);
+    else if (kind === "message" && isOurs) this.#place([frame.message]);
+    else if (kind === "messages" && isOurs) this.#place(frame.messages, frame.more);
+    else if (kind === "state" && isOurs) this.#become(frame.state);
+    else if (kind === "queue") this.queue = frame;
+    else if (kind === "pong" && frame.head > this.thread.head) this.#fetch();
+    else if (kind === "was_seen" && isOurs && frame.role === "agent") {
+      Object.assign(this.state ?? {}, { agent_received: frame.received, agent_read: frame.read });
+    } else if (kind === "is_typing" && isOurs && frame.role === "agent") {
+      this.isAgentTyping = true;
+      this.#after("typing", TYPING_SHOWN_MS, () => (this.isAgentTyping = false));
+    }
+    this.onChange();
+  }
+
+  /** @param {ChatFrame} frame */
+  #welcome(frame) {
+    this.token = frame.token;
+    this.isVerified = frame.level === "verified";
+    /** @type {ChatState | null} */
+    let state = frame.state;
+    const isOver = !!state && !["waiting", "active"].includes(state.status);
+    // An old conversation of somebody who comes anew is not put before them.
+    if (state && isOver && state.id !== this.state?.id && !this.#isKnown) this.#dismissed = state.id;
+    if (state?.id === this.#dismissed) state = null;
+    this.#isKnown = false;
+    this.sending.welcomed(!!state && !isOver);
+    if (state?.id !== this.state?.id || !frame.recovered) this.#show(null);
+    if (state) this.#become(state);
+    else this.#keepToken();
+    this.#place(state ? frame.messages : [], frame.more);
+    for (const wanted of this.#later.splice(0)) this.ask(wanted);
+    this.sending.flush();
+  }
+
+  /** @param {ChatState | null} state of another conversation than before */
+  #show(state) {
+    this.thread.reset();
+    this.sending.reset();
+    this.state = state;
+    this.queue = null;
+    this.isAgentTyping = false;
+    this.#read = 0;
+    this.#seen = "";
+  }
+
+  /** @param {ChatState} state */
+  #become(state) {
+    const wasOpen = this.isOpen;
+    this.state = state;
+    if (state.status !== "waiting") this.queue = null;
+    if (!this.isOpen) this.isAgentTyping = false;
+    this.#keepToken();
+    if (this.isOpen !== wasOpen) this.onChange(wasOpen ? "ended" : "started");
+    if (state.last_seq > this.thread.head) this.#fetchIfBehind(state.last_seq);
+  }
+
+  #keepToken() {
+    const stage = this.isOpen || this.sending.hasBegun ? "open" : this.state ? "ended" : "none";
+    this.memory.keepToken(this.token, stage, this.state?.id ?? "");
+  }
+
+  /** @param {ChatMessage[]} messages @param {boolean} [hasMore] */
+  #place(messages, hasMore) {
+    for (const message of messages) {
+      if (this.thread.place(message) === "gap") return this.#fetch();
+      if (message.client_id) this.sending.accepted(message.client_id, true);
+      if (message.role === "agent") this.isAgentTyping = false;
+    }
+    if (hasMore) this.#fetch();
+    this.#mark();
+  }
+
+  /** @param {ChatFrame} frame */
+  #accepted({ client_id, seq }) {
+    this.sending.accepted(client_id, seq <= this.thread.head);
+    this.#fetchIfBehind(seq);
+  }
+
+  /** @param {string} words */
+  #refuse(words) {
+    this.refusal = words;
+    this.#after("refusal", 8000, () => (this.refusal = ""));
+  }
+
+  // -- keeping up ----------------------------------------------------------------------------------------
+
+  #fetch() {
+    if (this.state) this.#send({ kind: "fetch", after: this.thread.head });
+  }
+
+  /** @param {number} seq that is known to be stored; its message may be on its way */
+  #fetchIfBehind(seq) {
+    this.#after("behind", BEHIND_MS, () => seq > this.thread.head && this.#fetch());
+  }
+
+  #mark() {
+    const received = this.thread.head;
+    if (!received) return;
+    if (this.#isVisible) this.#read = received;
+    const seen = `${received} ${this.#read}`;
+    if (seen !== this.#seen && this.#send({ kind: "seen", received, read: this.#read })) this.#seen = seen;
+  }
+
+  /** @param {ChatFrame} frame */
+  #send(frame) {
+    const isSent = this.socket.send(frame);
+    // Kept before the answer: a reload in between finds what was begun.
+    if (isSent && frame.kind === "start") this.memory.keepToken(this.token, "open", "");
+    return isSent;
+  }
+
+  #forget() {
+    this.#show(null);
+    this.sending.forget();
+    this.memory.clear(false);
+    this.#later = [];
+    this.token = this.#dismissed = "";
+    this.isVerified = false;
+    this.socket.reopen();
+    this.onChange("ended");
+  }
+
+  /** @param {string} name @param {number} ms @param {() => void} then */
+  #after(name, ms, then) {
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = setTimeout(() => {
+      then();
+      this.onChange();
+    }, ms);
+  }
+}

@@ -1,0 +1,148 @@
+/** The conversation on screen: messages as they come, below them what is not accepted yet. */
+
+import { dayElement, messageElement, showStatus } from "../chat/bubble.js";
+import { make } from "../chat/element.js";
+import { fill } from "../chat/words.js";
+import { by } from "./page.js";
+
+const NEAR_PX = 80;
+
+export class Talk {
+  #session;
+  #files;
+  #words;
+  #shown = 0;
+  #conversation = "";
+  #unplaced = "";
+  #isAtEnd = true;
+  #scroll = by("scroll");
+  #log = by("log");
+  /** @type {HTMLElement | undefined} */
+  #mine;
+
+  /**
+   * @param {import("./session.js").Session} session
+   * @param {import("./files.js").Files} files
+   * @param {ChatWords} words
+   */
+  constructor(session, files, words) {
+    this.#session = session;
+    this.#files = files;
+    this.#words = words;
+    this.#scroll.onscroll = () => {
+      const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
+      this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+      if (this.#isAtEnd) by("newer").hidden = true;
+    };
+    by("newer").onclick = () => this.toEnd();
+    // The keyboard of a phone, or the composer growing, does not cover the last message.
+    new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroll);
+  }
+
+  toEnd() {
+    this.#isAtEnd = true;
+    this.#scroll.scrollTop = this.#scroll.scrollHeight;
+  }
+
+  draw() {
+    const { state, thread, isAgentTyping } = this.#session;
+    const wasAtEnd = this.#isAtEnd;
+    if ((state?.id ?? "") !== this.#conversation || thread.messages.length < this.#shown) this.#clear();
+    const added = this.#drawMessages();
+    const isWritten = this.#drawUnplaced();
+    const typing = by("typing");
+    const isNewTyping = typing.hidden && isAgentTyping;
+    typing.hidden = !isAgentTyping;
+    if (isNewTyping) typing.lastElementChild?.replaceChildren(fill(this.#words.is_typing, { name: by("name").textContent }));
+    if (this.#mine) showStatus(this.#mine, this.#statusOfMine(), this.#words);
+    if (isWritten || (wasAtEnd && (added || isNewTyping))) this.toEnd();
+    else if (added && !wasAtEnd) by("newer").hidden = false;
+  }
+
+  #clear() {
+    this.#log.replaceChildren();
+    this.#shown = 0;
+    this.#mine = undefined;
+    this.#conversation = this.#session.state?.id ?? "";
+    this.#isAtEnd = true;
+  }
+
+  /** @returns {number} how many were added */
+  #drawMessages() {
+    const { messages } = this.#session.thread;
+    const fresh = messages.slice(this.#shown);
+    if (!fresh.length) return 0;
+    // What was said before is there to be read, and is not read aloud.
+    this.#log.ariaBusy = String(fresh.length > 3);
+    for (const choices of this.#log.querySelectorAll(".choices")) choices.remove();
+    const elements = fresh.flatMap((message, index) => this.#elementsOf(message, messages[this.#shown + index - 1], index === fresh.length - 1));
+    this.#log.append(...elements);
+    this.#shown = messages.length;
+    setTimeout(() => (this.#log.ariaBusy = "false"));
+    return fresh.length;
+  }
+
+  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @param {boolean} isNewest */
+  #elementsOf(message, previous, isNewest) {
+    const mine = message.role === "visitor";
+    const options = {
+      ...this.#options(),
+      conversation: this.#conversation,
+      mine,
+      previous,
+      onChoice: isNewest && this.#session.isOpen ? (/** @type {string} */ text) => this.#session.post(text) : undefined,
+    };
+    const element = messageElement(message, options);
+    if (mine) {
+      if (this.#mine) showStatus(this.#mine, "", this.#words);
+      this.#mine = element;
+    }
+    const day = dayElement(message, options);
+    return day ? [day, element] : [element];
+  }
+
+  #options() {
+    return {
+      words: this.#words,
+      language: this.#session.about.language,
+      fileUrl: (/** @type {ChatMessage} */ message) => this.#files.url(message),
+    };
+  }
+
+  /** @returns {MessageStatus} */
+  #statusOfMine() {
+    const seq = Number(this.#mine?.dataset.seq);
+    const { agent_read = 0, agent_received = 0 } = this.#session.state ?? {};
+    return seq <= agent_read ? "read" : seq <= agent_received ? "delivered" : "sent";
+  }
+
+  /** @returns {boolean} whether the visitor has just written one more */
+  #drawUnplaced() {
+    const { sending, isEnded } = this.#session;
+    const entries = [
+      ...sending.unplaced.map((entry) => ({ ...entry, isSent: sending.isAccepted(entry.client_id), isFile: false })),
+      ...this.#files.uploads.map((upload) => ({ ...upload, isSent: false, isFile: true })),
+    ];
+    const drawn = JSON.stringify([isEnded, ...entries.map((each) => [each.client_id, each.isSent, each.refused])]);
+    if (drawn === this.#unplaced) return false;
+    const count = by("unplaced").childElementCount;
+    this.#unplaced = drawn;
+    by("unplaced").replaceChildren(...entries.map((entry) => this.#unplacedElement(entry)));
+    return entries.length > count;
+  }
+
+  /** @param {OutboxEntry & {isSent: boolean, isFile: boolean}} entry */
+  #unplacedElement({ client_id, body, at, refused, isSent, isFile }) {
+    const message = { seq: 0, type: "text", role: "visitor", name: "", body, at };
+    const previous = this.#session.thread.messages.at(-1);
+    const status = refused ? "refused" : isSent ? "sent" : "sending";
+    const element = messageElement(message, { ...this.#options(), mine: true, previous, status });
+    if (refused) {
+      const { isEnded } = this.#session;
+      const retry = make("button", "retry", isEnded && !isFile ? this.#words.send_anew : this.#words.retry);
+      retry.onclick = () => (isFile ? this.#files.again(client_id) : this.#session.again(client_id));
+      element.append(make("p", "error", refused, " ", retry));
+    }
+    return element;
+  }
+}

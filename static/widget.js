@@ -1,0 +1,173 @@
+// Lianxin on a bank's page: a button, an unread mark, and a frame made on first opening. docs/embed.md tells how.
+(() => {
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const page = /** @type {any} */ (window);
+  const { origin } = new URL(script.src);
+  const { site = "", theme } = script.dataset;
+  const root = document.documentElement;
+  const language = script.dataset.language || root.lang || navigator.language;
+  const flag = `lianxin:${site}`;
+  if (page.Lianxin) return;
+
+  /** @type {Record<string, Set<(detail?: unknown) => void>>} */
+  const listeners = {};
+  /** @type {string | (() => string | Promise<string>) | undefined} */
+  let identity;
+  let isLeaving = false;
+  /** @type {HTMLIFrameElement | undefined} */
+  let frame;
+  let isOpen = false;
+  let isListening = false;
+  /** The page's own overflow, while ours is set. @type {string | undefined} */
+  let overflow;
+  const host = document.createElement("div");
+  const shadow = host.attachShadow({ mode: "closed" });
+  const button = document.createElement("button");
+  const mark = document.createElement("b");
+
+  /** @param {string} name @param {unknown} [detail] */
+  const emit = (name, detail) => listeners[name]?.forEach((heard) => heard(detail));
+
+  /** @param {string} what @param {unknown} [detail] */
+  const tell = (what, detail) => {
+    if (isListening) frame?.contentWindow?.postMessage({ lianxin: what, detail }, origin);
+  };
+
+  const tellIdentity = async () => {
+    const token = typeof identity === "function" ? await identity() : identity;
+    if (token) tell("identify", token);
+  };
+
+  /** Whether a conversation is under way, so that the next page makes the frame at once. @param {boolean} [is] */
+  const underWay = (is) => {
+    try {
+      if (is) localStorage.setItem(flag, "1");
+      else if (is === false) localStorage.removeItem(flag);
+      return localStorage.getItem(flag);
+    } catch {
+      return null;
+    }
+  };
+
+  const look = import(`${origin}/widget/${site}/look.js?language=${language.startsWith("zh") ? "zh" : "en"}`).then(
+    (module) => module.default,
+  );
+
+  const phone = matchMedia("(max-width: 600px)");
+  /** The keyboard of a phone takes a part of the screen; the frame gets the rest. */
+  const fit = () => {
+    const view = window.visualViewport;
+    const isFull = phone.matches && isOpen;
+    host.style.setProperty("--height", isFull && view ? `${view.height}px` : "");
+    host.style.setProperty("--top", isFull && view ? `${view.offsetTop}px` : "");
+  };
+
+  /** @param {boolean} to */
+  const show = async (to) => {
+    if (to === isOpen) return;
+    isOpen = to;
+    if (to) await makeFrame();
+    host.className = isOpen ? "open" : "";
+    button.ariaExpanded = String(isOpen);
+    if (isOpen && phone.matches) {
+      overflow = root.style.overflow;
+      root.style.overflow = "hidden";
+    } else if (overflow !== undefined) {
+      root.style.overflow = overflow;
+      overflow = undefined;
+    }
+    fit();
+    tell(isOpen ? "show" : "hide");
+    if (isOpen) frame?.focus();
+    else button.focus();
+    emit(isOpen ? "open" : "close");
+  };
+
+  const makeFrame = async () => {
+    const { title, frame: path } = await look;
+    if (frame) return;
+    frame = document.createElement("iframe");
+    frame.title = title;
+    frame.src = origin + path;
+    frame.onload = () => {
+      isListening = true;
+      tell("hello", {
+        page: location.pathname,
+        device: phone.matches ? "phone" : matchMedia("(pointer: coarse)").matches ? "tablet" : "desktop",
+        theme,
+        isShown: isOpen,
+      });
+      if (isLeaving) tell("logout");
+      isLeaving = false;
+      tellIdentity();
+    };
+    shadow.append(frame);
+  };
+
+  addEventListener("message", async ({ source, origin: from, data }) => {
+    if (!frame || source !== frame.contentWindow || from !== origin || !data?.lianxin) return;
+    const { lianxin: what, detail } = data;
+    if (what === "close") show(false);
+    else if (what === "under_way") underWay(detail);
+    else emit(what, detail);
+    if (what !== "unread") return;
+    const { launcher, title, unread } = await look;
+    mark.textContent = detail > 99 ? "99+" : detail || "";
+    button.ariaLabel = (launcher || title) + (detail ? `, ${unread.replace("{count}", detail)}` : "");
+  });
+
+  page.Lianxin = {
+    open: () => show(true),
+    close: () => show(false),
+    /** @param {string | (() => string | Promise<string>)} token or where to get one: it is short-lived */
+    identify: (token) => {
+      identity = token;
+      if (isListening) tellIdentity();
+    },
+    logout: () => {
+      underWay(false);
+      identity = undefined;
+      if (isListening) tell("logout");
+      else isLeaving = true;
+      return makeFrame();
+    },
+    /** @param {string} name @param {(detail?: unknown) => void} heard @returns {() => void} to stop it */
+    on: (name, heard) => ((listeners[name] ??= new Set()).add(heard), () => void listeners[name].delete(heard)),
+  };
+
+  look.then(({ accent, position, launcher, title }) => {
+    const side = position === "left" ? "left" : "right";
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`
+:host{all:initial;position:fixed;z-index:2147483000;${side}:20px;bottom:20px}
+button{display:flex;align-items:center;gap:10px;min-width:56px;height:56px;padding:0 20px 0 16px;border:0;border-radius:28px;
+font:500 16px/1 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;color:#fff;background:${accent};
+cursor:pointer;box-shadow:0 6px 24px #0004}
+@supports(color:oklch(from red l c h)){button{background:oklch(from ${accent} min(l,.46) min(c,.14) h)}}
+button:focus-visible{outline:3px solid #fff;box-shadow:0 0 0 6px #000}
+i{width:12px;height:12px;border-radius:50%;background:#ffc15e;box-shadow:0 0 0 4px #ffc15e4d,0 0 16px 4px #ffc15e99}
+b{position:absolute;top:-6px;${side}:-6px;min-width:24px;padding:0 7px;box-sizing:border-box;border-radius:12px;
+font:600 13px/24px system-ui;text-align:center;color:#3d2600;background:#ffc15e}
+b:empty,.open button,:host(.open) button,:host(:not(.open)) iframe{display:none}
+iframe{position:fixed;${side}:20px;bottom:20px;width:384px;height:min(640px,calc(100dvh - 40px));border:0;border-radius:16px;
+box-shadow:0 16px 48px #0005;color-scheme:normal;animation:a .14s}
+@keyframes a{from{opacity:0;transform:translateY(12px)}}
+@media(prefers-reduced-motion:reduce){iframe{animation:none}}
+@media(max-width:600px){iframe{inset:var(--top,0) 0 auto;width:100%;height:var(--height,100dvh);border-radius:0}}
+@media print{:host{display:none}}`);
+    shadow.adoptedStyleSheets = [sheet];
+    const lamp = document.createElement("i");
+    button.append(lamp, launcher, mark);
+    button.ariaHasPopup = "dialog";
+    button.ariaExpanded = "false";
+    button.ariaLabel = launcher || title;
+    button.onclick = () => show(true);
+    shadow.append(button);
+    const appear = () => document.body.append(host);
+    if (document.body) appear();
+    else addEventListener("DOMContentLoaded", appear);
+    window.visualViewport?.addEventListener("resize", fit);
+    window.visualViewport?.addEventListener("scroll", fit);
+    if (underWay()) makeFrame();
+  });
+})();
