@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
-from pypinyin import Style, lazy_pinyin
 
 from accounts.models import Department, Role, Staff
 from chat.demo.dialogues import FOLDER
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, TextCode, WrapUpCode
+from chat.replies import initials_of
 
 SITE_KEY = "demo"
 PASSWORD = "lianxin-demo"  # noqa: S105  (printed beside the logins; load_demo keeps it out of a bank's database)
@@ -176,9 +176,3 @@ def _words_for_agents(departments: dict[str, Department], staff: dict[str, Staff
         ],
         ignore_conflicts=True,
     )
-
-
-def initials_of(title: str) -> str:
-    """The first letters of the syllables, for finding `让您久等` by `rnjd`; other letters as they are."""
-    syllables = lazy_pinyin(title, style=Style.FIRST_LETTER)
-    return "".join(c for c in "".join(syllables).lower() if c.isascii() and c.isalnum())[:80]

@@ -15,6 +15,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+import config
 from chat.demo.bank import PASSWORD, PEOPLE
 from config import lock
 
@@ -89,12 +90,10 @@ def refuse_busy(port: int) -> None:
 
 def collect_static() -> None:
     """Collects the static files when one of them has changed since the last time."""
-    files = sorted(
-        (name, stat.st_mtime_ns, stat.st_size)
-        for finder in get_finders()
-        for name, storage in finder.list([])
-        for stat in [os.stat(storage.path(name))]
-    )
+    paths = [storage.path(name) for finder in get_finders() for name, storage in finder.list([])]
+    # How they are collected is written in config.
+    paths += map(str, Path(config.__path__[0]).glob("*.py"))
+    files = sorted((path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths)
     fingerprint = sha256(repr(files).encode()).hexdigest()
     stamp = Path(settings.STATIC_ROOT) / ".collected"
     if stamp.exists() and stamp.read_text() == fingerprint:

@@ -1,0 +1,107 @@
+"""`make simulate`: visitors talk to a running server. Exits with 1 when a message is lost, doubled or out of order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+try:
+    import websockets  # noqa: F401
+except ImportError:
+    sys.exit("The simulation needs the package websockets: run it by `make simulate`, which installs it.")
+
+from chat.demo.dialogues import dialogues
+from tests.simulation.signed_in import SignInFailed
+from tests.simulation.sources import DATA, Scripts
+from tests.simulation.world import AGENTS, Outcome, Plan, World
+
+DEMO_PASSWORD = "lianxin-demo"
+
+
+def main() -> int:
+    arguments = parse()
+    plan = Plan(
+        url=arguments.url,
+        site=arguments.site,
+        password=arguments.password,
+        visitors=arguments.visitors,
+        agents=arguments.agents,
+        minutes=arguments.minutes,
+        pace=arguments.pace,
+        from_hour=arguments.from_hour,
+        seed=arguments.seed,
+    )
+    if not answers(plan.url):
+        print(
+            f"No server answers at {plan.url}. Start one with `make demo`, or name it: --url", file=sys.stderr
+        )
+        return 2
+    print(opening_words(plan, arguments.data), flush=True)
+    try:
+        outcome = simulate(plan, arguments.data)
+    except SignInFailed as error:
+        print(f"{error}: is this the demo? --password names another than the demo's.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for words in outcome.losses:
+        print(words)
+    print(outcome.summary())
+    return 1 if outcome.losses else 0
+
+
+def simulate(plan: Plan, data: Path | None) -> Outcome:
+    import random
+
+    return asyncio.run(World(plan, Scripts(random.Random(plan.seed), data)).run())
+
+
+def opening_words(plan: Plan, data: Path | None) -> str:
+    minutes = plan.minutes / plan.pace
+    who = f"{plan.agents} simulated agents answer" if plan.agents else "answer them in the console"
+    words = f"our {len(dialogues())} dialogues" + (f" and the customers of {data}" if data else "")
+    return f"{plan.visitors} visitors in {minutes:.1f} min at {plan.url}, speaking {words}; {who}."
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make simulate", description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server (the demo's)")
+    parser.add_argument("--site", default="demo", help="the key of its site")
+    parser.add_argument("--visitors", type=int, default=20, help="how many come (20)")
+    parser.add_argument("--minutes", type=float, default=10, help="within how many minutes of the day (10)")
+    parser.add_argument("--from-hour", type=float, default=9, help="of the day, for how busy it is (9)")
+    parser.add_argument("--pace", type=float, default=1, help="how many times faster than life (1)")
+    parser.add_argument(
+        "--agents", type=int, default=0, choices=range(len(AGENTS) + 1), metavar=f"0-{len(AGENTS)}",
+        help="simulated agents who answer; with 0 you do, in the console",
+    )  # fmt: skip
+    parser.add_argument("--password", default=DEMO_PASSWORD, help="of the demo's staff")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same day (1)")
+    parser.add_argument(
+        "--data", type=folder, default=DATA if DATA.is_dir() else None,
+        help="folder with multidogo_finance and banking77 (../shared/data when it is there)",
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def folder(path: str) -> Path:
+    found = Path(path)
+    if not found.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is no folder")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

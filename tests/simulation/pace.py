@@ -1,0 +1,71 @@
+"""How fast people are. Figures measured on published chats and a bank's call centre: docs/simulate.md.
+
+All in seconds of the simulated day; `Pace.real` makes them seconds of ours.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+# Of a hundred contacts of a day, how many begin in each hour.
+BY_HOUR = (
+    *(0.8, 0.5, 0.4, 0.3, 0.4, 0.8, 1.8, 4.0),  # 0 to 7
+    *(6.8, 7.9, 8.4, 8.0, 6.9, 6.6, 7.2, 7.6, 7.0),  # 8 to 16
+    *(5.6, 4.8, 4.4, 3.8, 2.9, 1.9, 1.2),  # 17 to 23
+)
+# The 90th part of a hundred lies this many sigma above the middle.
+_P90 = 1.2816
+
+
+@dataclass(frozen=True)
+class Lognormal:
+    mu: float
+    sigma: float
+
+    @classmethod
+    def of(cls, *, p50: float, p90: float) -> Lognormal:
+        return cls(math.log(p50), math.log(p90 / p50) / _P90)
+
+    def draw(self, chance: random.Random) -> float:
+        return chance.lognormvariate(self.mu, self.sigma)
+
+
+CUSTOMER = Lognormal.of(p50=10, p90=36)
+AGENT = Lognormal.of(p50=21, p90=52)
+SERVICE = Lognormal(4.79, 0.94)
+IMPATIENT = Lognormal.of(p50=43, p90=167)
+GIVE_UP = 0.119
+# Those who do not give up wait about as long as anybody was seen to.
+PATIENT = Lognormal.of(p50=300, p90=600)
+
+
+def patience(chance: random.Random) -> float:
+    """How long somebody waits for a person to come."""
+    return (IMPATIENT if chance.random() < GIVE_UP else PATIENT).draw(chance)
+
+
+def arrivals(chance: random.Random, *, visitors: int, minutes: float, from_hour: float) -> list[float]:
+    """When each of them comes, in seconds from the beginning: as likely as that hour of the day is busy."""
+    first = int(from_hour)
+    hours = range(first, first + math.ceil((from_hour - first) + minutes / 60))
+    weights = [
+        BY_HOUR[hour % 24] * (min(hour + 1, from_hour + minutes / 60) - max(hour, from_hour))
+        for hour in hours
+    ]
+    times = []
+    for hour in chance.choices(hours, weights, k=visitors):
+        begins, ends = max(hour, from_hour), min(hour + 1, from_hour + minutes / 60)
+        times.append((chance.uniform(begins, ends) - from_hour) * 3600)
+    return sorted(times)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`factor` simulated seconds go into one of ours."""
+
+    factor: float
+
+    def real(self, simulated_seconds: float) -> float:
+        return simulated_seconds / self.factor

@@ -1,0 +1,51 @@
+"""A supervisor who reads every conversation over the console's socket: the staff's side of the comparison."""
+
+from __future__ import annotations
+
+import random
+
+from tests.simulation.line import Frame, Line, Thread
+from tests.simulation.signed_in import SignedIn
+
+
+class Reader:
+    def __init__(self, url: str, socket_url: str, chance: random.Random) -> None:
+        self._http = SignedIn(url)
+        self._url, self._socket_url = url, socket_url
+        self._chance = chance
+        self._threads: dict[str, Thread] = {}
+        self._heads: dict[str, int] = {}
+        self.line: Line
+
+    async def sign_in(self, username: str, password: str) -> None:
+        await self._http.sign_in(username, password)
+        self.line = Line(
+            self._socket_url,
+            origin=self._url,
+            chance=self._chance,
+            hello=lambda: {"kind": "hello", "version": 1},
+            received=self._received,
+            headers=self._http.headers,
+        )
+
+    def _received(self, frame: Frame) -> None:
+        if frame["kind"] == "messages" and frame["conversation"] in self._threads:
+            uuid = frame["conversation"]
+            self._heads[uuid] = frame["head"]
+            for message in frame["messages"]:
+                self._threads[uuid].place(message)
+
+    async def read(self, uuid: str, seconds: float) -> list[Frame]:
+        """The whole conversation as staff see it."""
+        thread = self._threads[uuid] = Thread()
+        await self.line.until(lambda: self.line.is_open, seconds)
+        while True:
+            head = thread.head
+            await self.line.send({"kind": "fetch", "conversation": uuid, "after": head})
+            if not await self.line.until(
+                lambda head=head: uuid in self._heads and (thread.head > head or self._heads[uuid] <= head),  # type: ignore[misc]
+                seconds,
+            ):
+                return thread.messages
+            if thread.head >= self._heads[uuid]:
+                return thread.messages

@@ -1,0 +1,144 @@
+"""A short run of the simulation, and that its checker finds what is wrong."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from copy import deepcopy
+
+import pytest
+
+from chat.demo.bank import PASSWORD
+from tests.servers import AppServer
+from tests.simulation import pace
+from tests.simulation.check import acknowledged_faults, screen_faults, transcript_faults
+from tests.simulation.line import Frame, Thread
+from tests.simulation.sources import DATA, Scripts, own_scripts
+from tests.simulation.world import Outcome, Plan, World
+
+DATA_AT_HAND = DATA if DATA.is_dir() else None
+
+
+async def test_a_busy_quarter_of_an_hour_loses_nothing() -> None:
+    """Over real sockets, with cut lines and reloads; real customers' turns where the data is at hand."""
+    with AppServer({}) as server:
+        server.manage("load_demo", "--verbosity=0", f"--port={server.port}")
+        plan = Plan(
+            url=server.url, password=PASSWORD, visitors=36, agents=4, minutes=8, pace=60, from_hour=9, seed=7
+        )
+
+        outcome = await World(plan, Scripts(random.Random(plan.seed), DATA_AT_HAND)).run()
+
+        assert outcome.losses == []
+        assert len(outcome.visitors) == 36
+        assert outcome.acknowledged > 300
+        assert answered(outcome) > 20
+        assert sum(visitor.reconnects for visitor in outcome.visitors) > 5
+        assert sum(visitor.reloads for visitor in outcome.visitors) > 2
+        assert "nothing lost" in outcome.summary()
+
+
+def answered(outcome: Outcome) -> int:
+    roles = [{message["role"] for message in visitor.thread.messages} for visitor in outcome.visitors]
+    return sum({"visitor", "agent"} <= spoke for spoke in roles)
+
+
+# -- The checker finds planted faults ------------------------------------------------------------------------
+
+STORED: list[Frame] = [
+    {"seq": 1, "body": "在吗", "client_id": "a", "at": "2026-01-01T00:00:01.000Z", "role": "visitor"},
+    {"seq": 2, "body": "林晓为您服务", "at": "2026-01-01T00:00:02.000Z", "role": "system"},
+    {"seq": 3, "body": "卡被吞了", "client_id": "b", "at": "2026-01-01T00:00:03.000Z", "role": "visitor"},
+]
+SENT = {"a": "在吗", "b": " 卡被吞了\n"}
+ACCEPTED = {"a": 1, "b": 3}
+
+
+def shown(messages: list[Frame]) -> Thread:
+    thread = Thread()
+    for message in messages:
+        thread.place(message)
+    return thread
+
+
+def test_nothing_is_wrong_with_what_is_right() -> None:
+    assert transcript_faults(STORED) == []
+    assert acknowledged_faults(STORED, SENT, ACCEPTED) == []
+    assert screen_faults("visitor's", shown(STORED), STORED) == []
+
+
+def test_a_lost_message_is_found() -> None:
+    assert "LOST" in acknowledged_faults(STORED[:2], SENT, ACCEPTED)[0]
+    assert "ends at 2 of 3" in screen_faults("agent's", shown(STORED[:2]), STORED)[0]
+    assert transcript_faults([STORED[0], STORED[2]]) == ["seq is not 1, 2, 3 ..."]
+
+
+def test_a_doubled_message_is_found() -> None:
+    again = STORED[2] | {"seq": 4}
+    assert transcript_faults([*STORED, again]) == ["a client_id is there twice"]
+
+
+def test_a_reordered_message_is_found() -> None:
+    exchanged = [STORED[2] | {"seq": 1}, STORED[1], STORED[0] | {"seq": 3}]
+    assert "times run backwards" in transcript_faults(exchanged)
+    assert acknowledged_faults(exchanged, SENT, {"a": 3, "b": 1}) == ["out of the order of sending"]
+    assert "stored as 3" in acknowledged_faults(exchanged, SENT, ACCEPTED)[0]
+
+
+def test_a_changed_message_is_found() -> None:
+    changed = deepcopy(STORED)
+    changed[0]["body"] = "在吗?"
+    assert "not what was sent" in acknowledged_faults(changed, SENT, ACCEPTED)[0]
+    assert "something else" in screen_faults("agent's", shown(STORED), changed)[0]
+    thread = shown(STORED)
+    thread.place(changed[0])
+    assert "different content" in screen_faults("agent's", thread, STORED)[0]
+
+
+def test_a_gap_is_seen_and_a_repeat_dropped() -> None:
+    thread = Thread()
+    assert thread.place(STORED[2]) is True
+    assert thread.head == 0
+    assert [thread.place(message) for message in (STORED[0], STORED[0], STORED[1])] == [False, False, False]
+    assert thread.head == 2
+
+
+# -- Who comes, and when -------------------------------------------------------------------------------------
+
+
+def test_the_pace_is_that_of_measured_traffic() -> None:
+    chance = random.Random(3)
+    drawn = sorted(pace.CUSTOMER.draw(chance) for _ in range(20_000))
+    assert drawn[10_000] == pytest.approx(10, rel=0.05)
+    assert drawn[18_000] == pytest.approx(36, rel=0.05)
+    gave_up = sum(pace.patience(chance) < 50 for _ in range(20_000)) / 20_000
+    assert 0.05 < gave_up < 0.12
+
+
+def test_they_come_when_the_day_is_busy() -> None:
+    times = pace.arrivals(random.Random(3), visitors=20_000, minutes=24 * 60, from_hour=0)
+    by_hour = Counter(int(at // 3600) for at in times)
+    assert by_hour.most_common(1)[0][0] == 10
+    assert by_hour[10] == pytest.approx(20_000 * 0.084, rel=0.08)
+    assert by_hour[3] < by_hour[10] / 10
+    assert times == sorted(times)
+
+
+def test_our_own_dialogues_are_always_there() -> None:
+    scripts = Scripts(random.Random(1), None)
+    drawn = [scripts.next() for _ in range(300)]
+    assert not scripts.has_data
+    assert {script.language for script in drawn} == {"zh", "en"}
+    assert len(own_scripts()) >= 80
+    assert all(any(turn.by == "visitor" for turn in script.turns) for script in drawn)
+
+
+@pytest.mark.skipif(DATA_AT_HAND is None, reason="the data does not stand beside this checkout")
+def test_with_the_data_english_customers_speak_their_own_words() -> None:
+    scripts = Scripts(random.Random(1), DATA_AT_HAND)
+    drawn = [scripts.next() for _ in range(300)]
+    own = {script.turns for script in own_scripts()}
+    real = [script for script in drawn if script.turns not in own]
+    assert len(real) > 50
+    assert {script.language for script in real} == {"en"}
+    assert len({script.turns[0].text for script in real}) > 40
