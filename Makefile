@@ -22,9 +22,9 @@ lint: ## check types, imports, style, templates, migrations and translations
 e2e: ## run the browser tests only
 	@scripts/test --only browser $(ARGS)
 
-simulate: ## run a day of a service centre in minutes
+simulate: ## let visitors talk to a running demo; ARGS="--agents 4 --pace 20 --minutes 60" and more: docs/simulate.md
 	@scripts/install
-	@$(PYTHON) manage.py simulate $(ARGS)
+	@$(PYTHON) -m tests.simulation $(ARGS)
 
 bench: ## measure it against the budgets, with PostgreSQL and Redis of its own
 	@scripts/system-packages
