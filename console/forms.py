@@ -40,7 +40,10 @@ class TransferForm(forms.Form):
         field = self.fields["to"]
         assert isinstance(field, forms.ChoiceField)
         colleagues = [
-            (f"agent:{c.staff.pk}", f"{c.staff.name_in(language)} {c.staff.number} · {c.open_now}/{c.staff.capacity}")
+            (
+                f"agent:{c.staff.pk}",
+                f"{c.staff.name_in(language)} {c.staff.number} · {c.open_now}/{c.staff.capacity}",
+            )
             for c in online
         ]
         departments = [
@@ -98,7 +101,7 @@ class ReplyForm(ReplyModelForm):
         model = CannedReply
         fields = ["language", "shortcut", "title", "body"]
         widgets = {"body": forms.Textarea(attrs={"rows": 6})}
-        help_texts = {"shortcut": _("letters, digits and - ; found by / and its letters")}
+        help_texts = {"shortcut": _("letters, digits and - ; found by / and its letters"), "body": ""}
 
     field_order = ["scope", "language", "shortcut", "title", "body"]
 
@@ -116,7 +119,11 @@ class ReplyForm(ReplyModelForm):
         reply = self.instance
         if reply.pk is not None:
             self.initial["scope"] = (
-                "personal" if reply.owner_id else str(reply.department_id) if reply.department_id else "shared"
+                "personal"
+                if reply.owner_id
+                else str(reply.department_id)
+                if reply.department_id
+                else "shared"
             )
 
     def reply(self) -> CannedReply:
@@ -139,9 +146,10 @@ class SearchForm(forms.Form):
         Department.objects.filter(is_active=True), label=_("Department"), required=False, empty_label=_("all")
     )
     agent = forms.ModelChoiceField(
-        Staff.objects.filter(role__in=("agent", "supervisor")), label=_("Agent"), required=False, empty_label=_("all")
+        Staff.objects.filter(role__in=("agent", "supervisor")),
+        label=_("Agent"),
+        required=False,
+        empty_label=_("all"),
     )
     # Set by the button for the next page.
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
-
-

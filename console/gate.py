@@ -79,7 +79,9 @@ def staff_view(
 
 def is_page(request: HttpRequest) -> bool:
     """Whether a person waits for a page: neither a script's fetch nor htmx asked."""
-    return request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _by_htmx(request)
+    return (
+        request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _by_htmx(request)
+    )
 
 
 def _by_htmx(request: HttpRequest) -> bool:
@@ -94,7 +96,12 @@ def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> Http
     status = status_of(refusal)
     if is_page(request):
         template = "console/refused.html"
-        return render(request, template, {"refusal": refusal, "is_missing": isinstance(refusal, NotFound)}, status=status)
+        return render(
+            request,
+            template,
+            {"refusal": refusal, "is_missing": isinstance(refusal, NotFound)},
+            status=status,
+        )
     frame: dict[str, Any] = {"code": refusal.code, "words": str(refusal.words)}
     if client_id:
         frame["client_id"] = client_id

@@ -89,9 +89,7 @@ def notes_of(conversation: Conversation) -> list[NoteFrame]:
     """One query."""
     notes = Note.objects.filter(conversation=conversation).select_related("author").order_by("id")
     return [
-        NoteFrame(
-            str(conversation.uuid), n.pk, n.after_seq, rows.person_of(n.author), n.body, stamp(n.at)
-        )
+        NoteFrame(str(conversation.uuid), n.pk, n.after_seq, rows.person_of(n.author), n.body, stamp(n.at))
         for n in notes
     ]
 

@@ -1,4 +1,4 @@
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from console.views import inbox, messages, moves, presence, replies, search, threads
 
@@ -32,4 +32,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replies/<int:pk>/", replies.edit_form, name="reply_edit"),
     path("replies/<int:pk>/change", replies.change, name="reply_change"),
     path("replies/<int:pk>/delete", replies.delete, name="reply_delete"),
+    path("", include("console.attachment_urls")),
 ]

@@ -59,7 +59,7 @@ def _list_words() -> dict[str, str]:
 def _composer_words() -> dict[str, str]:
     return {
         "unfilled": _("Not filled: {names}. Put the words in, or take it out."),
-        "unknown": _("Is {names} meant to go out like this?"),
+        "unknown": _("Is {names} meant to go out like this? Press Enter again to send it."),
         "too_long": _("{count} characters too many"),
         "choice": _("Button {number}"),
         "no_reply_found": _("No reply fits."),
@@ -78,9 +78,13 @@ def _line_words() -> dict[str, str]:
         "open": _("Connected"),
         "lost": _("No connection"),
         "ended": _("Signed out"),
-        "lost_bar": _("The connection is down. What you write is kept and goes out by itself when it is back."),
+        "lost_bar": _(
+            "The connection is down. What you write is kept and goes out by itself when it is back."
+        ),
         "unsent_bar": _("{count} not sent yet. Nothing is lost; it goes out by itself."),
-        "lost_unsent_bar": _("The connection is down. {count} not sent yet: kept here, and sent when it is back."),
+        "lost_unsent_bar": _(
+            "The connection is down. {count} not sent yet: kept here, and sent when it is back."
+        ),
         "ended_bar": _("You are signed out. What you wrote is kept in this tab: sign in again to go on."),
         "sign_in": _("Sign in"),
         "failed": _("That did not work. Please try again."),

@@ -134,5 +134,7 @@ def _form(
 def _done(what: str, conversation: Conversation) -> HttpResponse:
     """Nothing to show: the screen hears of it over the socket. The header closes the dialog."""
     response = HttpResponse(status=204)
-    response["HX-Trigger"] = f'{{"console:done": {{"what": "{what}", "conversation": "{conversation.uuid}"}}}}'
+    response["HX-Trigger"] = (
+        f'{{"console:done": {{"what": "{what}", "conversation": "{conversation.uuid}"}}}}'
+    )
     return response

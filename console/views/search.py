@@ -51,7 +51,9 @@ def _filtered(request: StaffRequest, form: SearchForm) -> QuerySet[Conversation]
     found = access.visible_to(request.user)
     chosen = form.cleaned_data
     if chosen["mine"]:
-        found = found.filter(Q(agent=request.user) | Q(pk__in=request.user.assignments.values("conversation")))
+        found = found.filter(
+            Q(agent=request.user) | Q(pk__in=request.user.assignments.values("conversation"))
+        )
     if chosen["department"]:
         found = found.filter(department=chosen["department"])
     if chosen["agent"]:
@@ -68,7 +70,7 @@ def _newest(conversations: QuerySet[Conversation], before: int | None) -> list[C
     if before is not None:
         conversations = conversations.filter(pk__lt=before)
     return list(
-        conversations.select_related("visitor", "agent", "department", "wrap_up_code", "rating").order_by("-id")[
-            : HITS_A_PAGE + 1
-        ]
+        conversations.select_related("visitor", "agent", "department", "wrap_up_code", "rating").order_by(
+            "-id"
+        )[: HITS_A_PAGE + 1]
     )

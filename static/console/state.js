@@ -153,6 +153,8 @@ function withNoteIn(notes, note) {
 
 /** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */
 function withMarks(state, { conversation, role, received, read }) {
+  const said = state.threads[conversation]?.messages ?? [];
+  const left = said.filter((message) => message.seq > read && message.role === "visitor").length;
   /** @param {ConsoleRow} row @returns {ConsoleRow} */
   const marked = (row) =>
     role === "visitor"
@@ -165,7 +167,7 @@ function withMarks(state, { conversation, role, received, read }) {
           ...row,
           agent_received: Math.max(row.agent_received, received),
           agent_read: Math.max(row.agent_read, read),
-          unread: read >= row.last_seq ? 0 : row.unread,
+          unread: read >= row.last_seq ? 0 : Math.min(row.unread, left || row.unread),
         };
   const row = state.rows[conversation];
   const after = row ? { ...state, rows: { ...state.rows, [conversation]: marked(row) } } : state;
