@@ -5,6 +5,7 @@ from datetime import datetime, time
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import DateField, Form, TextInput
@@ -31,6 +32,13 @@ class ByRights:
     view_right: ClassVar[str] = "set_up"
     change_right: ClassVar[str] = "set_up"
     delete_right: ClassVar[str] = ""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        # What a form chooses from is set up on its own page: no small buttons beside every list.
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return has_right(request, self.view_right)

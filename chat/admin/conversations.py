@@ -59,6 +59,7 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
         "number",
         "started_at",
         "who",
+        "reference",
         "status",
         "department",
         "agent",
@@ -100,9 +101,13 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
     @admin.display(description=gettext_lazy("visitor"))
     def who(self, conversation: Conversation) -> str:
         visitor = conversation.visitor
-        return " · ".join(
-            part for part in (visitor.name, visitor.customer_reference, visitor.get_level_display()) if part
+        return (
+            f"{visitor.name} ({visitor.get_level_display()})" if visitor.name else visitor.get_level_display()
         )
+
+    @admin.display(description=gettext_lazy("customer reference"))
+    def reference(self, conversation: Conversation) -> str:
+        return conversation.visitor.customer_reference
 
     @admin.display(description=gettext_lazy("messages"))
     def size(self, conversation: Conversation) -> int:

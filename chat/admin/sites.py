@@ -138,7 +138,7 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
         if site._state.adding:
             return _("Shown when the site is saved.")
         words = _(
-            "With it the bank's server signs who is logged in (docs/identity.md). It must never stand in a page."
+            "With it the bank's server signs who is logged in. It must never stand in a page."
         )
         return format_html(
             '<details><summary>{}</summary><code class="copy">{}</code></details><div class="help">{}</div>',
