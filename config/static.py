@@ -23,6 +23,8 @@ def _source(name: str) -> str:
 class HashedStorage(CompressedManifestStaticFilesStorage):
     # JavaScript modules import each other by relative path: those paths are rewritten too.
     support_js_module_import_aggregation = True
+    # Each pass settles one more level of modules that import modules.
+    max_post_process_passes = 20
     # django.contrib.admin and vendored files may name maps that are not shipped.
     manifest_strict = False
 
