@@ -5,6 +5,7 @@ sides. A frame is a JSON object of at most 16 KiB with its `kind`. Times are UTC
 A kind that this version does not know is ignored, so that old and new versions may run side by side.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -411,6 +412,8 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        if (whole := with_whole_characters(text)) != text:
+            return _decode(whole, decoder, known)
         try:
             kind = _kind_decoder.decode(text).kind
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -418,6 +421,22 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
         if kind not in known:
             return None
         raise BadFrame("bad_frame") from error
+
+
+def with_whole_characters(text: str) -> str:
+    """The same JSON with U+FFFD for each half of a character, which no database stores and msgspec refuses.
+
+    JSON can name half a surrogate pair, and a browser sends it where an emoji was cut in two. Text that is no JSON
+    comes back as it is.
+    """
+    if "\\ud" not in text.lower():
+        return text
+    try:
+        whole = json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+    mended = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text if mended == whole else mended
 
 
 def decode_visitor(text: str) -> VisitorFrame | None:

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from chat.actions.replies import make_answer
 from chat.errors import BadRequest, Refusal, Unavailable
-from chat.protocol import MAX_BODY_CHARACTERS
+from chat.protocol import MAX_BODY_CHARACTERS, with_whole_characters
 from chat.writer import writer
 from console.gate import StaffRequest, refused, staff_view
 
@@ -33,8 +33,9 @@ class Answer(Struct):
 def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """JSON `{client_id, body, choices}`; the answer is `{"accepted": {...}}`, the same again for a repeat."""
     try:
-        answer = msgspec.json.decode(request.body, type=Answer)
-    except msgspec.MsgspecError:
+        text = with_whole_characters(request.body.decode())
+        answer = msgspec.json.decode(text, type=Answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return refused(request, BadRequest())
     client_id = str(answer.client_id)
     try:
