@@ -1,7 +1,7 @@
 """Canned replies: how they are found, and the placeholders in their words."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from django.db.models import Q, QuerySet
 from pypinyin import Style, lazy_pinyin
@@ -40,8 +40,8 @@ def unfilled(text: str) -> list[str]:
 def initials_of(title: str) -> str:
     """What a title is found by: the first letter of each Chinese character's pinyin, and other letters as they are."""
 
-    def others(run: str) -> Iterable[str]:
-        return [character.lower() for character in run if character.isalnum()]
+    def others(run: str) -> str:
+        return "".join(character.lower() for character in run if character.isalnum())
 
     return "".join(lazy_pinyin(title, style=Style.FIRST_LETTER, errors=others))[:80]
 

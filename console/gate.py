@@ -47,7 +47,7 @@ class NoRight(Refusal):
 class StaffRequest(HttpRequest):
     """A request that has passed the gate."""
 
-    user: Staff  # type: ignore[assignment]
+    user: Staff
     htmx: HtmxDetails
 
 

@@ -9,7 +9,7 @@ def words() -> dict[str, str]:
 
 def _message_words() -> dict[str, str]:
     return {
-        "you": _("You"),
+        "you": _("Me"),
         "number": _("No. {number}"),
         "choices": _("Quick replies"),
         "today": _("Today"),

@@ -124,7 +124,8 @@ export class Log {
 
   /** @param {ConsoleNote} note */
   #note(note) {
-    const time = make("time", "", new Date(note.at).toLocaleTimeString(this.#language, { timeStyle: "short" }));
+    const format = new Intl.DateTimeFormat(this.#language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    const time = make("time", "", format.format(new Date(note.at)));
     time.dateTime = note.at;
     const who = `${this.#words.note} · ${note.author.name} ${note.author.number} `;
     const body = make("p", "body", note.body);

@@ -1,0 +1,230 @@
+"""Who gets what from every address of the console: each URL, each person, the code they get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import AuditEntry, Staff
+from chat.actions import agents
+from chat.actions.posts import Outcome, Post, post_batch
+from chat.models import CannedReply, Conversation
+from tests.people import Cast, go_online, say, start, start_with
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+PEOPLE = ("mei", "hao", "jun", "yun", "wen", "an")
+PAGE = {"headers": {"accept": "text/html"}}
+SCRIPT = {"headers": {"accept": "application/json"}}
+
+
+@dataclass(frozen=True)
+class Address:
+    """`codes`: of mei (who has the conversation), hao (of her department), jun (of another), yun (supervisor).
+
+    Auditor and administrator get 403 everywhere, and who is not signed in 401; a page sends them to sign in (302).
+    """
+
+    name: str
+    path: str
+    codes: tuple[int, int, int, int]
+    verb: str = "get"
+    data: object = None
+    is_page: bool = False
+
+
+def addresses(world: "World") -> list[Address]:
+    active, waiting, closed = world.active.uuid, world.waiting.uuid, world.closed.uuid
+    one, other = f"conversations/{active}", f"conversations/{closed}"
+    message = {"client_id": str(uuid4()), "body": "您好"}
+    note = {"client_id": str(uuid4()), "body": "查过了"}
+    hand_over = {"to": f"department:{world.cast.loans.pk}", "note": "拜托"}
+    close = {"code": world.cast.done.pk}
+    reply = {"scope": "personal", "language": "zh", "shortcut": "x", "title": "稍等", "body": "请稍等"}
+    return [
+        Address("inbox", "", (200, 200, 200, 200), is_page=True),
+        Address("conversation", f"{one}/", (200, 200, 404, 200), is_page=True),
+        Address("search", "search", (200, 200, 200, 200), is_page=True),
+        Address("replies_page", "replies/", (200, 200, 200, 200), is_page=True),
+        Address("reply_new", "replies/new", (200, 200, 200, 200), is_page=True),
+        Address("reply_edit", f"replies/{world.own.pk}/", (200, 404, 404, 404), is_page=True),
+        Address("reply_edit", f"replies/{world.shared.pk}/", (404, 404, 404, 200), is_page=True),
+        Address("replies", "replies.json", (200, 200, 200, 200)),
+        Address("today", "today", (200, 200, 200, 200)),
+        Address("thread", f"{one}/thread", (200, 200, 404, 200)),
+        Address("thread", f"{other}/thread", (200, 200, 404, 200)),
+        Address("card", f"{one}/card", (200, 200, 404, 200)),
+        Address("transfer_form", f"{one}/forms/transfer", (200, 200, 404, 200)),
+        Address("close_form", f"{one}/forms/close", (200, 200, 404, 200)),
+        Address("note_form", f"{one}/forms/note", (200, 200, 404, 200)),
+        Address("transcript", f"{one}/transcript", (200, 200, 404, 200)),
+        Address("attachment", f"attachments/{uuid4()}", (404, 404, 404, 404)),
+        Address("attachments", f"{one}/attachments", (400, 400, 404, 400), "post"),
+        Address("search_results", "search/results", (200, 200, 200, 200), "post", {"q": "吞卡"}),
+        Address("presence", "presence", (200, 200, 200, 200), "post", {"status": "busy"}),
+        Address("presence", "presence", (400, 400, 400, 400), "post", {"status": "asleep"}),
+        Address("take_next", "next", (200, 200, 409, 200), "post"),
+        Address("take", f"conversations/{waiting}/take", (200, 200, 404, 200), "post"),
+        Address("take", f"{one}/take", (200, 409, 404, 409), "post"),
+        Address("post_message", f"{one}/messages", (200, 409, 404, 409), "json", message),
+        Address("post_message", f"{other}/messages", (409, 409, 404, 409), "json", message),
+        Address("end", f"{one}/end", (204, 409, 404, 409), "post"),
+        Address("note", f"{one}/notes", (204, 204, 404, 204), "post", note),
+        Address("transfer", f"{one}/transfer", (204, 409, 404, 204), "post", hand_over),
+        Address("close", f"{one}/close", (204, 409, 404, 409), "post", close),
+        Address("close", f"{one}/close", (422, 409, 404, 409), "post", {}),
+        Address("reply_create", "replies/create", (302, 302, 302, 302), "post", reply),
+        Address("reply_create", "replies/create", (422, 422, 422, 302), "post", reply | {"scope": "shared"}),
+        Address("reply_change", f"replies/{world.own.pk}/change", (302, 404, 404, 404), "post", reply),
+        Address("reply_delete", f"replies/{world.own.pk}/delete", (302, 404, 404, 404), "post"),
+        Address("reply_delete", f"replies/{world.shared.pk}/delete", (404, 404, 404, 302), "post"),
+    ]
+
+
+@dataclass(frozen=True)
+class World:
+    cast: Cast
+    active: Conversation
+    waiting: Conversation
+    closed: Conversation
+    own: CannedReply
+    shared: CannedReply
+
+
+@pytest.fixture
+def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
+    closed = start_with(cast, cast.mei)
+    say(closed, "谢谢")
+    agents.close_conversation(staff=cast.mei, uuid=closed.uuid, code=cast.done)
+    active = start_with(cast, cast.mei)
+    waiting = start(cast)
+    go_online(cast.mei, cast.hao, cast.jun)
+    own = CannedReply.objects.create(owner=cast.mei, shortcut="wz", title="我在", body="我在的。")
+    shared = CannedReply.objects.create(shortcut="nh", title="问候", body="您好")
+    monkeypatch.setattr("console.views.messages.writer", WriterAtOnce())
+    return World(cast, active, waiting, closed, own, shared)
+
+
+class WriterAtOnce:
+    """The writer's own work in the test's transaction, which the writer's thread could not see."""
+
+    def post(self, post: Post) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        (outcome,), _ = post_batch([post])
+        future.set_result(outcome)
+        return future
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Whatever happens within is taken back, so that one world serves every address."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def ask(client: Client, address: Address) -> HttpResponse:
+    path = f"/console/{address.path}"
+    if address.verb == "get":
+        return client.get(path, **(PAGE if address.is_page else SCRIPT))  # type: ignore[arg-type]
+    if address.verb == "json":
+        return client.post(path, address.data, content_type="application/json", **SCRIPT)  # type: ignore[arg-type]
+    return client.post(path, address.data or {}, **SCRIPT)  # type: ignore[arg-type]
+
+
+def signed_in(staff: Staff) -> Client:
+    client = Client()
+    client.force_login(staff, settings.AUTHENTICATION_BACKENDS[0])
+    return client
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_each_person_gets_what_is_theirs(world: World, name: str) -> None:
+    client = signed_in(getattr(world.cast, name))
+    place = PEOPLE.index(name)
+    wrong = []
+    for address in addresses(world):
+        expected = address.codes[place] if place < 4 else 403
+        with undone():
+            got = ask(client, address).status_code
+        if got != expected:
+            wrong.append(f"{address.name} {address.verb} {address.data}: {got}, not {expected}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_who_is_not_signed_in_gets_nothing(world: World) -> None:
+    client = Client()
+    for address in addresses(world):
+        response = ask(client, address)
+        assert response.status_code == (302 if address.is_page else 401), address
+        if address.is_page:
+            assert response["Location"].startswith("/console/login/"), address
+
+
+def test_a_post_needs_its_token_against_forgery(world: World) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.cast.mei, settings.AUTHENTICATION_BACKENDS[0])
+    for address in addresses(world):
+        if address.verb != "get":
+            assert ask(client, address).status_code == 403, address
+
+
+def test_every_address_refuses_the_other_verb(world: World) -> None:
+    client = signed_in(world.cast.mei)
+    for address in addresses(world):
+        path = f"/console/{address.path}"
+        with undone():
+            response = client.post(path) if address.verb == "get" else client.get(path)
+        assert response.status_code == 405, address
+
+
+def test_the_table_names_every_address(world: World) -> None:
+    named = {address.name for address in addresses(world)}
+    assert named == names_in("console")
+
+
+def names_in(namespace: str) -> set[str]:
+    def names(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                yield from names(pattern.url_patterns)
+            elif pattern.name:
+                yield pattern.name
+
+    for pattern in get_resolver().url_patterns:
+        if isinstance(pattern, URLResolver) and pattern.namespace == namespace:
+            return set(names(pattern.url_patterns))
+    raise AssertionError(f"no namespace {namespace}")
+
+
+def test_a_refusal_is_said_in_the_readers_language(world: World) -> None:
+    client = signed_in(world.cast.jun)
+    path = f"/console/conversations/{world.active.uuid}/thread"
+    said = {
+        language: client.get(path, headers={"accept-language": language}).json()["refused"]["words"]
+        for language in ("zh-hans", "en")
+    }
+    assert said["en"] == "This conversation does not exist, or it is not open to you."
+    assert said["zh-hans"] != said["en"]
+
+
+def test_reading_a_closed_conversation_leaves_a_mark_and_an_open_one_none(world: World) -> None:
+    client = signed_in(world.cast.hao)
+
+    def marks(uuid: UUID) -> list[Staff | None]:
+        return [e.actor for e in AuditEntry.objects.filter(verb="transcript.read", object_id=str(uuid))]
+
+    for conversation in (world.active, world.closed):
+        assert client.get(f"/console/conversations/{conversation.uuid}/thread", **SCRIPT).status_code == 200  # type: ignore[arg-type]
+    assert marks(world.active.uuid) == []
+    assert marks(world.closed.uuid) == [world.cast.hao]
