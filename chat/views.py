@@ -1,6 +1,7 @@
 """The box for a website: its loader, its look, its page; and the page of an invented bank that shows it."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from chat.actions.events import language_code
 from chat.errors import NotFound
 from chat.models import FormField, Site
 
+# The space by which the template is laid out; it holds no text in which lines mean anything.
+LAYOUT = re.compile(r"\n\s+")
 SCRIPT = "text/javascript; charset=utf-8"
 LOADER_SECONDS = 300
 FILE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"]
@@ -30,7 +33,10 @@ FILE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp", "application
 
 @cache
 def _loader() -> bytes:
-    return (Path(settings.BASE_DIR) / "static" / "widget.js").read_bytes()
+    """The collected file, which is smaller; the source where nothing has been collected."""
+    collected = Path(settings.STATIC_ROOT) / "widget.js"
+    is_collected = not settings.DEBUG and collected.exists()
+    return (collected if is_collected else Path(settings.BASE_DIR) / "static" / "widget.js").read_bytes()
 
 
 def _for_other_origins(response: HttpResponse) -> HttpResponse:
@@ -110,7 +116,8 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
             },
         }
         # Without the request, so that nothing of a template asks for a session or a CSRF cookie.
-        response = HttpResponse(render_to_string("chat/box.html", context))
+        html = render_to_string("chat/box.html", context)
+        response = HttpResponse(LAYOUT.sub("\n", html))
     sockets = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
     _replace_policy(
         response,

@@ -1,4 +1,4 @@
-"""Puts a script and the modules it imports into one file, for `collectstatic`.
+"""Makes small what goes out to visitors, for `collectstatic`: one script of many modules, a sheet without layout.
 
 The source stays plain ES modules and runs as it is with LIANXIN_DEBUG; a visitor's browser gets one answer instead of
 twenty, without comments. Only what our own modules use is understood: named imports by relative path, named exports of
@@ -14,6 +14,20 @@ _EXPORT = re.compile(r"^export ((?:async )?function|class|const|let) (\w+)", re.
 _COMMENT = re.compile(r"/\*\*.*?\*/ ?", re.DOTALL)
 _LINE_COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|\n(?=\n)", re.MULTILINE)
+
+
+_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_CSS_SPACE = re.compile(r"\s*([{};,])\s*|(?<=[\w-]:) ")
+
+
+def squeeze(css: str) -> str:
+    """A style sheet without comments and without the space that lays it out. Strings in it hold no braces."""
+    return _CSS_SPACE.sub(r"\1", _CSS_COMMENT.sub("", css)).strip() + "\n"
+
+
+def strip(script: str) -> str:
+    """A script without JSDoc, without lines of comment and without indentation; its lines stay lines."""
+    return _INDENT.sub("", _LINE_COMMENT.sub("", _COMMENT.sub("", script))).strip() + "\n"
 
 
 class CannotGather(ValueError):
@@ -49,7 +63,7 @@ def _add(name: str, read: Callable[[str], str], variables: dict[str, str], parts
         )
     exported = [found[1] for found in _EXPORT.findall(text)]
     text = _EXPORT.sub(r"\1 \2", _IMPORT.sub("", text))
-    text = _INDENT.sub("", _LINE_COMMENT.sub("", _COMMENT.sub("", text))).strip()
+    text = strip(text).rstrip()
     if (
         re.search(r"^(import|export)\b|\bimport\(", text, re.MULTILINE)
         or "`" in text

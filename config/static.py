@@ -8,10 +8,12 @@ from typing import Any
 from django.contrib.staticfiles import finders
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from config.modules import gather
+from config.modules import gather, squeeze, strip
 
 # Scripts that go out as one file together with the modules they import.
 GATHERED = ("box/main.js",)
+STRIPPED = ("widget.js",)
+SQUEEZED = ("tokens.css", "box/box.css")
 
 
 def _source(name: str) -> str:
@@ -30,8 +32,13 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
 
     def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
         # Always from the sources: what was collected before may hold older modules.
-        for name in [] if dry_run else [name for name in GATHERED if name in paths]:
-            Path(self.path(name)).write_text(gather(name, _source), encoding="utf-8")
+        small: dict[str, str] = {}
+        if not dry_run:
+            small |= {name: gather(name, _source) for name in GATHERED if name in paths}
+            small |= {name: strip(_source(name)) for name in STRIPPED if name in paths}
+            small |= {name: squeeze(_source(name)) for name in SQUEEZED if name in paths}
+        for name, text in small.items():
+            Path(self.path(name)).write_text(text, encoding="utf-8")
             paths[name] = (self, name)
         yield from super().post_process(paths, dry_run=dry_run, **options)
 

@@ -40,7 +40,7 @@ export class Ending {
   }
 
   draw() {
-    const { state, isEnded } = this.#session;
+    const { state, isEnded } = this.#session.conversation;
     by("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
     this.#rating.hidden = !state?.agent || isRated;

@@ -52,13 +52,13 @@ export class Files {
 
   /** Sends what waits, as soon as there is a conversation to send it to. */
   flush() {
-    const { thread, state, isOpen } = this.#session;
+    const { thread, id, isOpen } = this.#session.conversation;
     this.uploads = this.uploads.filter(
       ({ client_id }) => !thread.messages.some((message) => message.client_id === client_id),
     );
-    if (!isOpen || !state) return;
+    if (!isOpen) return;
     for (const upload of this.uploads) {
-      if (upload.refused === undefined && !this.#onTheirWay.has(upload.client_id)) this.#send(upload, state.id);
+      if (upload.refused === undefined && !this.#onTheirWay.has(upload.client_id)) this.#send(upload, id);
     }
   }
 

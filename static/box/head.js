@@ -5,7 +5,8 @@ import { by, write } from "./page.js";
 
 /** @param {import("./session.js").Session} session @param {ChatWords} words */
 export function drawHead(session, words) {
-  const { state, queue, status, about } = session;
+  const { conversation, status, about } = session;
+  const { state, queue } = conversation;
   const [portrait, title, line, waiting] = ["portrait", "name", "line", "waiting"].map(by);
   const agent = state?.agent ?? null;
   const name = agent && ((about.language === "en" && agent.name_en) || agent.name);
@@ -14,13 +15,13 @@ export function drawHead(session, words) {
   portrait.classList.toggle("person", !!agent);
   write("name", name ?? title.dataset.title ?? "");
   write("line", lineOf());
-  by("end").hidden = !session.isOpen;
+  by("end").hidden = !conversation.isOpen;
   waiting.hidden = state?.status !== "waiting";
   write("waiting", (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
 
   function lineOf() {
     if (status === "ended") return words.over;
-    if (session.isEnded) return words.ended;
+    if (conversation.isEnded) return words.ended;
     if (agent) return `${fill(words.number, { number: agent.number })} · ${line.dataset.name}`;
     if (isAlone) return words.nobody;
     if (queue) {

@@ -33,7 +33,7 @@ let composer;
 const memory = new Memory(setup.site);
 const session = new Session(memory, about, (event) => {
   if (event) host.tell(event);
-  if (event === "ended" && !session.state) files.forget();
+  if (event === "ended" && !session.conversation.state) files.forget();
   drawSoon();
 });
 const files = new Files(session, setup, () => words, drawSoon);
@@ -58,10 +58,11 @@ function drawSoon() {
 
 function tellHost() {
   if (session.status !== "open") return;
-  const now = `${session.unread} ${session.isOpen}`;
+  const { unread, isOpen } = session.conversation;
+  const now = `${unread} ${isOpen}`;
   if (now === told) return;
-  host.tell("unread", session.unread);
-  host.tell("under_way", session.isOpen);
+  host.tell("unread", unread);
+  host.tell("under_way", isOpen);
   told = now;
 }
 
@@ -99,9 +100,9 @@ function bind() {
     words,
     onText: (text) => post(text),
     onFiles: (chosen) => {
-      const start = session.state ? {} : beginning.answers();
+      const start = session.conversation.id ? {} : beginning.answers();
       if (!start) return;
-      if (!session.state) session.sending.begin(start);
+      if (!session.conversation.id) session.sending.begin(start);
       files.add(chosen);
     },
     onTyping: () => session.typing(),
@@ -112,18 +113,19 @@ function bind() {
 
   /** @param {string} text */
   function post(text) {
-    const start = session.state ? {} : beginning.answers();
+    const start = session.conversation.id ? {} : beginning.answers();
     if (start) session.post(text, start);
     return !!start;
   }
 
   drawPage = () => {
-    const isFirst = !session.state && !session.sending.unplaced.length && !files.uploads.length;
-    document.body.dataset.stage = isFirst ? "first" : session.isEnded ? "ended" : "open";
+    const { id, isEnded } = session.conversation;
+    const isFirst = !id && !session.sending.unplaced.length && !files.uploads.length;
+    document.body.dataset.stage = isFirst ? "first" : isEnded ? "ended" : "open";
     by("beginning").hidden = !isFirst;
     drawHead(session, words);
     ending.draw();
-    by("composer").hidden = session.isEnded;
+    by("composer").hidden = isEnded;
     talk.draw();
     const isLost = session.status === "lost" || session.status === "connecting";
     by("notice").classList.toggle("late", isLost && !session.refusal);

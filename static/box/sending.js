@@ -7,7 +7,7 @@ const ANSWER_MS = 15_000;
 export class Sending {
   #memory;
   #send;
-  #state;
+  #conversation;
   #onChange;
   #inFlight = "";
   /** @type {Map<string, OutboxEntry>} accepted, and not yet come back as a message */
@@ -19,13 +19,13 @@ export class Sending {
   /**
    * @param {import("./memory.js").Memory} memory
    * @param {(frame: ChatFrame) => boolean} send false: not now, `flush` comes again
-   * @param {() => ChatState | null} state of the conversation on screen
+   * @param {() => import("./conversation.js").Conversation} conversation on screen
    * @param {() => void} onChange
    */
-  constructor(memory, send, state, onChange) {
+  constructor(memory, send, conversation, onChange) {
     this.#memory = memory;
     this.#send = send;
-    this.#state = state;
+    this.#conversation = conversation;
     this.#onChange = onChange;
     this.outbox = new Outbox({
       storage: memory.session,
@@ -55,17 +55,16 @@ export class Sending {
 
   /** @param {string} body */
   post(body) {
-    const conversation = this.#state()?.id;
+    const conversation = this.#conversation().id;
     this.outbox.add({ client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation });
   }
 
   /** One at a time, so that nothing overtakes what the server has put off. */
   flush() {
     if (this.#inFlight || this.hasBegun) return;
-    const state = this.#state();
+    const { id, isEnded } = this.#conversation();
     const [next] = this.outbox.pending();
-    const isOver = state?.status === "wrap_up" || state?.status === "closed";
-    if (!state || (isOver && next && next.conversation !== state.id)) {
+    if (!id || (isEnded && next && next.conversation !== id)) {
       const start = this.#memory.get("start") ?? (next && { client_id: crypto.randomUUID() });
       if (!start) return;
       this.#memory.set("start", start);

@@ -1,7 +1,7 @@
 /** The visitor's side of a conversation: what is known of it, and what goes up and down the line. No elements here. */
 
 import { LiveSocket } from "../chat/socket.js";
-import { Thread } from "../chat/thread.js";
+import { Conversation } from "./conversation.js";
 import { Sending } from "./sending.js";
 
 const TYPING_MS = 3_000;
@@ -9,21 +9,15 @@ const TYPING_SHOWN_MS = 6_000;
 const BEHIND_MS = 1_000;
 
 export class Session {
-  thread = new Thread();
-  /** @type {ChatState | null} */
-  state = null;
-  /** @type {ChatFrame | null} */
-  queue = null;
+  conversation = new Conversation();
   /** @type {SocketStatus} */
   status = "connecting";
-  isAgentTyping = false;
   isVerified = false;
   /** What the server said against something that is no message. */
   refusal = "";
   token;
   #isKnown;
   #isVisible = false;
-  #read = 0;
   #seen = "";
   #dismissed = "";
   #typedAt = 0;
@@ -43,7 +37,7 @@ export class Session {
     this.onChange = onChange;
     this.token = memory.token;
     this.#isKnown = !!this.token;
-    this.sending = new Sending(memory, (frame) => this.#send(frame), () => this.state, () => this.onChange());
+    this.sending = new Sending(memory, (frame) => this.#send(frame), () => this.conversation, () => this.onChange());
     this.socket = new LiveSocket({
       url: about.url,
       hello: () => this.#hello(),
@@ -58,43 +52,29 @@ export class Session {
       left: () => this.#forget(),
       // Another tab has begun: a tab without a conversation joins it.
       token: (token) => {
-        if (this.isOpen || token === this.token) return;
+        if (this.conversation.isOpen || token === this.token) return;
         this.token = token;
         this.socket.reopen();
       },
     });
   }
 
-  get isOpen() {
-    return this.state?.status === "waiting" || this.state?.status === "active";
-  }
-
-  get isEnded() {
-    return !!this.state && !this.isOpen;
-  }
-
-  /** How many messages of the bank have not been on a visible screen. */
-  get unread() {
-    const read = Math.max(this.#read, this.state?.visitor_read ?? 0);
-    return this.thread.messages.filter((message) => message.seq > read && message.role === "agent").length;
-  }
-
   // -- what the visitor does -----------------------------------------------------------------------------
 
   /** @param {string} body @param {{form?: object, topic?: number}} [beginning] */
   post(body, beginning) {
-    if (!this.state) this.sending.begin(beginning);
+    if (!this.conversation.state) this.sending.begin(beginning);
     this.sending.post(body);
   }
 
   /** A refused message once more: here or, when this has ended, in a new conversation. @param {string} client_id */
   again(client_id) {
-    if (this.isEnded) this.restart();
-    this.sending.outbox.retry(client_id, { conversation: this.state?.id });
+    if (this.conversation.isEnded) this.restart();
+    this.sending.outbox.retry(client_id, { conversation: this.conversation.id });
   }
 
   typing() {
-    if (this.isOpen && Date.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
+    if (this.conversation.isOpen && Date.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
       this.#typedAt = Date.now();
     }
   }
@@ -106,15 +86,15 @@ export class Session {
 
   /** Back to the first screen; nothing of the ended conversation stays in this browser. */
   restart() {
-    this.memory.keepToken("", "none", this.state?.id ?? "");
-    this.#dismissed = this.state?.id ?? "";
-    this.#show(null);
+    this.#dismissed = this.conversation.id;
+    this.memory.keepToken("", "none", this.#dismissed);
+    this.#clear();
     this.onChange();
   }
 
   /** Somebody else may sit here next. A conversation that only this browser could find again is ended. */
   logout() {
-    if (this.isOpen && !this.isVerified) this.#send({ kind: "end" });
+    if (this.conversation.isOpen && !this.isVerified) this.#send({ kind: "end" });
     this.memory.clear(true);
     this.#forget();
   }
@@ -131,27 +111,28 @@ export class Session {
   /** @returns {ChatFrame} */
   #hello() {
     const { site, language, page, device } = this.about;
-    const known = this.state ? { conversation: this.state.id, after: this.thread.head } : {};
+    const { id, thread } = this.conversation;
+    const known = id ? { conversation: id, after: thread.head } : {};
     return { kind: "hello", site, token: this.token || null, language, page, device, ...known };
   }
 
   /** @param {ChatFrame} frame */
   #receive(frame) {
     const { kind } = frame;
-    const isOurs = !!this.state && (frame.conversation ?? frame.state?.id) === this.state.id;
+    const now = this.conversation;
+    const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "accepted") this.#accepted(frame);
     else if (kind === "refused" && !this.sending.refused(frame)) this.#refuse(frame.words);
     else if (kind === "message" && isOurs) this.#place([frame.message]);
     else if (kind === "messages" && isOurs) this.#place(frame.messages, frame.more);
     else if (kind === "state" && isOurs) this.#become(frame.state);
-    else if (kind === "queue") this.queue = frame;
-    else if (kind === "pong" && frame.head > this.thread.head) this.#fetch();
-    else if (kind === "was_seen" && isOurs && frame.role === "agent") {
-      Object.assign(this.state ?? {}, { agent_received: frame.received, agent_read: frame.read });
-    } else if (kind === "is_typing" && isOurs && frame.role === "agent") {
-      this.isAgentTyping = true;
-      this.#after("typing", TYPING_SHOWN_MS, () => (this.isAgentTyping = false));
+    else if (kind === "queue") now.queue = frame;
+    else if (kind === "pong" && frame.head > now.thread.head) this.#fetch();
+    else if (kind === "was_seen" && isOurs && frame.role === "agent") now.wasSeen(frame);
+    else if (kind === "is_typing" && isOurs && frame.role === "agent") {
+      now.isAgentTyping = true;
+      this.#after("typing", TYPING_SHOWN_MS, () => (now.isAgentTyping = false));
     }
     this.onChange();
   }
@@ -164,11 +145,11 @@ export class Session {
     let state = frame.state;
     const isOver = !!state && !["waiting", "active"].includes(state.status);
     // An old conversation of somebody who comes anew is not put before them.
-    if (state && isOver && state.id !== this.state?.id && !this.#isKnown) this.#dismissed = state.id;
+    if (state && isOver && state.id !== this.conversation.id && !this.#isKnown) this.#dismissed = state.id;
     if (state?.id === this.#dismissed) state = null;
     this.#isKnown = false;
     this.sending.welcomed(!!state && !isOver);
-    if (state?.id !== this.state?.id || !frame.recovered) this.#show(null);
+    if ((state?.id ?? "") !== this.conversation.id || !frame.recovered) this.#clear();
     if (state) this.#become(state);
     else this.#keepToken();
     this.#place(state ? frame.messages : [], frame.more);
@@ -176,39 +157,32 @@ export class Session {
     this.sending.flush();
   }
 
-  /** @param {ChatState | null} state of another conversation than before */
-  #show(state) {
-    this.thread.reset();
+  /** Another conversation than before, or none. */
+  #clear() {
+    this.conversation = new Conversation();
     this.sending.reset();
-    this.state = state;
-    this.queue = null;
-    this.isAgentTyping = false;
-    this.#read = 0;
     this.#seen = "";
   }
 
   /** @param {ChatState} state */
   #become(state) {
-    const wasOpen = this.isOpen;
-    this.state = state;
-    if (state.status !== "waiting") this.queue = null;
-    if (!this.isOpen) this.isAgentTyping = false;
+    const wasOpen = this.conversation.isOpen;
+    this.conversation.become(state);
     this.#keepToken();
-    if (this.isOpen !== wasOpen) this.onChange(wasOpen ? "ended" : "started");
-    if (state.last_seq > this.thread.head) this.#fetchIfBehind(state.last_seq);
+    if (this.conversation.isOpen !== wasOpen) this.onChange(wasOpen ? "ended" : "started");
+    this.#fetchIfBehind(state.last_seq);
   }
 
   #keepToken() {
-    const stage = this.isOpen || this.sending.hasBegun ? "open" : this.state ? "ended" : "none";
-    this.memory.keepToken(this.token, stage, this.state?.id ?? "");
+    const { isOpen, id } = this.conversation;
+    this.memory.keepToken(this.token, isOpen || this.sending.hasBegun ? "open" : id ? "ended" : "none", id);
   }
 
   /** @param {ChatMessage[]} messages @param {boolean} [hasMore] */
   #place(messages, hasMore) {
     for (const message of messages) {
-      if (this.thread.place(message) === "gap") return this.#fetch();
+      if (!this.conversation.place(message)) return this.#fetch();
       if (message.client_id) this.sending.accepted(message.client_id, true);
-      if (message.role === "agent") this.isAgentTyping = false;
     }
     if (hasMore) this.#fetch();
     this.#mark();
@@ -216,7 +190,7 @@ export class Session {
 
   /** @param {ChatFrame} frame */
   #accepted({ client_id, seq }) {
-    this.sending.accepted(client_id, seq <= this.thread.head);
+    this.sending.accepted(client_id, seq <= this.conversation.thread.head);
     this.#fetchIfBehind(seq);
   }
 
@@ -229,20 +203,21 @@ export class Session {
   // -- keeping up ----------------------------------------------------------------------------------------
 
   #fetch() {
-    if (this.state) this.#send({ kind: "fetch", after: this.thread.head });
+    const { id, thread } = this.conversation;
+    if (id) this.#send({ kind: "fetch", after: thread.head });
   }
 
   /** @param {number} seq that is known to be stored; its message may be on its way */
   #fetchIfBehind(seq) {
-    this.#after("behind", BEHIND_MS, () => seq > this.thread.head && this.#fetch());
+    const { thread } = this.conversation;
+    if (seq > thread.head) this.#after("behind", BEHIND_MS, () => seq > thread.head && this.#fetch());
   }
 
   #mark() {
-    const received = this.thread.head;
-    if (!received) return;
-    if (this.#isVisible) this.#read = received;
-    const seen = `${received} ${this.#read}`;
-    if (seen !== this.#seen && this.#send({ kind: "seen", received, read: this.#read })) this.#seen = seen;
+    const marks = this.conversation.mark(this.#isVisible);
+    const seen = `${marks.received} ${marks.read}`;
+    if (!marks.received || seen === this.#seen) return;
+    if (this.#send({ kind: "seen", ...marks })) this.#seen = seen;
   }
 
   /** @param {ChatFrame} frame */
@@ -254,7 +229,7 @@ export class Session {
   }
 
   #forget() {
-    this.#show(null);
+    this.#clear();
     this.sending.forget();
     this.memory.clear(false);
     this.#later = [];

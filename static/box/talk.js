@@ -45,9 +45,9 @@ export class Talk {
   }
 
   draw() {
-    const { state, thread, isAgentTyping } = this.#session;
+    const { id, thread, isAgentTyping } = this.#session.conversation;
     const wasAtEnd = this.#isAtEnd;
-    if ((state?.id ?? "") !== this.#conversation || thread.messages.length < this.#shown) this.#clear();
+    if (id !== this.#conversation || thread.messages.length < this.#shown) this.#clear();
     const added = this.#drawMessages();
     const isWritten = this.#drawUnplaced();
     const typing = by("typing");
@@ -63,13 +63,13 @@ export class Talk {
     this.#log.replaceChildren();
     this.#shown = 0;
     this.#mine = undefined;
-    this.#conversation = this.#session.state?.id ?? "";
+    this.#conversation = this.#session.conversation.id;
     this.#isAtEnd = true;
   }
 
   /** @returns {number} how many were added */
   #drawMessages() {
-    const { messages } = this.#session.thread;
+    const { messages } = this.#session.conversation.thread;
     const fresh = messages.slice(this.#shown);
     if (!fresh.length) return 0;
     // What was said before is there to be read, and is not read aloud.
@@ -90,7 +90,7 @@ export class Talk {
       conversation: this.#conversation,
       mine,
       previous,
-      onChoice: isNewest && this.#session.isOpen ? (/** @type {string} */ text) => this.#session.post(text) : undefined,
+      onChoice: isNewest && this.#session.conversation.isOpen ? (/** @type {string} */ text) => this.#session.post(text) : undefined,
     };
     const element = messageElement(message, options);
     if (mine) {
@@ -112,18 +112,18 @@ export class Talk {
   /** @returns {MessageStatus} */
   #statusOfMine() {
     const seq = Number(this.#mine?.dataset.seq);
-    const { agent_read = 0, agent_received = 0 } = this.#session.state ?? {};
+    const { agent_read = 0, agent_received = 0 } = this.#session.conversation.state ?? {};
     return seq <= agent_read ? "read" : seq <= agent_received ? "delivered" : "sent";
   }
 
   /** @returns {boolean} whether the visitor has just written one more */
   #drawUnplaced() {
-    const { sending, isEnded } = this.#session;
+    const { sending, conversation } = this.#session;
     const entries = [
       ...sending.unplaced.map((entry) => ({ ...entry, isSent: sending.isAccepted(entry.client_id), isFile: false })),
       ...this.#files.uploads.map((upload) => ({ ...upload, isSent: false, isFile: true })),
     ];
-    const drawn = JSON.stringify([isEnded, ...entries.map((each) => [each.client_id, each.isSent, each.refused])]);
+    const drawn = JSON.stringify([conversation.isEnded, ...entries.map((each) => [each.client_id, each.isSent, each.refused])]);
     if (drawn === this.#unplaced) return false;
     const count = by("unplaced").childElementCount;
     this.#unplaced = drawn;
@@ -134,11 +134,11 @@ export class Talk {
   /** @param {OutboxEntry & {isSent: boolean, isFile: boolean}} entry */
   #unplacedElement({ client_id, body, at, refused, isSent, isFile }) {
     const message = { seq: 0, type: "text", role: "visitor", name: "", body, at };
-    const previous = this.#session.thread.messages.at(-1);
+    const previous = this.#session.conversation.thread.messages.at(-1);
     const status = refused ? "refused" : isSent ? "sent" : "sending";
     const element = messageElement(message, { ...this.#options(), mine: true, previous, status });
     if (refused) {
-      const { isEnded } = this.#session;
+      const { isEnded } = this.#session.conversation;
       const retry = make("button", "retry", isEnded && !isFile ? this.#words.send_anew : this.#words.retry);
       retry.onclick = () => (isFile ? this.#files.again(client_id) : this.#session.again(client_id));
       element.append(make("p", "error", refused, " ", retry));

@@ -1,0 +1,56 @@
+/** What is known of the conversation on screen: its messages, its state, how far each side has read. */
+
+import { Thread } from "../chat/thread.js";
+
+export class Conversation {
+  thread = new Thread();
+  /** @type {ChatState | null} */
+  state = null;
+  /** The place in line, while waiting. @type {ChatFrame | null} */
+  queue = null;
+  isAgentTyping = false;
+  #read = 0;
+
+  get id() {
+    return this.state?.id ?? "";
+  }
+
+  get isOpen() {
+    return this.state?.status === "waiting" || this.state?.status === "active";
+  }
+
+  get isEnded() {
+    return !!this.state && !this.isOpen;
+  }
+
+  /** How many messages of the bank have not been on a visible screen. */
+  get unread() {
+    const read = Math.max(this.#read, this.state?.visitor_read ?? 0);
+    return this.thread.messages.filter((message) => message.seq > read && message.role === "agent").length;
+  }
+
+  /** @param {ChatState} state */
+  become(state) {
+    this.state = state;
+    if (state.status !== "waiting") this.queue = null;
+    if (!this.isOpen) this.isAgentTyping = false;
+  }
+
+  /** @param {ChatMessage} message @returns {boolean} false: some before it are missing */
+  place(message) {
+    if (message.role === "agent") this.isAgentTyping = false;
+    return this.thread.place(message) !== "gap";
+  }
+
+  /** @param {ChatFrame} frame how far the agent has come */
+  wasSeen({ received, read }) {
+    if (this.state) Object.assign(this.state, { agent_received: received, agent_read: read });
+  }
+
+  /** @param {boolean} isVisible @returns {{received: number, read: number}} how far the visitor has come */
+  mark(isVisible) {
+    const received = this.thread.head;
+    if (isVisible) this.#read = received;
+    return { received, read: this.#read };
+  }
+}
