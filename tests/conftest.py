@@ -9,7 +9,12 @@ from types import FrameType
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from hypothesis import settings as hypothesis_settings
+
+from chat import delivery
+from chat.protocol import Event
+from tests.people import Cast, create_cast
 
 # The same examples every time, and no clock: a slow machine is not a fault of the code.
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None, database=None)
@@ -31,6 +36,40 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     if database["ENGINE"].endswith("sqlite3"):
         folder: Path = tmp_path_factory.mktemp("sqlite")
         database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Everybody of tests/people.py, in the database of this test."""
+    return create_cast()
+
+
+class Announced:
+    """What the actions of a test announced. In place of the hub: nobody listens here."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def add(self, events: list[Event]) -> None:
+        self._events += events
+
+    def take(self) -> list[Event]:
+        """The events since the last call, of what would have been committed by now; what was rolled back has none."""
+        pending, connection.run_on_commit = connection.run_on_commit, []
+        for on_commit in pending:
+            on_commit[1]()
+        events, self._events = self._events, []
+        return events
+
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.take()]
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> Announced:
+    announced = Announced()
+    monkeypatch.setattr(delivery, "announce", announced.add)
+    return announced
 
 
 def _end_in_order(number: int, _: FrameType | None) -> None:

@@ -23,7 +23,7 @@ from chat.rows import person_of
 
 PASSWORD = "lamp-in-the-window"
 SITE_KEY = "qinglan"
-IDENTITY_SECRET = "the-bank-and-the-chat-know-this-one-only"
+IDENTITY_SECRET = "the bank and the chat know this one, and nobody else does, we hope"
 ORIGIN = "https://www.bank.example"
 
 

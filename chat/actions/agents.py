@@ -34,10 +34,7 @@ def take_next(*, staff: Staff) -> Conversation:
     """Takes the conversation that is first in the line of the agent's departments. Raises NobodyWaiting."""
     require(staff, "answer")
     with transaction.atomic():
-        first = _line_of(staff).select_for_update(of=("self",), skip_locked=True).first()
-        if first is None:
-            raise NobodyWaiting
-        conversation = access.lock(first.pk)
+        conversation = _lock_first_of_line(staff)
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
     return conversation
 
@@ -151,6 +148,21 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
         note = _add_note(conversation, staff, body, client_id)
     assert note is not None
     return note
+
+
+def _lock_first_of_line(staff: Staff) -> Conversation:
+    """The first in line whom nobody else is taking just now, locked. Raises NobodyWaiting."""
+    free = _line_of(staff).select_for_update(of=("self",), skip_locked=True).first()
+    if free is not None:
+        return access.lock(free.pk)
+    # All are locked: by colleagues who take them, or only because the visitor is writing. Wait for the first to see.
+    seen: set[int] = set()
+    while (first := _line_of(staff).exclude(pk__in=seen).first()) is not None:
+        conversation = access.lock(first.pk)
+        if conversation.status == Status.WAITING:
+            return conversation
+        seen.add(first.pk)
+    raise NobodyWaiting
 
 
 def _line_of(staff: Staff) -> QuerySet[Conversation]:

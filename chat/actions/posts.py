@@ -28,6 +28,10 @@ class Post:
     kind: MessageKind = MessageKind.TEXT
     payload: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def role(self) -> AuthorRole:
+        return AuthorRole.VISITOR if self.agent is None else AuthorRole.AGENT
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -68,13 +72,15 @@ def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[
     return outcomes, batch.events()
 
 
-def _known(posts: Sequence[Post]) -> dict[tuple[int, UUID], tuple[int, datetime, str]]:
+def _known(posts: Sequence[Post]) -> dict[tuple[int, UUID], tuple[int, datetime, str, str]]:
     if not posts:
         return {}
     stored = Message.objects.filter(
         conversation__in={post.pk for post in posts}, client_id__in=[post.client_id for post in posts]
-    ).values_list("conversation_id", "client_id", "seq", "at", "body")
-    return {(pk, client_id): (seq, at, body) for pk, client_id, seq, at, body in stored if client_id}
+    ).values_list("conversation_id", "client_id", "seq", "at", "author_role", "body")
+    return {
+        (pk, client_id): (seq, at, role, body) for pk, client_id, seq, at, role, body in stored if client_id
+    }
 
 
 class _Batch:
@@ -83,7 +89,7 @@ class _Batch:
     def __init__(
         self,
         locked: dict[int, dict[str, Any]],
-        known: dict[tuple[int, UUID], tuple[int, datetime, str]],
+        known: dict[tuple[int, UUID], tuple[int, datetime, str, str]],
         now: datetime,
     ) -> None:
         self._locked = locked
@@ -99,8 +105,9 @@ class _Batch:
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
             return NotFound()
         if (stored := self._known.get((post.pk, post.client_id))) is not None:
-            seq, at, body = stored
-            return Accepted(str(post.client_id), seq, stamp(at)) if body == post.body else ClientIdReused()
+            seq, at, *said = stored
+            is_same = said == [post.role, post.body]
+            return Accepted(str(post.client_id), seq, stamp(at)) if is_same else ClientIdReused()
         if row["status"] not in (Status.WAITING, Status.ACTIVE):
             return ConversationClosed()
         if post.agent is not None and row["agent_id"] != post.agent.id:
@@ -108,20 +115,20 @@ class _Batch:
         return self._say(post, row)
 
     def _say(self, post: Post, row: dict[str, Any]) -> Accepted:
-        now = self._now
+        now, role = self._now, post.role
         changes: dict[str, Any] = {
             "last_seq": row["last_seq"] + 1,
             "last_message_at": now,
             "excerpt": " ".join(post.body.split())[:120],
         }
         if post.agent is None:
-            role, name, number = AuthorRole.VISITOR, row["visitor__name"], ""
+            name, number = row["visitor__name"], ""
             changes["visitor_message_count"] = row["visitor_message_count"] + 1
             changes["unread_by_agent"] = row["unread_by_agent"] + 1
             if row["unanswered_since"] is None:
                 changes["unanswered_since"] = now
         else:
-            role, number = AuthorRole.AGENT, post.agent.number
+            number = post.agent.number
             name = post.agent.name if row["language"] == "zh" else post.agent.name_en or post.agent.name
             changes["agent_message_count"] = row["agent_message_count"] + 1
             # Not a mark of reading: what arrived while the agent wrote stays unread until it was on screen.
@@ -157,7 +164,7 @@ class _Batch:
             payload=post.payload,
         )
         self._said.append((post.pk, data))
-        self._known[(post.pk, post.client_id)] = (seq, now, post.body)
+        self._known[(post.pk, post.client_id)] = (seq, now, role, post.body)
         return Accepted(str(post.client_id), seq, stamp(now))
 
     def mark(self, mark: Mark) -> None:

@@ -1,5 +1,6 @@
 """What a visitor does besides posting: begin, say who they are, end, rate."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -62,8 +63,8 @@ def start_conversation(
                 language=language,
                 subject=subject,
                 form=answers,
-                page=page.split("?")[0].split("#")[0][:300],
-                device=device,
+                page=page.replace("\x00", "").split("?")[0].split("#")[0][:300],
+                device=device.replace("\x00", ""),
             )
             row = row_now(conversation)
             was = ("", None, conversation.department_id)
@@ -96,6 +97,8 @@ def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "
     The token is a JWT (RFC 7519) signed with HS256 and the site's secret: `sub` the customer reference, `aud` the
     site key, `iat` and `exp` at most five minutes apart, `jti` used once, `name` if wanted. Raises IdentityRefused.
     """
+    if not site.identity_secret:
+        raise IdentityRefused
     try:
         claims = jwt.decode(
             identity,
@@ -107,7 +110,7 @@ def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "
         )
         reference, token_id = str(claims["sub"]), str(claims["jti"])
         is_sound = 0 < claims["exp"] - claims["iat"] <= IDENTITY_MAX_SECONDS
-    except (jwt.InvalidTokenError, TypeError) as error:
+    except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError) as error:
         raise IdentityRefused from error
     if (
         not is_sound
@@ -120,7 +123,8 @@ def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "
     with transaction.atomic():
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         _, is_new = IdentityUse.objects.get_or_create(
-            token_id=f"{site.pk}:{token_id}"[:64], defaults={"expires_at": expires_at}
+            token_id=hashlib.sha256(f"{site.pk}:{token_id}".encode()).hexdigest(),
+            defaults={"expires_at": expires_at},
         )
         if not is_new:
             raise IdentityRefused
@@ -143,6 +147,8 @@ def _bring_along(visitor_uuid: UUID, verified: Visitor) -> None:
     if mine is None or open_ones.filter(visitor=verified).exists():
         return
     conversation = access.lock(mine.pk)
+    if not conversation.is_open:
+        return
     change = Change(conversation)
     conversation.visitor = verified
     change.save("visitor")
