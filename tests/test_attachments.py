@@ -24,7 +24,8 @@ from chat.attachments import clean_name, examine
 from chat.errors import ClientIdReused, ConversationClosed, FileRefused, FileTooLarge, NotAssigned, NotFound
 from chat.models import Attachment, Conversation, Message, Site
 from chat.tokens import token_for
-from tests.people import Cast, create_cast, go_online, session_of, start, start_with
+from chat.writer import Writer
+from tests.people import Cast, go_online, session_of, start, start_with
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
@@ -37,15 +38,25 @@ def _media(tmp_path: Path) -> Any:
         yield
 
 
+class TidyWriter(Writer):
+    """The writer, which gives its connection back after each batch: the test's database can go when it is done."""
+
+    def _store(self, *batch: Any) -> None:
+        try:
+            super()._store(*batch)
+        finally:
+            connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _tidy_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.actions.attachments.writer", TidyWriter())
+
+
 @pytest.fixture(autouse=True)
 def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.attachment_views._uploads", limits.Buckets(limits.uploads))
     monkeypatch.setattr("chat.attachment_views._transcripts", limits.Buckets(limits.transcripts))
-
-
-@pytest.fixture
-def cast() -> Cast:
-    return create_cast()
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (40, 20), **options: Any) -> bytes:
