@@ -1,0 +1,19 @@
+/** Applies frames to a first state with the console's own reducer and prints what it came to. For tests/test_console_state.py.
+ *
+ * Standard input: a list of {first, opened, frames}, one for each screen; `opened` are answers of the server to opening
+ * a conversation.
+ */
+
+import { readFileSync } from "node:fs";
+import { apply, begin, open, waitingCount } from "../../static/console/state.js";
+
+/** @param {any} screen @returns {object} */
+function outcome({ first, opened, frames }) {
+  let state = begin(first);
+  for (const answer of opened) state = open(state, answer);
+  for (const frame of frames) state = apply(state, frame);
+  const { rows, threads, presence } = state;
+  return { rows, threads, presence, waiting_count: waitingCount(state) };
+}
+
+console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf-8")).map(outcome)));

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { apply, begin, headOf, isBehind, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
+
+const ME = { id: 1, number: "1001", sees_all: false, departments: [7] };
+const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };
+const HAO = { id: 2, name: "陈浩", name_en: "Hao Chen", number: "1002" };
+
+/** @param {string} id @param {Partial<ConsoleRow>} [fields] @returns {ConsoleRow} */
+function row(id, fields = {}) {
+  return {
+    id, status: "waiting", department: 7, agent: null, visitor_name: "", level: "anonymous", language: "zh",
+    subject: "", priority: 0, last_seq: 0, unread: 0, excerpt: "", started_at: "2026-11-23T01:00:00.000Z",
+    waiting_since: "2026-11-23T01:00:00.000Z", unanswered_since: null, last_message_at: null, ended_by: "",
+    visitor_received: 0, visitor_read: 0, agent_received: 0, agent_read: 0, ...fields,
+  };
+}
+
+/** @param {number} seq @param {Partial<ChatMessage>} [fields] @returns {ChatMessage} */
+function message(seq, fields = {}) {
+  return { seq, type: "text", role: "visitor", name: "", body: `${seq}`, at: "2026-11-23T01:00:00.000Z", ...fields };
+}
+
+/** @param {ConsoleRow[]} rows @param {number} [count] */
+function state(rows, count = rows.filter((each) => each.status === "waiting").length) {
+  return begin({ me: ME, departments: {}, rows, waiting_count: count, presence: "online", open: "" });
+}
+
+/** @param {ConsoleRow} of @param {number} last */
+function opened(of, last) {
+  const before = open(state([of]), { row: of, notes: [], values: {}, messages: null });
+  const messages = Array.from({ length: last }, (_, index) => message(index + 1));
+  return apply(before, { kind: "messages", conversation: of.id, messages, head: last, more: false });
+}
+
+const ACTIVE = { status: "active", agent: MEI };
+
+test("the lists are mine, the line in its order, and for a supervisor the team", () => {
+  const rows = [
+    row("a", ACTIVE),
+    row("b", { status: "active", agent: HAO }),
+    row("c", { waiting_since: "2026-11-23T01:02:00.000Z" }),
+    row("d", { waiting_since: "2026-11-23T01:01:00.000Z" }),
+    row("e", { waiting_since: "2026-11-23T01:03:00.000Z", priority: 1 }),
+    row("f", { status: "wrap_up", agent: MEI }),
+  ];
+  const now = state(rows);
+  assert.deepEqual(mine(now).map((each) => each.id), ["a", "f"]);
+  assert.deepEqual(waiting(now).map((each) => each.id), ["e", "d", "c"]);
+  assert.deepEqual(team(now).map((each) => each.id), ["b"]);
+});
+
+test("those who wait beyond what is listed are counted until they leave", () => {
+  let now = state([row("a"), row("b")], 5);
+  assert.equal(waitingCount(now), 5);
+  now = apply(now, { kind: "conversation", row: row("z", { status: "active", agent: HAO }), listed: false });
+  assert.equal(waitingCount(now), 4);
+  now = apply(now, { kind: "conversation", row: row("a", { status: "active", agent: HAO }), listed: false });
+  assert.equal(waitingCount(now), 3);
+  now = apply(now, { kind: "welcome", rows: [row("b")], waiting_count: 1, presence: "busy", heartbeat_seconds: 25 });
+  assert.deepEqual([waitingCount(now), now.presence], [1, "busy"]);
+});
+
+test("an older row that comes late changes nothing", () => {
+  const now = apply(state([row("a", { ...ACTIVE, last_seq: 3 })]), {
+    kind: "conversation", row: row("a", { last_seq: 2 }), listed: true,
+  });
+  assert.equal(now.rows.a.status, "active");
+});
+
+test("messages are placed in order, repeats dropped, and a gap is kept until it is filled", () => {
+  let now = opened(row("a", ACTIVE), 2);
+  /** @param {number} seq */
+  const arrive = (seq) => {
+    now = apply(now, { kind: "message", conversation: "a", message: message(seq) });
+    return now.threads.a.messages.map((each) => each.seq);
+  };
+  assert.deepEqual(arrive(2), [1, 2]);
+  assert.deepEqual(arrive(5), [1, 2]);
+  assert.deepEqual(arrive(4), [1, 2]);
+  assert.equal(isBehind(now.threads.a), true);
+  assert.deepEqual(arrive(3), [1, 2, 3, 4, 5]);
+  assert.equal(isBehind(now.threads.a), false);
+});
+
+test("a page may hold what is earlier, what is later, and what is there already", () => {
+  /** @type {ConsoleState} */
+  let now = open(state([row("a", ACTIVE)]), { row: row("a", ACTIVE), notes: [], values: {}, messages: null });
+  /** @param {number} from @param {number} to */
+  const page = (from, to) => {
+    const messages = [];
+    for (let seq = from; seq <= to; seq++) messages.push(message(seq));
+    now = apply(now, { kind: "messages", conversation: "a", messages, head: to, more: false });
+    return [now.threads.a.messages[0].seq, headOf(now.threads.a)];
+  };
+  now = apply(now, { kind: "message", conversation: "a", message: message(63) });
+  assert.deepEqual(page(60, 62), [60, 63]);
+  assert.deepEqual(page(20, 59), [20, 63]);
+  assert.deepEqual(page(62, 70), [20, 70]);
+  assert.deepEqual(page(1, 10), [20, 70]);
+});
+
+test("a note stands once, whatever comes twice", () => {
+  let now = opened(row("a", ACTIVE), 1);
+  const note = { kind: "note", conversation: "a", id: 4, after_seq: 1, author: MEI, body: "查过了", at: "" };
+  now = apply(apply(now, note), note);
+  assert.deepEqual(now.threads.a.notes.map((each) => each.id), [4]);
+});
+
+test("typing is believed for six seconds, and ends with the words", () => {
+  let now = apply(opened(row("a", ACTIVE), 1), { kind: "is_typing", conversation: "a", role: "visitor" }, 1000);
+  assert.equal(now.typing.a, 7000);
+  now = apply(now, { kind: "message", conversation: "a", message: message(2) });
+  assert.equal(now.typing.a, undefined);
+});
+
+test("reading to the end clears what is unread, reading a part leaves the rest", () => {
+  const seen = { kind: "was_seen", conversation: "a", role: "agent", received: 3 };
+  const before = opened(row("a", { ...ACTIVE, last_seq: 3, unread: 3 }), 3);
+  assert.equal(apply(before, { ...seen, read: 3 }).rows.a.unread, 0);
+  assert.equal(apply(before, { ...seen, read: 1 }).rows.a.unread, 2);
+});
+
+test("marks never go back", () => {
+  const before = opened(row("a", { ...ACTIVE, visitor_received: 5, visitor_read: 4 }), 5);
+  const now = apply(before, { kind: "was_seen", conversation: "a", role: "visitor", received: 3, read: 2 });
+  assert.deepEqual([now.rows.a.visitor_received, now.rows.a.visitor_read], [5, 4]);
+});
+
+test("every frame of the protocol's examples is taken, and one of tomorrow left", () => {
+  const path = new URL("../protocol_examples.json", import.meta.url);
+  const examples = JSON.parse(readFileSync(path, "utf-8")).server_to_console;
+  assert.ok(examples.length > 5);
+  const known = examples.find((/** @type {ChatFrame} */ frame) => frame.kind === "welcome").rows[0];
+  for (const frame of examples) {
+    const now = apply(opened(known, known.last_seq), frame);
+    assert.ok(now.rows && now.threads[known.id].messages.length >= known.last_seq, frame.kind);
+  }
+  const before = opened(known, 1);
+  assert.equal(apply(before, { kind: "of_tomorrow" }), before);
+});
