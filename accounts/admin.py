@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import unquote
@@ -197,6 +198,7 @@ class AuditEntryAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
     sortable_by = ("at",)
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
 
     @admin.display(description=gettext_lazy("what"))
@@ -205,7 +207,11 @@ class AuditEntryAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("of"))
     def subject(self, entry: AuditEntry) -> str:
-        return f"{entry.object_type.rpartition('.')[2]} {entry.object_id}".strip()
+        try:
+            kind = str(apps.get_model(entry.object_type)._meta.verbose_name)
+        except (LookupError, ValueError):
+            kind = entry.object_type
+        return f"{kind} {entry.object_id}".strip()
 
     @admin.display(description=gettext_lazy("detail"))
     def details(self, entry: AuditEntry) -> str:

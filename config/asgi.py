@@ -17,6 +17,7 @@ from django.urls import path  # noqa: E402
 
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
+from config.bodies import BoundedBodies  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 
 Application = Callable[..., Awaitable[Any]]
@@ -58,5 +59,5 @@ sockets = URLRouter(
     ]
 )
 application = Started(
-    ProtocolTypeRouter({"http": django_application, "websocket": SameOriginSockets(sockets)})
+    ProtocolTypeRouter({"http": BoundedBodies(django_application), "websocket": SameOriginSockets(sockets)})
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -311,6 +313,24 @@ def test_supervisors_cannot_set_passwords_of_others(cast: Cast, signed_in: Signe
     form = {"new_password1": "a-lamp-at-night-3", "new_password2": "a-lamp-at-night-3"}
     assert signed_in(cast.yun).post(page, form).status_code == 403
     assert not noted("staff.password_set")
+
+
+def test_the_first_administrator_is_made_at_the_command_line(
+    db: None, monkeypatch: pytest.MonkeyPatch, signed_in: SignedIn
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("short\n"))
+    with pytest.raises(CommandError):
+        call_command("create_administrator", "root", number="1")
+    assert not Staff.objects.exists()
+    monkeypatch.setattr("sys.stdin", StringIO("a-lamp-at-night-3\n"))
+    call_command("create_administrator", "root", number="1", stdout=StringIO())
+    with pytest.raises(CommandError):
+        call_command("create_administrator", "root", number="2")
+    staff = Staff.objects.get()
+    assert staff.check_password("a-lamp-at-night-3")
+    assert (staff.role, staff.is_superuser) == ("administrator", False)
+    assert signed_in(staff).get(page_of("chat_site")).status_code == 200
+    assert noted("staff.created")[0].actor is None
 
 
 # -- departments, codes, replies ------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from PIL import Image
@@ -522,3 +523,28 @@ def test_a_transferred_agent_no_longer_sends(cast: Cast) -> None:
         send_file_as_agent(
             staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), upload=uploaded(picture())
         )
+
+
+def test_what_a_power_cut_left_behind_is_tidied_away(cast: Cast, client: Client, tmp_path: Path) -> None:
+    conversation = start(cast)
+    assert post(client, conversation, picture()).status_code == 200
+    said = Attachment.objects.get()
+    Attachment.objects.create(
+        conversation=conversation,
+        client_id=uuid4(),
+        by_role="visitor",
+        name="x",
+        content_type="x",
+        size=1,
+        file="a/b",
+    )
+    folder = tmp_path / "media" / "a"
+    folder.mkdir(parents=True)
+    (folder / "b").write_bytes(b"x")
+    (folder / "nobodys").write_bytes(b"x")
+    call_command("tidy_attachments", stdout=StringIO())
+    assert len(kept_files(tmp_path)) == 3
+    for _ in range(2):
+        call_command("tidy_attachments", hours=-1, stdout=StringIO())
+        assert list(Attachment.objects.all()) == [said]
+        assert [path.name for path in kept_files(tmp_path)] == [Path(said.file.path).name]

@@ -87,6 +87,7 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
     list_per_page = 50
     list_max_show_all = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     actions = None
     resource_classes: Any = (ConversationTable, TranscriptTable)

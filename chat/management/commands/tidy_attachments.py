@@ -1,0 +1,40 @@
+"""Remove what uploads left behind that never became a message, for example when the power went between two steps."""
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from chat.models import Attachment, Message
+
+
+class Command(BaseCommand):
+    help = "Removes files that no message names and that are older than --hours. Safe to run at any time, and again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--hours", type=int, default=24, help="how old a file must be (24)")
+
+    def handle(self, *args: Any, hours: int, **options: Any) -> None:
+        before = timezone.now() - timedelta(hours=hours)
+        said = Message.objects.filter(conversation=OuterRef("conversation"), client_id=OuterRef("client_id"))
+        unsaid = Attachment.objects.filter(at__lt=before).exclude(Exists(said))
+        rows, _ = unsaid.delete()
+        files = sum(_remove(path) for path in _older(Path(settings.MEDIA_ROOT), before.timestamp()))
+        self.stdout.write(f"{rows} entries and {files} files removed")
+
+
+def _older(folder: Path, before: float) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < before]
+
+
+def _remove(path: Path) -> bool:
+    name = path.relative_to(settings.MEDIA_ROOT).as_posix()
+    if Attachment.objects.filter(file=name).exists():
+        return False
+    path.unlink(missing_ok=True)
+    return True
