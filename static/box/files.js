@@ -10,8 +10,9 @@ export class Files {
   #setup;
   #words;
   #onChange;
-  /** @type {Set<string>} */
-  #onTheirWay = new Set();
+  #isSending = false;
+  /** Those that need not be sent again. @type {Set<string>} */
+  #sent = new Set();
   /** @type {Map<string, Promise<string>>} */
   #urls = new Map();
 
@@ -32,12 +33,9 @@ export class Files {
   add(files) {
     const { types, megabytes } = this.#setup;
     for (const file of files) {
-      const refused = !types.includes(file.type)
-        ? this.#words().file_kind
-        : file.size > megabytes * 2 ** 20
-          ? fill(this.#words().file_size, { megabytes })
-          : undefined;
-      this.uploads.push({ client_id: crypto.randomUUID(), body: file.name, at: new Date().toISOString(), file, refused });
+      if (!types.includes(file.type)) this.#session.refuse(this.#words().file_kind);
+      else if (file.size > megabytes * 2 ** 20) this.#session.refuse(fill(this.#words().file_size, { megabytes }));
+      else this.uploads.push({ client_id: crypto.randomUUID(), body: file.name, at: new Date().toISOString(), file });
     }
     this.flush();
     this.#onChange();
@@ -50,22 +48,21 @@ export class Files {
     this.#onChange();
   }
 
-  /** Sends what waits, as soon as there is a conversation to send it to. */
+  /** Sends what waits, one by one, as soon as there is a conversation to send it to. */
   flush() {
     const { thread, id, isOpen } = this.#session.conversation;
     this.uploads = this.uploads.filter(
-      ({ client_id }) => !thread.messages.some((message) => message.client_id === client_id),
+      ({ client_id, refused }) =>
+        (id || !refused) && !thread.messages.some((message) => message.client_id === client_id),
     );
-    if (!isOpen) return;
-    for (const upload of this.uploads) {
-      if (upload.refused === undefined && !this.#onTheirWay.has(upload.client_id)) this.#send(upload, id);
-    }
+    const next = this.uploads.find((each) => each.refused === undefined && !this.#sent.has(each.client_id));
+    if (isOpen && next && !this.#isSending) this.#send(next, id);
   }
 
   /** @param {OutboxEntry & {file: File}} upload @param {string} conversation */
   async #send(upload, conversation) {
     const { client_id, file } = upload;
-    this.#onTheirWay.add(client_id);
+    this.#isSending = true;
     const body = new FormData();
     body.set("client_id", client_id);
     body.set("conversation", conversation);
@@ -73,11 +70,16 @@ export class Files {
     try {
       const answer = await this.#ask("attachments", { method: "POST", body });
       const { refused } = await answer.json();
-      if (refused) upload.refused = refused.words;
+      if (!refused) this.#sent.add(client_id);
+      if (refused?.retry_after_ms) upload.refused = refused.words;
+      else if (refused) {
+        this.#session.refuse(refused.words);
+        this.uploads = this.uploads.filter((each) => each !== upload);
+      }
     } catch {
       upload.refused = this.#words().file_lost;
     }
-    if (upload.refused) this.#onTheirWay.delete(client_id);
+    this.#isSending = false;
     this.#onChange();
   }
 
@@ -90,12 +92,16 @@ export class Files {
     return url;
   }
 
-  /** @throws when it cannot be had */
   async saveTranscript() {
-    const link = make("a");
-    link.href = await this.#blob("transcript");
-    link.download = this.#words().transcript;
-    link.click();
+    try {
+      const link = make("a");
+      link.href = await this.#blob("transcript");
+      link.download = this.#words().transcript;
+      link.click();
+    } catch {
+      this.#session.refuse(this.#words().no_transcript);
+      this.#onChange();
+    }
   }
 
   /** @param {string} path */
@@ -107,7 +113,9 @@ export class Files {
 
   /** @param {string} path @param {RequestInit} [request] */
   #ask(path, request) {
-    return fetch(`/chat/${path}`, { ...request, headers: { Authorization: `Bearer ${this.#session.token}` }, credentials: "omit" });
+    const { token, about } = this.#session;
+    const headers = { Authorization: `Bearer ${token}`, "Accept-Language": about.language };
+    return fetch(`/chat/${path}`, { ...request, headers, credentials: "omit" });
   }
 
   forget() {

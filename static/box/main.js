@@ -120,7 +120,7 @@ function bind() {
 
   drawPage = () => {
     const { id, isEnded } = session.conversation;
-    const isFirst = !id && !session.sending.unplaced.length && !files.uploads.length;
+    const isFirst = !id && ![...session.sending.unplaced, ...files.uploads].some((each) => each.refused === undefined);
     document.body.dataset.stage = isFirst ? "first" : isEnded ? "ended" : "open";
     by("beginning").hidden = !isFirst;
     drawHead(session, words);
@@ -128,9 +128,9 @@ function bind() {
     by("composer").hidden = isEnded;
     talk.draw();
     const isLost = session.status === "lost" || session.status === "connecting";
-    by("notice").classList.toggle("late", isLost && !session.refusal);
+    by("notice").classList.toggle("late", isLost);
     by("notice").hidden = !isLost && !session.refusal;
-    write("notice", session.refusal || (isLost ? words.lost : ""));
+    write("notice", isLost ? words.lost : session.refusal);
   };
   drawSoon();
 }
@@ -139,7 +139,9 @@ function bind() {
 async function speak() {
   const language = about.language === "en" ? "zh" : "en";
   const answer = await fetch(`?language=${language}`, { credentials: "omit" });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  // Our policy would complain of its style, which bears another answer's nonce; ours is in the page already.
+  const html = (await answer.text()).replace(/<style.*?<\/style>/s, "");
+  const page = new DOMParser().parseFromString(html, "text/html");
   document.documentElement.lang = page.documentElement.lang;
   document.title = page.title;
   document.body.replaceWith(document.adoptNode(page.body));

@@ -123,7 +123,7 @@ export class Session {
     const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "accepted") this.#accepted(frame);
-    else if (kind === "refused" && !this.sending.refused(frame)) this.#refuse(frame.words);
+    else if (kind === "refused" && !this.sending.refused(frame)) this.refuse(frame.words);
     else if (kind === "message" && isOurs) this.#place([frame.message]);
     else if (kind === "messages" && isOurs) this.#place(frame.messages, frame.more);
     else if (kind === "state" && isOurs) this.#become(frame.state);
@@ -194,8 +194,8 @@ export class Session {
     this.#fetchIfBehind(seq);
   }
 
-  /** @param {string} words */
-  #refuse(words) {
+  /** Says for a while why something was not done. @param {string} words */
+  refuse(words) {
     this.refusal = words;
     this.#after("refusal", 8000, () => (this.refusal = ""));
   }

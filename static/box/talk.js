@@ -36,7 +36,8 @@ export class Talk {
     };
     by("newer").onclick = () => this.toEnd();
     // The keyboard of a phone, or the composer growing, does not cover the last message.
-    new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroll);
+    const observer = new ResizeObserver(() => this.#isAtEnd && this.toEnd());
+    for (const each of [this.#scroll, this.#log, by("unplaced")]) observer.observe(each);
   }
 
   toEnd() {

@@ -4,6 +4,7 @@ import { icon, make } from "./element.js";
 import { linkParts } from "./links.js";
 import { fill } from "./words.js";
 
+const PICTURE_PX = 240;
 const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
@@ -95,7 +96,8 @@ function fileElement(message, { fileUrl, language }) {
     const image = make("img");
     image.alt = message.body;
     // Known beforehand, so that nothing jumps when the picture arrives.
-    if (width && height) [image.width, image.height] = [width, height];
+    const scale = Math.min(1, PICTURE_PX / (width ?? 0), PICTURE_PX / (height ?? 0));
+    if (width && height) [image.width, image.height] = [width * scale, height * scale];
     link.classList.add("picture");
     link.append(image);
     Promise.resolve(fileUrl?.(message)).then(

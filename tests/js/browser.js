@@ -1,0 +1,121 @@
+/** The little of a browser that the modules under test touch: a storage, a page, a socket that the test answers. */
+
+/** A Storage in memory. @returns {Storage} */
+export function storage() {
+  /** @type {Map<string, string>} */
+  const kept = new Map();
+  return /** @type {Storage} */ ({
+    get length() {
+      return kept.size;
+    },
+    key: (index) => [...kept.keys()][index] ?? null,
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => void kept.set(key, String(value)),
+    removeItem: (key) => void kept.delete(key),
+    clear: () => kept.clear(),
+  });
+}
+
+/** A Storage that the browser refuses to give. @returns {Storage} */
+export function blockedStorage() {
+  const refuse = () => {
+    throw new DOMException("blocked", "SecurityError");
+  };
+  return /** @type {any} */ ({ getItem: refuse, setItem: refuse, removeItem: refuse });
+}
+
+export class FakeSocket {
+  /** @type {FakeSocket[]} */
+  static all = [];
+  static get last() {
+    return /** @type {FakeSocket} */ (FakeSocket.all.at(-1));
+  }
+  /** @type {ChatFrame[]} */
+  sent = [];
+  isClosed = false;
+  onopen = () => {};
+  /** @type {(event: {data: string}) => void} */
+  onmessage = () => {};
+  /** @type {(event: {code: number}) => void} */
+  onclose = () => {};
+
+  /** @param {string} url */
+  constructor(url) {
+    this.url = url;
+    FakeSocket.all.push(this);
+  }
+
+  /** @param {string} text */
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
+  /** @param {ChatFrame} frame */
+  answers(frame) {
+    this.onmessage({ data: JSON.stringify(frame) });
+  }
+
+  /** Opens and is welcomed. @param {object} [welcome] */
+  welcomes(welcome = {}) {
+    this.onopen();
+    this.answers({ kind: "welcome", token: "t1", heartbeat_seconds: 25, state: null, messages: [], recovered: true, ...welcome });
+  }
+
+  /** @param {string} kind */
+  of(kind) {
+    return this.sent.filter((frame) => frame.kind === kind);
+  }
+}
+
+/** Time as the test makes it pass. Node's own mock loses timers when one that has fired is cleared. */
+export class Clock {
+  now = Date.parse("2026-11-23T01:04:05.678Z");
+  #count = 0;
+  /** @type {Map<number, {at: number, then: () => void}>} */
+  #timers = new Map();
+
+  constructor() {
+    Object.assign(globalThis, {
+      setTimeout: (/** @type {() => void} */ then, ms = 0) => {
+        this.#timers.set(++this.#count, { at: this.now + ms, then });
+        return this.#count;
+      },
+      clearTimeout: (/** @type {number} */ id) => this.#timers.delete(id),
+    });
+    Date.now = () => this.now;
+  }
+
+  /** @param {number} ms */
+  tick(ms) {
+    const until = this.now + ms;
+    for (;;) {
+      const [next] = [...this.#timers].filter(([, { at }]) => at <= until).sort(([, one], [, other]) => one.at - other.at);
+      if (!next) break;
+      this.#timers.delete(next[0]);
+      this.now = next[1].at;
+      next[1].then();
+    }
+    this.now = until;
+  }
+}
+
+/** What the page listens to, and how the test makes it happen. */
+export const page = new EventTarget();
+export const view = Object.assign(new EventTarget(), { visibilityState: "visible" });
+
+/** Puts the browser there, anew. @param {{local?: Storage, session?: Storage}} [storages] */
+export function openBrowser({ local = storage(), session = storage() } = {}) {
+  FakeSocket.all = [];
+  view.visibilityState = "visible";
+  Object.assign(globalThis, {
+    WebSocket: FakeSocket,
+    document: view,
+    window: { localStorage: local, sessionStorage: session },
+    addEventListener: page.addEventListener.bind(page),
+    removeEventListener: page.removeEventListener.bind(page),
+  });
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { linkParts } from "../../static/chat/links.js";
+import { fill } from "../../static/chat/words.js";
+
+/** @param {string} text */
+const hrefs = (text) => linkParts(text).flatMap((part) => (part.href ? [part.href] : []));
+
+test("addresses become links, the words around them stay words", () => {
+  assert.deepEqual(linkParts("见 https://www.bank.example/a?b=1，谢谢。"), [
+    { text: "见 " },
+    { text: "https://www.bank.example/a?b=1", href: "https://www.bank.example/a?b=1" },
+    { text: "，谢谢。" },
+  ]);
+  assert.deepEqual(hrefs("(http://a.example/x). HTTPS://B.example!"), ["http://a.example/x", "https://b.example/"]);
+});
+
+test("nothing but plain http and https is a link", () => {
+  for (const text of [
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "xjavascript:https",
+    "file:///etc/passwd",
+    "https://bank.example@evil.example/",
+    "https://user:word@evil.example",
+    "https://",
+    "http://[",
+    "vbscript:msgbox",
+  ]) {
+    assert.deepEqual(hrefs(text), [], text);
+  }
+});
+
+test("the pieces put together are the text to the letter", () => {
+  for (const text of [
+    "",
+    "https://a.example",
+    "a\nhttps://a.example\n\u202Eb https://b.example/%F0 \u0000",
+    "<a href=https://a.example>https://b.example</a>",
+    "https://a.example/'\"><img src=x onerror=alert(1)>",
+    "🙂https://a.example/🙂🙂 \uD800 https://",
+    "https://a.example https://a.example,https://b.example;.",
+  ]) {
+    assert.equal(linkParts(text).map((part) => part.text).join(""), text);
+  }
+});
+
+test("places in words are filled once, and unknown ones stay", () => {
+  assert.equal(fill("{a} {b} {a}", { a: "{b}", c: 1 }), "{b} {b} {b}");
+  assert.equal(fill("{place}", { place: 0 }), "0");
+});
