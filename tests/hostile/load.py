@@ -1,0 +1,147 @@
+"""Fills a server's database with hostile strings, for a browser to look at. Runs inside `manage.py shell`.
+
+`test_hostile_data.py` shows that the actions store exactly these; here many are written at once.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.utils import timezone
+
+from accounts.models import Staff
+from chat import tokens
+from chat.actions.posts import Post, post_batch
+from chat.models import CannedReply, Conversation, Level, Note, Rating, Site, Status, Visitor
+from chat.protocol import Accepted
+from tests.hostile.corpus import (
+    BODY,
+    COMMENT,
+    NAME,
+    TITLE,
+    as_line,
+    batches,
+    lines,
+    naughty,
+    own,
+    packed,
+    payloads,
+    texts,
+)
+from tests.people import MEI, SITE_KEY
+
+SINGLE = own() + naughty()
+EVERY = SINGLE + payloads()
+
+MESSAGES = texts(EVERY)
+NOTES = texts(SINGLE) + packed(payloads(), BODY)
+COMMENTS = texts(SINGLE, COMMENT) + packed(payloads(), COMMENT)
+NAMES = lines(EVERY, NAME)
+REPLIES = texts(SINGLE) + packed(payloads(), BODY)
+
+MESSAGES_EACH = 1500
+# As many as the customer's card shows of earlier conversations.
+COMMENTS_EACH = 20
+
+
+def print_loaded(value: Any) -> None:
+    print("loaded", json.dumps(value))
+
+
+def conversations() -> None:
+    """Closed conversations, each with its share of messages, notes, a name and a comment; prints them in order."""
+    site, mei = Site.objects.get(key=SITE_KEY), Staff.objects.get(username=MEI.username)
+    shares = list(batches(MESSAGES, MESSAGES_EACH))
+    notes = list(batches(NOTES, -(-len(NOTES) // len(shares))))
+    loaded = []
+    for index, bodies in enumerate(shares):
+        visitor = _visitor(site, NAMES[index])
+        conversation = _conversation(site, visitor, "waiting")
+        for batch in batches(bodies, 200):
+            posts = [Post(conversation.pk, uuid4(), body, visitor_id=visitor.pk) for body in batch]
+            outcomes, _ = post_batch(posts)
+            assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+        Note.objects.bulk_create(
+            Note(conversation=conversation, after_seq=seq, author=mei, body=body)
+            for seq, body in enumerate(notes[index], start=1)
+        )
+        _close(Conversation.objects.filter(pk=conversation.pk), mei)
+        Rating.objects.create(conversation=conversation, agent=mei, score=1, comment=COMMENTS[index])
+        token = tokens.token_for(visitor.uuid, site.key)
+        loaded.append(
+            {
+                "pk": conversation.pk,
+                "uuid": str(conversation.uuid),
+                "token": token,
+                "messages": len(bodies),
+                "notes": len(notes[index]),
+            }
+        )
+    print_loaded(loaded)
+
+
+def lists() -> None:
+    """A conversation in hand for every name; ended ones, rated with every comment; a reply for every text.
+
+    Prints the conversations whose visitors have the comments behind them, and their number of comments.
+    """
+    site, mei = Site.objects.get(key=SITE_KEY), Staff.objects.get(username=MEI.username)
+    visitors = Visitor.objects.bulk_create(
+        Visitor(site=site, name=name, level=Level.CLAIMED) for name in NAMES
+    )
+    begun = Conversation.objects.bulk_create(
+        Conversation(
+            client_id=uuid4(),
+            site=site,
+            visitor=visitor,
+            department=site.department,
+            status=Status.ACTIVE,
+            agent=mei,
+            excerpt=" ".join(body.split())[:120],
+            assigned_at=timezone.now(),
+        )
+        for visitor, body in zip(visitors, MESSAGES, strict=False)
+    )
+    loaded = []
+    for conversation, comments in zip(begun, batches(COMMENTS, COMMENTS_EACH), strict=False):
+        ended = Conversation.objects.bulk_create(
+            _conversation(site, conversation.visitor, "closed", save=False) for _ in comments
+        )
+        Rating.objects.bulk_create(
+            Rating(conversation=one, agent=mei, score=1, comment=comment)
+            for one, comment in zip(ended, comments, strict=True)
+        )
+        loaded.append({"uuid": str(conversation.uuid), "comments": len(comments)})
+    CannedReply.objects.bulk_create(
+        CannedReply(language="zh", shortcut=f"s{index:04}", title=as_line(text, TITLE), body=text)
+        for index, text in enumerate(REPLIES)
+    )
+    print_loaded(loaded)
+
+
+def _visitor(site: Site, name: str) -> Visitor:
+    return Visitor.objects.create(site=site, name=name, level=Level.CLAIMED)
+
+
+def _conversation(site: Site, visitor: Visitor, status: str, *, save: bool = True) -> Conversation:
+    conversation = Conversation(
+        client_id=uuid4(), site=site, visitor=visitor, department=site.department, status=status
+    )
+    if save:
+        conversation.save()
+    return conversation
+
+
+def _close(conversations: Any, mei: Staff) -> None:
+    now = timezone.now()
+    conversations.update(
+        status=Status.CLOSED,
+        agent=mei,
+        ended_at=now,
+        closed_at=now + timedelta(seconds=1),
+        ended_by="agent",
+        wrap_up_comment="<b>closed</b>",
+    )
