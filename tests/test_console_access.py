@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -24,8 +24,8 @@ from tests.people import Cast, go_online, say, start, start_with
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 PEOPLE = ("mei", "hao", "jun", "yun", "wen", "an")
-PAGE = {"headers": {"accept": "text/html"}}
-SCRIPT = {"headers": {"accept": "application/json"}}
+PAGE = {"accept": "text/html"}
+SCRIPT = {"accept": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Address:
     path: str
     codes: tuple[int, int, int, int]
     verb: str = "get"
-    data: object = None
+    data: Any = None
     is_page: bool = False
 
 
-def addresses(world: "World") -> list[Address]:
+def addresses(world: World) -> list[Address]:
     active, waiting, closed = world.active.uuid, world.waiting.uuid, world.closed.uuid
     one, other = f"conversations/{active}", f"conversations/{closed}"
     message = {"client_id": str(uuid4()), "body": "您好"}
@@ -133,13 +133,14 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def ask(client: Client, address: Address) -> HttpResponse:
+def ask(client: Client, address: Address) -> Any:
     path = f"/console/{address.path}"
+    headers = PAGE if address.is_page else SCRIPT
     if address.verb == "get":
-        return client.get(path, **(PAGE if address.is_page else SCRIPT))  # type: ignore[arg-type]
+        return client.get(path, headers=headers)
     if address.verb == "json":
-        return client.post(path, address.data, content_type="application/json", **SCRIPT)  # type: ignore[arg-type]
-    return client.post(path, address.data or {}, **SCRIPT)  # type: ignore[arg-type]
+        return client.post(path, address.data, content_type="application/json", headers=headers)
+    return client.post(path, address.data or {}, headers=headers)
 
 
 def signed_in(staff: Staff) -> Client:
@@ -225,6 +226,7 @@ def test_reading_a_closed_conversation_leaves_a_mark_and_an_open_one_none(world:
         return [e.actor for e in AuditEntry.objects.filter(verb="transcript.read", object_id=str(uuid))]
 
     for conversation in (world.active, world.closed):
-        assert client.get(f"/console/conversations/{conversation.uuid}/thread", **SCRIPT).status_code == 200  # type: ignore[arg-type]
+        path = f"/console/conversations/{conversation.uuid}/thread"
+        assert client.get(path, headers=SCRIPT).status_code == 200
     assert marks(world.active.uuid) == []
     assert marks(world.closed.uuid) == [world.cast.hao]

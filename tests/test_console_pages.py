@@ -6,15 +6,14 @@ import gzip
 import json
 import re
 from collections.abc import Callable
-from html import unescape
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.db import connection
 
 from accounts.models import Staff
 from chat.actions import agents, visitors
@@ -123,7 +122,7 @@ def test_the_card_says_how_sure_we_are_and_shows_earlier_ratings(cast: Cast) -> 
     assert f"/console/conversations/{earlier.uuid}/" in words
     assert "谢谢 &lt;b&gt;小林&lt;/b&gt;" in words
     assert "<b>小林" not in words
-    assert unescape("李&lt;雷&gt;") == "李<雷>" and "李&lt;雷&gt;" in words
+    assert "李&lt;雷&gt;" in words
 
 
 def test_a_refused_form_keeps_what_was_written(cast: Cast) -> None:

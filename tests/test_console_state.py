@@ -226,7 +226,9 @@ def test_the_same_after_a_whole_day(cast: Cast, announced: Announced) -> None:
     assert Conversation.objects.filter(status=Status.ACTIVE).count() == 3
 
 
-@pytest.mark.parametrize("deed", ["a visitor writes", "a transfer to a colleague", "an agent closes", "a note"])
+@pytest.mark.parametrize(
+    "deed", ["a visitor writes", "a transfer to a colleague", "an agent closes", "a note"]
+)
 def test_what_arrives_twice_changes_nothing(cast: Cast, announced: Announced, deed: str) -> None:
     world = World(cast, announced)
     DEEDS[deed](world)

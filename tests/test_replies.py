@@ -54,7 +54,7 @@ def test_a_text_without_braces_is_left_as_it_is(text: str) -> None:
 @pytest.mark.both_databases
 class TestActions:
     def reply(self, **fields: object) -> CannedReply:
-        return CannedReply(**{"shortcut": "sd", "title": "稍等", "body": "请稍等。", **fields})  # type: ignore[misc]
+        return CannedReply(**{"shortcut": "sd", "title": "稍等", "body": "请稍等。", **fields})
 
     def test_saving_twice_under_one_shortcut_is_refused(self, cast: Cast) -> None:
         save_reply(staff=cast.mei, reply=self.reply(owner=cast.mei))
@@ -106,9 +106,7 @@ class TestActions:
     ) -> None:
         conversation = start_with(cast, cast.mei)
         with pytest.raises(refusal):
-            make_answer(
-                staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), body=body, choices=choices
-            )
+            make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), body=body, choices=choices)
 
     def test_braces_that_are_no_placeholder_go_out(self, cast: Cast) -> None:
         conversation = start_with(cast, cast.mei)

@@ -69,7 +69,9 @@ export class Line {
     const notice = byId("notice");
     if (byId("notice-words").textContent !== said) byId("notice-words").textContent = said;
     notice.hidden = !said;
-    byId("notice-link").hidden = this.#status !== "ended";
+    const link = /** @type {HTMLAnchorElement} */ (byId("notice-link"));
+    link.hidden = this.#status !== "ended";
+    if (!link.hidden) link.search = new URLSearchParams({ next: location.pathname }).toString();
   }
 }
 

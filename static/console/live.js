@@ -22,6 +22,7 @@ export class Live {
   /** @type {Map<string, string>} the marks last sent, by conversation */
   #marked = new Map();
   #listsAskedAt = 0;
+  #listsTimer = 0;
   #typedAt = 0;
 
   /**
@@ -165,11 +166,14 @@ export class Live {
     if (this.#socket.send({ kind: "seen", conversation: row.id, received, read })) this.#marked.set(row.id, mark);
   }
 
-  /** More wait than the lists hold, and there is room: ask for the lists anew. */
+  /** More wait than the lists hold, and there is room, or their number is not sure: ask for the lists anew. */
   #fillLine() {
     const { state } = this.#store;
-    if (!state.waitingBeyond || waiting(state).length >= 100 || Date.now() - this.#listsAskedAt < LISTS_AGAIN_MS) return;
-    this.#listsAskedAt = Date.now();
-    this.#socket.send({ kind: "hello", version: 1 });
+    if (!state.waitingBeyond || !(state.isLineUnsure || waiting(state).length < 100)) return;
+    const rest = this.#listsAskedAt + LISTS_AGAIN_MS - Date.now();
+    if (rest > 0) {
+      clearTimeout(this.#listsTimer);
+      this.#listsTimer = setTimeout(() => this.#fillLine(), rest);
+    } else if (this.#socket.send({ kind: "hello", version: 1 })) this.#listsAskedAt = Date.now();
   }
 }

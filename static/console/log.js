@@ -43,7 +43,7 @@ export class Log {
     if (thread) this.#marks(thread);
     this.first = thread?.messages[0]?.seq ?? 0;
     this.last = thread?.messages.at(-1)?.seq ?? 0;
-    this.#drawPending(thread);
+    this.#drawPending();
   }
 
   /** @param {ConsoleThread} thread @returns {Piece[]} in the order they stand */
@@ -153,11 +153,9 @@ export class Log {
     }
   }
 
-  /** @param {ConsoleThread | undefined} thread */
-  #drawPending(thread) {
+  #drawPending() {
     const words = this.#words;
-    const stored = new Set(thread?.messages.map((message) => message.client_id));
-    const entries = this.#outboxes.of(this.#conversation).entries.filter((each) => !stored.has(each.client_id));
+    const { entries } = this.#outboxes.of(this.#conversation);
     const key = JSON.stringify([this.#conversation, entries]);
     if (this.#pending.dataset.key === key) return;
     this.#pending.dataset.key = key;

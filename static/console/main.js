@@ -34,6 +34,7 @@ const outboxes = new Outboxes(first.me.id, {
   },
   onSignedOut: () => line.end(),
 });
+store.subscribe((state) => outboxes.settle(state));
 const line = new Line(store, { words, outboxes: () => outboxes });
 const live = new Live(store, {
   onStatus: (status) => (status === "ended" ? line.end() : line.change(status)),

@@ -56,6 +56,15 @@ export class Outboxes {
     for (const id of this.#outboxes.keys()) void this.#flush(id);
   }
 
+  /** A message of mine that has come back over the socket was accepted, whatever became of the answer. @param {ConsoleState} state */
+  settle(state) {
+    for (const [id, outbox] of this.#outboxes) {
+      if (!outbox.entries.length || !state.threads[id]) continue;
+      const stored = new Set(state.threads[id].messages.map((message) => message.client_id));
+      for (const { client_id } of [...outbox.entries]) if (stored.has(client_id)) outbox.accepted(client_id);
+    }
+  }
+
   /** How many are not accepted, those too that were refused. */
   get unsent() {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);

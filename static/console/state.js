@@ -4,7 +4,7 @@
 /** @param {ConsoleFirst} first @returns {ConsoleState} */
 export function begin({ me, rows, waiting_count, presence }) {
   /** @type {ConsoleState} */
-  const empty = { me, presence, rows: {}, waitingBeyond: 0, threads: {}, typing: {} };
+  const empty = { me, presence, rows: {}, waitingBeyond: 0, isLineUnsure: false, threads: {}, typing: {} };
   return withLists(empty, rows, waiting_count);
 }
 
@@ -51,7 +51,12 @@ export function mine(state) {
 export function waiting(state) {
   return Object.values(state.rows)
     .filter((row) => row.status === "waiting")
-    .sort((one, other) => other.priority - one.priority || (one.waiting_since < other.waiting_since ? -1 : 1));
+    .sort(inLine);
+}
+
+/** @param {ConsoleRow} one @param {ConsoleRow} other */
+function inLine(one, other) {
+  return other.priority - one.priority || (one.waiting_since < other.waiting_since ? -1 : 1);
 }
 
 /** What colleagues have, for a supervisor. @param {ConsoleState} state */
@@ -80,7 +85,7 @@ function withLists(state, rows, count) {
   const threads = { ...state.threads };
   for (const id of Object.keys(threads)) if (listed[id]) threads[id] = { ...threads[id], row: listed[id] };
   const shown = rows.filter((row) => row.status === "waiting").length;
-  return { ...state, rows: listed, threads, waitingBeyond: Math.max(0, count - shown) };
+  return { ...state, rows: listed, threads, waitingBeyond: Math.max(0, count - shown), isLineUnsure: false };
 }
 
 /** @param {ConsoleState} state @param {ConsoleRow} row @param {boolean} listed @returns {ConsoleState} */
@@ -88,12 +93,20 @@ function withRow(state, row, listed) {
   const known = state.rows[row.id];
   if (known && isOlder(row, known)) return state;
   const rows = { ...state.rows };
-  let { waitingBeyond } = state;
-  if (listed) rows[row.id] = row;
+  let { isLineUnsure } = state;
+  if (listed && !known && isBeyond(state, row)) isLineUnsure = true;
+  else if (listed) rows[row.id] = row;
   else if (known) delete rows[row.id];
-  else if (!state.threads[row.id]) waitingBeyond = Math.max(0, waitingBeyond - 1);
-  const after = { ...state, rows, waitingBeyond };
+  else if (state.waitingBeyond) isLineUnsure = true;
+  const after = { ...state, rows, isLineUnsure };
   return withThread(after, row.id, (thread) => (isOlder(row, thread.row) ? thread : { ...thread, row }));
+}
+
+/** Behind those listed, where more wait than are listed: counted already, or new; the server is asked. @param {ConsoleState} state @param {ConsoleRow} row */
+function isBeyond(state, row) {
+  if (!state.waitingBeyond || row.status !== "waiting") return false;
+  const last = waiting(state).at(-1);
+  return last !== undefined && inLine(last, row) < 0;
 }
 
 /** The layer may bring rows in the wrong order. @param {ConsoleRow} row @param {ConsoleRow} known */

@@ -54,6 +54,8 @@ interface ConsoleState {
   rows: Record<string, ConsoleRow>;
   /** How many more wait than `rows` holds. */
   waitingBeyond: number;
+  /** Something changed among those: how many they are the server has to say. */
+  isLineUnsure: boolean;
   threads: Record<string, ConsoleThread>;
   /** Who is typing, by conversation: until when (ms) to believe it. */
   typing: Record<string, number>;

@@ -51,15 +51,20 @@ test("the lists are mine, the line in its order, and for a supervisor the team",
   assert.deepEqual(team(now).map((each) => each.id), ["b"]);
 });
 
-test("those who wait beyond what is listed are counted until they leave", () => {
+test("those who wait beyond what is listed are counted as the server says", () => {
+  const late = { waiting_since: "2026-11-23T02:00:00.000Z" };
   let now = state([row("a"), row("b")], 5);
   assert.equal(waitingCount(now), 5);
-  now = apply(now, { kind: "conversation", row: row("z", { status: "active", agent: HAO }), listed: false });
-  assert.equal(waitingCount(now), 4);
+  assert.equal(now.isLineUnsure, false);
+  // Behind the last of the list: one of the three that are counted already, or new.
+  now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
+  assert.deepEqual([waitingCount(now), now.isLineUnsure, now.rows.z], [5, true, undefined]);
   now = apply(now, { kind: "conversation", row: row("a", { status: "active", agent: HAO }), listed: false });
-  assert.equal(waitingCount(now), 3);
+  assert.equal(waitingCount(now), 4);
   now = apply(now, { kind: "welcome", rows: [row("b")], waiting_count: 1, presence: "busy", heartbeat_seconds: 25 });
-  assert.deepEqual([waitingCount(now), now.presence], [1, "busy"]);
+  assert.deepEqual([waitingCount(now), now.isLineUnsure, now.presence], [1, false, "busy"]);
+  now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
+  assert.equal(waitingCount(now), 2);
 });
 
 test("an older row that comes late changes nothing", () => {

@@ -1,0 +1,453 @@
+"""The console in a real browser: an agent's day, keys, drafts, lost lines, bells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.conftest import (
+    NETWORK_ERRORS,
+    PHONE,
+    Axe,
+    ChatServer,
+    PageFactory,
+    Screenshot,
+    SignIn,
+)
+from tests.browser.visitor import WireVisitor
+from tests.people import HAO, MEI, PASSWORD, YUN, Person
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def console(page_factory: PageFactory, sign_in: SignIn) -> Open:
+    """A person's console, in English unless asked otherwise, with the line up."""
+
+    def open_console(person: Person = MEI, *, locale: str = "en", **options: Any) -> Page:
+        page = page_factory(locale=locale, **options)
+        sign_in(page, person)
+        page.goto("/console/")
+        expect(page.locator("#line")).to_have_attribute("data-status", "open")
+        return page
+
+    return open_console
+
+
+def take_next(page: Page) -> None:
+    page.get_by_role("button", name="Take the next").click()
+    expect(composer(page)).to_be_focused()
+
+
+def composer(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message")
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.locator(".row-link").filter(has_text=name)
+
+
+def be_online(page: Page) -> None:
+    page.keyboard.press("p")
+    page.get_by_role("button", name="online", exact=True).click()
+    expect(page.locator("#presence")).to_have_attribute("data-status", "online")
+
+
+def test_an_agent_takes_a_customer_and_both_talk(console: Open, server: ChatServer, axe: Axe) -> None:
+    page = console()
+    be_online(page)
+    with WireVisitor(server, name="李雷") as visitor:
+        visitor.say("我的卡被吞了")
+        expect(page.locator("#waiting").get_by_text("我的卡被吞了")).to_be_visible()
+        page.keyboard.press("n")
+        expect(page.get_by_role("heading", name="李雷")).to_be_visible()
+        expect(page.get_by_role("log").get_by_text("我的卡被吞了")).to_be_visible()
+        expect(page.locator("#card").get_by_text("nobody has checked it")).to_be_visible()
+
+        composer(page).fill("您人在机器旁边吗？")
+        composer(page).press("Enter")
+        heard = visitor.hears("您人在机器旁边吗？")
+        mine = page.locator(f"#message-{visitor.conversation}-{heard['seq']}")
+        expect(mine).to_contain_text("Sent")
+        expect(composer(page)).to_have_value("")
+        visitor.reads(heard["seq"])
+        expect(mine).to_contain_text("Read")
+        visitor.types()
+        expect(page.get_by_text("李雷 is typing")).to_be_visible()
+        visitor.say("在")
+        expect(page.get_by_text("李雷 is typing")).to_be_hidden()
+        axe(page)
+
+
+def test_an_answer_goes_to_the_customer_it_was_written_for(console: Open, server: ChatServer) -> None:
+    page = console()
+    with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
+        take_next(page)
+        take_next(page)
+        row(page, "李雷").click()
+        composer(page).fill("给李雷的话")
+        row(page, "韩梅梅").click()
+        expect(page.get_by_role("heading", name="韩梅梅")).to_be_visible()
+        expect(composer(page)).to_have_value("")
+        composer(page).fill("给韩梅梅的话")
+        page.reload()
+        expect(composer(page)).to_have_value("给韩梅梅的话")
+        page.keyboard.press("Alt+ArrowUp")
+        expect(page.get_by_role("heading", name="李雷")).to_be_visible()
+        expect(composer(page)).to_have_value("给李雷的话")
+
+
+def test_what_is_written_while_the_line_is_down_arrives_once(console: Open, server: ChatServer) -> None:
+    page = console(allow=NETWORK_ERRORS)
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(page)
+        page.context.set_offline(True)
+        composer(page).fill("我在，别急")
+        composer(page).press("Enter")
+        expect(page.get_by_role("alert").filter(has_text="1 not sent yet")).to_be_visible()
+        expect(page.locator("#pending")).to_contain_text("Not sent yet")
+        page.context.set_offline(False)
+        visitor.hears("我在，别急")
+        expect(page.locator("#pending .message")).to_have_count(0)
+        expect(page.get_by_role("log").get_by_text("我在，别急")).to_have_count(1)
+        assert [m["body"] for m in visitor.everything()].count("我在，别急") == 1
+
+
+def test_what_was_not_accepted_outlives_a_reload(console: Open, server: ChatServer) -> None:
+    page = console(allow=NETWORK_ERRORS)
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(page)
+        page.route("**/messages", lambda route: route.abort())
+        for words in ("第一句", "第二句"):
+            composer(page).fill(words)
+            composer(page).press("Enter")
+        expect(page.locator("#pending .message")).to_have_count(2)
+        page.unroute("**/messages")
+        page.reload()
+        visitor.hears("第一句")
+        visitor.hears("第二句")
+        expect(page.locator("#pending .message")).to_have_count(0)
+
+
+def test_an_answer_that_was_lost_on_the_way_back_is_not_doubled(console: Open, server: ChatServer) -> None:
+    page = console(allow=NETWORK_ERRORS)
+    with WireVisitor(server) as visitor:
+        take_next(page)
+        lost: list[object] = []
+
+        def lose_the_answer(route: Route) -> None:
+            if lost:
+                route.continue_()
+                return
+            lost.append(route.fetch())
+            route.abort()
+
+        page.route("**/messages", lose_the_answer)
+        composer(page).fill("只说一次")
+        composer(page).press("Enter")
+        expect(page.locator("#messages").get_by_text("只说一次")).to_be_visible()
+        page.wait_for_function("!Object.keys(sessionStorage).some(key => key.includes('outbox'))")
+        assert len(lost) == 1
+        assert [m["body"] for m in visitor.everything()].count("只说一次") == 1
+
+
+def test_a_hand_over_carries_its_note_and_leaves_my_lists(
+    console: Open, server: ChatServer, axe: Axe
+) -> None:
+    mei, hao = console(MEI), console(HAO)
+    be_online(hao)
+    with WireVisitor(server, name="李雷") as visitor:
+        visitor.say("我的卡被吞了")
+        take_next(mei)
+        mei.keyboard.press("Alt+t")
+        mei.get_by_label("To", exact=True).select_option(label="Hao Chen 1002 · 0/8")
+        mei.get_by_label("Note for them").fill("老客户，卡还在机器里")
+        axe(mei)
+        mei.get_by_role("dialog").get_by_role("button", name="Hand over").click()
+        expect(mei.locator("#mine .row")).to_have_count(0)
+        expect(hao.locator("#mine").get_by_text("李雷")).to_be_visible()
+        row(hao, "李雷").click()
+        expect(hao.locator(".note")).to_contain_text("老客户，卡还在机器里")
+        assert all("老客户" not in message["body"] for message in visitor.everything())
+
+
+def test_closing_asks_for_a_code_and_keeps_the_comment(console: Open, server: ChatServer, axe: Axe) -> None:
+    page = console(allow="422")
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(page)
+        page.keyboard.press("Alt+c")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Comment").fill("卡已取回")
+        dialog.get_by_role("button", name="Close the conversation").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("Choose a wrap-up code.")
+        expect(dialog.get_by_label("Comment")).to_have_value("卡已取回")
+        axe(page)
+        dialog.get_by_label("What was it about?").select_option(label="Solved")
+        dialog.get_by_role("button", name="Close the conversation").click()
+        expect(page.locator("#mine .row")).to_have_count(0)
+        expect(page.get_by_text("Nobody before you just now.")).to_be_visible()
+        visitor.hears_of("ended")
+
+
+def test_the_customer_ends_and_the_agent_wraps_up(console: Open, server: ChatServer) -> None:
+    page = console()
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(page)
+        visitor.ends()
+        expect(page.get_by_text("The customer has ended the conversation.")).to_be_visible()
+        expect(composer(page)).to_be_hidden()
+        expect(page.get_by_role("button", name="Close", exact=True)).to_be_visible()
+
+
+def test_a_reply_kept_ready_is_found_and_filled(console: Open, server: ChatServer) -> None:
+    page = console(locale="zh-CN")
+    page.goto("/console/replies/new")
+    for label, words in (
+        ("快捷", "nh"),
+        ("标题", "问候"),
+        ("文本|内容|文字", "{visitor_name}您好，我是{agent_number}号。"),
+    ):
+        page.get_by_label(re.compile(label)).last.fill(words)
+    page.get_by_role("button", name="保存").click()
+    page.goto("/console/")
+    with WireVisitor(server) as visitor:
+        page.keyboard.press("n")
+        box = page.get_by_role("textbox", name="消息")
+        expect(box).to_be_focused()
+        page.keyboard.type("/wh")
+        expect(page.get_by_role("option")).to_have_count(1)
+        page.keyboard.press("Enter")
+        expect(box).to_have_value("{visitor_name}您好，我是1001号。")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("还没填")).to_be_visible()
+        # The placeholder is selected: what is typed takes its place.
+        page.keyboard.type("女士")
+        page.keyboard.press("Enter")
+        visitor.hears("女士您好，我是1001号。")
+
+
+def test_buttons_for_the_customer(console: Open, server: ChatServer) -> None:
+    page = console()
+    with WireVisitor(server) as visitor:
+        take_next(page)
+        page.get_by_role("button", name="Buttons for the customer").click()
+        for number, words in ((1, "在旁边"), (2, "已经离开")):
+            page.get_by_label(f"Button {number}").fill(words)
+        composer(page).fill("您在机器旁边吗？")
+        composer(page).press("Enter")
+        assert visitor.hears("您在机器旁边吗？")["payload"] == {"choices": ["在旁边", "已经离开"]}
+        expect(page.get_by_label("Quick replies").get_by_text("已经离开")).to_be_visible()
+        expect(page.get_by_label("Button 1")).to_be_hidden()
+
+
+def test_keys_never_act_while_something_is_written(console: Open, server: ChatServer) -> None:
+    page = console()
+    with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
+        take_next(page)
+        page.keyboard.type("no reply? jk/tmc")
+        expect(composer(page)).to_have_value("no reply? jk/tmc")
+        expect(page.locator("#mine .row")).to_have_count(1)
+        # Enter that ends an input method's composition sends nothing.
+        composer(page).evaluate(
+            "box => box.dispatchEvent(new KeyboardEvent('keydown',"
+            " { key: 'Enter', isComposing: true, bubbles: true, cancelable: true }))"
+        )
+        expect(composer(page)).to_have_value("no reply? jk/tmc")
+        page.keyboard.press("Shift+Enter")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Shift+?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("n")
+        expect(page.locator("#mine .row")).to_have_count(2)
+        expect(page.get_by_role("heading", name="韩梅梅")).to_be_visible()
+
+
+def test_the_bell_rings_in_one_tab_until_the_words_are_read(
+    console: Open, page_factory: PageFactory, server: ChatServer
+) -> None:
+    first = console()
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(first)
+        first.goto("/console/")
+        second = page_factory(beside=first)
+        second.goto("/console/")
+        expect(second.locator("#line")).to_have_attribute("data-status", "open")
+        expect(first.locator("#line")).to_have_attribute("data-status", "open")
+        visitor.say("有人吗")
+        for page in (first, second):
+            expect(page).to_have_title(re.compile(r"^\(1\) "))
+        rung = [page.evaluate("document.documentElement.dataset.rung ?? ''") for page in (first, second)]
+        assert sorted(rung) == ["", "1"]
+        second.bring_to_front()
+        row(second, "李雷").click()
+        for page in (first, second):
+            expect(page).not_to_have_title(re.compile(r"^\("))
+
+
+def test_when_the_leading_tab_closes_another_takes_over(
+    console: Open, page_factory: PageFactory, server: ChatServer
+) -> None:
+    first = console()
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(first)
+        second = page_factory(beside=first)
+        second.goto("/console/")
+        expect(second.locator("#line")).to_have_attribute("data-status", "open")
+        first.close()
+        visitor.say("有人吗")
+        expect(second.locator("html")).to_have_attribute("data-rung", "1")
+
+
+def test_signing_out_in_another_tab_says_so_and_keeps_the_words(
+    console: Open, page_factory: PageFactory, server: ChatServer
+) -> None:
+    page = console(allow="401|403|WebSocket")
+    with WireVisitor(server, name="李雷"):
+        take_next(page)
+        composer(page).fill("还没写完的话")
+        other = page_factory(beside=page)
+        other.goto("/console/replies/")
+        other.get_by_role("button", name="Sign out").click()
+        expect(other).to_have_url(re.compile("/login/"))
+        expect(page.get_by_role("alert").filter(has_text="You are signed out")).to_be_visible()
+        page.get_by_role("link", name="Sign in").click()
+        page.get_by_label("User name").fill(MEI.username)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(composer(page)).to_have_value("还没写完的话")
+
+
+def test_a_picture_goes_to_the_customer(console: Open, server: ChatServer) -> None:
+    page = console()
+    with WireVisitor(server) as visitor:
+        take_next(page)
+        png = page.screenshot(clip={"x": 0, "y": 0, "width": 40, "height": 30})
+        page.locator("#file").set_input_files({"name": "机器.png", "mimeType": "image/png", "buffer": png})
+        heard = visitor.hears("机器.png")
+        assert heard["type"] == "attachment"
+        picture = page.get_by_role("log").get_by_role("img", name="机器.png")
+        expect(picture).to_be_visible()
+        page.wait_for_function(
+            "image => image.complete && image.naturalWidth === 40", arg=picture.element_handle()
+        )
+
+
+def test_a_supervisor_sees_the_team_and_assigns(console: Open, server: ChatServer, axe: Axe) -> None:
+    mei, yun = console(MEI), console(YUN)
+    be_online(mei)
+    with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
+        take_next(mei)
+        expect(yun.locator("#team").get_by_text("李雷")).to_be_visible()
+        row(yun, "韩梅梅").click()
+        yun.get_by_role("button", name="Hand over").click()
+        yun.get_by_label("To", exact=True).select_option(label="Mei Lin 1001 · 1/8")
+        yun.get_by_role("dialog").get_by_role("button", name="Hand over").click()
+        expect(mei.locator("#mine .row")).to_have_count(2)
+        expect(yun.locator("#team .row")).to_have_count(2)
+        row(yun, "李雷").click()
+        expect(yun.get_by_text("you are reading along")).to_be_visible()
+        expect(composer(yun)).to_be_hidden()
+        axe(yun)
+
+
+def test_one_message_among_many_conversations_changes_one_row(console: Open, server: ChatServer) -> None:
+    server.manage(
+        "shell", "-v0", "-c",
+        "from tests.people import *; from accounts.models import *; from chat.models import *\n"
+        "cards, loans = Department.objects.order_by('order'); site = Site.objects.get()\n"
+        "mei = Staff.objects.get(username='mei'); yun = Staff.objects.get(username='yun')\n"
+        "cast = Cast(site, cards, loans, mei, mei, mei, yun, yun, yun, WrapUpCode.objects.get())\n"
+        "[start_with(cast, mei) for _ in range(50)]; [start(cast) for _ in range(110)]",
+    )  # fmt: skip
+    page = console()
+    expect(page.locator("#mine .row")).to_have_count(50)
+    expect(page.locator("#waiting .row")).to_have_count(100)
+    expect(page.get_by_text("and 10 more")).to_be_visible()
+    with WireVisitor(server, name="李雷") as visitor:
+        expect(page.locator("#waiting-count")).to_have_text("111")
+        page.evaluate(
+            """() => {
+                window.touched = new Set()
+                new MutationObserver(records => {
+                    for (const { target, type } of records) {
+                        const row = (target.closest ? target : target.parentElement).closest(".row")
+                        if (row && type === "childList" && target.matches(".excerpt")) window.touched.add(row.id)
+                        if (target.matches?.(".rows")) window.touched.add("a whole list")
+                    }
+                }).observe(document.getElementById("lists"), { childList: true, subtree: true })
+            }"""
+        )
+        visitor.say("第一百一十一位")
+        first = page.locator("#mine .row").first
+        conversation = first.get_attribute("data-id")
+        assert conversation
+        first.click()
+        composer(page).fill("您好")
+        composer(page).press("Enter")
+        expect(first).to_contain_text("您好")
+        assert page.evaluate("[...window.touched]") == [f"row-{conversation}"]
+
+
+def test_on_a_phone_one_column_is_shown_at_a_time(console: Open, server: ChatServer, axe: Axe) -> None:
+    page = console(viewport=PHONE)
+    with WireVisitor(server, name="李雷") as visitor:
+        visitor.say("我的卡被吞了")
+        take_next(page)
+        expect(page.locator("#lists")).to_be_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+        axe(page)
+        page.locator("[data-do=card]").click()
+        expect(page.locator("#card").get_by_text("Says a name")).to_be_visible()
+        page.locator("[data-do=card]").click()
+        page.get_by_role("button", name="Back to the lists").click()
+        expect(page.locator("#talk")).to_be_hidden()
+        expect(row(page, "李雷")).to_be_visible()
+        axe(page)
+
+
+def test_a_word_is_found_in_the_archive_and_shown_in_its_place(
+    console: Open, server: ChatServer, axe: Axe
+) -> None:
+    page = console()
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(page)
+        server.manage(
+            "shell", "-v0", "-c",
+            "from tests.people import say; from chat.models import Conversation\n"
+            f"conversation = Conversation.objects.get(uuid='{visitor.conversation}')\n"
+            "[say(conversation, f'第{index}句话' if index != 7 else '押金天亮前要交') for index in range(80)]",
+        )  # fmt: skip
+        page.goto("/console/search")
+        page.get_by_label("Words").fill("天亮")
+        page.keyboard.press("Enter")
+        expect(page.locator("mark")).to_have_text("天亮")
+        axe(page)
+        assert "%" not in page.url
+        page.locator(".hits a").click()
+        expect(page.get_by_text("押金天亮前要交")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+def test_every_page_is_free_of_what_axe_finds(
+    page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot, scheme: Any, locale: str
+) -> None:
+    page = page_factory(color_scheme=scheme, locale=locale)
+    page.goto("/console/login/")
+    axe(page)
+    screenshot(page, f"console-login-{scheme}-{locale}")
+    sign_in(page, MEI)
+    for name in ("", "search", "replies/", "replies/new"):
+        page.goto(f"/console/{name}")
+        axe(page)
+    page.goto("/console/")
+    page.keyboard.press("Shift+?")
+    axe(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    axe(page)
