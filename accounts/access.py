@@ -1,11 +1,13 @@
 """Which role may do what. One table, read by every door; what is not in it is denied."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from accounts.models import Role, Staff
 
@@ -35,21 +37,51 @@ def require(staff: Staff, capability: str) -> None:
         raise PermissionDenied(capability)
 
 
-def revoked(connections: Iterable[tuple[str, int, str]]) -> set[str]:
-    """Of these open consoles, the session keys whose right has ended. Two queries for all of them.
+class Connection(NamedTuple):
+    """An open console, and the rights that it was opened with."""
 
-    Each is (session key, staff id, role at connection). The right ends with the session (sign-out, expiry,
-    changed password), with the account being switched off, and with another role.
+    session_key: str
+    staff_id: int
+    role: str
+    departments: frozenset[int]
+
+
+def revoked(connections: Iterable[Connection]) -> set[Connection]:
+    """Those of these open consoles whose right has ended. Three queries for all of them.
+
+    The right ends with the session (sign-out, expiry, changed password), with the account being switched off, with
+    another role and with a department less.
     """
-    wanted = list(connections)
+    wanted = set(connections)
     if not wanted:
         return set()
-    alive = set(
-        Session.objects.filter(
-            Q(session_key__in=[key for key, _, _ in wanted]) & Q(expire_date__gt=timezone.now())
-        ).values_list("session_key", flat=True)
+    sessions = {
+        session.session_key: session
+        for session in Session.objects.filter(
+            session_key__in={each.session_key for each in wanted}, expire_date__gt=timezone.now()
+        )
+    }
+    members = {
+        staff.pk: staff
+        for staff in Staff.objects.filter(
+            pk__in={each.staff_id for each in wanted}, is_active=True
+        ).prefetch_related("departments")
+    }
+    return {
+        each
+        for each in wanted
+        if not _stands(each, sessions.get(each.session_key), members.get(each.staff_id))
+    }
+
+
+def _stands(connection: Connection, session: Session | None, staff: Staff | None) -> bool:
+    if session is None or staff is None or staff.role != connection.role:
+        return False
+    if not connection.departments <= {department.pk for department in staff.departments.all()}:
+        return False
+    signed_in = session.get_decoded()
+    # The hash is of the password: Django ends the sessions of a changed one when they are next used.
+    expected = (staff.get_session_auth_hash(), *staff.get_session_auth_fallback_hash())
+    return str(signed_in.get(SESSION_KEY)) == str(staff.pk) and any(
+        constant_time_compare(str(signed_in.get(HASH_SESSION_KEY, "")), each) for each in expected
     )
-    roles = dict(
-        Staff.objects.filter(pk__in={pk for _, pk, _ in wanted}, is_active=True).values_list("pk", "role")
-    )
-    return {key for key, pk, role in wanted if key not in alive or roles.get(pk) != role}

@@ -2,12 +2,13 @@
 
 from uuid import UUID, uuid4
 
+import msgspec
 from django.conf import settings
 
 from chat import access, rows, selectors, tokens
 from chat.actions import visitors
 from chat.models import Conversation, Level, Site, Visitor
-from chat.protocol import Hello, Start, Welcome
+from chat.protocol import Hello, Row, Start, Welcome
 
 Opened = tuple[Welcome, int | None, Visitor | None]
 
@@ -34,6 +35,21 @@ def open_box(site: Site, visitor_uuid: UUID, conversation: UUID | None, after: i
         name=visitor.name if visitor.level != Level.ANONYMOUS else "",
     )
     return welcome, newest.pk, visitor
+
+
+def up_to_date(pk: int, welcome: Welcome, after: int) -> tuple[Welcome, Row]:
+    """The welcome with what has happened since it was read, and the conversation as it stands. Two queries.
+
+    `after` is what the box had already, where the welcome goes on from that.
+    """
+    row = rows.rows_in(Conversation.objects.filter(pk=pk))[0]
+    messages, more = list(welcome.messages), welcome.more
+    if not more:
+        head = messages[-1].seq if messages else after if welcome.recovered else 0
+        later, more = selectors.messages_after(pk, head)
+        messages += later
+    state = rows.state_of(row)
+    return msgspec.structs.replace(welcome, state=state, messages=messages, more=more), row
 
 
 def greet(hello: Hello) -> tuple[Site, UUID, Opened]:

@@ -1,5 +1,6 @@
 """The visitor's socket: decode, call, answer."""
 
+import logging
 from concurrent.futures import Future
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from chat.actions.events import language_code
 from chat.actions.posts import Mark, Outcome, Post
 from chat.db import in_thread
 from chat.delivery import announce, hub
-from chat.errors import BadRequest, EmptyText, NotFound, Refusal, TooFast
+from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
 from chat.models import Site, Visitor
 from chat.protocol import (
     Accepted,
@@ -33,6 +34,8 @@ from chat.protocol import Post as PostFrame
 from chat.socket import Socket
 from chat.writer import writer
 
+logger = logging.getLogger(__name__)
+
 
 class VisitorConsumer(Socket):
     async def connected(self) -> None:
@@ -47,8 +50,6 @@ class VisitorConsumer(Socket):
         self._posts = limits.posts()
         self._starts = limits.starts()
         self._typing = limits.posts()
-        # What the hub pushes while a welcome is being read waits behind the welcome.
-        self._held: list[str] | None = None
         await self.accept()
 
     async def received(self, text: str) -> None:
@@ -93,23 +94,23 @@ class VisitorConsumer(Socket):
         self.language = language_code(hello.language)
         try:
             self.site, self.visitor_uuid, opened = await in_thread(box.greet, hello)
+            self.hello = hello
+            await self._settle(opened, hello.after)
         except NotFound as refusal:
             self.refuse(refusal)
             self.end("not_found")
-            return
-        self.hello = hello
-        await self._settle(opened)
+        except Exception as error:
+            # Without a welcome the box has nothing to go on with; it comes back and asks again.
+            logger.warning("hello was not answered: %s", type(error).__name__)
+            self.refuse(Unavailable())
+            self.end("unavailable")
 
     async def _start(self, start: Start) -> None:
         assert self.hello is not None
+        self.about = str(start.client_id)
         if not self._starts.take():
             raise TooFast
-        try:
-            opened = await in_thread(box.begin, self.site, self.visitor_uuid, start, self.hello)
-        except Refusal as refusal:
-            self.refuse(refusal, str(start.client_id))
-            return
-        await self._settle(opened)
+        await self._settle(await in_thread(box.begin, self.site, self.visitor_uuid, start, self.hello))
 
     async def _identify(self, identify: Identify) -> None:
         assert self.hello is not None
@@ -118,37 +119,29 @@ class VisitorConsumer(Socket):
         )
         await self._settle(opened)
 
-    async def _settle(self, opened: box.Opened) -> None:
+    async def _settle(self, opened: box.Opened, after: int = 0) -> None:
         """Joins the conversation of a welcome, then sends it; between the two nothing can be missed.
 
-        Joining comes first; what was stored after the welcome was read and before the join is read once more.
+        Joining comes first; what happened after the welcome was read and before the join is read once more.
         """
         welcome, pk, self.visitor = opened
         if pk != self.pk:
             self._leave()
         self.pk = pk
         if pk is None or welcome.state is None:
+            self.conversation, self.is_waiting = "", False
             self.answer(welcome)
             return
-        self._held = []
-        hub.join(pk, self)
-        head = welcome.messages[-1].seq if welcome.messages else welcome.state.last_seq
-        later, _ = await in_thread(selectors.messages_after, pk, head)
-        hub.note_head(pk, later[-1].seq if later else head)
         self.conversation = welcome.state.id
         self.is_waiting, self._place = welcome.state.status == "waiting", None
-        held, self._held = self._held, None
-        self.answer(welcome)
-        if later:
-            self.answer(Messages(self.conversation, later, later[-1].seq, False))
-        for text in held:
-            self.push(text)
-
-    def push(self, text: str) -> None:
-        if self._held is not None:
-            self._held.append(text)
-        else:
-            super().push(text)
+        with self.holding() as first:
+            hub.join(pk, self)
+            welcome, row = await in_thread(box.up_to_date, pk, welcome, after)
+            hub.note_head(pk, row.last_seq)
+            hub.note_row(pk, row)
+            # Not the other way round: it may have begun to wait after it was read.
+            self.is_waiting = self.is_waiting or row.status == "waiting"
+            first.append(welcome)
 
     def _leave(self) -> None:
         if self.pk is not None:

@@ -17,6 +17,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
 
+from accounts.models import Staff
 from chat import protocol
 from chat.protocol import (
     AccessRevoked,
@@ -33,7 +34,7 @@ from chat.protocol import (
     TypingStarted,
 )
 from chat.rows import state_of
-from chat.sweep import sweep
+from chat.sweep import Fingerprint, fingerprint_of, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,13 @@ class VisitorSocket(Protocol):
 
 
 class StaffSocket(Protocol):
+    staff: Staff
     staff_id: int
     session_key: str
     role: str
+    departments: frozenset[int]
+    sees_all: bool
+    watched: dict[str, int]
 
     def push(self, text: str) -> None: ...
 
@@ -76,6 +81,10 @@ class Hub:
         self.staff: set[StaffSocket] = set()
         # Last seq that was handed to the sockets of a conversation, for those that have any.
         self.heads: dict[int, int] = {}
+        # As what our screens were last told of each conversation they show; the sweep compares it with the database.
+        self.told: dict[int, Fingerprint] = {}
+        # Notes of the last seconds that were handed to our screens: id and time.
+        self.told_notes: dict[int, str] = {}
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,6 +99,8 @@ class Hub:
         self.watchers.clear()
         self.staff.clear()
         self.heads.clear()
+        self.told.clear()
+        self.told_notes.clear()
         self._unpublished.clear()
         self._has_unpublished = asyncio.Event()
         self._tasks = [loop.create_task(sweep(self))]
@@ -127,6 +138,13 @@ class Hub:
         """
         self.heads[pk] = min(self.heads.get(pk, seq), seq)
 
+    def note_row(self, pk: int, row: Row) -> None:
+        """A screen of this process has just been shown this row from the database.
+
+        What another one was told before stands: if it is out of date, the sweep tells all once more.
+        """
+        self.told.setdefault(pk, fingerprint_of(row))
+
     # -- routing -----------------------------------------------------------------------------------------
 
     def route(self, events: Iterable[Event]) -> None:
@@ -143,6 +161,7 @@ class Hub:
             case ConversationChanged():
                 self._changed(event)
             case NoteAdded():
+                self.told_notes[event.note.id] = event.note.at
                 self._to_staff(protocol.encode(event.note), event.pk, event.agent)
             case TypingStarted(pk=pk, frame=frame):
                 text = protocol.encode(frame)
@@ -154,6 +173,7 @@ class Hub:
                 text = protocol.encode(frame)
                 self._to_visitors(text, pk)
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
+                self._tell(pk, event.row, is_shown=False)
             case PresenceChanged(frame=frame):
                 text = protocol.encode(frame)
                 for socket in tuple(self.staff):
@@ -175,14 +195,16 @@ class Hub:
             text = protocol.encode(MessageFrame(row.id, event.message, row))
             for socket in tuple(watchers):
                 socket.push(text)
-        self._rows(pk, row, without=tuple(watchers))
+        is_listed = self._rows(pk, row, without=tuple(watchers))
+        self._tell(pk, row, is_shown=is_listed)
 
     def _changed(self, event: ConversationChanged) -> None:
         if event.pk in self.visitors:
             for socket in tuple(self.visitors[event.pk]):
                 socket.state_changed(event.row)
             self._to_visitors(protocol.encode(StateFrame(state_of(event.row))), event.pk)
-        self._rows(event.pk, event.row, was=event)
+        is_listed = self._rows(event.pk, event.row, was=event)
+        self._tell(event.pk, event.row, is_shown=is_listed)
 
     def _rows(
         self,
@@ -191,15 +213,20 @@ class Hub:
         *,
         without: Iterable[StaffSocket] = (),
         was: ConversationChanged | None = None,
-    ) -> None:
-        """The row to all whose lists hold it or held it, and to those who have the conversation open."""
+    ) -> bool:
+        """The row to all whose lists hold it or held it, and to those who have the conversation open.
+
+        Returns whether any list holds it.
+        """
         agent = row.agent.id if row.agent else None
         watchers = self.watchers.get(pk, ())
         texts: dict[bool, str] = {}
+        is_listed = False
         for socket in tuple(self.staff):
+            listed = socket.lists(row.status, agent, row.department)
+            is_listed = is_listed or listed
             if socket in without:
                 continue
-            listed = socket.lists(row.status, agent, row.department)
             if (
                 listed
                 or socket in watchers
@@ -208,6 +235,12 @@ class Hub:
                 if listed not in texts:
                     texts[listed] = protocol.encode(RowFrame(row, listed))
                 socket.push(texts[listed])
+        return is_listed
+
+    def _tell(self, pk: int, row: Row, *, is_shown: bool) -> None:
+        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
+        if is_shown or pk in self.told or pk in self.visitors or pk in self.watchers:
+            self.told[pk] = fingerprint_of(row)
 
     def _to_visitors(self, text: str, pk: int) -> None:
         for socket in tuple(self.visitors.get(pk, ())):
@@ -258,9 +291,9 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
     layer = get_channel_layer()
     if layer is None or not events:
         return
-    message = {"type": "chat.events", "process": process, "events": protocol.encode_events(events)}
     started = time.monotonic()
     try:
+        message = {"type": "chat.events", "process": process, "events": protocol.encode_events(events)}
         await asyncio.wait_for(layer.group_send(GROUP, message), PUBLISH_TIMEOUT_SECONDS)
     except Exception as error:
         logger.warning(
@@ -279,11 +312,15 @@ def announce(events: list[Event]) -> None:
     if not events:
         return
     loop = hub.loop
-    if loop is not None and loop.is_running():
-        loop.call_soon_threadsafe(hub.announce, events)
-    elif settings.CHANNEL_LAYERS:
-        # A command, or a process without sockets: no loop of its own to publish from.
-        async_to_sync(send_to_layer)(hub.process, events)
+    try:
+        if loop is not None and loop.is_running():
+            loop.call_soon_threadsafe(hub.announce, events)
+        elif settings.CHANNEL_LAYERS:
+            # A command, or a process without sockets: no loop of its own to publish from.
+            async_to_sync(send_to_layer)(hub.process, events)
+    except Exception as error:
+        # It is committed; the sweeps find it. Above all, whoever stored it must not hear that it failed.
+        logger.warning("%d events were not announced: %s", len(events), type(error).__name__)
 
 
 def announce_on_commit(*events: Event) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts import presence
 from chat import rows
 from chat.models import Conversation, Message, Status
-from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue
+from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
 
 USUAL_HANDLE_SECONDS = 180
 
@@ -28,6 +28,13 @@ def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGE
     found, more = messages_after(conversation.pk, after, limit)
     head = max(conversation.last_seq, found[-1].seq if found else 0)
     return Messages(str(conversation.uuid), found, head, more)
+
+
+def keyed(shown: list[Row]) -> dict[int, Row]:
+    """The rows by the keys of their conversations. One query."""
+    by_uuid = {row.id: row for row in shown}
+    stored = Conversation.objects.filter(uuid__in=by_uuid).order_by().values_list("pk", "uuid")
+    return {pk: by_uuid[str(uuid)] for pk, uuid in stored}
 
 
 def queue_places(pks: list[int]) -> dict[int, Queue]:

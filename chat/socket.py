@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from random import randint
 from typing import Any
 
@@ -21,7 +22,14 @@ logger = logging.getLogger(__name__)
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
-CLOSE_CODES = {"bye": 4000, "slow": 4001, "flood": 4400, "not_found": 4404, "access_revoked": 4403}
+CLOSE_CODES = {
+    "bye": 4000,
+    "unavailable": 4000,
+    "slow": 4001,
+    "flood": 4400,
+    "access_revoked": 4403,
+    "not_found": 4404,
+}
 
 Message = MutableMapping[str, Any]
 
@@ -46,7 +54,10 @@ class Socket(AsyncConsumer):
         self._unsent: deque[Message] = deque()
         self._unsent_bytes = 0
         self._sender: asyncio.Task[None] | None = None
+        self._held: list[str] | None = None
         self._is_over = False
+        # The client_id that the frame in hand is about, for its refusal.
+        self.about = ""
         self._frames = limits.frames()
         hub.start()
         try:
@@ -82,15 +93,16 @@ class Socket(AsyncConsumer):
         if not self._frames.take():
             self.end("flood")
             return
+        self.about = ""
         try:
             await self.received(text)
         except Refusal as refusal:
-            self.refuse(refusal)
+            self.refuse(refusal, self.about)
         except BadFrame:
             self.refuse(BadRequest())
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True)
-            self.refuse(Unavailable())
+            self.refuse(Unavailable(), self.about)
 
     def refuse(self, refusal: Refusal, client_id: str = "") -> None:
         with translation.override(self.language):
@@ -105,9 +117,29 @@ class Socket(AsyncConsumer):
     def answer(self, frame: Struct) -> None:
         self.push(protocol.encode(frame))
 
+    @contextmanager
+    def holding(self) -> Iterator[list[Struct]]:
+        """What is pushed meanwhile waits behind the frames that are put into the list.
+
+        For an answer that is read from the database while the hub is listened to already: the newer comes later.
+        """
+        first: list[Struct] = []
+        self._held = []
+        try:
+            yield first
+        finally:
+            held, self._held = self._held, None
+            for frame in first:
+                self.answer(frame)
+            for text in held:
+                self.push(text)
+
     def push(self, text: str) -> None:
         """Sends a frame, after those pushed before it."""
         if self._is_over:
+            return
+        if self._held is not None:
+            self._held.append(text)
             return
         self._unsent_bytes += len(text)
         if self._unsent_bytes > MAX_UNSENT_BYTES:

@@ -6,16 +6,21 @@ message. It also tells waiting visitors their place, and ends the consoles of st
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils import timezone
 
-from accounts import access, presence
-from chat import protocol, rows, selectors
+from accounts import access as rights
+from accounts import presence
+from chat import access, protocol, rows, selectors
 from chat.db import in_thread
-from chat.models import Conversation, Message, Status
-from chat.protocol import ConversationChanged, Event, MessagePosted, Row
+from chat.models import Conversation, Message, Note, Status
+from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, NoteFrame, Row, stamp
 
 if TYPE_CHECKING:
     from chat.delivery import Hub
@@ -24,81 +29,195 @@ logger = logging.getLogger(__name__)
 
 RIGHTS_EVERY = 2
 PLACES_EVERY = 2
-# Waiting conversations that a console shows, and so the sweep looks after.
-MAX_WAITING = 200
+# Of the waiting conversations of the departments that look at this process, so many are looked after.
+MAX_WAITING = 500
+# What was stored so long before the last sweep may have been committed after it.
+OVERLAP = timedelta(seconds=10)
 
-Fingerprint = tuple[int, str, int | None, int, int]
+# last_seq, status, agent, department, unread, and the four marks.
+Fingerprint = tuple[int, str, int | None, int, int, int, int, int, int]
+FINGERPRINT = (
+    "last_seq",
+    "status",
+    "agent_id",
+    "department_id",
+    "unread_by_agent",
+    "visitor_received_seq",
+    "visitor_read_seq",
+    "agent_received_seq",
+    "agent_read_seq",
+)
+
+
+def fingerprint_of(row: Row) -> Fingerprint:
+    """What of a row the sweep compares."""
+    return (
+        row.last_seq,
+        row.status,
+        row.agent.id if row.agent else None,
+        row.department,
+        row.unread,
+        row.visitor_received,
+        row.visitor_read,
+        row.agent_received,
+        row.agent_read,
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one round asks about: who listens here, and what they were told already."""
+
+    joined: frozenset[int]
+    watched: frozenset[int]
+    agents: frozenset[int]
+    departments: frozenset[int]
+    sees_all: bool
+    heads: dict[int, int]
+    told: dict[int, Fingerprint]
+    told_notes: frozenset[int]
+    since: datetime
 
 
 async def sweep(hub: "Hub") -> None:
     """Runs for the life of the process."""
-    known: dict[int, Fingerprint] = {}
     rounds = 0
+    since = timezone.now()
     while True:
         await asyncio.sleep(settings.SWEEP_SECONDS)
         rounds += 1
-        try:
-            known = await _heal(hub, known)
-            if rounds % PLACES_EVERY == 0:
-                await tell_places(hub)
-            if rounds % RIGHTS_EVERY == 0:
-                await _check_rights(hub)
-        except Exception as error:
-            # The database is away: the next round tries again.
-            logger.warning("a sweep failed: %s", type(error).__name__)
+        started = timezone.now()
+        if await _tried(_heal, hub, since - OVERLAP):
+            since = started
+        if rounds % PLACES_EVERY == 0:
+            await _tried(tell_places, hub)
+        if rounds % RIGHTS_EVERY == 0:
+            await _tried(_check_rights, hub)
 
 
-async def _heal(hub: "Hub", known: dict[int, Fingerprint]) -> dict[int, Fingerprint]:
-    joined = list(hub.visitors.keys() | hub.watchers.keys())
-    agents = list({socket.staff_id for socket in hub.staff})
-    if not joined and not agents:
-        return {}
-    heads = dict(hub.heads)
-    found, events = await in_thread(_changes, joined, agents, known, heads)
+async def _tried(part: Callable[..., Awaitable[None]], *arguments: object) -> bool:
+    """Whether that part of the round went well. One that fails does not keep the others from their turn."""
+    try:
+        await part(*arguments)
+    except Exception as error:
+        # The database is away: the next round tries again.
+        logger.warning("a sweep failed: %s: %s", getattr(part, "__name__", ""), type(error).__name__)
+        return False
+    return True
+
+
+async def _heal(hub: "Hub", since: datetime) -> None:
+    asked = Asked(
+        joined=frozenset(hub.visitors.keys() | hub.watchers.keys()),
+        watched=frozenset(hub.watchers),
+        agents=frozenset(socket.staff_id for socket in hub.staff),
+        departments=frozenset().union(*(socket.departments for socket in hub.staff)),
+        sees_all=any(socket.sees_all for socket in hub.staff),
+        heads=dict(hub.heads),
+        told=dict(hub.told),
+        told_notes=frozenset(hub.told_notes),
+        since=since,
+    )
+    if not asked.joined and not asked.agents:
+        hub.told.clear()
+        hub.told_notes.clear()
+        return
+    found, events = await in_thread(_changes, asked)
+    # What was routed meanwhile stands: if that was the older, the next round sees it.
+    for pk, known in asked.told.items():
+        if pk not in found and hub.told.get(pk) == known:
+            del hub.told[pk]
+    for pk, now in found.items():
+        if hub.told.get(pk) == asked.told.get(pk):
+            hub.told[pk] = now
     for event in events:
         if isinstance(event, MessagePosted):
             # Not behind the head as it is now: what came by the doorbell meanwhile is not sent again.
-            if event.message.seq <= hub.heads.get(event.pk, 0):
+            if event.message.seq <= hub.heads.get(event.pk, event.message.seq):
                 continue
             hub.heads[event.pk] = event.message.seq - 1
         hub.route([event])
+    hub.told_notes = {note: at for note, at in hub.told_notes.items() if at >= stamp(since)}
+
+
+def _changes(asked: Asked) -> tuple[dict[int, Fingerprint], list[Event]]:
+    """What differs from what was told, as events; and how everything that is shown here stands now."""
+    found = _concerned(asked)
+    # What was shown here and has left all lists: taken on another process, closed, transferred.
+    gone = (
+        _fingerprints(Q(pk__in=asked.told.keys() - found.keys())) if asked.told.keys() - found.keys() else {}
+    )
+    changed = [
+        pk
+        for pk, now in (found | gone).items()
+        if asked.told.get(pk) != now or asked.heads.get(pk, now[0]) < now[0]
+    ]
+    events: list[Event] = []
+    current: dict[int, Row] = {
+        values["id"]: rows.row_of(values)
+        for values in Conversation.objects.filter(pk__in=changed).order_by().values(*rows.ROW_FIELDS)
+    }
+    for pk, row in current.items():
+        before, head = asked.told.get(pk), asked.heads.get(pk, row.last_seq)
+        if head < row.last_seq:
+            missed = Message.objects.filter(conversation=pk, seq__gt=head).order_by("seq")
+            for values in missed.values(*rows.MESSAGE_FIELDS)[: protocol.PAGE_OF_MESSAGES]:
+                events.append(MessagePosted(pk, rows.message_of(values), row))
+        if before is None:
+            # New to every list here. What is older stood in the lists that the consoles read when they opened.
+            if max(row.started_at, row.last_message_at or "") >= stamp(asked.since):
+                events.append(ConversationChanged(pk, row, "", None, row.department))
+        elif before != fingerprint_of(row):
+            events.append(ConversationChanged(pk, row, before[1], before[2], before[3]))
+    return found, events + _missed_notes(asked)
+
+
+def _concerned(asked: Asked) -> dict[int, Fingerprint]:
+    """Everything that a screen here shows or should show: two queries."""
+    mine = Q(pk__in=asked.joined)
+    if asked.agents:
+        mine |= Q(agent__in=asked.agents) & ~Q(status=Status.CLOSED)
+    if asked.sees_all:
+        mine |= Q(status=Status.ACTIVE)
+    found = _fingerprints(mine)
+    if asked.agents:
+        line = Q(status=Status.WAITING)
+        if not asked.sees_all:
+            line &= Q(department__in=asked.departments)
+        found |= _fingerprints(line, "-priority", "waiting_since", "id", limit=MAX_WAITING)
     return found
 
 
-def _changes(
-    joined: list[int], agents: list[int], known: dict[int, Fingerprint], heads: dict[int, int]
-) -> tuple[dict[int, Fingerprint], list[Event]]:
-    """What has changed since `known`, as events; and what is known now. Two queries when nothing has."""
-    columns = ("pk", "last_seq", "status", "agent_id", "department_id", "unread_by_agent")
-    found: dict[int, Fingerprint] = {}
-    mine = Q(pk__in=joined)
-    if agents:
-        mine |= Q(agent__in=agents) & ~Q(status=Status.CLOSED)
-    for pk, *rest in Conversation.objects.filter(mine).values_list(*columns).order_by():
-        found[pk] = tuple(rest)
-    if agents:
-        waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since")
-        for pk, *rest in waiting.values_list(*columns)[:MAX_WAITING]:
-            found[pk] = tuple(rest)
-    changed = [pk for pk, now in found.items() if known.get(pk, now) != now or heads.get(pk, now[0]) < now[0]]
-    if not changed:
-        return found, []
-    current: dict[int, Row] = {
-        values["id"]: rows.row_of(values)
-        for values in Conversation.objects.filter(pk__in=changed).values(*rows.ROW_FIELDS)
-    }
-    events: list[Event] = []
-    for pk in changed:
-        row, before = current[pk], known.get(pk, found[pk])
-        if before[1:4] != found[pk][1:4]:
-            events.append(ConversationChanged(pk, row, before[1], before[2], before[3]))
-        if pk in heads and heads[pk] < row.last_seq:
-            missed = Message.objects.filter(conversation=pk, seq__gt=heads[pk]).order_by("seq")
-            for values in missed.values(*rows.MESSAGE_FIELDS)[: protocol.PAGE_OF_MESSAGES]:
-                events.append(MessagePosted(pk, rows.message_of(values), row))
-        elif before != found[pk]:
-            events.append(ConversationChanged(pk, row, before[1], before[2], before[3]))
-    return found, events
+def _fingerprints(where: Q, *order: str, limit: int | None = None) -> dict[int, Fingerprint]:
+    stored = Conversation.objects.filter(where).order_by(*order).values_list("pk", *FINGERPRINT)[:limit]
+    return {pk: tuple(rest) for pk, *rest in stored}
+
+
+def _missed_notes(asked: Asked) -> list[Event]:
+    """Recent notes of what is open on a console here. A screen that has one already knows it by its id."""
+    if not asked.watched:
+        return []
+    recent = (
+        Note.objects.filter(conversation__in=asked.watched, at__gte=asked.since)
+        .exclude(pk__in=asked.told_notes)
+        .select_related("author", "conversation")
+        .order_by("pk")
+    )
+    return [
+        NoteAdded(
+            note.conversation_id,
+            NoteFrame(
+                str(note.conversation.uuid),
+                note.pk,
+                note.after_seq,
+                rows.person_of(note.author),
+                note.body,
+                stamp(note.at),
+            ),
+            note.conversation.agent_id,
+        )
+        for note in recent[: protocol.PAGE_OF_MESSAGES]
+    ]
 
 
 async def tell_places(hub: "Hub") -> None:
@@ -116,13 +235,24 @@ async def tell_places(hub: "Hub") -> None:
 
 
 async def _check_rights(hub: "Hub") -> None:
-    if not hub.staff:
+    """Ends the consoles whose rights have ended, and closes conversations that may no longer be read in one."""
+    sockets = tuple(hub.staff)
+    if not sockets:
         return
-    sockets = {socket.session_key: socket for socket in hub.staff}
-    await in_thread(presence.renew, list({socket.staff_id for socket in hub.staff}))
-    gone = await in_thread(
-        access.revoked, [(key, socket.staff_id, socket.role) for key, socket in sockets.items()]
-    )
-    for socket in tuple(hub.staff):
-        if socket.session_key in gone:
+    connections = {
+        socket: rights.Connection(socket.session_key, socket.staff_id, socket.role, socket.departments)
+        for socket in sockets
+    }
+    revoked = await in_thread(rights.revoked, set(connections.values()))
+    open_ones = [socket for socket in sockets if connections[socket] not in revoked]
+    await in_thread(presence.renew, list({socket.staff_id for socket in open_ones}))
+    for socket in sockets:
+        if connections[socket] in revoked:
             socket.end("access_revoked")
+    for socket in open_ones:
+        if socket.watched and not socket.sees_all:
+            watched = dict(socket.watched)
+            readable = await in_thread(access.readable, socket.staff, list(watched.values()))
+            for uuid, pk in watched.items():
+                if pk not in readable and socket.watched.pop(uuid, None) is not None:
+                    hub.unwatch(pk, socket)

@@ -109,7 +109,8 @@ def _database() -> dict[str, Any]:
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
         }
-    database: dict[str, Any] = dict(dj_database_url.parse(url))
+    # Health checks: after a restart of the database the pool's dead connections are not handed out.
+    database: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("LIANXIN_DATABASE_URL: use postgresql://..., or leave it out for SQLite")
     pool_size = env.integer("LIANXIN_DATABASE_POOL", 8)
@@ -138,7 +139,7 @@ CHANNEL_LAYERS = (
 # -- Chat ----------------------------------------------------------------------------------------------------
 
 # Full origins of this service, as a browser sends them: a socket from any other page is refused.
-OWN_ORIGINS = env.words("LIANXIN_OWN_ORIGINS")
+OWN_ORIGINS = [origin.lower().rstrip("/") for origin in env.words("LIANXIN_OWN_ORIGINS")]
 SWEEP_SECONDS = 1.5
 HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, least=1)
 # How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
@@ -153,7 +154,7 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 AUTH_USER_MODEL = "accounts.Staff"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "accounts.passwords.MinimumLength", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]

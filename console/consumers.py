@@ -5,7 +5,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
-from accounts import presence
+from accounts import audit, presence
 from accounts.access import may
 from accounts.models import Presence, Staff
 from chat import access, limits, protocol
@@ -23,12 +23,13 @@ from chat.protocol import (
     ConsoleWelcome,
     Messages,
     Ping,
+    Row,
     TypingFrame,
     TypingStarted,
     Unwatch,
     Watch,
 )
-from chat.selectors import page_of
+from chat.selectors import keyed, page_of
 from chat.socket import Socket
 from chat.writer import writer
 from console import selectors
@@ -68,7 +69,11 @@ class ConsoleConsumer(Socket):
             return
         match frame:
             case ConsoleHello():
-                self.answer(await in_thread(self._welcome))
+                with self.holding() as first:
+                    welcome, shown = await in_thread(self._welcome)
+                    for key, row in shown.items():
+                        hub.note_row(key, row)
+                    first.append(welcome)
             case Watch():
                 await self._watch(frame)
             case Unwatch():
@@ -86,25 +91,32 @@ class ConsoleConsumer(Socket):
                 heads = {uuid: hub.heads.get(pk, 0) for uuid, pk in self.watched.items()}
                 self.answer(ConsolePong(heads))
 
-    def _welcome(self) -> ConsoleWelcome:
+    def _welcome(self) -> tuple[ConsoleWelcome, dict[int, Row]]:
         lists = selectors.lists_for(self.staff)
         mine = Presence.objects.filter(staff=self.staff).first()
-        return ConsoleWelcome(
+        welcome = ConsoleWelcome(
             settings.HEARTBEAT_SECONDS, lists.rows, lists.waiting_count, presence.current(mine)
         )
+        return welcome, keyed(lists.rows)
 
     def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
-        return page_of(access.conversation_for(self.staff, conversation), after, limit)
+        found = access.conversation_for(self.staff, conversation)
+        if found.status == Status.CLOSED:
+            # The console reads closed ones by a request; whoever does it here leaves the same mark.
+            audit.record(self.staff, "transcript.read", found, where="socket")
+        return page_of(found, after, limit)
 
     async def _watch(self, frame: Watch) -> None:
         """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
         conversation = await in_thread(access.conversation_for, self.staff, frame.conversation)
         uuid = str(frame.conversation)
         self.watched[uuid] = conversation.pk
-        hub.watch(conversation.pk, self)
-        page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
-        hub.note_head(conversation.pk, page.messages[-1].seq if page.messages else page.head)
-        self.answer(page)
+        with self.holding() as first:
+            hub.watch(conversation.pk, self)
+            page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
+            # Of a long conversation the screen fetches the rest of the pages itself.
+            hub.note_head(conversation.pk, page.head)
+            first.append(page)
 
     def _watched(self, conversation: UUID) -> int:
         pk = self.watched.get(str(conversation))

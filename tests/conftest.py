@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings
@@ -15,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from chat import delivery
 from chat.protocol import Event
 from tests.people import Cast, create_cast
+from tests.servers import AppServer
 
 # The same examples every time, and no clock: a slow machine is not a fault of the code.
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None, database=None)
@@ -42,6 +46,36 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 def cast(db: None) -> Cast:
     """Everybody of tests/people.py, in the database of this test."""
     return create_cast()
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Two server processes on the test's database and Redis, of the two kinds that are supported."""
+
+    daphne: AppServer
+    uvicorn: AppServer
+
+
+def bank_environment(database: str, redis: str) -> dict[str, str]:
+    """A bank's settings, for a server on this database and Redis."""
+    return {
+        "LIANXIN_DATABASE_URL": database,
+        "LIANXIN_REDIS_URL": redis,
+        "LIANXIN_SECRET_KEY": settings.SECRET_KEY,
+    }
+
+
+@pytest.fixture(scope="session")
+def processes(django_db_setup: None) -> Iterator[Processes]:
+    """For tests with `transactional_db`: what a test stores, both processes see, and the other way round."""
+    url = urlsplit(os.environ["LIANXIN_DATABASE_URL"])
+    database = urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
+    env = bank_environment(database, os.environ["LIANXIN_REDIS_URL"])
+    with (
+        AppServer(env, prepare=False) as daphne,
+        AppServer(env, prepare=False, server="uvicorn") as uvicorn,
+    ):
+        yield Processes(daphne, uvicorn)
 
 
 class Announced:

@@ -158,3 +158,12 @@ def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = N
     (outcome,), _ = posts.post_batch([post])
     assert isinstance(outcome, Accepted), outcome
     return outcome
+
+
+def say_many(conversation: Conversation, count: int) -> None:
+    """The visitor says so many things: 1, 2, 3 ..."""
+    said = [
+        posts.Post(conversation.pk, uuid4(), str(number), visitor_id=conversation.visitor_id)
+        for number in range(1, count + 1)
+    ]
+    posts.post_batch(said)

@@ -1,0 +1,508 @@
+"""The visitor's and the agent's socket through whole server processes, one Daphne and one uvicorn.
+
+Guards invariants 2 (nothing is lost, doubled or reordered), 3 (both sides resume after N), 5 (a note never reaches a
+visitor), 8 (frames carry all a screen needs) and 9 (unknown kinds are ignored).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from uuid import uuid4
+
+import pytest
+from django.contrib.sessions.models import Session
+from websockets.exceptions import ConnectionClosed
+
+from accounts.models import Role, Staff
+from chat import delivery
+from chat.actions import agents
+from chat.actions.posts import Post
+from chat.models import Conversation
+from chat.protocol import Accepted, AccessRevoked
+from chat.rows import person_of
+from chat.tokens import token_for
+from chat.writer import writer
+from tests.conftest import Processes
+from tests.people import Cast, create_cast, go_online, say, say_many, session_of, start
+from tests.servers import AppServer
+from tests.sockets import Box, Client, Console, handshake_status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def cast(transactional_db: None) -> Cast:
+    return create_cast()
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
+    """Each of the two kinds of server."""
+    found: AppServer = getattr(processes, request.param)
+    return found
+
+
+def conversation_of(box: Box) -> Conversation:
+    assert box.conversation
+    return Conversation.objects.get(uuid=box.conversation)
+
+
+def messages_by_seq(client: Client) -> dict[int, str]:
+    """The client ids of the live messages that came, by their seq; two messages never share one."""
+    found: dict[int, str] = {}
+    for frame in client.frames:
+        if frame["kind"] == "message":
+            message = frame["message"]
+            assert found.setdefault(message["seq"], message["client_id"]) == message["client_id"]
+    return found
+
+
+def give_to(staff: Staff, box: Box, cast: Cast) -> Conversation:
+    go_online(staff)
+    return agents.transfer_to_agent(staff=cast.yun, uuid=conversation_of(box).uuid, to=staff)
+
+
+# -- A visitor -------------------------------------------------------------------------------------------------
+
+
+def test_a_visitor_opens_begins_and_writes(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        welcome = box.open()
+        assert (welcome["state"], welcome["messages"]) == (None, [])
+        welcome = box.begin(name="李雷")
+        assert (welcome["state"]["status"], welcome["level"], welcome["name"]) == (
+            "waiting",
+            "claimed",
+            "李雷",
+        )
+        accepted = box.post("我的卡被吞了")
+        box.so_far()
+
+    message = next(frame for frame in box.frames if frame["kind"] == "message")
+    assert (message["conversation"], message["message"]["body"]) == (box.conversation, "我的卡被吞了")
+    assert message["message"]["seq"] == accepted["seq"] == 1
+    assert message["message"]["at"] == accepted["at"]
+    assert "row" not in message, "what the console's lists show is nothing for visitors"
+
+
+def test_nothing_goes_before_hello_and_no_post_before_a_start(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.say("ping")
+        assert box.hear("refused")["code"] == "bad_frame"
+        box.open()
+        client_id = box.send("喂")
+        assert box.hear("refused") | {"words": ""} == {
+            "kind": "refused",
+            "code": "not_found",
+            "words": "",
+            "client_id": client_id,
+        }
+
+
+def test_a_site_that_there_is_not_is_told_so_and_closed(cast: Cast, server: AppServer) -> None:
+    for key in ("nobody", "", "qing\x00lan"):
+        with Box(server) as box:
+            box.say("hello", site=key)
+            assert box.hear("refused")["code"] == "not_found"
+            assert box.hear("bye")["code"] == "not_found"
+            assert box.hear_close() == 4404
+
+
+def test_refusals_speak_the_visitors_language(cast: Cast, server: AppServer) -> None:
+    words = {}
+    for language in ("zh-CN", "en"):
+        with Box(server) as box:
+            box.open(language=language)
+            box.say("rate", score=5)
+            words[language] = box.hear("refused")["words"]
+    assert words["en"].isascii()
+    assert not words["zh-CN"].isascii()
+
+
+def test_frames_of_another_version_are_ignored_and_bad_ones_refused(cast: Cast, server: AppServer) -> None:
+    """Invariant 9."""
+    with Box(server) as box:
+        box.open(new_field={"from": "version 2"})
+        box.begin()
+        box.say("wave", at="everybody")
+        box.post("在吗")
+        for bad in ("", "{", "[]", '{"kind": "post"}', '{"kind": "seen", "received": -1, "read": 0}'):
+            box.say_raw(bad)
+        box.say_raw(b"\x00\xff")
+        box.say_raw('{"kind": "ping", "x": "' + "x" * 17_000 + '"}')
+        box.post("还在")
+        codes = [frame["code"] for frame in box.so_far() if frame["kind"] == "refused"]
+    # Daphne drops an empty message itself.
+    assert codes in (["bad_frame"] * 6, ["bad_frame"] * 7)
+
+
+def test_other_pages_are_not_let_in(cast: Cast, server: AppServer) -> None:
+    for path in ("/ws/chat/", "/ws/console/"):
+        for origin in (
+            "https://evil.example",
+            server.url + "0",
+            server.url.rsplit(":", 1)[0],
+            "http://[",
+            "",
+            server.url.replace("http", "https"),
+            "null",
+            None,
+        ):
+            # 400: Daphne does not even read it.
+            assert handshake_status(server, path, origin) in (400, 403), (path, origin)
+        assert handshake_status(server, path, server.url) == 101
+
+
+def test_a_visitor_comes_back_to_what_is_new(cast: Cast, processes: Processes) -> None:
+    """Invariant 3, on the other process."""
+    with Box(processes.daphne) as box:
+        box.open()
+        box.begin()
+        for body in "一二三四五":
+            box.post(body)
+    with Box(processes.uvicorn) as again:
+        welcome = again.open(like=box, after=3)
+        assert [message["body"] for message in welcome["messages"]] == ["四", "五"]
+        assert welcome.get("recovered", True)
+        assert welcome["state"]["last_seq"] == 5
+        assert again.post("六")["seq"] == 6
+    with Box(processes.daphne) as third:
+        assert third.open(like=box, after=6)["messages"] == []
+
+
+@pytest.mark.parametrize(("conversation", "after"), [(None, 0), (str(uuid4()), 2), ("own", 99)])
+def test_what_a_box_shows_of_something_else_is_replaced(
+    cast: Cast, server: AppServer, conversation: str | None, after: int
+) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        box.post("一")
+    with Box(server) as again:
+        shown = box.conversation if conversation == "own" else conversation
+        again.say("hello", site="qinglan", token=box.token, conversation=shown, after=after)
+        welcome = again.welcomed()
+    assert welcome["recovered"] is False
+    assert [message["body"] for message in welcome["messages"]] == ["一"]
+
+
+def test_a_forged_token_is_a_new_visitor(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        assert box.token
+        for token in ("x", box.token[:-1] + ("a" if box.token[-1] != "a" else "b"), "\x00", "é" * 100):
+            with Box(server) as other:
+                assert other.open(token=token)["state"] is None
+
+
+def test_a_long_conversation_comes_in_pages_and_nothing_is_sent_over_and_over(
+    cast: Cast, server: AppServer
+) -> None:
+    conversation = start(cast)
+    say_many(conversation, 450)
+    with Box(server) as box:
+        box.token, box.conversation = token_for(conversation.visitor.uuid, cast.site.key), None
+        welcome = box.open(like=box)
+        assert welcome["more"] is True
+        seqs = [message["seq"] for message in welcome["messages"]]
+        while seqs[-1] < welcome["state"]["last_seq"]:
+            box.say("fetch", after=seqs[-1])
+            page = box.hear("messages")
+            assert page["head"] == 450
+            seqs += [message["seq"] for message in page["messages"]]
+            assert page["more"] == (seqs[-1] < 450)
+        assert seqs == list(range(1, 451))
+        assert box.post("新的")["seq"] == 451
+        # Two sweeps later: nobody has been told anything twice.
+        box.hear("queue")
+        assert [frame["message"]["seq"] for frame in box.so_far() if frame["kind"] == "message"] == [451]
+
+
+def test_the_heartbeat_tells_the_head(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.say("ping")
+        assert box.hear("pong")["head"] == 0
+        box.begin()
+        box.post("一")
+        box.say("ping")
+        assert box.hear("pong")["head"] == 1
+    with Box(server) as again:
+        again.open(like=box, after=1)
+        again.say("ping")
+        assert again.hear("pong")["head"] == 1
+
+
+def test_two_tabs_hear_the_same(cast: Cast, processes: Processes) -> None:
+    with Box(processes.daphne) as first, Box(processes.uvicorn) as second:
+        first.open()
+        first.begin()
+        second.open(like=first)
+        first.post("左")
+        second.hear("message", lambda frame: frame["message"]["body"] == "左")
+        second.post("右")
+        first.hear("message", lambda frame: frame["message"]["body"] == "右")
+        second.say("end")
+        for tab in (first, second):
+            assert tab.hear("state")["state"]["status"] == "closed"
+
+
+def test_two_processes_give_one_conversation_numbers_without_a_gap(cast: Cast, processes: Processes) -> None:
+    """Invariants 2 and 3: six tabs on two processes post at once; each hears everything once, in the end."""
+    with ExitStack() as stack:
+        tabs = [
+            stack.enter_context(Box(server))
+            for server in (processes.daphne, processes.uvicorn)
+            for _ in range(3)
+        ]
+        tabs[0].open()
+        tabs[0].begin()
+        for tab in tabs[1:]:
+            tab.open(like=tabs[0])
+        # As much as a person in a hurry may send at once.
+        ids = [tab.send(f"{number}") for number in range(12) for tab in tabs]
+        accepted = [tab.hear("accepted") for tab in tabs for _ in range(12)]
+        assert {frame["client_id"] for frame in accepted} == set(ids)
+        assert sorted(frame["seq"] for frame in accepted) == list(range(1, 73))
+        stored = conversation_of(tabs[0]).messages.order_by("seq").values_list("seq", "client_id")
+        assert [seq for seq, _ in stored] == list(range(1, 73))
+        for tab in tabs:
+            while len(heard := messages_by_seq(tab)) < 72:
+                tab.hear("message")
+            assert heard == {seq: str(client_id) for seq, client_id in stored}
+
+
+def test_who_writes_faster_than_a_person_is_slowed_down_not_dropped(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        ids = [box.send("x") for _ in range(20)]
+        frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
+        assert len([frame for frame in frames if frame["kind"] == "refused"]) >= 5
+        assert {frame["code"] for frame in frames if frame["kind"] == "refused"} == {"too_fast"}
+        assert all(frame["retry_after_ms"] for frame in frames if frame["kind"] == "refused")
+
+
+def test_a_flood_is_ended(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        # It may be closed before all of them have gone out.
+        with suppress(ConnectionClosed):
+            for _ in range(300):
+                box.say("typing")
+        assert box.hear("bye")["code"] == "flood"
+        assert box.hear_close() == 4400
+
+
+def test_many_sockets_at_once_never_hear_each_other(cast: Cast, processes: Processes) -> None:
+    """CVE-2020-35681 was a scope shared between requests."""
+
+    def visit(number: int) -> set[str]:
+        server = (processes.daphne, processes.uvicorn)[number % 2]
+        with Box(server) as box:
+            box.open()
+            box.begin(name=f"访客{number}")
+            box.post(f"我是{number}")
+            box.so_far()
+            with Box(server) as again:
+                again.open(like=box)
+                return {box.conversation or "", *box.bodies(), *again.bodies()}
+
+    with ThreadPoolExecutor(16) as threads:
+        heard = list(threads.map(visit, range(125)))
+    assert [len(each) for each in heard] == [2] * 125
+    assert len({conversation for each in heard for conversation in each}) == 250
+
+
+# -- The queue -------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_is_told_their_place(cast: Cast, processes: Processes) -> None:
+    with Box(processes.daphne) as first, Box(processes.uvicorn) as second:
+        for box in (first, second):
+            box.open()
+            box.begin()
+        assert first.hear("queue") == {"kind": "queue", "place": 1, "estimate_seconds": None, "online": False}
+        assert second.hear("queue")["place"] == 2
+        give_to(cast.mei, first, cast)
+        frame = second.hear("queue", lambda frame: frame["place"] == 1)
+        assert frame["online"] is True
+        assert frame["estimate_seconds"] > 0
+        assert [frame for frame in first.so_far() if frame["kind"] == "queue"][1:] == []
+
+
+# -- An agent --------------------------------------------------------------------------------------------------
+
+
+def test_a_visitor_and_an_agent_talk_across_processes(cast: Cast, processes: Processes) -> None:
+    for here, there in ((processes.daphne, processes.uvicorn), (processes.uvicorn, processes.daphne)):
+        with Box(here) as box, Console(there, session_of(cast.mei)) as console:
+            console.open()
+            box.open()
+            box.begin(name="李雷")
+            row = console.hear("conversation", lambda frame: frame["row"]["id"] == box.conversation)
+            assert (row["listed"], row["row"]["status"], row["row"]["visitor_name"]) == (
+                True,
+                "waiting",
+                "李雷",
+            )
+            box.post("在吗")
+            row = console.hear("conversation", lambda frame: frame["row"]["last_seq"] == 1)
+            assert (row["row"]["unread"], row["row"]["excerpt"]) == (1, "在吗")
+
+            give_to(cast.mei, box, cast)
+            state = box.hear("state")["state"]
+            assert (state["status"], state["agent"]["number"]) == ("active", "1001")
+            page = console.watch(box.conversation or "")
+            assert page["messages"][0]["body"] == "在吗"
+            assert page["head"] == 2
+
+            say(conversation_of(box), "您好", by=cast.mei)
+            writer_says(conversation_of(box), "请讲", cast.mei)
+            box.hear("message", lambda frame: frame["message"]["body"] == "请讲")
+
+            console.say("typing", conversation=box.conversation)
+            assert box.hear("is_typing")["name"] == "林梅"
+            box.say("typing")
+            assert console.hear("is_typing")["role"] == "visitor"
+            box.say("seen", received=4, read=4)
+            seen = console.hear("was_seen")
+            assert (seen["role"], seen["received"], seen["read"]) == ("visitor", 4, 4)
+            console.say("seen", conversation=box.conversation, received=4, read=1)
+            seen = box.hear("was_seen", lambda frame: frame["role"] == "agent")
+            assert (seen["received"], seen["read"]) == (4, 1)
+            agents.close_conversation(staff=cast.mei, uuid=conversation_of(box).uuid, code=cast.done)
+            assert box.hear("state", lambda frame: frame["state"]["status"] == "closed")
+            assert (
+                console.hear("conversation", lambda frame: frame["row"]["status"] == "closed")["listed"]
+                is False
+            )
+
+
+def writer_says(conversation: Conversation, body: str, agent: Staff) -> None:
+    """As an agent's POST in a process without sockets: through the writer, told to all by the doorbell."""
+    outcome = writer.post(Post(conversation.pk, uuid4(), body, agent=person_of(agent))).result(10)
+    assert isinstance(outcome, Accepted)
+    assert writer.stop(10)
+
+
+def test_a_note_never_reaches_a_visitor(cast: Cast, processes: Processes) -> None:
+    """Invariant 5: neither live, nor on coming back, nor by fetching; on both kinds of server."""
+    with (
+        Box(processes.daphne) as box,
+        Box(processes.uvicorn) as tab,
+        Console(processes.daphne, session_of(cast.mei)) as console,
+        Console(processes.uvicorn, session_of(cast.hao)) as colleague,
+    ):
+        box.open()
+        box.begin()
+        tab.open(like=box)
+        conversation = give_to(cast.mei, box, cast)
+        console.open()
+        colleague.open()
+        colleague.watch(box.conversation or "")
+        agents.add_note(staff=cast.mei, uuid=conversation.uuid, body="绝密便条")
+        assert console.hear("note")["body"] == "绝密便条", "to the agent who has it"
+        assert colleague.hear("note")["body"] == "绝密便条", "and to who watches it"
+        box.post("之后")
+        tab.hear("message", lambda frame: frame["message"]["body"] == "之后")
+        box.say("fetch", after=0)
+        box.hear("messages")
+        with Box(processes.daphne) as again:
+            again.open(like=box)
+            frames = box.so_far() + tab.so_far() + again.so_far()
+    assert "绝密" not in str(frames)
+    assert "note" not in {frame["kind"] for frame in frames}
+
+
+def test_a_console_needs_a_session_and_the_right(cast: Cast, server: AppServer) -> None:
+    for session in ("", "x" * 32, session_of(cast.wen), session_of(cast.an)):
+        with Console(server, session) as console:
+            assert console.hear("bye")["code"] == "access_revoked"
+            assert console.hear_close() == 4403
+
+
+def test_a_console_hears_nothing_of_another_department(cast: Cast, processes: Processes) -> None:
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.jun)) as console:
+        console.open()
+        box.open()
+        box.begin()
+        for kind in ("watch", "typing", "seen", "fetch"):
+            console.say(kind, conversation=box.conversation, after=0, received=1, read=1)
+            assert console.hear("refused")["code"] == "not_found"
+        box.post("我的账号是")
+        with Console(processes.uvicorn, session_of(cast.mei)) as colleague:
+            assert colleague.open()["rows"][0]["excerpt"] == "我的账号是"
+        assert "账号" not in str(console.so_far())
+        assert "conversation" not in console.kinds()
+
+
+def test_a_conversation_that_went_elsewhere_is_no_longer_heard(cast: Cast, processes: Processes) -> None:
+    """Who only watched it has lost the right to; within five seconds."""
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.hao)) as console:
+        box.open()
+        box.begin()
+        console.open()
+        console.watch(box.conversation or "")
+        agents.transfer_to_department(staff=cast.yun, uuid=conversation_of(box).uuid, to=cast.loans)
+        assert console.hear("conversation", lambda frame: frame["row"]["department"] == cast.loans.pk)
+        for _ in range(25):
+            console.say("ping")
+            if box.conversation not in console.hear("pong")["heads"]:
+                break
+            console.listen(0.2)
+        else:
+            pytest.fail("still watched after five seconds")
+        box.post("房贷的事")
+        give_to(cast.jun, box, cast)
+        assert "房贷" not in str(console.so_far())
+
+
+def test_rights_that_end_also_end_the_socket(cast: Cast, processes: Processes) -> None:
+    """Signed out, switched off, another password, another role, a department less: closed within five seconds."""
+    people = {"mei": cast.mei, "hao": cast.hao, "jun": cast.jun, "yun": cast.yun}
+    extra = Staff.objects.create(username="lin", name="林", number="1003", role=Role.AGENT)
+    extra.departments.set([cast.cards, cast.loans])
+    stays = session_of(cast.yun)
+    with ExitStack() as stack:
+
+        def console(staff: Staff, key: str = "") -> Console:
+            return stack.enter_context(Console(processes.daphne, key or session_of(staff)))
+
+        key = session_of(cast.mei)
+        signed_out, other_screen = console(cast.mei, key), console(cast.mei)
+        switched_off, new_password, less = console(cast.hao), console(cast.jun), console(extra)
+        supervisor = console(cast.yun, stays)
+        everybody = [signed_out, other_screen, switched_off, new_password, less, supervisor]
+        for each in everybody:
+            each.open()
+        Session.objects.get(session_key=key).delete()
+        Staff.objects.filter(pk=people["hao"].pk).update(is_active=False)
+        people["jun"].set_password("another one, long enough")
+        people["jun"].save(update_fields=["password"])
+        extra.departments.remove(cast.loans)
+        ending = [signed_out, switched_off, new_password, less]
+        for each in ending:
+            assert each.hear("bye", within=5)["code"] == "access_revoked"
+            assert each.hear_close() == 4403
+        Staff.objects.filter(pk=cast.yun.pk).update(role=Role.AGENT)
+        # A new tab of the same session, with the rights that it has now, must not hide the old one.
+        tab = console(cast.yun, stays)
+        tab.open()
+        assert supervisor.hear("bye", within=5)["code"] == "access_revoked"
+        for each in (other_screen, tab):
+            each.so_far()
+
+
+def test_an_ended_right_is_announced_at_once(cast: Cast, processes: Processes) -> None:
+    with (
+        Console(processes.daphne, session_of(cast.mei)) as mei,
+        Console(processes.uvicorn, session_of(cast.hao)) as hao,
+    ):
+        mei.open()
+        hao.open()
+        delivery.announce([AccessRevoked(cast.mei.pk)])
+        assert mei.hear_close() == 4403
+        hao.so_far()
