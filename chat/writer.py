@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from chat import delivery
 from chat.actions.posts import Mark, Outcome, Post, post_batch
@@ -29,6 +29,7 @@ class Writer:
         self._marks: dict[tuple[int, int | None, int | None], Mark] = {}
         self._thread: threading.Thread | None = None
         self._is_busy = False
+        self._is_ending = False
 
     def post(self, post: Post) -> Future[Outcome]:
         """Queues a post; the future gives Accepted after the commit, or a Refusal. Never an exception."""
@@ -66,7 +67,20 @@ class Writer:
         with self._wake:
             return self._wake.wait_for(lambda: not (self._posts or self._marks or self._is_busy), timeout)
 
+    def stop(self, timeout: float) -> bool:
+        """Ends the thread, and with it its connection, once everything in hand was stored or refused.
+
+        Whether that was within `timeout` seconds. The next post starts another thread.
+        """
+        with self._wake:
+            thread, self._is_ending = self._thread, True
+            self._wake.notify_all()
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
     def _start(self) -> None:
+        self._is_ending = False
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
             self._thread.start()
@@ -76,16 +90,23 @@ class Writer:
             with self._wake:
                 self._is_busy = False
                 self._wake.notify_all()
-                if not self._wake.wait_for(lambda: self._posts or self._marks, timeout=30):
-                    close_old_connections()
+                self._wake.wait_for(lambda: self._posts or self._marks or self._is_ending, timeout=30)
+                if not (self._posts or self._marks):
+                    connection.close()
+                    if self._is_ending:
+                        self._thread = None
+                        return
                     continue
                 self._is_busy = True
-                posts = [self._posts.popleft() for _ in range(min(MAX_BATCH, len(self._posts)))]
+                taken = [self._posts.popleft() for _ in range(min(MAX_BATCH, len(self._posts)))]
                 marks, self._marks = list(self._marks.values()), {}
+            # Nobody can cancel one of these from here on, so that each can be answered.
+            posts = [(post, future) for post, future in taken if future.set_running_or_notify_cancel()]
             try:
                 self._store(posts, marks)
-            except Exception:
-                logger.exception("a batch of %d posts failed", len(posts))
+            except Exception as error:
+                # Not the error's own words: they may hold the message's.
+                logger.error("a batch of %d posts failed: %s", len(posts), type(error).__name__)
                 for _, future in posts:
                     if not future.done():
                         future.set_result(Unavailable())
@@ -99,7 +120,7 @@ class Writer:
                 logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
                 connection.close()
                 continue
-            except DatabaseError as error:
+            except Exception as error:
                 if len(posts) > 1 or marks:
                     # One of them spoils it for the others: each for itself.
                     for single in posts:
