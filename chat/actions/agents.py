@@ -28,6 +28,7 @@ from chat.errors import (
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded, NoteFrame, stamp
 from chat.rows import person_of
+from chat.text import cleaned
 
 
 def take_next(*, staff: Staff) -> Conversation:
@@ -219,7 +220,7 @@ def _next_in_line(department: Department, agent: Staff) -> Staff | None:
 
 
 def _clean(text: str, *, longest: int = MAX_BODY_CHARACTERS) -> str:
-    text = text.replace("\x00", "").strip()
+    text = cleaned(text)
     if len(text) > longest:
         raise TextTooLong
     return text

@@ -22,6 +22,7 @@ from chat.errors import (
 from chat.models import CannedReply
 from chat.protocol import MAX_BODY_CHARACTERS
 from chat.rows import person_of
+from chat.text import cleaned, one_line
 
 MAX_CHOICE_CHARACTERS = 40
 CHOICES_AT_ONCE = range(2, 5)
@@ -34,8 +35,8 @@ def make_answer(*, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices
     theirs the writer decides, when it is locked.
     """
     require(staff, "answer")
-    body = body.replace("\x00", "").strip()
-    choices = [choice for text in choices if (choice := " ".join(text.replace("\x00", "").split()))]
+    body = cleaned(body)
+    choices = [choice for text in choices if (choice := one_line(text, MAX_BODY_CHARACTERS))]
     refusal = _refusal_of(body, choices)
     if refusal is not None:
         raise refusal
@@ -62,8 +63,8 @@ def save_reply(*, staff: Staff, reply: CannedReply) -> CannedReply:
     Everybody may keep replies of their own; those of a department and of all need `edit_shared_replies`.
     Raises ShortcutTaken when another of the same scope and language has it, EmptyText, TextTooLong, NotFound.
     """
-    reply.title = " ".join(reply.title.replace("\x00", "").split())
-    reply.body = reply.body.replace("\x00", "").strip()
+    reply.title = one_line(reply.title, 80)
+    reply.body = cleaned(reply.body)
     if not (reply.title and reply.body):
         raise EmptyText
     if len(reply.body) > MAX_BODY_CHARACTERS:

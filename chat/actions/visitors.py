@@ -15,6 +15,7 @@ from chat.actions.events import Change, row_now
 from chat.errors import FormIncomplete, IdentityRefused, RatingRefused
 from chat.models import Conversation, FormField, IdentityUse, Level, QuickTopic, Rating, Site, Status, Visitor
 from chat.protocol import ConversationChanged
+from chat.text import cleaned, one_line
 
 IDENTITY_MAX_SECONDS = 300
 
@@ -35,7 +36,7 @@ def start_conversation(
     Raises FormIncomplete when a required answer is missing.
     """
     fields = list(site.form_fields.all())
-    answers = {field.key: " ".join(form.get(field.key, "").replace("\x00", "").split()) for field in fields}
+    answers = {field.key: one_line(form.get(field.key, ""), 200) for field in fields}
     if any(field.is_required and not answers[field.key] for field in fields):
         raise FormIncomplete
     try:
@@ -49,7 +50,7 @@ def start_conversation(
             )
             if begun is not None:
                 return begun
-            name = next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), "")[:60]
+            name = one_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
             if name and visitor.level != Level.VERIFIED:
                 visitor.level, visitor.name = Level.CLAIMED, name
             visitor.language, visitor.last_seen_at = language, timezone.now()
@@ -116,10 +117,10 @@ def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "
         not is_sound
         or not 0 < len(reference) <= 64
         or not 0 < len(token_id) <= 64
-        or "\x00" in reference + token_id
+        or cleaned(reference + token_id) != reference + token_id
     ):
         raise IdentityRefused
-    name = str(claims.get("name") or "").replace("\x00", "")[:60]
+    name = one_line(str(claims.get("name") or ""), 60)
     with transaction.atomic():
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         _, is_new = IdentityUse.objects.get_or_create(
@@ -178,7 +179,7 @@ def rate(*, visitor: Visitor, score: int, comment: str) -> None:
             defaults={
                 "agent": conversation.agent,
                 "score": score,
-                "comment": comment.replace("\x00", "").strip(),
+                "comment": cleaned(comment),
                 "at": timezone.now(),
             },
         )

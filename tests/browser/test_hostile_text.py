@@ -16,7 +16,7 @@ from playwright.sync_api import Dialog, Page, Request, Response
 
 from tests.browser.conftest import ChatServer, PageFactory, SignIn
 from tests.hostile import load
-from tests.people import HAO, SITE_KEY, WEN, YUN
+from tests.people import HAO, MEI, SITE_KEY, WEN, YUN
 
 # Before anything of a page runs: whatever a payload calls is noted.
 TRAPS = """(() => {
@@ -215,6 +215,55 @@ def in_admin(
         address = further.get_attribute("href") if further.count() else None
     assert shown == said
     assert shown_notes == noted
+
+
+# As a person, or a script on their keyboard, gets them into the field. JavaScript writes them: the first is half an
+# emoji, which no other language lets through.
+TYPED = [
+    ('"half \\ud83d"', "half \ufffd"),
+    ('"one\\u0000two"', "onetwo"),
+    ('"<img src=x onerror=window.__pwned=1>"', None),
+    ('"</script><script>window.__pwned=1</script>"', None),
+    ('"{{ 7*7 }} {% debug %} %(name)s {0}"', None),
+    ('"javascript:window.__pwned=1 https://evil.example/\\"onmouseover=\\"window.__pwned=1"', None),
+    ('"\\u202egnp.exe\\u200b\\u2066\\ufeffx"', None),
+    ('"👩‍👩‍👧‍👦 𠮷 e\\u0301"', None),
+    ('"\\u0001\\u001b[31m\\u007f\\u0085x"', None),
+]
+
+
+def test_what_is_typed_arrives_on_the_other_side(
+    server: ChatServer, sign_in: SignIn, guarded: Guarded
+) -> None:
+    box, box_guard = guarded(False)
+    box.goto(f"/widget/{SITE_KEY}/")
+    box.fill("#field-name", "<b>name</b> {{ 7*7 }}")
+    staff, staff_guard = guarded(False)
+    sign_in(staff, MEI)
+    staff.goto("/console/")
+    wanted = []
+    for script, expected in TYPED:
+        text = box.evaluate(f"document.getElementById('text').value = {script}") if expected is None else None
+        if text is None:
+            box.evaluate(f"void (document.getElementById('text').value = {script})")
+        wanted.append(expected or text)
+        box.press("#text", "Enter")
+        wait_for(box, "#log .message.mine", len(wanted))
+    assert texts(box, "#log .message .body") == wanted
+
+    staff.click("#take-next")
+    wait_for(staff, "#messages .message.theirs", len(wanted))
+    assert texts(staff, "#messages .message.theirs .body") == wanted
+    assert texts(staff, "#talk-name") == ["<b>name</b> {{ 7*7 }}"]
+    for count, (script, _) in enumerate(TYPED, start=1):
+        staff.evaluate(f"void (document.getElementById('body').value = {script})")
+        staff.press("#body", "Enter")
+        wait_for(staff, "#messages .message.mine", count)
+    assert texts(staff, "#messages .message.mine .body") == wanted
+    wait_for(box, "#log .message.theirs", len(wanted))
+    assert texts(box, "#log .message.theirs .body") == wanted
+    box_guard.look()
+    staff_guard.look()
 
 
 @pytest.mark.usefixtures("replies")

@@ -47,7 +47,7 @@ def as_text(text: str) -> str:
 
 def as_line(text: str, longest: int) -> str:
     """As a name or a title: besides, on one line, and cut."""
-    return " ".join(as_text(text).split())[:longest]
+    return " ".join(as_text(text).split())[:longest].rstrip()
 
 
 def texts(strings: Sequence[str], longest: int = BODY) -> list[str]:
@@ -69,7 +69,7 @@ def packed(strings: Sequence[str], longest: int) -> list[str]:
 
 def lines(strings: Sequence[str], longest: int) -> list[str]:
     """Each of them as a line, once; those that come to nothing left out."""
-    return [line for line in dict.fromkeys(as_line(text, longest).strip() for text in strings) if line]
+    return [line for line in dict.fromkeys(as_line(text, longest) for text in strings) if line]
 
 
 def batches(strings: Sequence[str], size: int) -> Iterator[Sequence[str]]:
