@@ -84,7 +84,7 @@ export class Composer {
   }
 
   send() {
-    const body = this.#body.value.trim();
+    const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").trim();
     const choices = this.#choices();
     if (!body || this.#form.hidden || this.#isStopped(body, choices)) return;
     this.#onSend(this.#conversation, { body, choices });
