@@ -114,6 +114,11 @@ class Writer:
     def _store(self, posts: list[tuple[Post, Future[Outcome]]], marks: list[Mark]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
+                connection.ensure_connection()
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("the database does not answer: %s", type(error).__name__)
+                break
+            try:
                 outcomes, events = post_batch([post for post, _ in posts], marks)
             except (OperationalError, InterfaceError) as error:
                 # A deadlock, a serialization failure or a connection that has gone: all may pass on a retry.

@@ -113,10 +113,20 @@ def _database() -> dict[str, Any]:
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("LIANXIN_DATABASE_URL: use postgresql://..., or leave it out for SQLite")
+    # A database that does not answer is said to the sender within seconds, and used again as soon as it is back.
+    # The URL's own query may name others of libpq's parameters, and other values for these.
+    options: dict[str, Any] = {
+        "connect_timeout": 3,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        **database.get("OPTIONS", {}),
+    }
     pool_size = env.integer("LIANXIN_DATABASE_POOL", 8)
     if pool_size:
-        database["OPTIONS"] = {**database.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": pool_size}}
-    return database
+        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 2, "reconnect_timeout": 1}
+    return {**database, "OPTIONS": options}
 
 
 DATABASES = {"default": _database()}
