@@ -16,19 +16,23 @@ SetUp = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 Part = FormField | QuickTopic | BusinessText
 
 
-def save_setup(*, by: Staff, subject: SetUp, changed: Sequence[str]) -> None:
-    """Stores a new object, or the `changed` fields of one. The trail names the fields, never what is in them."""
+def save_setup(*, by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
+    """Stores a new object, or those of the `fields` of one that differ from what is stored.
+
+    The trail names the fields, never what is in them.
+    """
     require(by, "set_up")
     kind = subject._meta.model_name
     with transaction.atomic():
         if subject._state.adding:
             subject.save(force_insert=True)
             audit.record(by, "setup.created", _whole(subject), kind=kind, id=subject.pk)
-        elif changed:
+            return
+        stored = type(subject).objects.select_for_update(of=("self",)).get(pk=subject.pk)
+        changed = sorted(name for name in fields if getattr(stored, name) != getattr(subject, name))
+        if changed:
             subject.save(update_fields=changed)
-            audit.record(
-                by, "setup.changed", _whole(subject), kind=kind, id=subject.pk, fields=sorted(changed)
-            )
+            audit.record(by, "setup.changed", _whole(subject), kind=kind, id=subject.pk, fields=changed)
 
 
 def remove_setup(*, by: Staff, subject: Part) -> None:

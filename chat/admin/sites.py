@@ -74,9 +74,23 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "launcher_en": gettext_lazy("Beside the button's sign; empty: the sign alone."),
         }
 
+    def clean_allowed_origins(self) -> str:
+        lines = (line.strip() for line in self.cleaned_data["allowed_origins"].splitlines())
+        return "\n".join(dict.fromkeys(line for line in lines if line))
+
+
+class PartFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """A table's fields have their words in its head only: here each has them for a screen reader too."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs.setdefault("aria-label", field.label or "")
+
 
 class PartInline(ByRights, admin.TabularInline):  # type: ignore[type-arg]
     delete_right = "set_up"
+    formset = PartFormSet
     extra = 0
 
 
@@ -137,9 +151,7 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
     def secret(self, site: Site) -> str:
         if site._state.adding:
             return _("Shown when the site is saved.")
-        words = _(
-            "With it the bank's server signs who is logged in. It must never stand in a page."
-        )
+        words = _("With it the bank's server signs who is logged in. It must never stand in a page.")
         return format_html(
             '<details><summary>{}</summary><code class="copy">{}</code></details><div class="help">{}</div>',
             _("Show"),
@@ -150,7 +162,7 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         changed = [name for name in form.changed_data if name != "renew_secret"]
-        save_setup(by=request.user, subject=obj, changed=changed)
+        save_setup(by=request.user, subject=obj, fields=changed)
         if change and form.cleaned_data.get("renew_secret"):
             renew_secret(by=request.user, site=obj)
             messages.warning(request, _("There is a new identity secret. Give it to the bank's server now."))
@@ -165,4 +177,4 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
             *((new, []) for new in formset.new_objects),
         ]
         for part, fields in altered:
-            save_setup(by=request.user, subject=part, changed=fields)
+            save_setup(by=request.user, subject=part, fields=fields)

@@ -78,4 +78,4 @@ class WrapUpCodeAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: WrapUpCode, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        save_setup(by=request.user, subject=obj, changed=form.changed_data)
+        save_setup(by=request.user, subject=obj, fields=form.changed_data)
