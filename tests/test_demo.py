@@ -41,7 +41,7 @@ def test_at_any_time_of_day_every_dialogue_has_one_place(minute: int) -> None:
     assert sorted(scene.dialogue.id for scene in past + active + waiting) == sorted(d.id for d in dialogues())
     assert [scene.dialogue.agent for scene in active] == list(ACTIVE_AGENTS)
     assert [scene.dialogue.department for scene in waiting] == list(WAITING_DEPARTMENTS)
-    assert all(now - timedelta(hours=25) < scene.at < now for scene in past + active + waiting)
+    assert all(now - timedelta(hours=26) < scene.at < now for scene in past + active + waiting)
     assert all(
         scene.at + timedelta(seconds=scene.dialogue.seconds) < now - timedelta(minutes=29) for scene in past
     )

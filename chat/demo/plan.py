@@ -1,5 +1,6 @@
 """What of the demo's day is over, what goes on and what waits, seen from a moment."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -8,6 +9,12 @@ from django.utils import timezone
 
 from chat.demo.dialogues import Dialogue, Turn
 
+# Words by which one hears what time it is, and how far off they may be.
+HOURS = re.compile(
+    r"早上好|上午好|中午好|下午好|晚上好|夜里好|晚安|[一二三四五六七八九十两\d]点"
+    r"|[Gg]ood (morning|afternoon|evening|night)|\d ?[ap]m\b"
+)
+NEAR_MINUTES = 40
 # Nothing of the past reaches into the time of what goes on now.
 QUIET = timedelta(minutes=30)
 END_SECONDS, CLOSE_SECONDS, RATE_SECONDS = 4, 40, 25
@@ -35,9 +42,10 @@ class Scene:
 def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene], list[Scene]]:
     """What is over, what goes on and what waits at `now`. Each dialogue stands in one of them, once.
 
-    What goes on now is what belongs to this time of day: nobody says good night at noon.
+    What goes on now is what belongs to this time of day: nobody says good night at noon. And a newcomer is not
+    greeted by an insult.
     """
-    by_time = sorted(pool, key=lambda dialogue: _minutes_between(dialogue, now))
+    by_time = sorted(pool, key=lambda dialogue: _strangeness(dialogue, now))
     active: list[Scene] = []
     for agent, seconds_ago in zip(ACTIVE_AGENTS, ACTIVE_SECONDS_AGO, strict=True):
         dialogue = next(found for found in by_time if found.agent == agent and _can_go_on(found))
@@ -56,6 +64,13 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
         (Scene(dialogue, _last_time(dialogue, now)) for dialogue in by_time), key=lambda scene: scene.at
     )
     return _with_returning(past, active + waiting), active, waiting
+
+
+def _strangeness(dialogue: Dialogue, now: datetime) -> tuple[bool, int]:
+    """How odd it would be now, the least first."""
+    minutes = _minutes_between(dialogue, now)
+    names_hour = any(HOURS.search(turn.text) for turn in dialogue.turns)
+    return dialogue.wrap_up == "abuse" or (names_hour and minutes > NEAR_MINUTES), minutes
 
 
 def _minutes_between(dialogue: Dialogue, now: datetime) -> int:
