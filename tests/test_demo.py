@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -27,6 +29,7 @@ from chat.demo.day import play_day
 from chat.demo.dialogues import Dialogue, dialogues
 from chat.demo.plan import ACTIVE_AGENTS, WAITING_DEPARTMENTS, plan
 from chat.models import AuthorRole, Conversation, MessageKind, Rating, Site, Status
+from config import lock
 from tests.servers.process import HOST, ROOT, Server, free_port
 
 # -- What is played when -------------------------------------------------------------------------------------
@@ -223,12 +226,10 @@ class DemoServer(Server):
         except OSError:
             return False
 
-    def stored(self) -> str:
-        count = "from chat.models import Message; print(Message.objects.count())"
-        command = [sys.executable, "manage.py", "shell", "-v0", "-c", count]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=True
-        ).stdout
+    def stored(self) -> int:
+        with contextlib.closing(sqlite3.connect(self.folder / "state" / "lianxin.sqlite3")) as database:
+            count: int = database.execute("SELECT count(*) FROM chat_message").fetchone()[0]
+        return count
 
 
 def environment(state: Path) -> dict[str, str]:
@@ -263,7 +264,7 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         assert f"Port {server.port} cannot be used" in demo_refused(tmp_path / "other", server.port)
 
         before = server.stored()
-        assert int(before) > 1000
+        assert before > 1000
         server.send_signal(signal.SIGINT)
         assert server.wait() == 0
         assert "Traceback" not in server.log
@@ -272,4 +273,4 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         assert server.stored() == before
         server.kill()
         # Killed, it leaves no lock behind.
-        server.start()
+        os.close(lock.hold(server.folder / "state", "ours"))
