@@ -73,7 +73,7 @@ export class Lists {
   /** @param {string} name @param {number} count */
   #count(name, count) {
     const element = document.getElementById(`${name}-count`);
-    if (element && element.textContent !== String(count)) element.textContent = String(count);
+    if (element) say(element, String(count));
   }
 
   /** @param {ConsoleRow} row */
@@ -103,16 +103,16 @@ export class Lists {
     link.href = `${BASE}conversations/${row.id}/`;
     element.dataset.level = row.level;
     element.dataset.status = row.status;
-    part(element, ".level-words").textContent = words[row.level];
-    part(element, ".name").textContent = nameOf(row, words);
-    part(element, ".mark").textContent = row.language === "zh" ? "中" : "EN";
+    say(part(element, ".level-words"), words[row.level]);
+    say(part(element, ".name"), nameOf(row, words));
+    say(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
     const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : (row.agent?.name ?? "");
     const said = row.excerpt || row.subject || "…";
-    part(element, ".excerpt").textContent = about ? `${about} · ${said}` : said;
+    say(part(element, ".excerpt"), about ? `${about} · ${said}` : said);
     const unread = part(element, ".unread");
     const count = isMine && row.unread ? row.unread : 0;
-    unread.textContent = count ? String(Math.min(count, 99)) : "";
+    say(unread, count ? String(Math.min(count, 99)) : "");
     unread.title = count ? fill(words.unread, { count }) : "";
     element.classList.toggle("has-unread", count > 0);
   }
@@ -124,7 +124,7 @@ export class Lists {
     if (element.dataset.heat !== heat) element.dataset.heat = heat;
     const time = part(element, ".wait");
     const words = row.status === "wrap_up" ? this.#words.wrap_up : seconds === null ? "" : spoken(seconds, this.#words);
-    if (time.textContent !== words) time.textContent = words;
+    say(time, words);
   }
 
   #tick() {
@@ -154,4 +154,9 @@ function spoken(seconds, words) {
 /** @param {HTMLElement} element @param {string} selector */
 function part(element, selector) {
   return /** @type {HTMLElement} */ (element.querySelector(selector));
+}
+
+/** Only where it differs: fifty rows that stay as they are cost nothing. @param {HTMLElement} element @param {string} text */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

@@ -2,9 +2,9 @@
 
 import { LiveSocket } from "../chat/socket.js";
 import { get } from "./requests.js";
-import { headOf, isBehind, mine, waiting } from "./state.js";
+import { mine, waiting } from "./state.js";
+import { headOf, isBehind } from "./threads.js";
 
-const FIRST_PAGE = 60;
 const OLDER_PAGE = 100;
 const FETCH_AGAIN_MS = 3000;
 const LISTS_AGAIN_MS = 5000;
@@ -133,8 +133,8 @@ export class Live {
   /** @param {string} id */
   #watch(id) {
     const thread = this.#store.state.threads[id];
-    const last = thread?.row.last_seq ?? this.#store.state.rows[id].last_seq;
-    const after = thread ? (thread.isLoaded ? headOf(thread) : Math.max(0, last - FIRST_PAGE)) : last;
+    const unopened = this.#store.state.rows[id]?.last_seq ?? 0;
+    const after = thread ? (thread.isLoaded ? headOf(thread) : thread.after) : unopened;
     if (thread) this.#fetchedAt.set(id, Date.now());
     if (this.#socket.send({ kind: "watch", conversation: id, after })) this.#watched.add(id);
   }

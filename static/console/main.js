@@ -4,16 +4,17 @@ import { fill, readWords } from "../chat/words.js";
 import { Alerts } from "./alerts.js";
 import { Attach } from "./attach.js";
 import { Composer } from "./composer.js";
+import { Desk } from "./desk.js";
 import { Dialogs } from "./dialogs.js";
 import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
 import { listenForKeys } from "./keys.js";
 import { Line, toast } from "./line.js";
-import { Lists, nameOf, secondsWaiting } from "./lists.js";
+import { Lists, nameOf } from "./lists.js";
 import { Live } from "./live.js";
 import { Outboxes } from "./outboxes.js";
-import { BASE, post } from "./requests.js";
-import { mine } from "./state.js";
+import { drawToday, followCard } from "./panels.js";
+import { post } from "./requests.js";
 import { Store } from "./store.js";
 import { Talk } from "./talk.js";
 
@@ -21,7 +22,6 @@ import { Talk } from "./talk.js";
 const first = JSON.parse(document.getElementById("state")?.textContent ?? "{}");
 const words = readWords();
 const store = new Store(first);
-const columns = /** @type {HTMLElement} */ (document.getElementById("main"));
 
 const outboxes = new Outboxes(first.me.id, {
   onChange: () => store.changed(),
@@ -31,6 +31,9 @@ const outboxes = new Outboxes(first.me.id, {
     const name = store.state.threads[conversation]?.values.agent_name ?? "";
     const message = { seq, at, client_id, body, payload, type: "text", role: "agent", name, number: first.me.number };
     store.dispatch({ kind: "message", conversation, message });
+  },
+  onRefused: (id, said) => {
+    if (id !== store.current && store.state.rows[id]) toast(`${nameOf(store.state.rows[id], words)}: ${said}`);
   },
   onSignedOut: () => line.end(),
 });
@@ -42,6 +45,7 @@ const live = new Live(store, {
 });
 const composer = new Composer(store, { words, live, onSend: (id, draft) => outboxes.send(id, draft) });
 const lists = new Lists(store, words, first.departments);
+const desk = new Desk(store, { words, live, lists, onOpen: () => composer.focus() });
 const talk = new Talk(store, {
   words,
   departments: first.departments,
@@ -53,67 +57,19 @@ const attach = new Attach(store, words);
 const dialogs = new Dialogs(words, (what, conversation) => {
   if (what === "noted") return composer.focus();
   toast(what === "closed" ? words.closed_done : words.moved);
-  if (conversation === store.current) leave(conversation);
-  void htmx.ajax("GET", `${BASE}today`, "#today");
+  if (conversation === store.current) desk.leave(conversation);
+  drawToday();
 });
-new Alerts(store, words, (id) => void show(id));
-
-/** Opens a conversation. @param {string} id @param {{push?: boolean, write?: boolean}} [options] */
-async function show(id, { push = true, write = true } = {}) {
-  const address = `${BASE}conversations/${id}/`;
-  if (push && location.pathname !== address) history.pushState({ id }, "", address);
-  columns.dataset.column = "talk";
-  columns.removeAttribute("data-card");
-  store.choose(id);
-  void htmx.ajax("GET", `${BASE}conversations/${id}/card`, "#card-body");
-  const answer = await live.load(id);
-  if (!answer.ok && store.current === id) {
-    toast(answer.refused?.words ?? words.offline_write);
-    if (answer.status === 404) choose("");
-  }
-  if (write && store.current === id) requestAnimationFrame(() => composer.focus());
-}
-
-/** What was before me has gone: to the one who waits longest, or to nobody. @param {string} id */
-function leave(id) {
-  const rest = mine(store.state).filter((row) => row.id !== id && row.status === "active");
-  const next = longest(rest) ?? rest[0];
-  if (next) void show(next.id);
-  else choose("");
-}
-
-/** @param {string} id "" for none */
-function choose(id) {
-  if (id) return void show(id, { push: false });
-  if (location.pathname !== BASE) history.pushState({}, "", BASE);
-  columns.dataset.column = "lists";
-  store.choose("");
-  document.getElementById("card-body")?.replaceChildren();
-}
-
-/** @param {ConsoleRow[]} rows */
-function longest(rows) {
-  return rows
-    .filter((row) => secondsWaiting(row) !== null)
-    .sort((one, other) => Number(secondsWaiting(other)) - Number(secondsWaiting(one)))[0];
-}
-
-/** @param {number} step down or up the lists */
-function move(step) {
-  const order = lists.order();
-  if (!order.length) return;
-  const at = order.indexOf(store.current);
-  const index = at < 0 ? (step > 0 ? 0 : order.length - 1) : (at + step + order.length) % order.length;
-  void show(order[index], { write: false });
-  document.querySelector(`#row-${order[index]} .row-link`)?.scrollIntoView({ block: "nearest" });
-}
+new Alerts(store, words, (id) => void desk.show(id));
+followCard(store);
 
 /** @param {string} path */
 async function take(path) {
   Alerts.ask();
   const answer = await post(path);
   if (!answer.ok) return toast(answer.refused?.words ?? words.offline_write);
-  await show(answer.data.conversation);
+  drawToday();
+  await desk.show(answer.data.conversation);
   const row = store.state.threads[answer.data.conversation]?.row;
   const place = document.getElementById("announce");
   if (row && place) place.textContent = fill(words.took, { name: nameOf(row, words) });
@@ -131,12 +87,9 @@ const toggleEmoji = emojiList((emoji) => composer.insert(emoji));
 const actions = {
   next: () => void take("next"),
   take: () => void take(`conversations/${store.current}/take`),
-  down: () => move(1),
-  up: () => move(-1),
-  longest: () => {
-    const row = longest(mine(store.state));
-    if (row) void show(row.id);
-  },
+  down: () => desk.move(1),
+  up: () => desk.move(-1),
+  longest: () => desk.toLongest(),
   write: () => composer.focus(),
   transfer: () => offered("transfer", () => void dialogs.open("transfer", store.current)),
   note: () => offered("note", () => void dialogs.open("note", store.current)),
@@ -145,12 +98,7 @@ const actions = {
     const answer = await post(`conversations/${store.current}/end`);
     if (!answer.ok) toast(answer.refused?.words ?? words.offline_write);
   },
-  card: () => {
-    const isOpen = columns.dataset.card === "open";
-    if (isOpen) delete columns.dataset.card;
-    else columns.dataset.card = "open";
-    document.querySelector("[data-do=card]")?.setAttribute("aria-expanded", String(!isOpen));
-  },
+  card: () => desk.toggleCard(),
   search: () => document.getElementById("to-search")?.click(),
   presence: () => {
     document.getElementById("presences")?.showPopover();
@@ -161,7 +109,7 @@ const actions = {
   choices: () => composer.toggleChoices(),
   attach: () => attach.choose(),
   emoji: () => toggleEmoji(),
-  back: () => choose(""),
+  back: () => desk.choose(""),
 };
 listenForKeys(actions);
 
@@ -173,18 +121,16 @@ document.addEventListener("click", (event) => {
   const id = link?.dataset.open ?? /** @type {HTMLElement | null} */ (link?.closest(".row"))?.dataset.id;
   if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  void show(id);
+  void desk.show(id);
 });
 document.addEventListener("submit", (event) => {
-  if (/** @type {HTMLElement} */ (event.target).matches("[data-sign-out]")) storage.forget();
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (form.matches("[data-sign-out]")) storage.forget();
+  const next = form.querySelector("input[name=next]");
+  if (next instanceof HTMLInputElement) next.value = location.pathname;
 });
-addEventListener("popstate", () => {
-  const id = /conversations\/([0-9a-f-]{36})\//.exec(location.pathname)?.[1] ?? "";
-  if (id !== store.current) choose(id);
-});
-
 store.changed();
 live.open();
 outboxes.flushAll();
-if (first.open) void show(first.open, { push: false });
+if (first.open) void desk.show(first.open, { push: false });
 talk.draw();

@@ -12,6 +12,7 @@ export class Outboxes {
   #prefix;
   #onChange;
   #onAccepted;
+  #onRefused;
   #onSignedOut;
   /** @type {Map<string, Outbox>} */
   #outboxes = new Map();
@@ -21,12 +22,13 @@ export class Outboxes {
   /**
    * @param {number} staff whose: another who signs in on this tab does not send them
    * @param {{onChange: () => void, onAccepted: (id: string, entry: Entry, accepted: any) => void,
-   *          onSignedOut: () => void}} options
+   *          onRefused: (id: string, words: string) => void, onSignedOut: () => void}} options
    */
-  constructor(staff, { onChange, onAccepted, onSignedOut }) {
+  constructor(staff, { onChange, onAccepted, onRefused, onSignedOut }) {
     this.#prefix = `lianxin.outbox.${staff}.`;
     this.#onChange = onChange;
     this.#onAccepted = onAccepted;
+    this.#onRefused = onRefused;
     this.#onSignedOut = onSignedOut;
     for (const key of storage.keys()) if (key.startsWith(this.#prefix)) this.of(key.slice(this.#prefix.length));
   }
@@ -99,6 +101,7 @@ export class Outboxes {
       const words = refused?.words ?? "";
       outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? AGAIN_MS, words });
       if (!isFinal) break;
+      this.#onRefused(id, words);
     }
     this.#busy.delete(id);
   }

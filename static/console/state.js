@@ -1,6 +1,8 @@
 /** What the console knows, and how a frame changes it. Pure: the tests apply the same frames and compare with what
  * the server would say afresh. */
 
+import { begun, startOf, withArrived, withNote, withPage } from "./threads.js";
+
 /** @param {ConsoleFirst} first @returns {ConsoleState} */
 export function begin({ me, rows, waiting_count, presence }) {
   /** @type {ConsoleState} */
@@ -32,12 +34,17 @@ export function apply(state, frame, now = Date.now()) {
   }
 }
 
-/** Takes what the server answered when a conversation was opened. @param {ConsoleState} state @param {any} answer */
-export function open(state, { row, notes, values, messages }) {
+/**
+ * Takes what the server answered when a conversation was opened.
+ *
+ * @param {ConsoleState} state
+ * @param {any} answer
+ * @param {number} [wanted] a seq that has to be among the first page
+ */
+export function open(state, { row, notes, values, messages }, wanted = row.last_seq) {
   const known = state.threads[row.id];
-  /** @type {ConsoleThread} */
-  const fresh = { row, notes, values, messages: [], ahead: [], isLoaded: false };
-  let thread = known ? { ...known, row, values, notes: notes.reduce(withNoteIn, known.notes) } : fresh;
+  const after = messages ? 0 : startOf(row.last_seq, wanted);
+  let thread = known ? notes.reduce(withNote, { ...known, row, values }) : begun({ row, notes, values, after });
   if (messages) thread = withPage(thread, messages.messages);
   return { ...state, threads: { ...state.threads, [row.id]: thread } };
 }
@@ -67,16 +74,6 @@ export function team(state) {
 /** @param {ConsoleState} state */
 export function waitingCount(state) {
   return Object.values(state.rows).filter((row) => row.status === "waiting").length + state.waitingBeyond;
-}
-
-/** The last seq up to which nothing is missing. @param {ConsoleThread} thread */
-export function headOf(thread) {
-  return thread.messages.at(-1)?.seq ?? 0;
-}
-
-/** Whether something is known to be missing at the end. @param {ConsoleThread} thread */
-export function isBehind(thread) {
-  return thread.isLoaded && (thread.ahead.length > 0 || thread.row.last_seq > headOf(thread));
 }
 
 /** @param {ConsoleState} state @param {ConsoleRow[]} rows @param {number} count @returns {ConsoleState} */
@@ -125,43 +122,9 @@ function withMessage(state, { conversation, message, row }) {
     after = { ...after, rows: { ...after.rows, [conversation]: row } };
   }
   return withThread(after, conversation, (thread) => {
-    const placed = withPlaced({ ...thread, ahead: [...thread.ahead, message] });
+    const placed = withArrived(thread, message);
     return row && !isOlder(row, placed.row) ? { ...placed, row } : placed;
   });
-}
-
-/** Moves what is ahead to its place, as far as there is no gap. @param {ConsoleThread} thread @returns {ConsoleThread} */
-function withPlaced(thread) {
-  if (!thread.isLoaded) return thread;
-  const messages = [...thread.messages];
-  const ahead = [];
-  for (const message of [...thread.ahead].sort((one, other) => one.seq - other.seq)) {
-    const head = messages.at(-1)?.seq ?? 0;
-    if (message.seq === head + 1) messages.push(message);
-    else if (message.seq > head + 1) ahead.push(message);
-  }
-  return { ...thread, messages, ahead };
-}
-
-/** A page of messages: the first, a later one or an earlier one. @param {ConsoleThread} thread @param {ChatMessage[]} page */
-function withPage(thread, page) {
-  const first = thread.messages[0]?.seq;
-  if (first === undefined) return withPlaced({ ...thread, messages: page, isLoaded: true });
-  const earlier = page.filter((message) => message.seq < first);
-  const fits = earlier.length > 0 && earlier[earlier.length - 1].seq === first - 1;
-  const messages = fits ? [...earlier, ...thread.messages] : thread.messages;
-  return withPlaced({ ...thread, messages, ahead: [...thread.ahead, ...page] });
-}
-
-/** @param {ConsoleThread} thread @param {ConsoleNote} note @returns {ConsoleThread} */
-function withNote(thread, note) {
-  return { ...thread, notes: withNoteIn(thread.notes, note) };
-}
-
-/** @param {ConsoleNote[]} notes @param {ConsoleNote} note */
-function withNoteIn(notes, note) {
-  const others = notes.filter((each) => each.id !== note.id);
-  return [...others, note].sort((one, other) => one.id - other.id);
 }
 
 /** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */

@@ -16,6 +16,12 @@ export class Store {
     this.state = begin(first);
   }
 
+  /** The seq that the address asks to be shown, 0 for the end. */
+  get wanted() {
+    const [, id, seq] = /^#message-([0-9a-f-]{36})-(\d+)$/.exec(location.hash) ?? [];
+    return id === this.current ? Number(seq) : 0;
+  }
+
   /** The row of the conversation before the agent. */
   get row() {
     return this.thread?.row ?? this.state.rows[this.current];
@@ -33,7 +39,7 @@ export class Store {
 
   /** @param {any} answer of the server to opening a conversation */
   opened(answer) {
-    this.state = open(this.state, answer);
+    this.state = open(this.state, answer, this.wanted || undefined);
     this.changed();
   }
 

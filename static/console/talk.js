@@ -75,7 +75,7 @@ export class Talk {
 
   /** The address may name a message that was searched for. */
   #toWords() {
-    if (!location.hash.startsWith(`#message-${this.#store.current}-`)) return;
+    if (!this.#store.wanted) return;
     const message = document.getElementById(location.hash.slice(1));
     if (!message) return;
     this.#isAtEnd = false;

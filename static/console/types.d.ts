@@ -39,6 +39,8 @@ interface ConsoleNote {
 interface ConsoleThread {
   row: ConsoleRow;
   notes: ConsoleNote[];
+  /** The first page begins after this seq. */
+  after: number;
   /** In order and without a gap; the first need not be seq 1. */
   messages: ChatMessage[];
   /** Those that arrived before what stands between. */
@@ -102,6 +104,6 @@ interface ConsoleDraft {
 }
 
 declare const htmx: {
-  ajax(verb: string, path: string, target: string): Promise<void>;
+  ajax(verb: string, path: string, target: string | { target: string; swap: string }): Promise<void>;
   process(element: Element): void;
 };

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { apply, begin, headOf, isBehind, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
+import { apply, begin, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
+import { headOf, isBehind } from "../../static/console/threads.js";
 
 const ME = { id: 1, number: "1001", sees_all: false, departments: [7] };
 const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };
@@ -90,8 +91,9 @@ test("messages are placed in order, repeats dropped, and a gap is kept until it 
 });
 
 test("a page may hold what is earlier, what is later, and what is there already", () => {
+  const long = row("a", { ...ACTIVE, last_seq: 119 });
   /** @type {ConsoleState} */
-  let now = open(state([row("a", ACTIVE)]), { row: row("a", ACTIVE), notes: [], values: {}, messages: null });
+  let now = open(state([long]), { row: long, notes: [], values: {}, messages: null });
   /** @param {number} from @param {number} to */
   const page = (from, to) => {
     const messages = [];
@@ -99,11 +101,14 @@ test("a page may hold what is earlier, what is later, and what is there already"
     now = apply(now, { kind: "messages", conversation: "a", messages, head: to, more: false });
     return [now.threads.a.messages[0].seq, headOf(now.threads.a)];
   };
-  now = apply(now, { kind: "message", conversation: "a", message: message(63) });
-  assert.deepEqual(page(60, 62), [60, 63]);
-  assert.deepEqual(page(20, 59), [20, 63]);
-  assert.deepEqual(page(62, 70), [20, 70]);
-  assert.deepEqual(page(1, 10), [20, 70]);
+  // Asked for before it was opened, from its end: not the first page.
+  assert.throws(() => page(119, 119));
+  assert.equal(now.threads.a.isLoaded, false);
+  now = apply(now, { kind: "message", conversation: "a", message: message(120) });
+  assert.deepEqual(page(60, 119), [60, 120]);
+  assert.deepEqual(page(20, 59), [20, 120]);
+  assert.deepEqual(page(115, 130), [20, 130]);
+  assert.deepEqual(page(1, 10), [20, 130]);
 });
 
 test("a note stands once, whatever comes twice", () => {
