@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from django.utils.translation import get_language
+
+from accounts.models import Department
 from chat import rows
-from chat.models import Assignment, Conversation, Message, Note
+from chat.models import Assignment, Conversation, FormField, Message, Note
 from chat.protocol import MessageData
 
 PAGE = 500
@@ -32,7 +34,7 @@ class Record:
 
 
 def record_of(conversation: Conversation, after: int = 0) -> Record:
-    """The messages with seq > `after`, a page of them, and what belongs to them. Four queries."""
+    """The messages with seq > `after`, a page of them, and what belongs to them. Five queries."""
     stored = list(
         Message.objects.filter(conversation=conversation, seq__gt=after)
         .order_by("seq")
@@ -66,7 +68,19 @@ def _place(entry: Entry) -> tuple[int, int]:
 
 
 def _answers(conversation: Conversation) -> list[tuple[str, str]]:
-    """The form's answers beside their labels; one whose question is gone beside its key."""
-    labels = {field.key: str(field) for field in conversation.site.form_fields.all()}
-    answers: dict[str, Any] = conversation.form
-    return [(labels.get(key, key), str(answer)) for key, answer in answers.items() if answer]
+    """The form's answers beside their labels; one whose question is gone beside its key. Two queries."""
+    fields = {field.key: field for field in conversation.site.form_fields.all()}
+    departments = {department.code: str(department) for department in Department.objects.all()}
+    is_chinese = (get_language() or "zh").startswith("zh")
+    answers: list[tuple[str, str]] = []
+    for key, answer in conversation.form.items():
+        if not answer:
+            continue
+        field = fields.get(key)
+        if field is None:
+            answers.append((key, str(answer)))
+            continue
+        label = field.label_zh if is_chinese else field.label_en
+        is_department = field.kind == FormField.Kind.DEPARTMENT
+        answers.append((label, departments.get(answer, str(answer)) if is_department else str(answer)))
+    return answers

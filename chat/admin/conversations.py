@@ -51,6 +51,13 @@ class RatingFilter(admin.SimpleListFilter):
                 return queryset.filter(rating__score=score) if score in "12345" else queryset.none()
 
 
+class RecordsExportForm(ExportForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["resource"].label = _("What")
+        self.fields["format"].label = _("File")
+
+
 @admin.register(Conversation)
 class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     view_right = "read_records"
@@ -92,7 +99,7 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
     actions = None
     resource_classes: Any = (ConversationTable, TranscriptTable)
     formats: Any = (XlsxFile, CsvFile)
-    export_form_class: Any = ExportForm
+    export_form_class: Any = RecordsExportForm
     export_template_name = "admin/chat/conversation/export.html"
 
     @admin.display(description=gettext_lazy("conversation"))

@@ -163,8 +163,8 @@ def test_an_auditor_finds_reads_and_takes_a_conversation_away(
 
         page.goto("/admin/chat/conversation/?q=行卡")
         page.get_by_role("link", name="导出").click()
-        page.get_by_label("资源").or_(page.locator("#id_resource")).select_option("1")
-        page.get_by_label("格式").or_(page.locator("#id_format")).select_option("1")
+        page.get_by_label("内容").select_option("1")
+        page.get_by_label("文件格式").select_option("1")
         screenshot(page, f"admin-export-{scheme}")
         axe(page)
         with page.expect_download() as download:
