@@ -53,6 +53,9 @@ class Command(BaseCommand):
                 " or name another folder in LIANXIN_STATE_DIR."
             ) from None
         refuse_busy(port)
+        if not Path(settings.DATABASES["default"]["NAME"]).exists():
+            self.stdout.write("  正在准备，约十秒 … Preparing, about ten seconds …")
+            self.stdout.flush()
         try:
             call_command("migrate", verbosity=0)
             collect_static()
