@@ -37,7 +37,7 @@ BOTH = [
     protocol.SeenFrame,
     protocol.Bye,
 ]
-# Which frames go which way. A frame of chat/protocol.py that is in none of these fails a test below.
+# Which frames go which way. A frame of chat/protocol that is in none of these fails a test below.
 FRAMES: dict[str, list[Any]] = {
     "visitor_to_server": list(get_args(protocol.VisitorFrame)),
     "server_to_visitor": [

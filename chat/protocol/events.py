@@ -1,0 +1,62 @@
+"""Events between server processes: what happened, and what is needed to route it."""
+
+from msgspec import Struct
+
+from chat.protocol.console import NoteFrame, PresenceFrame
+from chat.protocol.parts import MessageData, Row
+from chat.protocol.server import SeenFrame, TypingFrame
+
+
+class MessagePosted(Struct, tag_field="event", tag="message_posted"):
+    pk: int
+    message: MessageData
+    row: Row
+
+
+class ConversationChanged(Struct, tag_field="event", tag="conversation_changed"):
+    """With what it was before, so that those who lose it from their lists hear of it."""
+
+    pk: int
+    row: Row
+    was_status: str
+    was_agent: int | None
+    was_department: int
+
+
+class NoteAdded(Struct, tag_field="event", tag="note_added"):
+    pk: int
+    note: NoteFrame
+    agent: int | None
+
+
+class TypingStarted(Struct, tag_field="event", tag="typing_started"):
+    pk: int
+    frame: TypingFrame
+
+
+class SeenChanged(Struct, tag_field="event", tag="seen_changed"):
+    pk: int
+    frame: SeenFrame
+    row: Row
+
+
+class PresenceChanged(Struct, tag_field="event", tag="presence_changed"):
+    frame: PresenceFrame
+
+
+class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
+    """A member of staff lost their rights, or this session of theirs (`session` empty: all of them)."""
+
+    staff: int
+    session: str = ""
+
+
+Event = (
+    MessagePosted
+    | ConversationChanged
+    | NoteAdded
+    | TypingStarted
+    | SeenChanged
+    | PresenceChanged
+    | AccessRevoked
+)

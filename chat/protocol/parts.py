@@ -1,0 +1,85 @@
+"""What frames and events are made of, and the sizes they may have."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+VERSION = 1
+MAX_FRAME_BYTES = 16 * 1024
+MAX_BODY_CHARACTERS = 2000
+MAX_COMMENT_CHARACTERS = 500
+PAGE_OF_MESSAGES = 200
+
+Seq = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Body = Annotated[str, Meta(min_length=1, max_length=MAX_BODY_CHARACTERS)]
+Short = Annotated[str, Meta(max_length=300)]
+Token = Annotated[str, Meta(max_length=4096)]
+
+
+def stamp(at: datetime) -> str:
+    """A time as it goes over the wire, e.g. `2026-11-23T01:04:05.678Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Person(Struct, frozen=True):
+    """An agent as others see them. `name_en` is empty when it does not differ."""
+
+    id: int
+    name: str
+    name_en: str
+    number: str
+
+
+class MessageData(Struct, frozen=True, omit_defaults=True):
+    """A message as both sides see it. `payload`: choices of a quick reply, the attachment, or the event's code."""
+
+    seq: int
+    type: str
+    role: str
+    name: str
+    body: str
+    at: str
+    number: str = ""
+    client_id: str = ""
+    payload: dict[str, Any] = {}
+
+
+class Row(Struct, frozen=True):
+    """A conversation as the console's lists show it."""
+
+    id: str
+    status: str
+    department: int
+    agent: Person | None
+    visitor_name: str
+    level: str
+    language: str
+    subject: str
+    priority: int
+    last_seq: int
+    unread: int
+    excerpt: str
+    started_at: str
+    waiting_since: str
+    unanswered_since: str | None
+    last_message_at: str | None
+    ended_by: str
+    visitor_received: int
+    visitor_read: int
+    agent_received: int
+    agent_read: int
+    rating: int | None = None
+
+
+class State(Struct, frozen=True):
+    """A conversation as its visitor sees it."""
+
+    id: str
+    status: str
+    agent: Person | None
+    last_seq: int
+    agent_received: int
+    agent_read: int
+    visitor_read: int
+    rating: int | None
