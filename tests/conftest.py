@@ -30,6 +30,8 @@ def pytest_configure() -> None:
     hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
     signal.signal(signal.SIGTERM, _end_in_order)
     # Names with a hash need `collectstatic`; AppServer does that, and the browser tests cover it.
+    # The folder itself has to be there: WhiteNoise warns without it.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
