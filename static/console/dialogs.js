@@ -1,6 +1,7 @@
 /** The forms that the server draws: hand over, close, note. htmx sends them; what fails stays as it was written. */
 
-import { BASE } from "./requests.js";
+import { toast } from "./line.js";
+import { fragment } from "./requests.js";
 
 export class Dialogs {
   #dialog = /** @type {HTMLDialogElement} */ (document.getElementById("dialog"));
@@ -32,9 +33,11 @@ export class Dialogs {
   async open(name, conversation) {
     const body = /** @type {HTMLElement} */ (document.getElementById("dialog-body"));
     body.replaceChildren();
-    await htmx.ajax("GET", `${BASE}conversations/${conversation}/forms/${name}`, "#dialog-body");
-    if (!body.firstElementChild) return;
-    this.#dialog.showModal();
+    if (!(await fragment(`conversations/${conversation}/forms/${name}`, "#dialog-body"))) {
+      toast(this.#words.offline_write);
+      return;
+    }
+    if (!this.#dialog.open) this.#dialog.showModal();
     /** @type {HTMLElement | null} */ (body.querySelector("select, textarea"))?.focus();
   }
 

@@ -1,12 +1,13 @@
 /** What the server draws beside the conversation: the customer's card, and today's load in the top bar. */
 
-import { BASE } from "./requests.js";
+import { fragment } from "./requests.js";
 
 /** Keeps the card that of the customer before the agent. @param {import("./store.js").Store} store */
 export function followCard(store) {
   const place = /** @type {HTMLElement} */ (document.getElementById("card-body"));
   const empty = /** @type {HTMLElement} */ (document.getElementById("card-empty"));
   let drawn = "";
+  let whose = "";
   store.subscribe(() => {
     const { row, current } = store;
     // It is asked for anew when one of these has changed.
@@ -14,11 +15,14 @@ export function followCard(store) {
     if (wanted === drawn) return;
     drawn = wanted;
     empty.hidden = Boolean(wanted);
-    if (wanted) void htmx.ajax("GET", `${BASE}conversations/${current}/card`, "#card-body");
-    else place.replaceChildren();
+    // The same customer's card stays until the new one has come: nothing jumps.
+    if (whose !== current) place.replaceChildren();
+    whose = current;
+    const isWanted = () => drawn === wanted;
+    if (wanted) void fragment(`conversations/${current}/card`, "#card-body", { isWanted });
   });
 }
 
 export function drawToday() {
-  void htmx.ajax("GET", `${BASE}today`, { target: "#today", swap: "outerHTML" });
+  void fragment("today", "#today", { swapStyle: "outerHTML" });
 }

@@ -9,6 +9,27 @@ export function get(path) {
   return ask(path, { method: "GET" });
 }
 
+/**
+ * A piece of a page, drawn by the server. Not by htmx.ajax: that has one request at a time for the whole page.
+ *
+ * @param {string} path below BASE
+ * @param {string} target of the swap
+ * @param {{swapStyle?: string, isWanted?: () => boolean}} [options] `isWanted`: asked when it has come
+ * @returns {Promise<boolean>} whether it was put there
+ */
+export async function fragment(path, target, { swapStyle = "innerHTML", isWanted = () => true } = {}) {
+  try {
+    const headers = { Accept: "text/html", "HX-Request": "true" };
+    const response = await fetch(BASE + path, { headers, signal: AbortSignal.timeout(WAIT_MS) });
+    const text = await response.text();
+    if (!response.ok || !isWanted()) return false;
+    htmx.swap(target, text, { swapStyle });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @param {string} path below BASE @param {object | FormData} [data] an object goes as JSON @returns {Promise<ConsoleAnswer>} */
 export function post(path, data = {}) {
   const isForm = data instanceof FormData;

@@ -104,6 +104,5 @@ interface ConsoleDraft {
 }
 
 declare const htmx: {
-  ajax(verb: string, path: string, target: string | { target: string; swap: string }): Promise<void>;
-  process(element: Element): void;
+  swap(target: string, content: string, how: { swapStyle: string }): void;
 };

@@ -289,6 +289,37 @@ def test_the_bell_rings_in_one_tab_until_the_words_are_read(
             expect(page).not_to_have_title(re.compile(r"^\("))
 
 
+def test_the_notice_names_the_customer_and_repeats_until_read(console: Open, server: ChatServer) -> None:
+    page = console(permissions=["notifications"])
+    page.clock.install()
+    # What was shown stands on the page itself, where it can be waited for.
+    page.add_init_script(
+        """document.hasFocus = () => window.isLookedAt === true
+        const note = words => { document.documentElement.dataset.notices =
+            (document.documentElement.dataset.notices ?? "") + words + "; " }
+        window.Notification = class {
+            static permission = "granted"
+            constructor(title, { body }) { note(`${title}: ${body}`) }
+            close() { note("closed") }
+        }"""
+    )
+    page.goto("/console/")
+    notices = page.locator("html")
+    with WireVisitor(server, name="李雷") as visitor:
+        expect(page.locator("#line")).to_have_attribute("data-status", "open")
+        page.keyboard.press("n")
+        expect(page.get_by_role("heading", name="李雷")).to_be_visible()
+        visitor.say("我的密码是 hunter2")
+        expect(notices).to_have_attribute("data-notices", "New message: 李雷; ")
+        page.clock.run_for(16_000)
+        twice = "New message: 李雷; New message: 李雷; "
+        expect(notices).to_have_attribute("data-notices", twice)
+        page.evaluate("() => { window.isLookedAt = true; window.dispatchEvent(new Event('focus')) }")
+        expect(notices).to_have_attribute("data-notices", twice + "closed; ")
+        page.clock.run_for(40_000)
+        expect(notices).to_have_attribute("data-notices", twice + "closed; ")
+
+
 def test_when_the_leading_tab_closes_another_takes_over(
     console: Open, page_factory: PageFactory, server: ChatServer
 ) -> None:
