@@ -4,10 +4,12 @@ The index (`chat.terms`) finds the messages that hold every term of what is look
 words themselves, because pairs of characters alone would also find them apart from each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup, QuerySet
 
@@ -16,6 +18,8 @@ from chat.terms import TermsField, normalized, query_terms, runs_of
 
 # Of messages that the index gives and the words refuse, so many are looked at before the page ends early.
 MAX_EXAMINED = 2000
+# So many candidates are few: 40 KB of ids.
+FEW = 5000
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 
@@ -72,7 +76,7 @@ def search_messages(
     """Messages of these conversations that hold every word of `text`; a Chinese word wherever it stands.
 
     `conversations` says what the reader may see (`access.visible_to`). What holds neither letter nor digit finds
-    nothing. One query, seldom a second.
+    nothing. Three queries at most, unless many messages only look like hits.
     """
     found, before = _scan(conversations, text, before, limit)
     messages = {
@@ -105,27 +109,60 @@ def _scan(
     """(message, conversation) ids of up to `limit` hits, newest first, and where to go on."""
     terms = query_terms(text)
     runs = runs_of(text)
-    found: list[tuple[int, int]] = []
     if not terms:
-        return found, None
-    candidates = Message.objects.filter(terms__holds=terms).order_by("-pk")
+        return [], None
+    candidates = Message.objects.filter(terms__holds=terms)
     if conversations.query.where:
         candidates = candidates.filter(conversation__in=conversations.order_by().values("pk"))
-    examined, size = 0, limit + 1
-    while examined < MAX_EXAMINED:
-        page = candidates if before is None else candidates.filter(pk__lt=before)
-        rows = list(page.values_list("pk", "conversation_id", "body")[:size])
+    found: list[tuple[int, int]] = []
+    examined = 0
+    for rows, is_last in _chunks(candidates, before, limit + 1):
         for pk, conversation, body in rows:
             if len(found) == limit:
                 return found, before
             if holds(body, runs):
                 found.append((pk, conversation))
             before = pk
-            examined += 1
-        if len(rows) < size:
+        examined += len(rows)
+        if is_last:
             return found, None
-        size = 500
+        if examined >= MAX_EXAMINED:
+            break
     return found, before
+
+
+Row = tuple[int, int, str]
+
+
+def _chunks(candidates: QuerySet[Message], before: int | None, size: int) -> Iterator[tuple[list[Row], bool]]:
+    """The candidates as (message id, conversation id, body), newest first, and whether these are the last.
+
+    Where they are few their ids are fetched first, by the index of terms: asked for the newest of a word that it takes
+    for common, PostgreSQL would walk back through all messages, and be long about it where the word is rare. Of a word
+    that is common the newest are near the end.
+    """
+    rest = candidates if before is None else candidates.filter(pk__lt=before)
+    few = _ids_of(rest, FEW + 1)
+    is_few = len(few) <= FEW
+    while True:
+        if is_few:
+            few, rest = few[size:], Message.objects.filter(pk__in=few[:size])
+        rows: list[Row] = list(rest.order_by("-pk").values_list("pk", "conversation_id", "body")[:size])
+        yield rows, not few if is_few else len(rows) < size
+        rest, size = candidates.filter(pk__lt=rows[-1][0]), 500
+
+
+def _ids_of(candidates: QuerySet[Message], limit: int) -> list[int]:
+    """Any `limit` of them, the newest first. In a WITH of its own the plan is made as if all were wanted: by terms."""
+    try:
+        sql, parameters = candidates.order_by().values_list("pk").query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    how = "MATERIALIZED" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        # Both parts are ours; what is looked for goes in by the parameters.
+        cursor.execute(f"WITH found AS {how} ({sql}) SELECT * FROM found LIMIT {limit:d}", parameters)  # noqa: S608
+        return sorted((pk for (pk,) in cursor.fetchall()), reverse=True)
 
 
 def holds(body: str, runs: Sequence[str]) -> bool:

@@ -89,6 +89,11 @@ def test_pages_follow_each_other_without_gap_or_repeat(cast: Cast) -> None:
     assert found == expected
 
 
+def test_a_common_word_is_paged_like_a_rare_one(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.search.FEW", 3)
+    test_pages_follow_each_other_without_gap_or_repeat(cast)
+
+
 def test_what_only_looks_like_a_hit_is_passed_over(cast: Cast) -> None:
     conversation = start(cast)
     say(conversation, "银行卡")
@@ -98,12 +103,12 @@ def test_what_only_looks_like_a_hit_is_passed_over(cast: Cast) -> None:
     assert [hit.message.body for hit in page.hits] == ["银行卡"]
 
 
-def test_a_page_takes_two_queries_however_many_there_are(
+def test_a_page_takes_three_queries_however_many_there_are(
     conversations: list[Conversation], django_assert_num_queries: Any
 ) -> None:
     for _ in range(60):
         say(conversations[0], "银行")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         page = search_messages(Conversation.objects.all(), "银行", limit=50)
         for hit in page.hits:
             assert hit.message.conversation.visitor.name == ""
