@@ -11,16 +11,28 @@ from chat.models import Conversation, Message, Status
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
 
 USUAL_HANDLE_SECONDS = 180
+# Daphne sends no frame over 1 MiB, and a phone should not wait for one: a page ends here too.
+PAGE_OF_CHARACTERS = 60_000
 
 
 def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[list[MessageData], bool]:
-    """Messages with seq > after, in order, and whether there are more. One query."""
+    """Messages with seq > after, in order, and whether there are more. One query.
+
+    At most `limit`, and no more than PAGE_OF_CHARACTERS, but always one.
+    """
     stored = list(
         Message.objects.filter(conversation=pk, seq__gt=after)
         .order_by("seq")
         .values(*rows.MESSAGE_FIELDS)[: limit + 1]
     )
-    return [rows.message_of(values) for values in stored[:limit]], len(stored) > limit
+    page: list[MessageData] = []
+    characters = 0
+    for values in stored[:limit]:
+        characters += len(values["body"])
+        if page and characters > PAGE_OF_CHARACTERS:
+            break
+        page.append(rows.message_of(values))
+    return page, len(stored) > len(page)
 
 
 def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGES) -> Messages:

@@ -15,11 +15,14 @@ from msgspec import Struct
 from chat import limits, protocol
 from chat.delivery import hub
 from chat.errors import BadRequest, Refusal, Unavailable
+from chat.line import Line
 from chat.protocol import BadFrame, Bye, Refused
 
 logger = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
+# So long may the goodbye to a slow reader take.
+CUT_SECONDS = 3.0
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
 CLOSE_CODES = {
@@ -51,6 +54,7 @@ class Socket(AsyncConsumer):
     ) -> None:
         self.scope = scope
         self._send = send
+        self._line = Line(send)
         self._unsent: deque[Message] = deque()
         self._unsent_bytes = 0
         self._sender: asyncio.Task[None] | None = None
@@ -141,10 +145,11 @@ class Socket(AsyncConsumer):
         if self._held is not None:
             self._held.append(text)
             return
-        self._unsent_bytes += len(text)
+        self._unsent_bytes += _size(text)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
             self._unsent.clear()
             self.end("slow")
+            asyncio.get_running_loop().call_later(CUT_SECONDS, self._line.cut)
             return
         self._queue({"type": "websocket.send", "text": text})
 
@@ -165,10 +170,18 @@ class Socket(AsyncConsumer):
     async def _drain(self) -> None:
         try:
             while self._unsent:
+                await self._line.writable()
+                if not self._unsent:
+                    return
                 message = self._unsent.popleft()
                 await self._send(message)
-                self._unsent_bytes -= len(message.get("text", ""))
+                self._unsent_bytes -= _size(message.get("text", ""))
         except Exception as error:
-            # The other end has gone; the server tells us by a disconnect.
-            logger.debug("a frame was not sent: %s", type(error).__name__)
+            # The other end has gone, or the server refuses the frame: a socket that hears no more is of no use.
+            logger.info("a frame was not sent: %s", type(error).__name__)
             self._is_over = True
+            self._line.cut()
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

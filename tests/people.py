@@ -160,10 +160,10 @@ def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = N
     return outcome
 
 
-def say_many(conversation: Conversation, count: int) -> None:
-    """The visitor says so many things: 1, 2, 3 ..."""
+def say_many(conversation: Conversation, count: int, *, body: str = "") -> None:
+    """The visitor says so many things: 1, 2, 3 ... or always the same."""
     said = [
-        posts.Post(conversation.pk, uuid4(), str(number), visitor_id=conversation.visitor_id)
+        posts.Post(conversation.pk, uuid4(), body or str(number), visitor_id=conversation.visitor_id)
         for number in range(1, count + 1)
     ]
     posts.post_batch(said)

@@ -10,6 +10,7 @@ with Box(server) as box:
 from __future__ import annotations
 
 import json
+import select
 import time
 from collections.abc import Callable
 from typing import Any, Self
@@ -44,6 +45,8 @@ class Client:
             compression=None,
             max_size=None,
             proxy=None,
+            # A server that a test has killed does not say goodbye.
+            close_timeout=1,
         )
         self._connection: ClientConnection = self._line.__enter__()
 
@@ -96,6 +99,12 @@ class Client:
         except ConnectionClosed as closed:
             self.close_code = closed.rcvd.code if closed.rcvd else None
         return self.close_code
+
+    def wait_until_cut(self, *, within: float = WITHIN_SECONDS) -> None:
+        """Wait, without reading anything, until the server has dropped the line."""
+        poller = select.poll()
+        poller.register(self._connection.socket, select.POLLERR | select.POLLHUP)
+        assert poller.poll(within * 1000), f"not cut within {within} s"
 
     def listen(self, seconds: float) -> None:
         """Take in whatever comes in that time."""
