@@ -68,7 +68,7 @@ def loader(request: HttpRequest) -> HttpResponse:
 @require_safe
 @gzip_page
 def look(request: HttpRequest, key: str) -> HttpResponse:
-    """A module with what the loader has to know of the site. A module, so that the bank's policy needs no connect-src."""
+    """What the loader has to know of the site; a module, so that the bank's policy needs no connect-src."""
     site, language = _site(key), _language_of(request)
     with translation.override(language_code(language)):
         values = {

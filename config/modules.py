@@ -66,8 +66,8 @@ def _add(name: str, read: Callable[[str], str], variables: dict[str, str], parts
     text = strip(text).rstrip()
     if (
         re.search(r"^(import|export)\b|\bimport\(", text, re.MULTILINE)
-        or "`" in text
-        and _has_long_template(text)
+        or ("`" in text
+        and _has_long_template(text))
     ):
         raise CannotGather(
             f"{name}: an import, an export or a template of several lines that is not understood"

@@ -17,6 +17,10 @@ export class Beginning {
     }
   }
 
+  clear() {
+    this.#form?.reset();
+  }
+
   /** What was filled in; null when something required is missing, which is then shown. */
   answers() {
     if (!this.#form) return { form: {} };

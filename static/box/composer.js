@@ -22,7 +22,8 @@ export class Composer {
    */
   constructor({ memory, words, onText, onFiles, onTyping }) {
     const text = this.#text;
-    text.value = memory.get("draft") ?? "";
+    // What was typed before this script ran stays.
+    text.value ||= memory.get("draft") ?? "";
     text.oninput = () => {
       memory.set("draft", text.value);
       this.#fit();
@@ -48,13 +49,17 @@ export class Composer {
       by("text-error").hidden = !isLong;
       by("text-error").textContent = isLong ? words.too_long : "";
       if (!written || isLong || !onText(written)) return;
-      text.value = "";
       memory.set("draft", null);
-      this.#fit();
+      this.clear();
     };
     this.#fit();
     this.#emoji();
     this.#files(onFiles);
+  }
+
+  clear() {
+    this.#text.value = "";
+    this.#fit();
   }
 
   focus() {

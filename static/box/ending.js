@@ -41,6 +41,10 @@ export class Ending {
 
   draw() {
     const { state, isEnded } = this.#session.conversation;
+    if (by("ending").hidden && isEnded) {
+      this.#rating.reset();
+      this.#rating.dispatchEvent(new Event("change"));
+    }
     by("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
     this.#rating.hidden = !state?.agent || isRated;

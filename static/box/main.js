@@ -27,13 +27,15 @@ let isDue = false;
 let told = "";
 /** @type {() => void} */
 let drawPage = () => {};
+/** @type {() => void} */
+let clearPage = () => {};
 /** @type {Composer} */
 let composer;
 
 const memory = new Memory(setup.site);
 const session = new Session(memory, about, (event) => {
-  if (event) host.tell(event);
-  if (event === "ended" && !session.conversation.state) files.forget();
+  if (event === "left") clearPage();
+  else if (event) host.tell(event);
   drawSoon();
 });
 const files = new Files(session, setup, () => words, drawSoon);
@@ -118,6 +120,11 @@ function bind() {
     return !!start;
   }
 
+  clearPage = () => {
+    files.forget();
+    composer.clear();
+    beginning.clear();
+  };
   drawPage = () => {
     const { id, isEnded } = session.conversation;
     const isFirst = !id && ![...session.sending.unplaced, ...files.uploads].some((each) => each.refused === undefined);

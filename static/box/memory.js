@@ -76,7 +76,9 @@ export class Memory {
   listen({ left, token }) {
     addEventListener("storage", (event) => {
       if (event.key === this.key("left") && event.newValue) left();
-      if (event.key === this.key("token") && event.newValue) token(event.newValue.split(" ")[0]);
+      const [now, conversation] = (event.key === this.key("token") && event.newValue?.split(" ")) || [];
+      // Without a conversation it has only been asked for.
+      if (now && conversation) token(now);
     });
   }
 }

@@ -29,7 +29,7 @@ export class Session {
   /**
    * @param {import("./memory.js").Memory} memory
    * @param {{site: string, url: string, language: string, page: string, device: string}} about
-   * @param {(event?: "started" | "ended") => void} onChange
+   * @param {(event?: "started" | "ended" | "left") => void} onChange `left`: somebody logged out
    */
   constructor(memory, about, onChange) {
     this.memory = memory;
@@ -52,7 +52,7 @@ export class Session {
       left: () => this.#forget(),
       // Another tab has begun: a tab without a conversation joins it.
       token: (token) => {
-        if (this.conversation.isOpen || token === this.token) return;
+        if (this.conversation.isOpen) return;
         this.token = token;
         this.socket.reopen();
       },
@@ -229,6 +229,7 @@ export class Session {
   }
 
   #forget() {
+    if (this.conversation.isOpen) this.onChange("ended");
     this.#clear();
     this.sending.forget();
     this.memory.clear(false);
@@ -236,7 +237,7 @@ export class Session {
     this.token = this.#dismissed = "";
     this.isVerified = false;
     this.socket.reopen();
-    this.onChange("ended");
+    this.onChange("left");
   }
 
   /** @param {string} name @param {number} ms @param {() => void} then */

@@ -54,7 +54,7 @@ export class Talk {
     const typing = by("typing");
     const isNewTyping = typing.hidden && isAgentTyping;
     typing.hidden = !isAgentTyping;
-    if (isNewTyping) typing.lastElementChild?.replaceChildren(fill(this.#words.is_typing, { name: by("name").textContent }));
+    if (isNewTyping) by("typist").textContent = fill(this.#words.is_typing, { name: by("name").textContent });
     if (this.#mine) showStatus(this.#mine, this.#statusOfMine(), this.#words);
     if (isWritten || (wasAtEnd && (added || isNewTyping))) this.toEnd();
     else if (added && !wasAtEnd) by("newer").hidden = false;

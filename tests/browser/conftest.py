@@ -24,7 +24,16 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Frame, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Frame,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.bank_page import BankPage
 from tests.people import Person
@@ -40,6 +49,12 @@ DESKTOP: Viewport = (1440, 900)
 PHONE: Viewport = (390, 844)
 # What a browser logs while its network is away. For `allow`.
 NETWORK_ERRORS = r"net::ERR_|WebSocket connection to|status of 50[234]"
+
+# In place of Playwright's own list: it switches off the partitions in which a browser keeps the storage of a frame
+# from another site, and then denies the frame any.
+LIKE_CHROME = "--disable-features=HttpsUpgrades,PaintHolding,MediaRouter,OptimizationHints"
+# Two cores, and a server and two browsers on them.
+expect.set_options(timeout=10_000)
 
 SESSIONS_EACH = 40
 LOAD = """
@@ -163,7 +178,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.fail("Chromium is not installed; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", LIKE_CHROME])
         yield browser
         browser.close()
 

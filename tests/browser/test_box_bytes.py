@@ -1,0 +1,46 @@
+"""What the box costs a visitor: real answers of the server, as they went over the wire."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Response
+
+from tests.browser.box import Box
+from tests.browser.conftest import ChatServer, HostPage, PageFactory
+
+HOST_PAGE_BYTES = 3 * 1000
+BOX_BYTES = 20 * 1000
+
+
+def test_the_loader_and_the_box_keep_to_their_budgets(
+    page_factory: PageFactory, host_page: HostPage, server: ChatServer
+) -> None:
+    page = page_factory()
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer) if answer.url.startswith(server.url) else None)
+    page.goto(host_page.url())
+    page.wait_for_function("() => window.Lianxin")
+    page.wait_for_load_state("networkidle")
+    before = bytes_of(answers)
+    assert set(before) == {"/widget.js", "/widget/qinglan/look.js"}
+    assert sum(before.values()) <= HOST_PAGE_BYTES, before
+
+    answers.clear()
+    box = Box(page)
+    box.says("你好")
+    page.wait_for_load_state("networkidle")
+    after = bytes_of(answers)
+    assert len(after) == 4, after
+    assert sum(after.values()) <= BOX_BYTES, after
+    print(
+        f"on the bank's page {sum(before.values())} bytes, after opening {sum(after.values())}: {before | after}"
+    )
+
+
+def bytes_of(answers: list[Response]) -> dict[str, int]:
+    """The body of each answer as it was sent (compressed), by path."""
+    sizes = {}
+    for answer in answers:
+        answer.finished()
+        path = answer.url.split("/", 3)[3].split("?")[0]
+        sizes[f"/{path}"] = answer.request.sizes()["responseBodySize"]
+    return sizes

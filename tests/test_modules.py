@@ -1,0 +1,69 @@
+"""One file of many modules: it says the same, and refuses what it does not understand."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.modules import CannotGather, gather, squeeze, strip
+
+MODULES = {
+    "a/main.js": (
+        '/** Prints. */\nimport { twice } from "../b/twice.js";\nimport {\n  one,\n} from "./one.js";\n\n'
+        "// A comment.\nconst size = 3;\nconsole.log(twice(one), size);\n"
+    ),
+    "a/one.js": "const size = 1;\n/** @type {number} */\nexport const one = size;\n",
+    "b/twice.js": 'import { one } from "../a/one.js";\nexport function twice(n) {\n  return n * 2 + one - one;\n}\n',
+}
+
+
+def test_modules_run_in_one_file_as_they_did_in_many() -> None:
+    script = gather("a/main.js", MODULES.__getitem__)
+    result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "2 3\n"
+    assert "/*" not in script
+    assert "//" not in script
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'import main from "./one.js";\n',
+        'import { one as two } from "./one.js";\n',
+        'const one = await import("./one.js");\n',
+        "export default 1;\n",
+        "export { one };\n",
+        "const text = `one\n  two`;\n",
+    ],
+)
+def test_a_form_that_is_not_understood_is_refused(text: str) -> None:
+    with pytest.raises(CannotGather):
+        gather("a/x.js", {**MODULES, "a/x.js": text}.__getitem__)
+
+
+def test_modules_that_import_each_other_are_refused() -> None:
+    modules = {
+        "a.js": 'import { b } from "./b.js";\n',
+        "b.js": 'import { a } from "./a.js";\nexport const b = 1;\n',
+    }
+    with pytest.raises(CannotGather, match="imports itself"):
+        gather("a.js", modules.__getitem__)
+
+
+def test_the_box_itself_can_be_gathered() -> None:
+    static = Path(__file__).parent.parent / "static"
+    script = gather("box/main.js", lambda name: (static / name).read_text(encoding="utf-8"))
+    subprocess.run(
+        ["node", "--input-type=module", "--check"], input=script, text=True, check=True, capture_output=True
+    )
+
+
+def test_a_sheet_loses_its_layout_and_nothing_else() -> None:
+    css = '/* one\n two */\na :focus,\nb > c {\n  margin: calc(1px + 2px) 0;\n  content: "x y";\n}\n'
+    assert squeeze(css) == 'a :focus,b > c{margin:calc(1px + 2px) 0;content:"x y";}\n'
+
+
+def test_a_script_keeps_its_lines() -> None:
+    assert strip("/** Doc. */\nconst a = 1;\n\n  // why\n  const b = a\n") == "const a = 1;\nconst b = a\n"
