@@ -19,7 +19,7 @@ class Line:
         protocol = (
             send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
         )
-        self._transport: Any = getattr(protocol, "transport", None)
+        self._transport: Any = getattr(protocol, "transport", object())
         self._full: asyncio.Event | None = None
         if hasattr(self._transport, "registerProducer"):
             # Until now the producer was Twisted's HTTP channel, of the handshake.
