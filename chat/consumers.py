@@ -32,6 +32,7 @@ from chat.protocol import (
 )
 from chat.protocol import Post as PostFrame
 from chat.socket import Socket
+from chat.text import cleaned
 from chat.writer import writer
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class VisitorConsumer(Socket):
 
     def _post(self, frame: PostFrame) -> None:
         client_id = str(frame.client_id)
-        body = frame.body.replace("\x00", "").strip()
+        body = cleaned(frame.body)
         if not body:
             self.refuse(EmptyText(), client_id)
         elif self.pk is None or self.visitor is None:
