@@ -23,15 +23,12 @@ def _message_words() -> dict[str, str]:
         "discard": _("Discard"),
         "edit": _("Back to the composer"),
         "note": _("Note for colleagues"),
-        "customer": _("Customer"),
         "is_typing": _("{name} is typing …"),
         "ended_by_visitor": _("The customer has ended the conversation. Choose a wrap-up code to close it."),
         "ended_by_agent": _("You have ended the conversation. Choose a wrap-up code to close it."),
         "closed": _("This conversation is closed; you can read it here."),
         "not_mine": _("{name} has this conversation; you are reading along."),
         "waiting_first": _("This customer is waiting. Take the conversation to answer."),
-        "older": _("Show earlier messages"),
-        "nothing_said": _("Nothing has been said yet."),
     }
 
 
@@ -42,8 +39,6 @@ def _list_words() -> dict[str, str]:
         "verified": _("Verified"),
         "nameless": _("Visitor {id}"),
         "unread": _("{count} unread"),
-        "waits": _("waiting {time}"),
-        "answered": _("answered"),
         "wrap_up": _("wrap-up"),
         "seconds": _("{count} s"),
         "minutes": _("{count} min"),
@@ -52,7 +47,6 @@ def _list_words() -> dict[str, str]:
         "took": _("You have taken the conversation of {name}."),
         "moved": _("The conversation has been handed over."),
         "closed_done": _("Closed."),
-        "now_waiting": _("{count} waiting"),
     }
 
 
@@ -61,7 +55,6 @@ def _composer_words() -> dict[str, str]:
         "unfilled": _("Not filled: {names}. Put the words in, or take it out."),
         "unknown": _("Is {names} meant to go out like this? Press Enter again to send it."),
         "too_long": _("{count} characters too many"),
-        "choice": _("Button {number}"),
         "no_reply_found": _("No reply fits."),
         "personal": _("mine"),
         "department": _("department"),
@@ -86,10 +79,8 @@ def _line_words() -> dict[str, str]:
             "The connection is down. {count} not sent yet: kept here, and sent when it is back."
         ),
         "ended_bar": _("You are signed out. What you wrote is kept in this tab: sign in again to go on."),
-        "sign_in": _("Sign in"),
+        "sign_out_unsent": _("{count} not sent yet. Sign out all the same, and lose it?"),
         "failed": _("That did not work. Please try again."),
         "offline_write": _("No connection. Please try again in a moment."),
         "new_message": _("New message"),
-        "new_waiting": _("Somebody is waiting"),
-        "contacts": _("{count} today"),
     }

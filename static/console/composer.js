@@ -6,6 +6,8 @@ import { ReplyList } from "./reply-list.js";
 import { placesIn } from "./replies.js";
 
 const MAX_CHARACTERS = 2000;
+/** What the server takes away too: so what is shown here is what is stored, to the letter. */
+const EDGES = /^[\s\x1c-\x1f\x85]+|[\s\x1c-\x1f\x85]+$/g;
 
 export class Composer {
   #store;
@@ -84,7 +86,7 @@ export class Composer {
   }
 
   send() {
-    const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").trim();
+    const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").replace(EDGES, "");
     const choices = this.#choices();
     if (!body || this.#form.hidden || this.#isStopped(body, choices)) return;
     this.#onSend(this.#conversation, { body, choices });
@@ -170,7 +172,8 @@ export class Composer {
   }
 
   #choices() {
-    return this.#editor.hidden ? [] : this.#inputs.map((input) => input.value.trim()).filter(Boolean);
+    if (this.#editor.hidden) return [];
+    return this.#inputs.map((input) => input.value.replace(/\s+/g, " ").trim()).filter(Boolean);
   }
 
   /** The layer behind the text marks what stands in braces; the text area cannot. */

@@ -92,6 +92,8 @@ export class Live {
   /** @param {ChatFrame} frame */
   #receive(frame) {
     if (frame.kind === "pong") return this.#compare(frame.heads);
+    // Who I am stands in the page: it is asked for anew. Drafts and what is not sent outlive that.
+    if (frame.kind === "bye" && frame.code === "rights_changed") return location.reload();
     const isFirst = frame.kind === "welcome" && this.#watched.size === 0;
     this.#store.dispatch(frame);
     if (!isFirst) return;

@@ -125,7 +125,10 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("submit", (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
-  if (form.matches("[data-sign-out]")) storage.forget();
+  if (form.matches("[data-sign-out]")) {
+    if (outboxes.unsent && !confirm(fill(words.sign_out_unsent, { count: outboxes.unsent }))) event.preventDefault();
+    else storage.forget();
+  }
   const next = form.querySelector("input[name=next]");
   if (next instanceof HTMLInputElement) next.value = location.pathname;
 });
