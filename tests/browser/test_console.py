@@ -193,6 +193,25 @@ def test_closing_asks_for_a_code_and_keeps_the_comment(console: Open, server: Ch
         visitor.hears_of("ended")
 
 
+def test_a_note_that_could_not_be_saved_stays_written(console: Open, server: ChatServer) -> None:
+    page = console(allow=NETWORK_ERRORS + "|htmx:")
+    with WireVisitor(server, name="李雷") as visitor:
+        take_next(page)
+        page.keyboard.press("Alt+m")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Note").fill("卡还在机器里 <b>")
+        page.context.set_offline(True)
+        dialog.get_by_label("Note").press("Control+Enter")
+        expect(dialog.get_by_role("alert")).to_contain_text("No connection")
+        expect(dialog.get_by_label("Note")).to_have_value("卡还在机器里 <b>")
+        page.context.set_offline(False)
+        dialog.get_by_role("button", name="Save the note").click()
+        expect(dialog).to_be_hidden()
+        expect(page.locator(".note")).to_contain_text("卡还在机器里 <b>")
+        expect(page.locator(".note")).to_have_count(1)
+        assert all("机器里" not in message["body"] for message in visitor.everything())
+
+
 def test_the_customer_ends_and_the_agent_wraps_up(console: Open, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server, name="李雷") as visitor:
