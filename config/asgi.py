@@ -17,7 +17,10 @@ from django.urls import path  # noqa: E402
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
+from config.checks import refuse_unsafe  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
+
+refuse_unsafe()
 
 Application = Callable[..., Awaitable[Any]]
 

@@ -4,6 +4,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+
+def refuse_unsafe() -> None:
+    """Raises ImproperlyConfigured for what `manage.py` would refuse: servers do not run the system checks."""
+    found = [message for check in (own_origins, doorbell) for message in check() if message.is_serious()]
+    if found:
+        raise ImproperlyConfigured("\n".join(str(message) for message in found))
 
 
 @register()

@@ -1,0 +1,40 @@
+"""Log lines without the words of customers: no message text, token or personal number is ever logged.
+
+An error's own words may hold them: PostgreSQL prints the row that broke a constraint, `int()` the text that is no
+number. So a traceback keeps its places and the kinds of its errors, and of their words only what is known to be clean.
+"""
+
+import logging
+import traceback
+from types import TracebackType
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseError
+
+# Their words are about the program and the machine.
+CLEAN = (OSError, ImportError, AttributeError, NameError, TypeError, RuntimeError, ImproperlyConfigured)
+
+
+class Formatter(logging.Formatter):
+    def formatException(
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        return "" if ei[1] is None else _told(ei[1]).rstrip()
+
+
+def _told(error: BaseException) -> str:
+    before = ""
+    if error.__cause__ is not None:
+        before = _told(error.__cause__) + "which led to\n"
+    elif error.__context__ is not None and not error.__suppress_context__:
+        before = _told(error.__context__) + "and while that was handled\n"
+    places = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}{places}{type(error).__module__}.{type(error).__qualname__}: {_words(error)}\n"
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, DatabaseError):
+        # The lines after the first are the details: keys and whole rows.
+        return str(error).partition("\n")[0]
+    return str(error) if isinstance(error, CLEAN) else "(its words are left out)"
