@@ -173,7 +173,9 @@ class Hub:
                 text = protocol.encode(frame)
                 self._to_visitors(text, pk)
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
-                self._tell(pk, event.row, is_shown=False)
+                # Reading lowers the unread count in every list that shows it.
+                is_listed = frame.role == "agent" and self._rows(pk, event.row)
+                self._tell(pk, event.row, is_shown=is_listed)
             case PresenceChanged(frame=frame):
                 text = protocol.encode(frame)
                 for socket in tuple(self.staff):

@@ -129,12 +129,12 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """The rows without what only the one who has the conversation open hears at once: how far it was read."""
-    marks = ("visitor_received", "visitor_read", "agent_received", "agent_read")
+    """The rows without what only the one who has the conversation open hears at once: how far the visitor is."""
+    marks = ("visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows
     return {
-        key: {name: value for name, value in row.items() if name not in (*marks, "unread")}
+        key: {name: value for name, value in row.items() if name not in marks}
         for key, row in rows.items()
     }
 
