@@ -1,9 +1,11 @@
 """The console's socket: it listens, marks and signals typing. Everything else an agent does is a POST."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.utils.translation import get_supported_language_variant
 
 from accounts import audit, presence
 from accounts.access import may
@@ -35,6 +37,14 @@ from chat.writer import writer
 from console import selectors
 
 
+def language_of(cookies: Mapping[str, str]) -> str:
+    """The language that this member of staff chose for the console."""
+    try:
+        return get_supported_language_variant(cookies.get(settings.LANGUAGE_COOKIE_NAME, ""))
+    except LookupError:
+        return settings.LANGUAGE_CODE
+
+
 class ConsoleConsumer(Socket):
     async def connected(self) -> None:
         self.staff_id = 0
@@ -44,6 +54,7 @@ class ConsoleConsumer(Socket):
         self.sees_all = False
         self.watched: dict[str, int] = {}
         self._typing = limits.posts()
+        self.language = language_of(self.scope.get("cookies", {}))
         await self.accept()
         staff = await in_thread(self._sign_in)
         if staff is None:

@@ -179,8 +179,9 @@ class Console(Client):
 
     path = "/ws/console/"
 
-    def __init__(self, server: AppServer, session_key: str) -> None:
-        super().__init__(server, headers={"Cookie": f"sessionid={session_key}"})
+    def __init__(self, server: AppServer, session_key: str, *, language: str = "zh-hans") -> None:
+        cookies = f"sessionid={session_key}; django_language={language}"
+        super().__init__(server, headers={"Cookie": cookies})
 
     def open(self) -> Frame:
         self.say("hello", version=1)

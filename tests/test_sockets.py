@@ -424,6 +424,17 @@ def test_a_console_needs_a_session_and_the_right(cast: Cast, server: AppServer) 
             assert console.hear_close() == 4403
 
 
+def test_a_console_is_refused_in_the_language_of_its_agent(cast: Cast, server: AppServer) -> None:
+    words = {}
+    for language in ("en", "zh-hans", "xx", "../x"):
+        with Console(server, session_of(cast.mei), language=language) as console:
+            console.say("watch", conversation=str(uuid4()))
+            words[language] = console.hear("refused")["words"]
+    assert words["en"].isascii()
+    assert words["zh-hans"] == words["xx"] == words["../x"]
+    assert not words["xx"].isascii()
+
+
 def test_a_console_hears_nothing_of_another_department(cast: Cast, processes: Processes) -> None:
     with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.jun)) as console:
         console.open()
