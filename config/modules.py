@@ -13,6 +13,10 @@ _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const|let) (\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"/\*\*.*?\*/ ?", re.DOTALL)
 _LINE_COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
+_STRING = re.compile(r'("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)')
+# Not + and -: two of them side by side are another sign.
+_SIGN = re.compile(r" ?([{}()\[\]=;,:?<>&|!*]) ?")
+_LINE_END = re.compile(r"([;{,(\[])\n")
 _INDENT = re.compile(r"^[ \t]+|\n(?=\n)", re.MULTILINE)
 
 
@@ -26,8 +30,17 @@ def squeeze(css: str) -> str:
 
 
 def strip(script: str) -> str:
-    """A script without JSDoc, without lines of comment and without indentation; its lines stay lines."""
-    return _INDENT.sub("", _LINE_COMMENT.sub("", _COMMENT.sub("", script))).strip() + "\n"
+    """A script without JSDoc, lines of comment, indentation, and the space that only makes it readable."""
+    bare = _INDENT.sub("", _LINE_COMMENT.sub("", _COMMENT.sub("", script))).strip()
+    return _LINE_END.sub(r"\1", "\n".join(map(_tighten, bare.splitlines()))) + "\n"
+
+
+def _tighten(line: str) -> str:
+    """Without the space around signs, outside of strings; a line that may hold more than code stays as it is."""
+    parts = _STRING.split(line)
+    if "'" in line or "/" in "".join(parts[::2]):
+        return line
+    return "".join(part if index % 2 else _SIGN.sub(r"\1", part) for index, part in enumerate(parts))
 
 
 class CannotGather(ValueError):
@@ -64,10 +77,8 @@ def _add(name: str, read: Callable[[str], str], variables: dict[str, str], parts
     exported = [found[1] for found in _EXPORT.findall(text)]
     text = _EXPORT.sub(r"\1 \2", _IMPORT.sub("", text))
     text = strip(text).rstrip()
-    if (
-        re.search(r"^(import|export)\b|\bimport\(", text, re.MULTILINE)
-        or ("`" in text
-        and _has_long_template(text))
+    if re.search(r"^(import|export)\b|\bimport\(", text, re.MULTILINE) or (
+        "`" in text and _has_long_template(text)
     ):
         raise CannotGather(
             f"{name}: an import, an export or a template of several lines that is not understood"

@@ -65,5 +65,16 @@ def test_a_sheet_loses_its_layout_and_nothing_else() -> None:
     assert squeeze(css) == 'a :focus,b > c{margin:calc(1px + 2px) 0;content:"x y";}\n'
 
 
-def test_a_script_keeps_its_lines() -> None:
-    assert strip("/** Doc. */\nconst a = 1;\n\n  // why\n  const b = a\n") == "const a = 1;\nconst b = a\n"
+@pytest.mark.parametrize(
+    ("script", "small"),
+    [
+        ("/** Doc. */\nconst a = 1;\n\n  // why\n  const b = a\n", "const a=1;const b=a\n"),
+        ('f("a = b", { c: 1 }, `d = ${e}`);', 'f("a = b",{c:1},`d = ${e}`);\n'),
+        ("a = b + +c - -d;", "a=b + +c - -d;\n"),
+        ('const link = /[ ] = "/;', 'const link = /[ ] = "/;\n'),
+        ("const said = 'a = b';", "const said = 'a = b';\n"),
+        ("const text = a\n(b)", "const text=a\n(b)\n"),
+    ],
+)
+def test_a_script_loses_its_layout_and_nothing_else(script: str, small: str) -> None:
+    assert strip(script) == small

@@ -22,7 +22,7 @@ export class Ending {
       stars.forEach((star, index) => star.classList.toggle("lit", index < score));
       write("said", stars[score - 1]?.getAttribute("title") ?? "");
       by("more").hidden = !score;
-      by("more").scrollIntoView({ block: "nearest" });
+      by("scroll").scrollTop = by("scroll").scrollHeight;
     };
     this.#rating.onsubmit = (event) => {
       event.preventDefault();
