@@ -6,14 +6,17 @@ from re import Match
 from typing import Any
 
 from django.contrib.staticfiles import finders
+from rcssmin import cssmin
+from rjsmin import jsmin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from config.modules import gather, squeeze, strip
+from config.modules import gather
 
 # Scripts that go out as one file together with the modules they import.
 GATHERED = ("box/main.js",)
-STRIPPED = ("widget.js",)
-SQUEEZED = ("tokens.css", "box/box.css")
+# What else goes out to visitors, without comments and layout.
+SCRIPTS = ("widget.js",)
+SHEETS = ("tokens.css", "box/box.css")
 
 
 def _source(name: str) -> str:
@@ -35,8 +38,8 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         small: dict[str, str] = {}
         if not dry_run:
             small |= {name: gather(name, _source) for name in GATHERED if name in paths}
-            small |= {name: strip(_source(name)) for name in STRIPPED if name in paths}
-            small |= {name: squeeze(_source(name)) for name in SQUEEZED if name in paths}
+            small |= {name: jsmin(_source(name)) for name in SCRIPTS if name in paths}
+            small |= {name: cssmin(_source(name)) for name in SHEETS if name in paths}
         for name, text in small.items():
             Path(self.path(name)).write_text(text, encoding="utf-8")
             paths[name] = (self, name)
