@@ -12,15 +12,20 @@ django_application = get_asgi_application()
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
+from config import lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 
 refuse_unsafe()
+if connection.vendor == "sqlite":
+    # Without Redis the hub tells only the sockets of its own process.
+    lock.hold(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
 

@@ -1,7 +1,7 @@
 """One server process on one SQLite database: a lock on a file in the state folder.
 
-The kernel keeps it for the process that holds the descriptor, through an exec, and drops it when that process
-ends, however it ends; so no lock is ever left behind.
+The kernel keeps it for the process that holds the descriptor and drops it when that process ends, however it ends;
+so no lock is ever left behind.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ class Held(Exception):
         self.words = words
 
 
-def hold(folder: Path, words: str) -> int:
-    """Takes the lock for this process and what it turns into; returns the descriptor. Raises Held."""
+def hold(folder: Path, words: str = "") -> int:
+    """Takes the lock until the returned descriptor is closed or the process ends. Raises Held."""
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,7 +28,7 @@ def hold(folder: Path, words: str) -> int:
         written = os.read(descriptor, 200).decode("utf-8", "replace")
         os.close(descriptor)
         raise Held(written) from None
-    os.set_inheritable(descriptor, True)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, words.encode())
+    if words:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, words.encode())
     return descriptor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,16 @@ hypothesis_settings.register_profile("tests", derandomize=True, deadline=None, d
 hypothesis_settings.register_profile("search", max_examples=2_000, deadline=None)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
     signal.signal(signal.SIGTERM, _end_in_order)
     # Names with a hash need `collectstatic`; AppServer does that, and the browser tests cover it.
     # The folder itself has to be there: WhiteNoise warns without it.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+    # A server that runs on the checkout's own data is not in the way of its tests, nor they in its.
+    state = tempfile.TemporaryDirectory(prefix="lianxin-tests-")
+    config.add_cleanup(state.cleanup)
+    settings.STATE_DIR = Path(state.name)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

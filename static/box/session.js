@@ -7,6 +7,7 @@ import { Sending } from "./sending.js";
 const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
 const BEHIND_MS = 1_000;
+const MARK_MS = 400;
 
 export class Session {
   conversation = new Conversation();
@@ -213,11 +214,17 @@ export class Session {
     if (seq > thread.head) this.#after("behind", BEHIND_MS, () => seq > thread.head && this.#fetch());
   }
 
+  /** At most one mark in MARK_MS: a burst of messages is no flood of frames. */
   #mark() {
     const marks = this.conversation.mark(this.#isVisible);
     const seen = `${marks.received} ${marks.read}`;
-    if (!marks.received || seen === this.#seen) return;
-    if (this.#send({ kind: "seen", ...marks })) this.#seen = seen;
+    if (!marks.received || seen === this.#seen || this.#timers.mark) return;
+    if (!this.#send({ kind: "seen", ...marks })) return;
+    this.#seen = seen;
+    this.#timers.mark = setTimeout(() => {
+      this.#timers.mark = 0;
+      this.#mark();
+    }, MARK_MS);
   }
 
   /** @param {ChatFrame} frame */

@@ -7,6 +7,7 @@ import { headOf, isBehind } from "./threads.js";
 
 const OLDER_PAGE = 100;
 const FETCH_AGAIN_MS = 3000;
+const MARK_MS = 400;
 const LISTS_AGAIN_MS = 5000;
 
 export class Live {
@@ -21,6 +22,9 @@ export class Live {
   #fetchedAt = new Map();
   /** @type {Map<string, string>} the marks last sent, by conversation */
   #marked = new Map();
+  /** Conversations whose mark was sent just now.
+   * @type {Set<string>} */
+  #resting = new Set();
   #listsAskedAt = 0;
   #listsTimer = 0;
   #typedAt = 0;
@@ -164,8 +168,15 @@ export class Live {
     const received = row.last_seq;
     if (row.agent?.id !== this.#store.state.me.id || (received <= row.agent_received && read <= row.agent_read)) return;
     const mark = `${received}/${read}`;
-    if (this.#marked.get(row.id) === mark || !this.#watched.has(row.id)) return;
-    if (this.#socket.send({ kind: "seen", conversation: row.id, received, read })) this.#marked.set(row.id, mark);
+    if (this.#marked.get(row.id) === mark || !this.#watched.has(row.id) || this.#resting.has(row.id)) return;
+    if (!this.#socket.send({ kind: "seen", conversation: row.id, received, read })) return;
+    this.#marked.set(row.id, mark);
+    // A burst of messages is no flood of frames.
+    this.#resting.add(row.id);
+    setTimeout(() => {
+      this.#resting.delete(row.id);
+      this.#store.changed();
+    }, MARK_MS);
   }
 
   /** More wait than the lists hold, and there is room, or their number is not sure: ask for the lists anew. */

@@ -83,7 +83,7 @@ class ChatServer(AppServer):
     """Lianxin with the cast in its database: on the PostgreSQL and Redis of the run, or on SQLite."""
 
     def __init__(self, settings: dict[str, str] | None = None) -> None:
-        env = {"LIANXIN_TEST_WITHOUT_CSP": "0"}
+        env: dict[str, str] = {}
         self._postgres = ""
         if url := os.environ.get("LIANXIN_DATABASE_URL"):
             self._postgres = create_database(url)

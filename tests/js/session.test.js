@@ -196,8 +196,17 @@ test("read is only what was on a visible screen", () => {
   assert.equal(session.conversation.unread, 1);
   session.look(true);
   session.look(true);
+  clock.tick(400);
   assert.deepEqual(line().of("seen").slice(1), [{ kind: "seen", received: 1, read: 1 }]);
   assert.equal(session.conversation.unread, 0);
+});
+
+test("a burst of messages is one mark, not a flood of them", () => {
+  talk();
+  session.look(true);
+  for (let seq = 1; seq <= 50; seq++) line().answers({ kind: "message", conversation: "c1", message: message(seq) });
+  clock.tick(400);
+  assert.deepEqual(line().of("seen").map((frame) => frame.read), [1, 50]);
 });
 
 test("the token is kept for every tab while it is open, for this tab once it ended, and then not at all", () => {

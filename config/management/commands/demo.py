@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError("The demo runs on SQLite: unset LIANXIN_DATABASE_URL.")
         url = f"http://{HOST}:{port}/"
         try:
-            lock.hold(settings.STATE_DIR, url)
+            held_until_it_serves = lock.hold(settings.STATE_DIR, url)
         except lock.Held as held:
             raise CommandError(
                 f"这份数据已有一个服务在用（{held.words or '正在启动'}），先停掉它。\n"
@@ -65,6 +65,7 @@ class Command(BaseCommand):
             sys.exit(130)
         self.stdout.write(welcome(url))
         self.stdout.flush()
+        os.close(held_until_it_serves)
         os.execv(  # noqa: S606
             sys.executable,
             [
