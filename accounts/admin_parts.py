@@ -1,7 +1,6 @@
 """What the admin pages of all apps are made of: rights from the table, a bounded list, a filter by dates."""
 
 from collections.abc import Iterator
-from datetime import datetime, time
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
@@ -10,11 +9,11 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import DateField, Form, TextInput
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
+from accounts.days import beginning_of, end_of
 from accounts.models import Staff
 
 LISTED = 10_000
@@ -95,9 +94,9 @@ class DateRange(admin.FieldListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> QuerySet[M]:
         start, end = (self.form.cleaned_data.get(name) for name in self.names)
         if start:
-            queryset = queryset.filter(**{f"{self.field_path}__gte": _moment(start, time.min)})
+            queryset = queryset.filter(**{f"{self.field_path}__gte": beginning_of(start)})
         if end:
-            queryset = queryset.filter(**{f"{self.field_path}__lte": _moment(end, time.max)})
+            queryset = queryset.filter(**{f"{self.field_path}__lt": end_of(end)})
         return queryset
 
     def choices(self, changelist: Any) -> Iterator[Any]:
@@ -119,7 +118,3 @@ def _range_form(names: tuple[str, str], data: dict[str, str]) -> Form:
     form_class = type("RangeForm", (Form,), fields)
     form: Form = form_class(data, auto_id="filter_%s")
     return form
-
-
-def _moment(day: Any, clock: time) -> datetime:
-    return timezone.make_aware(datetime.combine(day, clock))

@@ -42,6 +42,11 @@ def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGE
     return Messages(str(conversation.uuid), found, head, more)
 
 
+def seq_in(text: str) -> int:
+    """A seq as an address names it; 0 for what is none."""
+    return int(text[:9]) if text.isdecimal() else 0
+
+
 def keyed(shown: list[Row]) -> dict[int, Row]:
     """The rows by the keys of their conversations. One query."""
     by_uuid = {row.id: row for row in shown}

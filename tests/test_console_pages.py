@@ -173,7 +173,8 @@ def test_a_closed_conversation_comes_with_its_words_and_an_open_one_without(cast
     answer = client.get(path).json()
     assert [m["seq"] for m in answer["messages"]["messages"]] == [1, 2, 3]
     assert [m["seq"] for m in client.get(f"{path}?after=2").json()["messages"]["messages"]] == [3]
-    assert client.get(f"{path}?after=x").status_code == 200
+    for no_seq in ("x", "²", "-1", "9" * 5000):
+        assert client.get(path, {"after": no_seq}).status_code == 200
 
 
 def test_the_values_of_placeholders_are_in_the_conversations_language(cast: Cast) -> None:
@@ -253,6 +254,13 @@ def test_without_words_the_conversations_themselves_are_listed(cast: Cast) -> No
 
     assert found(client) == newest[:30]
     assert found(client, before=Conversation.objects.get(uuid=newest[29]).pk) == newest[30:]
+
+
+def test_dates_at_the_ends_of_the_calendar_leave_nothing_out(cast: Cast) -> None:
+    newest = [str(start_with(cast, cast.mei).uuid)]
+    client = client_of(cast.mei)
+    assert found(client, since="0001-01-01", until="9999-12-31") == newest
+    assert found(client, until="0001-01-01") == []
 
 
 def test_what_is_looked_for_stands_in_no_address(cast: Cast) -> None:

@@ -27,6 +27,7 @@ from chat.exports import ConversationTable, CsvFile, TooManyRows, TranscriptTabl
 from chat.models import Conversation, Visitor
 from chat.records import record_of
 from chat.search import conversations_with
+from chat.selectors import seq_in
 
 FOUND = 1000
 
@@ -165,12 +166,11 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
         conversation = self._get(object_id)
         assert isinstance(request.user, Staff)
         audit.record(request.user, "transcript.read", conversation)
-        after = request.GET.get("after", "0")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Conversation %(number)s") % {"number": conversation},
-            "record": record_of(conversation, int(after[:9]) if after.isdecimal() else 0),
+            "record": record_of(conversation, seq_in(request.GET.get("after", ""))),
             "conversation": conversation,
             "rating": getattr(conversation, "rating", None),
             "may_export": self.has_export_permission(request),

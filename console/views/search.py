@@ -1,14 +1,12 @@
 """Search in my conversations and in the archive."""
 
-from datetime import datetime, time, timedelta
-
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.days import beginning_of, end_of
 from chat import access
 from chat.models import Conversation
 from chat.search import search_messages
@@ -59,10 +57,9 @@ def _filtered(request: StaffRequest, form: SearchForm) -> QuerySet[Conversation]
     if chosen["agent"]:
         found = found.filter(agent=chosen["agent"])
     if chosen["since"]:
-        found = found.filter(started_at__gte=timezone.make_aware(datetime.combine(chosen["since"], time.min)))
+        found = found.filter(started_at__gte=beginning_of(chosen["since"]))
     if chosen["until"]:
-        end = datetime.combine(chosen["until"] + timedelta(days=1), time.min)
-        found = found.filter(started_at__lt=timezone.make_aware(end))
+        found = found.filter(started_at__lt=end_of(chosen["until"]))
     return found
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from accounts import audit
 from chat import access, replies, rows
 from chat.models import Conversation, Status
-from chat.selectors import page_of
+from chat.selectors import page_of, seq_in
 from console import selectors
 from console.gate import StaffRequest, staff_view
 
@@ -36,8 +36,8 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
     }
     if conversation.status == Status.CLOSED:
         audit.record(request.user, "transcript.read", conversation, where="console")
-        after = request.GET.get("after", "0")
-        answer["messages"] = page_of(conversation, int(after) if after.isdigit() else 0, TRANSCRIPT_PAGE)
+        after = seq_in(request.GET.get("after", ""))
+        answer["messages"] = page_of(conversation, after, TRANSCRIPT_PAGE)
     return JsonResponse(msgspec.to_builtins(answer))
 
 
