@@ -46,6 +46,11 @@ def readable(staff: Staff, pks: list[int]) -> set[int]:
     return set(visible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
+def has_in_hand(staff: Staff, pk: int) -> bool:
+    """Whether this member of staff is the one who talks in this conversation now. One query."""
+    return Conversation.objects.filter(pk=pk, agent=staff, status=Status.ACTIVE).exists()
+
+
 def conversation_for(staff: Staff, uuid: UUID) -> Conversation:
     """A conversation this member of staff may read. Raises NotFound."""
     try:

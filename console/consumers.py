@@ -92,7 +92,7 @@ class ConsoleConsumer(Socket):
                 if pk is not None:
                     hub.unwatch(pk, self)
             case ConsoleTyping():
-                self._is_typing(self._watched(frame.conversation))
+                await self._is_typing(frame)
             case ConsoleSeen():
                 pk = self._watched(frame.conversation)
                 writer.mark(Mark(pk, frame.received, frame.read, agent_id=self.staff_id))
@@ -135,10 +135,12 @@ class ConsoleConsumer(Socket):
             raise NotFound
         return pk
 
-    def _is_typing(self, pk: int) -> None:
-        if self._typing.take():
-            uuid = next(uuid for uuid, watched in self.watched.items() if watched == pk)
-            announce([TypingStarted(pk, TypingFrame(uuid, "agent", self.staff.name))])
+    async def _is_typing(self, frame: ConsoleTyping) -> None:
+        """Of those who have it open, the visitor hears only of the one who may answer."""
+        pk = self._watched(frame.conversation)
+        if self._typing.take() and await in_thread(access.has_in_hand, self.staff, pk):
+            shown = TypingFrame(str(frame.conversation), "agent", self.staff.name)
+            announce([TypingStarted(pk, shown)])
 
     def disconnected(self) -> None:
         hub.staff.discard(self)

@@ -450,6 +450,29 @@ def test_a_console_hears_nothing_of_another_department(cast: Cast, processes: Pr
         assert "conversation" not in console.kinds()
 
 
+def test_only_the_agent_who_has_a_conversation_is_shown_as_typing(cast: Cast, server: AppServer) -> None:
+    with (
+        Box(server) as box,
+        Console(server, session_of(cast.mei)) as mei,
+        Console(server, session_of(cast.hao)) as hao,
+        Console(server, session_of(cast.yun)) as yun,
+    ):
+        box.open()
+        box.begin()
+        for console in (mei, hao, yun):
+            console.open()
+            console.watch(box.conversation or "")
+        # Nobody has it yet.
+        mei.say("typing", conversation=box.conversation)
+        mei.so_far()
+        give_to(cast.mei, box, cast)
+        for console in (hao, yun, mei):
+            console.say("typing", conversation=box.conversation)
+            console.so_far()
+        box.hear("is_typing")
+        assert [frame["name"] for frame in box.so_far() if frame["kind"] == "is_typing"] == ["林梅"]
+
+
 def test_a_conversation_that_went_elsewhere_is_no_longer_heard(cast: Cast, processes: Processes) -> None:
     """Who only watched it has lost the right to; within five seconds."""
     with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.hao)) as console:
