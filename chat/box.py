@@ -8,7 +8,7 @@ from django.conf import settings
 from chat import access, rows, selectors, tokens
 from chat.actions import visitors
 from chat.models import Conversation, Level, Site, Visitor
-from chat.protocol import Hello, Row, Start, Welcome
+from chat.protocol import Hello, Messages, Row, Start, Welcome
 
 Opened = tuple[Welcome, int | None, Visitor | None]
 
@@ -50,6 +50,11 @@ def up_to_date(pk: int, welcome: Welcome, after: int) -> tuple[Welcome, Row]:
         messages += later
     state = rows.state_of(row)
     return msgspec.structs.replace(welcome, state=state, messages=messages, more=more), row
+
+
+def page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
+    """The answer to fetch. Raises NotFound when the conversation is not, or no longer, this visitor's."""
+    return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 
 def greet(hello: Hello) -> tuple[Site, UUID, Opened]:

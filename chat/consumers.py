@@ -4,7 +4,7 @@ import logging
 from concurrent.futures import Future
 from uuid import UUID
 
-from chat import box, limits, protocol, selectors
+from chat import box, limits, protocol
 from chat.actions import visitors
 from chat.actions.events import language_code
 from chat.actions.posts import Mark, Outcome, Post
@@ -18,7 +18,6 @@ from chat.protocol import (
     Fetch,
     Hello,
     Identify,
-    Messages,
     Ping,
     Pong,
     Queue,
@@ -47,6 +46,7 @@ class VisitorConsumer(Socket):
         self.pk: int | None = None
         self.conversation = ""
         self.is_waiting = False
+        self._is_identifying = False
         self._place: Queue | None = None
         self._posts = limits.posts()
         self._starts = limits.starts()
@@ -115,10 +115,14 @@ class VisitorConsumer(Socket):
 
     async def _identify(self, identify: Identify) -> None:
         assert self.hello is not None
-        self.visitor_uuid, opened = await in_thread(
-            box.recognise, self.site, self.visitor_uuid, identify.identity, self.hello.language
-        )
-        await self._settle(opened)
+        self._is_identifying = True
+        try:
+            self.visitor_uuid, opened = await in_thread(
+                box.recognise, self.site, self.visitor_uuid, identify.identity, self.hello.language
+            )
+            await self._settle(opened)
+        finally:
+            self._is_identifying = False
 
     async def _settle(self, opened: box.Opened, after: int = 0) -> None:
         """Joins the conversation of a welcome, then sends it; between the two nothing can be missed.
@@ -187,14 +191,18 @@ class VisitorConsumer(Socket):
     async def _fetch(self, frame: Fetch) -> None:
         if self.pk is None:
             raise NotFound
-        messages, more = await in_thread(selectors.messages_after, self.pk, frame.after, frame.limit)
-        head = max(hub.heads.get(self.pk, 0), messages[-1].seq if messages else frame.after)
-        self.answer(Messages(self.conversation, messages, head, more))
+        page = await in_thread(box.page, self._known(), UUID(self.conversation), frame.after, frame.limit)
+        self.answer(page)
 
     # -- for the hub and the sweep -----------------------------------------------------------------------
 
     def state_changed(self, row: Row) -> None:
         self.is_waiting, self._place = row.status == "waiting", None
+
+    def lost_conversation(self) -> None:
+        """It belongs to another visitor now. Unless that is who this one is just becoming, it is no longer heard."""
+        if not self._is_identifying:
+            self.end("unavailable")
 
     def tell_place(self, frame: Queue) -> None:
         if frame != self._place:

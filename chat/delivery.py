@@ -19,6 +19,7 @@ from django.db import transaction
 
 from accounts.models import Staff
 from chat import protocol
+from chat.models import Visitor
 from chat.protocol import (
     AccessRevoked,
     ConversationChanged,
@@ -45,12 +46,15 @@ MAX_UNPUBLISHED = 10_000
 
 class VisitorSocket(Protocol):
     is_waiting: bool
+    visitor: Visitor | None
 
     def push(self, text: str) -> None: ...
 
     def state_changed(self, row: Row) -> None: ...
 
     def tell_place(self, frame: protocol.Queue) -> None: ...
+
+    def lost_conversation(self) -> None: ...
 
 
 class StaffSocket(Protocol):

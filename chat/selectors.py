@@ -1,5 +1,6 @@
 """Reads of many rows for the chat itself. Each says how many queries it makes."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.db.models import Avg, DurationField, ExpressionWrapper, F
@@ -45,6 +46,12 @@ def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGE
 def seq_in(text: str) -> int:
     """A seq as an address names it; 0 for what is none."""
     return int(text[:9]) if text.isdecimal() else 0
+
+
+def visitors_of(pks: Collection[int]) -> dict[int, int]:
+    """The visitor of each of these conversations. One query."""
+    stored = Conversation.objects.filter(pk__in=pks).order_by()
+    return dict(stored.values_list("pk", "visitor"))
 
 
 def keyed(shown: list[Row]) -> dict[int, Row]:

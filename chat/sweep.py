@@ -1,7 +1,8 @@
 """The sweep: every second or two each process asks the database what the doorbell may have missed.
 
 This bounds the delay when the channel layer is down, flushed or full, and is why it can be lost without losing a
-message. It also tells waiting visitors their place, and ends the consoles of staff whose rights have ended.
+message. It also tells waiting visitors their place, and ends the sockets of those who may no longer hear: staff whose
+rights have ended, visitors whose conversation has become another's.
 """
 
 import asyncio
@@ -93,6 +94,7 @@ async def sweep(hub: "Hub") -> None:
             await _tried(tell_places, hub)
         if rounds % RIGHTS_EVERY == 0:
             await _tried(_check_rights, hub)
+        await _tried(_check_owners, hub)
 
 
 async def _tried(part: Callable[..., Awaitable[None]], *arguments: object) -> bool:
@@ -232,6 +234,24 @@ async def tell_places(hub: "Hub") -> None:
     for pk, frame in places.items():
         for socket in waiting[pk]:
             socket.tell_place(frame)
+
+
+async def _check_owners(hub: "Hub") -> None:
+    """Ends the boxes that hear a conversation which has been handed to another visitor, one who has signed in."""
+    owners = {
+        (socket, pk): socket.visitor.pk
+        for pk, sockets in hub.visitors.items()
+        for socket in sockets
+        if socket.visitor is not None
+    }
+    if not owners:
+        return
+    stored = await in_thread(selectors.visitors_of, {pk for _, pk in owners})
+    for (socket, pk), owner in owners.items():
+        # Who has become somebody else meanwhile is looked at in the next round.
+        is_same = socket.visitor is not None and socket.visitor.pk == owner
+        if is_same and socket in hub.visitors.get(pk, ()) and stored.get(pk) != owner:
+            socket.lost_conversation()
 
 
 async def _check_rights(hub: "Hub") -> None:

@@ -199,6 +199,17 @@ def test_what_was_begun_before_comes_along(cast: Cast, announced: Announced) -> 
     say(conversation, "是我")
 
 
+def test_who_began_it_reads_no_more_of_it(cast: Cast) -> None:
+    conversation = start(cast)
+    before = conversation.visitor
+    say(conversation, "在吗")
+    assert box.page(before, conversation.uuid, 0, 10).head == 1
+    visitor = identify(cast, before.uuid)
+    with pytest.raises(NotFound):
+        box.page(before, conversation.uuid, 0, 10)
+    assert box.page(visitor, conversation.uuid, 0, 10).head == 1
+
+
 def test_what_another_customer_began_on_this_computer_does_not_come_along(cast: Cast) -> None:
     first = identify(cast, sub="C-1")
     theirs = begin(cast, visitor_uuid=first.uuid)

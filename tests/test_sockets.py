@@ -6,10 +6,12 @@ visitor), 8 (frames carry all a screen needs) and 9 (unknown kinds are ignored).
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from uuid import uuid4
 
+import jwt
 import pytest
 from django.contrib.sessions.models import Session
 from websockets.exceptions import ConnectionClosed
@@ -314,6 +316,29 @@ def test_many_sockets_at_once_never_hear_each_other(cast: Cast, processes: Proce
         heard = list(threads.map(visit, range(125)))
     assert [len(each) for each in heard] == [2] * 125
     assert len({conversation for each in heard for conversation in each}) == 250
+
+
+def test_who_began_a_conversation_hears_no_more_of_it_when_it_is_a_customers(
+    cast: Cast, processes: Processes
+) -> None:
+    """Begun on a shared computer and left open; then a customer signs in there, and it is theirs alone."""
+    with Box(processes.daphne) as box, Box(processes.uvicorn) as elsewhere, Box(processes.daphne) as near:
+        box.open()
+        box.begin()
+        began = {"token": box.token, "conversation": box.conversation}
+        for other in (elsewhere, near):
+            other.open(**began)
+        now = int(time.time())
+        claims = {"sub": "C-1", "aud": cast.site.key, "iat": now, "exp": now + 60, "jti": str(uuid4())}
+        box.say("identify", identity=jwt.encode(claims, cast.site.identity_secret, algorithm="HS256"))
+        assert box.welcomed()["level"] == "verified"
+        for other in (elsewhere, near):
+            assert other.hear("bye", within=5)["code"] == "unavailable"
+        box.post("我的卡号是")
+        with Box(processes.uvicorn) as again:
+            assert again.open(**began)["state"] is None
+            assert "卡号" not in str(again.so_far())
+        assert "bye" not in box.kinds()
 
 
 # -- The queue -------------------------------------------------------------------------------------------------

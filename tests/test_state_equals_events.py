@@ -66,6 +66,7 @@ class Screen:
     """A visitor's socket without its wire: what the hub pushes to it is kept."""
 
     is_waiting = False
+    visitor = None
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
@@ -78,6 +79,9 @@ class Screen:
 
     def tell_place(self, frame: Queue) -> None:
         raise AssertionError("only the sweep tells places")
+
+    def lost_conversation(self) -> None:
+        raise AssertionError("only the sweep looks at whose it is")
 
 
 def posted(conversation: Conversation, *, by: Staff | None = None, marks: list[Mark] | None = None) -> None:
