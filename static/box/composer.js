@@ -26,6 +26,7 @@ export class Composer {
     text.value ||= memory.get("draft") ?? "";
     text.oninput = () => {
       memory.set("draft", text.value);
+      by("text-error").hidden = true;
       this.#fit();
       if (text.value) onTyping();
     };
