@@ -134,8 +134,7 @@ def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
     if screen.staff.role != "supervisor":
         return rows
     return {
-        key: {name: value for name, value in row.items() if name not in marks}
-        for key, row in rows.items()
+        key: {name: value for name, value in row.items() if name not in marks} for key, row in rows.items()
     }
 
 

@@ -325,9 +325,9 @@ def test_who_began_a_conversation_hears_no_more_of_it_when_it_is_a_customers(
     with Box(processes.daphne) as box, Box(processes.uvicorn) as elsewhere, Box(processes.daphne) as near:
         box.open()
         box.begin()
-        began = {"token": box.token, "conversation": box.conversation}
+        token, conversation = box.token, box.conversation
         for other in (elsewhere, near):
-            other.open(**began)
+            other.open(token=token, conversation=conversation)
         now = int(time.time())
         claims = {"sub": "C-1", "aud": cast.site.key, "iat": now, "exp": now + 60, "jti": str(uuid4())}
         box.say("identify", identity=jwt.encode(claims, cast.site.identity_secret, algorithm="HS256"))
@@ -336,7 +336,7 @@ def test_who_began_a_conversation_hears_no_more_of_it_when_it_is_a_customers(
             assert other.hear("bye", within=5)["code"] == "unavailable"
         box.post("我的卡号是")
         with Box(processes.uvicorn) as again:
-            assert again.open(**began)["state"] is None
+            assert again.open(token=token, conversation=conversation)["state"] is None
             assert "卡号" not in str(again.so_far())
         assert "bye" not in box.kinds()
 

@@ -22,7 +22,7 @@ from chat.actions import agents, visitors
 from chat.actions.posts import Mark, Post, post_batch
 from chat.consumers import VisitorConsumer
 from chat.delivery import Hub
-from chat.models import Conversation
+from chat.models import Conversation, Visitor
 from chat.protocol import Queue, Row
 from chat.rows import person_of
 from tests.conftest import Announced
@@ -66,7 +66,7 @@ class Screen:
     """A visitor's socket without its wire: what the hub pushes to it is kept."""
 
     is_waiting = False
-    visitor = None
+    visitor: Visitor | None = None
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
