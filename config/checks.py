@@ -28,6 +28,19 @@ def own_origins(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def proxies(**_: Any) -> list[CheckMessage]:
+    if settings.BEHIND_TLS and not settings.PROXY_COUNT:
+        return [
+            Warning(
+                "LIANXIN_PROXY_COUNT is 0, but a proxy ends TLS: everybody seems to come from its address",
+                hint="Name how many proxies stand in front, or ten wrong passwords keep all staff from signing in.",
+                id="lianxin.W002",
+            )
+        ]
+    return []
+
+
+@register()
 def doorbell(**_: Any) -> list[CheckMessage]:
     on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     if settings.REDIS_URL and not on_postgresql:

@@ -137,6 +137,16 @@ def test_a_server_does_not_start_with_an_unsafe_set_up(variables: dict[str, str]
         pass
 
 
+@pytest.mark.parametrize("count", ["0", "1"])
+def test_a_proxy_that_is_not_counted_is_told_of(count: str, tmp_path: Path) -> None:
+    script = (
+        "import django; django.setup(); from config.checks import proxies; print([m.id for m in proxies()])"
+    )
+    variables = {"LIANXIN_BEHIND_TLS": "1", "LIANXIN_OWN_ORIGINS": "https://chat.bank.example"}
+    result = start_with(script, LIANXIN_STATE_DIR=str(tmp_path), LIANXIN_PROXY_COUNT=count, **variables)
+    assert result.stdout == ("['lianxin.W002']\n" if count == "0" else "[]\n")
+
+
 def test_sqlite_writes_through_to_the_disk(tmp_path: Path) -> None:
     """Invariant 1, where there is no PostgreSQL: a write-ahead log that is synced at every commit."""
     script = (
