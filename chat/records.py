@@ -71,7 +71,6 @@ def _answers(conversation: Conversation) -> list[tuple[str, str]]:
     """The form's answers beside their labels; one whose question is gone beside its key. Two queries."""
     fields = {field.key: field for field in conversation.site.form_fields.all()}
     departments = {department.code: str(department) for department in Department.objects.all()}
-    is_chinese = (get_language() or "zh").startswith("zh")
     answers: list[tuple[str, str]] = []
     for key, answer in conversation.form.items():
         if not answer:
@@ -80,7 +79,7 @@ def _answers(conversation: Conversation) -> list[tuple[str, str]]:
         if field is None:
             answers.append((key, str(answer)))
             continue
-        label = field.label_zh if is_chinese else field.label_en
         is_department = field.kind == FormField.Kind.DEPARTMENT
-        answers.append((label, departments.get(answer, str(answer)) if is_department else str(answer)))
+        words = departments.get(answer, str(answer)) if is_department else str(answer)
+        answers.append((field.label_in(get_language()), words))
     return answers

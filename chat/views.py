@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import Department
 from chat import access, words
 from chat.actions.events import language_code
+from chat.attachments import allowed_types
 from chat.errors import NotFound
 from chat.models import FormField, Site
 
@@ -28,7 +29,6 @@ from chat.models import FormField, Site
 LAYOUT = re.compile(r"\n\s+")
 SCRIPT = "text/javascript; charset=utf-8"
 LOADER_SECONDS = 300
-FILE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"]
 
 
 @cache
@@ -102,7 +102,7 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
             "greeting": texts[words.greeting_code()],
             "texts": texts,
             "topics": site.quick_topics.filter(language=language),
-            "fields": [(field, field.label_zh if language == "zh" else field.label_en) for field in fields],
+            "fields": [(field, field.label_in(language)) for field in fields],
             "departments": _departments(fields, language),
             "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
             "words": words.box_words(),
@@ -111,7 +111,7 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
                 "site": site.key,
                 "language": language,
                 "origins": site.origins,
-                "types": (site.attachment_types or FILE_TYPES) if site.attachments else [],
+                "types": allowed_types(site) if site.attachments else [],
                 "megabytes": site.attachment_megabytes,
             },
         }

@@ -115,9 +115,8 @@ def answers_of(conversation: Conversation) -> list[tuple[str, str]]:
     fields = FormField.objects.filter(
         site=conversation.site_id, key__in=conversation.form, kind=FormField.Kind.TEXT
     )
-    is_chinese = (get_language() or "zh").startswith("zh")
     return [
-        (field.label_zh if is_chinese else field.label_en, answer)
+        (field.label_in(get_language()), answer)
         for field in fields
         if (answer := conversation.form[field.key])
     ]

@@ -139,6 +139,10 @@ class FormField(models.Model):
     def __str__(self) -> str:
         return self.label_zh
 
+    def label_in(self, language: str | None) -> str:
+        """The label in `zh...` or, for any other language, in English."""
+        return self.label_zh if (language or "zh").startswith("zh") else self.label_en
+
 
 class QuickTopic(models.Model):
     """A button on the first screen: what people come for at this hour."""
