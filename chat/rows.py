@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import Staff
-from chat.models import Conversation
-from chat.protocol import MessageData, Person, Row, State, stamp
+from chat.models import Conversation, Note
+from chat.protocol import MessageData, NoteFrame, Person, Row, State, stamp
 
 ROW_FIELDS = (
     "id",
@@ -105,6 +105,12 @@ def state_of(row: Row) -> State:
         visitor_read=row.visitor_read,
         rating=row.rating,
     )
+
+
+def note_of(note: Note, conversation: Conversation) -> NoteFrame:
+    """A note of this conversation, as consoles are sent it."""
+    author = person_of(note.author)
+    return NoteFrame(str(conversation.uuid), note.pk, note.after_seq, author, note.body, stamp(note.at))
 
 
 def rows_in(conversations: QuerySet[Conversation]) -> list[Row]:

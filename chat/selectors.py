@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from datetime import timedelta
 
-from django.db.models import Avg, DurationField, ExpressionWrapper, F
+from django.db.models import Avg, DurationField, ExpressionWrapper, F, QuerySet
 from django.utils import timezone
 
 from accounts import presence
+from accounts.access import may
+from accounts.models import Staff
 from chat import rows
 from chat.models import Conversation, Message, Status
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
@@ -59,6 +61,14 @@ def keyed(shown: list[Row]) -> dict[int, Row]:
     by_uuid = {row.id: row for row in shown}
     stored = Conversation.objects.filter(uuid__in=by_uuid).order_by().values_list("pk", "uuid")
     return {pk: by_uuid[str(uuid)] for pk, uuid in stored}
+
+
+def line_of(staff: Staff) -> QuerySet[Conversation]:
+    """Who waits in the departments of this agent, of all for a supervisor; first come first."""
+    waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
+    if may(staff, "see_all_conversations"):
+        return waiting
+    return waiting.filter(department__in=staff.departments.values("pk"))
 
 
 def queue_places(pks: list[int]) -> dict[int, Queue]:

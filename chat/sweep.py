@@ -21,7 +21,7 @@ from accounts import presence
 from chat import access, protocol, rows, selectors
 from chat.db import in_thread
 from chat.models import Conversation, Message, Note, Status
-from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, NoteFrame, Row, stamp
+from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, stamp
 
 if TYPE_CHECKING:
     from chat.delivery import Hub
@@ -208,14 +208,7 @@ def _missed_notes(asked: Asked) -> list[Event]:
     return [
         NoteAdded(
             note.conversation_id,
-            NoteFrame(
-                str(note.conversation.uuid),
-                note.pk,
-                note.after_seq,
-                rows.person_of(note.author),
-                note.body,
-                stamp(note.at),
-            ),
+            rows.note_of(note, note.conversation),
             note.conversation.agent_id,
         )
         for note in recent[: protocol.PAGE_OF_MESSAGES]

@@ -12,7 +12,8 @@ from accounts.access import may
 from accounts.models import Presence, PresenceStatus, Staff
 from chat import access, rows
 from chat.models import Conversation, FormField, Note, Status, WrapUpCode
-from chat.protocol import NoteFrame, Row, stamp
+from chat.protocol import NoteFrame, Row
+from chat.selectors import line_of
 
 WAITING_SHOWN = 100
 EARLIER_SHOWN = 20
@@ -48,19 +49,12 @@ class Colleague:
     open_now: int
 
 
-def waiting_for(staff: Staff) -> QuerySet[Conversation]:
-    waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
-    if may(staff, "see_all_conversations"):
-        return waiting
-    return waiting.filter(department__in=staff.departments.values("pk"))
-
-
 def lists_for(staff: Staff) -> Lists:
     """Two queries; a third when more wait than are shown."""
     in_hand = Q(agent=staff) & Q(status__in=(Status.ACTIVE, Status.WRAP_UP))
     if may(staff, "see_all_conversations"):
         in_hand |= Q(status=Status.ACTIVE)
-    waiting = waiting_for(staff)
+    waiting = line_of(staff)
     found = rows.rows_in(Conversation.objects.filter(in_hand).order_by("assigned_at", "id"))
     line = [rows.row_of(values) for values in waiting.values(*rows.ROW_FIELDS)[:WAITING_SHOWN]]
     count = len(line) if len(line) < WAITING_SHOWN else waiting.count()
@@ -88,10 +82,7 @@ def today_of(staff: Staff) -> Today:
 def notes_of(conversation: Conversation) -> list[NoteFrame]:
     """One query."""
     notes = Note.objects.filter(conversation=conversation).select_related("author").order_by("id")
-    return [
-        NoteFrame(str(conversation.uuid), n.pk, n.after_seq, rows.person_of(n.author), n.body, stamp(n.at))
-        for n in notes
-    ]
+    return [rows.note_of(note, conversation) for note in notes]
 
 
 def earlier_of(staff: Staff, conversation: Conversation) -> list[Conversation]:

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -26,8 +26,9 @@ from chat.errors import (
     WrapUpCodeMissing,
 )
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
-from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded, NoteFrame, stamp
-from chat.rows import person_of
+from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
+from chat.rows import note_of
+from chat.selectors import line_of
 from chat.text import cleaned
 
 
@@ -55,7 +56,7 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
             raise AlreadyTaken
         if conversation.status != Status.WAITING:
             raise ConversationClosed
-        if not may(staff, "choose_from_queue") and _line_of(staff).first() != conversation:
+        if not may(staff, "choose_from_queue") and line_of(staff).first() != conversation:
             raise NotFirstInLine
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
     return conversation
@@ -153,25 +154,17 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
 
 def _lock_first_of_line(staff: Staff) -> Conversation:
     """The first in line whom nobody else is taking just now, locked. Raises NobodyWaiting."""
-    free = _line_of(staff).select_for_update(of=("self",), skip_locked=True).first()
+    free = line_of(staff).select_for_update(of=("self",), skip_locked=True).first()
     if free is not None:
         return access.lock(free.pk)
     # All are locked: by colleagues who take them, or only because the visitor is writing. Wait for the first to see.
     seen: set[int] = set()
-    while (first := _line_of(staff).exclude(pk__in=seen).first()) is not None:
+    while (first := line_of(staff).exclude(pk__in=seen).first()) is not None:
         conversation = access.lock(first.pk)
         if conversation.status == Status.WAITING:
             return conversation
         seen.add(first.pk)
     raise NobodyWaiting
-
-
-def _line_of(staff: Staff) -> QuerySet[Conversation]:
-    """Who waits in this agent's departments, first come first."""
-    waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
-    if may(staff, "see_all_conversations"):
-        return waiting
-    return waiting.filter(department__in=staff.departments.values("pk"))
 
 
 def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
@@ -237,9 +230,7 @@ def _add_note(
         defaults={"after_seq": conversation.last_seq, "author": staff, "body": body},
     )
     if is_new:
-        frame = NoteFrame(
-            str(conversation.uuid), note.pk, note.after_seq, person_of(staff), note.body, stamp(note.at)
-        )
+        frame = note_of(note, conversation)
         delivery.announce_on_commit(NoteAdded(conversation.pk, frame, conversation.agent_id))
     elif note.author_id != staff.pk:
         raise NotFound
