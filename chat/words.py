@@ -78,7 +78,6 @@ def box_words() -> dict[str, str]:
         "newer": _("New messages"),
         "file_kind": _("This kind of file cannot be sent."),
         "file_size": _("This file is larger than {megabytes} MB."),
-        "file_sending": _("Sending…"),
         "file_lost": _("Not sent. Please check the connection."),
         "transcript": _("chat.txt"),
         "no_transcript": _("The transcript could not be fetched. Please try again."),
