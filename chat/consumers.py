@@ -50,6 +50,7 @@ class VisitorConsumer(Socket):
         self._place: Queue | None = None
         self._posts = limits.posts()
         self._starts = limits.starts()
+        self._asks = limits.asks()
         self._typing = limits.posts()
         await self.accept()
 
@@ -59,6 +60,8 @@ class VisitorConsumer(Socket):
             return
         if self.hello is None and not isinstance(frame, Hello):
             raise BadRequest
+        if isinstance(frame, Identify | End | Rate) and not self._asks.take():
+            raise TooFast
         match frame:
             case Hello():
                 await self._greet(frame)

@@ -62,6 +62,11 @@ def starts() -> Bucket:
     return Bucket(burst=5, per_second=1 / 60)
 
 
+def asks() -> Bucket:
+    """What a visitor does once or twice on one socket (identify, end, rate), and what every console may hear of."""
+    return Bucket(burst=10, per_second=0.2)
+
+
 def uploads() -> Bucket:
     return Bucket(burst=6, per_second=0.2)
 

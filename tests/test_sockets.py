@@ -287,6 +287,20 @@ def test_who_writes_faster_than_a_person_is_slowed_down_not_dropped(cast: Cast, 
         assert all(frame["retry_after_ms"] for frame in frames if frame["kind"] == "refused")
 
 
+def test_who_rates_again_and_again_is_slowed_down(cast: Cast, server: AppServer) -> None:
+    """Every rating is told to the consoles."""
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        conversation = give_to(cast.mei, box, cast)
+        agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
+        for number in range(20):
+            box.say("rate", score=number % 5 + 1)
+        codes = [frame["code"] for frame in box.so_far() if frame["kind"] == "refused"]
+        assert set(codes) == {"too_fast"}
+        assert len(codes) >= 5
+
+
 def test_a_flood_is_ended(cast: Cast, server: AppServer) -> None:
     with Box(server) as box:
         box.open()
