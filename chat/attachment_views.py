@@ -17,9 +17,9 @@ from msgspec import to_builtins
 
 from chat import access, limits
 from chat.actions.attachments import send_file_as_visitor
-from chat.actions.events import language_code
 from chat.attachments import Oversized, max_bytes
 from chat.errors import BadRequest, Refusal, TooFast
+from chat.languages import language_code
 from chat.models import Attachment, Conversation, Site, Visitor
 from chat.protocol import Accepted, Refused
 from chat.transcript import file_name, transcript_of

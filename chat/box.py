@@ -7,6 +7,7 @@ from django.conf import settings
 
 from chat import access, rows, selectors, tokens
 from chat.actions import visitors
+from chat.languages import language_of
 from chat.models import Conversation, Level, Site, Visitor
 from chat.protocol import Hello, Messages, Row, Start, Welcome
 
@@ -71,7 +72,7 @@ def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Opened:
         client_id=start.client_id,
         form=dict(start.form),
         topic=start.topic,
-        language="zh" if hello.language.startswith("zh") else "en",
+        language=language_of(hello.language),
         page=hello.page,
         device=hello.device,
     )
@@ -83,6 +84,6 @@ def recognise(site: Site, visitor_uuid: UUID, identity: str, language: str) -> t
         site=site,
         visitor_uuid=visitor_uuid,
         identity=identity,
-        language="zh" if language.startswith("zh") else "en",
+        language=language_of(language),
     )
     return visitor.uuid, open_box(site, visitor.uuid, None, 0)

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from chat import box, limits, protocol
 from chat.actions import visitors
-from chat.actions.events import language_code
 from chat.actions.posts import Mark, Outcome, Post
 from chat.db import in_thread
 from chat.delivery import announce, hub
 from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
+from chat.languages import language_code
 from chat.models import Site, Visitor
 from chat.protocol import (
     Accepted,

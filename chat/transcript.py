@@ -15,8 +15,8 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from chat.actions.events import language_code
 from chat.attachments import NAMES
+from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, MessageKind
 
 INDENT = "    "

@@ -20,9 +20,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Department
 from chat import access, words
-from chat.actions.events import language_code
 from chat.attachments import allowed_types
 from chat.errors import NotFound
+from chat.languages import language_code
 from chat.models import FormField, Site
 
 # The space by which the template is laid out; it holds no text in which lines mean anything.

@@ -7,14 +7,10 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from chat import delivery, rows
+from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted, Row, stamp
 from chat.terms import terms_of
-
-
-def language_code(language: str) -> str:
-    """Django's code for a conversation's language."""
-    return "zh-hans" if language.startswith("zh") else "en"
 
 
 class Change:

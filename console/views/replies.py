@@ -10,6 +10,7 @@ from accounts.access import may
 from chat import replies
 from chat.actions.replies import delete_reply, save_reply
 from chat.errors import NotFound, Refusal
+from chat.languages import language_of
 from chat.models import CannedReply
 from console.forms import ReplyForm
 from console.gate import StaffRequest, staff_view, status_of
@@ -52,7 +53,7 @@ def replies_page(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def new_form(request: StaffRequest) -> HttpResponse:
-    language = "zh" if (get_language() or "zh").startswith("zh") else "en"
+    language = language_of(get_language() or "zh")
     return _page(request, ReplyForm(staff=request.user, initial={"language": language}))
 
 
