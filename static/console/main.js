@@ -112,6 +112,7 @@ const actions = {
   back: () => desk.choose(""),
 };
 listenForKeys(actions);
+document.addEventListener("signed-out", () => line.end());
 
 document.addEventListener("click", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);

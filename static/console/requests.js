@@ -22,6 +22,7 @@ export async function fragment(path, target, { swapStyle = "innerHTML", isWanted
     const headers = { Accept: "text/html", "HX-Request": "true" };
     const response = await fetch(BASE + path, { headers, signal: AbortSignal.timeout(WAIT_MS) });
     const text = await response.text();
+    noticeEnd(response);
     if (!response.ok || !isWanted()) return false;
     htmx.swap(target, text, { swapStyle });
     return true;
@@ -46,6 +47,7 @@ async function ask(path, options) {
   try {
     const signal = AbortSignal.timeout(WAIT_MS);
     const response = await fetch(BASE + path, { ...options, headers, signal, credentials: "same-origin" });
+    noticeEnd(response);
     const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
     const data = isJson ? await response.json() : null;
     const { ok, status } = response;
@@ -54,4 +56,9 @@ async function ask(path, options) {
     // No answer: the network, or a server that is just starting.
     return { ok: false, status: 0, data: null, refused: null };
   }
+}
+
+/** The session has ended, whatever was asked: the bar at the top shows the way back. @param {Response} response */
+function noticeEnd({ status }) {
+  if (status === 401) document.dispatchEvent(new Event("signed-out"));
 }
