@@ -10,12 +10,28 @@ export function emojiList(onChosen) {
     const choice = document.createElement("button");
     choice.type = "button";
     choice.textContent = emoji;
-    choice.onclick = () => onChosen(emoji);
+    choice.onclick = () => {
+      onChosen(emoji);
+      show(false);
+    };
     list.append(choice);
   }
+  list.onkeydown = (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    button.focus();
+    show(false);
+  };
+  list.addEventListener("focusout", ({ relatedTarget }) => {
+    if (relatedTarget instanceof Node && relatedTarget !== button && !list.contains(relatedTarget)) show(false);
+  });
+  /** @param {boolean} isShown */
+  function show(isShown) {
+    list.hidden = !isShown;
+    button.ariaExpanded = String(isShown);
+  }
   return () => {
-    list.hidden = !list.hidden;
-    button.ariaExpanded = String(!list.hidden);
+    show(!!list.hidden);
     if (!list.hidden) /** @type {HTMLElement} */ (list.firstElementChild).focus();
   };
 }
