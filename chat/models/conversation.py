@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Department, Staff
 from chat.models.site import Site
@@ -15,7 +16,7 @@ from chat.models.visitor import Visitor
 
 class Status(models.TextChoices):
     WAITING = "waiting", _("waiting")
-    ACTIVE = "active", _("active")
+    ACTIVE = "active", pgettext_lazy("conversation", "active")
     WRAP_UP = "wrap_up", _("wrap-up")
     CLOSED = "closed", _("closed")
 
