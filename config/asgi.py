@@ -13,7 +13,8 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
-from django.urls import path  # noqa: E402
+from django.http.request import split_domain_port, validate_host  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
@@ -41,13 +42,28 @@ class SameOriginSockets:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-        headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
-        own = settings.OWN_ORIGINS or [f"http://{headers.get(b'host', '')}"]
-        if headers.get(b"origin") in own:
+        hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
+        # Of two headers each reader may believe another one: neither is believed.
+        if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
             return await self._application(scope, receive, send)
-        await receive()
-        # Closed before it was accepted: the server answers 403.
-        return await send({"type": "websocket.close"})
+        return await refuse(scope, receive, send)
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        if settings.OWN_ORIGINS:
+            return origin in settings.OWN_ORIGINS
+        return origin == f"http://{host}" and validate_host(
+            split_domain_port(host)[0], settings.ALLOWED_HOSTS
+        )
+
+
+def _all_of(scope: dict[str, Any], wanted: bytes) -> list[str]:
+    return [value.decode("latin-1").lower() for name, value in scope["headers"] if name == wanted]
+
+
+async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Closes a socket before it was accepted: the server answers 403."""
+    await receive()
+    await send({"type": "websocket.close"})
 
 
 class Started:
@@ -65,6 +81,7 @@ sockets = URLRouter(
     [
         path("ws/chat/", VisitorConsumer.as_asgi()),
         path("ws/console/", AuthMiddlewareStack(ConsoleConsumer.as_asgi())),
+        re_path("", refuse),  # type: ignore[arg-type]
     ]
 )
 application = Started(

@@ -154,6 +154,7 @@ def test_other_pages_are_not_let_in(cast: Cast, server: AppServer) -> None:
             # 400: Daphne does not even read it.
             assert handshake_status(server, path, origin) in (400, 403), (path, origin)
         assert handshake_status(server, path, server.url) == 101
+    assert handshake_status(server, "/ws/elsewhere/", server.url) == 403
 
 
 def test_a_visitor_comes_back_to_what_is_new(cast: Cast, processes: Processes) -> None:
