@@ -94,12 +94,14 @@ class ChatServer(AppServer):
             }
         super().__init__(env | (settings or {}))
         self._sessions: dict[str, list[str]] = {}
+        self._kept: list[tuple[Any, ...]] = []
 
     def load(self, origins: Sequence[str]) -> None:
         """Put the cast into the database; these origins may show the box."""
         printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=SESSIONS_EACH))
         loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
         self._sessions = json.loads(loaded.removeprefix("loaded "))
+        self._kept = self.execute("SELECT session_key, session_data, expire_date FROM django_session")
 
     def session(self, person: Person) -> str:
         """A session of this person that no test has used: the value of their cookie."""
@@ -116,7 +118,13 @@ class ChatServer(AppServer):
             return database.execute(statement, values).fetchall()
 
     def forget(self) -> None:
-        """Remove what former tests said and did; the cast, its sessions and its site stay."""
+        """Remove what former tests said and did; the cast, its sessions and its site stay.
+
+        A test that switches somebody off ends their sessions: they come back for the next one.
+        """
+        rows = ", ".join(["(?, ?, ?)"] * len(self._kept))
+        values = [value for row in self._kept for value in row]
+        self.execute(f"INSERT INTO django_session VALUES {rows} ON CONFLICT DO NOTHING", *values)
         if self._postgres:
             self.execute(f"TRUNCATE {', '.join(TABLES_OF_A_TEST)} CASCADE")
             return
