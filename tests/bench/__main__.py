@@ -15,6 +15,7 @@ from tests.bench.load import Posts, Tally, agent, visitor
 from tests.servers import AppServer, PrivatePostgres, PrivateRedis, create_database
 from tests.servers.process import Server
 
+# At most one message a second each: a faster visitor is told to slow down.
 CHATS = 50
 AGENTS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -183,8 +184,8 @@ def row(name: str, value: float, unit: str, must: float, goal: float, conditions
 
 
 MEASURES: dict[str, Callable[[float], list[Row]]] = {
-    "daphne": lambda seconds: path_rows("daphne", "daphne", bank=True, rate=100, seconds=seconds),
-    "uvicorn": lambda seconds: path_rows("uvicorn", "uvicorn", bank=True, rate=100, seconds=seconds),
+    "daphne": lambda seconds: path_rows("daphne", "daphne", bank=True, rate=50, seconds=seconds),
+    "uvicorn": lambda seconds: path_rows("uvicorn", "uvicorn", bank=True, rate=50, seconds=seconds),
     "sqlite": lambda seconds: path_rows("sqlite", "daphne", bank=False, rate=50, seconds=seconds),
     "start": lambda seconds: start_rows(),
 }
