@@ -5,6 +5,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
+from django.conf import settings
+
 
 class Bucket:
     """`burst` at once, then `per_second`; time is a monotonic clock in seconds."""
@@ -49,12 +51,12 @@ class Buckets:
 
 def frames() -> Bucket:
     """Frames of any kind on one socket; more is a flood and ends it."""
-    return Bucket(burst=120, per_second=20)
+    return Bucket(burst=120, per_second=20 * settings.POSTS_PER_SECOND)
 
 
 def posts() -> Bucket:
     """Messages of one visitor's socket: a person in a hurry, not a machine."""
-    return Bucket(burst=12, per_second=1)
+    return Bucket(burst=12, per_second=settings.POSTS_PER_SECOND)
 
 
 def starts() -> Bucket:

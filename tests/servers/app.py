@@ -19,7 +19,8 @@ class AppServer(Server):
 
     `env` holds every LIANXIN_ variable it gets; none is taken over from the test run: a test says what
     it needs. Only LIANXIN_STATE_DIR is filled in, with a folder that goes with the server. `prepare=False`
-    leaves out migrating and collecting: for a second process on what a first one has prepared.
+    leaves out migrating and collecting: for a second process on what a first one has prepared. `application` names
+    another door than the one a bank uses, for tests that break something on purpose.
     """
 
     name = "app"
@@ -31,11 +32,13 @@ class AppServer(Server):
         server: Literal["daphne", "uvicorn"] = "daphne",
         options: Sequence[str] = (),
         prepare: bool = True,
+        application: str = "config.asgi:application",
     ) -> None:
         super().__init__()
         self._server = server
         self._options = list(options)
         self._prepare = prepare
+        self._application = application
         self._env = {"LIANXIN_STATE_DIR": str(self.folder / "state"), **env}
 
     @property
@@ -54,17 +57,16 @@ class AppServer(Server):
         return inherited | {"PYTHONUNBUFFERED": "1"} | self._env
 
     def command(self) -> Sequence[str | Path]:
-        application = "config.asgi:application"
         if self._server == "daphne":
             return [
                 *(sys.executable, "-m", "daphne", "-b", HOST, "-p", str(self.port)),
                 *self._options,
-                application,
+                self._application,
             ]
         return [
             *(sys.executable, "-m", "uvicorn", "--host", HOST, "--port", str(self.port)),
             *self._options,
-            application,
+            self._application,
         ]
 
     def manage(self, *arguments: str) -> str:
