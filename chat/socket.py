@@ -26,7 +26,8 @@ CUT_SECONDS = 3.0
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
 CLOSE_CODES = {
-    "bye": 4000,
+    # "Service restart", a code of the WebSocket registry.
+    "bye": 1012,
     "unavailable": 4000,
     "slow": 4001,
     "flood": 4400,
@@ -64,6 +65,7 @@ class Socket(AsyncConsumer):
         self.about = ""
         self._frames = limits.frames()
         hub.start()
+        hub.sockets.add(self)
         try:
             while True:
                 message = await receive()
@@ -75,6 +77,7 @@ class Socket(AsyncConsumer):
                     return
         finally:
             self._is_over = True
+            hub.sockets.discard(self)
             self.disconnected()
 
     # -- for subclasses ----------------------------------------------------------------------------------
@@ -174,6 +177,9 @@ class Socket(AsyncConsumer):
                 if not self._unsent:
                     return
                 message = self._unsent.popleft()
+                if message["type"] == "websocket.close":
+                    await self._line.close(message["code"])
+                    return
                 await self._send(message)
                 self._unsent_bytes -= _size(message.get("text", ""))
         except Exception as error:
@@ -181,6 +187,10 @@ class Socket(AsyncConsumer):
             logger.info("a frame was not sent: %s", type(error).__name__)
             self._is_over = True
             self._line.cut()
+
+    def cut(self) -> None:
+        """Drops the line without a goodbye."""
+        self._line.cut()
 
 
 def _size(text: str) -> int:
