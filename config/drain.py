@@ -178,8 +178,9 @@ class Drain:
             logger.warning("the database did not finish what was in hand: it stays with its senders")
 
     async def _say_bye(self) -> None:
-        """Tells everybody when to come back, and sees them off."""
-        sockets = list(hub.sockets)
+        """Tells everybody when to come back, and sees them off. First come back who are talking, staff before all."""
+        talking = set(hub.staff).union(*hub.visitors.values())
+        sockets = sorted(hub.sockets, key=lambda socket: (socket not in hub.staff, socket not in talking))
         for socket, retry_after_ms in zip(sockets, retries_ms(len(sockets)), strict=True):
             socket.end("bye", retry_after_ms=retry_after_ms)
         if not await until(lambda: not hub.sockets, CLOSE_SECONDS):
@@ -188,9 +189,9 @@ class Drain:
 
 
 def retries_ms(count: int) -> list[int]:
-    """When each of so many should come back: evenly at chance, so that they come at RECONNECTS_PER_SECOND."""
+    """When each of so many should come back, the first first: by chance, but RECONNECTS_PER_SECOND on average."""
     spread = max(LEAST_SPREAD_MS, count * 1000 / RECONNECTS_PER_SECOND)
-    return [round(SHORTEST_RETRY_MS + uniform(0, spread)) for _ in range(count)]
+    return sorted(round(SHORTEST_RETRY_MS + uniform(0, spread)) for _ in range(count))
 
 
 async def until(is_true: Callable[[], bool], seconds: float) -> bool:
