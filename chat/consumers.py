@@ -162,6 +162,9 @@ class VisitorConsumer(Socket):
     # -- talking -----------------------------------------------------------------------------------------
 
     def _post(self, frame: PostFrame) -> None:
+        if hub.is_draining:
+            # Unanswered it stays with the box, which posts it again to the next process.
+            return
         client_id = str(frame.client_id)
         body = cleaned(frame.body)
         if not body:

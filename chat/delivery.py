@@ -71,6 +71,12 @@ class StaffSocket(Protocol):
     def end(self, code: str) -> None: ...
 
 
+class AnySocket(Protocol):
+    def end(self, code: str, *, retry_after_ms: int | None = None) -> None: ...
+
+    def cut(self) -> None: ...
+
+
 class Hub:
     """Who listens in this process. Visitors and staff stand in tables of their own: a note is only ever looked up
     in the second."""
@@ -78,6 +84,10 @@ class Hub:
     def __init__(self) -> None:
         self.process = uuid.uuid4().hex
         self.loop: asyncio.AbstractEventLoop | None = None
+        # Everybody who is connected, whether they listen to anything yet or not.
+        self.sockets: set[AnySocket] = set()
+        # This process is about to end: what comes in now is for the next one (config/drain.py).
+        self.is_draining = False
         self.visitors: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         self.watchers: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self.staff: set[StaffSocket] = set()
@@ -95,6 +105,7 @@ class Hub:
         self._is_called = False
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
+        self._is_publishing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -104,14 +115,8 @@ class Hub:
             return
         self.loop = loop
         for table in (
-            *(
-                self.visitors,
-                self.watchers,
-                self.staff,
-                self._of_member,
-                self._of_department,
-                self._overseers,
-            ),
+            *(self.sockets, self.visitors, self.watchers, self.staff),
+            *(self._of_member, self._of_department, self._overseers),
             *(self.heads, self.told, self.told_notes, self._calls, self._unpublished),
         ):
             table.clear()
@@ -330,7 +335,13 @@ class Hub:
             await self._has_unpublished.wait()
             self._has_unpublished.clear()
             events, self._unpublished = self._unpublished, []
+            self._is_publishing = True
             await send_to_layer(self.process, events)
+            self._is_publishing = False
+
+    def has_published(self) -> bool:
+        """Whether the other processes have been told everything."""
+        return not (self._unpublished or self._is_publishing)
 
     async def _listen(self) -> None:
         layer = get_channel_layer()

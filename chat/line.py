@@ -31,6 +31,7 @@ class Line:
     """Of the `send` that a server handed over. On a server that is neither of the two, `send` has to do it all."""
 
     def __init__(self, send: Any) -> None:
+        self._send = send
         # Daphne hands over a partial with its protocol in it, uvicorn a method of its protocol.
         self._protocol: Any = (
             send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
@@ -74,6 +75,14 @@ class Line:
         """Returns once the other end has taken most of what it was sent."""
         if self._full is not None:
             await self._full.wait()
+
+    async def close(self, code: int) -> None:
+        """Closes with a code, after what was sent before it."""
+        if hasattr(self._protocol, "sendCloseFrame"):
+            # As Daphne itself does for 1011: `sendClose` of Autobahn refuses every code but 1000 and 3000 to 4999.
+            self._protocol.sendCloseFrame(code=code)
+        else:
+            await self._send({"type": "websocket.close", "code": code})
 
     def cut(self) -> None:
         """Drops the connection without a goodbye: for an end that does not read one."""

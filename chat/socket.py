@@ -26,7 +26,8 @@ CUT_SECONDS = 3.0
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
 CLOSE_CODES = {
-    "bye": 4000,
+    # "Service restart", a code of the WebSocket registry.
+    "bye": 1012,
     "unavailable": 4000,
     "slow": 4001,
     "flood": 4400,
@@ -56,7 +57,8 @@ class Socket(AsyncConsumer):
         self._send = send
         # The door's own, where there is one: others have wrapped `send` meanwhile.
         self._line: Line = scope.get("line") or Line(send)
-        self._unsent: deque[bytes | Message] = deque()
+        # Frames, and at the end the code to close with.
+        self._unsent: deque[bytes | int] = deque()
         self._unsent_bytes = 0
         self._sender: asyncio.Task[None] | None = None
         self._held: list[bytes] | None = None
@@ -65,6 +67,7 @@ class Socket(AsyncConsumer):
         self.about = ""
         self._frames = limits.frames()
         hub.start()
+        hub.sockets.add(self)
         try:
             while True:
                 message = await receive()
@@ -76,6 +79,7 @@ class Socket(AsyncConsumer):
                     return
         finally:
             self._is_over = True
+            hub.sockets.discard(self)
             self.disconnected()
 
     # -- for subclasses ----------------------------------------------------------------------------------
@@ -162,10 +166,10 @@ class Socket(AsyncConsumer):
             return
         retry = randint(500, 5000) if retry_after_ms is None else retry_after_ms
         self._queue(protocol.encode(Bye(code, retry)))
-        self._queue({"type": "websocket.close", "code": CLOSE_CODES.get(code, 4000)})
+        self._queue(CLOSE_CODES.get(code, 4000))
         self._is_over = True
 
-    def _queue(self, message: bytes | Message) -> None:
+    def _queue(self, message: bytes | int) -> None:
         self._unsent.append(message)
         if self._sender is None:
             self._sender = asyncio.get_running_loop().create_task(self._drain())
@@ -178,9 +182,9 @@ class Socket(AsyncConsumer):
                 if not self._unsent:
                     break
                 message = self._unsent.popleft()
-                if not isinstance(message, bytes):
-                    await self._send(message)
-                    continue
+                if isinstance(message, int):
+                    await self._line.close(message)
+                    return
                 if not self._line.write(message):
                     await self._send({"type": "websocket.send", "text": message.decode()})
                 self._unsent_bytes -= len(message)
@@ -191,3 +195,7 @@ class Socket(AsyncConsumer):
             self._line.cut()
         finally:
             self._sender = None
+
+    def cut(self) -> None:
+        """Drops the line without a goodbye."""
+        self._line.cut()

@@ -22,6 +22,8 @@ from chat.line import Line  # noqa: E402
 from config import lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
+from config.drain import drain  # noqa: E402
+from config.probes import Probes  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 
 refuse_unsafe()
@@ -69,14 +71,21 @@ async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 class Started:
-    """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket."""
+    """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket.
+
+    And knows how many requests are being answered, for the drain.
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
-        return await self._application(scope, receive, send)
+        drain.watch()
+        if scope["type"] != "http":
+            return await self._application(scope, receive, send)
+        with drain.in_hand():
+            return await self._application(scope, receive, send)
 
 
 sockets = URLRouter(
@@ -87,5 +96,7 @@ sockets = URLRouter(
     ]
 )
 application = Started(
-    ProtocolTypeRouter({"http": BoundedBodies(django_application), "websocket": SameOriginSockets(sockets)})
+    ProtocolTypeRouter(
+        {"http": Probes(BoundedBodies(django_application)), "websocket": SameOriginSockets(sockets)}
+    )
 )
