@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import paths, rows
-from tests.bench.paths import Plan
+from tests.bench import assign, churn, console, idle, paths, rows, start, widget
+from tests.bench.plan import QUICK, Plan
 from tests.bench.proc import machine
 from tests.bench.rows import Row, Void
 
@@ -26,6 +27,13 @@ MEASURES: dict[str, Measure] = {
     "at_50_per_s": lambda plan: paths.paced_rows(plan, "cpu_ms_per_message_at_50_per_s"),
     "with_marks": lambda plan: paths.paced_rows(plan, "cpu_ms_per_message_with_marks", marks=True),
     "latency": paths.latency_rows,
+    "idle": idle.idle_rows,
+    "in_chat": idle.in_chat_rows,
+    "churn": churn.churn_rows,
+    "start": start.start_rows,
+    "assign": assign.assign_rows,
+    "console": console.console_rows,
+    "widget": widget.widget_rows,
 }
 
 
@@ -34,13 +42,21 @@ def main() -> int:
     names = [*MEASURES, *rows.BUDGETS]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--quick", action="store_true", help="a short smoke of everything; no figure counts")
+    parser.add_argument(
+        "--long", action="store_true", help="100,000 visitors come and go, 10,000 return at once"
+    )
     parser.add_argument("--profile", action="store_true", help="py-spy looks on: var/profiles")
     parser.add_argument("--seconds", type=float, default=15, help="that each load is measured for")
     parser.add_argument("--write", type=Path, default=rows.FILE, help="where the rows go, as JSON")
     options = parser.parse_args()
-    plan = Plan(seconds=options.seconds, profile=options.profile)
+    plan = Plan(seconds=options.seconds)
+    if options.long:
+        plan = replace(plan, churned=100_000, storm=10_000)
     if options.quick:
-        plan = replace(plan, seconds=1.5, warm_up=0.5, connected=60, talking=16)
+        plan = QUICK
+    plan = replace(plan, profile=options.profile)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print(f"{machine()}\n{rows.HEAD}", flush=True)
     found: list[Row] = []
     is_void = False

@@ -60,6 +60,7 @@ class Heard(msgspec.Struct):
     state: State | None = None
     token: str = ""
     code: str = ""
+    retry_after_ms: int = 0
     head: int = 0
 
 
@@ -122,7 +123,7 @@ class Visitor:
         for _ in range(next(_visitors) % len(TEXTS)):
             next(self._texts)
         self._line: Line | None = None
-        self._welcome: asyncio.Future[Heard] | None = None
+        self._welcome: asyncio.Future[None] | None = None
         self._heard_at = 0.0
 
     @property
@@ -145,7 +146,7 @@ class Visitor:
                 **({"conversation": self.conversation, "after": self.head} if self.conversation else {}),
             )
         )
-        self._beat()
+        self._beat(self.line)
 
     async def begin(self) -> None:
         await self._ask(frame("start", client_id=str(uuid4()), form={}, topic=None))
@@ -157,7 +158,10 @@ class Visitor:
         self.tally.intended[key] = now if intended is None else intended
         if intended is not None:
             self.tally.late.append(now - intended)
-        self.line.say(frame("post", client_id=key, body=next(self._texts)))
+        self.send_post(key, next(self._texts))
+
+    def send_post(self, key: str, body: str) -> None:
+        self.line.say(frame("post", client_id=key, body=body))
 
     def close(self) -> None:
         if self._line is not None:
@@ -167,11 +171,25 @@ class Visitor:
     async def _ask(self, payload: bytes) -> None:
         self._welcome = asyncio.get_running_loop().create_future()
         self.line.say(payload)
-        welcome = await asyncio.wait_for(self._welcome, 60)
+        await asyncio.wait_for(self._welcome, 60)
+
+    def give_up(self, error: Exception) -> None:
+        """There will be no welcome on this line."""
+        if self._welcome is not None and not self._welcome.done():
+            self._welcome.set_exception(error)
+
+    def welcomed(self, welcome: Heard) -> None:
         self.token = welcome.token
         if welcome.state is not None:
             self.conversation = welcome.state.id
             self.head = welcome.messages[-1].seq if welcome.messages else self.head
+
+    def said(self, heard: Heard) -> None:
+        """A live message, of either side."""
+        assert heard.message is not None
+        self.head = max(self.head, heard.message.seq)
+        if self._marks is not None:
+            self._marks.changed()
 
     def _hear(self, payload: bytes) -> None:
         self._heard_at = time.monotonic()
@@ -181,30 +199,32 @@ class Visitor:
             self.tally.seqs[heard.client_id] = heard.seq
             self.on_accepted(self)
         elif heard.kind == "message" and heard.message is not None:
-            self.head = max(self.head, heard.message.seq)
-            if self._marks is not None:
-                self._marks.changed()
-        elif heard.kind == "welcome" and self._welcome is not None and not self._welcome.done():
-            self._welcome.set_result(heard)
-        elif heard.kind == "refused":
-            self.tally.refused[heard.code] += 1
-            self.tally.intended.pop(heard.client_id, None)
-        elif heard.kind == "bye":
-            self.tally.refused[heard.code] += 1
+            self.said(heard)
+        elif heard.kind == "welcome":
+            self.welcomed(heard)
+            if self._welcome is not None and not self._welcome.done():
+                self._welcome.set_result(None)
+        elif heard.kind in ("refused", "bye"):
+            self.refused(heard)
+
+    def refused(self, heard: Heard) -> None:
+        """A refusal, or a goodbye: in a load that nothing disturbs there is none."""
+        self.tally.refused[heard.code] += 1
+        self.tally.intended.pop(heard.client_id, None)
 
     def _mark(self) -> bool:
         self.line.say(frame("seen", received=self.head, read=self.head))
         return False
 
-    def _beat(self) -> None:
+    def _beat(self, line: Line) -> None:
         """A ping after HEARTBEAT_SECONDS of silence, as the box gives it."""
-        if not self.line.is_open:
+        if not line.is_open:
             return
         due = self._heard_at + HEARTBEAT_SECONDS
         if due <= time.monotonic() + 0.001:
-            self.line.say(b'{"kind":"ping"}')
+            line.say(b'{"kind":"ping"}')
             due = time.monotonic() + HEARTBEAT_SECONDS
-        asyncio.get_running_loop().call_later(due - time.monotonic(), self._beat)
+        asyncio.get_running_loop().call_later(due - time.monotonic(), self._beat, line)
 
 
 class Console:

@@ -5,28 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 
 from tests.bench import load, servers, spy
 from tests.bench.load import Console, RoomReader, RoomWriter, Tally, Visitor, Window
+from tests.bench.plan import Plan
 from tests.bench.rows import Row
 from tests.bench.servers import Running, ServerName
 
 CHATS = 50
 AGENTS = 10
-# Of the row of delays: all are connected, some are talking.
-CONNECTED, TALKING = 2000, 200
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how much: `--quick` and `--profile` change it. Seconds."""
-
-    seconds: float = 15.0
-    warm_up: float = 3.0
-    connected: int = CONNECTED
-    talking: int = TALKING
-    profile: bool = False
 
 
 def closed_rows(

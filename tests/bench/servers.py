@@ -52,8 +52,8 @@ class Running:
         return cpu_seconds(server.pid for server in self.servers)
 
     def stage(self, call: str) -> Any:
-        """Runs a function of tests/bench/stage.py where the server's settings hold: `stage("desk(agents=10)")`."""
-        code = f"import json; from tests.bench import stage; print('RESULT' + json.dumps(stage.{call}))"
+        """Calls a function of tests/bench/stage.py where the server's settings hold: `stage("desk(agents=10)")`."""
+        code = f"import json; from tests.bench.stage import *; print('RESULT' + json.dumps({call}))"
         printed = self.app.manage("shell", "-v", "0", "-c", code)
         return json.loads(next(line for line in printed.splitlines() if line.startswith("RESULT"))[6:])
 

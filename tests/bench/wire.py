@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import struct
 from collections.abc import Callable
+from socket import SO_LINGER, SOL_SOCKET
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -46,9 +48,11 @@ class Line(asyncio.Protocol):
         self._send(TEXT, payload)
 
     def cut(self) -> None:
-        """Drops the line without a goodbye, as a network does."""
+        """Drops the line without a goodbye, as a network does; on our side no port stays taken for a minute."""
         self.is_open = False
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
+            socket = self._transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def _send(self, opcode: int, payload: bytes) -> None:
