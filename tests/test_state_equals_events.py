@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.models import Department, Staff
 from chat import box, delivery
@@ -25,6 +25,7 @@ from chat.delivery import Hub
 from chat.models import Conversation, Visitor
 from chat.protocol import Queue, Row
 from chat.rows import person_of
+from console.consumers import ConsoleConsumer
 from tests.conftest import Announced
 from tests.people import Cast, create_cast, go_online, start, start_with
 
@@ -195,8 +196,8 @@ def closing(work: Callable[[], Any]) -> Any:
 class Wire:
     """The consumer's side of a socket, in this process."""
 
-    def __init__(self) -> None:
-        self.consumer = VisitorConsumer()
+    def __init__(self, consumer: VisitorConsumer | ConsoleConsumer | None = None) -> None:
+        self.consumer: Any = consumer or VisitorConsumer()
         self.sent: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -294,3 +295,24 @@ async def test_a_read_that_fails_leaves_no_socket_mute(quiet_hub: Hub) -> None:
         wire.say("ping")
         await wire.until(lambda: bool(wire.frames()))
         assert [frame["kind"] for frame in wire.frames()] == ["refused"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_console_whose_lists_cannot_be_read_is_asked_to_come_back(
+    quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign_in(console: ConsoleConsumer) -> Staff:
+        console.staff_id = 1
+        return Staff()
+
+    def fail(_: ConsoleConsumer) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(ConsoleConsumer, "_sign_in", sign_in)
+    monkeypatch.setattr(ConsoleConsumer, "_welcome", fail)
+    async with Wire(ConsoleConsumer()) as wire:
+        wire.say("hello", version=1)
+        await wire.until(lambda: wire.sent[-1]["type"] == "websocket.close")
+        (bye,) = wire.frames()
+        assert (bye["kind"], bye["code"], bye["retry_after_ms"] > 0) == ("bye", "unavailable", True)
+        assert wire.sent[-1]["code"] == 4000

@@ -90,7 +90,8 @@ export class LiveSocket {
 
   /** @param {ChatFrame} frame */
   #receive(frame) {
-    this.#stop("answer");
+    // Until the welcome only that is an answer: a server that refuses hello may say nothing more.
+    if (this.#isOpen || frame.kind === "welcome") this.#stop("answer");
     if (frame.kind === "bye") this.#byeMs = frame.retry_after_ms;
     if (frame.kind === "welcome") {
       this.#heartbeatMs = frame.heartbeat_seconds * 1000;

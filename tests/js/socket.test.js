@@ -119,6 +119,15 @@ test("a line that does not answer is given up", () => {
   assert.equal(statuses.at(-1), "lost");
 });
 
+test("until the welcome nothing else is an answer", () => {
+  FakeSocket.last.onopen();
+  FakeSocket.last.answers({ kind: "refused", code: "unavailable", words: "", retry_after_ms: 2000 });
+  clock.tick(9_999);
+  assert.equal(statuses.at(-1), "connecting");
+  clock.tick(1);
+  assert.equal(statuses.at(-1), "lost");
+});
+
 test("any frame is a sign of life", () => {
   FakeSocket.last.welcomes();
   clock.tick(25_000);
