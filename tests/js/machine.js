@@ -223,6 +223,7 @@ function box(tab) {
 function console_(tab, first) {
   const store = new Store(first);
   let status = "";
+  const boxes = () => Array.from({ length: tab.session.length }, (_, at) => tab.session.key(at) ?? "").filter((key) => key.startsWith("lianxin.outbox."));
   const outboxes = new Outboxes(first.me.id, {
     onChange: () => store.changed(),
     onAccepted: (conversation, entry, { seq, at, client_id }) => {
@@ -252,7 +253,7 @@ function console_(tab, first) {
       const missing = ahead.map((message) => message.seq);
       return [id, { messages: messages.map(shown), ahead: missing, isLoaded, row, notes: notes.map((note) => note.body) }];
     });
-    const unsent = Object.fromEntries(Object.keys(rows).concat(Object.keys(threads)).map((id) => [id, outboxes.of(id).entries]));
+    const unsent = Object.fromEntries(boxes().map((key) => [key, JSON.parse(tab.session.getItem(key) ?? "[]")]));
     return { status, rows, threads: Object.fromEntries(open), presence, unsent, current: store.current };
   };
   live.open();
