@@ -48,6 +48,15 @@ FINGERPRINT = (
     "agent_read_seq",
 )
 
+# Its parts that only a change of the conversation tells: status, agent, department.
+STATE = slice(1, 4)
+# Those that a message tells every screen, and the marks of a side.
+SAID = frozenset(map(FINGERPRINT.index, ("last_seq", "unread_by_agent")))
+MARKS_OF = {
+    "visitor": frozenset(map(FINGERPRINT.index, ("visitor_received_seq", "visitor_read_seq"))),
+    "agent": frozenset(map(FINGERPRINT.index, ("agent_received_seq", "agent_read_seq", "unread_by_agent"))),
+}
+
 
 def fingerprint_of(row: Row) -> Fingerprint:
     """What of a row the sweep compares."""
