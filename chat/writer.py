@@ -8,12 +8,14 @@ import logging
 import threading
 from collections import deque
 from concurrent.futures import Future
+from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connection
 
-from chat import delivery
+from chat import delivery, metrics
 from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import Unavailable
+from chat.protocol import Accepted
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,10 @@ class Writer:
             self._marks[key] = mark
             self._start()
             self._wake.notify()
+
+    @property
+    def queued(self) -> int:
+        return len(self._posts)
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Whether everything in hand was stored or refused within `timeout` seconds."""
@@ -118,6 +124,7 @@ class Writer:
             except (OperationalError, InterfaceError) as error:
                 logger.warning("the database does not answer: %s", type(error).__name__)
                 break
+            started = monotonic()
             try:
                 outcomes, events = post_batch([post for post, _ in posts], marks)
             except (OperationalError, InterfaceError) as error:
@@ -133,7 +140,10 @@ class Writer:
                     return
                 logger.error("a post cannot be stored: %s", type(error).__name__)
                 break
-            delivery.announce(events)
+            accepted = zip(posts, outcomes, strict=True)
+            received_at = [post.received_at for (post, _), it in accepted if type(it) is Accepted]
+            metrics.stored(len(posts), len(received_at), monotonic() - started)
+            delivery.announce(events, received_at)
             for (_, future), outcome in zip(posts, outcomes, strict=True):
                 future.set_result(outcome)
             return

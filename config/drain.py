@@ -179,8 +179,9 @@ class Drain:
 
     async def _say_bye(self) -> None:
         """Tells everybody when to come back, and sees them off. First come back who are talking, staff before all."""
-        talking = set(hub.staff).union(*hub.visitors.values())
-        sockets = sorted(hub.sockets, key=lambda socket: (socket not in hub.staff, socket not in talking))
+        staff: set[object] = set(hub.staff)
+        talking = staff.union(*hub.visitors.values())
+        sockets = sorted(hub.sockets, key=lambda socket: (socket not in staff, socket not in talking))
         for socket, retry_after_ms in zip(sockets, retries_ms(len(sockets)), strict=True):
             socket.end("bye", retry_after_ms=retry_after_ms)
         if not await until(lambda: not hub.sockets, CLOSE_SECONDS):
