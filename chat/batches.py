@@ -33,7 +33,7 @@ class Among(Lookup):
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
         column, parameters = self.process_lhs(compiler, connection)
-        return column + " IN (SELECT value FROM json_each(%s))", [*parameters, _ids(self.rhs)]
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, _ids(self.rhs)]  # noqa: S608
 
 
 def _ids(pks: Iterable[int]) -> str:

@@ -10,6 +10,8 @@ from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from chat.protocol import Accepted
+
 # Of this process only: each is asked at its own port.
 registry = CollectorRegistry()
 
@@ -61,11 +63,11 @@ loop_lag_seconds = Histogram(
 )
 
 
-def stored(count: int, accepted_count: int, seconds: float) -> None:
-    """A batch of so many posts, of which so many were accepted, was committed after that time."""
-    batch_messages.observe(count)
+def stored(outcomes: Sequence[object], seconds: float) -> None:
+    """A batch of posts with these outcomes was committed after that time."""
+    batch_messages.observe(len(outcomes))
     batch_seconds.observe(seconds)
-    accepted.inc(accepted_count)
+    accepted.inc(sum(isinstance(each, Accepted) for each in outcomes))
 
 
 def delivered(received_at: Sequence[float]) -> None:

@@ -18,6 +18,7 @@ from django.urls import path, re_path  # noqa: E402
 
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
+from chat.line import Line  # noqa: E402
 from config import lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
@@ -47,6 +48,7 @@ class SameOriginSockets:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
         # Of two headers each reader may believe another one: neither is believed.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
+            scope["line"] = Line(send)
             return await self._application(scope, receive, send)
         return await refuse(scope, receive, send)
 
