@@ -174,15 +174,13 @@ class Drain:
         """Waits until everything that came over the sockets is stored and answered."""
         # Asked again and again, not on a thread: Python waits for its threads before it ends.
         is_stored = await until(lambda: writer.wait_until_idle(0), WRITER_SECONDS)
-        # The answers were called on the loop before: their turn comes first.
-        await asyncio.sleep(0)
         if not (is_stored and await until(db.is_idle, THREADS_SECONDS)):
             logger.warning("the database did not finish what was in hand: it stays with its senders")
 
     async def _say_bye(self) -> None:
         """Tells everybody when to come back, and sees them off. First come back who are talking, staff before all."""
-        staff: set[object] = set(hub.staff)
-        talking = staff.union(*hub.visitors.values())
+        staff: set[object] = {*hub.staff}
+        talking: set[object] = staff.union(*hub.visitors.values())
         sockets = sorted(hub.sockets, key=lambda socket: (socket not in staff, socket not in talking))
         for socket, retry_after_ms in zip(sockets, retries_ms(len(sockets)), strict=True):
             socket.end("bye", retry_after_ms=retry_after_ms)
