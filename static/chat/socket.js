@@ -91,7 +91,12 @@ export class LiveSocket {
   /** @param {ChatFrame} frame */
   #receive(frame) {
     this.#stop("answer");
-    if (frame.kind === "bye") this.#byeMs = frame.retry_after_ms;
+    if (frame.kind === "bye") {
+      this.#byeMs = frame.retry_after_ms;
+      // Nothing is heard any more, and the close comes at once, or never.
+      this.#isOpen = false;
+      this.#after("answer", PROBE_MS, this.#lose);
+    }
     if (frame.kind === "welcome") {
       this.#heartbeatMs = frame.heartbeat_seconds * 1000;
       if (!this.#isOpen) {
