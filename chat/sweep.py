@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import access as rights
 from accounts import presence
-from chat import access, batches, protocol, rows, selectors
+from chat import access, batches, metrics, protocol, rows, selectors
 from chat.db import in_thread
 from chat.models import Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, stamp
@@ -146,6 +146,7 @@ async def _heal(hub: "Hub", since: datetime) -> None:
             if event.message.seq <= hub.heads.get(event.pk, event.message.seq):
                 continue
             hub.heads[event.pk] = event.message.seq - 1
+            metrics.healed.inc()
         hub.route([event])
     hub.told_notes = {note: at for note, at in hub.told_notes.items() if at >= stamp(since)}
 

@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connection
 
-from chat import delivery
+from chat import delivery, metrics
 from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import Unavailable
-from chat.protocol import Event
+from chat.protocol import Accepted, Event
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,10 @@ class Writer:
             self._start()
             self._wake.notify()
 
+    @property
+    def queued(self) -> int:
+        return len(self._posts)
+
     def wait_until_idle(self, timeout: float) -> bool:
         """Whether everything in hand was stored or refused within `timeout` seconds."""
         with self._wake:
@@ -130,7 +135,8 @@ class Writer:
             # Not the error's own words: they may hold the message's.
             logger.error("a post cannot be stored: %s", type(error).__name__)
             outcomes, events = [Unavailable()] * len(posts), []
-        delivery.announce(events)
+        stored = zip(posts, outcomes, strict=True)
+        delivery.announce(events, [post.received_at for (post, _), it in stored if type(it) is Accepted])
         for (_, answer), outcome in zip(posts, outcomes, strict=True):
             try:
                 answer(outcome)
@@ -141,12 +147,16 @@ class Writer:
         """As post_batch, several times where that may help. Raises django.db.Error as it does."""
         for attempt in range(1, ATTEMPTS + 1):
             connection.ensure_connection()
+            started = monotonic()
             try:
-                return post_batch(posts, marks)
+                outcomes, events = post_batch(posts, marks)
             except (OperationalError, InterfaceError) as error:
                 # A deadlock, a serialization failure or a connection that has gone: all may pass on a retry.
                 logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
                 connection.close()
+                continue
+            metrics.stored(outcomes, monotonic() - started)
+            return outcomes, events
         raise OperationalError
 
 
