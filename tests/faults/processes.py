@@ -1,0 +1,118 @@
+"""Faults of the server processes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from tests.faults.bank import Process, faketime_library
+from tests.faults.nemesis import Nemesis, NotHere, fault
+
+# Somebody posts to every process many times a second.
+REACHED_SECONDS = 20.0
+
+
+async def _start(process: Process) -> None:
+    process.wait()
+    await asyncio.to_thread(process.start)
+
+
+def _one(nemesis: Nemesis) -> Process:
+    return nemesis.chance.choice([process for process in nemesis.bank.processes if process.is_running])
+
+
+@fault("servers", "kill -9 (F1)")
+async def process_kill(nemesis: Nemesis) -> None:
+    process = _one(nemesis)
+    process.kill()
+    await _start(process)
+
+
+async def _kill_at(nemesis: Nemesis, point: str) -> None:
+    process = _one(nemesis)
+    await process.door("kill", point=point)
+    await nemesis.until(
+        lambda: not process.is_running, REACHED_SECONDS, f"{process.kind} never came to the point {point}"
+    )
+    process.kill()
+    await _start(process)
+
+
+@fault("servers", "kill -9 when a batch is taken and nothing is stored of it (F3)")
+async def process_kill_before_insert(nemesis: Nemesis) -> None:
+    await _kill_at(nemesis, "before_insert")
+
+
+@fault("servers", "kill -9 when everything is written and not committed (F3)")
+async def process_kill_before_commit(nemesis: Nemesis) -> None:
+    await _kill_at(nemesis, "before_commit")
+
+
+@fault("servers", "kill -9 between the commit and the answer (F3)")
+async def process_kill_after_commit(nemesis: Nemesis) -> None:
+    await _kill_at(nemesis, "after_commit")
+
+
+@fault("servers", "kill -9 before the doorbell is rung (F3)")
+async def process_kill_before_publish(nemesis: Nemesis) -> None:
+    await _kill_at(nemesis, "before_publish")
+
+
+@fault("servers", "kill -9 just after the answer (F3)")
+async def process_kill_after_ack(nemesis: Nemesis) -> None:
+    await _kill_at(nemesis, "after_ack")
+
+
+@fault("servers", "a rolling restart: SIGTERM, and a new process, one after the other (F2)")
+async def process_rolling_restart(nemesis: Nemesis) -> None:
+    for process in nemesis.bank.processes:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait)
+        await _start(process)
+
+
+@fault("servers", "SIGSTOP: the process stands still, its sockets stay open")
+async def process_stop(nemesis: Nemesis) -> None:
+    process = _one(nemesis)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        await nemesis.last()
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+@fault("servers", "the event loop stalls")
+async def process_stall_loop(nemesis: Nemesis) -> None:
+    seconds = nemesis.hold
+    for process in nemesis.bank.processes:
+        await process.door("stall", seconds + 10, how_long=f"{seconds:.1f}")
+
+
+@fault("servers", "a clock that is an hour ahead, then one that is an hour behind (F18)")
+async def process_clock(nemesis: Nemesis) -> None:
+    library = faketime_library()
+    if library is None:
+        raise NotHere("libfaketime is not installed; on Debian: apt-get install faketime")
+    process = _one(nemesis)
+    try:
+        for skew in nemesis.chance.sample(("+3600s", "-3600s"), 2):
+            process.twist = {
+                "LD_PRELOAD": str(library),
+                "FAKETIME": skew,
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+            process.kill()
+            await _start(process)
+            await nemesis.last()
+    finally:
+        process.twist = {}
+        process.kill()
+        await _start(process)
+
+
+@fault("servers", "events and frames of a version to come (F25)")
+async def process_newer_version(nemesis: Nemesis) -> None:
+    for _ in range(3):
+        await nemesis.bank.processes[0].door("strange")
+        await nemesis.bank.processes[-1].door("strange")
+        await asyncio.sleep(nemesis.hold / 4)
