@@ -8,7 +8,6 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
@@ -20,7 +19,6 @@ from tests.servers import AppServer, PrivatePostgres, PrivateRedis
 
 DISK = "256m"
 MAX_CONNECTIONS = 60
-LIBRARIES = "/usr/lib/*-linux-*/faketime/libfaketime.so.1"
 
 # Everybody of tests/people.py, and so many agents more, who answer for both departments by turns.
 SET_UP = """
@@ -74,7 +72,7 @@ class SmallPostgres(PrivatePostgres):
 
 
 class Process(AppServer):
-    """A server process behind the test door. `twist` is added to its environment the next time it starts."""
+    """A server process behind the test door."""
 
     def __init__(
         self, env: Mapping[str, str], server: Literal["daphne", "uvicorn"], *, prepare: bool
@@ -84,10 +82,6 @@ class Process(AppServer):
             env, server=server, prepare=prepare, application="tests.faults.door:application", options=options
         )
         self.kind = server
-        self.twist: dict[str, str] = {}
-
-    def environment(self) -> Mapping[str, str]:
-        return {**super().environment(), **self.twist}
 
     async def door(self, what: str, seconds: float = 10.0, **asked: object) -> Any:
         """Asks the test door; None when there is no answer."""
@@ -158,8 +152,3 @@ class Bank:
         for process in self.processes:
             process.send_signal(signal.SIGCONT)
             process.start()
-
-
-def faketime_library() -> Path | None:
-    """The library that tells a process another time; Debian: apt-get install faketime."""
-    return next(iter(sorted(Path("/").glob(LIBRARIES.lstrip("/")))), None)

@@ -65,7 +65,11 @@ def faulty_run(bank: Bank, page: BankPage, plan: Plan) -> Verdict:
         world = World(bank, plan, history)
         page.chat = world.url
         world.box_url = f"http://localhost:{page.port}/?lang=zh-CN"
-        asyncio.run(world.run())
+        try:
+            asyncio.run(world.run())
+        finally:
+            for process in bank.processes:
+                (KEPT / f"{process.kind}-{process.port}.log").write_text(process.log, encoding="utf-8")
     bank.forget()
     verdict = check(history.records)
     for name, words in world.nemesis.skipped.items():
@@ -76,6 +80,8 @@ def faulty_run(bank: Bank, page: BankPage, plan: Plan) -> Verdict:
         print(f"  the history is kept in {path.relative_to(ROOT)}")
     else:
         path.unlink()
+        for log in KEPT.glob("*.log"):
+            log.unlink()
     return verdict
 
 

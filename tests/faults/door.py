@@ -10,6 +10,7 @@ has gone. It listens on `/door/...` of the server's own port:
 | `/door/kill?point=NAME` | this process kills itself (SIGKILL) the next time it comes to that point of a post's way |
 | `/door/fail?error=deadlock&times=3` | the next batches of posts fail inside their transaction |
 | `/door/stall?how_long=2` | the event loop stands still |
+| `/door/clock?offset=3600` | the clock of this process goes so many seconds ahead (behind: negative) of the machine's |
 | `/door/strange` | events and frames of a version to come go to all processes and sockets of this one |
 | `/door/disable?staff=NAME` | an administrator switches the account off |
 | `/door/enable?staff=NAME` | ... and on again; the answer is a new session |
@@ -28,11 +29,36 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl
 
-from config.asgi import application as real_application
+from django.utils import timezone
+
+
+class Clock:
+    """The time of day of this process; what measures durations goes by another clock and stays.
+
+    In place before any model is made of `timezone.now`.
+    """
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+        self._time, self._now = time.time, timezone.now
+        time.time = self.time
+        timezone.now = self.now
+
+    def time(self) -> float:
+        return self._time() + self.offset
+
+    def now(self) -> datetime:
+        return self._now() + timedelta(seconds=self.offset)
+
+
+clock = Clock()
+
+from config.asgi import application as real_application  # noqa: E402
 
 OURS = ("accounts", "chat", "config", "console")
 
@@ -167,6 +193,8 @@ class Door:
                 failpoints.error, failpoints.errors_left = asked["error"], int(asked["times"])
             case "stall":
                 time.sleep(float(asked["how_long"]))  # noqa: ASYNC251
+            case "clock":
+                clock.offset = float(asked["offset"])
             case "strange":
                 await _strange()
             case "disable" | "enable":

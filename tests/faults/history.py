@@ -5,7 +5,7 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 | op | fields |
 |---|---|
 | begin | who, conv, department: this visitor takes part in this conversation |
-| send | who, role, conv, id (none from a browser), body, line: sent, for the first time or again, over that connection |
+| send | who, role, conv, id (none from a browser), body, line: sent, first or again, over that connection |
 | ack | who, conv, id, body, seq: told that it is stored |
 | refuse | who, conv, id, body, code: told for good that it is not |
 | clear | who, conv: the screen begins anew |
