@@ -1,0 +1,91 @@
+"""How fast a line of waiting visitors is taken by many agents at once, each conversation by exactly one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+from tests.bench import load, servers
+from tests.bench.load import Console, Tally
+from tests.bench.plan import Plan
+from tests.bench.rows import Row, Void
+from tests.bench.servers import Running
+from tests.bench.web import Web
+
+THREADS = 8
+
+
+def assign_rows(plan: Plan) -> list[Row]:
+    """By the console's POST, by the action alone, and by the POST while all agents' consoles are open."""
+    about = f"{plan.agents} agents, {plan.waiting:,} waiting"
+    by_post = _by_post(plan, with_consoles=False)
+    by_action = _by_action(plan)
+    watched = _by_post(plan, with_consoles=True)
+    posted = f"daphne, one process, PostgreSQL and Redis; {about}, all taking at once by POST /console/next"
+    return [
+        Row("assignments_per_second", by_post, posted),
+        Row(
+            "assignments_per_second_action",
+            by_action,
+            f"{about}; the action take_next in {THREADS} threads of one process, without HTTP and sockets",
+        ),
+        Row(
+            "assignments_per_second_with_consoles",
+            watched,
+            f"{posted}; the consoles of all of them open: each taking is shown on all {plan.agents}",
+        ),
+    ]
+
+
+def _by_post(plan: Plan, *, with_consoles: bool) -> float:
+    with servers.lianxin() as running, load.ahead_of_the_servers():
+        desk = running.desk(agents=plan.agents)
+        running.stage(f"len(crowd(waiting={plan.waiting}))")
+        took, taken = load.run(_take(running, desk.agents, with_consoles))
+        _check(running, plan, len(taken), len(set(taken)))
+    return plan.waiting / took
+
+
+def _by_action(plan: Plan) -> float:
+    with servers.lianxin() as running:
+        running.desk(agents=plan.agents)
+        running.stage(f"len(crowd(waiting={plan.waiting}))")
+        result = running.stage(f"take_in_threads(threads={THREADS})")
+        _check(running, plan, result["taken"], result["distinct"])
+    return float(plan.waiting / result["seconds"])
+
+
+def _check(running: Running, plan: Plan, taken: int, distinct: int) -> None:
+    stands = running.stage("assigned()")
+    if not taken == distinct == stands["active"] == stands["assignments"] == plan.waiting:
+        raise Void(
+            f"{plan.waiting} waited; {taken} were taken, {distinct} of them different; stored: {stands}"
+        )
+
+
+async def _take(running: Running, cookies: list[str], with_consoles: bool) -> tuple[float, list[str]]:
+    """Seconds, and the conversations that were taken, by all agents."""
+    if with_consoles:
+        tally = Tally()
+        consoles = [Console(tally, cookie) for cookie in cookies]
+        await load.each((console.open(running.app.websocket_url, []) for console in consoles), at_once=10)
+    webs = [Web(running.app.url, cookie) for cookie in cookies]
+    taken: list[str] = []
+
+    async def take_all(web: Web) -> None:
+        while True:
+            answer = await web.post("/console/next")
+            said = json.loads(answer.body)
+            if answer.status != 200:
+                if said["refused"]["code"] != "nobody_waiting":
+                    raise Void(f"taking was refused: {said}")
+                return
+            taken.append(said["conversation"])
+
+    began = time.monotonic()
+    await asyncio.gather(*(take_all(web) for web in webs))
+    took = time.monotonic() - began
+    for web in webs:
+        web.close()
+    return took, taken

@@ -1,0 +1,110 @@
+"""The rows of the table: each figure with its budget and its conditions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.process import ROOT
+
+FILE = ROOT / "var" / "bench.json"
+
+
+class Void(Exception):
+    """A run that counts for nothing: a message was lost, doubled or out of order, or the load came too late."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`must` and `goal` in `unit`; None where a row has none of its own. `is_least`: more is better."""
+
+    unit: str
+    must: float | None = None
+    goal: float | None = None
+    is_least: bool = False
+
+
+# The names and the order of the table. Those with figures are the budgets of the design; the others explain them.
+BUDGETS = {
+    "cpu_ms_per_message_daphne": Budget("ms", 0.45, 0.27),
+    "cpu_ms_per_message_uvicorn": Budget("ms", 0.45, 0.27),
+    "cpu_ms_per_message_two_processes": Budget("ms"),
+    "cpu_ms_per_message_sqlite": Budget("ms"),
+    "cpu_ms_per_message_at_50_per_s": Budget("ms"),
+    "cpu_ms_per_message_with_marks": Budget("ms"),
+    "cpu_ms_per_message_tutorial": Budget("ms"),
+    "ratio_to_tutorial": Budget("times", 6, 10, is_least=True),
+    "latency_p50_ms": Budget("ms", 15, 4),
+    "latency_p99_ms": Budget("ms", 60, 15),
+    "idle_kb_per_visitor": Budget("KB", 50, 28),
+    "idle_kb_per_visitor_in_chat": Budget("KB", 50, 28),
+    "idle_cpu_percent_10k": Budget("%", 25, 5),
+    "idle_cpu_percent_10k_in_chat": Budget("%", 25, 5),
+    "reconnects_per_second": Budget("/s", 400, 1000, is_least=True),
+    "growth_percent": Budget("%", 10, 3),
+    "start_seconds": Budget("s", 4, 1.5),
+    "assignments_per_second": Budget("/s", 300, 800, is_least=True),
+    "assignments_per_second_action": Budget("/s", is_least=True),
+    "assignments_per_second_with_consoles": Budget("/s", is_least=True),
+    "console_first_page_ms": Budget("ms", 200, 60),
+    "console_first_page_kb": Budget("KB", 60, 25),
+    "console_first_page_queries": Budget("queries"),
+    "search_p95_ms": Budget("ms", 100, 30),
+    "widget_host_kb": Budget("KB", 3, 2),
+    "widget_open_kb": Budget("KB", 20, 15),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `conditions` say on what, with what and how it was measured, in words."""
+
+    name: str
+    value: float
+    conditions: str
+
+    @property
+    def budget(self) -> Budget:
+        return BUDGETS[self.name]
+
+    @property
+    def verdict(self) -> str:
+        """`goal`, `must`, `MISSED`, or nothing where there is no budget."""
+        budget = self.budget
+        if budget.must is None or budget.goal is None:
+            return ""
+        sign = -1 if budget.is_least else 1
+        if sign * self.value <= sign * budget.goal:
+            return "goal"
+        return "must" if sign * self.value <= sign * budget.must else "MISSED"
+
+    def as_json(self) -> dict[str, object]:
+        budget = self.budget
+        return {
+            "name": self.name,
+            "value": round(self.value, 3),
+            "unit": budget.unit,
+            "must": budget.must,
+            "goal": budget.goal,
+            "conditions": self.conditions,
+        }
+
+    def __str__(self) -> str:
+        budget = self.budget
+        must, goal = ("" if each is None else f"{each:g}" for each in (budget.must, budget.goal))
+        value = f"{self.value:.3g}" if self.value < 100 else f"{self.value:.0f}"
+        return f"{self.name:36} {value:>7} {budget.unit:7} {must:>5} {goal:>5} {self.verdict:6}  {self.conditions}"
+
+
+HEAD = f"{'':36} {'':>7} {'':7} {'must':>5} {'goal':>5}"
+
+
+def write(rows: Iterable[Row], file: Path = FILE) -> None:
+    """Writes `var/bench.json`: a list of {name, value, unit, must, goal, conditions}, in the order of the table."""
+    order = list(BUDGETS)
+    listed = sorted(rows, key=lambda row: order.index(row.name))
+    file.parent.mkdir(exist_ok=True)
+    text = json.dumps([row.as_json() for row in listed], ensure_ascii=False, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")

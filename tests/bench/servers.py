@@ -1,0 +1,136 @@
+"""The servers that are measured, started as a bank starts them: no setting but those that every bank has to give, and
+the pace at which one visitor may write, because fifty have to do for as many as a machine can bear."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+
+from tests.bench.load import Tally
+from tests.bench.proc import cpu_seconds
+from tests.bench.rows import Void
+from tests.servers import AppServer, PrivatePostgres, PrivateRedis, create_database
+from tests.servers.process import Server
+
+ServerName = Literal["daphne", "uvicorn"]
+# Compression of a hundred bytes costs more than it saves; docs/performance.md. Daphne has none.
+OPTIONS: dict[ServerName, list[str]] = {"daphne": [], "uvicorn": ["--ws-per-message-deflate", "false"]}
+SECRET_KEY = "of a bench, and good for nothing else"  # Long enough, and nobody's.
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Who sits at the desk, by the cookies of their sessions."""
+
+    agents: list[str]
+    supervisor: str
+
+
+@dataclass
+class Running:
+    """Lianxin, or the tutorial, with its database. `servers` are all processes whose cost counts."""
+
+    apps: list[AppServer]
+    servers: list[Server]
+    database: str
+    is_ours: bool = True
+
+    @property
+    def app(self) -> AppServer:
+        return self.apps[0]
+
+    def spent(self) -> float:
+        """Seconds of processor time of all of them until now."""
+        return cpu_seconds(server.pid for server in self.servers)
+
+    def stage(self, call: str) -> Any:
+        """Calls a function of tests/bench/stage.py where the server's settings hold: `stage("desk(agents=10)")`."""
+        code = f"import json; from tests.bench.stage import *; print('RESULT' + json.dumps({call}))"
+        printed = self.app.manage("shell", "-v", "0", "-c", code)
+        return json.loads(next(line for line in printed.splitlines() if line.startswith("RESULT"))[6:])
+
+    def desk(self, *, agents: int) -> Desk:
+        return Desk(**self.stage(f"desk(agents={agents})"))
+
+    def check_stored(self, tally: Tally) -> float:
+        """Counts every acknowledged id in the database, with the seq that was acknowledged, and returns how many
+        messages went into one transaction on average. Raises Void when one is missing."""
+        stored, batches = self._stored()
+        missing = [key for key, seq in tally.seqs.items() if stored.get(uuid.UUID(key)) != seq]
+        missing += [key for key in tally.accepted.keys() - tally.seqs.keys() if uuid.UUID(key) not in stored]
+        if missing:
+            raise Void(f"{len(missing)} of {len(tally.accepted)} acknowledged messages are not stored")
+        return len(stored) / batches if batches else 0.0
+
+    def _stored(self) -> tuple[dict[uuid.UUID, int], int]:
+        if self.database.startswith("sqlite:"):
+            with sqlite3.connect(self.database.removeprefix("sqlite:")) as connection:
+                rows = connection.execute(
+                    "SELECT client_id, seq, at FROM chat_message WHERE client_id IS NOT NULL"
+                ).fetchall()
+            return {uuid.UUID(key): seq for key, seq, _ in rows}, len({at for _, _, at in rows})
+        table, seq = ("chat_message", "seq") if self.is_ours else ("tutorial_message", "0")
+        with psycopg.connect(self.database) as connection:
+            found = connection.execute(
+                f"SELECT client_id, {seq}, xmin::text FROM {table} WHERE client_id IS NOT NULL"
+            ).fetchall()
+        return {key: seq for key, seq, _ in found}, len({transaction for _, _, transaction in found})
+
+
+@contextmanager
+def lianxin(
+    server: ServerName = "daphne",
+    *,
+    processes: int = 1,
+    sqlite: bool = False,
+    settings: dict[str, str] | None = None,
+    postgres: PrivatePostgres | None = None,
+    database: str = "",
+) -> Iterator[Running]:
+    """Lianxin on a PostgreSQL of its own that writes to the disk, and Redis; or on SQLite, with neither.
+
+    `postgres` and `database`: a PostgreSQL that runs already, and one of its databases, prepared.
+    """
+    with ExitStack() as stack:
+        env = {"LIANXIN_SECRET_KEY": SECRET_KEY, "LIANXIN_POSTS_PER_SECOND": "1000", **(settings or {})}
+        servers: list[Server] = []
+        if not sqlite:
+            postgres = postgres or stack.enter_context(PrivatePostgres(durable=True))
+            redis = stack.enter_context(PrivateRedis())
+            servers += [postgres, redis]
+            database = database or create_database(postgres.url)
+            env |= {"LIANXIN_DATABASE_URL": database, "LIANXIN_REDIS_URL": redis.url}
+        apps: list[AppServer] = []
+        for number in range(processes):
+            if number:
+                # Static files were collected for the first.
+                env["LIANXIN_STATE_DIR"] = str(apps[0].folder / "state")
+            one = AppServer(env, server=server, options=OPTIONS[server], prepare=number == 0)
+            apps.append(stack.enter_context(one))
+        if sqlite:
+            database = f"sqlite:{Path(apps[0].folder) / 'state' / 'lianxin.sqlite3'}"
+        yield Running(apps, [*servers, *apps], database)
+
+
+@contextmanager
+def tutorial() -> Iterator[Running]:
+    """The chat of the Channels tutorial on Daphne, with a PostgreSQL and a Redis of the same kind."""
+    with PrivatePostgres(durable=True) as postgres, PrivateRedis() as redis:
+        env = {
+            "DJANGO_SETTINGS_MODULE": "tests.bench.tutorial.settings",
+            "TUTORIAL_SECRET_KEY": SECRET_KEY,
+            "TUTORIAL_DATABASE_URL": create_database(postgres.url),
+            "TUTORIAL_REDIS_URL": redis.url,
+        }
+        app = AppServer(env, prepare=False, application="tests.bench.tutorial.asgi:application")
+        app.manage("migrate", "--run-syncdb", "--verbosity=0")
+        with app:
+            yield Running([app], [postgres, redis, app], env["TUTORIAL_DATABASE_URL"], is_ours=False)

@@ -1,0 +1,228 @@
+"""What the measures need in the database, made by Lianxin's own models and actions. Runs in `manage.py shell`."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import accumulate, cycle
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts import presence
+from accounts.models import Department, PresenceStatus, Role, Staff
+from chat import tokens
+from chat.actions.agents import take_next
+from chat.errors import NobodyWaiting
+from chat.models import Assignment, AuthorRole, Conversation, Message, Site, Status, Visitor
+from chat.terms import terms_of
+from tests.bench.texts import CHINESE, TEXTS
+
+MESSAGES_A_CHAT = 10
+
+
+def desk(*, agents: int) -> dict[str, Any]:
+    """A site, its department, so many agents and a supervisor, all online; the cookies of their sessions."""
+    department = Department.objects.create(code="bench", name_zh="客户服务", name_en="Service")
+    Site.objects.create(
+        key="bench", name_zh="测试银行", name_en="Bench", allowed_origins="", department=department
+    )
+    people = [_employ(f"agent{number}", f"1{number:04}", Role.AGENT, department) for number in range(agents)]
+    supervisor = _employ("supervisor", "90000", Role.SUPERVISOR, department)
+    return {"agents": [_cookie(staff) for staff in people], "supervisor": _cookie(supervisor)}
+
+
+def _employ(username: str, number: str, role: Role, department: Department) -> Staff:
+    staff = Staff.objects.create_user(
+        username, password=None, name="客服" + number, name_en=username, number=number, role=role
+    )
+    staff.departments.add(department)
+    presence.set_status(staff=staff, status=PresenceStatus.ONLINE)
+    return staff
+
+
+def _cookie(staff: Staff) -> str:
+    session = SessionStore()
+    session[SESSION_KEY] = str(staff.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = staff.get_session_auth_hash()
+    session.create()
+    return f"sessionid={session.session_key}; django_language=zh-hans"
+
+
+def take_all() -> list[list[str]]:
+    """The agents take in turn until nobody waits; the conversations of each, in the order of the desk's cookies."""
+    agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
+    taken: list[list[str]] = [[] for _ in agents]
+    try:
+        while True:
+            for mine, staff in zip(taken, agents, strict=True):
+                mine.append(str(take_next(staff=staff).uuid))
+    except NobodyWaiting:
+        return taken
+
+
+def crowd(*, waiting: int = 0, active: int = 0, agents: int = 1) -> list[list[str]]:
+    """Conversations that stand in the database with a first message each: so many in the line, so many shared out
+    among the first `agents` agents. Returns [visitor's token, conversation] of each, those in the line first."""
+    site = Site.objects.select_related("department").get()
+    staff = list(Staff.objects.filter(role=Role.AGENT).order_by("pk")[:agents])
+    now, count = timezone.now(), waiting + active
+    visitors = Visitor.objects.bulk_create(
+        [Visitor(site=site, name="", language="zh") for _ in range(count)], batch_size=2000
+    )
+    conversations = []
+    for number, visitor in enumerate(visitors):
+        agent = staff[number % len(staff)] if number >= waiting else None
+        began = now - timedelta(seconds=count - number)
+        conversations.append(
+            Conversation(
+                client_id=uuid4(), site=site, visitor=visitor, department=site.department, agent=agent,
+                status=Status.ACTIVE if agent else Status.WAITING, page="https://www.bank.example/cards/",
+                device="phone", subject="信用卡", last_seq=1, unread_by_agent=1, visitor_message_count=1,
+                visitor_received_seq=1, visitor_read_seq=1, excerpt=TEXTS[number % len(TEXTS)], started_at=began,
+                waiting_since=began, unanswered_since=began, last_message_at=began,
+                assigned_at=began if agent else None,
+            )
+        )  # fmt: skip
+    Conversation.objects.bulk_create(conversations, batch_size=2000)
+    Message.objects.bulk_create(
+        [
+            Message(
+                conversation=one, seq=1, client_id=uuid4(), author_role=AuthorRole.VISITOR, body=one.excerpt,
+                at=one.started_at, terms=terms_of(one.excerpt),
+            )
+            for one in conversations
+        ],
+        batch_size=2000,
+    )  # fmt: skip
+    Assignment.objects.bulk_create(
+        [
+            Assignment(
+                conversation=one, agent=one.agent, by=one.agent, department=site.department, at=one.started_at,
+                reason=Assignment.Reason.TAKEN,
+            )
+            for one in conversations
+            if one.agent
+        ],
+        batch_size=2000,
+    )  # fmt: skip
+    _analyse()
+    return [[tokens.token_for(one.visitor.uuid, site.key), str(one.uuid)] for one in conversations]
+
+
+def _analyse() -> None:
+    """What a database learns of its own accord in its first minute (autovacuum)."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def take_in_threads(*, threads: int) -> dict[str, float]:
+    """All that wait are taken by all agents, by the action itself without HTTP; the time that took in seconds."""
+    agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
+    turns = cycle(agents)
+    taken: list[UUID] = []
+
+    def take() -> None:
+        try:
+            while True:
+                taken.append(take_next(staff=next(turns)).uuid)
+        except NobodyWaiting:
+            connection.close()
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(take) for _ in range(threads)]:
+            done.result()
+    return {"seconds": time.monotonic() - began, "taken": len(taken), "distinct": len(set(taken))}
+
+
+def assigned() -> dict[str, int]:
+    """How it stands after taking: conversations that have an agent, and assignments that are open."""
+    return {
+        "active": Conversation.objects.filter(status=Status.ACTIVE).count(),
+        "assignments": Assignment.objects.filter(until_at=None).count(),
+    }
+
+
+def queries_of(path: str, cookie: str) -> int:
+    """How many queries a page takes, with those of the session and the user."""
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.cookies.load(cookie)
+    with CaptureQueriesContext(connection) as captured:
+        response = client.get(path)
+    assert response.status_code == 200, response.status_code
+    return len(captured)
+
+
+def library(*, messages: int) -> dict[str, list[str]]:
+    """An archive of so many messages in closed conversations of ten, and words to look for: common, rare, none.
+
+    Half of a text is ours, half is drawn from 4,000 two-character words by Zipf's law, as words of a language are.
+    """
+    chance = Random(3)
+    characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})
+    words = [first + second for first in characters for second in characters if first != second]
+    chance.shuffle(words)
+    in_texts = {term for text in CHINESE for term in terms_of(text)}
+    words = [word for word in words if word not in in_texts][: 4000 + 60]
+    nowhere, words = words[:60], words[60:]
+    weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
+    site = Site.objects.get()
+    agent = Staff.objects.filter(role=Role.AGENT).order_by("pk")[0]
+    chats = messages // MESSAGES_A_CHAT
+    with connection.cursor() as cursor:
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        cursor.execute("DROP INDEX chat_message_terms")
+        cursor.execute(
+            """INSERT INTO chat_visitor (uuid, site_id, level, customer_reference, name, language, first_seen_at,
+                   last_seen_at)
+               SELECT gen_random_uuid(), %s, 'anonymous', '', '', 'zh', now(), now() FROM generate_series(1, %s)""",
+            [site.pk, chats],
+        )
+        one = Conversation(
+            client_id=uuid4(), site=site, visitor_id=0, department_id=site.department_id, agent=agent,
+            status=Status.CLOSED, last_seq=MESSAGES_A_CHAT,
+        )  # fmt: skip
+        fields = [field for field in Conversation._meta.concrete_fields if not field.primary_key]
+        names = ", ".join(str(field.column) for field in fields)
+        values = [field.get_db_prep_save(getattr(one, field.attname), connection) for field in fields]
+        own = {"uuid": "gen_random_uuid()", "client_id": "gen_random_uuid()", "visitor_id": "id"}
+        places = ", ".join(own.get(str(field.column), "%s") for field in fields)
+        given = [value for field, value in zip(fields, values, strict=True) if field.column not in own]
+        cursor.execute(
+            f"INSERT INTO chat_conversation ({names}) SELECT {places} FROM chat_visitor ORDER BY id", given
+        )
+        cursor.execute("SELECT id FROM chat_conversation ORDER BY id")
+        pks = [pk for (pk,) in cursor.fetchall()]
+        columns = "conversation_id, seq, client_id, kind, author_role, author_name, body, payload, at, terms"
+        with cursor.copy(f"COPY chat_message ({columns}) FROM STDIN") as copy:
+            for pk in pks:
+                for seq in range(1, MESSAGES_A_CHAT + 1):
+                    drawn = "".join(chance.choices(words, cum_weights=weights, k=3))
+                    body = f"{chance.choice(CHINESE)}{drawn}"
+                    terms = " ".join("'" + term.replace("'", "''") + "'" for term in terms_of(body))
+                    copy.write_row(
+                        (pk, seq, uuid4(), "text", "visitor" if seq % 2 else "agent", "", body, "{}", one.started_at,
+                         terms)
+                    )  # fmt: skip
+        cursor.execute("CREATE INDEX chat_message_terms ON chat_message USING gin (terms)")
+    connection.connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    texts_words = ["账户", "转账", "银行", "手机", "怎么", "什么", "请问", "可以", "还是", "一下"]
+    return {
+        "common": [word for word in texts_words if word in in_texts][:6] + words[:14],
+        "middling": words[100:2000:95],
+        "rare": words[3000:4000:50],
+        "none": nowhere[:20],
+    }

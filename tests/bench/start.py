@@ -1,0 +1,37 @@
+"""From starting the process to the first accepted message."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+from tests.bench import load, servers
+from tests.bench.load import Tally, Visitor
+from tests.bench.plan import Plan
+from tests.bench.rows import Row
+
+
+def start_rows(plan: Plan) -> list[Row]:
+    took = []
+    with servers.lianxin() as running:
+        running.desk(agents=1)
+        for _ in range(plan.starts):
+            running.app.stop()
+            began = time.monotonic()
+            running.app.start()
+            load.run(_first_word(running.app.websocket_url))
+            took.append(time.monotonic() - began)
+    how = f"daphne, PostgreSQL and Redis, warm disk; the middle one of {plan.starts}"
+    return [Row("start_seconds", statistics.median(took), how)]
+
+
+async def _first_word(url: str) -> None:
+    visitor = Visitor(Tally())
+    accepted = asyncio.Event()
+    visitor.on_accepted = lambda _: accepted.set()
+    await visitor.open(url)
+    await visitor.begin()
+    visitor.post()
+    await asyncio.wait_for(accepted.wait(), 30)
+    visitor.close()
