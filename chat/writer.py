@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from chat import delivery
 from chat.actions.posts import Mark, Outcome, Post, post_batch
@@ -49,7 +49,11 @@ class Writer:
             answer(Unavailable())
 
     def post(self, post: Post) -> Future[Outcome]:
-        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
+        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled.
+
+        Who waits holds no connection meanwhile: it may be the last of the pool, and the writer needs one to answer.
+        """
+        close_old_connections()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         self.submit(post, future.set_result)
