@@ -91,9 +91,7 @@ class Agent:
             case "welcome":
                 self.is_welcomed = True
                 self._rows = {row["id"]: row for row in frame["rows"]}
-                for uuid, thread in self.threads.items():
-                    self._later({"kind": "watch", "conversation": uuid, "after": thread.head})
-                self._fetching.clear()
+                self._watch_all()
                 self._look_at_lists()
             case "conversation":
                 if frame["listed"]:
@@ -113,6 +111,9 @@ class Agent:
                     self._fetch(conversation)
                 self._fetch_if_behind(conversation, frame["head"])
                 self._mark(conversation)
+            case "refused" if frame.get("retry_after_ms"):
+                # It does not say what: everything that is open is asked for again.
+                asyncio.get_running_loop().call_later(frame["retry_after_ms"] / 1000, self._watch_all)
             case "was_seen":
                 self.world.history.note(
                     "was_seen",
@@ -152,6 +153,11 @@ class Agent:
     @property
     def departments(self) -> set[str]:
         return set(self.world.bank.staff[self.name]["departments"])
+
+    def _watch_all(self) -> None:
+        self._fetching.clear()
+        for uuid, thread in self.threads.items():
+            self._later({"kind": "watch", "conversation": uuid, "after": thread.head})
 
     def _open(self, uuid: str) -> None:
         if uuid not in self.threads and uuid not in self.finished:

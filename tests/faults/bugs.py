@@ -53,19 +53,19 @@ class Planted:
     def __init__(self) -> None:
         self.name = ""
         self._turns = 0
-        self._futures: dict[Any, Any] = {}
+        self._answers: dict[Any, Callable[[Any], None]] = {}
         self._held: dict[int, Any] = {}
 
     def change(self, name: str) -> None:
         assert name in ("", *(bug.name for bug in BUGS))
         self.name = name
         self._turns = 0
-        self._futures.clear()
+        self._answers.clear()
         self._held.clear()
 
     def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
         replace_in("chat.actions.posts:post_batch", self._around_batch)
-        replace_in("chat.writer:Writer.post", self._around_post)
+        replace_in("chat.writer:Writer.submit", self._around_submit)
         replace_in("chat.delivery:Hub.route", self._around_route)
         replace_in("chat.selectors:messages_after", self._around_page)
         replace_in("chat.actions.agents:take", self._around_take)
@@ -77,12 +77,11 @@ class Planted:
 
     # -- storing -----------------------------------------------------------------------------------------------
 
-    def _around_post(self, post: Callable[..., Any]) -> Callable[..., Any]:
-        def around(writer: Any, one: Any, *rest: Any, **named: Any) -> Any:
-            future = post(writer, one, *rest, **named)
+    def _around_submit(self, submit: Callable[..., Any]) -> Callable[..., Any]:
+        def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
             if self.name == "answers_early":
-                self._futures[one.client_id] = future
-            return future
+                self._answers[post.client_id] = answer
+            submit(writer, post, answer)
 
         return around
 
@@ -126,9 +125,9 @@ class Planted:
         )
         for post in posts:
             heads[post.pk] += 1
-            future = self._futures.pop(post.client_id, None)
-            if future is not None and not future.done():
-                future.set_result(Accepted(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
+            answer = self._answers.pop(post.client_id, None)
+            if answer is not None:
+                answer(Accepted(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
         time.sleep(0.1)
         return store(posts)
 

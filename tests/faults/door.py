@@ -221,7 +221,7 @@ async def _strange() -> None:
         await asyncio.wait_for(layer.group_send(GROUP, message), 1)
     sockets: list[Any] = [socket for group in hub.visitors.values() for socket in group]
     for socket in (*sockets, *hub.staff):
-        socket.push('{"kind": "aurora", "conversation": "", "colour": {"of": ["tomorrow"]}}')
+        socket.push(b'{"kind": "aurora", "conversation": "", "colour": {"of": ["tomorrow"]}}')
 
 
 def _switch(username: str, is_active: bool) -> str:
