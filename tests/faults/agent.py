@@ -301,9 +301,9 @@ class Agent:
                 await asyncio.sleep(self._chance.uniform(0.1, 0.6) / self.world.plan.pace)
                 await self._say(uuid)
                 dice = self._chance.random()
-                if dice < 0.15:
+                if dice < self.world.plan.notes:
                     await self._note(uuid)
-                elif dice < 0.19 and number > 1:
+                elif dice > 0.96 and number > 1:
                     await self._transfer(uuid)
             while self.is_ender and self._is_mine(uuid) and not self.is_over and not self.is_shut_out:
                 await self._insist(f"conversations/{uuid}/end")

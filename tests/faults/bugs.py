@@ -52,6 +52,8 @@ class Planted:
 
     def __init__(self) -> None:
         self.name = ""
+        # How often it has done its harm.
+        self.deeds = 0
         self._turns = 0
         self._answers: dict[Any, Callable[[Any], None]] = {}
         self._held: dict[int, Any] = {}
@@ -59,7 +61,7 @@ class Planted:
     def change(self, name: str) -> None:
         assert name in ("", *(bug.name for bug in BUGS))
         self.name = name
-        self._turns = 0
+        self.deeds = self._turns = 0
         self._answers.clear()
         self._held.clear()
 
@@ -73,7 +75,9 @@ class Planted:
 
     def _is_turn(self) -> bool:
         self._turns += 1
-        return self._turns % EVERY == 0
+        is_turn = self._turns % EVERY == 0
+        self.deeds += is_turn
+        return is_turn
 
     # -- storing -----------------------------------------------------------------------------------------------
 
@@ -100,6 +104,7 @@ class Planted:
         return outcomes[: len(posts)], events
 
     def _reorders(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        self.deeds += len({post.pk for post in posts}) < len(posts)
         outcomes, events = store(posts[::-1])
         return outcomes[::-1], events
 
@@ -127,6 +132,7 @@ class Planted:
             heads[post.pk] += 1
             answer = self._answers.pop(post.client_id, None)
             if answer is not None:
+                self.deeds += 1
                 answer(Accepted(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
         time.sleep(0.1)
         return store(posts)
@@ -158,6 +164,7 @@ class Planted:
 
         outcomes, events = store(posts)
         marked = [event.pk for event in events if isinstance(event, SeenChanged)]
+        self.deeds += len(marked)
         none = {f"{side}_{what}_seq": 0 for side in ("visitor", "agent") for what in ("received", "read")}
         Conversation.objects.filter(pk__in=marked).update(**none)
         return outcomes, events
@@ -176,6 +183,7 @@ class Planted:
 
         match self.name, event:
             case "skips_one", MessagePosted() if is_skipped(event.message):
+                self.deeds += 1
                 return []
             case "shows_twice", MessagePosted() if self._is_turn():
                 return [event, self._with(event, seq=event.message.seq + 1)]
@@ -183,13 +191,16 @@ class Planted:
                 return self._swapped(event)
             case "leaks_a_note", NoteAdded():
                 for socket in tuple(hub.visitors.get(event.pk, ())):
+                    self.deeds += 1
                     socket.push(protocol.encode(event.note))
             case "leaks_to_another", MessagePosted():
                 text = protocol.encode(MessageFrame(event.row.id, event.message))
                 for pk, sockets in tuple(hub.visitors.items()):
                     for socket in tuple(sockets) if pk != event.pk else ():
+                        self.deeds += 1
                         socket.push(text)
             case "keeps_the_disabled", AccessRevoked():
+                self.deeds += 1
                 return []
         return [event]
 
@@ -201,6 +212,7 @@ class Planted:
         del self._held[event.pk]
         if event.message.seq != held.message.seq + 1:
             return [held, event]
+        self.deeds += 1
         first, second = held.message.seq, event.message.seq
         return [self._with(event, seq=first), self._with(held, seq=second)]
 
@@ -231,6 +243,7 @@ class Planted:
             except AlreadyTaken:
                 if self.name != "two_agents":
                     raise
+                self.deeds += 1
                 return conversation_for(staff, uuid)
 
         return around

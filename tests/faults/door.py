@@ -15,7 +15,7 @@ has gone. It listens on `/door/...` of the server's own port:
 | `/door/disable?staff=NAME` | an administrator switches the account off |
 | `/door/enable?staff=NAME` | ... and on again; the answer is a new session |
 | `/door/bug?name=NAME` | plants a bug (`bugs.py`); no name: takes it out again |
-| `/door/state` | what the hub still holds, and the points passed |
+| `/door/state` | what the hub still holds, the points passed, the harm done by a planted bug |
 """
 
 from __future__ import annotations
@@ -239,6 +239,7 @@ def _switch(username: str, is_active: bool) -> str:
 
 def _state() -> dict[str, Any]:
     from chat.delivery import hub
+    from tests.faults import bugs
 
     return {
         "visitors": len(hub.visitors),
@@ -247,6 +248,7 @@ def _state() -> dict[str, Any]:
         "heads": len(hub.heads),
         "told": len(hub.told),
         "passed": dict(failpoints.passed),
+        "deeds": bugs.planted.deeds,
         "files": len(os.listdir("/proc/self/fd")),
     }
 

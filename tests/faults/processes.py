@@ -15,9 +15,15 @@ STOPPED_SECONDS = 30.0
 HOUR = 3600
 
 
-async def _start(process: Process) -> None:
+# Who was thrown out by one process sits on the others; so many move when it is back.
+MOVING_SHARE = 0.4
+
+
+async def _start(nemesis: Nemesis, process: Process) -> None:
     process.wait()
     await asyncio.to_thread(process.start)
+    for link in nemesis.world.proxy.some(MOVING_SHARE):
+        link.reset()
 
 
 def _one(nemesis: Nemesis) -> Process:
@@ -28,7 +34,7 @@ def _one(nemesis: Nemesis) -> Process:
 async def process_kill(nemesis: Nemesis) -> None:
     process = _one(nemesis)
     process.kill()
-    await _start(process)
+    await _start(nemesis, process)
 
 
 async def _kill_at(nemesis: Nemesis, point: str) -> None:
@@ -38,7 +44,7 @@ async def _kill_at(nemesis: Nemesis, point: str) -> None:
         lambda: not process.is_running, REACHED_SECONDS, f"{process.kind} never came to the point {point}"
     )
     process.kill()
-    await _start(process)
+    await _start(nemesis, process)
 
 
 @fault("servers", "kill -9 when a batch is taken and nothing is stored of it (F3)")
@@ -76,7 +82,7 @@ async def process_rolling_restart(nemesis: Nemesis) -> None:
             f"{process.kind} had not ended {STOPPED_SECONDS:.0f} s after SIGTERM",
         )
         process.kill()
-        await _start(process)
+        await _start(nemesis, process)
 
 
 @fault("servers", "SIGSTOP: the process stands still, its sockets stay open")

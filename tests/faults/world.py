@@ -39,6 +39,8 @@ class Plan:
     visitors: int = 24
     agents: int = 6
     pace: float = 1.0
+    # How many of an agent's answers are followed by a note.
+    notes: float = 0.15
     hold: tuple[float, float] = (1.5, 2.5)
     has_browsers: bool = True
     # So long everything may take to settle when all is healed.
