@@ -140,11 +140,8 @@ class Agent:
         }
         for uuid in self.mine:
             self._open(uuid)
-            if uuid not in self._serving and not self.is_over and self.serves(self._rows[uuid]):
+            if uuid not in self._serving and not self.is_over:
                 self._serving[uuid] = self.world.spawn(self._serve(uuid))
-
-    def serves(self, row: Frame) -> bool:
-        return True
 
     @property
     def number(self) -> str:
@@ -305,7 +302,12 @@ class Agent:
                     await self._note(uuid)
                 elif dice > 0.96 and number > 1:
                     await self._transfer(uuid)
-            while self.is_ender and self._is_mine(uuid) and not self.is_over and not self.is_shut_out:
+            while self._is_mine(uuid) and not self._is_leaving():
+                if not self._rows[uuid]["visitor_name"]:
+                    # The box in a browser goes on and on: the next one may have it.
+                    await self._transfer(uuid)
+                    await self._until(lambda: not self._is_mine(uuid) or self.is_over, 5)
+                    continue
                 await self._insist(f"conversations/{uuid}/end")
                 await self._insist(
                     f"conversations/{uuid}/close", {"code": str(self.world.bank.wrap_up), "comment": ""}
@@ -314,8 +316,6 @@ class Agent:
         finally:
             self._serving.pop(uuid, None)
             self._news.set()
-
-    is_ender = True
 
     @staticmethod
     def _is_my_turn(thread: Thread) -> bool:

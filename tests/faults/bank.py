@@ -6,6 +6,7 @@ import json
 import secrets
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Literal, Self
@@ -107,7 +108,10 @@ class Bank:
         try:
             self.postgres = self._stack.enter_context(SmallPostgres())
             self.redis = self._stack.enter_context(PrivateRedis())
+            # One folder for all, as on one machine of a bank: the pages of each name the files of all.
+            state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-faults-"))
             env = {
+                "LIANXIN_STATE_DIR": state,
                 "LIANXIN_DATABASE_URL": self.postgres.url,
                 "LIANXIN_REDIS_URL": self.redis.url,
                 "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),

@@ -79,9 +79,8 @@ class Browsers:
         await self._box_page.goto(self.world.box_url)
         await self._box_page.wait_for_function("() => window.Lianxin")
         await self._box_page.evaluate("() => Lianxin.open()")
-        while self._box_frame is None:
-            await self._box_page.wait_for_event("framenavigated")
-        await self._box_frame.locator("#text").wait_for()
+        # The frame shows itself by its element; what it has loaded, by what is in it.
+        await self._box_page.frame_locator("iframe").locator("#text").wait_for()
 
     @property
     def _box_frame(self) -> Frame | None:
@@ -89,7 +88,7 @@ class Browsers:
 
     async def _open_console(self) -> None:
         await self._console.goto("/console/")
-        await self._console.locator('#line[data-status="open"]').wait_for()
+        await self._console.locator('#line[data-status="open"]').wait_for(state="attached")
         await self._console.keyboard.press("p")
         await self._console.locator('#presences button[data-status="online"]').click()
 

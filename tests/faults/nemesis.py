@@ -69,14 +69,15 @@ class Nemesis:
         chosen = [one for one in FAULTS.values() if one.track == track and (not only or one.name in only)]
         return self.chance.sample(chosen, len(chosen))
 
-    async def rage(self, track: Track, only: list[str], until: float) -> None:
-        """All faults of the track, and again from the first until the time is over; each at least once."""
+    async def rage(self, track: Track, only: list[str], until: float, at_most: float) -> None:
+        """All faults of the track, again and again until the time is over; each at least once, if `at_most` allows."""
         while True:
             plan = self.plan(track, only)
             if not plan:
                 return
             for one in plan:
-                if one.name in self.struck and time.monotonic() >= until:
+                now = time.monotonic()
+                if (one.name in self.struck and now >= until) or now >= at_most:
                     return
                 await self.strike(one)
             if time.monotonic() >= until:

@@ -31,9 +31,13 @@ WORDS = sorted({turn.text for script in own_scripts() for turn in script.turns i
 
 @dataclass(frozen=True)
 class Plan:
-    """`seconds`: how long faults strike; 0: each once. `hold`: how long one lasts, from and to, in seconds."""
+    """`seconds`: how long faults strike, each at least once. `most`: not longer than that, and only those that fit.
+
+    `hold`: how long a fault lasts, from and to, in seconds.
+    """
 
     seconds: float = 0.0
+    most: float = 0.0
     seed: int = 1
     only: tuple[str, ...] = ()
     visitors: int = 24
@@ -168,10 +172,12 @@ class World:
         )
 
     async def _suffer(self) -> None:
-        until = time.monotonic() + self.plan.seconds
+        now = time.monotonic()
+        until, at_most = now + self.plan.seconds, now + (self.plan.most or float("inf"))
         only = list(self.plan.only)
         await asyncio.gather(
-            self.nemesis.rage("servers", only, until), self.nemesis.rage("world", only, until)
+            self.nemesis.rage("servers", only, until, at_most),
+            self.nemesis.rage("world", only, until, at_most),
         )
 
     async def _heal(self) -> None:
