@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 import psycopg
+import redis
 
 from tests.faults.http import request
 from tests.people import PASSWORD
@@ -20,6 +21,11 @@ from tests.servers import AppServer, PrivatePostgres, PrivateRedis
 
 DISK = "256m"
 MAX_CONNECTIONS = 60
+
+OPEN_TRANSACTIONS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
+"""
 
 # Everybody of tests/people.py, and so many agents more, who answer for both departments by turns.
 SET_UP = """
@@ -146,6 +152,14 @@ class Bank:
         """Removes what a run has said; staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
+
+    def leftovers(self) -> list[str]:
+        """What Redis and PostgreSQL still hold for servers that have nobody."""
+        with redis.Redis.from_url(self.redis.url) as client:
+            found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
+        with psycopg.connect(self.postgres.url) as connection:
+            (open_ones,) = connection.execute(OPEN_TRANSACTIONS).fetchone() or (0,)
+        return found + ([f"{open_ones} open transactions"] if open_ones else [])
 
     def heal(self) -> None:
         """Everything runs again, whatever befell it. Blocks."""

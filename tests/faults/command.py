@@ -68,7 +68,7 @@ def faulty_run(bank: Bank, page: BankPage, plan: Plan) -> Verdict:
         page.chat = world.url
         world.box_url = f"http://localhost:{page.port}/?lang=zh-CN"
         try:
-            asyncio.run(world.run())
+            asyncio.run(_run(world))
         finally:
             for process in bank.processes:
                 (KEPT / f"{process.kind}-{process.port}.log").write_text(process.log, encoding="utf-8")
@@ -85,6 +85,11 @@ def faulty_run(bank: Bank, page: BankPage, plan: Plan) -> Verdict:
         for log in KEPT.glob("*.log"):
             log.unlink()
     return verdict
+
+
+async def _run(world: World) -> None:
+    await world.run()
+    await world.look_back()
 
 
 def report(verdict: Verdict, found: int, planted: int) -> int:

@@ -242,6 +242,7 @@ def _state() -> dict[str, Any]:
     from tests.faults import bugs
 
     return {
+        "sockets": len(hub.sockets),
         "visitors": len(hub.visitors),
         "watchers": len(hub.watchers),
         "staff": len(hub.staff),
@@ -249,7 +250,6 @@ def _state() -> dict[str, Any]:
         "told": len(hub.told),
         "passed": dict(failpoints.passed),
         "deeds": bugs.planted.deeds,
-        "files": len(os.listdir("/proc/self/fd")),
     }
 
 

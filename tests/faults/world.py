@@ -26,6 +26,8 @@ from tests.simulation.sources import own_scripts
 T = TypeVar("T")
 
 WARM_SECONDS = 60.0
+# What a server process keeps as long as somebody is there (`/door/state`).
+TABLES = ("sockets", "visitors", "watchers", "staff", "heads", "told")
 WORDS = sorted({turn.text for script in own_scripts() for turn in script.turns if len(turn.text) < 120})
 
 
@@ -252,6 +254,22 @@ class World:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.proxy.stop()
+
+    async def look_back(self) -> None:
+        """When everybody has gone nothing is left: no socket, no table of them, no key in Redis, no transaction."""
+        deadline = time.monotonic() + self.plan.settle_seconds
+        while left := await self._left():
+            if time.monotonic() > deadline:
+                self.wrong("what is left", ", ".join(left))
+                return
+            await asyncio.sleep(0.2)
+
+    async def _left(self) -> list[str]:
+        found = []
+        for process in self.bank.processes:
+            state = await process.door("state") or {"answer": "none"}
+            found += [f"{process.kind}: {state[name]} {name}" for name in TABLES if state.get(name, 1)]
+        return found + await asyncio.to_thread(self.bank.leftovers)
 
     async def _until(self, is_true: Any, seconds: float, otherwise: str) -> None:
         deadline = time.monotonic() + seconds
