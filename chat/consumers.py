@@ -1,7 +1,7 @@
 """The visitor's socket: decode, call, answer."""
 
 import logging
-from concurrent.futures import Future
+from functools import partial
 from uuid import UUID
 
 from chat import box, limits, protocol
@@ -162,6 +162,9 @@ class VisitorConsumer(Socket):
     # -- talking -----------------------------------------------------------------------------------------
 
     def _post(self, frame: PostFrame) -> None:
+        if hub.is_draining:
+            # Unanswered it stays with the box, which posts it again to the next process.
+            return
         client_id = str(frame.client_id)
         body = cleaned(frame.body)
         if not body:
@@ -171,20 +174,14 @@ class VisitorConsumer(Socket):
         elif not self._posts.take():
             self.refuse(TooFast(), client_id)
         else:
-            stored = writer.post(Post(self.pk, frame.client_id, body, visitor_id=self.visitor.pk))
-            self._answer_when_stored(stored, client_id)
+            post = Post(self.pk, frame.client_id, body, visitor_id=self.visitor.pk)
+            writer.submit(post, partial(hub.call, self._stored, client_id))
 
-    def _answer_when_stored(self, stored: "Future[Outcome]", client_id: str) -> None:
-        def answer(future: "Future[Outcome]") -> None:
-            outcome = future.result()
-            if isinstance(outcome, Accepted):
-                self.answer(outcome)
-            else:
-                self.refuse(outcome, client_id)
-
-        assert hub.loop is not None
-        loop = hub.loop
-        stored.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))
+    def _stored(self, client_id: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Accepted):
+            self.answer(outcome)
+        else:
+            self.refuse(outcome, client_id)
 
     def _is_typing(self) -> None:
         if self.pk is not None and self._typing.take():

@@ -6,9 +6,9 @@ socket's database work.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections
 
@@ -16,6 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sockets")
+_running: set[Future[Any]] = set()
 
 
 def _call(work: Callable[[], T]) -> T:
@@ -28,5 +29,14 @@ def _call(work: Callable[[], T]) -> T:
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Runs `function` on a thread that may use the ORM and returns what it returns."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads, partial(_call, partial(function, *args, **kwargs)))
+    future = _threads.submit(_call, partial(function, *args, **kwargs))
+    _running.add(future)
+    try:
+        return await asyncio.wrap_future(future)
+    finally:
+        _running.discard(future)
+
+
+def is_idle() -> bool:
+    """On the loop: whether everything that was asked for has been answered."""
+    return not _running

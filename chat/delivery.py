@@ -8,9 +8,9 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Protocol
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Set
+from typing import Any, Protocol
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -19,7 +19,7 @@ from django.db import transaction
 
 from accounts.models import Staff
 from chat import protocol
-from chat.models import Visitor
+from chat.models import Status, Visitor
 from chat.protocol import (
     AccessRevoked,
     ConversationChanged,
@@ -48,7 +48,7 @@ class VisitorSocket(Protocol):
     is_waiting: bool
     visitor: Visitor | None
 
-    def push(self, text: str) -> None: ...
+    def push(self, text: bytes) -> None: ...
 
     def state_changed(self, row: Row) -> None: ...
 
@@ -66,11 +66,15 @@ class StaffSocket(Protocol):
     sees_all: bool
     watched: dict[str, int]
 
-    def push(self, text: str) -> None: ...
-
-    def lists(self, status: str, agent: int | None, department: int) -> bool: ...
+    def push(self, text: bytes) -> None: ...
 
     def end(self, code: str) -> None: ...
+
+
+class AnySocket(Protocol):
+    def end(self, code: str, *, retry_after_ms: int | None = None) -> None: ...
+
+    def cut(self) -> None: ...
 
 
 class Hub:
@@ -80,17 +84,28 @@ class Hub:
     def __init__(self) -> None:
         self.process = uuid.uuid4().hex
         self.loop: asyncio.AbstractEventLoop | None = None
+        # Everybody who is connected, whether they listen to anything yet or not.
+        self.sockets: set[AnySocket] = set()
+        # This process is about to end: what comes in now is for the next one (config/drain.py).
+        self.is_draining = False
         self.visitors: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         self.watchers: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self.staff: set[StaffSocket] = set()
+        # The same once more, by whose lists hold what.
+        self._of_member: defaultdict[int, set[StaffSocket]] = defaultdict(set)
+        self._of_department: defaultdict[int, set[StaffSocket]] = defaultdict(set)
+        self._overseers: set[StaffSocket] = set()
         # Last seq that was handed to the sockets of a conversation, for those that have any.
         self.heads: dict[int, int] = {}
         # As what our screens were last told of each conversation they show; the sweep compares it with the database.
         self.told: dict[int, Fingerprint] = {}
         # Notes of the last seconds that were handed to our screens: id and time.
         self.told_notes: dict[int, str] = {}
+        self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._is_called = False
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
+        self._is_publishing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -99,17 +114,39 @@ class Hub:
         if self.loop is loop:
             return
         self.loop = loop
-        self.visitors.clear()
-        self.watchers.clear()
-        self.staff.clear()
-        self.heads.clear()
-        self.told.clear()
-        self.told_notes.clear()
-        self._unpublished.clear()
+        for table in (
+            *(self.sockets, self.visitors, self.watchers, self.staff),
+            *(self._of_member, self._of_department, self._overseers),
+            *(self.heads, self.told, self.told_notes, self._calls, self._unpublished),
+        ):
+            table.clear()
+        self._is_called = False
         self._has_unpublished = asyncio.Event()
         self._tasks = [loop.create_task(sweep(self))]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
+
+    def call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Calls it on the loop, from any thread, in order. What comes together wakes the loop once."""
+        self._calls.append((function, arguments))
+        if self._is_called or self.loop is None:
+            return
+        self._is_called = True
+        try:
+            self.loop.call_soon_threadsafe(self._call)
+        except RuntimeError:
+            # The loop has been closed.
+            self._is_called = False
+
+    def _call(self) -> None:
+        # First: what is added from here on wakes the loop again.
+        self._is_called = False
+        while self._calls:
+            function, arguments = self._calls.popleft()
+            try:
+                function(*arguments)
+            except Exception as error:
+                logger.error("a call on the loop failed: %s", type(error).__name__, exc_info=True)
 
     # -- joining -----------------------------------------------------------------------------------------
 
@@ -126,6 +163,25 @@ class Hub:
     def unwatch(self, pk: int, socket: StaffSocket) -> None:
         self.watchers[pk].discard(socket)
         self._forget(pk)
+
+    def add_staff(self, socket: StaffSocket) -> None:
+        """From now on it hears what concerns its lists."""
+        for table in self._tables_of(socket):
+            table.add(socket)
+
+    def remove_staff(self, socket: StaffSocket) -> None:
+        for table in self._tables_of(socket):
+            table.discard(socket)
+        if not self._of_member[socket.staff_id]:
+            del self._of_member[socket.staff_id]
+
+    def _tables_of(self, socket: StaffSocket) -> Iterable[set[StaffSocket]]:
+        yield self.staff
+        yield self._of_member[socket.staff_id]
+        for department in socket.departments:
+            yield self._of_department[department]
+        if socket.sees_all:
+            yield self._overseers
 
     def _forget(self, pk: int) -> None:
         if not self.visitors.get(pk):
@@ -185,8 +241,8 @@ class Hub:
                 for socket in tuple(self.staff):
                     socket.push(text)
             case AccessRevoked(staff=staff, session=session):
-                for socket in tuple(self.staff):
-                    if socket.staff_id == staff and session in ("", socket.session_key):
+                for socket in tuple(self._of_member.get(staff, ())):
+                    if session in ("", socket.session_key):
                         socket.end("access_revoked")
 
     def _message(self, event: MessagePosted) -> None:
@@ -196,12 +252,12 @@ class Hub:
             self.heads[pk] = event.message.seq
         if pk in self.visitors:
             self._to_visitors(protocol.encode(MessageFrame(row.id, event.message)), pk)
-        watchers = self.watchers.get(pk, ())
+        watchers = self.watchers.get(pk, set()).copy()
         if watchers:
             text = protocol.encode(MessageFrame(row.id, event.message, row))
-            for socket in tuple(watchers):
+            for socket in watchers:
                 socket.push(text)
-        is_listed = self._rows(pk, row, without=tuple(watchers))
+        is_listed = self._rows(pk, row, without=watchers)
         self._tell(pk, row, is_shown=is_listed)
 
     def _changed(self, event: ConversationChanged) -> None:
@@ -217,46 +273,51 @@ class Hub:
         pk: int,
         row: Row,
         *,
-        without: Iterable[StaffSocket] = (),
+        without: Set[StaffSocket] = frozenset(),
         was: ConversationChanged | None = None,
     ) -> bool:
         """The row to all whose lists hold it or held it, and to those who have the conversation open.
 
         Returns whether any list holds it.
         """
-        agent = row.agent.id if row.agent else None
-        watchers = self.watchers.get(pk, ())
-        texts: dict[bool, str] = {}
-        is_listed = False
-        for socket in tuple(self.staff):
-            listed = socket.lists(row.status, agent, row.department)
-            is_listed = is_listed or listed
-            if socket in without:
-                continue
-            if (
-                listed
-                or socket in watchers
-                or (was and socket.lists(was.was_status, was.was_agent, was.was_department))
-            ):
-                if listed not in texts:
-                    texts[listed] = protocol.encode(RowFrame(row, listed))
-                socket.push(texts[listed])
-        return is_listed
+        watchers = self.watchers.get(pk, set())
+        listed = self._lists(row.status, row.agent.id if row.agent else None, row.department)
+        concerned = listed | watchers
+        if was:
+            concerned |= self._lists(was.was_status, was.was_agent, was.was_department)
+        concerned.difference_update(without)
+        texts: dict[bool, bytes] = {}
+        for socket in concerned:
+            is_listed = socket in listed
+            if is_listed not in texts:
+                texts[is_listed] = protocol.encode(RowFrame(row, is_listed))
+            socket.push(texts[is_listed])
+        return bool(listed)
+
+    def _lists(self, status: str, agent: int | None, department: int) -> set[StaffSocket]:
+        """In whose lists a conversation in that state stands."""
+        listed: set[StaffSocket] = set()
+        if status == Status.WAITING:
+            listed |= self._of_department.get(department, set())
+        if agent is not None and status in (Status.ACTIVE, Status.WRAP_UP):
+            listed |= self._of_member.get(agent, set())
+        if status in (Status.WAITING, Status.ACTIVE):
+            listed |= self._overseers
+        return listed
 
     def _tell(self, pk: int, row: Row, *, is_shown: bool) -> None:
         """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
         if is_shown or pk in self.told or pk in self.visitors or pk in self.watchers:
             self.told[pk] = fingerprint_of(row)
 
-    def _to_visitors(self, text: str, pk: int) -> None:
+    def _to_visitors(self, text: bytes, pk: int) -> None:
         for socket in tuple(self.visitors.get(pk, ())):
             socket.push(text)
 
-    def _to_staff(self, text: str, pk: int, agent: int | None) -> None:
-        watchers = self.watchers.get(pk, set())
-        for socket in tuple(self.staff):
-            if socket in watchers or (agent is not None and socket.staff_id == agent):
-                socket.push(text)
+    def _to_staff(self, text: bytes, pk: int, agent: int | None) -> None:
+        own = self._of_member.get(agent, set()) if agent is not None else set()
+        for socket in self.watchers.get(pk, set()) | own:
+            socket.push(text)
 
     # -- the doorbell ------------------------------------------------------------------------------------
 
@@ -274,7 +335,13 @@ class Hub:
             await self._has_unpublished.wait()
             self._has_unpublished.clear()
             events, self._unpublished = self._unpublished, []
+            self._is_publishing = True
             await send_to_layer(self.process, events)
+            self._is_publishing = False
+
+    def has_published(self) -> bool:
+        """Whether the other processes have been told everything."""
+        return not (self._unpublished or self._is_publishing)
 
     async def _listen(self) -> None:
         layer = get_channel_layer()
@@ -320,7 +387,7 @@ def announce(events: list[Event]) -> None:
     loop = hub.loop
     try:
         if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(hub.announce, events)
+            hub.call(hub.announce, events)
         elif settings.CHANNEL_LAYERS:
             # A command, or a process without sockets: no loop of its own to publish from.
             async_to_sync(send_to_layer)(hub.process, events)

@@ -26,7 +26,8 @@ CUT_SECONDS = 3.0
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
 CLOSE_CODES = {
-    "bye": 4000,
+    # "Service restart", a code of the WebSocket registry.
+    "bye": 1012,
     "unavailable": 4000,
     "slow": 4001,
     "flood": 4400,
@@ -54,16 +55,19 @@ class Socket(AsyncConsumer):
     ) -> None:
         self.scope = scope
         self._send = send
-        self._line = Line(send)
-        self._unsent: deque[Message] = deque()
+        # The door's own, where there is one: others have wrapped `send` meanwhile.
+        self._line: Line = scope.get("line") or Line(send)
+        # Frames, and at the end the code to close with.
+        self._unsent: deque[bytes | int] = deque()
         self._unsent_bytes = 0
         self._sender: asyncio.Task[None] | None = None
-        self._held: list[str] | None = None
+        self._held: list[bytes] | None = None
         self._is_over = False
         # The client_id that the frame in hand is about, for its refusal.
         self.about = ""
         self._frames = limits.frames()
         hub.start()
+        hub.sockets.add(self)
         try:
             while True:
                 message = await receive()
@@ -75,6 +79,7 @@ class Socket(AsyncConsumer):
                     return
         finally:
             self._is_over = True
+            hub.sockets.discard(self)
             self.disconnected()
 
     # -- for subclasses ----------------------------------------------------------------------------------
@@ -138,50 +143,59 @@ class Socket(AsyncConsumer):
             for text in held:
                 self.push(text)
 
-    def push(self, text: str) -> None:
+    def push(self, text: bytes) -> None:
         """Sends a frame, after those pushed before it."""
         if self._is_over:
             return
         if self._held is not None:
             self._held.append(text)
             return
-        self._unsent_bytes += _size(text)
+        if self._sender is None and self._line.write(text):
+            return
+        self._unsent_bytes += len(text)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
             self._unsent.clear()
             self.end("slow")
             asyncio.get_running_loop().call_later(CUT_SECONDS, self._line.cut)
             return
-        self._queue({"type": "websocket.send", "text": text})
+        self._queue(text)
 
     def end(self, code: str, *, retry_after_ms: int | None = None) -> None:
         """Says goodbye and closes. The retry is spread out, so that not all come back in one moment."""
         if self._is_over:
             return
         retry = randint(500, 5000) if retry_after_ms is None else retry_after_ms
-        self._queue({"type": "websocket.send", "text": protocol.encode(Bye(code, retry))})
-        self._queue({"type": "websocket.close", "code": CLOSE_CODES.get(code, 4000)})
+        self._queue(protocol.encode(Bye(code, retry)))
+        self._queue(CLOSE_CODES.get(code, 4000))
         self._is_over = True
 
-    def _queue(self, message: Message) -> None:
+    def _queue(self, message: bytes | int) -> None:
         self._unsent.append(message)
-        if self._sender is None or self._sender.done():
+        if self._sender is None:
             self._sender = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
+        """Sends what the line could not take at once. As long as it is under way, the newer queues behind it."""
         try:
             while self._unsent:
                 await self._line.writable()
                 if not self._unsent:
-                    return
+                    break
                 message = self._unsent.popleft()
-                await self._send(message)
-                self._unsent_bytes -= _size(message.get("text", ""))
+                if isinstance(message, int):
+                    await self._line.close(message)
+                    return
+                if not self._line.write(message):
+                    await self._send({"type": "websocket.send", "text": message.decode()})
+                self._unsent_bytes -= len(message)
         except Exception as error:
             # The other end has gone, or the server refuses the frame: a socket that hears no more is of no use.
             logger.info("a frame was not sent: %s", type(error).__name__)
             self._is_over = True
             self._line.cut()
+        finally:
+            self._sender = None
 
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    def cut(self) -> None:
+        """Drops the line without a goodbye."""
+        self._line.cut()

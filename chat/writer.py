@@ -7,6 +7,7 @@ commits for many. Accepted is said after the commit, never before.
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from django.db import InterfaceError, OperationalError, connection
@@ -14,6 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from chat import delivery
 from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import Unavailable
+from chat.protocol import Event
 
 logger = logging.getLogger(__name__)
 
@@ -22,25 +24,35 @@ MAX_QUEUED = 5000
 ATTEMPTS = 3
 
 
+# A post, and who wants to know what became of it; called on the writer's thread.
+_Queued = tuple[Post, Callable[[Outcome], None]]
+
+
 class Writer:
     def __init__(self) -> None:
         self._wake = threading.Condition()
-        self._posts: deque[tuple[Post, Future[Outcome]]] = deque()
+        self._posts: deque[_Queued] = deque()
         self._marks: dict[tuple[int, int | None, int | None], Mark] = {}
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._is_ending = False
 
-    def post(self, post: Post) -> Future[Outcome]:
-        """Queues a post; the future gives Accepted after the commit, or a Refusal. Never an exception."""
-        future: Future[Outcome] = Future()
+    def submit(self, post: Post, answer: Callable[[Outcome], None]) -> None:
+        """Queues a post; `answer` is called with Accepted after the commit, or with a Refusal, on any thread."""
         with self._wake:
-            if len(self._posts) >= MAX_QUEUED:
-                future.set_result(Unavailable())
-                return future
-            self._posts.append((post, future))
-            self._start()
-            self._wake.notify()
+            is_full = len(self._posts) >= MAX_QUEUED
+            if not is_full:
+                self._posts.append((post, answer))
+                self._start()
+                self._wake.notify()
+        if is_full:
+            answer(Unavailable())
+
+    def post(self, post: Post) -> Future[Outcome]:
+        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
+        future: Future[Outcome] = Future()
+        future.set_running_or_notify_cancel()
+        self.submit(post, future.set_result)
         return future
 
     def mark(self, mark: Mark) -> None:
@@ -98,47 +110,44 @@ class Writer:
                         return
                     continue
                 self._is_busy = True
-                taken = [self._posts.popleft() for _ in range(min(MAX_BATCH, len(self._posts)))]
+                posts = [self._posts.popleft() for _ in range(min(MAX_BATCH, len(self._posts)))]
                 marks, self._marks = list(self._marks.values()), {}
-            # Nobody can cancel one of these from here on, so that each can be answered.
-            posts = [(post, future) for post, future in taken if future.set_running_or_notify_cancel()]
-            try:
-                self._store(posts, marks)
-            except Exception as error:
-                # Not the error's own words: they may hold the message's.
-                logger.error("a batch of %d posts failed: %s", len(posts), type(error).__name__)
-                for _, future in posts:
-                    if not future.done():
-                        future.set_result(Unavailable())
+            self._store(posts, marks)
 
-    def _store(self, posts: list[tuple[Post, Future[Outcome]]], marks: list[Mark]) -> None:
+    def _store(self, posts: list[_Queued], marks: list[Mark]) -> None:
+        """Stores them and answers each; whatever happens, each is answered once."""
+        try:
+            outcomes, events = self._tried([post for post, _ in posts], marks)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("%d posts were not stored: %s", len(posts), type(error).__name__)
+            outcomes, events = [Unavailable()] * len(posts), []
+        except Exception as error:
+            if len(posts) > 1 or (posts and marks):
+                # One of them spoils it for the others: each for itself.
+                for single in posts:
+                    self._store([single], [])
+                return
+            # Not the error's own words: they may hold the message's.
+            logger.error("a post cannot be stored: %s", type(error).__name__)
+            outcomes, events = [Unavailable()] * len(posts), []
+        delivery.announce(events)
+        for (_, answer), outcome in zip(posts, outcomes, strict=True):
+            try:
+                answer(outcome)
+            except Exception as error:
+                logger.error("an outcome was not taken: %s", type(error).__name__)
+
+    def _tried(self, posts: list[Post], marks: list[Mark]) -> tuple[list[Outcome], list[Event]]:
+        """As post_batch, several times where that may help. Raises django.db.Error as it does."""
         for attempt in range(1, ATTEMPTS + 1):
+            connection.ensure_connection()
             try:
-                connection.ensure_connection()
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("the database does not answer: %s", type(error).__name__)
-                break
-            try:
-                outcomes, events = post_batch([post for post, _ in posts], marks)
+                return post_batch(posts, marks)
             except (OperationalError, InterfaceError) as error:
                 # A deadlock, a serialization failure or a connection that has gone: all may pass on a retry.
                 logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
                 connection.close()
-                continue
-            except Exception as error:
-                if len(posts) > 1 or marks:
-                    # One of them spoils it for the others: each for itself.
-                    for single in posts:
-                        self._store([single], [])
-                    return
-                logger.error("a post cannot be stored: %s", type(error).__name__)
-                break
-            delivery.announce(events)
-            for (_, future), outcome in zip(posts, outcomes, strict=True):
-                future.set_result(outcome)
-            return
-        for _, future in posts:
-            future.set_result(Unavailable())
+        raise OperationalError
 
 
 writer = Writer()

@@ -18,9 +18,12 @@ from django.urls import path, re_path  # noqa: E402
 
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
+from chat.line import Line  # noqa: E402
 from config import lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
+from config.drain import drain  # noqa: E402
+from config.probes import Probes  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 
 refuse_unsafe()
@@ -45,6 +48,7 @@ class SameOriginSockets:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
         # Of two headers each reader may believe another one: neither is believed.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
+            scope["line"] = Line(send)
             return await self._application(scope, receive, send)
         return await refuse(scope, receive, send)
 
@@ -67,14 +71,21 @@ async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 class Started:
-    """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket."""
+    """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket.
+
+    And knows how many requests are being answered, for the drain.
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
-        return await self._application(scope, receive, send)
+        drain.watch()
+        if scope["type"] != "http":
+            return await self._application(scope, receive, send)
+        with drain.in_hand():
+            return await self._application(scope, receive, send)
 
 
 sockets = URLRouter(
@@ -85,5 +96,7 @@ sockets = URLRouter(
     ]
 )
 application = Started(
-    ProtocolTypeRouter({"http": BoundedBodies(django_application), "websocket": SameOriginSockets(sockets)})
+    ProtocolTypeRouter(
+        {"http": Probes(BoundedBodies(django_application)), "websocket": SameOriginSockets(sockets)}
+    )
 )

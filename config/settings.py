@@ -121,6 +121,8 @@ def _database() -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
+        # Statements that come again and again are planned once (chat.batches; the ORM's own never are).
+        "prepare_threshold": 5,
         **database.get("OPTIONS", {}),
     }
     pool_size = env.integer("LIANXIN_DATABASE_POOL", 8)

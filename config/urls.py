@@ -1,16 +1,9 @@
 from allauth.account.views import LoginView, LogoutView
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
-
-def healthz(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("ok", content_type="text/plain")
-
-
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("healthz", healthz),
     path("", include("chat.urls")),
     path("console/login/", LoginView.as_view(), name="login"),
     # The same under the name that allauth asks for.

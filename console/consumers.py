@@ -61,7 +61,7 @@ class ConsoleConsumer(Socket):
             self.end("access_revoked")
             return
         self.staff = staff
-        hub.staff.add(self)
+        hub.add_staff(self)
 
     def _sign_in(self) -> Staff | None:
         user = self.scope["user"]._wrapped if hasattr(self.scope["user"], "_wrapped") else self.scope["user"]
@@ -143,16 +143,6 @@ class ConsoleConsumer(Socket):
             announce([TypingStarted(pk, shown)])
 
     def disconnected(self) -> None:
-        hub.staff.discard(self)
+        hub.remove_staff(self)
         for pk in getattr(self, "watched", {}).values():
             hub.unwatch(pk, self)
-
-    # -- for the hub ---------------------------------------------------------------------------------------
-
-    def lists(self, status: str, agent: int | None, department: int) -> bool:
-        """Whether a conversation in that state stands in this agent's lists."""
-        if status == Status.WAITING:
-            return self.sees_all or department in self.departments
-        if agent == self.staff_id and status in (Status.ACTIVE, Status.WRAP_UP):
-            return True
-        return self.sees_all and status == Status.ACTIVE

@@ -24,7 +24,6 @@ from chat.delivery import Hub
 from chat.models import Conversation, Status
 from chat.selectors import page_of
 from console import selectors
-from console.consumers import ConsoleConsumer
 from console.screen import first_state
 from tests.conftest import Announced
 from tests.people import Cast, go_online, say, start, start_with
@@ -37,7 +36,6 @@ class Screen:
     """A console's socket without its wire: what the hub pushes to it is kept."""
 
     session_key = "a session"
-    lists = ConsoleConsumer.lists
 
     def __init__(self, staff: Staff, watched: list[Conversation]) -> None:
         self.staff, self.staff_id, self.role = staff, staff.pk, staff.role
@@ -49,7 +47,7 @@ class Screen:
         self.opened = [thread_of(conversation) for conversation in watched]
         self.pages = [msgspec.to_builtins(page_of(conversation, 0)) for conversation in watched]
 
-    def push(self, text: str) -> None:
+    def push(self, text: bytes) -> None:
         self.frames.append(json.loads(text))
 
     def end(self, code: str) -> None:
@@ -108,7 +106,7 @@ class World:
         """What was announced reaches every screen; the layer may repeat it."""
         hub = Hub()
         for screen in self.screens:
-            hub.staff.add(screen)
+            hub.add_staff(screen)
             for pk in screen.watched.values():
                 hub.watch(pk, screen)
         events = self._announced.take()

@@ -71,7 +71,7 @@ class Screen:
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
 
-    def push(self, text: str) -> None:
+    def push(self, text: bytes) -> None:
         self.frames.append(json.loads(text))
 
     def state_changed(self, row: Row) -> None:

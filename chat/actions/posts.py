@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import rows
+from chat import batches, rows
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound, Refusal
 from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
 from chat.protocol import Accepted, Event, MessageData, MessagePosted, Person, SeenChanged, SeenFrame, stamp
@@ -47,6 +47,32 @@ class Mark:
 Outcome = Accepted | Refusal
 
 
+_locking = batches.Select(
+    lambda: (
+        Conversation.objects.select_for_update(of=("self",))
+        .filter(pk__among=())
+        .order_by("pk")
+        .values_list(*rows.ROW_FIELDS)
+    )
+)
+
+# Everything that a post or a mark may change of a conversation.
+_COUNTERS = (
+    "last_seq",
+    "last_message_at",
+    "excerpt",
+    "visitor_message_count",
+    "agent_message_count",
+    "unread_by_agent",
+    "unanswered_since",
+    "first_response_at",
+    "visitor_received_seq",
+    "visitor_read_seq",
+    "agent_received_seq",
+    "agent_read_seq",
+)
+
+
 def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
     """Stores posts and marks in one transaction; returns an outcome for each post, in order, and what to announce.
 
@@ -54,17 +80,22 @@ def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[
     batches of several processes cannot deadlock. A repeat of a client_id gives the stored answer again.
     Raises django.db.Error when the database fails; then nothing is stored.
     """
+    try:
+        return _store(posts, marks, are_new=True)
+    except IntegrityError:
+        # One was stored before: that is so rare that it is cheaper to find out by trying.
+        return _store(posts, marks, are_new=False)
+
+
+def _store(
+    posts: Sequence[Post], marks: Sequence[Mark], *, are_new: bool
+) -> tuple[list[Outcome], list[Event]]:
     wanted = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
     with transaction.atomic():
         locked = {
-            values["id"]: values
-            for values in Conversation.objects.select_for_update(of=("self",))
-            .filter(pk__in=wanted)
-            .order_by("pk")
-            .values(*rows.ROW_FIELDS)
+            values[0]: dict(zip(rows.ROW_FIELDS, values, strict=True)) for values in _locking.rows(wanted)
         }
-        known = _known(posts)
-        batch = _Batch(locked, known, timezone.now())
+        batch = _Batch(posts, locked, timezone.now(), are_new=are_new)
         outcomes = [batch.post(post) for post in posts]
         for mark in marks:
             batch.mark(mark)
@@ -72,14 +103,16 @@ def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[
     return outcomes, batch.events()
 
 
-def _known(posts: Sequence[Post]) -> dict[tuple[int, UUID], tuple[int, datetime, str, str]]:
-    if not posts:
-        return {}
-    stored = Message.objects.filter(
+# Of a message that is stored: seq, time, author's role, body.
+_Stored = tuple[int, datetime, str, str]
+
+
+def _stored(posts: Sequence[Post]) -> dict[tuple[int, UUID], _Stored]:
+    found = Message.objects.filter(
         conversation__in={post.pk for post in posts}, client_id__in=[post.client_id for post in posts]
     ).values_list("conversation_id", "client_id", "seq", "at", "author_role", "body")
     return {
-        (pk, client_id): (seq, at, role, body) for pk, client_id, seq, at, role, body in stored if client_id
+        (pk, client_id): (seq, at, role, body) for pk, client_id, seq, at, role, body in found if client_id
     }
 
 
@@ -88,31 +121,46 @@ class _Batch:
 
     def __init__(
         self,
+        posts: Sequence[Post],
         locked: dict[int, dict[str, Any]],
-        known: dict[tuple[int, UUID], tuple[int, datetime, str, str]],
         now: datetime,
+        *,
+        are_new: bool,
     ) -> None:
+        self._posts = posts
         self._locked = locked
-        self._known = known
         self._now = now
-        self._messages: list[Message] = []
+        self._known: dict[tuple[int, UUID], _Stored] = {}
+        self._is_looked_up = False
+        if not are_new:
+            self._look_up()
+        self._messages: list[dict[str, Any]] = []
         self._said: list[tuple[int, MessageData]] = []
-        self._changed: dict[int, set[str]] = {}
+        self._changed: dict[int, None] = {}
         self._marked: dict[tuple[int, AuthorRole], None] = {}
 
     def post(self, post: Post) -> Outcome:
         row = self._locked.get(post.pk)
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
             return NotFound()
+        refusal: Refusal | None = None
+        if row["status"] not in (Status.WAITING, Status.ACTIVE):
+            refusal = ConversationClosed()
+        elif post.agent is not None and row["agent_id"] != post.agent.id:
+            refusal = NotAssigned()
+        if refusal is not None:
+            # What was accepted before stays so.
+            self._look_up()
         if (stored := self._known.get((post.pk, post.client_id))) is not None:
             seq, at, *said = stored
             is_same = said == [post.role, post.body]
             return Accepted(str(post.client_id), seq, stamp(at)) if is_same else ClientIdReused()
-        if row["status"] not in (Status.WAITING, Status.ACTIVE):
-            return ConversationClosed()
-        if post.agent is not None and row["agent_id"] != post.agent.id:
-            return NotAssigned()
-        return self._say(post, row)
+        return refusal or self._say(post, row)
+
+    def _look_up(self) -> None:
+        if not self._is_looked_up:
+            self._known = _stored(self._posts) | self._known
+            self._is_looked_up = True
 
     def _say(self, post: Post, row: dict[str, Any]) -> Accepted:
         now, role = self._now, post.role
@@ -138,19 +186,19 @@ class _Batch:
         self._change(post.pk, changes)
         seq = changes["last_seq"]
         self._messages.append(
-            Message(
-                conversation_id=post.pk,
-                seq=seq,
-                client_id=post.client_id,
-                kind=post.kind,
-                author_role=role,
-                author_name=name,
-                agent_id=post.agent.id if post.agent else None,
-                body=post.body,
-                payload=post.payload,
-                at=now,
-                terms=terms_of(post.body),
-            )
+            {
+                "conversation_id": post.pk,
+                "seq": seq,
+                "client_id": post.client_id,
+                "kind": post.kind,
+                "author_role": role,
+                "author_name": name,
+                "agent_id": post.agent.id if post.agent else None,
+                "body": post.body,
+                "payload": post.payload,
+                "at": now,
+                "terms": terms_of(post.body),
+            }
         )
         data = MessageData(
             seq=seq,
@@ -194,20 +242,20 @@ class _Batch:
         return stored + sum(
             1
             for message in self._messages
-            if message.conversation_id == pk
-            and message.seq > seq
-            and message.author_role == AuthorRole.VISITOR
+            if message["conversation_id"] == pk
+            and message["seq"] > seq
+            and message["author_role"] == AuthorRole.VISITOR
         )
 
     def _change(self, pk: int, changes: dict[str, Any]) -> None:
         self._locked[pk].update(changes)
-        self._changed.setdefault(pk, set()).update(changes)
+        self._changed[pk] = None
 
     def store(self) -> None:
         if self._messages:
-            Message.objects.bulk_create(self._messages)
-        for pk, names in self._changed.items():
-            Conversation.objects.filter(pk=pk).update(**{name: self._locked[pk][name] for name in names})
+            batches.insert(Message, self._messages)
+        if self._changed:
+            batches.update(Conversation, [self._locked[pk] for pk in self._changed], _COUNTERS)
 
     def events(self) -> list[Event]:
         current = {pk: rows.row_of(self._locked[pk]) for pk in self._changed}

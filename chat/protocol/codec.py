@@ -33,7 +33,8 @@ _kind_decoder = msgspec.json.Decoder(_Kind)
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
-    if len(text) > MAX_FRAME_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
+    # A character takes four bytes at most: only a long text needs to be counted.
+    if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
         raise BadFrame("too_long")
     try:
         return decoder.decode(text)
@@ -77,8 +78,8 @@ def decode_console(text: str) -> ConsoleFrame | None:
     return frame
 
 
-def encode(frame: Struct) -> str:
-    return _encoder.encode(frame).decode()
+def encode(frame: Struct) -> bytes:
+    return _encoder.encode(frame)
 
 
 def encode_events(events: list[Event]) -> bytes:

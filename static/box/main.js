@@ -134,10 +134,10 @@ function bind() {
     ending.draw();
     by("composer").hidden = isEnded;
     talk.draw();
-    const isLost = session.status === "lost" || session.status === "connecting";
-    by("notice").classList.toggle("late", isLost);
-    by("notice").hidden = !isLost && !session.refusal;
-    write("notice", isLost ? words.lost : session.refusal);
+    const said = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
+    by("notice").classList.toggle("late", !!said);
+    by("notice").hidden = !said && !session.refusal;
+    write("notice", said || session.refusal);
   };
   drawSoon();
 }

@@ -13,6 +13,8 @@ export class Session {
   conversation = new Conversation();
   /** @type {SocketStatus} */
   status = "connecting";
+  /** Also while it tries again. */
+  isLost = false;
   isVerified = false;
   /** What the server said against something that is no message. */
   refusal = "";
@@ -45,6 +47,7 @@ export class Session {
       onFrame: (frame) => this.#receive(frame),
       onStatus: (status) => {
         this.status = status;
+        this.isLost = status === "lost" || (this.isLost && status === "connecting");
         if (status !== "open") this.sending.lost();
         this.onChange();
       },

@@ -19,6 +19,8 @@ export class LiveSocket {
   #tries = 0;
   #heartbeatMs = 25_000;
   #byeMs = -1;
+  /** The server has told us to come back, and when: whoever has something to say need not wait for that. */
+  #isAwaited = false;
   /** @type {Record<string, number>} */
   #timers = {};
 
@@ -47,7 +49,10 @@ export class LiveSocket {
 
   /** @param {ChatFrame} frame @returns {boolean} whether it went out; not before the welcome */
   send(frame) {
-    if (!this.#isOpen) return false;
+    if (!this.#isOpen) {
+      if (this.#isAwaited) this.#connect();
+      return false;
+    }
     this.#socket?.send(JSON.stringify(frame));
     return true;
   }
@@ -119,16 +124,18 @@ export class LiveSocket {
   #lose = () => {
     this.#drop();
     if (!this.#isWanted) return;
-    const spread = Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#tries++);
-    this.#after("retry", this.#byeMs >= 0 ? this.#byeMs : spread, () => this.#connect());
+    this.#isAwaited = this.#byeMs >= 0;
+    // Nothing has failed where the server has said goodbye.
+    const wait = this.#isAwaited ? this.#byeMs : Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#tries++);
+    this.#after("retry", wait, () => this.#connect());
     this.#byeMs = -1;
-    this.#onStatus("lost");
+    this.#onStatus(this.#isAwaited ? "connecting" : "lost");
   };
 
   #drop() {
     const socket = this.#socket;
     this.#socket = undefined;
-    this.#isOpen = false;
+    this.#isOpen = this.#isAwaited = false;
     Object.keys(this.#timers).forEach((name) => this.#stop(name));
     socket?.close();
   }

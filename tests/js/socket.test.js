@@ -66,11 +66,40 @@ test("a minute of standing makes it quick again", () => {
 test("the server says when to come back", () => {
   FakeSocket.last.welcomes();
   FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 4321 });
-  FakeSocket.last.onclose({ code: 4000 });
+  FakeSocket.last.onclose({ code: 1012 });
   clock.tick(4320);
   assert.equal(FakeSocket.all.length, 1);
   clock.tick(1);
   assert.equal(FakeSocket.all.length, 2);
+});
+
+test("to be sent elsewhere is no failure: nothing is lost, and the next try is as quick as the first", () => {
+  for (let turn = 0; turn < 5; turn++) {
+    FakeSocket.last.welcomes();
+    FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 300 });
+    FakeSocket.last.onclose({ code: 1012 });
+    clock.tick(300);
+  }
+  assert.ok(!statuses.includes("lost"));
+  const before = FakeSocket.all.length;
+  FakeSocket.last.onclose({ code: 1006 });
+  assert.equal(statuses.at(-1), "lost");
+  clock.tick(500);
+  assert.equal(FakeSocket.all.length, before + 1);
+});
+
+test("whoever has something to say comes back before their time, but does not hurry a server that fails", () => {
+  FakeSocket.last.welcomes();
+  FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 9_000 });
+  FakeSocket.last.onclose({ code: 1012 });
+  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(FakeSocket.all.length, 2);
+  assert.equal(line.send({ kind: "typing" }), false);
+  FakeSocket.last.onclose({ code: 1006 });
+  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(FakeSocket.all.length, 2);
+  clock.tick(10_000);
+  assert.equal(FakeSocket.all.length, 3);
 });
 
 test("a close code of 44xx is the end", () => {

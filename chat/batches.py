@@ -1,0 +1,154 @@
+"""What is read and written for a whole batch at once: one statement each, whose text never changes.
+
+Django makes the statements from the models, once a process, and they run on Django's connection inside its transaction.
+A queryset would make them anew each time, which costs more than PostgreSQL takes to run them: decision 006. How many
+rows there are goes into one parameter, so that PostgreSQL too reads and plans a statement once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import psycopg
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Lookup, Model, QuerySet
+
+from chat.terms import TermsField
+
+_encoder = msgspec.json.Encoder()
+
+
+@Field.register_lookup
+class Among(Lookup):
+    """`pk__among=[...]`: like `in`, with one parameter however many ids there are."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::bigint[])", [*parameters, _ids(self.rhs)]
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, _ids(self.rhs)]  # noqa: S608
+
+
+def _ids(pks: Iterable[int]) -> str:
+    opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
+    return opening + ",".join(map(str, pks)) + closing
+
+
+class Select:
+    """A queryset over `pk__among`, made once: `Select(lambda: Model.objects.filter(pk__among=()).values_list(...))`."""
+
+    def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:
+        self._make = make
+        self._compiled: tuple[str, Any, Any] | None = None
+
+    def rows(self, pks: Iterable[int]) -> list[Any]:
+        """The tuples of values of those with these ids. One query."""
+        if self._compiled is None:
+            compiler = self._make().query.get_compiler("default")
+            sql, (_,) = compiler.as_sql()
+            columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
+            self._compiled = sql, compiler, compiler.get_converters(columns)
+        sql, compiler, converters = self._compiled
+        found = _run(sql, _ids(pks), lambda cursor: cursor.fetchall())
+        return list(compiler.apply_converters(found, converters)) if converters else found
+
+
+def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Stores rows, each with a value for the same columns. Raises django.db.Error, and then stores none."""
+    if connection.vendor == "postgresql":
+        _run(_insert_from_json(model, tuple(rows[0])), _encoder.encode(rows).decode())
+        return
+    fields = _fields(model, rows[0])
+    places = ", ".join(_place(field, "%s") for field in fields)
+    # The names are the model's own.
+    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({places})"  # noqa: S608
+    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+
+
+def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    """Writes these columns of rows that stand under their `id`. Raises django.db.Error."""
+    if connection.vendor == "postgresql":
+        given = [{name: row[name] for name in ("id", *columns)} for row in rows]
+        _run(_update_from_json(model, columns), _encoder.encode(given).decode())
+        return
+    fields = _fields(model, (*columns, "id"))
+    places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
+    sql = f"UPDATE {_table(model)} SET {places} WHERE {_name(fields[-1])} = %s"  # noqa: S608
+    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+
+
+@cache
+def _insert_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
+    fields = _fields(model, columns)
+    values = ", ".join(_place(field, f"given.{_name(field)}") for field in fields)
+    return f"INSERT INTO {_table(model)} ({_columns(fields)}) SELECT {values} FROM {_given(fields)}"  # noqa: S608
+
+
+@cache
+def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
+    key, *fields = _fields(model, ("id", *columns))
+    values = ", ".join(f"{_name(field)} = given.{_name(field)}" for field in fields)
+    condition = f"{_table(model)}.{_name(key)} = given.{_name(key)}"
+    return f"UPDATE {_table(model)} SET {values} FROM {_given([key, *fields])} WHERE {condition}"  # noqa: S608
+
+
+def _given(fields: Iterable[Any]) -> str:
+    """The rows of the parameter, a JSON list of objects, as a table."""
+    columns = ", ".join(
+        f"{_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
+        for field in fields
+    )
+    return f"json_to_recordset(%s::json) AS given({columns})"
+
+
+def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
+    known = {field.column: field for field in model._meta.concrete_fields}
+    return [known[column] for column in columns]
+
+
+def _place(field: Any, value: str) -> str:
+    """Where the value goes: as it is, or through the function that its field asks for."""
+    placeholder: str = (
+        field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
+    )
+    return placeholder % value if value != "%s" else placeholder
+
+
+def _adapted(field: Any, row: Mapping[str, Any]) -> Any:
+    return field.get_db_prep_save(row[field.column], connection)
+
+
+def _table(model: type[Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _name(field: Any) -> str:
+    return connection.ops.quote_name(field.column)
+
+
+def _columns(fields: Iterable[Any]) -> str:
+    return ", ".join(map(_name, fields))
+
+
+def _run(sql: str, parameter: str, then: Callable[[Any], Any] = lambda _: None) -> Any:
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        # A cursor of psycopg's own: Django's puts the parameters into the text, and such a text cannot be prepared.
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            cursor.execute(sql.encode(), (parameter,))
+            return then(cursor)
+    with connection.cursor() as ours:
+        ours.execute(sql, (parameter,))
+        return then(ours)
+
+
+def _run_for_each(sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, list(rows))
