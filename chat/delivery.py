@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import Any, Protocol, cast
 
 from asgiref.sync import async_to_sync
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Staff
-from chat import protocol
+from chat import metrics, protocol
 from chat.models import Status, Visitor
 from chat.protocol import (
     AccessRevoked,
@@ -122,7 +122,7 @@ class Hub:
             table.clear()
         self._is_called = False
         self._has_unpublished = asyncio.Event()
-        self._tasks = [loop.create_task(sweep(self))]
+        self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
 
@@ -342,13 +342,19 @@ class Hub:
 
     # -- the doorbell ------------------------------------------------------------------------------------
 
-    def announce(self, events: list[Event]) -> None:
-        """On the loop: to the sockets of this process at once, to the others by one publish a batch."""
+    def announce(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
+        """On the loop: to the sockets of this process at once, to the others by one publish a batch.
+
+        `received_at`: when the messages among them came to this process, for the metrics.
+        """
         self.route(events)
+        metrics.delivered(received_at)
         if settings.CHANNEL_LAYERS:
             # What does not fit is dropped: the sweep of the other processes finds it.
             if len(self._unpublished) < MAX_UNPUBLISHED:
                 self._unpublished.extend(events)
+            else:
+                metrics.unpublished.inc(len(events))
             self._has_unpublished.set()
 
     async def _publish(self) -> None:
@@ -390,6 +396,8 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
         message = {"type": "chat.events", "process": process, "events": protocol.encode_events(events)}
         await asyncio.wait_for(layer.group_send(GROUP, message), PUBLISH_TIMEOUT_SECONDS)
     except Exception as error:
+        metrics.publish_failures.inc()
+        metrics.unpublished.inc(len(events))
         logger.warning(
             "%d events were not published after %.1f s: %s",
             len(events),
@@ -401,14 +409,14 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
 hub = Hub()
 
 
-def announce(events: list[Event]) -> None:
-    """Tells every screen, from any thread, after the commit. Never raises."""
+def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
+    """Tells every screen, from any thread, after the commit. Never raises. `received_at`: see `Hub.announce`."""
     if not events:
         return
     loop = hub.loop
     try:
         if loop is not None and loop.is_running():
-            hub.call(hub.announce, events)
+            hub.call(hub.announce, events, received_at)
         elif settings.CHANNEL_LAYERS:
             # A command, or a process without sockets: no loop of its own to publish from.
             async_to_sync(send_to_layer)(hub.process, events)

@@ -95,7 +95,12 @@ export class LiveSocket {
   #receive(frame) {
     // Until the welcome only that is an answer: a server that refuses hello may say nothing more.
     if (this.#isOpen || frame.kind === "welcome") this.#stop("answer");
-    if (frame.kind === "bye") this.#byeMs = frame.retry_after_ms;
+    if (frame.kind === "bye") {
+      this.#byeMs = frame.retry_after_ms;
+      // Nothing is heard any more, and the close comes at once, or never.
+      this.#isOpen = false;
+      this.#after("answer", PROBE_MS, this.#lose);
+    }
     if (frame.kind === "welcome") {
       this.#heartbeatMs = frame.heartbeat_seconds * 1000;
       if (!this.#isOpen) {

@@ -88,6 +88,17 @@ test("to be sent elsewhere is no failure: nothing is lost, and the next try is a
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
+test("after a goodbye nothing is said, and a close that never comes is not waited for", () => {
+  FakeSocket.last.welcomes();
+  const { sent } = FakeSocket.last;
+  FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 300 });
+  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(sent.length, 1);
+  clock.tick(3_000);
+  clock.tick(300);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
 test("whoever has something to say comes back before their time, but does not hurry a server that fails", () => {
   FakeSocket.last.welcomes();
   FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 9_000 });
