@@ -9,8 +9,8 @@ import logging
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence, Set
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from typing import Any, Protocol, cast
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -35,7 +35,7 @@ from chat.protocol import (
     TypingStarted,
 )
 from chat.rows import state_of
-from chat.sweep import Fingerprint, fingerprint_of, sweep
+from chat.sweep import MARKS_OF, SAID, STATE, Fingerprint, fingerprint_of, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -234,8 +234,10 @@ class Hub:
                 self._to_visitors(text, pk)
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
                 # Reading lowers the unread count in every list that shows it.
-                is_listed = frame.role == "agent" and self._rows(pk, event.row)
-                self._tell(pk, event.row, is_shown=is_listed)
+                is_listed = (
+                    frame.role == "agent" and self._is_in_step(pk, event.row) and self._rows(pk, event.row)
+                )
+                self._tell(pk, event.row, is_shown=is_listed, only=MARKS_OF[frame.role])
             case PresenceChanged(frame=frame):
                 text = protocol.encode(frame)
                 for socket in tuple(self.staff):
@@ -257,8 +259,8 @@ class Hub:
             text = protocol.encode(MessageFrame(row.id, event.message, row))
             for socket in watchers:
                 socket.push(text)
-        is_listed = self._rows(pk, row, without=watchers)
-        self._tell(pk, row, is_shown=is_listed)
+        is_listed = self._is_in_step(pk, row) and self._rows(pk, row, without=watchers)
+        self._tell(pk, row, is_shown=is_listed, only=SAID)
 
     def _changed(self, event: ConversationChanged) -> None:
         if event.pk in self.visitors:
@@ -305,10 +307,29 @@ class Hub:
             listed |= self._overseers
         return listed
 
-    def _tell(self, pk: int, row: Row, *, is_shown: bool) -> None:
-        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
-        if is_shown or pk in self.told or pk in self.visitors or pk in self.watchers:
-            self.told[pk] = fingerprint_of(row)
+    def _is_in_step(self, pk: int, row: Row) -> bool:
+        """Whether our screens know the state that this row is in.
+
+        If not, its change comes after it, was lost, or was told already and this is the older: lists wait for the
+        change itself, which says in whose lists it was, or for the sweep.
+        """
+        known = self.told.get(pk)
+        return known is None or known[STATE] == fingerprint_of(row)[STATE]
+
+    def _tell(self, pk: int, row: Row, *, is_shown: bool, only: Collection[int] | None = None) -> None:
+        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that.
+
+        `only`: the parts of the fingerprint that this told them. Of the others they know what they knew.
+        """
+        if not (is_shown or pk in self.told or pk in self.visitors or pk in self.watchers):
+            return
+        now = fingerprint_of(row)
+        if only is not None and (known := self.told.get(pk)) is not None:
+            told = (
+                new if part in only else old for part, (old, new) in enumerate(zip(known, now, strict=True))
+            )
+            now = cast(Fingerprint, tuple(told))
+        self.told[pk] = now
 
     def _to_visitors(self, text: bytes, pk: int) -> None:
         for socket in tuple(self.visitors.get(pk, ())):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from chat import delivery, metrics
 from chat.actions.posts import Mark, Outcome, Post, post_batch
@@ -50,7 +50,11 @@ class Writer:
             answer(Unavailable())
 
     def post(self, post: Post) -> Future[Outcome]:
-        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
+        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled.
+
+        Who waits holds no connection meanwhile: it may be the last of the pool, and the writer needs one to answer.
+        """
+        close_old_connections()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         self.submit(post, future.set_result)

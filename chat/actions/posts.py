@@ -53,7 +53,7 @@ Outcome = Accepted | Refusal
 _locking = batches.Select(
     lambda: (
         Conversation.objects.select_for_update(of=("self",))
-        .filter(pk__among=())
+        .filter(pk__among=batches.GIVEN)
         .order_by("pk")
         .values_list(*rows.ROW_FIELDS)
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import assign, churn, console, idle, paths, rows, start, widget
+from tests.bench import assign, churn, console, idle, paths, rows, search, start, widget
 from tests.bench.plan import QUICK, Plan
 from tests.bench.proc import machine
 from tests.bench.rows import Row, Void
@@ -33,6 +33,7 @@ MEASURES: dict[str, Measure] = {
     "start": start.start_rows,
     "assign": assign.assign_rows,
     "console": console.console_rows,
+    "search": search.search_rows,
     "widget": widget.widget_rows,
 }
 

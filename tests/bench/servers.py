@@ -3,12 +3,17 @@ the pace at which one visitor may write, because fifty have to do for as many as
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +28,7 @@ from tests.servers.process import Server
 ServerName = Literal["daphne", "uvicorn"]
 # Compression of a hundred bytes costs more than it saves; docs/performance.md. Daphne has none.
 OPTIONS: dict[ServerName, list[str]] = {"daphne": [], "uvicorn": ["--ws-per-message-deflate", "false"]}
+DATABASE = "lianxin"
 SECRET_KEY = "of a bench, and good for nothing else"  # Long enough, and nobody's.
 
 
@@ -85,38 +91,68 @@ class Running:
         return {key: seq for key, seq, _ in found}, len({transaction for _, _, transaction in found})
 
 
+@cache
+def _prepared() -> Path:
+    """A folder with what every start needs, made once a run: a PostgreSQL with an empty Lianxin in it, and the state
+    folder of a stand-alone one, with its SQLite and the collected static files."""
+    folder = Path(tempfile.mkdtemp(prefix="lianxin-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    state = {"LIANXIN_SECRET_KEY": SECRET_KEY, "LIANXIN_STATE_DIR": str(folder / "state")}
+    with PrivatePostgres(keep=folder / "postgres") as postgres:
+        for settings in ({"LIANXIN_DATABASE_URL": create_database(postgres.url, DATABASE)}, {}):
+            AppServer(state | settings).manage("migrate", "--verbosity=0")
+        AppServer(state).manage("collectstatic", "--noinput", "--verbosity=0")
+    return folder
+
+
+@contextmanager
+def _copy_of(name: str) -> Iterator[Path]:
+    """A copy of a prepared folder, with its owners, for one measure."""
+    with tempfile.TemporaryDirectory(prefix=f"lianxin-bench-{name}-") as folder:
+        Path(folder).chmod(0o755)
+        subprocess.run(["cp", "-a", _prepared() / name, folder], check=True)
+        yield Path(folder) / name
+
+
 @contextmanager
 def lianxin(
     server: ServerName = "daphne",
     *,
     processes: int = 1,
     sqlite: bool = False,
-    settings: dict[str, str] | None = None,
-    postgres: PrivatePostgres | None = None,
+    application: str = "config.asgi:application",
     database: str = "",
+    postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
     """Lianxin on a PostgreSQL of its own that writes to the disk, and Redis; or on SQLite, with neither.
 
     `postgres` and `database`: a PostgreSQL that runs already, and one of its databases, prepared.
     """
     with ExitStack() as stack:
-        env = {"LIANXIN_SECRET_KEY": SECRET_KEY, "LIANXIN_POSTS_PER_SECOND": "1000", **(settings or {})}
+        state = stack.enter_context(_copy_of("state"))
+        env = {
+            "LIANXIN_SECRET_KEY": SECRET_KEY,
+            "LIANXIN_STATE_DIR": str(state),
+            "LIANXIN_POSTS_PER_SECOND": "1000",
+        }
         servers: list[Server] = []
-        if not sqlite:
-            postgres = postgres or stack.enter_context(PrivatePostgres(durable=True))
+        if sqlite:
+            database = f"sqlite:{state / 'lianxin.sqlite3'}"
+        else:
+            if postgres is None:
+                data = stack.enter_context(_copy_of("postgres"))
+                postgres = stack.enter_context(PrivatePostgres(durable=True, keep=data))
+                database = postgres.url_of(DATABASE)
             redis = stack.enter_context(PrivateRedis())
             servers += [postgres, redis]
-            database = database or create_database(postgres.url)
             env |= {"LIANXIN_DATABASE_URL": database, "LIANXIN_REDIS_URL": redis.url}
-        apps: list[AppServer] = []
-        for number in range(processes):
-            if number:
-                # Static files were collected for the first.
-                env["LIANXIN_STATE_DIR"] = str(apps[0].folder / "state")
-            one = AppServer(env, server=server, options=OPTIONS[server], prepare=number == 0)
-            apps.append(stack.enter_context(one))
-        if sqlite:
-            database = f"sqlite:{Path(apps[0].folder) / 'state' / 'lianxin.sqlite3'}"
+        apps = []
+        for _ in range(processes):
+            app = AppServer(
+                env, server=server, options=OPTIONS[server], prepare=False, application=application
+            )
+            apps.append(stack.enter_context(app))
         yield Running(apps, [*servers, *apps], database)
 
 

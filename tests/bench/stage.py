@@ -28,6 +28,11 @@ from chat.terms import terms_of
 from tests.bench.texts import CHINESE, TEXTS
 
 MESSAGES_A_CHAT = 10
+# What stands in no text of the archive, not even where two words meet.
+NOWHERE = [
+    *("麒麟", "饕餮", "貔貅", "琥珀", "琉璃", "蝙蝠", "蜻蜓", "橄榄", "葡萄", "玫瑰"),
+    *("鹦鹉", "骆驼", "蟋蟀", "蜈蚣", "琵琶", "枇杷", "珊瑚", "翡翠", "茉莉", "咖啡"),
+]
 
 
 def desk(*, agents: int) -> dict[str, Any]:
@@ -165,7 +170,8 @@ def queries_of(path: str, cookie: str) -> int:
 
 
 def library(*, messages: int) -> dict[str, list[str]]:
-    """An archive of so many messages in closed conversations of ten, and words to look for: common, rare, none.
+    """An archive of so many messages in closed conversations of ten, a quarter of them in the agents' department, and
+    words to look for: common, middling, rare, and such as nobody wrote.
 
     Half of a text is ours, half is drawn from 4,000 two-character words by Zipf's law, as words of a language are.
     """
@@ -174,11 +180,16 @@ def library(*, messages: int) -> dict[str, list[str]]:
     words = [first + second for first in characters for second in characters if first != second]
     chance.shuffle(words)
     in_texts = {term for text in CHINESE for term in terms_of(text)}
-    words = [word for word in words if word not in in_texts][: 4000 + 60]
-    nowhere, words = words[:60], words[60:]
+    words = [word for word in words if word not in in_texts][:4000]
     weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
     site = Site.objects.get()
-    agent = Staff.objects.filter(role=Role.AGENT).order_by("pk")[0]
+    colleague = Staff.objects.filter(role=Role.SUPERVISOR)[0]
+    departments = [site.department_id]
+    for number in range(3):
+        other = Department.objects.create(
+            code=f"other{number}", name_zh=f"其他{number}", name_en=f"Other {number}"
+        )
+        departments.append(other.pk)
     chats = messages // MESSAGES_A_CHAT
     with connection.cursor() as cursor:
         cursor.execute("SET maintenance_work_mem = '512MB'")
@@ -190,13 +201,14 @@ def library(*, messages: int) -> dict[str, list[str]]:
             [site.pk, chats],
         )
         one = Conversation(
-            client_id=uuid4(), site=site, visitor_id=0, department_id=site.department_id, agent=agent,
+            client_id=uuid4(), site=site, visitor_id=0, department_id=site.department_id, agent=colleague,
             status=Status.CLOSED, last_seq=MESSAGES_A_CHAT,
         )  # fmt: skip
         fields = [field for field in Conversation._meta.concrete_fields if not field.primary_key]
         names = ", ".join(str(field.column) for field in fields)
         values = [field.get_db_prep_save(getattr(one, field.attname), connection) for field in fields]
         own = {"uuid": "gen_random_uuid()", "client_id": "gen_random_uuid()", "visitor_id": "id"}
+        own["department_id"] = f"(ARRAY{departments})[1 + id %% 4]"
         places = ", ".join(own.get(str(field.column), "%s") for field in fields)
         given = [value for field, value in zip(fields, values, strict=True) if field.column not in own]
         cursor.execute(
@@ -224,5 +236,5 @@ def library(*, messages: int) -> dict[str, list[str]]:
         "common": [word for word in texts_words if word in in_texts][:6] + words[:14],
         "middling": words[100:2000:95],
         "rare": words[3000:4000:50],
-        "none": nowhere[:20],
+        "none": NOWHERE,
     }

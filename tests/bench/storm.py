@@ -67,7 +67,7 @@ class Box(Visitor):
     def _pause(self) -> float:
         if self._bye_seconds is not None:
             return self._bye_seconds
-        return random.random() * min(CAP_SECONDS, BASE_SECONDS * 2**self.tries)
+        return random.random() * min(CAP_SECONDS, BASE_SECONDS * 2.0**self.tries)
 
     def send_post(self, key: str, body: str) -> None:
         self._posts[key] = body
@@ -137,9 +137,9 @@ async def storm(running: Running, boxes: Sequence[Box], desk: Desk, tally: Tally
         "reconnects_per_second",
         len(boxes) / back,
         f"daphne, one process, PostgreSQL and Redis; {len(boxes):,} visitors in chats cut at once, back with token and "
-        f"place after {back:.1f} s by {tries:,} handshakes (first wait up to 0.5 s, answer within 10 s), put off by the "
-        f"server {sent_away} times; {len(answers)} answers sent meanwhile{again} and {len(writers)} posts afterwards all "
-        f"there after {took:.1f} s",
+        f"place after {back:.1f} s by {tries:,} handshakes (first wait up to 0.5 s, answer within 10 s), put off by "
+        f"the server {sent_away} times; {len(answers)} answers sent meanwhile{again} and {len(writers)} posts "
+        f"afterwards all there after {took:.1f} s",
     )
 
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,21 +25,38 @@ class PrivatePostgres(Server):
     `durable=False` turns fsync off: nothing here outlives the machine, and killing a server process loses
     nothing that it has handed to the kernel, so every test of "accepted means committed" still means what it
     says. Only a power cut would tell the difference. Benchmarks pass `durable=True`: they pay for the disk.
+    `settings` are further ones of postgresql.conf; `keep` is a folder in which the data stays, for the next PostgreSQL
+    that is given it.
     """
 
     name = "postgres"
     stop_signal = signal.SIGINT  # PostgreSQL's "fast" shutdown: it does not wait for clients to leave.
 
-    def __init__(self, *, durable: bool = False, max_connections: int = 200) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        max_connections: int = 200,
+        settings: Mapping[str, str] | None = None,
+        keep: Path | None = None,
+    ) -> None:
         super().__init__()
         self._durable = durable
         self._max_connections = max_connections
-        self._password = secrets.token_urlsafe(16)
-        self._data = self.folder / "data"
+        self._settings = dict(settings or {})
+        self._home = keep or self.folder
+        self._home.mkdir(parents=True, exist_ok=True)
+        password = self._home / "password"
+        self._password = password.read_text() if password.exists() else secrets.token_urlsafe(16)
+        self._data = self._home / "data"
 
     @property
     def url(self) -> str:
         return f"postgres://lianxin:{self._password}@{HOST}:{self.port}/postgres"
+
+    def url_of(self, name: str) -> str:
+        """The URL of one of its databases."""
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def create_database(self, name: str = "") -> str:
         """Create an empty database, under a name of its own unless one is given, and return its URL."""
@@ -57,7 +74,7 @@ class PrivatePostgres(Server):
         raise ServerFailed("no unprivileged account to run PostgreSQL as")
 
     def command(self) -> Sequence[str | Path]:
-        settings = {
+        settings: dict[str, object] = {
             "listen_addresses": HOST,
             "port": self.port,
             "unix_socket_directories": "",
@@ -67,6 +84,7 @@ class PrivatePostgres(Server):
         }
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
+        settings |= self._settings
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return [postgres_program("postgres"), "-D", self._data, *options]
 
@@ -92,11 +110,11 @@ class PrivatePostgres(Server):
         return True
 
     def _make_cluster(self) -> None:
-        password_file = self.folder / "password"
+        password_file = self._home / "password"
         password_file.write_text(self._password)
         owner = self.owner()
         if owner:
-            for path in (self.folder, password_file):
+            for path in {self.folder, self._home, password_file}:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         result = subprocess.run(
             [
