@@ -137,7 +137,8 @@ class Visitor:
         await self.line.send({"kind": "fetch", "after": self.thread.head})
         await self.line.until(lambda: self.thread.head >= max(self.accepted.values(), default=0), 10)
         await self.line.close()
-        await running
+        # It may just be connecting.
+        running.cancel()
 
 
 class Agent:
