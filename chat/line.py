@@ -32,6 +32,8 @@ class Line:
 
     def __init__(self, send: Any) -> None:
         self._send = send
+        # The console's has gone through Channels' sessions, which wrap it.
+        send = getattr(getattr(send, "__self__", None), "real_send", send)
         # Daphne hands over a partial with its protocol in it, uvicorn a method of its protocol.
         self._protocol: Any = (
             send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
