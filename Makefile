@@ -4,7 +4,7 @@ PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help demo test lint e2e simulate bench format messages lock clean
+.PHONY: help demo test lint e2e faults simulate bench format messages lock clean
 
 help: ## list what there is
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -21,6 +21,11 @@ lint: ## check types, imports, style, templates, migrations and translations
 
 e2e: ## run the browser tests only
 	@scripts/test --only browser $(ARGS)
+
+faults: ## break servers, databases and networks, and check every word; ARGS="--seconds 600 --seed 7": docs/faults.md
+	@scripts/system-packages
+	@scripts/install --dev
+	@$(PYTHON) -m tests.faults $(ARGS)
 
 simulate: ## let visitors talk to a running demo; ARGS="--agents 4 --pace 20 --minutes 60" and more: docs/simulate.md
 	@scripts/install

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from msgspec import to_builtins
 
-from chat import access, limits
+from chat import access, limits, metrics
 from chat.actions.attachments import send_file_as_visitor
 from chat.attachments import Oversized, max_bytes
 from chat.errors import BadRequest, Refusal, TooFast
@@ -60,6 +60,7 @@ def refusable(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBa
 
 
 def refused(refusal: Refusal) -> JsonResponse:
+    metrics.refused.labels(refusal.code).inc()
     frame = Refused(refusal.code, str(refusal.words), retry_after_ms=refusal.retry_after_ms)
     answer = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
     if refusal.retry_after_ms:

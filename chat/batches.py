@@ -20,50 +20,59 @@ from chat.terms import TermsField
 _encoder = msgspec.json.Encoder()
 
 
+# Stands in a Select for the ids that are given each time.
+GIVEN = object()
+
+
 @Field.register_lookup
 class Among(Lookup):
-    """`pk__among=[...]`: like `in`, with one parameter however many ids there are."""
+    """`pk__among=GIVEN`: like `in`, with one parameter however many ids there are."""
 
     lookup_name = "among"
     prepare_rhs = False
 
     def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
         column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s::bigint[])", [*parameters, _ids(self.rhs)]
+        return f"{column} = ANY(%s::bigint[])", [*parameters, self.rhs]
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
         column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, _ids(self.rhs)]  # noqa: S608
-
-
-def _ids(pks: Iterable[int]) -> str:
-    opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
-    return opening + ",".join(map(str, pks)) + closing
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]  # noqa: S608
 
 
 class Select:
-    """A queryset over `pk__among`, made once: `Select(lambda: Model.objects.filter(pk__among=()).values_list(...))`."""
+    """A queryset that is made once: `Select(lambda: Model.objects.filter(pk__among=GIVEN).values_list(...))`.
+
+    Besides GIVEN its conditions may compare with texts of ours, which become part of the statement: of a parameter
+    PostgreSQL would not know that an index of some rows holds them all.
+    """
 
     def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:
         self._make = make
-        self._compiled: tuple[str, Any, Any] | None = None
+        self._compiled: tuple[str, int, Any, Any] | None = None
 
-    def rows(self, pks: Iterable[int]) -> list[Any]:
-        """The tuples of values of those with these ids. One query."""
+    def rows(self, pks: Iterable[int] = ()) -> list[Any]:
+        """The tuples of values, of those with these ids where the queryset says GIVEN. One query."""
         if self._compiled is None:
-            compiler = self._make().query.get_compiler("default")
-            sql, (_,) = compiler.as_sql()
-            columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
-            self._compiled = sql, compiler, compiler.get_converters(columns)
-        sql, compiler, converters = self._compiled
-        found = _run(sql, _ids(pks), lambda cursor: cursor.fetchall())
+            self._compiled = self._compile()
+        sql, given, compiler, converters = self._compiled
+        opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
+        ids = opening + ",".join(map(str, pks)) + closing
+        found = _run(sql, [ids] * given, lambda cursor: cursor.fetchall())
         return list(compiler.apply_converters(found, converters)) if converters else found
+
+    def _compile(self) -> tuple[str, int, Any, Any]:
+        compiler = self._make().query.get_compiler("default")
+        sql, parameters = compiler.as_sql()
+        texts = ["%s" if each is GIVEN else "'" + str(each).replace("'", "''") + "'" for each in parameters]
+        columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
+        return sql % tuple(texts), texts.count("%s"), compiler, compiler.get_converters(columns)
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """Stores rows, each with a value for the same columns. Raises django.db.Error, and then stores none."""
     if connection.vendor == "postgresql":
-        _run(_insert_from_json(model, tuple(rows[0])), _encoder.encode(rows).decode())
+        _run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
         return
     fields = _fields(model, rows[0])
     places = ", ".join(_place(field, "%s") for field in fields)
@@ -76,7 +85,7 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple
     """Writes these columns of rows that stand under their `id`. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         given = [{name: row[name] for name in ("id", *columns)} for row in rows]
-        _run(_update_from_json(model, columns), _encoder.encode(given).decode())
+        _run(_update_from_json(model, columns), [_encoder.encode(given).decode()])
         return
     fields = _fields(model, (*columns, "id"))
     places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
@@ -137,15 +146,15 @@ def _columns(fields: Iterable[Any]) -> str:
     return ", ".join(map(_name, fields))
 
 
-def _run(sql: str, parameter: str, then: Callable[[Any], Any] = lambda _: None) -> Any:
+def _run(sql: str, parameters: list[Any], then: Callable[[Any], Any] = lambda _: None) -> Any:
     if connection.vendor == "postgresql":
         connection.ensure_connection()
         # A cursor of psycopg's own: Django's puts the parameters into the text, and such a text cannot be prepared.
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            cursor.execute(sql.encode(), (parameter,))
+            cursor.execute(sql.encode(), parameters)
             return then(cursor)
     with connection.cursor() as ours:
-        ours.execute(sql, (parameter,))
+        ours.execute(sql, parameters)
         return then(ours)
 
 

@@ -4,7 +4,7 @@ import logging
 from functools import partial
 from uuid import UUID
 
-from chat import box, limits, protocol
+from chat import box, limits, metrics, protocol
 from chat.actions import visitors
 from chat.actions.posts import Mark, Outcome, Post
 from chat.db import in_thread
@@ -100,12 +100,14 @@ class VisitorConsumer(Socket):
             self.site, self.visitor_uuid, opened = await in_thread(box.greet, hello)
             self.hello = hello
             await self._settle(opened, hello.after)
+            if hello.conversation is not None and str(hello.conversation) == self.conversation:
+                metrics.resumed.inc()
         except NotFound as refusal:
             self.refuse(refusal)
             self.end("not_found")
         except Exception as error:
             # Without a welcome the box has nothing to go on with; it comes back and asks again.
-            logger.warning("hello was not answered: %s", type(error).__name__)
+            logger.warning("hello was not answered: %s", type(error).__name__, extra=self.ids())
             self.refuse(Unavailable())
             self.end("unavailable")
 

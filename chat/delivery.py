@@ -9,8 +9,8 @@ import logging
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Set
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from typing import Any, Protocol, cast
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Staff
-from chat import protocol
+from chat import metrics, protocol
 from chat.models import Status, Visitor
 from chat.protocol import (
     AccessRevoked,
@@ -35,7 +35,7 @@ from chat.protocol import (
     TypingStarted,
 )
 from chat.rows import state_of
-from chat.sweep import Fingerprint, fingerprint_of, sweep
+from chat.sweep import MARKS_OF, SAID, STATE, Fingerprint, fingerprint_of, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Hub:
             table.clear()
         self._is_called = False
         self._has_unpublished = asyncio.Event()
-        self._tasks = [loop.create_task(sweep(self))]
+        self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
 
@@ -234,8 +234,10 @@ class Hub:
                 self._to_visitors(text, pk)
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
                 # Reading lowers the unread count in every list that shows it.
-                is_listed = frame.role == "agent" and self._rows(pk, event.row)
-                self._tell(pk, event.row, is_shown=is_listed)
+                is_listed = (
+                    frame.role == "agent" and self._is_in_step(pk, event.row) and self._rows(pk, event.row)
+                )
+                self._tell(pk, event.row, is_shown=is_listed, only=MARKS_OF[frame.role])
             case PresenceChanged(frame=frame):
                 text = protocol.encode(frame)
                 for socket in tuple(self.staff):
@@ -257,8 +259,8 @@ class Hub:
             text = protocol.encode(MessageFrame(row.id, event.message, row))
             for socket in watchers:
                 socket.push(text)
-        is_listed = self._rows(pk, row, without=watchers)
-        self._tell(pk, row, is_shown=is_listed)
+        is_listed = self._is_in_step(pk, row) and self._rows(pk, row, without=watchers)
+        self._tell(pk, row, is_shown=is_listed, only=SAID)
 
     def _changed(self, event: ConversationChanged) -> None:
         if event.pk in self.visitors:
@@ -305,10 +307,29 @@ class Hub:
             listed |= self._overseers
         return listed
 
-    def _tell(self, pk: int, row: Row, *, is_shown: bool) -> None:
-        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
-        if is_shown or pk in self.told or pk in self.visitors or pk in self.watchers:
-            self.told[pk] = fingerprint_of(row)
+    def _is_in_step(self, pk: int, row: Row) -> bool:
+        """Whether our screens know the state that this row is in.
+
+        If not, its change comes after it, was lost, or was told already and this is the older: lists wait for the
+        change itself, which says in whose lists it was, or for the sweep.
+        """
+        known = self.told.get(pk)
+        return known is None or known[STATE] == fingerprint_of(row)[STATE]
+
+    def _tell(self, pk: int, row: Row, *, is_shown: bool, only: Collection[int] | None = None) -> None:
+        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that.
+
+        `only`: the parts of the fingerprint that this told them. Of the others they know what they knew.
+        """
+        if not (is_shown or pk in self.told or pk in self.visitors or pk in self.watchers):
+            return
+        now = fingerprint_of(row)
+        if only is not None and (known := self.told.get(pk)) is not None:
+            told = (
+                new if part in only else old for part, (old, new) in enumerate(zip(known, now, strict=True))
+            )
+            now = cast(Fingerprint, tuple(told))
+        self.told[pk] = now
 
     def _to_visitors(self, text: bytes, pk: int) -> None:
         for socket in tuple(self.visitors.get(pk, ())):
@@ -321,13 +342,19 @@ class Hub:
 
     # -- the doorbell ------------------------------------------------------------------------------------
 
-    def announce(self, events: list[Event]) -> None:
-        """On the loop: to the sockets of this process at once, to the others by one publish a batch."""
+    def announce(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
+        """On the loop: to the sockets of this process at once, to the others by one publish a batch.
+
+        `received_at`: when the messages among them came to this process, for the metrics.
+        """
         self.route(events)
+        metrics.delivered(received_at)
         if settings.CHANNEL_LAYERS:
             # What does not fit is dropped: the sweep of the other processes finds it.
             if len(self._unpublished) < MAX_UNPUBLISHED:
                 self._unpublished.extend(events)
+            else:
+                metrics.unpublished.inc(len(events))
             self._has_unpublished.set()
 
     async def _publish(self) -> None:
@@ -369,6 +396,8 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
         message = {"type": "chat.events", "process": process, "events": protocol.encode_events(events)}
         await asyncio.wait_for(layer.group_send(GROUP, message), PUBLISH_TIMEOUT_SECONDS)
     except Exception as error:
+        metrics.publish_failures.inc()
+        metrics.unpublished.inc(len(events))
         logger.warning(
             "%d events were not published after %.1f s: %s",
             len(events),
@@ -380,14 +409,14 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
 hub = Hub()
 
 
-def announce(events: list[Event]) -> None:
-    """Tells every screen, from any thread, after the commit. Never raises."""
+def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
+    """Tells every screen, from any thread, after the commit. Never raises. `received_at`: see `Hub.announce`."""
     if not events:
         return
     loop = hub.loop
     try:
         if loop is not None and loop.is_running():
-            hub.call(hub.announce, events)
+            hub.call(hub.announce, events, received_at)
         elif settings.CHANNEL_LAYERS:
             # A command, or a process without sockets: no loop of its own to publish from.
             async_to_sync(send_to_layer)(hub.process, events)

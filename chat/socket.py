@@ -12,7 +12,7 @@ from channels.consumer import AsyncConsumer
 from django.utils import translation
 from msgspec import Struct
 
-from chat import limits, protocol
+from chat import limits, metrics, protocol
 from chat.delivery import hub
 from chat.errors import BadRequest, Refusal, Unavailable
 from chat.line import Line
@@ -94,6 +94,10 @@ class Socket(AsyncConsumer):
     def disconnected(self) -> None:
         raise NotImplementedError
 
+    def ids(self) -> dict[str, str]:
+        """What a line of the log may name of this socket."""
+        return {"socket": f"{id(self):x}", "conversation": getattr(self, "conversation", "")}
+
     # -- frames in ---------------------------------------------------------------------------------------
 
     async def _received(self, text: str) -> None:
@@ -110,10 +114,11 @@ class Socket(AsyncConsumer):
         except BadFrame:
             self.refuse(BadRequest())
         except Exception as error:
-            logger.error("a frame failed: %s", type(error).__name__, exc_info=True)
+            logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)
 
     def refuse(self, refusal: Refusal, client_id: str = "") -> None:
+        metrics.refused.labels(refusal.code).inc()
         with translation.override(self.language):
             words = str(refusal.words)
         self.push(protocol.encode(Refused(refusal.code, words, client_id, refusal.retry_after_ms)))
@@ -166,6 +171,7 @@ class Socket(AsyncConsumer):
             return
         retry = randint(500, 5000) if retry_after_ms is None else retry_after_ms
         self._queue(protocol.encode(Bye(code, retry)))
+        metrics.ended.labels(code).inc()
         self._queue(CLOSE_CODES.get(code, 4000))
         self._is_over = True
 
@@ -190,7 +196,7 @@ class Socket(AsyncConsumer):
                 self._unsent_bytes -= len(message)
         except Exception as error:
             # The other end has gone, or the server refuses the frame: a socket that hears no more is of no use.
-            logger.info("a frame was not sent: %s", type(error).__name__)
+            logger.info("a frame was not sent: %s", type(error).__name__, extra=self.ids())
             self._is_over = True
             self._line.cut()
         finally:

@@ -10,15 +10,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 
 from accounts import access as rights
 from accounts import presence
-from chat import access, protocol, rows, selectors
+from chat import access, batches, metrics, protocol, rows, selectors
 from chat.db import in_thread
 from chat.models import Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, stamp
@@ -48,6 +47,15 @@ FINGERPRINT = (
     "agent_received_seq",
     "agent_read_seq",
 )
+
+# Its parts that only a change of the conversation tells: status, agent, department.
+STATE = slice(1, 4)
+# Those that a message tells every screen, and the marks of a side.
+SAID = frozenset(map(FINGERPRINT.index, ("last_seq", "unread_by_agent")))
+MARKS_OF = {
+    "visitor": frozenset(map(FINGERPRINT.index, ("visitor_received_seq", "visitor_read_seq"))),
+    "agent": frozenset(map(FINGERPRINT.index, ("agent_received_seq", "agent_read_seq", "unread_by_agent"))),
+}
 
 
 def fingerprint_of(row: Row) -> Fingerprint:
@@ -138,17 +146,14 @@ async def _heal(hub: "Hub", since: datetime) -> None:
             if event.message.seq <= hub.heads.get(event.pk, event.message.seq):
                 continue
             hub.heads[event.pk] = event.message.seq - 1
+            metrics.healed.inc()
         hub.route([event])
     hub.told_notes = {note: at for note, at in hub.told_notes.items() if at >= stamp(since)}
 
 
 def _changes(asked: Asked) -> tuple[dict[int, Fingerprint], list[Event]]:
     """What differs from what was told, as events; and how everything that is shown here stands now."""
-    found = _concerned(asked)
-    # What was shown here and has left all lists: taken on another process, closed, transferred.
-    gone = (
-        _fingerprints(Q(pk__in=asked.told.keys() - found.keys())) if asked.told.keys() - found.keys() else {}
-    )
+    found, gone = _concerned(asked)
     changed = [
         pk
         for pk, now in (found | gone).items()
@@ -174,24 +179,46 @@ def _changes(asked: Asked) -> tuple[dict[int, Fingerprint], list[Event]]:
     return found, events + _missed_notes(asked)
 
 
-def _concerned(asked: Asked) -> dict[int, Fingerprint]:
-    """Everything that a screen here shows or should show: two queries."""
-    mine = Q(pk__in=asked.joined)
+def _where(**conditions: Any) -> batches.Select:
+    return batches.Select(
+        lambda: Conversation.objects.filter(**conditions).order_by().values_list("pk", *FINGERPRINT)
+    )
+
+
+def _line(**conditions: Any) -> batches.Select:
+    return batches.Select(
+        lambda: (
+            Conversation.objects.filter(status=Status.WAITING, **conditions)
+            .order_by("-priority", "waiting_since", "id")
+            .values_list("pk", *FINGERPRINT)[:MAX_WAITING]
+        )
+    )
+
+
+_these = _where(pk__among=batches.GIVEN)
+_in_hand = _where(agent__pk__among=batches.GIVEN, status__in=(Status.ACTIVE, Status.WRAP_UP))
+_all_active = _where(status=Status.ACTIVE)
+_line_of = _line(department__pk__among=batches.GIVEN)
+_whole_line = _line()
+
+
+def _concerned(asked: Asked) -> tuple[dict[int, Fingerprint], dict[int, Fingerprint]]:
+    """Everything that a screen here shows or should show, and what was shown here and has left all lists: taken on
+    another process, closed, transferred. Four queries at most, whose text never changes."""
+    found: dict[int, Fingerprint] = {}
+    gone: dict[int, Fingerprint] = {}
     if asked.agents:
-        mine |= Q(agent__in=asked.agents) & ~Q(status=Status.CLOSED)
+        found |= _keyed(_in_hand.rows(asked.agents))
+        found |= _keyed(_whole_line.rows() if asked.sees_all else _line_of.rows(asked.departments))
     if asked.sees_all:
-        mine |= Q(status=Status.ACTIVE)
-    found = _fingerprints(mine)
-    if asked.agents:
-        line = Q(status=Status.WAITING)
-        if not asked.sees_all:
-            line &= Q(department__in=asked.departments)
-        found |= _fingerprints(line, "-priority", "waiting_since", "id", limit=MAX_WAITING)
-    return found
+        found |= _keyed(_all_active.rows())
+    rest = (asked.joined | asked.told.keys()) - found.keys()
+    for pk, now in _keyed(_these.rows(rest)).items():
+        (found if pk in asked.joined else gone)[pk] = now
+    return found, gone
 
 
-def _fingerprints(where: Q, *order: str, limit: int | None = None) -> dict[int, Fingerprint]:
-    stored = Conversation.objects.filter(where).order_by(*order).values_list("pk", *FINGERPRINT)[:limit]
+def _keyed(stored: list[Any]) -> dict[int, Fingerprint]:
     return {pk: tuple(rest) for pk, *rest in stored}
 
 

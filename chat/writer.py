@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from time import monotonic
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from chat import delivery
+from chat import delivery, metrics
 from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import Unavailable
-from chat.protocol import Event
+from chat.protocol import Accepted, Event
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,11 @@ class Writer:
             answer(Unavailable())
 
     def post(self, post: Post) -> Future[Outcome]:
-        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
+        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled.
+
+        Who waits holds no connection meanwhile: it may be the last of the pool, and the writer needs one to answer.
+        """
+        close_old_connections()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         self.submit(post, future.set_result)
@@ -73,6 +78,10 @@ class Writer:
             self._marks[key] = mark
             self._start()
             self._wake.notify()
+
+    @property
+    def queued(self) -> int:
+        return len(self._posts)
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Whether everything in hand was stored or refused within `timeout` seconds."""
@@ -130,7 +139,8 @@ class Writer:
             # Not the error's own words: they may hold the message's.
             logger.error("a post cannot be stored: %s", type(error).__name__)
             outcomes, events = [Unavailable()] * len(posts), []
-        delivery.announce(events)
+        stored = zip(posts, outcomes, strict=True)
+        delivery.announce(events, [post.received_at for (post, _), it in stored if type(it) is Accepted])
         for (_, answer), outcome in zip(posts, outcomes, strict=True):
             try:
                 answer(outcome)
@@ -141,12 +151,16 @@ class Writer:
         """As post_batch, several times where that may help. Raises django.db.Error as it does."""
         for attempt in range(1, ATTEMPTS + 1):
             connection.ensure_connection()
+            started = monotonic()
             try:
-                return post_batch(posts, marks)
+                outcomes, events = post_batch(posts, marks)
             except (OperationalError, InterfaceError) as error:
                 # A deadlock, a serialization failure or a connection that has gone: all may pass on a retry.
                 logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
                 connection.close()
+                continue
+            metrics.stored(outcomes, monotonic() - started)
+            return outcomes, events
         raise OperationalError
 
 

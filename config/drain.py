@@ -174,6 +174,8 @@ class Drain:
         """Waits until everything that came over the sockets is stored and answered."""
         # Asked again and again, not on a thread: Python waits for its threads before it ends.
         is_stored = await until(lambda: writer.wait_until_idle(0), WRITER_SECONDS)
+        # The answers were called on the loop before: their turn comes first.
+        await asyncio.sleep(0)
         if not (is_stored and await until(db.is_idle, THREADS_SECONDS)):
             logger.warning("the database did not finish what was in hand: it stays with its senders")
 

@@ -4,6 +4,7 @@ A secret may also come from a file: `<NAME>_FILE` names it (container secrets).
 """
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -55,3 +56,14 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list; blanks around the commas do not count."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list of addresses and networks: `10.1.0.0/16,127.0.0.1`."""
+    found = []
+    for word in words(name, default):
+        try:
+            found.append(ip_network(word))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {word!r} is no address and no network") from error
+    return found

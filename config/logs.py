@@ -4,8 +4,11 @@ An error's own words may hold them: PostgreSQL prints the row that broke a const
 number. So a traceback keeps its places and the kinds of its errors, and of their words only what is known to be clean.
 """
 
+import json
 import logging
+import os
 import traceback
+from datetime import UTC, datetime
 from types import TracebackType
 
 from django.core.exceptions import ImproperlyConfigured
@@ -15,12 +18,42 @@ from django.db import Error as DatabaseError
 CLEAN = (OSError, ImportError, AttributeError, NameError, TypeError, RuntimeError, ImproperlyConfigured)
 
 
+# What a log call may name by `extra`: ids, never anything that somebody has said.
+IDS = ("conversation", "socket")
+
+
 class Formatter(logging.Formatter):
+    """The readable line, with its ids at its end."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return " ".join([super().formatMessage(record), *(f"{key}={value}" for key, value in _ids(record))])
+
     def formatException(
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
         return "" if ei[1] is None else _told(ei[1]).rstrip()
+
+
+class JsonFormatter(Formatter):
+    """One JSON object a line: `at` (UTC), `level`, `logger`, `process`, `words`, the ids, and `trace` of an error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": os.getpid(),
+            "words": record.getMessage(),
+            **dict(_ids(record)),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _ids(record: logging.LogRecord) -> list[tuple[str, str]]:
+    return [(key, str(value)) for key in IDS if (value := getattr(record, key, ""))]
 
 
 def _told(error: BaseException) -> str:

@@ -5,19 +5,21 @@ a request, and no host name that has to be known, because they ask by address.
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
 
 from chat.delivery import hub
+from config import metrics
 
 Application = Callable[..., Awaitable[Any]]
+T = TypeVar("T")
 
 ANSWER_SECONDS = 1.0
 
 
 class Probes:
-    """`/healthz`: the process runs and its loop turns. `/readyz`: it should be sent people, 200 or 503.
+    """`/healthz`: the process runs and its loop turns. `/readyz`: it should be sent people, 200 or 503. `/metrics`.
 
     Ready needs a database that answers within a second and no drain under way. Redis is not needed: without it
     everything is slower, not down.
@@ -25,7 +27,8 @@ class Probes:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._database = Database()
+        self._life = Question(_is_alive)
+        self._figures = Question(metrics.stored)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         match scope["path"]:
@@ -34,10 +37,15 @@ class Probes:
             case "/readyz":
                 if hub.is_draining:
                     await answer(send, 503, "draining")
-                elif await self._database.answers():
+                elif await self._life.answer():
                     await answer(send, 200, "ok")
                 else:
                     await answer(send, 503, "the database does not answer")
+            case "/metrics":
+                if metrics.is_allowed(scope):
+                    await answer(send, 200, metrics.page(await self._figures.answer()), metrics.CONTENT_TYPE)
+                else:
+                    await answer(send, 404, "not found")
             case _:
                 return await self._application(scope, receive, send)
 
@@ -52,30 +60,33 @@ async def answer(send: Any, status: int, body: str, content_type: str = "text/pl
     await send({"type": "http.response.body", "body": body.encode()})
 
 
-class Database:
-    """Asks the database for a sign of life, on a thread of its own and never twice at a time."""
+class Question(Generic[T]):
+    """A question to the database, on a thread of its own, and never twice at a time: nothing piles up."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="readiness")
-        self._question: Future[bool] | None = None
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
+        self._asked: Future[T | None] | None = None
 
-    async def answers(self) -> bool:
-        """Whether it does, within ANSWER_SECONDS."""
-        if self._question is None or self._question.done():
-            self._question = self._thread.submit(_ask)
+    async def answer(self) -> T | None:
+        """None when there is no answer within ANSWER_SECONDS."""
+        if self._asked is None or self._asked.done():
+            self._asked = self._thread.submit(self._try)
+        waiting = asyncio.wrap_future(self._asked)
+        await asyncio.wait({waiting}, timeout=ANSWER_SECONDS)
+        return waiting.result() if waiting.done() else None
+
+    def _try(self) -> T | None:
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._question)), ANSWER_SECONDS)
-        except TimeoutError:
-            return False
+            return self._ask()
+        except Exception:
+            # Whatever it is: it does not answer.
+            return None
+        finally:
+            connection.close()
 
 
-def _ask() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        return True
-    except Exception:
-        # Whatever it is: it does not answer.
-        return False
-    finally:
-        connection.close()
+def _is_alive() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return True

@@ -159,6 +159,10 @@ POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, least=1)
 # How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 
+# Who may read /metrics: those who come straight from these networks, and whoever knows the token.
+METRICS_ALLOW = env.networks("LIANXIN_METRICS_ALLOW", "127.0.0.1,::1")
+METRICS_TOKEN = env.text("LIANXIN_METRICS_TOKEN", "")
+
 MEDIA_ROOT = STATE_DIR / "attachments"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
@@ -234,20 +238,29 @@ STORAGES = {
     },
 }
 
+LOG_FORMATS = {
+    "line": {
+        "()": "config.logs.Formatter",
+        "format": "{asctime} {levelname} {name} {message}",
+        "style": "{",
+    },
+    "json": {"()": "config.logs.JsonFormatter"},
+}
+LOG_FORMAT = env.text("LIANXIN_LOG_FORMAT", "line")
+if LOG_FORMAT not in LOG_FORMATS:
+    raise ImproperlyConfigured(f"LIANXIN_LOG_FORMAT is {LOG_FORMAT!r}: use line or json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "config.logs.Formatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": LOG_FORMATS,
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.text("LIANXIN_LOG_LEVEL", "INFO")},
     "loggers": {
         "daphne": {"level": "WARNING"},
+        # What uvicorn has to say goes the same way as the rest. The proxy logs who asked for what.
+        "uvicorn": {"handlers": [], "propagate": True},
+        "uvicorn.error": {"handlers": [], "propagate": True},
+        "uvicorn.access": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         # A refusal in words (409, 422) is everyday life.
         "django.request": {"level": "ERROR"},

@@ -1,5 +1,6 @@
 """The console's socket: it listens, marks and signals typing. Everything else an agent does is a POST."""
 
+import logging
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -35,6 +36,8 @@ from chat.selectors import keyed, page_of
 from chat.socket import Socket
 from chat.writer import writer
 from console import selectors
+
+logger = logging.getLogger(__name__)
 
 
 def language_of(cookies: Mapping[str, str]) -> str:
@@ -80,11 +83,7 @@ class ConsoleConsumer(Socket):
             return
         match frame:
             case ConsoleHello():
-                with self.holding() as first:
-                    welcome, shown = await in_thread(self._welcome)
-                    for key, row in shown.items():
-                        hub.note_row(key, row)
-                    first.append(welcome)
+                await self._greet()
             case Watch():
                 await self._watch(frame)
             case Unwatch():
@@ -101,6 +100,18 @@ class ConsoleConsumer(Socket):
             case Ping():
                 heads = {uuid: hub.heads.get(pk, 0) for uuid, pk in self.watched.items()}
                 self.answer(ConsolePong(heads))
+
+    async def _greet(self) -> None:
+        try:
+            with self.holding() as first:
+                welcome, shown = await in_thread(self._welcome)
+                for key, row in shown.items():
+                    hub.note_row(key, row)
+                first.append(welcome)
+        except Exception as error:
+            # Without a welcome the console has nothing to go on with; it comes back and asks again.
+            logger.warning("hello was not answered: %s", type(error).__name__)
+            self.end("unavailable")
 
     def _welcome(self) -> tuple[ConsoleWelcome, dict[int, Row]]:
         lists = selectors.lists_for(self.staff)

@@ -13,6 +13,7 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts.access import may
 from accounts.models import Staff
+from chat import metrics
 from chat.errors import NotFound, Refusal
 
 P = ParamSpec("P")
@@ -93,6 +94,7 @@ def status_of(refusal: Refusal) -> int:
 
 
 def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
+    metrics.refused.labels(refusal.code).inc()
     status = status_of(refusal)
     if is_page(request):
         template = "console/refused.html"

@@ -6,6 +6,7 @@ The steps, in their order; all of them run even when one fails, and the exit cod
   js        node --test on tests/js
   sqlite    pytest, the tests marked both_databases, with neither PostgreSQL nor Redis
   main      pytest, everything but the browser, on a PostgreSQL and a Redis of its own
+  faults    a short run of the fault checker (docs/faults.md), with servers of its own
   browser   pytest tests/browser, in a process of its own: Playwright's event loop and Django's guard
             against queries from asynchronous code do not bear each other in one
 
@@ -36,7 +37,7 @@ from tests.servers import PrivatePostgres, PrivateRedis, ServerFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER_TESTS = "tests/browser"
-STEPS = ("lint", "js", "sqlite", "main", "browser")
+STEPS = ("lint", "js", "sqlite", "main", "faults", "browser")
 PYTEST_STEPS = ("sqlite", "main", "browser")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
@@ -95,6 +96,10 @@ class Suite:
 
     def main(self) -> str:
         return self.pytest("main", self.with_servers(), f"--ignore={BROWSER_TESTS}")
+
+    def faults(self) -> str:
+        command = [sys.executable, "-m", "tests.faults", "--short", "--visitors", "12"]
+        return failure(call(command, self.environment({})))
 
     def browser(self) -> str:
         return self.pytest("browser", self.with_servers())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -91,7 +91,7 @@ class Announced:
     def __init__(self) -> None:
         self._events: list[Event] = []
 
-    def add(self, events: list[Event]) -> None:
+    def add(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
         self._events += events
 
     def take(self) -> list[Event]:

@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.people import SITE_KEY
-from tests.servers import AppServer
+from tests.servers import AppServer, Nginx
 
 Frame = dict[str, Any]
 WITHIN_SECONDS = 10.0
@@ -33,7 +33,7 @@ class Client:
     path = ""
 
     def __init__(
-        self, server: AppServer, *, origin: str | None = None, headers: dict[str, str] | None = None
+        self, server: AppServer | Nginx, *, origin: str | None = None, headers: dict[str, str] | None = None
     ) -> None:
         self.frames: list[Frame] = []
         self.close_code: int | None = None
@@ -42,6 +42,7 @@ class Client:
             f"{server.websocket_url}{self.path}",
             origin=Origin(origin or server.url),
             additional_headers=headers,
+            ssl=server.trust if isinstance(server, Nginx) else None,
             compression=None,
             max_size=None,
             proxy=None,
@@ -179,7 +180,7 @@ class Console(Client):
 
     path = "/ws/console/"
 
-    def __init__(self, server: AppServer, session_key: str, *, language: str = "zh-hans") -> None:
+    def __init__(self, server: AppServer | Nginx, session_key: str, *, language: str = "zh-hans") -> None:
         cookies = f"sessionid={session_key}; django_language={language}"
         super().__init__(server, headers={"Cookie": cookies})
 

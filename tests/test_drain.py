@@ -127,7 +127,7 @@ class Line:
 
 
 @BOTH
-def test_an_idle_process_says_bye_and_ends_within_two_seconds(bank: Bank, name: Name) -> None:
+def test_an_idle_process_says_bye_and_ends_within_seconds(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     with Box(server) as silent, Box(server) as box, Console(server, bank.sessions.pop()) as mei:
         box.open()
@@ -139,7 +139,7 @@ def test_an_idle_process_says_bye_and_ends_within_two_seconds(bank: Bank, name: 
         # Who talks comes back before who only looks, and staff before all.
         assert 0 < waits[0] <= waits[1] <= waits[2] < 1000
         assert server.wait() == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
 
 @BOTH
@@ -344,7 +344,7 @@ def test_ctrl_c_is_quick(bank: Bank, name: Name) -> None:
         began = time.monotonic()
         server.send_signal(signal.SIGINT)
         server.wait()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
 
 def test_who_comes_back_is_spread_over_the_time_that_the_others_need() -> None:

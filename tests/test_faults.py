@@ -10,8 +10,11 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import psycopg
@@ -339,3 +342,36 @@ def test_who_does_not_read_is_cut_off_before_it_costs_memory(bank: Bank, name: s
         deaf.cut()
         assert memory_bytes(server) - before < 12 * 1024 * 1024
         box.post("还好")
+
+
+# -- A pool that is in use to its last connection --------------------------------------------------------------
+
+
+def test_agents_who_wait_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
+    """As many answers at once as would take every connection: none is refused, and none waits for the next."""
+    env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
+    env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
+    with AppServer(env, prepare=False) as narrow, Box(bank.daphne) as box:
+        box.open()
+        box.begin()
+        bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        session = bank.sessions["mei"].pop()
+
+        def answer(number: int) -> int:
+            request = Request(
+                f"{narrow.url}/console/conversations/{box.conversation}/messages",
+                json.dumps({"client_id": str(uuid4()), "body": f"第{number}句"}).encode(),
+                {
+                    "Cookie": f"sessionid={session}; csrftoken={'c' * 32}",
+                    "X-CSRFToken": "c" * 32,
+                    "Content-Type": "application/json",
+                },
+            )
+            try:
+                with urlopen(request, timeout=20) as response:
+                    return int(response.status)
+            except HTTPError as error:
+                return error.code
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(answer, range(8))) == {200}

@@ -5,13 +5,17 @@ Guards invariant 10 (no words of customers in logs).
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import os
 import re
+import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -28,7 +32,7 @@ TABLE = dict(
         r"^\| `(LIANXIN_\w+)`(?: \*file\*)? \| (.+?) \|", (ROOT / "docs/settings.md").read_text(), re.M
     )
 )
-READERS = re.compile(r'env\.(text|flag|integer|words)\(\s*"(LIANXIN_\w+)"(?:, ("[^"]*"|\w+))?')
+READERS = re.compile(r'env\.(text|flag|integer|words|networks)\(\s*"(LIANXIN_\w+)"(?:, ("[^"]*"|\w+))?')
 READ = READERS.findall((ROOT / "config/settings.py").read_text())
 
 
@@ -159,14 +163,54 @@ def test_sqlite_writes_through_to_the_disk(tmp_path: Path) -> None:
 # -- Logs ------------------------------------------------------------------------------------------------------
 
 
-def formatted(error: BaseException) -> str:
+def formatted(error: BaseException, form: str = "line", **ids: str) -> str:
     """An error as the service's own log shows it."""
     configurator = logging.config.DictConfigurator(settings.LOGGING)
-    formatter = configurator.configure_formatter(dict(configurator.config["formatters"]["line"]))
+    formatter = configurator.configure_formatter(dict(configurator.config["formatters"][form]))
     record = logging.LogRecord("chat", logging.ERROR, __file__, 1, "a frame failed", (), None)
     record.exc_info = (type(error), error, error.__traceback__)
+    vars(record).update(ids)
     line: str = formatter.format(record)
     return line
+
+
+def test_a_line_for_machines_is_one_object_with_its_ids() -> None:
+    try:
+        int("卡号6222020000001234567")
+    except ValueError as error:
+        line = formatted(error, "json", conversation="0f8fad5b", socket="7f", body="卡号6222")
+    assert "\n" not in line
+    told = json.loads(line)
+    assert datetime.fromisoformat(told.pop("at")).utcoffset() == timedelta(0)
+    assert "ValueError: (its words are left out)" in told.pop("trace")
+    assert told == {
+        "level": "ERROR",
+        "logger": "chat",
+        "process": os.getpid(),
+        "words": "a frame failed",
+        "conversation": "0f8fad5b",
+        "socket": "7f",
+    }
+
+
+def test_a_line_for_people_ends_with_its_ids() -> None:
+    line = formatted(AttributeError("no"), conversation="0f8fad5b", body="卡号6222").splitlines()[0]
+    assert line.endswith(" ERROR chat a frame failed conversation=0f8fad5b")
+
+
+@pytest.mark.parametrize(("server", "quiet"), [("daphne", "--verbosity=0"), ("uvicorn", "--no-access-log")])
+def test_everything_a_server_says_is_for_machines_when_it_is_asked_for(server: Any, quiet: str) -> None:
+    with AppServer({"LIANXIN_LOG_FORMAT": "json"}, server=server, options=[quiet]) as app:
+        app.send_signal(signal.SIGTERM)
+        assert app.wait() == 0
+        lines = [json.loads(line) for line in app.log.splitlines() if "Started server process" not in line]
+    assert "drained" in [line["words"] for line in lines]
+    assert {"at", "level", "logger", "process"} <= lines[0].keys()
+
+
+def test_a_format_that_there_is_not_is_told_of(tmp_path: Path) -> None:
+    result = start_with(LIANXIN_STATE_DIR=str(tmp_path), LIANXIN_LOG_FORMAT="xml")
+    assert "LIANXIN_LOG_FORMAT is 'xml'" in result.stderr
 
 
 @pytest.mark.both_databases

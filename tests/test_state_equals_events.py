@@ -14,17 +14,20 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.models import Department, Staff
 from chat import box, delivery
 from chat.actions import agents, visitors
+from chat.actions.events import row_now
 from chat.actions.posts import Mark, Post, post_batch
 from chat.consumers import VisitorConsumer
 from chat.delivery import Hub
 from chat.models import Conversation, Visitor
 from chat.protocol import Queue, Row
 from chat.rows import person_of
+from chat.sweep import STATE, fingerprint_of
+from console.consumers import ConsoleConsumer
 from tests.conftest import Announced
 from tests.people import Cast, create_cast, go_online, start, start_with
 
@@ -181,6 +184,49 @@ def test_a_whole_day_in_one_go(cast: Cast, announced: Announced) -> None:
     check(cast, start(cast), announced, everything)
 
 
+# -- What the doorbell lost, or brought too late ---------------------------------------------------------------
+
+
+def told_of(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
+    """What the sweep takes for told here, and what it will find stored."""
+    return hub.told[conversation.pk], fingerprint_of(row_now(conversation))
+
+
+@pytest.mark.parametrize("later", ["answer", "seen by agent", "seen by visitor"])
+def test_what_comes_later_does_not_pass_for_the_change_that_was_lost(
+    cast: Cast, announced: Announced, later: str
+) -> None:
+    conversation = start(cast)
+    hub, screen = Hub(), Screen()
+    hub.join(conversation.pk, screen)
+    hub.note_row(conversation.pk, row_now(conversation))
+    WAITING["post"](cast, conversation)
+    WAITING["take"](cast, conversation)
+    announced.take()
+    ACTIVE[later](cast, conversation)
+    hub.route(announced.take())
+    told, stored = told_of(hub, conversation)
+    assert told[STATE] != stored[STATE], "the sweep sees that the box still says: waiting"
+    if later != "answer":
+        assert told != stored
+        assert told[0] != stored[0], "and that a message is missing in lists"
+
+
+def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: Announced) -> None:
+    conversation = start_with(cast, cast.mei)
+    posted(conversation)
+    hub = Hub()
+    hub.note_row(conversation.pk, row_now(conversation))
+    announced.take()
+    marked(conversation, 1, 1, agent_id=cast.mei.pk)
+    late = announced.take()
+    changed_department(cast, conversation, cast.loans)
+    hub.route(announced.take())
+    told = hub.told[conversation.pk]
+    hub.route(late)
+    assert hub.told[conversation.pk][STATE] == told[STATE], "the change stands"
+
+
 # -- Coming in while things happen ---------------------------------------------------------------------------
 
 
@@ -195,8 +241,8 @@ def closing(work: Callable[[], Any]) -> Any:
 class Wire:
     """The consumer's side of a socket, in this process."""
 
-    def __init__(self) -> None:
-        self.consumer = VisitorConsumer()
+    def __init__(self, consumer: VisitorConsumer | ConsoleConsumer | None = None) -> None:
+        self.consumer: Any = consumer or VisitorConsumer()
         self.sent: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -294,3 +340,24 @@ async def test_a_read_that_fails_leaves_no_socket_mute(quiet_hub: Hub) -> None:
         wire.say("ping")
         await wire.until(lambda: bool(wire.frames()))
         assert [frame["kind"] for frame in wire.frames()] == ["refused"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_console_whose_lists_cannot_be_read_is_asked_to_come_back(
+    quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign_in(console: ConsoleConsumer) -> Staff:
+        console.staff_id = 1
+        return Staff()
+
+    def fail(_: ConsoleConsumer) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(ConsoleConsumer, "_sign_in", sign_in)
+    monkeypatch.setattr(ConsoleConsumer, "_welcome", fail)
+    async with Wire(ConsoleConsumer()) as wire:
+        wire.say("hello", version=1)
+        await wire.until(lambda: wire.sent[-1]["type"] == "websocket.close")
+        (bye,) = wire.frames()
+        assert (bye["kind"], bye["code"], bye["retry_after_ms"] > 0) == ("bye", "unavailable", True)
+        assert wire.sent[-1]["code"] == 4000

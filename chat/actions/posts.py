@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,8 @@ class Post:
     agent: Person | None = None
     kind: MessageKind = MessageKind.TEXT
     payload: dict[str, Any] = field(default_factory=dict)
+    # When it came to this process.
+    received_at: float = field(default_factory=monotonic, compare=False)
 
     @property
     def role(self) -> AuthorRole:
@@ -50,7 +53,7 @@ Outcome = Accepted | Refusal
 _locking = batches.Select(
     lambda: (
         Conversation.objects.select_for_update(of=("self",))
-        .filter(pk__among=())
+        .filter(pk__among=batches.GIVEN)
         .order_by("pk")
         .values_list(*rows.ROW_FIELDS)
     )

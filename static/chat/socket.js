@@ -3,9 +3,10 @@
 const BASE_MS = 500;
 const CAP_MS = 30_000;
 const STABLE_MS = 60_000;
-const ANSWER_MS = 10_000;
-const PROBE_MS = 3_000;
-const HIDDEN_MS = 60_000;
+const WELCOME_MS = 10_000;
+// With the heartbeat of 25 s a line that is dead is found within half a minute.
+const PONG_MS = 5_000;
+const PROBE_MS = 1_500;
 
 export class LiveSocket {
   #url;
@@ -17,6 +18,7 @@ export class LiveSocket {
   #isOpen = false;
   #isWanted = false;
   #tries = 0;
+  #triedAt = 0;
   #heartbeatMs = 25_000;
   #byeMs = -1;
   /** The server has told us to come back, and when: whoever has something to say need not wait for that. */
@@ -74,7 +76,8 @@ export class LiveSocket {
     this.#onStatus("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    this.#after("answer", ANSWER_MS, this.#lose);
+    this.#triedAt = Date.now();
+    this.#after("answer", WELCOME_MS, this.#lose);
     socket.onopen = () => socket.send(JSON.stringify(this.#hello()));
     socket.onmessage = (event) => {
       if (socket === this.#socket) this.#receive(JSON.parse(event.data));
@@ -90,8 +93,14 @@ export class LiveSocket {
 
   /** @param {ChatFrame} frame */
   #receive(frame) {
-    this.#stop("answer");
-    if (frame.kind === "bye") this.#byeMs = frame.retry_after_ms;
+    // Until the welcome only that is an answer: a server that refuses hello may say nothing more.
+    if (this.#isOpen || frame.kind === "welcome") this.#stop("answer");
+    if (frame.kind === "bye") {
+      this.#byeMs = frame.retry_after_ms;
+      // Nothing is heard any more, and the close comes at once, or never.
+      this.#isOpen = false;
+      this.#after("answer", PROBE_MS, this.#lose);
+    }
     if (frame.kind === "welcome") {
       this.#heartbeatMs = frame.heartbeat_seconds * 1000;
       if (!this.#isOpen) {
@@ -104,21 +113,21 @@ export class LiveSocket {
     this.#onFrame(frame);
   }
 
+  /** In a hidden page too: the browser itself makes it rarer there. */
   #beat() {
-    const rest = document.visibilityState === "hidden" ? Math.max(HIDDEN_MS, this.#heartbeatMs) : this.#heartbeatMs;
-    this.#after("beat", rest, () => this.#ask(ANSWER_MS));
+    this.#after("beat", this.#heartbeatMs, () => this.#timers.answer || this.#ask(PONG_MS, this.#lose));
   }
 
-  /** @param {number} ms how long the answer may take before the line counts as dead */
-  #ask(ms) {
-    if (this.send({ kind: "ping" })) this.#after("answer", ms, this.#lose);
+  /** @param {number} ms how long the answer may take @param {() => void} otherwise */
+  #ask(ms, otherwise) {
+    if (this.send({ kind: "ping" })) this.#after("answer", ms, otherwise);
   }
 
-  /** The page was shown again, or the network changed: is the line still there? */
+  /** The page was shown again, or the network changed: is the line still there? A try may have slept as well. */
   #probe = () => {
     if (document.visibilityState === "hidden") return;
-    if (this.#isOpen) this.#ask(PROBE_MS);
-    else if (this.#timers.retry) this.#connect();
+    if (this.#isOpen) this.#ask(PROBE_MS, () => this.#connect());
+    else if (this.#timers.retry || Date.now() - this.#triedAt > PROBE_MS) this.#connect();
   };
 
   #lose = () => {

@@ -98,6 +98,7 @@ export class Live {
     if (frame.kind === "pong") return this.#compare(frame.heads);
     // Who I am stands in the page: it is asked for anew. Drafts and what is not sent outlive that.
     if (frame.kind === "bye" && frame.code === "rights_changed") return location.reload();
+    if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#askAgain(), frame.retry_after_ms);
     const isFirst = frame.kind === "welcome" && this.#watched.size === 0;
     this.#store.dispatch(frame);
     if (!isFirst) return;
@@ -107,6 +108,13 @@ export class Live {
     if (this.#store.thread && this.#store.row.status !== "closed") void this.load(this.#store.current);
     this.#keepUp();
     this.#onWelcome();
+  }
+
+  /** Something was not answered, and the refusal does not say what: all of it once more, from where it stands. */
+  #askAgain() {
+    this.#watched.clear();
+    this.#fetchedAt.clear();
+    this.#keepUp();
   }
 
   /** @param {Record<string, number>} heads of the watched conversations, as the server has them */

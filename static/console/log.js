@@ -63,7 +63,7 @@ export class Log {
     messages.forEach((message, index) => {
       const previous = messages[index - 1];
       pieces.push(...this.#day(message, previous), {
-        key: `${message.seq} ${previous?.seq ?? ""}`,
+        key: `${message.seq} ${message.at} ${previous?.seq ?? ""}`,
         make: () => this.#message(message, previous),
       });
       addNotes(message.seq);

@@ -1,7 +1,7 @@
 /** What the console knows, and how a frame changes it. Pure: the tests apply the same frames and compare with what
  * the server would say afresh. */
 
-import { begun, startOf, withArrived, withNote, withPage } from "./threads.js";
+import { begun, headOf, startOf, withArrived, withNote, withPage } from "./threads.js";
 
 /** @param {ConsoleFirst} first @returns {ConsoleState} */
 export function begin({ me, rows, waiting_count, presence }) {
@@ -80,7 +80,13 @@ export function waitingCount(state) {
 function withLists(state, rows, count) {
   const listed = Object.fromEntries(rows.map((row) => [row.id, row]));
   const threads = { ...state.threads };
-  for (const id of Object.keys(threads)) if (listed[id]) threads[id] = { ...threads[id], row: listed[id] };
+  for (const [id, thread] of Object.entries(threads)) {
+    const row = listed[id];
+    // The server knows less than this screen: it was restored from a backup. What is gone is not shown as said.
+    if (row && row.last_seq < headOf(thread)) {
+      threads[id] = begun({ row, notes: [], values: thread.values, after: startOf(row.last_seq, row.last_seq) });
+    } else if (row) threads[id] = { ...thread, row };
+  }
   const shown = rows.filter((row) => row.status === "waiting").length;
   return { ...state, rows: listed, threads, waitingBeyond: Math.max(0, count - shown), isLineUnsure: false };
 }

@@ -150,3 +150,18 @@ test("every frame of the protocol's examples is taken, and one of tomorrow left"
   const before = opened(known, 1);
   assert.equal(apply(before, { kind: "of_tomorrow" }), before);
 });
+
+test("after a restore from a backup the screen shows what the server has, and not what it had", () => {
+  const before = opened(row("a", { ...ACTIVE, last_seq: 5 }), 5);
+  const restored = row("a", { ...ACTIVE, last_seq: 3, last_message_at: "2026-11-23T01:00:00.000Z" });
+  let now = apply(before, { kind: "welcome", rows: [restored], waiting_count: 0, presence: "online" });
+  assert.deepEqual(now.threads.a.messages, []);
+  assert.equal(now.threads.a.isLoaded, false);
+  // It is watched from its beginning again, and goes on from there.
+  const messages = [message(1), message(2), message(3)];
+  now = apply(now, { kind: "messages", conversation: "a", messages, head: 3, more: false });
+  const next = { ...restored, last_seq: 4 };
+  now = apply(now, { kind: "message", conversation: "a", message: message(4, { body: "anew" }), row: next });
+  assert.deepEqual(now.threads.a.messages.map((each) => each.body), ["1", "2", "3", "anew"]);
+  assert.equal(isBehind(now.threads.a), false);
+});

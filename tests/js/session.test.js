@@ -189,6 +189,18 @@ test("a page that was loaded anew asks for everything, a line that came back for
   assert.deepEqual([line().of("hello")[0].token, line().of("hello")[0].conversation], ["t2", undefined]);
 });
 
+test("after a restore from a backup the box shows what the server has, and goes on from there", () => {
+  talk();
+  for (const seq of [1, 2, 3, 4]) line().answers({ kind: "message", conversation: "c1", message: message(seq) });
+  breakAndComeBack();
+  line().onopen();
+  assert.equal(line().of("hello")[0].after, 4);
+  line().welcomes({ state: state({ last_seq: 2 }), messages: [message(1), message(2)], recovered: false });
+  line().answers({ kind: "message", conversation: "c1", message: { ...message(3), body: "anew" } });
+  assert.deepEqual(session.conversation.thread.messages.map((each) => each.seq), [1, 2, 3]);
+  assert.equal(session.conversation.thread.messages[2].body, "anew");
+});
+
 test("read is only what was on a visible screen", () => {
   talk();
   line().answers({ kind: "message", conversation: "c1", message: message(1) });

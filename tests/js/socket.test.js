@@ -88,6 +88,17 @@ test("to be sent elsewhere is no failure: nothing is lost, and the next try is a
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
+test("after a goodbye nothing is said, and a close that never comes is not waited for", () => {
+  FakeSocket.last.welcomes();
+  const { sent } = FakeSocket.last;
+  FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 300 });
+  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(sent.length, 1);
+  clock.tick(3_000);
+  clock.tick(300);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
 test("whoever has something to say comes back before their time, but does not hurry a server that fails", () => {
   FakeSocket.last.welcomes();
   FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 9_000 });
@@ -113,8 +124,17 @@ test("a line that does not answer is given up", () => {
   FakeSocket.last.welcomes();
   clock.tick(25_000);
   assert.equal(FakeSocket.last.of("ping").length, 1);
-  clock.tick(9_999);
+  clock.tick(4_999);
   assert.equal(statuses.at(-1), "open");
+  clock.tick(1);
+  assert.equal(statuses.at(-1), "lost");
+});
+
+test("until the welcome nothing else is an answer", () => {
+  FakeSocket.last.onopen();
+  FakeSocket.last.answers({ kind: "refused", code: "unavailable", words: "", retry_after_ms: 2000 });
+  clock.tick(9_999);
+  assert.equal(statuses.at(-1), "connecting");
   clock.tick(1);
   assert.equal(statuses.at(-1), "lost");
 });
@@ -127,13 +147,13 @@ test("any frame is a sign of life", () => {
   assert.equal(statuses.at(-1), "open");
 });
 
-test("a hidden page asks once a minute at most", () => {
+test("a hidden page finds a dead line as soon as a visible one", () => {
   view.visibilityState = "hidden";
   FakeSocket.last.welcomes();
-  clock.tick(59_999);
-  assert.equal(FakeSocket.last.of("ping").length, 0);
+  clock.tick(29_999);
+  assert.equal(statuses.at(-1), "open");
   clock.tick(1);
-  assert.equal(FakeSocket.last.of("ping").length, 1);
+  assert.equal(statuses.at(-1), "lost");
 });
 
 test("a page that is shown again asks at once, as often as it happens", () => {
@@ -145,9 +165,46 @@ test("a page that is shown again asks at once, as often as it happens", () => {
     clock.tick(3_000);
     assert.equal(statuses.at(-1), "open");
   }
-  page.dispatchEvent(new Event("online"));
-  clock.tick(3_000);
-  assert.equal(statuses.at(-1), "lost");
+});
+
+for (const name of ["visibilitychange", "pageshow", "online", "offline"]) {
+  test(`a line that does not answer after ${name} is begun anew, however often it was lost before`, () => {
+    for (let turn = 0; turn < 6; turn++) {
+      FakeSocket.last.onclose({ code: 1006 });
+      clock.tick(30_000);
+    }
+    FakeSocket.last.welcomes();
+    const before = FakeSocket.all.length;
+    clock.tick(24_000);
+    (name === "visibilitychange" ? view : page).dispatchEvent(new Event(name));
+    // The heartbeat falls due meanwhile, and gives the dead line no more time.
+    clock.tick(1_499);
+    assert.equal(FakeSocket.all.length, before);
+    clock.tick(1);
+    assert.equal(FakeSocket.all.length, before + 1);
+    assert.equal(statuses.at(-1), "connecting");
+  });
+}
+
+test("a try that slept is begun anew, one that is young is not", () => {
+  clock.tick(1_000);
+  view.dispatchEvent(new Event("visibilitychange"));
+  assert.equal(FakeSocket.all.length, 1);
+  clock.tick(1_000);
+  for (const name of ["pageshow", "online"]) page.dispatchEvent(new Event(name));
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("the whole wait is a matter of chance, from nothing on", () => {
+  for (const [chance, wait] of [[0.5, 250], [0, 0], [0.25, 500]]) {
+    Math.random = () => chance;
+    const before = FakeSocket.all.length;
+    FakeSocket.last.onclose({ code: 1006 });
+    if (wait) clock.tick(wait - 1);
+    assert.equal(FakeSocket.all.length, before);
+    clock.tick(1);
+    assert.equal(FakeSocket.all.length, before + 1);
+  }
 });
 
 test("a network that is back does not wait for the next try", () => {

@@ -11,6 +11,7 @@ with its log: a missing server is a failure, never a skip.
 """
 
 from tests.servers.app import AppServer
+from tests.servers.nginx import Nginx
 from tests.servers.postgres import PrivatePostgres, create_database
 from tests.servers.process import HOST, Server, ServerFailed, free_port
 from tests.servers.redis import PrivateRedis
@@ -18,6 +19,7 @@ from tests.servers.redis import PrivateRedis
 __all__ = [
     "HOST",
     "AppServer",
+    "Nginx",
     "PrivatePostgres",
     "PrivateRedis",
     "Server",

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,18 +25,25 @@ class PrivatePostgres(Server):
     `durable=False` turns fsync off: nothing here outlives the machine, and killing a server process loses
     nothing that it has handed to the kernel, so every test of "accepted means committed" still means what it
     says. Only a power cut would tell the difference. Benchmarks pass `durable=True`: they pay for the disk.
-    `keep`: a folder in which the data stays, for the next PostgreSQL that is given it.
+    `settings` are further ones of postgresql.conf; `keep` is a folder in which the data stays, for the next PostgreSQL
+    that is given it.
     """
 
     name = "postgres"
     stop_signal = signal.SIGINT  # PostgreSQL's "fast" shutdown: it does not wait for clients to leave.
 
     def __init__(
-        self, *, durable: bool = False, max_connections: int = 200, keep: Path | None = None
+        self,
+        *,
+        durable: bool = False,
+        max_connections: int = 200,
+        settings: Mapping[str, str] | None = None,
+        keep: Path | None = None,
     ) -> None:
         super().__init__()
         self._durable = durable
         self._max_connections = max_connections
+        self._settings = dict(settings or {})
         self._home = keep or self.folder
         self._home.mkdir(parents=True, exist_ok=True)
         password = self._home / "password"
@@ -67,7 +74,7 @@ class PrivatePostgres(Server):
         raise ServerFailed("no unprivileged account to run PostgreSQL as")
 
     def command(self) -> Sequence[str | Path]:
-        settings = {
+        settings: dict[str, object] = {
             "listen_addresses": HOST,
             "port": self.port,
             "unix_socket_directories": "",
@@ -77,6 +84,7 @@ class PrivatePostgres(Server):
         }
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
+        settings |= self._settings
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return [postgres_program("postgres"), "-D", self._data, *options]
 

@@ -1,0 +1,172 @@
+"""The bank of a run: PostgreSQL on a small disk, Redis, and server processes of both kinds behind the test door."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any, Literal, Self
+from urllib.parse import urlencode
+
+import psycopg
+import redis
+
+from tests.faults.http import request
+from tests.people import PASSWORD
+from tests.servers import AppServer, PrivatePostgres, PrivateRedis
+
+DISK = "256m"
+MAX_CONNECTIONS = 60
+
+OPEN_TRANSACTIONS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
+"""
+
+# Everybody of tests/people.py, and so many agents more, who answer for both departments by turns.
+SET_UP = """
+import json
+from accounts.models import Staff
+from tests.people import PEOPLE, create_cast, session_of
+cast = create_cast(origins={origins!r}, password={password!r})
+staff = [getattr(cast, person.username) for person in PEOPLE]
+for number in range({agents}):
+    member = Staff.objects.create(
+        username=f"a{{number}}", password="!", name=f"客服{{number}}", name_en=f"Agent {{number}}",
+        number=str(5000 + number), role="agent")
+    member.departments.set([cast.cards] if number % 3 else [cast.cards, cast.loans])
+    staff.append(member)
+print("loaded", json.dumps({{
+    "staff": {{member.username: {{
+        "sessions": [session_of(member) for _ in range({sessions})], "number": member.number, "pk": member.pk,
+        "departments": [d.code for d in member.departments.all()],
+        "sees_all": member.role == "supervisor"}} for member in staff}},
+    "departments": {{"cards": cast.cards.pk, "loans": cast.loans.pk}},
+    "wrap_up": cast.done.pk}}))
+"""
+
+
+class SmallPostgres(PrivatePostgres):
+    """On a file system of its own of DISK bytes in memory, where we may mount one; `is_small` says whether."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            max_connections=MAX_CONNECTIONS,
+            settings={
+                "track_commit_timestamp": "on",
+                "max_wal_size": "64MB",
+                "min_wal_size": "32MB",
+                "deadlock_timeout": "200ms",
+                "restart_after_crash": "on",
+            },
+        )
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self.folder)], capture_output=True
+        )
+        self.is_small = mounted.returncode == 0
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            if self.is_small:
+                subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+                self.folder.rmdir()
+
+
+class Process(AppServer):
+    """A server process behind the test door."""
+
+    def __init__(
+        self, env: Mapping[str, str], server: Literal["daphne", "uvicorn"], *, prepare: bool
+    ) -> None:
+        options = ["--log-level", "warning"] if server == "uvicorn" else ["--access-log", "/dev/null"]
+        super().__init__(
+            env, server=server, prepare=prepare, application="tests.faults.door:application", options=options
+        )
+        self.kind = server
+
+    async def door(self, what: str, seconds: float = 10.0, **asked: object) -> Any:
+        """Asks the test door; None when there is no answer."""
+        query = f"?{urlencode(asked)}" if asked else ""
+        status, text = await request("GET", f"{self.url}/door/{what}{query}", seconds=seconds)
+        return json.loads(text) if status == 200 else None
+
+
+class Bank:
+    """`with Bank(...) as bank`: everything runs, and everybody is in the database."""
+
+    def __init__(self, *, processes: int, agents: int, origins: list[str]) -> None:
+        self._stack = ExitStack()
+        self._count, self._agents, self._origins = processes, agents, origins
+        self.postgres: SmallPostgres
+        self.redis: PrivateRedis
+        self.processes: list[Process] = []
+        self.staff: dict[str, dict[str, Any]] = {}
+        self.departments: dict[str, int] = {}
+        self.wrap_up = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.postgres = self._stack.enter_context(SmallPostgres())
+            self.redis = self._stack.enter_context(PrivateRedis())
+            # One folder for all, as on one machine of a bank: the pages of each name the files of all.
+            state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-faults-"))
+            env = {
+                "LIANXIN_STATE_DIR": state,
+                "LIANXIN_DATABASE_URL": self.postgres.url,
+                "LIANXIN_REDIS_URL": self.redis.url,
+                "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
+                "LIANXIN_HEARTBEAT_SECONDS": "1",
+                "LIANXIN_POSTS_PER_SECOND": "5",
+                "LIANXIN_LOG_LEVEL": "WARNING",
+            }
+            for number in range(self._count):
+                kind: Literal["daphne", "uvicorn"] = "uvicorn" if number % 2 else "daphne"
+                process = Process(env, kind, prepare=number == 0)
+                self.processes.append(self._stack.enter_context(process))
+            self._set_up()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+        self._stack.close()
+
+    def _set_up(self) -> None:
+        code = SET_UP.format(origins=self._origins, password=PASSWORD, agents=self._agents, sessions=4)
+        printed = self.processes[0].manage("shell", "-v0", "-c", code)
+        loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
+        known = json.loads(loaded.removeprefix("loaded "))
+        self.staff, self.departments = known["staff"], known["departments"]
+        self.wrap_up = known["wrap_up"]
+
+    def forget(self) -> None:
+        """Removes what a run has said; staff and site stay."""
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
+
+    def leftovers(self) -> list[str]:
+        """What Redis and PostgreSQL still hold for servers that have nobody."""
+        with redis.Redis.from_url(self.redis.url) as client:
+            found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
+        with psycopg.connect(self.postgres.url) as connection:
+            (open_ones,) = connection.execute(OPEN_TRANSACTIONS).fetchone() or (0,)
+        return found + ([f"{open_ones} open transactions"] if open_ones else [])
+
+    def heal(self) -> None:
+        """Everything runs again, whatever befell it. Blocks."""
+        self.postgres.send_signal(signal.SIGCONT)
+        self.redis.send_signal(signal.SIGCONT)
+        self.postgres.start()
+        self.redis.start()
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+            process.start()

@@ -1,0 +1,275 @@
+"""Planted bugs: what a server might do wrong, done on purpose inside a real one, for the checker to find.
+
+The first half is for the checker's side (which bug, and by which rule it must be found); the second runs in the server,
+behind the test door.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+
+@dataclass(frozen=True)
+class Bug:
+    """`rules`: any of these finds it. `needs`: the fault that gives it an occasion."""
+
+    name: str
+    words: str
+    rules: tuple[str, ...]
+    needs: str = ""
+
+
+BUGS = (
+    Bug("skips_one", "a message that no route, sweep, fetch or resume brings", ("screen_is_whole",)),
+    Bug("shows_twice", "a message comes again under the next number", ("screen_is_stored",)),
+    Bug("stores_twice", "a message is stored under two ids", ("nobody_sent_it",)),
+    Bug("swaps_two", "two messages change places on their way to the screens", ("screen_is_stored",)),
+    Bug("reorders", "what was sent in order is stored in another", ("order_of_sends",)),
+    Bug("loses_accepted", "accepted, and never stored", ("acked_is_stored",)),
+    Bug("alters", "another text is stored than was sent", ("stored_as_sent",)),
+    Bug("answers_early", "accepted is said before the commit", ("ack_after_commit",)),
+    Bug("refuses_stored", "a message that is stored is refused for good", ("refused_is_absent",)),
+    Bug("leaves_a_gap", "a number is left out", ("seq_is_dense",)),
+    Bug("leaks_a_note", "staff's words go to the visitor", ("note_stays_inside",)),
+    Bug("leaks_to_another", "a message goes to another visitor as well", ("own_conversation_only",)),
+    Bug("marks_go_back", "what was read is unread again", ("marks_never_go_back",)),
+    Bug("two_agents", "two agents are told that a conversation is theirs", ("one_agent",), "two_agents"),
+    Bug("keeps_the_disabled", "a switched-off account hears on", ("disabled_hears_nothing",), "disabled"),
+)
+
+
+# -- In the server ---------------------------------------------------------------------------------------------
+
+EVERY = 3
+
+
+class Planted:
+    """The bug of this process, if any."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        # How often it has done its harm.
+        self.deeds = 0
+        self._turns = 0
+        self._answers: dict[Any, Callable[[Any], None]] = {}
+        self._held: dict[int, Any] = {}
+
+    def change(self, name: str) -> None:
+        assert name in ("", *(bug.name for bug in BUGS))
+        self.name = name
+        self.deeds = self._turns = 0
+        self._answers.clear()
+        self._held.clear()
+
+    def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
+        replace_in("chat.actions.posts:post_batch", self._around_batch)
+        replace_in("chat.writer:Writer.submit", self._around_submit)
+        replace_in("chat.delivery:Hub.route", self._around_route)
+        replace_in("chat.selectors:messages_after", self._around_page)
+        replace_in("chat.actions.agents:take", self._around_take)
+        replace_in("accounts.access:revoked", self._around_revoked)
+
+    def _is_turn(self) -> bool:
+        self._turns += 1
+        is_turn = self._turns % EVERY == 0
+        self.deeds += is_turn
+        return is_turn
+
+    # -- storing -----------------------------------------------------------------------------------------------
+
+    def _around_submit(self, submit: Callable[..., Any]) -> Callable[..., Any]:
+        def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
+            if self.name == "answers_early":
+                self._answers[post.client_id] = answer
+            submit(writer, post, answer)
+
+        return around
+
+    def _around_batch(self, post_batch: Callable[..., Any]) -> Callable[..., Any]:
+        def around(posts: Sequence[Any], *rest: Any, **named: Any) -> Any:
+            breaking = getattr(self, f"_{self.name}", None) if self.name in _AT_STORING else None
+            if breaking is None or not (posts or self.name == "marks_go_back"):
+                return post_batch(posts, *rest, **named)
+            return breaking(lambda given: post_batch(given, *rest, **named), list(posts))
+
+        return around
+
+    def _stores_twice(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        twin = [replace(posts[-1], client_id=uuid4())] if self._is_turn() else []
+        outcomes, events = store(posts + twin)
+        return outcomes[: len(posts)], events
+
+    def _reorders(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        self.deeds += len({post.pk for post in posts}) < len(posts)
+        outcomes, events = store(posts[::-1])
+        return outcomes[::-1], events
+
+    def _loses_accepted(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        from chat.protocol import Accepted
+
+        if not self._is_turn():
+            return store(posts)
+        outcomes, events = store(posts[:-1])
+        return [*outcomes, Accepted(str(posts[-1].client_id), 1, "2026-01-01T00:00:00.000Z")], events
+
+    def _alters(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        if self._is_turn():
+            posts[-1] = replace(posts[-1], body=posts[-1].body[:-1])
+        return store(posts)
+
+    def _answers_early(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        from chat.models import Conversation
+        from chat.protocol import Accepted
+
+        heads = dict(
+            Conversation.objects.filter(pk__in={post.pk for post in posts}).values_list("pk", "last_seq")
+        )
+        for post in posts:
+            heads[post.pk] += 1
+            answer = self._answers.pop(post.client_id, None)
+            if answer is not None:
+                self.deeds += 1
+                answer(Accepted(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
+        time.sleep(0.1)
+        return store(posts)
+
+    def _refuses_stored(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        from chat.errors import ConversationClosed
+
+        outcomes, events = store(posts)
+        if not self._is_turn():
+            return outcomes, events
+        hidden = str(posts[-1].client_id)
+        kept = [
+            event for event in events if getattr(getattr(event, "message", None), "client_id", "") != hidden
+        ]
+        return [*outcomes[:-1], ConversationClosed()], kept
+
+    def _leaves_a_gap(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        from django.db.models import F
+
+        from chat.models import Conversation
+
+        if self._is_turn():
+            Conversation.objects.filter(pk=posts[-1].pk).update(last_seq=F("last_seq") + 1)
+        return store(posts)
+
+    def _marks_go_back(self, store: Callable[..., Any], posts: list[Any]) -> Any:
+        from chat.models import Conversation
+        from chat.protocol import SeenChanged
+
+        outcomes, events = store(posts)
+        marked = [event.pk for event in events if isinstance(event, SeenChanged)]
+        self.deeds += len(marked)
+        none = {f"{side}_{what}_seq": 0 for side in ("visitor", "agent") for what in ("received", "read")}
+        Conversation.objects.filter(pk__in=marked).update(**none)
+        return outcomes, events
+
+    # -- delivering --------------------------------------------------------------------------------------------
+
+    def _around_route(self, route: Callable[..., Any]) -> Callable[..., Any]:
+        def around(hub: Any, events: Any) -> Any:
+            return route(hub, [changed for event in events for changed in self._routed(hub, event)])
+
+        return around
+
+    def _routed(self, hub: Any, event: Any) -> list[Any]:
+        from chat import protocol
+        from chat.protocol import AccessRevoked, MessageFrame, MessagePosted, NoteAdded
+
+        match self.name, event:
+            case "skips_one", MessagePosted() if is_skipped(event.message):
+                self.deeds += 1
+                return []
+            case "shows_twice", MessagePosted() if self._is_turn():
+                return [event, self._with(event, seq=event.message.seq + 1)]
+            case "swaps_two", MessagePosted():
+                return self._swapped(event)
+            case "leaks_a_note", NoteAdded():
+                for socket in tuple(hub.visitors.get(event.pk, ())):
+                    self.deeds += 1
+                    socket.push(protocol.encode(event.note))
+            case "leaks_to_another", MessagePosted():
+                text = protocol.encode(MessageFrame(event.row.id, event.message))
+                for pk, sockets in tuple(hub.visitors.items()):
+                    for socket in tuple(sockets) if pk != event.pk else ():
+                        self.deeds += 1
+                        socket.push(text)
+            case "keeps_the_disabled", AccessRevoked():
+                self.deeds += 1
+                return []
+        return [event]
+
+    def _swapped(self, event: Any) -> list[Any]:
+        held = self._held.get(event.pk)
+        if held is None or event.message.seq <= held.message.seq:
+            self._held[event.pk] = event
+            return []
+        del self._held[event.pk]
+        if event.message.seq != held.message.seq + 1:
+            return [held, event]
+        self.deeds += 1
+        first, second = held.message.seq, event.message.seq
+        return [self._with(event, seq=first), self._with(held, seq=second)]
+
+    @staticmethod
+    def _with(event: Any, *, seq: int) -> Any:
+        import msgspec
+
+        return msgspec.structs.replace(event, message=msgspec.structs.replace(event.message, seq=seq))
+
+    def _around_page(self, messages_after: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*args: Any, **named: Any) -> Any:
+            page, more = messages_after(*args, **named)
+            if self.name == "skips_one":
+                page = [message for message in page if not is_skipped(message)]
+            return page, more
+
+        return around
+
+    # -- rights ------------------------------------------------------------------------------------------------
+
+    def _around_take(self, take: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*, staff: Any, uuid: Any) -> Any:
+            from chat.access import conversation_for
+            from chat.errors import AlreadyTaken
+
+            try:
+                return take(staff=staff, uuid=uuid)
+            except AlreadyTaken:
+                if self.name != "two_agents":
+                    raise
+                self.deeds += 1
+                return conversation_for(staff, uuid)
+
+        return around
+
+    def _around_revoked(self, revoked: Callable[..., Any]) -> Callable[..., Any]:
+        def around(connections: Any) -> Any:
+            return set() if self.name == "keeps_the_disabled" else revoked(connections)
+
+        return around
+
+
+_AT_STORING = (
+    "stores_twice",
+    "reorders",
+    "loses_accepted",
+    "alters",
+    "answers_early",
+    "refuses_stored",
+    "leaves_a_gap",
+    "marks_go_back",
+)
+
+
+def is_skipped(message: Any) -> bool:
+    """The same one in every process and every time it is asked for."""
+    return bool(message.client_id) and int(message.client_id[:2], 16) % EVERY == 0
+
+
+planted = Planted()

@@ -1,0 +1,63 @@
+"""How long it took from the answer to the screens of the others, told by the fault that was on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tests.faults.history import Record
+
+# What is accepted so shortly after a fault still suffers from it.
+AFTER_SECONDS = 2.0
+
+
+def delays(records: Sequence[Record]) -> dict[str, list[float]]:
+    """Seconds from a message's acknowledgement (0 when it came later) to each screen that showed it, by fault."""
+    windows: list[tuple[str, float, float]] = []
+    begun: dict[str, float] = {}
+    acked: dict[tuple[str, str], float] = {}
+    for record in records:
+        if record["op"] == "fault" and record["phase"] == "begin":
+            begun[record["name"]] = record["t"]
+        elif record["op"] == "fault" and record["name"] in begun:
+            windows.append((record["name"], begun.pop(record["name"]), record["t"] + AFTER_SECONDS))
+        elif record["op"] == "ack" and record["id"]:
+            acked.setdefault((record["conv"], record["id"]), record["t"])
+    first: dict[tuple[str, str, str], float] = {}
+    joined: dict[tuple[str, str], float] = {}
+    for record in records:
+        if record["op"] == "clear":
+            joined[record["conv"], record["who"]] = record["t"]
+        elif record["op"] == "show" and record["id"]:
+            # Not to a screen that was opened later.
+            at = acked.get((record["conv"], record["id"]), 0.0)
+            if joined[record["conv"], record["who"]] <= at:
+                first.setdefault((record["conv"], record["id"], record["who"]), record["t"])
+    found: dict[str, list[float]] = defaultdict(list)
+    for (conv, client_id, _), shown_at in first.items():
+        acked_at = acked.get((conv, client_id))
+        if acked_at is None:
+            continue
+        names = [name for name, begin, end in windows if begin <= acked_at <= end] or ["no fault"]
+        for name in names:
+            found[name].append(max(0.0, shown_at - acked_at))
+    return dict(found)
+
+
+def table(records: Sequence[Record]) -> list[str]:
+    """A line for each fault: how many, p50, p99 and the longest, in milliseconds; how fast it was answered again."""
+    recovered: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record["op"] == "recovered":
+            recovered[record["name"]].append(record["seconds"])
+    lines = [
+        f"  {'accepted to on screen, ms':<28}{'count':>7}{'p50':>8}{'p99':>8}{'max':>8}   answered again, s"
+    ]
+    for name, values in sorted(delays(records).items()):
+        ordered = sorted(values)
+        p50, p99 = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
+        again = f"{max(recovered[name]):10.1f}" if recovered[name] else ""
+        lines.append(
+            f"  {name:<28}{len(ordered):>7}{p50 * 1000:>8.0f}{p99 * 1000:>8.0f}{ordered[-1] * 1000:>8.0f}   {again}"
+        )
+    return lines

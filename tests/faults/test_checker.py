@@ -1,0 +1,353 @@
+"""Each rule of the checker finds what it is for, in a history made by hand, and nothing in one where all is well."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import check
+from tests.faults.delays import delays, table
+from tests.faults.history import Record
+
+CONV, OTHER = "c1", "c2"
+
+
+def history() -> list[Record]:
+    """One says two things, both screens show them, an agent leaves a note; another has a conversation of their own."""
+    records: list[dict[str, Any]] = [
+        {"op": "staff", "who": "mei", "departments": ["cards"]},
+        {"op": "staff", "who": "jun", "departments": ["loans"]},
+        {"op": "begin", "who": "v0", "conv": CONV, "department": "cards"},
+        {"op": "begin", "who": "v1", "conv": OTHER, "department": "loans"},
+        {"op": "clear", "who": "v0", "conv": CONV},
+        {"op": "take", "who": "mei", "conv": CONV},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "a", "body": "在吗", "line": 1},
+        {"op": "ack", "who": "v0", "conv": CONV, "id": "a", "body": "在吗", "seq": 1},
+        {"op": "show", "who": "v0", "role": "visitor", "conv": CONV, "seq": 1, "id": "a", "body": "在吗"},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "b", "body": "卡被吞了", "line": 1},
+        {"op": "ack", "who": "v0", "conv": CONV, "id": "b", "body": "卡被吞了", "seq": 2},
+        {"op": "show", "who": "v0", "role": "visitor", "conv": CONV, "seq": 2, "id": "b", "body": "卡被吞了"},
+        {"op": "clear", "who": "mei", "conv": CONV},
+        {"op": "show", "who": "mei", "role": "agent", "conv": CONV, "seq": 1, "id": "a", "body": "在吗"},
+        {"op": "show", "who": "mei", "role": "agent", "conv": CONV, "seq": 2, "id": "b", "body": "卡被吞了"},
+        {"op": "mark", "who": "mei", "role": "agent", "conv": CONV, "received": 2, "read": 1},
+        {"op": "was_seen", "who": "v0", "role": "agent", "conv": CONV, "received": 2, "read": 1},
+        {"op": "hear", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "x", "body": "未知", "line": 1},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "y", "body": "太晚", "line": 1},
+        {"op": "refuse", "who": "v0", "conv": CONV, "id": "y", "body": "太晚", "code": "closed"},
+        {"op": "send_note", "who": "mei", "conv": CONV, "id": "n", "body": "便条"},
+        {"op": "note", "who": "mei", "conv": CONV, "id": "n", "body": "便条"},
+        {"op": "hear", "who": "mei", "role": "agent", "kind": "note", "conv": CONV, "body": "便条"},
+        {"op": "disabled", "who": "hao"},
+        {"op": "hear", "who": "hao", "role": "agent", "kind": "bye", "conv": "", "body": ""},
+        {"op": "enabled", "who": "hao"},
+        {"op": "fault", "name": "process_kill", "phase": "begin", "words": ""},
+        {"op": "fault", "name": "process_kill", "phase": "end", "words": ""},
+        {"op": "dom", "who": "box", "role": "visitor", "conv": CONV, "rows": [[1, "在吗"]]},
+        {
+            "op": "read", "who": "v0", "role": "visitor", "conv": CONV,
+            "rows": [[1, "a", "在吗"], [2, "b", "卡被吞了"]],
+        },
+        {
+            "op": "sql", "conv": CONV, "last_seq": 2, "marks": {"visitor": [0, 0], "agent": [2, 1]},
+            "rows": [[1, "a", "在吗", "visitor", "", 6.5], [2, "b", "卡被吞了", "visitor", "", 9.5]],
+            "assignments": [["mei", True]], "notes": [["n", "便条", "mei"]], "departments": ["cards"],
+        },
+        {
+            "op": "sql", "conv": OTHER, "last_seq": 0, "marks": {"visitor": [0, 0], "agent": [0, 0]}, "rows": [],
+            "assignments": [], "notes": [], "departments": ["loans"],
+        },
+    ]  # fmt: skip
+    return [{"t": float(at), **record} for at, record in enumerate(records)]
+
+
+def first(records: list[Record], op: str, number: int = 0, **fields: Any) -> Record:
+    found = [
+        each
+        for each in records
+        if each["op"] == op and all(each[name] == value for name, value in fields.items())
+    ]
+    return found[number]
+
+
+def test_a_good_history_has_nothing_wrong() -> None:
+    verdict = check(history())
+    assert verdict.wrong == []
+    assert (verdict.messages, verdict.faults) == (2, 1)
+
+
+def remove(records: list[Record], op: str, **fields: Any) -> None:
+    records.remove(first(records, op, **fields))
+
+
+def lose_an_accepted_one(records: list[Record]) -> None:
+    sql = first(records, "sql")
+    sql["rows"].pop()
+    sql["last_seq"] = 1
+
+
+def accept_under_another_number(records: list[Record]) -> None:
+    first(records, "ack")["seq"] = 7
+
+
+def accept_twice_under_two_numbers(records: list[Record]) -> None:
+    again = {**first(records, "ack"), "seq": 3}
+    records.append(again)
+
+
+def store_twice(records: list[Record]) -> None:
+    sql = first(records, "sql")
+    sql["rows"].append([3, "a", "在吗", "visitor", "", 6.5])
+    sql["last_seq"] = 3
+
+
+def store_the_unknown_twice(records: list[Record]) -> None:
+    sql = first(records, "sql")
+    sql["rows"] += [[3, "x", "未知", "visitor", "", 6.5], [4, "x", "未知", "visitor", "", 6.5]]
+    sql["last_seq"] = 4
+
+
+def store_a_note_twice(records: list[Record]) -> None:
+    first(records, "sql")["notes"] *= 2
+
+
+def alter(records: list[Record]) -> None:
+    first(records, "sql")["rows"][0][2] = "在"
+
+
+def store_what_was_refused(records: list[Record]) -> None:
+    sql = first(records, "sql")
+    sql["rows"].append([3, "y", "太晚", "visitor", "", 6.5])
+    sql["last_seq"] = 3
+
+
+def invent(records: list[Record]) -> None:
+    sql = first(records, "sql")
+    sql["rows"].append([3, "z", "谁也没说", "visitor", "", 6.5])
+    sql["last_seq"] = 3
+
+
+def store_in_another_conversation(records: list[Record]) -> None:
+    sql = first(records, "sql", conv=OTHER)
+    sql["rows"].append([1, "x", "未知", "visitor", "", 6.5])
+    sql["last_seq"] = 1
+
+
+def leave_a_gap(records: list[Record]) -> None:
+    first(records, "sql")["last_seq"] = 3
+
+
+def store_in_another_order(records: list[Record]) -> None:
+    rows = first(records, "sql")["rows"]
+    rows[0][0], rows[1][0] = 2, 1
+    rows.reverse()
+
+
+def overtake_on_one_line(records: list[Record]) -> None:
+    """Neither was answered, both went once over one connection."""
+    sql = first(records, "sql")
+    for client_id, body in (("q", "丙"), ("p", "乙")):
+        sql["rows"].append([len(sql["rows"]) + 1, client_id, body, "visitor", "", 6.5])
+    sql["last_seq"] = 4
+    for client_id, body in (("p", "乙"), ("q", "丙")):
+        records.append({**first(records, "send"), "t": 90.0, "id": client_id, "body": body})
+
+
+def answer_before_the_commit(records: list[Record]) -> None:
+    first(records, "sql")["rows"][0][5] = 7.5
+
+
+def show_before_the_commit(records: list[Record]) -> None:
+    first(records, "show")["t"] = 6.2
+
+
+def show_out_of_order(records: list[Record]) -> None:
+    one, two = first(records, "show", 0), first(records, "show", 1)
+    for name in ("seq", "id", "body"):
+        one[name], two[name] = two[name], one[name]
+
+
+def show_twice(records: list[Record]) -> None:
+    records.insert(-3, deepcopy(first(records, "show", 1)))
+
+
+def show_other_words(records: list[Record]) -> None:
+    first(records, "show", who="mei")["body"] = "再见"
+
+
+def show_what_is_not_stored(records: list[Record]) -> None:
+    records.insert(-3, {**first(records, "show", 1), "seq": 3, "id": "x", "body": "未知"})
+
+
+def draw_other_words(records: list[Record]) -> None:
+    first(records, "dom")["rows"] = [[1, "再见"]]
+
+
+def draw_with_a_hole(records: list[Record]) -> None:
+    first(records, "dom")["rows"] = [[1, "在吗"], [3, "卡被吞了"]]
+
+
+def end_without_the_last(records: list[Record]) -> None:
+    first(records, "read")["rows"].pop()
+
+
+def end_with_one_too_many(records: list[Record]) -> None:
+    first(records, "read")["rows"].append([3, "x", "未知"])
+
+
+def end_with_one_twice(records: list[Record]) -> None:
+    first(records, "read")["rows"].append([2, "b", "卡被吞了"])
+
+
+def unread(records: list[Record]) -> None:
+    first(records, "sql")["marks"]["agent"] = [1, 1]
+
+
+def read_before_it_came(records: list[Record]) -> None:
+    first(records, "was_seen")["read"] = 2
+
+
+def read_beyond_the_end(records: list[Record]) -> None:
+    first(records, "sql")["marks"]["visitor"] = [3, 3]
+
+
+def leak_a_note(records: list[Record]) -> None:
+    records.append({**first(records, "hear", kind="note"), "who": "v0", "role": "visitor"})
+
+
+def leak_a_note_as_a_message(records: list[Record]) -> None:
+    first(records, "show")["body"] = "便条"
+
+
+def lose_a_note(records: list[Record]) -> None:
+    first(records, "sql")["notes"] = []
+
+
+def tell_another_visitor(records: list[Record]) -> None:
+    records.append({**first(records, "hear", who="v0"), "who": "v1", "kind": "message"})
+
+
+def tell_another_department(records: list[Record]) -> None:
+    records.append({**first(records, "hear", who="mei"), "who": "jun", "kind": "message"})
+
+
+def go_on_telling_the_disabled(records: list[Record]) -> None:
+    remove(records, "enabled")
+    records.append({**first(records, "hear", who="hao"), "kind": "conversation", "t": 99.0})
+
+
+def give_it_to_two(records: list[Record]) -> None:
+    first(records, "sql")["assignments"].append(["hao", True])
+
+
+def tell_two_that_they_have_it(records: list[Record]) -> None:
+    records.append({**first(records, "take"), "who": "hao"})
+
+
+def let_another_answer(records: list[Record]) -> None:
+    first(records, "sql")["rows"][1][3:5] = ["agent", "hao"]
+
+
+def lose_a_conversation(records: list[Record]) -> None:
+    remove(records, "sql", conv=OTHER)
+
+
+def see_something_strange(records: list[Record]) -> None:
+    records.append(
+        {"t": 99.0, "op": "wrong", "who": "v0", "words": "seq 1 came twice with different content"}
+    )
+
+
+BROKEN = [
+    (lose_an_accepted_one, "acked_is_stored", "lost"),
+    (accept_under_another_number, "stored_as_acked", "reordered"),
+    (accept_twice_under_two_numbers, "stored_as_acked", "reordered"),
+    (store_twice, "stored_once", "doubled"),
+    (store_the_unknown_twice, "stored_once", "doubled"),
+    (store_a_note_twice, "stored_once", "doubled"),
+    (alter, "stored_as_sent", "lost"),
+    (store_what_was_refused, "refused_is_absent", "doubled"),
+    (invent, "nobody_sent_it", "doubled"),
+    (store_in_another_conversation, "nobody_sent_it", "leaked"),
+    (leave_a_gap, "seq_is_dense", "lost"),
+    (store_in_another_order, "order_of_sends", "reordered"),
+    (overtake_on_one_line, "order_of_sends", "reordered"),
+    (answer_before_the_commit, "ack_after_commit", "lost"),
+    (show_before_the_commit, "show_after_commit", "lost"),
+    (show_out_of_order, "screen_is_stored", "reordered"),
+    (show_twice, "screen_is_stored", "reordered"),
+    (show_other_words, "screen_is_stored", "reordered"),
+    (show_what_is_not_stored, "screen_is_stored", "doubled"),
+    (draw_other_words, "screen_is_stored", "reordered"),
+    (draw_with_a_hole, "screen_is_stored", "reordered"),
+    (end_without_the_last, "screen_is_whole", "lost"),
+    (end_with_one_too_many, "screen_is_stored", "doubled"),
+    (end_with_one_twice, "screen_is_whole", "doubled"),
+    (unread, "marks_never_go_back", "wrong"),
+    (read_before_it_came, "marks_never_go_back", "wrong"),
+    (read_beyond_the_end, "marks_never_go_back", "wrong"),
+    (leak_a_note, "note_stays_inside", "leaked"),
+    (leak_a_note_as_a_message, "note_stays_inside", "leaked"),
+    (lose_a_note, "notes_are_kept", "lost"),
+    (tell_another_visitor, "own_conversation_only", "leaked"),
+    (tell_another_department, "own_conversation_only", "leaked"),
+    (go_on_telling_the_disabled, "disabled_hears_nothing", "leaked"),
+    (give_it_to_two, "one_agent", "wrong"),
+    (tell_two_that_they_have_it, "one_agent", "wrong"),
+    (let_another_answer, "one_agent", "wrong"),
+    (lose_a_conversation, "everything_was_read", "lost"),
+    (see_something_strange, "nothing_strange_was_seen", "wrong"),
+]
+
+
+@pytest.mark.parametrize(("break_it", "rule", "kind"), BROKEN, ids=[each[0].__name__ for each in BROKEN])
+def test_what_is_broken_is_found(break_it: Any, rule: str, kind: str) -> None:
+    records = history()
+    break_it(records)
+    assert (rule, kind) in {(wrong.rule, wrong.kind) for wrong in check(records).wrong}
+
+
+def test_every_rule_is_tried() -> None:
+    from tests.faults.checker import RULES
+
+    assert {rule.__name__ for rule in RULES} == {rule for _, rule, _ in BROKEN}
+
+
+def test_the_unknown_may_be_there_once() -> None:
+    records = history()
+    sql = first(records, "sql")
+    sql["rows"].append([3, "x", "未知", "visitor", "", 6.5])
+    sql["last_seq"] = 3
+    first(records, "read")["rows"].append([3, "x", "未知"])
+    assert check(records).wrong == []
+
+
+def test_what_a_browser_sent_is_known_by_its_words() -> None:
+    records = history()
+    for record in records:
+        if record["op"] in ("send", "ack") and record["id"] in ("a", "b"):
+            record["id"] = None
+    assert check(records).wrong == []
+    lose_an_accepted_one(records)
+    assert "acked_is_stored" in check(records).rules
+
+
+def test_a_resend_may_be_overtaken() -> None:
+    """Refused for a while and sent again: what was sent after it may be stored before it."""
+    records = history()
+    overtake_on_one_line(records)
+    records.append({**first(records, "send", id="p"), "t": 91.0})
+    assert "order_of_sends" not in check(records).rules
+
+
+def test_delays_are_told_by_the_fault_that_was_on() -> None:
+    records = history()
+    first(records, "fault", phase="begin")["t"] = 9.0
+    first(records, "fault", phase="end")["t"] = 10.5
+    found = delays(sorted(records, key=lambda record: float(record["t"])))
+    # Mei's screen was opened later: what it showed then was no delay.
+    assert found == {"no fault": [1.0], "process_kill": [1.0]}
+    assert any(line.split()[:2] == ["process_kill", "1"] for line in table(records))

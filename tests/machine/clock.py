@@ -1,0 +1,128 @@
+"""An event loop whose time jumps to the next timer, and the clocks of the code under test set by it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from contextvars import Context, ContextVar, copy_context
+from datetime import UTC, datetime, timedelta, tzinfo
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from tests.machine.process import Process
+
+BEGINNING = datetime(2026, 11, 23, 1, 4, 5, tzinfo=UTC)
+
+# How long something small takes, in seconds: most often next to nothing.
+DELAYS = (0.0, 0.001, 0.004, 0.02, 0.3)
+
+# Whose work this is: of one of the server processes, or of nobody (the network, the browsers, the test).
+PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
+
+
+class _Work(asyncio.Handle):
+    """Something to do. What a dead process would do is not done; what a stalled one would do waits."""
+
+    def _run(self) -> None:
+        process = self._context.get(PROCESS)  # type: ignore[attr-defined]
+        if process is None or process.may_run(self):
+            asyncio.Handle._run(self)
+
+
+class _Timer(asyncio.TimerHandle):
+    _run = _Work._run
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """Nothing real is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+        self._selector = self
+        self.dice = random.Random(0)
+        self.tasks: list[tuple[Context, asyncio.Task[Any]]] = []
+        self.set_task_factory(self._task)  # type: ignore[arg-type]
+
+    def time(self) -> float:
+        return self._now
+
+    def jump(self, seconds: float) -> None:
+        """As when the computer has slept: everything that became due meanwhile is due now."""
+        self._now += seconds
+
+    def delay(self) -> float:
+        return self.dice.choice(DELAYS)
+
+    # -- for BaseEventLoop ---------------------------------------------------------------------------------
+
+    def select(self, timeout: float | None) -> list[Any]:
+        assert timeout is not None, "nothing will ever happen again"
+        self._now += timeout
+        return []
+
+    def _process_events(self, events: list[Any]) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
+
+    def _call_soon(self, callback: Any, args: Any, context: Context | None) -> asyncio.Handle:
+        work = _Work(callback, args, self, context)
+        self._ready.append(work)  # type: ignore[attr-defined]
+        return work
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def again(self, work: asyncio.Handle) -> None:
+        self._ready.append(work)  # type: ignore[attr-defined]
+
+    def _task(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Coroutine[Any, Any, Any],
+        context: Context | None = None,
+    ) -> asyncio.Task[Any]:
+        context = context or copy_context()
+        task = asyncio.Task(work, loop=self, context=context)
+        self.tasks.append((context, task))
+        return task
+
+    def end(self) -> None:
+        """Closes what still runs, each in its own process."""
+        for context, task in self.tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                work = task.get_coro()
+                context.run(work.close)
+        self.close()
+
+
+class Clock:
+    """In place of the modules `time` and `datetime` where the code under test asks for the time."""
+
+    def __init__(self) -> None:
+        self.loop: SimulatedLoop | None = None
+
+    def monotonic(self) -> float:
+        return self.loop.time() if self.loop else 0.0
+
+    def now(self) -> datetime:
+        return BEGINNING + timedelta(seconds=self.monotonic())
+
+
+clock = Clock()
+
+
+class SimulatedDatetime(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return clock.now().astimezone(tz)  # type: ignore[return-value]

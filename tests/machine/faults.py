@@ -1,0 +1,148 @@
+"""Faults planted into the code, one at a time: the machine is worth what it finds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+import chat.writer
+from chat import consumers, delivery, protocol, selectors, sweep
+from chat.actions.posts import Mark, Outcome, Post
+from chat.protocol import Accepted, Event, MessageData, MessagePosted, NoteAdded, stamp
+from tests.machine.clock import clock
+
+Fault = Callable[[pytest.MonkeyPatch], None]
+
+
+def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
+    """By doorbell and sweep alone it would be no fault that anybody sees: the screens fetch what is missing."""
+    route = delivery.Hub.route
+
+    def skipping(hub: delivery.Hub, events: Sequence[Event]) -> None:
+        route(hub, [e for e in events if not (isinstance(e, MessagePosted) and e.message.seq % 3 == 0)])
+
+    patch.setattr(delivery.Hub, "route", skipping)
+    fetch_is_dead(patch)
+
+
+def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
+    post_batch, known = vars(chat.writer)["post_batch"], set[UUID]()
+
+    def forgetful(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
+        renamed = [replace(post, client_id=uuid4()) if post.client_id in known else post for post in posts]
+        known.update(post.client_id for post in posts)
+        outcomes, events = post_batch(renamed, marks)
+        named = zip(outcomes, posts, strict=True)
+        return [
+            msgspec.structs.replace(outcome, client_id=str(post.client_id))
+            if isinstance(outcome, Accepted)
+            else outcome
+            for outcome, post in named
+        ], events
+
+    patch.setattr(chat.writer, "post_batch", forgetful)
+
+
+def it_is_accepted_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
+    submit = chat.writer.Writer.submit
+
+    def hasty(writer: chat.writer.Writer, post: Post, answer: Callable[[Outcome], None]) -> None:
+        answer(Accepted(str(post.client_id), 1, stamp(clock.now())))
+        submit(writer, post, lambda _: None)
+
+    patch.setattr(chat.writer.Writer, "submit", hasty)
+
+
+def a_page_has_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
+    messages_after = selectors.messages_after
+
+    def swapped(*args: Any, **kwargs: Any) -> tuple[list[MessageData], bool]:
+        page, more = messages_after(*args, **kwargs)
+        if len(page) > 1:
+            one, other = page[0], page[1]
+            page[:2] = [
+                msgspec.structs.replace(other, seq=one.seq),
+                msgspec.structs.replace(one, seq=other.seq),
+            ]
+        return page, more
+
+    patch.setattr(selectors, "messages_after", swapped)
+
+
+def a_note_leaks(patch: pytest.MonkeyPatch) -> None:
+    route = delivery.Hub.route
+
+    def leaking(hub: delivery.Hub, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, NoteAdded):
+                for socket in tuple(hub.visitors.get(event.pk, ())):
+                    socket.push(protocol.encode(event.note))
+        route(hub, events)
+
+    patch.setattr(delivery.Hub, "route", leaking)
+
+
+def fetch_is_dead(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    patch.setattr(consumers.VisitorConsumer, "_fetch", nothing)
+
+
+def the_head_jumps_over_what_is_missing(patch: pytest.MonkeyPatch) -> None:
+    def note_head(hub: delivery.Hub, pk: int, seq: int) -> None:
+        hub.heads[pk] = max(hub.heads.get(pk, seq), seq)
+
+    patch.setattr(delivery.Hub, "note_head", note_head)
+
+
+def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    patch.setattr(sweep, "_heal", nothing)
+
+
+def a_message_tells_all_of_its_row(patch: pytest.MonkeyPatch) -> None:
+    everything = frozenset(range(len(sweep.FINGERPRINT)))
+    patch.setattr(delivery, "SAID", everything)
+    patch.setattr(delivery, "MARKS_OF", {"visitor": everything, "agent": everything})
+
+
+def in_browsers(_: pytest.MonkeyPatch) -> None:
+    """The fault is in tests/js/machine.js."""
+
+
+def a_gap_is_shown(patch: pytest.MonkeyPatch) -> None:
+    in_browsers(patch)
+
+
+def a_repeat_is_shown(patch: pytest.MonkeyPatch) -> None:
+    in_browsers(patch)
+
+
+def what_is_refused_for_a_while_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    in_browsers(patch)
+
+
+IN_BROWSERS: dict[Fault, str] = {
+    fault: fault.__name__.replace("_", " ")
+    for fault in (a_gap_is_shown, a_repeat_is_shown, what_is_refused_for_a_while_is_forgotten)
+}
+ALL: list[Fault] = [
+    a_message_is_skipped_and_never_fetched,
+    a_repeat_gets_a_new_number,
+    it_is_accepted_before_it_is_committed,
+    a_page_has_the_wrong_order,
+    a_note_leaks,
+    fetch_is_dead,
+    the_head_jumps_over_what_is_missing,
+    the_sweep_is_dead,
+    a_message_tells_all_of_its_row,
+    *IN_BROWSERS,
+]

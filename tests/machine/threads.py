@@ -1,0 +1,166 @@
+"""Threads that are none: each runs until it waits, in turn with the loop, and so in the same order every time.
+
+In place of the module `threading` for the writer, and for views that wait for it. `pause` lets the simulated time go
+by in the middle of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Self
+
+from greenlet import getcurrent, greenlet
+
+from tests.machine.clock import PROCESS, clock
+
+
+class Thread:
+    def __init__(
+        self, *, target: Callable[[], object], name: str = "", daemon: bool = False, args: Any = ()
+    ) -> None:
+        self._target = target
+        self._greenlet = greenlet(lambda: target(*args), parent=_main())
+        self._greenlet.gr_context = copy_context()
+
+    def start(self) -> None:
+        _wake(self._greenlet)
+
+    def is_alive(self) -> bool:
+        return not self._greenlet.dead
+
+    def join(self, timeout: float | None = None) -> None:
+        while self.is_alive():
+            pause(0.01)
+
+
+class Condition:
+    """Nobody runs while another does, so that there is nothing to lock."""
+
+    def __init__(self, lock: object = None) -> None:
+        self._waiting: list[greenlet] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def notify(self, n: int = 1) -> None:
+        self.notify_all()
+
+    def notify_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            _wake(each)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._waiting.append(getcurrent())
+        _main().switch()
+        return True
+
+    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
+        while not (answer := predicate()):
+            self.wait()
+        return answer
+
+
+class Lock(Condition):
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+RLock = Lock
+
+
+class Event(Condition):
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self.notify_all()
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        while not self._is_set:
+            super().wait()
+        return True
+
+
+class Pool:
+    """In place of a pool of threads: each work is done on the loop in its turn, and is answered a little later."""
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        loop = clock.loop
+        assert loop is not None
+
+        def run() -> None:
+            process = PROCESS.get()
+            assert process is not None
+            try:
+                process.world.ask_database()
+                answer = partial(future.set_result, work(*args))
+            except Exception as error:
+                answer = partial(future.set_exception, error)
+            loop.call_later(loop.delay(), lambda: future.cancelled() or answer())
+
+        loop.call_later(loop.delay(), run)
+        return future
+
+
+def pause(seconds: float) -> None:
+    """Lets so much simulated time go by before the thread goes on."""
+    asyncio.get_running_loop().call_later(seconds, getcurrent().switch)
+    _main().switch()
+
+
+class Awaited(Future[Any]):
+    """A future that a thread of ours can wait for."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            thread, loop = getcurrent(), asyncio.get_running_loop()
+            is_waiting = True
+
+            def go_on() -> None:
+                nonlocal is_waiting
+                if is_waiting:
+                    is_waiting = False
+                    thread.switch()
+
+            self.add_done_callback(lambda _: loop.call_soon(go_on))
+            if timeout is not None:
+                loop.call_later(timeout, go_on)
+            _main().switch()
+        return super().result(0)
+
+
+def awaited(future: Future[Any]) -> Awaited:
+    waiting = Awaited()
+    future.add_done_callback(lambda done: waiting.set_result(done.result()))
+    return waiting
+
+
+def _main() -> greenlet:
+    here = getcurrent()
+    while here.parent is not None:
+        here = here.parent
+    return here
+
+
+def _wake(thread: greenlet) -> None:
+    asyncio.get_running_loop().call_soon(thread.switch)
