@@ -32,6 +32,8 @@ class Line:
 
     def __init__(self, send: Any) -> None:
         self._send = send
+        # The console's has gone through Channels' sessions, which wrap it.
+        send = getattr(getattr(send, "__self__", None), "real_send", send)
         # Daphne hands over a partial with its protocol in it, uvicorn a method of its protocol.
         self._protocol: Any = (
             send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
@@ -47,6 +49,13 @@ class Line:
             # Until now the producer was Twisted's HTTP channel, of the handshake.
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, True)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the other end has left, which the consumer hears only after what it is doing now."""
+        if self._is_twisted:
+            return not self._transport.connected
+        return bool(self._is_uvicorn and self._protocol.disconnected)
 
     def write(self, payload: bytes) -> bool:
         """Puts a text on the line. False where it cannot take one now, or only by `send`."""
