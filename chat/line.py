@@ -50,6 +50,13 @@ class Line:
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, True)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the other end has left, which the consumer hears only after what it is doing now."""
+        if self._is_twisted:
+            return not self._transport.connected
+        return bool(self._is_uvicorn and self._protocol.disconnected)
+
     def write(self, payload: bytes) -> bool:
         """Puts a text on the line. False where it cannot take one now, or only by `send`."""
         protocol = self._protocol

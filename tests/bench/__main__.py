@@ -6,84 +6,125 @@ import argparse
 import resource
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench import assign, churn, console, idle, paths, rows, search, start, widget
 from tests.bench.plan import QUICK, Plan
 from tests.bench.proc import machine
 from tests.bench.rows import Row, Void
+from tests.bench.servers import ServerName
 
-Measure = Callable[[Plan], list[Row]]
 
-# By what a run costs the most of; in the order of the table.
-MEASURES: dict[str, Measure] = {
-    "daphne": lambda plan: paths.closed_rows(plan, "cpu_ms_per_message_daphne"),
-    "tutorial": paths.tutorial_rows,
-    "uvicorn": lambda plan: paths.closed_rows(plan, "cpu_ms_per_message_uvicorn", "uvicorn"),
-    "two_processes": lambda plan: paths.closed_rows(plan, "cpu_ms_per_message_two_processes", processes=2),
-    "sqlite": lambda plan: paths.closed_rows(plan, "cpu_ms_per_message_sqlite", sqlite=True),
-    "at_50_per_s": lambda plan: paths.paced_rows(plan, "cpu_ms_per_message_at_50_per_s"),
-    "with_marks": lambda plan: paths.paced_rows(plan, "cpu_ms_per_message_with_marks", marks=True),
-    "latency": paths.latency_rows,
-    "idle": idle.idle_rows,
-    "in_chat": idle.in_chat_rows,
-    "churn": churn.churn_rows,
-    "start": start.start_rows,
-    "assign": assign.assign_rows,
-    "console": console.console_rows,
-    "search": search.search_rows,
-    "widget": widget.widget_rows,
+@dataclass(frozen=True)
+class Measure:
+    """`rows` are the names that `run` gives."""
+
+    run: Callable[[Plan], list[Row]]
+    rows: tuple[str, ...]
+
+
+def _closed(name: str, server: ServerName = "daphne", *, processes: int = 1, sqlite: bool = False) -> Measure:
+    def run(plan: Plan) -> list[Row]:
+        return paths.closed_rows(plan, name, server, processes=processes, sqlite=sqlite)
+
+    return Measure(run, (name,))
+
+
+def _paced(name: str, *, marks: bool = False) -> Measure:
+    return Measure(lambda plan: paths.paced_rows(plan, name, marks=marks), (name,))
+
+
+MEASURES = {
+    "daphne": _closed("cpu_ms_per_message_daphne"),
+    "tutorial": Measure(paths.tutorial_rows, ("cpu_ms_per_message_tutorial",)),
+    "uvicorn": _closed("cpu_ms_per_message_uvicorn", "uvicorn"),
+    "two_processes": _closed("cpu_ms_per_message_two_processes", processes=2),
+    "sqlite": _closed("cpu_ms_per_message_sqlite", sqlite=True),
+    "at_50_per_s": _paced("cpu_ms_per_message_at_50_per_s"),
+    "with_marks": _paced("cpu_ms_per_message_with_marks", marks=True),
+    "latency": Measure(paths.latency_rows, ("latency_p50_ms", "latency_p99_ms")),
+    "idle": Measure(idle.idle_rows, ("idle_kb_per_visitor", "idle_cpu_percent_10k")),
+    "in_chat": Measure(
+        idle.in_chat_rows,
+        ("idle_kb_per_visitor_in_chat", "idle_cpu_percent_10k_in_chat", "reconnects_per_second"),
+    ),
+    "churn": Measure(churn.churn_rows, ("growth_percent",)),
+    "start": Measure(start.start_rows, ("start_seconds",)),
+    "assign": Measure(
+        assign.assign_rows,
+        ("assignments_per_second", "assignments_per_second_action", "assignments_per_second_with_consoles"),
+    ),
+    "console": Measure(
+        console.console_rows,
+        ("console_first_page_ms", "console_first_page_kb", "console_first_page_queries"),
+    ),
+    "search": Measure(search.search_rows, ("search_p95_ms",)),
+    "widget": Measure(widget.widget_rows, ("widget_host_kb", "widget_open_kb")),
 }
+# What the ratio is made of.
+RATIO = {"ratio_to_tutorial": ("daphne", "tutorial")}
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    names = [*MEASURES, *rows.BUDGETS]
-    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=", ".join(MEASURES))
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*MEASURES, *rows.BUDGETS],
+        metavar="NAME",
+        help=f"a row of the table, or one of: {', '.join(MEASURES)}",
+    )
     parser.add_argument("--quick", action="store_true", help="a short smoke of everything; no figure counts")
     parser.add_argument(
         "--long", action="store_true", help="100,000 visitors come and go, 10,000 return at once"
     )
     parser.add_argument("--profile", action="store_true", help="py-spy looks on: var/profiles")
-    parser.add_argument("--seconds", type=float, default=15, help="that each load is measured for")
+    parser.add_argument("--seconds", type=float, help="that each load is measured for")
     parser.add_argument("--write", type=Path, default=rows.FILE, help="where the rows go, as JSON")
-    options = parser.parse_args()
-    plan = Plan(seconds=options.seconds)
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else Plan()
     if options.long:
         plan = replace(plan, churned=100_000, storm=10_000)
-    if options.quick:
-        plan = QUICK
-    plan = replace(plan, profile=options.profile)
+    plan = replace(plan, profile=options.profile, seconds=options.seconds or plan.seconds)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return measure_all(plan, wanted(options.only), options.write)
+
+
+def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
+    """Prints the table row by row, writes it, and returns the exit code: 1 if a run was void."""
     print(f"{machine()}\n{rows.HEAD}", flush=True)
     found: list[Row] = []
     is_void = False
     began = time.monotonic()
-    for name, measure in MEASURES.items():
-        if not is_wanted(name, options.only):
-            continue
+    for name in names:
+        measure = MEASURES[name]
         try:
-            measured = measure(plan)
+            measured = measure.run(plan)
         except Void as reason:
             is_void = True
             print(f"{name}: VOID: {reason}", flush=True)
             continue
+        assert tuple(row.name for row in measured) == measure.rows
         for row in measured:
             print(row, flush=True)
         found += measured
     ratio = paths.ratio_rows(found)
     for row in ratio:
         print(row)
-    rows.write([*found, *ratio], options.write)
+    rows.write([*found, *ratio], file)
     print(f"{time.monotonic() - began:.0f} s in all", flush=True)
     return 1 if is_void else 0
 
 
-def is_wanted(name: str, only: list[str] | None) -> bool:
-    return only is None or any(one == name or name in one.removesuffix("_ms") for one in only)
+def wanted(only: Sequence[str] | None) -> list[str]:
+    """The measures that give what was asked for: measures or rows by name, or everything."""
+    if only is None:
+        return list(MEASURES)
+    asked = {part for name in only for part in RATIO.get(name, (name,))}
+    return [name for name, measure in MEASURES.items() if asked & {name, *measure.rows}]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from uuid import uuid4
 import msgspec
 import uvloop
 
+from tests.bench import wire
+from tests.bench.plan import Plan
 from tests.bench.rows import Void
 from tests.bench.texts import TEXTS
 from tests.bench.wire import Line, connect
@@ -32,9 +34,6 @@ from tests.bench.wire import Line, connect
 HEARTBEAT_SECONDS = 25.0
 MARK_SECONDS = 0.4
 
-# A load that keeps its own core busier than this, or is later than that against its schedule, measures itself.
-MOST_OWN_PERCENT = 80.0
-MOST_LATE_MS = 20.0
 SETTLE_SECONDS = 20.0
 
 
@@ -410,11 +409,11 @@ class Window:
     def own_percent(self) -> float:
         return self.own * 100 / self.seconds
 
-    def check(self) -> None:
+    def check(self, plan: Plan) -> None:
         """Raises Void when the load was what held things up."""
-        if self.own_percent > MOST_OWN_PERCENT:
+        if self.own_percent > plan.most_own_percent:
             raise Void(f"the load itself used {self.own_percent:.0f} % of a core")
-        if self.late_ms > MOST_LATE_MS:
+        if self.late_ms > plan.most_late_ms:
             raise Void(f"the load came {self.late_ms:.1f} ms too late (p99)")
 
     def __str__(self) -> str:
@@ -536,8 +535,19 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs the load to its end, on uvloop."""
-    return uvloop.run(work)
+    """Runs the load to its end, on uvloop, and leaves no line open."""
+
+    async def to_the_end() -> T:
+        try:
+            return await work
+        finally:
+            for line in tuple(wire.lines):
+                line.on_end = None
+                line.cut()
+            while wire.lines:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    return uvloop.run(to_the_end())
 
 
 @contextmanager

@@ -17,10 +17,16 @@ AGENTS = 10
 
 
 def closed_rows(
-    plan: Plan, name: str, server: ServerName = "daphne", *, processes: int = 1, sqlite: bool = False
+    plan: Plan,
+    name: str,
+    server: ServerName = "daphne",
+    *,
+    processes: int = 1,
+    sqlite: bool = False,
+    application: str = servers.APPLICATION,
 ) -> list[Row]:
     """Fifty visitors, each saying the next thing as soon as the last was accepted."""
-    with servers.lianxin(server, processes=processes, sqlite=sqlite) as running:
+    with servers.lianxin(server, processes=processes, sqlite=sqlite, application=application) as running:
         window, tally, batch = _run(running, plan, name)
     where = "SQLite, one process" if sqlite else "PostgreSQL and Redis"
     if processes > 1:
@@ -44,7 +50,7 @@ def tutorial_rows(plan: Plan) -> list[Row]:
         tally = Tally()
         window = load.run(_tutorial(running, tally, plan))
         tally.check()
-        window.check()
+        window.check(plan)
         running.check_stored(tally)
     how = f"the Channels tutorial on daphne, PostgreSQL, Redis, {CHATS} rooms of two, closed loop"
     return [Row("cpu_ms_per_message_tutorial", window.cpu_ms, _conditions(how, window, tally, 1.0))]
@@ -103,7 +109,7 @@ def _run(
     with load.ahead_of_the_servers():
         window = load.run(_talk(running, tally, desk, plan, name, rate, marks, chats, idle))
     tally.check()
-    window.check()
+    window.check(plan)
     return window, tally, running.check_stored(tally)
 
 

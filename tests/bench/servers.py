@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -26,10 +27,20 @@ from tests.servers import AppServer, PrivatePostgres, PrivateRedis, create_datab
 from tests.servers.process import Server
 
 ServerName = Literal["daphne", "uvicorn"]
-# Compression of a hundred bytes costs more than it saves; docs/performance.md. Daphne has none.
-OPTIONS: dict[ServerName, list[str]] = {"daphne": [], "uvicorn": ["--ws-per-message-deflate", "false"]}
+# As README tells a bank. Compression of a hundred bytes costs more than it saves, and Daphne has none.
+OPTIONS: dict[ServerName, list[str]] = {
+    "daphne": ["--ping-interval", "15", "--ping-timeout", "20"],
+    "uvicorn": ["--ws-per-message-deflate", "false"],
+}
+APPLICATION = "config.asgi:application"
 DATABASE = "lianxin"
 SECRET_KEY = "of a bench, and good for nothing else"  # Long enough, and nobody's.
+
+
+class MeasuredApp(AppServer):
+    """Ended at once: what is measured is over, and a drain of ten thousand sockets takes its time."""
+
+    stop_signal = signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ def lianxin(
     *,
     processes: int = 1,
     sqlite: bool = False,
-    application: str = "config.asgi:application",
+    application: str = APPLICATION,
     database: str = "",
     postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
@@ -147,9 +158,9 @@ def lianxin(
             redis = stack.enter_context(PrivateRedis())
             servers += [postgres, redis]
             env |= {"LIANXIN_DATABASE_URL": database, "LIANXIN_REDIS_URL": redis.url}
-        apps = []
+        apps: list[AppServer] = []
         for _ in range(processes):
-            app = AppServer(
+            app = MeasuredApp(
                 env, server=server, options=OPTIONS[server], prepare=False, application=application
             )
             apps.append(stack.enter_context(app))
@@ -166,7 +177,7 @@ def tutorial() -> Iterator[Running]:
             "TUTORIAL_DATABASE_URL": create_database(postgres.url),
             "TUTORIAL_REDIS_URL": redis.url,
         }
-        app = AppServer(env, prepare=False, application="tests.bench.tutorial.asgi:application")
+        app = MeasuredApp(env, prepare=False, application="tests.bench.tutorial.asgi:application")
         app.manage("migrate", "--run-syncdb", "--verbosity=0")
         with app:
             yield Running([app], [postgres, redis, app], env["TUTORIAL_DATABASE_URL"], is_ours=False)

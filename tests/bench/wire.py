@@ -24,6 +24,10 @@ HANDSHAKE_SECONDS = 30.0
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 
+# The lines that are open, so that none is left when the load is over.
+lines: set[Line] = set()
+
+
 class Refused(ConnectionError):
     """The handshake was answered with something else than 101."""
 
@@ -71,6 +75,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's is one in all but its class.
         self._transport = cast(asyncio.Transport, transport)
+        lines.add(self)
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer + data if self._buffer else data
@@ -129,6 +134,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
+        lines.discard(self)
         if self._opened is not None and not self._opened.done():
             self._opened.set_exception(error or ConnectionResetError("closed in the handshake"))
         if self.on_end is not None:

@@ -14,6 +14,7 @@ import chat.writer
 from chat import consumers, delivery, protocol, selectors, sweep
 from chat.actions.posts import Mark, Outcome, Post
 from chat.protocol import Accepted, Event, MessageData, MessagePosted, NoteAdded, stamp
+from chat.told import fingerprint_of
 from tests.machine.clock import clock
 
 Fault = Callable[[pytest.MonkeyPatch], None]
@@ -109,9 +110,9 @@ def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_message_tells_all_of_its_row(patch: pytest.MonkeyPatch) -> None:
-    everything = frozenset(range(len(sweep.FINGERPRINT)))
-    patch.setattr(delivery, "SAID", everything)
-    patch.setattr(delivery, "MARKS_OF", {"visitor": everything, "agent": everything})
+    patch.setattr(delivery, "is_in_step", lambda *_: True)
+    patch.setattr(delivery, "after_message", lambda _, row: fingerprint_of(row))
+    patch.setattr(delivery, "after_marks", lambda _, row, *__, **___: fingerprint_of(row))
 
 
 def in_browsers(_: pytest.MonkeyPatch) -> None:

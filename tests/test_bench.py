@@ -1,0 +1,160 @@
+"""The bench measures what it says, and calls a run void that counts for nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench import paths, rows
+from tests.bench.__main__ import MEASURES, wanted
+from tests.bench.load import Tally, Window, percentile
+from tests.bench.plan import QUICK, Plan
+from tests.bench.rows import BUDGETS, Row, Void
+from tests.bench.texts import CHINESE, ENGLISH, TEXTS
+from tests.servers.process import ROOT
+
+# As whoever reads var/bench.json looks for them.
+NAMES = {
+    "cpu_ms_per_message_daphne",
+    "cpu_ms_per_message_uvicorn",
+    "cpu_ms_per_message_sqlite",
+    "cpu_ms_per_message_two_processes",
+    "cpu_ms_per_message_tutorial",
+    "ratio_to_tutorial",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "idle_kb_per_visitor",
+    "idle_cpu_percent_10k",
+    "reconnects_per_second",
+    "assignments_per_second",
+    "start_seconds",
+    "search_p95_ms",
+    "console_first_page_ms",
+    "console_first_page_kb",
+    "growth_percent",
+    "widget_host_kb",
+    "widget_open_kb",
+}
+
+
+def test_every_name_that_is_looked_for_is_measured() -> None:
+    measured = {name for measure in MEASURES.values() for name in measure.rows} | {"ratio_to_tutorial"}
+    assert measured == set(BUDGETS)
+    assert measured >= NAMES
+
+
+@pytest.mark.parametrize("name", [*MEASURES, *BUDGETS])
+def test_each_measure_and_each_row_can_be_asked_for_alone(name: str) -> None:
+    chosen = wanted([name])
+    assert chosen
+    if name in MEASURES:
+        assert chosen == [name]
+    elif name != "ratio_to_tutorial":
+        assert [name in MEASURES[one].rows for one in chosen] == [True]
+
+
+def test_a_short_run_writes_rows_of_the_promised_shape(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench",
+        "--quick",
+        "--only",
+        "ratio_to_tutorial",
+        "--write",
+        str(file),
+    ]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = json.loads(file.read_text())
+    assert [row["name"] for row in found] == [
+        "cpu_ms_per_message_daphne", "cpu_ms_per_message_tutorial", "ratio_to_tutorial"
+    ]  # fmt: skip
+    for row in found:
+        assert list(row) == ["name", "value", "unit", "must", "goal", "conditions"]
+        assert row["value"] > 0
+        assert row["conditions"]
+    ours, tutorial, ratio = found
+    assert (ours["unit"], ours["must"], ours["goal"]) == ("ms", 0.45, 0.27)
+    assert ratio["value"] == pytest.approx(tutorial["value"] / ours["value"], rel=0.01)
+    assert all(row["name"] in run.stdout for row in found)
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        ("unstored", "1 of those never arrived"),
+        ("unseen", "1 of those never arrived"),
+        ("deleted", "are not stored"),
+    ],
+)
+def test_a_run_with_a_loss_is_void(plant: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_PLANT", plant)
+    with pytest.raises(Void, match=words):
+        paths.closed_rows(QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted:application")
+
+
+def test_a_void_run_gives_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tests.bench import __main__ as bench
+
+    def void(plan: object) -> list[Row]:
+        raise Void("one is missing")
+
+    monkeypatch.setattr(bench, "MEASURES", {"daphne": bench.Measure(void, ("cpu_ms_per_message_daphne",))})
+    file = tmp_path / "bench.json"
+    assert bench.main(["--write", str(file)]) == 1
+    assert json.loads(file.read_text()) == []
+
+
+def test_a_load_that_was_late_or_out_of_breath_is_void() -> None:
+    good = Window(began=0, ended=10, arrived=1000, cpu=1, own=2, late_ms=3, lag_ms=1)
+    good.check(Plan())
+    assert good.cpu_ms == 1
+    for bad in (Window(0, 10, 1000, 1, 9.5, 3, 1), Window(0, 10, 1000, 1, 2, 80, 1)):
+        with pytest.raises(Void):
+            bad.check(Plan())
+
+
+def test_nothing_sent_and_nothing_answered_is_void() -> None:
+    with pytest.raises(Void):
+        Tally().check()
+    tally = Tally(intended={"a": 1.0}, accepted={"a": 1.1}, arrived={"a": 1.2})
+    tally.check()
+    assert tally.delays_ms() == pytest.approx([200])
+    tally.intended["b"] = 2.0
+    with pytest.raises(Void, match="2 sent, 1 accepted"):
+        tally.check()
+
+
+def test_a_row_says_whether_it_keeps_to_its_budget() -> None:
+    assert [Row("latency_p50_ms", value, "").verdict for value in (3, 4, 10, 16)] == [
+        "goal",
+        "goal",
+        "must",
+        "MISSED",
+    ]
+    assert [Row("ratio_to_tutorial", value, "").verdict for value in (11, 7, 5)] == ["goal", "must", "MISSED"]
+    assert Row("cpu_ms_per_message_tutorial", 3, "").verdict == ""
+
+
+def test_the_rows_stand_in_the_order_of_the_table(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    rows.write([Row(name, 1, "") for name in sorted(BUDGETS, reverse=True)], file)
+    assert [row["name"] for row in json.loads(file.read_text())] == list(BUDGETS)
+
+
+def test_the_texts_are_as_long_as_what_customers_write() -> None:
+    chinese, english = [len(text) for text in CHINESE], [len(text) for text in ENGLISH]
+    assert len(chinese) == 2 * len(english)
+    assert len(TEXTS) == len(set(TEXTS)) == len(chinese) + len(english)
+    assert percentile(chinese, 50) == pytest.approx(13, abs=1)
+    assert percentile(english, 50) == pytest.approx(12, abs=1)
+    assert 19 <= percentile(chinese, 90) <= 27
+    assert percentile(english, 90) == pytest.approx(43, abs=8)
+    assert percentile(chinese, 99) == pytest.approx(42, abs=3)
+    assert percentile(english, 99) == pytest.approx(86, abs=3)
