@@ -36,7 +36,7 @@ def assign_rows(plan: Plan) -> list[Row]:
         Row(
             "assignments_per_second_with_consoles",
             watched,
-            f"as by POST, with {part.waiting:,} waiting and the consoles of all agents open: each taking is shown on all "
+            f"as by POST, with {part.waiting:,} waiting and the consoles of all agents open: each taking shows on all "
             f"{plan.agents}",
         ),
     ]
