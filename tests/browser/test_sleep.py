@@ -17,9 +17,9 @@ from tests.browser.agent import WireAgent
 from tests.browser.bank_page import BankPage
 from tests.browser.box import Box
 from tests.browser.conftest import NETWORK_ERRORS, PHONE, ChatServer, HostPage, PageFactory, SignIn
-from tests.browser.half_open import HalfOpenLine
 from tests.browser.visitor import WireVisitor
 from tests.people import MEI
+from tests.servers.half_open import HalfOpenLine
 
 CYCLES = 5
 AWAKE_WITHIN_MS = 3_000

@@ -26,6 +26,7 @@ class HalfOpenLine:
         self._ends: list[socket.socket] = []
         self._sockets: set[socket.socket] = set()
         self._swallowed: set[socket.socket] = set()
+        self._given_up = threading.Event()
         self._door = socket.create_server((HOST, 0))
         self.port: int = self._door.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
@@ -51,6 +52,10 @@ class HalfOpenLine:
             self._swallowed |= dead
         return len(dead) // 2
 
+    def is_given_up(self, within: float) -> bool:
+        """Waits until one of the two ends has left a dead line."""
+        return self._given_up.wait(within)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -69,6 +74,9 @@ class HalfOpenLine:
                         self._sockets |= {one, other}
                 if one not in self._swallowed:
                     other.sendall(data)
-            # An end, too, is not told to the other once the line is dead.
-            if one not in self._swallowed:
+        # An end, too, is not told to the other once the line is dead.
+        if one in self._swallowed:
+            self._given_up.set()
+        else:
+            with suppress(OSError):
                 other.shutdown(socket.SHUT_WR)
