@@ -32,8 +32,6 @@ class Line:
 
     def __init__(self, send: Any) -> None:
         self._send = send
-        # The console's has gone through Channels' sessions, which wrap it.
-        send = getattr(getattr(send, "__self__", None), "real_send", send)
         # Daphne hands over a partial with its protocol in it, uvicorn a method of its protocol.
         self._protocol: Any = (
             send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
@@ -46,6 +44,10 @@ class Line:
         if self._is_twisted:
             if not getattr(self._transport, "TLS", True) and hasattr(self._transport, "_tempDataBuffer"):
                 self._socket = self._transport.getHandle()
+            protocol: Any = self._protocol
+            if hasattr(protocol, "_dataReceived"):
+                # Autobahn's own lays out a line for the debug log first, in colours, at every read.
+                protocol.dataReceived = protocol._dataReceived
             # Until now the producer was Twisted's HTTP channel, of the handshake.
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, True)

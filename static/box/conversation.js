@@ -54,7 +54,8 @@ export class Conversation {
 
   /** @param {boolean} isVisible @returns {{received: number, read: number}} how far the visitor has come */
   mark(isVisible) {
-    const received = this.thread.head;
+    // The visitor's own words are no news to them: their seq alone asks for no mark.
+    const received = this.thread.messages.findLast((message) => message.role !== "visitor")?.seq ?? 0;
     if (isVisible) this.#read = received;
     return { received, read: this.#read };
   }

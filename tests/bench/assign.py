@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 
 from tests.bench import load, servers
@@ -15,19 +16,21 @@ from tests.bench.servers import Running
 from tests.bench.web import Web
 
 THREADS = 8
+# An agent who is told that it failed presses again.
+AGAIN_SECONDS = 0.5
 
 
 def assign_rows(plan: Plan) -> list[Row]:
     """By the console's POST, by the action alone, and by the POST while all agents' consoles are open."""
     about = f"{plan.agents} agents, {plan.waiting:,} waiting"
-    by_post = _by_post(plan, with_consoles=False)
+    by_post, failed = _by_post(plan, with_consoles=False)
     by_action = _by_action(plan)
     # Each taking costs as much as there are consoles: a part of the line is enough.
     part = replace(plan, waiting=plan.waiting // 5)
-    watched = _by_post(part, with_consoles=True)
+    watched, watched_failed = _by_post(part, with_consoles=True)
     posted = f"daphne, one process, PostgreSQL and Redis; {about}, all taking at once by POST /console/next"
     return [
-        Row("assignments_per_second", by_post, posted),
+        Row("assignments_per_second", by_post, posted + _again(failed)),
         Row(
             "assignments_per_second_action",
             by_action,
@@ -36,19 +39,23 @@ def assign_rows(plan: Plan) -> list[Row]:
         Row(
             "assignments_per_second_with_consoles",
             watched,
-            f"as by POST, with {part.waiting:,} waiting and the consoles of all agents open: each taking is shown on all "
-            f"{plan.agents}",
+            f"as by POST, with {part.waiting:,} waiting and the consoles of all agents open: each taking is shown on "
+            f"all {plan.agents}{_again(watched_failed)}",
         ),
     ]
 
 
-def _by_post(plan: Plan, *, with_consoles: bool) -> float:
+def _again(failed: Counter[int]) -> str:
+    return f"; {failed.total():,} answers were {dict(failed)}, and the agent pressed again" if failed else ""
+
+
+def _by_post(plan: Plan, *, with_consoles: bool) -> tuple[float, Counter[int]]:
     with servers.lianxin() as running, load.ahead_of_the_servers():
         desk = running.desk(agents=plan.agents)
         running.stage(f"len(crowd(waiting={plan.waiting}))")
-        took, taken = load.run(_take(running, desk.agents, with_consoles))
+        took, taken, failed = load.run(_take(running, desk.agents, with_consoles))
         _check(running, plan, len(taken), len(set(taken)))
-    return plan.waiting / took
+    return plan.waiting / took, failed
 
 
 def _by_action(plan: Plan) -> float:
@@ -68,28 +75,35 @@ def _check(running: Running, plan: Plan, taken: int, distinct: int) -> None:
         )
 
 
-async def _take(running: Running, cookies: list[str], with_consoles: bool) -> tuple[float, list[str]]:
-    """Seconds, and the conversations that were taken, by all agents."""
+async def _take(
+    running: Running, cookies: list[str], with_consoles: bool
+) -> tuple[float, list[str], Counter[int]]:
+    """Seconds, the conversations that were taken by all agents, and what failed, by HTTP status."""
     if with_consoles:
         tally = Tally()
         consoles = [Console(tally, cookie) for cookie in cookies]
         await load.each((console.open(running.app.websocket_url, []) for console in consoles), at_once=10)
     webs = [Web(running.app.url, cookie) for cookie in cookies]
     taken: list[str] = []
+    failed: Counter[int] = Counter()
 
     async def take_all(web: Web) -> None:
         while True:
             answer = await web.post("/console/next")
-            said = json.loads(answer.body)
-            if answer.status != 200:
-                if said["refused"]["code"] != "nobody_waiting":
-                    raise Void(f"taking was refused: {said}")
+            if answer.status == 200:
+                taken.append(json.loads(answer.body)["conversation"])
+            elif answer.status >= 500:
+                failed[answer.status] += 1
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                code = json.loads(answer.body)["refused"]["code"]
+                if code != "nobody_waiting":
+                    raise Void(f"taking was refused: {code}")
                 return
-            taken.append(said["conversation"])
 
     began = time.monotonic()
     await asyncio.gather(*(take_all(web) for web in webs))
     took = time.monotonic() - began
     for web in webs:
         web.close()
-    return took, taken
+    return took, taken, failed

@@ -27,10 +27,14 @@ from tests.servers import AppServer, PrivatePostgres, PrivateRedis, create_datab
 from tests.servers.process import Server
 
 ServerName = Literal["daphne", "uvicorn"]
-# As README tells a bank. Compression of a hundred bytes costs more than it saves, and Daphne has none.
+# As deploy/systemd starts them.
 OPTIONS: dict[ServerName, list[str]] = {
-    "daphne": ["--ping-interval", "15", "--ping-timeout", "20"],
-    "uvicorn": ["--ws-per-message-deflate", "false"],
+    "daphne": ["--verbosity", "0", "--no-server-name", "--ping-interval", "15", "--ping-timeout", "20"],
+    "uvicorn": [
+        *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
+        *("--ws-ping-interval", "15", "--ws-ping-timeout", "20"),
+        *("--ws-per-message-deflate", "false", "--ws-max-size", "1048576"),
+    ],
 }
 APPLICATION = "config.asgi:application"
 DATABASE = "lianxin"
@@ -177,7 +181,9 @@ def tutorial() -> Iterator[Running]:
             "TUTORIAL_DATABASE_URL": create_database(postgres.url),
             "TUTORIAL_REDIS_URL": redis.url,
         }
-        app = MeasuredApp(env, prepare=False, application="tests.bench.tutorial.asgi:application")
+        app = MeasuredApp(
+            env, options=OPTIONS["daphne"], prepare=False, application="tests.bench.tutorial.asgi:application"
+        )
         app.manage("migrate", "--run-syncdb", "--verbosity=0")
         with app:
             yield Running([app], [postgres, redis, app], env["TUTORIAL_DATABASE_URL"], is_ours=False)

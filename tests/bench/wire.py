@@ -56,7 +56,8 @@ class Line(asyncio.Protocol):
         self.is_open = False
         if self._transport is not None and not self._transport.is_closing():
             socket = self._transport.get_extra_info("socket")
-            socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            if socket is not None:
+                socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def _send(self, opcode: int, payload: bytes) -> None:
