@@ -68,14 +68,19 @@ class Machine(RuleBasedStateMachine):
         self.world: World | None = None
         self.count = 0
 
-    @initialize(seed=strategies.integers(0, 10_000), is_talking=strategies.sampled_from((True, True, False)))
-    def begin(self, seed: int, is_talking: bool) -> None:
+    @initialize(
+        seed=strategies.integers(0, 10_000),
+        is_talking=strategies.sampled_from((True, True, False)),
+        doorbell=strategies.sampled_from(("sound", "lossy", "reordering", "sound")),
+    )
+    def begin(self, seed: int, is_talking: bool, doorbell: str) -> None:
         self.world = world = World(stage, seed)
         world.open_box("box-1", "visitor")
         world.open_console("mei-1", world.cast.mei)
         self.then(1)
         if is_talking:
             self.visitor_writes("box-1", 1.0, 1)
+            world.doorbell.how = doorbell
             self.agent_takes("mei", 0, 1.0)
             self.agent_opens("mei-1", 0, 1.0)
 
