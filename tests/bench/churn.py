@@ -7,7 +7,7 @@ import asyncio
 from tests.bench import load, servers
 from tests.bench.load import Tally, Visitor
 from tests.bench.plan import Plan
-from tests.bench.proc import pss_kb
+from tests.bench.proc import memory_kb
 from tests.bench.rows import Row
 from tests.bench.servers import Running
 
@@ -21,8 +21,8 @@ def churn_rows(plan: Plan) -> list[Row]:
         running.desk(agents=1)
         before, after = load.run(_churn(running, plan))
     how = (
-        f"daphne, PostgreSQL and Redis; PSS {before / 1024:.0f} MB after {plan.churned // 5:,} visitors who came and "
-        f"went, {after / 1024:.0f} MB after {plan.churned:,} more; one in {TALKS} began a conversation and wrote"
+        f"daphne, PostgreSQL and Redis; anonymous PSS {before / 1024:.0f} MB after {plan.churned // 5:,} visitors who "
+        f"came and went, {after / 1024:.0f} MB after {plan.churned:,} more; one in {TALKS} began to talk"
     )
     if plan.churned < 100_000:
         how += "; the budget speaks of 100,000: --long"
@@ -46,7 +46,7 @@ async def _churn(running: Running, plan: Plan) -> tuple[float, float]:
 
     await load.each((come_and_go(number) for number in range(plan.churned // 5)), at_once=AT_ONCE)
     await asyncio.sleep(3)
-    before = pss_kb(running.app.pid)
+    before = memory_kb(running.app.pid)
     await load.each((come_and_go(number) for number in range(plan.churned)), at_once=AT_ONCE)
     await asyncio.sleep(3)
-    return before, pss_kb(running.app.pid)
+    return before, memory_kb(running.app.pid)

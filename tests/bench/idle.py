@@ -8,7 +8,7 @@ import time
 from tests.bench import load, servers
 from tests.bench.load import Tally, Visitor
 from tests.bench.plan import Plan
-from tests.bench.proc import pss_kb
+from tests.bench.proc import memory_kb
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Running
 from tests.bench.storm import Box, storm
@@ -47,13 +47,13 @@ async def _idle(running: Running, boxes: list[Visitor] | list[Box], plan: Plan) 
     url = running.app.websocket_url
     await load.each((box.open(url) for box in boxes[: plan.few]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
-    before = pss_kb(running.app.pid)
+    before = memory_kb(running.app.pid)
     await load.each((box.open(url) for box in boxes[plan.few :]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
     began, cpu = time.monotonic(), running.spent()
     await asyncio.sleep(plan.idle_seconds)
     percent = (running.spent() - cpu) * 100 / (time.monotonic() - began)
-    kb = (pss_kb(running.app.pid) - before) / (plan.many - plan.few)
+    kb = (memory_kb(running.app.pid) - before) / (plan.many - plan.few)
     if gone := sum(not box.line.is_open for box in boxes):
         raise Void(f"{gone} of {len(boxes)} idle visitors were cut off")
     return kb, percent
@@ -65,7 +65,7 @@ def _rows(plan: Plan, suffix: str, kb: float, percent: float, where: str) -> lis
         Row(
             f"idle_kb_per_visitor{suffix}",
             kb,
-            f"{where}; PSS of the server process, ({plan.many:,} - {plan.few:,}) / {plan.many - plan.few:,}",
+            f"{where}; anonymous PSS of the server process, ({plan.many:,} - {plan.few:,}) / {plan.many - plan.few:,}",
         ),
         Row(
             f"idle_cpu_percent_10k{suffix}",

@@ -543,6 +543,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         try:
             return await work
         finally:
+            # Of a run that was given up, some are still coming back.
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.sleep(0)
             for line in tuple(wire.lines):
                 line.on_end = None
                 line.cut()

@@ -40,10 +40,11 @@ def _stat(pid: int) -> list[str]:
         return ["0"] * 20
 
 
-def pss_kb(pid: int) -> float:
-    """Memory of the process with its share of what it shares with others, in KB (proportional set size)."""
+def memory_kb(pid: int) -> float:
+    """Memory that the process has for itself, in KB: its share (PSS) of what stands in no file. The program's own files
+    are left out: their share changes with whatever else on the machine runs them."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Pss_Anon:"):
             return float(line.split()[1])
     raise RuntimeError(f"no memory figures for process {pid}")
 

@@ -138,8 +138,8 @@ async def storm(running: Running, boxes: Sequence[Box], desk: Desk, tally: Tally
         len(boxes) / back,
         f"daphne, one process, PostgreSQL and Redis; {len(boxes):,} visitors in chats cut at once, back with token and "
         f"place after {back:.1f} s by {tries:,} handshakes (first wait up to 0.5 s, answer within 10 s), put off by "
-        f"the server {sent_away} times, {cpu * 1000 / len(boxes):.1f} CPU-ms each; {len(answers)} answers sent meanwhile{again} and {len(writers)} posts "
-        f"afterwards all there after {took:.1f} s",
+        f"the server {sent_away} times; {len(answers)} answers sent meanwhile{again} and {len(writers)} posts "
+        f"afterwards all there after {took:.1f} s; with the answers {cpu * 1000 / len(boxes):.1f} CPU-ms a visitor",
     )
 
 

@@ -154,7 +154,7 @@ async def connect(
     address = urlsplit(url)
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[None] = loop.create_future()
-    lines = [
+    head = [
         f"GET {path} HTTP/1.1",
         f"Host: {address.netloc}",
         "Connection: Upgrade",
@@ -167,14 +167,14 @@ async def connect(
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
     ]
     if cookie:
-        lines.append(f"Cookie: {cookie}")
+        head.append(f"Cookie: {cookie}")
     line = Line()
     line.on_text = on_text
     line._opened = opened
-    await loop.create_connection(lambda: line, address.hostname or "", address.port or 80)
-    assert line._transport is not None
-    line._transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     try:
+        await loop.create_connection(lambda: line, address.hostname or "", address.port or 80)
+        assert line._transport is not None
+        line._transport.write(("\r\n".join(head) + "\r\n\r\n").encode())
         await asyncio.wait_for(opened, HANDSHAKE_SECONDS)
     except BaseException:
         line.cut()
