@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import CDPSession, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import CDPSession, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.browser.agent import WireAgent
 from tests.browser.bank_page import BankPage
@@ -289,6 +289,43 @@ def test_a_console_that_missed_frames_fills_the_gap(
         soon(page.locator("#messages").get_by_text("后来的"))
         found = [text for text in shown_in(page.locator("#messages")) if text in ("丢失的", "后来的")]
         assert found == ["丢失的", "后来的"]
+
+
+def test_an_answer_of_which_nothing_came_back_is_sent_again_and_stored_once(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
+) -> None:
+    """Stored, but neither the request's answer nor the socket's message arrived."""
+    page = page_factory(locale="en", allow=NETWORK_ERRORS)
+    words, posted = "只存一次", list[str]()
+
+    def deaf(route: WebSocketRoute) -> None:
+        up = route.connect_to_server()
+        up.on_message(lambda text: None if words in str(text) and len(posted) < 2 else route.send(text))
+        route.on_message(up.send)
+
+    def lose_the_first(route: Route) -> None:
+        posted.append(route.request.post_data or "")
+        if len(posted) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route_web_socket("**/ws/console/", deaf)
+    sign_in(page, MEI)
+    page.goto("/console/")
+    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    with WireVisitor(server, name="李雷") as visitor:
+        page.get_by_role("button", name="Take the next").click()
+        expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+        page.route("**/messages", lose_the_first)
+        answer(page, words)
+        expect(page.locator("#messages").get_by_text(words)).to_be_visible()
+        page.wait_for_function("!Object.keys(sessionStorage).some(key => key.includes('outbox'))")
+        assert len(posted) == 2
+        assert posted[0] == posted[1], "under one client_id"
+        assert [m["body"] for m in visitor.everything()].count(words) == 1
+        expect(page.get_by_role("textbox", name="Message")).to_have_value("")
 
 
 @pytest.mark.parametrize("path", ["chat", "console"])
