@@ -49,14 +49,15 @@ class Select:
 
     def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:
         self._make = make
-        self._compiled: tuple[str, int, Any, Any] | None = None
+        self._compiled: dict[str, tuple[str, int, Any, Any]] = {}
 
     def rows(self, pks: Iterable[int] = ()) -> list[Any]:
         """The tuples of values, of those with these ids where the queryset says GIVEN. One query."""
-        if self._compiled is None:
-            self._compiled = self._compile()
-        sql, given, compiler, converters = self._compiled
-        opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
+        vendor = connection.vendor
+        if vendor not in self._compiled:
+            self._compiled[vendor] = self._compile()
+        sql, given, compiler, converters = self._compiled[vendor]
+        opening, closing = "{}" if vendor == "postgresql" else "[]"
         ids = opening + ",".join(map(str, pks)) + closing
         found = _run(sql, [ids] * given, lambda cursor: cursor.fetchall())
         return list(compiler.apply_converters(found, converters)) if converters else found

@@ -1,30 +1,96 @@
 """What a visitor's box needs when it opens or comes back. Runs on a thread; one function a question."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 from django.conf import settings
+from django.db.models import OuterRef, Subquery
 
-from chat import access, rows, selectors, tokens
+from chat import access, batches, rows, selectors, tokens
 from chat.actions import visitors
+from chat.errors import NotFound
 from chat.languages import language_of
 from chat.models import Conversation, Level, Site, Visitor
 from chat.protocol import Hello, Messages, Row, Start, Welcome
 
-Opened = tuple[Welcome, int | None, Visitor | None]
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who said hello, and the conversation that is theirs: both None when there is none yet."""
+
+    site: Site
+    visitor_uuid: UUID
+    visitor: Visitor | None
+    pk: int | None
 
 
-def open_box(site: Site, visitor_uuid: UUID, conversation: UUID | None, after: int) -> Opened:
-    """The welcome, the id of the conversation it is about, and the visitor, both None when there is none yet."""
-    visitor = Visitor.objects.filter(uuid=visitor_uuid, site=site).first()
-    newest = visitor.conversations.order_by("-id").first() if visitor else None
-    token = tokens.token_for(visitor_uuid, site.key)
-    welcome = Welcome(token, settings.HEARTBEAT_SECONDS, None, [], recovered=conversation is None)
-    if visitor is None or newest is None:
-        return welcome, None, visitor
-    is_same = conversation == newest.uuid and after <= newest.last_seq
-    messages, more = selectors.messages_after(newest.pk, after if is_same else 0)
-    row = rows.rows_in(Conversation.objects.filter(pk=newest.pk))[0]
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Somebody who was found, and what their box has on screen already."""
+
+    found: Found
+    conversation: UUID | None = None
+    after: int = 0
+
+
+def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
+    """NotFound for an unknown site. Two queries for all of them."""
+    sites = access.sites_in_use(hello.site for hello in hellos)
+    named = [tokens.visitor_of(hello.token, hello.site) for hello in hellos]
+    newest = Conversation.objects.filter(visitor=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    known: dict[UUID, Any] = {
+        visitor.uuid: visitor
+        for visitor in Visitor.objects.filter(uuid__in={uuid for uuid in named if uuid}).annotate(
+            newest=Subquery(newest)
+        )
+    }
+    found: list[Found | NotFound] = []
+    for hello, uuid in zip(hellos, named, strict=True):
+        site = sites.get(hello.site)
+        visitor = known.get(uuid) if uuid else None
+        if site is None:
+            found.append(NotFound())
+        elif visitor is None or visitor.site_id != site.pk:
+            found.append(Found(site, uuid or uuid4(), None, None))
+        else:
+            found.append(Found(site, visitor.uuid, visitor, visitor.newest))
+    return found
+
+
+def found_as(site: Site, visitor: Visitor) -> Found:
+    """The same for somebody who is known already. One query."""
+    newest = visitor.conversations.order_by("-id").values_list("pk", flat=True).first()
+    return Found(site, visitor.uuid, visitor, newest)
+
+
+_rows = batches.Select(
+    lambda: Conversation.objects.filter(pk__among=batches.GIVEN).order_by().values_list(*rows.ROW_FIELDS)
+)
+
+
+def welcomes(asked: Sequence[Resumed]) -> list[tuple[Welcome, Row | None]]:
+    """For each the welcome, and their conversation as it stands. One query, and one for each who has missed something.
+
+    Who listens to the conversation already misses nothing: what is newer than the welcome comes after it.
+    """
+    pks = {each.found.pk for each in asked if each.found.pk is not None}
+    stored = {values[0]: values for values in _rows.rows(pks)} if pks else {}
+    return [_welcome(each, stored.get(each.found.pk)) for each in asked]
+
+
+def _welcome(asked: Resumed, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
+    found = asked.found
+    token = tokens.token_for(found.visitor_uuid, found.site.key)
+    if values is None or found.visitor is None:
+        is_same = asked.conversation is None
+        return Welcome(token, settings.HEARTBEAT_SECONDS, None, [], recovered=is_same), None
+    row = rows.row_of(dict(zip(rows.ROW_FIELDS, values, strict=True)))
+    is_same = str(asked.conversation) == row.id and asked.after <= row.last_seq
+    after = asked.after if is_same else 0
+    messages, more = selectors.messages_after(values[0], after) if after < row.last_seq else ([], False)
+    visitor = found.visitor
     welcome = Welcome(
         token,
         settings.HEARTBEAT_SECONDS,
@@ -35,22 +101,7 @@ def open_box(site: Site, visitor_uuid: UUID, conversation: UUID | None, after: i
         level=visitor.level,
         name=visitor.name if visitor.level != Level.ANONYMOUS else "",
     )
-    return welcome, newest.pk, visitor
-
-
-def up_to_date(pk: int, welcome: Welcome, after: int) -> tuple[Welcome, Row]:
-    """The welcome with what has happened since it was read, and the conversation as it stands. Two queries.
-
-    `after` is what the box had already, where the welcome goes on from that.
-    """
-    row = rows.rows_in(Conversation.objects.filter(pk=pk))[0]
-    messages, more = list(welcome.messages), welcome.more
-    if not more:
-        head = messages[-1].seq if messages else after if welcome.recovered else 0
-        later, more = selectors.messages_after(pk, head)
-        messages += later
-    state = rows.state_of(row)
-    return msgspec.structs.replace(welcome, state=state, messages=messages, more=more), row
+    return welcome, row
 
 
 def page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
@@ -58,15 +109,8 @@ def page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messag
     return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 
-def greet(hello: Hello) -> tuple[Site, UUID, Opened]:
-    """The answer to hello. Raises NotFound for an unknown site."""
-    site = access.site_by_key(hello.site)
-    visitor_uuid = tokens.visitor_of(hello.token, site.key) or uuid4()
-    return site, visitor_uuid, open_box(site, visitor_uuid, hello.conversation, hello.after)
-
-
-def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Opened:
-    visitors.start_conversation(
+def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Found:
+    conversation = visitors.start_conversation(
         site=site,
         visitor_uuid=visitor_uuid,
         client_id=start.client_id,
@@ -76,14 +120,14 @@ def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Opened:
         page=hello.page,
         device=hello.device,
     )
-    return open_box(site, visitor_uuid, None, 0)
+    return found_as(site, conversation.visitor)
 
 
-def recognise(site: Site, visitor_uuid: UUID, identity: str, language: str) -> tuple[UUID, Opened]:
+def recognise(site: Site, visitor_uuid: UUID, identity: str, language: str) -> Found:
     visitor = visitors.identify(
         site=site,
         visitor_uuid=visitor_uuid,
         identity=identity,
         language=language_of(language),
     )
-    return visitor.uuid, open_box(site, visitor.uuid, None, 0)
+    return found_as(site, visitor)

@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from random import randint
 from uuid import UUID
 
 from chat import box, limits, metrics, protocol
@@ -10,6 +11,7 @@ from chat.actions.posts import Mark, Outcome, Post
 from chat.db import in_thread
 from chat.delivery import announce, hub
 from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
+from chat.gathering import Crowded, Gathering, Gone
 from chat.languages import language_code
 from chat.models import Site, Visitor
 from chat.protocol import (
@@ -35,6 +37,9 @@ from chat.text import cleaned
 from chat.writer import writer
 
 logger = logging.getLogger(__name__)
+
+_finding = Gathering(box.find)
+_welcoming = Gathering(box.welcomes)
 
 
 class VisitorConsumer(Socket):
@@ -97,14 +102,19 @@ class VisitorConsumer(Socket):
     async def _greet(self, hello: Hello) -> None:
         self.language = language_code(hello.language)
         try:
-            self.site, self.visitor_uuid, opened = await in_thread(box.greet, hello)
-            self.hello = hello
-            await self._settle(opened, hello.after)
+            found = await _finding.ask(hello, self.is_gone)
+            if isinstance(found, NotFound):
+                self.refuse(found)
+                self.end("not_found")
+                return
+            self.hello, self.site = hello, found.site
+            await self._settle(found, hello.conversation, hello.after)
             if hello.conversation is not None and str(hello.conversation) == self.conversation:
                 metrics.resumed.inc()
-        except NotFound as refusal:
-            self.refuse(refusal)
-            self.end("not_found")
+        except Gone:
+            return
+        except Crowded:
+            self.end("unavailable", retry_after_ms=randint(1000, 10_000))
         except Exception as error:
             # Without a welcome the box has nothing to go on with; it comes back and asks again.
             logger.warning("hello was not answered: %s", type(error).__name__, extra=self.ids())
@@ -122,35 +132,30 @@ class VisitorConsumer(Socket):
         assert self.hello is not None
         self._is_identifying = True
         try:
-            self.visitor_uuid, opened = await in_thread(
-                box.recognise, self.site, self.visitor_uuid, identify.identity, self.hello.language
+            await self._settle(
+                await in_thread(
+                    box.recognise, self.site, self.visitor_uuid, identify.identity, self.hello.language
+                )
             )
-            await self._settle(opened)
         finally:
             self._is_identifying = False
 
-    async def _settle(self, opened: box.Opened, after: int = 0) -> None:
-        """Joins the conversation of a welcome, then sends it; between the two nothing can be missed.
-
-        Joining comes first; what happened after the welcome was read and before the join is read once more.
-        """
-        welcome, pk, self.visitor = opened
-        if pk != self.pk:
+    async def _settle(self, found: box.Found, conversation: UUID | None = None, after: int = 0) -> None:
+        """Joins the conversation first and reads the welcome then, so that between the two nothing can be missed."""
+        if found.pk != self.pk:
             self._leave()
-        self.pk = pk
-        if pk is None or welcome.state is None:
-            self.conversation, self.is_waiting = "", False
-            self.answer(welcome)
-            return
-        self.conversation = welcome.state.id
-        self.is_waiting, self._place = welcome.state.status == "waiting", None
+        self.visitor_uuid, self.visitor, self.pk = found.visitor_uuid, found.visitor, found.pk
+        self.is_waiting, self._place = False, None
         with self.holding() as first:
-            hub.join(pk, self)
-            welcome, row = await in_thread(box.up_to_date, pk, welcome, after)
-            hub.note_head(pk, row.last_seq)
-            hub.note_row(pk, row)
-            # Not the other way round: it may have begun to wait after it was read.
-            self.is_waiting = self.is_waiting or row.status == "waiting"
+            if self.pk is not None:
+                hub.join(self.pk, self)
+            welcome, row = await _welcoming.ask(box.Resumed(found, conversation, after), self.is_gone)
+            self.conversation = row.id if row else ""
+            # It may have begun to wait after it was read.
+            self.is_waiting = self.is_waiting or (row is not None and row.status == "waiting")
+            if self.pk is not None and row is not None:
+                hub.note_head(self.pk, row.last_seq)
+                hub.note_row(self.pk, row)
             first.append(welcome)
 
     def _leave(self) -> None:

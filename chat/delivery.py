@@ -9,13 +9,14 @@ import logging
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Any, Protocol
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
+from msgspec import UNSET
 
 from accounts.models import Staff
 from chat import metrics, protocol
@@ -35,7 +36,8 @@ from chat.protocol import (
     TypingStarted,
 )
 from chat.rows import state_of
-from chat.sweep import MARKS_OF, SAID, STATE, Fingerprint, fingerprint_of, sweep
+from chat.sweep import sweep
+from chat.told import Fingerprint, after_marks, after_message, fingerprint_of, is_in_step
 
 logger = logging.getLogger(__name__)
 
@@ -234,10 +236,10 @@ class Hub:
                 self._to_visitors(text, pk)
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
                 # Reading lowers the unread count in every list that shows it.
-                is_listed = (
-                    frame.role == "agent" and self._is_in_step(pk, event.row) and self._rows(pk, event.row)
-                )
-                self._tell(pk, event.row, is_shown=is_listed, only=MARKS_OF[frame.role])
+                known = self.told.get(pk)
+                is_shown = frame.role == "agent" and is_in_step(known, event.row)
+                is_listed = is_shown and self._rows(pk, event.row)
+                self._tell(pk, after_marks(known, event.row, frame.role, is_shown=is_shown), is_listed)
             case PresenceChanged(frame=frame):
                 text = protocol.encode(frame)
                 for socket in tuple(self.staff):
@@ -254,13 +256,16 @@ class Hub:
             self.heads[pk] = event.message.seq
         if pk in self.visitors:
             self._to_visitors(protocol.encode(MessageFrame(row.id, event.message)), pk)
+        known = self.told.get(pk)
+        is_shown = is_in_step(known, row)
         watchers = self.watchers.get(pk, set()).copy()
         if watchers:
-            text = protocol.encode(MessageFrame(row.id, event.message, row))
+            text = protocol.encode(MessageFrame(row.id, event.message, row if is_shown else UNSET))
             for socket in watchers:
                 socket.push(text)
-        is_listed = self._is_in_step(pk, row) and self._rows(pk, row, without=watchers)
-        self._tell(pk, row, is_shown=is_listed, only=SAID)
+        if is_shown:
+            is_listed = self._rows(pk, row, without=watchers)
+            self._tell(pk, after_message(known, row), is_listed)
 
     def _changed(self, event: ConversationChanged) -> None:
         if event.pk in self.visitors:
@@ -268,7 +273,7 @@ class Hub:
                 socket.state_changed(event.row)
             self._to_visitors(protocol.encode(StateFrame(state_of(event.row))), event.pk)
         is_listed = self._rows(event.pk, event.row, was=event)
-        self._tell(event.pk, event.row, is_shown=is_listed)
+        self._tell(event.pk, fingerprint_of(event.row), is_listed)
 
     def _rows(
         self,
@@ -307,29 +312,10 @@ class Hub:
             listed |= self._overseers
         return listed
 
-    def _is_in_step(self, pk: int, row: Row) -> bool:
-        """Whether our screens know the state that this row is in.
-
-        If not, its change comes after it, was lost, or was told already and this is the older: lists wait for the
-        change itself, which says in whose lists it was, or for the sweep.
-        """
-        known = self.told.get(pk)
-        return known is None or known[STATE] == fingerprint_of(row)[STATE]
-
-    def _tell(self, pk: int, row: Row, *, is_shown: bool, only: Collection[int] | None = None) -> None:
-        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that.
-
-        `only`: the parts of the fingerprint that this told them. Of the others they know what they knew.
-        """
-        if not (is_shown or pk in self.told or pk in self.visitors or pk in self.watchers):
-            return
-        now = fingerprint_of(row)
-        if only is not None and (known := self.told.get(pk)) is not None:
-            told = (
-                new if part in only else old for part, (old, new) in enumerate(zip(known, now, strict=True))
-            )
-            now = cast(Fingerprint, tuple(told))
-        self.told[pk] = now
+    def _tell(self, pk: int, told: Fingerprint, is_listed: bool) -> None:
+        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
+        if is_listed or pk in self.told or pk in self.visitors or pk in self.watchers:
+            self.told[pk] = told
 
     def _to_visitors(self, text: bytes, pk: int) -> None:
         for socket in tuple(self.visitors.get(pk, ())):

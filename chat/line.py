@@ -44,9 +44,20 @@ class Line:
         if self._is_twisted:
             if not getattr(self._transport, "TLS", True) and hasattr(self._transport, "_tempDataBuffer"):
                 self._socket = self._transport.getHandle()
+            protocol: Any = self._protocol
+            if hasattr(protocol, "_dataReceived"):
+                # Autobahn's own lays out a line for the debug log first, in colours, at every read.
+                protocol.dataReceived = protocol._dataReceived
             # Until now the producer was Twisted's HTTP channel, of the handshake.
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, True)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the other end has left, which the consumer hears only after what it is doing now."""
+        if self._is_twisted:
+            return not self._transport.connected
+        return bool(self._is_uvicorn and self._protocol.disconnected)
 
     def write(self, payload: bytes) -> bool:
         """Puts a text on the line. False where it cannot take one now, or only by `send`."""

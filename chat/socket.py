@@ -94,6 +94,10 @@ class Socket(AsyncConsumer):
     def disconnected(self) -> None:
         raise NotImplementedError
 
+    def is_gone(self) -> bool:
+        """Whether nobody hears an answer any more."""
+        return self._is_over or self._line.is_gone
+
     def ids(self) -> dict[str, str]:
         """What a line of the log may name of this socket."""
         return {"socket": f"{id(self):x}", "conversation": getattr(self, "conversation", "")}

@@ -21,6 +21,7 @@ from chat import access, batches, metrics, protocol, rows, selectors
 from chat.db import in_thread
 from chat.models import Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, stamp
+from chat.told import FINGERPRINT, Fingerprint, fingerprint_of
 
 if TYPE_CHECKING:
     from chat.delivery import Hub
@@ -33,44 +34,6 @@ PLACES_EVERY = 2
 MAX_WAITING = 500
 # What was stored so long before the last sweep may have been committed after it.
 OVERLAP = timedelta(seconds=10)
-
-# last_seq, status, agent, department, unread, and the four marks.
-Fingerprint = tuple[int, str, int | None, int, int, int, int, int, int]
-FINGERPRINT = (
-    "last_seq",
-    "status",
-    "agent_id",
-    "department_id",
-    "unread_by_agent",
-    "visitor_received_seq",
-    "visitor_read_seq",
-    "agent_received_seq",
-    "agent_read_seq",
-)
-
-# Its parts that only a change of the conversation tells: status, agent, department.
-STATE = slice(1, 4)
-# Those that a message tells every screen, and the marks of a side.
-SAID = frozenset(map(FINGERPRINT.index, ("last_seq", "unread_by_agent")))
-MARKS_OF = {
-    "visitor": frozenset(map(FINGERPRINT.index, ("visitor_received_seq", "visitor_read_seq"))),
-    "agent": frozenset(map(FINGERPRINT.index, ("agent_received_seq", "agent_read_seq", "unread_by_agent"))),
-}
-
-
-def fingerprint_of(row: Row) -> Fingerprint:
-    """What of a row the sweep compares."""
-    return (
-        row.last_seq,
-        row.status,
-        row.agent.id if row.agent else None,
-        row.department,
-        row.unread,
-        row.visitor_received,
-        row.visitor_read,
-        row.agent_received,
-        row.agent_read,
-    )
 
 
 @dataclass(frozen=True)
@@ -157,7 +120,7 @@ def _changes(asked: Asked) -> tuple[dict[int, Fingerprint], list[Event]]:
     changed = [
         pk
         for pk, now in (found | gone).items()
-        if asked.told.get(pk) != now or asked.heads.get(pk, now[0]) < now[0]
+        if asked.told.get(pk) != now or asked.heads.get(pk, now.last_seq) < now.last_seq
     ]
     events: list[Event] = []
     current: dict[int, Row] = {
@@ -175,7 +138,7 @@ def _changes(asked: Asked) -> tuple[dict[int, Fingerprint], list[Event]]:
             if max(row.started_at, row.last_message_at or "") >= stamp(asked.since):
                 events.append(ConversationChanged(pk, row, "", None, row.department))
         elif before != fingerprint_of(row):
-            events.append(ConversationChanged(pk, row, before[1], before[2], before[3]))
+            events.append(ConversationChanged(pk, row, before.status, before.agent, before.department))
     return found, events + _missed_notes(asked)
 
 
@@ -219,7 +182,7 @@ def _concerned(asked: Asked) -> tuple[dict[int, Fingerprint], dict[int, Fingerpr
 
 
 def _keyed(stored: list[Any]) -> dict[int, Fingerprint]:
-    return {pk: tuple(rest) for pk, *rest in stored}
+    return {pk: Fingerprint(*rest) for pk, *rest in stored}
 
 
 def _missed_notes(asked: Asked) -> list[Event]:

@@ -54,7 +54,8 @@ class Writer:
 
         Who waits holds no connection meanwhile: it may be the last of the pool, and the writer needs one to answer.
         """
-        close_old_connections()
+        if not connection.in_atomic_block:
+            close_old_connections()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         self.submit(post, future.set_result)

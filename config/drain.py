@@ -19,6 +19,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import uniform
 from types import FrameType
 from typing import Any
@@ -38,7 +39,8 @@ REQUESTS_SECONDS = 14.0
 QUIET_SECONDS = 0.4
 # From the signal on; then whatever is stuck is told on stderr and ended with exit code 1.
 LAST_SECONDS = 20.0
-IMPATIENT_SECONDS = 2.0
+# The same for who presses Ctrl-C, or tells it twice.
+IMPATIENT_SECONDS = 3.0
 # Of those who come back: so many a second the other processes take without a delay for anybody.
 RECONNECTS_PER_SECOND = 400
 SHORTEST_RETRY_MS = 50
@@ -113,6 +115,7 @@ class Drain:
         self._server = server_of(signal.getsignal(signal.SIGTERM))
         if self._server is not None:
             signal.signal(signal.SIGTERM, self._told)
+            signal.signal(signal.SIGINT, partial(_interrupted, signal.getsignal(signal.SIGINT)))
 
     @contextmanager
     def in_hand(self) -> Iterator[None]:
@@ -189,6 +192,13 @@ class Drain:
         if not await until(lambda: not hub.sockets, CLOSE_SECONDS):
             for socket in tuple(hub.sockets):
                 socket.cut()
+
+
+def _interrupted(former: Any, number: int, frame: FrameType | None) -> None:
+    """Ctrl-C: the server's own end, but a thread that waits for the database does not hold it up."""
+    faulthandler.dump_traceback_later(IMPATIENT_SECONDS, exit=True)
+    if callable(former):
+        former(number, frame)
 
 
 def retries_ms(count: int) -> list[int]:

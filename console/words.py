@@ -71,6 +71,7 @@ def _line_words() -> dict[str, str]:
         "open": _("Connected"),
         "lost": _("No connection"),
         "ended": _("Signed out"),
+        "recovered": _("Connected again. What was missed is filled in by itself."),
         "lost_bar": _(
             "The connection is down. What you write is kept and goes out by itself when it is back."
         ),

@@ -120,17 +120,18 @@ def test_letters_that_a_database_cannot_hold_are_left_out(cast: Cast) -> None:
         "https://a.example/",
         "phone",
     )
-    with pytest.raises(NotFound):
-        box.greet(Hello("qing\x00lan"))
+    strange, known = box.find([Hello("qing\x00lan"), Hello(cast.site.key)])
+    assert isinstance(strange, NotFound)
+    assert isinstance(known, box.Found)
 
 
 def test_words_as_long_as_the_protocol_allows_fit(cast: Cast) -> None:
     hello = Hello(cast.site.key, language="x" * 10, page="h" * 2000, device="d" * 20)
     start_frame = Start(uuid4(), {"name": "长" * 200, "subject": "s" * 200, "k" * 30: "v" * 200}, 2**62)
-    _, pk, visitor = box.begin(cast.site, uuid4(), start_frame, hello)
+    found = box.begin(cast.site, uuid4(), start_frame, hello)
 
-    assert visitor is not None
-    assert (pk, visitor.name) == (Conversation.objects.get().pk, "长" * 60)
+    assert found.visitor is not None
+    assert (found.pk, found.visitor.name) == (Conversation.objects.get().pk, "长" * 60)
 
 
 # -- A race ----------------------------------------------------------------------------------------------------

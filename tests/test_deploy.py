@@ -167,5 +167,7 @@ def test_no_secret_stands_in_a_file() -> None:
 def test_every_setting_in_a_file_is_one() -> None:
     told = (ROOT / "docs/settings.md").read_text()
     for file in (DEPLOY / "lianxin.env", DEPLOY / "Containerfile", DEPLOY / "compose" / "compose.yaml"):
-        for name in re.findall(r"\b(LIANXIN_(?!HOST)\w+?)(?:_FILE)?\s*[=:] ", file.read_text().replace("=", "= ")):
+        for name in re.findall(
+            r"\b(LIANXIN_(?!HOST)\w+?)(?:_FILE)?\s*[=:] ", file.read_text().replace("=", "= ")
+        ):
             assert f"`{name}`" in told, f"{file.name}: {name}"

@@ -375,3 +375,20 @@ def test_agents_who_wait_for_the_writer_leave_it_a_connection(bank: Bank) -> Non
 
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(answer, range(8))) == {200}
+
+
+@pytest.mark.parametrize("name", ["daphne", "uvicorn"])
+def test_a_console_that_does_not_read_is_cut_off_as_well(bank: Bank, name: str) -> None:
+    """Its `send` has gone through Channels' sessions, which wrap it: the line is made before that."""
+    server: AppServer = getattr(bank, name)
+    with Box(server) as box, Console(server, bank.sessions["mei"].pop()) as deaf:
+        box.open()
+        box.begin()
+        bank.act("mei", box.conversation, LONG)
+        deaf.open()
+        deaf.watch(box.conversation or "")
+        for _ in range(110):
+            deaf.say("fetch", conversation=box.conversation, after=0)
+        deaf.wait_until_cut(within=20)
+        deaf.cut()
+        box.post("还好")

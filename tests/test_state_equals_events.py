@@ -17,16 +17,17 @@ import pytest
 from django.db import OperationalError, connection
 
 from accounts.models import Department, Staff
-from chat import box, delivery
+from chat import box, consumers, delivery
 from chat.actions import agents, visitors
 from chat.actions.events import row_now
 from chat.actions.posts import Mark, Post, post_batch
 from chat.consumers import VisitorConsumer
 from chat.delivery import Hub
+from chat.gathering import Gathering
 from chat.models import Conversation, Visitor
-from chat.protocol import Queue, Row
+from chat.protocol import Queue, Row, Welcome
 from chat.rows import person_of
-from chat.sweep import STATE, fingerprint_of
+from chat.told import fingerprint_of
 from console.consumers import ConsoleConsumer
 from tests.conftest import Announced
 from tests.people import Cast, create_cast, go_online, start, start_with
@@ -39,8 +40,9 @@ State = dict[str, Any]
 def welcome_of(conversation: Conversation) -> State:
     """What a box that opens now is given."""
     visitor = Conversation.objects.get(pk=conversation.pk).visitor
-    welcome, pk, _ = box.open_box(visitor.site, visitor.uuid, None, 0)
-    assert pk == conversation.pk
+    found = box.found_as(visitor.site, visitor)
+    assert found.pk == conversation.pk
+    ((welcome, _),) = box.welcomes([box.Resumed(found)])
     given: State = msgspec.to_builtins(welcome)
     return {"state": given["state"], "messages": given["messages"]}
 
@@ -206,10 +208,10 @@ def test_what_comes_later_does_not_pass_for_the_change_that_was_lost(
     ACTIVE[later](cast, conversation)
     hub.route(announced.take())
     told, stored = told_of(hub, conversation)
-    assert told[STATE] != stored[STATE], "the sweep sees that the box still says: waiting"
-    if later != "answer":
-        assert told != stored
-        assert told[0] != stored[0], "and that a message is missing in lists"
+    assert (told.status, told.agent) != (stored.status, stored.agent), (
+        "the sweep sees that the box still says: waiting"
+    )
+    assert told.last_seq != stored.last_seq, "and that a message is missing in lists"
 
 
 def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: Announced) -> None:
@@ -224,7 +226,7 @@ def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: An
     hub.route(announced.take())
     told = hub.told[conversation.pk]
     hub.route(late)
-    assert hub.told[conversation.pk][STATE] == told[STATE], "the change stands"
+    assert (hub.told[conversation.pk].status, hub.told[conversation.pk].unread) == (told.status, told.unread)
 
 
 # -- Coming in while things happen ---------------------------------------------------------------------------
@@ -284,10 +286,10 @@ def quiet_hub() -> Any:
 
 @pytest.mark.django_db(transaction=True)
 async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_hub: Hub) -> None:
-    def before() -> tuple[Cast, Conversation, box.Opened]:
+    def before() -> tuple[Cast, Conversation, box.Found]:
         cast = create_cast()
         conversation = start(cast)
-        opened = box.open_box(cast.site, conversation.visitor.uuid, None, 0)
+        opened = box.found_as(cast.site, conversation.visitor)
         agents.take(staff=cast.mei, uuid=conversation.uuid)
         return cast, conversation, opened
 
@@ -304,18 +306,19 @@ async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_
 
 @pytest.mark.django_db(transaction=True)
 async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: Hub) -> None:
-    def before() -> tuple[Cast, Conversation, box.Opened]:
+    def before() -> tuple[Cast, Conversation, Welcome]:
         cast = create_cast()
         conversation = start(cast)
-        return cast, conversation, box.open_box(cast.site, conversation.visitor.uuid, None, 0)
+        ((welcome, _),) = box.welcomes([box.Resumed(box.found_as(cast.site, conversation.visitor))])
+        return cast, conversation, welcome
 
-    cast, conversation, opened = await asyncio.to_thread(closing, before)
+    cast, conversation, read = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
         with wire.consumer.holding() as first:
             delivery.hub.join(conversation.pk, wire.consumer)
             await asyncio.to_thread(closing, lambda: agents.take(staff=cast.mei, uuid=conversation.uuid))
             await asyncio.sleep(0)
-            first.append(opened[0])
+            first.append(read)
         wire.consumer.pk = conversation.pk
         await wire.until(lambda: len(wire.frames()) == 3)
         frames = wire.frames()
@@ -325,17 +328,20 @@ async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: 
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_read_that_fails_leaves_no_socket_mute(quiet_hub: Hub) -> None:
-    def before() -> tuple[Conversation, box.Opened]:
+async def test_a_read_that_fails_leaves_no_socket_mute(
+    quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before() -> box.Found:
         cast = create_cast()
-        conversation = start(cast)
-        opened = box.open_box(cast.site, conversation.visitor.uuid, None, 0)
-        Conversation.objects.all().delete()
-        return conversation, opened
+        return box.found_as(cast.site, start(cast).visitor)
 
-    _, opened = await asyncio.to_thread(closing, before)
+    def fail(_: object) -> Any:
+        raise OperationalError
+
+    monkeypatch.setattr(consumers, "_welcoming", Gathering(fail))
+    opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
-        with pytest.raises(IndexError):
+        with pytest.raises(OperationalError):
             await wire.consumer._settle(opened)
         wire.say("ping")
         await wire.until(lambda: bool(wire.frames()))

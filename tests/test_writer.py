@@ -41,7 +41,7 @@ class Heard(list[Event]):
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
     heard = Heard()
-    monkeypatch.setattr(delivery, "announce", heard.extend)
+    monkeypatch.setattr(delivery, "announce", lambda events, *_: heard.extend(events))
     return heard
 
 

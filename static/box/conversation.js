@@ -31,7 +31,9 @@ export class Conversation {
 
   /** @param {ChatState} state */
   become(state) {
+    const { agent_received: received = 0, agent_read: read = 0 } = this.state ?? {};
     this.state = state;
+    this.wasSeen({ received, read });
     if (state.status !== "waiting") this.queue = null;
     if (!this.isOpen) this.isAgentTyping = false;
   }
@@ -42,14 +44,18 @@ export class Conversation {
     return this.thread.place(message) !== "gap";
   }
 
-  /** @param {ChatFrame} frame how far the agent has come */
+  /** How far the agent has come; what comes late takes nothing back. @param {ChatFrame | {received: number, read: number}} frame */
   wasSeen({ received, read }) {
-    if (this.state) Object.assign(this.state, { agent_received: received, agent_read: read });
+    const { state } = this;
+    if (!state) return;
+    state.agent_received = Math.max(state.agent_received, received);
+    state.agent_read = Math.max(state.agent_read, read);
   }
 
   /** @param {boolean} isVisible @returns {{received: number, read: number}} how far the visitor has come */
   mark(isVisible) {
-    const received = this.thread.head;
+    // The visitor's own words are no news to them: their seq alone asks for no mark.
+    const received = this.thread.messages.findLast((message) => message.role !== "visitor")?.seq ?? 0;
     if (isVisible) this.#read = received;
     return { received, read: this.#read };
   }

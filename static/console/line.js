@@ -39,8 +39,11 @@ export class Line {
   /** @param {SocketStatus} status */
   change(status) {
     // "connecting" after a loss is a part of the loss.
-    if (status === "open") this.#lostAt = 0;
-    else if (status === "lost" && !this.#lostAt) this.#lostAt = Date.now();
+    if (status === "open") {
+      if (this.#isLost) toast(this.#words.recovered);
+      this.#lostAt = 0;
+    }
+    if (status === "lost" && !this.#lostAt) this.#lostAt = Date.now();
     if (this.#status !== "ended") this.#status = status;
     this.draw();
   }
@@ -49,6 +52,11 @@ export class Line {
   end() {
     this.#status = "ended";
     this.draw();
+  }
+
+  /** Long enough for the bar to say so. */
+  get #isLost() {
+    return this.#lostAt > 0 && Date.now() - this.#lostAt > PATIENCE_MS;
   }
 
   draw() {
@@ -60,7 +68,7 @@ export class Line {
       const place = /** @type {HTMLElement} */ (line.querySelector(".line-words"));
       place.textContent = words[shown];
     }
-    const isLost = this.#lostAt > 0 && Date.now() - this.#lostAt > PATIENCE_MS;
+    const isLost = this.#isLost;
     const count = isLost ? this.#outboxes().unsent : this.#outboxes().late;
     let said = "";
     if (this.#status === "ended") said = words.ended_bar;

@@ -22,8 +22,7 @@ def churn_rows(plan: Plan) -> list[Row]:
         before, after = load.run(_churn(running, plan))
     how = (
         f"daphne, PostgreSQL and Redis; anonymous PSS {before / 1024:.0f} MB after {plan.churned // 5:,} visitors who "
-        f"came and went, {after / 1024:.0f} MB after {plan.churned:,} more; one in {TALKS} began a conversation and "
-        "wrote"
+        f"came and went, {after / 1024:.0f} MB after {plan.churned:,} more; one in {TALKS} began to talk"
     )
     if plan.churned < 100_000:
         how += "; the budget speaks of 100,000: --long"

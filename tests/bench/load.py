@@ -40,6 +40,7 @@ SETTLE_SECONDS = 20.0
 class Said(msgspec.Struct):
     seq: int = 0
     client_id: str = ""
+    role: str = ""
 
 
 class State(msgspec.Struct):
@@ -187,7 +188,8 @@ class Visitor:
         """A live message, of either side."""
         assert heard.message is not None
         self.head = max(self.head, heard.message.seq)
-        if self._marks is not None:
+        # As static/box/conversation.js: its own words are no news to it.
+        if self._marks is not None and heard.message.role != "visitor":
             self._marks.changed()
 
     def _hear(self, payload: bytes) -> None:

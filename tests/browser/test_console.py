@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 
+from tests.browser.agent import WireAgent
 from tests.browser.conftest import (
     NETWORK_ERRORS,
     PHONE,
@@ -501,3 +503,35 @@ def test_every_page_is_free_of_what_axe_finds(
     page.keyboard.press("Escape")
     page.keyboard.press("p")
     axe(page)
+
+
+def test_a_watch_that_was_refused_is_asked_for_again(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
+) -> None:
+    """The database was away for a moment: a colleague's conversation does not stay still until the line is cut."""
+    watches: list[str] = []
+
+    def between(line: WebSocketRoute) -> None:
+        far = line.connect_to_server()
+
+        def up(text: str | bytes) -> None:
+            if json.loads(text)["kind"] == "watch":
+                watches.append(str(text))
+                if len(watches) == 1:
+                    refused = {"kind": "refused", "code": "unavailable", "words": "-", "retry_after_ms": 50}
+                    line.send(json.dumps(refused))
+                    return
+            far.send(text)
+
+        line.on_message(up)
+
+    page = page_factory(locale="en")
+    page.route_web_socket(re.compile("/ws/console/"), between)
+    sign_in(page, HAO)
+    with WireAgent(server) as mei, WireVisitor(server, name="李雷") as visitor:
+        visitor.say("我的卡被吞了")
+        mei.take()
+        page.goto(f"/console/conversations/{visitor.conversation}/")
+        expect(page.get_by_role("log").get_by_text("我的卡被吞了")).to_be_visible()
+        visitor.say("还在吗")
+        expect(page.get_by_role("log").get_by_text("还在吗")).to_be_visible()

@@ -22,6 +22,9 @@ Rows = list[tuple[int, str]]
 READ = """selector => [...document.querySelectorAll(selector)].map((each) => [
   each.id.slice("message-".length, "message-".length + 36), Number(each.dataset.seq),
   (each.querySelector(".body") ?? each).textContent])"""
+# What is neither accepted nor refused for good.
+PENDING = """() => [...document.querySelectorAll("#unplaced > *, #pending > *")]
+  .filter((each) => !each.querySelector(".error, .refusal")).length"""
 PATIENCE_MS = 30_000
 
 
@@ -39,6 +42,7 @@ class Browsers:
         self._console: Page
         self._said: dict[str, str] = {}
         self._shown: dict[str, tuple[str, Rows]] = {}
+        self._pending: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._begun: set[str] = set()
         self._acked: set[str] = set()
@@ -143,6 +147,7 @@ class Browsers:
 
     async def _look(self, who: str, frame: Frame, selector: str) -> None:
         found = await frame.evaluate(READ, selector)
+        self._pending[who] = await frame.evaluate(PENDING)
         if not found:
             return
         conv = found[0][0]
@@ -168,7 +173,7 @@ class Browsers:
         self.world.spawn(self.look())
         return all(
             heads.get(conv) == (rows[-1][0] if rows else 0) for conv, rows in self._shown.values()
-        ) and len(self._acked) == len(self._said)
+        ) and not any(self._pending.values())
 
     async def look(self) -> None:
         if self._box_frame is not None:

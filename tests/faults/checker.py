@@ -328,8 +328,12 @@ def _differs(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> Iter
 @rule
 def marks_never_go_back(facts: Facts) -> Iterator[Wrong]:
     """What was once told as read stays read, is not beyond the end, and was read by somebody before."""
-    # A browser does not say what it marks.
+    # A browser does not say what it marks: on its page, and as an agent in all that are its own.
     silent = {(record["conv"], record["role"]) for record in facts.of["dom"]}
+    spoken = {record["who"] for record in facts.of["hear"]}
+    for each in facts.stored.values():
+        if any(agent not in spoken for agent, _ in each.assignments):
+            silent.add((each.conv, "agent"))
     claimed: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for record in facts.records:
         if record["op"] == "mark":

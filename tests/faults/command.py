@@ -24,7 +24,7 @@ from tests.servers.process import HOST, ROOT
 KEPT = ROOT / "var" / "faults"
 SHOWN = 40
 # Of faults, in `make test`.
-SHORT_SECONDS = 35.0
+SHORT_SECONDS = 25.0
 
 
 def main() -> int:

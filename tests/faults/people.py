@@ -73,6 +73,8 @@ async def disabled(nemesis: Nemesis) -> None:
     world.history.note("enabled", who=agent.name)
     session = await _ask(nemesis, "enable", agent.name)
     if session:
+        # The others have ended with the account.
+        nemesis.bank.staff[agent.name]["sessions"] = [session]
         agent.come_back(session)
 
 

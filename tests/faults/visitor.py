@@ -173,6 +173,9 @@ class Screen:
         head = self.thread.head
         if not head or now - self._marked_at < MARK_SECONDS:
             return
+        if self is self.visitor.first and not self.visitor.has_begun:
+            # As the box, which clears its screen: a mark does not say of which conversation it is.
+            return
         self._marked_at = now
         self.world.history.note(
             "mark", who=self.name, conv=self.conversation, role="visitor", received=head, read=head
@@ -318,9 +321,10 @@ class Visitor:
             "form": {"name": self.name, "subject": self.department},
         }
         await self.first.line.send(self._start)
-        await self._until(lambda: self._has_begun() or self.is_over)
+        await self._until(lambda: self.has_begun or self.is_over)
 
-    def _has_begun(self) -> bool:
+    @property
+    def has_begun(self) -> bool:
         return self._start is None
 
     def _is_ending(self) -> bool:

@@ -367,3 +367,14 @@ test("what the box sends has the fields of the examples", () => {
     for (const field of Object.keys(frame)) assert.equal(fields.has(field), true, `${frame.kind}.${field}`);
   }
 });
+
+test("what the agent has read stays read, whatever comes late", () => {
+  talk();
+  store();
+  const seen = { kind: "was_seen", conversation: "c1", role: "agent" };
+  line().answers({ ...seen, received: 1, read: 1 });
+  line().answers({ ...seen, received: 1, read: 0 });
+  line().answers({ kind: "state", state: state({ status: "active", last_seq: 1 }) });
+  assert.equal(session.conversation.state?.status, "active");
+  assert.equal(session.conversation.state?.agent_read, 1);
+});

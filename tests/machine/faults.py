@@ -13,7 +13,9 @@ import pytest
 import chat.writer
 from chat import consumers, delivery, protocol, selectors, sweep
 from chat.actions.posts import Mark, Outcome, Post
+from chat.models import Conversation
 from chat.protocol import Accepted, Event, MessageData, MessagePosted, NoteAdded, stamp
+from chat.told import fingerprint_of
 from tests.machine.clock import clock
 
 Fault = Callable[[pytest.MonkeyPatch], None]
@@ -94,11 +96,16 @@ def fetch_is_dead(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(consumers.VisitorConsumer, "_fetch", nothing)
 
 
-def the_head_jumps_over_what_is_missing(patch: pytest.MonkeyPatch) -> None:
-    def note_head(hub: delivery.Hub, pk: int, seq: int) -> None:
-        hub.heads[pk] = max(hub.heads.get(pk, seq), seq)
+def marks_go_back(patch: pytest.MonkeyPatch) -> None:
+    post_batch = vars(chat.writer)["post_batch"]
 
-    patch.setattr(delivery.Hub, "note_head", note_head)
+    def back(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
+        stored: tuple[list[Outcome], list[Event]] = post_batch(posts, marks)
+        if posts:
+            Conversation.objects.filter(pk__in=[post.pk for post in posts]).update(visitor_read_seq=0)
+        return stored
+
+    patch.setattr(chat.writer, "post_batch", back)
 
 
 def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:
@@ -109,9 +116,9 @@ def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_message_tells_all_of_its_row(patch: pytest.MonkeyPatch) -> None:
-    everything = frozenset(range(len(sweep.FINGERPRINT)))
-    patch.setattr(delivery, "SAID", everything)
-    patch.setattr(delivery, "MARKS_OF", {"visitor": everything, "agent": everything})
+    patch.setattr(delivery, "is_in_step", lambda *_: True)
+    patch.setattr(delivery, "after_message", lambda _, row: fingerprint_of(row))
+    patch.setattr(delivery, "after_marks", lambda _, row, *__, **___: fingerprint_of(row))
 
 
 def in_browsers(_: pytest.MonkeyPatch) -> None:
@@ -141,7 +148,7 @@ ALL: list[Fault] = [
     a_page_has_the_wrong_order,
     a_note_leaks,
     fetch_is_dead,
-    the_head_jumps_over_what_is_missing,
+    marks_go_back,
     the_sweep_is_dead,
     a_message_tells_all_of_its_row,
     *IN_BROWSERS,

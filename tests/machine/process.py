@@ -61,6 +61,8 @@ class Process:
 
     def in_thread(self, work: Callable[[], object]) -> None:
         """Runs it on a thread of this process, after a moment."""
+        # As the door does at the first request.
+        self.context.run(self.hub.start)
         thread = self.context.run(Thread, target=work)
         self.world.loop.call_later(self.world.loop.delay(), thread.start, context=self.context)
 
