@@ -93,6 +93,15 @@ class Tab {
   }
 }
 
+/** A storage whose keys can be listed as a browser's can. @returns {Storage} */
+function listed() {
+  const kept = storage();
+  return new Proxy(kept, {
+    ownKeys: () => Array.from({ length: kept.length }, (_, at) => kept.key(at) ?? ""),
+    getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
+  });
+}
+
 /** Local storage as one tab sees it: the others of its browser hear what it writes. @param {Tab} tab @returns {Storage} */
 function shared(tab) {
   /** @param {string} key @param {string | null} newValue */
@@ -223,7 +232,7 @@ function box(tab) {
 function console_(tab, first) {
   const store = new Store(first);
   let status = "";
-  const boxes = () => Array.from({ length: tab.session.length }, (_, at) => tab.session.key(at) ?? "").filter((key) => key.startsWith("lianxin.outbox."));
+  const boxes = () => Object.keys(tab.session).filter((key) => key.startsWith("lianxin.outbox."));
   const outboxes = new Outboxes(first.me.id, {
     onChange: () => store.changed(),
     onAccepted: (conversation, entry, { seq, at, client_id }) => {
@@ -299,7 +308,7 @@ async function perform([name, what, ...given]) {
     const [profile, isConsole, first] = given;
     const old = tabs.get(name);
     old?.unload();
-    const tab = new Tab(name, profile, old?.session ?? storage());
+    const tab = new Tab(name, profile, old?.session ?? listed());
     tabs.set(name, tab);
     return tab.turn(() => (isConsole ? console_(tab, first) : box(tab)));
   }

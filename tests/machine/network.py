@@ -69,6 +69,9 @@ class Socket:
     # -- the browser's end ---------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        if self.is_deaf:
+            # The browser has thought better of it.
+            return
         self.process = self.world.some_process(self.tab)
         if self.process is None:
             self._closed(1006)
@@ -84,6 +87,8 @@ class Socket:
         """It says goodbye; if that cannot arrive, the server finds out by itself."""
         self.world.sockets.pop(self.wire, None)
         self.is_deaf = True
+        if self.process is None:
+            return
         if self.is_mute:
             self._later(self._end_at_server, SERVER_NOTICES_SECONDS)
         else:
@@ -198,7 +203,7 @@ class Request:
         if self.process is None or self.lost == "up":
             self._answered(0, "")
             return
-        self.world.requests.add(self)
+        self.world.requests[self] = None
         self.process.in_thread(self._serve)
 
     def _serve(self) -> None:
@@ -221,7 +226,7 @@ class Request:
         )
 
     def _answered(self, status: int, text: str) -> None:
-        self.world.requests.discard(self)
+        self.world.requests.pop(self, None)
         if self.lost == "down":
             status, text = 0, ""
         self.world.browsers.do(self.tab, "answer", self.wire, status, text)

@@ -6,12 +6,14 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chat import delivery, writer
 from chat.actions.posts import Outcome, Post
+from chat.gathering import Gathering
 from tests.machine.clock import PROCESS
 from tests.machine.threads import Thread, awaited, pause
 
@@ -29,8 +31,7 @@ class Process:
         self.commits_left = -1
         self.context: Context = copy_context()
         self.context.run(PROCESS.set, self)
-        self.hub = delivery.Hub()
-        self.writer = writer.Writer()
+        self.own: dict[Current, Any] = {}
         self._stalled_until = 0.0
         self._held: list[asyncio.Handle] = []
 
@@ -62,7 +63,7 @@ class Process:
     def in_thread(self, work: Callable[[], object]) -> None:
         """Runs it on a thread of this process, after a moment."""
         # As the door does at the first request.
-        self.context.run(self.hub.start)
+        self.context.run(the_hub.of(self).start)
         thread = self.context.run(Thread, target=work)
         self.world.loop.call_later(self.world.loop.delay(), thread.start, context=self.context)
 
@@ -77,31 +78,44 @@ class Process:
 
 
 class Current:
-    """In place of what a process has one of (`hub`, `writer`): that of the process whose work is being done."""
+    """In place of what a process has one of: that of the process whose work is being done."""
 
-    def __init__(self, name: str) -> None:
-        object.__setattr__(self, "_name", name)
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def of(self, process: Process) -> Any:
+        if self not in process.own:
+            process.own[self] = self._make()
+        return process.own[self]
 
     def __getattr__(self, name: str) -> Any:
-        process = PROCESS.get()
-        assert process is not None, f"{self._name} is wanted outside of any process"
-        return getattr(getattr(process, self._name), name)
+        return getattr(self.of(in_hand()), name)
 
 
 class CurrentWriter(Current):
     def post(self, post: Post) -> Future[Outcome]:
-        process = PROCESS.get()
-        assert process is not None
-        return awaited(process.writer.post(post))
+        return awaited(self.of(in_hand()).post(post))
+
+
+def in_hand() -> Process:
+    process = PROCESS.get()
+    assert process is not None, "this is nobody's work"
+    return process
+
+
+the_hub = Current(delivery.Hub)
+the_writer = CurrentWriter(writer.Writer)
 
 
 def share(patch: pytest.MonkeyPatch) -> None:
-    """Wherever a module has the one hub or the one writer, it gets that of the process in hand."""
-    hubs, writers = (delivery.hub, Current("hub")), (writer.writer, CurrentWriter("writer"))
+    """Wherever a module has something that each process has for itself, it gets that of the process in hand."""
+    stand_ins: dict[int, Current] = {id(delivery.hub): the_hub, id(writer.writer): the_writer}
     for module in [module for name, module in sys.modules.items() if name.split(".")[0] in OURS]:
-        for one, stand_in in (hubs, writers):
-            for name in [name for name, value in vars(module).items() if value is one]:
-                patch.setattr(module, name, stand_in)
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Gathering):
+                stand_ins.setdefault(id(value), Current(partial(Gathering, value._answer)))
+            if id(value) in stand_ins:
+                patch.setattr(module, name, stand_ins[id(value)])
 
 
 OURS = ("chat", "console", "config", "accounts")

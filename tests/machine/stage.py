@@ -16,6 +16,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.utils import timezone
 
 import chat.db
+import chat.socket
 import chat.writer
 from chat import limits, selectors
 from chat.actions.posts import Mark, Post, post_batch
@@ -54,6 +55,9 @@ class Stage:
         patch.setattr(chat.writer, "threading", threads)
         patch.setattr(chat.writer, "post_batch", _slowly(post_batch))
         share(patch)
+        # Sets of sockets are gone through in the order in which these came, every time.
+        self.serial = 0
+        patch.setattr(chat.socket.Socket, "__hash__", lambda socket: self._serial_of(socket))
         # What goes wrong is what is tested here; nobody wants to read thousands of warnings.
         for name in ("chat", "console", "accounts", "asyncio"):
             patch.setattr(logging.getLogger(name), "propagate", False)
@@ -64,6 +68,13 @@ class Stage:
         self.sessions = {who.username: [session_of(who) for _ in range(SESSIONS_EACH)] for who in people}
         self._kept = sqlite3.connect(":memory:")
         self._memory.connection.backup(self._kept)
+
+    def _serial_of(self, socket: chat.socket.Socket) -> int:
+        if "serial" not in vars(socket):
+            self.serial += 1
+            vars(socket)["serial"] = self.serial
+        serial: int = vars(socket)["serial"]
+        return serial
 
     def restore(self) -> None:
         self._kept.backup(self._memory.connection)

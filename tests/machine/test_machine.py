@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, Phase, strategies
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -302,7 +301,6 @@ class Machine(RuleBasedStateMachine):
             process.commits_left = after
         self.then(wait)
 
-    @precondition(lambda self: self.world and any(process.is_dead for process in self.world.processes))
     @rule(wait=waits)
     def processes_are_started_again(self, wait: float) -> None:
         assert self.world is not None

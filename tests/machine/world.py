@@ -33,6 +33,7 @@ HEALED_WITHIN_SECONDS = 120.0
 class World:
     def __init__(self, stage: Stage, seed: int) -> None:
         stage.restore()
+        stage.serial = 0
         self.seed = seed
         self.cast: Cast = stage.cast
         self.sessions: dict[str, list[str]] = {who: list(keys) for who, keys in stage.sessions.items()}
@@ -44,7 +45,7 @@ class World:
         self.is_network_down: set[str] = set()
         self.frozen: set[str] = set()
         self.sockets: dict[str, Socket] = {}
-        self.requests: set[Request] = set()
+        self.requests: dict[Request, None] = {}
         self.session_of_tab: dict[str, str] = {}
         self.staff_of_tab: dict[str, Staff] = {}
         self.doorbell = Doorbell(self.loop)
