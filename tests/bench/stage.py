@@ -131,20 +131,23 @@ def _analyse() -> None:
         cursor.execute("ANALYZE")
 
 
-def take_in_threads(*, threads: int) -> dict[str, float]:
-    """All that wait are taken by all agents, by the action itself without HTTP; the time that took in seconds."""
+def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
+    """The agents take in turn, for so long or until nobody waits, by the action itself without HTTP."""
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
+    # Each thread has a connection of its own, of a pool that is as small as a server's.
+    connection.close()
     turns = cycle(agents)
     taken: list[UUID] = []
+    began = time.monotonic()
 
     def take() -> None:
         try:
-            while True:
+            while time.monotonic() - began < seconds:
                 taken.append(take_next(staff=next(turns)).uuid)
         except NobodyWaiting:
-            connection.close()
+            pass
+        connection.close()
 
-    began = time.monotonic()
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(take) for _ in range(threads)]:
             done.result()
