@@ -24,6 +24,7 @@ from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
 from config.drain import drain  # noqa: E402
 from config.probes import Probes  # noqa: E402
+from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 
 refuse_unsafe()
@@ -97,6 +98,9 @@ sockets = URLRouter(
 )
 application = Started(
     ProtocolTypeRouter(
-        {"http": Probes(BoundedBodies(django_application)), "websocket": SameOriginSockets(sockets)}
+        {
+            "http": Probes(BoundedBodies(InTurn(django_application, settings.DATABASE_POOL))),
+            "websocket": SameOriginSockets(sockets),
+        }
     )
 )

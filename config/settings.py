@@ -96,6 +96,9 @@ TEMPLATES = [
 # -- Database: SQLite when nothing is said, PostgreSQL by LIANXIN_DATABASE_URL -------------------------------
 
 
+DATABASE_POOL = env.integer("LIANXIN_DATABASE_POOL", 12)
+
+
 def _database() -> dict[str, Any]:
     url = env.text("LIANXIN_DATABASE_URL", "")
     if not url:
@@ -125,9 +128,8 @@ def _database() -> dict[str, Any]:
         "prepare_threshold": 5,
         **database.get("OPTIONS", {}),
     }
-    pool_size = env.integer("LIANXIN_DATABASE_POOL", 8)
-    if pool_size:
-        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 2, "reconnect_timeout": 1}
+    if DATABASE_POOL:
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 2, "reconnect_timeout": 1}
     return {**database, "OPTIONS": options}
 
 

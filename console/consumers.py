@@ -154,6 +154,8 @@ class ConsoleConsumer(Socket):
             announce([TypingStarted(pk, shown)])
 
     def disconnected(self) -> None:
-        hub.remove_staff(self)
-        for pk in getattr(self, "watched", {}).values():
-            hub.unwatch(pk, self)
+        # Who leaves before the handshake is through has none of these yet.
+        if getattr(self, "staff_id", 0):
+            hub.remove_staff(self)
+            for pk in self.watched.values():
+                hub.unwatch(pk, self)

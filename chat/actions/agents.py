@@ -28,7 +28,7 @@ from chat.errors import (
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
 from chat.rows import note_of
-from chat.selectors import line_of
+from chat.selectors import line_of, lines_of
 from chat.text import cleaned
 
 
@@ -154,9 +154,10 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
 
 def _lock_first_of_line(staff: Staff) -> Conversation:
     """The first in line whom nobody else is taking just now, locked. Raises NobodyWaiting."""
-    free = line_of(staff).select_for_update(of=("self",), skip_locked=True).first()
-    if free is not None:
-        return access.lock(free.pk)
+    for line in lines_of(staff):
+        free = line.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True).first()
+        if free is not None:
+            return access.lock(free)
     # All are locked: by colleagues who take them, or only because the visitor is writing. Wait for the first to see.
     seen: set[int] = set()
     while (first := line_of(staff).exclude(pk__in=seen).first()) is not None:

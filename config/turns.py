@@ -1,0 +1,29 @@
+"""A bound on how many requests are answered at a time: the others wait for their turn, first come first served.
+
+A view keeps a connection of the pool while it runs. If more ran than the pool can give, those that are left over would
+fail after two seconds; so they do not begin. Those kept back are for the sockets' threads and the writer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from chat.db import THREADS
+
+Application = Callable[..., Awaitable[Any]]
+
+LEAST = 2
+WITHOUT_POOL = 8
+
+
+class InTurn:
+    """`pool`: connections that this process may have to the database, 0 where there is no bound."""
+
+    def __init__(self, application: Application, pool: int) -> None:
+        self._application = application
+        at_a_time = max(LEAST, pool - THREADS - 1) if pool else WITHOUT_POOL
+        self._turns = asyncio.Semaphore(at_a_time)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        async with self._turns:
+            return await self._application(scope, receive, send)
