@@ -101,7 +101,8 @@ class Agent:
                 self._look_at_lists()
             case "message" if conversation in self.threads:
                 self._place(conversation, [frame["message"]])
-                self._rows[conversation] = frame["row"]
+                if "row" in frame:
+                    self._rows[conversation] = frame["row"]
                 self._mark(conversation)
                 self._look_at_lists()
             case "messages" if conversation in self.threads:
