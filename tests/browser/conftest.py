@@ -98,7 +98,7 @@ class ChatServer(AppServer):
 
     def load(self, origins: Sequence[str]) -> None:
         """Put the cast into the database; these origins may show the box."""
-        printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=SESSIONS_EACH))
+        printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=160))
         loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
         self._sessions = json.loads(loaded.removeprefix("loaded "))
         self._kept = self.execute("SELECT session_key, session_data, expire_date FROM django_session")
