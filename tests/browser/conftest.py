@@ -56,7 +56,7 @@ LIKE_CHROME = "--disable-features=HttpsUpgrades,PaintHolding,MediaRouter,Optimiz
 # Two cores, and a server and two browsers on them.
 expect.set_options(timeout=10_000)
 
-SESSIONS_EACH = 40
+SESSIONS_EACH = 160
 LOAD = """
 import json
 from tests.people import PASSWORD, PEOPLE, create_cast, session_of
@@ -98,7 +98,7 @@ class ChatServer(AppServer):
 
     def load(self, origins: Sequence[str]) -> None:
         """Put the cast into the database; these origins may show the box."""
-        printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=160))
+        printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=SESSIONS_EACH))
         loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
         self._sessions = json.loads(loaded.removeprefix("loaded "))
         self._kept = self.execute("SELECT session_key, session_data, expire_date FROM django_session")
