@@ -40,7 +40,7 @@ QUIET_SECONDS = 0.4
 # From the signal on; then whatever is stuck is told on stderr and ended with exit code 1.
 LAST_SECONDS = 20.0
 # The same for who presses Ctrl-C, or tells it twice.
-IMPATIENT_SECONDS = 10.0
+IMPATIENT_SECONDS = 5.0
 # Of those who come back: so many a second the other processes take without a delay for anybody.
 RECONNECTS_PER_SECOND = 400
 SHORTEST_RETRY_MS = 50
