@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -39,19 +40,13 @@ def _media(tmp_path: Path) -> Any:
         yield
 
 
-class TidyWriter(Writer):
-    """The writer, which gives its connection back after each batch: the test's database can go when it is done."""
-
-    def _store(self, *batch: Any) -> None:
-        try:
-            super()._store(*batch)
-        finally:
-            connection.close()
-
-
 @pytest.fixture(autouse=True)
-def _tidy_writer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.actions.attachments.writer", TidyWriter())
+def _own_writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A writer of the test's own. It ends with it, and its connection too: the test's database can go then."""
+    writer = Writer()
+    monkeypatch.setattr("chat.actions.attachments.writer", writer)
+    yield
+    assert writer.stop(20)
 
 
 @pytest.fixture(autouse=True)

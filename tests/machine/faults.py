@@ -14,11 +14,22 @@ import chat.writer
 from chat import consumers, delivery, protocol, selectors, sweep
 from chat.actions.posts import Mark, Outcome, Post
 from chat.models import Conversation
-from chat.protocol import Accepted, Event, MessageData, NoteAdded, stamp
+from chat.protocol import Accepted, Event, MessageData, MessagePosted, NoteAdded, stamp
 from chat.told import fingerprint_of
 from tests.machine.clock import clock
 
 Fault = Callable[[pytest.MonkeyPatch], None]
+
+
+def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
+    """By doorbell and sweep alone it would be no fault that anybody sees: the screens fetch what is missing."""
+    route = delivery.Hub.route
+
+    def skipping(hub: delivery.Hub, events: Sequence[Event]) -> None:
+        route(hub, [e for e in events if not (isinstance(e, MessagePosted) and e.message.seq % 3 == 0)])
+
+    patch.setattr(delivery.Hub, "route", skipping)
+    fetch_is_dead(patch)
 
 
 def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
@@ -118,15 +129,20 @@ def a_gap_is_shown(patch: pytest.MonkeyPatch) -> None:
     in_browsers(patch)
 
 
+def a_repeat_is_shown(patch: pytest.MonkeyPatch) -> None:
+    in_browsers(patch)
+
+
 def what_is_refused_for_a_while_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     in_browsers(patch)
 
 
 IN_BROWSERS: dict[Fault, str] = {
     fault: fault.__name__.replace("_", " ")
-    for fault in (a_gap_is_shown, what_is_refused_for_a_while_is_forgotten)
+    for fault in (a_gap_is_shown, a_repeat_is_shown, what_is_refused_for_a_while_is_forgotten)
 }
 ALL: list[Fault] = [
+    a_message_is_skipped_and_never_fetched,
     a_repeat_gets_a_new_number,
     it_is_accepted_before_it_is_committed,
     a_page_has_the_wrong_order,
