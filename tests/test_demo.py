@@ -266,7 +266,7 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         before = server.stored()
         assert before > 1000
         server.send_signal(signal.SIGINT)
-        assert server.wait() == 0
+        assert server.wait() == 0, server.log[-3000:]
         assert "Traceback" not in server.log
 
         server.start()
