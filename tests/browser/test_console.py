@@ -448,7 +448,7 @@ def test_one_message_among_many_conversations_changes_one_row(console: Open, ser
 
 
 def test_on_a_phone_one_column_is_shown_at_a_time(console: Open, server: ChatServer, axe: Axe) -> None:
-    page = console(viewport=PHONE)
+    page = console(viewport=PHONE, allow=NETWORK_ERRORS)
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
         take_next(page)
@@ -460,6 +460,10 @@ def test_on_a_phone_one_column_is_shown_at_a_time(console: Open, server: ChatSer
         page.locator("[data-do=card]").click()
         page.get_by_role("button", name="Back to the lists").click()
         expect(page.locator("#talk")).to_be_hidden()
+        # Nor is the page wider than the phone when the line is down, and the bar says so.
+        page.context.set_offline(True)
+        expect(page.get_by_text("The connection is down.")).to_be_visible(timeout=45_000)
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         expect(row(page, "李雷")).to_be_visible()
         axe(page)
 
