@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts import presence
 from accounts.access import may
 from accounts.models import Department, Staff
-from chat import rows
+from chat import batches, rows
 from chat.models import Conversation, Message, Status
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
 
@@ -50,10 +50,14 @@ def seq_in(text: str) -> int:
     return int(text[:9]) if text.isdecimal() else 0
 
 
+_visitors = batches.Select(
+    lambda: Conversation.objects.filter(pk__among=batches.GIVEN).order_by().values_list("pk", "visitor_id")
+)
+
+
 def visitors_of(pks: Collection[int]) -> dict[int, int]:
-    """The visitor of each of these conversations. One query."""
-    stored = Conversation.objects.filter(pk__in=pks).order_by()
-    return dict(stored.values_list("pk", "visitor"))
+    """The visitor of each of these conversations, of however many. One query."""
+    return dict(_visitors.rows(pks))
 
 
 def keyed(shown: list[Row]) -> dict[int, Row]:
