@@ -40,7 +40,7 @@ QUIET_SECONDS = 0.4
 # From the signal on; then whatever is stuck is told on stderr and ended with exit code 1.
 LAST_SECONDS = 20.0
 # The same for who presses Ctrl-C, or tells it twice.
-IMPATIENT_SECONDS = 5.0
+IMPATIENT_SECONDS = 3.0
 # Of those who come back: so many a second the other processes take without a delay for anybody.
 RECONNECTS_PER_SECOND = 400
 SHORTEST_RETRY_MS = 50
@@ -115,7 +115,9 @@ class Drain:
         self._server = server_of(signal.getsignal(signal.SIGTERM))
         if self._server is not None:
             signal.signal(signal.SIGTERM, self._told)
-            signal.signal(signal.SIGINT, partial(_interrupted, signal.getsignal(signal.SIGINT)))
+            if callable(former := signal.getsignal(signal.SIGINT)):
+                # Not where it is ignored: a shell does that for what it starts in the background.
+                signal.signal(signal.SIGINT, partial(_interrupted, former))
 
     @contextmanager
     def in_hand(self) -> Iterator[None]:
@@ -194,11 +196,12 @@ class Drain:
                 socket.cut()
 
 
-def _interrupted(former: Any, number: int, frame: FrameType | None) -> None:
+def _interrupted(
+    former: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+) -> None:
     """Ctrl-C: the server's own end, but a thread that waits for the database does not hold it up."""
     faulthandler.dump_traceback_later(IMPATIENT_SECONDS, exit=True)
-    if callable(former):
-        former(number, frame)
+    former(number, frame)
 
 
 def retries_ms(count: int) -> list[int]:
