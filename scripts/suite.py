@@ -177,6 +177,8 @@ def main() -> int:
     steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    # A shell has what it starts in the background ignore Ctrl-C; the servers under test are to hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as servers:
         state = Path(servers.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-test-")))
         try:
