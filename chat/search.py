@@ -8,18 +8,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Lookup, QuerySet
+from django.db.models import Lookup, OuterRef, QuerySet, Subquery
 
 from chat.models import Conversation, Message
 from chat.terms import TermsField, normalized, query_terms, runs_of
 
 # Of messages that the index gives and the words refuse, so many are looked at before the page ends early.
 MAX_EXAMINED = 2000
+# So many of the newest messages are walked through before the index is asked: ten milliseconds' work at the most.
+NEWEST = 30_000
 # So many candidates are few: 40 KB of ids.
 FEW = 5000
+# So many candidates are fetched at once where a page's worth was not enough.
+MORE = 250
+ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 
@@ -109,14 +113,11 @@ def _scan(
     """(message, conversation) ids of up to `limit` hits, newest first, and where to go on."""
     terms = query_terms(text)
     runs = runs_of(text)
-    if not terms:
+    if not terms or conversations.query.is_empty():
         return [], None
-    candidates = Message.objects.filter(terms__holds=terms)
-    if conversations.query.where:
-        candidates = candidates.filter(conversation__in=conversations.order_by().values("pk"))
     found: list[tuple[int, int]] = []
     examined = 0
-    for rows, is_last in _chunks(candidates, before, limit + 1):
+    for rows in _candidates(conversations, terms, before, limit + 1):
         for pk, conversation, body in rows:
             if len(found) == limit:
                 return found, before
@@ -124,45 +125,76 @@ def _scan(
                 found.append((pk, conversation))
             before = pk
         examined += len(rows)
-        if is_last:
-            return found, None
         if examined >= MAX_EXAMINED:
-            break
-    return found, before
+            return found, before
+    return found, None
 
 
 Row = tuple[int, int, str]
 
 
-def _chunks(candidates: QuerySet[Message], before: int | None, size: int) -> Iterator[tuple[list[Row], bool]]:
-    """The candidates as (message id, conversation id, body), newest first, and whether these are the last.
+def _candidates(
+    conversations: QuerySet[Conversation], terms: list[str], before: int | None, size: int
+) -> Iterator[list[Row]]:
+    """All messages with these terms that may be read, newest first, as (message id, conversation id, body).
 
-    Where they are few their ids are fetched first, by the index of terms: asked for the newest of a word that it takes
-    for common, PostgreSQL would walk back through all messages, and be long about it where the word is rare. Of a word
-    that is common the newest are near the end.
+    Where they stand is not known beforehand, so the cheap ways come first:
+
+    1. Back through the newest NEWEST messages, by their ids. A common word fills its page here. The index would have
+       to be asked for every place where the word ever stood.
+    2. Where at most FEW older messages have the terms, their ids by the index, and then as many of them as it takes.
+    3. Else the word is common, and the reader may see little of it: one question with all conditions, which PostgreSQL
+       plans from whichever side has less.
+
+    In 1 and 2 each message that has the terms is asked whether it may be read. To gather first all conversations that
+    may be read takes longer than the search.
     """
-    rest = candidates if before is None else candidates.filter(pk__lt=before)
-    few = _ids_of(rest, FEW + 1)
-    is_few = len(few) <= FEW
+    holding = Message.objects.filter(terms__holds=terms)
+    if before is None:
+        before = (Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
+    oldest = max(0, before - NEWEST)
     while True:
-        if is_few:
-            few, rest = few[size:], Message.objects.filter(pk__in=few[:size])
-        rows: list[Row] = list(rest.order_by("-pk").values_list("pk", "conversation_id", "body")[:size])
-        yield rows, not few if is_few else len(rows) < size
-        rest, size = candidates.filter(pk__lt=rows[-1][0]), 500
+        newest = _readable(holding.filter(pk__gte=oldest, pk__lt=before), conversations)
+        rows: list[Row] = list(newest.order_by("-pk").values_list(*ROW)[:size])
+        yield rows
+        if len(rows) < size:
+            break
+        before, size = rows[-1][0], MORE
+    few = _ids_of(holding.filter(pk__lt=oldest), FEW + 1)
+    if len(few) <= FEW:
+        for start in range(0, len(few), MORE):
+            readable = _readable(Message.objects.filter(pk__in=few[start : start + MORE]), conversations)
+            yield list(readable.order_by("-pk").values_list(*ROW))
+        return
+    if conversations.query.where:
+        holding = holding.filter(conversation__in=conversations.order_by().values("pk"))
+    before = oldest
+    while pks := _ids_of(holding.filter(pk__lt=before), MORE):
+        yield list(Message.objects.filter(pk__in=pks).order_by("-pk").values_list(*ROW))
+        before = pks[-1]
 
 
-def _ids_of(candidates: QuerySet[Message], limit: int) -> list[int]:
-    """Any `limit` of them, the newest first. In a WITH of its own the plan is made as if all were wanted: by terms."""
-    try:
-        sql, parameters = candidates.order_by().values_list("pk").query.sql_with_params()
-    except EmptyResultSet:
-        return []
+def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]) -> QuerySet[Message]:
+    """Those in these conversations, by a question for each: PostgreSQL makes no join of it, and takes it for one that
+    nearly all of them pass, so that it stops when it has a page."""
+    if not conversations.query.where:
+        return messages
+    one = conversations.order_by().filter(pk=OuterRef("conversation")).values("pk")
+    return messages.alias(readable=Subquery(one)).filter(readable__isnull=False)
+
+
+def _ids_of(messages: QuerySet[Message], limit: int) -> list[int]:
+    """The newest `limit` of them, newest first. In a WITH of its own the plan is made as if all were wanted: by terms,
+    never back through all messages."""
+    sql, parameters = messages.order_by().values_list("pk").query.sql_with_params()
     how = "MATERIALIZED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         # Both parts are ours; what is looked for goes in by the parameters.
-        cursor.execute(f"WITH found AS {how} ({sql}) SELECT * FROM found LIMIT {limit:d}", parameters)  # noqa: S608
-        return sorted((pk for (pk,) in cursor.fetchall()), reverse=True)
+        cursor.execute(
+            f"WITH found (id) AS {how} ({sql}) SELECT id FROM found ORDER BY id DESC LIMIT {limit:d}",  # noqa: S608
+            parameters,
+        )
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def holds(body: str, runs: Sequence[str]) -> bool:
