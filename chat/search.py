@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup, OuterRef, QuerySet, Subquery
@@ -25,7 +26,7 @@ NEWEST = 30_000
 # So many candidates are few: 40 KB of ids.
 FEW = 5000
 # So many candidates are fetched at once where a page's worth was not enough.
-MORE = 250
+MORE = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
@@ -174,26 +175,30 @@ def _candidates(
     may be read takes longer than the search.
     """
     holding = Message.objects.filter(terms__holds=terms)
+    sees_all, more = not conversations.query.where, max(size, MORE)
     if before is None:
         before = (Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
     oldest = max(0, before - NEWEST)
+    # Of an agent's candidates many are not theirs.
+    of_few = size if sees_all else 4 * size
     while True:
         newest = _readable(holding.filter(pk__gte=oldest, pk__lt=before), conversations)
         rows: list[Row] = list(newest.order_by("-pk").values_list(*ROW)[:size])
         yield rows
         if len(rows) < size:
             break
-        before, size = rows[-1][0], MORE
+        before, size = rows[-1][0], more
     few = _ids_of(holding.filter(pk__lt=oldest), FEW + 1)
     if len(few) <= FEW:
-        for start in range(0, len(few), MORE):
-            readable = _readable(Message.objects.filter(pk__in=few[start : start + MORE]), conversations)
+        while few:
+            readable = _readable(Message.objects.filter(pk__in=few[:of_few]), conversations)
             yield list(readable.order_by("-pk").values_list(*ROW))
+            few, of_few = few[of_few:], 4 * of_few
         return
-    if conversations.query.where:
+    if not sees_all:
         holding = holding.filter(conversation__in=conversations.order_by().values("pk"))
     before = oldest
-    while pks := _ids_of(holding.filter(pk__lt=before), MORE):
+    while pks := _ids_of(holding.filter(pk__lt=before), more):
         yield list(Message.objects.filter(pk__in=pks).order_by("-pk").values_list(*ROW))
         before = pks[-1]
 
@@ -210,7 +215,10 @@ def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]
 def _ids_of(messages: QuerySet[Message], limit: int) -> list[int]:
     """The newest `limit` of them, newest first. In a WITH of its own the plan is made as if all were wanted: by terms,
     never back through all messages."""
-    sql, parameters = messages.order_by().values_list("pk").query.sql_with_params()
+    try:
+        sql, parameters = messages.order_by().values_list("pk").query.sql_with_params()
+    except EmptyResultSet:
+        return []
     how = "MATERIALIZED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         # Both parts are ours; what is looked for goes in by the parameters.
