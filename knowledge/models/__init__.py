@@ -1,0 +1,19 @@
+"""What the bank knows: points with their versions, places, and how they are used."""
+
+from knowledge.models.places import Branch, Region
+from knowledge.models.points import Category, Edition, Phrasing, Point, PointFile, Version
+from knowledge.models.use import Gap, GapQuestion, Use
+
+__all__ = [
+    "Branch",
+    "Category",
+    "Edition",
+    "Gap",
+    "GapQuestion",
+    "Phrasing",
+    "Point",
+    "PointFile",
+    "Region",
+    "Use",
+    "Version",
+]
