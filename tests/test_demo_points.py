@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import pairwise
 from math import cos, hypot, radians
 from typing import Any
@@ -14,8 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from chat.demo import bank
+from chat.demo.dialogues import FOLDER as CHAT_DEMO
 from knowledge.demo import generator
 from knowledge.demo.generator import generated_points, generated_queries
+from knowledge.models import Branch
 
 FOLDER = generator.WORDS.parent
 FIELDS = {
@@ -184,14 +187,10 @@ def test_the_banks_own_numbers_pass(text: str) -> None:
 
 # -- Places --------------------------------------------------------------------------------------------------
 
-KINDS = {"branch": 38, "atm": 22}
+KINDS = {Branch.Kind.BRANCH: 38, Branch.Kind.ATM: 22}
 PLACE_FIELDS = {
     "key", "kind", "name", "name_en", "district", "district_en", "address", "address_en", "latitude", "longitude",
     "hours", "telephone", "services", "duty_contact", "aliases",
-}  # fmt: skip
-SERVICES = {
-    "personal", "business", "cash", "deposit", "foreign_exchange", "loans", "safe_box", "coins",
-    "social_security", "wheelchair", "sign_language", "passbook",
 }  # fmt: skip
 DAY = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"
 IMPOSSIBLE_NUMBER = r"0000-555\d{4}"
@@ -222,16 +221,39 @@ def test_a_place_is_whole(place: dict[str, Any]) -> None:
     assert place["address"].startswith(place["district"])
     assert place["address_en"].endswith(place["district_en"])
     assert not HAN.search(place["name_en"] + place["address_en"] + place["district_en"])
-    assert set(place["services"]) <= SERVICES
+    assert set(place["services"]) <= set(Branch.Service.values)
     assert "cash" in place["services"] or "business" in place["services"]
     assert len(set(place["services"])) == len(place["services"])
     assert len(place["aliases"]) >= 4
 
 
 @each_place
+def test_a_place_fits_its_table(place: dict[str, Any]) -> None:
+    same = (
+        "key",
+        "kind",
+        "name",
+        "name_en",
+        "address",
+        "address_en",
+        "telephone",
+        "services",
+        "duty_contact",
+        "aliases",
+    )
+    Branch(
+        **{name: place[name] for name in same},
+        latitude=Decimal(str(place["latitude"])),
+        longitude=Decimal(str(place["longitude"])),
+        weekday_hours=place["hours"]["weekday"],
+        weekend_hours=place["hours"]["weekend"],
+    ).clean_fields(exclude=["region"])
+
+
+@each_place
 def test_a_place_says_when_it_is_open(place: dict[str, Any]) -> None:
     weekday, weekend = place["hours"]["weekday"], place["hours"]["weekend"]
-    if place["kind"] == "atm":
+    if place["kind"] == Branch.Kind.ATM:
         assert (weekday, weekend) == ("24h", "24h")
     else:
         assert re.fullmatch(DAY, weekday)
@@ -255,7 +277,7 @@ def test_a_place_lies_where_its_city_does(place: dict[str, Any]) -> None:
 
 def test_places_are_where_agents_say_they_are() -> None:
     addresses = {place["name"]: place["address"] for place in PLACES}
-    replies = json.loads((bank.FOLDER / "canned_replies.json").read_text(encoding="utf-8"))
+    replies = json.loads((CHAT_DEMO / "canned_replies.json").read_text(encoding="utf-8"))
     said = {
         reply["title"]: re.split("[：，]", reply["body"])[1]
         for reply in replies
