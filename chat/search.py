@@ -21,11 +21,12 @@ from chat.terms import TermsField, normalized, query_terms, runs_of
 
 # Of messages that the index gives and the words refuse, so many are looked at before the page ends early.
 MAX_EXAMINED = 2000
-# So many of the newest messages are walked through before the index is asked: ten milliseconds' work at the most.
+# So many of the newest messages are walked through before the index is asked: eight milliseconds' work.
 NEWEST = 30_000
 # So many candidates are few: 40 KB of ids.
 FEW = 5000
-# So many candidates are fetched at once where a page's worth was not enough.
+# So many candidates are fetched at once where a page's worth was not enough, and no more of few that are mostly not the
+# reader's.
 MORE = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
@@ -167,9 +168,9 @@ def _candidates(
 
     1. Back through the newest NEWEST messages, by their ids. A common word fills its page here. The index would have
        to be asked for every place where the word ever stood.
-    2. Where at most FEW older messages have the terms, their ids by the index, and then as many of them as it takes.
-    3. Else the word is common, and the reader may see little of it: one question with all conditions, which PostgreSQL
-       plans from whichever side has less.
+    2. Where at most FEW older messages have the terms, their ids by the index, and then the newest few hundred of them.
+    3. Where that is not enough, the reader may see little of what there is: one question with all conditions, which
+       PostgreSQL plans from whichever side has less.
 
     In 1 and 2 each message that has the terms is asked whether it may be read. To gather first all conversations that
     may be read takes longer than the search.
@@ -188,17 +189,20 @@ def _candidates(
         if len(rows) < size:
             break
         before, size = rows[-1][0], more
-    few = _ids_of(holding.filter(pk__lt=oldest), FEW + 1)
+    # Any of them: where they are more than few, the rest is not even read.
+    few = _ids_of(holding.filter(pk__lt=oldest), f"LIMIT {FEW + 1:d}")
     if len(few) <= FEW:
-        while few:
-            readable = _readable(Message.objects.filter(pk__in=few[:of_few]), conversations)
+        while few and (sees_all or of_few <= MORE):
+            ids, few = few[:of_few], few[of_few:]
+            readable = _readable(Message.objects.filter(pk__in=ids), conversations)
             yield list(readable.order_by("-pk").values_list(*ROW))
-            few, of_few = few[of_few:], 4 * of_few
-        return
+            oldest, of_few = ids[-1], 4 * of_few
+        if not few:
+            return
     if not sees_all:
         holding = holding.filter(conversation__in=conversations.order_by().values("pk"))
     before = oldest
-    while pks := _ids_of(holding.filter(pk__lt=before), more):
+    while pks := _ids_of(holding.filter(pk__lt=before), f"ORDER BY id DESC LIMIT {more:d}"):
         yield list(Message.objects.filter(pk__in=pks).order_by("-pk").values_list(*ROW))
         before = pks[-1]
 
@@ -212,21 +216,18 @@ def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]
     return messages.alias(readable=Subquery(one)).filter(readable__isnull=False)
 
 
-def _ids_of(messages: QuerySet[Message], limit: int) -> list[int]:
-    """The newest `limit` of them, newest first. In a WITH of its own the plan is made as if all were wanted: by terms,
-    never back through all messages."""
+def _ids_of(messages: QuerySet[Message], end: str) -> list[int]:
+    """Their ids, newest first, as far as the SQL of `end` lets them. In a WITH of its own the plan is made as if all
+    were wanted: by terms, never back through all messages."""
     try:
         sql, parameters = messages.order_by().values_list("pk").query.sql_with_params()
     except EmptyResultSet:
         return []
     how = "MATERIALIZED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
-        # Both parts are ours; what is looked for goes in by the parameters.
-        cursor.execute(
-            f"WITH found (id) AS {how} ({sql}) SELECT id FROM found ORDER BY id DESC LIMIT {limit:d}",  # noqa: S608
-            parameters,
-        )
-        return [pk for (pk,) in cursor.fetchall()]
+        # All parts are ours; what is looked for goes in by the parameters.
+        cursor.execute(f"WITH found (id) AS {how} ({sql}) SELECT id FROM found {end}", parameters)  # noqa: S608
+        return sorted((pk for (pk,) in cursor.fetchall()), reverse=True)
 
 
 def holds(body: str, runs: Sequence[str]) -> bool:

@@ -31,14 +31,19 @@ def bodies(page: Page) -> list[str]:
     return found
 
 
-@pytest.fixture(params=["newest first", "by the index", "with all conditions"])
+WAYS = {
+    "newest first": {"MORE": 1},
+    "by the index": {"NEWEST": 3},
+    "by the index and then by all conditions": {"NEWEST": 3, "MORE": 12},
+    "by all conditions": {"NEWEST": 3, "MORE": 1, "FEW": 1},
+}
+
+
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ways to candidates (`chat.search._candidates`), each made to be the one that finds most."""
-    monkeypatch.setattr("chat.search.MORE", 1)
-    if request.param != "newest first":
-        monkeypatch.setattr("chat.search.NEWEST", 3)
-    if request.param == "with all conditions":
-        monkeypatch.setattr("chat.search.FEW", 1)
+    for name, value in WAYS[request.param].items():
+        monkeypatch.setattr(f"chat.search.{name}", value)
 
 
 @pytest.fixture
