@@ -37,8 +37,6 @@ async def sweep(hub: "Hub") -> None:
     """Runs for the life of the process."""
     rounds = 0
     seen = Seen(timezone.now())
-    # From here on it is known what is new.
-    seen = await _tried(_heal, hub, seen) or seen
     while True:
         await asyncio.sleep(settings.SWEEP_SECONDS)
         rounds += 1
