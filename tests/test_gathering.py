@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
+import pytest
 from django.db import OperationalError
 
 from chat.gathering import MOST_TOGETHER, PATIENCE_SECONDS, USUAL_SECONDS, Crowded, Gathering, Gone
@@ -42,6 +43,7 @@ MOST_WAITING = round(PATIENCE_SECONDS / USUAL_SECONDS) + 1
 
 
 async def test_who_has_left_costs_nothing_and_who_comes_too_late_is_told() -> None:
+    loop = asyncio.get_running_loop()
     turns: Turns = []
     is_asked, go = asyncio.Event(), threading.Event()
     gathering = doubling(turns, is_asked, go)
@@ -49,12 +51,16 @@ async def test_who_has_left_costs_nothing_and_who_comes_too_late_is_told() -> No
     await is_asked.wait()
     gone = [asyncio.create_task(gathering.ask(number, lambda: True)) for number in range(MOST_WAITING)]
     await asyncio.sleep(0)
-    crowded = await asyncio.gather(*(gathering.ask(1) for _ in range(100)), return_exceptions=True)
-    after = [each.after_seconds for each in crowded if isinstance(each, Crowded)]
-    # Not before there is time for them, and no two at once.
-    assert len(set(after)) == 100
-    assert after == sorted(after)
-    assert PATIENCE_SECONDS <= min(after) <= max(after) <= PATIENCE_SECONDS + 1
+    began, moments = loop.time(), []
+    for _ in range(100):
+        with pytest.raises(Crowded) as crowded:
+            await gathering.ask(1)
+        moments.append(loop.time() + crowded.value.after_seconds)
+    # Not before there is time for them, and one after the other.
+    assert moments == sorted(moments)
+    assert len(set(moments)) == 100
+    assert moments[0] >= began + PATIENCE_SECONDS
+    assert moments[-1] - moments[0] < 1 + loop.time() - began
     go.set()
     assert await first == 0
     assert {type(each) for each in await asyncio.gather(*gone, return_exceptions=True)} == {Gone}
