@@ -70,6 +70,11 @@ class Select:
         return sql % tuple(texts), texts.count("%s"), compiler, compiler.get_converters(columns)
 
 
+def fetch(sql: str, parameters: list[Any]) -> list[Any]:
+    """The rows of a statement of our own, for what no queryset can say. One query."""
+    return list(_run(sql, parameters, lambda cursor: cursor.fetchall()))
+
+
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """Stores rows, each with a value for the same columns. Raises django.db.Error, and then stores none."""
     if connection.vendor == "postgresql":

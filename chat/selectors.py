@@ -1,6 +1,5 @@
 """Reads of many rows for the chat itself. Each says how many queries it makes."""
 
-from collections.abc import Collection
 from datetime import timedelta
 
 from django.db.models import Avg, DurationField, ExpressionWrapper, F, QuerySet
@@ -9,7 +8,7 @@ from django.utils import timezone
 from accounts import presence
 from accounts.access import may
 from accounts.models import Department, Staff
-from chat import batches, rows
+from chat import rows
 from chat.models import Conversation, Message, Status
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
 
@@ -48,16 +47,6 @@ def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGE
 def seq_in(text: str) -> int:
     """A seq as an address names it; 0 for what is none."""
     return int(text[:9]) if text.isdecimal() else 0
-
-
-_visitors = batches.Select(
-    lambda: Conversation.objects.filter(pk__among=batches.GIVEN).order_by().values_list("pk", "visitor_id")
-)
-
-
-def visitors_of(pks: Collection[int]) -> dict[int, int]:
-    """The visitor of each of these conversations, of however many. One query."""
-    return dict(_visitors.rows(pks))
 
 
 def keyed(shown: list[Row]) -> dict[int, Row]:

@@ -1,6 +1,7 @@
 """The door of a server process: HTTP to Django, sockets to the box's and the console's consumer."""
 
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from django.urls import path, re_path  # noqa: E402
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
 from chat.line import Line  # noqa: E402
-from config import lock  # noqa: E402
+from config import daphne, garbage, lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
 from config.drain import drain  # noqa: E402
@@ -104,3 +105,6 @@ application = Started(
         }
     )
 )
+if "daphne.server" in sys.modules:
+    daphne.trim()
+    garbage.collect_rarely()
