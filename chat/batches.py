@@ -22,6 +22,8 @@ _encoder = msgspec.json.Encoder()
 
 # Stands in a Select for the ids that are given each time.
 GIVEN = object()
+# A slice of a queryset in a First: its end is given each time. No statement of ours has this number in it otherwise.
+_GIVEN_LIMIT = 987_654_321
 
 
 @Field.register_lookup
@@ -40,6 +42,22 @@ class Among(Lookup):
         return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]  # noqa: S608
 
 
+@Field.register_lookup
+class Being(Lookup):
+    """`pk__being=GIVEN`: the one id that is given. By `among` PostgreSQL would not walk an index in its order."""
+
+    lookup_name = "being"
+    prepare_rhs = False
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = %s::bigint", [*parameters, self.rhs]
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = %s", [*parameters, self.rhs]
+
+
 class Select:
     """A queryset that is made once: `Select(lambda: Model.objects.filter(pk__among=GIVEN).values_list(...))`.
 
@@ -53,21 +71,39 @@ class Select:
 
     def rows(self, pks: Iterable[int] = ()) -> list[Any]:
         """The tuples of values, of those with these ids where the queryset says GIVEN. One query."""
-        vendor = connection.vendor
-        if vendor not in self._compiled:
-            self._compiled[vendor] = self._compile()
-        sql, given, compiler, converters = self._compiled[vendor]
-        opening, closing = "{}" if vendor == "postgresql" else "[]"
-        ids = opening + ",".join(map(str, pks)) + closing
-        found = _run(sql, [ids] * given, lambda cursor: cursor.fetchall())
+        _, given, _, _ = self._statement()
+        opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
+        return self._rows([opening + ",".join(map(str, pks)) + closing] * given)
+
+    def _rows(self, parameters: list[Any]) -> list[Any]:
+        sql, _, compiler, converters = self._statement()
+        found = _run(sql, parameters, lambda cursor: cursor.fetchall())
         return list(compiler.apply_converters(found, converters)) if converters else found
 
-    def _compile(self) -> tuple[str, int, Any, Any]:
-        compiler = self._make().query.get_compiler("default")
+    def _statement(self) -> tuple[str, int, Any, Any]:
+        vendor = connection.vendor
+        if vendor not in self._compiled:
+            self._compiled[vendor] = self._compile(self._make())
+        return self._compiled[vendor]
+
+    def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
+        compiler = queryset.query.get_compiler("default")
         sql, parameters = compiler.as_sql()
         texts = ["%s" if each is GIVEN else "'" + str(each).replace("'", "''") + "'" for each in parameters]
         columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
         return sql % tuple(texts), texts.count("%s"), compiler, compiler.get_converters(columns)
+
+
+class First(Select):
+    """The same of an ordered queryset that says `being=GIVEN` once, of which only so many are wanted each time."""
+
+    def first(self, pk: int, limit: int) -> list[Any]:
+        """The tuples of values of the first `limit` rows. One query."""
+        return self._rows([pk, limit])
+
+    def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
+        sql, *rest = super()._compile(queryset[:_GIVEN_LIMIT])
+        return (sql.replace(str(_GIVEN_LIMIT), "%s"), *rest)
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,13 +2,23 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Avg, DurationField, ExpressionWrapper, F, QuerySet
+from django.db.models import (
+    Avg,
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    QuerySet,
+    Subquery,
+)
 from django.utils import timezone
 
 from accounts import presence
 from accounts.access import may
-from accounts.models import Department, Staff
+from accounts.models import Department, Presence, PresenceStatus, Staff
 from chat import batches, rows
 from chat.models import Conversation, Message, Status
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
@@ -75,20 +85,66 @@ def line_of(staff: Staff) -> QuerySet[Conversation]:
     return waiting.filter(department__in=staff.departments.values("pk"))
 
 
-def lines_of(staff: Staff) -> list[QuerySet[Conversation]]:
-    """The same, a line for each department, the one whose first has waited longest first. Empty ones are left out.
+_departments = batches.Select(
+    lambda: (
+        Staff.departments.through._default_manager.filter(staff__pk__among=batches.GIVEN)
+        .order_by()
+        .values_list("staff_id", "department_id")
+    )
+)
+_all_departments = batches.Select(lambda: Department.objects.order_by().values_list("pk"))
 
-    Each walks its index to the first and stops; of several departments together PostgreSQL would sort all who wait.
-    One query, and one for each department.
-    """
-    departments = Department.objects if may(staff, "see_all_conversations") else staff.departments
-    lines = []
-    for department in departments.order_by().values_list("pk", flat=True):
-        line = Conversation.objects.filter(department=department, status=Status.WAITING)
-        line = line.order_by("-priority", "waiting_since", "id")
-        if (first := line.values_list("priority", "waiting_since", "id").first()) is not None:
-            lines.append(((-first[0], *first[1:]), line))
-    return [line for _, line in sorted(lines, key=lambda each: each[0])]
+
+def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
+    """From the lines of which departments each of them may take, by id; a supervisor from all. Two queries at most."""
+    overseers = {staff.pk for staff in people if may(staff, "see_all_conversations")}
+    found: dict[int, list[int]] = {staff.pk: [] for staff in people}
+    if overseers:
+        everywhere = [pk for (pk,) in _all_departments.rows()]
+        found |= dict.fromkeys(overseers, everywhere)
+    if others := found.keys() - overseers:
+        for staff, department in _departments.rows(others):
+            found[staff].append(department)
+    return found
+
+
+_online = batches.Select(
+    lambda: (
+        Presence.objects.filter(
+            status=PresenceStatus.ONLINE,
+            staff__is_active=True,
+            staff__departments__pk__among=batches.GIVEN,
+        )
+        .order_by()
+        .values_list("staff__departments", "staff_id", "seen_at", Subquery(_active_of(OuterRef("staff_id"))))
+    )
+)
+
+
+def _active_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
+    of_agent = Conversation.objects.filter(agent_id=agent, status=Status.ACTIVE).order_by()
+    return of_agent.values("agent_id").annotate(count=Count("pk")).values("count")
+
+
+class Online:
+    """Who is online in these departments, and how many conversations each has now. One query."""
+
+    def __init__(self, departments: Collection[int]) -> None:
+        self._active: dict[int, int] = {}
+        self._members: dict[int, set[int]] = {department: set() for department in departments}
+        since = presence.believed_since()
+        for department, staff, seen_at, active in _online.rows(departments):
+            if seen_at >= since:
+                self._members[department].add(staff)
+                self._active[staff] = active or 0
+
+    def next_in(self, department: int, agent: int) -> int | None:
+        """Who but this agent, who gets one more, has the fewest in the department."""
+        others = ((self._active[each], each) for each in self._members[department] if each != agent)
+        _, following = min(others, default=(0, None))
+        if agent in self._active:
+            self._active[agent] += 1
+        return following
 
 
 def queue_places(pks: list[int]) -> dict[int, Queue]:
