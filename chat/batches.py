@@ -6,6 +6,7 @@ rows there are goes into one parameter, so that PostgreSQL too reads and plans a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -42,20 +43,31 @@ class Among(Lookup):
         return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]  # noqa: S608
 
 
+class _Compared(Lookup):
+    """A column and the one value that is given."""
+
+    prepare_rhs = False
+    sql = ""
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} {self.sql}", (*parameters, self.rhs)
+
+
 @Field.register_lookup
-class Being(Lookup):
-    """`pk__being=GIVEN`: the one id that is given. By `among` PostgreSQL would not walk an index in its order."""
+class Being(_Compared):
+    """`pk__being=GIVEN`: equal. By `among` one id PostgreSQL would not walk an index in its order."""
 
     lookup_name = "being"
-    prepare_rhs = False
+    sql = "= %s"
 
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
-        column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = %s::bigint", [*parameters, self.rhs]
 
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
-        column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = %s", [*parameters, self.rhs]
+@Field.register_lookup
+class Since(_Compared):
+    """`at__since=GIVEN`: at this time or later."""
+
+    lookup_name = "since"
+    sql = ">= %s"
 
 
 class Select:
@@ -95,11 +107,12 @@ class Select:
 
 
 class First(Select):
-    """The same of an ordered queryset that says `being=GIVEN` once, of which only so many are wanted each time."""
+    """The same of an ordered queryset with `being` and `since`, of which only so many rows are wanted each time."""
 
-    def first(self, pk: int, limit: int) -> list[Any]:
-        """The tuples of values of the first `limit` rows. One query."""
-        return self._rows([pk, limit])
+    def first(self, limit: int, *given: int | datetime) -> list[Any]:
+        """The tuples of values of the first `limit` rows. `given`: for each GIVEN, in their order. One query."""
+        at = connection.ops.adapt_datetimefield_value
+        return self._rows([*(at(each) if isinstance(each, datetime) else each for each in given), limit])
 
     def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
         sql, *rest = super()._compile(queryset[:_GIVEN_LIMIT])

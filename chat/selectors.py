@@ -1,15 +1,15 @@
 """Reads of many rows for the chat itself. Each says how many queries it makes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.db.models import (
     Avg,
-    Count,
     DurationField,
     ExpressionWrapper,
     F,
+    Func,
     OuterRef,
     QuerySet,
     Subquery,
@@ -108,39 +108,44 @@ def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
     return found
 
 
-_online = batches.Select(
+_online = batches.First(
     lambda: (
         Presence.objects.filter(
-            status=PresenceStatus.ONLINE,
-            staff__is_active=True,
-            staff__departments__pk__among=batches.GIVEN,
+            seen_at__since=batches.GIVEN, status=PresenceStatus.ONLINE, staff__is_active=True
         )
-        .order_by()
-        .values_list("staff__departments", "staff_id", "seen_at", Subquery(_active_of(OuterRef("staff_id"))))
+        .filter(staff__departments__pk__being=batches.GIVEN)
+        .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
+        .order_by("active", "staff_id")
+        .values_list("staff_id", "active")
     )
 )
 
 
 def _active_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
     of_agent = Conversation.objects.filter(agent_id=agent, status=Status.ACTIVE).order_by()
-    return of_agent.values("agent_id").annotate(count=Count("pk")).values("count")
+    # Not Count, which would group: of none it would make NULL, which stands in another place on each database.
+    return of_agent.annotate(count=Func(F("id"), function="COUNT")).values("count")
 
 
-class Online:
-    """Who is online in these departments, and how many conversations each has now. One query."""
+class Colleagues:
+    """Who is online in each of these departments with the fewest conversations. One query for each department.
 
-    def __init__(self, departments: Collection[int]) -> None:
-        self._active: dict[int, int] = {}
-        self._members: dict[int, set[int]] = {department: set() for department in departments}
+    `departments`: one for each time that will be asked. Each time somebody gets one more, so that one of as many as
+    these and one more is the answer.
+    """
+
+    def __init__(self, departments: Sequence[int]) -> None:
         since = presence.believed_since()
-        for department, staff, seen_at, active in _online.rows(departments):
-            if seen_at >= since:
-                self._members[department].add(staff)
-                self._active[staff] = active or 0
+        self._active: dict[int, int] = {}
+        self._online: dict[int, list[int]] = {}
+        for department in set(departments):
+            found = _online.first(len(departments) + 1, since, department)
+            self._online[department] = [staff for staff, _ in found]
+            self._active.update(found)
 
     def next_in(self, department: int, agent: int) -> int | None:
-        """Who but this agent, who gets one more, has the fewest in the department."""
-        others = ((self._active[each], each) for each in self._members[department] if each != agent)
+        """Who has the fewest in the department, but for this agent, who gets one more."""
+        others = ((self._active[each], each) for each in self._online[department] if each != agent)
         _, following = min(others, default=(0, None))
         if agent in self._active:
             self._active[agent] += 1

@@ -38,7 +38,7 @@ def assign(assigned: Sequence[Assigned]) -> None:
     now = timezone.now()
     if had := [each.row["id"] for each in assigned if each.row["agent_id"] is not None]:
         Assignment.objects.filter(conversation__in=had, until_at__isnull=True).update(until_at=now)
-    online = selectors.Online({each.row["department_id"] for each in assigned})
+    colleagues = selectors.Colleagues([each.row["department_id"] for each in assigned])
     messages, assignments, entries = [], [], []
     events: list[Event] = []
     for each in assigned:
@@ -73,7 +73,7 @@ def assign(assigned: Sequence[Assigned]) -> None:
                 "until_at": None,
                 "reason": each.reason.value,
                 "by_id": each.by.pk,
-                "next_in_line_id": online.next_in(row["department_id"], agent.pk),
+                "next_in_line_id": colleagues.next_in(row["department_id"], agent.pk),
             }
         )
         detail = {"agent": agent.pk, "reason": each.reason.value}

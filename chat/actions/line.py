@@ -107,7 +107,7 @@ def _lock_firsts(takers: Sequence[Staff]) -> list[int | None]:
 
 
 def _places(line: batches.First, department: int, limit: int) -> deque[_Place]:
-    return deque((-priority, since, pk) for priority, since, pk in line.first(department, limit))
+    return deque((-priority, since, pk) for priority, since, pk in line.first(limit, department))
 
 
 def _shared(
