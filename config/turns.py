@@ -16,13 +16,17 @@ LEAST = 2
 WITHOUT_POOL = 8
 
 
+def at_a_time(pool: int) -> int:
+    """How many requests a process answers at a time, that may have so many connections; 0: there is no bound."""
+    return max(LEAST, pool - THREADS - 1) if pool else WITHOUT_POOL
+
+
 class InTurn:
     """`pool`: connections that this process may have to the database, 0 where there is no bound."""
 
     def __init__(self, application: Application, pool: int) -> None:
         self._application = application
-        at_a_time = max(LEAST, pool - THREADS - 1) if pool else WITHOUT_POOL
-        self._turns = asyncio.Semaphore(at_a_time)
+        self._turns = asyncio.Semaphore(at_a_time(pool))
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         async with self._turns:
