@@ -5,7 +5,8 @@ A queryset would make them anew each time, which costs more than PostgreSQL take
 rows there are goes into one parameter, so that PostgreSQL too reads and plans a statement once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -141,6 +142,18 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple
     places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
     sql = f"UPDATE {_table(model)} SET {places} WHERE {_name(fields[-1])} = %s"  # noqa: S608
     _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """The inserts and updates in here go to the database together, and are waited for once. Raises django.db.Error at
+    its end, of the first that failed."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 @cache

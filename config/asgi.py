@@ -25,7 +25,7 @@ from config.checks import refuse_unsafe  # noqa: E402
 from config.drain import drain  # noqa: E402
 from config.handler import OnThreads  # noqa: E402
 from config.probes import Probes  # noqa: E402
-from config.turns import InTurn, at_a_time  # noqa: E402
+from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 
 refuse_unsafe()
@@ -97,7 +97,7 @@ sockets = URLRouter(
         re_path("", refuse),  # type: ignore[arg-type]
     ]
 )
-django_application = OnThreads(at_a_time(settings.DATABASE_POOL))
+django_application = OnThreads()
 application = Started(
     ProtocolTypeRouter(
         {

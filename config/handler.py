@@ -18,16 +18,18 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
+# Those whose turn it is (config/turns.py), and those who wait for others and have given their turn away.
+THREADS = 64
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class OnThreads(ASGIHandler):
-    """`threads`: how many requests are answered at a time. They stay, so that nothing has to be made anew for each."""
+    """The threads stay, so that nothing has to be made anew for each request."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:
         # As for WSGI: nothing of it is asked to be asynchronous.
@@ -64,7 +66,7 @@ class OnThreads(ASGIHandler):
             assert refusal is not None
             return refusal
         response = self.get_response(request)
-        response._handler_class = type(self)
+        response._handler_class = type(self)  # type: ignore[attr-defined]
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         if not response.streaming:

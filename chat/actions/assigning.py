@@ -83,8 +83,9 @@ def assign(assigned: Sequence[Assigned]) -> None:
         now_seen = rows.row_of(row)
         events.append(MessagePosted(row["id"], data_of(message), now_seen))
         events.append(ConversationChanged(row["id"], now_seen, *was))
-    batches.insert(Message, messages)
-    batches.insert(Assignment, assignments)
-    batches.insert(AuditEntry, entries)
-    batches.update(Conversation, [each.row for each in assigned], CHANGED)
+    with batches.at_once():
+        batches.insert(Message, messages)
+        batches.insert(Assignment, assignments)
+        batches.insert(AuditEntry, entries)
+        batches.update(Conversation, [each.row for each in assigned], CHANGED)
     delivery.announce_on_commit(*events)

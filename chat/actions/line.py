@@ -10,11 +10,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from accounts.models import Staff
 from chat import access, batches, rows
 from chat.actions.assigning import Assigned, assign
+from chat.db import step_aside
 from chat.errors import NobodyWaiting, Unavailable
 from chat.models import Assignment, Conversation, Status
 from chat.selectors import departments_of, line_of
@@ -161,8 +162,7 @@ class Desk:
             self._asking.append(asking)
             asking.serves, self._is_serving = not self._is_serving, True
         if not asking.serves:
-            # Who waits keeps no connection meanwhile: it may be the last of the pool.
-            close_old_connections()
+            step_aside()
             asking.may_go_on.wait()
         if asking.serves:
             self._serve()
