@@ -155,6 +155,11 @@ class Desk:
         self._asking: list[_Asking] = []
         self._is_serving = False
 
+    @property
+    def waiting(self) -> int:
+        """How many ask while others are being served."""
+        return len(self._asking)
+
     def ask(self, staff: Staff) -> Conversation | None:
         """What they got; None when they have to look for themselves. Raises Unavailable when the database failed."""
         asking = _Asking(staff)
