@@ -361,7 +361,8 @@ for _ in range(300):
 def test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_all(bank: Bank) -> None:
     """Invariant 6: also where one transaction serves many, and the answer of the last one was never sent."""
     bank.act("mei", str(uuid4()), CROWD)
-    some_have_one, told = Event(), []
+    some_have_one = Event()
+    told: list[str] = []
 
     def take_until_cut(session: str) -> None:
         request = Request(
