@@ -32,6 +32,7 @@ class Department(models.Model):
 class Role(models.TextChoices):
     AGENT = "agent", _("agent")
     SUPERVISOR = "supervisor", _("supervisor")
+    EDITOR = "editor", _("knowledge editor")
     AUDITOR = "auditor", _("auditor")
     ADMINISTRATOR = "administrator", _("administrator")
 

@@ -25,10 +25,13 @@ from chat.protocol import (
     AccessRevoked,
     ConversationChanged,
     Event,
+    KnowledgeChanged,
+    KnowledgeFrame,
     MessageFrame,
     MessagePosted,
     NoteAdded,
     PresenceChanged,
+    PresenceFrame,
     Row,
     RowFrame,
     SeenChanged,
@@ -241,9 +244,9 @@ class Hub:
                 is_listed = is_shown and self._rows(pk, event.row)
                 self._tell(pk, after_marks(known, event.row, frame.role, is_shown=is_shown), is_listed)
             case PresenceChanged(frame=frame):
-                text = protocol.encode(frame)
-                for socket in tuple(self.staff):
-                    socket.push(text)
+                self._to_all_staff(frame)
+            case KnowledgeChanged(edition=edition):
+                self._to_all_staff(KnowledgeFrame(edition))
             case AccessRevoked(staff=staff, session=session):
                 for socket in tuple(self._of_member.get(staff, ())):
                     if session in ("", socket.session_key):
@@ -316,6 +319,11 @@ class Hub:
         """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
         if is_listed or pk in self.told or pk in self.visitors or pk in self.watchers:
             self.told[pk] = told
+
+    def _to_all_staff(self, frame: PresenceFrame | KnowledgeFrame) -> None:
+        text = protocol.encode(frame)
+        for socket in tuple(self.staff):
+            socket.push(text)
 
     def _to_visitors(self, text: bytes, pk: int) -> None:
         for socket in tuple(self.visitors.get(pk, ())):

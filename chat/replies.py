@@ -51,7 +51,9 @@ def usable_by(staff: Staff) -> QuerySet[CannedReply]:
     of_departments = Q(owner=None)
     if not may(staff, "see_all_conversations"):
         of_departments &= Q(department=None) | Q(department__in=staff.departments.values("pk"))
-    return CannedReply.objects.filter(Q(owner=staff) | of_departments).order_by("shortcut", "id")
+    return CannedReply.objects.filter(Q(owner=staff) | of_departments, is_active=True).order_by(
+        "shortcut", "id"
+    )
 
 
 def editable_by(staff: Staff) -> QuerySet[CannedReply]:

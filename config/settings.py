@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "accounts",
     "chat",
+    "knowledge",
     "console",
 ]
 

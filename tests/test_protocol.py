@@ -55,6 +55,7 @@ FRAMES: dict[str, list[Any]] = {
         protocol.RowFrame,
         protocol.NoteFrame,
         protocol.PresenceFrame,
+        protocol.KnowledgeFrame,
         protocol.ConsolePong,
     ],
     "events": list(get_args(protocol.Event)),

@@ -28,6 +28,8 @@ class Post:
     agent: Person | None = None
     kind: MessageKind = MessageKind.TEXT
     payload: dict[str, Any] = field(default_factory=dict)
+    # `Message.source`: what it was made from. Staff only.
+    source: str = ""
     # When it came to this process.
     received_at: float = field(default_factory=monotonic, compare=False)
 
@@ -199,6 +201,7 @@ class _Batch:
                 "agent_id": post.agent.id if post.agent else None,
                 "body": post.body,
                 "payload": post.payload,
+                "source": post.source,
                 "at": now,
                 "terms": terms_of(post.body),
             }

@@ -28,8 +28,12 @@ MAX_CHOICE_CHARACTERS = 40
 CHOICES_AT_ONCE = range(2, 5)
 
 
-def make_answer(*, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices: Sequence[str] = ()) -> Post:
-    """What an agent wrote, ready for the writer. `choices`: two to four buttons for the visitor, or none.
+def make_answer(
+    *, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices: Sequence[str] = (), source: str = ""
+) -> Post:
+    """What an agent wrote, ready for the writer.
+
+    `choices`: two to four buttons for the visitor, or none; `source`: what it was made from (`Message.source`).
 
     Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. Whether the conversation is open and
     theirs the writer decides, when it is locked.
@@ -42,7 +46,7 @@ def make_answer(*, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices
         raise refusal
     conversation = access.conversation_for(staff, uuid)
     payload = {"choices": choices} if choices else {}
-    return Post(conversation.pk, client_id, body, agent=person_of(staff), payload=payload)
+    return Post(conversation.pk, client_id, body, agent=person_of(staff), payload=payload, source=source)
 
 
 def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
@@ -92,6 +96,11 @@ def delete_reply(*, staff: Staff, pk: int) -> None:
         _require_scope(staff, reply)
         audit.record(staff, "reply.deleted", reply)
         reply.delete()
+
+
+def withdraw_replies(*, source: str) -> int:
+    """Takes the replies that were made from this source out of use, in the caller's transaction; returns how many."""
+    return CannedReply.objects.filter(source=source, is_active=True).update(is_active=False)
 
 
 def _require_scope(staff: Staff, reply: CannedReply | None) -> None:

@@ -36,6 +36,8 @@ class Message(models.Model):
     agent = models.ForeignKey(Staff, models.PROTECT, null=True, blank=True, verbose_name=_("agent"))
     body = models.TextField(_("text"), blank=True)
     payload = models.JSONField(default=dict, blank=True)
+    # What an agent's words were made from, named as the app that keeps it does (point/<id>/<version>). For staff only.
+    source = models.CharField(max_length=40, blank=True, default="", db_default="", editable=False)
     at = models.DateTimeField(_("at"), default=timezone.now)
     terms = TermsField(editable=False, default=list)
 
@@ -46,6 +48,11 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="message_seq_once"),
             models.UniqueConstraint(fields=["conversation", "client_id"], name="message_client_id_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["source", "id"], condition=~models.Q(source=""), name="messages_from_a_source"
+            )
         ]
 
     def __str__(self) -> str:

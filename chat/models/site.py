@@ -83,6 +83,14 @@ class Site(models.Model):
         _("launcher text in Chinese"), max_length=20, blank=True, default="在线客服"
     )
     launcher_en = models.CharField(_("launcher text in English"), max_length=20, blank=True, default="Chat")
+    suggests_answers = models.BooleanField(
+        _("answers are suggested"),
+        default=True,
+        db_default=True,
+        help_text=_(
+            "the box offers public knowledge points while somebody waits; a person is always one press away"
+        ),
+    )
     attachments = models.BooleanField(_("files may be sent"), default=True)
     attachment_types = models.JSONField(
         _("kinds of file"),

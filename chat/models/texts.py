@@ -41,6 +41,11 @@ class CannedReply(models.Model):
     initials = models.CharField(
         max_length=80, blank=True, editable=False, help_text="pinyin initials of the title, for finding"
     )
+    # As in Message. A reply that was made from a knowledge point goes out of use with it.
+    source = models.CharField(
+        max_length=40, blank=True, default="", db_default="", editable=False, db_index=True
+    )
+    is_active = models.BooleanField(_("in use"), default=True, db_default=True)
 
     class Meta:
         verbose_name = _("canned reply")

@@ -77,3 +77,9 @@ class ConsolePong(Struct, tag_field="kind", tag="pong"):
     """`heads`: last seq of each watched conversation."""
 
     heads: dict[str, int]
+
+
+class KnowledgeFrame(Struct, tag_field="kind", tag="knowledge"):
+    """The library has a new edition: what is offered on the screen may be out of date."""
+
+    edition: int

@@ -51,6 +51,12 @@ class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
     session: str = ""
 
 
+class KnowledgeChanged(Struct, tag_field="event", tag="knowledge_changed"):
+    """The library has a new edition: consoles look again at what they offer."""
+
+    edition: int
+
+
 Event = (
     MessagePosted
     | ConversationChanged
@@ -59,4 +65,5 @@ Event = (
     | SeenChanged
     | PresenceChanged
     | AccessRevoked
+    | KnowledgeChanged
 )

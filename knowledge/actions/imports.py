@@ -1,0 +1,204 @@
+"""Many points at once, by a few statements: from a file, from the demo, from a command. All of them or none."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts import audit
+from accounts.access import require
+from accounts.models import Staff
+from chat.actions.replies import withdraw_replies
+from knowledge.actions.editions import new_edition
+from knowledge.content import FIELDS, Content, phrasings_of
+from knowledge.errors import PointIncomplete
+from knowledge.models import Phrasing, Point, Version
+
+State = Version.State
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Given:
+    """A point as a file gives it. `phrasings` None: those that it has stay."""
+
+    key: str
+    language: str
+    content: Content
+    phrasings: Sequence[str] | None = None
+    owner: Staff | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    new: int
+    changed: int
+    unchanged: int
+
+
+class ImportRefused(PointIncomplete):
+    """Nothing was stored. `rows`: what is wrong, by the number of the row, from 0, and the name of the field."""
+
+    def __init__(self, rows: dict[int, dict[str, list[str]]]) -> None:
+        super().__init__({})
+        self.rows = rows
+
+
+def import_points(*, by: Staff | None, given: Iterable[Given]) -> Outcome:
+    """Stores what is new or says something else than what is stored, as one transaction.
+
+    What a person brings in (`by`) waits for a second person's approval; what a command brings in is published. A point
+    with words in the making gets these in their place. Raises ImportRefused.
+    """
+    if by is not None:
+        require(by, "edit_points")
+    points = list(given)
+    checked = _checked(points)
+    with transaction.atomic():
+        stored = {
+            point.key: point
+            for point in Point.objects.select_for_update(of=("self",))
+            .select_related("published")
+            .filter(key__in=[each.key for each in points])
+        }
+        making = {
+            version.point_id: version
+            for version in Version.objects.filter(
+                point__in=stored.values(), state__in=(State.DRAFT, State.REVIEW, State.APPROVED)
+            )
+        }
+        new = [each for each in points if each.key not in stored]
+        made = Point.objects.bulk_create(
+            [Point(key=each.key, language=each.language, owner=each.owner) for each in new],
+            batch_size=AT_ONCE,
+        )
+        stored |= {point.key: point for point in made}
+        changed = [
+            each
+            for each in points
+            if _differs(making.get(stored[each.key].pk) or stored[each.key].published, checked[each.key])
+        ]
+        versions = _versions(by, changed, stored, making, checked)
+        if by is None:
+            _publish(versions)
+        touched = _put_phrasings(by, points, stored) | {
+            version.point_id for version in versions if by is None
+        }
+        if touched:
+            edition = new_edition()
+            for pks in _parts(sorted(touched)):
+                Point.objects.filter(pk__in=pks).update(edition=edition)
+        outcome = Outcome(len(new), len(changed) - len(new), len(points) - len(changed))
+        audit.record(by, "points.imported", None, new=outcome.new, changed=outcome.changed)
+    return outcome
+
+
+def _checked(points: Sequence[Given]) -> dict[str, dict[str, object]]:
+    problems: dict[int, dict[str, list[str]]] = {}
+    checked: dict[str, dict[str, object]] = {}
+    for number, each in enumerate(points):
+        found: dict[str, list[str]] = {}
+        try:
+            checked[each.key] = each.content.checked()
+        except PointIncomplete as refusal:
+            found |= refusal.problems
+        try:
+            phrasings_of(each.phrasings or ())
+        except PointIncomplete as refusal:
+            found |= refusal.problems
+        if found:
+            problems[number] = found
+    if problems:
+        raise ImportRefused(problems)
+    return checked
+
+
+def _differs(version: Version | None, values: dict[str, object]) -> bool:
+    return version is None or any(getattr(version, name) != values[name] for name in FIELDS)
+
+
+def _versions(
+    by: Staff | None,
+    changed: Sequence[Given],
+    stored: dict[str, Point],
+    making: dict[int, Version],
+    checked: dict[str, dict[str, object]],
+) -> list[Version]:
+    last = {
+        pk: number
+        for pks in _parts([stored[each.key].pk for each in changed])
+        for pk, number in Version.objects.filter(point__in=pks)
+        .values_list("point")
+        .annotate(last=Max("number"))
+        .order_by()
+    }
+    now = timezone.now()
+    state = State.REVIEW if by is not None else State.APPROVED
+    new, old = [], []
+    for each in changed:
+        point = stored[each.key]
+        version = making.get(point.pk)
+        if version is None:
+            version = Version(point=point, number=last.get(point.pk, 0) + 1)
+            new.append(version)
+        else:
+            old.append(version)
+        for name, value in (checked[each.key] | {"state": state, "author": by, "written_at": now}).items():
+            setattr(version, name, value)
+        version.reviewer, version.reviewed_at, version.point = None, None, point
+    Version.objects.bulk_create(new, batch_size=AT_ONCE)
+    written = [*FIELDS, "state", "author", "written_at", "reviewer", "reviewed_at"]
+    Version.objects.bulk_update(old, written, batch_size=AT_ONCE)
+    return new + old
+
+
+def _publish(versions: Sequence[Version]) -> None:
+    """As `points.publish` does one by one."""
+    now = timezone.now()
+    before = [version.point.published for version in versions if version.point.published is not None]
+    for each in before:
+        each.state, each.ended_at = State.REPLACED, now
+        withdraw_replies(source=each.source)
+    Version.objects.bulk_update(before, ["state", "ended_at"], batch_size=AT_ONCE)
+    for version in versions:
+        version.state, version.published_at, version.point.published = State.PUBLISHED, now, version
+    Version.objects.bulk_update(versions, ["state", "published_at"], batch_size=AT_ONCE)
+    Point.objects.bulk_update([version.point for version in versions], ["published"], batch_size=AT_ONCE)
+
+
+def _put_phrasings(by: Staff | None, points: Sequence[Given], stored: dict[str, Point]) -> set[int]:
+    """Returns the ids of the points whose phrasings are others now."""
+    wanted = {
+        stored[each.key].pk: phrasings_of(each.phrasings) for each in points if each.phrasings is not None
+    }
+    had: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
+    for pks in _parts(sorted(wanted)):
+        for phrasing in Phrasing.objects.filter(point__in=pks):
+            had[phrasing.point_id][phrasing.text] = phrasing
+    accepted = Phrasing.State.ACCEPTED
+    new: list[Phrasing] = []
+    gone: list[int] = []
+    back: list[int] = []
+    touched: set[int] = set()
+    for pk, texts in wanted.items():
+        kept = set(texts)
+        found = had[pk]
+        mine = [Phrasing(point_id=pk, text=text, by=by) for text in texts if text not in found]
+        out = [each.pk for each in found.values() if each.state == accepted and each.text not in kept]
+        again = [each.pk for each in found.values() if each.state != accepted and each.text in kept]
+        new, gone, back = new + mine, gone + out, back + again
+        if mine or out or again:
+            touched.add(pk)
+    for pks in _parts(gone):
+        Phrasing.objects.filter(pk__in=pks).delete()
+    for pks in _parts(back):
+        Phrasing.objects.filter(pk__in=pks).update(state=accepted)
+    Phrasing.objects.bulk_create(new, batch_size=AT_ONCE)
+    return touched
+
+
+def _parts(pks: Sequence[int]) -> Iterable[Sequence[int]]:
+    """In lots, because SQLite takes only so many parameters."""
+    return (pks[start : start + AT_ONCE] for start in range(0, len(pks), AT_ONCE))

@@ -1,0 +1,103 @@
+"""What happens when points are used: it is counted, and learned from."""
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.access import require
+from accounts.models import Staff
+from chat.models import Conversation, Message
+from chat.text import one_line
+from knowledge import access, sources
+from knowledge.errors import OutOfDate
+from knowledge.models import Gap, GapQuestion, Phrasing, Point, Use, Version
+
+# What is learned from and what a gap keeps is a question, not a story.
+QUESTION_CHARACTERS = 200
+
+
+def require_current(source: str) -> Version | None:
+    """The version that these words were made from, if it is what is said now; None where they name none.
+
+    Raises OutOfDate: nobody is told what was true yesterday.
+    """
+    named = sources.named_in(source)
+    if named is None:
+        return None
+    point, number = named
+    version = Version.objects.filter(point=point, number=number, state=Version.State.PUBLISHED).first()
+    if version is None or (version.valid_until and version.valid_until < timezone.localdate()):
+        raise OutOfDate
+    return version
+
+
+def note_use(
+    *, by: Staff, version: Version, conversation: Conversation, seq: int, question: str, is_edited: bool
+) -> None:
+    """An answer made from this version was accepted as message `seq`. Noting it twice is harmless.
+
+    The question that it answered becomes a suggested phrasing: an editor says whether it is one.
+    """
+    with transaction.atomic():
+        _use, is_new = Use.objects.get_or_create(
+            conversation=conversation,
+            seq=seq,
+            by=Use.By.AGENT,
+            defaults={"version": version, "agent": by, "is_edited": is_edited},
+        )
+        if not is_new:
+            return
+        Point.objects.filter(pk=version.point_id).update(uses=F("uses") + 1)
+        text = one_line(question, 1000)
+        if not text or len(text) > QUESTION_CHARACTERS or text == version.title:
+            return
+        phrasing, is_new = Phrasing.objects.get_or_create(
+            point_id=version.point_id, text=text, defaults={"state": Phrasing.State.SUGGESTED}
+        )
+        if not is_new:
+            Phrasing.objects.filter(pk=phrasing.pk).update(count=F("count") + 1)
+
+
+def judge(*, version: Version, is_helpful: bool, conversation: Conversation | None, by: Staff | None) -> None:
+    """Somebody's word on whether the point helped: an agent's (`by`), or a visitor's in the box."""
+    with transaction.atomic():
+        Use.objects.create(
+            version=version,
+            conversation=conversation,
+            by=Use.By.AGENT if by else Use.By.BOX,
+            agent=by,
+            is_helpful=is_helpful,
+        )
+        counter = "helped" if is_helpful else "missed"
+        Point.objects.filter(pk=version.point_id).update(**{counter: F(counter) + 1})
+
+
+def note_gap(*, message: Message, language: str, like: int | None) -> None:
+    """No point answers what this visitor asked. `like`: the open gap of those who asked alike, if there is one.
+
+    Noting a message twice is harmless.
+    """
+    text = one_line(message.body, QUESTION_CHARACTERS)
+    if not text:
+        return
+    with transaction.atomic():
+        open_gaps = Gap.objects.select_for_update().filter(state=Gap.State.OPEN)
+        gap = open_gaps.filter(pk=like).first() if like is not None else None
+        if GapQuestion.objects.filter(conversation=message.conversation_id, seq=message.seq).exists():
+            return
+        if gap is None:
+            gap = Gap.objects.create(text=text, language=language)
+        GapQuestion.objects.create(
+            gap=gap, conversation_id=message.conversation_id, seq=message.seq, text=text, at=message.at
+        )
+        Gap.objects.filter(pk=gap.pk).update(count=F("count") + 1, last_at=timezone.now())
+
+
+def settle_gap(*, by: Staff, gap: int, point: Point | None) -> None:
+    """An editor has answered it with a point, or says that it needs none."""
+    require(by, "edit_points")
+    with transaction.atomic():
+        found = access.lock_gap(by, gap)
+        found.state = Gap.State.ANSWERED if point else Gap.State.DISMISSED
+        found.point = point
+        found.save(update_fields=["state", "point"])

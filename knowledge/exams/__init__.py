@@ -1,0 +1,1 @@
+"""The exam without a database: questions proposed from points, papers drawn, answers marked. Pure functions."""

@@ -1,0 +1,256 @@
+"""Exams: questions made from points, the papers drawn of them, and what came of it."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Department, Staff
+from knowledge.models.points import Category, Point
+
+
+class QuestionKind(models.TextChoices):
+    SINGLE = "single", _("single choice")
+    MULTIPLE = "multiple", _("multiple choice")
+    TRUE_FALSE = "true_false", _("true or false")
+    FILL_IN = "fill_in", _("fill in")
+    ORDER = "order", _("put in order")
+
+
+class Question(models.Model):
+    """A question about a point. `options` and `answer` by its kind:
+
+    single, multiple: the options, and the indices of the right ones; true_false: none, and [1] for true or [0];
+    fill_in: none (the gap in the stem is ____), and every accepted filling; order: the options in their right order.
+    """
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", _("proposed")
+        ACCEPTED = "accepted", _("accepted")
+        DECLINED = "declined", _("declined")
+
+    point = models.ForeignKey(
+        Point, models.PROTECT, related_name="questions", verbose_name=_("knowledge point")
+    )
+    # The version whose words it asks for. When another is said, an editor has to look at it before it is drawn again.
+    version = models.PositiveIntegerField(_("version"))
+    kind = models.CharField(_("kind"), max_length=10, choices=QuestionKind)
+    stem = models.TextField(_("question"), max_length=500)
+    options = models.JSONField(_("options"), default=list, blank=True)
+    answer = models.JSONField(_("answer"), default=list)
+    explanation = models.TextField(_("explanation"), max_length=1000, blank=True)
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.PROPOSED)
+    author = models.ForeignKey(
+        Staff,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("written by"),
+        help_text=_("empty: proposed by the system"),
+    )
+    judged_by = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("accepted by")
+    )
+    asked = models.PositiveIntegerField(_("times asked"), default=0, editable=False)
+    missed = models.PositiveIntegerField(_("times missed"), default=0, editable=False)
+    made_at = models.DateTimeField(_("made"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("exam question")
+        verbose_name_plural = _("exam questions")
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(fields=["point", "kind", "stem"], name="question_once_per_point")
+        ]
+        indexes = [models.Index(fields=["state", "point"], name="questions_by_state")]
+
+    def __str__(self) -> str:
+        return self.stem[:60]
+
+
+class Exam(models.Model):
+    """What is examined, whom, and when."""
+
+    name = models.CharField(_("name"), max_length=80)
+    departments = models.ManyToManyField(Department, related_name="+", verbose_name=_("departments"))
+    opens_at = models.DateTimeField(_("opens"))
+    closes_at = models.DateTimeField(_("closes"))
+    minutes = models.PositiveSmallIntegerField(
+        _("minutes"), default=30, validators=[MinValueValidator(1), MaxValueValidator(240)]
+    )
+    question_count = models.PositiveSmallIntegerField(
+        _("number of questions"), default=20, validators=[MinValueValidator(1), MaxValueValidator(200)]
+    )
+    pass_percent = models.PositiveSmallIntegerField(
+        _("pass mark, %"), default=80, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
+    resits = models.PositiveSmallIntegerField(_("resits"), default=1)
+    required_from = models.DateField(
+        _("a pass is required from"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "who has not passed takes no chats of these departments from that day on; empty: not required"
+        ),
+    )
+    author = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("set by")
+    )
+
+    class Meta:
+        verbose_name = _("exam")
+        verbose_name_plural = _("exams")
+        ordering = ("-opens_at", "-id")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(opens_at__lt=models.F("closes_at")), name="exam_opens_before_it_closes"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExamShare(models.Model):
+    """How much of a paper is about a category (with all under it) or a department; what no share names is left out."""
+
+    exam = models.ForeignKey(Exam, models.CASCADE, related_name="shares", verbose_name=_("exam"))
+    category = models.ForeignKey(
+        Category, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("category")
+    )
+    department = models.ForeignKey(
+        Department, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("department")
+    )
+    weight = models.PositiveSmallIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
+
+    class Meta:
+        verbose_name = _("share of an exam")
+        verbose_name_plural = _("shares of an exam")
+        ordering = ("id",)
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(category__isnull=False, department__isnull=True)
+                | models.Q(category__isnull=True, department__isnull=False),
+                name="share_of_a_category_or_a_department",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.exam_id} {self.weight}"
+
+
+class Paper(models.Model):
+    """One agent's attempt. Drawn once: opening it again gives the same."""
+
+    exam = models.ForeignKey(Exam, models.PROTECT, related_name="papers", verbose_name=_("exam"))
+    staff = models.ForeignKey(Staff, models.PROTECT, related_name="papers", verbose_name=_("examinee"))
+    number = models.PositiveSmallIntegerField(_("attempt"))
+    seed = models.BigIntegerField()
+    drawn_at = models.DateTimeField(_("drawn"), default=timezone.now)
+    due_at = models.DateTimeField(_("due"))
+    submitted_at = models.DateTimeField(_("handed in"), null=True, blank=True)
+    # Hundredths of a mark, so that shares of one add up.
+    credit = models.PositiveIntegerField(_("marks, in hundredths"), null=True, blank=True)
+    percent = models.PositiveSmallIntegerField(_("result, %"), null=True, blank=True)
+    is_passed = models.BooleanField(_("passed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("exam paper")
+        verbose_name_plural = _("exam papers")
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=["exam", "staff", "number"], name="attempt_once"),
+            models.UniqueConstraint(
+                fields=["staff"], condition=models.Q(submitted_at__isnull=True), name="one_attempt_at_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(submitted_at__isnull=True, percent__isnull=True)
+                | models.Q(submitted_at__isnull=False, percent__isnull=False),
+                name="paper_marked_when_handed_in",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.exam_id} {self.staff_id} {self.number}"
+
+
+class PaperItem(models.Model):
+    """A question as it stands on a paper, with its options in this paper's order; what was answered, and its credit.
+
+    `right` is in the terms of `shown`: indices for choices, every accepted filling, or the right order of indices.
+    """
+
+    paper = models.ForeignKey(Paper, models.CASCADE, related_name="items", verbose_name=_("exam paper"))
+    place = models.PositiveSmallIntegerField(_("place"))
+    question = models.ForeignKey(Question, models.PROTECT, related_name="items", verbose_name=_("question"))
+    kind = models.CharField(_("kind"), max_length=10, choices=QuestionKind)
+    stem = models.TextField(_("question"))
+    shown = models.JSONField(_("options"), default=list)
+    right = models.JSONField(default=list)
+    explanation = models.TextField(_("explanation"), blank=True)
+    given = models.JSONField(_("answer given"), null=True, blank=True)
+    saved_at = models.DateTimeField(_("saved"), null=True, blank=True)
+    credit = models.PositiveSmallIntegerField(_("marks, in hundredths"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("question on a paper")
+        verbose_name_plural = _("questions on a paper")
+        ordering = ("paper", "place")
+        constraints = [
+            models.UniqueConstraint(fields=["paper", "place"], name="place_once_per_paper"),
+            models.UniqueConstraint(fields=["paper", "question"], name="question_once_per_paper"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.paper_id}/{self.place}"
+
+
+class Appeal(models.Model):
+    """An examinee says that a question was marked wrongly."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        ACCEPTED = "accepted", _("accepted")
+        REJECTED = "rejected", _("rejected")
+
+    item = models.OneToOneField(PaperItem, models.CASCADE, related_name="appeal", verbose_name=_("question"))
+    reason = models.TextField(_("reason"), max_length=1000)
+    made_at = models.DateTimeField(_("made"), default=timezone.now)
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
+    decided_by = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
+    )
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    words = models.TextField(_("answer"), max_length=1000, blank=True)
+
+    class Meta:
+        verbose_name = _("appeal")
+        verbose_name_plural = _("appeals")
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.item_id} {self.state}"
+
+
+class DrillCard(models.Model):
+    """When somebody should meet a question again in the daily drill, by what they knew (FSRS)."""
+
+    staff = models.ForeignKey(Staff, models.CASCADE, related_name="drill_cards")
+    question = models.ForeignKey(Question, models.CASCADE, related_name="+")
+    # As the scheduling library writes it.
+    card = models.JSONField()
+    due_at = models.DateTimeField()
+    reviewed_at = models.DateTimeField(default=timezone.now)
+    reviews = models.PositiveIntegerField(default=1)
+    misses = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("drill card")
+        verbose_name_plural = _("drill cards")
+        ordering = ("due_at", "id")
+        constraints = [models.UniqueConstraint(fields=["staff", "question"], name="drill_card_once")]
+        indexes = [models.Index(fields=["staff", "due_at"], name="drill_due")]
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.question_id}"
