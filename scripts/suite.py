@@ -130,12 +130,15 @@ class Suite:
                 running = [pool.submit(self.captured, name) for name in names]
                 for ended in as_completed(running):
                     step = ended.result()
-                    print(f"\n== {step.name}", step.printed.strip("\n"), step.line, sep="\n", flush=True)
+                    show(step)
                     done.append(step)
             except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
                 # Ctrl-C has reached the children as well; a second signal would interrupt their cleaning up.
                 self.stop(terminate=not isinstance(error, KeyboardInterrupt))
+                for ended in running:
+                    if not ended.cancelled() and ended.exception() is None and ended.result() not in done:
+                        show(ended.result())
                 raise
         return done
 
@@ -270,6 +273,10 @@ class Suite:
                 child.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+def show(step: Step) -> None:
+    print(f"\n== {step.name}", step.printed.strip("\n"), step.line, sep="\n", flush=True)
 
 
 def is_path(word: str) -> bool:
