@@ -164,7 +164,7 @@ class Suite:
             print("", *failures, sep="\n")
         counts: Counter[str] = sum((step.counts() for step in done), Counter())
         words = ", ".join(f"{counts[word]} {word}" for word in sorted(counts))
-        print("", f"{words or 'no tests ran'} in {seconds:.2f}s", sep="\n", flush=True)
+        print("", f"{words or 'no test of pytest'} in {seconds:.2f}s", sep="\n", flush=True)
 
     # The steps. Each returns "" when it passed, otherwise why not.
 
