@@ -2,32 +2,35 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from math import log, sqrt
-from typing import Any
+from dataclasses import dataclass, replace
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from knowledge.finding.learning import Floats, Ints, Weights, centroids, learned
-from knowledge.finding.words import Entry, features_of, plain, typed_forms, words_of
+from knowledge.finding.meaning import SIZE, Sense, Space, Vectors, nearness, vector_of, vectors_of
+from knowledge.finding.postings import Counted, Floats, Postings, Vocabulary
+from knowledge.finding.typed import Forms, Typed, without_slips
+from knowledge.finding.words import MAX_CHARACTERS, RUN, Entry, features_of, plain, words_of
 
 # Below this confidence no entry answers the question.
-NOT_ANSWERED = 0.28
-# What each kind of feature weighs.
-GROUPS = (("words", 1.0), ("characters", 1.0), ("meanings", 0.7))
-# What each judge weighs against the learned weights' 1: the title, the words, and the answer. That one stands apart:
-# in one field with the phrasings it lowered every score.
-TITLE, WORDS, ANSWER = 0.2, 0.3, 0.4
+NOT_ANSWERED = 0.5
+# What each judge weighs against the 1 of what title and phrasings mean. The answer stands apart: in the same field as
+# they, it lowered every score.
+WORDS, ANSWER_WORDS, ANSWER_MEANS = 0.5, 0.4, 0.4
+TITLE_WORDS = 3
 LANGUAGE = 1.0
 EXACT = 3.0
-# BM25's constants.
-K1, B = 1.2, 0.75
+# Entries whose phrasings are looked at one by one.
+CLOSELY = 32
+# An entry of this many phrasings is judged by the nearest of them as much as by all.
+PHRASINGS_FOR_NEAREST = 30
+# So many texts are given their meaning at once with a change; more wait for `taught`.
+AT_ONCE = 60
+ANSWER_CHARACTERS = 200
 
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
-Vector = tuple[Ints, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,143 +44,89 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Postings:
-    """For each feature the entries that have it, one after the other; those of feature f begin at `start[f]`."""
+class _Known:
+    """What is worked out of an entry once; `sense` once it is taught."""
 
-    start: Ints
-    entry: Ints
-    value: Floats
-
-    @classmethod
-    def of(cls, weights: Weights, features: int) -> "Postings":
-        counts = np.bincount(weights.feature, minlength=features)
-        return cls(np.concatenate(([0], np.cumsum(counts))).astype(np.int32), weights.entry, weights.value)
-
-    def scores(self, vector: Vector, entries: int) -> Floats:
-        """Of each entry, the sum over the vector's features of what they say for it."""
-        features, values = vector
-        begins, ends = self.start[features], self.start[features + 1]
-        counts = ends - begins
-        total = int(counts.sum())
-        if not total:
-            return np.zeros(entries, dtype=np.float32)
-        where = np.arange(total) + np.repeat(begins - np.cumsum(counts) + counts, counts)
-        said = self.value[where] * np.repeat(values, counts)
-        return np.bincount(self.entry[where], weights=said, minlength=entries).astype(np.float32)
-
-
-class _ByWords:
-    """BM25 over one text for each entry."""
-
-    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
-        counted = [Counter(words) for words in texts]
-        sizes = [len(words) for words in texts]
-        mean = sum(sizes) / max(1, len(sizes)) or 1
-        spread = Counter(word for each in counted for word in each)
-        self._numbers = {word: number for number, word in enumerate(spread)}
-        self._entries = len(counted)
-        features: list[int] = []
-        entries: list[int] = []
-        values: list[float] = []
-        for place, (each, size) in enumerate(zip(counted, sizes, strict=True)):
-            for word, count in each.items():
-                rarity = log(1 + (len(counted) - spread[word] + 0.5) / (spread[word] + 0.5))
-                features.append(self._numbers[word])
-                entries.append(place)
-                values.append(rarity * count * (K1 + 1) / (count + K1 * (1 - B + B * size / mean)))
-        feature = np.array(features, np.int32)
-        order = np.argsort(feature, kind="stable")
-        weights = Weights(
-            feature[order], np.array(entries, np.int32)[order], np.array(values, np.float32)[order]
-        )
-        self._postings = Postings.of(weights, len(self._numbers))
-
-    def scores(self, words: Iterable[str]) -> Floats:
-        numbers = [self._numbers[word] for word in set(words) if word in self._numbers]
-        return self._postings.scores(
-            (np.array(numbers, np.int32), np.ones(len(numbers), np.float32)), self._entries
-        )
+    entry: Entry
+    texts: tuple[str, ...]
+    words: Counted
+    answer: Counted
+    forms: Forms
+    sense: Sense | None = None
 
 
 class Index:
-    """Entries and what is known of them. It never changes: `with_changes` and `taught` give another one."""
+    """Entries and what is known of them. It never changes: `with_changes` and `taught` give another one, so whoever
+    reads one is not disturbed."""
 
     def __init__(self, entries: Iterable[Entry] = (), *, teach: bool = False) -> None:
-        """`teach`: with weights learned from the phrasings, which takes seconds for thousands."""
-        self._entries = list(entries)
-        self._vocabulary: dict[str, int] = {}
-        self._build(teach)
+        """`teach`: with meanings too, which takes a second for a thousand phrasings."""
+        vocabulary, answers = Vocabulary(), Vocabulary()
+        known = [_known(entry, vocabulary, answers) for entry in {entry.id: entry for entry in entries}.values()]
+        self._set(known, vocabulary, answers, None)
+        if teach:
+            self._set(*self._learned())
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._known)
 
     def entries(self) -> list[Entry]:
-        return list(self._entries)
+        return [known.entry for known in self._known]
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether all entries are found by what they mean, and not by their words alone."""
+        return not self._known or (self._space is not None and all(each.means is not None for each in self._known))
 
     def with_changes(self, put: Iterable[Entry], drop: Iterable[int] = ()) -> "Index":
-        """With these entries in place of those of their ids, and without the dropped ones. Not yet taught."""
-        kept = {entry.id: entry for entry in self._entries}
+        """With these entries in place of those of their ids, and without the dropped ones.
+
+        In a taught index a few new texts get their meaning at once; many are found by their words until `taught`.
+        """
+        kept = {known.entry.id: known for known in self._known}
         for pk in drop:
             kept.pop(pk, None)
-        kept |= {entry.id: entry for entry in put}
-        return Index(kept.values())
+        new = [_known(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
+        if self._space is not None and sum(len(each.texts) + 1 for each in new) <= AT_ONCE:
+            new = _with_senses(new, _vectors(new), self._space)
+        kept |= {known.entry.id: known for known in new}
+        made = Index()
+        made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._space)
+        return made
 
     def taught(self) -> "Index":
-        return Index(self._entries, teach=True)
+        """The same, found by meanings too: a second for a thousand texts that are new, some seconds in all where their
+        vectors are kept. It works in steps of some milliseconds, so a thread beside others may do it."""
+        made = Index()
+        made._set(*self._learned())
+        return made
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _build(self, teach: bool) -> None:
-        asked = [tuple(dict.fromkeys((entry.title, *entry.phrasings))) for entry in self._entries]
-        self._phrasings = [text for texts in asked for text in texts]
-        sizes = [len(texts) for texts in asked]
-        self._first = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
-        owner = np.repeat(np.arange(len(asked), dtype=np.int32), sizes)
+    def _learned(self) -> tuple[list[_Known], Vocabulary, Vocabulary, Space | None]:
+        if not self._known:
+            return [], self._vocabulary, self._answer_vocabulary, None
+        vectors = _vectors(self._known)
+        space = Space([rows.rows(0, -1) for rows in vectors])
+        return _with_senses(self._known, vectors, space), self._vocabulary, self._answer_vocabulary, space
+
+    def _set(
+        self, known: Sequence[_Known], vocabulary: Vocabulary, answers: Vocabulary, space: Space | None
+    ) -> None:
+        self._known = list(known)
+        self._vocabulary, self._answer_vocabulary, self._space = vocabulary, answers, space
+        self._words = Postings([each.words for each in known], len(vocabulary))
+        self._answer_words = Postings([each.answer for each in known], len(answers))
         self._exact: dict[str, int] = {}
-        for place, text in zip(owner, self._phrasings, strict=True):
-            self._exact.setdefault(plain(text), int(place))
-
-        counted = [self._counted(text, grow=True) for text in self._phrasings]
-        self._rarity = _rarity(counted, len(self._vocabulary))
-        self._rows = _matrix([self._vector(each) for each in counted], len(self._vocabulary))
-        weigh = learned if teach and len(asked) > 1 else centroids
-        self._weights = Postings.of(weigh(self._rows, owner, max(1, len(asked))), self._rows.shape[1])
-        titles = self._rows[self._first[:-1]].tocsc() if asked else self._rows.tocsc()
-        self._titles = Postings(titles.indptr.astype(np.int32), titles.indices.astype(np.int32), titles.data)
-        self._words = _ByWords([[word for text in texts for word in words_of(text)] for texts in asked])
-        self._answers = _ByWords([words_of(entry.answer) for entry in self._entries])
-
-        self._is_zh = np.array([entry.language == "zh" for entry in self._entries], dtype=bool)
-        self._typed = [(typed_forms(texts[0]), [plain(text) for text in texts]) for texts in asked]
-
-    def _counted(self, text: str, *, grow: bool = False) -> list[dict[int, int]]:
-        """How often each feature stands in the text, by its number; a dict for each group."""
-        found = features_of(text)
-        counted = []
-        for name, _weight in GROUPS:
-            numbers: dict[int, int] = {}
-            for feature in getattr(found, name):
-                key = name[0] + feature
-                if grow:
-                    number = self._vocabulary.setdefault(key, len(self._vocabulary))
-                elif (number := self._vocabulary.get(key, -1)) < 0:
-                    continue
-                numbers[number] = numbers.get(number, 0) + 1
-            counted.append(numbers)
-        return counted
-
-    def _vector(self, counted: list[dict[int, int]]) -> Vector:
-        """Rare features count for more; each group has the length of its weight."""
-        features: list[Ints] = []
-        values: list[Floats] = []
-        for numbers, (_name, weight) in zip(counted, GROUPS, strict=True):
-            feature = np.fromiter(numbers, dtype=np.int32, count=len(numbers))
-            count = np.fromiter(numbers.values(), dtype=np.float32, count=len(numbers))
-            value = (1 + np.log(count)) * self._rarity[feature]
-            length = sqrt(float(value @ value)) or 1.0
-            features.append(feature)
-            values.append((value * np.float32(weight / length)).astype(np.float32))
-        return np.concatenate(features), np.concatenate(values)
+        for place, each in enumerate(known):
+            for text in each.texts:
+                self._exact.setdefault(plain(text), place)
+        self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
+        self._has_sense = np.array([each.sense is not None for each in known], dtype=bool)
+        nothing = np.zeros(SIZE, np.float32)
+        senses = [each.sense for each in known] if space is not None else []
+        self._centres = np.array([sense.centre if sense else nothing for sense in senses], np.float32)
+        self._answers = np.array([sense.answer if sense else nothing for sense in senses], np.float32)
 
     # -- finding -----------------------------------------------------------------------------------------
 
@@ -194,63 +143,83 @@ class Index:
 
         `prefer`: how much likelier an entry is whatever was asked, on a scale on which 1 is much.
         """
-        if not self._entries or not text.strip():
+        if not self._known or not text.strip():
             return []
-        vector = self._vector(self._counted(text))
-        return self._hits(self._scores(text, vector, language), vector, limit, keep, prefer)
+        asked = self._asked(text)
+        return self._hits(self._scores(text, asked, language), asked, plain(text), limit, keep, prefer)
 
-    def _scores(self, text: str, vector: Vector, language: str | None) -> Floats:
-        entries = len(self._entries)
-        words = words_of(text)
-        judges = (
-            (1.0, self._weights.scores(vector, entries)),
-            (TITLE, self._titles.scores(vector, entries)),
-            (WORDS, self._words.scores(words)),
-            (ANSWER, self._answers.scores(words)),
-        )
-        scores = np.zeros(entries, dtype=np.float32)
-        is_known = np.zeros(entries, dtype=bool)
-        for weight, said in judges:
-            is_known |= said != 0
-            spread = float(said.std())
-            if spread > 0:
-                scores += (said - said.mean()) * np.float32(weight / spread)
-        exact = self._exact.get(plain(text))
+    def _asked(self, text: str) -> Floats | None:
+        """What the text means, where that is known."""
+        if self._space is None or not RUN.search(text[:MAX_CHARACTERS]):
+            return None
+        return vector_of(text[:MAX_CHARACTERS])
+
+    def _scores(self, text: str, asked: Floats | None, language: str | None) -> Floats:
+        """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
+        folded = plain(text)
+        words = self._words.scores(self._vocabulary.known(features_of(text)))
+        answers = self._answer_words.scores(self._answer_vocabulary.known(words_of(folded)))
+        scores = WORDS * _apart(words) + ANSWER_WORDS * _apart(answers)
+        nothing = (words == 0) & (answers == 0)
+        if asked is not None and self._space is not None:
+            scores += _apart(self._means(self._space, asked), self._has_sense)
+            scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_sense)
+            nothing &= ~self._has_sense
+        exact = self._exact.get(folded)
         if exact is not None:
             scores[exact] += np.float32(EXACT + float(scores.max() - scores[exact]))
         if language is not None:
             scores[self._is_zh != (language == "zh")] -= np.float32(LANGUAGE)
-        scores[~is_known] = -np.inf
+        scores[nothing] = -np.inf
         return scores
 
+    def _means(self, space: Space, vector: Floats) -> Floats:
+        """The cosine to the middle of each entry's phrasings. Of the nearest entries it moves towards that of their
+        nearest phrasing, the more of them there are the further."""
+        asked = space.placed(vector)
+        found: Floats = self._centres @ asked
+        count = min(CLOSELY, len(found))
+        near = [place for place in np.argpartition(-found, count - 1)[:count] if self._has_sense[place]]
+        senses = [sense for place in near if (sense := self._known[place].sense) is not None]
+        if senses:
+            sizes = np.array([len(sense.lengths) for sense in senses])
+            nearest = nearness(space.cosines(senses, asked), sizes)
+            share = (sizes - 1) / (sizes + PHRASINGS_FOR_NEAREST)
+            found[near] += (share * (nearest - found[near])).astype(np.float32)
+        return found
+
     def _hits(
-        self, scores: Floats, vector: Vector, limit: int, keep: Keep | None, prefer: Prefer | None
+        self,
+        scores: Floats,
+        asked: Floats | None,
+        folded: str,
+        limit: int,
+        keep: Keep | None,
+        prefer: Prefer | None,
     ) -> list[Hit]:
         found: dict[int, float] = {}
         # Who is preferred may stand a little behind; nobody is fetched from far.
         for place in np.argsort(-scores, kind="stable"):
             if scores[place] == -np.inf or len(found) >= limit * 4 + 8:
                 break
-            pk = self._entries[place].id
+            pk = self._known[place].entry.id
             if keep is None or keep(pk):
                 found[int(place)] = float(scores[place]) + (prefer(pk) if prefer else 0.0)
         best = sorted(found, key=lambda place: -found[place])[:limit]
-        return [self._hit(place, found, vector) for place in best]
+        return [self._hit(place, found, asked, folded) for place in best]
 
-    def _hit(self, place: int, found: dict[int, float], vector: Vector) -> Hit:
-        begin, end = self._first[place], self._first[place + 1]
-        asked = np.zeros(self._rows.shape[1], dtype=np.float32)
-        asked[vector[0]] = vector[1]
-        closeness = self._rows[begin:end] @ asked / sum(weight * weight for _, weight in GROUPS)
-        nearest = int(closeness.argmax())
-        others = [score for other, score in found.items() if other != place]
-        lead = found[place] - max(others, default=0.0)
-        return Hit(
-            self._entries[place].id,
-            found[place],
-            self._phrasings[begin + nearest],
-            _confidence(float(closeness[nearest]), lead),
-        )
+    def _hit(self, place: int, found: dict[int, float], asked: Floats | None, folded: str) -> Hit:
+        known = self._known[place]
+        if asked is not None and self._space is not None and known.sense is not None:
+            cosines = self._space.cosines([known.sense], self._space.placed(asked))
+            nearest = int(cosines.argmax())
+            closeness = float(cosines[nearest])
+        else:
+            shared = [_shared(folded, text) for text in known.texts]
+            nearest = shared.index(max(shared))
+            closeness = shared[nearest]
+        lead = found[place] - max((score for other, score in found.items() if other != place), default=0.0)
+        return Hit(known.entry.id, found[place], known.texts[nearest], _confidence(closeness, lead))
 
     # -- as it is typed ----------------------------------------------------------------------------------
 
@@ -263,67 +232,63 @@ class Index:
         prefer: Prefer | None = None,
         language: str | None = None,
     ) -> list[Hit]:
-        """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, slips,
-        and what `find` finds."""
-        wanted = plain(typed).strip()
-        if not self._entries or not wanted:
+        """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, words that
+        sound the same, slips; and what the words typed so far find. By words alone, since half a word means nothing."""
+        wanted = Typed(typed)
+        if not self._known or not wanted.text:
             return []
-        vector = self._vector(self._counted(typed))
-        scores = self._scores(typed, vector, language)
+        text = without_slips(typed, self._vocabulary.words())
+        scores = self._scores(text, None, language)
         top = max(3.0, float(scores.max()))
-        bare = "".join(wanted.split())
-        for place, ((initials, pinyin), texts) in enumerate(self._typed):
-            more = _typed_score(wanted, bare, initials, pinyin, texts)
-            if more:
-                scores[place] = max(float(scores[place]), 0.0) + top * more
-        return self._hits(scores, vector, limit, keep, prefer)
+        for place, known in enumerate(self._known):
+            fits = wanted.fits(known.forms)
+            if fits:
+                scores[place] = max(float(scores[place]), 0.0) + top * fits
+        return self._hits(scores, None, wanted.text, limit, keep, prefer)
 
 
-def _rarity(counted: Sequence[list[dict[int, int]]], features: int) -> Floats:
-    spread = np.zeros(features, dtype=np.int32)
-    for each in counted:
-        for numbers in each:
-            spread[list(numbers)] += 1
-    # As scikit-learn smooths it.
-    return (np.log((1 + len(counted)) / (1 + spread)) + 1).astype(np.float32)
+def _known(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> _Known:
+    texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
+    words = Counter(word for text in texts for word in features_of(text))
+    for word in features_of(entry.title):
+        words[word] += TITLE_WORDS - 1
+    answer = Counter(words_of(plain(entry.answer)))
+    return _Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(entry))
 
 
-def _matrix(vectors: Sequence[Vector], features: int) -> Any:
-    """The vectors as the rows of a sparse matrix."""
-    lengths = [len(feature) for feature, _ in vectors]
-    none: tuple[NDArray[Any], NDArray[Any]] = (np.zeros(0, np.int32), np.zeros(0, np.float32))
-    return sparse.csr_matrix(
-        (
-            np.concatenate([values for _, values in vectors] or [none[1]]),
-            np.concatenate([feature for feature, _ in vectors] or [none[0]]),
-            np.concatenate(([0], np.cumsum(lengths))),
-        ),
-        shape=(len(vectors), max(1, features)),
-        dtype=np.float32,
-    )
+def _vectors(known: Sequence[_Known]) -> list[Vectors]:
+    """Of each entry a row for each text, and one for the answer."""
+    lengths = [len(each.texts) + 1 for each in known]
+    texts = [text for each in known for text in (*each.texts, each.entry.answer[:ANSWER_CHARACTERS])]
+    vectors, ends = vectors_of(texts), np.cumsum(lengths)
+    return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+
+
+def _with_senses(known: Sequence[_Known], vectors: Sequence[Vectors], space: Space) -> list[_Known]:
+    return [
+        replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1))) for each, rows in zip(known, vectors, strict=True)
+    ]
+
+
+def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
+    """How many spreads each value is above the mean; 0 for those that are not among them."""
+    some = values if among is None else values[among]
+    spread = float(some.std()) if len(some) else 0.0
+    if spread == 0:
+        return np.zeros_like(values)
+    found: Floats = (values - some.mean(dtype=np.float32)) / np.float32(spread)
+    return found if among is None else np.where(among, found, np.float32(0))
+
+
+def _shared(folded: str, text: str) -> float:
+    """How alike two texts are by their words: 0 to 1; 1 too where one holds the other."""
+    other = plain(text)
+    if folded in other:
+        return 1.0
+    one, two = set(words_of(folded)), set(words_of(other))
+    return len(one & two) / (len(one) * len(two)) ** 0.5 if one and two else 0.0
 
 
 def _confidence(closeness: float, lead: float) -> float:
-    """From how near the nearest phrasing comes (cosine) and how far the others are behind."""
-    return max(0.0, min(1.0, closeness + 0.1 * min(3.0, max(-3.0, lead))))
-
-
-def _typed_score(wanted: str, bare: str, initials: str, pinyin: str, texts: Sequence[str]) -> float:
-    """How well an entry fits what is being typed, 0 to 2: its beginning, a part, pinyin, another phrasing."""
-    if texts[0].startswith(wanted):
-        return 2.0
-    if wanted in texts[0]:
-        return 1.5
-    if bare.isascii() and bare.isalnum() and len(bare) > 1:
-        if initials.startswith(bare):
-            return 1.8
-        if bare in initials:
-            return 1.2
-        if len(bare) > 3 and bare in pinyin:
-            return 1.1
-    if any(wanted in text for text in texts[1:]):
-        return 0.8
-    words = wanted.split()
-    if len(words) > 1 and all(any(word in text for text in texts) for word in words):
-        return 0.7
-    return 0.0
+    """By logistic regression over right and wrong answers: docs/decisions/008-finding-points.md."""
+    return 1 / (1 + exp(-(8 * closeness + 0.5 * max(-3.0, min(3.0, lead)) - 4)))
