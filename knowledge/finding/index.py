@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from knowledge.finding.meaning import SIZE, Sense, Space, Vectors, nearness, vector_of, vectors_of
 from knowledge.finding.postings import Counted, Floats, Postings, Vocabulary
-from knowledge.finding.typed import Forms, Typed, without_slips
+from knowledge.finding.typed import Forms, Typing, one_line, without_slips
 from knowledge.finding.words import MAX_CHARACTERS, RUN, Entry, features_of, plain, words_of
 
 # Below this confidence no entry answers the question.
-NOT_ANSWERED = 0.5
+NOT_ANSWERED = 0.3
 # What each judge weighs against the 1 of what title and phrasings mean. The answer stands apart: in the same field as
 # they, it lowered every score.
 WORDS, ANSWER_WORDS, ANSWER_MEANS = 0.5, 0.4, 0.4
@@ -31,6 +31,7 @@ ANSWER_CHARACTERS = 200
 
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
+Encode = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,12 @@ class Index:
     def __init__(self, entries: Iterable[Entry] = (), *, teach: bool = False) -> None:
         """`teach`: with meanings too, which takes a second for a thousand phrasings."""
         vocabulary, answers = Vocabulary(), Vocabulary()
-        known = [_known(entry, vocabulary, answers) for entry in {entry.id: entry for entry in entries}.values()]
+        known = [
+            _known(entry, vocabulary, answers) for entry in {entry.id: entry for entry in entries}.values()
+        ]
         self._set(known, vocabulary, answers, None)
         if teach:
-            self._set(*self._learned())
+            self._set(*self._learned(vectors_of))
 
     def __len__(self) -> int:
         return len(self._known)
@@ -74,9 +77,9 @@ class Index:
         return [known.entry for known in self._known]
 
     @property
-    def is_taught(self) -> bool:
-        """Whether all entries are found by what they mean, and not by their words alone."""
-        return not self._known or (self._space is not None and all(each.means is not None for each in self._known))
+    def is_taught_all(self) -> bool:
+        """Whether every entry is found by what it means, and none by its words alone."""
+        return bool(self._has_sense.all())
 
     def with_changes(self, put: Iterable[Entry], drop: Iterable[int] = ()) -> "Index":
         """With these entries in place of those of their ids, and without the dropped ones.
@@ -87,27 +90,39 @@ class Index:
         for pk in drop:
             kept.pop(pk, None)
         new = [_known(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
-        if self._space is not None and sum(len(each.texts) + 1 for each in new) <= AT_ONCE:
-            new = _with_senses(new, _vectors(new), self._space)
+        if self._space is not None and new and _size(new) <= AT_ONCE:
+            new = _with_senses(new, _vectors(new, vectors_of), self._space)
         kept |= {known.entry.id: known for known in new}
         made = Index()
         made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._space)
         return made
 
-    def taught(self) -> "Index":
-        """The same, found by meanings too: a second for a thousand texts that are new, some seconds in all where their
-        vectors are kept. It works in steps of some milliseconds, so a thread beside others may do it."""
+    def taught(self, vectors_of: Encode = vectors_of) -> "Index":
+        """The same, found by meanings too: a second for a thousand texts that are new, a few in all where their vectors
+        are kept. `vectors_of` may work them out elsewhere: `meaning.vectors_apart`."""
         made = Index()
-        made._set(*self._learned())
+        made._set(*self._learned(vectors_of))
         return made
+
+    def with_knowledge_of(self, taught: "Index") -> "Index":
+        """The same, with what an index that this one or its forerunner was `taught` as knows of the entries that are
+        the same here; others keep their words alone, unless they are few."""
+        senses = {each.entry: each.sense for each in taught._known}
+        known = [replace(each, sense=senses.get(each.entry)) for each in self._known]
+        new = [each for each in known if each.sense is None]
+        made = Index()
+        made._set(known, self._vocabulary, self._answer_vocabulary, taught._space)
+        return made.with_changes([each.entry for each in new]) if _size(new) <= AT_ONCE else made
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _learned(self) -> tuple[list[_Known], Vocabulary, Vocabulary, Space | None]:
+    def _learned(self, encode: Encode) -> tuple[list[_Known], Vocabulary, Vocabulary, Space | None]:
         if not self._known:
             return [], self._vocabulary, self._answer_vocabulary, None
-        vectors = _vectors(self._known)
+        vectors = _vectors(self._known, encode)
         space = Space([rows.rows(0, -1) for rows in vectors])
+        # The first who asks should not wait for the encoder to be read.
+        vector_of(" ")
         return _with_senses(self._known, vectors, space), self._vocabulary, self._answer_vocabulary, space
 
     def _set(
@@ -119,8 +134,9 @@ class Index:
         self._answer_words = Postings([each.answer for each in known], len(answers))
         self._exact: dict[str, int] = {}
         for place, each in enumerate(known):
-            for text in each.texts:
-                self._exact.setdefault(plain(text), place)
+            for text in each.forms.texts:
+                self._exact.setdefault(text, place)
+        self._typing = Typing([each.forms for each in known])
         self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
         self._has_sense = np.array([each.sense is not None for each in known], dtype=bool)
         nothing = np.zeros(SIZE, np.float32)
@@ -165,7 +181,7 @@ class Index:
             scores += _apart(self._means(self._space, asked), self._has_sense)
             scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_sense)
             nothing &= ~self._has_sense
-        exact = self._exact.get(folded)
+        exact = self._exact.get(one_line(text))
         if exact is not None:
             scores[exact] += np.float32(EXACT + float(scores.max() - scores[exact]))
         if language is not None:
@@ -206,20 +222,23 @@ class Index:
             if keep is None or keep(pk):
                 found[int(place)] = float(scores[place]) + (prefer(pk) if prefer else 0.0)
         best = sorted(found, key=lambda place: -found[place])[:limit]
-        return [self._hit(place, found, asked, folded) for place in best]
+        placed = self._space.placed(asked) if self._space is not None and asked is not None else None
+        return [self._hit(place, found, placed, folded) for place in best]
 
-    def _hit(self, place: int, found: dict[int, float], asked: Floats | None, folded: str) -> Hit:
+    def _hit(self, place: int, found: dict[int, float], placed: Floats | None, folded: str) -> Hit:
+        """`placed`: what was asked, in the space; None where words alone are asked."""
         known = self._known[place]
-        if asked is not None and self._space is not None and known.sense is not None:
-            cosines = self._space.cosines([known.sense], self._space.placed(asked))
+        lead = found[place] - max((score for other, score in found.items() if other != place), default=0.0)
+        lead = max(-3.0, min(3.0, lead))
+        if placed is not None and self._space is not None and known.sense is not None:
+            cosines = self._space.cosines([known.sense], placed)
             nearest = int(cosines.argmax())
-            closeness = float(cosines[nearest])
+            confidence = _confidence(float(cosines[nearest]), lead)
         else:
             shared = [_shared(folded, text) for text in known.texts]
             nearest = shared.index(max(shared))
-            closeness = shared[nearest]
-        lead = found[place] - max((score for other, score in found.items() if other != place), default=0.0)
-        return Hit(known.entry.id, found[place], known.texts[nearest], _confidence(closeness, lead))
+            confidence = max(0.0, min(1.0, shared[nearest] + 0.1 * lead))
+        return Hit(known.entry.id, found[place], known.texts[nearest], confidence)
 
     # -- as it is typed ----------------------------------------------------------------------------------
 
@@ -232,19 +251,16 @@ class Index:
         prefer: Prefer | None = None,
         language: str | None = None,
     ) -> list[Hit]:
-        """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, words that
-        sound the same, slips; and what the words typed so far find. By words alone, since half a word means nothing."""
-        wanted = Typed(typed)
-        if not self._known or not wanted.text:
+        """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, what
+        sounds the same, slips; and what the words typed so far find. By words alone: half a word means nothing."""
+        if not self._known or not typed.strip():
             return []
         text = without_slips(typed, self._vocabulary.words())
         scores = self._scores(text, None, language)
         top = max(3.0, float(scores.max()))
-        for place, known in enumerate(self._known):
-            fits = wanted.fits(known.forms)
-            if fits:
-                scores[place] = max(float(scores[place]), 0.0) + top * fits
-        return self._hits(scores, None, wanted.text, limit, keep, prefer)
+        for place, fits in self._typing.fits(typed).items():
+            scores[place] = max(float(scores[place]), 0.0) + top * fits
+        return self._hits(scores, None, one_line(typed), limit, keep, prefer)
 
 
 def _known(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> _Known:
@@ -253,20 +269,26 @@ def _known(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> _Known:
     for word in features_of(entry.title):
         words[word] += TITLE_WORDS - 1
     answer = Counter(words_of(plain(entry.answer)))
-    return _Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(entry))
+    return _Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(texts))
 
 
-def _vectors(known: Sequence[_Known]) -> list[Vectors]:
+def _size(known: Sequence[_Known]) -> int:
+    """How many texts they have, with the answers."""
+    return sum(len(each.texts) + 1 for each in known)
+
+
+def _vectors(known: Sequence[_Known], encode: Encode) -> list[Vectors]:
     """Of each entry a row for each text, and one for the answer."""
     lengths = [len(each.texts) + 1 for each in known]
     texts = [text for each in known for text in (*each.texts, each.entry.answer[:ANSWER_CHARACTERS])]
-    vectors, ends = vectors_of(texts), np.cumsum(lengths)
+    vectors, ends = encode(texts), np.cumsum(lengths)
     return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
 
 
 def _with_senses(known: Sequence[_Known], vectors: Sequence[Vectors], space: Space) -> list[_Known]:
     return [
-        replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1))) for each, rows in zip(known, vectors, strict=True)
+        replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1)))
+        for each, rows in zip(known, vectors, strict=True)
     ]
 
 
@@ -290,5 +312,6 @@ def _shared(folded: str, text: str) -> float:
 
 
 def _confidence(closeness: float, lead: float) -> float:
-    """By logistic regression over right and wrong answers: docs/decisions/008-finding-points.md."""
-    return 1 / (1 + exp(-(8 * closeness + 0.5 * max(-3.0, min(3.0, lead)) - 4)))
+    """How likely the entry is the right one, by logistic regression over questions that the entries answer and others:
+    docs/decisions/008-finding-points.md. `closeness`: the cosine to the nearest text; `lead`: to the next best."""
+    return 1 / (1 + exp(3.6 - 6.2 * closeness - 0.5 * lead))

@@ -26,6 +26,7 @@ SMOOTHING = 0.3
 # How sharply the nearest phrasing stands out from an entry's others.
 SHARPNESS = 20.0
 
+
 class Vectors(NamedTuple):
     """Many vectors, a row each, in a quarter of their size: row k is `steps[k] * scale[k]`."""
 
@@ -47,7 +48,8 @@ class Vectors(NamedTuple):
         return cls(held["steps"].copy(), held["scale"].copy())
 
     def bytes_of(self, row: int) -> bytes:
-        return self.scale[row].astype("<f4").tobytes() + self.steps[row].tobytes()
+        found: bytes = self.scale[row].astype("<f4").tobytes() + self.steps[row].tobytes()
+        return found
 
     def rows(self, begin: int = 0, end: int | None = None) -> "Vectors":
         return Vectors(self.steps[begin:end], self.scale[begin:end])
@@ -62,9 +64,14 @@ _store: Path | None = None
 
 
 def keep_vectors_in(file: Path) -> None:
-    """Vectors of entries are kept in this file from now on, for the next start and for other processes."""
+    """Vectors of entries are kept in this file from now on, for the next start and for other processes; by a digest of
+    the text, and never those of questions."""
     global _store
     _store = file
+
+
+def kept_in() -> Path | None:
+    return _store
 
 
 @cache
@@ -83,23 +90,27 @@ def _encoded(texts: Sequence[str]) -> Floats:
         # It loads its weights at the first text.
         if not encoder._backend:
             encoder.encode("")
-    found: Floats = encoder.encode(list(texts))
+    # Half a character, as a browser may send it, is none.
+    found: Floats = encoder.encode([text.encode("utf-8", "replace").decode() for text in texts])
     return found
 
 
 @lru_cache(maxsize=1024)
 def vector_of(text: str) -> Floats:
-    """The vector of a question: a few milliseconds, nothing when it was asked before."""
-    return _encoded([text])[0]
+    """The vector of a question, in a few milliseconds; at once when it was asked before."""
+    found: Floats = _encoded([text])[0]
+    return found
 
 
 def vectors_of(texts: Sequence[str]) -> Vectors:
     """The vectors of many texts: a thousand a second, and a hundred thousand where they are kept."""
     if _store is None:
         return Vectors.of(_encoded(texts)) if texts else Vectors.none()
-    keys = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
+    keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]
     with closing(sqlite3.connect(_store, timeout=20)) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (text BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
+        )
         found: dict[bytes, bytes] = {}
         for begin in range(0, len(keys), 500):
             part = keys[begin : begin + 500]
@@ -138,7 +149,7 @@ class Space:
     def __init__(self, groups: Sequence[Vectors]) -> None:
         """`groups`: of each entry the vectors of its title and phrasings."""
         count = sum(len(group.scale) for group in groups)
-        self.middle = np.zeros(SIZE, np.float32)
+        self.middle: Floats = np.zeros(SIZE, np.float32)
         within = np.zeros((SIZE, SIZE), np.float32)
         for group in groups:
             self.middle += group.floats().sum(axis=0) / max(1, count)
@@ -151,7 +162,7 @@ class Space:
         free = count - len(groups)
         spread = (within + CAUTION * level * np.eye(SIZE, dtype=np.float32)) / (free + CAUTION)
         spread += SMOOTHING * float(np.trace(spread)) / SIZE * np.eye(SIZE, dtype=np.float32)
-        self.stretch = np.linalg.cholesky(np.linalg.inv(spread.astype(np.float64))).astype(np.float32)
+        self.stretch: Floats = np.linalg.cholesky(np.linalg.inv(spread.astype(np.float64))).astype(np.float32)
 
     def placed(self, vectors: Floats) -> Floats:
         """The vectors in this space, each of length 1."""
@@ -161,16 +172,19 @@ class Space:
     def sense(self, texts: Vectors, answer: Vectors) -> Sense:
         """Of one entry, from the vectors of its title and phrasings, a row each, and the one of its answer."""
         rows = texts.floats()
-        return Sense(texts, answer.floats()[0], self._lengths(self._stretched(rows)), self.placed(rows.mean(axis=0)))
+        return Sense(
+            texts, answer.floats()[0], self._lengths(self._stretched(rows)), self.placed(rows.mean(axis=0))
+        )
 
     def cosines(self, senses: Sequence[Sense], asked: Floats) -> Floats:
-        """Of the texts of these entries, one after the other, to a question that is `placed`. The question is taken back
-        to where the texts are: one product with the map instead of one for each text."""
+        """Of the texts of these entries, one after the other, to a question that is `placed`. The question is taken
+        back to where the texts are: one product with the map instead of one for each text."""
         back = self.stretch @ asked
         steps = np.concatenate([sense.texts.steps for sense in senses])
         scale = np.concatenate([sense.texts.scale for sense in senses])
         lengths = np.concatenate([sense.lengths for sense in senses])
-        found: Floats = ((steps.astype(np.float32) @ back) * scale - self.middle @ back) / lengths
+        said = (steps.astype(np.float32) @ back) * scale - np.float32(self.middle @ back)
+        found: Floats = said / lengths
         return found
 
     def _stretched(self, vectors: Floats) -> Floats:

@@ -1,13 +1,15 @@
 """What an agent has typed so far, against titles and phrasings: parts of them, pinyin and its initials, and slips."""
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from pypinyin import Style, lazy_pinyin
 
-from knowledge.finding.words import HAN, RUN, Entry, plain, stem
+from knowledge.finding.words import HAN, RUN, plain, stem
 
 # How well an entry fits, by what of it fits.
 BEGINS, INITIALS_BEGIN, IN_TITLE, INITIALS, PINYIN, SOUNDS, IN_PHRASING, ALL_WORDS = (
@@ -20,67 +22,92 @@ class Forms:
     """How an entry may be typed: its title and phrasings as they are compared; its title's pinyin and initials."""
 
     title: str
-    all: str
+    texts: tuple[str, ...]
     pinyin: str
     initials: str
 
     @classmethod
-    def of(cls, entry: Entry) -> "Forms":
-        title = plain(entry.title).strip()
-        texts = "\n".join([title, *(plain(phrasing) for phrasing in entry.phrasings)])
-        bare = "".join(RUN.findall(title))
-        return cls(title, texts, "".join(_syllables(bare)), "".join(lazy_pinyin(bare, style=Style.FIRST_LETTER)))
+    def of(cls, texts: Sequence[str]) -> "Forms":
+        """`texts`: title and phrasings."""
+        lines = tuple(one_line(text) for text in texts)
+        bare = "".join(RUN.findall(lines[0]))
+        initials = "".join(lazy_pinyin(bare, style=Style.FIRST_LETTER))
+        return cls(lines[0], lines, sound_of(bare), initials)
 
 
-@lru_cache(maxsize=4096)
-def _syllables(bare: str) -> tuple[str, ...]:
-    return tuple(lazy_pinyin(bare))
+def one_line(text: str) -> str:
+    return " ".join(plain(text).split())
 
 
-class Typed:
-    """What was typed, ready to be held against thousands of entries."""
+@lru_cache(maxsize=1024)
+def sound_of(bare: str) -> str:
+    return "".join(lazy_pinyin(bare))
 
-    def __init__(self, typed: str) -> None:
-        self.text = plain(typed).strip()
-        self._words = self.text.split()
-        self._bare = "".join(RUN.findall(self.text))
-        self._is_latin = len(self._bare) > 1 and self._bare.isascii()
-        # 吞咔 sounds like 吞卡.
-        has_han = len(self._bare) > 1 and HAN.search(self._bare)
-        self._sound = "".join(_syllables(self._bare)) if has_han else ""
 
-    def fits(self, forms: Forms) -> float:
-        """How well, 0 to 2."""
-        if forms.title.startswith(self.text):
-            return BEGINS
-        if self.text in forms.title:
-            return IN_TITLE
-        if self._is_latin:
-            if forms.initials.startswith(self._bare):
-                return INITIALS_BEGIN
-            if self._bare in forms.initials:
-                return INITIALS
-            if len(self._bare) > 3 and self._bare in forms.pinyin:
-                return PINYIN
-        elif self._sound and self._sound in forms.pinyin:
-            return SOUNDS
-        if self.text in forms.all:
-            return IN_PHRASING
-        if len(self._words) > 1 and all(word in forms.all for word in self._words):
-            return ALL_WORDS
-        return 0.0
+class Typing:
+    """The forms of many entries, ready to be searched for what is typed."""
+
+    def __init__(self, forms: Sequence[Forms]) -> None:
+        self._titles = _Lines([each.title for each in forms])
+        self._texts = _Lines(["\n".join(each.texts) for each in forms])
+        self._pinyin = _Lines([each.pinyin for each in forms])
+        self._initials = _Lines([each.initials for each in forms])
+
+    def fits(self, typed: str) -> dict[int, float]:
+        """Of each entry that it fits, by its place: how well, 0 to 2."""
+        text = one_line(typed)
+        if not text:
+            return {}
+        found: dict[int, float] = {}
+
+        def note(lines: _Lines, part: str, begins: float, within: float) -> None:
+            for place, is_beginning in lines.having(part):
+                found[place] = max(found.get(place, 0.0), begins if is_beginning else within)
+
+        note(self._titles, text, BEGINS, IN_TITLE)
+        note(self._texts, text, IN_PHRASING, IN_PHRASING)
+        bare = "".join(RUN.findall(text))
+        if len(bare) > 1 and bare.isascii():
+            note(self._initials, bare, INITIALS_BEGIN, INITIALS)
+            if len(bare) > 3:
+                note(self._pinyin, bare, PINYIN, PINYIN)
+        elif len(bare) > 1 and HAN.search(bare):
+            # 吞咔 sounds like 吞卡.
+            note(self._pinyin, sound_of(bare), SOUNDS, SOUNDS)
+        words = text.split()
+        if len(words) > 1:
+            having = [{place for place, _ in self._texts.having(word)} for word in words]
+            for place in set.intersection(*having):
+                found.setdefault(place, ALL_WORDS)
+        return found
+
+
+class _Lines:
+    """Texts in one, so that one pass finds those that have a part."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._all = "\0".join(texts)
+        self._begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+
+    def having(self, part: str) -> Iterator[tuple[int, bool]]:
+        """The places of the texts that have it, and whether they begin with it."""
+        at = self._all.find(part)
+        while at >= 0:
+            place = bisect_right(self._begins, at) - 1
+            yield place, at == self._begins[place]
+            at = self._all.find(part, self._begins[place + 1])
 
 
 def without_slips(typed: str, known: Iterable[str]) -> str:
-    """The text with each longer English word that nobody knows put right, where one letter makes it one that is known."""
+    """The text with each longer English word that is not known put right, where one letter makes it one that is."""
     words = {stem(word) for word in re.findall("[a-z]{4,}", plain(typed))}
     if not words:
         return typed
-    known = {word for word in known if word.isascii() and len(word) > 2}
+    known = [word for word in known if word.isascii() and len(word) > 2]
     text = plain(typed)
-    for word in words - known:
+    for word in words:
         if any(each.startswith(word) for each in known):
-            # It is still being typed.
+            # It is known, or still being typed.
             continue
         near = min((each for each in known if _is_one_slip(word, each)), default=None)
         if near:

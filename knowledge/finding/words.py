@@ -58,20 +58,21 @@ def stem(word: str) -> str:
 
 
 @cache
-def _synonyms() -> tuple[dict[str, list[str]], int, int]:
-    """The names of meanings by phrase, Latin ones as stemmed words; the most words and the most Chinese characters that
-    a phrase has."""
+def _synonyms() -> tuple[dict[str, list[str]], dict[str, list[int]]]:
+    """The names of meanings by phrase, Latin phrases as stemmed words; and how long phrases are that begin with a word
+    or a Chinese character: in words, or in characters."""
     names: dict[str, list[str]] = {}
+    lengths: dict[str, set[int]] = {}
     for line in SYNONYMS.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         name, _, phrases = line.partition(":")
         for phrase in (each.strip().casefold() for each in phrases.split(",")):
-            if phrase:
-                key = phrase if HAN.search(phrase) else " ".join(_latin_words(phrase))
-                names.setdefault(key, []).append(name)
-    most = max(len(key.split()) for key in names)
-    return names, most, max(len(key) for key in names if HAN.search(key))
+            parts = list(phrase) if HAN.search(phrase) else _latin_words(phrase)
+            if parts:
+                names.setdefault(phrase if HAN.search(phrase) else " ".join(parts), []).append(name)
+                lengths.setdefault(parts[0], set()).add(len(parts))
+    return names, {begin: sorted(found) for begin, found in lengths.items()}
 
 
 def _latin_words(folded: str) -> list[str]:
@@ -80,14 +81,14 @@ def _latin_words(folded: str) -> list[str]:
 
 def meanings_in(folded: str) -> list[str]:
     """The names of the lines of synonyms.txt of which a phrase stands in the text, in the order of the alphabet."""
-    names, most_words, most_characters = _synonyms()
+    names, lengths = _synonyms()
     found: set[str] = set()
     words = _latin_words(folded)
-    for begin in range(len(words)):
-        for end in range(begin + 1, min(begin + most_words, len(words)) + 1):
-            found.update(names.get(" ".join(words[begin:end]), ()))
+    for begin, word in enumerate(words):
+        for length in lengths.get(word, ()):
+            found.update(names.get(" ".join(words[begin : begin + length]), ()))
     if HAN.search(folded):
-        for begin in range(len(folded)):
-            for end in range(begin + 1, min(begin + most_characters, len(folded)) + 1):
-                found.update(names.get(folded[begin:end], ()))
+        for begin, character in enumerate(folded):
+            for length in lengths.get(character, ()):
+                found.update(names.get(folded[begin : begin + length], ()))
     return sorted(found)
