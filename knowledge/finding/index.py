@@ -28,6 +28,8 @@ PHRASINGS_FOR_NEAREST = 30
 # So many texts are given their meaning at once with a change; more wait for `taught`.
 AT_ONCE = 60
 ANSWER_CHARACTERS = 200
+# What is typed has a meaning of its own from so many words, or pairs of characters, on: half a word has none.
+QUESTION_WORDS = 5
 
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
@@ -252,15 +254,16 @@ class Index:
         language: str | None = None,
     ) -> list[Hit]:
         """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, what
-        sounds the same, slips; and what the words typed so far find. By words alone: half a word means nothing."""
+        sounds the same, slips; and what the words typed so far find, by their meaning too once they are a question."""
         if not self._known or not typed.strip():
             return []
         text = without_slips(typed, self._vocabulary.words())
-        scores = self._scores(text, None, language)
+        asked = self._asked(text) if len(words_of(plain(text))) >= QUESTION_WORDS else None
+        scores = self._scores(text, asked, language)
         top = max(3.0, float(scores.max()))
         for place, fits in self._typing.fits(typed).items():
             scores[place] = max(float(scores[place]), 0.0) + top * fits
-        return self._hits(scores, None, one_line(typed), limit, keep, prefer)
+        return self._hits(scores, asked, one_line(typed), limit, keep, prefer)
 
 
 def _known(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> _Known:

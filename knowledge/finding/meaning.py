@@ -183,13 +183,12 @@ class Space:
         steps = np.concatenate([sense.texts.steps for sense in senses])
         scale = np.concatenate([sense.texts.scale for sense in senses])
         lengths = np.concatenate([sense.lengths for sense in senses])
-        said = (steps.astype(np.float32) @ back) * scale - np.float32(self.middle @ back)
-        found: Floats = said / lengths
-        return found
+        found = (steps.astype(np.float32) @ back) * scale
+        found -= self.middle @ back
+        return np.asarray(found / lengths, np.float32)
 
     def _stretched(self, vectors: Floats) -> Floats:
-        found: Floats = (vectors - self.middle) @ self.stretch
-        return found
+        return np.asarray((vectors - self.middle) @ self.stretch, np.float32)
 
     @staticmethod
     def _lengths(stretched: Floats) -> Floats:

@@ -7,22 +7,31 @@ import time
 
 from knowledge.demo.generator import generated_points, generated_queries
 from knowledge.finding import Entry, Index
+from knowledge.finding.meaning import keep_vectors_in
 from tests.bench import load, servers
 from tests.bench.load import percentile
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
 from tests.bench.web import Answer, Web
+from tests.servers.process import ROOT
 
 ASKED = 500
 READ_SECONDS = 120
+VECTORS = ROOT / "var" / "bench-vectors.sqlite3"
 
 
 def knowledge_rows(plan: Plan) -> list[Row]:
     described = list(generated_points(plan.points))
     queries = [text for text, _ in generated_queries(described, ASKED, seed=2)]
+    # As a server keeps them: to work them out takes a minute.
+    VECTORS.parent.mkdir(parents=True, exist_ok=True)
+    keep_vectors_in(VECTORS)
     index = Index(
-        Entry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])
-        for number, each in enumerate(described)
+        (
+            Entry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])
+            for number, each in enumerate(described)
+        ),
+        teach=True,
     )
     times = []
     for text in queries:
