@@ -32,5 +32,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replies/<int:pk>/", replies.edit_form, name="reply_edit"),
     path("replies/<int:pk>/change", replies.change, name="reply_change"),
     path("replies/<int:pk>/delete", replies.delete, name="reply_delete"),
+    path("exams/", include("console.exam_urls")),
     path("", include("console.attachment_urls")),
 ]

@@ -85,3 +85,23 @@ def _line_words() -> dict[str, str]:
         "offline_write": _("No connection. Please try again in a moment."),
         "new_message": _("New message"),
     }
+
+
+def exam_words() -> dict[str, str]:
+    return {
+        "saved": _("Saved"),
+        "unsaved": _("Not saved yet; kept here."),
+        "signed_out": _(
+            "You are signed out. Your answers are kept here: sign in in another tab, then come back."
+        ),
+        "time_left": _("{time} left"),
+        "time_over": _("The time is over. Handing in what was saved …"),
+        "not_handed_in": _("Not handed in yet: no connection. Trying again …"),
+        "answered": _("{count} of {all} answered"),
+        "all_answered": _("All questions are answered."),
+        "some_missing": _("{count} questions have no answer yet."),
+        "five_minutes": _("Five minutes left."),
+        "up": _("Up"),
+        "down": _("Down"),
+        "moved": _("Now in place {place}."),
+    }

@@ -20,7 +20,7 @@ from tests.people import Cast
 
 def create_editor() -> Staff:
     return Staff.objects.create(
-        username="ning", name="宁编", name_en="Ning Bian", number="4001", role=Role.EDITOR, is_staff=True
+        username="bian", name="边编", name_en="Bian Bian", number="4101", role=Role.EDITOR, is_staff=True
     )
 
 

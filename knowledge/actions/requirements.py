@@ -16,6 +16,8 @@ from knowledge.models import Exam, Paper
 
 # Nobody is barred sooner than so long after they could first be told.
 WARNING = timedelta(days=14)
+# An exam that was over so long ago changes nobody's bars any more.
+KEPT = timedelta(days=400)
 
 
 def keep_requirements(today: date | None = None) -> int:
@@ -24,9 +26,11 @@ def keep_requirements(today: date | None = None) -> int:
     Returns how many changed. Any process may call it at any time.
     """
     changed = 0
-    for exam in Exam.objects.filter(required_from__isnull=False).order_by("pk"):
+    kept = Exam.objects.filter(required_from__isnull=False, closes_at__gt=timezone.now() - KEPT)
+    for pk in list(kept.order_by("pk").values_list("pk", flat=True)):
         with transaction.atomic():
-            changed += keep_requirement(exam, today)
+            # One process after the other: each bar is raised, and written down, once.
+            changed += keep_requirement(Exam.objects.select_for_update().get(pk=pk), today)
     return changed
 
 
