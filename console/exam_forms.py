@@ -24,7 +24,7 @@ def _moment(label: Any) -> forms.DateTimeField:
 
 
 class ExamForm(forms.Form):
-    name = forms.CharField(label=_("Name"), max_length=80)
+    name = forms.CharField(label=_("Name of the exam"), max_length=80)
     departments = forms.ModelMultipleChoiceField(
         Department.objects.filter(is_active=True),
         label=_("Departments"),

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from django.db.models import Avg, Count, Exists, F, FloatField, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Cast, TruncMonth
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Department, Staff, TakingBar
 from knowledge.models import Appeal, Exam, Paper, PaperItem, Question
@@ -47,6 +48,15 @@ class Standing:
     @property
     def is_to_come(self) -> bool:
         return self.now < self.exam.opens_at
+
+
+@dataclass(frozen=True)
+class MissingPass:
+    """From `since` on, no conversations of these departments until the exam that `why` names is passed."""
+
+    since: date
+    why: str
+    departments: str
 
 
 @dataclass(frozen=True)
@@ -91,11 +101,15 @@ def items_of(paper: Paper) -> list[PaperItem]:
     )
 
 
-def warnings_of(staff: Staff, today: date | None = None) -> list[TakingBar]:
+def warnings_of(staff: Staff, today: date | None = None) -> list[MissingPass]:
     """The bars that hold, or will within two weeks, the first to come first. One query."""
     today = today or timezone.localdate()
     bars = TakingBar.objects.filter(staff=staff, is_lifted=False, since__lte=today + WARNED_BEFORE)
-    return list(bars.select_related("department").order_by("since", "pk"))
+    found: dict[tuple[date, str], list[str]] = {}
+    for bar in bars.select_related("department").order_by("since", "pk"):
+        found.setdefault((bar.since, bar.why), []).append(str(bar.department))
+    between = _(", ")
+    return [MissingPass(since, why, between.join(names)) for (since, why), names in found.items()]
 
 
 def exams_for_setting() -> QuerySet[Exam]:

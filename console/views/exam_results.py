@@ -38,8 +38,8 @@ def results(request: StaffRequest) -> HttpResponse:
     papers, since, until = _asked(form)
     plots = [
         (_("By examinee"), _("lowest first"), plot_of(selectors_exams.by_examinee(papers)), _("papers")),
-        (_("By category"), _("lowest first"), plot_of(selectors_exams.by_category(papers)), _("answers")),
         (_("By month"), "", plot_of(selectors_exams.by_month(papers)), _("papers")),
+        (_("By category"), _("lowest first"), plot_of(selectors_exams.by_category(papers)), _("answers")),
     ]
     kept = {name: str(value) for name, value in request.GET.items() if value}
     context = {

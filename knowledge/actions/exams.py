@@ -188,6 +188,14 @@ def _keep(paper: Paper, answers: Mapping[int, Any], step: int, now: datetime) ->
         paper.items.filter(pk=item.pk, step__lt=step).update(given=given, step=step, saved_at=now)
 
 
+def _fitting(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
+    return {
+        item.place: answers[item.place]
+        for item in paper.items.filter(place__in=answers)
+        if answers[item.place] is not None and _is_for(item, answers[item.place])
+    }
+
+
 def _is_for(item: PaperItem, given: Any) -> bool:
     if not is_answer(item.kind, given):
         return False
@@ -202,7 +210,8 @@ def hand_in(
 ) -> Paper:
     """Marks the paper by what is saved, with `answers` that were not saved yet if the time is not over.
 
-    Handing in twice gives the same result. Raises NotAnAnswer, ExamNotFound.
+    What is no answer is left out: a paper is never stuck for it. Handing in twice gives the same result.
+    Raises ExamNotFound.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -210,7 +219,7 @@ def hand_in(
         if locked.submitted_at is None:
             is_late = now > locked.due_at + GRACE
             if not is_late:
-                _keep(locked, answers, step, now)
+                _keep(locked, _fitting(locked, answers), step, now)
             mark(locked, locked.due_at if is_late else now, by=by)
     return locked
 
