@@ -7,7 +7,7 @@ from django.db.models import Avg, DurationField, ExpressionWrapper, F, QuerySet
 from django.utils import timezone
 
 from accounts import presence
-from accounts.access import may
+from accounts.access import bars_of, may
 from accounts.models import Department, Staff
 from chat import batches, rows
 from chat.models import Conversation, Message, Status
@@ -75,13 +75,21 @@ def line_of(staff: Staff) -> QuerySet[Conversation]:
     return waiting.filter(department__in=staff.departments.values("pk"))
 
 
+def line_to_take(staff: Staff) -> QuerySet[Conversation]:
+    """The same without the departments of which this agent takes none for now."""
+    return line_of(staff).exclude(department__in=bars_of(staff).values("department"))
+
+
 def lines_of(staff: Staff) -> list[QuerySet[Conversation]]:
-    """The same, a line for each department, the one whose first has waited longest first. Empty ones are left out.
+    """The line to take from, one for each department, the one whose first has waited longest first. Empty ones are
+    left out.
 
     Each walks its index to the first and stops; of several departments together PostgreSQL would sort all who wait.
     One query, and one for each department.
     """
-    departments = Department.objects if may(staff, "see_all_conversations") else staff.departments
+    departments = Department.objects.all()
+    if not may(staff, "see_all_conversations"):
+        departments = staff.departments.exclude(pk__in=bars_of(staff).values("department"))
     lines = []
     for department in departments.order_by().values_list("pk", flat=True):
         line = Conversation.objects.filter(department=department, status=Status.WAITING)

@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 from accounts import audit, presence
-from accounts.access import may, require
+from accounts.access import bars_of, may, require
 from accounts.models import Department, Staff
 from chat import access, delivery
 from chat.actions.ending import end, finish_assignment
@@ -22,18 +22,22 @@ from chat.errors import (
     NotAvailable,
     NotFirstInLine,
     NotFound,
+    TakingBarred,
     TextTooLong,
     WrapUpCodeMissing,
 )
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
 from chat.rows import note_of
-from chat.selectors import line_of, lines_of
+from chat.selectors import line_to_take, lines_of
 from chat.text import cleaned
 
 
 def take_next(*, staff: Staff) -> Conversation:
-    """Takes the conversation that is first in the line of the agent's departments. Raises NobodyWaiting."""
+    """Takes the conversation that is first in the line of the agent's departments.
+
+    Raises NobodyWaiting, or TakingBarred where some of the departments are barred to them.
+    """
     require(staff, "answer")
     with transaction.atomic():
         conversation = _lock_first_of_line(staff)
@@ -45,7 +49,7 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
     """Takes this waiting conversation. Taking what is mine already is harmless.
 
     Raises AlreadyTaken when a colleague has it, NotFirstInLine when somebody has waited longer and the right to
-    choose is missing, ConversationClosed, NotFound.
+    choose is missing, TakingBarred, ConversationClosed, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -56,8 +60,11 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
             raise AlreadyTaken
         if conversation.status != Status.WAITING:
             raise ConversationClosed
-        if not may(staff, "choose_from_queue") and line_of(staff).first() != conversation:
-            raise NotFirstInLine
+        if not may(staff, "choose_from_queue"):
+            if bars_of(staff).filter(department=conversation.department_id).exists():
+                raise _barred(staff)
+            if line_to_take(staff).first() != conversation:
+                raise NotFirstInLine
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
     return conversation
 
@@ -153,19 +160,26 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
 
 
 def _lock_first_of_line(staff: Staff) -> Conversation:
-    """The first in line whom nobody else is taking just now, locked. Raises NobodyWaiting."""
+    """The first in line whom nobody else is taking just now, locked. Raises NobodyWaiting, TakingBarred."""
     for line in lines_of(staff):
         free = line.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True).first()
         if free is not None:
             return access.lock(free)
     # All are locked: by colleagues who take them, or only because the visitor is writing. Wait for the first to see.
     seen: set[int] = set()
-    while (first := line_of(staff).exclude(pk__in=seen).first()) is not None:
+    while (first := line_to_take(staff).exclude(pk__in=seen).first()) is not None:
         conversation = access.lock(first.pk)
         if conversation.status == Status.WAITING:
             return conversation
         seen.add(first.pk)
-    raise NobodyWaiting
+    raise _barred(staff) if bars_of(staff).exists() else NobodyWaiting
+
+
+def _barred(staff: Staff) -> TakingBarred:
+    bars = list(bars_of(staff).select_related("department"))
+    between = gettext(", ")
+    departments = between.join(dict.fromkeys(str(bar.department) for bar in bars))
+    return TakingBarred(departments, between.join(dict.fromkeys(bar.why for bar in bars)))
 
 
 def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
