@@ -45,7 +45,9 @@ class TakingBarred(Refusal):
     code = "taking_barred"
 
     def __init__(self, departments: str, why: str) -> None:
-        said = _("You take no conversations of {departments} for now; still missing: {why}. Your supervisor can help.")
+        said = _(
+            "You take no conversations of {departments} for now; still missing: {why}. Your supervisor can help."
+        )
         self.words = format_lazy(said, departments=departments, why=why)
         super().__init__(str(self.words))
 

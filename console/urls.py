@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.views import inbox, messages, moves, presence, replies, search, threads
+from console.views import drill, inbox, messages, moves, presence, replies, search, threads
 
 app_name = "console"
 
@@ -33,5 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replies/<int:pk>/change", replies.change, name="reply_change"),
     path("replies/<int:pk>/delete", replies.delete, name="reply_delete"),
     path("exams/", include("console.exam_urls")),
+    path("drill/next", drill.drill, name="drill"),
+    path("drill/answer", drill.drill_answer, name="drill_answer"),
     path("", include("console.attachment_urls")),
 ]

@@ -4,7 +4,13 @@ from django.utils.translation import gettext as _
 
 
 def words() -> dict[str, str]:
-    return {**_message_words(), **_list_words(), **_composer_words(), **_line_words()}
+    return {
+        **_message_words(),
+        **_list_words(),
+        **_composer_words(),
+        **_line_words(),
+        **_drill_words(),
+    }
 
 
 def _message_words() -> dict[str, str]:
@@ -84,6 +90,16 @@ def _line_words() -> dict[str, str]:
         "failed": _("That did not work. Please try again."),
         "offline_write": _("No connection. Please try again in a moment."),
         "new_message": _("New message"),
+    }
+
+
+def _drill_words() -> dict[str, str]:
+    return {
+        "drill_full": _("Right."),
+        "drill_part": _("Partly right. All that is right:"),
+        "drill_none": _("Not this time. Right is:"),
+        "drill_next": _("Another one ({left} left today)"),
+        "drill_done": _("Done for today"),
     }
 
 

@@ -104,6 +104,8 @@ def exam_addresses(world: World) -> list[Address]:
     exam, question = f"exams/set/{world.exam.pk}", f"exams/questions/{world.question.pk}"
     paper, marked = f"exams/papers/{world.paper.pk}", f"exams/papers/{world.marked.pk}"
     answer = {"place": 1, "given": [0], "step": 5}
+    # Mei writes a paper: nothing is asked beside it.
+    drilled = {"question": world.question.pk, "review": 0, "given": [0]}
     plan = {
         "name": "月考", "departments": [world.cast.cards.pk], "opens_at": "2030-01-01T09:00",
         "closes_at": "2030-01-02T09:00", "minutes": 30, "question_count": 10, "pass_percent": 80, "resits": 1,
@@ -148,6 +150,9 @@ def exam_addresses(world: World) -> list[Address]:
         ),
         Address("exam_results", "exams/results/", setting, an=200, is_page=True),
         Address("exam_results_table", "exams/results.csv", setting, an=200, is_page=True),
+        Address("drill", "drill/next", (200, 200, 200, 200)),
+        Address("drill_answer", "drill/answer", (400, 400, 400, 400), "json", {}),
+        Address("drill_answer", "drill/answer", (404, 200, 404, 200), "json", drilled),
         Address("exam_bar_lift", f"exams/bars/{world.bar.pk}/lift", editing, "post", an=302),
     ]
 

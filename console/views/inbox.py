@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -53,6 +54,7 @@ def _screen(request: StaffRequest, opened: str) -> HttpResponse:
         "presences": PresenceStatus.choices,
         "presence": state["presence"],
         "today": today_of(request.user),
+        "drills": settings.DRILL_A_DAY > 0,
         "warnings": warnings_of(request.user),
         "day": timezone.localdate(),
     }
