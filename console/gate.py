@@ -33,6 +33,8 @@ STATUSES = {
     "question_incomplete": 422,
     "question_taken": 422,
     "not_an_answer": 422,
+    "point_incomplete": 422,
+    "key_taken": 422,
     "file_refused": 422,
     "file_too_large": 413,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +17,11 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Staff, TakingBar
 from chat.actions import agents
-from chat.actions.posts import Outcome, Post, post_batch
 from chat.models import CannedReply, Conversation
 from knowledge.actions import appeals
 from knowledge.actions.exams import begin_paper
 from knowledge.models import Appeal, Exam, Paper, Question
+from tests.conftest import WriterAtOnce
 from tests.exams import create_editor, open_exam, questions_about_cards, sit
 from tests.people import Cast, go_online, say, start, start_with
 
@@ -62,6 +61,17 @@ def addresses(world: World) -> list[Address]:
         Address("inbox", "", (200, 200, 200, 200), is_page=True),
         Address("conversation", f"{one}/", (200, 200, 404, 200), is_page=True),
         Address("search", "search", (200, 200, 200, 200), is_page=True),
+        Address(
+            "points_likely", "points/likely", (200, 200, 404, 200), "json", {"conversation": str(active)}
+        ),
+        Address("points_looked_for", "points/find", (200, 200, 200, 200), "json", {"q": "挂失"}),
+        Address(
+            "point_judge",
+            "points/judge",
+            (400, 400, 404, 400),
+            "json",
+            {"conversation": str(active), "source": "point/0/1", "is_helpful": True},
+        ),
         Address("replies_page", "replies/", (200, 200, 200, 200), is_page=True),
         Address("reply_new", "replies/new", (200, 200, 200, 200), is_page=True),
         Address("reply_edit", f"replies/{world.own.pk}/", (200, 404, 404, 404), is_page=True),
@@ -192,16 +202,6 @@ def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     appeal = appeals.make_appeal(by=cast.hao, paper=marked.pk, place=3, reason="两个都对。")
     paper = begin_paper(by=cast.mei, exam=exam.pk)
     return World(cast, active, waiting, closed, own, shared, exam, question, paper, marked, appeal, bar)
-
-
-class WriterAtOnce:
-    """The writer's own work in the test's transaction, which the writer's thread could not see."""
-
-    def post(self, post: Post) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        (outcome,), _ = post_batch([post])
-        future.set_result(outcome)
-        return future
 
 
 @contextmanager
