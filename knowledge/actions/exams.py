@@ -192,7 +192,7 @@ def _fitting(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
     return {
         item.place: answers[item.place]
         for item in paper.items.filter(place__in=answers)
-        if answers[item.place] is not None and _is_for(item, answers[item.place])
+        if answers[item.place] is None or _is_for(item, answers[item.place])
     }
 
 

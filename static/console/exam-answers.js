@@ -18,6 +18,7 @@ export class Answers {
   /** @type {Map<number, {given: any[] | null, step: number}>} */
   #pending = new Map();
   #isSending = false;
+  #isHeld = false;
   #wait = 0;
   #last = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -64,12 +65,23 @@ export class Answers {
 
   /** Sends what waits, at once. */
   async flush() {
+    if (this.#isSending || this.#isHeld) return;
     clearTimeout(this.#timer);
-    if (this.#isSending) return;
     this.#isSending = true;
     while (this.#pending.size && (await this.#sendFirst()));
     this.#isSending = false;
     this.#on.change();
+  }
+
+  /** The page is being left: what is accepted from now on stays kept, and goes out once more from the next page. */
+  hold() {
+    this.#isHeld = true;
+    clearTimeout(this.#timer);
+    // Unless it was not left after all.
+    this.#timer = setTimeout(() => {
+      this.#isHeld = false;
+      void this.flush();
+    }, SLOWEST_MS);
   }
 
   /** The paper has been handed in: nothing of it stays in this tab. */
@@ -83,6 +95,7 @@ export class Answers {
   async #sendFirst() {
     const [[place, { given, step }]] = this.#pending;
     const answer = await this.#send({ place, given, step });
+    if (this.#isHeld) return false;
     if (answer.ok || answer.status === 422) {
       this.#wait = 0;
       // Something newer may have been answered meanwhile.

@@ -113,7 +113,8 @@ async function handIn() {
   for (const { box } of questions) /** @type {HTMLFieldSetElement} */ (box).disabled = true;
   const line = byId("saved");
   if (Date.now() >= due) line.textContent = words.time_over;
-  const given = Object.fromEntries(questions.map((question) => [question.place, question.given]));
+  // Only what is not accepted yet: another tab may hold newer answers than this one.
+  const given = Object.fromEntries(answers.kept);
   for (;;) {
     const answer = await post(`exams/papers/${paper}/hand-in`, { answers: given, step: answers.step() });
     if (answer.ok) {
@@ -175,13 +176,17 @@ sheets.addEventListener("focusin", (event) => {
 document.addEventListener("keydown", (event) => {
   if (isOver || dialog.open || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.key === "Enter" && !target.closest("button, a")) {
+  const isEnter = event.key === "Enter" && !target.closest("button, a");
+  const isPage = sheets.dataset.mode === "one" && (event.key === "PageDown" || event.key === "PageUp");
+  if (isEnter || isPage) {
     event.preventDefault();
-    go(current + (event.shiftKey ? -1 : 1));
+    go(current + (event.key === "PageUp" || (isEnter && event.shiftKey) ? -1 : 1));
   } else if (/^[1-9]$/.test(event.key) && !target.closest(".filling")) {
     questions[current].choose(Number(event.key));
   }
 });
+// The next page may have been drawn before what is on its way now was saved.
+addEventListener("beforeunload", () => answers.hold());
 addEventListener("online", () => void answers.flush());
 document.addEventListener("visibilitychange", () => void answers.flush());
 
