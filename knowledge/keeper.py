@@ -1,9 +1,11 @@
-"""What has to happen by itself, once a minute in every server process: any of them may do it, and twice is harmless."""
+"""What has to happen in time without anybody asking: each process looks once a minute, and twice is harmless.
+
+`python manage.py keep_knowledge` does the same once.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
-from random import uniform
 
 from chat.db import in_thread
 from knowledge.actions.exams import settle_overdue
@@ -12,41 +14,43 @@ from knowledge.actions.requirements import keep_requirements
 
 logger = logging.getLogger(__name__)
 
-EVERY_SECONDS = 60
-# Points that expire or begin today, papers whose time is over, bars of who joined, left or passed.
-DUTIES: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements)
+SECONDS = 60
+# Each returns how many things it has changed.
+WORKS: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements)
 
 
-def keep() -> dict[str, int]:
-    """Does all of it now; returns how much each duty has changed. One that fails does not keep the others from it."""
-    done = {}
-    for duty in DUTIES:
+def keep() -> int:
+    """Everything once; one that fails keeps no other from its turn. Returns how many things have changed."""
+    changed = 0
+    for work in WORKS:
         try:
-            done[duty.__name__] = duty()
+            changed += work()
         except Exception as error:
-            logger.warning("%s failed: %s", duty.__name__, type(error).__name__)
-            done[duty.__name__] = 0
-    return done
+            # The database is away, or two processes met: the next minute tries again.
+            logger.warning("keeping knowledge failed: %s: %s", work.__name__, type(error).__name__)
+    return changed
 
 
 class Keeper:
+    """Keeps on the loop that it was started on, until that ends."""
+
     def __init__(self) -> None:
-        self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """On the running loop; starting again is harmless."""
+        """Starting what is started is harmless."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            self._task = loop.create_task(self._run())
+            self._task = loop.create_task(self._go_on())
 
-    async def _run(self) -> None:
-        # Processes that were started together do not come together.
-        await asyncio.sleep(uniform(5, EVERY_SECONDS))
+    async def _go_on(self) -> None:
         while True:
-            await in_thread(keep)
-            await asyncio.sleep(EVERY_SECONDS)
+            changed = await in_thread(keep)
+            if changed:
+                logger.info("points, papers and required passes brought up to date: %d", changed)
+            await asyncio.sleep(SECONDS)
 
 
 keeper = Keeper()

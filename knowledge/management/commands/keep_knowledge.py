@@ -1,4 +1,4 @@
-"""What the server processes do by themselves once a minute, done now."""
+"""Do what is due: points whose day has come, papers whose time is over, required passes. Servers do it by themselves."""
 
 from typing import Any
 
@@ -8,8 +8,10 @@ from knowledge.keeper import keep
 
 
 class Command(BaseCommand):
-    help = "Withdraws what has expired, marks exam papers whose time is over, and brings required passes up to date."
+    help = (
+        "Withdraws points that have expired and publishes those approved for today, marks exam papers whose time is"
+        " over, brings required passes up to date. Safe at any time."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for duty, changed in keep().items():
-            self.stdout.write(f"{duty}: {changed}")
+        self.stdout.write(f"{keep()} changed")
