@@ -14,8 +14,6 @@ class ToRead(ByRights):
     """Nothing is added, changed or removed here."""
 
     change_right = ""
-    paginator = BoundedPaginator
-    show_full_result_count = False
 
 
 class ShareInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
@@ -27,6 +25,8 @@ class ShareInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
 @admin.register(Exam)
 class ExamAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "set_exams"
+    paginator = BoundedPaginator
+    show_full_result_count = False
     list_display = ("name", "opens_at", "closes_at", "question_count", "pass_percent", "required_from")
     list_filter = ("departments", ("opens_at", DateRange))
     search_fields = ("name",)
@@ -36,6 +36,8 @@ class ExamAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
 @admin.register(Question)
 class QuestionAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "set_exams"
+    paginator = BoundedPaginator
+    show_full_result_count = False
     list_display = ("stem", "point", "version", "kind", "state", "asked", "missed")
     list_filter = ("state", "kind")
     list_select_related = ("point",)
@@ -52,6 +54,8 @@ class ItemInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
 @admin.register(Paper)
 class PaperAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "see_exam_results"
+    paginator = BoundedPaginator
+    show_full_result_count = False
     list_display = ("exam", "staff", "number", "drawn_at", "submitted_at", "percent", "is_passed")
     list_filter = ("exam", "is_passed", ("submitted_at", DateRange))
     list_select_related = ("exam", "staff")
@@ -68,6 +72,8 @@ class PaperAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
 @admin.register(TakingBar)
 class TakingBarAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "see_exam_results"
+    paginator = BoundedPaginator
+    show_full_result_count = False
     list_display = ("staff", "department", "why", "since", "is_lifted")
     list_filter = ("department", "is_lifted")
     list_select_related = ("staff", "department")

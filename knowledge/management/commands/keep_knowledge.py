@@ -1,4 +1,4 @@
-"""Do what is due: points whose day has come, papers whose time is over, required passes. Servers do it by themselves."""
+"""Do what is due: points of today, papers whose time is over, required passes. Servers do it by themselves."""
 
 from typing import Any
 
