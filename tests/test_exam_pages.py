@@ -345,3 +345,24 @@ def test_a_paper_and_its_result_cost_the_same_whatever_its_length(cast: Cast, ed
     assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 6
     exams.hand_in(by=cast.mei, paper=paper.pk, answers={}, step=1)
     assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 6
+
+
+def test_admin_shows_exams_papers_and_bars_and_changes_none(cast: Cast, editor: Staff) -> None:
+    exam = _exam_of_cards(cast, editor, required_from=timezone.localdate())
+    marked = sit(cast.mei, exam, right=3)
+    own = exams.begin_paper(by=cast.yun, exam=exam.pk)
+    question = Question.objects.first()
+    assert question is not None
+    paths = {
+        "knowledge/exam/": 200, f"knowledge/exam/{exam.pk}/change/": 200, "knowledge/exam/add/": 403,
+        "knowledge/question/": 200, f"knowledge/question/{question.pk}/change/": 200,
+        "knowledge/paper/": 200, f"knowledge/paper/{marked.pk}/change/": 200, f"knowledge/paper/{own.pk}/change/": 403,
+        "accounts/takingbar/": 200,
+    }  # fmt: skip
+    client = client_of(cast.yun)
+    assert {path: client.get(f"/admin/{path}").status_code for path in paths} == paths
+    changed = client.post(f"/admin/knowledge/exam/{exam.pk}/change/", {"name": "anders"})
+    assert (changed.status_code, Exam.objects.get().name) == (403, "十一月月考")
+    assert client_of(cast.wen).get("/admin/knowledge/paper/").status_code == 403
+    assert client_of(editor).get("/admin/knowledge/paper/").status_code == 403
+    assert client_of(editor).get("/admin/knowledge/exam/").status_code == 200
