@@ -15,11 +15,21 @@ from tests.people import Cast, go_online, start
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
-def bar(staff: Staff, department: Department, *, days: int = 0, is_lifted: bool = False) -> None:
+def bar(
+    staff: Staff, department: Department, *, days: int = 0, is_lifted: bool = False, key: str = "exam/1"
+) -> None:
     since = timezone.localdate() + timedelta(days=days)
     TakingBar.objects.create(
-        staff=staff, department=department, key="exam/1", why="十一月月考", since=since, is_lifted=is_lifted
+        staff=staff, department=department, key=key, why="十一月月考", since=since, is_lifted=is_lifted
     )
+
+
+def test_of_two_bars_the_one_that_holds_counts(cast: Cast) -> None:
+    start(cast, department="cards")
+    bar(cast.mei, cast.cards, days=9)
+    bar(cast.mei, cast.cards, key="exam/2")
+    with pytest.raises(TakingBarred):
+        agents.take_next(staff=cast.mei)
 
 
 @pytest.fixture
