@@ -33,4 +33,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replies/<int:pk>/change", replies.change, name="reply_change"),
     path("replies/<int:pk>/delete", replies.delete, name="reply_delete"),
     path("", include("console.attachment_urls")),
+    path("", include("console.knowledge_urls")),
 ]

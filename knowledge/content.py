@@ -34,6 +34,10 @@ FIELDS = (
 )
 
 
+# Of these, those that are objects of other tables.
+OBJECTS = ("category", "department", "region", "branch")
+
+
 @dataclass(frozen=True)
 class Content:
     """The words and the circumstances of a version, as they are given; `checked` says what is wrong with them."""
@@ -65,9 +69,14 @@ class Content:
         values = self.values()
         problems: dict[str, list[str]] = {}
         try:
-            Version(**values).clean_fields(exclude=["point", "number", "state", "author", "reviewer"])
+            # What is an object already is not looked up once more: in an import there are thousands.
+            Version(**values).clean_fields(
+                exclude=["point", "number", "state", "author", "reviewer", *OBJECTS]
+            )
         except ValidationError as error:
             problems = error.message_dict
+        if self.category is None:
+            problems["category"] = [_("Which category?")]
         links = _problems_of_links(values["links"])
         if links:
             problems["links"] = links
