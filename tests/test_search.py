@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from chat.models import Conversation
-from chat.search import conversations_with, excerpt_of, search_messages
+from chat import access
+from chat.actions.agents import transfer_to_agent
+from chat.models import Conversation, Message
+from chat.search import Page, conversations_with, excerpt_of, search_messages
 from chat.terms import runs_of
-from tests.people import Cast, say, start
+from tests.people import Cast, go_online, say, start
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
@@ -21,6 +23,27 @@ BODIES = [
     "ﬁnance office",
     "银行网点在哪里",
 ]
+
+
+def bodies(page: Page) -> list[str]:
+    found = [Message.objects.get(conversation__uuid=hit.conversation, seq=hit.seq).body for hit in page.hits]
+    assert all(hit.excerpt.hit in body for hit, body in zip(page.hits, found, strict=True))
+    return found
+
+
+WAYS = {
+    "newest first": {"MORE": 1},
+    "by the index": {"NEWEST": 3},
+    "by the index and then by all conditions": {"NEWEST": 3, "MORE": 12},
+    "by all conditions": {"NEWEST": 3, "MORE": 1, "FEW": 1},
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ways to candidates (`chat.search._candidates`), each made to be the one that finds most."""
+    for name, value in WAYS[request.param].items():
+        monkeypatch.setattr(f"chat.search.{name}", value)
 
 
 @pytest.fixture
@@ -59,20 +82,21 @@ def conversations(cast: Cast) -> list[Conversation]:
         ("\x00", []),
     ],
 )
-def test_what_is_found(conversations: list[Conversation], text: str, expected: list[int]) -> None:
+def test_what_is_found(way: None, conversations: list[Conversation], text: str, expected: list[int]) -> None:
     page = search_messages(Conversation.objects.all(), text)
-    assert [BODIES.index(hit.message.body) for hit in page.hits] == expected
+    assert [BODIES.index(body) for body in bodies(page)] == expected
     assert page.before is None
 
 
-def test_only_what_the_reader_may_see_is_found(conversations: list[Conversation]) -> None:
+def test_only_what_the_reader_may_see_is_found(way: None, conversations: list[Conversation]) -> None:
     mine = Conversation.objects.filter(pk=conversations[2].pk)
-    assert [hit.message.body for hit in search_messages(mine, "银行").hits] == [BODIES[5]]
+    assert bodies(search_messages(mine, "银行")) == [BODIES[5]]
     assert conversations_with(mine, "银行") == ([conversations[2].pk], False)
-    assert search_messages(Conversation.objects.none(), "银行").hits == []
+    for nothing in (Conversation.objects.none(), Conversation.objects.filter(pk__in=[])):
+        assert search_messages(nothing, "银行") == Page([], None)
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(cast: Cast) -> None:
+def test_pages_follow_each_other_without_gap_or_repeat(way: None, cast: Cast) -> None:
     conversation = start(cast)
     for number in range(25):
         say(conversation, f"银行 {number}" if number % 3 else f"银 行 {number}")
@@ -82,16 +106,38 @@ def test_pages_follow_each_other_without_gap_or_repeat(cast: Cast) -> None:
     while True:
         page = search_messages(Conversation.objects.all(), "银行", before, limit=4)
         assert len(page.hits) <= 4
-        found += [hit.message.body for hit in page.hits]
+        found += bodies(page)
         before = page.before
         if before is None:
             break
     assert found == expected
 
 
-def test_a_common_word_is_paged_like_a_rare_one(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.search.FEW", 3)
-    test_pages_follow_each_other_without_gap_or_repeat(cast)
+def test_an_agent_finds_what_they_may_read_and_no_more(way: None, cast: Cast) -> None:
+    """Every page of it: their department's conversations, those they have and those they had."""
+    go_online(cast.jun, cast.mei)
+    started = [start(cast, department="loans" if index % 3 else "cards") for index in range(9)]
+    for conversation, colleagues in ((started[0], [cast.jun]), (started[3], [cast.jun, cast.mei])):
+        for colleague in colleagues:
+            transfer_to_agent(staff=cast.yun, uuid=conversation.uuid, to=colleague)
+    for index in range(24):
+        say(started[index % 9], f"银行 {index}")
+    totals = {}
+    for reader in (cast.mei, cast.jun, cast.yun, cast.wen, cast.an):
+        visible = access.visible_to(reader)
+        expected = Message.objects.filter(conversation__in=visible, body__startswith="银行").order_by("-pk")
+        found: list[str] = []
+        before = None
+        while True:
+            page = search_messages(visible, "银行", before, limit=2)
+            found += bodies(page)
+            before = page.before
+            if before is None:
+                break
+        assert found == [message.body for message in expected]
+        totals[reader.username] = len(found)
+    # Of 24 messages: cards have three of nine conversations, loans six, and Jun two of the three besides.
+    assert totals == {"mei": 8, "jun": 22, "yun": 24, "wen": 24, "an": 0}
 
 
 def test_what_only_looks_like_a_hit_is_passed_over(cast: Cast) -> None:
@@ -100,20 +146,32 @@ def test_what_only_looks_like_a_hit_is_passed_over(cast: Cast) -> None:
     for _ in range(20):
         say(conversation, "银行的人说行卡")
     page = search_messages(Conversation.objects.all(), "银行卡", limit=5)
-    assert [hit.message.body for hit in page.hits] == ["银行卡"]
+    assert bodies(page) == ["银行卡"]
 
 
-def test_a_page_takes_three_queries_however_many_there_are(
-    conversations: list[Conversation], django_assert_num_queries: Any
+@pytest.mark.parametrize(("newest", "queries"), [(30_000, 3), (20, 5)])
+def test_a_page_takes_few_queries_however_many_there_are(
+    conversations: list[Conversation],
+    django_assert_num_queries: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    newest: int,
+    queries: int,
 ) -> None:
+    monkeypatch.setattr("chat.search.NEWEST", newest)
     for _ in range(60):
         say(conversations[0], "银行")
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(queries):
         page = search_messages(Conversation.objects.all(), "银行", limit=50)
-        for hit in page.hits:
-            assert hit.message.conversation.visitor.name == ""
-            assert hit.message.conversation.department.code
     assert len(page.hits) == 50
+
+
+def test_a_hit_says_who_wrote_it_in_whose_conversation(cast: Cast) -> None:
+    conversation = start(cast)
+    say(conversation, "我的银行卡")
+    (hit,) = search_messages(Conversation.objects.all(), "银行").hits
+    assert (hit.conversation, hit.seq) == (conversation.uuid, 1)
+    assert hit.department == str(conversation.department)
+    assert (hit.author, hit.visitor, hit.agent) == ("访客", "", "")
 
 
 @pytest.mark.parametrize(
