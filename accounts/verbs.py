@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy as _
 VERBS: dict[str, str | Promise] = {
     "branch.changed": _("branch changed"),
     "branch.created": _("branch created"),
+    "branches.exported": _("branches exported"),
+    "branches.imported": _("branches imported"),
     "conversation.assigned": _("conversation assigned"),
     "conversation.closed": _("conversation closed"),
     "conversation.transferred": _("conversation transferred"),
@@ -29,6 +31,7 @@ VERBS: dict[str, str | Promise] = {
     "point.withdrawn": _("knowledge point withdrawn"),
     "point.told_exported": _("exported who was told a knowledge point"),
     "point.told_read": _("looked at who was told a knowledge point"),
+    "points.approved": _("knowledge points approved"),
     "points.exported": _("knowledge points exported"),
     "points.imported": _("knowledge points imported"),
     "presence.changed": _("presence changed"),

@@ -84,6 +84,16 @@ def points_for(staff: Staff, wanted: Wanted) -> QuerySet[Point]:
     """The points of a list, what was changed last first; staff without `edit_points` see those that are published."""
     is_editor = may(staff, "edit_points")
     found = Point.objects.all() if is_editor else Point.objects.filter(published__isnull=False)
+    found = narrowed(found, staff, wanted)
+    if wanted.state == EXPIRING:
+        return found.order_by("published__valid_until", "pk")
+    newest = Version.objects.filter(point=OuterRef("pk")).order_by("-number").values("written_at")[:1]
+    return found.annotate(changed_at=Subquery(newest)).order_by("-changed_at", "-pk")
+
+
+def narrowed(found: QuerySet[Point], staff: Staff, wanted: Wanted) -> QuerySet[Point]:
+    """Those of the points that are wanted."""
+    is_editor = may(staff, "edit_points")
     if wanted.state and is_editor:
         found = _in_state(found, staff, wanted.state)
     said = Version.objects.filter(point=OuterRef("pk")).exclude(state=State.REPLACED)
@@ -99,10 +109,7 @@ def points_for(staff: Staff, wanted: Wanted) -> QuerySet[Point]:
         found = found.filter(language=wanted.language)
     for word in wanted.words.split()[:MAX_WORDS]:
         found = found.filter(_holds(said, word))
-    if wanted.state == EXPIRING:
-        return found.order_by("published__valid_until", "pk")
-    newest = Version.objects.filter(point=OuterRef("pk")).order_by("-number").values("written_at")[:1]
-    return found.annotate(changed_at=Subquery(newest)).order_by("-changed_at", "-pk")
+    return found
 
 
 def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Point]:

@@ -1,0 +1,3 @@
+from knowledge.admin import places, points
+
+__all__ = ["places", "points"]
