@@ -26,6 +26,7 @@ from config.drain import drain  # noqa: E402
 from config.probes import Probes  # noqa: E402
 from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
+from knowledge.keeper import keeper  # noqa: E402
 
 refuse_unsafe()
 if connection.vendor == "sqlite":
@@ -82,6 +83,7 @@ class Started:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
+        keeper.start()
         drain.watch()
         if scope["type"] != "http":
             return await self._application(scope, receive, send)

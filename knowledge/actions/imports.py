@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Model, OuterRef, Subquery
 from django.utils import timezone
 
 from accounts import audit
@@ -12,7 +12,7 @@ from accounts.access import require
 from accounts.models import Staff
 from chat.actions.replies import withdraw_replies
 from knowledge.actions.editions import new_edition
-from knowledge.content import FIELDS, Content, phrasings_of
+from knowledge.content import FIELDS, OBJECTS, Content, phrasings_of
 from knowledge.errors import PointIncomplete
 from knowledge.models import Phrasing, Point, Version
 
@@ -126,8 +126,8 @@ def approve_all(*, by: Staff, versions: Iterable[int]) -> Outcome:
         found = list(Version.objects.filter(pk__in=wanted, state=State.REVIEW).exclude(author=by))
         for version in found:
             version.point = locked[version.point_id]
-            version.state, version.reviewer, version.reviewed_at = State.APPROVED, by, now
-        Version.objects.bulk_update(found, ["state", "reviewer", "reviewed_at"], batch_size=AT_ONCE)
+        for pks in _parts([version.pk for version in found]):
+            Version.objects.filter(pk__in=pks).update(state=State.APPROVED, reviewer=by, reviewed_at=now)
         due = [version for version in found if version.valid_from is None or version.valid_from <= today]
         if due:
             _publish(due)
@@ -161,7 +161,16 @@ def _checked(points: Sequence[Given]) -> dict[str, dict[str, object]]:
 
 
 def _differs(version: Version | None, values: dict[str, object]) -> bool:
-    return version is None or any(getattr(version, name) != values[name] for name in FIELDS)
+    return version is None or any(_stored_value(version, name) != _value(values[name]) for name in FIELDS)
+
+
+def _stored_value(version: Version, name: str) -> object:
+    """Of what is an object of another table its id: nothing is read for it."""
+    return getattr(version, f"{name}_id" if name in OBJECTS else name)
+
+
+def _value(value: object) -> object:
+    return value.pk if isinstance(value, Model) else value
 
 
 def _last_said(points: Sequence[Point]) -> dict[int, Version]:
@@ -227,13 +236,14 @@ def _publish(versions: Sequence[Version]) -> None:
     now = timezone.now()
     before = [version.point.published for version in versions if version.point.published is not None]
     for each in before:
-        each.state, each.ended_at = State.REPLACED, now
         withdraw_replies(source=each.source)
-    Version.objects.bulk_update(before, ["state", "ended_at"], batch_size=AT_ONCE)
-    for version in versions:
-        version.state, version.published_at, version.point.published = State.PUBLISHED, now, version
-    Version.objects.bulk_update(versions, ["state", "published_at"], batch_size=AT_ONCE)
-    Point.objects.bulk_update([version.point for version in versions], ["published"], batch_size=AT_ONCE)
+    for pks in _parts([each.pk for each in before]):
+        Version.objects.filter(pk__in=pks).update(state=State.REPLACED, ended_at=now)
+    for pks in _parts([version.pk for version in versions]):
+        Version.objects.filter(pk__in=pks).update(state=State.PUBLISHED, published_at=now)
+    said = Version.objects.filter(point=OuterRef("pk"), state=State.PUBLISHED).values("pk")[:1]
+    for pks in _parts([version.point_id for version in versions]):
+        Point.objects.filter(pk__in=pks).update(published=Subquery(said))
 
 
 def _put_phrasings(by: Staff | None, points: Sequence[Given], stored: dict[str, Point]) -> set[int]:

@@ -24,7 +24,9 @@ class Command(BaseCommand):
         said = Message.objects.filter(conversation=OuterRef("conversation"), client_id=OuterRef("client_id"))
         unsaid = Attachment.objects.filter(at__lt=before).exclude(Exists(said))
         rows, _ = unsaid.delete()
-        files = sum(_remove(path) for path in _older(Path(settings.MEDIA_ROOT), before.timestamp()))
+        # Those of conversations lie in a folder for each year; what lies beside them is not ours.
+        folders = Path(settings.MEDIA_ROOT).glob("[0-9][0-9][0-9][0-9]")
+        files = sum(_remove(path) for folder in folders for path in _older(folder, before.timestamp()))
         self.stdout.write(f"{rows} entries and {files} files removed")
 
 
