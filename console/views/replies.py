@@ -22,7 +22,8 @@ from knowledge.errors import PointNotFound
 from knowledge.models import Point
 from knowledge.selectors_desk import points_of_replies
 
-FIELDS = ("id", "shortcut", "title", "body", "language", "initials", "owner_id", "department_id")
+SHOWN = ("id", "shortcut", "title", "body", "language", "initials", "source")
+FIELDS = (*SHOWN, "owner_id", "department_id")
 
 
 @require_GET
@@ -35,7 +36,7 @@ def usable(request: StaffRequest) -> HttpResponse:
         {
             "replies": [
                 {
-                    **{name: reply[name] for name in FIELDS[:6]},
+                    **{name: reply[name] for name in SHOWN},
                     "scope": "personal"
                     if reply["owner_id"]
                     else "department"
