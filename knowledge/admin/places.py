@@ -50,7 +50,8 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Branch
         fields = (
             "key", "kind", "name", "name_en", "region", "address", "address_en", "latitude", "longitude",
-            "weekday_hours", "saturday_hours", "sunday_hours", "telephone", "services", "aliases", "duty_contact", "is_active",
+            "weekday_hours", "saturday_hours", "sunday_hours", "telephone", "services", "aliases",
+            "duty_contact", "is_active",
         )  # fmt: skip
 
 
