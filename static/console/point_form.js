@@ -7,7 +7,8 @@ const form = /** @type {HTMLFormElement} */ (document.getElementById("point-form
 const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
 const bar = /** @type {HTMLElement} */ (document.getElementById("kept"));
 const name = keptName(form.dataset.key ?? "", form.dataset.staff ?? "");
-const NOT_KEPT = new Set(["csrfmiddlewaretoken"]);
+const NOT_KEPT = new Set(["csrfmiddlewaretoken", "submit"]);
+const OF_THE_SERVER = new Set(["seen", "is_new_category"]);
 
 /** @returns {Record<string, string>} what the form says now */
 function values() {
@@ -26,6 +27,16 @@ function isField(field) {
     (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement || field instanceof HTMLSelectElement) &&
     field.name !== ""
   );
+}
+
+/**
+ * Whether what was kept has been saved meanwhile: only what the server remembers for itself may differ.
+ *
+ * @param {Record<string, string>} kept
+ * @param {Record<string, string>} now
+ */
+function isSame(kept, now) {
+  return Object.keys(now).every((field) => OF_THE_SERVER.has(field) || (kept[field] ?? "").trim() === now[field].trim());
 }
 
 /** @param {Record<string, string>} kept */
@@ -63,9 +74,12 @@ const first = values();
 try {
   const kept = JSON.parse(storage.session?.getItem(name) ?? "null");
   // A form that the server has sent back holds what was typed already.
-  if (kept && !("returned" in form.dataset) && JSON.stringify(kept) !== JSON.stringify(first)) {
-    fill(kept);
-    bar.hidden = false;
+  if (kept && !("returned" in form.dataset)) {
+    if (isSame(kept, first)) storage.session?.removeItem(name);
+    else {
+      fill(kept);
+      bar.hidden = false;
+    }
   }
 } catch {
   // Spoilt: begin with what the server says.

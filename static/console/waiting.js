@@ -34,11 +34,12 @@ document.addEventListener("keydown", (event) => {
 });
 
 // What has been decided goes out of the list; the one that takes its place is next.
-let left = 0;
-document.addEventListener("htmx:beforeSwap", () => {
-  left = Math.max(0, place());
+let last = 0;
+document.addEventListener("focusin", () => {
+  if (place() >= 0) last = place();
 });
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (list?.contains(/** @type {Node} */ (event.target)) || event.target === list) return;
-  if (!items().some((item) => item.contains(document.activeElement))) focus(left);
-});
+if (list) {
+  new MutationObserver(() => {
+    if (place() < 0) focus(last);
+  }).observe(list, { childList: true });
+}
