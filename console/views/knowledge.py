@@ -13,7 +13,7 @@ from accounts.access import may
 from chat.errors import Refusal
 from console.forms_knowledge import RemarkForm
 from console.gate import StaffRequest, open_to, status_of
-from knowledge import access, selectors
+from knowledge import access, selectors, sources
 from knowledge.actions import points as actions
 from knowledge.errors import NotInState, RemarkMissing
 from knowledge.models import Phrasing, Point, Version
@@ -42,6 +42,7 @@ def point_page(
         "point": point,
         "version": version,
         "path": selectors.category_paths()[version.category_id],
+        "said": sources.text_of(version.answer, version.links),
         "files": point.files.all(),
         "moves": access.moves_for(staff, point, version),
         "is_editor": may(staff, "edit_points"),

@@ -10,11 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from console.gate import StaffRequest, open_to
-from knowledge import access
+from knowledge import access, offers
 from knowledge.actions.editing import answer_gap, dismiss_gap
 from knowledge.actions.points import judge_phrasing
 from knowledge.selectors import suggested_phrasings
-from knowledge.selectors_desk import Wanted, listed, open_gaps, points_for
+from knowledge.selectors_desk import open_gaps
 
 A_PAGE = 30
 POINTS_OFFERED = 8
@@ -56,9 +56,9 @@ def gaps(request: StaffRequest) -> HttpResponse:
 @open_to("edit_points")
 def gap_points(request: StaffRequest, pk: int) -> HttpResponse:
     """Points that may answer the gap, by words. By a POST: they are a customer's."""
-    words = request.POST.get("q", "")[:100]
-    wanted = points_for(request.user, Wanted(words=words, state="published"))[:POINTS_OFFERED]
-    context: dict[str, Any] = {"rows": listed(wanted, is_editor=True), "gap": pk, "is_asked": True}
+    words, language = request.POST.get("q", "")[:200], request.POST.get("language", "zh")
+    found, _places = offers.looked_for(words, language=language, limit=POINTS_OFFERED)
+    context: dict[str, Any] = {"offers": found, "gap": pk}
     return render(request, "console/knowledge/gaps.html#offered", context)
 
 

@@ -21,6 +21,7 @@ from knowledge.actions.use import require_current
 from knowledge.errors import PointNotFound
 from knowledge.models import Point
 from knowledge.selectors_desk import points_of_replies
+from knowledge.sources import text_of
 
 SHOWN = ("id", "shortcut", "title", "body", "language", "initials", "source")
 FIELDS = (*SHOWN, "owner_id", "department_id")
@@ -131,7 +132,7 @@ def _words_of(point: Point) -> dict[str, Any]:
     return {
         "language": point.language,
         "title": version.title[:80],
-        "body": version.answer,
+        "body": text_of(version.answer, version.links),
         "source": version.source,
     }
 

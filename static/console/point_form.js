@@ -48,9 +48,21 @@ function fill(kept) {
   }
 }
 
+/** As the server writes them below the answer (knowledge/sources.py). @param {string} links @returns {string[]} */
+function linesOf(links) {
+  return links
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean)
+    .map((line) => {
+      const bar = line.lastIndexOf("|");
+      return bar < 0 ? line : `${line.slice(0, bar).trim()} ${line.slice(bar + 1).trim()}`.trim();
+    });
+}
+
 function draw() {
   const now = values();
-  showAnswer(preview, now.answer);
+  showAnswer(preview, [now.answer, ...linesOf(now.links)].join("\n"));
   for (const count of form.querySelectorAll("[data-count]")) {
     if (!(count instanceof HTMLElement)) continue;
     const field = form.elements.namedItem(count.dataset.count ?? "");
