@@ -89,6 +89,7 @@ class Started:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
+        keeper.start()
         drain.watch()
         if not self._has_read:
             self._has_read = True

@@ -35,6 +35,7 @@ STATUSES = {
     "not_an_answer": 422,
     "point_incomplete": 422,
     "key_taken": 422,
+    "remark_missing": 422,
     "file_refused": 422,
     "file_too_large": 413,
 }
@@ -61,36 +62,42 @@ View = Callable[Concatenate[StaffRequest, P], HttpResponse]
 Gated = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def staff_view(view: View[P]) -> Gated[P]:
-    """Lets in staff who may use the console. A Refusal becomes its words with its status.
+def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
+    """Lets in staff who have one of these rights. A Refusal becomes its words with its status.
 
     A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
     """
-    return _gated(view, "use_console")
+
+    def decorate(view: View[P]) -> Gated[P]:
+        @wraps(view)
+        def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not isinstance(request.user, Staff):
+                if is_page(request):
+                    return redirect_to_login(request.get_full_path())
+                return refused(request, SignedOut())
+            staff = request.user
+            if not any(may(staff, right) for right in rights):
+                return refused(request, NoRight())
+            try:
+                return view(request, *args, **kwargs)  # type: ignore[arg-type]
+            except Refusal as refusal:
+                return refused(request, refusal)
+            except PermissionDenied:
+                return refused(request, NoRight())
+
+        return gated
+
+    return decorate
+
+
+def staff_view(view: View[P]) -> Gated[P]:
+    """Lets in staff who talk with customers."""
+    return open_to("use_console")(view)
 
 
 def knowledge_view(view: View[P]) -> Gated[P]:
-    """The same for who may use knowledge: also editors, who have no inbox."""
-    return _gated(view, "use_knowledge")
-
-
-def _gated(view: View[P], right: str) -> Gated[P]:
-    @wraps(view)
-    def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not isinstance(request.user, Staff):
-            if is_page(request):
-                return redirect_to_login(request.get_full_path())
-            return refused(request, SignedOut())
-        if not may(request.user, right):
-            return refused(request, NoRight())
-        try:
-            return view(request, *args, **kwargs)  # type: ignore[arg-type]
-        except Refusal as refusal:
-            return refused(request, refusal)
-        except PermissionDenied:
-            return refused(request, NoRight())
-
-    return gated
+    """Lets in whoever may use knowledge: also editors, who have no inbox."""
+    return open_to("use_knowledge")(view)
 
 
 def is_page(request: HttpRequest) -> bool:

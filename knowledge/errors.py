@@ -37,6 +37,11 @@ class NotInState(Refusal):
     words = _("This version has moved on meanwhile. Please reload the page.")
 
 
+class RemarkMissing(Refusal):
+    code = "remark_missing"
+    words = _("Say why, in at most 500 characters.")
+
+
 class OwnWork(Refusal):
     code = "own_work"
     words = _("A second person has to approve it.")

@@ -1,3 +1,3 @@
-from knowledge.admin import exams
+from knowledge.admin import exams, places, points
 
-__all__ = ["exams"]
+__all__ = ["exams", "places", "points"]
