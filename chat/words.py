@@ -49,6 +49,7 @@ def bubble_words() -> dict[str, str]:
         "you": _("You"),
         "number": _("No. {number}"),
         "choices": _("Quick answers"),
+        "map": _("Map"),
         "today": _("Today"),
         "yesterday": _("Yesterday"),
         "sending": _("Not sent yet"),
