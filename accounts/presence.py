@@ -1,6 +1,6 @@
 """Presence: what an agent says they are, believed only while their console gives signs of life."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -29,17 +29,23 @@ def renew(staff_ids: list[int]) -> None:
     Presence.objects.filter(staff_id__in=staff_ids).update(seen_at=timezone.now())
 
 
+def believed_since() -> datetime:
+    """Whose last sign of life is older counts as offline."""
+    return timezone.now() - timedelta(seconds=LEASE_SECONDS)
+
+
 def current(presence: Presence | None) -> PresenceStatus:
     """The status that may be believed now: a lease that has run out reads as offline."""
-    if presence is None or presence.seen_at < timezone.now() - timedelta(seconds=LEASE_SECONDS):
+    if presence is None or presence.seen_at < believed_since():
         return PresenceStatus.OFFLINE
     return PresenceStatus(presence.status)
 
 
 def online_ids(department_id: int | None = None) -> set[int]:
     """Ids of the staff who are online now, of one department or of all."""
-    fresh = timezone.now() - timedelta(seconds=LEASE_SECONDS)
-    rows = Presence.objects.filter(status=PresenceStatus.ONLINE, seen_at__gte=fresh, staff__is_active=True)
+    rows = Presence.objects.filter(
+        status=PresenceStatus.ONLINE, seen_at__gte=believed_since(), staff__is_active=True
+    )
     if department_id is not None:
         rows = rows.filter(staff__departments=department_id)
     return set(rows.values_list("staff_id", flat=True))

@@ -1,13 +1,14 @@
 """May this person do it? One door for each kind of object; missing and forbidden look the same."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from accounts.access import may
 from accounts.models import Staff
-from chat import tokens
+from chat import batches, rows, tokens
 from chat.errors import NotAssigned, NotFound
 from chat.models import Attachment, Conversation, Site, Status, Visitor
 
@@ -89,6 +90,21 @@ def lock(pk: int) -> Conversation:
         )
     except Conversation.DoesNotExist as error:
         raise NotFound from error
+
+
+_locking = batches.Select(
+    lambda: (
+        Conversation.objects.select_for_update(of=("self",))
+        .filter(pk__among=batches.GIVEN)
+        .order_by("pk")
+        .values_list(*rows.ROW_FIELDS)
+    )
+)
+
+
+def lock_rows(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """The ROW_FIELDS of those of these that there are, locked in id order, by id; no question of rights. One query."""
+    return {values[0]: dict(zip(rows.ROW_FIELDS, values, strict=True)) for values in _locking.rows(pks)}
 
 
 def lock_conversation_of(visitor: Visitor) -> Conversation:

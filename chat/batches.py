@@ -5,7 +5,9 @@ A queryset would make them anew each time, which costs more than PostgreSQL take
 rows there are goes into one parameter, so that PostgreSQL too reads and plans a statement once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -22,6 +24,8 @@ _encoder = msgspec.json.Encoder()
 
 # Stands in a Select for the ids that are given each time.
 GIVEN = object()
+# A slice of a queryset in a First: its end is given each time. No statement of ours has this number in it otherwise.
+_GIVEN_LIMIT = 987_654_321
 
 
 @Field.register_lookup
@@ -40,6 +44,33 @@ class Among(Lookup):
         return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]  # noqa: S608
 
 
+class _Compared(Lookup):
+    """A column and the one value that is given."""
+
+    prepare_rhs = False
+    sql = ""
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} {self.sql}", (*parameters, self.rhs)
+
+
+@Field.register_lookup
+class Being(_Compared):
+    """`pk__being=GIVEN`: equal. By `among` one id PostgreSQL would not walk an index in its order."""
+
+    lookup_name = "being"
+    sql = "= %s"
+
+
+@Field.register_lookup
+class Since(_Compared):
+    """`at__since=GIVEN`: at this time or later."""
+
+    lookup_name = "since"
+    sql = ">= %s"
+
+
 class Select:
     """A queryset that is made once: `Select(lambda: Model.objects.filter(pk__among=GIVEN).values_list(...))`.
 
@@ -53,21 +84,45 @@ class Select:
 
     def rows(self, pks: Iterable[int] = ()) -> list[Any]:
         """The tuples of values, of those with these ids where the queryset says GIVEN. One query."""
-        vendor = connection.vendor
-        if vendor not in self._compiled:
-            self._compiled[vendor] = self._compile()
-        sql, given, compiler, converters = self._compiled[vendor]
-        opening, closing = "{}" if vendor == "postgresql" else "[]"
-        ids = opening + ",".join(map(str, pks)) + closing
-        found = _run(sql, [ids] * given, lambda cursor: cursor.fetchall())
+        _, given, _, _ = self._statement()
+        opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
+        return self._rows([opening + ",".join(map(str, pks)) + closing] * given)
+
+    def _rows(self, parameters: list[Any]) -> list[Any]:
+        sql, _, compiler, converters = self._statement()
+        found = _run(sql, parameters, lambda cursor: cursor.fetchall())
         return list(compiler.apply_converters(found, converters)) if converters else found
 
-    def _compile(self) -> tuple[str, int, Any, Any]:
-        compiler = self._make().query.get_compiler("default")
+    def _statement(self) -> tuple[str, int, Any, Any]:
+        vendor = connection.vendor
+        if vendor not in self._compiled:
+            self._compiled[vendor] = self._compile(self._make())
+        return self._compiled[vendor]
+
+    def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
+        compiler = queryset.query.get_compiler("default")
         sql, parameters = compiler.as_sql()
         texts = ["%s" if each is GIVEN else "'" + str(each).replace("'", "''") + "'" for each in parameters]
         columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
         return sql % tuple(texts), texts.count("%s"), compiler, compiler.get_converters(columns)
+
+
+def fetch(sql: str, parameters: list[Any]) -> list[Any]:
+    """The rows of a statement of our own, for what no queryset can say. One query."""
+    return list(_run(sql, parameters, lambda cursor: cursor.fetchall()))
+
+
+class First(Select):
+    """The same of an ordered queryset with `being` and `since`, of which only so many rows are wanted each time."""
+
+    def first(self, limit: int, *given: int | datetime) -> list[Any]:
+        """The tuples of values of the first `limit` rows. `given`: for each GIVEN, in their order. One query."""
+        at = connection.ops.adapt_datetimefield_value
+        return self._rows([*(at(each) if isinstance(each, datetime) else each for each in given), limit])
+
+    def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
+        sql, *rest = super()._compile(queryset[:_GIVEN_LIMIT])
+        return (sql.replace(str(_GIVEN_LIMIT), "%s"), *rest)
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -92,6 +147,18 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple
     places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
     sql = f"UPDATE {_table(model)} SET {places} WHERE {_name(fields[-1])} = %s"  # noqa: S608
     _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """The inserts and updates in here go to the database together, and are waited for once. Raises django.db.Error at
+    its end, of the first that failed."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import logging
 from functools import partial
-from random import randint
 from uuid import UUID
 
 from chat import box, limits, metrics, protocol
@@ -113,8 +112,8 @@ class VisitorConsumer(Socket):
                 metrics.resumed.inc()
         except Gone:
             return
-        except Crowded:
-            self.end("unavailable", retry_after_ms=randint(1000, 10_000))
+        except Crowded as crowded:
+            self.end("unavailable", retry_after_ms=round(crowded.after_seconds * 1000))
         except Exception as error:
             # Without a welcome the box has nothing to go on with; it comes back and asks again.
             logger.warning("hello was not answered: %s", type(error).__name__, extra=self.ids())

@@ -7,15 +7,18 @@ socket's database work.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4
+# How the request that is being answered gives its turn to another one (config/turns.py).
+give_turn: ContextVar[Callable[[], None] | None] = ContextVar("give_turn", default=None)
 _threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="sockets")
 _running: set[Future[Any]] = set()
 
@@ -41,3 +44,12 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 def is_idle() -> bool:
     """On the loop: whether everything that was asked for has been answered."""
     return not _running
+
+
+def step_aside() -> None:
+    """Before a thread waits for the work of another: it keeps neither a connection, which may be the last of the pool,
+    nor the turn of its request. The more wait together, the more are served together."""
+    if not connection.in_atomic_block:
+        close_old_connections()
+    if (give := give_turn.get()) is not None:
+        give()

@@ -104,8 +104,10 @@ class Hub:
         self.heads: dict[int, int] = {}
         # As what our screens were last told of each conversation they show; the sweep compares it with the database.
         self.told: dict[int, Fingerprint] = {}
-        # Notes of the last seconds that were handed to our screens: id and time.
-        self.told_notes: dict[int, str] = {}
+        # Whom the next sweep has to look at even if nothing has changed: who came, and what was told, since the last.
+        self.touched: set[int] = set()
+        # Notes of the last seconds that were handed to our screens.
+        self.told_notes: set[int] = set()
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_called = False
         self._unpublished: list[Event] = []
@@ -122,7 +124,7 @@ class Hub:
         for table in (
             *(self.sockets, self.visitors, self.watchers, self.staff),
             *(self._of_member, self._of_department, self._overseers),
-            *(self.heads, self.told, self.told_notes, self._calls, self._unpublished),
+            *(self.heads, self.told, self.touched, self.told_notes, self._calls, self._unpublished),
         ):
             table.clear()
         self._is_called = False
@@ -157,6 +159,7 @@ class Hub:
 
     def join(self, pk: int, socket: VisitorSocket) -> None:
         self.visitors[pk].add(socket)
+        self.touched.add(pk)
 
     def leave(self, pk: int, socket: VisitorSocket) -> None:
         self.visitors[pk].discard(socket)
@@ -164,6 +167,7 @@ class Hub:
 
     def watch(self, pk: int, socket: StaffSocket) -> None:
         self.watchers[pk].add(socket)
+        self.touched.add(pk)
 
     def unwatch(self, pk: int, socket: StaffSocket) -> None:
         self.watchers[pk].discard(socket)
@@ -202,6 +206,7 @@ class Hub:
         The lowest stands: what another socket here has had already comes to it twice, and it drops the repeat.
         """
         self.heads[pk] = min(self.heads.get(pk, seq), seq)
+        self.touched.add(pk)
 
     def note_row(self, pk: int, row: Row) -> None:
         """A screen of this process has just been shown this row from the database.
@@ -209,6 +214,7 @@ class Hub:
         What another one was told before stands: if it is out of date, the sweep tells all once more.
         """
         self.told.setdefault(pk, fingerprint_of(row))
+        self.touched.add(pk)
 
     # -- routing -----------------------------------------------------------------------------------------
 
@@ -226,7 +232,7 @@ class Hub:
             case ConversationChanged():
                 self._changed(event)
             case NoteAdded():
-                self.told_notes[event.note.id] = event.note.at
+                self.told_notes.add(event.note.id)
                 self._to_staff(protocol.encode(event.note), event.pk, event.agent)
             case TypingStarted(pk=pk, frame=frame):
                 text = protocol.encode(frame)
@@ -254,6 +260,7 @@ class Hub:
 
     def _message(self, event: MessagePosted) -> None:
         pk, row = event.pk, event.row
+        self.touched.add(pk)
         # A gap is left to the sweep and to the screens: the head moves only over what is in order.
         if self.heads.get(pk, -1) == event.message.seq - 1:
             self.heads[pk] = event.message.seq
@@ -319,6 +326,7 @@ class Hub:
         """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
         if is_listed or pk in self.told or pk in self.visitors or pk in self.watchers:
             self.told[pk] = told
+            self.touched.add(pk)
 
     def _to_all_staff(self, frame: PresenceFrame | KnowledgeFrame) -> None:
         text = protocol.encode(frame)

@@ -44,11 +44,8 @@ class Line:
         if self._is_twisted:
             if not getattr(self._transport, "TLS", True) and hasattr(self._transport, "_tempDataBuffer"):
                 self._socket = self._transport.getHandle()
-            protocol: Any = self._protocol
-            if hasattr(protocol, "_dataReceived"):
-                # Autobahn's own lays out a line for the debug log first, in colours, at every read.
-                protocol.dataReceived = protocol._dataReceived
-            # Until now the producer was Twisted's HTTP channel, of the handshake.
+            # Until now the producer was Twisted's HTTP channel, of the handshake. It and its request hold each other.
+            getattr(self._transport.producer, "requests", []).clear()
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, True)
 

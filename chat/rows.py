@@ -30,6 +30,7 @@ ROW_FIELDS = (
     "excerpt",
     "started_at",
     "waiting_since",
+    "assigned_at",
     "unanswered_since",
     "last_message_at",
     "first_response_at",

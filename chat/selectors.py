@@ -1,14 +1,24 @@
 """Reads of many rows for the chat itself. Each says how many queries it makes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Avg, DurationField, ExpressionWrapper, F, QuerySet
+from django.db.models import (
+    Avg,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Func,
+    OuterRef,
+    QuerySet,
+    Subquery,
+)
 from django.utils import timezone
 
 from accounts import presence
 from accounts.access import may
-from accounts.models import Department, Staff
+from accounts.models import Department, Presence, PresenceStatus, Staff
 from chat import batches, rows
 from chat.models import Conversation, Message, Status
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
@@ -50,16 +60,6 @@ def seq_in(text: str) -> int:
     return int(text[:9]) if text.isdecimal() else 0
 
 
-_visitors = batches.Select(
-    lambda: Conversation.objects.filter(pk__among=batches.GIVEN).order_by().values_list("pk", "visitor_id")
-)
-
-
-def visitors_of(pks: Collection[int]) -> dict[int, int]:
-    """The visitor of each of these conversations, of however many. One query."""
-    return dict(_visitors.rows(pks))
-
-
 def keyed(shown: list[Row]) -> dict[int, Row]:
     """The rows by the keys of their conversations. One query."""
     by_uuid = {row.id: row for row in shown}
@@ -75,20 +75,71 @@ def line_of(staff: Staff) -> QuerySet[Conversation]:
     return waiting.filter(department__in=staff.departments.values("pk"))
 
 
-def lines_of(staff: Staff) -> list[QuerySet[Conversation]]:
-    """The same, a line for each department, the one whose first has waited longest first. Empty ones are left out.
+_departments = batches.Select(
+    lambda: (
+        Staff.departments.through._default_manager.filter(staff__pk__among=batches.GIVEN)
+        .order_by()
+        .values_list("staff_id", "department_id")
+    )
+)
+_all_departments = batches.Select(lambda: Department.objects.order_by().values_list("pk"))
 
-    Each walks its index to the first and stops; of several departments together PostgreSQL would sort all who wait.
-    One query, and one for each department.
+
+def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
+    """From the lines of which departments each of them may take, by id; a supervisor from all. Two queries at most."""
+    overseers = {staff.pk for staff in people if may(staff, "see_all_conversations")}
+    found: dict[int, list[int]] = {staff.pk: [] for staff in people}
+    if overseers:
+        everywhere = [pk for (pk,) in _all_departments.rows()]
+        found |= dict.fromkeys(overseers, everywhere)
+    if others := found.keys() - overseers:
+        for staff, department in _departments.rows(others):
+            found[staff].append(department)
+    return found
+
+
+_online = batches.First(
+    lambda: (
+        Presence.objects.filter(
+            seen_at__since=batches.GIVEN, status=PresenceStatus.ONLINE, staff__is_active=True
+        )
+        .filter(staff__departments__pk__being=batches.GIVEN)
+        .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
+        .order_by("active", "staff_id")
+        .values_list("staff_id", "active")
+    )
+)
+
+
+def _active_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
+    of_agent = Conversation.objects.filter(agent_id=agent, status=Status.ACTIVE).order_by()
+    # Not Count, which would group: of none it would make NULL, which stands in another place on each database.
+    return of_agent.annotate(count=Func(F("id"), function="COUNT")).values("count")
+
+
+class Colleagues:
+    """Who is online in each of these departments with the fewest conversations. One query for each department.
+
+    `departments`: one for each time that will be asked. Each time somebody gets one more, so that one of as many as
+    these and one more is the answer.
     """
-    departments = Department.objects if may(staff, "see_all_conversations") else staff.departments
-    lines = []
-    for department in departments.order_by().values_list("pk", flat=True):
-        line = Conversation.objects.filter(department=department, status=Status.WAITING)
-        line = line.order_by("-priority", "waiting_since", "id")
-        if (first := line.values_list("priority", "waiting_since", "id").first()) is not None:
-            lines.append(((-first[0], *first[1:]), line))
-    return [line for _, line in sorted(lines, key=lambda each: each[0])]
+
+    def __init__(self, departments: Sequence[int]) -> None:
+        since = presence.believed_since()
+        self._active: dict[int, int] = {}
+        self._online: dict[int, list[int]] = {}
+        for department in set(departments):
+            found = _online.first(len(departments) + 1, since, department)
+            self._online[department] = [staff for staff, _ in found]
+            self._active.update(found)
+
+    def next_in(self, department: int, agent: int) -> int | None:
+        """Who has the fewest in the department, but for this agent, who gets one more."""
+        others = ((self._active[each], each) for each in self._online[department] if each != agent)
+        _, following = min(others, default=(0, None))
+        if agent in self._active:
+            self._active[agent] += 1
+        return following
 
 
 def queue_places(pks: list[int]) -> dict[int, Queue]:

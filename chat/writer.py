@@ -11,10 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from time import monotonic
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from chat import delivery, metrics
 from chat.actions.posts import Mark, Outcome, Post, post_batch
+from chat.db import step_aside
 from chat.errors import Unavailable
 from chat.protocol import Accepted, Event
 
@@ -50,12 +51,8 @@ class Writer:
             answer(Unavailable())
 
     def post(self, post: Post) -> Future[Outcome]:
-        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled.
-
-        Who waits holds no connection meanwhile: it may be the last of the pool, and the writer needs one to answer.
-        """
-        if not connection.in_atomic_block:
-            close_old_connections()
+        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
+        step_aside()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         self.submit(post, future.set_result)

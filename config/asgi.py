@@ -1,13 +1,14 @@
 """The door of a server process: HTTP to Django, sockets to the box's and the console's consumer."""
 
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
@@ -19,10 +20,11 @@ from django.urls import path, re_path  # noqa: E402
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
 from chat.line import Line  # noqa: E402
-from config import lock  # noqa: E402
+from config import daphne, garbage, lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
 from config.drain import drain  # noqa: E402
+from config.handler import OnThreads  # noqa: E402
 from config.probes import Probes  # noqa: E402
 from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
@@ -96,6 +98,7 @@ sockets = URLRouter(
         re_path("", refuse),  # type: ignore[arg-type]
     ]
 )
+django_application = OnThreads()
 application = Started(
     ProtocolTypeRouter(
         {
@@ -104,3 +107,6 @@ application = Started(
         }
     )
 )
+if "daphne.server" in sys.modules:
+    daphne.trim()
+    garbage.collect_rarely()

@@ -166,6 +166,11 @@ PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 METRICS_ALLOW = env.networks("LIANXIN_METRICS_ALLOW", "127.0.0.1,::1")
 METRICS_TOKEN = env.text("LIANXIN_METRICS_TOKEN", "")
 
+# Where a branch is shown on a map: {latitude}, {longitude} and {name} are filled in. Empty: no link.
+MAP_URL = env.text(
+    "LIANXIN_MAP_URL", "https://uri.amap.com/marker?position={longitude},{latitude}&name={name}"
+)
+
 MEDIA_ROOT = STATE_DIR / "attachments"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600

@@ -30,6 +30,8 @@ STATUSES = {
     "unfilled_placeholder": 422,
     "wrap_up_code_missing": 422,
     "shortcut_taken": 422,
+    "point_incomplete": 422,
+    "key_taken": 422,
     "file_refused": 422,
     "file_too_large": 413,
 }

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
@@ -53,7 +54,7 @@ CHECKS = [
 ]
 
 
-def run_checks(environment: Mapping[str, str]) -> list[str]:
+def run_checks(environment: Mapping[str, str], output: TextIO) -> list[str]:
     """Run every check, print how each went and what the failed ones said; return the names of those."""
 
     def run(check: Check) -> subprocess.CompletedProcess[str]:
@@ -70,8 +71,8 @@ def run_checks(environment: Mapping[str, str]) -> list[str]:
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for check, result in zip(CHECKS, pool.map(run, CHECKS), strict=True):
-            print(f"  {'passed' if result.returncode == 0 else 'FAILED'}  {check.name}")
+            print(f"  {'passed' if result.returncode == 0 else 'FAILED'}  {check.name}", file=output)
             if result.returncode:
                 failed.append(check.name)
-                print(result.stdout)
+                print(result.stdout, file=output)
     return failed

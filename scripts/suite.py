@@ -1,34 +1,41 @@
 """Check everything: `scripts/test [--only STEP]... [what pytest takes]`.
 
-The steps, in their order; all of them run even when one fails, and the exit code says whether any did:
+The steps; all of them run even when one fails, and the exit code says whether any did:
 
-  lint      types, imports, style, templates, migrations, translations
-  js        node --test on tests/js
-  sqlite    pytest, the tests marked both_databases, with neither PostgreSQL nor Redis
-  main      pytest, everything but the browser, on a PostgreSQL and a Redis of its own
-  faults    a short run of the fault checker (docs/faults.md), with servers of its own
+  servers   pytest, the tests that break, drain, measure or simulate, on servers that they start themselves
   browser   pytest tests/browser, in a process of its own: Playwright's event loop and Django's guard
             against queries from asynchronous code do not bear each other in one
+  main      pytest, everything else
+  faults    a short run of the fault checker (docs/faults.md), with servers of its own
+  sqlite    pytest, the tests marked both_databases, with neither PostgreSQL nor Redis
+  lint      types, imports, style, templates, migrations, translations
+  js        node --test on tests/js
 
-With arguments for pytest, only the steps that run pytest do. A server that cannot start fails the steps that
-need it. The last line printed is pytest's own; what came before it is summed up above it.
+As many run at once as there are cores, the long ones first. Each step that needs PostgreSQL and Redis has its own,
+and what a step prints comes in one piece when it ends; a step that runs alone prints as it goes. With arguments for
+pytest, only the steps that run pytest do. The last line is pytest's own, or for several steps the sum of theirs.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import pytest
 
@@ -36,73 +43,157 @@ from scripts.checks import run_checks
 from tests.servers import PrivatePostgres, PrivateRedis, ServerFailed
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSER_TESTS = "tests/browser"
-STEPS = ("lint", "js", "sqlite", "main", "faults", "browser")
-PYTEST_STEPS = ("sqlite", "main", "browser")
+# What belongs to a step of its own; the step `main` has the rest.
+TESTS = {
+    "servers": [
+        "tests/faults",
+        "tests/machine",
+        "tests/simulation",
+        "tests/test_bench.py",
+        "tests/test_demo.py",
+        "tests/test_deploy.py",
+        "tests/test_drain.py",
+        "tests/test_faults.py",
+        "tests/test_half_open.py",
+    ],
+    "browser": ["tests/browser"],
+}
+STEPS = ("servers", "browser", "main", "faults", "sqlite", "lint", "js")
+PYTEST_STEPS = ("servers", "browser", "main", "sqlite")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
+COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b")
+
+
+class Stopped(Exception):
+    """The run is to end: nothing new is started."""
+
+
+@dataclass
+class Step:
+    """How one step went: why it failed or "", how long it took, and what it printed unless it ran alone."""
+
+    name: str
+    words: str
+    seconds: float
+    printed: str
+
+    @property
+    def has_failed(self) -> bool:
+        return self.words not in ("", NOTHING_SELECTED)
+
+    @property
+    def line(self) -> str:
+        went = "FAILED" if self.has_failed else "passed"
+        return f"  {self.name:<8} {went} {self.seconds:6.1f} s  {self.words}".rstrip()
+
+    def counts(self) -> Counter[str]:
+        """What pytest counted, from its last line."""
+        last = self.printed.rstrip().rpartition("\n")[2]
+        is_pytest = self.name in PYTEST_STEPS
+        return Counter({word: int(number) for number, word in COUNTS.findall(last)} if is_pytest else {})
+
+    def failures(self) -> list[str]:
+        """The lines that name what failed, as pytest sums them up."""
+        return [line for line in self.printed.splitlines() if line.startswith(("FAILED ", "ERROR "))]
 
 
 @dataclass
 class Suite:
-    """One run: what was asked for, the servers it has started, and how each step went."""
+    """One run: what was asked for, and the programs that run now."""
 
     pytest_arguments: Sequence[str]
     state: Path
-    servers: ExitStack
-    failed: list[str] = field(default_factory=list)
-    summary: list[str] = field(default_factory=list)
-    ran_a_test: bool = False
-    _bank: dict[str, str] = field(default_factory=dict)
+    _children: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _is_stopping: bool = False
 
-    def run(self, steps: Sequence[str]) -> int:
+    def run(self, names: Sequence[str]) -> int:
         """Run the steps, say how they went, and return the exit code."""
-        steps = [step for step in STEPS if step in steps and self.paths(step)]
-        for step in steps:
-            is_last_and_pytest = step == steps[-1] and step in PYTEST_STEPS
-            if is_last_and_pytest and self.summary:
-                print("", "So far:", *self.summary, f"and last, {step}:", sep="\n")
-            print(f"\n== {step}", flush=True)
-            began = time.monotonic()
+        names = [name for name in STEPS if name in names and self.paths(name)]
+        began = time.monotonic()
+        if len(names) == 1:
+            print(f"\n== {names[0]}", flush=True)
+            done = [self.step(names[0], sys.stdout)]
+            if names[0] not in PYTEST_STEPS:
+                print("", done[0].line, sep="\n")
+        else:
+            done = self.side_by_side(names)
+            self.sum_up(done, time.monotonic() - began)
+        ran_no_test = set(names) <= set(PYTEST_STEPS) and all(one.words == NOTHING_SELECTED for one in done)
+        return 1 if ran_no_test or any(one.has_failed for one in done) else 0
+
+    def side_by_side(self, names: Sequence[str]) -> list[Step]:
+        done = []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             try:
-                words: str = getattr(self, step)()
-            except ServerFailed as error:
-                print(error)
-                words = "a server failed"
-            if words and words != NOTHING_SELECTED:
-                self.failed.append(step)
-            went = "FAILED" if step in self.failed else "passed"
-            took = time.monotonic() - began
-            self.summary.append(f"  {step:<8} {went} {took:6.1f} s  {words}".rstrip())
-            if step == steps[-1] and not is_last_and_pytest:
-                print("", *self.summary, sep="\n")
-        found_no_test = set(steps) & set(PYTEST_STEPS) and not self.ran_a_test
-        return 1 if self.failed or found_no_test or not steps else 0
+                running = [pool.submit(self.captured, name) for name in names]
+                for ended in as_completed(running):
+                    step = ended.result()
+                    show(step)
+                    done.append(step)
+            except BaseException as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                # Ctrl-C has reached the children as well; a second signal would interrupt their cleaning up.
+                self.stop(terminate=not isinstance(error, KeyboardInterrupt))
+                for ended in running:
+                    if not ended.cancelled() and ended.exception() is None and ended.result() not in done:
+                        show(ended.result())
+                raise
+        return done
+
+    def captured(self, name: str) -> Step:
+        with (self.state / f"{name}.output").open("w+", encoding="utf-8", errors="replace") as output:
+            step = self.step(name, output)
+            output.seek(0)
+            step.printed = output.read()
+        return step
+
+    def step(self, name: str, output: TextIO) -> Step:
+        began = time.monotonic()
+        try:
+            words: str = getattr(self, name)(output)
+        except ServerFailed as error:
+            print(error, file=output, flush=True)
+            words = "a server failed"
+        return Step(name, words, time.monotonic() - began, "")
+
+    def sum_up(self, done: Sequence[Step], seconds: float) -> None:
+        print("", "All of it:", *(step.line for step in done), sep="\n")
+        if failures := [line for step in done for line in step.failures()]:
+            print("", *failures, sep="\n")
+        counts: Counter[str] = sum((step.counts() for step in done), Counter())
+        words = ", ".join(f"{counts[word]} {word}" for word in sorted(counts))
+        print("", f"{words or 'no test of pytest'} in {seconds:.2f}s", sep="\n", flush=True)
 
     # The steps. Each returns "" when it passed, otherwise why not.
 
-    def lint(self) -> str:
-        failed = run_checks(self.environment({}))
-        return ", ".join(failed)
+    def servers(self, output: TextIO) -> str:
+        return self.pytest_on_servers("servers", output)
 
-    def js(self) -> str:
+    def browser(self, output: TextIO) -> str:
+        return self.pytest_on_servers("browser", output)
+
+    def main(self, output: TextIO) -> str:
+        others = [f"--ignore={path}" for paths in TESTS.values() for path in paths]
+        return self.pytest_on_servers("main", output, *others)
+
+    def faults(self, output: TextIO) -> str:
+        command = [sys.executable, "-m", "tests.faults", "--short", "--visitors", "12"]
+        return failure(self.call(command, self.environment({}), output))
+
+    def sqlite(self, output: TextIO) -> str:
+        return self.pytest("sqlite", self.environment({}), output, "-m", "both_databases")
+
+    def lint(self, output: TextIO) -> str:
+        return ", ".join(run_checks(self.environment({}), output))
+
+    def js(self, output: TextIO) -> str:
         files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.js"))
         if not files:
             return "tests/js holds no test"
-        return failure(call(["node", "--test", "--test-reporter=spec", *files], self.environment({})))
-
-    def sqlite(self) -> str:
-        return self.pytest("sqlite", self.environment({}), "-m", "both_databases")
-
-    def main(self) -> str:
-        return self.pytest("main", self.with_servers(), f"--ignore={BROWSER_TESTS}")
-
-    def faults(self) -> str:
-        command = [sys.executable, "-m", "tests.faults", "--short", "--visitors", "12"]
-        return failure(call(command, self.environment({})))
-
-    def browser(self) -> str:
-        return self.pytest("browser", self.with_servers())
+        command = ["node", "--test", "--test-reporter=spec", *files]
+        return failure(self.call(command, self.environment({}), output))
 
     # What they share.
 
@@ -111,32 +202,81 @@ class Suite:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
         return {**inherited, "LIANXIN_STATE_DIR": str(self.state), **settings}
 
-    def with_servers(self) -> dict[str, str]:
-        """Return the environment of a bank's set-up; its servers start the first time it is asked for."""
-        if not self._bank:
-            postgres = self.servers.enter_context(PrivatePostgres())
-            redis = self.servers.enter_context(PrivateRedis())
-            self._bank = {
-                "LIANXIN_DATABASE_URL": postgres.url,
-                "LIANXIN_REDIS_URL": redis.url,
-                "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
-            }
-        return self.environment(self._bank)
+    @contextmanager
+    def bank(self) -> Iterator[dict[str, str]]:
+        """The environment of a bank's set-up, with a PostgreSQL and a Redis of its own."""
+        with PrivatePostgres() as postgres, PrivateRedis() as redis:
+            yield self.environment(
+                {
+                    "LIANXIN_DATABASE_URL": postgres.url,
+                    "LIANXIN_REDIS_URL": redis.url,
+                    "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
+                }
+            )
 
     def paths(self, step: str) -> list[str]:
         """Return the tests that a step runs: those of its kind that were named, or all of its kind."""
         named = [word for word in self.pytest_arguments if is_path(word)]
         if not named:
-            return [BROWSER_TESTS if step == "browser" else "tests"]
-        return [word for word in named if word.startswith(BROWSER_TESTS) == (step == "browser")]
+            return TESTS.get(step, ["tests"])
+        if step == "sqlite":
+            return [word for word in named if step_of(word) != "browser"]
+        return [word for word in named if step_of(word) == step]
 
-    def pytest(self, step: str, environment: Mapping[str, str], *ours: str) -> str:
+    def pytest_on_servers(self, step: str, output: TextIO, *ours: str) -> str:
+        with self.bank() as environment:
+            return self.pytest(step, environment, output, *ours)
+
+    def pytest(self, step: str, environment: Mapping[str, str], output: TextIO, *ours: str) -> str:
         options = [word for word in self.pytest_arguments if not is_path(word)]
-        code = call([sys.executable, "-m", "pytest", *options, *ours, *self.paths(step)], environment)
+        command = [sys.executable, "-m", "pytest", *options, *ours, *self.paths(step)]
+        code = self.call(command, environment, output)
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             return NOTHING_SELECTED if self.pytest_arguments else "there is no such test"
-        self.ran_a_test = True
         return failure(code)
+
+    def call(self, command: Sequence[str], environment: Mapping[str, str], output: TextIO) -> int:
+        """Run a program to its end and return its exit code."""
+        with self._lock:
+            if self._is_stopping:
+                raise Stopped
+            child = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=None if output is sys.stdout else subprocess.STDOUT,
+            )
+            self._children.add(child)
+        try:
+            return child.wait()
+        except BaseException as error:
+            # Only where a step runs alone: a thread hears no signal.
+            self.stop(terminate=not isinstance(error, KeyboardInterrupt))
+            raise
+        finally:
+            with self._lock:
+                self._children.discard(child)
+
+    def stop(self, *, terminate: bool) -> None:
+        """Start nothing more, and wait for what runs; it may clean up, within a time."""
+        with self._lock:
+            self._is_stopping = True
+            children = list(self._children)
+        if terminate:
+            for child in children:
+                child.terminate()
+        deadline = time.monotonic() + CHILD_STOP_SECONDS
+        for child in children:
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def show(step: Step) -> None:
+    print(f"\n== {step.name}", step.printed.strip("\n"), step.line, sep="\n", flush=True)
 
 
 def is_path(word: str) -> bool:
@@ -144,24 +284,16 @@ def is_path(word: str) -> bool:
     return word.startswith("tests") and (ROOT / word.split("::")[0]).exists()
 
 
+def step_of(path: str) -> str:
+    """The step whose servers a named test wants."""
+    for step, paths in TESTS.items():
+        if any(path.startswith(own) for own in paths):
+            return step
+    return "main"
+
+
 def failure(code: int) -> str:
     return f"exit code {code}" if code else ""
-
-
-def call(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program to its end and return its exit code. If we are told to stop, it is, and may clean up."""
-    with subprocess.Popen(command, cwd=ROOT, env=dict(environment), stdin=subprocess.DEVNULL) as child:
-        try:
-            return child.wait()
-        except BaseException as error:
-            # Ctrl-C has reached the child as well; a second signal would interrupt its cleaning up.
-            if not isinstance(error, KeyboardInterrupt):
-                child.terminate()
-            try:
-                child.wait(CHILD_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-            raise
 
 
 def stop(number: int, _: FrameType | None) -> None:
@@ -179,10 +311,9 @@ def main() -> int:
         signal.signal(number, stop)
     # A shell has what it starts in the background ignore Ctrl-C; the servers under test are to hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with ExitStack() as servers:
-        state = Path(servers.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-test-")))
+    with tempfile.TemporaryDirectory(prefix="lianxin-test-") as state:
         try:
-            return Suite(pytest_arguments, state, servers).run(steps)
+            return Suite(pytest_arguments, Path(state)).run(steps)
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
 

@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,7 +18,9 @@ from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
 from chat import delivery
+from chat.actions.posts import Outcome, Post, post_batch
 from chat.protocol import Event
+from knowledge.library import library
 from tests.people import Cast, create_cast
 from tests.servers import AppServer
 
@@ -53,6 +56,12 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 def cast(db: None) -> Cast:
     """Everybody of tests/people.py, in the database of this test."""
     return create_cast()
+
+
+@pytest.fixture(autouse=True)
+def empty_library() -> None:
+    """The library of this process follows the database forwards; a test's database goes back."""
+    library.forget()
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,16 @@ class Announced:
 
     def kinds(self) -> list[str]:
         return [type(event).__name__ for event in self.take()]
+
+
+class WriterAtOnce:
+    """The writer's own work in the test's transaction, which the writer's thread could not see."""
+
+    def post(self, post: Post) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        (outcome,), _ = post_batch([post])
+        future.set_result(outcome)
+        return future
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import AuditEntry, Staff
 from chat.actions import agents
-from chat.actions.posts import Outcome, Post, post_batch
 from chat.models import CannedReply, Conversation
+from tests.conftest import WriterAtOnce
 from tests.people import Cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -55,6 +54,17 @@ def addresses(world: World) -> list[Address]:
         Address("inbox", "", (200, 200, 200, 200), is_page=True),
         Address("conversation", f"{one}/", (200, 200, 404, 200), is_page=True),
         Address("search", "search", (200, 200, 200, 200), is_page=True),
+        Address(
+            "points_likely", "points/likely", (200, 200, 404, 200), "json", {"conversation": str(active)}
+        ),
+        Address("points_looked_for", "points/find", (200, 200, 200, 200), "json", {"q": "挂失"}),
+        Address(
+            "point_judge",
+            "points/judge",
+            (400, 400, 404, 400),
+            "json",
+            {"conversation": str(active), "source": "point/0/1", "is_helpful": True},
+        ),
         Address("replies_page", "replies/", (200, 200, 200, 200), is_page=True),
         Address("reply_new", "replies/new", (200, 200, 200, 200), is_page=True),
         Address("reply_edit", f"replies/{world.own.pk}/", (200, 404, 404, 404), is_page=True),
@@ -113,16 +123,6 @@ def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     shared = CannedReply.objects.create(shortcut="nh", title="问候", body="您好")
     monkeypatch.setattr("console.views.messages.writer", WriterAtOnce())
     return World(cast, active, waiting, closed, own, shared)
-
-
-class WriterAtOnce:
-    """The writer's own work in the test's transaction, which the writer's thread could not see."""
-
-    def post(self, post: Post) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        (outcome,), _ = post_batch([post])
-        future.set_result(outcome)
-        return future
 
 
 @contextmanager

@@ -211,6 +211,8 @@ class DemoServer(Server):
     """`manage.py demo`, as `make demo` calls it."""
 
     name = "demo"
+    # Ten seconds of work, beside everything else that a machine may be doing.
+    start_seconds = 120.0
     stop_signal = signal.SIGINT
 
     def environment(self) -> Mapping[str, str]:

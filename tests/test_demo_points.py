@@ -246,18 +246,20 @@ def test_a_place_fits_its_table(place: dict[str, Any]) -> None:
         latitude=Decimal(str(place["latitude"])),
         longitude=Decimal(str(place["longitude"])),
         weekday_hours=place["hours"]["weekday"],
-        weekend_hours=place["hours"]["weekend"],
+        saturday_hours=place["hours"]["saturday"],
+        sunday_hours=place["hours"]["sunday"],
     ).clean_fields(exclude=["region"])
 
 
 @each_place
 def test_a_place_says_when_it_is_open(place: dict[str, Any]) -> None:
-    weekday, weekend = place["hours"]["weekday"], place["hours"]["weekend"]
+    weekday, saturday, sunday = (place["hours"][day] for day in ("weekday", "saturday", "sunday"))
     if place["kind"] == Branch.Kind.ATM:
-        assert (weekday, weekend) == ("24h", "24h")
+        assert (weekday, saturday, sunday) == ("24h", "24h", "24h")
     else:
         assert re.fullmatch(DAY, weekday)
-        assert re.fullmatch(rf"(周六 Sat {DAY})?", weekend)
+        assert re.fullmatch(rf"({DAY})?", saturday)
+        assert not sunday
 
 
 @each_place

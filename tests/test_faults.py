@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
+from threading import Event
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -342,6 +344,61 @@ def test_who_does_not_read_is_cut_off_before_it_costs_memory(bank: Bank, name: s
         deaf.cut()
         assert memory_bytes(server) - before < 12 * 1024 * 1024
         box.post("还好")
+
+
+# -- Agents who take ---------------------------------------------------------------------------------------------
+
+CROWD = """
+from accounts.models import Department
+from chat.models import Conversation, Site, Visitor
+site, cards = Site.objects.get(), Department.objects.get(code="cards")
+for _ in range(300):
+    visitor = Visitor.objects.create(site=site, language="zh")
+    Conversation.objects.create(client_id=visitor.uuid, site=site, visitor=visitor, department=cards)
+"""
+
+
+def test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_all(bank: Bank) -> None:
+    """Invariant 6: also where one transaction serves many, and the answer of the last one was never sent."""
+    bank.act("mei", str(uuid4()), CROWD)
+    some_have_one = Event()
+    told: list[str] = []
+
+    def take_until_cut(session: str) -> None:
+        request = Request(
+            f"{bank.daphne.url}/console/next",
+            b"{}",
+            {"Cookie": f"sessionid={session}; csrftoken={'c' * 32}", "X-CSRFToken": "c" * 32},
+        )
+        while len(told) < 250:
+            try:
+                with urlopen(request, timeout=20) as response:
+                    told.append(json.load(response)["conversation"])
+            except (OSError, HTTPException):
+                return
+            if len(told) > 20:
+                some_have_one.set()
+
+    sessions = [bank.sessions[who].pop() for who in ("mei", "hao", "yun") for _ in range(4)]
+    with ThreadPoolExecutor(len(sessions)) as agents:
+        taking = [agents.submit(take_until_cut, session) for session in sessions]
+        assert some_have_one.wait(30)
+        bank.daphne.kill()
+        for each in taking:
+            each.result(30)
+
+    stored = bank.query(
+        "SELECT c.uuid::text, c.status, c.last_seq,"
+        " (SELECT count(*) FROM chat_assignment a WHERE a.conversation_id = c.id AND a.agent_id = c.agent_id),"
+        " (SELECT count(*) FROM chat_assignment a WHERE a.conversation_id = c.id),"
+        " (SELECT count(*) FROM chat_message m WHERE m.conversation_id = c.id AND m.seq = 1),"
+        " (SELECT count(*) FROM chat_message m WHERE m.conversation_id = c.id),"
+        " (SELECT count(*) FROM accounts_auditentry e WHERE e.object_id = c.uuid::text)"
+        " FROM chat_conversation c"
+    )
+    assert {row[1:] for row in stored} == {("active", *[1] * 6), ("waiting", *[0] * 6)}
+    assert len(told) == len(set(told)), "nobody was told of a conversation that somebody else was told of"
+    assert set(told) <= {row[0] for row in stored if row[1] == "active"}, "told means stored"
 
 
 # -- A pool that is in use to its last connection --------------------------------------------------------------

@@ -47,6 +47,8 @@ GUARDS = {
     "6 one agent at most, one winner and one clear answer": [
         "test_actions_agents.py::test_many_who_click_together_get_one_each",
         "test_actions_agents.py::test_two_who_want_the_same_one_get_one_winner_and_one_clear_answer",
+        "test_line.py::test_who_asks_meanwhile_is_served_in_one_transaction_in_order",
+        "test_faults.py::test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_all",
         "test_actions_visitors.py::test_two_tabs_that_begin_in_the_same_moment_share_one_conversation",
     ],
     "7 one write path": ["test_invariants.py::test_only_actions_write"],

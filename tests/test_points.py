@@ -12,7 +12,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Role, Staff
-from chat.actions.replies import save_reply
+from chat.actions.posts import post_batch
+from chat.actions.replies import make_answer, save_reply
 from chat.models import CannedReply, Message
 from chat.replies import usable_by
 from knowledge import selectors
@@ -214,9 +215,6 @@ def test_phrasings_change_at_once_and_what_came_from_use_waits(cast: Cast, edito
 def test_a_message_keeps_what_it_was_made_from_and_a_replaced_version_finds_who_was_told(
     cast: Cast, editor: Staff
 ) -> None:
-    from chat.actions.posts import post_batch
-    from chat.actions.replies import make_answer
-
     point = a_point(editor, cast)
     assert point.published is not None
     conversation = start_with(cast, cast.mei)

@@ -3,7 +3,6 @@
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -11,13 +10,14 @@ from accounts import audit, presence
 from accounts.access import may, require
 from accounts.models import Department, Staff
 from chat import access, delivery
+from chat.actions.assigning import CHANGED, Assigned, assign
 from chat.actions.ending import end, finish_assignment
 from chat.actions.events import Change
+from chat.actions.line import take_first
 from chat.errors import (
     AlreadyTaken,
     ConversationClosed,
     EmptyText,
-    NobodyWaiting,
     NotAssigned,
     NotAvailable,
     NotFirstInLine,
@@ -28,17 +28,14 @@ from chat.errors import (
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
 from chat.rows import note_of
-from chat.selectors import line_of, lines_of
+from chat.selectors import line_of
 from chat.text import cleaned
 
 
 def take_next(*, staff: Staff) -> Conversation:
     """Takes the conversation that is first in the line of the agent's departments. Raises NobodyWaiting."""
     require(staff, "answer")
-    with transaction.atomic():
-        conversation = _lock_first_of_line(staff)
-        _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
-    return conversation
+    return take_first(staff)
 
 
 def take(*, staff: Staff, uuid: UUID) -> Conversation:
@@ -152,22 +149,6 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
     return note
 
 
-def _lock_first_of_line(staff: Staff) -> Conversation:
-    """The first in line whom nobody else is taking just now, locked. Raises NobodyWaiting."""
-    for line in lines_of(staff):
-        free = line.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True).first()
-        if free is not None:
-            return access.lock(free)
-    # All are locked: by colleagues who take them, or only because the visitor is writing. Wait for the first to see.
-    seen: set[int] = set()
-    while (first := line_of(staff).exclude(pk__in=seen).first()) is not None:
-        conversation = access.lock(first.pk)
-        if conversation.status == Status.WAITING:
-            return conversation
-        seen.add(first.pk)
-    raise NobodyWaiting
-
-
 def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
     conversation = access.lock_conversation_for(staff, uuid)
     if not conversation.is_open:
@@ -177,40 +158,11 @@ def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
     return conversation
 
 
-def _assign(conversation: Conversation, agent: Staff, reason: str, *, by: Staff) -> None:
-    change = Change(conversation)
-    now = timezone.now()
-    finish_assignment(conversation)
-    conversation.agent, conversation.status = agent, Status.ACTIVE
-    conversation.assigned_at = conversation.assigned_at or now
-    Assignment.objects.create(
-        conversation=conversation,
-        agent=agent,
-        department=conversation.department,
-        at=now,
-        reason=reason,
-        by=by,
-        next_in_line=_next_in_line(conversation.department, agent),
-    )
-    change.say(
-        "assigned",
-        gettext_noop("%(name)s (no. %(number)s) is with you now."),
-        name=agent.name_in(conversation.language),
-        number=agent.number,
-    )
-    change.save("agent", "status", "assigned_at")
-    audit.record(by, "conversation.assigned", conversation, agent=agent.pk, reason=reason)
-
-
-def _next_in_line(department: Department, agent: Staff) -> Staff | None:
-    """Who else was online in the department then, with the fewest conversations."""
-    open_now = Count("conversations", filter=Q(conversations__status=Status.ACTIVE))
-    return (
-        Staff.objects.filter(pk__in=presence.online_ids(department.pk) - {agent.pk})
-        .annotate(open_now=open_now)
-        .order_by("open_now", "pk")
-        .first()
-    )
+def _assign(conversation: Conversation, agent: Staff, reason: Assignment.Reason, *, by: Staff) -> None:
+    row = access.lock_rows([conversation.pk])[conversation.pk]
+    assign([Assigned(row, agent, by, reason)])
+    for name in CHANGED:
+        setattr(conversation, name, row[name])
 
 
 def _clean(text: str, *, longest: int = MAX_BODY_CHARACTERS) -> str:

@@ -1,12 +1,14 @@
 """What happened in a conversation, said to both sides as a message with a seq like any other."""
 
 import hashlib
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from chat import delivery, rows
+from chat import batches, delivery, rows
 from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted, Row, stamp
@@ -25,24 +27,23 @@ class Change:
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._was = (conversation.status, conversation.agent_id, conversation.department_id)
-        self._said: list[Message] = []
+        self._said: list[dict[str, Any]] = []
 
     def say(self, code: str, words: str, /, **values: Any) -> None:
         """Adds an event message. `words` is a msgid (gettext_noop), kept in the conversation's language."""
         conversation = self._conversation
         conversation.last_seq += 1
-        with translation.override(language_code(conversation.language)):
-            body = gettext(words) % values
-        message = Message.objects.create(
-            conversation=conversation,
-            seq=conversation.last_seq,
-            kind=MessageKind.EVENT,
-            author_role=AuthorRole.SYSTEM,
-            body=body,
-            payload={"code": code},
-            terms=terms_of(body),
+        conversation.last_message_at = timezone.now()
+        message = event_message(
+            conversation.pk,
+            conversation.last_seq,
+            conversation.language,
+            code,
+            words,
+            values,
+            conversation.last_message_at,
         )
-        conversation.last_message_at = message.at
+        batches.insert(Message, [message])
         self._said.append(message)
 
     def save(self, *fields: str) -> None:
@@ -52,7 +53,9 @@ class Change:
             fields = (*fields, "last_seq", "last_message_at")
         conversation.save(update_fields=list(dict.fromkeys(fields)))
         row = row_now(conversation)
-        events: list[Event] = [MessagePosted(conversation.pk, _data(message), row) for message in self._said]
+        events: list[Event] = [
+            MessagePosted(conversation.pk, data_of(message), row) for message in self._said
+        ]
         events.append(ConversationChanged(conversation.pk, row, *self._was))
         delivery.announce_on_commit(*events)
 
@@ -61,15 +64,37 @@ def row_now(conversation: Conversation) -> Row:
     return rows.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 
-def _data(message: Message) -> MessageData:
+def event_message(
+    pk: int, seq: int, language: str, code: str, words: str, values: Mapping[str, str], at: datetime
+) -> dict[str, Any]:
+    """The columns of an event message of conversation `pk`. `words` is a msgid; the text is in `language`."""
+    with translation.override(language_code(language)):
+        body = gettext(words) % values
+    return {
+        "conversation_id": pk,
+        "seq": seq,
+        "client_id": None,
+        "kind": MessageKind.EVENT.value,
+        "author_role": AuthorRole.SYSTEM.value,
+        "author_name": "",
+        "agent_id": None,
+        "body": body,
+        "payload": {"code": code},
+        "at": at,
+        "terms": terms_of(body),
+    }
+
+
+def data_of(message: Mapping[str, Any]) -> MessageData:
+    """What screens are told of an event message."""
     return MessageData(
-        seq=message.seq,
-        type=message.kind,
-        role=message.author_role,
-        name=message.author_name,
-        body=message.body,
-        at=stamp(message.at),
-        payload=message.payload,
+        seq=message["seq"],
+        type=message["kind"],
+        role=message["author_role"],
+        name=message["author_name"],
+        body=message["body"],
+        at=stamp(message["at"]),
+        payload=message["payload"],
     )
 
 

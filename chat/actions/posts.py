@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import batches, rows
+from chat import access, batches, rows
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound, Refusal
 from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
 from chat.protocol import Accepted, Event, MessageData, MessagePosted, Person, SeenChanged, SeenFrame, stamp
@@ -52,15 +52,6 @@ class Mark:
 Outcome = Accepted | Refusal
 
 
-_locking = batches.Select(
-    lambda: (
-        Conversation.objects.select_for_update(of=("self",))
-        .filter(pk__among=batches.GIVEN)
-        .order_by("pk")
-        .values_list(*rows.ROW_FIELDS)
-    )
-)
-
 # Everything that a post or a mark may change of a conversation.
 _COUNTERS = (
     "last_seq",
@@ -97,10 +88,7 @@ def _store(
 ) -> tuple[list[Outcome], list[Event]]:
     wanted = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
     with transaction.atomic():
-        locked = {
-            values[0]: dict(zip(rows.ROW_FIELDS, values, strict=True)) for values in _locking.rows(wanted)
-        }
-        batch = _Batch(posts, locked, timezone.now(), are_new=are_new)
+        batch = _Batch(posts, access.lock_rows(wanted), timezone.now(), are_new=are_new)
         outcomes = [batch.post(post) for post in posts]
         for mark in marks:
             batch.mark(mark)

@@ -1,6 +1,7 @@
 """Canned replies, and the answer that an agent sends."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -29,11 +30,19 @@ CHOICES_AT_ONCE = range(2, 5)
 
 
 def make_answer(
-    *, staff: Staff, uuid: UUID, client_id: UUID, body: str, choices: Sequence[str] = (), source: str = ""
+    *,
+    staff: Staff,
+    uuid: UUID,
+    client_id: UUID,
+    body: str,
+    choices: Sequence[str] = (),
+    source: str = "",
+    card: str = "",
 ) -> Post:
     """What an agent wrote, ready for the writer.
 
-    `choices`: two to four buttons for the visitor, or none; `source`: what it was made from (`Message.source`).
+    `choices`: two to four buttons for the visitor, or none; `source`: what it was made from (`Message.source`);
+    `card`: as what the box draws it (`place`).
 
     Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. Whether the conversation is open and
     theirs the writer decides, when it is locked.
@@ -45,7 +54,11 @@ def make_answer(
     if refusal is not None:
         raise refusal
     conversation = access.conversation_for(staff, uuid)
-    payload = {"choices": choices} if choices else {}
+    payload: dict[str, Any] = {}
+    if choices:
+        payload["choices"] = choices
+    if card:
+        payload["card"] = card
     return Post(conversation.pk, client_id, body, agent=person_of(staff), payload=payload, source=source)
 
 

@@ -15,7 +15,8 @@ from chat.models import CannedReply
 from console.forms import ReplyForm
 from console.gate import StaffRequest, staff_view, status_of
 
-FIELDS = ("id", "shortcut", "title", "body", "language", "initials", "owner_id", "department_id")
+SHOWN = ("id", "shortcut", "title", "body", "language", "initials", "source")
+FIELDS = (*SHOWN, "owner_id", "department_id")
 
 
 @require_GET
@@ -28,7 +29,7 @@ def usable(request: StaffRequest) -> HttpResponse:
         {
             "replies": [
                 {
-                    **{name: reply[name] for name in FIELDS[:6]},
+                    **{name: reply[name] for name in SHOWN},
                     "scope": "personal"
                     if reply["owner_id"]
                     else "department"

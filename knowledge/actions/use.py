@@ -10,17 +10,27 @@ from chat.models import Conversation, Message
 from chat.text import one_line
 from knowledge import access, sources
 from knowledge.errors import OutOfDate
-from knowledge.models import Gap, GapQuestion, Phrasing, Point, Use, Version
+from knowledge.models import Branch, Gap, GapQuestion, Phrasing, Point, Use, Version
+from knowledge.questions import without_numbers
 
 # What is learned from and what a gap keeps is a question, not a story.
 QUESTION_CHARACTERS = 200
 
 
+def version_of(source: str) -> Version | None:
+    """The version, whatever has become of it, or None where the words were made from none."""
+    named = sources.named_in(source)
+    return Version.objects.filter(point=named[0], number=named[1]).first() if named else None
+
+
 def require_current(source: str) -> Version | None:
-    """The version that these words were made from, if it is what is said now; None where they name none.
+    """The version that these words were made from, if it is what is said now; None where they name none, or a place.
 
     Raises OutOfDate: nobody is told what was true yesterday.
     """
+    place = sources.place_in(source)
+    if place and not Branch.objects.filter(pk=place[0], edition=place[1], is_active=True).exists():
+        raise OutOfDate
     named = sources.named_in(source)
     if named is None:
         return None
@@ -48,7 +58,7 @@ def note_use(
         if not is_new:
             return
         Point.objects.filter(pk=version.point_id).update(uses=F("uses") + 1)
-        text = one_line(question, 1000)
+        text = one_line(without_numbers(question), 1000)
         if not text or len(text) > QUESTION_CHARACTERS or text == version.title:
             return
         phrasing, is_new = Phrasing.objects.get_or_create(
@@ -77,7 +87,7 @@ def note_gap(*, message: Message, language: str, like: int | None) -> None:
 
     Noting a message twice is harmless.
     """
-    text = one_line(message.body, QUESTION_CHARACTERS)
+    text = one_line(without_numbers(message.body), QUESTION_CHARACTERS)
     if not text:
         return
     with transaction.atomic():

@@ -1,7 +1,7 @@
 """How an answer is marked: in hundredths, 100 for a right one.
 
-single, true_false, fill_in: all or nothing. multiple: each right choice is its share of 100, each wrong one takes as much
-away, never below 0. order: the share of neighbours that follow each other as they should.
+single, true_false, fill_in: all or nothing. multiple: each right choice is its share of 100, each wrong one takes as
+much away, never below 0. order: the share of neighbours that follow each other as they should.
 """
 
 import re

@@ -73,8 +73,11 @@ class Branch(models.Model):
     weekday_hours = models.CharField(
         _("hours on weekdays"), max_length=60, help_text=_("09:00-17:00, or 24h")
     )
-    weekend_hours = models.CharField(
-        _("hours at weekends"), max_length=60, blank=True, help_text=_("empty: closed")
+    saturday_hours = models.CharField(
+        _("hours on Saturdays"), max_length=60, blank=True, help_text=_("empty: closed")
+    )
+    sunday_hours = models.CharField(
+        _("hours on Sundays"), max_length=60, blank=True, help_text=_("empty: closed")
     )
     telephone = models.CharField(_("telephone"), max_length=30, blank=True)
     services = models.JSONField(_("services"), default=list, blank=True)

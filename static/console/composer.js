@@ -3,7 +3,7 @@
 import { fill } from "../chat/words.js";
 import { Drafts } from "./drafts.js";
 import { ReplyList } from "./reply-list.js";
-import { placesIn } from "./replies.js";
+import { filled, placesIn } from "./replies.js";
 
 const MAX_CHARACTERS = 2000;
 /** What the server takes away too: so what is shown here is what is stored, to the letter. */
@@ -24,6 +24,12 @@ export class Composer {
   #inputs = /** @type {HTMLInputElement[]} */ ([...this.#editor.querySelectorAll("input")]);
   /** The text whose unknown braces were pointed out: sent again, it goes. */
   #warned = "";
+  /** What the words were made from: `source` of a knowledge point. */
+  #source = "";
+  /** Before an answer was put in: Escape brings it back. @type {{body: string, source: string, digit: string} | null} */
+  #before = null;
+  /** @type {(number: number) => boolean} */
+  #takePoint = () => false;
 
   /**
    * @param {import("./store.js").Store} store
@@ -36,7 +42,7 @@ export class Composer {
     this.#live = live;
     this.#onSend = onSend;
     this.#drafts = new Drafts(store.state.me.id);
-    this.#replies = new ReplyList(store, words, (text) => this.put(text));
+    this.#replies = new ReplyList(store, words, (text, source) => this.put(text, source));
     store.subscribe(() => this.#follow());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -53,12 +59,36 @@ export class Composer {
     if (!this.#form.hidden) this.#body.focus();
   }
 
-  /** Puts words in the place of what is written. @param {string} text */
-  put(text) {
+  /** Puts words in the place of what is written. @param {string} text @param {string} [source] what they were made from */
+  put(text, source = "") {
     this.#body.value = text;
+    this.#source = source;
     this.#changed();
     this.focus();
     this.#pointOut();
+  }
+
+  /** What a number key in an empty message does. @param {(number: number) => boolean} take says whether there was one */
+  onNumber(take) {
+    this.#takePoint = take;
+  }
+
+  /**
+   * Puts an answer in: in place of nothing, or where the caret is. It can be changed, and Escape takes it out again.
+   *
+   * @param {{text: string, source: string}} point
+   */
+  putPoint({ text, source }) {
+    if (this.#form.hidden) return;
+    const before = { body: this.#body.value, source: this.#source, digit: "" };
+    const value = filled(text, this.#store.thread?.values ?? {});
+    if (before.body.trim()) this.#body.setRangeText(value, this.#body.selectionStart, this.#body.selectionEnd, "end");
+    else this.#body.value = value;
+    this.#source = source;
+    this.#changed();
+    this.#before = before;
+    this.focus();
+    this.#say(this.#words.taken_back);
   }
 
   /** Puts words where the caret is. @param {string} text */
@@ -89,7 +119,7 @@ export class Composer {
     const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").replace(EDGES, "");
     const choices = this.#choices();
     if (!body || this.#form.hidden || this.#isStopped(body, choices)) return;
-    this.#onSend(this.#conversation, { body, choices });
+    this.#onSend(this.#conversation, { body, choices, source: this.#source });
     this.#body.value = "";
     this.#warned = "";
     this.#showChoices([]);
@@ -132,14 +162,31 @@ export class Composer {
   #key(event) {
     // While an input method composes, Enter and the arrows are its own (229: what Safari says after it has ended).
     if (event.isComposing || event.keyCode === 229) return;
-    if (this.#replies.key(event)) return;
+    if (this.#replies.key(event) || this.#pointKey(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey) {
       event.preventDefault();
       this.send();
     }
   }
 
+  /** A number in an empty message is a likely answer; Escape takes it out again. @param {KeyboardEvent} event */
+  #pointKey(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return false;
+    if (event.key === "Escape" && this.#before) {
+      const { body, source, digit } = this.#before;
+      this.#body.value = body || digit;
+      this.#source = source;
+      this.#changed();
+    } else if (!/^[1-3]$/.test(event.key) || this.#body.value || !this.#takePoint(Number(event.key))) return false;
+    else if (this.#before) this.#before.digit = event.key;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
+  }
+
   #changed() {
+    this.#before = null;
+    if (!this.#body.value.trim()) this.#source = "";
     this.#keep();
     this.#draw();
     this.#replies.show(this.#body.value);
@@ -149,7 +196,7 @@ export class Composer {
   #keep() {
     if (!this.#conversation) return;
     const choices = this.#editor.hidden ? [] : this.#inputs.map((input) => input.value);
-    this.#drafts.keep(this.#conversation, { body: this.#body.value, choices });
+    this.#drafts.keep(this.#conversation, { body: this.#body.value, choices, source: this.#source });
   }
 
   /** Another conversation is before the agent: its own draft, and nothing of the former. */
@@ -158,6 +205,8 @@ export class Composer {
     this.#conversation = this.#store.current;
     const draft = this.#drafts.of(this.#conversation);
     this.#body.value = draft.body;
+    this.#source = draft.source;
+    this.#before = null;
     this.#warned = "";
     this.#showChoices(draft.choices);
     this.#draw();

@@ -38,11 +38,11 @@ export class Drafts {
     if (known) return known;
     try {
       const kept = JSON.parse(storage.session?.getItem(this.#prefix + id) ?? "null");
-      if (kept) return { body: String(kept.body), choices: kept.choices.map(String) };
+      if (kept) return { body: String(kept.body), choices: kept.choices.map(String), source: String(kept.source ?? "") };
     } catch {
       // Spoilt: begin empty.
     }
-    return { body: "", choices: [] };
+    return { body: "", choices: [], source: "" };
   }
 
   /** @param {string} id @param {ConsoleDraft} draft */

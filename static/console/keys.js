@@ -14,6 +14,7 @@ const DOES = {
   KeyC: "close",
   KeyU: "card",
   KeyF: "search",
+  KeyS: "points",
   KeyP: "presence",
 };
 
@@ -38,8 +39,11 @@ export function listenForKeys(actions) {
 
 /** @param {KeyboardEvent} event @param {boolean} isWriting @param {HTMLElement} target @returns {string} */
 function nameOf(event, isWriting, target) {
-  if (event.altKey) return event.shiftKey ? "" : (DOES[event.code] ?? "");
+  // Also of the number pad; with Alt while something is written.
+  const digit = /^(?:Digit|Numpad)([1-3])$/.exec(event.code)?.[1];
+  if (event.altKey) return event.shiftKey ? "" : digit ? `point-${digit}` : (DOES[event.code] ?? "");
   if (isWriting) return "";
+  if (digit && !event.shiftKey) return `point-${digit}`;
   if (event.key === "?" || event.key === "？") return "keys";
   if (event.key === "/") return "replies";
   // Arrows alone scroll what was said, and move in menus.

@@ -14,6 +14,7 @@ import { Lists, nameOf } from "./lists.js";
 import { Live } from "./live.js";
 import { Outboxes } from "./outboxes.js";
 import { drawToday, followCard } from "./panels.js";
+import { Points } from "./points.js";
 import { post } from "./requests.js";
 import { Store } from "./store.js";
 import { Talk } from "./talk.js";
@@ -44,6 +45,8 @@ const live = new Live(store, {
   onWelcome: () => outboxes.flushAll(),
 });
 const composer = new Composer(store, { words, live, onSend: (id, draft) => outboxes.send(id, draft) });
+const points = new Points(store, { words, onChosen: (point) => composer.putPoint(point) });
+composer.onNumber((number) => points.take(number));
 const lists = new Lists(store, words, first.departments);
 const desk = new Desk(store, { words, live, lists, onOpen: () => composer.focus() });
 const talk = new Talk(store, {
@@ -104,6 +107,10 @@ const actions = {
     document.getElementById("presences")?.showPopover();
     /** @type {HTMLElement | null} */ (document.querySelector("#presences [aria-pressed=true]"))?.focus();
   },
+  points: () => points.focus(),
+  "point-1": () => points.take(1),
+  "point-2": () => points.take(2),
+  "point-3": () => points.take(3),
   keys: () => /** @type {HTMLDialogElement} */ (document.getElementById("keys")).showModal(),
   replies: () => composer.openReplies(),
   choices: () => composer.toggleChoices(),

@@ -6,7 +6,7 @@ import { post } from "./requests.js";
 
 const AGAIN_MS = 3000;
 
-/** @typedef {OutboxEntry & {choices?: string[]}} Entry */
+/** @typedef {OutboxEntry & {choices?: string[], source?: string}} Entry */
 
 export class Outboxes {
   #prefix;
@@ -48,9 +48,12 @@ export class Outboxes {
   }
 
   /** @param {string} id @param {ConsoleDraft} draft */
-  send(id, { body, choices }) {
+  send(id, { body, choices, source }) {
+    /** @type {Entry} */
     const entry = { client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation: id };
-    this.of(id).add(choices.length ? { ...entry, choices } : entry);
+    if (choices.length) entry.choices = choices;
+    if (source) entry.source = source;
+    this.of(id).add(entry);
   }
 
   /** Everything that still waits, of every conversation. */
@@ -85,8 +88,8 @@ export class Outboxes {
     this.#busy.add(id);
     const outbox = this.of(id);
     for (let entry; (entry = /** @type {Entry | undefined} */ (outbox.pending()[0])); ) {
-      const { client_id, body, choices = [] } = entry;
-      const answer = await post(`conversations/${id}/messages`, { client_id, body, choices });
+      const { client_id, body, choices = [], source = "" } = entry;
+      const answer = await post(`conversations/${id}/messages`, { client_id, body, choices, source });
       if (answer.ok && answer.data?.accepted) {
         this.#onAccepted(id, entry, answer.data.accepted);
         outbox.accepted(client_id);

@@ -19,7 +19,7 @@ export class ReplyList {
   #chosen = 0;
   #readAt = 0;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(text: string) => void} onChosen */
+  /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(text: string, source: string) => void} onChosen */
   constructor(store, words, onChosen) {
     this.#store = store;
     this.#words = words;
@@ -100,6 +100,6 @@ export class ReplyList {
   #take(index) {
     const reply = this.#shown[index];
     this.hide();
-    this.#onChosen(filled(reply.body, this.#store.thread?.values ?? {}));
+    this.#onChosen(filled(reply.body, this.#store.thread?.values ?? {}), reply.source);
   }
 }

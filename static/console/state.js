@@ -6,7 +6,7 @@ import { begun, headOf, startOf, withArrived, withNote, withPage } from "./threa
 /** @param {ConsoleFirst} first @returns {ConsoleState} */
 export function begin({ me, rows, waiting_count, presence }) {
   /** @type {ConsoleState} */
-  const empty = { me, presence, rows: {}, waitingBeyond: 0, isLineUnsure: false, threads: {}, typing: {} };
+  const empty = { me, presence, rows: {}, waitingBeyond: 0, isLineUnsure: false, threads: {}, typing: {}, edition: 0 };
   return withLists(empty, rows, waiting_count);
 }
 
@@ -25,6 +25,8 @@ export function apply(state, frame, now = Date.now()) {
       return withThread(state, frame.conversation, (thread) => withNote(thread, /** @type {any} */ (frame)));
     case "was_seen":
       return withMarks(state, frame);
+    case "knowledge":
+      return { ...state, edition: Math.max(state.edition, frame.edition) };
     case "presence":
       return frame.staff === state.me.id ? { ...state, presence: frame.status } : state;
     case "is_typing":

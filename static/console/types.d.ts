@@ -59,6 +59,8 @@ interface ConsoleState {
   /** Something changed among those: how many they are the server has to say. */
   isLineUnsure: boolean;
   threads: Record<string, ConsoleThread>;
+  /** The newest edition of the library that was heard of. */
+  edition: number;
   /** Who is typing, by conversation: until when (ms) to believe it. */
   typing: Record<string, number>;
 }
@@ -80,6 +82,8 @@ interface ConsoleReply {
   body: string;
   language: string;
   initials: string;
+  /** The knowledge point that it was made from, or "". */
+  source: string;
   scope: "personal" | "department" | "shared";
 }
 
@@ -101,6 +105,24 @@ interface ConsoleAnswer {
 interface ConsoleDraft {
   body: string;
   choices: string[];
+  /** What the words were made from: `source` of a point, or "". */
+  source: string;
+}
+
+/** A knowledge point or a place, as console/views/points.py offers it. */
+interface ConsolePoint {
+  id: number;
+  source: string;
+  title: string;
+  passage: string;
+  /** What goes into the message. */
+  text: string;
+  /** For staff only. */
+  note: string;
+  /** Of a knowledge point. */
+  key?: string;
+  category?: string;
+  valid_until?: string;
 }
 
 declare const htmx: {

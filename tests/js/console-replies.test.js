@@ -4,7 +4,7 @@ import { filled, fitting, placesIn } from "../../static/console/replies.js";
 
 /** @param {string} shortcut @param {Partial<ConsoleReply>} [fields] @returns {ConsoleReply} */
 function reply(shortcut, fields = {}) {
-  return { id: 1, shortcut, title: shortcut, body: "好", language: "zh", initials: "", scope: "shared", ...fields };
+  return { id: 1, shortcut, title: shortcut, body: "好", language: "zh", initials: "", source: "", scope: "shared", ...fields };
 }
 
 const REPLIES = [

@@ -252,7 +252,7 @@ function console_(tab, first) {
       store.choose(id);
       void live.load(id);
     },
-    post: (id, body) => outboxes.send(id, { body, choices: [] }),
+    post: (id, body) => outboxes.send(id, { body, choices: [], source: "" }),
     typing: (id) => live.typing(id),
     look: () => store.changed(),
   };

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -50,6 +51,8 @@ class Server:
     def __init__(self) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"lianxin-{self.name}-"))
+        # Also where a server is never started, only asked for its `manage.py`.
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._log_path = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -1,0 +1,9 @@
+"""Finding knowledge points by what customers write and agents type. Knows no database: it is given entries.
+
+docs/decisions/008-finding-points.md says what it is made of, and what each part is worth.
+"""
+
+from knowledge.finding.index import NOT_ANSWERED, Hit, Index
+from knowledge.finding.words import Entry
+
+__all__ = ["NOT_ANSWERED", "Entry", "Hit", "Index"]

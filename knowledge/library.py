@@ -1,0 +1,187 @@
+"""The library of a process: everything that is published, in memory, searched without a query.
+
+Every change that a search must see makes a new edition (`knowledge.actions.editions`). Whoever looks something up
+compares numbers at most once a second, one query, and reads what changed since; so every process follows, whatever
+happens to the doorbell.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import date
+from time import monotonic
+from typing import Any
+
+from django.db import close_old_connections
+from django.db.models import Prefetch
+from django.utils import timezone
+
+from knowledge import selectors
+from knowledge.finding import Entry, Index
+from knowledge.models import Branch, Edition, Phrasing, Point
+
+logger = logging.getLogger(__name__)
+
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A published point as a search result shows it, and what decides whether it may be shown."""
+
+    pk: int
+    key: str
+    language: str
+    version: int
+    source: str
+    title: str
+    answer: str
+    note: str
+    category: int
+    category_path: str
+    department: int | None
+    region: int | None
+    branch: int | None
+    links: tuple[tuple[str, str], ...]
+    is_public: bool
+    valid_until: date | None
+    uses: int
+
+    def is_valid(self, today: date) -> bool:
+        return self.valid_until is None or self.valid_until >= today
+
+
+class Library:
+    """What this process knows. Readers take what stands; one thread at a time brings it up to date."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._looked_at = 0.0
+        self.edition = -1
+        self.points: dict[int, Shelved] = {}
+        self.index = Index([])
+        self.places: dict[int, Branch] = {}
+        self.place_index = Index([])
+
+    def current(self) -> "Library":
+        """Itself, as of at most a second ago. The first call reads everything, and others wait for it."""
+        if self.edition < 0:
+            with self._lock:
+                if self.edition < 0:
+                    self._follow()
+        elif monotonic() - self._looked_at > FRESH_SECONDS and self._lock.acquire(blocking=False):
+            # Others go on meanwhile with what stands.
+            try:
+                self._follow()
+            finally:
+                self._lock.release()
+        return self
+
+    def forget(self) -> None:
+        """Begins anew at the next call; for tests, whose database goes back."""
+        with self._lock:
+            self.__init__()  # type: ignore[misc]
+
+    def _follow(self) -> None:
+        newest = Edition.objects.filter(pk=1).values_list("number", flat=True).first() or 0
+        self._looked_at = monotonic()
+        if newest == self.edition:
+            return
+        if newest < self.edition or self.edition < 0:
+            self._read(Point.objects.filter(published__isnull=False), Branch.objects.filter(is_active=True))
+        else:
+            changed = {"edition__gt": self.edition, "edition__lte": newest}
+            self._read(Point.objects.filter(**changed), Branch.objects.filter(**changed))
+        self.edition = newest
+
+    def _read(self, points: Any, places: Any) -> None:
+        paths = selectors.category_paths()
+        accepted = Phrasing.objects.filter(state=Phrasing.State.ACCEPTED).order_by("pk")
+        shelved, entries, gone = dict(self.points), [], []
+        for point in points.select_related("published").prefetch_related(
+            Prefetch("phrasings", accepted, to_attr="accepted")
+        ):
+            if point.published is None:
+                if shelved.pop(point.pk, None) is not None:
+                    gone.append(point.pk)
+                continue
+            shelved[point.pk] = _shelved(point, paths)
+            entries.append(_entry(point, paths))
+        self.index = self.index.with_changes(entries, gone)
+        self.points = shelved
+        standing, entries, gone = dict(self.places), [], []
+        for place in places.select_related("region"):
+            if not place.is_active:
+                if standing.pop(place.pk, None) is not None:
+                    gone.append(place.pk)
+                continue
+            standing[place.pk] = place
+            entries.append(_place_entry(place))
+        self.place_index = self.place_index.with_changes(entries, gone)
+        self.places = standing
+
+
+def _shelved(point: Point, paths: dict[int, str]) -> Shelved:
+    version = point.published
+    assert version is not None
+    return Shelved(
+        pk=point.pk,
+        key=point.key,
+        language=point.language,
+        version=version.number,
+        source=version.source,
+        title=version.title,
+        answer=version.answer,
+        note=version.note,
+        category=version.category_id,
+        category_path=paths.get(version.category_id, ""),
+        department=version.department_id,
+        region=version.region_id,
+        branch=version.branch_id,
+        links=tuple((words, address) for words, address in version.links),
+        is_public=version.is_public,
+        valid_until=version.valid_until,
+        uses=point.uses,
+    )
+
+
+def _entry(point: Point, paths: dict[int, str]) -> Entry:
+    version = point.published
+    assert version is not None
+    return Entry(
+        id=point.pk,
+        title=version.title,
+        phrasings=tuple(phrasing.text for phrasing in point.accepted),  # type: ignore[attr-defined]
+        answer=version.answer,
+        language=point.language,
+    )
+
+
+def _place_entry(place: Branch) -> Entry:
+    names = (place.name_en, place.region.name, *place.aliases, f"{place.region.name}{place.name}")
+    return Entry(
+        id=place.pk,
+        title=place.name,
+        phrasings=tuple(name for name in names if name),
+        answer=f"{place.address} {place.address_en}",
+        language="zh",
+    )
+
+
+library = Library()
+
+
+def warm() -> None:
+    """Reads everything ahead of the first question; on a thread of its own when a server starts."""
+    close_old_connections()
+    try:
+        library.current()
+    except Exception as error:
+        # The first who asks tries again.
+        logger.warning("the library could not be read: %s", type(error).__name__)
+    finally:
+        close_old_connections()
+
+
+def today() -> date:
+    return timezone.localdate()
