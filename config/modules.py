@@ -14,8 +14,8 @@ from rjsmin import jsmin
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const|let) (\w+)", re.MULTILINE)
-# A private name where it is declared or used; in a string a quote or a bracket stands before it.
-_PRIVATE = re.compile(r"(?<=[.;{}\s])#(\w+)")
+# A private name where it is declared or used; before the # of an id in a string stands a quote.
+_PRIVATE = re.compile(r"""(?<!["'`(])#(\w+)""")
 _UNKNOWN = re.compile(r"(^|[;}])(import|export)\b|\bimport\(", re.MULTILINE)
 
 

@@ -55,7 +55,9 @@ class Judged(Struct):
 
 def from_the_box(
     kind: type[Any],
-) -> Callable[[Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]]:
+) -> Callable[
+    [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
+]:
     """Calls the view with the site, the newest conversation of the token (if there is one) and what was asked.
 
     Only for pages of our own origin, 4 KB at most, and not more than a person asks.

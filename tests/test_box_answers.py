@@ -28,7 +28,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 OWN = "http://testserver"
 LOST = "打 95000 按 1 口头挂失，五天内带身份证到网点办书面挂失。"
 QUESTION = "我在菜市场钱包被偷了，卡也在里面，怎么挂失"
-CUSTOMER = 203
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +38,18 @@ def full_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def points(cast: Cast) -> None:
-    def given(key: str, title: str, phrasings: list[str], answer: str, language: str = "zh", **more: Any) -> Given:
-        content = Content(
-            title=title, answer=answer, note="先安抚", category=category_at("银行卡/挂失"), department=cast.cards, **more
-        )
+    def given(
+        key: str, title: str, phrasings: list[str], answer: str, language: str = "zh", **more: Any
+    ) -> Given:
+        about: dict[str, Any] = {
+            "is_public": True,
+            "category": category_at("银行卡/挂失"),
+            "department": cast.cards,
+        }
+        content = Content(title=title, answer=answer, note="先安抚", **about | more)
         return Given(key, language, content, phrasings)
 
+    region = Region.objects.create(name="望江区")
     lost = ["卡找不到了咋办", "钱包被偷了卡在里面", "我要挂失"]
     import_points(
         by=None,
@@ -52,7 +57,7 @@ def points(cast: Cast) -> None:
             given("lost", "银行卡丢了怎么挂失？", lost, LOST, links=[["挂失指南", "https://www.bank.example/lost"]]),
             given("staff", "柜员如何办理挂失？", ["挂失怎么操作系统"], "进 0451 交易。", is_public=False),
             given("rate", "一年定期利率是多少？", ["存一年多少利息"], "年利率 1.35%。"),
-            given("village", "社保卡在哪儿补办？", ["社保卡丢了去哪补"], "到镇上的网点。", region=Region.objects.create(name="望江区")),
+            given("village", "社保卡在哪儿补办？", ["社保卡丢了去哪补"], "到镇上的网点。", region=region),
             given("en-lost", "How do I block a lost card?", ["lost my card"], "Call 95000 and press 1.", "en"),
         ],
     )  # fmt: skip
@@ -67,7 +72,9 @@ def token(conversation: Conversation) -> str:
     return token_for(conversation.visitor.uuid, SITE_KEY)
 
 
-def ask(client: Client, path: str = "answers", *, origin: str = OWN, site: str = SITE_KEY, **data: Any) -> Any:
+def ask(
+    client: Client, path: str = "answers", *, origin: str = OWN, site: str = SITE_KEY, **data: Any
+) -> Any:
     headers = {"origin": origin} if origin else {}
     return client.post(
         f"/widget/{site}/{path}", json.dumps(data), content_type="text/plain;charset=UTF-8", headers=headers
@@ -103,7 +110,7 @@ def test_staff_points_and_those_of_one_region_are_never_shown_even_when_they_ans
 def test_what_nothing_answers_is_answered_by_nothing(
     client: Client, points: None, waiting: Conversation
 ) -> None:
-    assert answers(client, "你们银行卖不卖演唱会门票", token=token(waiting)) == []
+    assert answers(client, "明天会下雨吗", token=token(waiting)) == []
     assert answers(client, "   ", token=token(waiting)) == []
     assert not Use.objects.exists()
 
@@ -124,7 +131,7 @@ def test_before_there_is_a_conversation_answers_are_given_and_nothing_is_noted(
 def test_what_was_shown_is_noted_once_however_often_it_is_asked_for(
     client: Client, points: None, waiting: Conversation
 ) -> None:
-    shown = [answers(client, token=token(waiting)) for _ in range(3)][0]
+    shown, *_again = [answers(client, token=token(waiting)) for _ in range(3)]
     uses = Use.objects.filter(conversation=waiting, by=Use.By.BOX)
     assert {use.version.source for use in uses} == {each["source"] for each in shown}
     assert all(use.is_helpful is None for use in uses)
@@ -134,7 +141,7 @@ def test_nobody_who_is_talked_to_is_offered_anything(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     go_online(cast.mei)
-    agents.take_conversation(staff=cast.mei, uuid=waiting.uuid)
+    agents.take(staff=cast.mei, uuid=waiting.uuid)
     assert answers(client, token=token(waiting)) == []
     assert not Use.objects.exists()
 
@@ -185,16 +192,15 @@ def test_half_a_character_is_no_reason_to_refuse(client: Client, points: None) -
 
 
 def test_nobody_asks_faster_than_a_person_writes(
-    client: Client, points: None, waiting: Conversation, cast: Cast
+    client: Client, points: None, waiting: Conversation, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes = [ask(client, text=QUESTION, token=token(waiting)).status_code for _ in range(22)]
     assert codes[:20] == [200] * 20
     assert codes[21] == 429
     # A colleague's customer behind the same address is not held up by it.
     assert ask(client, text=QUESTION, token=token(start(cast))).status_code == 200
-    without = [ask(client, text=QUESTION).status_code for _ in range(200)]
-    assert without[0] == 200
-    assert without[-1] == 429
+    monkeypatch.setattr(views, "_addresses", limits.Buckets(lambda: limits.Bucket(burst=2, per_second=0)))
+    assert [ask(client, text=QUESTION).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_nothing_is_set_kept_or_logged_of_it(
@@ -215,7 +221,7 @@ def test_a_database_that_is_away_is_said_in_a_word_and_holds_up_nothing(
     def away(**_: object) -> None:
         raise DatabaseError(QUESTION)
 
-    monkeypatch.setattr(views.showing, "note_shown", away)
+    monkeypatch.setattr("knowledge.actions.showing.note_shown", away)
     assert ask(client, text=QUESTION, token=token(waiting)).status_code == 503
     assert say(waiting, QUESTION).seq == 1
 
@@ -232,9 +238,7 @@ def test_the_visitors_last_word_counts_and_only_once(
         (False, 0, 1),
         (True, 1, 0),
     ):
-        response = ask(
-            client, "answers/judge", token=token(waiting), source=source, is_helpful=is_helpful
-        )
+        response = ask(client, "answers/judge", token=token(waiting), source=source, is_helpful=is_helpful)
         assert response.status_code == 200
         point.refresh_from_db()
         assert (point.helped, point.missed) == (helped, missed)
@@ -247,14 +251,19 @@ def test_nobody_judges_what_was_not_shown_to_them(
     shown = answers(client, token=token(waiting))[0]["source"]
     other = start(cast)
     rate = Version.objects.get(point__key="rate").source
-    for holder, source in ((token(other), shown), (token(waiting), rate), (token(waiting), "nonsense"), ("", shown)):
+    for holder, source in (
+        (token(other), shown),
+        (token(waiting), rate),
+        (token(waiting), "nonsense"),
+        ("", shown),
+    ):
         response = ask(client, "answers/judge", token=holder, source=source, is_helpful=True)
         assert response.status_code == 404
     assert not Point.objects.filter(helped__gt=0).exists()
 
 
 def test_the_agent_sees_what_the_box_has_shown_and_what_was_said_of_it(
-    client: Client, points: None, waiting: Conversation, cast: Cast, django_assert_num_queries: Any
+    client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     versions = Version.objects.filter(point__key__in=["lost", "rate"]).order_by("point__key")
     note_shown(conversation=waiting, versions=versions)
@@ -263,7 +272,7 @@ def test_the_agent_sees_what_the_box_has_shown_and_what_was_said_of_it(
     assert "银行卡丢了怎么挂失？" in html
     assert "一年定期利率是多少？" in html
     assert html.index("没有解决") < html.index("没有表态")
-    assert "盒子" not in card(client, cast.mei, start(cast))
+    assert "box-answers" not in card(client, cast.mei, start(cast))
 
 
 def card(client: Client, staff: Staff, conversation: Conversation) -> str:

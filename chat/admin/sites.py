@@ -69,8 +69,8 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "hotline": gettext_lazy("Shown wherever a customer may be left waiting."),
             "suggests_answers": gettext_lazy(
-                "The box looks for public knowledge points that answer what was written, and shows up to three, closed, "
-                "under the waiting line. Without the mark it neither asks for any nor shows any."
+                "The box looks for public knowledge points that answer what was written, and shows up to three, "
+                "closed, under the waiting line. Without the mark it neither asks for any nor shows any."
             ),
             "accent": gettext_lazy(
                 "Of button, head and the customer's own words. Any colour stays readable."

@@ -31,9 +31,7 @@ def judge_shown(*, conversation: Conversation, source: str, is_helpful: bool) ->
         point, number = named
         shown = (
             Use.objects.select_for_update(of=("self",))
-            .filter(
-                conversation=conversation, version__point=point, version__number=number, by=Use.By.BOX
-            )
+            .filter(conversation=conversation, version__point=point, version__number=number, by=Use.By.BOX)
             .first()
         )
         if shown is None:

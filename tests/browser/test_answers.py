@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, Route, expect
 
 from tests.browser.agent import WireAgent
 from tests.browser.box import Box
@@ -27,7 +27,7 @@ from knowledge.models import Branch, Region
 def given(key, language, title, phrasings, answer, links=()):
     content = Content(
         title=title, answer=answer, category=category_at("银行卡/挂失"),
-        department=Department.objects.get(code="cards"), links=[list(link) for link in links],
+        department=Department.objects.get(code="cards"), is_public=True, links=[list(link) for link in links],
     )
     return Given(key, language, content, phrasings)
 
@@ -38,7 +38,8 @@ import_points(by=None, given=[
           [("挂失指南", "https://www.bank.example/lost")]),
     given("swallowed", "zh", "取款机吞卡了怎么办？", ["我的卡被吞了", "卡被取款机吞了", "吞卡怎么取回来"],
           "请先不要离开机器，等 30 秒看看卡会不会退出来。" + steps),
-    given("hostile", "zh", "<img src=x onerror=alert(1)>怎么办？", ["标签注入"], "<script>alert(1)</script> javascript:alert(1)"),
+    given("hostile", "zh", "<img src=x onerror=alert(1)>怎么办？", ["标签注入"],
+          "<script>alert(1)</script> javascript:alert(1)"),
     given("en", "en", "What if the machine keeps my card?", ["the machine swallowed my card"],
           "Please stay at the machine for thirty seconds. Then call 95000; we block the card at once.",
           [("More about cards", "https://www.bank.example/cards")]),
@@ -47,9 +48,7 @@ region = Region.objects.create(name="望江区")
 branch = Branch.objects.create(key="west", name="西门支行", region=region, address="西街 1 号", weekday_hours="24h")
 print("place", f"place/{branch.pk}/{branch.edition}")
 """
-PLACE = (
-    "西门支行\n西街 1 号\n营业时间：24 小时\nhttps://map.bank.example/?position=120.15,30.24&name=%E8%A5%BF%E9%97%A8"
-)
+PLACE = "西门支行\n西街 1 号\n营业时间：24 小时\nhttps://map.bank.example/?position=120.15,30.24&name=%E8%A5%BF%E9%97%A8"
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +129,9 @@ def test_who_waits_reads_an_answer_and_still_wants_a_person(
     assert place_of(box.text) == before[1]
     assert place_of(summary(box, SWALLOWED))["y"] <= before[0]["y"]
     # However long the answer, and wherever it is scrolled to.
-    for where in (0, 10_000):
-        box.frame.locator("#scroll").evaluate("(place, top) => place.scrollTo(0, top)", where)
-        expect(button(box, "我要找人工")).to_be_in_viewport(ratio=1) if where else None
+    for where in ("start", "center", "end"):
+        offers(box).locator("details").evaluate("(answer, block) => answer.scrollIntoView({ block })", where)
+        expect(button(box, "我要找人工")).to_be_in_viewport(ratio=1)
     expect(button(box, "这就解决了")).to_be_visible()
     axe(box.page)
     screenshot(box.page, "answers-open")
@@ -140,7 +139,7 @@ def test_who_waits_reads_an_answer_and_still_wants_a_person(
     button(box, "我要找人工").click()
     expect(offers(box)).to_be_hidden()
     expect(box.text).to_be_focused()
-    expect(box.line).to_have_text(re.compile("您排第 1 位"))
+    expect(box.line).to_have_text("同事一上线就回复您")
     assert told(server)[SWALLOWED] is False
     box.says("取款机在医院")
     box.page.reload()
@@ -203,7 +202,12 @@ def test_in_english_on_a_phone_in_the_dark(
     open_box: Open, server: ChatServer, axe: Axe, screenshot: Screenshot
 ) -> None:
     box = open_box(
-        language="en", viewport=PHONE, locale="en", color_scheme="dark", has_touch=True, reduced_motion="reduce"
+        language="en",
+        viewport=PHONE,
+        locale="en",
+        color_scheme="dark",
+        has_touch=True,
+        reduced_motion="reduce",
     )
     box.says("The machine swallowed my card")
     expect(summary(box, "What if the machine keeps my card?")).to_be_visible()
@@ -229,7 +233,7 @@ def test_where_the_site_shows_none_nothing_is_asked_for(open_box: Open, server: 
     asked: list[str] = []
     box.page.on("request", lambda request: asked.append(request.url) if "answers" in request.url else None)
     box.says("我的卡被吞了")
-    expect(box.line).to_have_text(re.compile("您排第 1 位"))
+    expect(box.line).to_have_text("同事一上线就回复您")
     expect(offers(box)).to_have_count(0)
     assert not [url for url in asked if "/widget/" in url and url.endswith("/answers")]
 
@@ -239,7 +243,8 @@ def test_a_question_that_fails_or_never_ends_holds_up_no_word(open_box: Open, se
     box.page.route("**/answers", lambda route: route.abort())
     box.says("我的卡被吞了")
     box.page.unroute("**/answers")
-    box.page.route("**/answers", lambda route: None)
+    held: list[Route] = []
+    box.page.route("**/answers", held.append)
     box.says("在医院门口")
     box.says("有人吗")
     expect(offers(box)).to_be_hidden()
@@ -247,6 +252,8 @@ def test_a_question_that_fails_or_never_ends_holds_up_no_word(open_box: Open, se
         mei.take()
         mei.say("在的")
         expect(box.log.get_by_text("在的")).to_be_visible()
+    assert len(held) == 1
+    held[0].abort()
 
 
 def test_words_of_a_point_stay_words_and_storage_may_be_blocked(
