@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from threading import Thread
 from typing import Any
 
 import django
@@ -28,6 +29,7 @@ from config.handler import OnThreads  # noqa: E402
 from config.probes import Probes  # noqa: E402
 from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
+from knowledge.library import warm  # noqa: E402
 
 refuse_unsafe()
 if connection.vendor == "sqlite":
@@ -76,15 +78,20 @@ async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
 class Started:
     """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket.
 
-    And knows how many requests are being answered, for the drain.
+    Has the knowledge points read, so that who asks first need not wait; and knows how many requests are being answered,
+    for the drain.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._has_read = False
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
         drain.watch()
+        if not self._has_read:
+            self._has_read = True
+            Thread(target=warm, name="library", daemon=True).start()
         if scope["type"] != "http":
             return await self._application(scope, receive, send)
         with drain.in_hand():

@@ -166,6 +166,9 @@ PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 METRICS_ALLOW = env.networks("LIANXIN_METRICS_ALLOW", "127.0.0.1,::1")
 METRICS_TOKEN = env.text("LIANXIN_METRICS_TOKEN", "")
 
+# Whether a process learns from the phrasings of knowledge points how to tell them apart (a process of its own does it).
+LEARNING = env.flag("LIANXIN_LEARNING", True)
+
 # Where a branch is shown on a map: {latitude}, {longitude} and {name} are filled in. Empty: no link.
 MAP_URL = env.text(
     "LIANXIN_MAP_URL", "https://uri.amap.com/marker?position={longitude},{latitude}&name={name}"

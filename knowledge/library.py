@@ -12,12 +12,14 @@ from datetime import date
 from time import monotonic
 from typing import Any
 
+from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Prefetch
 from django.utils import timezone
 
 from knowledge import selectors
 from knowledge.finding import Entry, Index
+from knowledge.finding.learning import learned_apart
 from knowledge.models import Branch, Edition, Phrasing, Point
 
 logger = logging.getLogger(__name__)
@@ -57,11 +59,12 @@ class Library:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._looked_at = 0.0
+        self._learning: threading.Thread | None = None
         self.edition = -1
         self.points: dict[int, Shelved] = {}
-        self.index = Index([])
+        self.index = Index()
         self.places: dict[int, Branch] = {}
-        self.place_index = Index([])
+        self.place_index = Index()
 
     def current(self) -> "Library":
         """Itself, as of at most a second ago. The first call reads everything, and others wait for it."""
@@ -79,8 +82,7 @@ class Library:
 
     def forget(self) -> None:
         """Begins anew at the next call; for tests, whose database goes back."""
-        with self._lock:
-            self.__init__()  # type: ignore[misc]
+        self.edition = -1
 
     def _follow(self) -> None:
         newest = Edition.objects.filter(pk=1).values_list("number", flat=True).first() or 0
@@ -88,11 +90,39 @@ class Library:
         if newest == self.edition:
             return
         if newest < self.edition or self.edition < 0:
+            # For the first time, or the database has been restored to what it was.
+            self.points, self.index, self.places, self.place_index = {}, Index(), {}, Index()
             self._read(Point.objects.filter(published__isnull=False), Branch.objects.filter(is_active=True))
         else:
             changed = {"edition__gt": self.edition, "edition__lte": newest}
             self._read(Point.objects.filter(**changed), Branch.objects.filter(**changed))
         self.edition = newest
+        self._learn()
+
+    def _learn(self) -> None:
+        """Has the index learn from its phrasings, on a thread that only waits for a process of its own.
+
+        While one is under way, what changes meanwhile waits for the next.
+        """
+        if not settings.LEARNING or self._learning is not None or self.index.is_taught_all:
+            return
+        self._learning = threading.Thread(
+            target=self._taught, args=(self.index,), name="learning", daemon=True
+        )
+        self._learning.start()
+
+    def _taught(self, index: Index) -> None:
+        try:
+            taught = index.taught(learned_apart)
+        except Exception as error:
+            # What is there finds well enough without; the next change tries again.
+            logger.warning("the library did not learn: %s", type(error).__name__)
+            taught = None
+        with self._lock:
+            self._learning = None
+            if taught is not None:
+                self.index = taught if self.index is index else self.index.with_knowledge_of(taught)
+                self._learn()
 
     def _read(self, points: Any, places: Any) -> None:
         paths = selectors.category_paths()

@@ -40,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     state = tempfile.TemporaryDirectory(prefix="lianxin-tests-")
     config.add_cleanup(state.cleanup)
     settings.STATE_DIR = Path(state.name)
+    # A process beside for every handful of points of a test would be a waste.
+    settings.LEARNING = False
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

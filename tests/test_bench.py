@@ -33,6 +33,7 @@ NAMES = {
     "assignments_per_second",
     "start_seconds",
     "search_p95_ms",
+    "knowledge_search_p95_ms",
     "console_first_page_ms",
     "console_first_page_kb",
     "growth_percent",

@@ -307,7 +307,7 @@ def test_five_thousand_points_are_made_and_no_two_are_alike(made: list[dict[str,
 
 def test_made_points_have_the_shape_of_written_ones(made: list[dict[str, Any]]) -> None:
     for point in made:
-        assert set(point) == FIELDS
+        assert set(point) == FIELDS | {"language"}
         assert SLUG.fullmatch(point["key"])
         assert len(point["key"]) <= 60
         assert len(point["title"]) <= 80

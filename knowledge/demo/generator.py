@@ -88,6 +88,7 @@ def _point(language: str, subject: Subject, random: Random, said: set[str]) -> P
     said.add(title)
     return {
         "key": "-".join(("made", language, *subject)),
+        "language": language,
         "title": title,
         "phrasings": [
             _new_wording(language, subject, random, said) for _ in range(random.randint(*PHRASINGS))

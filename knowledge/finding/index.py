@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from math import log, sqrt
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from knowledge.finding.learning import Floats, Ints, Weights, centroids, learned
@@ -28,6 +27,8 @@ K1, B = 1.2, 0.75
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
 Vector = tuple[Ints, Floats]
+# From the rows of phrasings, the entry of each, and how many entries there are, to a value for each of `centroids`.
+Teacher = Callable[[Any, Ints, int], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +67,91 @@ class Postings:
         return np.bincount(self.entry[where], weights=said, minlength=entries).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often each of some features stands in a text."""
+
+    features: Ints
+    counts: Floats
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> "Counts":
+        counted = Counter(numbers)
+        size = len(counted)
+        return cls(np.fromiter(counted, np.int32, size), np.fromiter(counted.values(), np.float32, size))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An entry, read once: an index that follows on another one does not read again what has not changed."""
+
+    entry: Entry
+    texts: tuple[str, ...]
+    # Three for each text: one of each group.
+    rows: tuple[Counts, ...]
+    words: Counts
+    answer: Counts
+    typed: tuple[tuple[str, str], list[str]]
+
+
+class Vocabulary:
+    """Numbers of features, in the order in which they were first met. It only grows, so that indexes may share it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words: dict[str, int] = {}
+
+    def sizes(self) -> tuple[int, int]:
+        return len(self._numbers), len(self._words)
+
+    def prepare(self, entry: Entry) -> Prepared:
+        texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
+        return Prepared(
+            entry,
+            texts,
+            tuple(counts for text in texts for counts in self.count(text, grow=True)),
+            self.count_words((word for text in texts for word in words_of(text)), grow=True),
+            self.count_words(words_of(entry.answer), grow=True),
+            (typed_forms(entry.title), [plain(text) for text in texts]),
+        )
+
+    def count(self, text: str, *, grow: bool = False) -> list[Counts]:
+        """One for each group. What was never met is left out, unless it is to `grow`."""
+        found = features_of(text)
+        return [
+            Counts.of(_numbered((name[0] + feature for feature in getattr(found, name)), self._numbers, grow))
+            for name, _weight in GROUPS
+        ]
+
+    def count_words(self, words: Iterable[str], *, grow: bool = False) -> Counts:
+        return Counts.of(_numbered(words, self._words, grow))
+
+
+def _numbered(features: Iterable[str], numbers: dict[str, int], grow: bool) -> Iterable[int]:
+    if grow:
+        return (numbers.setdefault(feature, len(numbers)) for feature in features)
+    return (number for feature in features if (number := numbers.get(feature)) is not None)
+
+
 class _ByWords:
     """BM25 over one text for each entry."""
 
-    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
-        counted = [Counter(words) for words in texts]
-        sizes = [len(words) for words in texts]
-        mean = sum(sizes) / max(1, len(sizes)) or 1
-        spread = Counter(word for each in counted for word in each)
-        self._numbers = {word: number for number, word in enumerate(spread)}
-        self._entries = len(counted)
-        features: list[int] = []
-        entries: list[int] = []
-        values: list[float] = []
-        for place, (each, size) in enumerate(zip(counted, sizes, strict=True)):
-            for word, count in each.items():
-                rarity = log(1 + (len(counted) - spread[word] + 0.5) / (spread[word] + 0.5))
-                features.append(self._numbers[word])
-                entries.append(place)
-                values.append(rarity * count * (K1 + 1) / (count + K1 * (1 - B + B * size / mean)))
-        feature = np.array(features, np.int32)
+    def __init__(self, texts: Sequence[Counts], words: int) -> None:
+        feature, count = _joined(texts)
+        lengths = np.fromiter((len(each.features) for each in texts), np.int32, len(texts))
+        entry = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
+        size = np.bincount(entry, weights=count, minlength=len(texts))
+        spread = np.bincount(feature, minlength=words)
+        rarity = np.log(1 + (len(texts) - spread + 0.5) / (spread + 0.5))
+        long = K1 * (1 - B + B * size / max(1.0, float(size.mean()) if len(size) else 1.0))
+        value = (rarity[feature] * count * (K1 + 1) / (count + long[entry])).astype(np.float32)
         order = np.argsort(feature, kind="stable")
-        weights = Weights(
-            feature[order], np.array(entries, np.int32)[order], np.array(values, np.float32)[order]
-        )
-        self._postings = Postings.of(weights, len(self._numbers))
+        self._postings = Postings.of(Weights(feature[order], entry[order], value[order]), words)
+        self._entries, self._words = len(texts), words
 
-    def scores(self, words: Iterable[str]) -> Floats:
-        numbers = [self._numbers[word] for word in set(words) if word in self._numbers]
-        return self._postings.scores(
-            (np.array(numbers, np.int32), np.ones(len(numbers), np.float32)), self._entries
-        )
+    def scores(self, words: Counts) -> Floats:
+        known = words.features[words.features < self._words]
+        return self._postings.scores((known, np.ones(len(known), np.float32)), self._entries)
 
 
 class Index:
@@ -104,80 +159,125 @@ class Index:
 
     def __init__(self, entries: Iterable[Entry] = (), *, teach: bool = False) -> None:
         """`teach`: with weights learned from the phrasings, which takes seconds for thousands."""
-        self._entries = list(entries)
-        self._vocabulary: dict[str, int] = {}
-        self._build(teach)
+        self._vocabulary = Vocabulary()
+        self._build([self._vocabulary.prepare(entry) for entry in entries])
+        if teach:
+            self._weights = self._teach(learned)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._prepared)
 
     def entries(self) -> list[Entry]:
-        return list(self._entries)
+        return [each.entry for each in self._prepared]
 
     def with_changes(self, put: Iterable[Entry], drop: Iterable[int] = ()) -> "Index":
-        """With these entries in place of those of their ids, and without the dropped ones. Not yet taught."""
-        kept = {entry.id: entry for entry in self._entries}
+        """With these entries in place of those of their ids, and without the dropped ones.
+
+        What was learned of the others stands; what the new ones have to say is not yet learned.
+        """
+        kept = {each.entry.id: each for each in self._prepared}
         for pk in drop:
             kept.pop(pk, None)
-        kept |= {entry.id: entry for entry in put}
-        return Index(kept.values())
+        kept |= {entry.id: self._vocabulary.prepare(entry) for entry in put}
+        other = copy(self)
+        other._build(list(kept.values()))
+        if self._is_taught:
+            other._remember(self)
+        return other
 
-    def taught(self) -> "Index":
-        return Index(self._entries, teach=True)
+    def with_knowledge_of(self, taught: "Index") -> "Index":
+        """The same, with what an index that this one came from has learned of the entries that are the same here."""
+        other = copy(self)
+        other._remember(taught)
+        return other
+
+    @property
+    def is_taught_all(self) -> bool:
+        """Whether there is nothing that it has not learned from."""
+        return self._untaught == 0
+
+    def taught(self, teach: Teacher = learned) -> "Index":
+        """The same, with weights learned from the phrasings. `teach` may do it elsewhere: `learning.learned_apart`."""
+        other = copy(self)
+        other._weights = other._teach(teach)
+        return other
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _build(self, teach: bool) -> None:
-        asked = [tuple(dict.fromkeys((entry.title, *entry.phrasings))) for entry in self._entries]
-        self._phrasings = [text for texts in asked for text in texts]
-        sizes = [len(texts) for texts in asked]
+    def _build(self, prepared: list[Prepared]) -> None:
+        self._prepared = prepared
+        features, words = self._vocabulary.sizes()
+        sizes = np.fromiter((len(each.texts) for each in prepared), np.int32, len(prepared))
         self._first = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
-        owner = np.repeat(np.arange(len(asked), dtype=np.int32), sizes)
+        self._owner = np.repeat(np.arange(len(prepared), dtype=np.int32), sizes)
         self._exact: dict[str, int] = {}
-        for place, text in zip(owner, self._phrasings, strict=True):
-            self._exact.setdefault(plain(text), int(place))
+        for place, each in enumerate(prepared):
+            for text in each.typed[1]:
+                self._exact.setdefault(text, place)
 
-        counted = [self._counted(text, grow=True) for text in self._phrasings]
-        self._rarity = _rarity(counted, len(self._vocabulary))
-        self._rows = _matrix([self._vector(each) for each in counted], len(self._vocabulary))
-        weigh = learned if teach and len(asked) > 1 else centroids
-        self._weights = Postings.of(weigh(self._rows, owner, max(1, len(asked))), self._rows.shape[1])
-        titles = self._rows[self._first[:-1]].tocsc() if asked else self._rows.tocsc()
+        counted = [counts for each in prepared for counts in each.rows]
+        feature, count = _joined(counted)
+        lengths = np.fromiter((len(each.features) for each in counted), np.int32, len(counted))
+        spread = np.bincount(feature, minlength=features)
+        # As scikit-learn smooths it.
+        self._rarity = (np.log((1 + len(self._owner)) / (1 + spread)) + 1).astype(np.float32)
+        values = self._weighed(feature, count, lengths)
+        starts = np.concatenate(([0], np.cumsum(lengths.reshape(-1, len(GROUPS)).sum(axis=1))))
+        self._rows = sparse.csr_matrix(
+            (values, feature, starts), shape=(len(self._owner), max(1, features)), dtype=np.float32
+        )
+        self._start = centroids(self._rows, self._owner, max(1, len(prepared)))
+        self._weights = Postings.of(self._start, self._rows.shape[1])
+        self._is_taught, self._scale = False, 1.0
+        self._untaught = len(prepared) if len(prepared) > 1 else 0
+        titles = self._rows[self._first[:-1]].tocsc()
         self._titles = Postings(titles.indptr.astype(np.int32), titles.indices.astype(np.int32), titles.data)
-        self._words = _ByWords([[word for text in texts for word in words_of(text)] for texts in asked])
-        self._answers = _ByWords([words_of(entry.answer) for entry in self._entries])
+        self._words = _ByWords([each.words for each in prepared], words)
+        self._answers = _ByWords([each.answer for each in prepared], words)
+        self._is_zh = np.array([each.entry.language == "zh" for each in prepared], dtype=bool)
 
-        self._is_zh = np.array([entry.language == "zh" for entry in self._entries], dtype=bool)
-        self._typed = [(typed_forms(texts[0]), [plain(text) for text in texts]) for texts in asked]
+    def _teach(self, teach: Teacher) -> Postings:
+        if len(self) < 2:
+            return self._weights
+        values = teach(self._rows, self._owner, len(self))
+        self._is_taught, self._untaught = True, 0
+        before = np.abs(self._start.value).mean()
+        self._scale = float(np.abs(values).mean() / before) if before else 1.0
+        return replace(self._weights, value=values)
 
-    def _counted(self, text: str, *, grow: bool = False) -> list[dict[int, int]]:
-        """How often each feature stands in the text, by its number; a dict for each group."""
-        found = features_of(text)
-        counted = []
-        for name, _weight in GROUPS:
-            numbers: dict[int, int] = {}
-            for feature in getattr(found, name):
-                key = name[0] + feature
-                if grow:
-                    number = self._vocabulary.setdefault(key, len(self._vocabulary))
-                elif (number := self._vocabulary.get(key, -1)) < 0:
-                    continue
-                numbers[number] = numbers.get(number, 0) + 1
-            counted.append(numbers)
-        return counted
+    def _remember(self, before: "Index") -> None:
+        """Takes over what the index before had learned of the entries that are the same here."""
+        places = {id(each): place for place, each in enumerate(self._prepared)}
+        moved = np.array([places.get(id(each), -1) for each in before._prepared], dtype=np.int64)
+        entry = moved[before._start.entry]
+        known = entry >= 0
+        size = len(self)
+        keys = self._start.feature.astype(np.int64) * size + self._start.entry
+        wanted = before._start.feature.astype(np.int64)[known] * size + entry[known]
+        values = (self._start.value * before._scale).astype(np.float32)
+        values[np.searchsorted(keys, wanted)] = before._weights.value[known]
+        self._weights = replace(self._weights, value=values)
+        self._is_taught, self._scale = True, before._scale
+        self._untaught = len(self) - int((moved >= 0).sum()) + before._untaught
 
-    def _vector(self, counted: list[dict[int, int]]) -> Vector:
-        """Rare features count for more; each group has the length of its weight."""
-        features: list[Ints] = []
-        values: list[Floats] = []
-        for numbers, (_name, weight) in zip(counted, GROUPS, strict=True):
-            feature = np.fromiter(numbers, dtype=np.int32, count=len(numbers))
-            count = np.fromiter(numbers.values(), dtype=np.float32, count=len(numbers))
-            value = (1 + np.log(count)) * self._rarity[feature]
-            length = sqrt(float(value @ value)) or 1.0
-            features.append(feature)
-            values.append((value * np.float32(weight / length)).astype(np.float32))
-        return np.concatenate(features), np.concatenate(values)
+    def _weighed(self, feature: Ints, count: Floats, lengths: Ints) -> Floats:
+        """Rare features count for more; each group of each text has the length of its weight."""
+        value = (1 + np.log(count)) * self._rarity[feature]
+        part = np.repeat(np.arange(len(lengths)), lengths)
+        length = np.sqrt(np.bincount(part, weights=value * value, minlength=len(lengths)))
+        wanted = np.tile([weight for _, weight in GROUPS], len(lengths) // len(GROUPS))
+        scale = np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)
+        weighed: Floats = (value * scale[part]).astype(np.float32)
+        return weighed
+
+    def _vector(self, text: str) -> Vector:
+        counted = self._vocabulary.count(text)
+        # The vocabulary may have grown since this index was made.
+        known = [each.features < len(self._rarity) for each in counted]
+        counted = [Counts(e.features[k], e.counts[k]) for e, k in zip(counted, known, strict=True)]
+        feature, count = _joined(counted)
+        lengths = np.array([len(each.features) for each in counted], np.int32)
+        return feature, self._weighed(feature, count, lengths)
 
     # -- finding -----------------------------------------------------------------------------------------
 
@@ -194,14 +294,14 @@ class Index:
 
         `prefer`: how much likelier an entry is whatever was asked, on a scale on which 1 is much.
         """
-        if not self._entries or not text.strip():
+        if not self._prepared or not text.strip():
             return []
-        vector = self._vector(self._counted(text))
+        vector = self._vector(text)
         return self._hits(self._scores(text, vector, language), vector, limit, keep, prefer)
 
     def _scores(self, text: str, vector: Vector, language: str | None) -> Floats:
-        entries = len(self._entries)
-        words = words_of(text)
+        entries = len(self)
+        words = self._vocabulary.count_words(words_of(text))
         judges = (
             (1.0, self._weights.scores(vector, entries)),
             (TITLE, self._titles.scores(vector, entries)),
@@ -231,7 +331,7 @@ class Index:
         for place in np.argsort(-scores, kind="stable"):
             if scores[place] == -np.inf or len(found) >= limit * 4 + 8:
                 break
-            pk = self._entries[place].id
+            pk = self._prepared[place].entry.id
             if keep is None or keep(pk):
                 found[int(place)] = float(scores[place]) + (prefer(pk) if prefer else 0.0)
         best = sorted(found, key=lambda place: -found[place])[:limit]
@@ -246,9 +346,9 @@ class Index:
         others = [score for other, score in found.items() if other != place]
         lead = found[place] - max(others, default=0.0)
         return Hit(
-            self._entries[place].id,
+            self._prepared[place].entry.id,
             found[place],
-            self._phrasings[begin + nearest],
+            self._prepared[place].texts[nearest],
             _confidence(float(closeness[nearest]), lead),
         )
 
@@ -266,40 +366,25 @@ class Index:
         """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, slips,
         and what `find` finds."""
         wanted = plain(typed).strip()
-        if not self._entries or not wanted:
+        if not self._prepared or not wanted:
             return []
-        vector = self._vector(self._counted(typed))
+        vector = self._vector(typed)
         scores = self._scores(typed, vector, language)
         top = max(3.0, float(scores.max()))
         bare = "".join(wanted.split())
-        for place, ((initials, pinyin), texts) in enumerate(self._typed):
+        for place, each in enumerate(self._prepared):
+            (initials, pinyin), texts = each.typed
             more = _typed_score(wanted, bare, initials, pinyin, texts)
             if more:
                 scores[place] = max(float(scores[place]), 0.0) + top * more
         return self._hits(scores, vector, limit, keep, prefer)
 
 
-def _rarity(counted: Sequence[list[dict[int, int]]], features: int) -> Floats:
-    spread = np.zeros(features, dtype=np.int32)
-    for each in counted:
-        for numbers in each:
-            spread[list(numbers)] += 1
-    # As scikit-learn smooths it.
-    return (np.log((1 + len(counted)) / (1 + spread)) + 1).astype(np.float32)
-
-
-def _matrix(vectors: Sequence[Vector], features: int) -> Any:
-    """The vectors as the rows of a sparse matrix."""
-    lengths = [len(feature) for feature, _ in vectors]
-    none: tuple[NDArray[Any], NDArray[Any]] = (np.zeros(0, np.int32), np.zeros(0, np.float32))
-    return sparse.csr_matrix(
-        (
-            np.concatenate([values for _, values in vectors] or [none[1]]),
-            np.concatenate([feature for feature, _ in vectors] or [none[0]]),
-            np.concatenate(([0], np.cumsum(lengths))),
-        ),
-        shape=(len(vectors), max(1, features)),
-        dtype=np.float32,
+def _joined(counted: Sequence[Counts]) -> tuple[Ints, Floats]:
+    if not counted:
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+    return np.concatenate([each.features for each in counted]), np.concatenate(
+        [each.counts for each in counted]
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bench import assign, churn, console, idle, paths, rows, search, start, widget
+from tests.bench import assign, churn, console, idle, knowledge, paths, rows, search, start, widget
 from tests.bench.plan import QUICK, Plan
 from tests.bench.proc import machine
 from tests.bench.rows import Row, Void
@@ -61,6 +61,10 @@ MEASURES = {
         ("console_first_page_ms", "console_first_page_kb", "console_first_page_queries"),
     ),
     "search": Measure(search.search_rows, ("search_p95_ms",)),
+    "knowledge": Measure(
+        knowledge.knowledge_rows,
+        ("knowledge_search_p95_ms", "knowledge_request_p95_ms", "knowledge_import_seconds"),
+    ),
     "widget": Measure(widget.widget_rows, ("widget_host_kb", "widget_open_kb")),
 }
 # What the ratio is made of.

@@ -25,6 +25,7 @@ class Plan:
     waiting: int = 5000
     line: int = 10_000
     archive: int = 1_000_000
+    points: int = 5000
     # A load that keeps its own core busier than this, or is later than that (p99), measures itself.
     most_own_percent: float = 80.0
     most_late_ms: float = 20.0
@@ -33,6 +34,6 @@ class Plan:
 
 QUICK = Plan(
     seconds=1.0, warm_up=0.3, connected=40, talking=16, few=10, many=40, idle_seconds=1.0, storm=30, churned=60,
-    starts=1, agents=8, waiting=40, line=150, archive=2000,
+    starts=1, agents=8, waiting=40, line=150, archive=2000, points=200,
     most_late_ms=1000.0,
 )  # fmt: skip

@@ -52,6 +52,9 @@ BUDGETS = {
     "console_first_page_kb": Budget("KB", 60, 25),
     "console_first_page_queries": Budget("queries"),
     "search_p95_ms": Budget("ms", 100, 30),
+    "knowledge_search_p95_ms": Budget("ms", 20, 3),
+    "knowledge_request_p95_ms": Budget("ms"),
+    "knowledge_import_seconds": Budget("s", 60),
     "widget_host_kb": Budget("KB", 3, 2),
     "widget_open_kb": Budget("KB", 20, 15),
 }
