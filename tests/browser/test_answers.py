@@ -241,10 +241,11 @@ def test_where_the_site_shows_none_nothing_is_asked_for(open_box: Open, server: 
 def test_a_question_that_fails_or_never_ends_holds_up_no_word(open_box: Open, server: ChatServer) -> None:
     box = open_box(allow="net::ERR")
     box.page.route("**/answers", lambda route: route.abort())
-    box.says("我的卡被吞了")
+    with box.page.expect_event("requestfailed"):
+        box.says("我的卡被吞了")
     box.page.unroute("**/answers")
     held: list[Route] = []
-    box.page.route("**/answers", held.append)
+    box.page.route("**/answers", lambda route: held.append(route))
     box.says("在医院门口")
     box.says("有人吗")
     expect(offers(box)).to_be_hidden()
