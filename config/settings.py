@@ -181,7 +181,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 # -- Signing in ----------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.Staff"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.sessions.Backend"]
+SESSION_ENGINE = "accounts.sessions"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.passwords.MinimumLength", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

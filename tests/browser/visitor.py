@@ -64,6 +64,13 @@ class WireVisitor:
             if message["body"] == body:
                 return message
 
+    def hears_about(self, words: str) -> dict[str, Any]:
+        """Waits for a message that holds these words."""
+        while True:
+            message: dict[str, Any] = self._until("message")["message"]
+            if words in message["body"]:
+                return message
+
     def hears_of(self, code: str) -> None:
         """Waits for an event such as `ended`."""
         while self._until("message")["message"].get("payload", {}).get("code") != code:

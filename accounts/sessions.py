@@ -1,0 +1,43 @@
+"""Sessions and who is signed in: what every request of staff asks for, by statements that are made once."""
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends import db
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from accounts.models import Staff
+from accounts.statements import GIVEN, First
+
+_session = First(
+    lambda: (
+        Session.objects.filter(session_key__being=GIVEN)
+        .filter(expire_date__since=GIVEN)
+        .values_list("session_data")
+    )
+)
+_FIELDS = [field.attname for field in Staff._meta.concrete_fields]
+_staff = First(lambda: Staff.objects.filter(pk__being=GIVEN).order_by().values_list(*_FIELDS))
+
+
+class SessionStore(db.SessionStore):
+    """Django's, read by one statement."""
+
+    def load(self) -> dict[str, Any]:
+        found = _session.first(1, self.session_key, timezone.now()) if self.session_key else []
+        if not found:
+            self._session_key = None
+            return {}
+        return dict(self.decode(found[0][0]))
+
+
+class Backend(ModelBackend):
+    """Django's, which reads a member of staff by one statement."""
+
+    def get_user(self, user_id: Any) -> Staff | None:
+        found = _staff.first(1, int(user_id))
+        if not found:
+            return None
+        staff = Staff.from_db("default", _FIELDS, found[0])
+        return staff if self.user_can_authenticate(staff) else None
