@@ -29,7 +29,7 @@ def given(key, language, title, phrasings, answer, links=()):
         title=title, answer=answer, category=category_at("银行卡/挂失"),
         department=Department.objects.get(code="cards"), is_public=True, links=[list(link) for link in links],
     )
-    return Given(key, language, content, phrasings)
+    return Given(f"answers-{key}", language, content, phrasings)
 
 steps = "".join(f"\\n第 {number} 步：请照手机银行里的提示做，做完再看下一步，不用着急。" for number in range(1, 16))
 import_points(by=None, given=[
@@ -44,19 +44,30 @@ import_points(by=None, given=[
           "Please stay at the machine for thirty seconds. Then call 95000; we block the card at once.",
           [("More about cards", "https://www.bank.example/cards")]),
 ])
-region = Region.objects.create(name="望江区")
-branch = Branch.objects.create(key="west", name="西门支行", region=region, address="西街 1 号", weekday_hours="24h")
+region, _ = Region.objects.get_or_create(name="望江区")
+branch = Branch.objects.create(
+    key="answers-west", name="西门支行", region=region, address="西街 1 号", weekday_hours="24h"
+)
 print("place", f"place/{branch.pk}/{branch.edition}")
+"""
+WITHDRAW_POINTS = """
+from accounts.models import Staff
+from knowledge.actions.points import withdraw
+from knowledge.models import Point
+for point in Point.objects.filter(key__startswith="answers-"):
+    withdraw(by=Staff.objects.get(username="yun"), point=point.pk, reason="")
 """
 PLACE = "西门支行\n西街 1 号\n营业时间：24 小时\nhttps://map.bank.example/?position=120.15,30.24&name=%E8%A5%BF%E9%97%A8"
 
 
 @pytest.fixture(scope="module")
-def place(running_server: ChatServer) -> str:
-    """The points and one branch are in the library from here on; what names the branch."""
+def place(running_server: ChatServer) -> Iterator[str]:
+    """The points and one branch are in the library for these tests; what names the branch."""
     running_server.start()
     printed = running_server.manage("shell", "-v0", "-c", LOAD_POINTS)
-    return next(line for line in printed.splitlines() if line.startswith("place ")).split()[1]
+    yield next(line for line in printed.splitlines() if line.startswith("place ")).split()[1]
+    running_server.start()
+    running_server.manage("shell", "-v0", "-c", WITHDRAW_POINTS)
 
 
 @pytest.fixture(autouse=True)
