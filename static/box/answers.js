@@ -117,7 +117,8 @@ export class Answers {
     const { token, about } = this.#session;
     const body = JSON.stringify({ token, language: about.language, ...data });
     try {
-      return await (await fetch(path, { method: "POST", credentials: "omit", body })).json();
+      // Kept up when the visitor leaves with their word on it.
+      return await (await fetch(path, { method: "POST", credentials: "omit", keepalive: true, body })).json();
     } catch {
       return {};
     }

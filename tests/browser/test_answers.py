@@ -147,7 +147,8 @@ def test_who_waits_reads_an_answer_and_still_wants_a_person(
     axe(box.page)
     screenshot(box.page, "answers-open")
 
-    button(box, "我要找人工").click()
+    with box.page.expect_response("**/answers/judge"):
+        button(box, "我要找人工").click()
     expect(offers(box)).to_be_hidden()
     expect(box.text).to_be_focused()
     expect(box.line).to_have_text("同事一上线就回复您")
@@ -169,7 +170,8 @@ def test_an_answer_that_solves_it_ends_the_chat_or_lets_them_wait(
     link = offers(box).get_by_role("link")
     expect(link).to_have_attribute("href", "https://www.bank.example/lost")
     expect(link).to_have_attribute("rel", re.compile("noopener"))
-    button(box, "这就解决了").click()
+    with box.page.expect_response("**/answers/judge"):
+        button(box, "这就解决了").click()
     expect(button(box, "继续等候")).to_be_focused()
     axe(box.page)
     screenshot(box.page, "answers-solved")
