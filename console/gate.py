@@ -30,6 +30,9 @@ STATUSES = {
     "unfilled_placeholder": 422,
     "wrap_up_code_missing": 422,
     "shortcut_taken": 422,
+    "question_incomplete": 422,
+    "question_taken": 422,
+    "not_an_answer": 422,
     "point_incomplete": 422,
     "key_taken": 422,
     "file_refused": 422,
@@ -54,21 +57,31 @@ class StaffRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def staff_view(
-    view: Callable[Concatenate[StaffRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+View = Callable[Concatenate[StaffRequest, P], HttpResponse]
+Gated = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def staff_view(view: View[P]) -> Gated[P]:
     """Lets in staff who may use the console. A Refusal becomes its words with its status.
 
     A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
     """
+    return _gated(view, "use_console")
 
+
+def knowledge_view(view: View[P]) -> Gated[P]:
+    """The same for who may use knowledge: also editors, who have no inbox."""
+    return _gated(view, "use_knowledge")
+
+
+def _gated(view: View[P], right: str) -> Gated[P]:
     @wraps(view)
     def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, Staff):
             if is_page(request):
                 return redirect_to_login(request.get_full_path())
             return refused(request, SignedOut())
-        if not may(request.user, "use_console"):
+        if not may(request.user, right):
             return refused(request, NoRight())
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]

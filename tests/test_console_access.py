@@ -13,11 +13,16 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
-from accounts.models import AuditEntry, Staff
+from accounts.models import AuditEntry, Staff, TakingBar
 from chat.actions import agents
 from chat.models import CannedReply, Conversation
+from knowledge.actions import appeals
+from knowledge.actions.exams import begin_paper
+from knowledge.models import Appeal, Exam, Paper, Question
 from tests.conftest import WriterAtOnce
+from tests.exams import create_editor, open_exam, questions_about_cards, sit
 from tests.people import Cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -31,7 +36,8 @@ SCRIPT = {"accept": "application/json"}
 class Address:
     """`codes`: of mei (who has the conversation), hao (of her department), jun (of another), yun (supervisor).
 
-    Auditor and administrator get 403 everywhere, and who is not signed in 401; a page sends them to sign in (302).
+    `an`: of the administrator. The auditor gets 403 everywhere, and who is not signed in 401; a page sends them to sign
+    in (302).
     """
 
     name: str
@@ -40,6 +46,7 @@ class Address:
     verb: str = "get"
     data: Any = None
     is_page: bool = False
+    an: int = 403
 
 
 def addresses(world: World) -> list[Address]:
@@ -98,6 +105,65 @@ def addresses(world: World) -> list[Address]:
         Address("reply_change", f"replies/{world.own.pk}/change", (302, 404, 404, 404), "post", reply),
         Address("reply_delete", f"replies/{world.own.pk}/delete", (302, 404, 404, 404), "post"),
         Address("reply_delete", f"replies/{world.shared.pk}/delete", (404, 404, 404, 302), "post"),
+        *exam_addresses(world),
+    ]
+
+
+def exam_addresses(world: World) -> list[Address]:
+    """Exams of the cards department; `paper` is mei's and open, `marked` hao's and marked."""
+    exam, question = f"exams/set/{world.exam.pk}", f"exams/questions/{world.question.pk}"
+    paper, marked = f"exams/papers/{world.paper.pk}", f"exams/papers/{world.marked.pk}"
+    answer = {"place": 1, "given": [0], "step": 5}
+    # Mei writes a paper: nothing is asked beside it.
+    drilled = {"question": world.question.pk, "review": 0, "given": [0]}
+    plan = {
+        "name": "月考", "departments": [world.cast.cards.pk], "opens_at": "2030-01-01T09:00",
+        "closes_at": "2030-01-02T09:00", "minutes": 30, "question_count": 10, "pass_percent": 80, "resits": 1,
+    }  # fmt: skip
+    words = {"kind": "fill_in", "stem": "____ 天", "lines": "7"}
+    setting, editing = (403, 403, 403, 200), (403, 403, 403, 302)
+    return [
+        Address("exams", "exams/", (200, 200, 200, 200), an=302, is_page=True),
+        Address("exam_begin", f"exams/{world.exam.pk}/begin", (302, 302, 404, 302), "post"),
+        Address("exam_paper", f"{paper}/", (200, 404, 404, 404), is_page=True),
+        Address("exam_paper", f"{marked}/", (404, 200, 404, 200), is_page=True),
+        Address("exam_answer", f"{paper}/answers", (200, 404, 404, 404), "json", answer),
+        Address("exam_answer", f"{paper}/answers", (422, 404, 404, 404), "json", answer | {"given": [9]}),
+        Address("exam_answer", f"{paper}/answers", (400, 400, 400, 400), "json", {}),
+        Address("exam_hand_in", f"{paper}/hand-in", (200, 404, 404, 404), "json", {"answers": {}, "step": 5}),
+        Address(
+            "exam_appeal", f"{marked}/appeals", (404, 302, 404, 404), "post", {"place": 2, "reason": "对"}
+        ),
+        Address("exam_setting", "exams/set/", setting, an=200, is_page=True),
+        Address("exam_new", "exams/set/new", setting, an=200, is_page=True),
+        Address("exam_create", "exams/set/create", editing, "post", plan, an=302),
+        Address("exam_edit", f"{exam}/", setting, an=200, is_page=True),
+        Address("exam_change", f"{exam}/change", (403, 403, 403, 422), "post", {}, an=422),
+        Address("questions", "exams/questions/", setting, an=200, is_page=True),
+        Address("questions_propose", "exams/questions/propose", editing, "post", an=302),
+        Address("question_judging", "exams/questions/judging", setting, an=200, is_page=True),
+        Address("question_new", "exams/questions/new?point=card-1", setting, an=200, is_page=True),
+        Address(
+            "question_create", "exams/questions/create", editing, "post", words | {"point": "card-1"}, an=302
+        ),
+        Address("question_edit", f"{question}/", setting, an=200, is_page=True),
+        Address("question_change", f"{question}/change", editing, "post", words, an=302),
+        Address("question_judge", f"{question}/judge", editing, "post", {"verdict": "decline"}, an=302),
+        Address("exam_appeals", "exams/appeals/", setting, an=200, is_page=True),
+        Address(
+            "exam_appeal_decide",
+            f"exams/appeals/{world.appeal.pk}/decide",
+            editing,
+            "post",
+            {"verdict": "all"},
+            an=302,
+        ),
+        Address("exam_results", "exams/results/", setting, an=200, is_page=True),
+        Address("exam_results_table", "exams/results.csv", setting, an=200, is_page=True),
+        Address("drill", "drill/next", (200, 200, 200, 200)),
+        Address("drill_answer", "drill/answer", (400, 400, 400, 400), "json", {}),
+        Address("drill_answer", "drill/answer", (404, 200, 404, 200), "json", drilled),
+        Address("exam_bar_lift", f"exams/bars/{world.bar.pk}/lift", editing, "post", an=302),
     ]
 
 
@@ -109,6 +175,12 @@ class World:
     closed: Conversation
     own: CannedReply
     shared: CannedReply
+    exam: Exam
+    question: Question
+    paper: Paper
+    marked: Paper
+    appeal: Appeal
+    bar: TakingBar
 
 
 @pytest.fixture
@@ -122,7 +194,14 @@ def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     own = CannedReply.objects.create(owner=cast.mei, shortcut="wz", title="我在", body="我在的。")
     shared = CannedReply.objects.create(shortcut="nh", title="问候", body="您好")
     monkeypatch.setattr("console.views.messages.writer", WriterAtOnce())
-    return World(cast, active, waiting, closed, own, shared)
+    editor = create_editor()
+    question, *_ = questions_about_cards(cast, editor)
+    exam = open_exam(editor, cast.cards, required_from=timezone.localdate(), resits=3)
+    bar = TakingBar.objects.get(staff=cast.mei)
+    marked = sit(cast.hao, exam, right=1)
+    appeal = appeals.make_appeal(by=cast.hao, paper=marked.pk, place=3, reason="两个都对。")
+    paper = begin_paper(by=cast.mei, exam=exam.pk)
+    return World(cast, active, waiting, closed, own, shared, exam, question, paper, marked, appeal, bar)
 
 
 @contextmanager
@@ -155,7 +234,7 @@ def test_each_person_gets_what_is_theirs(world: World, name: str) -> None:
     place = PEOPLE.index(name)
     wrong = []
     for address in addresses(world):
-        expected = address.codes[place] if place < 4 else 403
+        expected = address.codes[place] if place < 4 else address.an if name == "an" else 403
         with undone():
             got = ask(client, address).status_code
         if got != expected:

@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
@@ -14,6 +16,7 @@ from console.gate import StaffRequest, staff_view
 from console.screen import first_state
 from console.selectors import today_of
 from console.words import words
+from knowledge.selectors_exams import warnings_of
 
 
 # Compressed although it carries a token: Django masks that anew in every page (BREACH).
@@ -51,5 +54,8 @@ def _screen(request: StaffRequest, opened: str) -> HttpResponse:
         "presences": PresenceStatus.choices,
         "presence": state["presence"],
         "today": today_of(request.user),
+        "drills": settings.DRILL_A_DAY > 0,
+        "warnings": warnings_of(request.user),
+        "day": timezone.localdate(),
     }
     return render(request, "console/inbox.html", context)

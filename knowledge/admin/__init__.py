@@ -1,0 +1,3 @@
+from knowledge.admin import exams
+
+__all__ = ["exams"]
