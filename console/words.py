@@ -18,6 +18,7 @@ def _message_words() -> dict[str, str]:
         "you": _("Me"),
         "number": _("No. {number}"),
         "choices": _("Quick replies"),
+        "map": _("Map"),
         "today": _("Today"),
         "yesterday": _("Yesterday"),
         "sending": _("Not sent yet"),

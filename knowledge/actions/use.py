@@ -69,13 +69,13 @@ def note_use(
             Phrasing.objects.filter(pk=phrasing.pk).update(count=F("count") + 1)
 
 
-def judge(*, version: Version, is_helpful: bool, conversation: Conversation | None, by: Staff | None) -> None:
-    """Somebody's word on whether the point helped: an agent's (`by`), or a visitor's in the box."""
+def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
+    """An agent's word on whether the point helped. A visitor's is `knowledge.actions.showing.judge_shown`."""
     with transaction.atomic():
         Use.objects.create(
             version=version,
             conversation=conversation,
-            by=Use.By.AGENT if by else Use.By.BOX,
+            by=Use.By.AGENT,
             agent=by,
             is_helpful=is_helpful,
         )

@@ -66,6 +66,8 @@ print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({
 """
 # In an order that foreign keys allow.
 TABLES_OF_A_TEST = (
+    "knowledge_use",
+    "knowledge_gapquestion",
     "chat_rating",
     "chat_assignment",
     "chat_attachment",
