@@ -1,6 +1,5 @@
 """The index: which entries come nearest to what was written, and to what is being typed."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -9,24 +8,21 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from knowledge.finding.learning import Floats, Ints, Weights, centroids, learned
-from knowledge.finding.words import Entry, features_of, plain, typed_forms, words_of
+from knowledge.finding.learning import Floats, Ints, centroids, learned
+from knowledge.finding.postings import ByWords, Counts, Postings, Vector, joined
+from knowledge.finding.vocabulary import GROUPS, Prepared, Vocabulary
+from knowledge.finding.words import Entry, plain, words_of
 
 # Below this confidence no entry answers the question.
 NOT_ANSWERED = 0.28
-# What each kind of feature weighs.
-GROUPS = (("words", 1.0), ("characters", 1.0), ("meanings", 0.7))
 # What each judge weighs against the learned weights' 1: the title, the words, and the answer. That one stands apart:
 # in one field with the phrasings it lowered every score.
 TITLE, WORDS, ANSWER = 0.2, 0.3, 0.4
 LANGUAGE = 1.0
 EXACT = 3.0
-# BM25's constants.
-K1, B = 1.2, 0.75
 
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
-Vector = tuple[Ints, Floats]
 # From the rows of phrasings, the entry of each, and how many entries there are, to a value for each of `centroids`.
 Teacher = Callable[[Any, Ints, int], Floats]
 
@@ -39,119 +35,6 @@ class Hit:
     score: float
     matched: str
     confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class Postings:
-    """For each feature the entries that have it, one after the other; those of feature f begin at `start[f]`."""
-
-    start: Ints
-    entry: Ints
-    value: Floats
-
-    @classmethod
-    def of(cls, weights: Weights, features: int) -> "Postings":
-        counts = np.bincount(weights.feature, minlength=features)
-        return cls(np.concatenate(([0], np.cumsum(counts))).astype(np.int32), weights.entry, weights.value)
-
-    def scores(self, vector: Vector, entries: int) -> Floats:
-        """Of each entry, the sum over the vector's features of what they say for it."""
-        features, values = vector
-        begins, ends = self.start[features], self.start[features + 1]
-        counts = ends - begins
-        total = int(counts.sum())
-        if not total:
-            return np.zeros(entries, dtype=np.float32)
-        where = np.arange(total) + np.repeat(begins - np.cumsum(counts) + counts, counts)
-        said = self.value[where] * np.repeat(values, counts)
-        return np.bincount(self.entry[where], weights=said, minlength=entries).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How often each of some features stands in a text."""
-
-    features: Ints
-    counts: Floats
-
-    @classmethod
-    def of(cls, numbers: Iterable[int]) -> "Counts":
-        counted = Counter(numbers)
-        size = len(counted)
-        return cls(np.fromiter(counted, np.int32, size), np.fromiter(counted.values(), np.float32, size))
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An entry, read once: an index that follows on another one does not read again what has not changed."""
-
-    entry: Entry
-    texts: tuple[str, ...]
-    # Three for each text: one of each group.
-    rows: tuple[Counts, ...]
-    words: Counts
-    answer: Counts
-    typed: tuple[tuple[str, str], list[str]]
-
-
-class Vocabulary:
-    """Numbers of features, in the order in which they were first met. It only grows, so that indexes may share it."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._words: dict[str, int] = {}
-
-    def sizes(self) -> tuple[int, int]:
-        return len(self._numbers), len(self._words)
-
-    def prepare(self, entry: Entry) -> Prepared:
-        texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
-        return Prepared(
-            entry,
-            texts,
-            tuple(counts for text in texts for counts in self.count(text, grow=True)),
-            self.count_words((word for text in texts for word in words_of(text)), grow=True),
-            self.count_words(words_of(entry.answer), grow=True),
-            (typed_forms(entry.title), [plain(text) for text in texts]),
-        )
-
-    def count(self, text: str, *, grow: bool = False) -> list[Counts]:
-        """One for each group. What was never met is left out, unless it is to `grow`."""
-        found = features_of(text)
-        return [
-            Counts.of(_numbered((name[0] + feature for feature in getattr(found, name)), self._numbers, grow))
-            for name, _weight in GROUPS
-        ]
-
-    def count_words(self, words: Iterable[str], *, grow: bool = False) -> Counts:
-        return Counts.of(_numbered(words, self._words, grow))
-
-
-def _numbered(features: Iterable[str], numbers: dict[str, int], grow: bool) -> Iterable[int]:
-    if grow:
-        return (numbers.setdefault(feature, len(numbers)) for feature in features)
-    return (number for feature in features if (number := numbers.get(feature)) is not None)
-
-
-class _ByWords:
-    """BM25 over one text for each entry."""
-
-    def __init__(self, texts: Sequence[Counts], words: int) -> None:
-        feature, count = _joined(texts)
-        lengths = np.fromiter((len(each.features) for each in texts), np.int32, len(texts))
-        entry = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-        size = np.bincount(entry, weights=count, minlength=len(texts))
-        spread = np.bincount(feature, minlength=words)
-        rarity = np.log(1 + (len(texts) - spread + 0.5) / (spread + 0.5))
-        long = K1 * (1 - B + B * size / max(1.0, float(size.mean()) if len(size) else 1.0))
-        value = (rarity[feature] * count * (K1 + 1) / (count + long[entry])).astype(np.float32)
-        order = np.argsort(feature, kind="stable")
-        self._postings = Postings.of(Weights(feature[order], entry[order], value[order]), words)
-        self._entries, self._words = len(texts), words
-
-    def scores(self, words: Counts) -> Floats:
-        known = words.features[words.features < self._words]
-        return self._postings.scores((known, np.ones(len(known), np.float32)), self._entries)
 
 
 class Index:
@@ -216,7 +99,7 @@ class Index:
                 self._exact.setdefault(text, place)
 
         counted = [counts for each in prepared for counts in each.rows]
-        feature, count = _joined(counted)
+        feature, count = joined(counted)
         lengths = np.fromiter((len(each.features) for each in counted), np.int32, len(counted))
         spread = np.bincount(feature, minlength=features)
         # As scikit-learn smooths it.
@@ -232,8 +115,8 @@ class Index:
         self._untaught = len(prepared) if len(prepared) > 1 else 0
         titles = self._rows[self._first[:-1]].tocsc()
         self._titles = Postings(titles.indptr.astype(np.int32), titles.indices.astype(np.int32), titles.data)
-        self._words = _ByWords([each.words for each in prepared], words)
-        self._answers = _ByWords([each.answer for each in prepared], words)
+        self._words = ByWords([each.words for each in prepared], words)
+        self._answers = ByWords([each.answer for each in prepared], words)
         self._is_zh = np.array([each.entry.language == "zh" for each in prepared], dtype=bool)
 
     def _teach(self, teach: Teacher) -> Postings:
@@ -275,7 +158,7 @@ class Index:
         # The vocabulary may have grown since this index was made.
         known = [each.features < len(self._rarity) for each in counted]
         counted = [Counts(e.features[k], e.counts[k]) for e, k in zip(counted, known, strict=True)]
-        feature, count = _joined(counted)
+        feature, count = joined(counted)
         lengths = np.array([len(each.features) for each in counted], np.int32)
         return feature, self._weighed(feature, count, lengths)
 
@@ -378,14 +261,6 @@ class Index:
             if more:
                 scores[place] = max(float(scores[place]), 0.0) + top * more
         return self._hits(scores, vector, limit, keep, prefer)
-
-
-def _joined(counted: Sequence[Counts]) -> tuple[Ints, Floats]:
-    if not counted:
-        return np.zeros(0, np.int32), np.zeros(0, np.float32)
-    return np.concatenate([each.features for each in counted]), np.concatenate(
-        [each.counts for each in counted]
-    )
 
 
 def _confidence(closeness: float, lead: float) -> float:
