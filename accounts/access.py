@@ -6,10 +6,11 @@ from typing import NamedTuple
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from accounts.models import Role, Staff
+from accounts.models import Role, Staff, TakingBar
 
 CAPABILITIES: dict[str, frozenset[Role]] = {
     "use_console": frozenset({Role.AGENT, Role.SUPERVISOR}),
@@ -42,6 +43,13 @@ def require(staff: Staff, capability: str) -> None:
     """Raises PermissionDenied unless `may`."""
     if not may(staff, capability):
         raise PermissionDenied(capability)
+
+
+def bars_of(staff: Staff) -> QuerySet[TakingBar]:
+    """What keeps this member of staff from taking conversations of a department today. Nobody is kept from it who may
+    choose from the queue: that is a decision by hand."""
+    held = TakingBar.objects.filter(staff=staff, is_lifted=False, since__lte=timezone.localdate())
+    return held.none() if may(staff, "choose_from_queue") else held
 
 
 class Connection(NamedTuple):

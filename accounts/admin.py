@@ -64,7 +64,7 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
             "username": gettext_lazy("What they sign in with. Letters, digits and @ . + - _ only."),
             "role": gettext_lazy(
                 "Agents answer. Supervisors also see every conversation and assign. Auditors read records. "
-                "Administrators set up, and read no conversations."
+                "Editors keep the knowledge points. Administrators set up, and read no conversations."
             ),
             "departments": gettext_lazy(
                 "Whose waiting customers they see. A new one shows when they next sign in."

@@ -110,6 +110,33 @@ class Presence(models.Model):
         return f"{self.staff_id} {self.status}"
 
 
+class TakingBar(models.Model):
+    """From a day on, somebody takes no conversations of a department from its line; before that day it is a warning.
+
+    What a supervisor or a colleague gives them by hand stays possible. The apps that know a reason for one keep it.
+    """
+
+    staff = models.ForeignKey(Staff, models.CASCADE, related_name="bars", verbose_name=_("staff member"))
+    department = models.ForeignKey(Department, models.CASCADE, related_name="+", verbose_name=_("department"))
+    # Names the reason for the app that keeps it, e.g. `exam/12`.
+    key = models.CharField(max_length=40, editable=False)
+    why = models.CharField(_("why"), max_length=120)
+    since = models.DateField(_("from"))
+    # A supervisor has said that it shall not hold.
+    is_lifted = models.BooleanField(_("lifted"), default=False)
+
+    class Meta:
+        verbose_name = _("bar to taking")
+        verbose_name_plural = _("bars to taking")
+        ordering = ("since", "id")
+        constraints = [
+            models.UniqueConstraint(fields=["staff", "department", "key"], name="bar_once_for_a_reason")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.department_id} {self.since}"
+
+
 class AuditEntry(models.Model):
     """Who did or read what, and when. Never changed, never deleted by the application."""
 

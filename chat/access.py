@@ -139,6 +139,12 @@ def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     return conversation
 
 
+def newest_of(site: Site, visitor_uuid: UUID) -> Conversation | None:
+    """The newest conversation of the visitor whom a token of this site names. One query."""
+    own = Conversation.objects.filter(visitor__uuid=visitor_uuid, visitor__site=site)
+    return own.order_by("-id").first()
+
+
 def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
     """A file of one of the visitor's own conversations. Raises NotFound."""
     attachment = Attachment.objects.filter(uuid=uuid, conversation__visitor=visitor).first()

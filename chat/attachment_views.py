@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, Protocol
 from uuid import UUID
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
@@ -20,7 +20,7 @@ from chat.actions.attachments import send_file_as_visitor
 from chat.attachments import Oversized, max_bytes
 from chat.errors import BadRequest, Refusal, TooFast
 from chat.languages import language_code
-from chat.models import Attachment, Conversation, Site, Visitor
+from chat.models import Conversation, Site, Visitor
 from chat.protocol import Accepted, Refused
 from chat.transcript import file_name, transcript_of
 
@@ -95,7 +95,18 @@ def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
     return upload, client_id, fields.get("conversation", "")
 
 
-def file_response(attachment: Attachment) -> FileResponse:
+class Kept(Protocol):
+    """A file that is kept under another name than it is shown by."""
+
+    @property
+    def file(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def content_type(self) -> str: ...
+
+
+def file_response(attachment: Kept) -> FileResponse:
     """The file, so that it can do nothing: only pictures that we made ourselves are shown in place."""
     response = FileResponse(attachment.file.open("rb"), content_type=attachment.content_type)
     is_picture = attachment.content_type.startswith("image/")

@@ -1,5 +1,6 @@
 """Why an action is refused. One class a reason; `code` goes over the wire, `words` are for the reader."""
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 
@@ -36,6 +37,19 @@ class AlreadyTaken(Refusal):
 class NobodyWaiting(Refusal):
     code = "nobody_waiting"
     words = _("Nobody is waiting in your departments.")
+
+
+class TakingBarred(Refusal):
+    """Somebody waits, or may, in a department of which the agent takes none for now (`accounts.TakingBar`)."""
+
+    code = "taking_barred"
+
+    def __init__(self, departments: str, why: str) -> None:
+        said = _(
+            "You take no conversations of {departments} for now; still missing: {why}. Your supervisor can help."
+        )
+        self.words = format_lazy(said, departments=departments, why=why)
+        super().__init__(str(self.words))
 
 
 class NotFirstInLine(Refusal):

@@ -75,3 +75,13 @@ def uploads() -> Bucket:
 
 def transcripts() -> Bucket:
     return Bucket(burst=10, per_second=0.1)
+
+
+def answers() -> Bucket:
+    """What a visitor's box asks for beside the chat: once for each message while they wait."""
+    return Bucket(burst=20, per_second=0.5)
+
+
+def answers_of_address() -> Bucket:
+    """The same from one network address, behind which there may be many."""
+    return Bucket(burst=200, per_second=10)

@@ -29,6 +29,7 @@ from config.handler import OnThreads  # noqa: E402
 from config.probes import Probes  # noqa: E402
 from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
+from knowledge.keeper import keeper  # noqa: E402
 from knowledge.library import warm  # noqa: E402
 
 refuse_unsafe()
@@ -88,10 +89,12 @@ class Started:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
+        keeper.start()
         drain.watch()
         if not self._has_read:
             self._has_read = True
             Thread(target=warm, name="library", daemon=True).start()
+        keeper.start()
         if scope["type"] != "http":
             return await self._application(scope, receive, send)
         with drain.in_hand():

@@ -9,6 +9,8 @@ MEGABYTE = 1024 * 1024
 # The largest file that a site may allow (`Site.attachment_megabytes`), and what a form adds to it.
 UPLOAD_BYTES = 51 * MEGABYTE
 OTHER_BYTES = 2 * MEGABYTE
+# Where files are sent: in chats and to knowledge points, and as tables to admin.
+WITH_FILES = ("/attachments", "/import/")
 
 
 class BoundedBodies:
@@ -22,7 +24,7 @@ class BoundedBodies:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-        most = UPLOAD_BYTES if scope["path"].endswith("/attachments") else OTHER_BYTES
+        most = UPLOAD_BYTES if scope["path"].endswith(WITH_FILES) else OTHER_BYTES
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > most:
             await send({"type": "http.response.start", "status": 413, "headers": [(b"connection", b"close")]})

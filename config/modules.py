@@ -8,11 +8,14 @@ declarations. Anything else raises, so that nothing is left out in silence.
 import posixpath
 import re
 from collections.abc import Callable
+from string import ascii_letters
 
 from rjsmin import jsmin
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const|let) (\w+)", re.MULTILINE)
+# A private name where it is declared or used; before the # of an id in a string stands a quote.
+_PRIVATE = re.compile(r"""(?<!["'`(])#(\w+)""")
 _UNKNOWN = re.compile(r"(^|[;}])(import|export)\b|\bimport\(", re.MULTILINE)
 
 
@@ -49,10 +52,17 @@ def _add(name: str, read: Callable[[str], str], variables: dict[str, str], parts
         )
     exported = [found[1] for found in _EXPORT.findall(text)]
     text = _EXPORT.sub(r"\1 \2", _IMPORT.sub("", text))
-    text = jsmin(text)
+    text = _shortened(jsmin(text))
     if _UNKNOWN.search(text):
         raise CannotGather(f"{name}: an import or an export that is not understood")
     variables[name] = f"m{len(parts)}"
     inner += [text, f"return {{{','.join(exported)}}};"] if exported else [text]
     parts.append(f"const {variables[name]}=(()=>{{\n" + "\n".join(inner) + "\n})();")
     return variables[name]
+
+
+def _shortened(text: str) -> str:
+    """With short names for what is private to its classes: nobody outside of the module can know them."""
+    names = dict.fromkeys(re.findall(r"\.#(\w+)", text))
+    short = {name: ascii_letters[number] for number, name in enumerate(names)}
+    return _PRIVATE.sub(lambda found: "#" + short.get(found[1], found[1]), text)

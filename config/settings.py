@@ -230,6 +230,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# -- Knowledge -----------------------------------------------------------------------------------------------
+
+# Questions of the daily drill that one member of staff is asked at most.
+DRILL_A_DAY = env.integer("LIANXIN_DRILL_A_DAY", 10)
+
 # -- Language, time, files -----------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "zh-hans"

@@ -1,5 +1,7 @@
 """Static files under names that hold a hash of their content, so that browsers may keep them for ever."""
 
+import posixpath
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from re import Match
@@ -17,12 +19,22 @@ GATHERED = ("box/main.js",)
 # What else goes out to visitors, without comments and layout.
 SCRIPTS = ("widget.js",)
 SHEETS = ("tokens.css", "box/box.css")
+_IMPORT = re.compile(r'^@import "(\.[^"]+)";$', re.MULTILINE)
 
 
 def _source(name: str) -> str:
     path = finders.find(name)
     assert isinstance(path, str), f"there is no static file {name}"
     return Path(path).read_text(encoding="utf-8")
+
+
+def _sheet(name: str) -> str:
+    """The sheet together with those that it imports."""
+
+    def imported(found: Match[str]) -> str:
+        return _sheet(posixpath.normpath(posixpath.join(posixpath.dirname(name), found[1])))
+
+    return str(cssmin(_IMPORT.sub(imported, _source(name))))
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
@@ -39,7 +51,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         if not dry_run:
             small |= {name: gather(name, _source) for name in GATHERED if name in paths}
             small |= {name: jsmin(_source(name)) for name in SCRIPTS if name in paths}
-            small |= {name: cssmin(_source(name)) for name in SHEETS if name in paths}
+            small |= {name: _sheet(name) for name in SHEETS if name in paths}
         for name, text in small.items():
             Path(self.path(name)).write_text(text, encoding="utf-8")
             paths[name] = (self, name)

@@ -5,6 +5,7 @@ from django.views.i18n import set_language
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.urls")),
+    path("", include("knowledge.urls")),
     path("console/login/", LoginView.as_view(), name="login"),
     # The same under the name that allauth asks for.
     path("console/login/", LoginView.as_view(), name="account_login"),

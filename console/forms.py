@@ -96,6 +96,8 @@ class ReplyForm(ReplyModelForm):
     """A canned reply. Whose it is: `personal`, `shared`, or the id of a department."""
 
     scope = forms.ChoiceField(label=_("For"))
+    # What it was made from, when it begins with the words of a knowledge point.
+    source = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
     class Meta:
         model = CannedReply
@@ -134,6 +136,8 @@ class ReplyForm(ReplyModelForm):
             reply.owner_id, reply.department_id = reply.owner_id or self._staff.pk, None
         else:
             reply.owner_id, reply.department_id = None, None if scope == "shared" else int(scope)
+        if self.cleaned_data["source"]:
+            reply.source, reply.is_active = self.cleaned_data["source"], True
         return reply
 
 

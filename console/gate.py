@@ -30,8 +30,12 @@ STATUSES = {
     "unfilled_placeholder": 422,
     "wrap_up_code_missing": 422,
     "shortcut_taken": 422,
+    "question_incomplete": 422,
+    "question_taken": 422,
+    "not_an_answer": 422,
     "point_incomplete": 422,
     "key_taken": 422,
+    "remark_missing": 422,
     "file_refused": 422,
     "file_too_large": 413,
 }
@@ -54,30 +58,46 @@ class StaffRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def staff_view(
-    view: Callable[Concatenate[StaffRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Lets in staff who may use the console. A Refusal becomes its words with its status.
+View = Callable[Concatenate[StaffRequest, P], HttpResponse]
+Gated = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
+    """Lets in staff who have one of these rights. A Refusal becomes its words with its status.
 
     A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
     """
 
-    @wraps(view)
-    def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not isinstance(request.user, Staff):
-            if is_page(request):
-                return redirect_to_login(request.get_full_path())
-            return refused(request, SignedOut())
-        if not may(request.user, "use_console"):
-            return refused(request, NoRight())
-        try:
-            return view(request, *args, **kwargs)  # type: ignore[arg-type]
-        except Refusal as refusal:
-            return refused(request, refusal)
-        except PermissionDenied:
-            return refused(request, NoRight())
+    def decorate(view: View[P]) -> Gated[P]:
+        @wraps(view)
+        def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not isinstance(request.user, Staff):
+                if is_page(request):
+                    return redirect_to_login(request.get_full_path())
+                return refused(request, SignedOut())
+            staff = request.user
+            if not any(may(staff, right) for right in rights):
+                return refused(request, NoRight())
+            try:
+                return view(request, *args, **kwargs)  # type: ignore[arg-type]
+            except Refusal as refusal:
+                return refused(request, refusal)
+            except PermissionDenied:
+                return refused(request, NoRight())
 
-    return gated
+        return gated
+
+    return decorate
+
+
+def staff_view(view: View[P]) -> Gated[P]:
+    """Lets in staff who talk with customers."""
+    return open_to("use_console")(view)
+
+
+def knowledge_view(view: View[P]) -> Gated[P]:
+    """Lets in whoever may use knowledge: also editors, who have no inbox."""
+    return open_to("use_knowledge")(view)
 
 
 def is_page(request: HttpRequest) -> bool:

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.views import inbox, messages, moves, points, presence, replies, search, threads
+from console.views import drill, inbox, messages, moves, points, presence, replies, search, threads
 
 app_name = "console"
 
@@ -32,8 +32,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("replies/<int:pk>/", replies.edit_form, name="reply_edit"),
     path("replies/<int:pk>/change", replies.change, name="reply_change"),
     path("replies/<int:pk>/delete", replies.delete, name="reply_delete"),
+    path("exams/", include("console.exam_urls")),
+    path("drill/next", drill.drill, name="drill"),
+    path("drill/answer", drill.drill_answer, name="drill_answer"),
     path("points/likely", points.likely, name="points_likely"),
     path("points/find", points.looked_for, name="points_looked_for"),
     path("points/judge", points.judge, name="point_judge"),
     path("", include("console.attachment_urls")),
+    path("", include("console.knowledge_urls")),
 ]

@@ -4,7 +4,13 @@ from django.utils.translation import gettext as _
 
 
 def words() -> dict[str, str]:
-    return {**_message_words(), **_list_words(), **_composer_words(), **_line_words()}
+    return {
+        **_message_words(),
+        **_list_words(),
+        **_composer_words(),
+        **_line_words(),
+        **_drill_words(),
+    }
 
 
 def _message_words() -> dict[str, str]:
@@ -12,6 +18,7 @@ def _message_words() -> dict[str, str]:
         "you": _("Me"),
         "number": _("No. {number}"),
         "choices": _("Quick replies"),
+        "map": _("Map"),
         "today": _("Today"),
         "yesterday": _("Yesterday"),
         "sending": _("Not sent yet"),
@@ -94,4 +101,34 @@ def _line_words() -> dict[str, str]:
         "failed": _("That did not work. Please try again."),
         "offline_write": _("No connection. Please try again in a moment."),
         "new_message": _("New message"),
+    }
+
+
+def _drill_words() -> dict[str, str]:
+    return {
+        "drill_full": _("Right."),
+        "drill_part": _("Partly right. All that is right:"),
+        "drill_none": _("Not this time. Right is:"),
+        "drill_next": _("Another one ({left} left today)"),
+        "drill_done": _("Done for today"),
+    }
+
+
+def exam_words() -> dict[str, str]:
+    return {
+        "saved": _("Saved"),
+        "unsaved": _("Not saved yet; kept here."),
+        "signed_out": _(
+            "You are signed out. Your answers are kept here: sign in in another tab, then come back."
+        ),
+        "time_left": _("{time} left"),
+        "time_over": _("The time is over. Handing in what was saved …"),
+        "not_handed_in": _("Not handed in yet: no connection. Trying again …"),
+        "answered": _("{count} of {all} answered"),
+        "all_answered": _("All questions are answered."),
+        "some_missing": _("{count} questions have no answer yet."),
+        "five_minutes": _("Five minutes left."),
+        "up": _("Up"),
+        "down": _("Down"),
+        "moved": _("Now in place {place}."),
     }

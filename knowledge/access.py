@@ -1,9 +1,14 @@
 """The doors to knowledge: staff read what is published, editors everything."""
 
+from collections.abc import Iterable
+
 from accounts.access import may, require
 from accounts.models import Staff
-from knowledge.errors import PointNotFound
-from knowledge.models import Gap, Phrasing, Point, Version
+from chat.access import readable
+from knowledge.errors import ExamNotFound, PointNotFound
+from knowledge.models import Appeal, Exam, Gap, Paper, Phrasing, Point, PointFile, Question, Version
+
+IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
 
 
 def point_for(staff: Staff, key: str) -> Point:
@@ -13,6 +18,49 @@ def point_for(staff: Staff, key: str) -> Point:
     if point is None or (point.published is None and not _edits(staff)):
         raise PointNotFound
     return point
+
+
+def told_point_for(staff: Staff, key: str) -> Point:
+    """A point, for who may see which customers were told it. Raises PointNotFound, PermissionDenied."""
+    require(staff, "see_who_was_told")
+    point = Point.objects.select_related("published").filter(key=key).first()
+    if point is None:
+        raise PointNotFound
+    return point
+
+
+def version_for(staff: Staff, point: Point, number: int | None) -> Version:
+    """The version of this number, or what is said now, or for an editor what is to be said. Raises PointNotFound."""
+    versions = point.versions.select_related(
+        "point", "author", "reviewer", "category", "department", "region", "branch"
+    )
+    if not _edits(staff):
+        number = point.published.number if point.published else -1
+    if number is not None:
+        found = versions.filter(number=number).first()
+    elif point.published is not None:
+        found = versions.filter(pk=point.published.pk).first()
+    else:
+        found = versions.order_by("-number").first()
+    if found is None:
+        raise PointNotFound
+    return found
+
+
+def file_for(staff: Staff, pk: int) -> PointFile:
+    """A file of a point that this member of staff may read. Raises PointNotFound, PermissionDenied."""
+    file = PointFile.objects.select_related("point").filter(pk=pk).first()
+    if file is None:
+        require(staff, "use_knowledge")
+        raise PointNotFound
+    point_for(staff, file.point.key)
+    return file
+
+
+def readable_examples(staff: Staff, gaps: Iterable[Gap]) -> set[int]:
+    """Of the conversations in the gaps' `examples`, those that this member of staff may read. One query."""
+    asked = [question.conversation_id for gap in gaps for question in gap.examples]  # type: ignore[attr-defined]
+    return readable(staff, asked)
 
 
 def lock_point(staff: Staff, pk: int) -> Point:
@@ -50,5 +98,85 @@ def lock_gap(staff: Staff, pk: int) -> Gap:
     return gap
 
 
+def lock_question(staff: Staff, pk: int) -> Question:
+    """A question that this editor may judge and change. Raises ExamNotFound, PermissionDenied."""
+    require(staff, "set_exams")
+    found = Question.objects.select_for_update(of=("self",)).select_related("point__published").filter(pk=pk)
+    question = found.first()
+    if question is None:
+        raise ExamNotFound
+    return question
+
+
+def exam_for(staff: Staff, pk: int) -> Exam:
+    """An exam of one of this examinee's departments. Raises ExamNotFound, PermissionDenied."""
+    require(staff, "take_exams")
+    exam = Exam.objects.filter(pk=pk, departments__in=staff.departments.all()).distinct().first()
+    if exam is None:
+        raise ExamNotFound
+    return exam
+
+
+def lock_exam(pk: int) -> Exam:
+    """In the caller's transaction: papers of one exam are drawn one after the other."""
+    exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+    if exam is None:
+        raise ExamNotFound
+    return exam
+
+
+def paper_for(staff: Staff, pk: int) -> Paper:
+    """An examinee's own paper; one that is marked also who sees results. Raises ExamNotFound."""
+    paper = Paper.objects.select_related("exam", "staff").filter(pk=pk).first()
+    if paper is None or not (
+        paper.staff_id == staff.pk or (paper.submitted_at and may(staff, "see_exam_results"))
+    ):
+        raise ExamNotFound
+    return paper
+
+
+def lock_paper(staff: Staff, pk: int) -> Paper:
+    """One's own paper, locked. Raises ExamNotFound."""
+    paper = (
+        Paper.objects.select_for_update(of=("self",))
+        .select_related("exam", "staff")
+        .filter(pk=pk, staff=staff)
+        .first()
+    )
+    if paper is None:
+        raise ExamNotFound
+    return paper
+
+
+def lock_appeal(staff: Staff, pk: int) -> Appeal:
+    require(staff, "set_exams")
+    appeal = (
+        Appeal.objects.select_for_update(of=("self",))
+        .select_related("item__paper", "item__question")
+        .filter(pk=pk)
+        .first()
+    )
+    if appeal is None:
+        raise ExamNotFound
+    return appeal
+
+
 def _edits(staff: Staff) -> bool:
     return may(staff, "edit_points")
+
+
+def moves_for(staff: Staff, point: Point, version: Version) -> frozenset[str]:
+    """What this member of staff may do now with this version of the point; the actions ask again."""
+    state, edits, approves = version.state, _edits(staff), may(staff, "approve_points")
+    is_others = version.author_id != staff.pk
+    allowed = {
+        "edit": edits and (state in IN_THE_MAKING or version.pk == point.published_id or not point.published),
+        "submit": edits and state == Version.State.DRAFT,
+        "approve": approves and state == Version.State.REVIEW and is_others,
+        "send_back": approves and state == Version.State.REVIEW and is_others,
+        "discard": edits and state in IN_THE_MAKING,
+        "withdraw": edits and state == Version.State.PUBLISHED,
+        "keep_reply": may(staff, "use_console") and state == Version.State.PUBLISHED,
+        "see_told": may(staff, "see_who_was_told"),
+    }
+    return frozenset(name for name, is_allowed in allowed.items() if is_allowed)

@@ -1,5 +1,6 @@
 """What an editor writes of a point, and what has to be true of it before it may be said."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,10 +11,13 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts.models import Department
+from chat.protocol import MAX_BODY_CHARACTERS
 from chat.text import cleaned, one_line
 from knowledge.errors import PointIncomplete
 from knowledge.models import Branch, Category, Region, Version
 
+# What names a point: its `key`.
+KEY = re.compile(r"[-a-zA-Z0-9_]{1,60}")
 MAX_LINKS = 10
 MAX_PHRASINGS = 200
 PHRASING_CHARACTERS = 200
@@ -32,6 +36,10 @@ FIELDS = (
     "valid_from",
     "valid_until",
 )
+
+
+# Of these, those that are objects of other tables.
+OBJECTS = ("category", "department", "region", "branch")
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,19 @@ class Content:
         values = self.values()
         problems: dict[str, list[str]] = {}
         try:
-            Version(**values).clean_fields(exclude=["point", "number", "state", "author", "reviewer"])
+            # What is an object already is not looked up once more: in an import there are thousands.
+            Version(**values).clean_fields(
+                exclude=["point", "number", "state", "author", "reviewer", *OBJECTS]
+            )
         except ValidationError as error:
             problems = error.message_dict
+        # A TextField says how long it may be to forms alone.
+        for name in ("answer", "note"):
+            if len(values[name]) > MAX_BODY_CHARACTERS:
+                words = _("At most %(count)d characters; here are %(length)d.")
+                problems[name] = [words % {"count": MAX_BODY_CHARACTERS, "length": len(values[name])}]
+        if self.category is None:
+            problems["category"] = [_("Which category?")]
         links = _problems_of_links(values["links"])
         if links:
             problems["links"] = links

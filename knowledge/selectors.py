@@ -7,8 +7,9 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Staff
-from chat.models import Message
-from knowledge.models import Category, Phrasing, Point, Version
+from chat.models import Conversation, Message
+from knowledge import sources
+from knowledge.models import Category, Phrasing, Point, Use, Version
 
 IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
 EXPIRY_WARNING = timedelta(days=14)
@@ -92,6 +93,21 @@ def messages_from(version: Version) -> QuerySet[Message]:
         .select_related("conversation__visitor", "conversation__department", "agent")
         .order_by("-pk")
     )
+
+
+def versions_named(named: Iterable[str]) -> list[Version]:
+    """The versions that these sources name, whatever has become of them. One query."""
+    wanted = Q(pk__in=[])
+    for source in named:
+        if (found := sources.named_in(source)) is not None:
+            wanted |= Q(point=found[0], number=found[1])
+    return list(Version.objects.filter(wanted))
+
+
+def shown_in(conversation: Conversation) -> list[Use]:
+    """What the box showed the visitor while they waited, in the order of it. One query."""
+    shown = Use.objects.filter(conversation=conversation, by=Use.By.BOX)
+    return list(shown.select_related("version").order_by("id"))
 
 
 def told_counts(point: Point) -> dict[int, int]:

@@ -21,4 +21,6 @@ def place_in(source: str) -> tuple[int, int] | None:
 
 def text_of(answer: str, links: Iterable[tuple[str, str]]) -> str:
     """The words that go to the customer: the answer, and a line for each link."""
-    return "\n".join([answer, *(f"{words} {address}".strip() for words, address in links)])
+    return "\n".join(
+        [answer, *(address if words == address else f"{words} {address}" for words, address in links)]
+    )

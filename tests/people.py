@@ -45,12 +45,14 @@ JUN = Person("jun", "王军", "Jun Wang", "2001", "agent", ("loans",))
 YUN = Person("yun", "赵云", "Yun Zhao", "9001", "supervisor", ("cards", "loans"))
 WEN = Person("wen", "孙文", "Wen Sun", "9101", "auditor")
 AN = Person("an", "周安", "An Zhou", "9201", "administrator")
-PEOPLE = (MEI, HAO, JUN, YUN, WEN, AN)
+NING = Person("ning", "宁编", "Ning Bian", "4001", "editor")
+PEOPLE = (MEI, HAO, JUN, YUN, WEN, AN, NING)
 
 
 @dataclass(frozen=True)
 class Cast:
-    """`mei` and `hao` answer for cards, `jun` for loans; `yun` supervises, `wen` audits, `an` administers."""
+    """`mei` and `hao` answer for cards, `jun` for loans; `yun` supervises, `wen` audits, `an` administers, `ning`
+    edits what is known."""
 
     site: Site
     cards: Department
@@ -61,6 +63,7 @@ class Cast:
     yun: Staff
     wen: Staff
     an: Staff
+    ning: Staff
     done: WrapUpCode
 
 

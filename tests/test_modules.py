@@ -14,6 +14,11 @@ MODULES = {
         '/** Prints. */\nimport { twice } from "../b/twice.js";\nimport {\n  one,\n} from "./one.js";\n\n'
         "// A comment.\nconst size = 3;\nconsole.log(twice(one), size);\n"
     ),
+    "a/private.js": (
+        "class Counter {\n  #count = 0;\n  add() {\n    return this.#next();\n  }\n"
+        '  async #wait() {\n    return "#count";\n  }\n  #next() {\n    void this.#wait();\n    this.#count += 1;\n'
+        "    return this.#count;\n  }\n}\nconst counter = new Counter();\ncounter.add();\nconsole.log(counter.add());\n"
+    ),
     "a/one.js": "const size = 1;\n/** @type {number} */\nexport const one = size;\n",
     "b/twice.js": 'import { one } from "../a/one.js";\nexport function twice(n) {\n  return n * 2 + one - one;\n}\n',
 }
@@ -25,6 +30,14 @@ def test_modules_run_in_one_file_as_they_did_in_many() -> None:
     assert result.stdout == "2 3\n"
     assert "/*" not in script
     assert "//" not in script
+
+
+def test_private_names_are_shortened_and_mean_the_same() -> None:
+    script = gather("a/private.js", MODULES.__getitem__)
+    result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "2\n"
+    assert '"#count"' in script
+    assert ".#count" not in script
 
 
 @pytest.mark.parametrize(

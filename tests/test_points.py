@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Role, Staff
+from accounts.models import AuditEntry, Staff
 from chat.actions.posts import post_batch
 from chat.actions.replies import make_answer, save_reply
 from chat.models import CannedReply, Message
@@ -37,7 +37,7 @@ def a_content(answer: str = "请在手机银行里挂失。", **other: Any) -> C
 
 @pytest.fixture
 def editor(cast: Cast) -> Staff:
-    return Staff.objects.create(username="ning", name="宁编", number="4001", role=Role.EDITOR)
+    return cast.ning
 
 
 def a_point(editor: Staff, cast: Cast, key: str = "card-lost", **other: Any) -> Point:

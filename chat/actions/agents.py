@@ -7,13 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from accounts import audit, presence
-from accounts.access import may, require
+from accounts.access import bars_of, may, require
 from accounts.models import Department, Staff
 from chat import access, delivery
 from chat.actions.assigning import CHANGED, Assigned, assign
 from chat.actions.ending import end, finish_assignment
 from chat.actions.events import Change
-from chat.actions.line import take_first
+from chat.actions.line import barred, take_first
 from chat.errors import (
     AlreadyTaken,
     ConversationClosed,
@@ -28,12 +28,15 @@ from chat.errors import (
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
 from chat.rows import note_of
-from chat.selectors import line_of
+from chat.selectors import line_to_take
 from chat.text import cleaned
 
 
 def take_next(*, staff: Staff) -> Conversation:
-    """Takes the conversation that is first in the line of the agent's departments. Raises NobodyWaiting."""
+    """Takes the conversation that is first in the line of the agent's departments.
+
+    Raises NobodyWaiting, or TakingBarred where some of the departments are barred to them.
+    """
     require(staff, "answer")
     return take_first(staff)
 
@@ -42,7 +45,7 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
     """Takes this waiting conversation. Taking what is mine already is harmless.
 
     Raises AlreadyTaken when a colleague has it, NotFirstInLine when somebody has waited longer and the right to
-    choose is missing, ConversationClosed, NotFound.
+    choose is missing, TakingBarred, ConversationClosed, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -53,8 +56,11 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
             raise AlreadyTaken
         if conversation.status != Status.WAITING:
             raise ConversationClosed
-        if not may(staff, "choose_from_queue") and line_of(staff).first() != conversation:
-            raise NotFirstInLine
+        if not may(staff, "choose_from_queue"):
+            if bars_of(staff).filter(department=conversation.department_id).exists():
+                raise barred(staff)
+            if line_to_take(staff).first() != conversation:
+                raise NotFirstInLine
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
     return conversation
 

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils.translation import gettext
 
+from accounts.access import bars_of
 from accounts.models import Staff
 from chat import access, batches, rows
 from chat.actions.assigning import Assigned, assign
 from chat.db import step_aside
-from chat.errors import NobodyWaiting, Unavailable
+from chat.errors import NobodyWaiting, TakingBarred, Unavailable
 from chat.models import Assignment, Conversation, Status
-from chat.selectors import departments_of, line_of
+from chat.selectors import departments_of, line_to_take
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,10 @@ MAX_TOGETHER = 100
 
 
 def take_first(staff: Staff) -> Conversation:
-    """The first in the line of the agent's departments, from now on theirs. Raises NobodyWaiting, Unavailable."""
+    """The first in the line of the agent's departments, from now on theirs.
+
+    Raises NobodyWaiting, TakingBarred, Unavailable.
+    """
     # Within a transaction of the caller's nobody else can be served.
     taken = None if connection.in_atomic_block else _desk.ask(staff)
     return taken or _take_alone(staff)
@@ -58,17 +63,25 @@ def _assign(takers: Sequence[Staff], chosen: Sequence[int | None]) -> list[Conve
 
 
 def _wait_for_first(staff: Staff) -> int:
-    """The first who still waits, locked. Raises NobodyWaiting.
+    """The first who still waits, locked. Raises NobodyWaiting, TakingBarred.
 
     Those in line are locked by colleagues who take them, or only because the visitor is writing: worth a moment. No
     other conversation may be locked meanwhile, or two who wait for each other would be a deadlock.
     """
     seen: set[int] = set()
-    while (first := line_of(staff).exclude(pk__in=seen).first()) is not None:
+    while (first := line_to_take(staff).exclude(pk__in=seen).first()) is not None:
         if access.lock(first.pk).status == Status.WAITING:
             return first.pk
         seen.add(first.pk)
-    raise NobodyWaiting
+    raise barred(staff) if bars_of(staff).exists() else NobodyWaiting()
+
+
+def barred(staff: Staff) -> TakingBarred:
+    """Why, in words, this agent takes none from some of their departments."""
+    bars = list(bars_of(staff).select_related("department"))
+    between = gettext(", ")
+    departments = between.join(dict.fromkeys(str(bar.department) for bar in bars))
+    return TakingBarred(departments, between.join(dict.fromkeys(bar.why for bar in bars)))
 
 
 # Where somebody stands in a line, the smallest first: priority with the sign turned, since when, id.

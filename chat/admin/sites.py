@@ -52,6 +52,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "title_en",
             "launcher_zh",
             "launcher_en",
+            "suggests_answers",
             "attachments",
             "attachment_types",
             "attachment_megabytes",
@@ -67,6 +68,10 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
                 "https://www.bank.example. Every host counts for itself, www.bank.example and bank.example are two."
             ),
             "hotline": gettext_lazy("Shown wherever a customer may be left waiting."),
+            "suggests_answers": gettext_lazy(
+                "The box looks for public knowledge points that answer what was written, and shows up to three, "
+                "closed, under the waiting line. Without the mark it neither asks for any nor shows any."
+            ),
             "accent": gettext_lazy(
                 "Of button, head and the customer's own words. Any colour stays readable."
             ),
@@ -131,6 +136,7 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
             gettext_lazy("Looks"),
             {"fields": ("accent", "position", "title_zh", "title_en", "launcher_zh", "launcher_en")},
         ),
+        (gettext_lazy("While somebody waits"), {"fields": ("suggests_answers",)}),
         (gettext_lazy("Files"), {"fields": ("attachments", "attachment_types", "attachment_megabytes")}),
     )
 

@@ -44,6 +44,7 @@ PEOPLE = [
     Person("qian", "钱程", "Qian Cheng", "1047", Role.AGENT, ("general", "cards")),
     Person("tang", "唐可", "Tang Ke", "1053", Role.AGENT, ("general", "cards", "digital")),
     Person("zhou", "周静", "Zhou Jing", "2003", Role.SUPERVISOR, ("general", "cards", "loans", "digital")),
+    Person("bian", "边宁", "Bian Ning", "4001", Role.EDITOR),
     Person("song", "宋清", "Song Qing", "3001", Role.AUDITOR),
     Person("admin", "王磊", "Wang Lei", "9001", Role.ADMINISTRATOR),
 ]

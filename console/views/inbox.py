@@ -2,26 +2,33 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
+from accounts.access import may
 from accounts.models import PresenceStatus
 from chat import access
-from console.gate import StaffRequest, staff_view
+from console.gate import StaffRequest, open_to, staff_view
 from console.screen import first_state
 from console.selectors import today_of
 from console.words import words
+from knowledge.selectors_exams import warnings_of
 
 
 # Compressed although it carries a token: Django masks that anew in every page (BREACH).
 @require_GET
 @never_cache
 @gzip_page
-@staff_view
+@open_to("use_console", "use_knowledge")
 def inbox(request: StaffRequest) -> HttpResponse:
+    """Where everybody arrives. Who does not talk with customers goes on to the knowledge points."""
+    if not may(request.user, "use_console"):
+        return redirect("console:points")
     return _screen(request, "")
 
 
@@ -51,5 +58,8 @@ def _screen(request: StaffRequest, opened: str) -> HttpResponse:
         "presences": PresenceStatus.choices,
         "presence": state["presence"],
         "today": today_of(request.user),
+        "drills": settings.DRILL_A_DAY > 0,
+        "warnings": warnings_of(request.user),
+        "day": timezone.localdate(),
     }
     return render(request, "console/inbox.html", context)

@@ -1,5 +1,7 @@
 """Canned replies: the list that the composer looks in, and their upkeep."""
 
+from typing import Any
+
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language
@@ -14,6 +16,12 @@ from chat.languages import language_of
 from chat.models import CannedReply
 from console.forms import ReplyForm
 from console.gate import StaffRequest, staff_view, status_of
+from knowledge import access as knowledge
+from knowledge.actions.use import require_current
+from knowledge.errors import PointNotFound
+from knowledge.models import Point
+from knowledge.selectors_desk import points_of_replies
+from knowledge.sources import text_of
 
 SHOWN = ("id", "shortcut", "title", "body", "language", "initials", "source")
 FIELDS = (*SHOWN, "owner_id", "department_id")
@@ -54,15 +62,26 @@ def replies_page(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def new_form(request: StaffRequest) -> HttpResponse:
+    """`point` in the query: with the words of this knowledge point, and out of use when they are said no more."""
+    key = request.GET.get("point", "")
+    first = _words_of(knowledge.point_for(request.user, key)) if key else {}
     language = language_of(get_language() or "zh")
-    return _page(request, ReplyForm(staff=request.user, initial={"language": language}))
+    return _page(request, ReplyForm(staff=request.user, initial={"language": language} | first))
 
 
 @require_GET
 @never_cache
 @staff_view
 def edit_form(request: StaffRequest, pk: int) -> HttpResponse:
-    return _page(request, ReplyForm(staff=request.user, instance=_reply(request, pk)))
+    """`renew` in the query: with the words that its knowledge point says now."""
+    reply = _reply(request, pk)
+    first: dict[str, Any] = {}
+    if "renew" in request.GET:
+        point = points_of_replies([reply]).get(pk)
+        if point is None:
+            raise PointNotFound
+        first = _words_of(point)
+    return _page(request, ReplyForm(staff=request.user, instance=reply, initial=first))
 
 
 @require_POST
@@ -95,6 +114,8 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
     form = ReplyForm(request.POST, staff=request.user, instance=reply)
     if form.is_valid():
         try:
+            # What is made of a point is made of what it says now.
+            require_current(form.cleaned_data["source"])
             save_reply(staff=request.user, reply=form.reply())
             return redirect("console:replies_page")
         except Refusal as refusal:
@@ -103,10 +124,25 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
     return _page(request, form, 422)
 
 
+def _words_of(point: Point) -> dict[str, Any]:
+    """What the form begins with. Raises PointNotFound where nothing is said."""
+    version = point.published
+    if version is None:
+        raise PointNotFound
+    return {
+        "language": point.language,
+        "title": version.title[:80],
+        "body": text_of(version.answer, version.links),
+        "source": version.source,
+    }
+
+
 def _page(request: StaffRequest, form: ReplyForm | None, status: int = 200) -> HttpResponse:
+    shown = list(replies.editable_by(request.user))
+    points = points_of_replies(shown)
     context = {
         "form": form,
-        "replies": replies.editable_by(request.user),
+        "replies": [(reply, points.get(reply.pk)) for reply in shown],
         "placeholders": [f"{{{name}}}" for name in replies.PLACEHOLDERS],
         "edits_shared": may(request.user, "edit_shared_replies"),
     }

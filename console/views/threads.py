@@ -14,6 +14,7 @@ from chat.models import Conversation, Status
 from chat.selectors import page_of, seq_in
 from console import selectors
 from console.gate import StaffRequest, staff_view
+from knowledge.selectors import shown_in
 
 TRANSCRIPT_PAGE = 500
 
@@ -51,5 +52,6 @@ def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
         "conversation": conversation,
         "answers": selectors.answers_of(conversation),
         "earlier": selectors.earlier_of(request.user, conversation),
+        "shown": shown_in(conversation),
     }
     return render(request, "console/_card.html", context)

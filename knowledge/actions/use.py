@@ -4,6 +4,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import audit
 from accounts.access import require
 from accounts.models import Staff
 from chat.models import Conversation, Message
@@ -68,13 +69,13 @@ def note_use(
             Phrasing.objects.filter(pk=phrasing.pk).update(count=F("count") + 1)
 
 
-def judge(*, version: Version, is_helpful: bool, conversation: Conversation | None, by: Staff | None) -> None:
-    """Somebody's word on whether the point helped: an agent's (`by`), or a visitor's in the box."""
+def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
+    """An agent's word on whether the point helped. A visitor's is `knowledge.actions.showing.judge_shown`."""
     with transaction.atomic():
         Use.objects.create(
             version=version,
             conversation=conversation,
-            by=Use.By.AGENT if by else Use.By.BOX,
+            by=Use.By.AGENT,
             agent=by,
             is_helpful=is_helpful,
         )
@@ -104,10 +105,13 @@ def note_gap(*, message: Message, language: str, like: int | None) -> None:
 
 
 def settle_gap(*, by: Staff, gap: int, point: Point | None) -> None:
-    """An editor has answered it with a point, or says that it needs none."""
+    """An editor has answered it with a point, or says that it needs none. Saying it twice is harmless."""
     require(by, "edit_points")
+    state = Gap.State.ANSWERED if point else Gap.State.DISMISSED
     with transaction.atomic():
         found = access.lock_gap(by, gap)
-        found.state = Gap.State.ANSWERED if point else Gap.State.DISMISSED
-        found.point = point
+        if (found.state, found.point_id) == (state, point.pk if point else None):
+            return
+        found.state, found.point = state, point
         found.save(update_fields=["state", "point"])
+        audit.record(by, "gap.settled", found, state=state, point=point.pk if point else None)

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from accounts.models import Department
+from accounts.models import Department, Role, Staff
+from knowledge.actions import points as actions
+from knowledge.actions.editing import begin_point
 from knowledge.actions.editions import new_edition
 from knowledge.actions.imports import Given, Outcome, import_points
 from knowledge.actions.places import category_at
@@ -35,7 +38,44 @@ def load() -> Outcome:
     """Stores what is missing of the demo's knowledge, in the caller's transaction; what somebody has changed stays."""
     _places()
     known = set(Point.objects.values_list("key", flat=True))
-    return import_points(by=None, given=given(point for point in points() if point["key"] not in known))
+    outcome = import_points(by=None, given=given(point for point in points() if point["key"] not in known))
+    if not known:
+        _work_in_progress()
+    return outcome
+
+
+def _work_in_progress() -> None:
+    """What editors have on their desks: a new point and a change that wait for approval, and one sent back."""
+    editor, supervisor = (Staff.objects.filter(role=role).first() for role in (Role.EDITOR, Role.SUPERVISOR))
+    if editor is None or supervisor is None:
+        return
+    Point.objects.filter(pk__in=Point.objects.order_by("key").values("pk")[:40]).update(owner=editor)
+    begin_point(
+        by=editor,
+        key="branch-holiday-hours",
+        language="zh",
+        owner=editor,
+        content=Content(
+            "春节假期网点开门吗？",
+            "春节期间望江门支行和火车站支行每天 9:00 到 16:00 营业，其他网点初七起恢复。急用现金可以到任何一台自助机。",
+            category_at("网点与自助设备/营业时间"),
+        ),
+        phrasings=["过年银行上班吗", "大年初三能办业务吗", "春节哪个网点开"],
+        is_ready=True,
+    )
+    changed, returned = (
+        _reworded(editor, point) for point in Point.objects.filter(language="zh").order_by("key")[:2]
+    )
+    actions.submit(by=editor, version=changed)
+    actions.submit(by=editor, version=returned)
+    actions.send_back(by=supervisor, version=returned, remark="末尾那句请写清楚找谁、打哪个电话。")
+
+
+def _reworded(by: Staff, point: Point) -> int:
+    assert point.published is not None
+    said = actions.content_of(point.published)
+    content = replace(said, answer=f"{said.answer}\n还有不清楚的，随时找我们。")
+    return actions.save_draft(by=by, point=point.pk, content=content).pk
 
 
 def given(described: Iterable[dict[str, Any]]) -> list[Given]:

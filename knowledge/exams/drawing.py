@@ -49,9 +49,9 @@ def draw(
         drawn.take([each for each in line if each.share == share], quota)
     known = [each for each in line if each.share in shares]
     drawn.take(known, count - len(drawn.questions))
-    # Not enough of others: then what stands on the papers beside may stand here too.
+    # Not enough of others: then what stands on the papers beside may stand here too, what is on the fewest first.
     drawn.limit = count
-    drawn.take(known, count - len(drawn.questions))
+    drawn.take(sorted(known, key=drawn.on_papers), count - len(drawn.questions))
     dice.shuffle(drawn.questions)
     return drawn.questions
 
@@ -63,6 +63,9 @@ class _Drawn:
         self._points: set[int] = set()
         self._beside = beside
         self._shared = [0] * len(beside)
+
+    def on_papers(self, each: Candidate) -> int:
+        return sum(each.question in paper for paper in self._beside)
 
     def take(self, line: Sequence[Candidate], quota: int) -> None:
         for each in line:

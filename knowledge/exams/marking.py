@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 FULL = 100
-_IGNORED = re.compile(r"[\s,，。.、;；:：%％]+")
+# A point between two digits is a decimal point and means something.
+_IGNORED = re.compile(r"[\s,，。、;；:：%％]+|(?<!\d)\.|\.(?!\d)")
 
 
 def credit_of(kind: str, right: Sequence[Any], given: Any) -> int:

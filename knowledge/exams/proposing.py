@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-MIN_SENTENCE, MAX_SENTENCE = 6, 90
-_SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;]?")
+# In columns: a Chinese character takes two of them, a Latin letter one.
+MIN_SENTENCE, MAX_SENTENCE = 12, 180
+# Two sentences with so many of their pairs of characters in common say the same.
+ALIKE = 0.45
+_ENDS = re.compile(r"(?<=[。！？；])\s*|(?<=[.!?])\s+(?=[A-Z\"'“])|\n+")
+# Numbered lines are steps only where somebody asks how something is done.
+_ASKS_HOW = re.compile(r"怎么(?!办(?!理))|怎样|如何|流程|步骤|\bhow\b|\bsteps?\b", re.IGNORECASE)
 _STEP = re.compile(r"^\s*(?:\d{1,2}[.、)）]|[①-⑨])\s*(.+)$", re.MULTILINE)
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.、)）](?!\d)|[①-⑨])\s*")
 _UNITS = (
@@ -19,6 +24,7 @@ _UNITS = (
     "％|%|yuan|days?|hours?|minutes?|months?|years?"
 )
 _FIGURE = re.compile(rf"(?<![\d.,:\-])(\d+(?:[,.]\d+)*)(\s?)({_UNITS})")
+_NO_LETTER = re.compile(r"[\W_]+")
 _WORDS = {
     "zh": {
         "single": "客户问“{title}”，下面哪一句是正确的答复？",
@@ -73,7 +79,8 @@ def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterat
     words = _WORDS["zh" if source.language == "zh" else "en"]
     facts = facts_of(source.answer)
     foreign = [fact for each in others for fact in facts_of(each.answer)[:2] if fact not in facts]
-    foreign = list(dict.fromkeys(foreign))
+    # A sentence that says nearly what the point says would be a second right answer.
+    foreign = [each for each in dict.fromkeys(foreign) if not any(is_alike(each, fact) for fact in facts)]
 
     def made(kind: str, options: list[str], answer: list[Any], fact: str = "") -> Proposal:
         stem = words[kind].format(title=source.title, fact=fact)
@@ -98,7 +105,7 @@ def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterat
         figure = dice.choice(list(_FIGURE.finditer(fact)))
         gap = f"{fact[: figure.start(1)]}____{fact[figure.end(1) :]}"
         yield made("fill_in", [], _spellings(figure[1]), gap)
-    steps = [step.strip() for step in _STEP.findall(source.answer)]
+    steps = [step.strip() for step in _STEP.findall(source.answer) if _ASKS_HOW.search(source.title)]
     if 3 <= len(steps) <= 7 and len(set(steps)) == len(steps):
         yield made("order", [step[:200] for step in steps], list(range(len(steps))))
 
@@ -106,13 +113,24 @@ def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterat
 def facts_of(answer: str) -> list[str]:
     """The sentences of an answer that say something by themselves, without the marks of a list."""
     found = []
-    for match in _SENTENCE.finditer(answer):
-        sentence = _LIST_MARK.sub("", match[0]).strip()
-        if MIN_SENTENCE <= len(sentence) <= MAX_SENTENCE and not sentence.endswith(
-            ("：", ":", "?", "？", "!", "！")
-        ):
+    for part in _ENDS.split(answer):
+        sentence = _LIST_MARK.sub("", part).strip().rstrip("；;")
+        columns = sum(1 if letter.isascii() else 2 for letter in sentence)
+        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！"))
+        if is_statement and MIN_SENTENCE <= columns <= MAX_SENTENCE:
             found.append(sentence)
     return list(dict.fromkeys(found))
+
+
+def is_alike(one: str, other: str) -> bool:
+    """Whether two sentences say nearly the same, by their pairs of characters (Jaccard)."""
+    first, second = _pairs(one), _pairs(other)
+    return len(first & second) >= ALIKE * len(first | second)
+
+
+def _pairs(text: str) -> set[str]:
+    plain = _NO_LETTER.sub("", text.casefold())
+    return {plain[at : at + 2] for at in range(max(1, len(plain) - 1))}
 
 
 def _says_much(fact: str) -> tuple[int, int]:
@@ -137,6 +155,8 @@ def _falsified(fact: str, others: Sequence[Source], dice: Random) -> str:
 
 def _near(figure: str, dice: Random) -> str:
     number = float(figure.replace(",", ""))
+    if 1900 <= number < 2200 and number.is_integer():
+        return str(int(number) + dice.choice((-2, -1, 1, 2)))
     wrong = number * dice.choice((2, 3)) if number else 1.0
     return f"{wrong:g}"
 

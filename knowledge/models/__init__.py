@@ -1,8 +1,8 @@
 """What the bank knows: points with their versions, places, how they are used, and exams about them."""
 
+from knowledge.models.drill import DrillCard
 from knowledge.models.exams import (
     Appeal,
-    DrillCard,
     Exam,
     ExamShare,
     Paper,

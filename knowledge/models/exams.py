@@ -159,6 +159,11 @@ class Paper(models.Model):
         verbose_name = _("exam paper")
         verbose_name_plural = _("exam papers")
         ordering = ("-id",)
+        indexes = [
+            models.Index(fields=["due_at"], condition=models.Q(submitted_at__isnull=True), name="papers_due"),
+            models.Index(fields=["staff", "submitted_at"], name="papers_of_staff"),
+            models.Index(fields=["submitted_at"], name="papers_by_time"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["exam", "staff", "number"], name="attempt_once"),
             models.UniqueConstraint(
@@ -191,6 +196,8 @@ class PaperItem(models.Model):
     explanation = models.TextField(_("explanation"), blank=True)
     given = models.JSONField(_("answer given"), null=True, blank=True)
     saved_at = models.DateTimeField(_("saved"), null=True, blank=True)
+    # The examinee's clock (ms) when the answer was given: one that comes late does not undo a newer one.
+    step = models.BigIntegerField(default=0, editable=False)
     credit = models.PositiveSmallIntegerField(_("marks, in hundredths"), null=True, blank=True)
 
     class Meta:
@@ -214,10 +221,17 @@ class Appeal(models.Model):
         ACCEPTED = "accepted", _("accepted")
         REJECTED = "rejected", _("rejected")
 
+    class Remedy(models.TextChoices):
+        """Who gets the full marks of the question when the appeal is accepted."""
+
+        SAME = "same", _("everybody who gave the same answer")
+        ALL = "all", _("everybody who had the question")
+
     item = models.OneToOneField(PaperItem, models.CASCADE, related_name="appeal", verbose_name=_("question"))
     reason = models.TextField(_("reason"), max_length=1000)
     made_at = models.DateTimeField(_("made"), default=timezone.now)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
+    remedy = models.CharField(_("remedy"), max_length=4, choices=Remedy, blank=True)
     decided_by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
     )
@@ -231,26 +245,3 @@ class Appeal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} {self.state}"
-
-
-class DrillCard(models.Model):
-    """When somebody should meet a question again in the daily drill, by what they knew (FSRS)."""
-
-    staff = models.ForeignKey(Staff, models.CASCADE, related_name="drill_cards")
-    question = models.ForeignKey(Question, models.CASCADE, related_name="+")
-    # As the scheduling library writes it.
-    card = models.JSONField()
-    due_at = models.DateTimeField()
-    reviewed_at = models.DateTimeField(default=timezone.now)
-    reviews = models.PositiveIntegerField(default=1)
-    misses = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        verbose_name = _("drill card")
-        verbose_name_plural = _("drill cards")
-        ordering = ("due_at", "id")
-        constraints = [models.UniqueConstraint(fields=["staff", "question"], name="drill_card_once")]
-        indexes = [models.Index(fields=["staff", "due_at"], name="drill_due")]
-
-    def __str__(self) -> str:
-        return f"{self.staff_id} {self.question_id}"

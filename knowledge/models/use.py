@@ -41,7 +41,10 @@ class Use(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["conversation", "seq"], condition=models.Q(by="agent"), name="use_once_per_message"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["conversation", "version"], condition=models.Q(by="box"), name="shown_once_per_chat"
+            ),
         ]
         indexes = [models.Index(fields=["version", "-at"], name="uses_of_version")]
 

@@ -1,6 +1,7 @@
 /** Puts the box together: the session, the parts of the page, and the bank's page around it. */
 
 import { readWords } from "../chat/words.js";
+import { Answers } from "./answers.js";
 import { Beginning } from "./beginning.js";
 import { Composer } from "./composer.js";
 import { Ending } from "./ending.js";
@@ -95,6 +96,7 @@ function look() {
 function bind() {
   words = readWords();
   const talk = new Talk(session, files, words);
+  const answers = new Answers(session, () => talk.follow());
   const ending = new Ending(session, files, words);
   const beginning = new Beginning((text, start) => session.post(text, start));
   composer = new Composer({
@@ -134,6 +136,7 @@ function bind() {
     ending.draw();
     by("composer").hidden = isEnded;
     talk.draw();
+    answers.draw();
     const said = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
     by("notice").classList.toggle("late", !!said);
     by("notice").hidden = !said && !session.refusal;

@@ -36,13 +36,18 @@ export class Talk {
     };
     by("newer").onclick = () => this.toEnd();
     // The keyboard of a phone, or the composer growing, does not cover the last message.
-    const observer = new ResizeObserver(() => this.#isAtEnd && this.toEnd());
+    const observer = new ResizeObserver(() => this.follow());
     for (const each of [this.#scroll, this.#log, by("unplaced")]) observer.observe(each);
   }
 
   toEnd() {
     this.#isAtEnd = true;
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
+  }
+
+  /** Whoever is at the end stays there. */
+  follow() {
+    if (this.#isAtEnd) this.toEnd();
   }
 
   draw() {

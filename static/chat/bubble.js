@@ -30,7 +30,7 @@ export function dayElement(message, { previous, language, words }) {
 }
 
 /**
- * Words used: you, number ("No. {number}"), choices, today, yesterday, and a word for each status.
+ * Words used: you, number ("No. {number}"), choices, map, today, yesterday, and a word for each status.
  *
  * @param {ChatMessage} message
  * @param {MessageOptions} options
@@ -52,8 +52,9 @@ export function messageElement(message, options) {
   const about = make("p", starts ? "about" : "about unseen", make("span", "author", author));
   if (message.number) about.append(" ", make("span", "number", fill(words.number, { number: message.number })));
   about.append(" ", timeElement(message.at, language));
-  element.append(about, message.type === "attachment" ? fileElement(message, options) : bodyElement(message.body));
-  const choices = message.payload?.choices;
+  const { choices, card } = message.payload ?? {};
+  const isPlace = card === "place";
+  element.append(about, message.type === "attachment" ? fileElement(message, options) : isPlace ? placeElement(message.body, words) : bodyElement(message.body));
   if (choices && options.onChoice) element.append(choicesElement(choices, options));
   if (status) showStatus(element, status, words);
   return element;
@@ -70,20 +71,36 @@ export function showStatus(element, status, words) {
   else element.append(line);
 }
 
-/** @param {string} text */
-function bodyElement(text) {
-  const body = make("p", "body");
+/** @param {string} text @returns {HTMLParagraphElement} with its links */
+export function bodyElement(text) {
+  const body = make("p", "body", ...linkParts(text).map(({ text: words, href }) => (href ? linkElement(words, href) : words)));
   body.dir = "auto";
-  for (const part of linkParts(text)) {
-    if (part.href) {
-      const link = make("a", "", part.text);
-      link.href = part.href;
-      link.target = "_blank";
-      link.rel = "noopener noreferrer nofollow";
-      body.append(link);
-    } else body.append(part.text);
-  }
   return body;
+}
+
+/** A branch or a cash machine: its name, what else there is to know, and the map as a button. @param {string} text @param {ChatWords} words */
+function placeElement(text, words) {
+  const [name, ...lines] = text.split("\n");
+  const body = bodyElement(lines.join("\n"));
+  // Only a line that is nothing but an address: what somebody has added to it is there to be read.
+  const map = [...body.querySelectorAll("a")].find((link) => lines.includes(link.textContent ?? ""));
+  if (map) {
+    map.title = map.href;
+    map.textContent = words.map;
+    map.className = "map";
+  }
+  body.prepend(make("strong", "", name), "\n");
+  body.classList.add("place");
+  return body;
+}
+
+/** @param {string} words @param {string} href */
+function linkElement(words, href) {
+  const link = make("a", "", words);
+  link.href = href;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer nofollow";
+  return link;
 }
 
 /** @param {ChatMessage} message @param {MessageOptions} options */

@@ -10,6 +10,8 @@ interface ChatPerson {
 interface ChatPayload {
   code?: string;
   choices?: string[];
+  /** As what it is drawn: `place`. Its text says the same. */
+  card?: string;
   attachment?: string;
   content_type?: string;
   size?: number;

@@ -5,6 +5,7 @@ import { Alerts } from "./alerts.js";
 import { Attach } from "./attach.js";
 import { Composer } from "./composer.js";
 import { Desk } from "./desk.js";
+import { Drill } from "./drill.js";
 import { Dialogs } from "./dialogs.js";
 import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
@@ -65,6 +66,7 @@ const dialogs = new Dialogs(words, (what, conversation) => {
 });
 new Alerts(store, words, (id) => void desk.show(id));
 followCard(store);
+if (document.getElementById("drill")) new Drill(store, words);
 
 /** @param {string} path */
 async function take(path) {

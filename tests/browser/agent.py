@@ -60,9 +60,9 @@ class WireAgent:
         self.conversation = row["id"]
         self._send(kind="watch", conversation=self.conversation)
 
-    def say(self, body: str, *, choices: list[str] | None = None) -> int:
+    def say(self, body: str, *, choices: list[str] | None = None, source: str = "") -> int:
         """The seq under which it was accepted."""
-        answer = {"client_id": str(uuid4()), "body": body, "choices": choices or []}
+        answer = {"client_id": str(uuid4()), "body": body, "choices": choices or [], "source": source}
         path = f"conversations/{self.conversation}/messages"
         accepted = self._ask(path, json.dumps(answer).encode(), "application/json")
         return int(json.loads(accepted)["accepted"]["seq"])

@@ -66,6 +66,8 @@ print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({
 """
 # In an order that foreign keys allow.
 TABLES_OF_A_TEST = (
+    "knowledge_use",
+    "knowledge_gapquestion",
     "chat_rating",
     "chat_assignment",
     "chat_attachment",
@@ -74,6 +76,15 @@ TABLES_OF_A_TEST = (
     "chat_conversation",
     "chat_visitor",
     "chat_identityuse",
+    "accounts_takingbar",
+    "knowledge_appeal",
+    "knowledge_paperitem",
+    "knowledge_paper",
+    "knowledge_drillcard",
+    "knowledge_examshare",
+    "knowledge_exam_departments",
+    "knowledge_exam",
+    "knowledge_question",
     "accounts_presence",
     "accounts_auditentry",
 )

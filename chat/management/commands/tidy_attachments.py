@@ -5,9 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, FileField, OuterRef
 from django.utils import timezone
 
 from chat.models import Attachment, Message
@@ -32,9 +33,18 @@ def _older(folder: Path, before: float) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < before]
 
 
+def _is_named(file: str) -> bool:
+    """Whether a row of any table names it: other apps keep files here too."""
+    return any(
+        model._default_manager.filter(**{field.name: file}).exists()
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, FileField)
+    )
+
+
 def _remove(path: Path) -> bool:
-    name = path.relative_to(settings.MEDIA_ROOT).as_posix()
-    if Attachment.objects.filter(file=name).exists():
+    if _is_named(path.relative_to(settings.MEDIA_ROOT).as_posix()):
         return False
     path.unlink(missing_ok=True)
     return True

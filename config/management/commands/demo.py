@@ -29,6 +29,7 @@ LOGINS = [
     ("lin", "坐席", "agent"),
     ("zhao", "坐席", "agent"),
     ("zhou", "主管", "supervisor"),
+    ("bian", "知识编辑", "knowledge editor"),
     ("song", "审计", "auditor"),
     ("admin", "管理员", "administrator"),
 ]

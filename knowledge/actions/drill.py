@@ -1,0 +1,104 @@
+"""The daily drill: a question in a quiet minute, coming back the sooner the less it was known (FSRS)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from fsrs import Card, Rating, Scheduler
+
+from accounts.access import require
+from accounts.models import Staff
+from knowledge import selectors_drill
+from knowledge.actions.questions import count_asked
+from knowledge.errors import ExamNotFound, NotAnAnswer
+from knowledge.exams.drawing import laid_out
+from knowledge.exams.marking import FULL, credit_of, is_answer
+from knowledge.models import DrillCard, Question
+
+# By days, not by minutes: what was missed comes back tomorrow. Without chance, so that a repeat gives the same.
+scheduler = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=False)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it is shown to somebody. `review`: how often they have answered it before."""
+
+    question: Question
+    review: int
+    shown: list[str]
+    right: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What an answer came to. `credit` in hundredths; `left`: how many the day still has."""
+
+    asked: Asked
+    credit: int
+    due_at: datetime
+    left: int
+
+
+def next_question(*, staff: Staff, now: datetime | None = None) -> Asked | None:
+    """The one to ask now, None when there is none, or enough for today. Changes nothing."""
+    require(staff, "take_exams")
+    now = now or timezone.now()
+    if selectors_drill.answered_today(staff, now) >= settings.DRILL_A_DAY:
+        return None
+    found = selectors_drill.next_for(staff, now)
+    return asked_of(staff, *found) if found else None
+
+
+def asked_of(staff: Staff, question: Question, review: int) -> Asked:
+    """In the same order for the same review, so that nothing has to be kept between question and answer."""
+    seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
+    shown, right = laid_out(question.kind, question.options, question.answer, seed)
+    return Asked(question, review, shown, right)
+
+
+def answer_question(
+    *, by: Staff, question: int, review: int, given: Any, now: datetime | None = None
+) -> Answered:
+    """Marks the answer and says when the question comes back. The same answer twice counts once.
+
+    Raises NotAnAnswer, ExamNotFound.
+    """
+    require(by, "take_exams")
+    now = now or timezone.now()
+    with transaction.atomic():
+        found = selectors_drill.askable(by).filter(pk=question).first()
+        if found is None:
+            raise ExamNotFound
+        asked = asked_of(by, found, review)
+        if not is_answer(found.kind, given):
+            raise NotAnAnswer
+        credit = credit_of(found.kind, asked.right, given)
+        DrillCard.objects.get_or_create(
+            staff=by,
+            question=found,
+            defaults={"card": Card(card_id=found.pk).to_dict(), "due_at": now, "reviewed_at": now},
+        )
+        card = DrillCard.objects.select_for_update().get(staff=by, question=found)
+        if card.reviews == review:
+            _review(card, credit, now)
+            count_asked([found.pk], [] if credit == FULL else [found.pk])
+    left = max(0, settings.DRILL_A_DAY - selectors_drill.answered_today(by, now))
+    return Answered(asked, credit, card.due_at, left)
+
+
+def _review(card: DrillCard, credit: int, now: datetime) -> None:
+    rating = Rating.Good if credit == FULL else Rating.Hard if credit >= FULL / 2 else Rating.Again
+    # As the library asks for it: in UTC.
+    reviewed, _log = scheduler.review_card(Card.from_dict(card.card), rating, now.astimezone(UTC))
+    card.card, card.due_at, card.reviewed_at = reviewed.to_dict(), reviewed.due, now
+    if credit < FULL:
+        # However well it was known before: tomorrow, before it is forgotten again.
+        card.due_at = min(card.due_at, now + timedelta(days=1))
+        card.misses += 1
+    card.reviews += 1
+    card.save(update_fields=["card", "due_at", "reviewed_at", "reviews", "misses"])

@@ -1,0 +1,248 @@
+"""An exam: set up, its papers begun, answered, handed in and marked."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.access import require
+from accounts.models import Department, Staff
+from chat.text import one_line
+from knowledge import access
+from knowledge.actions.marks import mark
+from knowledge.actions.requirements import keep_requirement
+from knowledge.errors import (
+    AlreadyPassed,
+    AnotherPaperOpen,
+    ExamBegun,
+    ExamNotOpen,
+    NoAttemptLeft,
+    NoQuestions,
+    NotAnAnswer,
+    PaperOver,
+)
+from knowledge.exams.drawing import draw, laid_out
+from knowledge.exams.marking import is_answer
+from knowledge.models import Category, Exam, ExamShare, Paper, PaperItem, Question
+from knowledge.pool import candidates_of
+
+# For what is on its way when the clock runs out.
+GRACE = timedelta(seconds=5)
+# Papers of others are looked at when one is drawn: so many of the latest.
+BESIDE = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An exam as it is set up. `shares`: how much of a paper is about a category or a department, by weight."""
+
+    name: str
+    departments: Sequence[Department]
+    opens_at: datetime
+    closes_at: datetime
+    minutes: int
+    question_count: int
+    pass_percent: int
+    resits: int
+    required_from: date | None = None
+    shares: Sequence[tuple[Category | Department, int]] = field(default_factory=list)
+
+
+def save_exam(*, by: Staff, plan: Plan, exam: int | None = None) -> Exam:
+    """Stores a new exam, or what has changed of one. Papers that were drawn stay as they are.
+
+    Raises ExamBegun when the pass mark would be another one than somebody has sat for, ExamNotFound.
+    """
+    require(by, "set_exams")
+    values: dict[str, Any] = {
+        name: getattr(plan, name)
+        for name in (
+            *("opens_at", "closes_at", "minutes", "question_count", "pass_percent", "resits"),
+            "required_from",
+        )
+    } | {"name": one_line(plan.name, 80)}
+    with transaction.atomic():
+        if exam is None:
+            stored = Exam.objects.create(author=by, **values)
+        else:
+            stored = access.lock_exam(exam)
+            if stored.pass_percent != plan.pass_percent and stored.papers.exists():
+                raise ExamBegun
+            for name, value in values.items():
+                setattr(stored, name, value)
+            stored.save(update_fields=list(values))
+        stored.departments.set(plan.departments)
+        stored.shares.all().delete()
+        ExamShare.objects.bulk_create(
+            ExamShare(exam=stored, weight=weight, **{part._meta.model_name or "": part})
+            for part, weight in plan.shares
+        )
+        audit.record(by, "exam.created" if exam is None else "exam.changed", stored)
+        keep_requirement(stored)
+    return stored
+
+
+def begin_paper(*, by: Staff, exam: int, now: datetime | None = None) -> Paper:
+    """The examinee's open paper of this exam, drawn if there is none. Beginning twice gives the same.
+
+    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, NoQuestions, ExamNotFound.
+    """
+    now = now or timezone.now()
+    access.exam_for(by, exam)
+    settle_overdue(now=now, of=by)
+    try:
+        with transaction.atomic():
+            locked = access.lock_exam(exam)
+            mine = list(locked.papers.filter(staff=by).order_by("number"))
+            if mine and mine[-1].submitted_at is None:
+                return mine[-1]
+            _require_attempt(locked, mine, now)
+            paper = _draw(locked, by, mine, now)
+            audit.record(by, "paper.begun", paper, exam=locked.pk, attempt=paper.number)
+    except IntegrityError as error:
+        raise AnotherPaperOpen from error
+    return paper
+
+
+def _require_attempt(exam: Exam, mine: Sequence[Paper], now: datetime) -> None:
+    if not exam.opens_at <= now < exam.closes_at:
+        raise ExamNotOpen
+    if any(paper.is_passed for paper in mine):
+        raise AlreadyPassed
+    if len(mine) > exam.resits:
+        raise NoAttemptLeft
+
+
+def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime) -> Paper:
+    candidates, shares = candidates_of(exam)
+    seed = secrets.randbits(62)
+    neighbours = exam.papers.exclude(staff=by).order_by("-pk").values_list("pk", flat=True)[:BESIDE]
+    beside = _questions_on([paper.pk for paper in mine] + list(neighbours))
+    drawn = draw(candidates, count=exam.question_count, shares=shares, seed=seed, beside=beside)
+    if not drawn:
+        raise NoQuestions
+    paper = Paper.objects.create(
+        exam=exam,
+        staff=by,
+        number=len(mine) + 1,
+        seed=seed,
+        drawn_at=now,
+        # Who begins late has until the end of the exam, like everybody.
+        due_at=min(now + timedelta(minutes=exam.minutes), exam.closes_at),
+    )
+    questions = Question.objects.in_bulk(drawn)
+    items = []
+    for place, pk in enumerate(drawn, start=1):
+        question = questions[pk]
+        shown, right = laid_out(question.kind, question.options, question.answer, seed + place)
+        items.append(
+            PaperItem(
+                paper=paper,
+                place=place,
+                question=question,
+                kind=question.kind,
+                stem=question.stem,
+                shown=shown,
+                right=right,
+                explanation=question.explanation,
+            )
+        )
+    PaperItem.objects.bulk_create(items)
+    return paper
+
+
+def _questions_on(papers: Sequence[int]) -> list[set[int]]:
+    found: dict[int, set[int]] = {pk: set() for pk in papers}
+    for paper, question in PaperItem.objects.filter(paper__in=papers).values_list("paper", "question"):
+        found[paper].add(question)
+    return list(found.values())
+
+
+def save_answer(
+    *, by: Staff, paper: int, place: int, given: Any, step: int, now: datetime | None = None
+) -> None:
+    """Keeps the answer to one question; None takes it away. Repeats are harmless, and so is one that comes late:
+
+    `step` is the examinee's clock in ms when it was given, and an older one changes nothing.
+    Raises PaperOver, NotAnAnswer, ExamNotFound.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        locked = access.lock_paper(by, paper)
+        if locked.submitted_at is not None or now > locked.due_at + GRACE:
+            raise PaperOver
+        _keep(locked, {place: given}, step, now)
+
+
+def _keep(paper: Paper, answers: Mapping[int, Any], step: int, now: datetime) -> None:
+    items = {item.place: item for item in paper.items.filter(place__in=answers)}
+    for place, given in answers.items():
+        item = items.get(place)
+        if item is None or not (given is None or _is_for(item, given)):
+            raise NotAnAnswer
+        paper.items.filter(pk=item.pk, step__lt=step).update(given=given, step=step, saved_at=now)
+
+
+def _fitting(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
+    return {
+        item.place: answers[item.place]
+        for item in paper.items.filter(place__in=answers)
+        if answers[item.place] is None or _is_for(item, answers[item.place])
+    }
+
+
+def _is_for(item: PaperItem, given: Any) -> bool:
+    if not is_answer(item.kind, given):
+        return False
+    if item.kind == "fill_in":
+        return len(given[0]) <= 100
+    most = 2 if item.kind == "true_false" else len(item.shown)
+    return all(each < most for each in given) and (item.kind != "order" or len(given) == most)
+
+
+def hand_in(
+    *, by: Staff, paper: int, answers: Mapping[int, Any], step: int, now: datetime | None = None
+) -> Paper:
+    """Marks the paper by what is saved, with `answers` that were not saved yet if the time is not over.
+
+    What is no answer is left out: a paper is never stuck for it. Handing in twice gives the same result.
+    Raises ExamNotFound.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        locked = access.lock_paper(by, paper)
+        if locked.submitted_at is None:
+            is_late = now > locked.due_at + GRACE
+            if not is_late:
+                _keep(locked, _fitting(locked, answers), step, now)
+            mark(locked, locked.due_at if is_late else now, by=by)
+    return locked
+
+
+def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> int:
+    """Marks the papers whose time is over, by what was saved; returns how many.
+
+    Any process may call it at any time: what another is marking just now is left to it.
+    """
+    now = now or timezone.now()
+    due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE)
+    if of is not None:
+        due = due.filter(staff=of)
+    marked = 0
+    for pk in list(due.order_by("pk").values_list("pk", flat=True)[:500]):
+        with transaction.atomic():
+            paper = (
+                Paper.objects.select_for_update(of=("self",), skip_locked=of is None)
+                .select_related("exam", "staff")
+                .filter(pk=pk, submitted_at__isnull=True)
+                .first()
+            )
+            if paper is not None:
+                mark(paper, paper.due_at, by=None)
+                marked += 1
+    return marked

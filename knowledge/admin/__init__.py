@@ -1,0 +1,3 @@
+from knowledge.admin import exams, places, points
+
+__all__ = ["exams", "places", "points"]

@@ -1,0 +1,202 @@
+"""Knowledge points in admin: to find, to bring in and take away as a table, to approve many. Words are written in the
+console's pages."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.access import may
+from accounts.admin_parts import BoundedPaginator, ByRights, has_right
+from accounts.models import Department, Staff
+from knowledge.actions.imports import approve_all
+from knowledge.admin.transfer import TransferMixin
+from knowledge.models import Category, Point, Version
+from knowledge.selectors import IN_THE_MAKING
+from knowledge.selectors_desk import STATES, Wanted, narrowed
+from knowledge.transfer.points import PointTable
+
+State = Version.State
+
+
+class Narrowed(admin.SimpleListFilter):
+    """A filter of the list that `knowledge.selectors_desk` knows too."""
+
+    field = ""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Point]) -> QuerySet[Point]:
+        value = self.value()
+        if not value:
+            return queryset
+        assert isinstance(request.user, Staff)
+        chosen: Any = int(value) if value.isdecimal() else value
+        return narrowed(queryset, request.user, Wanted(**{self.field: chosen}))
+
+
+class StateFilter(Narrowed):
+    title = gettext_lazy("state")
+    parameter_name = field = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return STATES
+
+
+class CategoryFilter(Narrowed):
+    title = gettext_lazy("category")
+    parameter_name = field = "category"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        tops = Category.objects.filter(parent=None)
+        return [(str(each.pk), each.name) for each in tops]
+
+
+class DepartmentFilter(Narrowed):
+    title = gettext_lazy("business line")
+    parameter_name = field = "department"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(str(each.pk), str(each)) for each in Department.objects.all()]
+
+
+@admin.register(Point)
+class PointAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+    """The auditor finds here who was told a point."""
+
+    change_right = ""
+    resource_classes: Any = (PointTable,)
+    exported_verb = "points.exported"
+    list_display = (
+        "title",
+        "key",
+        "category",
+        "line",
+        "language",
+        "states",
+        "owner",
+        "uses",
+        "helped",
+        "missed",
+    )
+    list_display_links = ("title", "key")
+    list_select_related = ("owner",)
+    list_filter = (
+        StateFilter,
+        CategoryFilter,
+        DepartmentFilter,
+        "language",
+        ("owner", admin.RelatedOnlyFieldListFilter),
+    )
+    search_fields = ("key",)
+    search_help_text = gettext_lazy("Words of title, phrasings or answer, or the key")
+    sortable_by = ("key", "uses", "helped", "missed")
+    ordering = ("-pk",)
+    list_per_page = 50
+    list_max_show_all = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
+    actions = ("approve_selected",)
+    fields = (
+        "title",
+        "key",
+        "category",
+        "line",
+        "language",
+        "states",
+        "owner",
+        "uses",
+        "helped",
+        "missed",
+        "pages",
+    )
+    readonly_fields = fields
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_right(request, "edit_points") or has_right(request, "see_who_was_told")
+
+    def success_words(self) -> str:
+        return _(
+            "Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. New words wait for the approval of a"
+            " second person."
+        )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Point]:
+        said = (
+            Version.objects.exclude(state=State.REPLACED)
+            .select_related("department", "category__parent__parent")
+            .order_by("-number")
+        )
+        return super().get_queryset(request).prefetch_related(Prefetch("versions", said, "said"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        assert isinstance(request.user, Staff)
+        return narrowed(queryset, request.user, Wanted(words=search_term)), False
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        assert isinstance(request.user, Staff)
+        if not may(request.user, "approve_points"):
+            actions.pop("approve_selected", None)
+        return actions
+
+    @admin.action(description=gettext_lazy("Approve what waits for it"))
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Point]) -> None:
+        assert isinstance(request.user, Staff)
+        waiting = Version.objects.filter(point__in=queryset.order_by().values("pk"), state=State.REVIEW)
+        outcome = approve_all(by=request.user, versions=waiting.values_list("pk", flat=True))
+        messages.success(request, _("%(count)d approved.") % {"count": outcome.changed})
+        if outcome.unchanged:
+            words = _("%(count)d not approved: you have written them yourself, so a second person has to.")
+            messages.warning(request, words % {"count": outcome.unchanged})
+
+    @admin.display(description=gettext_lazy("title"))
+    def title(self, point: Point) -> str:
+        return _shown(point).title
+
+    @admin.display(description=gettext_lazy("category"))
+    def category(self, point: Point) -> str:
+        place: Category | None = _shown(point).category
+        names: list[str] = []
+        while place is not None and len(names) < 8:
+            names.append(place.name)
+            place = place.parent
+        return "/".join(reversed(names))
+
+    @admin.display(description=gettext_lazy("business line"))
+    def line(self, point: Point) -> str:
+        return str(_shown(point).department or "")
+
+    @admin.display(description=gettext_lazy("state"))
+    def states(self, point: Point) -> str:
+        shown = [
+            version
+            for version in point.said  # type: ignore[attr-defined]
+            if version.state in (State.PUBLISHED, *IN_THE_MAKING)
+        ] or [_shown(point)]
+        return ", ".join(f"{version.number} {version.get_state_display()}" for version in shown)
+
+    @admin.display(description=gettext_lazy("in the console"))
+    def pages(self, point: Point) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a> · <a href="{}">{}</a>',
+            reverse("console:point", args=[point.key]),
+            _("The point with its versions"),
+            reverse("console:point_told", args=[point.key]),
+            _("Who was told"),
+        )
+
+
+def _shown(point: Point) -> Version:
+    said: list[Version] = point.said  # type: ignore[attr-defined]
+    return next((version for version in said if version.state == State.PUBLISHED), said[0])

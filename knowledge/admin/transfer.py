@@ -1,0 +1,89 @@
+"""What lists with import and export share: who may, which files, what is said, and the trail."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from import_export.admin import ImportExportMixin
+from import_export.forms import ExportForm, ImportForm
+from import_export.tmp_storages import MediaStorage
+
+from accounts import audit
+from accounts.admin_parts import has_right
+from accounts.models import Staff
+from chat.exports import CsvFile, XlsxFile
+from knowledge.transfer.sheets import SheetFile, Unreadable
+
+
+class SheetImportForm(ImportForm):
+    """The file alone: what it is it says itself."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["import_file"].label = _("File (XLSX or CSV)")
+        self.fields["import_file"].widget.attrs["accept"] = ".xlsx,.csv,.txt"
+        self.fields["format"].widget = forms.HiddenInput()
+        self.initial["format"] = "0"
+
+    # No script: there is no format to be guessed.
+    media = forms.Media()
+
+
+class SheetExportForm(ExportForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["format"].label = _("File")
+
+
+class TransferMixin(ImportExportMixin):
+    """For an admin class: import in two steps, the first of which writes nothing; export of what the list shows."""
+
+    import_form_class: Any = SheetImportForm
+    export_form_class: Any = SheetExportForm
+    import_formats: ClassVar[list[Any]] = [SheetFile]
+    export_formats: ClassVar[list[Any]] = [XlsxFile, CsvFile]
+    import_template_name = "admin/knowledge/import.html"
+    export_template_name = "admin/knowledge/export.html"
+    # In the folder that all machines share: the second step may be answered by another one than the first.
+    tmp_storage_class: Any = MediaStorage
+    # Our own trail says it.
+    skip_admin_log: Any = True
+    what = gettext_lazy("rows")
+    exported_verb = ""
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return has_right(request, "edit_points")
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return has_right(request, "edit_points")
+
+    def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
+        words = str(e) if isinstance(e, Unreadable) else _("This file cannot be read.")
+        form.add_error("import_file", words)
+
+    def add_success_message(self, result: Any, request: HttpRequest) -> None:
+        preview = result.preview
+        if not preview.is_good:
+            words = _("Something has changed since the preview, and nothing was stored. Please try again.")
+            messages.error(request, words)
+            return
+        counts = {"new": len(preview.new), "changed": len(preview.changed), "unchanged": preview.unchanged}
+        messages.success(request, self.success_words() % counts)
+
+    def success_words(self) -> str:
+        return _("Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged.")
+
+    def get_data_for_export(self, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any) -> Any:
+        data = super().get_data_for_export(request, queryset, **kwargs)
+        assert isinstance(request.user, Staff)
+        audit.record(request.user, self.exported_verb, None, count=len(data))
+        return data
+
+    def get_export_filename(self, request: Any, queryset: Any, file_format: Any) -> str:  # type: ignore[override]
+        name = queryset.model._meta.model_name
+        return f"{name}-{timezone.localtime():%Y%m%d-%H%M}.{file_format.get_extension()}"

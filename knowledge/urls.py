@@ -1,0 +1,11 @@
+"""The bank's answers in the visitor's box. Beside the box's own page: `chat.urls`."""
+
+from django.urls import URLPattern, URLResolver, path
+
+from knowledge import views
+
+app_name = "knowledge"
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("widget/<slug:key>/answers", views.answers, name="answers"),
+    path("widget/<slug:key>/answers/judge", views.judge, name="judge_answer"),
+]

@@ -1,0 +1,163 @@
+"""The bank's answers in the visitor's box: offered while somebody waits, and the visitor's word on them.
+
+Who it is says the token in the body, never a cookie. Nothing of what was written is kept or logged, and no answer of
+these ever holds up the chat, which goes over the socket.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import msgspec
+from allauth.account.adapter import get_adapter
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils import translation
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+from msgspec import Meta, Struct
+
+from chat import access, limits, tokens
+from chat.attachment_views import refusable
+from chat.errors import BadRequest, NotFound, TooFast, Unavailable
+from chat.languages import language_code, language_of
+from chat.models import Conversation, Site, Status
+from chat.protocol import with_whole_characters
+from knowledge import offers, selectors, sources
+from knowledge.actions import showing
+from knowledge.finding import NOT_ANSWERED
+from knowledge.offers import Offer
+from knowledge.questions import MAX_CHARACTERS
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 4 * 1024
+
+_visitors = limits.Buckets(limits.answers)
+# Behind one address there may be a whole company.
+_addresses = limits.Buckets(limits.answers_of_address)
+
+
+class Asked(Struct):
+    text: Annotated[str, Meta(max_length=MAX_CHARACTERS)]
+    token: Annotated[str, Meta(max_length=500)] | None = None
+    language: Annotated[str, Meta(max_length=20)] = "zh"
+
+
+class Judged(Struct):
+    token: Annotated[str, Meta(max_length=500)]
+    source: Annotated[str, Meta(max_length=40)]
+    is_helpful: bool
+    language: Annotated[str, Meta(max_length=20)] = "zh"
+
+
+def from_the_box(
+    kind: type[Any],
+) -> Callable[
+    [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
+]:
+    """Calls the view with the site, the newest conversation of the token (if there is one) and what was asked.
+
+    Only for pages of our own origin, 4 KB at most, and not more than a person asks.
+    """
+
+    def wrapped(
+        view: Callable[[Site, Conversation | None, Any], HttpResponseBase],
+    ) -> Callable[..., HttpResponseBase]:
+        @csrf_exempt
+        @require_POST
+        @refusable
+        @wraps(view)
+        def asked_by_box(request: HttpRequest, key: str) -> HttpResponseBase:
+            if not _is_own_page(request):
+                raise NotFound
+            asked = _body_of(request, kind)
+            try:
+                site = access.site_by_key(key)
+                if not site.suggests_answers:
+                    raise NotFound
+                visitor = tokens.visitor_of(asked.token, key)
+                if not _addresses.take(get_adapter().get_client_ip(request)) or (
+                    visitor is not None and not _visitors.take(visitor)
+                ):
+                    raise TooFast
+                conversation = None if visitor is None else access.newest_of(site, visitor)
+                with translation.override(language_code(asked.language)):
+                    return view(site, conversation, asked)
+            except DatabaseError as error:
+                logger.warning("the box got no answers: %s", type(error).__name__)
+                raise Unavailable from error
+
+        return asked_by_box
+
+    return wrapped
+
+
+@from_the_box(Asked)
+def answers(site: Site, conversation: Conversation | None, asked: Asked) -> HttpResponseBase:
+    """JSON `{text, token, language}`: up to three public points that answer it, `{answers: [{source, title, text}]}`.
+
+    None when somebody is there, and none that is only somewhat like it.
+    """
+    if conversation is not None and conversation.status != Status.WAITING:
+        return JsonResponse({"answers": []})
+    found = [
+        offer
+        for offer in offers.likely(
+            asked.text,
+            language=language_of(asked.language),
+            department=conversation.department_id if conversation else site.department_id,
+            only_public=True,
+        )
+        if _may_be_shown(offer)
+    ]
+    if conversation is not None and found:
+        showing.note_shown(
+            conversation=conversation,
+            versions=selectors.versions_named(offer.point.source for offer in found),
+        )
+    return JsonResponse({"answers": [_shown(offer) for offer in found]})
+
+
+@from_the_box(Judged)
+def judge(site: Site, conversation: Conversation | None, asked: Judged) -> HttpResponseBase:
+    """JSON `{token, source, is_helpful}`: the visitor's word on an answer that was shown in this conversation."""
+    if conversation is None:
+        raise NotFound
+    showing.judge_shown(conversation=conversation, source=asked.source, is_helpful=asked.is_helpful)
+    return JsonResponse({"judged": asked.source})
+
+
+def _may_be_shown(offer: Offer) -> bool:
+    """A rule of one region is nothing to tell somebody of whom nobody knows where they bank."""
+    return offer.confidence >= NOT_ANSWERED and offer.point.region is None and offer.point.branch is None
+
+
+def _shown(offer: Offer) -> dict[str, str]:
+    point = offer.point
+    return {
+        "source": point.source,
+        "title": point.title,
+        "text": sources.text_of(point.answer, point.links),
+    }
+
+
+def _is_own_page(request: HttpRequest) -> bool:
+    """The box runs in a frame of our own origin, as `config.asgi` has it for its socket."""
+    origin = request.headers.get("Origin", "").lower()
+    if settings.OWN_ORIGINS:
+        return origin in settings.OWN_ORIGINS
+    return origin == f"{request.scheme}://{request.get_host()}".lower()
+
+
+def _body_of(request: HttpRequest, kind: type[Any]) -> Any:
+    """Raises BadRequest: too long, or not what was asked for."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length.isdigit() or int(length) > MAX_BYTES:
+        raise BadRequest
+    try:
+        return msgspec.json.decode(with_whole_characters(request.body.decode()), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRequest from error

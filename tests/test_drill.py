@@ -1,0 +1,130 @@
+"""The daily drill: which question comes, how answers space it, how many a day, and never beside a paper."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Staff
+from knowledge.actions import exams
+from knowledge.actions.drill import Answered, answer_question, next_question
+from knowledge.errors import ExamNotFound, NotAnAnswer
+from knowledge.models import DrillCard, Point, Question
+from tests.exams import create_editor, open_exam, questions_about_cards, sit
+from tests.people import Cast
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+
+@pytest.fixture
+def editor(cast: Cast) -> Staff:
+    return create_editor()
+
+
+@pytest.fixture
+def asked_questions(cast: Cast, editor: Staff) -> list[Question]:
+    return questions_about_cards(cast, editor, 14)
+
+
+def answer(staff: Staff, *, rightly: bool, now: Any = None) -> Answered:
+    asked = next_question(staff=staff, now=now)
+    assert asked is not None
+    given = list(asked.right) if rightly else [(asked.right[0] + 1) % 4]
+    return answer_question(by=staff, question=asked.question.pk, review=asked.review, given=given, now=now)
+
+
+def test_what_was_missed_comes_back_tomorrow_and_what_was_known_later(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
+    now = timezone.now()
+    missed, known = answer(cast.mei, rightly=False, now=now), answer(cast.mei, rightly=True, now=now)
+    assert missed.asked.question != known.asked.question
+    assert now < missed.due_at <= now + timedelta(days=1) < known.due_at
+    tomorrow = now + timedelta(days=1, minutes=1)
+    again = next_question(staff=cast.mei, now=tomorrow)
+    assert again is not None
+    assert (again.question, again.review) == (missed.asked.question, 1)
+    due = [answer(cast.mei, rightly=True, now=tomorrow).due_at]
+    for _ in range(3):
+        now = due[-1] + timedelta(minutes=1)
+        DrillCard.objects.exclude(question=missed.asked.question).update(due_at=now + timedelta(days=900))
+        due.append(answer(cast.mei, rightly=True, now=now).due_at)
+    gaps = [later - sooner for sooner, later in pairwise(due)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] > timedelta(days=7)
+
+
+def test_the_same_answer_twice_counts_once(cast: Cast, asked_questions: list[Question]) -> None:
+    asked = next_question(staff=cast.mei)
+    assert asked is not None
+    outcomes = [
+        answer_question(by=cast.mei, question=asked.question.pk, review=0, given=list(asked.right))
+        for _ in range(2)
+    ]
+    assert [each.credit for each in outcomes] == [100, 100]
+    assert outcomes[0].due_at == outcomes[1].due_at
+    assert (DrillCard.objects.get().reviews, Question.objects.get(pk=asked.question.pk).asked) == (1, 1)
+
+
+def test_ten_a_day_and_then_tomorrow(cast: Cast, asked_questions: list[Question]) -> None:
+    lefts = [answer(cast.mei, rightly=True).left for _ in range(settings.DRILL_A_DAY)]
+    assert lefts == list(range(9, -1, -1))
+    assert next_question(staff=cast.mei) is None
+    assert next_question(staff=cast.mei, now=timezone.now() + timedelta(days=1)) is not None
+    assert next_question(staff=cast.hao) is not None
+
+
+def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_asked_most(
+    cast: Cast, editor: Staff, asked_questions: list[Question]
+) -> None:
+    often = asked_questions[9].point
+    Point.objects.filter(pk=often.pk).update(uses=50)
+    first = next_question(staff=cast.mei)
+    assert first is not None
+    assert first.question.point == often
+    paper = sit(cast.mei, open_exam(editor, cast.cards), right=9)
+    asked = next_question(staff=cast.mei)
+    assert asked is not None
+    assert asked.question == paper.items.get(credit=0).question
+
+
+def test_while_a_paper_is_written_nothing_is_asked_beside_it(
+    cast: Cast, editor: Staff, asked_questions: list[Question]
+) -> None:
+    exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
+    assert next_question(staff=cast.mei) is None
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.mei, question=asked_questions[0].pk, review=0, given=[0])
+
+
+def test_only_of_ones_own_departments_and_only_answers(cast: Cast, asked_questions: list[Question]) -> None:
+    assert next_question(staff=cast.jun) is None
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.jun, question=asked_questions[0].pk, review=0, given=[0])
+    with pytest.raises(NotAnAnswer):
+        answer_question(by=cast.mei, question=asked_questions[0].pk, review=0, given=["x"])
+
+
+def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(cast.mei, settings.AUTHENTICATION_BACKENDS[0])
+    page = client.get("/console/drill/next").content.decode()
+    assert "见要点。" not in page
+    asked = next_question(staff=cast.mei)
+    assert asked is not None
+    assert f'data-question="{asked.question.pk}" data-review="0"' in page
+    wrong = [(asked.right[0] + 1) % 4]
+    told = client.post(
+        "/console/drill/answer",
+        {"question": asked.question.pk, "review": 0, "given": wrong},
+        content_type="application/json",
+    ).json()
+    assert told == {"marks": "none", "right": ["对的那个"], "why": "见要点。", "left": 9}
