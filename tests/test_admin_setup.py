@@ -18,7 +18,7 @@ from accounts.models import AuditEntry, Department, Presence, Staff
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
 from chat.protocol import AccessRevoked
 from tests.conftest import Announced
-from tests.people import Cast, go_online, session_of, start_with
+from tests.people import PEOPLE, Cast, go_online, session_of, start_with
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
@@ -209,7 +209,7 @@ def test_a_mistake_in_a_new_account_is_told_at_its_field(
     answer = signed_in(cast.an).post(page_of("accounts_staff", "add"), NEW | changed)
     assert answer.status_code == 200
     assert field in answer.context["adminform"].form.errors
-    assert Staff.objects.count() == 6
+    assert Staff.objects.count() == len(PEOPLE)
 
 
 def test_switching_somebody_off_ends_session_presence_and_console(

@@ -529,7 +529,7 @@ def test_what_has_expired_goes_out_of_use_by_itself(cast: Cast, capsys: pytest.C
     point = a_point(cast)
     Version.objects.filter(point=point).update(valid_until=timezone.localdate() - timedelta(days=1))
     call_command("keep_knowledge")
-    assert "1 knowledge points changed" in capsys.readouterr().out
+    assert "1 changed" in capsys.readouterr().out
     assert Point.objects.get().published is None
     assert keeper.keep() == 0
 
