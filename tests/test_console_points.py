@@ -12,7 +12,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Staff
 from chat.models import CannedReply, Conversation, Message
 from knowledge.actions.imports import Given, import_points
 from knowledge.actions.places import category_at, save_branch
@@ -114,8 +113,7 @@ def test_points_are_found_by_words_initials_and_slips_and_places_by_their_names(
         aliases=["第二医院"], latitude=Decimal("29.9"), longitude=Decimal("124.1"),
         duty_contact="值班 裴敏",
     )  # fmt: skip
-    editor = Staff.objects.create(username="ning", name="宁编", number="4001", role="editor")
-    save_branch(by=editor, branch=branch, changed=[])
+    save_branch(by=cast.ning, branch=branch, changed=[])
     for typed, key in (
         ("挂失", "card-lost"),
         ("yhkdl", "card-lost"),

@@ -68,6 +68,7 @@ print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({
 TABLES_OF_A_TEST = (
     "knowledge_use",
     "knowledge_gapquestion",
+    "knowledge_gap",
     "chat_rating",
     "chat_assignment",
     "chat_attachment",

@@ -415,7 +415,7 @@ def test_one_message_among_many_conversations_changes_one_row(console: Open, ser
         "from tests.people import *; from accounts.models import *; from chat.models import *\n"
         "cards, loans = Department.objects.order_by('order'); site = Site.objects.get()\n"
         "mei = Staff.objects.get(username='mei'); yun = Staff.objects.get(username='yun')\n"
-        "cast = Cast(site, cards, loans, mei, mei, mei, yun, yun, yun, WrapUpCode.objects.get())\n"
+        "cast = Cast(site, cards, loans, mei, mei, mei, yun, yun, yun, yun, WrapUpCode.objects.get())\n"
         "[start_with(cast, mei) for _ in range(50)]; [start(cast) for _ in range(110)]",
     )  # fmt: skip
     page = console()

@@ -21,9 +21,9 @@ def given(key, title, answer, *phrasings):
     return Given(key, "zh", Content(title=title, answer=answer, note="先安抚客户", category=category_at("银行卡/挂失"),
                                     department=cards), phrasings)
 import_points(by=None, given=[
-    given("browser-lost", "银行卡丢了怎么挂失？", "{LOST}", "卡找不到了", "我要挂失"),
-    given("browser-swallowed", "取款机吞卡了怎么办？", "请在机器旁等候，三个工作日内领取。", "机器把卡吃了"),
-    given("browser-rate", "一年定期利率是多少？", "一年定期年利率 1.35%。", "存一年多少利息"),
+    given("browser-lost", "贝壳卡丢了怎么挂失？", "{LOST}", "卡找不到了", "贝壳卡挂失"),
+    given("browser-swallowed", "贝壳机吞卡了怎么办？", "请在机器旁等候，三个工作日内领取。", "机器把卡吃了"),
+    given("browser-rate", "贝壳存款利率是多少？", "一年定期年利率 1.35%。", "存一年多少利息"),
 ])
 region, _ = Region.objects.get_or_create(name="望江区")
 Branch.objects.get_or_create(key="browser-hospital", defaults=dict(kind="atm", name="市二院自助点", region=region,
@@ -54,12 +54,12 @@ def test_a_number_key_puts_the_likely_answer_in_and_enter_sends_it(
     page: Page, server: ChatServer, axe: Axe
 ) -> None:
     with WireVisitor(server, name="李雷") as visitor:
-        visitor.say("钱包掉了，里面的卡怎么挂失")
+        visitor.say("钱包掉了，里面的贝壳卡怎么挂失")
         page.keyboard.press("n")
         box = page.get_by_role("textbox", name="消息")
         expect(box).to_be_focused()
         first = page.get_by_role("option").first
-        expect(first).to_contain_text("银行卡丢了怎么挂失")
+        expect(first).to_contain_text("贝壳卡丢了怎么挂失")
         page.keyboard.press("1")
         expect(box).to_have_value(LOST)
         page.keyboard.press("Escape")
@@ -84,9 +84,9 @@ def test_points_and_branches_are_found_by_what_is_typed(page: Page, server: Chat
         expect(box).to_be_focused()
         page.keyboard.press("Escape")
         page.keyboard.press("s")
-        page.keyboard.type("qkjtk")
+        page.keyboard.type("bkjtk")
         chosen = page.locator("#points-list [aria-selected=true]")
-        expect(chosen).to_contain_text("取款机吞卡了怎么办")
+        expect(chosen).to_contain_text("贝壳机吞卡了怎么办")
         expect(chosen).to_contain_text("先安抚客户")
         page.keyboard.press("Enter")
         expect(box).to_have_value("请在机器旁等候，三个工作日内领取。")
@@ -101,13 +101,13 @@ def test_points_and_branches_are_found_by_what_is_typed(page: Page, server: Chat
 
 def test_an_answer_that_was_withdrawn_meanwhile_does_not_go_out(page: Page, server: ChatServer) -> None:
     with WireVisitor(server, name="李雷") as visitor:
-        visitor.say("存一年定期多少利息")
+        visitor.say("贝壳存款多少利率")
         page.keyboard.press("n")
-        expect(page.get_by_role("option").first).to_contain_text("一年定期利率")
+        expect(page.get_by_role("option").first).to_contain_text("贝壳存款利率")
         page.keyboard.press("1")
         server.manage("shell", "-v0", "-c", WITHDRAW)
         # What is offered follows by itself.
-        expect(page.locator("#points-list")).not_to_contain_text("一年定期利率")
+        expect(page.locator("#points-list")).not_to_contain_text("贝壳存款利率")
         page.keyboard.press("Enter")
         expect(page.get_by_text("这条答案刚刚更新或下线了")).to_be_visible()
         assert server.execute("SELECT count(*) FROM chat_message WHERE body LIKE ?", "%1.35%") == [(0,)]
@@ -116,7 +116,7 @@ def test_an_answer_that_was_withdrawn_meanwhile_does_not_go_out(page: Page, serv
 def test_on_a_phone_the_answers_stand_over_the_message(page: Page, server: ChatServer) -> None:
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     with WireVisitor(server, name="李雷") as visitor:
-        visitor.say("我要挂失")
+        visitor.say("贝壳卡挂失")
         page.keyboard.press("n")
         option = page.get_by_role("option").first
         expect(option).to_be_visible()
