@@ -1,6 +1,5 @@
 """The index: which entries come nearest to what was written, and to what is being typed."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp
@@ -8,17 +7,17 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.finding.meaning import SIZE, Sense, Space, Vectors, nearness, vector_of, vectors_of
-from knowledge.finding.postings import Counted, Floats, Postings, Vocabulary
-from knowledge.finding.typed import Forms, Typing, one_line, without_slips
-from knowledge.finding.words import MAX_CHARACTERS, RUN, Entry, features_of, plain, words_of
+from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_for, with_senses, with_weights
+from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of
+from knowledge.finding.postings import Floats, Postings, Vocabulary
+from knowledge.finding.typed import Typing, one_line, without_slips
+from knowledge.finding.words import MAX_CHARACTERS, RUN, Entry, features_of, pairs_of, plain, words_of
 
 # Below this confidence no entry answers the question.
 NOT_ANSWERED = 0.3
 # What each judge weighs against the 1 of what title and phrasings mean. The answer stands apart: in the same field as
 # they, it lowered every score.
-WORDS, ANSWER_WORDS, ANSWER_MEANS = 0.5, 0.4, 0.4
-TITLE_WORDS = 3
+WORDS, ANSWER_WORDS, ANSWER_MEANS, LEARNED = 0.5, 0.4, 0.4, 0.6
 LANGUAGE = 1.0
 EXACT = 3.0
 # Entries whose phrasings are looked at one by one.
@@ -27,13 +26,11 @@ CLOSELY = 32
 PHRASINGS_FOR_NEAREST = 30
 # So many texts are given their meaning at once with a change; more wait for `taught`.
 AT_ONCE = 60
-ANSWER_CHARACTERS = 200
 # What is typed has a meaning of its own from so many words, or pairs of characters, on: half a word has none.
-QUESTION_WORDS = 5
+QUESTION_WORDS = 6
 
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
-Encode = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,6 @@ class Hit:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is worked out of an entry once; `sense` once it is taught."""
-
-    entry: Entry
-    texts: tuple[str, ...]
-    words: Counted
-    answer: Counted
-    forms: Forms
-    sense: Sense | None = None
-
-
 class Index:
     """Entries and what is known of them. It never changes: `with_changes` and `taught` give another one, so whoever
     reads one is not disturbed."""
@@ -66,7 +51,7 @@ class Index:
         """`teach`: with meanings too, which takes a second for a thousand phrasings."""
         vocabulary, answers = Vocabulary(), Vocabulary()
         known = [
-            _known(entry, vocabulary, answers) for entry in {entry.id: entry for entry in entries}.values()
+            known_of(entry, vocabulary, answers) for entry in {entry.id: entry for entry in entries}.values()
         ]
         self._set(known, vocabulary, answers, None)
         if teach:
@@ -91,9 +76,9 @@ class Index:
         kept = {known.entry.id: known for known in self._known}
         for pk in drop:
             kept.pop(pk, None)
-        new = [_known(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
-        if self._space is not None and new and _size(new) <= AT_ONCE:
-            new = _with_senses(new, _vectors(new, vectors_of), self._space)
+        new = [known_of(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
+        if self._space is not None and new and size_of(new) <= AT_ONCE:
+            new = with_senses(new, vectors_for(new, vectors_of), self._space)
         kept |= {known.entry.id: known for known in new}
         made = Index()
         made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._space)
@@ -109,26 +94,32 @@ class Index:
     def with_knowledge_of(self, taught: "Index") -> "Index":
         """The same, with what an index that this one or its forerunner was `taught` as knows of the entries that are
         the same here; others keep their words alone, unless they are few."""
-        senses = {each.entry: each.sense for each in taught._known}
-        known = [replace(each, sense=senses.get(each.entry)) for each in self._known]
+        before = {each.entry: each for each in taught._known}
+        known = [
+            replace(each, sense=before[each.entry].sense, weights=before[each.entry].weights)
+            if each.entry in before
+            else replace(each, sense=None, weights=None)
+            for each in self._known
+        ]
         new = [each for each in known if each.sense is None]
         made = Index()
         made._set(known, self._vocabulary, self._answer_vocabulary, taught._space)
-        return made.with_changes([each.entry for each in new]) if _size(new) <= AT_ONCE else made
+        return made.with_changes([each.entry for each in new]) if size_of(new) <= AT_ONCE else made
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _learned(self, encode: Encode) -> tuple[list[_Known], Vocabulary, Vocabulary, Space | None]:
+    def _learned(self, encode: Encode) -> tuple[list[Known], Vocabulary, Vocabulary, Space | None]:
         if not self._known:
             return [], self._vocabulary, self._answer_vocabulary, None
-        vectors = _vectors(self._known, encode)
+        vectors = vectors_for(self._known, encode)
         space = Space([rows.rows(0, -1) for rows in vectors])
         # The first who asks should not wait for the encoder to be read.
         vector_of(" ")
-        return _with_senses(self._known, vectors, space), self._vocabulary, self._answer_vocabulary, space
+        known = with_weights(with_senses(self._known, vectors, space), space)
+        return known, self._vocabulary, self._answer_vocabulary, space
 
     def _set(
-        self, known: Sequence[_Known], vocabulary: Vocabulary, answers: Vocabulary, space: Space | None
+        self, known: Sequence[Known], vocabulary: Vocabulary, answers: Vocabulary, space: Space | None
     ) -> None:
         self._known = list(known)
         self._vocabulary, self._answer_vocabulary, self._space = vocabulary, answers, space
@@ -144,6 +135,9 @@ class Index:
         nothing = np.zeros(SIZE, np.float32)
         senses = [each.sense for each in known] if space is not None else []
         self._centres = np.array([sense.centre if sense else nothing for sense in senses], np.float32)
+        weights = [each.weights for each in known]
+        self._has_weights = np.array([each is not None for each in weights], dtype=bool)
+        self._weights = np.array([nothing if each is None else each for each in weights], np.float32)
         self._answers = np.array([sense.answer if sense else nothing for sense in senses], np.float32)
 
     # -- finding -----------------------------------------------------------------------------------------
@@ -176,12 +170,14 @@ class Index:
         """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
         folded = plain(text)
         words = self._words.scores(self._vocabulary.known(features_of(text)))
-        answers = self._answer_words.scores(self._answer_vocabulary.known(words_of(folded)))
+        answers = self._answer_words.scores(self._answer_vocabulary.known(pairs_of(folded)))
         scores = WORDS * _apart(words) + ANSWER_WORDS * _apart(answers)
         nothing = (words == 0) & (answers == 0)
         if asked is not None and self._space is not None:
             scores += _apart(self._means(self._space, asked), self._has_sense)
             scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_sense)
+            if self._has_weights.any():
+                scores += LEARNED * _apart(self._weights @ self._space.placed(asked), self._has_weights)
             nothing &= ~self._has_sense
         exact = self._exact.get(one_line(text))
         if exact is not None:
@@ -254,7 +250,7 @@ class Index:
         language: str | None = None,
     ) -> list[Hit]:
         """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, what
-        sounds the same, slips; and what the words typed so far find, by their meaning too once they are a question."""
+        sounds the same, slips; and what the words typed so far find, by meaning too once they are a question."""
         if not self._known or not typed.strip():
             return []
         text = without_slips(typed, self._vocabulary.words())
@@ -264,35 +260,6 @@ class Index:
         for place, fits in self._typing.fits(typed).items():
             scores[place] = max(float(scores[place]), 0.0) + top * fits
         return self._hits(scores, asked, one_line(typed), limit, keep, prefer)
-
-
-def _known(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> _Known:
-    texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
-    words = Counter(word for text in texts for word in features_of(text))
-    for word in features_of(entry.title):
-        words[word] += TITLE_WORDS - 1
-    answer = Counter(words_of(plain(entry.answer)))
-    return _Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(texts))
-
-
-def _size(known: Sequence[_Known]) -> int:
-    """How many texts they have, with the answers."""
-    return sum(len(each.texts) + 1 for each in known)
-
-
-def _vectors(known: Sequence[_Known], encode: Encode) -> list[Vectors]:
-    """Of each entry a row for each text, and one for the answer."""
-    lengths = [len(each.texts) + 1 for each in known]
-    texts = [text for each in known for text in (*each.texts, each.entry.answer[:ANSWER_CHARACTERS])]
-    vectors, ends = encode(texts), np.cumsum(lengths)
-    return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
-
-
-def _with_senses(known: Sequence[_Known], vectors: Sequence[Vectors], space: Space) -> list[_Known]:
-    return [
-        replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1)))
-        for each, rows in zip(known, vectors, strict=True)
-    ]
 
 
 def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:

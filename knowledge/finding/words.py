@@ -1,10 +1,12 @@
-"""From text to words: pairs of Chinese characters, stemmed English words, and the meanings of synonyms.txt."""
+"""From text to words: Chinese ones and their characters, stemmed English ones, and the meanings of synonyms.txt."""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import rjieba
 
 # Of a long text the beginning decides.
 MAX_CHARACTERS = 400
@@ -33,7 +35,22 @@ def plain(text: str) -> str:
 
 
 def words_of(folded: str) -> list[str]:
-    """The words of a text that is `plain`, in its order: "银行卡" gives 银行 and 行卡, "cards" gives card."""
+    """The words of a text that is `plain`: "cards" gives card; "卡丢失" gives 卡, 丢失 and, since not all cut
+    words alike, 丢 and 失."""
+    found: list[str] = []
+    for run in RUN.findall(folded):
+        if HAN.match(run):
+            words = rjieba.cut(run)
+            found += words
+            found += [character for word in words if len(word) > 1 for character in word]
+        else:
+            found.append(stem(run))
+    return found
+
+
+def pairs_of(folded: str) -> list[str]:
+    """As `words_of`, with pairs of Chinese characters in place of words: "丢失卡" gives 丢失, 失卡. Answers are
+    compared by these."""
     found: list[str] = []
     for run in RUN.findall(folded):
         if HAN.match(run):

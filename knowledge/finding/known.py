@@ -1,0 +1,74 @@
+"""What is worked out of an entry once, and taken over by every index that it stands in."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knowledge.finding.learning import learned
+from knowledge.finding.meaning import Sense, Space, Vectors
+from knowledge.finding.postings import Counted, Floats, Vocabulary
+from knowledge.finding.typed import Forms
+from knowledge.finding.words import Entry, features_of, pairs_of, plain
+
+# A word of the title counts as much as in so many phrasings.
+TITLE_WORDS = 3
+ANSWER_CHARACTERS = 200
+# Weights are learned where entries have so many texts on average; with fewer they know nothing new.
+LEARNABLE = 15
+
+Encode = Callable[[Sequence[str]], Vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is worked out of an entry once; `sense` once it is taught, `weights` where there is enough to learn."""
+
+    entry: Entry
+    texts: tuple[str, ...]
+    words: Counted
+    answer: Counted
+    forms: Forms
+    sense: Sense | None = None
+    weights: Floats | None = None
+
+
+def known_of(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> Known:
+    texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
+    words = Counter(word for text in texts for word in features_of(text))
+    for word in features_of(entry.title):
+        words[word] += TITLE_WORDS - 1
+    answer = Counter(pairs_of(plain(entry.answer)))
+    return Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(texts))
+
+
+def size_of(known: Sequence[Known]) -> int:
+    """How many texts they have, with the answers."""
+    return sum(len(each.texts) + 1 for each in known)
+
+
+def vectors_for(known: Sequence[Known], encode: Encode) -> list[Vectors]:
+    """Of each entry a row for each text, and one for the answer."""
+    lengths = [len(each.texts) + 1 for each in known]
+    texts = [text for each in known for text in (*each.texts, each.entry.answer[:ANSWER_CHARACTERS])]
+    vectors, ends = encode(texts), np.cumsum(lengths)
+    return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+
+
+def with_senses(known: Sequence[Known], vectors: Sequence[Vectors], space: Space) -> list[Known]:
+    return [
+        replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1)))
+        for each, rows in zip(known, vectors, strict=True)
+    ]
+
+
+def with_weights(known: list[Known], space: Space) -> list[Known]:
+    senses = [each.sense for each in known if each.sense is not None]
+    sizes = [len(sense.lengths) for sense in senses]
+    if len(senses) < 2 or sum(sizes) < LEARNABLE * len(senses):
+        return known
+    rows = np.concatenate([space.placed(sense.texts.floats()) for sense in senses])
+    owner = np.repeat(np.arange(len(senses)), sizes)
+    weights = learned(rows, owner, np.stack([sense.centre for sense in senses]))
+    return [replace(each, weights=own) for each, own in zip(known, weights, strict=True)]
