@@ -252,11 +252,12 @@ def test_any_text_is_read(text: str) -> None:
     INDEX.suggest(text)
 
 
-@pytest.mark.parametrize(("language", "first", "five"), [("zh", 0.5, 0.8), ("en", 0.4, 0.7)])
+@pytest.mark.parametrize(("language", "first", "five"), [("zh", 0.58, 0.84), ("en", 0.36, 0.68)])
 def test_the_demos_points_are_found_by_wordings_that_were_left_out(
     language: str, first: float, five: float
 ) -> None:
-    """Above what counting words alone finds (plain BM25, Chinese: .28 and .62), a little below what was measured."""
+    """Above what words alone find (Chinese .56 and .82, English .29 and .63), below what was measured (.65 and .90, .43
+    and .77)."""
     dice = Random(1)
     entries, queries = [], []
     described = [point for point in points() if point["language"] == language]
