@@ -17,7 +17,7 @@ from knowledge.finding import NOT_ANSWERED, Entry, Index, meaning
 from knowledge.finding.apart import MANY, vectors_apart
 from knowledge.finding.meaning import vector_of, vectors_of
 from knowledge.finding.typed import Forms, without_slips
-from knowledge.finding.words import features_of, meanings_in
+from knowledge.finding.words import features_of, meanings_in, parts_of
 from tests.hostile.corpus import naughty, own
 
 ENTRIES = [
@@ -62,6 +62,19 @@ def test_a_story_around_the_question_does_not_hide_it() -> None:
         "排了半天队，结果机器把我的卡吞进去不吐出来了，旁边也没有工作人员，我现在着急用钱，怎么办啊？谢谢"
     )
     assert ids(INDEX, story)[0] == 2
+
+
+def test_of_a_long_message_the_sentence_that_asks_counts_and_courtesy_does_not() -> None:
+    index = INDEX.with_changes(
+        [Entry(9, "你好", ("您好，在吗", "谢谢你啊")), Entry(10, "几点开门？", ("周末上班吗",))]
+    )
+    story = (
+        "你好，打扰一下。我昨天刚从外地出差回来，家里事情又多，一直没顾上。存的定期没到期，能先取出来吗，利息怎么算？"
+        "我等了半天了。谢谢你啊！"
+    )
+    assert ids(index, story)[0] == 3
+    assert ids(index, "你好")[0] == 9
+    assert parts_of("你好。" * 20) == ["你好。" * 20]
 
 
 def test_words_alone_find_until_meanings_are_learned() -> None:
@@ -239,11 +252,12 @@ def test_any_text_is_read(text: str) -> None:
     INDEX.suggest(text)
 
 
-@pytest.mark.parametrize(("language", "first", "five"), [("zh", 0.42, 0.72), ("en", 0.27, 0.6)])
+@pytest.mark.parametrize(("language", "first", "five"), [("zh", 0.58, 0.84), ("en", 0.36, 0.68)])
 def test_the_demos_points_are_found_by_wordings_that_were_left_out(
     language: str, first: float, five: float
 ) -> None:
-    """Above what counting words alone finds (plain BM25, Chinese: .28 and .62), a little below what was measured."""
+    """Above what words alone find (Chinese .56 and .82, English .29 and .63), below what was measured (.65 and .90, .43
+    and .77)."""
     dice = Random(1)
     entries, queries = [], []
     described = [point for point in points() if point["language"] == language]

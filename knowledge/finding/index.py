@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_for, with_senses, with_weights
-from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of
+from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of, vectors_of_questions
 from knowledge.finding.postings import Floats, Postings, Vocabulary
 from knowledge.finding.typed import Typing, one_line, without_slips
-from knowledge.finding.words import MAX_CHARACTERS, RUN, Entry, features_of, pairs_of, plain, words_of
+from knowledge.finding.words import RUN, Entry, features_of, pairs_of, parts_of, plain, words_of
 
 # Below this confidence no entry answers the question.
 NOT_ANSWERED = 0.3
@@ -157,14 +157,18 @@ class Index:
         """
         if not self._known or not text.strip():
             return []
-        asked = self._asked(text)
-        return self._hits(self._scores(text, asked, language), asked, plain(text), limit, keep, prefer)
+        parts = parts_of(text)
+        asked = self._asked(parts)
+        scores = [self._scores(part, meant, language) for part, meant in zip(parts, asked, strict=True)]
+        # The sentence that is most clearly one entry's is the question; the others say little for any.
+        best = int(np.argmax([each.max() for each in scores]))
+        return self._hits(np.max(scores, axis=0), asked[best], plain(parts[best]), limit, keep, prefer)
 
-    def _asked(self, text: str) -> Floats | None:
-        """What the text means, where that is known."""
-        if self._space is None or not RUN.search(text[:MAX_CHARACTERS]):
-            return None
-        return vector_of(text[:MAX_CHARACTERS])
+    def _asked(self, parts: Sequence[str]) -> Sequence[Floats | None]:
+        """What each of the texts means, where that is known."""
+        if self._space is None or not all(RUN.search(plain(part)) for part in parts):
+            return [None] * len(parts)
+        return list(vectors_of_questions(parts))
 
     def _scores(self, text: str, asked: Floats | None, language: str | None) -> Floats:
         """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
@@ -254,7 +258,7 @@ class Index:
         if not self._known or not typed.strip():
             return []
         text = without_slips(typed, self._vocabulary.words())
-        asked = self._asked(text) if len(words_of(plain(text))) >= QUESTION_WORDS else None
+        asked = self._asked([text])[0] if len(words_of(plain(text))) >= QUESTION_WORDS else None
         scores = self._scores(text, asked, language)
         top = max(3.0, float(scores.max()))
         for place, fits in self._typing.fits(typed).items():

@@ -18,6 +18,19 @@ _SUFFIXES = ("ing", "edly", "ed", "es", "s")
 SYNONYMS = Path(__file__).with_name("synonyms.txt")
 
 
+# A message of more words or Chinese characters may hold a question among other things.
+LONG = 30
+SENTENCE = re.compile(r"[^。！？!?.;；\n]+")
+# What is said for the sake of politeness, and asks nothing.
+COURTESY = re.compile(
+    "你好|您好|早上好|下午好|晚上好|在吗|有人吗|打扰(一下)?|不好意思|请问|麻烦(你|您)?|谢谢(你|您)?|感谢|辛苦了|急"
+    r"|\b(hello|hi|hey|good (morning|afternoon|evening)|please|thanks|thank you|many|very much|sorry)\b"
+)
+CLAUSE = re.compile("[^，,]+")
+# Shorter sentences ask nothing; and so many are looked at, the last, since stories come before questions.
+ASKING, LAST = 4, 6
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What can be found. `id` is the caller's; title and phrasings are how it is asked for, `answer` helps a little."""
@@ -32,6 +45,28 @@ class Entry:
 def plain(text: str) -> str:
     """The text as it is compared: compatibility forms unified, case folded, no longer than counts."""
     return unicodedata.normalize("NFKC", text[: MAX_CHARACTERS * 2]).casefold()[:MAX_CHARACTERS]
+
+
+def parts_of(text: str) -> list[str]:
+    """What of a message may be the question: all of it, and each of its sentences where it is long."""
+    text = text[:MAX_CHARACTERS]
+    if _length(text) <= LONG:
+        return [text]
+    # Many write commas where others end a sentence.
+    sentences = [
+        part.strip()
+        for each in SENTENCE.findall(text)
+        for part in (CLAUSE.findall(each) if _length(each) > LONG else [each])
+    ]
+    asking = [
+        each for each in sentences if sum(map(len, RUN.findall(COURTESY.sub("", plain(each))))) >= ASKING
+    ]
+    return [text, *asking[-LAST:]] if len(sentences) > 1 else [text]
+
+
+def _length(text: str) -> int:
+    """In words, and Chinese characters."""
+    return sum(len(run) if HAN.match(run) else 1 for run in RUN.findall(text))
 
 
 def words_of(folded: str) -> list[str]:
