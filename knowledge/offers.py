@@ -38,7 +38,10 @@ def likely(
 
     def keep(pk: int) -> bool:
         point = shelves.points.get(pk)
-        return point is not None and point.is_valid(day) and (point.is_public or not only_public)
+        if point is None or not point.is_valid(day):
+            return False
+        # An agent may translate what is kept in the other language; the box cannot.
+        return not only_public or (point.is_public and point.language == language)
 
     hits = shelves.index.find(
         text, limit=limit, keep=keep, prefer=_preference(shelves, department), language=language

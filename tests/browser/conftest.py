@@ -312,6 +312,8 @@ def axe() -> Axe:
     source = AXE.read_text(encoding="utf-8")
 
     def check(page: Page, *, without: Sequence[str] = ()) -> None:
+        # A colour on its way to another one is not what anybody reads.
+        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
         found = [line for frame in page.frames for line in _violations(frame, source, without)]
         assert not found, "axe found:\n" + "\n".join(found)
 
