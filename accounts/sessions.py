@@ -25,7 +25,9 @@ class SessionStore(db.SessionStore):
     """Django's, read by one statement."""
 
     def load(self) -> dict[str, Any]:
-        found = _session.first(1, self.session_key, timezone.now()) if self.session_key else []
+        key = self.session_key
+        # PostgreSQL does not even look for a text with a zero in it, and a cookie may name one.
+        found = _session.first(1, key, timezone.now()) if key and "\x00" not in key else []
         if not found:
             self._session_key = None
             return {}

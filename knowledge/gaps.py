@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from chat.models import AuthorRole, Conversation, Message
 from knowledge.actions.use import note_gap
 from knowledge.finding import NOT_ANSWERED, Entry, Index
-from knowledge.models import Gap
+from knowledge.models import Gap, GapQuestion
 from knowledge.offers import Offer
 from knowledge.questions import without_numbers
 
@@ -25,6 +25,8 @@ def note(conversation: Conversation, seq: int, question: str, found: Sequence[Of
     if len(question) < MIN_CHARACTERS or (found and found[0].confidence >= NOT_ANSWERED):
         return
     try:
+        if GapQuestion.objects.filter(conversation=conversation, seq=seq).exists():
+            return
         message = Message.objects.filter(
             conversation=conversation, seq=seq, author_role=AuthorRole.VISITOR
         ).first()

@@ -1,12 +1,12 @@
 """What is offered for a question: the likeliest points, with the passage that answers, and places by their name."""
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from accounts.models import Staff
 from knowledge.finding import Hit
-from knowledge.library import Library, Shelved, library, today
+from knowledge.library import Shelved, library, today
 from knowledge.models import Branch
 
 LIKELY = 3
@@ -34,19 +34,20 @@ def likely(
     if not text.strip():
         return []
     shelves = library.current()
-    day = today()
+    # As they stand: another thread may put a newer edition in their place meanwhile.
+    points, day = shelves.points, today()
 
     def keep(pk: int) -> bool:
-        point = shelves.points.get(pk)
+        point = points.get(pk)
         if point is None or not point.is_valid(day):
             return False
         # An agent may translate what is kept in the other language; the box cannot.
         return not only_public or (point.is_public and point.language == language)
 
     hits = shelves.index.find(
-        text, limit=limit, keep=keep, prefer=_preference(shelves, department), language=language
+        text, limit=limit, keep=keep, prefer=_preference(points, department), language=language
     )
-    return [_offer(shelves, hit, text) for hit in hits]
+    return [_offer(points[hit.id], hit, text) for hit in hits]
 
 
 def looked_for(
@@ -65,10 +66,10 @@ def looked_for(
     if not typed.strip():
         return [], []
     shelves = library.current()
-    day = today()
+    points, standing, day = shelves.points, shelves.places, today()
 
     def keep(pk: int) -> bool:
-        point = shelves.points.get(pk)
+        point = points.get(pk)
         return (
             point is not None
             and point.is_valid(day)
@@ -77,29 +78,26 @@ def looked_for(
         )
 
     hits = shelves.index.suggest(
-        typed, limit=limit, keep=keep, prefer=_preference(shelves, department), language=language
+        typed, limit=limit, keep=keep, prefer=_preference(points, department), language=language
     )
     found = shelves.place_index.suggest(typed, limit=3)
-    places = [shelves.places[hit.id] for hit in found if hit.id in shelves.places]
+    places = [standing[hit.id] for hit in found if hit.id in standing]
     if region is not None:
         places = [place for place in places if place.region_id == region]
-    return [_offer(shelves, hit, typed) for hit in hits], places
+    return [_offer(points[hit.id], hit, typed) for hit in hits], places
 
 
-def _preference(shelves: Library, department: int | None) -> Callable[[int], float]:
+def _preference(points: Mapping[int, Shelved], department: int | None) -> Callable[[int], float]:
     """How much more likely a point is for what it is, whatever was asked."""
 
     def prefer(pk: int) -> float:
-        point = shelves.points.get(pk)
-        if point is None:
-            return 0.0
+        point = points[pk]
         return (0.03 if point.department == department else 0.0) + min(0.03, point.uses / 10_000)
 
     return prefer
 
 
-def _offer(shelves: Library, hit: Hit, text: str) -> Offer:
-    point = shelves.points[hit.id]
+def _offer(point: Shelved, hit: Hit, text: str) -> Offer:
     return Offer(point, passage_of(point.answer, text), hit.matched, hit.confidence)
 
 

@@ -165,6 +165,17 @@ def test_nobody_is_told_what_was_withdrawn_meanwhile_but_a_repeat_gets_its_answe
     assert Message.objects.exclude(source="").count() == 1
 
 
+@pytest.mark.parametrize("source", ["nonsense", "point/1", "point/1/2\x00", "place/x/y", "\x00"])
+def test_what_is_no_source_of_ours_is_refused_before_it_meets_the_words_of_others(
+    points: None, mei: Client, talk: Conversation, source: str
+) -> None:
+    client_id = uuid4()
+    body = {"client_id": client_id, "body": "您好", "source": source}
+    code, answer = ask(mei, f"conversations/{talk.uuid}/messages", **body)
+    assert (code, answer["refused"]["code"]) == (400, "bad_frame")
+    assert not Message.objects.filter(client_id=client_id).exists()
+
+
 def test_a_place_goes_to_the_customer_as_a_card(points: None, mei: Client, talk: Conversation) -> None:
     region = Region.objects.create(name="望江区")
     branch = Branch.objects.create(
@@ -193,14 +204,17 @@ def test_a_question_that_no_point_answers_is_a_gap_and_those_alike_are_one(
     assert (gap.text, gap.count) == ("你们银行卖不卖演唱会门票", 2)
 
 
-def test_a_word_on_whether_it_helped_is_counted(points: None, mei: Client, talk: Conversation) -> None:
+def test_an_agents_last_word_on_whether_it_helped_is_counted_once(
+    points: None, mei: Client, talk: Conversation
+) -> None:
     point = Point.objects.select_related("published").get(key="rate")
     assert point.published is not None
     data = {"source": point.published.source, "conversation": talk.uuid}
-    assert ask(mei, "points/judge", **data, is_helpful=True)[0] == 200
-    assert ask(mei, "points/judge", **data, is_helpful=False)[0] == 200
-    point.refresh_from_db()
-    assert (point.helped, point.missed) == (1, 1)
+    for is_helpful, counted in ((True, (1, 0)), (True, (1, 0)), (False, (0, 1)), (False, (0, 1))):
+        assert ask(mei, "points/judge", **data, is_helpful=is_helpful)[0] == 200
+        point.refresh_from_db()
+        assert (point.helped, point.missed) == counted
+    assert Use.objects.count() == 1
     assert ask(mei, "points/judge", source="nonsense", conversation=talk.uuid, is_helpful=True)[0] == 400
 
 

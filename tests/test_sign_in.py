@@ -83,3 +83,11 @@ def test_signing_in_gives_a_new_session_and_leaving_takes_a_click(settings: Sett
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies
     assert strict.post("/console/logout/").status_code == 403
+
+
+@pytest.mark.django_db
+def test_a_cookie_that_no_session_could_have_asks_to_sign_in(client: Client) -> None:
+    """A cookie may name any character, by its number between quotes: also the one that PostgreSQL refuses."""
+    for cookie in ('"\\000aaaaaaaaaaaa"', '"aaaaaaaa\\000"', "x" * 500):
+        answer = client.get("/console/", headers={"cookie": f"sessionid={cookie}", "accept": "text/html"})
+        assert answer.status_code == 302

@@ -74,7 +74,10 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
 
 def _version_of(uuid: UUID, answer: Answer) -> Version | None:
-    """The version that it was made from. Raises OutOfDate, unless it was accepted before: a repeat gets its answer."""
+    """The version that it was made from. Raises BadRequest, and OutOfDate unless it was accepted before."""
+    if answer.source and not (sources.named_in(answer.source) or sources.place_in(answer.source)):
+        # It is stored with the message, in one batch with those of others: nothing that is no source of ours goes in.
+        raise BadRequest
     try:
         return use.require_current(answer.source)
     except OutOfDate:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import F
 
 from chat.models import Conversation
 from knowledge import sources
+from knowledge.actions.use import count_word
 from knowledge.errors import PointNotFound
-from knowledge.models import Point, Use, Version
+from knowledge.models import Use, Version
 
 
 def note_shown(*, conversation: Conversation, versions: Iterable[Version]) -> None:
@@ -36,12 +36,4 @@ def judge_shown(*, conversation: Conversation, source: str, is_helpful: bool) ->
         )
         if shown is None:
             raise PointNotFound
-        before, shown.is_helpful = shown.is_helpful, is_helpful
-        if before == is_helpful:
-            return
-        shown.save(update_fields=["is_helpful"])
-        counters = {True: "helped", False: "missed"}
-        changed = {counters[is_helpful]: F(counters[is_helpful]) + 1}
-        if before is not None:
-            changed[counters[before]] = F(counters[before]) - 1
-        Point.objects.filter(pk=point).update(**changed)
+        count_word(shown, is_helpful)

@@ -70,17 +70,28 @@ def note_use(
 
 
 def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
-    """An agent's word on whether the point helped. A visitor's is `knowledge.actions.showing.judge_shown`."""
+    """An agent's word on whether the point helped in this conversation. The last one counts; the same again changes
+    nothing. A visitor's is `knowledge.actions.showing.judge_shown`."""
     with transaction.atomic():
-        Use.objects.create(
-            version=version,
-            conversation=conversation,
-            by=Use.By.AGENT,
-            agent=by,
-            is_helpful=is_helpful,
+        # Whoever presses twice at once gets in line here.
+        Point.objects.select_for_update().get(pk=version.point_id)
+        said, _is_new = Use.objects.get_or_create(
+            version=version, conversation=conversation, by=Use.By.AGENT, agent=by, seq=None
         )
-        counter = "helped" if is_helpful else "missed"
-        Point.objects.filter(pk=version.point_id).update(**{counter: F(counter) + 1})
+        count_word(said, is_helpful)
+
+
+def count_word(use: Use, is_helpful: bool) -> None:
+    """Puts this word in place of the one before, and counts it, in the caller's transaction."""
+    before, use.is_helpful = use.is_helpful, is_helpful
+    if before == is_helpful:
+        return
+    use.save(update_fields=["is_helpful"])
+    counters = {True: "helped", False: "missed"}
+    changed = {counters[is_helpful]: F(counters[is_helpful]) + 1}
+    if before is not None:
+        changed[counters[before]] = F(counters[before]) - 1
+    Point.objects.filter(versions=use.version_id).update(**changed)
 
 
 def note_gap(*, message: Message, language: str, like: int | None) -> None:
