@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Frame, Locator, Page, expect
 
+from tests.browser.waiting import wait_until
+
 # The launcher stands in a closed shadow root, which no script of the page and no locator looks into.
 OPEN_SHADOWS = """
 const attach = Element.prototype.attachShadow;
@@ -18,7 +20,7 @@ class Box:
         self.page = page
         if url:
             page.goto(url)
-        page.wait_for_function("() => window.Lianxin")
+        wait_until(page, "Boolean(window.Lianxin)")
         if is_open:
             page.evaluate("() => Lianxin.open()")
             expect(self.frame.locator("body[data-stage]")).to_be_attached()

@@ -36,6 +36,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser.bank_page import BankPage
+from tests.browser.waiting import wait_until
 from tests.people import Person
 from tests.servers import AppServer, create_database
 from tests.servers.process import ROOT
@@ -313,7 +314,7 @@ def axe() -> Axe:
 
     def check(page: Page, *, without: Sequence[str] = ()) -> None:
         # A colour on its way to another one is not what anybody reads.
-        page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
+        wait_until(page, "document.getAnimations().every((each) => each.playState !== 'running')")
         found = [line for frame in page.frames for line in _violations(frame, source, without)]
         assert not found, "axe found:\n" + "\n".join(found)
 

@@ -141,7 +141,9 @@ def test_who_waits_reads_an_answer_and_still_wants_a_person(
     assert place_of(summary(box, SWALLOWED))["y"] <= before[0]["y"]
     # However long the answer, and wherever it is scrolled to.
     for where in ("start", "center", "end"):
-        offers(box).locator("details").evaluate("(answer, block) => answer.scrollIntoView({ block })", where)
+        offers(box).locator("details[open]").evaluate(
+            "(answer, block) => answer.scrollIntoView({ block })", where
+        )
         expect(button(box, "我要找人工")).to_be_in_viewport(ratio=1)
     expect(button(box, "这就解决了")).to_be_visible()
     axe(box.page)

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.agent import WireAgent
 from tests.browser.box import OPEN_SHADOWS, Box
 from tests.browser.conftest import NETWORK_ERRORS, PHONE, Axe, ChatServer, HostPage, PageFactory, Screenshot
+from tests.browser.waiting import wait_until
 from tests.people import IDENTITY_SECRET, SITE_KEY
 
 Open = Callable[..., Box]
@@ -198,7 +199,6 @@ def test_logging_out_leaves_nothing_in_any_tab(open_box: Open, server: ChatServe
         assert box.kept() == {}
     expect(one.page.locator("body")).to_be_visible()
     assert one.page.evaluate("() => Object.keys(localStorage)") == []
-    one.page.wait_for_function("() => true")
     assert server.execute("SELECT status FROM chat_conversation") == [("closed",)]
 
 
@@ -309,7 +309,7 @@ def test_the_launcher_counts_what_was_not_seen(
         expect(page.get_by_role("button", name="在线客服", exact=True)).to_be_visible()
         mei.ends()
         expect(box.frame.locator("#ending")).to_be_attached()
-        page.wait_for_function("seen => seen.includes('ended')", arg=events)
+        wait_until(page, "seen => seen.includes('ended')", events)
         assert [name for name in events.json_value() if " 0" not in name] == [
             "started", "close", "unread 1", "unread 2", "open", "close", "ended",
         ]  # fmt: skip
@@ -422,7 +422,7 @@ def test_any_colour_of_a_bank_keeps_its_contrast(
 def test_only_pages_of_the_bank_may_show_it(page_factory: PageFactory, host_page: HostPage) -> None:
     page = page_factory(allow="frame-ancestors|ERR_BLOCKED_BY_RESPONSE")
     page.goto(host_page.foreign_url())
-    page.wait_for_function("() => window.Lianxin")
+    wait_until(page, "Boolean(window.Lianxin)")
     with page.expect_event("requestfailed", lambda request: "/widget/" in request.url):
         page.evaluate("() => void Lianxin.open()")
     assert not any(frame.url.startswith("http") and "/widget/" in frame.url for frame in page.frames)

@@ -6,6 +6,7 @@ from playwright.sync_api import Response
 
 from tests.browser.box import Box
 from tests.browser.conftest import ChatServer, HostPage, PageFactory
+from tests.browser.waiting import wait_until
 
 HOST_PAGE_BYTES = 3 * 1000
 BOX_BYTES = 20 * 1000
@@ -19,7 +20,7 @@ def test_the_loader_and_the_box_keep_to_their_budgets(
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer) if answer.url.startswith(server.url) else None)
     page.goto(host_page.url())
-    page.wait_for_function("() => window.Lianxin")
+    wait_until(page, "Boolean(window.Lianxin)")
     page.wait_for_load_state("networkidle")
     before = bytes_of(answers)
     assert set(before) == {"/widget.js", "/widget/qinglan/look.js"}

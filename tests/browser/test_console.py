@@ -21,6 +21,7 @@ from tests.browser.conftest import (
     SignIn,
 )
 from tests.browser.visitor import WireVisitor
+from tests.browser.waiting import wait_until
 from tests.people import HAO, MEI, PASSWORD, YUN, Person
 
 Open = Callable[..., Page]
@@ -154,7 +155,7 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_doubled(console: Open, s
         composer(page).fill("只说一次")
         composer(page).press("Enter")
         expect(page.locator("#messages").get_by_text("只说一次")).to_be_visible()
-        page.wait_for_function("!Object.keys(sessionStorage).some(key => key.includes('outbox'))")
+        wait_until(page, "!Object.keys(sessionStorage).some(key => key.includes('outbox'))")
         assert len(lost) == 1
         assert [m["body"] for m in visitor.everything()].count("只说一次") == 1
 
@@ -386,9 +387,7 @@ def test_a_picture_goes_to_the_customer(console: Open, server: ChatServer) -> No
         assert heard["type"] == "attachment"
         picture = page.get_by_role("log").get_by_role("img", name="机器.png")
         expect(picture).to_be_visible()
-        page.wait_for_function(
-            "image => image.complete && image.naturalWidth === 40", arg=picture.element_handle()
-        )
+        wait_until(page, "image => image.complete && image.naturalWidth === 40", picture.element_handle())
 
 
 def test_a_supervisor_sees_the_team_and_assigns(console: Open, server: ChatServer, axe: Axe) -> None:

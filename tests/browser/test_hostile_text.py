@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Dialog, Page, Request, Response
 
 from tests.browser.conftest import ChatServer, PageFactory, SignIn
+from tests.browser.waiting import wait_until
 from tests.hostile import load
 from tests.people import HAO, MEI, SITE_KEY, WEN, YUN
 
@@ -97,8 +98,8 @@ def texts(page: Page, selector: str) -> list[str]:
 
 
 def wait_for(page: Page, selector: str, count: int) -> None:
-    page.wait_for_function(
-        "([selector, count]) => document.querySelectorAll(selector).length >= count", arg=[selector, count]
+    wait_until(
+        page, "([selector, count]) => document.querySelectorAll(selector).length >= count", [selector, count]
     )
 
 

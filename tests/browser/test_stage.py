@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Axe, ChatServer, HostPage, PageFactory, SignIn, Watch
+from tests.browser.waiting import wait_until
 from tests.people import MEI
 
 
@@ -23,7 +24,7 @@ def test_a_page_that_breaks_a_policy_is_noticed(page_factory: PageFactory, host_
     watch.page(page, "")
     page.goto(host_page.url())
     _break_the_policy(page)
-    page.wait_for_function("window.violated")
+    wait_until(page, "window.violated")
 
     assert any("Content Security Policy" in problem for problem in watch.problems)
 
