@@ -11,7 +11,17 @@ from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_fo
 from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of, vectors_of_questions
 from knowledge.finding.postings import Floats, Postings, Vocabulary
 from knowledge.finding.typed import Typing, one_line, without_slips
-from knowledge.finding.words import RUN, Entry, features_of, pairs_of, parts_of, plain, words_of
+from knowledge.finding.words import (
+    RUN,
+    Entry,
+    bare,
+    features_of,
+    pairs_of,
+    parts_of,
+    plain,
+    simplified,
+    words_of,
+)
 
 # Below this confidence no entry answers the question.
 NOT_ANSWERED = 0.3
@@ -132,6 +142,8 @@ class Index:
         self._typing = Typing([each.forms for each in known])
         self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
         self._has_sense = np.array([each.sense is not None for each in known], dtype=bool)
+        # Where there is no answer its vector says nothing.
+        self._has_answer = self._has_sense & np.array([bool(each.entry.answer) for each in known], dtype=bool)
         nothing = np.zeros(SIZE, np.float32)
         senses = [each.sense for each in known] if space is not None else []
         self._centres = np.array([sense.centre if sense else nothing for sense in senses], np.float32)
@@ -168,18 +180,18 @@ class Index:
         """What each of the texts means, where that is known."""
         if self._space is None or not all(RUN.search(plain(part)) for part in parts):
             return [None] * len(parts)
-        return list(vectors_of_questions(parts))
+        return list(vectors_of_questions([simplified(bare(part)) for part in parts]))
 
     def _scores(self, text: str, asked: Floats | None, language: str | None) -> Floats:
         """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
-        folded = plain(text)
-        words = self._words.scores(self._vocabulary.known(features_of(text)))
-        answers = self._answer_words.scores(self._answer_vocabulary.known(pairs_of(folded)))
+        asks = bare(text)
+        words = self._words.scores(self._vocabulary.known(features_of(asks)))
+        answers = self._answer_words.scores(self._answer_vocabulary.known(pairs_of(plain(asks))))
         scores = WORDS * _apart(words) + ANSWER_WORDS * _apart(answers)
         nothing = (words == 0) & (answers == 0)
         if asked is not None and self._space is not None:
             scores += _apart(self._means(self._space, asked), self._has_sense)
-            scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_sense)
+            scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_answer)
             if self._has_weights.any():
                 scores += LEARNED * _apart(self._weights @ self._space.placed(asked), self._has_weights)
             nothing &= ~self._has_sense
