@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.finding.confidence import NOT_ANSWERED, confidence_of, shared
 from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_for, with_senses, with_weights
 from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of, vectors_of_questions
 from knowledge.finding.postings import Floats, Postings, Vocabulary
@@ -23,8 +23,6 @@ from knowledge.finding.words import (
     words_of,
 )
 
-# Below this confidence no entry answers the question.
-NOT_ANSWERED = 0.3
 # What each judge weighs against the 1 of what title and phrasings mean. The answer stands apart: in the same field as
 # they, it lowered every score.
 WORDS, ANSWER_WORDS, ANSWER_MEANS, LEARNED = 0.5, 0.4, 0.4, 0.6
@@ -247,11 +245,11 @@ class Index:
         if placed is not None and self._space is not None and known.sense is not None:
             cosines = self._space.cosines([known.sense], placed)
             nearest = int(cosines.argmax())
-            confidence = _confidence(float(cosines[nearest]), lead)
+            confidence = confidence_of(float(cosines[nearest]), lead)
         else:
-            shared = [_shared(folded, text) for text in known.texts]
-            nearest = shared.index(max(shared))
-            confidence = max(0.0, min(1.0, shared[nearest] + 0.1 * lead))
+            alike = [shared(folded, text) for text in known.texts]
+            nearest = alike.index(max(alike))
+            confidence = max(0.0, min(1.0, alike[nearest] + 0.1 * lead))
         return Hit(known.entry.id, found[place], known.texts[nearest], confidence)
 
     # -- as it is typed ----------------------------------------------------------------------------------
@@ -277,6 +275,17 @@ class Index:
             scores[place] = max(float(scores[place]), 0.0) + top * fits
         return self._hits(scores, asked, one_line(typed), limit, keep, prefer)
 
+    def look_up(self, words: str, limit: int) -> list[int]:
+        """The entries that these words name, likeliest first, and no other however many are wanted: parts, pinyin,
+        initials and slips as in `suggest`; and what is meant, where that is clear."""
+        if not self._known or not words.strip():
+            return []
+        text = without_slips(words, self._vocabulary.words())
+        fits = {self._known[place].entry.id for place in self._typing.fits(words)}
+        named = self.suggest(words, limit, keep=fits.__contains__)
+        meant = [hit for hit in self.find(text, limit) if hit.confidence >= NOT_ANSWERED]
+        return list(dict.fromkeys(hit.id for hit in (*named, *meant)))[:limit]
+
 
 def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
     """How many spreads each value is above the mean; 0 for those that are not among them."""
@@ -286,18 +295,3 @@ def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
         return np.zeros_like(values)
     found: Floats = (values - some.mean(dtype=np.float32)) / np.float32(spread)
     return found if among is None else np.where(among, found, np.float32(0))
-
-
-def _shared(folded: str, text: str) -> float:
-    """How alike two texts are by their words: 0 to 1; 1 too where one holds the other."""
-    other = plain(text)
-    if folded in other:
-        return 1.0
-    one, two = set(words_of(folded)), set(words_of(other))
-    return len(one & two) / (len(one) * len(two)) ** 0.5 if one and two else 0.0
-
-
-def _confidence(closeness: float, lead: float) -> float:
-    """How likely the entry is the right one, by logistic regression over questions that the entries answer and others:
-    docs/decisions/008-finding-points.md. `closeness`: the cosine to the nearest text; `lead`: to the next best."""
-    return 1 / (1 + exp(3.6 - 6.2 * closeness - 0.5 * lead))
