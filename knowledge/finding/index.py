@@ -7,8 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.finding.confidence import NOT_ANSWERED, confidence_of, shared
-from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_for, with_senses, with_weights
-from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of, vectors_of_questions
+from knowledge.finding.known import (
+    Encode,
+    Known,
+    known_of,
+    rows_of,
+    size_of,
+    vectors_for,
+    with_senses,
+    with_weights,
+)
+from knowledge.finding.meaning import (
+    ANSWER_AXES,
+    ENTRY_AXES,
+    Space,
+    nearness,
+    vector_of,
+    vectors_of,
+    vectors_of_questions,
+)
 from knowledge.finding.postings import Floats, Postings, Vocabulary
 from knowledge.finding.typed import Typing, one_line, without_slips
 from knowledge.finding.words import (
@@ -120,7 +137,7 @@ class Index:
         if not self._known:
             return [], self._vocabulary, self._answer_vocabulary, None
         vectors = vectors_for(self._known, encode)
-        space = Space([rows.rows(0, -1) for rows in vectors])
+        space = Space([rows.rows(0, -1) for rows in vectors], [rows.rows(-1) for rows in vectors])
         # The first who asks should not wait for the encoder to be read.
         vector_of(" ")
         known = with_weights(with_senses(self._known, vectors, space), space)
@@ -142,13 +159,11 @@ class Index:
         self._has_sense = np.array([each.sense is not None for each in known], dtype=bool)
         # Where there is no answer its vector says nothing.
         self._has_answer = self._has_sense & np.array([bool(each.entry.answer) for each in known], dtype=bool)
-        nothing = np.zeros(SIZE, np.float32)
         senses = [each.sense for each in known] if space is not None else []
-        self._centres = np.array([sense.centre if sense else nothing for sense in senses], np.float32)
-        weights = [each.weights for each in known]
-        self._has_weights = np.array([each is not None for each in weights], dtype=bool)
-        self._weights = np.array([nothing if each is None else each for each in weights], np.float32)
-        self._answers = np.array([sense.answer if sense else nothing for sense in senses], np.float32)
+        self._centres = rows_of([sense and sense.centre for sense in senses], ENTRY_AXES)
+        self._answers = rows_of([sense and sense.answer for sense in senses], ANSWER_AXES)
+        self._has_weights = np.array([each.weights is not None for each in known], dtype=bool)
+        self._weights = rows_of([each.weights for each in known], ENTRY_AXES)
 
     # -- finding -----------------------------------------------------------------------------------------
 
@@ -189,9 +204,12 @@ class Index:
         nothing = (words == 0) & (answers == 0)
         if asked is not None and self._space is not None:
             scores += _apart(self._means(self._space, asked), self._has_sense)
-            scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_answer)
+            scores += ANSWER_MEANS * _apart(
+                self._answers @ (asked @ self._space.answer_axes), self._has_answer
+            )
             if self._has_weights.any():
-                scores += LEARNED * _apart(self._weights @ self._space.placed(asked), self._has_weights)
+                along = self._space.placed(asked) @ self._space.axes
+                scores += LEARNED * _apart(self._weights @ along, self._has_weights)
             nothing &= ~self._has_sense
         exact = self._exact.get(one_line(text))
         if exact is not None:
@@ -205,7 +223,7 @@ class Index:
         """The cosine to the middle of each entry's phrasings. Of the nearest entries it moves towards that of their
         nearest phrasing, the more of them there are the further."""
         asked = space.placed(vector)
-        found: Floats = self._centres @ asked
+        found: Floats = self._centres @ (asked @ space.axes)
         count = min(CLOSELY, len(found))
         near = [place for place in np.argpartition(-found, count - 1)[:count] if self._has_sense[place]]
         senses = [sense for place in near if (sense := self._known[place].sense) is not None]
@@ -247,7 +265,7 @@ class Index:
             nearest = int(cosines.argmax())
             confidence = confidence_of(float(cosines[nearest]), lead)
         else:
-            alike = [shared(folded, text) for text in known.texts]
+            alike = [shared(folded, text) for text in known.forms.texts]
             nearest = alike.index(max(alike))
             confidence = max(0.0, min(1.0, alike[nearest] + 0.1 * lead))
         return Hit(known.entry.id, found[place], known.texts[nearest], confidence)
@@ -267,7 +285,7 @@ class Index:
         sounds the same, slips; and what the words typed so far find, by meaning too once they are a question."""
         if not self._known or not typed.strip():
             return []
-        text = without_slips(typed, self._vocabulary.words())
+        text = without_slips(typed, self._vocabulary.words)
         asked = self._asked([text])[0] if len(words_of(plain(text))) >= QUESTION_WORDS else None
         scores = self._scores(text, asked, language)
         top = max(3.0, float(scores.max()))
@@ -280,7 +298,7 @@ class Index:
         initials and slips as in `suggest`; and what is meant, where that is clear."""
         if not self._known or not words.strip():
             return []
-        text = without_slips(words, self._vocabulary.words())
+        text = without_slips(words, self._vocabulary.words)
         fits = {self._known[place].entry.id for place in self._typing.fits(words)}
         named = self.suggest(words, limit, keep=fits.__contains__)
         meant = [hit for hit in self.find(text, limit) if hit.confidence >= NOT_ANSWERED]

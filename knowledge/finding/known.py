@@ -70,7 +70,16 @@ def with_weights(known: list[Known], space: Space) -> list[Known]:
     sizes = [len(sense.lengths) for sense in senses]
     if len(senses) < 2 or sum(sizes) < LEARNABLE * len(senses):
         return known
-    rows = np.concatenate([space.placed(sense.texts.floats()) for sense in senses])
+    rows = np.concatenate([space.placed(sense.texts.floats()) @ space.axes for sense in senses])
     owner = np.repeat(np.arange(len(senses)), sizes)
     weights = learned(rows, owner, np.stack([sense.centre for sense in senses]))
     return [replace(each, weights=own) for each, own in zip(known, weights, strict=True)]
+
+
+def rows_of(each: Sequence[Floats | None], length: int) -> Floats:
+    """One row for each, of zeros where there is none."""
+    found = np.zeros((len(each), length), np.float32)
+    for place, values in enumerate(each):
+        if values is not None:
+            found[place] = values
+    return found
