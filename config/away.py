@@ -14,6 +14,9 @@ from chat.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
+# After which a page asks for itself again.
+REFRESH_SECONDS = 10
+
 
 class Away(Unavailable):
     words = _("The system does not answer just now. Please try again in a moment.")
@@ -40,6 +43,8 @@ class DatabaseAway:
         if waits_for_page(request):
             page = render(request, "503.html", {"words": Away.words}, status=response.status_code)
             page["Retry-After"] = response["Retry-After"]
+            if request.method == "GET":
+                page["Refresh"] = str(REFRESH_SECONDS)
             response = page
         response["Cache-Control"] = "no-store"
         # In one line, in place of Django's error with its stack.
