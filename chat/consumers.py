@@ -78,8 +78,7 @@ class VisitorConsumer(Socket):
             case Typing():
                 self._is_typing()
             case Seen():
-                if self.pk is not None and self.visitor is not None:
-                    writer.mark(Mark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
+                self._seen(frame)
             case Fetch():
                 await self._fetch(frame)
             case End():
@@ -188,6 +187,12 @@ class VisitorConsumer(Socket):
             self.answer(outcome)
         else:
             self.refuse(outcome, client_id)
+
+    def _seen(self, frame: Seen) -> None:
+        # One that was on its way while another conversation began says nothing about that one.
+        is_of_this = frame.conversation is None or str(frame.conversation) == self.conversation
+        if self.pk is not None and self.visitor is not None and is_of_this:
+            writer.mark(Mark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
 
     def _is_typing(self) -> None:
         if self.pk is not None and self._typing.take():
