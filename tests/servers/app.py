@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from tests.servers.prepared import prepare
 from tests.servers.process import HOST, ROOT, Server, ServerFailed
 
 
@@ -85,8 +86,7 @@ class AppServer(Server):
 
     def start(self) -> None:
         if self._prepare:
-            self.manage("migrate", "--verbosity=0")
-            self.manage("collectstatic", "--noinput", "--verbosity=0")
+            prepare(self.environment(), self.manage)
             self._prepare = False
         super().start()
 
