@@ -84,10 +84,14 @@ class AppServer(Server):
             raise ServerFailed(f"manage.py {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
         return result.stdout
 
+    def prepare(self) -> None:
+        """Have its empty database and its state folder ready."""
+        prepare(self.environment(), self.manage)
+        self._prepare = False
+
     def start(self) -> None:
         if self._prepare:
-            prepare(self.environment(), self.manage)
-            self._prepare = False
+            self.prepare()
         super().start()
 
     def is_ready(self) -> bool:
