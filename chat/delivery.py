@@ -106,6 +106,8 @@ class Hub:
         self.told: dict[int, Fingerprint] = {}
         # Whom the next sweep has to look at even if nothing has changed: who came, and what was told, since the last.
         self.touched: set[int] = set()
+        # Of these, what some screen has read though nobody here was told of it: the others may have missed it.
+        self.noted: set[int] = set()
         # Notes of the last seconds that were handed to our screens.
         self.told_notes: set[int] = set()
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
@@ -124,7 +126,15 @@ class Hub:
         for table in (
             *(self.sockets, self.visitors, self.watchers, self.staff),
             *(self._of_member, self._of_department, self._overseers),
-            *(self.heads, self.told, self.touched, self.told_notes, self._calls, self._unpublished),
+            *(
+                self.heads,
+                self.told,
+                self.touched,
+                self.noted,
+                self.told_notes,
+                self._calls,
+                self._unpublished,
+            ),
         ):
             table.clear()
         self._is_called = False
@@ -211,9 +221,12 @@ class Hub:
     def note_row(self, pk: int, row: Row) -> None:
         """A screen of this process has just been shown this row from the database.
 
-        What another one was told before stands: if it is out of date, the sweep tells all once more.
+        What another one was told before stands: if it is out of date, the sweep tells all once more. If none was told
+        of it, it does so where the row is newer than the last round.
         """
-        self.told.setdefault(pk, fingerprint_of(row))
+        if pk not in self.told:
+            self.told[pk] = fingerprint_of(row)
+            self.noted.add(pk)
         self.touched.add(pk)
 
     # -- routing -----------------------------------------------------------------------------------------
