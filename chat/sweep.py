@@ -21,7 +21,8 @@ from chat.db import in_thread
 from chat.protocol import MessagePosted
 
 if TYPE_CHECKING:
-    from chat.delivery import Hub, VisitorSocket
+    from chat.audience import VisitorSocket
+    from chat.delivery import Hub
 
 T = TypeVar("T")
 
