@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -98,12 +98,12 @@ class _Lines:
             at = self._all.find(part, self._begins[place + 1])
 
 
-def without_slips(typed: str, known: Iterable[str]) -> str:
+def without_slips(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
     """The text with each longer English word that is not known put right, where one letter makes it one that is."""
     words = {stem(word) for word in re.findall("[a-z]{4,}", plain(typed))}
     if not words:
         return typed
-    known = [word for word in known if word.isascii() and len(word) > 2]
+    known = [word for word in known_words() if word.isascii() and len(word) > 2]
     text = plain(typed)
     for word in words:
         if any(each.startswith(word) for each in known):
