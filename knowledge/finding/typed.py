@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from pypinyin import Style, lazy_pinyin
-
+from chat.pinyin import pinyin_of
 from knowledge.finding.words import HAN, RUN, plain, stem
 
 # How well an entry fits, by what of it fits.
@@ -31,8 +30,7 @@ class Forms:
         """`texts`: title and phrasings."""
         lines = tuple(one_line(text) for text in texts)
         bare = "".join(RUN.findall(lines[0]))
-        initials = "".join(lazy_pinyin(bare, style=Style.FIRST_LETTER))
-        return cls(lines[0], lines, sound_of(bare), initials)
+        return cls(lines[0], lines, sound_of(bare), pinyin_of(bare, is_initials=True))
 
 
 def one_line(text: str) -> str:
@@ -41,7 +39,7 @@ def one_line(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def sound_of(bare: str) -> str:
-    return "".join(lazy_pinyin(bare))
+    return pinyin_of(bare)
 
 
 class Typing:
