@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.demo.load import points
+from knowledge.demo.library import points
 from knowledge.exams.drawing import MAX_SHARED, Candidate, draw, laid_out, weight_of
 from knowledge.exams.marking import FULL, credit_of, is_answer, percent_of
 from knowledge.exams.proposing import Proposal, Source, facts_of, is_alike, proposals, steps_of
