@@ -10,12 +10,10 @@ from knowledge.actions.use import note_gap
 from knowledge.finding import NOT_ANSWERED, Entry, Index
 from knowledge.models import Gap, GapQuestion
 from knowledge.offers import Offer
-from knowledge.questions import without_numbers
+from knowledge.questions import MIN_CHARACTERS, without_numbers
 
 logger = logging.getLogger(__name__)
 
-# Shorter ones are greetings and the like: 在吗, 你好, ok.
-MIN_CHARACTERS = 4
 ALIKE = 0.6
 COMPARED = 500
 

@@ -7,6 +7,8 @@ from chat.models import AuthorRole, Conversation, Message, MessageKind
 # A question is in the last few things they said; what was said long before is another one.
 LOOKED_BACK = 8
 MAX_CHARACTERS = 400
+# Shorter ones are greetings and yes and no: 在吗, 好的, ok.
+MIN_CHARACTERS = 4
 _NUMBER = re.compile(r"\d(?:[\s.\-]?\d){3,}")
 
 

@@ -12,7 +12,7 @@ from chat.text import one_line
 from knowledge import access, sources
 from knowledge.errors import OutOfDate
 from knowledge.models import Branch, Gap, GapQuestion, Phrasing, Point, Use, Version
-from knowledge.questions import without_numbers
+from knowledge.questions import MIN_CHARACTERS, without_numbers
 
 # What is learned from and what a gap keeps is a question, not a story.
 QUESTION_CHARACTERS = 200
@@ -60,7 +60,7 @@ def note_use(
             return
         Point.objects.filter(pk=version.point_id).update(uses=F("uses") + 1)
         text = one_line(without_numbers(question), 1000)
-        if not text or len(text) > QUESTION_CHARACTERS or text == version.title:
+        if not MIN_CHARACTERS <= len(text) <= QUESTION_CHARACTERS or text == version.title:
             return
         phrasing, is_new = Phrasing.objects.get_or_create(
             point_id=version.point_id, text=text, defaults={"state": Phrasing.State.SUGGESTED}

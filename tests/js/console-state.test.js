@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { apply, begin, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
 import { headOf, isBehind } from "../../static/console/threads.js";
 
-const ME = { id: 1, number: "1001", sees_all: false, departments: [7] };
+const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
 const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };
 const HAO = { id: 2, name: "陈浩", name_en: "Hao Chen", number: "1002" };
 
