@@ -195,7 +195,7 @@ def _right(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
 def _wrong(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
     """A slip that gets no marks."""
     if kind == QuestionKind.FILL_IN:
-        return [f"{right[0]}0"]
+        return [str(int(right[0]) + 5) if str(right[0]).isdecimal() else f"{right[0]}0"]
     if kind == QuestionKind.ORDER:
         return list(reversed(right))
     if kind == QuestionKind.TRUE_FALSE:
@@ -204,13 +204,13 @@ def _wrong(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
 
 
 def _appeal(paper: Paper) -> None:
-    item = paper.items.filter(credit=0).order_by("-kind", "place").first()
+    item = paper.items.filter(credit=0).order_by("kind", "place").first()
     assert item is not None
     appeals.make_appeal(
         by=paper.staff,
         paper=paper.pk,
         place=item.place,
-        reason="题目没有说清是哪一种情况。按要点备注里的另一种，我答的也对，请再看一下。",
+        reason="题目没有说清是哪一种情况。按另一种情况，我填的也对，请再看一下。",
     )
 
 

@@ -37,6 +37,10 @@ _ACT = re.compile(
     r"|(?:open|log in|go to|tap|press|choose|select|type|enter|insert|scan|confirm|sign)\b)",
     re.IGNORECASE,
 )
+# What only goes on from the sentence before says nothing by itself.
+_GOES_ON = re.compile(
+    r"或|也|又|但|所以|否则|不然|并且|这|那|它|(?:or|and|but|so|it|it's|this|that|they)\b", re.IGNORECASE
+)
 _UNITS = (
     "个工作日|个自然日|working days?|business days?|万元|元|美元|天|日|小时|分钟|秒|个月|月|年|周岁|岁|次|张|位|倍|折|"
     "％|%|yuan|days?|hours?|minutes?|months?|years?"
@@ -133,7 +137,9 @@ def facts_of(answer: str) -> list[str]:
     for part in _ENDS.split(answer):
         sentence = _LIST_MARK.sub("", part).strip().rstrip("；;")
         columns = sum(1 if letter.isascii() else 2 for letter in sentence)
-        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！"))
+        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！")) and not _GOES_ON.match(
+            sentence
+        )
         if is_statement and MIN_SENTENCE <= columns <= MAX_SENTENCE:
             found.append(sentence)
     return list(dict.fromkeys(found))
