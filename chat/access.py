@@ -10,7 +10,7 @@ from accounts.access import may
 from accounts.models import Staff
 from chat import batches, rows, tokens
 from chat.errors import NotAssigned, NotFound
-from chat.models import Attachment, Conversation, Site, Status, Visitor
+from chat.models import PRESENT_FIRST, Attachment, Conversation, Site, Status, Visitor
 
 
 def sites_in_use(keys: Iterable[str]) -> dict[str, Site]:
@@ -108,11 +108,11 @@ def lock_rows(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
 
 
 def lock_conversation_of(visitor: Visitor) -> Conversation:
-    """The visitor's newest conversation, locked. Raises NotFound when there is none."""
-    newest = visitor.conversations.order_by("-id").values_list("pk", flat=True).first()
-    if newest is None:
+    """The visitor's open conversation, or their newest, locked. Raises NotFound when there is none."""
+    present = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True).first()
+    if present is None:
         raise NotFound
-    return lock(newest)
+    return lock(present)
 
 
 def visitor_by_token(token: str | None) -> Visitor:
@@ -131,18 +131,20 @@ def visitor_by_token(token: str | None) -> Visitor:
 
 
 def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
-    """This conversation of the visitor's own, or their newest. Raises NotFound."""
-    own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by("-id")
+    """This conversation of the visitor's own, or their open or newest one. Raises NotFound."""
+    own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by(
+        *PRESENT_FIRST
+    )
     conversation = (own if uuid is None else own.filter(uuid=uuid)).first()
     if conversation is None:
         raise NotFound
     return conversation
 
 
-def newest_of(site: Site, visitor_uuid: UUID) -> Conversation | None:
-    """The newest conversation of the visitor whom a token of this site names. One query."""
+def present_of(site: Site, visitor_uuid: UUID) -> Conversation | None:
+    """The open or newest conversation of the visitor whom a token of this site names. One query."""
     own = Conversation.objects.filter(visitor__uuid=visitor_uuid, visitor__site=site)
-    return own.order_by("-id").first()
+    return own.order_by(*PRESENT_FIRST).first()
 
 
 def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:

@@ -12,7 +12,7 @@ from chat import access, batches, rows, selectors, tokens
 from chat.actions import visitors
 from chat.errors import NotFound
 from chat.languages import language_of
-from chat.models import Conversation, Level, Site, Visitor
+from chat.models import PRESENT_FIRST, Conversation, Level, Site, Visitor
 from chat.protocol import Hello, Messages, Row, Start, Welcome
 
 
@@ -39,11 +39,11 @@ def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
     """NotFound for an unknown site. Two queries for all of them."""
     sites = access.sites_in_use(hello.site for hello in hellos)
     named = [tokens.visitor_of(hello.token, hello.site) for hello in hellos]
-    newest = Conversation.objects.filter(visitor=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    present = Conversation.objects.filter(visitor=OuterRef("pk")).order_by(*PRESENT_FIRST).values("pk")[:1]
     known: dict[UUID, Any] = {
         visitor.uuid: visitor
         for visitor in Visitor.objects.filter(uuid__in={uuid for uuid in named if uuid}).annotate(
-            newest=Subquery(newest)
+            present=Subquery(present)
         )
     }
     found: list[Found | NotFound] = []
@@ -55,14 +55,14 @@ def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
         elif visitor is None or visitor.site_id != site.pk:
             found.append(Found(site, uuid or uuid4(), None, None))
         else:
-            found.append(Found(site, visitor.uuid, visitor, visitor.newest))
+            found.append(Found(site, visitor.uuid, visitor, visitor.present))
     return found
 
 
 def found_as(site: Site, visitor: Visitor) -> Found:
     """The same for somebody who is known already. One query."""
-    newest = visitor.conversations.order_by("-id").values_list("pk", flat=True).first()
-    return Found(site, visitor.uuid, visitor, newest)
+    present = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True).first()
+    return Found(site, visitor.uuid, visitor, present)
 
 
 _rows = batches.Select(

@@ -51,6 +51,8 @@ class Asked:
     told_notes: frozenset[int]
     # Who came, and what was told, since the last round: that may be older than what the last round saw.
     touched: frozenset[int]
+    # Of these, what one screen here has read and no other was told of.
+    noted: frozenset[int]
     seen: Seen
     at: datetime
 
@@ -91,6 +93,10 @@ def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
         for pk, now in stands.items()
         if asked.told.get(pk) != now or asked.heads.get(pk, now.last_seq) < now.last_seq
     }
+    noted = asked.noted & stands.keys()
+    if asked.seen.transaction:
+        noted = _changed_since(asked.seen.transaction, noted)
+    changed |= noted
     if not changed:
         return []
     events: list[Event] = []
@@ -98,8 +104,8 @@ def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
         values["id"]: rows.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*rows.ROW_FIELDS)
     }
-    # New to every list here. What is older stood in the lists that the consoles read when they opened.
-    unknown = {pk: row for pk, row in current.items() if pk not in asked.told}
+    # New to every list here, or to all but one. What is older stood in the lists that consoles read when they opened.
+    unknown = {pk: row for pk, row in current.items() if pk not in asked.told or pk in noted}
     new = _new(unknown, asked.seen)
     for pk, row in current.items():
         before, head = asked.told.get(pk), asked.heads.get(pk, row.last_seq)
@@ -110,7 +116,7 @@ def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
         if before is None:
             if pk in new:
                 events.append(ConversationChanged(pk, row, "", None, row.department))
-        elif before != fingerprint_of(row):
+        elif before != fingerprint_of(row) or pk in new:
             events.append(ConversationChanged(pk, row, before.status, before.agent, before.department))
     return events
 

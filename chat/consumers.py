@@ -2,11 +2,13 @@
 
 import logging
 from functools import partial
+from random import randint
 from uuid import UUID
 
 from chat import box, limits, metrics, protocol
 from chat.actions import visitors
 from chat.actions.posts import Mark, Outcome, Post
+from chat.address import address_of
 from chat.db import in_thread
 from chat.delivery import announce, hub
 from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
@@ -37,8 +39,13 @@ from chat.writer import writer
 
 logger = logging.getLogger(__name__)
 
+# When to come back, of too many from one address.
+AGAIN_MS = 2_000, 20_000
+
 _finding = Gathering(box.find)
 _welcoming = Gathering(box.welcomes)
+_hellos_of_address = limits.Buckets(limits.hellos_of_address)
+_starts_of_address = limits.Buckets(limits.starts_of_address)
 
 
 class VisitorConsumer(Socket):
@@ -52,6 +59,7 @@ class VisitorConsumer(Socket):
         self.is_waiting = False
         self._is_identifying = False
         self._place: Queue | None = None
+        self._address = address_of(self.scope)
         self._posts = limits.posts()
         self._starts = limits.starts()
         self._asks = limits.asks()
@@ -78,8 +86,7 @@ class VisitorConsumer(Socket):
             case Typing():
                 self._is_typing()
             case Seen():
-                if self.pk is not None and self.visitor is not None:
-                    writer.mark(Mark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
+                self._seen(frame)
             case Fetch():
                 await self._fetch(frame)
             case End():
@@ -100,6 +107,9 @@ class VisitorConsumer(Socket):
 
     async def _greet(self, hello: Hello) -> None:
         self.language = language_code(hello.language)
+        if not _hellos_of_address.take(self._address):
+            self.end("unavailable", retry_after_ms=randint(*AGAIN_MS))
+            return
         try:
             found = await _finding.ask(hello, self.is_gone)
             if isinstance(found, NotFound):
@@ -123,7 +133,7 @@ class VisitorConsumer(Socket):
     async def _start(self, start: Start) -> None:
         assert self.hello is not None
         self.about = str(start.client_id)
-        if not self._starts.take():
+        if not (self._starts.take() and _starts_of_address.take(self._address)):
             raise TooFast
         await self._settle(await in_thread(box.begin, self.site, self.visitor_uuid, start, self.hello))
 
@@ -188,6 +198,12 @@ class VisitorConsumer(Socket):
             self.answer(outcome)
         else:
             self.refuse(outcome, client_id)
+
+    def _seen(self, frame: Seen) -> None:
+        # One that was on its way while another conversation began says nothing about that one.
+        is_of_this = frame.conversation is None or str(frame.conversation) == self.conversation
+        if self.pk is not None and self.visitor is not None and is_of_this:
+            writer.mark(Mark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
 
     def _is_typing(self) -> None:
         if self.pk is not None and self._typing.take():

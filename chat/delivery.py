@@ -1,4 +1,4 @@
-"""Delivery: the sockets of this process, and the doorbell to the other processes.
+"""Delivery: to the sockets of this process (`chat/audience.py`), and by the doorbell to the other processes.
 
 The only file that names the channel layer. The layer may lose, repeat and reorder: the database is the truth, and
 a sweep every second or two finds what the doorbell missed. Everything here but `announce` runs on the loop's thread.
@@ -8,9 +8,9 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence, Set
-from typing import Any, Protocol
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -18,9 +18,8 @@ from django.conf import settings
 from django.db import transaction
 from msgspec import UNSET
 
-from accounts.models import Staff
 from chat import metrics, protocol
-from chat.models import Status, Visitor
+from chat.audience import Audience, StaffSocket
 from chat.protocol import (
     AccessRevoked,
     ConversationChanged,
@@ -49,65 +48,15 @@ PUBLISH_TIMEOUT_SECONDS = 1.0
 MAX_UNPUBLISHED = 10_000
 
 
-class VisitorSocket(Protocol):
-    is_waiting: bool
-    visitor: Visitor | None
-
-    def push(self, text: bytes) -> None: ...
-
-    def state_changed(self, row: Row) -> None: ...
-
-    def tell_place(self, frame: protocol.Queue) -> None: ...
-
-    def lost_conversation(self) -> None: ...
-
-
-class StaffSocket(Protocol):
-    staff: Staff
-    staff_id: int
-    session_key: str
-    role: str
-    departments: frozenset[int]
-    sees_all: bool
-    watched: dict[str, int]
-
-    def push(self, text: bytes) -> None: ...
-
-    def end(self, code: str) -> None: ...
-
-
-class AnySocket(Protocol):
-    def end(self, code: str, *, retry_after_ms: int | None = None) -> None: ...
-
-    def cut(self) -> None: ...
-
-
-class Hub:
-    """Who listens in this process. Visitors and staff stand in tables of their own: a note is only ever looked up
-    in the second."""
+class Hub(Audience):
+    """Hands events to those who listen in this process, and by the doorbell to the other processes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.process = uuid.uuid4().hex
         self.loop: asyncio.AbstractEventLoop | None = None
-        # Everybody who is connected, whether they listen to anything yet or not.
-        self.sockets: set[AnySocket] = set()
         # This process is about to end: what comes in now is for the next one (config/drain.py).
         self.is_draining = False
-        self.visitors: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
-        self.watchers: defaultdict[int, set[StaffSocket]] = defaultdict(set)
-        self.staff: set[StaffSocket] = set()
-        # The same once more, by whose lists hold what.
-        self._of_member: defaultdict[int, set[StaffSocket]] = defaultdict(set)
-        self._of_department: defaultdict[int, set[StaffSocket]] = defaultdict(set)
-        self._overseers: set[StaffSocket] = set()
-        # Last seq that was handed to the sockets of a conversation, for those that have any.
-        self.heads: dict[int, int] = {}
-        # As what our screens were last told of each conversation they show; the sweep compares it with the database.
-        self.told: dict[int, Fingerprint] = {}
-        # Whom the next sweep has to look at even if nothing has changed: who came, and what was told, since the last.
-        self.touched: set[int] = set()
-        # Notes of the last seconds that were handed to our screens.
-        self.told_notes: set[int] = set()
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_called = False
         self._unpublished: list[Event] = []
@@ -121,12 +70,9 @@ class Hub:
         if self.loop is loop:
             return
         self.loop = loop
-        for table in (
-            *(self.sockets, self.visitors, self.watchers, self.staff),
-            *(self._of_member, self._of_department, self._overseers),
-            *(self.heads, self.told, self.touched, self.told_notes, self._calls, self._unpublished),
-        ):
-            table.clear()
+        self.forget_all()
+        self._calls.clear()
+        self._unpublished.clear()
         self._is_called = False
         self._has_unpublished = asyncio.Event()
         self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
@@ -154,67 +100,6 @@ class Hub:
                 function(*arguments)
             except Exception as error:
                 logger.error("a call on the loop failed: %s", type(error).__name__, exc_info=True)
-
-    # -- joining -----------------------------------------------------------------------------------------
-
-    def join(self, pk: int, socket: VisitorSocket) -> None:
-        self.visitors[pk].add(socket)
-        self.touched.add(pk)
-
-    def leave(self, pk: int, socket: VisitorSocket) -> None:
-        self.visitors[pk].discard(socket)
-        self._forget(pk)
-
-    def watch(self, pk: int, socket: StaffSocket) -> None:
-        self.watchers[pk].add(socket)
-        self.touched.add(pk)
-
-    def unwatch(self, pk: int, socket: StaffSocket) -> None:
-        self.watchers[pk].discard(socket)
-        self._forget(pk)
-
-    def add_staff(self, socket: StaffSocket) -> None:
-        """From now on it hears what concerns its lists."""
-        for table in self._tables_of(socket):
-            table.add(socket)
-
-    def remove_staff(self, socket: StaffSocket) -> None:
-        for table in self._tables_of(socket):
-            table.discard(socket)
-        if not self._of_member[socket.staff_id]:
-            del self._of_member[socket.staff_id]
-
-    def _tables_of(self, socket: StaffSocket) -> Iterable[set[StaffSocket]]:
-        yield self.staff
-        yield self._of_member[socket.staff_id]
-        for department in socket.departments:
-            yield self._of_department[department]
-        if socket.sees_all:
-            yield self._overseers
-
-    def _forget(self, pk: int) -> None:
-        if not self.visitors.get(pk):
-            self.visitors.pop(pk, None)
-        if not self.watchers.get(pk):
-            self.watchers.pop(pk, None)
-        if pk not in self.visitors and pk not in self.watchers:
-            self.heads.pop(pk, None)
-
-    def note_head(self, pk: int, seq: int) -> None:
-        """A socket has just been brought up to `seq` from the database: the sweep goes on from there.
-
-        The lowest stands: what another socket here has had already comes to it twice, and it drops the repeat.
-        """
-        self.heads[pk] = min(self.heads.get(pk, seq), seq)
-        self.touched.add(pk)
-
-    def note_row(self, pk: int, row: Row) -> None:
-        """A screen of this process has just been shown this row from the database.
-
-        What another one was told before stands: if it is out of date, the sweep tells all once more.
-        """
-        self.told.setdefault(pk, fingerprint_of(row))
-        self.touched.add(pk)
 
     # -- routing -----------------------------------------------------------------------------------------
 
@@ -310,17 +195,6 @@ class Hub:
                 texts[is_listed] = protocol.encode(RowFrame(row, is_listed))
             socket.push(texts[is_listed])
         return bool(listed)
-
-    def _lists(self, status: str, agent: int | None, department: int) -> set[StaffSocket]:
-        """In whose lists a conversation in that state stands."""
-        listed: set[StaffSocket] = set()
-        if status == Status.WAITING:
-            listed |= self._of_department.get(department, set())
-        if agent is not None and status in (Status.ACTIVE, Status.WRAP_UP):
-            listed |= self._of_member.get(agent, set())
-        if status in (Status.WAITING, Status.ACTIVE):
-            listed |= self._overseers
-        return listed
 
     def _tell(self, pk: int, told: Fingerprint, is_listed: bool) -> None:
         """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""

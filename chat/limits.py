@@ -39,8 +39,10 @@ class Buckets:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
 
-    def take(self, key: Hashable) -> bool:
-        """Whether one more is allowed for this key, and takes it."""
+    def take(self, key: Hashable | None) -> bool:
+        """Whether one more is allowed for this key, and takes it. None: always."""
+        if key is None:
+            return True
         with self._lock:
             bucket = self._buckets.pop(key, None) or self._new()
             self._buckets[key] = bucket
@@ -62,6 +64,16 @@ def posts() -> Bucket:
 def starts() -> Bucket:
     """Conversations begun on one socket."""
     return Bucket(burst=5, per_second=1 / 60)
+
+
+def hellos_of_address() -> Bucket:
+    """Who comes from one network address, behind which there may be a whole company: a tenth of what we can answer."""
+    return Bucket(burst=1000, per_second=100)
+
+
+def starts_of_address() -> Bucket:
+    """Conversations begun from one network address: agents have to answer each."""
+    return Bucket(burst=60, per_second=1)
 
 
 def asks() -> Bucket:

@@ -21,7 +21,8 @@ from chat.db import in_thread
 from chat.protocol import MessagePosted
 
 if TYPE_CHECKING:
-    from chat.delivery import Hub, VisitorSocket
+    from chat.audience import VisitorSocket
+    from chat.delivery import Hub
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ async def _tried(part: Callable[..., Awaitable[T]], *arguments: object) -> T | N
 
 async def _heal(hub: "Hub", seen: Seen) -> Seen:
     touched, hub.touched = hub.touched, set()
+    noted, hub.noted = hub.noted, set()
     asked = Asked(
         joined=frozenset(hub.visitors.keys() | hub.watchers.keys()),
         watched=frozenset(hub.watchers),
@@ -71,6 +73,7 @@ async def _heal(hub: "Hub", seen: Seen) -> Seen:
         told=dict(hub.told),
         told_notes=frozenset(hub.told_notes),
         touched=frozenset(touched),
+        noted=frozenset(noted),
         seen=seen,
         at=timezone.now(),
     )
@@ -78,6 +81,7 @@ async def _heal(hub: "Hub", seen: Seen) -> Seen:
         looked = await in_thread(look, asked)
     except BaseException:
         hub.touched |= touched
+        hub.noted |= noted
         raise
     _check_owners(hub, looked)
     # What was routed meanwhile stands: if that was the older, the next round sees it.

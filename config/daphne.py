@@ -7,6 +7,9 @@ sockets with the same bytes, only sooner.
 
 from typing import Any
 
+# So long may the other end take to answer a close. After Autobahn's one second a line that is slow was reset, and what
+# it had not read was gone: the goodbye, with the time to come back.
+CLOSE_SECONDS = 6.0
 # As many wait before the door as the kernel lets: it takes the smaller of this and net.core.somaxconn.
 BACKLOG = 4096
 
@@ -17,6 +20,7 @@ def trim() -> None:
 
     _say_nothing()
     _leave_no_circle()
+    _wait_for_goodbye()
 
     reactor.callWhenRunning(_widen_door, reactor)
 
@@ -48,6 +52,19 @@ def _leave_no_circle() -> None:
         protocol.is_closed = None
 
     adapter.connectionLost = connection_lost
+
+
+def _wait_for_goodbye() -> None:
+    from daphne.ws_protocol import WebSocketFactory
+
+    factory: Any = WebSocketFactory
+    reset = factory.resetProtocolOptions
+
+    def reset_options(self: Any) -> None:
+        reset(self)
+        self.closeHandshakeTimeout = CLOSE_SECONDS
+
+    factory.resetProtocolOptions = reset_options
 
 
 def _nothing(*_: Any, **__: Any) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 
 from django.contrib.staticfiles import finders
 from rcssmin import cssmin
-from rjsmin import jsmin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from config.modules import gather
+from config.modules import gather, minified
 
 # Scripts that go out as one file together with the modules they import.
 GATHERED = ("box/main.js",)
@@ -49,8 +48,8 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         # Always from the sources: what was collected before may hold older modules.
         small: dict[str, str] = {}
         if not dry_run:
-            small |= {name: gather(name, _source) for name in GATHERED if name in paths}
-            small |= {name: jsmin(_source(name)) for name in SCRIPTS if name in paths}
+            small |= {name: minified(gather(name, _source)) for name in GATHERED if name in paths}
+            small |= {name: minified(_source(name)) for name in SCRIPTS if name in paths}
             small |= {name: _sheet(name) for name in SHEETS if name in paths}
         for name, text in small.items():
             Path(self.path(name)).write_text(text, encoding="utf-8")

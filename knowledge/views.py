@@ -58,7 +58,7 @@ def from_the_box(
 ) -> Callable[
     [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
 ]:
-    """Calls the view with the site, the newest conversation of the token (if there is one) and what was asked.
+    """Calls the view with the site, the present conversation of the token (if there is one) and what was asked.
 
     Only for pages of our own origin, 4 KB at most, and not more than a person asks.
     """
@@ -83,7 +83,7 @@ def from_the_box(
                     visitor is not None and not _visitors.take(visitor)
                 ):
                     raise TooFast
-                conversation = None if visitor is None else access.newest_of(site, visitor)
+                conversation = None if visitor is None else access.present_of(site, visitor)
                 with translation.override(language_code(asked.language)):
                     return view(site, conversation, asked)
             except DatabaseError as error:

@@ -41,6 +41,7 @@ import pytest
 
 from scripts.checks import run_checks
 from tests.servers import PrivatePostgres, PrivateRedis, ServerFailed
+from tests.servers.prepared import PREPARED_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
 # What belongs to a step of its own; the step `main` has the rest.
@@ -200,7 +201,8 @@ class Suite:
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return our environment with these LIANXIN_ settings and no others: a run depends on nobody's."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
-        return {**inherited, "LIANXIN_STATE_DIR": str(self.state), **settings}
+        ours = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
+        return {**inherited, **ours, **settings}
 
     @contextmanager
     def bank(self) -> Iterator[dict[str, str]]:

@@ -16,11 +16,12 @@ import jwt
 import pytest
 from django.db import connection
 
-from chat import box
+from chat import access, box
 from chat.actions import agents, visitors
 from chat.errors import FormIncomplete, IdentityRefused, NotFound, RatingRefused
 from chat.models import Conversation, FormField, IdentityUse, Level, QuickTopic, Rating, Site, Status, Visitor
 from chat.protocol import ConversationChanged, Hello, MessagePosted, Start
+from chat.tokens import token_for
 from tests.conftest import Announced
 from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_with
 
@@ -229,15 +230,52 @@ def test_what_has_ended_stays_where_it_was(cast: Cast) -> None:
     assert conversation.visitor.level == Level.ANONYMOUS
 
 
-def test_a_customer_with_an_open_conversation_keeps_that_one(cast: Cast) -> None:
+def test_a_customer_with_an_open_conversation_keeps_that_one(cast: Cast, announced: Announced) -> None:
+    """And nobody takes one in which nobody is any more."""
     visitor = identify(cast)
     theirs = begin(cast, visitor_uuid=visitor.uuid)
     anonymous = start(cast)
+    announced.take()
     identify(cast, anonymous.visitor.uuid)
 
     anonymous.refresh_from_db()
-    assert anonymous.visitor != visitor
+    assert (anonymous.visitor == visitor, anonymous.status, anonymous.ended_by) == (
+        False,
+        "closed",
+        "visitor",
+    )
+    assert "ConversationChanged" in announced.kinds()
     assert list(visitor.conversations.all()) == [theirs]
+    assert box.found_as(cast.site, visitor).pk == theirs.pk
+
+
+def test_an_agent_is_told_when_a_customer_goes_on_elsewhere(cast: Cast) -> None:
+    visitor = identify(cast)
+    begin(cast, visitor_uuid=visitor.uuid)
+    anonymous = start_with(cast, cast.mei)
+    identify(cast, anonymous.visitor.uuid)
+
+    anonymous.refresh_from_db()
+    assert (anonymous.status, anonymous.agent, anonymous.ended_by) == ("wrap_up", cast.mei, "visitor")
+
+
+def test_what_came_along_is_before_them_though_another_that_ended_is_newer(cast: Cast) -> None:
+    anonymous = start(cast)
+    visitor = identify(cast)
+    newer = begin(cast, visitor_uuid=visitor.uuid)
+    visitors.end_by_visitor(visitor=visitor)
+    assert newer.pk > anonymous.pk
+    identify(cast, anonymous.visitor.uuid)
+
+    assert begin(cast, visitor_uuid=visitor.uuid) == anonymous
+    assert box.found_as(cast.site, visitor).pk == anonymous.pk
+    (found,) = box.find([Hello(cast.site.key, token=token_for(visitor.uuid, cast.site.key))])
+    assert isinstance(found, box.Found)
+    assert found.pk == anonymous.pk
+    assert access.conversation_of(visitor) == access.present_of(cast.site, visitor.uuid) == anonymous
+    visitors.end_by_visitor(visitor=visitor)
+    anonymous.refresh_from_db()
+    assert anonymous.status == "closed"
 
 
 def test_a_token_is_good_once(cast: Cast) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import paths, rows
+from tests.bench import load, paths, rows
 from tests.bench.__main__ import MEASURES, wanted
 from tests.bench.load import Tally, Window, percentile
 from tests.bench.plan import QUICK, Plan
@@ -96,6 +96,7 @@ def test_a_short_run_writes_rows_of_the_promised_shape(tmp_path: Path) -> None:
 )
 def test_a_run_with_a_loss_is_void(plant: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_PLANT", plant)
+    monkeypatch.setattr(load, "SETTLE_SECONDS", 2)
     with pytest.raises(Void, match=words):
         paths.closed_rows(QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted:application")
 

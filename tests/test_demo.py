@@ -32,6 +32,7 @@ from config import lock
 from knowledge import offers, selectors_desk, selectors_exams
 from knowledge.actions.drill import next_question
 from knowledge.actions.exams import begin_paper
+from knowledge.asking import asks_for_a_point
 from knowledge.demo.editors import CHANGED, NEW_RULE
 from knowledge.demo.load import load
 from knowledge.finding import NOT_ANSWERED
@@ -213,6 +214,7 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
     assert Gap.objects.filter(count__gte=2).exists()
     library.forget()
     for gap in Gap.objects.all():
+        assert asks_for_a_point(gap.text)
         found = offers.likely(gap.text, language=gap.language)
         assert not found or found[0].confidence < NOT_ANSWERED, gap.text
 

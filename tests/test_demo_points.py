@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 from math import cos, hypot, radians
@@ -39,10 +39,32 @@ def _read() -> Iterator[tuple[str, dict[str, Any]]]:
 
 POINTS = list(_read())
 PLACES = json.loads((FOLDER / "branches.json").read_text(encoding="utf-8"))
-each_point = pytest.mark.parametrize(
-    ("language", "point"), [pytest.param(*each, id=each[1]["key"]) for each in POINTS]
-)
-each_place = pytest.mark.parametrize("place", [pytest.param(place, id=place["key"]) for place in PLACES])
+
+
+def each_point(check: Callable[[str, dict[str, Any]], None]) -> Callable[[], None]:
+    """One test that checks them all: as thousands of tests they would cost the suite a minute."""
+
+    def test() -> None:
+        for language, point in POINTS:
+            _named(point["key"], check, language, point)
+
+    return test
+
+
+def each_place(check: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+    def test() -> None:
+        for place in PLACES:
+            _named(place["key"], check, place)
+
+    return test
+
+
+def _named(key: str, check: Callable[..., None], *given: Any) -> None:
+    try:
+        check(*given)
+    except AssertionError as error:
+        error.add_note(key)
+        raise
 
 
 def _twice(values: Iterator[str]) -> list[str]:

@@ -191,6 +191,80 @@ def test_who_comes_while_the_database_is_away_is_asked_to_come_back(bank: Bank, 
             newcomer.open()
 
 
+def test_a_request_while_the_database_is_away_is_asked_to_try_again(bank: Bank) -> None:
+    """A page says so in the reader's language, a script hears a refusal with a time; nothing is logged as an error."""
+    server = bank.daphne
+    session = bank.sessions["mei"].pop()
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+    answer = f"/console/conversations/{box.conversation}/messages"
+    said = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
+    form = "application/x-www-form-urlencoded"
+    before = len(server.log)
+    bank.postgres.stop()
+
+    for path, language, words in (
+        ("/console/", "zh-hans", "系统暂时没有响应"),
+        ("/console/points/", "en", "does not answer just now"),
+        ("/admin/", "zh-hans", "系统暂时没有响应"),
+    ):
+        page = asked(server, path, session, language=language)
+        assert (page.status, page.retry_after > 0, page.comes_back) == (503, True, True), page
+        assert words in page.text
+    sent = asked(server, "/console/replies/create", session, b"shortcut=hi", content_type=form)
+    assert (sent.status, sent.comes_back, "没有保存任何内容" in sent.text) == (503, False, True)
+    script = asked(server, answer, session, said, accept="application/json")
+    refused = json.loads(script.text)["refused"]
+    assert (script.status, refused["code"], refused["retry_after_ms"] > 0) == (503, "unavailable", True)
+    box_page = asked(server, f"/widget/{SITE_KEY}/", None)
+    assert (box_page.status, box_page.retry_after > 0) == (503, True)
+    assert asked(server, "/readyz", None).status == 503
+    assert "Traceback" not in server.log[before:]
+    assert "Service Unavailable" not in server.log[before:]
+
+    bank.postgres.start()
+    script = asked(server, answer, session, said, accept="application/json")
+    assert (script.status, json.loads(script.text)["accepted"]["seq"]) == (200, 2)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    retry_after: int
+    comes_back: bool
+    text: str
+
+
+def asked(
+    server: AppServer,
+    path: str,
+    session: str | None,
+    data: bytes | None = None,
+    *,
+    language: str = "zh-hans",
+    accept: str = "text/html",
+    content_type: str = "application/json",
+) -> Answer:
+    """What a browser is answered: a page, or with data a POST."""
+    cookies = f"csrftoken={'c' * 32}; django_language={language}"
+    if session:
+        cookies += f"; sessionid={session}"
+    headers = {
+        "Cookie": cookies,
+        "X-CSRFToken": "c" * 32,
+        "Accept": accept,
+        "Content-Type": content_type,
+    }
+    try:
+        with urlopen(Request(server.url + path, data, headers), timeout=20) as response:
+            return Answer(response.status, 0, False, response.read().decode())
+    except HTTPError as error:
+        comes_back = "Refresh" in error.headers
+        return Answer(error.code, int(error.headers.get("Retry-After", 0)), comes_back, error.read().decode())
+
+
 # -- Redis -----------------------------------------------------------------------------------------------------
 
 

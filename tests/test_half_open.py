@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
+from contextlib import suppress
 from typing import Literal
 
 import pytest
+from websockets.client import ClientProtocol
 from websockets.sync.client import connect
 from websockets.typing import Origin
+from websockets.uri import parse_uri
 
 from tests.servers import AppServer
 from tests.servers.half_open import HalfOpenLine
-from tests.servers.process import ROOT
+from tests.servers.process import HOST, ROOT
 
 MOST_SECONDS = 45
 PINGS = re.compile(r"--(?:ws-)?ping-interval\W+(\d+)\W+--(?:ws-)?ping-timeout\W+(\d+)")
@@ -53,3 +58,31 @@ def test_a_server_gives_up_a_line_that_answers_no_pings(
         assert not line.is_given_up(within=5)
         assert line.swallow() == 1
         assert line.is_given_up(within=10)
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_who_is_slow_to_answer_a_goodbye_is_not_cut_off(server: Literal["daphne", "uvicorn"]) -> None:
+    """A reset takes with it what was not read yet: why the line ends, and when to come back."""
+    with AppServer({}, server=server) as app, socket.create_connection((HOST, app.port)) as line:
+        client = ClientProtocol(parse_uri(f"{app.websocket_url}/ws/chat/"), origin=Origin(app.url))
+
+        def say() -> None:
+            line.sendall(b"".join(client.data_to_send()))
+
+        client.send_request(client.connect())
+        say()
+        while client.state.name == "CONNECTING":
+            client.receive_data(line.recv(4096))
+        client.send_text(json.dumps({"kind": "hello", "site": "nobody"}).encode())
+        say()
+        while client.close_rcvd is None:
+            client.receive_data(line.recv(4096))
+
+        line.settimeout(2.5)
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+        say()
+        line.settimeout(10)
+        # Then it ends at once; Daphne with a reset, which finds everything read.
+        with suppress(ConnectionResetError):
+            assert line.recv(1) == b""

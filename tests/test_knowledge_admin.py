@@ -116,6 +116,28 @@ def test_the_preview_tells_what_would_happen_and_writes_nothing(cast: Cast) -> N
     )  # fmt: skip
 
 
+def test_a_preview_shows_of_each_kind_what_it_is_about_and_the_first_of_many(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Preview, "SHOWN", 1)
+    published(cast)
+    rows = [
+        HEAD,
+        "card-lost,卡丢了怎么挂失？,卡丢了|卡找不到,请马上打客服挂失。,银行卡/挂失",
+        "new-one,怎么开户？,,请带身份证。,账户",
+        "new-two,怎么销户？,,请带身份证。,账户",
+        "wrong one,怎么转账？,,好。,账户",
+    ]
+    page = Importer(cast.ning).preview("\n".join(rows)).content.decode()
+    for shown in "<caption>Wrong</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
+        assert page.count(shown) == 1, shown
+    # What has changed has its title under its key; what is wrong has none.
+    assert page.count("卡丢了怎么挂失？") == 1
+    assert "怎么销户？" not in page
+    assert "怎么转账？" not in page
+    assert "Of each kind the first 1 are shown." in page
+
+
 def test_what_a_person_brings_in_waits_for_somebody_else(cast: Cast) -> None:
     response = Importer(cast.ning).store(f"{HEAD}\n{LOST}")
     assert "wait for the approval of a second person" in response.content.decode()

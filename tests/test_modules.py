@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.modules import CannotGather, gather
+from config.modules import CannotGather, gather, minified
 
 MODULES = {
     "a/main.js": (
@@ -53,6 +53,28 @@ def test_private_names_are_shortened_and_mean_the_same() -> None:
 def test_a_form_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(CannotGather):
         gather("a/x.js", {**MODULES, "a/x.js": text}.__getitem__)
+
+
+@pytest.mark.parametrize("body", ["const two = 3;", "console.log(two);", "export function twice(two) {}"])
+def test_a_name_that_means_something_else_in_another_module_is_refused(body: str) -> None:
+    """In one function it would be the other's."""
+    modules = {
+        "main.js": 'import { one } from "./a.js";\nimport { twice } from "./b.js";\ntwice(one);\n',
+        "a.js": "const two = 2;\nexport const one = two - 1;\n",
+        "b.js": f"export function twice() {{}}\n{body}\n",
+    }
+    with pytest.raises(CannotGather, match="declares: two"):
+        gather("main.js", modules.__getitem__)
+
+
+def test_what_the_script_itself_declares_is_its_own() -> None:
+    modules = {
+        "main.js": 'import { one } from "./a.js";\nconst two = 5;\nconsole.log(one, two);\n',
+        "a.js": "const two = 2;\nexport const one = two - 1;\n",
+    }
+    script = minified(gather("main.js", modules.__getitem__))
+    result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "1 5\n"
 
 
 def test_modules_that_import_each_other_are_refused() -> None:

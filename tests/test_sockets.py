@@ -421,6 +421,30 @@ def test_a_visitor_and_an_agent_talk_across_processes(cast: Cast, processes: Pro
             )
 
 
+def test_a_mark_of_the_former_conversation_says_nothing_about_the_new_one(
+    cast: Cast, processes: Processes
+) -> None:
+    """It was on its way while the new one began."""
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.mei)) as console:
+        box.open()
+        box.begin()
+        former = box.conversation
+        box.say("end")
+        box.hear("state", lambda frame: frame["state"]["status"] != "waiting")
+        box.begin()
+        assert box.conversation != former
+        console.open()
+        give_to(cast.mei, box, cast)
+        console.watch(box.conversation or "")
+        for body in "您好", "请讲", "我在":
+            say(conversation_of(box), body, by=cast.mei)
+
+        box.say("seen", conversation=former, received=4, read=4)
+        box.say("seen", conversation=box.conversation, received=3, read=2)
+        seen = console.hear("was_seen")
+        assert (seen["conversation"], seen["received"], seen["read"]) == (box.conversation, 3, 2)
+
+
 def writer_says(conversation: Conversation, body: str, agent: Staff) -> None:
     """As an agent's POST in a process without sockets: through the writer, told to all by the doorbell."""
     outcome = writer.post(Post(conversation.pk, uuid4(), body, agent=person_of(agent))).result(10)

@@ -17,7 +17,7 @@ from asgiref.sync import async_to_sync
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chat import changes, sweep
+from chat import changes, rows, sweep
 from chat.actions import agents
 from chat.actions.posts import Post, post_batch
 from chat.delivery import Hub
@@ -239,3 +239,33 @@ def test_clocks_of_other_machines_may_be_an_hour_wrong(cast: Cast, process: Proc
     process.round()
     process.round()
     assert sum("慢一小时".encode() in frame for frame in console.frames) == 1
+
+
+@both_databases
+@pytest.mark.parametrize("how", ["waits", "is assigned"])
+def test_what_one_screen_has_read_is_news_to_a_console_that_was_not_told(
+    cast: Cast, process: Process, how: str
+) -> None:
+    """The doorbell was lost, and before the next round another screen of this process opened and read it."""
+    console = Console(cast)
+    process.hub.add_staff(console)
+    process.round()
+    conversation = start(cast) if how == "waits" else start_with(cast, cast.mei)
+    (row,) = rows.rows_in(Conversation.objects.filter(pk=conversation.pk))
+    process.hub.note_row(conversation.pk, row)
+    process.round()
+    assert any(str(conversation.uuid).encode() in frame for frame in console.frames)
+    console.frames.clear()
+    process.round()
+    assert console.frames == []
+
+
+def test_what_stood_in_the_lists_already_is_not_told_once_more(cast: Cast, process: Process) -> None:
+    conversation = start(cast)
+    process.round()
+    console = Console(cast)
+    process.hub.add_staff(console)
+    (row,) = rows.rows_in(Conversation.objects.filter(pk=conversation.pk))
+    process.hub.note_row(conversation.pk, row)
+    process.round()
+    assert console.frames == []

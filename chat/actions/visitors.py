@@ -13,7 +13,18 @@ from chat import access, delivery
 from chat.actions.ending import end
 from chat.actions.events import Change, row_now
 from chat.errors import FormIncomplete, IdentityRefused, RatingRefused
-from chat.models import Conversation, FormField, IdentityUse, Level, QuickTopic, Rating, Site, Status, Visitor
+from chat.models import (
+    PRESENT_FIRST,
+    Conversation,
+    FormField,
+    IdentityUse,
+    Level,
+    QuickTopic,
+    Rating,
+    Site,
+    Status,
+    Visitor,
+)
 from chat.protocol import ConversationChanged
 from chat.text import cleaned, one_line
 
@@ -73,7 +84,9 @@ def start_conversation(
             return conversation
     except IntegrityError:
         # Two tabs, or a repeat on another process, began at the same moment: theirs is ours.
-        return Conversation.objects.filter(visitor__uuid=visitor_uuid).latest("id")
+        begun = Conversation.objects.filter(visitor__uuid=visitor_uuid).order_by(*PRESENT_FIRST).first()
+        assert begun is not None
+        return begun
 
 
 def _destination(
@@ -142,13 +155,19 @@ def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "
 
 
 def _bring_along(visitor_uuid: UUID, verified: Visitor) -> None:
-    """Hands the open conversation of an unverified visitor to the verified one, unless that one has one open."""
+    """Hands the open conversation of an unverified visitor to the verified one.
+
+    Where that one has one open already, they go on in that, and the other ends: nobody reads what is said there.
+    """
     open_ones = Conversation.objects.filter(status__in=(Status.WAITING, Status.ACTIVE))
     mine = open_ones.filter(visitor__uuid=visitor_uuid).exclude(visitor__level=Level.VERIFIED).first()
-    if mine is None or open_ones.filter(visitor=verified).exists():
+    if mine is None:
         return
     conversation = access.lock(mine.pk)
     if not conversation.is_open:
+        return
+    if open_ones.filter(visitor=verified).exists():
+        end(conversation, by="visitor")
         return
     change = Change(conversation)
     conversation.visitor = verified

@@ -39,10 +39,14 @@ class Typing(Struct, tag_field="kind", tag="typing"):
 
 
 class Seen(Struct, tag_field="kind", tag="seen"):
-    """Everything up to and including `received` has arrived, up to `read` has been on a visible screen."""
+    """Everything up to and including `received` has arrived, up to `read` has been on a visible screen.
+
+    Of `conversation`; a box that is older does not say of which.
+    """
 
     received: Seq
     read: Seq
+    conversation: UUID | None = None
 
 
 class Fetch(Struct, tag_field="kind", tag="fetch"):

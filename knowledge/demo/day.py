@@ -34,8 +34,9 @@ class Shelf:
             use.judge(version=version, is_helpful=turn.helped, conversation=conversation, by=by)
 
     def unanswered(self, conversation: Conversation, seq: int) -> None:
-        question = Message.objects.get(conversation=conversation, seq=seq).body
-        gaps.note(conversation, seq, question, found=())
+        # What the console's search would find for it: nothing. A test looks whether that is still so.
+        message = Message.objects.get(conversation=conversation, seq=seq)
+        use.note_gap(message=message, language=conversation.language, like=gaps.alike(message.body))
 
     def _version(self, key: str) -> Version:
         version = self._said[key]

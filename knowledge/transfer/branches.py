@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from import_export.fields import Field
 from tablib import Dataset
 
 from accounts.models import Staff
@@ -50,11 +49,6 @@ class Read:
 
 class BranchTable(SheetTable):
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        for column in COLUMNS:
-            self.fields[column.name] = Field(attribute=column.name, column_name=column.words)
 
     @classmethod
     def get_display_name(cls) -> str:

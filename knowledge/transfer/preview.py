@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from django.db.models import Model
+from import_export.fields import Field
 from import_export.results import Result
 from tablib import Dataset
 
@@ -12,9 +13,6 @@ from accounts.models import Staff
 from chat.exports import Table
 from knowledge.differences import Piece, differences
 from knowledge.transfer.sheets import Column
-
-# So many of each kind are shown; all are counted.
-SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,9 @@ class Wrong:
 
 @dataclass
 class Preview:
+    # So many of each kind are shown; all are counted.
+    SHOWN: ClassVar[int] = 200
+
     new: list[Found] = field(default_factory=list)
     changed: list[Found] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
@@ -49,16 +50,20 @@ class Preview:
         return not (self.wrong or self.problems)
 
     @property
+    def is_cut(self) -> bool:
+        return max(len(self.new), len(self.changed), len(self.wrong)) > self.SHOWN
+
+    @property
     def shown_new(self) -> list[Found]:
-        return self.new[:SHOWN]
+        return self.new[: self.SHOWN]
 
     @property
     def shown_changed(self) -> list[Found]:
-        return self.changed[:SHOWN]
+        return self.changed[: self.SHOWN]
 
     @property
     def shown_wrong(self) -> list[Wrong]:
-        return self.wrong[:SHOWN]
+        return self.wrong[: self.SHOWN]
 
 
 class Previewed(Result):
@@ -81,6 +86,11 @@ class SheetTable(Table):
     """A table that can be brought in again: a whole file is checked, then stored as one transaction or not at all."""
 
     columns: ClassVar[tuple[Column, ...]]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for column in self.columns:
+            self.fields[column.name] = Field(attribute=column.name, column_name=column.words)
 
     # What it leaves out of the library's own is for rows that are stored one by one.
     def import_data(  # type: ignore[override]

@@ -1,7 +1,7 @@
 /** What the box keeps in this browser, and where. Where storage is blocked, it keeps it for the life of the page. */
 
 /** @param {"localStorage" | "sessionStorage"} name @returns {Storage | null} */
-function storage(name) {
+function storageOf(name) {
   try {
     window[name].setItem("lianxin", "");
     window[name].removeItem("lianxin");
@@ -13,8 +13,8 @@ function storage(name) {
 
 export class Memory {
   #prefix;
-  #local = storage("localStorage");
-  session = storage("sessionStorage");
+  #local = storageOf("localStorage");
+  session = storageOf("sessionStorage");
   /** @type {Map<string, string>} */
   #here = new Map();
 

@@ -222,7 +222,7 @@ export class Session {
     const marks = this.conversation.mark(this.#isVisible);
     const seen = `${marks.received} ${marks.read}`;
     if (!marks.received || seen === this.#seen || this.#timers.mark) return;
-    if (!this.#send({ kind: "seen", ...marks })) return;
+    if (!this.#send({ kind: "seen", conversation: this.conversation.id, ...marks })) return;
     this.#seen = seen;
     this.#timers.mark = setTimeout(() => {
       this.#timers.mark = 0;

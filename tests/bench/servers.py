@@ -116,8 +116,7 @@ def _prepared() -> Path:
     state = {"LIANXIN_SECRET_KEY": SECRET_KEY, "LIANXIN_STATE_DIR": str(folder / "state")}
     with PrivatePostgres(keep=folder / "postgres") as postgres:
         for settings in ({"LIANXIN_DATABASE_URL": create_database(postgres.url, DATABASE)}, {}):
-            AppServer(state | settings).manage("migrate", "--verbosity=0")
-        AppServer(state).manage("collectstatic", "--noinput", "--verbosity=0")
+            AppServer(state | settings).prepare()
     return folder
 
 

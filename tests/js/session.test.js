@@ -204,12 +204,12 @@ test("after a restore from a backup the box shows what the server has, and goes 
 test("read is only what was on a visible screen", () => {
   talk();
   line().answers({ kind: "message", conversation: "c1", message: message(1) });
-  assert.deepEqual(line().of("seen"), [{ kind: "seen", received: 1, read: 0 }]);
+  assert.deepEqual(line().of("seen"), [{ kind: "seen", conversation: "c1", received: 1, read: 0 }]);
   assert.equal(session.conversation.unread, 1);
   session.look(true);
   session.look(true);
   clock.tick(400);
-  assert.deepEqual(line().of("seen").slice(1), [{ kind: "seen", received: 1, read: 1 }]);
+  assert.deepEqual(line().of("seen").slice(1), [{ kind: "seen", conversation: "c1", received: 1, read: 1 }]);
   assert.equal(session.conversation.unread, 0);
 });
 

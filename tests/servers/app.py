@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from tests.servers.prepared import prepare
 from tests.servers.process import HOST, ROOT, Server, ServerFailed
 
 
@@ -83,11 +84,14 @@ class AppServer(Server):
             raise ServerFailed(f"manage.py {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
         return result.stdout
 
+    def prepare(self) -> None:
+        """Have its empty database and its state folder ready."""
+        prepare(self.environment(), self.manage)
+        self._prepare = False
+
     def start(self) -> None:
         if self._prepare:
-            self.manage("migrate", "--verbosity=0")
-            self.manage("collectstatic", "--noinput", "--verbosity=0")
-            self._prepare = False
+            self.prepare()
         super().start()
 
     def is_ready(self) -> bool:
