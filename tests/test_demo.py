@@ -29,7 +29,7 @@ from chat.demo.dialogues import Dialogue, dialogues
 from chat.demo.plan import ACTIVE_AGENTS, WAITING_DEPARTMENTS, plan
 from chat.models import AuthorRole, Conversation, MessageKind, Rating, Site, Status
 from config import lock
-from knowledge import offers, selectors_desk, selectors_exams
+from knowledge import offers, selectors_exams, selectors_told
 from knowledge.actions.drill import next_question
 from knowledge.actions.exams import begin_paper
 from knowledge.asking import asks_for_a_point
@@ -205,8 +205,8 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
     changed = Point.objects.get(key=CHANGED)
     assert changed.published is not None
     assert NEW_RULE in changed.published.answer
-    told = selectors_desk.told_of(changed, selectors_desk.WantedTold())
-    assert {row.number for row in selectors_desk.told_rows(list(told))} == {1}
+    told = selectors_told.told_of(changed, selectors_told.WantedTold())
+    assert {row.number for row in selectors_told.told_rows(list(told))} == {1}
     used = Use.objects.filter(by=Use.By.AGENT, seq__isnull=False)
     assert used.count() > 30
     assert sum(Point.objects.values_list("uses", flat=True)) == used.count()
