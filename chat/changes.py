@@ -93,10 +93,10 @@ def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
         for pk, now in stands.items()
         if asked.told.get(pk) != now or asked.heads.get(pk, now.last_seq) < now.last_seq
     }
-    noted = asked.noted & stands.keys()
+    noted: Collection[int] = asked.noted & stands.keys()
     if asked.seen.transaction:
         noted = _changed_since(asked.seen.transaction, noted)
-    changed |= noted
+    changed.update(noted)
     if not changed:
         return []
     events: list[Event] = []

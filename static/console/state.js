@@ -46,7 +46,9 @@ export function apply(state, frame, now = Date.now()) {
 export function open(state, { row, notes, values, messages }, wanted = row.last_seq) {
   const known = state.threads[row.id];
   const after = messages ? 0 : startOf(row.last_seq, wanted);
-  let thread = known ? notes.reduce(withNote, { ...known, row, values }) : begun({ row, notes, values, after });
+  let thread = known
+    ? notes.reduce(withNote, { ...known, row: newer(row, known.row), values })
+    : begun({ row, notes, values, after });
   if (messages) thread = withPage(thread, messages.messages);
   return { ...state, threads: { ...state.threads, [row.id]: thread } };
 }
@@ -127,6 +129,18 @@ function isBeyond(state, row) {
 /** The layer may bring rows in the wrong order. @param {ConsoleRow} row @param {ConsoleRow} known */
 function isOlder(row, known) {
   return row.last_seq < known.last_seq;
+}
+
+/** Of an answer that was on its way while the socket brought more: marks never go back. @param {ConsoleRow} row @param {ConsoleRow} known @returns {ConsoleRow} */
+function newer(row, known) {
+  if (isOlder(row, known)) return known;
+  return {
+    ...row,
+    visitor_received: Math.max(row.visitor_received, known.visitor_received),
+    visitor_read: Math.max(row.visitor_read, known.visitor_read),
+    agent_received: Math.max(row.agent_received, known.agent_received),
+    agent_read: Math.max(row.agent_read, known.agent_read),
+  };
 }
 
 /** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */

@@ -173,3 +173,15 @@ test("after a restore from a backup the screen shows what the server has, and no
   assert.deepEqual(now.threads.a.messages.map((each) => each.body), ["1", "2", "3", "anew"]);
   assert.equal(isBehind(now.threads.a), false);
 });
+
+test("an answer that comes late takes back neither marks nor what was said since", () => {
+  const late = row("a", { ...ACTIVE, last_seq: 2, agent_received: 1, agent_read: 1 });
+  const marked = apply(opened(late, 2), { kind: "was_seen", conversation: "a", role: "agent", received: 2, read: 2 });
+  const reopened = (/** @type {ConsoleState} */ before) => {
+    const after = open(before, { row: late, notes: [], values: {}, messages: null });
+    return Object.values(after.threads)[0].row;
+  };
+  assert.deepEqual([reopened(marked).agent_received, reopened(marked).agent_read], [2, 2]);
+  const told = apply(marked, { kind: "conversation", row: { ...late, last_seq: 3, status: "wrap_up" }, listed: true });
+  assert.equal(reopened(told).status, "wrap_up");
+});

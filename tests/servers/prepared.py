@@ -69,7 +69,7 @@ def _keep_database(url: str, state: Path, kept: Path) -> None:
     if not url:
         shutil.copyfile(state / SQLITE, kept)
         return
-    command = [postgres_program("pg_dump"), "--inserts", "--no-owner", url]
+    command = [str(postgres_program("pg_dump")), "--inserts", "--no-owner", url]
     dumped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = (line for line in dumped.splitlines() if not line.startswith(_FOR_PSQL))
     kept.write_text("\n".join(lines), encoding="utf-8")
