@@ -37,7 +37,7 @@ def note(conversation: Conversation, seq: int, found: Sequence[Offer]) -> None:
         # What was said besides may have hidden the question.
         alone = likely(message.body, language=conversation.language, department=conversation.department_id)
         if not _is_answered(alone):
-            note_gap(message=message, language=conversation.language, like=_like(message.body))
+            note_gap(message=message, language=conversation.language, like=alike(message.body))
     except DatabaseError as error:
         logger.warning("a gap was not noted: %s", type(error).__name__)
 
@@ -57,7 +57,7 @@ def _is_known(message: Message) -> bool:
     )
 
 
-def _like(text: str) -> int | None:
+def alike(text: str) -> int | None:
     """The open gap whose question comes near enough. Of the newest few hundred: editors keep them few."""
     open_ones = (
         Gap.objects.filter(state=Gap.State.OPEN).order_by("-last_at").values_list("pk", "text", "language")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.demo.load import points
+from knowledge.demo.library import points
 from knowledge.finding import NOT_ANSWERED, Entry, Index, meaning
 from knowledge.finding.apart import MANY, vectors_apart
 from knowledge.finding.meaning import vector_of, vectors_of

@@ -16,6 +16,8 @@ from knowledge.models import Branch, Gap, GapQuestion, Phrasing, Point, Use, Ver
 
 # What is learned from and what a gap keeps is a question, not a story.
 QUESTION_CHARACTERS = 200
+# Nor a greeting, a yes or a no: 好的, ok.
+MIN_CHARACTERS = 4
 # A point that an agent sends answers what the visitor asked in so many messages before it.
 ANSWERED_WITHIN = 8
 
@@ -63,7 +65,7 @@ def note_use(
         Point.objects.filter(pk=version.point_id).update(uses=F("uses") + 1)
         _close_questions(conversation, seq)
         text = one_line(masked(question), 1000)
-        if not text or len(text) > QUESTION_CHARACTERS or text == version.title:
+        if not MIN_CHARACTERS <= len(text) <= QUESTION_CHARACTERS or text == version.title:
             return
         phrasing, is_new = Phrasing.objects.get_or_create(
             point_id=version.point_id, text=text, defaults={"state": Phrasing.State.SUGGESTED}
