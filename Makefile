@@ -4,7 +4,7 @@ PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help demo test lint e2e faults simulate bench format messages lock clean
+.PHONY: help demo test lint e2e faults machine simulate bench format messages lock clean
 
 help: ## list what there is
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ faults: ## break servers, databases and networks, and check every word; ARGS="--
 	@scripts/system-packages
 	@scripts/install --dev
 	@$(PYTHON) -m tests.faults $(ARGS)
+
+machine: ## drive the protocol through two thousand schedules on a simulated clock, and shorten one that fails
+	@HYPOTHESIS_PROFILE=search scripts/test --only servers tests/machine -k whatever $(ARGS)
 
 simulate: ## let visitors talk to a running demo; ARGS="--agents 4 --pace 20 --minutes 60" and more: docs/simulate.md
 	@scripts/install

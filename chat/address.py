@@ -10,14 +10,15 @@ from django.conf import settings
 def address_of(scope: Mapping[str, Any]) -> str | None:
     """Of an ASGI scope: behind proxies of ours what they say (LIANXIN_PROXY_COUNT), otherwise the other end.
 
-    Of IPv6 the network of 64 bits that one connection is given. None on this machine itself, which may be a proxy that
-    nobody has told us of, and where nothing is known: there is no limit for those.
+    Of IPv6 the network of 64 bits that one connection is given. None where a proxy may stand between that nobody has
+    told us of (this machine itself, or one that names an address), and where nothing is known: there is no limit for
+    those, rather than one for everybody.
     """
     said, count = _forwarded(scope.get("headers", ())), settings.PROXY_COUNT
-    if not count:
+    if not count and not any(said):
         said, count = [(scope.get("client") or [""])[0]], 1
     try:
-        address = ip_address(said[-count])
+        address = ip_address(said[-count] if count else "")
     except (ValueError, IndexError):
         return None
     if isinstance(address, IPv6Address):

@@ -104,7 +104,7 @@ def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
         values["id"]: rows.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*rows.ROW_FIELDS)
     }
-    # New to every list here, or to all but one. What is older stood in the lists that the consoles read when they opened.
+    # New to every list here, or to all but one. What is older stood in the lists that consoles read when they opened.
     unknown = {pk: row for pk, row in current.items() if pk not in asked.told or pk in noted}
     new = _new(unknown, asked.seen)
     for pk, row in current.items():

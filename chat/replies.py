@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 
 from django.db.models import Q, QuerySet
-from pypinyin import Style, lazy_pinyin
 
 from accounts.access import may
 from accounts.models import Staff
 from chat.models import CannedReply, Conversation
+from chat.pinyin import pinyin_of
 
 # `{name}`, in ASCII braces or the full-width ones that a Chinese keyboard writes.
 _PLACEHOLDER = re.compile(r"[{｛]\s*([a-z_]{2,30})\s*[}｝]")
@@ -43,7 +43,7 @@ def initials_of(title: str) -> str:
     def others(run: str) -> str:
         return "".join(character.lower() for character in run if character.isalnum())
 
-    return "".join(lazy_pinyin(title, style=Style.FIRST_LETTER, errors=others))[:80]
+    return pinyin_of(title, is_initials=True, others=others)[:80]
 
 
 def usable_by(staff: Staff) -> QuerySet[CannedReply]:

@@ -5,13 +5,16 @@ from typing import Any
 import msgspec
 from django.utils.translation import get_language
 
-from accounts.access import may
+from accounts.access import bars_of, may
 from accounts.models import Department, Staff
 from console import selectors
 
 
 def first_state(staff: Staff) -> dict[str, Any]:
-    """The state of static/console/state.js, to be written into the page as JSON. Six queries at most."""
+    """The state of static/console/state.js, to be written into the page as JSON. Seven queries at most.
+
+    `me.barred`: the departments from whose lines they may take nobody today.
+    """
     lists = selectors.lists_for(staff)
     return {
         "me": {
@@ -19,6 +22,7 @@ def first_state(staff: Staff) -> dict[str, Any]:
             "number": staff.number,
             "sees_all": may(staff, "see_all_conversations"),
             "departments": list(staff.departments.values_list("pk", flat=True)),
+            "barred": list(bars_of(staff).order_by().values_list("department", flat=True).distinct()),
         },
         "departments": {
             department.pk: department.name_in(get_language()) for department in Department.objects.all()

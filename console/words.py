@@ -36,6 +36,7 @@ def _message_words() -> dict[str, str]:
         "closed": _("This conversation is closed; you can read it here."),
         "not_mine": _("{name} has this conversation; you are reading along."),
         "waiting_first": _("This customer is waiting. Take the conversation to answer."),
+        "waiting_barred": _("You take nobody from this department until you have passed the required exam."),
     }
 
 
@@ -51,6 +52,7 @@ def _list_words() -> dict[str, str]:
         "minutes": _("{count} min"),
         "hours": _("{count} h {minutes} min"),
         "more_waiting": _("and {count} more"),
+        "barred": _("exam first"),
         "took": _("You have taken the conversation of {name}."),
         "moved": _("The conversation has been handed over."),
         "closed_done": _("Closed."),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -27,23 +29,33 @@ def candidates_of(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
 
     Two queries, and two for each share of a category.
     """
+    found: dict[int, Candidate] = {}
+    for share, about in _about(exam).items():
+        for candidate in _candidates(drawable().filter(about), share):
+            found.setdefault(candidate.question, candidate)
+    return list(found.values()), {share.pk: share.weight for share in exam.shares.all()} or {WHOLE: 1}
+
+
+def drawable_for(exam: Exam) -> Q:
+    """Which questions its papers may ask, in terms of `drawable()`. The queries of `candidates_of` without its own."""
+    return reduce(or_, _about(exam).values())
+
+
+def _about(exam: Exam) -> dict[int, Q]:
+    """What each share is about, by its id."""
     shares = list(exam.shares.all())
     if not shares:
         departments = exam.departments.values("pk")
-        of_departments = Q(point__published__department__in=departments) | Q(
-            point__published__department__isnull=True
-        )
-        return list(_candidates(drawable().filter(of_departments), WHOLE)), {WHOLE: 1}
-    found: dict[int, Candidate] = {}
-    for share in shares:
-        about = (
-            Q(point__published__category__in=branch_of(share.category_id))
-            if share.category_id
-            else Q(point__published__department=share.department_id)
-        )
-        for candidate in _candidates(drawable().filter(about), share.pk):
-            found.setdefault(candidate.question, candidate)
-    return list(found.values()), {share.pk: share.weight for share in shares}
+        return {
+            WHOLE: Q(point__published__department__in=departments)
+            | Q(point__published__department__isnull=True)
+        }
+    return {
+        share.pk: Q(point__published__category__in=branch_of(share.category_id))
+        if share.category_id
+        else Q(point__published__department=share.department_id)
+        for share in shares
+    }
 
 
 def _candidates(questions: QuerySet[Question], share: int) -> Iterator[Candidate]:

@@ -1,13 +1,10 @@
 """What the customer asks: the words that an answer is looked for, and later learned from."""
 
-import re
-
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 
 # A question is in the last few things they said; what was said long before is another one.
 LOOKED_BACK = 8
 MAX_CHARACTERS = 400
-_NUMBER = re.compile(r"\d(?:[\s.\-]?\d){3,}")
 
 
 def question_in(conversation: Conversation, before: int | None = None) -> tuple[str, int]:
@@ -25,8 +22,3 @@ def question_in(conversation: Conversation, before: int | None = None) -> tuple[
         elif said:
             break
     return " ".join(reversed(said))[-MAX_CHARACTERS:], last
-
-
-def without_numbers(text: str) -> str:
-    """Numbers of cards, telephones and identities are nobody's question: each run of four and more digits becomes #."""
-    return _NUMBER.sub("#", text)

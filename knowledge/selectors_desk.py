@@ -1,19 +1,21 @@
 """Reads for the pages of those who look up and keep knowledge points. Each says how many queries it makes."""
 
-from dataclasses import dataclass, replace
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
-from accounts.days import beginning_of, end_of
 from accounts.models import Staff
-from chat.models import CannedReply, Message
+from chat.models import CannedReply
 from knowledge import sources
 from knowledge.differences import Piece, differences
-from knowledge.models import Gap, GapQuestion, Phrasing, Point, Use, Version
+from knowledge.library import library
+from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
 from knowledge.selectors import (
     EXPIRY_WARNING,
     IN_THE_MAKING,
@@ -35,6 +37,8 @@ STATES = [
     (EXPIRING, _("expires soon")),
 ]
 MAX_WORDS = 6
+# Of what the library finds for words, a list has so many.
+LOOKED_UP = 100
 EXAMPLES = 3
 
 
@@ -81,18 +85,33 @@ class Desk:
 
 
 def points_for(staff: Staff, wanted: Wanted) -> QuerySet[Point]:
-    """The points of a list, what was changed last first; staff without `edit_points` see those that are published."""
+    """The points of a list, what was changed last first, but what words mean before what only holds them; staff without
+    `edit_points` see those that are published."""
     is_editor = may(staff, "edit_points")
     found = Point.objects.all() if is_editor else Point.objects.filter(published__isnull=False)
-    found = narrowed(found, staff, wanted)
+    likely = looked_up(wanted.words)
+    found = narrowed(found, staff, wanted, likely)
     if wanted.state == EXPIRING:
         return found.order_by("published__valid_until", "pk")
     newest = Version.objects.filter(point=OuterRef("pk")).order_by("-number").values("written_at")[:1]
-    return found.annotate(changed_at=Subquery(newest)).order_by("-changed_at", "-pk")
+    found = found.annotate(changed_at=Subquery(newest))
+    if not likely:
+        return found.order_by("-changed_at", "-pk")
+    place = Case(*(When(pk=pk, then=place) for place, pk in enumerate(likely)), default=len(likely))
+    return found.order_by(place, "-changed_at", "-pk")
 
 
-def narrowed(found: QuerySet[Point], staff: Staff, wanted: Wanted) -> QuerySet[Point]:
-    """Those of the points that are wanted."""
+def looked_up(words: str) -> list[int]:
+    """The published points that words mean, likeliest first: by pinyin, synonyms and in spite of slips too. Without a
+    query but the library's own."""
+    return library.current().index.look_up(words, LOOKED_UP) if words.strip() else []
+
+
+def narrowed(
+    found: QuerySet[Point], staff: Staff, wanted: Wanted, likely: Sequence[int] | None = None
+) -> QuerySet[Point]:
+    """Those of the points that are wanted: the words stand in them, published or not, or the library finds them by
+    these (`likely`, unless it is not asked yet)."""
     is_editor = may(staff, "edit_points")
     if wanted.state and is_editor:
         found = _in_state(found, staff, wanted.state)
@@ -107,8 +126,9 @@ def narrowed(found: QuerySet[Point], staff: Staff, wanted: Wanted) -> QuerySet[P
         found = found.filter(owner=wanted.owner)
     if wanted.language:
         found = found.filter(language=wanted.language)
-    for word in wanted.words.split()[:MAX_WORDS]:
-        found = found.filter(_holds(word, is_editor))
+    if words := wanted.words.split()[:MAX_WORDS]:
+        holding = reduce(and_, (_holds(word, is_editor) for word in words))
+        found = found.filter(holding | Q(pk__in=looked_up(wanted.words) if likely is None else likely))
     return found
 
 
@@ -229,60 +249,3 @@ def open_gaps() -> QuerySet[Gap]:
     newest = GapQuestion.objects.select_related("conversation").order_by("-id")[:EXAMPLES]
     found = Gap.objects.filter(state=Gap.State.OPEN).order_by("-count", "-last_at", "pk")
     return found.prefetch_related(Prefetch("questions", newest, "examples"))
-
-
-@dataclass(frozen=True)
-class WantedTold:
-    """What the list of who was told is narrowed to; `before`: the page goes on after this message."""
-
-    version: int | None = None
-    since: date | None = None
-    until: date | None = None
-    known: bool = False
-    before: int | None = None
-
-
-@dataclass(frozen=True)
-class Told:
-    """A message that was made from a version of a point."""
-
-    message: Message
-    number: int
-    is_edited: bool
-
-
-def told_of(point: Point, wanted: WantedTold) -> QuerySet[Message]:
-    """Every message made from these versions of the point, newest first, by the index on the source. One query."""
-    numbers = (
-        [wanted.version] if wanted.version is not None else point.versions.values_list("number", flat=True)
-    )
-    found = Message.objects.filter(source__in=[f"point/{point.pk}/{number}" for number in numbers])
-    if wanted.since:
-        found = found.filter(at__gte=beginning_of(wanted.since))
-    if wanted.until:
-        found = found.filter(at__lt=end_of(wanted.until))
-    if wanted.known:
-        found = found.exclude(conversation__visitor__customer_reference="")
-    if wanted.before is not None:
-        found = found.filter(pk__lt=wanted.before)
-    return found.select_related("conversation__visitor", "conversation__department", "agent").order_by("-pk")
-
-
-def told_rows(messages: list[Message]) -> list[Told]:
-    """With whether the agent changed the words. One query."""
-    places = {(message.conversation_id, message.seq) for message in messages}
-    uses = Use.objects.filter(
-        conversation__in={place[0] for place in places}, by=Use.By.AGENT, is_edited=True
-    )
-    edited = set(uses.values_list("conversation", "seq"))
-    rows = []
-    for message in messages:
-        named = sources.named_in(message.source)
-        rows.append(Told(message, named[1] if named else 0, (message.conversation_id, message.seq) in edited))
-    return rows
-
-
-def told_people(point: Point, wanted: WantedTold) -> int:
-    """How many visitors were told. One query."""
-    found = told_of(point, replace(wanted, before=None)).order_by()
-    return found.values("conversation__visitor").distinct().count()

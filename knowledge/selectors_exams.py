@@ -61,12 +61,14 @@ class MissingPass:
 
 @dataclass(frozen=True)
 class Figure:
-    """`count` papers or answers with a mean of `percent`, of what `name` names; `passed` of them were a pass."""
+    """`count` papers or answers with a mean of `percent`, of what `name` names; `passed` of them were a pass. `key`: of
+    a point."""
 
     name: str
     percent: int
     count: int
     passed: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,13 @@ def warnings_of(staff: Staff, today: date | None = None) -> list[MissingPass]:
 def exams_for_setting() -> QuerySet[Exam]:
     """All, the newest first, with how many have begun, handed in and passed. Two queries when read."""
     handed_in = Q(papers__submitted_at__isnull=False)
-    return Exam.objects.prefetch_related("departments").annotate(
+    found = Exam.objects.prefetch_related("departments").annotate(
         begun=Count("papers"),
         handed_in=Count("papers", filter=handed_in),
         passed=Count("papers", filter=Q(papers__is_passed=True)),
     )
+    # Said again: what is grouped forgets the order of its model.
+    return found.order_by("-opens_at", "-pk")
 
 
 def questions_for_setting(
@@ -258,13 +262,21 @@ def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
             paper__in=papers.order_by().values("pk"), question__point__published__isnull=False
         )
         .order_by()
-        .values("question__point", "question__point__published__title")
+        .values("question__point", "question__point__key", "question__point__published__title")
         .annotate(credits=Sum("credit"), count=Count("pk"))
         .annotate(mean=Cast("credits", FloatField()) / F("count"))
         .filter(count__gte=2, mean__lt=100)
         .order_by("mean", "-count")[:MOST_MISSED]
     )
-    return [Figure(row["question__point__published__title"], int(row["mean"]), row["count"]) for row in rows]
+    return [
+        Figure(
+            row["question__point__published__title"],
+            int(row["mean"]),
+            row["count"],
+            key=row["question__point__key"],
+        )
+        for row in rows
+    ]
 
 
 def open_appeals() -> QuerySet[Appeal]:

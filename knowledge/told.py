@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from chat.exports import MAX_ROWS, TooManyRows, quoted
 from knowledge.models import Point
-from knowledge.selectors_desk import Told, WantedTold, told_of, told_rows
+from knowledge.selectors_told import Told, WantedTold, told_of, told_rows
 
 TOLD_COLUMNS = (
     gettext_lazy("customer reference"),

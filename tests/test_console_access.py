@@ -117,11 +117,11 @@ def addresses(world: World) -> list[Address]:
 
 
 def exam_addresses(world: World) -> list[Address]:
-    """Exams of the cards department; `paper` is mei's and open, `marked` hao's and marked."""
+    """Exams of the cards department; `paper` is mei's and open, `marked` hao's, and a pass."""
     exam, question = f"exams/set/{world.exam.pk}", f"exams/questions/{world.question.pk}"
     paper, marked = f"exams/papers/{world.paper.pk}", f"exams/papers/{world.marked.pk}"
     answer = {"place": 1, "given": [0], "step": 5}
-    # Mei writes a paper: nothing is asked beside it.
+    # Mei writes a paper, and Yun may still sit the exam: only to Hao, who has passed it, the drill says what is right.
     drilled = {"question": world.question.pk, "review": 0, "given": [0]}
     plan = {
         "name": "月考", "departments": [world.cast.cards.pk], "opens_at": "2030-01-01T09:00",
@@ -131,7 +131,7 @@ def exam_addresses(world: World) -> list[Address]:
     setting, editing = (403, 403, 403, 200), (403, 403, 403, 302)
     return [
         Address("exams", "exams/", (200, 200, 200, 200), others=(403, 302, 302), is_page=True),
-        Address("exam_begin", f"exams/{world.exam.pk}/begin", (302, 302, 404, 302), "post"),
+        Address("exam_begin", f"exams/{world.exam.pk}/begin", (302, 409, 404, 302), "post"),
         Address("exam_paper", f"{paper}/", (200, 404, 404, 404), is_page=True),
         Address("exam_paper", f"{marked}/", (404, 200, 404, 200), is_page=True),
         Address("exam_answer", f"{paper}/answers", (200, 404, 404, 404), "json", answer),
@@ -183,7 +183,7 @@ def exam_addresses(world: World) -> list[Address]:
         Address("exam_results_table", "exams/results.csv", setting, others=(403, 200, 403), is_page=True),
         Address("drill", "drill/next", (200, 200, 200, 200)),
         Address("drill_answer", "drill/answer", (400, 400, 400, 400), "json", {}),
-        Address("drill_answer", "drill/answer", (404, 200, 404, 200), "json", drilled),
+        Address("drill_answer", "drill/answer", (404, 200, 404, 404), "json", drilled),
         Address("exam_bar_lift", f"exams/bars/{world.bar.pk}/lift", editing, "post", others=(403, 302, 403)),
     ]
 
@@ -278,7 +278,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("console.views.messages.writer", WriterAtOnce())
     editor = create_editor()
     question, *_ = questions_about_cards(cast, editor)
-    exam = open_exam(editor, cast.cards, required_from=timezone.localdate(), resits=3)
+    exam = open_exam(editor, cast.cards, required_from=timezone.localdate(), resits=3, pass_percent=10)
     bar = TakingBar.objects.get(staff=cast.mei)
     marked = sit(cast.hao, exam, right=1)
     appeal = appeals.make_appeal(by=cast.hao, paper=marked.pk, place=3, reason="两个都对。")

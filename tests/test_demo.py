@@ -25,11 +25,19 @@ from pytest_django import DjangoDbBlocker
 from accounts.models import Staff
 from chat.actions.events import digest_of
 from chat.demo import bank
-from chat.demo.day import play_day
 from chat.demo.dialogues import Dialogue, dialogues
 from chat.demo.plan import ACTIVE_AGENTS, WAITING_DEPARTMENTS, plan
 from chat.models import AuthorRole, Conversation, MessageKind, Rating, Site, Status
 from config import lock
+from knowledge import offers, selectors_exams, selectors_told
+from knowledge.actions.drill import next_question
+from knowledge.actions.exams import begin_paper
+from knowledge.asking import asks_for_a_point
+from knowledge.demo.editors import CHANGED, NEW_RULE
+from knowledge.demo.load import load
+from knowledge.finding import NOT_ANSWERED
+from knowledge.library import library
+from knowledge.models import Appeal, Gap, Paper, Point, Use
 from tests.servers.process import HOST, ROOT, Server, free_port
 
 # -- What is played when -------------------------------------------------------------------------------------
@@ -58,7 +66,7 @@ def day(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[S
     """The site of the demo with its day, for all tests of this file; undone when the last has ended."""
     with django_db_blocker.unblock(), transaction.atomic():
         site = bank.set_up(origins=["http://127.0.0.1:8000"])
-        play_day(site)
+        load(site)
         yield site
         transaction.set_rollback(True)
 
@@ -167,6 +175,48 @@ def test_somebody_who_is_here_now_has_been_here_before(conversations: list[Conve
 def test_everybody_of_the_demo_can_sign_in(day: Site, db: None) -> None:
     for person in bank.PEOPLE:
         assert authenticate(username=person.username, password=bank.PASSWORD) is not None
+
+
+@pytest.mark.both_databases
+def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, db: None) -> None:
+    papers = Paper.objects.filter(submitted_at__isnull=False)
+    assert papers.filter(number=2, is_passed=True).exists()
+    assert papers.filter(number=2, is_passed=False).exists()
+    assert len(selectors_exams.by_month(papers)) == 3
+    assert len({figure.percent for figure in selectors_exams.by_examinee(papers)}) >= 4
+    assert len(selectors_exams.by_category(papers)) > 10
+    assert len(selectors_exams.most_missed(papers)) > 5
+    assert selectors_exams.open_appeals().count() == Appeal.objects.count() == 1
+    assert {bar.staff.username for bar in selectors_exams.holding_bars()} == {"sun"}
+    assert selectors_exams.to_judge().count() > 10
+
+    lin = Staff.objects.get(username="lin")
+    asked = next_question(staff=lin)
+    assert asked is not None
+    assert asked.review > 0
+    standing = selectors_exams.standings_of(lin)[0]
+    assert (standing.is_open, standing.left) == (True, 2)
+    paper = begin_paper(by=lin, exam=standing.exam.pk)
+    assert paper.items.count() == standing.exam.question_count
+
+
+@pytest.mark.both_databases
+def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, db: None) -> None:
+    changed = Point.objects.get(key=CHANGED)
+    assert changed.published is not None
+    assert NEW_RULE in changed.published.answer
+    told = selectors_told.told_of(changed, selectors_told.WantedTold())
+    assert {row.number for row in selectors_told.told_rows(list(told))} == {1}
+    used = Use.objects.filter(by=Use.By.AGENT, seq__isnull=False)
+    assert used.count() > 30
+    assert sum(Point.objects.values_list("uses", flat=True)) == used.count()
+    assert set(Use.objects.values_list("is_helpful", flat=True)) == {None, True, False}
+    assert Gap.objects.filter(count__gte=2).exists()
+    library.forget()
+    for gap in Gap.objects.all():
+        assert asks_for_a_point(gap.text)
+        found = offers.likely(gap.text, language=gap.language)
+        assert not found or found[0].confidence < NOT_ANSWERED, gap.text
 
 
 # -- Loading again, and where not ----------------------------------------------------------------------------

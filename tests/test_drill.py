@@ -12,8 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Staff
+from knowledge import selectors_drill
 from knowledge.actions import exams
 from knowledge.actions.drill import Answered, answer_question, next_question
+from knowledge.actions.places import category_at
 from knowledge.errors import ExamNotFound, NotAnAnswer
 from knowledge.models import DrillCard, Point, Question
 from tests.exams import create_editor, open_exam, questions_about_cards, sit
@@ -92,6 +94,44 @@ def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_as
     asked = next_question(staff=cast.mei)
     assert asked is not None
     assert asked.question == paper.items.get(credit=0).question
+
+
+def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
+    cast: Cast, editor: Staff, asked_questions: list[Question]
+) -> None:
+    inside = asked_questions[3].point.published
+    assert inside is not None
+    inside.category = category_at("贷款/申请")
+    inside.save(update_fields=["category"])
+    exam = open_exam(editor, cast.cards, shares=[(category_at("贷款"), 1)], question_count=1)
+    now = timezone.now()
+    assert asked_questions[3] not in selectors_drill.askable(cast.mei, now)
+    assert selectors_drill.askable(cast.mei, now).count() == 13
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.mei, question=asked_questions[3].pk, review=0, given=[0])
+    # Before it opens, when it is over, and for whom it is not meant, it is a question like any other.
+    for other in (exam.opens_at - timedelta(minutes=1), exam.closes_at):
+        assert asked_questions[3] in selectors_drill.askable(cast.mei, other)
+    cast.jun.departments.add(cast.cards)
+    exam.departments.set([cast.loans])
+    assert asked_questions[3] in selectors_drill.askable(cast.mei, now)
+    assert asked_questions[3] not in selectors_drill.askable(cast.jun, now)
+
+
+@pytest.mark.parametrize(
+    ("rights", "is_drilled"), [([0], False), ([1], True), ([0, 1], True), ([0, 0], True)]
+)
+def test_who_has_passed_or_has_no_attempt_left_drills_everything_again(
+    cast: Cast, editor: Staff, asked_questions: list[Question], rights: list[int], is_drilled: bool
+) -> None:
+    exam = open_exam(editor, cast.cards, question_count=1)
+    for right in rights:
+        sit(cast.mei, exam, right=right)
+    assert (next_question(staff=cast.mei) is not None) == is_drilled
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(cast.mei, settings.AUTHENTICATION_BACKENDS[0])
+    page = client.get("/console/drill/next").content.decode()
+    assert ("is not drilled before you have sat it" in page) != is_drilled
 
 
 def test_while_a_paper_is_written_nothing_is_asked_beside_it(

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knowledge.demo.library import points
 from knowledge.exams.drawing import MAX_SHARED, Candidate, draw, laid_out, weight_of
 from knowledge.exams.marking import FULL, credit_of, is_answer, percent_of
-from knowledge.exams.proposing import Proposal, Source, facts_of, is_alike, proposals
+from knowledge.exams.proposing import Proposal, Source, facts_of, is_alike, proposals, steps_of
 
 LOST = Source(
     1,
     3,
     "卡丢了怎么挂失？",
-    "1. 打开手机银行，点“卡片”。\n2. 选“挂失”，刷脸确认。\n3. 7 天内带身份证到网点补卡，工本费 10 元。",
+    "请按顺序办：\n1. 打开手机银行，点“卡片”。\n2. 选“挂失”，刷脸确认。\n3. 7 天内带身份证到网点补卡，工本费 10 元。",
     "zh",
 )
 BESIDE = [
@@ -86,6 +87,41 @@ def test_english_points_are_asked_in_english_and_only_beside_english_ones() -> N
     found = proposals(lost, BESIDE)
     assert {each.kind for each in found} == {"true_false", "fill_in"}
     assert all(each.stem.startswith("“How do I report a lost card?”") for each in found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "are_steps"),
+    [
+        ("请按这个顺序：\n1. 打 110。\n2. 停卡。\n3. 改密码。", True),
+        ("1. 先停卡。\n2. 打 110。\n3. 然后到网点补卡。", True),
+        ("First things first:\n1. First stop the card.\n2. Call 110.\n3. Then come to a branch.", True),
+        ("1. 打开手机银行。\n2. 选“挂失”。\n3. 刷脸确认。", True),
+        ("1. Open Card.\n2. Choose the card.\n3. Confirm with your face.", True),
+        # A list of cases, of ways, of figures; what may be told apart but not put in order.
+        ("1. 普卡：免年费。\n2. 金卡：刷满 6 次免。\n3. 白金卡：刷满 18 次免。", False),
+        ("1. 手机银行办，马上生效。\n2. 打电话办。\n3. 带身份证到网点办。", False),
+        ("1. 先看状态。\n2. 已解除的再停一次。\n3. 回不来的可以冻结。", False),
+        (
+            "1. Within the city: 3 days.\n2. To other provinces: 5 to 7.\n3. We don't post cards abroad.",
+            False,
+        ),
+        ("请按顺序：\n1. 停卡。\n2. 补卡。", False),
+    ],
+)
+def test_only_numbered_lines_of_which_one_comes_after_the_other_are_steps(
+    answer: str, are_steps: bool
+) -> None:
+    assert bool(steps_of(answer)) == are_steps
+
+
+def test_of_the_demos_many_numbered_answers_few_are_steps() -> None:
+    numbered = {point["key"] for point in points() if "\n3. " in point["answer"]}
+    steps = {point["key"] for point in points() if steps_of(point["answer"])}
+    assert len(numbered) > 150
+    assert steps == {
+        *("en-card-linking", "en-exchange-in-app", "en-phone-lost", "en-pin-change", "fraud-code-told"),
+        *("loan-not-mine", "mb-login-fail", "mb-phone-lost", "ob-browser", "ukey-not-recognised"),
+    }
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=120), max_size=6))

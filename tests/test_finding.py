@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -12,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.demo.load import points
+from knowledge.demo.library import points
 from knowledge.finding import NOT_ANSWERED, Entry, Index, meaning
 from knowledge.finding.apart import MANY, vectors_apart
 from knowledge.finding.meaning import vector_of, vectors_of
 from knowledge.finding.typed import Forms, without_slips
-from knowledge.finding.words import features_of, meanings_in, parts_of
+from knowledge.finding.words import bare, features_of, meanings_in, parts_of, plain
 from tests.hostile.corpus import naughty, own
 
 ENTRIES = [
@@ -44,10 +45,43 @@ def ids(index: Index, text: str, **how: object) -> list[int]:
         ("somebody stole my purse with the card in it", 4),
         ("what are the charges for sending money abroad", 5),
         ("ＬＯＳＴ　ＣＡＲＤ", 4),
+        ("定期存款未到期，想提早攞返啲錢，利息點計", 3),
     ],
 )
 def test_a_customers_words_find_the_point_that_answers(text: str, wanted: int) -> None:
     assert ids(INDEX, text)[0] == wanted
+
+
+def test_traditional_characters_are_words_as_the_simplified_ones() -> None:
+    assert plain("帳戶轉帳 Ａpp 帐户") == "账户转账 app 账户"
+    by_words = Index(ENTRIES)
+    assert ids(by_words, "掛失")[0] == ids(by_words, "挂失")[0] == 1
+    assert [hit.score for hit in INDEX.find("銀行卡遺失點樣掛失")] == [
+        hit.score for hit in INDEX.find("银行卡遗失点样挂失")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("你好，请问一下定期怎么取？谢谢", "定期怎么取？"),
+        ("Hello, please block my card, thank you very much", "block my card"),
+        ("谢谢你们", "谢谢你们"),
+        ("你好", "你好"),
+        ("这个问题怎么解决", "这个问题怎么解决"),
+        ("how many cards can I have", "how many cards can I have"),
+    ],
+)
+def test_what_is_said_for_politeness_decides_nothing(text: str, asks: str) -> None:
+    assert " ".join(bare(text).split()) == asks
+    assert [hit.score for hit in INDEX.find(text)] == [hit.score for hit in INDEX.find(asks)]
+
+
+def test_where_there_are_no_answers_they_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
+    scores = [hit.score for hit in index.find("钱包丢了")]
+    monkeypatch.setattr("knowledge.finding.index.ANSWER_MEANS", 0.0)
+    assert [hit.score for hit in index.find("钱包丢了")] == scores
 
 
 def test_what_is_asked_word_for_word_comes_first_and_names_what_matched() -> None:
@@ -132,9 +166,9 @@ def test_an_agent_finds_in_spite_of_slips_and_of_characters_that_sound_the_same(
 
 def test_a_word_still_being_typed_is_no_slip() -> None:
     known = {"transfer", "card", "cost"}
-    assert without_slips("trans", known) == "trans"
-    assert without_slips("transfre my crad", known) == "transfer my card"
-    assert without_slips("挂失 qwxyz", known) == "挂失 qwxyz"
+    assert without_slips("trans", known.copy) == "trans"
+    assert without_slips("transfre my crad", known.copy) == "transfer my card"
+    assert without_slips("挂失 qwxyz", known.copy) == "挂失 qwxyz"
 
 
 def test_what_is_typed_names_the_phrasing_that_holds_it() -> None:

@@ -32,6 +32,7 @@ from knowledge.actions.imports import Given, import_points
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.differences import differences
+from knowledge.library import library
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
 from tests.people import Cast, say, start_with
 
@@ -150,8 +151,8 @@ def test_the_list_is_narrowed_by_state_category_line_owner_language_and_words(ca
     assert keys(owner=cast.yun.pk) == ["loan"]
     assert keys(language="en") == ["loan"]
     assert keys(q="挂失") == ["card-lost"]
-    assert keys(q="卡丢了 客服") == ["card-lost"]
-    assert keys(q="挂失 预约") == []
+    assert keys(q="挂失 客服") == ["card-lost"]
+    assert keys(q="演唱会 门票") == []
     assert keys(state="review") == keys(state="to_approve") == ["card-lost"]
     assert keys(state="published") == ["card-lost", "loan"]
     assert keys(state="withdrawn") == []
@@ -162,6 +163,63 @@ def test_the_list_is_narrowed_by_state_category_line_owner_language_and_words(ca
     soon = timezone.localdate() + timedelta(days=7)
     Version.objects.filter(point=lost, state=State.PUBLISHED).update(valid_until=soon)
     assert keys(state="expiring") == ["card-lost"]
+
+
+def test_words_find_by_meaning_pinyin_and_slips_and_what_is_not_published_by_what_it_says(cast: Cast) -> None:
+    lost = a_point(cast, department=cast.cards)
+    a_point(cast, "swallowed", title="取款机吞卡了怎么办？", answer="请到网点领取。", department=cast.cards)
+    gone = a_point(cast, "gone", title="存折丢了怎么挂失？", answer="请到网点。")
+    points.withdraw(by=cast.yun, point=gone.pk, reason="已停办")
+    content = Content("挂失后多久补卡？", "五天。", category_at("银行卡"))
+    begin_point(by=cast.ning, key="draft", language="zh", owner=None, content=content, phrasings=[])
+    a_draft(cast, lost, "请打新号码。")
+
+    def keys(staff: Staff = cast.ning, **wanted: Any) -> list[str]:
+        answer = client_of(staff).post("/console/found-points", wanted)
+        return [row.point.key for row in answer.context["rows"]]
+
+    # What is published and meant comes before what holds the word, the last changed of these first.
+    assert keys(q="挂失") == ["card-lost", "draft", "gone"]
+    assert keys(cast.mei, q="挂失") == ["card-lost"]
+    assert keys(q="新号码") == ["card-lost"]
+    for typed in ("kdlzm", "kadiule", "卡丢勒", "掛失", "我的卡遗失了"):
+        assert keys(cast.mei, q=typed)[:1] == ["card-lost"], typed
+    assert keys(q="吞咔") == ["swallowed"]
+    assert keys(q="挂失", state="withdrawn") == ["gone"]
+    assert keys(q="kdlzm", department=cast.loans.pk) == []
+    assert keys(q="演唱会门票") == []
+
+
+def test_a_search_makes_as_many_queries_for_many_hits_as_for_few_and_has_pages(cast: Cast) -> None:
+    client = client_of(cast.ning)
+
+    def some(first: int, count: int) -> None:
+        given = [
+            Given(
+                f"point-{number}",
+                "zh",
+                Content(f"问题{number}？", "答", category_at("目录")),
+                [f"问法{number}"],
+            )
+            for number in range(first, first + count)
+        ]
+        import_points(by=None, given=given)
+        library.current()
+
+    def queries() -> int:
+        client.post("/console/found-points", {"q": "问题"})
+        with CaptureQueriesContext(connection) as captured:
+            client.post("/console/found-points", {"q": "问题"})
+        return len(captured)
+
+    some(0, 3)
+    few = queries()
+    some(3, 130)
+    assert queries() <= few + 1
+    answers = [client.post("/console/found-points", {"q": "问题", "page": page}) for page in (1, 2, 3, 4)]
+    assert answers[0].context["count"] == 133
+    found = [row.point.key for answer in answers for row in answer.context["rows"]]
+    assert len(found) == len(set(found)) == 133
 
 
 def test_the_desk_says_how_much_waits(cast: Cast) -> None:

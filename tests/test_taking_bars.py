@@ -10,6 +10,7 @@ from django.utils import timezone, translation
 from accounts.models import Department, Staff, TakingBar
 from chat.actions import agents
 from chat.errors import NobodyWaiting, TakingBarred
+from console.screen import first_state
 from tests.people import Cast, go_online, start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -67,6 +68,15 @@ def test_a_bar_to_come_is_a_warning_and_a_lifted_one_is_none(cast: Cast, days: i
     assert agents.take_next(staff=cast.mei) == first
     with pytest.raises(NobodyWaiting):
         agents.take_next(staff=cast.mei)
+
+
+def test_their_console_knows_from_which_lines_nobody_can_be_taken(both: Cast) -> None:
+    bar(both.mei, both.cards)
+    bar(both.mei, both.cards, key="exam/2")
+    bar(both.mei, both.loans, days=1)
+    bar(both.yun, both.cards)
+    assert first_state(both.mei)["me"]["barred"] == [both.cards.pk]
+    assert first_state(both.yun)["me"]["barred"] == []
 
 
 def test_it_is_theirs_alone(cast: Cast) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import count
+from typing import Protocol
 from uuid import uuid4
 
 import jwt
@@ -24,8 +25,21 @@ from chat.demo.clock import Clock, clock_set
 from chat.demo.dialogues import Dialogue, Turn, dialogues
 from chat.demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
 from chat.errors import NotFirstInLine, Refusal
-from chat.models import Site, Visitor, WrapUpCode
+from chat.models import Conversation, Site, Visitor, WrapUpCode
 from chat.rows import person_of
+
+
+class Shelf(Protocol):
+    """Where the agents of the day find their answers: what an app that keeps answers does when they are used."""
+
+    def source_of(self, key: str) -> str:
+        """`Message.source` for an answer made from what this key names."""
+
+    def answered(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
+        """The turn, made from `turn.source`, was stored as message `seq`."""
+
+    def unanswered(self, conversation: Conversation, seq: int) -> None:
+        """Nothing answers what the visitor asked in message `seq`."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +48,14 @@ class Cast:
     staff: dict[str, Staff]
     departments: dict[str, Department]
     codes: dict[str, WrapUpCode]
+    shelf: Shelf | None
 
 
-def play_day(site: Site) -> int:
-    """Stores the conversations of the last day, in the caller's transaction; returns how many."""
+def play_day(site: Site, shelf: Shelf | None = None) -> int:
+    """Stores the conversations of the last day, in the caller's transaction; returns how many.
+
+    Without a shelf nobody looks anything up.
+    """
     now = timezone.now()
     past, active, waiting = plan(dialogues(), now)
     cast = Cast(
@@ -45,6 +63,7 @@ def play_day(site: Site) -> int:
         Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username"),
         Department.objects.in_bulk(field_name="code"),
         WrapUpCode.objects.in_bulk(field_name="code"),
+        shelf,
     )
     shift = [staff for staff in cast.staff.values() if staff.role in (Role.AGENT, Role.SUPERVISOR)]
     with clock_set(min(scene.at for scene in past) - timedelta(minutes=10)) as clock:
@@ -82,6 +101,7 @@ class _Player:
         self._dialogue = scene.dialogue
         self._agent: Staff | None = None
         self._at = scene.at
+        self._unanswered = 0
 
     def _in(self, seconds: float) -> datetime:
         self._at += timedelta(seconds=seconds)
@@ -140,6 +160,9 @@ class _Player:
                 yield self._in(5)
                 continue
             self._agent = staff
+            if self._unanswered and self._cast.shelf:
+                # Their console has looked for it when the conversation was before them.
+                self._cast.shelf.unanswered(self._conversation, self._unanswered)
             return
 
     def _sign_of_life(self) -> None:
@@ -171,18 +194,23 @@ class _Player:
     def _post(self, turn: Turn, writer: Staff | None) -> None:
         """Stores what is said; whoever speaks has read what stood there, and the other's screen has received it."""
         pk, here = self._conversation.pk, 2**31 - 1
-        visitor = self._visitor.pk
+        visitor, shelf = self._visitor.pk, self._cast.shelf
         payload = {"choices": turn.choices} if turn.choices else {}
         if writer is None:
             post = Post(pk, uuid4(), turn.text, visitor_id=visitor, payload=payload)
             marks = [Mark(pk, here, here, visitor_id=visitor)]
             marks += [Mark(pk, here, 0, agent_id=self._agent.pk)] if self._agent else []
         else:
-            post = Post(pk, uuid4(), turn.text, agent=person_of(writer), payload=payload)
+            source = shelf.source_of(turn.source) if shelf and turn.source else ""
+            post = Post(pk, uuid4(), turn.text, agent=person_of(writer), payload=payload, source=source)
             marks = [Mark(pk, here, 0, visitor_id=visitor), Mark(pk, here, here, agent_id=writer.pk)]
         (outcome,), _ = post_batch([post], marks)
         if isinstance(outcome, Refusal):
             raise outcome
+        if shelf and writer and turn.source:
+            shelf.answered(turn, by=writer, conversation=self._conversation, seq=outcome.seq)
+        elif turn.unanswered:
+            self._unanswered = outcome.seq
 
     def _finish(self) -> Iterator[datetime]:
         dialogue, conversation = self._dialogue, self._conversation

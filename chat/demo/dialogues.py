@@ -21,6 +21,10 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True):
     agent: str = ""
     to_department: str = ""
     to_agent: str = ""
+    # What an agent's words were made from, and their word on it; a visitor's question that nothing answers.
+    source: str = ""
+    helped: bool | None = None
+    unanswered: bool = False
 
 
 class Dialogue(Struct, frozen=True, forbid_unknown_fields=True):

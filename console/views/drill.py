@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from chat.errors import BadRequest
 from console.exam_sheets import in_words, sheet_of
 from console.gate import StaffRequest, staff_view
-from knowledge.actions.drill import answer_question, next_question
+from knowledge.actions.drill import answer_question, exams_first, next_question
 from knowledge.exams.marking import FULL
 
 Id = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -31,7 +31,8 @@ def drill(request: StaffRequest) -> HttpResponse:
     """The next question, or the words that there is none."""
     asked = next_question(staff=request.user)
     if asked is None:
-        return render(request, "console/exams/_drill.html", {"sheet": None})
+        first = exams_first(staff=request.user)
+        return render(request, "console/exams/_drill.html", {"sheet": None, "first": first})
     question = asked.question
     sheet = sheet_of(place=question.pk, kind=question.kind, stem=question.stem, shown=asked.shown, given=None)
     return render(request, "console/exams/_drill.html", {"sheet": sheet, "review": asked.review})

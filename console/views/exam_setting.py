@@ -24,6 +24,7 @@ from knowledge.actions.exams import save_exam
 from knowledge.errors import ExamNotFound, PointNotFound, QuestionIncomplete
 from knowledge.models import Appeal, Exam, Point, Question
 from knowledge.selectors import category_paths
+from knowledge.selectors_desk import Wanted, points_for
 
 PAGE = 30
 
@@ -213,7 +214,8 @@ def question_new(request: StaffRequest) -> HttpResponse:
     found: Sequence[Point] = ()
     if point is None and words:
         found = list(
-            Point.objects.filter(published__title__icontains=words)
+            points_for(request.user, Wanted(words=words))
+            .filter(published__isnull=False)
             .select_related("published")
             .annotate(asked=Count("questions"))[:PAGE]
         )

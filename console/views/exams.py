@@ -51,9 +51,11 @@ def exams(request: StaffRequest) -> HttpResponse:
     if not may(request.user, "take_exams"):
         return redirect("console:exam_setting")
     actions.settle_overdue(of=request.user)
+    standings = selectors_exams.standings_of(request.user)
     context = {
         "tab": "mine",
-        "standings": selectors_exams.standings_of(request.user),
+        "standings": standings,
+        "may_sit": any(each.writing or (each.is_open and each.left) for each in standings),
         "warnings": selectors_exams.warnings_of(request.user),
         "day": timezone.localdate(),
     }

@@ -17,7 +17,8 @@ from console.gate import StaffRequest, open_to
 from knowledge import access
 from knowledge.models import Point
 from knowledge.selectors import told_counts
-from knowledge.selectors_desk import WantedTold, history_of, told_of, told_people, told_rows
+from knowledge.selectors_desk import history_of
+from knowledge.selectors_told import WantedTold, told_of, told_people, told_rows
 from knowledge.told import TOLD_COLUMNS, told_file
 
 TOLD_A_PAGE = 50

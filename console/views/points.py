@@ -60,7 +60,7 @@ def likely(request: StaffRequest) -> HttpResponse:
     question, seq = question_in(conversation)
     found = offers.likely(question, language=conversation.language, department=conversation.department_id)
     if conversation.agent_id == request.user.pk:
-        gaps.note(conversation, seq, question, found)
+        gaps.note(conversation, seq, found)
     answer = {"seq": seq, "edition": library.edition, "points": [_point(offer) for offer in found]}
     return JsonResponse(answer)
 

@@ -18,7 +18,7 @@ from knowledge.actions.questions import count_asked
 from knowledge.errors import ExamNotFound, NotAnAnswer
 from knowledge.exams.drawing import laid_out
 from knowledge.exams.marking import FULL, credit_of, is_answer
-from knowledge.models import DrillCard, Question
+from knowledge.models import DrillCard, Exam, Question
 
 # By days, not by minutes: what was missed comes back tomorrow. Without chance, so that a repeat gives the same.
 scheduler = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=False)
@@ -54,6 +54,14 @@ def next_question(*, staff: Staff, now: datetime | None = None) -> Asked | None:
     return asked_of(staff, *found) if found else None
 
 
+def exams_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
+    """The exams whose questions are not drilled before they are sat, where the day still has room for some."""
+    now = now or timezone.now()
+    if selectors_drill.answered_today(staff, now) >= settings.DRILL_A_DAY:
+        return []
+    return list(selectors_drill.exams_before(staff, now))
+
+
 def asked_of(staff: Staff, question: Question, review: int) -> Asked:
     """In the same order for the same review, so that nothing has to be kept between question and answer."""
     seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
@@ -71,7 +79,7 @@ def answer_question(
     require(by, "take_exams")
     now = now or timezone.now()
     with transaction.atomic():
-        found = selectors_drill.askable(by).filter(pk=question).first()
+        found = selectors_drill.askable(by, now).filter(pk=question).first()
         if found is None:
             raise ExamNotFound
         asked = asked_of(by, found, review)

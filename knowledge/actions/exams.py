@@ -87,8 +87,10 @@ def save_exam(*, by: Staff, plan: Plan, exam: int | None = None) -> Exam:
     return stored
 
 
-def begin_paper(*, by: Staff, exam: int, now: datetime | None = None) -> Paper:
+def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int | None = None) -> Paper:
     """The examinee's open paper of this exam, drawn if there is none. Beginning twice gives the same.
+
+    `seed` is what it is drawn by, for a demo that is the same each time; without it, chance.
 
     Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, NoQuestions, ExamNotFound.
     """
@@ -102,7 +104,7 @@ def begin_paper(*, by: Staff, exam: int, now: datetime | None = None) -> Paper:
             if mine and mine[-1].submitted_at is None:
                 return mine[-1]
             _require_attempt(locked, mine, now)
-            paper = _draw(locked, by, mine, now)
+            paper = _draw(locked, by, mine, now, secrets.randbits(62) if seed is None else seed)
             audit.record(by, "paper.begun", paper, exam=locked.pk, attempt=paper.number)
     except IntegrityError as error:
         raise AnotherPaperOpen from error
@@ -118,9 +120,8 @@ def _require_attempt(exam: Exam, mine: Sequence[Paper], now: datetime) -> None:
         raise NoAttemptLeft
 
 
-def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime) -> Paper:
+def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int) -> Paper:
     candidates, shares = candidates_of(exam)
-    seed = secrets.randbits(62)
     neighbours = exam.papers.exclude(staff=by).order_by("-pk").values_list("pk", flat=True)[:BESIDE]
     beside = _questions_on([paper.pk for paper in mine] + list(neighbours))
     drawn = draw(candidates, count=exam.question_count, shares=shares, seed=seed, beside=beside)

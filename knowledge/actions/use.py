@@ -11,11 +11,15 @@ from chat.models import Conversation, Message
 from chat.text import one_line
 from knowledge import access, sources
 from knowledge.errors import OutOfDate
+from knowledge.masking import masked
 from knowledge.models import Branch, Gap, GapQuestion, Phrasing, Point, Use, Version
-from knowledge.questions import without_numbers
 
 # What is learned from and what a gap keeps is a question, not a story.
 QUESTION_CHARACTERS = 200
+# Nor a greeting, a yes or a no: 好的, ok.
+MIN_CHARACTERS = 4
+# A point that an agent sends answers what the visitor asked in so many messages before it.
+ANSWERED_WITHIN = 8
 
 
 def version_of(source: str) -> Version | None:
@@ -59,14 +63,31 @@ def note_use(
         if not is_new:
             return
         Point.objects.filter(pk=version.point_id).update(uses=F("uses") + 1)
-        text = one_line(without_numbers(question), 1000)
-        if not text or len(text) > QUESTION_CHARACTERS or text == version.title:
+        _close_questions(conversation, seq)
+        text = one_line(masked(question), 1000)
+        if not MIN_CHARACTERS <= len(text) <= QUESTION_CHARACTERS or text == version.title:
             return
         phrasing, is_new = Phrasing.objects.get_or_create(
             point_id=version.point_id, text=text, defaults={"state": Phrasing.State.SUGGESTED}
         )
         if not is_new:
             Phrasing.objects.filter(pk=phrasing.pk).update(count=F("count") + 1)
+
+
+def _close_questions(conversation: Conversation, answer: int) -> None:
+    """What was asked lately and is answered now is no gap; an open gap that nobody has asked any more goes."""
+    answered = GapQuestion.objects.filter(
+        conversation=conversation,
+        seq__gte=answer - ANSWERED_WITHIN,
+        seq__lt=answer,
+        gap__state=Gap.State.OPEN,
+    )
+    for gap in Gap.objects.select_for_update().filter(pk__in=answered.order_by().values("gap")):
+        gone, _of_each = answered.filter(gap=gap).delete()
+        if gap.count > gone:
+            Gap.objects.filter(pk=gap.pk).update(count=F("count") - gone)
+        else:
+            gap.delete()
 
 
 def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
@@ -99,7 +120,7 @@ def note_gap(*, message: Message, language: str, like: int | None) -> None:
 
     Noting a message twice is harmless.
     """
-    text = one_line(without_numbers(message.body), QUESTION_CHARACTERS)
+    text = one_line(masked(message.body), QUESTION_CHARACTERS)
     if not text:
         return
     with transaction.atomic():

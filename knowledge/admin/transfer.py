@@ -38,6 +38,7 @@ class SheetExportForm(ExportForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["format"].label = _("File")
+        self.initial["format"] = "0"
 
 
 class TransferMixin(ImportExportMixin):

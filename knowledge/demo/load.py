@@ -1,140 +1,48 @@
-"""The demo's knowledge: points and places of the invented bank, from the files beside this one."""
+"""The whole demo, from the bank's first point until now."""
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from datetime import date
-from decimal import Decimal
-from functools import cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
 
-from accounts.models import Department, Role, Staff
-from knowledge.actions import points as actions
-from knowledge.actions.editing import begin_point
-from knowledge.actions.editions import new_edition
-from knowledge.actions.imports import Given, Outcome, import_points
-from knowledge.actions.places import category_at
-from knowledge.content import Content
-from knowledge.models import Branch, Category, Point, Region
+from django.utils import timezone
 
-FOLDER = Path(__file__).parent
+from accounts.models import Staff
+from chat.demo.bank import PEOPLE
+from chat.demo.clock import clock_set
+from chat.demo.day import play_day
+from chat.models import Conversation, Site
+from knowledge.demo import editors, exams, library
+from knowledge.demo.day import Shelf
+from knowledge.models import Exam
+
+# When the bank began to write down what it knows.
+BEGAN = timedelta(days=80)
 
 
-def points() -> Iterator[dict[str, Any]]:
-    """Every point of the demo as its file has it: key, language, title, phrasings, answer, note, category, ..."""
-    for file in sorted(FOLDER.glob("points_*.jsonl")):
-        language = file.stem.split("_")[1]
-        for line in file.read_text(encoding="utf-8").splitlines():
-            yield {"language": language} | json.loads(line)
+@dataclass(frozen=True)
+class Loaded:
+    """How many of each were not there before."""
+
+    points: int = 0
+    papers: int = 0
+    conversations: int = 0
 
 
-def places() -> list[dict[str, Any]]:
-    stored: list[dict[str, Any]] = json.loads((FOLDER / "branches.json").read_text(encoding="utf-8"))
-    return stored
+def load(site: Site) -> Loaded:
+    """Stores what is missing of the demo, in the caller's transaction; what somebody has changed stays.
 
-
-def load() -> Outcome:
-    """Stores what is missing of the demo's knowledge, in the caller's transaction; what somebody has changed stays."""
-    _places()
-    known = set(Point.objects.values_list("key", flat=True))
-    outcome = import_points(by=None, given=given(point for point in points() if point["key"] not in known))
-    if not known:
-        _work_in_progress()
-    return outcome
-
-
-def _work_in_progress() -> None:
-    """What editors have on their desks: a new point and a change that wait for approval, and one sent back."""
-    editor, supervisor = (Staff.objects.filter(role=role).first() for role in (Role.EDITOR, Role.SUPERVISOR))
-    if editor is None or supervisor is None:
-        return
-    Point.objects.filter(pk__in=Point.objects.order_by("key").values("pk")[:40]).update(owner=editor)
-    begin_point(
-        by=editor,
-        key="branch-holiday-hours",
-        language="zh",
-        owner=editor,
-        content=Content(
-            "春节假期网点开门吗？",
-            "春节期间望江门支行和火车站支行每天 9:00 到 16:00 营业，其他网点初七起恢复。急用现金可以到任何一台自助机。",
-            category_at("网点与自助设备/营业时间"),
-        ),
-        phrasings=["过年银行上班吗", "大年初三能办业务吗", "春节哪个网点开"],
-        is_ready=True,
-    )
-    changed, returned = (
-        _reworded(editor, point) for point in Point.objects.filter(language="zh").order_by("key")[:2]
-    )
-    actions.submit(by=editor, version=changed)
-    actions.submit(by=editor, version=returned)
-    actions.send_back(by=supervisor, version=returned, remark="末尾那句请写清楚找谁、打哪个电话。")
-
-
-def _reworded(by: Staff, point: Point) -> int:
-    assert point.published is not None
-    said = actions.content_of(point.published)
-    content = replace(said, answer=f"{said.answer}\n还有不清楚的，随时找我们。")
-    return actions.save_draft(by=by, point=point.pk, content=content).pk
-
-
-def given(described: Iterable[dict[str, Any]]) -> list[Given]:
-    """Points as the files describe them, ready to be stored. Categories are made where they are missing."""
-    departments = Department.objects.in_bulk(field_name="code")
-    category: Any = cache(category_at)
-    return [
-        _given(each, category(each["category"]), departments.get(each["department"])) for each in described
-    ]
-
-
-def _given(each: dict[str, Any], category: Category, department: Department | None) -> Given:
-    until = each.get("valid_until")
-    content = Content(
-        title=each["title"],
-        answer=each["answer"],
-        note=each.get("note", ""),
-        category=category,
-        department=department,
-        links=each.get("links", []),
-        is_public=each.get("public", False),
-        valid_until=date.fromisoformat(until) if until else None,
-    )
-    return Given(each["key"], each.get("language", "zh"), content, each.get("phrasings", ()))
-
-
-def _places() -> None:
-    known = set(Branch.objects.values_list("key", flat=True))
-    new = [place for place in places() if place["key"] not in known]
-    if not new:
-        return
-    edition = new_edition()
-    regions: dict[str, Region] = {}
-    for place in new:
-        if place["district"] not in regions:
-            regions[place["district"]], _is_new = Region.objects.get_or_create(
-                name=place["district"], defaults={"name_en": place["district_en"]}
-            )
-    Branch.objects.bulk_create(
-        [
-            Branch(
-                key=place["key"],
-                kind=place["kind"],
-                name=place["name"],
-                name_en=place["name_en"],
-                region=regions[place["district"]],
-                address=place["address"],
-                address_en=place["address_en"],
-                latitude=Decimal(str(place["latitude"])),
-                longitude=Decimal(str(place["longitude"])),
-                weekday_hours=place["hours"]["weekday"],
-                saturday_hours=place["hours"]["saturday"],
-                sunday_hours=place["hours"]["sunday"],
-                telephone=place["telephone"],
-                services=place["services"],
-                aliases=place["aliases"],
-                duty_contact=place["duty_contact"],
-                edition=edition,
-            )
-            for place in new
-        ]
-    )
+    In the order of time, each at its own time on a clock that is set.
+    """
+    now = timezone.now()
+    is_played = Conversation.objects.filter(site=site).exists()
+    if is_played:
+        return Loaded(points=library.fill())
+    staff = Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username")
+    editor, supervisor = staff["bian"], staff["zhou"]
+    with clock_set(now - BEGAN) as clock:
+        points = library.fill()
+        papers = 0 if Exam.objects.exists() else exams.hold(staff, clock, now)
+        if points:
+            editors.begin_work(editor=editor, supervisor=supervisor)
+    conversations = play_day(site, Shelf())
+    editors.change_rule(editor=editor, supervisor=supervisor)
+    return Loaded(points, papers, conversations)

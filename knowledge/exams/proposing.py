@@ -7,6 +7,7 @@ tells them apart. A wrong figure is another point's figure of the same unit, or 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -14,11 +15,32 @@ from typing import Any
 MIN_SENTENCE, MAX_SENTENCE = 12, 180
 # Two sentences with so many of their pairs of characters in common say the same.
 ALIKE = 0.45
+# Of the points beside, so many are looked through: a branch of thousands takes no longer than one of dozens.
+MOST_BESIDE = 40
 _ENDS = re.compile(r"(?<=[。！？；])\s*|(?<=[.!?])\s+(?=[A-Z\"'“])|\n+")
-# Numbered lines are steps only where somebody asks how something is done.
-_ASKS_HOW = re.compile(r"怎么(?!办(?!理))|怎样|如何|流程|步骤|\bhow\b|\bsteps?\b", re.IGNORECASE)
 _STEP = re.compile(r"^\s*(?:\d{1,2}[.、)）]|[①-⑨])\s*(.+)$", re.MULTILINE)
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.、)）](?!\d)|[①-⑨])\s*")
+# Numbered lines are mostly a list of cases. They are steps where the words before them say so, where they say first and
+# then, or where each is something to press, choose or type.
+_IN_ORDER = re.compile(
+    r"按(?:这个|以下|下面的)?(?:顺序|步骤)|依次|(?:步骤|流程)(?:如下|是)"
+    r"|\bin (?:this|that|the following) order\b|\bstep by step\b|\bthese steps\b",
+    re.IGNORECASE,
+)
+_FIRST = re.compile(r"(?:请?先|首先|第一步|first\b)", re.IGNORECASE)
+_THEN = re.compile(
+    r"(?:然后|接着|随后|之后|最后|再(?!次|有)|第[二三四五六]步|(?:then|next|finally|after that)\b)",
+    re.IGNORECASE,
+)
+_ACT = re.compile(
+    r"(?:打开|登录|进入|点击?|选择?|填写?|输入?|插入?|按下?|确认|刷脸|拍照|上传"
+    r"|(?:open|log in|go to|tap|press|choose|select|type|enter|insert|scan|confirm|sign)\b)",
+    re.IGNORECASE,
+)
+# What only goes on from the sentence before says nothing by itself.
+_GOES_ON = re.compile(
+    r"或|也|又|但|所以|否则|不然|并且|这|那|它|(?:or|and|but|so|it|it's|this|that|they)\b", re.IGNORECASE
+)
 _UNITS = (
     "个工作日|个自然日|working days?|business days?|万元|元|美元|天|日|小时|分钟|秒|个月|月|年|周岁|岁|次|张|位|倍|折|"
     "％|%|yuan|days?|hours?|minutes?|months?|years?"
@@ -71,7 +93,7 @@ def proposals(source: Source, siblings: Sequence[Source], seed: int = 1) -> list
     """What can be asked about a point, at most one of each kind; `siblings`: the points beside it, of its language."""
     dice = Random(f"{seed} {source.point} {source.version}")
     others = [each for each in siblings if each.point != source.point and each.language == source.language]
-    dice.shuffle(others)
+    others = dice.sample(others, min(len(others), MOST_BESIDE))
     return list(_proposals(source, others, dice))
 
 
@@ -105,8 +127,7 @@ def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterat
         figure = dice.choice(list(_FIGURE.finditer(fact)))
         gap = f"{fact[: figure.start(1)]}____{fact[figure.end(1) :]}"
         yield made("fill_in", [], _spellings(figure[1]), gap)
-    steps = [step.strip() for step in _STEP.findall(source.answer) if _ASKS_HOW.search(source.title)]
-    if 3 <= len(steps) <= 7 and len(set(steps)) == len(steps):
+    if steps := steps_of(source.answer):
         yield made("order", [step[:200] for step in steps], list(range(len(steps))))
 
 
@@ -116,10 +137,23 @@ def facts_of(answer: str) -> list[str]:
     for part in _ENDS.split(answer):
         sentence = _LIST_MARK.sub("", part).strip().rstrip("；;")
         columns = sum(1 if letter.isascii() else 2 for letter in sentence)
-        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！"))
+        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！")) and not _GOES_ON.match(
+            sentence
+        )
         if is_statement and MIN_SENTENCE <= columns <= MAX_SENTENCE:
             found.append(sentence)
     return list(dict.fromkeys(found))
+
+
+def steps_of(answer: str) -> list[str]:
+    """The numbered lines of an answer where one has to come after the other; [] where they are only a list."""
+    first = _STEP.search(answer)
+    steps = [step.strip() for step in _STEP.findall(answer)]
+    if first is None or not 3 <= len(steps) <= 7 or len(set(steps)) < len(steps):
+        return []
+    says_then = _FIRST.match(steps[0]) and any(map(_THEN.match, steps[1:]))
+    are_steps = _IN_ORDER.search(answer[: first.start()]) or says_then or all(map(_ACT.match, steps))
+    return steps if are_steps else []
 
 
 def is_alike(one: str, other: str) -> bool:
@@ -128,9 +162,10 @@ def is_alike(one: str, other: str) -> bool:
     return len(first & second) >= ALIKE * len(first | second)
 
 
-def _pairs(text: str) -> set[str]:
+@lru_cache(maxsize=10_000)
+def _pairs(text: str) -> frozenset[str]:
     plain = _NO_LETTER.sub("", text.casefold())
-    return {plain[at : at + 2] for at in range(max(1, len(plain) - 1))}
+    return frozenset(plain[at : at + 2] for at in range(max(1, len(plain) - 1)))
 
 
 def _says_much(fact: str) -> tuple[int, int]:

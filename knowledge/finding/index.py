@@ -2,19 +2,44 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_for, with_senses, with_weights
-from knowledge.finding.meaning import SIZE, Space, nearness, vector_of, vectors_of, vectors_of_questions
+from knowledge.finding.confidence import NOT_ANSWERED, confidence_of, shared
+from knowledge.finding.known import (
+    Encode,
+    Known,
+    known_of,
+    rows_of,
+    size_of,
+    vectors_for,
+    with_senses,
+    with_weights,
+)
+from knowledge.finding.meaning import (
+    ANSWER_AXES,
+    ENTRY_AXES,
+    Space,
+    nearness,
+    vector_of,
+    vectors_of,
+    vectors_of_questions,
+)
 from knowledge.finding.postings import Floats, Postings, Vocabulary
 from knowledge.finding.typed import Typing, one_line, without_slips
-from knowledge.finding.words import RUN, Entry, features_of, pairs_of, parts_of, plain, words_of
+from knowledge.finding.words import (
+    RUN,
+    Entry,
+    bare,
+    features_of,
+    pairs_of,
+    parts_of,
+    plain,
+    simplified,
+    words_of,
+)
 
-# Below this confidence no entry answers the question.
-NOT_ANSWERED = 0.3
 # What each judge weighs against the 1 of what title and phrasings mean. The answer stands apart: in the same field as
 # they, it lowered every score.
 WORDS, ANSWER_WORDS, ANSWER_MEANS, LEARNED = 0.5, 0.4, 0.4, 0.6
@@ -112,7 +137,7 @@ class Index:
         if not self._known:
             return [], self._vocabulary, self._answer_vocabulary, None
         vectors = vectors_for(self._known, encode)
-        space = Space([rows.rows(0, -1) for rows in vectors])
+        space = Space([rows.rows(0, -1) for rows in vectors], [rows.rows(-1) for rows in vectors])
         # The first who asks should not wait for the encoder to be read.
         vector_of(" ")
         known = with_weights(with_senses(self._known, vectors, space), space)
@@ -132,13 +157,13 @@ class Index:
         self._typing = Typing([each.forms for each in known])
         self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
         self._has_sense = np.array([each.sense is not None for each in known], dtype=bool)
-        nothing = np.zeros(SIZE, np.float32)
+        # Where there is no answer its vector says nothing.
+        self._has_answer = self._has_sense & np.array([bool(each.entry.answer) for each in known], dtype=bool)
         senses = [each.sense for each in known] if space is not None else []
-        self._centres = np.array([sense.centre if sense else nothing for sense in senses], np.float32)
-        weights = [each.weights for each in known]
-        self._has_weights = np.array([each is not None for each in weights], dtype=bool)
-        self._weights = np.array([nothing if each is None else each for each in weights], np.float32)
-        self._answers = np.array([sense.answer if sense else nothing for sense in senses], np.float32)
+        self._centres = rows_of([sense and sense.centre for sense in senses], ENTRY_AXES)
+        self._answers = rows_of([sense and sense.answer for sense in senses], ANSWER_AXES)
+        self._has_weights = np.array([each.weights is not None for each in known], dtype=bool)
+        self._weights = rows_of([each.weights for each in known], ENTRY_AXES)
 
     # -- finding -----------------------------------------------------------------------------------------
 
@@ -168,20 +193,23 @@ class Index:
         """What each of the texts means, where that is known."""
         if self._space is None or not all(RUN.search(plain(part)) for part in parts):
             return [None] * len(parts)
-        return list(vectors_of_questions(parts))
+        return list(vectors_of_questions([simplified(bare(part)) for part in parts]))
 
     def _scores(self, text: str, asked: Floats | None, language: str | None) -> Floats:
         """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
-        folded = plain(text)
-        words = self._words.scores(self._vocabulary.known(features_of(text)))
-        answers = self._answer_words.scores(self._answer_vocabulary.known(pairs_of(folded)))
+        asks = bare(text)
+        words = self._words.scores(self._vocabulary.known(features_of(asks)))
+        answers = self._answer_words.scores(self._answer_vocabulary.known(pairs_of(plain(asks))))
         scores = WORDS * _apart(words) + ANSWER_WORDS * _apart(answers)
         nothing = (words == 0) & (answers == 0)
         if asked is not None and self._space is not None:
             scores += _apart(self._means(self._space, asked), self._has_sense)
-            scores += ANSWER_MEANS * _apart(self._answers @ asked, self._has_sense)
+            scores += ANSWER_MEANS * _apart(
+                self._answers @ (asked @ self._space.answer_axes), self._has_answer
+            )
             if self._has_weights.any():
-                scores += LEARNED * _apart(self._weights @ self._space.placed(asked), self._has_weights)
+                along = self._space.placed(asked) @ self._space.axes
+                scores += LEARNED * _apart(self._weights @ along, self._has_weights)
             nothing &= ~self._has_sense
         exact = self._exact.get(one_line(text))
         if exact is not None:
@@ -195,7 +223,7 @@ class Index:
         """The cosine to the middle of each entry's phrasings. Of the nearest entries it moves towards that of their
         nearest phrasing, the more of them there are the further."""
         asked = space.placed(vector)
-        found: Floats = self._centres @ asked
+        found: Floats = self._centres @ (asked @ space.axes)
         count = min(CLOSELY, len(found))
         near = [place for place in np.argpartition(-found, count - 1)[:count] if self._has_sense[place]]
         senses = [sense for place in near if (sense := self._known[place].sense) is not None]
@@ -235,11 +263,11 @@ class Index:
         if placed is not None and self._space is not None and known.sense is not None:
             cosines = self._space.cosines([known.sense], placed)
             nearest = int(cosines.argmax())
-            confidence = _confidence(float(cosines[nearest]), lead)
+            confidence = confidence_of(float(cosines[nearest]), lead)
         else:
-            shared = [_shared(folded, text) for text in known.texts]
-            nearest = shared.index(max(shared))
-            confidence = max(0.0, min(1.0, shared[nearest] + 0.1 * lead))
+            alike = [shared(folded, text) for text in known.forms.texts]
+            nearest = alike.index(max(alike))
+            confidence = max(0.0, min(1.0, alike[nearest] + 0.1 * lead))
         return Hit(known.entry.id, found[place], known.texts[nearest], confidence)
 
     # -- as it is typed ----------------------------------------------------------------------------------
@@ -257,13 +285,24 @@ class Index:
         sounds the same, slips; and what the words typed so far find, by meaning too once they are a question."""
         if not self._known or not typed.strip():
             return []
-        text = without_slips(typed, self._vocabulary.words())
+        text = without_slips(typed, self._vocabulary.words)
         asked = self._asked([text])[0] if len(words_of(plain(text))) >= QUESTION_WORDS else None
         scores = self._scores(text, asked, language)
         top = max(3.0, float(scores.max()))
         for place, fits in self._typing.fits(typed).items():
             scores[place] = max(float(scores[place]), 0.0) + top * fits
         return self._hits(scores, asked, one_line(typed), limit, keep, prefer)
+
+    def look_up(self, words: str, limit: int) -> list[int]:
+        """The entries that these words name, likeliest first, and no other however many are wanted: parts, pinyin,
+        initials and slips as in `suggest`; and what is meant, where that is clear."""
+        if not self._known or not words.strip():
+            return []
+        text = without_slips(words, self._vocabulary.words)
+        fits = {self._known[place].entry.id for place in self._typing.fits(words)}
+        named = self.suggest(words, limit, keep=fits.__contains__)
+        meant = [hit for hit in self.find(text, limit) if hit.confidence >= NOT_ANSWERED]
+        return list(dict.fromkeys(hit.id for hit in (*named, *meant)))[:limit]
 
 
 def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
@@ -274,18 +313,3 @@ def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
         return np.zeros_like(values)
     found: Floats = (values - some.mean(dtype=np.float32)) / np.float32(spread)
     return found if among is None else np.where(among, found, np.float32(0))
-
-
-def _shared(folded: str, text: str) -> float:
-    """How alike two texts are by their words: 0 to 1; 1 too where one holds the other."""
-    other = plain(text)
-    if folded in other:
-        return 1.0
-    one, two = set(words_of(folded)), set(words_of(other))
-    return len(one & two) / (len(one) * len(two)) ** 0.5 if one and two else 0.0
-
-
-def _confidence(closeness: float, lead: float) -> float:
-    """How likely the entry is the right one, by logistic regression over questions that the entries answer and others:
-    docs/decisions/008-finding-points.md. `closeness`: the cosine to the nearest text; `lead`: to the next best."""
-    return 1 / (1 + exp(3.6 - 6.2 * closeness - 0.5 * lead))

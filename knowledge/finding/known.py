@@ -10,7 +10,7 @@ from knowledge.finding.learning import learned
 from knowledge.finding.meaning import Sense, Space, Vectors
 from knowledge.finding.postings import Counted, Floats, Vocabulary
 from knowledge.finding.typed import Forms
-from knowledge.finding.words import Entry, features_of, pairs_of, plain
+from knowledge.finding.words import Entry, bare, features_of, pairs_of, plain, simplified
 
 # A word of the title counts as much as in so many phrasings.
 TITLE_WORDS = 3
@@ -36,8 +36,8 @@ class Known:
 
 def known_of(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> Known:
     texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
-    words = Counter(word for text in texts for word in features_of(text))
-    for word in features_of(entry.title):
+    words = Counter(word for text in texts for word in features_of(bare(text)))
+    for word in features_of(bare(entry.title)):
         words[word] += TITLE_WORDS - 1
     answer = Counter(pairs_of(plain(entry.answer)))
     return Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(texts))
@@ -51,8 +51,10 @@ def size_of(known: Sequence[Known]) -> int:
 def vectors_for(known: Sequence[Known], encode: Encode) -> list[Vectors]:
     """Of each entry a row for each text, and one for the answer."""
     lengths = [len(each.texts) + 1 for each in known]
-    texts = [text for each in known for text in (*each.texts, each.entry.answer[:ANSWER_CHARACTERS])]
-    vectors, ends = encode(texts), np.cumsum(lengths)
+    texts = [
+        text for each in known for text in (*map(bare, each.texts), each.entry.answer[:ANSWER_CHARACTERS])
+    ]
+    vectors, ends = encode([simplified(text) for text in texts]), np.cumsum(lengths)
     return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
 
 
@@ -68,7 +70,16 @@ def with_weights(known: list[Known], space: Space) -> list[Known]:
     sizes = [len(sense.lengths) for sense in senses]
     if len(senses) < 2 or sum(sizes) < LEARNABLE * len(senses):
         return known
-    rows = np.concatenate([space.placed(sense.texts.floats()) for sense in senses])
+    rows = np.concatenate([space.placed(sense.texts.floats()) @ space.axes for sense in senses])
     owner = np.repeat(np.arange(len(senses)), sizes)
     weights = learned(rows, owner, np.stack([sense.centre for sense in senses]))
     return [replace(each, weights=own) for each, own in zip(known, weights, strict=True)]
+
+
+def rows_of(each: Sequence[Floats | None], length: int) -> Floats:
+    """One row for each, of zeros where there is none."""
+    found = np.zeros((len(each), length), np.float32)
+    for place, values in enumerate(each):
+        if values is not None:
+            found[place] = values
+    return found

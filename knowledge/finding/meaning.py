@@ -7,7 +7,7 @@ asks for meaning.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -23,6 +23,9 @@ SIZE = 512
 # The more, the more cautiously the spread within entries is learned from few phrasings.
 CAUTION = 300
 SMOOTHING = 0.3
+# Entries are compared along so many directions, those in which they differ most, and their answers along so many: as
+# good as all, and a third of what is read for a question.
+ENTRY_AXES, ANSWER_AXES = 192, 128
 # How sharply the nearest phrasing stands out from an entry's others.
 SHARPNESS = 20.0
 
@@ -135,24 +138,24 @@ def vectors_of(texts: Sequence[str]) -> Vectors:
 
 
 class Sense(NamedTuple):
-    """What an entry means: the vectors of title and phrasings, a row each, and of its answer; in a `Space`, the lengths
-    of those rows and the direction of their middle."""
+    """What an entry means: the vectors of title and phrasings, a row each; in a `Space`, the lengths of these rows, and
+    the direction of their middle and its answer along the axes."""
 
     texts: Vectors
-    answer: Floats
     lengths: Floats
     centre: Floats
+    answer: Floats
 
 
 class Space:
     """Vectors seen so that what differs among the phrasings of one entry counts little, and what tells entries apart
     counts much: by the inverse of the covariance within entries, shrunk towards none where phrasings are few.
 
-    `stretch` is the linear map to it: distances there are plain.
+    `stretch` is the linear map to it: distances there are plain. `axes` and `answer_axes`: directions, a column each.
     """
 
-    def __init__(self, groups: Sequence[Vectors]) -> None:
-        """`groups`: of each entry the vectors of its title and phrasings."""
+    def __init__(self, groups: Sequence[Vectors], answers: Sequence[Vectors]) -> None:
+        """`groups`: of each entry the vectors of its title and phrasings; `answers`: the one of its answer."""
         count = sum(len(group.scale) for group in groups)
         self.middle: Floats = np.zeros(SIZE, np.float32)
         within = np.zeros((SIZE, SIZE), np.float32)
@@ -168,6 +171,14 @@ class Space:
         spread = (within + CAUTION * level * np.eye(SIZE, dtype=np.float32)) / (free + CAUTION)
         spread += SMOOTHING * float(np.trace(spread)) / SIZE * np.eye(SIZE, dtype=np.float32)
         self.stretch: Floats = np.linalg.cholesky(np.linalg.inv(spread.astype(np.float64))).astype(np.float32)
+        self.axes = _axes(
+            (
+                self.placed(np.array([rows.mean(axis=0) for rows in part], np.float32))
+                for part in _together(groups)
+            ),
+            ENTRY_AXES,
+        )
+        self.answer_axes = _axes((np.concatenate(part) for part in _together(answers)), ANSWER_AXES)
 
     def placed(self, vectors: Floats) -> Floats:
         """The vectors in this space, each of length 1."""
@@ -178,7 +189,10 @@ class Space:
         """Of one entry, from the vectors of its title and phrasings, a row each, and the one of its answer."""
         rows = texts.floats()
         return Sense(
-            texts, answer.floats()[0], self._lengths(self._stretched(rows)), self.placed(rows.mean(axis=0))
+            texts,
+            self._lengths(self._stretched(rows)),
+            self.placed(rows.mean(axis=0)) @ self.axes,
+            answer.floats()[0] @ self.answer_axes,
         )
 
     def cosines(self, senses: Sequence[Sense], asked: Floats) -> Floats:
@@ -199,6 +213,15 @@ class Space:
     def _lengths(stretched: Floats) -> Floats:
         found: Floats = np.linalg.norm(stretched, axis=-1) + np.float32(1e-9)
         return found
+
+
+def _axes(parts: Iterable[Floats], count: int) -> Floats:
+    """The directions along which rows are longest, a column each, as many as wanted."""
+    square = np.zeros((SIZE, SIZE), np.float32)
+    for rows in parts:
+        square += rows.T @ rows
+    _lengths, directions = np.linalg.eigh(square.astype(np.float64))
+    return np.ascontiguousarray(directions[:, -count:], np.float32)
 
 
 def _together(groups: Sequence[Vectors], rows: int = 1000) -> Iterator[list[Floats]]:

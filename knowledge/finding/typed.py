@@ -2,13 +2,12 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from pypinyin import Style, lazy_pinyin
-
+from chat.pinyin import pinyin_of
 from knowledge.finding.words import HAN, RUN, plain, stem
 
 # How well an entry fits, by what of it fits.
@@ -31,8 +30,7 @@ class Forms:
         """`texts`: title and phrasings."""
         lines = tuple(one_line(text) for text in texts)
         bare = "".join(RUN.findall(lines[0]))
-        initials = "".join(lazy_pinyin(bare, style=Style.FIRST_LETTER))
-        return cls(lines[0], lines, sound_of(bare), initials)
+        return cls(lines[0], lines, sound_of(bare), pinyin_of(bare, is_initials=True))
 
 
 def one_line(text: str) -> str:
@@ -41,7 +39,7 @@ def one_line(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def sound_of(bare: str) -> str:
-    return "".join(lazy_pinyin(bare))
+    return pinyin_of(bare)
 
 
 class Typing:
@@ -98,12 +96,12 @@ class _Lines:
             at = self._all.find(part, self._begins[place + 1])
 
 
-def without_slips(typed: str, known: Iterable[str]) -> str:
+def without_slips(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
     """The text with each longer English word that is not known put right, where one letter makes it one that is."""
     words = {stem(word) for word in re.findall("[a-z]{4,}", plain(typed))}
     if not words:
         return typed
-    known = [word for word in known if word.isascii() and len(word) > 2]
+    known = [word for word in known_words() if word.isascii() and len(word) > 2]
     text = plain(typed)
     for word in words:
         if any(each.startswith(word) for each in known):

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import rjieba
+from opencc import OpenCC
 
 # Of a long text the beginning decides.
 MAX_CHARACTERS = 400
@@ -15,6 +16,7 @@ RUN = re.compile(f"[{_HAN}]+|[^\\W_{_HAN}]+")
 HAN = re.compile(f"[{_HAN}]")
 _LATIN = re.compile("[a-z0-9]+")
 _SUFFIXES = ("ing", "edly", "ed", "es", "s")
+_ALIKE = str.maketrans("帐", "账")
 SYNONYMS = Path(__file__).with_name("synonyms.txt")
 
 
@@ -23,8 +25,11 @@ LONG = 30
 SENTENCE = re.compile(r"[^。！？!?.;；\n]+")
 # What is said for the sake of politeness, and asks nothing.
 COURTESY = re.compile(
-    "你好|您好|早上好|下午好|晚上好|在吗|有人吗|打扰(一下)?|不好意思|请问|麻烦(你|您)?|谢谢(你|您)?|感谢|辛苦了|急"
-    r"|\b(hello|hi|hey|good (morning|afternoon|evening)|please|thanks|thank you|many|very much|sorry)\b"
+    "[你您]们?好|(早上|上午|中午|下午|晚上)好|在吗|有人吗|打扰(一下|了)?|不好意思|请[问教](一?下)?"
+    "|我?[想要](请教|咨询|请问|问|了解)(一?下)?|(咨询|问)一?下|麻烦[你您]?(帮我|帮忙)?|谢谢[你您]?们?|感谢[你您]?|辛苦了"
+    r"|\b(hello|hi|hey|good (morning|afternoon|evening)|please|sorry"
+    r"|(many )?thanks( a lot| (very|so) much)?|thank you( (very|so) much)?)\b",
+    re.IGNORECASE,
 )
 CLAUSE = re.compile("[^，,]+")
 # Shorter sentences ask nothing; and so many are looked at, the last, since stories come before questions.
@@ -43,8 +48,19 @@ class Entry:
 
 
 def plain(text: str) -> str:
-    """The text as it is compared: compatibility forms unified, case folded, no longer than counts."""
-    return unicodedata.normalize("NFKC", text[: MAX_CHARACTERS * 2]).casefold()[:MAX_CHARACTERS]
+    """The text as it is compared: compatibility forms unified, cases folded, Chinese simplified; its beginning."""
+    return simplified(unicodedata.normalize("NFKC", text[: MAX_CHARACTERS * 2]).casefold()[:MAX_CHARACTERS])
+
+
+def simplified(text: str) -> str:
+    """Traditional characters as simplified ones, of which encoder and points know more; and one 账 for both."""
+    return _simplified().convert(text).translate(_ALIKE) if HAN.search(text) else text
+
+
+def bare(text: str) -> str:
+    """The text without what is said for the sake of politeness, unless nothing would be left that asks."""
+    found = COURTESY.sub(" ", text).strip(" ,，。.!！~～")
+    return found if _asks(found) else text
 
 
 def parts_of(text: str) -> list[str]:
@@ -58,10 +74,12 @@ def parts_of(text: str) -> list[str]:
         for each in SENTENCE.findall(text)
         for part in (CLAUSE.findall(each) if _length(each) > LONG else [each])
     ]
-    asking = [
-        each for each in sentences if sum(map(len, RUN.findall(COURTESY.sub("", plain(each))))) >= ASKING
-    ]
+    asking = [each for each in sentences if _asks(COURTESY.sub("", plain(each)))]
     return [text, *asking[-LAST:]] if len(sentences) > 1 else [text]
+
+
+def _asks(text: str) -> bool:
+    return sum(map(len, RUN.findall(text))) >= ASKING
 
 
 def _length(text: str) -> int:
@@ -107,6 +125,11 @@ def stem(word: str) -> str:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             return word[: -len(suffix)]
     return word
+
+
+@cache
+def _simplified() -> OpenCC:
+    return OpenCC("t2s")
 
 
 @cache

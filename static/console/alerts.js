@@ -1,7 +1,7 @@
 /** Notice, bell and title: they repeat until the words are read, and in one tab only. */
 
 import { nameOf } from "./lists.js";
-import { mine, waiting } from "./state.js";
+import { isBarred, mine, waiting } from "./state.js";
 
 const REPEAT_MS = 15_000;
 
@@ -47,7 +47,7 @@ export class Alerts {
     const unread = rows.reduce((sum, row) => sum + row.unread, 0);
     const title = unread ? `(${unread}) ${this.#title}` : this.#title;
     if (document.title !== title) document.title = title;
-    const line = waiting(this.#store.state).length;
+    const line = waiting(this.#store.state).filter((row) => !isBarred(this.#store.state, row)).length;
     const isNew = unread > this.#unread;
     const isLonger = line > this.#waiting && this.#store.state.presence === "online";
     this.#unread = unread;

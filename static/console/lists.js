@@ -2,7 +2,7 @@
 
 import { fill } from "../chat/words.js";
 import { BASE } from "./requests.js";
-import { mine, team, waiting, waitingCount } from "./state.js";
+import { isBarred, mayTake, mine, team, waiting, waitingCount } from "./state.js";
 
 const WAITING_SHOWN = 100;
 /** Seconds without an answer from which the bar is warmer. */
@@ -34,6 +34,7 @@ export class Lists {
     if (state.me.sees_all) this.#list("team", team(state));
     const count = waitingCount(state);
     this.#count("waiting", count);
+    /** @type {HTMLButtonElement} */ (document.getElementById("take-next")).disabled = !mayTake(state);
     const more = /** @type {HTMLElement} */ (document.getElementById("waiting-more"));
     more.hidden = count <= WAITING_SHOWN;
     more.textContent = fill(this.#words.more_waiting, { count: count - WAITING_SHOWN });
@@ -108,8 +109,9 @@ export class Lists {
     say(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
     const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : (row.agent?.name ?? "");
+    const barred = isBarred(this.#store.state, row) ? words.barred : "";
     const said = row.excerpt || row.subject || "…";
-    say(part(element, ".excerpt"), about ? `${about} · ${said}` : said);
+    say(part(element, ".excerpt"), [barred, about, said].filter(Boolean).join(" · "));
     const unread = part(element, ".unread");
     const count = isMine && row.unread ? row.unread : 0;
     say(unread, count ? String(Math.min(count, 99)) : "");

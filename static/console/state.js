@@ -63,6 +63,16 @@ export function waiting(state) {
     .sort(inLine);
 }
 
+/** Whether they wait in a line from which I take nobody for now. @param {ConsoleState} state @param {ConsoleRow} row */
+export function isBarred({ me }, row) {
+  return row.status === "waiting" && me.barred.includes(row.department);
+}
+
+/** Whether there is a line from which I may take. @param {ConsoleState} state */
+export function mayTake({ me }) {
+  return me.departments.some((department) => !me.barred.includes(department)) || !me.barred.length;
+}
+
 /** @param {ConsoleRow} one @param {ConsoleRow} other */
 function inLine(one, other) {
   return other.priority - one.priority || (one.waiting_since < other.waiting_since ? -1 : 1);

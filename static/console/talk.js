@@ -4,6 +4,7 @@ import { fill } from "../chat/words.js";
 import { nameOf } from "./lists.js";
 import { Log } from "./log.js";
 import { BASE } from "./requests.js";
+import { isBarred } from "./state.js";
 
 const NEAR_PX = 80;
 
@@ -115,7 +116,7 @@ export class Talk {
     const isOpen = row.status === "waiting" || row.status === "active";
     const allowed = {
       any: true,
-      take: row.status === "waiting",
+      take: row.status === "waiting" && !isBarred(this.#store.state, row),
       move: isOpen && (isMine || me.sees_all),
       note: true,
       end: isMine && row.status === "active",
@@ -129,7 +130,8 @@ export class Talk {
     const state = byId("talk-state");
     const said = this.#standing(row, isMine);
     state.hidden = !said;
-    state.textContent = said;
+    byId("talk-state-words").textContent = said;
+    byId("talk-state-exam").hidden = !isBarred(this.#store.state, row);
     byId("composer").hidden = !(isMine && row.status === "active");
   }
 
@@ -137,6 +139,7 @@ export class Talk {
   #standing(row, isMine) {
     const words = this.#words;
     if (row.status === "closed") return words.closed;
+    if (isBarred(this.#store.state, row)) return words.waiting_barred;
     if (row.status === "waiting") return words.waiting_first;
     if (!isMine) return fill(words.not_mine, { name: row.agent ? `${row.agent.name} ${row.agent.number}` : "" });
     if (row.status === "wrap_up") return row.ended_by === "visitor" ? words.ended_by_visitor : words.ended_by_agent;

@@ -51,7 +51,7 @@ interface ConsoleThread {
 }
 
 interface ConsoleState {
-  me: { id: number; number: string; sees_all: boolean; departments: number[] };
+  me: { id: number; number: string; sees_all: boolean; departments: number[]; barred: number[] };
   presence: string;
   rows: Record<string, ConsoleRow>;
   /** How many more wait than `rows` holds. */

@@ -15,7 +15,7 @@ from websockets.typing import Origin
 from tests.browser.conftest import ChatServer
 from tests.people import MEI, Person
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 20
 CSRF = "c" * 32
 
 

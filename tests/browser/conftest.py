@@ -55,7 +55,7 @@ NETWORK_ERRORS = r"net::ERR_|WebSocket connection to|status of 50[234]"
 # from another site, and then denies the frame any.
 LIKE_CHROME = "--disable-features=HttpsUpgrades,PaintHolding,MediaRouter,OptimizationHints"
 # Two cores, and a server and two browsers on them.
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 SESSIONS_EACH = 160
 LOAD = """

@@ -13,7 +13,7 @@ from tests.browser.visitor import WireVisitor
 from tests.people import MEI, YUN, Person
 
 # Three choices whose right option is the first written one; a gap; steps.
-SET = """
+QUESTIONS = """
 from accounts.models import Department, Staff
 from knowledge.actions import exams, questions
 from knowledge.exams.writing import Written
@@ -30,7 +30,13 @@ kinds = [
 ]
 for point, kind in zip(points, kinds, strict=False):
     questions.save_question(by=yun, point=point.pk, written=Written(*kind, "见要点。"))
-open_exam(yun, cards, question_count=5, pass_percent=80)
+"""
+SET = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"
+BARRED = f"""{SET}
+from accounts.models import TakingBar
+from django.utils import timezone
+mei = Staff.objects.get(username="mei")
+TakingBar.objects.create(staff=mei, department=cards, key="exam/0", why="十月月考", since=timezone.localdate())
 """
 PROPOSE = SET + "\nquestions.propose_questions(by=yun, category=None)\n"
 
@@ -225,10 +231,26 @@ def test_an_editor_judges_proposals_with_a_key_each(room: Open, server: ChatServ
     assert ("accepted",) in states
 
 
+def test_a_barred_agent_is_told_why_offered_nothing_and_led_to_the_exam(
+    room: Open, server: ChatServer, axe: Axe
+) -> None:
+    server.manage("shell", "-v0", "-c", BARRED)
+    page = room(MEI, "/console/")
+    with WireVisitor(server, name="李雷") as visitor:
+        visitor.say("我的卡被吞了")
+        expect(page.get_by_role("button", name="Take the next")).to_be_disabled()
+        page.locator("#waiting .row-link").filter(has_text="exam first").click()
+        expect(page.get_by_text("You take nobody from this department")).to_be_visible()
+        expect(page.locator("#talk-tools [data-do=take]")).to_be_hidden()
+        axe(page)
+        page.locator("#talk").get_by_role("link", name="To the exam").click()
+    expect(page.get_by_role("button", name="Begin")).to_be_visible()
+
+
 def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
     room: Open, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", SET)
+    server.manage("shell", "-v0", "-c", QUESTIONS)
     page = room(MEI, "/console/")
     expect(page.locator("#line")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="One question").click()
@@ -244,7 +266,7 @@ def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
 
 
 def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, server: ChatServer) -> None:
-    server.manage("shell", "-v0", "-c", SET)
+    server.manage("shell", "-v0", "-c", QUESTIONS)
     page = room(MEI, "/console/")
     for left in (9, 8):
         button = re.compile("One question|Another one")

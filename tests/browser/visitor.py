@@ -13,7 +13,7 @@ from websockets.typing import Origin
 from tests.browser.conftest import ChatServer
 from tests.people import SITE_KEY
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 20
 
 
 class WireVisitor:

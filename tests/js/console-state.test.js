@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { apply, begin, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
+import { apply, begin, isBarred, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
 import { headOf, isBehind } from "../../static/console/threads.js";
 
-const ME = { id: 1, number: "1001", sees_all: false, departments: [7] };
+const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
 const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };
 const HAO = { id: 2, name: "陈浩", name_en: "Hao Chen", number: "1002" };
 
@@ -36,6 +36,14 @@ function opened(of, last) {
 }
 
 const ACTIVE = { status: "active", agent: MEI };
+
+test("nobody is taken from a line that is barred, and nobody at all where every line is", () => {
+  const [here, there] = [row("a"), row("b", { department: 8 })];
+  const me = { ...ME, departments: [7, 8] };
+  const barred = (/** @type {number[]} */ lines) => ({ ...state([here, there]), me: { ...me, barred: lines } });
+  assert.deepEqual([here, there, row("c", ACTIVE)].map((each) => isBarred(barred([7]), each)), [true, false, false]);
+  assert.deepEqual([[], [7], [7, 8]].map((lines) => mayTake(barred(lines))), [true, true, false]);
+});
 
 test("the lists are mine, the line in its order, and for a supervisor the team", () => {
   const rows = [

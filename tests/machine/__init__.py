@@ -9,5 +9,5 @@ A step is something a person does or something that breaks. After each one safet
 everything has been mended, that all that was accepted is on every screen. test_machine.py has the steps; it is tested
 with faults planted in the code, each of which it has to find.
 
-Two thousand others, and the shortest that fails: HYPOTHESIS_PROFILE=search make test ARGS="tests/machine -k whatever"
+The suite does a hundred, always the same; `make machine` two thousand others, and shortens one that fails.
 """

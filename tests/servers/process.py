@@ -44,7 +44,7 @@ class Server:
     """A child process; subclasses say how it starts and when it is ready."""
 
     name = "server"
-    start_seconds = 30.0
+    start_seconds = 60.0
     stop_signal = signal.SIGTERM
     stop_seconds = 20.0
 

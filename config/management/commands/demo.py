@@ -61,7 +61,6 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
             collect_static()
             call_command("load_demo", port=port, verbosity=0)
-            call_command("load_knowledge", verbosity=0)
         except KeyboardInterrupt:
             # What was half done is undone by its transaction; the next start does it again.
             sys.exit(130)

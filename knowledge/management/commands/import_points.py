@@ -11,7 +11,7 @@ from django.db import transaction
 
 from knowledge.actions.imports import ImportRefused, import_points
 from knowledge.demo.generator import generated_points
-from knowledge.demo.load import given
+from knowledge.demo.library import given
 
 LAW_FIELDS = {"id", "law", "law_date", "article", "text"}
 

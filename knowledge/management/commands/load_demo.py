@@ -1,4 +1,4 @@
-"""Fill the database with the demo: an invented bank, its people, and a day of conversations."""
+"""Fill the database with the demo: an invented bank, its people, what they know, their exams, a day of theirs."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -8,14 +8,14 @@ from django.db import connection, transaction
 
 from accounts.models import Staff
 from chat.demo import bank
-from chat.demo.day import play_day
-from chat.models import Conversation, Site
+from chat.models import Site
+from knowledge.demo.load import load
 
 
 class Command(BaseCommand):
     help = (
-        "Fills the database with the demo: a bank, its people (with a known password) and a day of"
-        " conversations. What is there already stays as it is."
+        "Fills the database with the demo: a bank, its people (with a known password), their knowledge and exams, and"
+        " a day of conversations. What is there already stays as it is."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,9 +30,10 @@ class Command(BaseCommand):
         # One transaction: a run that is interrupted leaves nothing behind, and the next begins anew.
         with transaction.atomic():
             site = bank.set_up(origins=[f"http://127.0.0.1:{port}", f"http://localhost:{port}"])
-            played = 0 if Conversation.objects.filter(site=site).exists() else play_day(site)
+            loaded = load(site)
         if options["verbosity"]:
-            self.stdout.write(f"{played} conversations loaded" if played else "The demo is loaded already.")
+            counts = ", ".join(f"{count} {name}" for name, count in vars(loaded).items() if count)
+            self.stdout.write(f"loaded: {counts}" if counts else "The demo is loaded already.")
 
 
 def refuse_a_bank() -> None:
