@@ -55,7 +55,11 @@ class SameOriginSockets:
         # Of two headers each reader may believe another one: neither is believed.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
             scope["line"] = Line(send)
-            return await self._application(scope, receive, send)
+            try:
+                return await self._application(scope, receive, send)
+            finally:
+                # uvicorn's protocol holds the scope, and the line the protocol: a circle (config/garbage.py).
+                del scope["line"]
         return await refuse(scope, receive, send)
 
     def _is_own(self, origin: str, host: str) -> bool:
@@ -94,7 +98,6 @@ class Started:
         if not self._has_read:
             self._has_read = True
             Thread(target=warm, name="library", daemon=True).start()
-        keeper.start()
         if scope["type"] != "http":
             return await self._application(scope, receive, send)
         with drain.in_hand():
@@ -120,3 +123,5 @@ application = Started(
 if "daphne.server" in sys.modules:
     daphne.trim()
     garbage.collect_rarely()
+elif "uvicorn.server" in sys.modules:
+    garbage.collect_now_and_then()

@@ -6,6 +6,9 @@ import signal
 import socket
 import urllib.request
 from contextlib import ExitStack
+from typing import Literal
+
+import pytest
 
 from tests.servers import HOST, AppServer
 from tests.sockets import Box
@@ -14,9 +17,10 @@ SOCKETS = 20
 AT_THE_DOOR = 300
 
 
-def test_nothing_stays_of_a_socket_that_has_ended() -> None:
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_nothing_stays_of_a_socket_that_has_ended(server: Literal["daphne", "uvicorn"]) -> None:
     """Python looks for circles rarely (config/garbage.py): what left one would pile up."""
-    with AppServer({}, application="tests.servers.leftovers:application") as app:
+    with AppServer({}, server=server, application="tests.servers.leftovers:application") as app:
         before = left_in(app)
         with ExitStack() as stack:
             boxes = [stack.enter_context(Box(app)) for _ in range(SOCKETS)]

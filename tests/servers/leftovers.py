@@ -9,8 +9,13 @@ from config.asgi import application as production
 
 gc.disable()
 
-# Of ours, and of Daphne and Twisted.
-OF_A_SOCKET = {"VisitorConsumer", "WebSocketProtocol", "HTTPChannel", "WebRequest"}
+# Of ours, and of Daphne and Twisted, and of uvicorn.
+OF_A_SOCKET = {
+    *("VisitorConsumer", "Line"),
+    *("WebSocketProtocol", "HTTPChannel", "WebRequest"),
+    # Not the parsers below it: those are circles of their own making.
+    "WebSocketsSansIOProtocol",
+}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
