@@ -11,7 +11,7 @@ The steps; all of them run even when one fails, and the exit code says whether a
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-One more runs at once than there are cores, since all of them wait a good deal; the long ones first. Each step that needs PostgreSQL and Redis has its own,
+As many run at once as there are cores, the long ones first. Each step that needs PostgreSQL and Redis has its own,
 and what a step prints comes in one piece when it ends; a step that runs alone prints as it goes. With arguments for
 pytest, only the steps that run pytest do. The last line is pytest's own, or for several steps the sum of theirs.
 """
@@ -126,7 +126,7 @@ class Suite:
 
     def side_by_side(self, names: Sequence[str]) -> list[Step]:
         done = []
-        with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             try:
                 running = [pool.submit(self.captured, name) for name in names]
                 for ended in as_completed(running):
