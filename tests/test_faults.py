@@ -214,7 +214,7 @@ def test_a_request_while_the_database_is_away_is_asked_to_try_again(bank: Bank) 
         assert (page.status, page.retry_after > 0, page.comes_back) == (503, True, True), page
         assert words in page.text
     sent = asked(server, "/console/replies/create", session, b"shortcut=hi", content_type=form)
-    assert (sent.status, sent.comes_back, "没有保存任何内容" in sent.text) == (503, False, True)
+    assert (sent.status, sent.comes_back, "请先查看，再决定是否重新提交" in sent.text) == (503, False, True)
     script = asked(server, answer, session, said, accept="application/json")
     refused = json.loads(script.text)["refused"]
     assert (script.status, refused["code"], refused["retry_after_ms"] > 0) == (503, "unavailable", True)
