@@ -29,7 +29,7 @@ _LATIN_NAME = r"[A-Z][a-z'’][\w'’-]*(?:[ ·][A-Z][\w'’-]*){0,3}"
 # What is hidden, and what stands before it and says what it is.
 _KINDS = [
     # E-mail addresses, links, and what somebody is called elsewhere.
-    ("", r"[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)*", re.ASCII),
+    ("", r"(?<![\w.+-])[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)*", re.ASCII),
     ("", r"(?:https?://|www\.)[!-~]+", re.IGNORECASE),
     (
         r"(?:微信|支付宝|wechat|alipay|qq)(?:账号|帐号|号码|号|id)?(?:是|为|is)?[\s:：]*",
