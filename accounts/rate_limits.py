@@ -1,0 +1,153 @@
+"""Counters that guard the whole service: all server processes share them through Redis.
+
+A counter belongs to a limit's name and a key (a network address, a sign-in name). It starts with the first hit and is
+forgotten after its window. Redis stores an HMAC of the key, never an address or a name. Without Redis, and while Redis
+does not answer, each process counts for itself: a limit may then let through more, but never stops the service.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+
+from django.conf import settings
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+REDIS_TIMEOUT_SECONDS = 0.25
+# After a failure Redis is left alone for this long, so that an outage delays one request and not each of them.
+REDIS_PAUSE_SECONDS = 5.0
+MAX_LOCAL_COUNTERS = 20_000
+
+_threads = ThreadPoolExecutor(2, thread_name_prefix="rate-limits")
+
+
+def hit(name: str, key: str, limit: int, window_seconds: int) -> int:
+    """Count one hit and return 0 if it is within the limit, otherwise the seconds until the window ends.
+
+    Blocks for at most half a second. In a coroutine, use `hit_async`.
+    """
+    count, seconds_left = _add(_identifier(name, key), 1, window_seconds)
+    return max(1, seconds_left) if count > limit else 0
+
+
+async def hit_async(name: str, key: str, limit: int, window_seconds: int) -> int:
+    """Call `hit` on a thread, and on the event loop itself where no Redis is configured."""
+    if not settings.REDIS_URL:
+        return hit(name, key, limit, window_seconds)
+    call = partial(hit, name, key, limit, window_seconds)
+    return await asyncio.get_running_loop().run_in_executor(_threads, call)
+
+
+def retry_after(name: str, key: str, limit: int, window_seconds: int) -> int:
+    """Return the seconds until another hit is allowed, 0 if it is allowed now. Counts nothing."""
+    count, seconds_left = _add(_identifier(name, key), 0, window_seconds)
+    return max(1, seconds_left) if count >= limit else 0
+
+
+def forget(name: str, key: str) -> None:
+    """Reset a counter, for example after a successful sign-in."""
+    identifier = _identifier(name, key)
+    local_counters.forget(identifier)
+    shared_counters.forget(identifier)
+
+
+def _identifier(name: str, key: str) -> str:
+    digest = hmac.new(
+        settings.SECRET_KEY.encode(), f"{name}\0{key}".encode("utf-8", "replace"), hashlib.sha256
+    )
+    return f"lianxin:limit:{name}:{digest.hexdigest()[:32]}"
+
+
+def _add(identifier: str, count: int, window_seconds: int) -> tuple[int, int]:
+    shared = shared_counters.add(identifier, count, window_seconds)
+    return local_counters.add(identifier, count, window_seconds) if shared is None else shared
+
+
+class LocalCounters:
+    """Counters of one process, safe to use from any thread. When there are too many, the oldest is forgotten."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def add(self, identifier: str, count: int, window_seconds: int) -> tuple[int, int]:
+        """Return the new count and the seconds until the window ends."""
+        now = time.monotonic()
+        with self._lock:
+            former, ends_at = self._counters.pop(identifier, (0, 0.0))
+            if ends_at <= now:
+                former, ends_at = 0, now + window_seconds
+            total = former + count
+            if total:
+                self._counters[identifier] = total, ends_at
+                if len(self._counters) > MAX_LOCAL_COUNTERS:
+                    self._counters.popitem(last=False)
+        return total, round(ends_at - now)
+
+    def forget(self, identifier: str) -> None:
+        with self._lock:
+            self._counters.pop(identifier, None)
+
+
+class SharedCounters:
+    """The counters in Redis. Every method returns None when there is no Redis or it does not answer."""
+
+    def __init__(self) -> None:
+        self._paused_until = 0.0
+
+    def add(self, identifier: str, count: int, window_seconds: int) -> tuple[int, int] | None:
+        """Return the new count and the seconds until the window ends."""
+        if not self._is_available():
+            return None
+        try:
+            with _client(settings.REDIS_URL).pipeline(transaction=True) as pipeline:
+                if count:
+                    # The first hit sets when the window ends; later hits must not extend it.
+                    pipeline.set(identifier, 0, ex=window_seconds, nx=True)
+                    pipeline.incrby(identifier, count)
+                else:
+                    pipeline.get(identifier)
+                pipeline.ttl(identifier)
+                *_, total, seconds_left = pipeline.execute()
+        except RedisError as error:
+            self._pause(error)
+            return None
+        return int(total or 0), max(0, int(seconds_left))
+
+    def forget(self, identifier: str) -> None:
+        if self._is_available():
+            try:
+                _client(settings.REDIS_URL).delete(identifier)
+            except RedisError as error:
+                self._pause(error)
+
+    def _is_available(self) -> bool:
+        return bool(settings.REDIS_URL) and time.monotonic() >= self._paused_until
+
+    def _pause(self, error: RedisError) -> None:
+        self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
+        logger.warning("rate limits are counted by this process alone: Redis: %s", type(error).__name__)
+
+
+@cache
+def _client(url: str) -> Redis:
+    return Redis.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        # One retry: a connection from before a restart of Redis fails at its first use.
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+local_counters = LocalCounters()
+shared_counters = SharedCounters()
