@@ -60,7 +60,9 @@ class WholeLetters(DjangoJSONEncoder):
         super().__init__(**options | {"ensure_ascii": False})
 
 
-def _for_other_origins(response: HttpResponse) -> HttpResponse:
+def _for_other_origins(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    # Answers to everybody: without its cookie, the session's middleware deletes none that has expired.
+    request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     response["Cache-Control"] = f"public, max-age={LOADER_SECONDS}"
@@ -83,7 +85,7 @@ def _language_of(request: HttpRequest) -> str:
 def loader(request: HttpRequest) -> HttpResponse:
     """The script of the bank's page, under an address that never changes."""
     source = _loader.__wrapped__() if settings.DEBUG else _loader()
-    return _for_other_origins(HttpResponse(source, content_type=SCRIPT))
+    return _for_other_origins(request, HttpResponse(source, content_type=SCRIPT))
 
 
 @require_safe
@@ -101,7 +103,7 @@ def look(request: HttpRequest, key: str) -> HttpResponse:
             "frame": f"{reverse('chat:box', args=[key])}?language={language}",
         }
     source = f"export default {json.dumps(values, ensure_ascii=False)};\n"
-    return _for_other_origins(HttpResponse(source, content_type=SCRIPT))
+    return _for_other_origins(request, HttpResponse(source, content_type=SCRIPT))
 
 
 @require_safe
@@ -139,7 +141,6 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
         # Without the request, so that nothing of a template asks for a session or a CSRF cookie.
         html = render_to_string("chat/box.html", context)
         response = HttpResponse(LAYOUT.sub("\n", html).replace(STROKES, ""))
-    sockets = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
     _replace_policy(
         response,
         {
@@ -148,7 +149,7 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
             "style-src": [SELF, NONCE],
             "img-src": [SELF, "blob:"],
             # Not every browser takes 'self' for sockets too.
-            "connect-src": [SELF, sockets],
+            "connect-src": [SELF, *_own_sockets(request)],
             "font-src": None,
             "media-src": None,
             "frame-src": None,
@@ -158,6 +159,14 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
         },
     )
     return response
+
+
+def _own_sockets(request: HttpRequest) -> list[str]:
+    """Return the addresses of our own sockets, from the settings and never from the request's Host header."""
+    if settings.OWN_ORIGINS:
+        return [f"ws{origin.removeprefix('http')}" for origin in settings.OWN_ORIGINS]
+    hosts = [f"*{host}" if host.startswith(".") else host for host in settings.ALLOWED_HOSTS]
+    return [f"ws://{host}:{request.META['SERVER_PORT']}" for host in hosts]
 
 
 def _departments(fields: list[FormField], language: str) -> list[tuple[str, str]]:

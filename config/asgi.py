@@ -27,6 +27,7 @@ from config.checks import refuse_unsafe  # noqa: E402
 from config.drain import drain  # noqa: E402
 from config.handler import OnThreads  # noqa: E402
 from config.probes import Probes  # noqa: E402
+from config.scopes import CleanScopes  # noqa: E402
 from config.turns import InTurn  # noqa: E402
 from console.consumers import ConsoleConsumer  # noqa: E402
 from knowledge.keeper import keeper  # noqa: E402
@@ -113,11 +114,13 @@ sockets = URLRouter(
 )
 django_application = OnThreads()
 application = Started(
-    ProtocolTypeRouter(
-        {
-            "http": Probes(BoundedBodies(InTurn(django_application, settings.DATABASE_POOL))),
-            "websocket": SameOriginSockets(sockets),
-        }
+    CleanScopes(
+        ProtocolTypeRouter(
+            {
+                "http": Probes(BoundedBodies(InTurn(django_application, settings.DATABASE_POOL))),
+                "websocket": SameOriginSockets(sockets),
+            }
+        )
     )
 )
 if "daphne.server" in sys.modules:

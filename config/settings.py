@@ -207,7 +207,6 @@ CSRF_COOKIE_HTTPONLY = True
 # -- Headers -------------------------------------------------------------------------------------------------
 
 if BEHIND_TLS:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     CSRF_TRUSTED_ORIGINS = OWN_ORIGINS
