@@ -22,6 +22,7 @@ def trim() -> None:
     _leave_no_circle()
     _wait_for_goodbye()
     _read_no_forms()
+    _bound_bodies()
 
     reactor.callWhenRunning(_widen_door, reactor)
 
@@ -75,6 +76,15 @@ def _read_no_forms() -> None:
     # One that is no form's.
     module: Any = http
     module._parseContentType = lambda _: b""
+
+
+def _bound_bodies() -> None:
+    """Put our class of requests in the place of Daphne's, which its factory looks up for each connection."""
+    from daphne import http_protocol
+
+    from config.daphne_requests import BoundedRequest
+
+    http_protocol.WebRequest = BoundedRequest
 
 
 def _nothing(*_: Any, **__: Any) -> str:

@@ -42,7 +42,8 @@ class OnThreads(ASGIHandler):
         send: Callable[[Any], Awaitable[Any]],
     ) -> None:
         try:
-            body = await self.read_body(receive)
+            # `config.bodies` has read it before the request had its turn.
+            body = scope.pop("body", None) or await self.read_body(receive)
         except RequestAborted:
             return
         response = await self._on_thread(self._answer, scope, body)
