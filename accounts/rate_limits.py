@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -26,6 +27,21 @@ REDIS_TIMEOUT_SECONDS = 0.25
 # After a failure Redis is left alone for this long, so that an outage delays one request and not each of them.
 REDIS_PAUSE_SECONDS = 5.0
 MAX_LOCAL_COUNTERS = 20_000
+REPORT_SECONDS = 30
+
+# One field for each process: its count, and when it was reported by the clock of Redis.
+_REPORT = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. now)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+local total = 0
+for _, report in ipairs(redis.call('HVALS', KEYS[1])) do
+  local count, at = string.match(report, '(%d+):(%d+)')
+  if now - tonumber(at) < tonumber(ARGV[3]) then total = total + tonumber(count) end
+end
+return total
+"""
+_PROCESS = secrets.token_hex(8)
 
 _threads = ThreadPoolExecutor(2, thread_name_prefix="rate-limits")
 
@@ -58,6 +74,16 @@ def forget(name: str, key: str) -> None:
     identifier = _identifier(name, key)
     local_counters.forget(identifier)
     shared_counters.forget(identifier)
+
+
+async def report_async(name: str, key: str, count: int) -> int:
+    """Say how many of something this process holds now; return how many all processes hold together.
+
+    A report is forgotten after REPORT_SECONDS. Without Redis, and while it is away, the answer is `count`.
+    """
+    call = partial(shared_counters.report, _identifier(name, key), count)
+    total = await asyncio.get_running_loop().run_in_executor(_threads, call)
+    return count if total is None else total
 
 
 def _identifier(name: str, key: str) -> str:
@@ -129,6 +155,17 @@ class SharedCounters:
                 _client(settings.REDIS_URL).delete(identifier)
             except RedisError as error:
                 self._pause(error)
+
+    def report(self, identifier: str, count: int) -> int | None:
+        """Store the count of this process; return the sum over all processes whose report is fresh."""
+        if not self._is_available():
+            return None
+        try:
+            client = _client(settings.REDIS_URL)
+            return int(client.eval(_REPORT, 1, identifier, _PROCESS, count, REPORT_SECONDS))  # type: ignore[arg-type]
+        except RedisError as error:
+            self._pause(error)
+            return None
 
     def _is_available(self) -> bool:
         return bool(settings.REDIS_URL) and time.monotonic() >= self._paused_until

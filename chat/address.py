@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 
 
 def address_of(scope: Mapping[str, Any]) -> str | None:
@@ -26,6 +27,13 @@ def address_of(scope: Mapping[str, Any]) -> str | None:
             return None if address.is_loopback else str(IPv6Network((address, 64), strict=False))
         address = address.ipv4_mapped
     return None if address.is_loopback else str(address)
+
+
+def address_of_request(request: HttpRequest) -> str | None:
+    """Return what `address_of` returns, of a request."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").encode("latin-1", "replace")
+    headers = [(b"x-forwarded-for", forwarded)] if forwarded else []
+    return address_of({"client": [request.META.get("REMOTE_ADDR", ""), 0], "headers": headers})
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:

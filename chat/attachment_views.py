@@ -15,8 +15,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from msgspec import to_builtins
 
+from accounts import rate_limits
 from chat import access, limits, metrics
 from chat.actions.attachments import send_file_as_visitor
+from chat.address import address_of_request
 from chat.attachments import Oversized, max_bytes
 from chat.errors import BadRequest, Refusal, TooFast
 from chat.languages import language_code
@@ -80,6 +82,12 @@ def check_length(request: HttpRequest, site: Site) -> None:
         raise BadRequest from error
     if length > max_bytes(site) + MULTIPART_BYTES:
         raise Oversized(site.attachment_megabytes)
+
+
+def has_sent_too_much(request: HttpRequest) -> bool:
+    """Count a file from this network address; whether it is one too many. Behind one there may be a whole company."""
+    address = address_of_request(request)
+    return address is not None and rate_limits.hit("uploads", address, *limits.UPLOADS_OF_ADDRESS) > 0
 
 
 def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
@@ -154,7 +162,7 @@ def for_visitor(
 @require_POST
 @for_visitor
 def upload(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
-    if not _uploads.take(visitor.pk):
+    if not _uploads.take(visitor.pk) or has_sent_too_much(request):
         raise TooFast
     check_length(request, visitor.site)
     file, client_id, conversation = upload_of(request)

@@ -5,6 +5,7 @@ from functools import partial
 from random import randint
 from uuid import UUID
 
+from accounts import rate_limits
 from chat import box, limits, metrics, protocol
 from chat.actions import visitors
 from chat.actions.posts import Mark, Outcome, Post
@@ -45,10 +46,12 @@ AGAIN_MS = 2_000, 20_000
 _finding = Gathering(box.find)
 _welcoming = Gathering(box.welcomes)
 _hellos_of_address = limits.Buckets(limits.hellos_of_address)
-_starts_of_address = limits.Buckets(limits.starts_of_address)
 
 
 class VisitorConsumer(Socket):
+    # Set when the hello arrives, before its answer is looked up.
+    _has_said_hello = False
+
     async def connected(self) -> None:
         self.hello: Hello | None = None
         self.site: Site
@@ -98,6 +101,9 @@ class VisitorConsumer(Socket):
             case Ping():
                 self.answer(Pong(hub.heads.get(self.pk, 0) if self.pk is not None else 0))
 
+    def has_said_hello(self) -> bool:
+        return self._has_said_hello
+
     def _known(self) -> Visitor:
         if self.visitor is None:
             raise NotFound
@@ -106,6 +112,7 @@ class VisitorConsumer(Socket):
     # -- beginning and coming back -----------------------------------------------------------------------
 
     async def _greet(self, hello: Hello) -> None:
+        self._has_said_hello = True
         self.language = language_code(hello.language)
         if not _hellos_of_address.take(self._address):
             self.end("unavailable", retry_after_ms=randint(*AGAIN_MS))
@@ -133,9 +140,15 @@ class VisitorConsumer(Socket):
     async def _start(self, start: Start) -> None:
         assert self.hello is not None
         self.about = str(start.client_id)
-        if not (self._starts.take() and _starts_of_address.take(self._address)):
+        if not self._starts.take() or await self._is_crowded():
             raise TooFast
         await self._settle(await in_thread(box.begin, self.site, self.visitor_uuid, start, self.hello))
+
+    async def _is_crowded(self) -> bool:
+        """Whether more conversations are begun from this address than agents can answer."""
+        if self._address is None:
+            return False
+        return await rate_limits.hit_async("starts", self._address, *limits.STARTS_OF_ADDRESS) > 0
 
     async def _identify(self, identify: Identify) -> None:
         assert self.hello is not None

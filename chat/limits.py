@@ -19,14 +19,14 @@ class Bucket:
         self._level = burst
         self._at = time.monotonic()
 
-    def take(self, now: float | None = None) -> bool:
-        """Whether one more is allowed, and takes it."""
+    def take(self, amount: float = 1, now: float | None = None) -> bool:
+        """Whether as many more are allowed, and takes them."""
         now = time.monotonic() if now is None else now
         self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
         self._at = now
-        if self._level < 1:
+        if self._level < amount:
             return False
-        self._level -= 1
+        self._level -= amount
         return True
 
 
@@ -52,8 +52,13 @@ class Buckets:
 
 
 def frames() -> Bucket:
-    """Frames of any kind on one socket; more is a flood and ends it."""
+    """Frames of any kind on one socket, control frames and fragments too; more is a flood and ends it."""
     return Bucket(burst=120, per_second=20 * settings.POSTS_PER_SECOND)
+
+
+def frame_bytes() -> Bucket:
+    """Bytes of frames on one socket: four times what a dozen of the longest posts and their repeats come to."""
+    return Bucket(burst=1024 * 1024, per_second=64 * 1024 * settings.POSTS_PER_SECOND)
 
 
 def posts() -> Bucket:
@@ -71,9 +76,10 @@ def hellos_of_address() -> Bucket:
     return Bucket(burst=1000, per_second=100)
 
 
-def starts_of_address() -> Bucket:
-    """Conversations begun from one network address: agents have to answer each."""
-    return Bucket(burst=60, per_second=1)
+# Conversations begun from one network address in so many seconds, on all processes: agents have to answer each.
+STARTS_OF_ADDRESS = 120, 60
+# Files sent from one network address in so many seconds, on all processes: each is decoded and kept.
+UPLOADS_OF_ADDRESS = 120, 60
 
 
 def asks() -> Bucket:

@@ -8,10 +8,13 @@ keeps in memory without a limit (django/daphne #170); uvicorn's waits, but then 
 
 import asyncio
 import struct
+import weakref
 from contextlib import suppress
 from functools import partial
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
+
+from chat.meter import Meter
 
 # The first byte of a whole text message (RFC 6455, 5.2).
 _TEXT = 0x81
@@ -25,6 +28,11 @@ def framed(payload: bytes) -> bytes:
     if length < 65536:
         return struct.pack(">BBH", _TEXT, 126, length) + payload
     return struct.pack(">BBQ", _TEXT, 127, length) + payload
+
+
+def _cut(line: "weakref.ref[Line]") -> None:
+    if (alive := line()) is not None:
+        alive.cut()
 
 
 class Line:
@@ -41,7 +49,15 @@ class Line:
         self._is_twisted = hasattr(self._transport, "registerProducer")
         self._is_uvicorn = hasattr(self._protocol, "close_sent")
         self._socket: Any = None
+        self.meter: Meter | None = None
+        if self._is_uvicorn:
+            self.meter = Meter(self._protocol, self.stop_reading)
+            self._transport.set_protocol(self.meter)
         if self._is_twisted:
+            self.meter = Meter(self._protocol, self.stop_reading)
+            # As Daphne puts the WebSocket's protocol in the place of HTTP's: over TLS the transport wraps one.
+            name = "wrappedProtocol" if hasattr(self._transport, "wrappedProtocol") else "protocol"
+            setattr(self._transport, name, self.meter)
             if not getattr(self._transport, "TLS", True) and hasattr(self._transport, "_tempDataBuffer"):
                 self._socket = self._transport.getHandle()
             # Until now the producer was Twisted's HTTP channel, of the handshake. It and its request hold each other.
@@ -92,6 +108,13 @@ class Line:
         else:
             await self._send({"type": "websocket.close", "code": code})
 
+    def stop_reading(self) -> None:
+        """Leave what the other end sends in the kernel, which then makes it wait."""
+        if self._is_twisted:
+            self._transport.pauseProducing()
+        elif self._is_uvicorn:
+            self._transport.pause_reading()
+
     def cut(self) -> None:
         """Drops the connection without a goodbye: for an end that does not read one."""
         if hasattr(self._transport, "abortConnection"):
@@ -99,8 +122,14 @@ class Line:
         elif hasattr(self._transport, "abort"):
             # As Twisted does it: otherwise the kernel keeps what was not read, and offers it for minutes.
             if (socket := self._transport.get_extra_info("socket")) is not None:
-                socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+                # It fails where the connection has ended meanwhile.
+                with suppress(OSError, ValueError):
+                    socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
+
+    def cut_later(self, seconds: float) -> None:
+        """Drop the connection then, if it is still there: while it is, its meter keeps this line."""
+        asyncio.get_running_loop().call_later(seconds, _cut, weakref.ref(self))
 
     # What Twisted calls: the methods of its IPushProducer.
 

@@ -21,8 +21,12 @@ from chat.protocol import BadFrame, Bye, Refused
 logger = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
-# So long may the goodbye to a slow reader take.
+# Seconds to wait until a slow reader or a flooding client has read its goodbye.
 CUT_SECONDS = 3.0
+# Seconds to wait for the peer's close frame. Longer than Daphne itself waits (config/daphne.py); uvicorn never ends.
+CLOSE_SECONDS = 7.0
+# Seconds to wait for a visitor's hello: a box says it at once.
+HELLO_SECONDS = 10.0
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
 CLOSE_CODES = {
@@ -65,9 +69,13 @@ class Socket(AsyncConsumer):
         self._is_over = False
         # The client_id that the frame in hand is about, for its refusal.
         self.about = ""
-        self._frames = limits.frames()
+        # The meter counts before the server does; on a server without one, only whole messages are counted.
+        self._frames = limits.frames() if self._line.meter is None else None
         hub.start()
         hub.sockets.add(self)
+        if self._line.meter is not None:
+            self._line.meter.watch(self._flood)
+        silence = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._end_silence)
         try:
             while True:
                 message = await receive()
@@ -79,6 +87,9 @@ class Socket(AsyncConsumer):
                     return
         finally:
             self._is_over = True
+            silence.cancel()
+            if self._line.meter is not None:
+                self._line.meter.watch(None)
             hub.sockets.discard(self)
             self.disconnected()
 
@@ -94,6 +105,10 @@ class Socket(AsyncConsumer):
     def disconnected(self) -> None:
         raise NotImplementedError
 
+    def has_said_hello(self) -> bool:
+        """Whether this socket may stay although its client says nothing more."""
+        return True
+
     def is_gone(self) -> bool:
         """Whether nobody hears an answer any more."""
         return self._is_over or self._line.is_gone
@@ -107,8 +122,8 @@ class Socket(AsyncConsumer):
     async def _received(self, text: str) -> None:
         if self._is_over:
             return
-        if not self._frames.take():
-            self.end("flood")
+        if self._frames is not None and not self._frames.take():
+            self._flood()
             return
         self.about = ""
         try:
@@ -120,6 +135,16 @@ class Socket(AsyncConsumer):
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)
+
+    def _flood(self) -> None:
+        """End a socket that sends too much, and read no more from it."""
+        self.end("flood")
+        self._line.stop_reading()
+        self._line.cut_later(CUT_SECONDS)
+
+    def _end_silence(self) -> None:
+        if not self.has_said_hello():
+            self.end("unavailable")
 
     def refuse(self, refusal: Refusal, client_id: str = "") -> None:
         metrics.refused.labels(refusal.code).inc()
@@ -178,6 +203,7 @@ class Socket(AsyncConsumer):
         metrics.ended.labels(code).inc()
         self._queue(CLOSE_CODES.get(code, 4000))
         self._is_over = True
+        self._line.cut_later(CLOSE_SECONDS)
 
     def _queue(self, message: bytes | int) -> None:
         self._unsent.append(message)

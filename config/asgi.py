@@ -21,6 +21,7 @@ from django.urls import path, re_path  # noqa: E402
 from chat.consumers import VisitorConsumer  # noqa: E402
 from chat.delivery import hub  # noqa: E402
 from chat.line import Line  # noqa: E402
+from chat.socket_counts import CountedSockets  # noqa: E402
 from config import daphne, garbage, lock  # noqa: E402
 from config.bodies import BoundedBodies  # noqa: E402
 from config.checks import refuse_unsafe  # noqa: E402
@@ -107,7 +108,7 @@ class Started:
 
 sockets = URLRouter(
     [
-        path("ws/chat/", VisitorConsumer.as_asgi()),
+        path("ws/chat/", CountedSockets(VisitorConsumer.as_asgi(), refuse)),
         path("ws/console/", AuthMiddlewareStack(ConsoleConsumer.as_asgi())),
         re_path("", refuse),  # type: ignore[arg-type]
     ]

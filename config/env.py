@@ -28,6 +28,11 @@ def text(name: str, default: str | None = None) -> str:
     return default
 
 
+def is_set(name: str) -> bool:
+    """Whether the variable, or the one that names its file, is set at all, be it to nothing."""
+    return name in os.environ or f"{name}_FILE" in os.environ
+
+
 def flag(name: str, default: bool) -> bool:
     """`1`, `true`, `yes`, `on` or `0`, `false`, `no`, `off`, in any case."""
     value = os.environ.get(name)

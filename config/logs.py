@@ -7,6 +7,7 @@ number. So a traceback keeps its places and the kinds of its errors, and of thei
 import json
 import logging
 import os
+import time
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
@@ -20,6 +21,42 @@ CLEAN = (OSError, ImportError, AttributeError, NameError, TypeError, RuntimeErro
 
 # What a log call may name by `extra`: ids, never anything that somebody has said.
 IDS = ("conversation", "socket")
+
+
+# Records that one line of the program may write in a minute. What anonymous people cause again and again, a request for
+# a foreign host or a frame that fails, must not fill the disk, nor hide what else goes wrong.
+MOST_A_MINUTE = 30
+
+
+class Throttle(logging.Filter):
+    """Lets through at most MOST_A_MINUTE records of one place a minute; the next minute's first says how many more.
+
+    Requests that Django finds suspicious are warnings here, without what they held: strangers wrote it.
+    """
+
+    def __init__(self, most: int = MOST_A_MINUTE) -> None:
+        super().__init__()
+        self._most = most
+        # By place: the minute, and the records in it.
+        self._counts: dict[tuple[str, str, int], tuple[int, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            # The logger's name says why.
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args, record.exc_info = "a request was refused", (), None
+        place = (record.name, record.pathname, record.lineno)
+        minute = int(time.monotonic() // 60)
+        former, count = self._counts.get(place, (minute, 0))
+        left_out = 0
+        if former != minute:
+            left_out, count = max(0, count - self._most), 0
+        self._counts[place] = minute, count + 1
+        if count >= self._most:
+            return False
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more of these were left out)", ()
+        return True
 
 
 class Formatter(logging.Formatter):

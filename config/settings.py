@@ -23,6 +23,8 @@ BEHIND_TLS = env.flag("LIANXIN_BEHIND_TLS", False)
 def _secret_key() -> str:
     """The key of the environment; for a stand-alone set-up one that is made once and kept in the state folder."""
     key = env.text("LIANXIN_SECRET_KEY", "")
+    if not key.strip() and env.is_set("LIANXIN_SECRET_KEY"):
+        raise ImproperlyConfigured("LIANXIN_SECRET_KEY is set, but empty")
     if key:
         if len(key) < 32:
             raise ImproperlyConfigured("LIANXIN_SECRET_KEY is shorter than 32 characters")
@@ -74,6 +76,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "config.away.DatabaseAway",
+    "config.malformed.MalformedValues",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -160,6 +163,8 @@ SWEEP_SECONDS = 1.5
 HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, least=1)
 # Of one visitor in the long run; a dozen may come at once.
 POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, least=1)
+# Sockets of visitors that one network address may have open, on all processes together.
+SOCKETS_PER_ADDRESS = env.integer("LIANXIN_SOCKETS_PER_ADDRESS", 500, least=1)
 # How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 
@@ -174,6 +179,9 @@ LEARNING = env.flag("LIANXIN_LEARNING", True)
 MAP_URL = env.text(
     "LIANXIN_MAP_URL", "https://uri.amap.com/marker?position={longitude},{latitude}&name={name}"
 )
+
+# The home page of an invented bank at /, for the demo and for trials.
+SAMPLE_BANK = env.flag("LIANXIN_SAMPLE_BANK", False)
 
 MEDIA_ROOT = STATE_DIR / "attachments"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
@@ -270,13 +278,17 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": LOG_FORMATS,
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "filters": {"throttle": {"()": "config.logs.Throttle"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["throttle"]}
+    },
     "root": {"handlers": ["console"], "level": env.text("LIANXIN_LOG_LEVEL", "INFO")},
     "loggers": {
         "daphne": {"level": "WARNING"},
         # What uvicorn has to say goes the same way as the rest. The proxy logs who asked for what.
         "uvicorn": {"handlers": [], "propagate": True},
-        "uvicorn.error": {"handlers": [], "propagate": True},
+        # At INFO it names every socket that opens and closes, with its address.
+        "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         # A refusal in words (409, 422) is everyday life.

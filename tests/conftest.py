@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STATE_DIR = Path(state.name)
     # A process beside for every handful of points of a test would be a waste.
     settings.LEARNING = False
+    # Before the addresses are read.
+    settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from channels.testing import WebsocketCommunicator
 from django.test import override_settings
+from websockets.exceptions import InvalidStatus
 
 from chat import consumers, limits
 from chat.address import address_of
 from chat.errors import NotFound
 from chat.gathering import Gathering
+from chat.socket_counts import SHARED_FROM, SocketCounts
 from tests.conftest import Processes
 from tests.people import Cast
 from tests.servers import AppServer
@@ -109,3 +112,50 @@ async def test_too_many_from_one_address_come_back_later_and_keep_nobody_else_wa
     assert [frame["code"] for frame in heard] == ["not_found", "not_found", "unavailable", "not_found"]
     assert heard[2]["retry_after_ms"] >= 2000
     assert len(asked) == 3, "the database was not asked for the one too many"
+
+
+# -- open sockets ------------------------------------------------------------------------------------------------
+
+
+async def test_address_with_too_many_sockets_gets_no_more_until_one_is_closed() -> None:
+    counts = SocketCounts()
+    with override_settings(SOCKETS_PER_ADDRESS=2, REDIS_URL=""):
+        assert [await counts.enter("203.0.113.9") for _ in range(3)] == [True, True, False]
+        assert await counts.enter("198.51.100.7")
+        assert all([await counts.enter(None) for _ in range(5)])
+        counts.leave("203.0.113.9")
+        assert [await counts.enter("203.0.113.9") for _ in range(2)] == [True, False]
+        for _ in range(2):
+            counts.leave("203.0.113.9")
+    assert counts._counts == {"198.51.100.7": 1}, "nothing is kept of an address that has left"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processes: Processes) -> None:
+    most = SHARED_FROM + 3
+    env = {
+        name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
+    }
+    env |= {"LIANXIN_PROXY_COUNT": "1", "LIANXIN_SOCKETS_PER_ADDRESS": str(most)}
+    # Another on each run: reports are kept for a while.
+    crowd = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 256}"}
+    with (
+        AppServer(env, prepare=False) as one,
+        AppServer(env, prepare=False, server="uvicorn") as other,
+        ExitStack() as stack,
+    ):
+        for _ in range(SHARED_FROM):
+            stack.enter_context(Box(one, headers=crowd))
+        for _ in range(SHARED_FROM - 1):
+            stack.enter_context(Box(other, headers=crowd))
+        with pytest.raises(InvalidStatus, match="403"):
+            stack.enter_context(Box(other, headers=crowd))
+        with Box(other, headers={"X-Forwarded-For": "198.51.100.7"}) as box:
+            assert box.open()["kind"] == "welcome"
+
+
+async def test_redis_away_leaves_each_process_to_count_for_itself() -> None:
+    counts = SocketCounts()
+    with override_settings(SOCKETS_PER_ADDRESS=SHARED_FROM + 1, REDIS_URL="redis://127.0.0.1:9/0"):
+        let_in = [await counts.enter("203.0.113.9") for _ in range(SHARED_FROM + 2)]
+    assert let_in == [True] * (SHARED_FROM + 1) + [False]

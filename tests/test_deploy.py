@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -18,7 +19,8 @@ from django.conf import settings
 from uvicorn.main import main as uvicorn
 
 from config import drain
-from config.bodies import UPLOAD_BYTES
+from config.bodies import OTHER_BYTES, UPLOAD_BYTES, WITH_FILES
+from config.scopes import REMOVED_HEADERS
 from tests.servers import Nginx
 from tests.servers.process import ROOT
 
@@ -171,3 +173,59 @@ def test_every_setting_in_a_file_is_one() -> None:
             r"\b(LIANXIN_(?!HOST)\w+?)(?:_FILE)?\s*[=:] ", file.read_text().replace("=", "= ")
         ):
             assert f"`{name}`" in told, f"{file.name}: {name}"
+
+
+# -- limits ----------------------------------------------------------------------------------------------------
+
+HAPROXY = (DEPLOY / "haproxy.cfg").read_text()
+
+
+def test_haproxy_takes_its_file(tmp_path: Path) -> None:
+    pem = tmp_path / "chain-and-key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    run(*make, "-days", "2", "-subj", "/CN=a", "-keyout", tmp_path / "key", "-out", tmp_path / "chain")
+    pem.write_text((tmp_path / "chain").read_text() + (tmp_path / "key").read_text())
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(HAPROXY.replace("/etc/lianxin/tls/chain-and-key.pem", str(pem)))
+    said = run(shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or "haproxy", "-c", "-f", file)
+    assert "WARNING" not in said.replace("missing timeouts", "")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Daphne-Root-Path", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name", "X-Original-URL"],
+)
+def test_both_proxies_clear_what_shapes_addresses(header: str) -> None:
+    assert f'proxy_set_header {header} "";' in SITE
+    assert f"http-request del-header {header}" in HAPROXY
+    assert header.lower().encode() in REMOVED_HEADERS
+
+
+def test_both_proxies_have_the_limits_of_the_service() -> None:
+    assert f"client_max_body_size {OTHER_BYTES // 1024**2}m;" in SITE
+    assert f"gt {UPLOAD_BYTES} }}" in HAPROXY
+    assert f"gt {OTHER_BYTES} }}" in HAPROXY
+    for end in WITH_FILES:
+        assert re.search(rf"location ~ .*{end}.*\$ ", SITE)
+        assert re.search(rf"acl is_upload path_end .*{end}\b", HAPROXY) or f" {end}\n" in HAPROXY
+    assert f"limit_conn lianxin_sockets {settings.SOCKETS_PER_ADDRESS};" in SITE
+
+
+def test_a_process_has_a_ceiling_of_memory() -> None:
+    assert re.search(r"^MemoryMax=\d+G$", SERVICE, re.M)
+    for name in ("app1", "app2", "migrate", "tidy"):
+        assert COMPOSE["services"][name]["mem_limit"]
+
+
+def test_nginx_sees_no_file_of_a_customer() -> None:
+    mounted = [volume.partition(":") for volume in COMPOSE["services"]["nginx"]["volumes"]]
+    assert [target for volume, _, target in mounted if volume == "state"] == []
+    assert ("static", ":", "/var/lib/lianxin/static:ro") in mounted
+
+
+def test_left_files_are_tidied_every_day() -> None:
+    timer = (DEPLOY / "systemd" / "lianxin-tidy.timer").read_text()
+    assert "OnCalendar=*-*-* " in timer
+    assert "manage.py tidy_attachments" in (DEPLOY / "systemd" / "lianxin-tidy.service").read_text()
+    assert "lianxin-tidy.timer" in (DEPLOY / "systemd" / "lianxin.target").read_text()
+    assert "tidy_attachments" in str(COMPOSE["services"]["tidy"]["command"])

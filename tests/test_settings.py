@@ -5,6 +5,7 @@ Guards invariant 10 (no words of customers in logs).
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import logging.config
@@ -13,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,11 @@ from django.db import IntegrityError
 
 from chat.models import Conversation
 from config import env
+from config.logs import MOST_A_MINUTE, Throttle
 from tests.people import Cast, say, start
 from tests.servers import AppServer, ServerFailed
 from tests.servers.process import ROOT
+from tests.sockets import handshake_status
 
 TABLE = dict(
     re.findall(
@@ -251,3 +255,90 @@ def test_errors_of_the_program_keep_their_words() -> None:
     with pytest.raises(AttributeError) as caught:
         None.nothing  # type: ignore[attr-defined]  # noqa: B018
     assert "'NoneType' object has no attribute 'nothing'" in formatted(caught.value)
+
+
+def record_of(
+    name: str, line: int = 1, words: str = "卡号%s", level: int = logging.ERROR
+) -> logging.LogRecord:
+    return logging.LogRecord(name, level, __file__, line, words, ("6222",), None)
+
+
+def test_place_that_logs_without_end_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 6000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    throttle = Throttle(most=3)
+    assert [throttle.filter(record_of("chat")) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert throttle.filter(record_of("chat", line=2)), "another place is heard"
+    now += 60
+    record = record_of("chat")
+    assert throttle.filter(record)
+    assert record.getMessage() == "卡号6222 (2 more of these were left out)"
+
+
+def test_suspicious_request_is_a_warning_without_its_words() -> None:
+    record = record_of("django.security.DisallowedHost")
+    assert Throttle().filter(record)
+    assert (record.levelname, record.getMessage()) == ("WARNING", "a request was refused")
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_strangers_do_not_fill_the_log(server: Any) -> None:
+    with AppServer(
+        {}, server=server, options=["--verbosity=0"] if server == "daphne" else ["--no-access-log"]
+    ) as app:
+        for _ in range(MOST_A_MINUTE * 3):
+            connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
+            connection.request("GET", "/console/", headers={"Host": "卡号6222.example".encode()})
+            connection.getresponse().read()
+            connection.close()
+        handshake_status(app, "/ws/chat/", app.url)
+        lines = app.log.splitlines()
+    assert len(lines) < MOST_A_MINUTE * 2 + 10, lines[-3:]
+    assert "6222" not in app.log
+    assert "ERROR" not in app.log
+    assert "WebSocket" not in app.log, "uvicorn names every socket"
+
+
+@pytest.mark.parametrize(
+    ("variables", "number"),
+    [
+        ({"LIANXIN_ALLOWED_HOSTS": "*"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "chat.bank.example,.bank.example"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "*.bank.example"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "https://chat.bank.example"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "chat.bank.example:443"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": ""}, "E004"),
+        ({"LIANXIN_OWN_ORIGINS": ""}, "E001"),
+        ({"LIANXIN_OWN_ORIGINS": "http://chat.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://chat.bank.example/chat"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://*.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://chat.bank.example:443"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://user@chat.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "chat.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "null"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://other.example"}, "E003"),
+        ({"LIANXIN_DEBUG": "1"}, "E005"),
+        ({"LIANXIN_SAMPLE_BANK": "1"}, "E006"),
+        ({"LIANXIN_SECRET_KEY": "a" * 50}, "E007"),
+        ({"LIANXIN_SECRET_KEY": "django-insecure-0123456789abcdefghij"}, "E007"),
+        ({"LIANXIN_SECRET_KEY": " "}, "LIANXIN_SECRET_KEY is set, but empty"),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_unsafe_production_set_up_stops_the_start(
+    variables: dict[str, str], number: str, tmp_path: Path
+) -> None:
+    script = "import django; django.setup(); from config.checks import refuse_unsafe; refuse_unsafe(); print('safe')"
+    safe = {
+        "LIANXIN_STATE_DIR": str(tmp_path),
+        "LIANXIN_BEHIND_TLS": "1",
+        "LIANXIN_ALLOWED_HOSTS": "chat.bank.example",
+        "LIANXIN_OWN_ORIGINS": "https://chat.bank.example",
+        "LIANXIN_SECRET_KEY": "".join(map(chr, range(48, 98))),
+    }
+    result = start_with(script, **{**safe, **variables})
+    if number:
+        assert number in result.stderr
+    else:
+        assert (result.stdout, result.stderr) == ("safe\n", "")

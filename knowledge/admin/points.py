@@ -4,6 +4,7 @@ console's pages."""
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -36,7 +37,11 @@ class Narrowed(admin.SimpleListFilter):
             return queryset
         assert isinstance(request.user, Staff)
         chosen: Any = int(value) if value.isdecimal() else value
-        return narrowed(queryset, request.user, Wanted(**{self.field: chosen}))
+        try:
+            return narrowed(queryset, request.user, Wanted(**{self.field: chosen}))
+        except ValueError as error:
+            # Not a choice of this filter: admin goes back to the whole list.
+            raise IncorrectLookupParameters from error
 
 
 class StateFilter(Narrowed):

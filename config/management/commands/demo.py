@@ -64,6 +64,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             # What was half done is undone by its transaction; the next start does it again.
             sys.exit(130)
+        os.environ["LIANXIN_SAMPLE_BANK"] = "1"
         self.stdout.write(welcome(url))
         self.stdout.flush()
         os.close(held_until_it_serves)
