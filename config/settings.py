@@ -160,6 +160,8 @@ SWEEP_SECONDS = 1.5
 HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, least=1)
 # Of one visitor in the long run; a dozen may come at once.
 POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, least=1)
+# Minutes after which a customer whom the bank's site has signed in no longer counts as verified.
+VERIFIED_MINUTES = env.integer("LIANXIN_VERIFIED_MINUTES", 30, least=1)
 # How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 

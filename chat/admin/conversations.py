@@ -111,7 +111,9 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
     def who(self, conversation: Conversation) -> str:
         visitor = conversation.visitor
         return (
-            f"{visitor.name} ({visitor.get_level_display()})" if visitor.name else visitor.get_level_display()
+            f"{visitor.name} ({visitor.level_now().label})"
+            if visitor.name
+            else str(visitor.level_now().label)
         )
 
     @admin.display(description=gettext_lazy("customer reference"))

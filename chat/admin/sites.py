@@ -44,6 +44,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "name_en",
             "is_active",
             "allowed_origins",
+            "requires_nonce",
             "department",
             "hotline",
             "accent",
@@ -130,7 +131,7 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("name_zh", "name_en", "is_active", "department", "hotline")}),
         (
             gettext_lazy("On the bank's website"),
-            {"fields": ("key", "allowed_origins", "script_tag", "secret", "renew_secret")},
+            {"fields": ("key", "allowed_origins", "script_tag", "requires_nonce", "secret", "renew_secret")},
         ),
         (
             gettext_lazy("Looks"),
