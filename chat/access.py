@@ -160,7 +160,8 @@ def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
 
 def attachment_for(staff: Staff, uuid: UUID) -> Attachment:
     """A file of a conversation this member of staff may read. Raises NotFound."""
-    attachment = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk")).first()
+    readable_ones = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk"))
+    attachment = readable_ones.select_related("conversation").first()
     if attachment is None:
         raise NotFound
     return attachment
