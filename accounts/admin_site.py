@@ -27,7 +27,7 @@ class BankAdminSite(AdminSite):
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """No second door: everybody signs in at LOGIN_URL, where attempts are limited."""
         if request.user.is_authenticated:
-            if isinstance(request.user, Staff) and request.user.must_change_password:
+            if request.user.must_change_password:
                 return HttpResponseRedirect(reverse("password"))
             if not self.has_permission(request):
                 raise PermissionDenied

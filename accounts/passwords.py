@@ -40,7 +40,7 @@ def confirm_own(staff: Staff, password: str) -> None:
         raise ValidationError(_("That is not your password."), code="password_incorrect")
 
 
-class OwnPasswordForm(PasswordChangeForm):  # type: ignore[type-arg]
+class OwnPasswordForm(PasswordChangeForm):
     """One's own password: the present one, and twice the new one, which is another."""
 
     def clean_old_password(self) -> str:

@@ -95,7 +95,7 @@ def _welcome(asked: Resumed, values: tuple[Any, ...] | None) -> tuple[Welcome, R
     token, nonce = tokens.token_for(*who), tokens.nonce_for(*who)
     visitor = found.visitor
     level = Level.ANONYMOUS if visitor is None else visitor.level_now()
-    identity = {"level": level.value, "nonce": nonce, "verified_seconds": 0}
+    identity: dict[str, Any] = {"level": level.value, "nonce": nonce}
     if visitor is not None:
         identity["verified_seconds"] = visitor.verified_seconds()
     if values is None or visitor is None:

@@ -272,10 +272,12 @@ def test_what_came_along_is_before_them_though_another_that_ended_is_newer(cast:
     assert box.found_as(cast.site, visitor).pk == anonymous.pk
     visitor.refresh_from_db()
     words = token_for(visitor.uuid, cast.site.key, visitor.token_generation)
+    read = read_token(words)
+    assert read is not None
     (found,) = box.find([Hello(cast.site.key, token=words)])
     assert isinstance(found, box.Found)
     assert found.pk == anonymous.pk
-    assert access.conversation_of(visitor) == access.present_of(cast.site, read_token(words)) == anonymous
+    assert access.conversation_of(visitor) == access.present_of(cast.site, read) == anonymous
     visitors.end_by_visitor(visitor=visitor)
     anonymous.refresh_from_db()
     assert anonymous.status == "closed"
