@@ -252,8 +252,9 @@ def test_own_conversations_and_those_waiting_in_the_readers_queue_are_not_noted(
 
 @pytest.mark.django_db
 def test_files_of_other_peoples_conversations_are_noted(
-    cast: Cast, tmp_path: Path, writer_at_once: WriterAtOnce
+    cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("chat.actions.attachments.writer", WriterAtOnce())
     conversation = start_with(cast, cast.mei)
     with override_settings(MEDIA_ROOT=tmp_path):
         path = f"/console/conversations/{conversation.uuid}/attachments"
@@ -314,7 +315,7 @@ def test_refusals_are_noted_with_the_view_and_once_a_minute(cast: Cast) -> None:
     for _ in range(3):
         assert jun.get(f"/console/conversations/{conversation.uuid}/thread").status_code == 404
         assert jun.get("/console/exams/results/").status_code == 403
-        assert jun.get("/admin/").status_code == 403
+        assert jun.get("/admin/", follow=True).status_code == 403
     assert browser_of(cast.yun).get(f"/admin/accounts/staff/{cast.mei.pk}/change/").status_code == 403
     found = [
         (entry.actor, entry.detail["view"]) for entry in AuditEntry.objects.filter(verb="access.refused")
