@@ -36,7 +36,7 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
 
 def may(staff: Staff, capability: str) -> bool:
     """Whether this member of staff may do it now. An unknown capability is a programming error (KeyError)."""
-    return staff.is_active and staff.role in CAPABILITIES[capability]
+    return staff.is_active and not staff.must_change_password and staff.role in CAPABILITIES[capability]
 
 
 def require(staff: Staff, capability: str) -> None:
@@ -90,7 +90,7 @@ def revoked(connections: Iterable[Connection]) -> set[Connection]:
 
 
 def _stands(connection: Connection, session: Session | None, staff: Staff | None) -> bool:
-    if session is None or staff is None or staff.role != connection.role:
+    if session is None or staff is None or staff.role != connection.role or staff.must_change_password:
         return False
     if not connection.departments <= {department.pk for department in staff.departments.all()}:
         return False

@@ -44,6 +44,8 @@ def create_staff(
     with transaction.atomic():
         staff.is_staff = Role(staff.role) in CAPABILITIES["use_admin"]
         staff.set_password(password)
+        # Whoever runs the command line chooses their own.
+        staff.must_change_password = by is not None
         staff.save(force_insert=True)
         staff.departments.set(departments)
         audit.record(by, "staff.created", staff, role=staff.role)
@@ -84,12 +86,16 @@ def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]
 
 
 def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = "") -> None:
-    """Sets one's own password, or with the right to it somebody else's. All sessions but `keep_session` end."""
+    """Sets one's own password, or with the right to it somebody else's, who has to choose another at the next sign-in.
+
+    All sessions but `keep_session` end. The caller has had `by` confirm their own password.
+    """
     if by.pk != staff.pk:
         require(by, "set_up")
     with transaction.atomic():
         staff.set_password(password)
-        staff.save(update_fields=["password"])
+        staff.must_change_password = by.pk != staff.pk
+        staff.save(update_fields=["password", "must_change_password"])
         _end_sessions(staff, keep=keep_session)
         audit.record(by, "staff.password_set", staff)
         rights_ended.send(Staff, staff_id=staff.pk)

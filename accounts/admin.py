@@ -18,9 +18,10 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts import actions, admin_passwords
-from accounts.admin_parts import BoundedPaginator, ByRights, DateRange
+from accounts import actions, admin_passwords, audit
+from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList
 from accounts.models import AuditEntry, Department, Staff
+from accounts.passwords import ConfirmedForm
 from accounts.verbs import VERBS
 
 # Rights are given by role (`accounts.access`), and nobody signs up: these have nothing to say here.
@@ -84,7 +85,7 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class NewStaffForm(SetPasswordMixin, StaffForm):  # type: ignore[type-arg]
+class NewStaffForm(ConfirmedForm, SetPasswordMixin, StaffForm):  # type: ignore[type-arg]
     password1, password2 = SetPasswordMixin.create_password_fields()
 
     class Meta(StaffForm.Meta):
@@ -112,7 +113,7 @@ class StaffAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
     fieldsets: ClassVar[Any] = (_who, (gettext_lazy("Sign-in"), {"fields": ("username", "is_active")}))
     add_fieldsets: ClassVar[Any] = (
         _who,
-        (gettext_lazy("Sign-in"), {"fields": ("username", "password1", "password2")}),
+        (gettext_lazy("Sign-in"), {"fields": ("username", "password1", "password2", "own_password")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Staff]:
@@ -182,11 +183,12 @@ class VerbFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class AuditEntryAdmin(ByRights, NotedList, admin.ModelAdmin):  # type: ignore[type-arg]
     """Read only, for everybody: there is no right that lets anyone add, change or remove an entry."""
 
     view_right = "read_audit"
     change_right = ""
+    list_verb = "audit.read"
     list_display = ("at", "actor", "what", "subject", "details")
     list_select_related = ("actor",)
     list_filter = (("at", DateRange), VerbFilter, ("actor", admin.RelatedOnlyFieldListFilter))
@@ -204,6 +206,15 @@ class AuditEntryAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("what"))
     def what(self, entry: AuditEntry) -> str:
         return str(VERBS.get(entry.verb, entry.verb))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, extra_context)
+        if response.status_code == 200:
+            assert isinstance(request.user, Staff)
+            audit.record(request.user, "audit.read", None, entry=object_id)
+        return response
 
     @admin.display(description=gettext_lazy("of"))
     def subject(self, entry: AuditEntry) -> str:

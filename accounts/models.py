@@ -60,6 +60,9 @@ class Staff(AbstractUser):
         _("capacity"), default=8, help_text=_("how many conversations at once")
     )
 
+    # Somebody else chose the password: until its owner has chosen one, the account may do nothing else.
+    must_change_password = models.BooleanField(default=False, db_default=False, editable=False)
+
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name", "number"]
 
     class Meta:

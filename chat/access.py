@@ -117,15 +117,15 @@ def lock_conversation_of(visitor: Visitor) -> Conversation:
 
 def visitor_by_token(token: str | None) -> Visitor:
     """The visitor whom a token names, on a site in use. Raises NotFound."""
-    named = tokens.named_in(token)
-    if named is None:
+    read = tokens.read_token(token)
+    if read is None:
         raise NotFound
     visitor = (
         Visitor.objects.select_related("site")
-        .filter(uuid=named[0], site__key=named[1], site__is_active=True)
+        .filter(uuid=read.visitor, site__key=read.site_key, site__is_active=True)
         .first()
     )
-    if visitor is None:
+    if visitor is None or not visitor.accepts(read.generation):
         raise NotFound
     return visitor
 
@@ -141,10 +141,13 @@ def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     return conversation
 
 
-def present_of(site: Site, visitor_uuid: UUID) -> Conversation | None:
-    """The open or newest conversation of the visitor whom a token of this site names. One query."""
-    own = Conversation.objects.filter(visitor__uuid=visitor_uuid, visitor__site=site)
-    return own.order_by(*PRESENT_FIRST).first()
+def present_of(site: Site, token: tokens.VisitorToken) -> Conversation | None:
+    """The open or newest conversation of the visitor for whom this token of the site speaks. One query."""
+    own = Conversation.objects.select_related("visitor").filter(
+        visitor__uuid=token.visitor, visitor__site=site
+    )
+    present = own.order_by(*PRESENT_FIRST).first()
+    return present if present is not None and present.visitor.accepts(token.generation) else None
 
 
 def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
@@ -157,7 +160,8 @@ def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
 
 def attachment_for(staff: Staff, uuid: UUID) -> Attachment:
     """A file of a conversation this member of staff may read. Raises NotFound."""
-    attachment = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk")).first()
+    readable_ones = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk"))
+    attachment = readable_ones.select_related("conversation").first()
     if attachment is None:
         raise NotFound
     return attachment

@@ -15,6 +15,8 @@ class VisitorSocket(Protocol):
     is_waiting: bool
     visitor: Visitor | None
 
+    def tokens_voided(self, generation: int) -> None: ...
+
     def push(self, text: bytes) -> None: ...
 
     def state_changed(self, row: Row) -> None: ...
@@ -53,6 +55,8 @@ class Audience:
         self.visitors: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         self.watchers: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self.staff: set[StaffSocket] = set()
+        # Boxes by the visitor's key, of visitors who are stored: a sign-in or logout ends the older ones.
+        self.boxes: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         # The same once more, by whose lists hold what.
         self._of_member: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self._of_department: defaultdict[int, set[StaffSocket]] = defaultdict(set)
@@ -70,7 +74,7 @@ class Audience:
 
     def forget_all(self) -> None:
         for table in (
-            *(self.sockets, self.visitors, self.watchers, self.staff),
+            *(self.sockets, self.visitors, self.watchers, self.staff, self.boxes),
             *(self._of_member, self._of_department, self._overseers),
             *(self.heads, self.told, self.touched, self.noted, self.told_notes),
         ):
@@ -83,6 +87,14 @@ class Audience:
     def leave(self, pk: int, socket: VisitorSocket) -> None:
         self.visitors[pk].discard(socket)
         self._forget(pk)
+
+    def add_box(self, visitor: int, socket: VisitorSocket) -> None:
+        self.boxes[visitor].add(socket)
+
+    def remove_box(self, visitor: int, socket: VisitorSocket) -> None:
+        self.boxes[visitor].discard(socket)
+        if not self.boxes[visitor]:
+            del self.boxes[visitor]
 
     def watch(self, pk: int, socket: StaffSocket) -> None:
         self.watchers[pk].add(socket)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from chat import access, batches, rows, selectors, tokens
-from chat.actions import visitors
+from chat.actions import identities, visitors
 from chat.errors import NotFound
 from chat.languages import language_of
 from chat.models import PRESENT_FIRST, Conversation, Level, Site, Visitor
@@ -25,6 +25,10 @@ class Found:
     visitor: Visitor | None
     pk: int | None
 
+    @property
+    def generation(self) -> int:
+        return 0 if self.visitor is None else self.visitor.token_generation
+
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
@@ -38,22 +42,27 @@ class Resumed:
 def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
     """NotFound for an unknown site. Two queries for all of them."""
     sites = access.sites_in_use(hello.site for hello in hellos)
-    named = [tokens.visitor_of(hello.token, hello.site) for hello in hellos]
+    read = [tokens.token_of_site(hello.token, hello.site) for hello in hellos]
     present = Conversation.objects.filter(visitor=OuterRef("pk")).order_by(*PRESENT_FIRST).values("pk")[:1]
     known: dict[UUID, Any] = {
         visitor.uuid: visitor
-        for visitor in Visitor.objects.filter(uuid__in={uuid for uuid in named if uuid}).annotate(
+        for visitor in Visitor.objects.filter(uuid__in={token.visitor for token in read if token}).annotate(
             present=Subquery(present)
         )
     }
     found: list[Found | NotFound] = []
-    for hello, uuid in zip(hellos, named, strict=True):
+    for hello, token in zip(hellos, read, strict=True):
         site = sites.get(hello.site)
-        visitor = known.get(uuid) if uuid else None
+        visitor = known.get(token.visitor) if token else None
         if site is None:
             found.append(NotFound())
-        elif visitor is None or visitor.site_id != site.pk:
-            found.append(Found(site, uuid or uuid4(), None, None))
+        elif token is None or (visitor is not None and visitor.site_id != site.pk):
+            found.append(Found(site, uuid4(), None, None))
+        elif visitor is None:
+            # Said hello before, and has begun nothing yet. Such a visitor has had no sign-in and no logout.
+            found.append(Found(site, token.visitor if token.generation == 0 else uuid4(), None, None))
+        elif not visitor.accepts(token.generation):
+            found.append(Found(site, uuid4(), None, None))
         else:
             found.append(Found(site, visitor.uuid, visitor, visitor.present))
     return found
@@ -82,15 +91,20 @@ def welcomes(asked: Sequence[Resumed]) -> list[tuple[Welcome, Row | None]]:
 
 def _welcome(asked: Resumed, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
     found = asked.found
-    token = tokens.token_for(found.visitor_uuid, found.site.key)
-    if values is None or found.visitor is None:
+    who = (found.visitor_uuid, found.site.key, found.generation)
+    token, nonce = tokens.token_for(*who), tokens.nonce_for(*who)
+    visitor = found.visitor
+    level = Level.ANONYMOUS if visitor is None else visitor.level_now()
+    identity: dict[str, Any] = {"level": level.value, "nonce": nonce}
+    if visitor is not None:
+        identity["verified_seconds"] = visitor.verified_seconds()
+    if values is None or visitor is None:
         is_same = asked.conversation is None
-        return Welcome(token, settings.HEARTBEAT_SECONDS, None, [], recovered=is_same), None
+        return Welcome(token, settings.HEARTBEAT_SECONDS, None, [], recovered=is_same, **identity), None
     row = rows.row_of(dict(zip(rows.ROW_FIELDS, values, strict=True)))
     is_same = str(asked.conversation) == row.id and asked.after <= row.last_seq
     after = asked.after if is_same else 0
     messages, more = selectors.messages_after(values[0], after) if after < row.last_seq else ([], False)
-    visitor = found.visitor
     welcome = Welcome(
         token,
         settings.HEARTBEAT_SECONDS,
@@ -98,8 +112,8 @@ def _welcome(asked: Resumed, values: tuple[Any, ...] | None) -> tuple[Welcome, R
         messages,
         recovered=is_same,
         more=more,
-        level=visitor.level,
-        name=visitor.name if visitor.level != Level.ANONYMOUS else "",
+        name=visitor.name if level != Level.ANONYMOUS else "",
+        **identity,
     )
     return welcome, row
 
@@ -123,10 +137,12 @@ def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Found:
     return found_as(site, conversation.visitor)
 
 
-def recognise(site: Site, visitor_uuid: UUID, identity: str, language: str) -> Found:
-    visitor = visitors.identify(
+def recognise(site: Site, found: Found, identity: str, language: str) -> Found:
+    """The visitor whom an identity token names. Raises IdentityRefused."""
+    visitor = identities.identify(
         site=site,
-        visitor_uuid=visitor_uuid,
+        visitor_uuid=found.visitor_uuid,
+        generation=found.generation,
         identity=identity,
         language=language_of(language),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from accounts import rate_limits
 from chat import box, limits, metrics, protocol
-from chat.actions import visitors
+from chat.actions import identities, visitors
 from chat.actions.posts import Mark, Outcome, Post
 from chat.address import address_of
 from chat.db import in_thread
@@ -22,6 +22,7 @@ from chat.protocol import (
     Fetch,
     Hello,
     Identify,
+    Logout,
     Ping,
     Pong,
     Queue,
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 # When to come back, of too many from one address.
 AGAIN_MS = 2_000, 20_000
+# When another tab of the same browser may come back, with the token that the sign-in gave.
+SUPERSEDED_MS = 200, 800
 
 _finding = Gathering(box.find)
 _welcoming = Gathering(box.welcomes)
@@ -98,6 +101,8 @@ class VisitorConsumer(Socket):
                 await in_thread(
                     visitors.rate, visitor=self._known(), score=frame.score, comment=frame.comment
                 )
+            case Logout():
+                await self._log_out()
             case Ping():
                 self.answer(Pong(hub.heads.get(self.pk, 0) if self.pk is not None else 0))
 
@@ -156,16 +161,25 @@ class VisitorConsumer(Socket):
         try:
             await self._settle(
                 await in_thread(
-                    box.recognise, self.site, self.visitor_uuid, identify.identity, self.hello.language
+                    box.recognise, self.site, self._found(), identify.identity, self.hello.language
                 )
             )
         finally:
             self._is_identifying = False
 
+    def _found(self) -> box.Found:
+        return box.Found(self.site, self.visitor_uuid, self.visitor, self.pk)
+
+    async def _log_out(self) -> None:
+        if self.visitor is not None:
+            await in_thread(identities.log_out, visitor=self.visitor)
+        self.end("superseded", retry_after_ms=randint(*SUPERSEDED_MS))
+
     async def _settle(self, found: box.Found, conversation: UUID | None = None, after: int = 0) -> None:
         """Joins the conversation first and reads the welcome then, so that between the two nothing can be missed."""
         if found.pk != self.pk:
             self._leave()
+        self._recognise(found.visitor)
         self.visitor_uuid, self.visitor, self.pk = found.visitor_uuid, found.visitor, found.pk
         self.is_waiting, self._place = False, None
         with self.holding() as first:
@@ -180,6 +194,13 @@ class VisitorConsumer(Socket):
                 hub.note_row(self.pk, row)
             first.append(welcome)
 
+    def _recognise(self, visitor: Visitor | None) -> None:
+        """Has the hub know whose box this is."""
+        if self.visitor is not None:
+            hub.remove_box(self.visitor.pk, self)
+        if visitor is not None:
+            hub.add_box(visitor.pk, self)
+
     def _leave(self) -> None:
         if self.pk is not None:
             hub.leave(self.pk, self)
@@ -187,6 +208,8 @@ class VisitorConsumer(Socket):
     def disconnected(self) -> None:
         if getattr(self, "pk", None) is not None:
             self._leave()
+        if getattr(self, "visitor", None) is not None:
+            self._recognise(None)
 
     # -- talking -----------------------------------------------------------------------------------------
 
@@ -238,6 +261,12 @@ class VisitorConsumer(Socket):
         """It belongs to another visitor now. Unless that is who this one is just becoming, it is no longer heard."""
         if not self._is_identifying:
             self.end("unavailable")
+
+    def tokens_voided(self, generation: int) -> None:
+        """The visitor has signed in or logged out elsewhere. Unless that is this very sign-in, the box ends."""
+        if self.visitor is None or self._is_identifying or self._found().generation >= generation:
+            return
+        self.end("superseded", retry_after_ms=randint(*SUPERSEDED_MS))
 
     def tell_place(self, frame: Queue) -> None:
         if frame != self._place:

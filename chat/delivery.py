@@ -36,6 +36,7 @@ from chat.protocol import (
     SeenChanged,
     StateFrame,
     TypingStarted,
+    VisitorTokensVoided,
 )
 from chat.rows import state_of
 from chat.sweep import sweep
@@ -138,6 +139,9 @@ class Hub(Audience):
                 self._to_all_staff(frame)
             case KnowledgeChanged(edition=edition):
                 self._to_all_staff(KnowledgeFrame(edition))
+            case VisitorTokensVoided(visitor=visitor, generation=generation):
+                for box in tuple(self.boxes.get(visitor, ())):
+                    box.tokens_voided(generation)
             case AccessRevoked(staff=staff, session=session):
                 for socket in tuple(self._of_member.get(staff, ())):
                     if session in ("", socket.session_key):

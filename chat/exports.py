@@ -66,6 +66,7 @@ class ConversationTable(Table):
     status = _column(gettext_lazy("status"), "status")
     language = _column(gettext_lazy("language"), "language")
     level = _column(gettext_lazy("identity"), "visitor__level")
+    verified_at = _column(gettext_lazy("identity verified"), "verified_at")
     reference = _column(gettext_lazy("customer reference"), "visitor__customer_reference")
     visitor = _column(gettext_lazy("visitor"), "visitor__name")
     subject = _column(gettext_lazy("subject"), "subject")

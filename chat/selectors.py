@@ -22,7 +22,7 @@ from accounts import presence
 from accounts.access import bars_of, may
 from accounts.models import Department, Presence, PresenceStatus, Staff
 from chat import batches, rows
-from chat.models import Conversation, Message, Status
+from chat.models import Conversation, Message, Status, Visitor
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
 
 USUAL_HANDLE_SECONDS = 180
@@ -204,3 +204,8 @@ def _handle_seconds(department: int) -> float:
         "mean"
     ]
     return mean.total_seconds() if mean else USUAL_HANDLE_SECONDS
+
+
+def token_generations(visitors: list[int]) -> dict[int, int]:
+    """The present token generation of each of these visitors, by id. One query."""
+    return dict(Visitor.objects.filter(pk__in=visitors).values_list("pk", "token_generation"))

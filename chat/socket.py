@@ -34,6 +34,7 @@ CLOSE_CODES = {
     "bye": 1012,
     "unavailable": 4000,
     "slow": 4001,
+    "superseded": 4002,
     "flood": 4400,
     "access_revoked": 4403,
     "not_found": 4404,

@@ -2,7 +2,7 @@
 
 This bounds the delay when the channel layer is down, flushed or full, and is why it can be lost without losing a
 message. It also tells waiting visitors their place, and ends the sockets of those who may no longer hear: staff whose
-rights have ended, visitors whose conversation has become another's.
+rights have ended, visitors whose conversation has become another's or whose token is void.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 RIGHTS_EVERY = 2
 PLACES_EVERY = 2
+TOKENS_EVERY = 2
 # In between a round looks only at what has changed; should that ever be wrong, it is so for half a minute.
 EVERYTHING_EVERY = 20
 
@@ -48,6 +49,8 @@ async def sweep(hub: "Hub") -> None:
             await _tried(tell_places, hub)
         if rounds % RIGHTS_EVERY == 0:
             await _tried(_check_rights, hub)
+        if rounds % TOKENS_EVERY == 0:
+            await _tried(_check_tokens, hub)
 
 
 async def _tried(part: Callable[..., Awaitable[T]], *arguments: object) -> T | None:
@@ -114,6 +117,16 @@ def _check_owners(hub: "Hub", looked: Looked) -> None:
             if socket.visitor is not None and socket.visitor.pk != owner:
                 hub.touched.add(pk)
                 socket.lost_conversation()
+
+
+async def _check_tokens(hub: "Hub") -> None:
+    """Ends the boxes of visitors who have signed in or logged out since, where the doorbell did not say so."""
+    if not hub.boxes:
+        return
+    generations = await in_thread(selectors.token_generations, list(hub.boxes))
+    for visitor, generation in generations.items():
+        for box in tuple(hub.boxes.get(visitor, ())):
+            box.tokens_voided(generation)
 
 
 async def tell_places(hub: "Hub") -> None:

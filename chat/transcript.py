@@ -45,6 +45,8 @@ def _head(conversation: Conversation) -> Iterator[str]:
     yield conversation.site.in_language("name", conversation.language)
     yield _("Conversation: %(number)s") % {"number": conversation.uuid}
     yield _("Begun: %(at)s") % {"at": _moment(conversation.started_at)}
+    if conversation.verified_at:
+        yield _("Identity verified: %(at)s") % {"at": _moment(conversation.verified_at)}
     if conversation.ended_at:
         yield _("Ended: %(at)s") % {"at": _moment(conversation.ended_at)}
     yield _("Times: %(zone)s") % {"zone": settings.TIME_ZONE}

@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.RefusalTrail",
     "config.away.DatabaseAway",
     "config.malformed.MalformedValues",
 ]
@@ -165,6 +166,8 @@ HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, least=1)
 POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, least=1)
 # Sockets of visitors that one network address may have open, on all processes together.
 SOCKETS_PER_ADDRESS = env.integer("LIANXIN_SOCKETS_PER_ADDRESS", 500, least=1)
+# Minutes after which a customer whom the bank's site has signed in no longer counts as verified.
+VERIFIED_MINUTES = env.integer("LIANXIN_VERIFIED_MINUTES", 30, least=1)
 # How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 
@@ -202,7 +205,8 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/30m/ip,10/30m/key"}
+# accounts.sign_in has limits of its own, which all processes share.
+ACCOUNT_RATE_LIMITS = False
 ACCOUNT_SESSION_REMEMBER = False
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
 LOGIN_URL = "login"

@@ -1,14 +1,17 @@
-from allauth.account.views import LoginView, LogoutView
+from allauth.account.views import LogoutView
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
+from accounts.views import SignInView, change_password
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.urls")),
     path("", include("knowledge.urls")),
-    path("console/login/", LoginView.as_view(), name="login"),
+    path("console/login/", SignInView.as_view(), name="login"),
     # The same under the name that allauth asks for.
-    path("console/login/", LoginView.as_view(), name="account_login"),
+    path("console/login/", SignInView.as_view(), name="account_login"),
+    path("console/password/", change_password, name="password"),
     path("console/logout/", LogoutView.as_view(), name="account_logout"),
     path("console/language/", set_language, name="set_language"),
     path("console/", include("console.urls")),

@@ -11,6 +11,7 @@ from chat import access, limits
 from chat.actions.attachments import send_file_as_agent
 from chat.attachment_views import accepted, check_length, file_response, transcript_response, upload_of
 from chat.errors import TooFast
+from chat.reading import note_file
 from console.gate import StaffRequest, staff_view
 
 _uploads = limits.Buckets(limits.uploads)
@@ -31,7 +32,9 @@ def upload(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @cache_control(no_store=True)
 @staff_view
 def attachment(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    return file_response(access.attachment_for(request.user, uuid))  # type: ignore[return-value]
+    found = access.attachment_for(request.user, uuid)
+    note_file(request.user, found, where="console")
+    return file_response(found)  # type: ignore[return-value]
 
 
 @require_GET

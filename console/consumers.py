@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import date
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
 from django.utils.translation import get_supported_language_variant
 
 from accounts import audit, presence
@@ -16,7 +18,7 @@ from chat.actions.posts import Mark
 from chat.db import in_thread
 from chat.delivery import announce, hub
 from chat.errors import NotFound
-from chat.models import Status
+from chat.models import Conversation, Status
 from chat.protocol import (
     ConsoleFetch,
     ConsoleHello,
@@ -32,6 +34,7 @@ from chat.protocol import (
     Unwatch,
     Watch,
 )
+from chat.reading import note_reading
 from chat.selectors import keyed, page_of
 from chat.socket import Socket
 from chat.writer import writer
@@ -57,6 +60,7 @@ class ConsoleConsumer(Socket):
         self.sees_all = False
         self.watched: dict[str, int] = {}
         self._typing = limits.posts()
+        self._readings: set[tuple[int, str, int | None, date]] = set()
         self.language = language_of(self.scope.get("cookies", {}))
         await self.accept()
         staff = await in_thread(self._sign_in)
@@ -68,7 +72,10 @@ class ConsoleConsumer(Socket):
 
     def _sign_in(self) -> Staff | None:
         user = self.scope["user"]._wrapped if hasattr(self.scope["user"], "_wrapped") else self.scope["user"]
-        if isinstance(user, AnonymousUser) or not isinstance(user, Staff) or not may(user, "use_console"):
+        if isinstance(user, AnonymousUser) or not isinstance(user, Staff):
+            return None
+        if not may(user, "use_console"):
+            audit.record_refusal(user, "console socket", "no_right")
             return None
         self.staff_id, self.role = user.pk, user.role
         self.session_key = self.scope["session"].session_key
@@ -121,16 +128,26 @@ class ConsoleConsumer(Socket):
         )
         return welcome, keyed(lists.rows)
 
+    def _conversation(self, uuid: UUID) -> Conversation:
+        """Raises NotFound, which is noted: it may be another department's."""
+        try:
+            return access.conversation_for(self.staff, uuid)
+        except NotFound as refusal:
+            audit.record_refusal(self.staff, "console socket", refusal.code, object_id=str(uuid))
+            raise
+
     def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
+        """Raises NotFound. A page of a conversation that this socket has read today already is noted no more."""
         found = access.conversation_for(self.staff, conversation)
-        if found.status == Status.CLOSED:
-            # The console reads closed ones by a request; whoever does it here leaves the same mark.
-            audit.record(self.staff, "transcript.read", found, where="socket")
+        reading = (found.pk, found.status, found.agent_id, timezone.localdate())
+        if found.status == Status.CLOSED or reading not in self._readings:
+            note_reading(self.staff, found, where="socket")
+            self._readings.add(reading)
         return page_of(found, after, limit)
 
     async def _watch(self, frame: Watch) -> None:
         """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
-        conversation = await in_thread(access.conversation_for, self.staff, frame.conversation)
+        conversation = await in_thread(self._conversation, frame.conversation)
         uuid = str(frame.conversation)
         self.watched[uuid] = conversation.pk
         with self.holding() as first:

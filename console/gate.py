@@ -7,10 +7,11 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django_htmx.middleware import HtmxDetails
 
+from accounts import audit
 from accounts.access import may
 from accounts.models import Staff
 from chat import metrics
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 STATUSES = {
     "not_found": 404,
     "no_right": 403,
+    "password_change_due": 403,
     "signed_out": 401,
     "too_fast": 429,
     "unavailable": 503,
@@ -51,6 +53,11 @@ class NoRight(Refusal):
     words = _("Your account may not do that.")
 
 
+class PasswordChangeDue(Refusal):
+    code = "password_change_due"
+    words = _("Choose a password of your own first.")
+
+
 class StaffRequest(HttpRequest):
     """A request that has passed the gate."""
 
@@ -76,18 +83,31 @@ def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
                     return redirect_to_login(request.get_full_path())
                 return refused(request, SignedOut())
             staff = request.user
+            if staff.must_change_password:
+                if is_page(request):
+                    return redirect("password")
+                return refused(request, PasswordChangeDue())
             if not any(may(staff, right) for right in rights):
-                return refused(request, NoRight())
+                return _refused_to(staff, request, NoRight())
             try:
                 return view(request, *args, **kwargs)  # type: ignore[arg-type]
             except Refusal as refusal:
-                return refused(request, refusal)
+                return _refused_to(staff, request, refusal)
             except PermissionDenied:
-                return refused(request, NoRight())
+                return _refused_to(staff, request, NoRight())
 
         return gated
 
     return decorate
+
+
+def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """The refusal as an answer; one for want of a right is noted. Missing and forbidden look the same, so both are."""
+    if isinstance(refusal, NoRight | NotFound):
+        match = request.resolver_match
+        view, kwargs = (match.view_name, match.kwargs) if match is not None else ("", {})
+        audit.record_refusal(staff, view, refusal.code, object_id=str(kwargs.get("uuid", "")))
+    return refused(request, refusal)
 
 
 def staff_view(view: View[P]) -> Gated[P]:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from chat.actions.identities import lapse_identities
 from chat.db import in_thread
 from knowledge.actions.exams import settle_overdue
 from knowledge.actions.points import keep_validity
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 60
 # Each returns how many things it has changed.
-WORKS: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements)
+WORKS: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements, lapse_identities)
 
 
 def keep() -> int:
@@ -49,7 +50,7 @@ class Keeper:
         while True:
             changed = await in_thread(keep)
             if changed:
-                logger.info("points, papers and required passes brought up to date: %d", changed)
+                logger.info("points, papers, required passes and identities brought up to date: %d", changed)
             await asyncio.sleep(SECONDS)
 
 

@@ -47,7 +47,7 @@ def _row(row: Told) -> list[str]:
     return [
         visitor.customer_reference,
         visitor.name,
-        str(visitor.get_level_display()),
+        str(visitor.level_now().label),
         str(message.conversation.uuid),
         f"{timezone.localtime(message.at):%Y-%m-%d %H:%M:%S}",
         str(row.number),

@@ -78,12 +78,12 @@ def from_the_box(
                 site = access.site_by_key(key)
                 if not site.suggests_answers:
                     raise NotFound
-                visitor = tokens.visitor_of(asked.token, key)
+                token = tokens.token_of_site(asked.token, key)
                 if not _addresses.take(get_adapter().get_client_ip(request)) or (
-                    visitor is not None and not _visitors.take(visitor)
+                    token is not None and not _visitors.take(token.visitor)
                 ):
                     raise TooFast
-                conversation = None if visitor is None else access.present_of(site, visitor)
+                conversation = None if token is None else access.present_of(site, token)
                 with translation.override(language_code(asked.language)):
                     return view(site, conversation, asked)
             except DatabaseError as error:

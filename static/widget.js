@@ -13,8 +13,11 @@
   const listeners = {};
   /** @type {HTMLIFrameElement | undefined} */
   let frame;
-  /** @type {string | (() => string | Promise<string>) | undefined} */
+  /** @type {string | ((nonce: string) => string | Promise<string>) | undefined} */
   let identity;
+  /** What the box wants the next identity token to carry. */
+  let nonce = "";
+  let isIdentityDue = false;
   /** The page's own overflow, while ours is set. @type {string | undefined} */
   let overflow;
   let isOpen = false;
@@ -39,7 +42,9 @@
   };
 
   const tellIdentity = async () => {
-    const token = typeof identity === "function" ? await identity() : identity;
+    if (!isIdentityDue || !nonce) return;
+    isIdentityDue = false;
+    const token = typeof identity === "function" ? await identity(nonce) : identity;
     if (token) tell("identify", token);
   };
 
@@ -73,7 +78,6 @@
       tell("hello", { page: location.pathname, device, theme, isShown: isOpen });
       if (isLeaving) tell("logout");
       isLeaving = false;
-      tellIdentity();
     };
     shadow.append(frame);
   };
@@ -103,6 +107,11 @@
     const { lianxin: what, detail } = data;
     if (what === "close") show(false);
     else if (what === "under_way") underWay(detail);
+    else if (what === "nonce" || what === "identify") {
+      if (what === "nonce") nonce = detail;
+      else isIdentityDue = typeof identity === "function";
+      tellIdentity();
+    }
     else emit(what, detail);
     if (what !== "unread") return;
     const { launcher, title, unread } = await look;
@@ -113,13 +122,15 @@
   page.Lianxin = {
     open: () => show(true),
     close: () => show(false),
-    /** @param {string | (() => string | Promise<string>)} token or where to get one: it is short-lived */
+    /** @param {string | ((nonce: string) => string | Promise<string>)} token or where to get one: it is short-lived */
     identify: (token) => {
       identity = token;
+      isIdentityDue = true;
       tellIdentity();
     },
     logout: () => {
       identity = undefined;
+      nonce = "";
       isLeaving = !isListening;
       underWay(false);
       tell("logout");

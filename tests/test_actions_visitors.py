@@ -17,11 +17,11 @@ import pytest
 from django.db import connection
 
 from chat import access, box
-from chat.actions import agents, visitors
+from chat.actions import agents, identities, visitors
 from chat.errors import FormIncomplete, IdentityRefused, NotFound, RatingRefused
 from chat.models import Conversation, FormField, IdentityUse, Level, QuickTopic, Rating, Site, Status, Visitor
-from chat.protocol import ConversationChanged, Hello, MessagePosted, Start
-from chat.tokens import token_for
+from chat.protocol import ConversationChanged, Hello, MessagePosted, Start, VisitorTokensVoided
+from chat.tokens import read_token, token_for
 from tests.conftest import Announced
 from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_with
 
@@ -174,7 +174,7 @@ def token(cast: Cast, *, secret: str = IDENTITY_SECRET, algorithm: str = "HS256"
 
 
 def identify(cast: Cast, visitor: UUID | None = None, identity: str = "", **claims: Any) -> Visitor:
-    return visitors.identify(
+    return identities.identify(
         site=cast.site, visitor_uuid=visitor or uuid4(), identity=identity or token(cast, **claims)
     )
 
@@ -195,7 +195,8 @@ def test_what_was_begun_before_comes_along(cast: Cast, announced: Announced) -> 
 
     conversation.refresh_from_db()
     assert conversation.visitor == visitor
-    (event,) = announced.take()
+    *voided, event = announced.take()
+    assert {type(each) for each in voided} == {VisitorTokensVoided}
     assert isinstance(event, ConversationChanged)
     assert (event.row.visitor_name, event.row.level) == ("李雷", "verified")
     say(conversation, "是我")
@@ -269,10 +270,14 @@ def test_what_came_along_is_before_them_though_another_that_ended_is_newer(cast:
 
     assert begin(cast, visitor_uuid=visitor.uuid) == anonymous
     assert box.found_as(cast.site, visitor).pk == anonymous.pk
-    (found,) = box.find([Hello(cast.site.key, token=token_for(visitor.uuid, cast.site.key))])
+    visitor.refresh_from_db()
+    words = token_for(visitor.uuid, cast.site.key, visitor.token_generation)
+    read = read_token(words)
+    assert read is not None
+    (found,) = box.find([Hello(cast.site.key, token=words)])
     assert isinstance(found, box.Found)
     assert found.pk == anonymous.pk
-    assert access.conversation_of(visitor) == access.present_of(cast.site, visitor.uuid) == anonymous
+    assert access.conversation_of(visitor) == access.present_of(cast.site, read) == anonymous
     visitors.end_by_visitor(visitor=visitor)
     anonymous.refresh_from_db()
     assert anonymous.status == "closed"
@@ -348,7 +353,7 @@ def test_any_other_token_is_refused(cast: Cast, announced: Announced, claims: di
 @pytest.mark.parametrize("identity", ["", "x", "a.b.c", "\x00", "ä.ö.ü", "." * 4096, "\ud800.x.y"], ids=ascii)
 def test_what_is_no_token_is_refused(cast: Cast, identity: str) -> None:
     with pytest.raises(IdentityRefused):
-        visitors.identify(site=cast.site, visitor_uuid=uuid4(), identity=identity)
+        identities.identify(site=cast.site, visitor_uuid=uuid4(), identity=identity)
 
 
 def test_a_site_without_a_secret_believes_nobody(cast: Cast) -> None:

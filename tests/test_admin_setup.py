@@ -12,13 +12,14 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
-from accounts import actions
+from accounts import actions, rate_limits
 from accounts.models import AuditEntry, Department, Presence, Staff
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
 from chat.protocol import AccessRevoked
 from tests.conftest import Announced
-from tests.people import PEOPLE, Cast, go_online, session_of, start_with
+from tests.people import PASSWORD, PEOPLE, Cast, go_online, session_of, start_with
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
@@ -175,9 +176,20 @@ NEW = {
     "capacity": 5,
     "password1": "a-lamp-at-night-3",
     "password2": "a-lamp-at-night-3",
+    "own_password": PASSWORD,
 }
 
 
+@pytest.fixture
+def an_has_a_password(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The administrator can confirm who is at the keyboard, and no wrong try of another test counts."""
+    settings.REDIS_URL = ""
+    monkeypatch.setattr(rate_limits, "local_counters", rate_limits.LocalCounters())
+    cast.an.set_password(PASSWORD)
+    cast.an.save()
+
+
+@pytest.mark.usefixtures("an_has_a_password")
 def test_a_new_colleague_can_sign_in_and_is_noted(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     answer = client.post(page_of("accounts_staff", "add"), NEW | {"departments": [cast.cards.pk]})
@@ -187,6 +199,7 @@ def test_a_new_colleague_can_sign_in_and_is_noted(cast: Cast, signed_in: SignedI
     assert (staff.role, staff.number, list(staff.departments.all())) == ("agent", "1009", [cast.cards])
     assert not staff.is_staff
     assert not staff.is_superuser
+    assert staff.must_change_password
     (entry,) = noted("staff.created")
     assert (entry.actor, entry.object_id) == (cast.an, str(staff.pk))
     assert "lamp" not in str(entry.detail)
@@ -201,8 +214,11 @@ def test_a_new_colleague_can_sign_in_and_is_noted(cast: Cast, signed_in: SignedI
         ({"number": "1001"}, "number"),
         ({"username": "mei"}, "username"),
         ({"role": "owner"}, "role"),
+        ({"own_password": "wrong"}, "own_password"),
+        ({"own_password": ""}, "own_password"),
     ],
 )
+@pytest.mark.usefixtures("an_has_a_password")
 def test_a_mistake_in_a_new_account_is_told_at_its_field(
     cast: Cast, signed_in: SignedIn, changed: dict[str, str], field: str
 ) -> None:
@@ -274,6 +290,7 @@ def test_nobody_takes_their_own_rights_away(cast: Cast, signed_in: SignedIn) -> 
     assert (cast.an.is_active, cast.an.role) == (True, "administrator")
 
 
+@pytest.mark.usefixtures("an_has_a_password")
 def test_a_new_password_ends_every_session_of_that_account(
     cast: Cast, signed_in: SignedIn, announced: Announced
 ) -> None:
@@ -281,13 +298,18 @@ def test_a_new_password_ends_every_session_of_that_account(
     others = session_of(cast.hao)
     page = reverse("admin:auth_user_password_change", args=[cast.mei.pk])
     client = signed_in(cast.an)
-    bad = client.post(page, {"new_password1": "short", "new_password2": "short"})
+    own = {"own_password": PASSWORD}
+    bad = client.post(page, own | {"new_password1": "short", "new_password2": "short"})
     assert bad.status_code == 200
     assert bad.context["form"].errors
     good = {"new_password1": "a-lamp-at-night-3", "new_password2": "a-lamp-at-night-3"}
-    assert client.post(page, good).status_code == 302
+    for without in ({}, {"own_password": "a-lamp-at-night-3"}):
+        assert client.post(page, good | without).context["form"].errors.keys() == {"own_password"}
+    assert Session.objects.filter(session_key__in=theirs).count() == 2
+    assert client.post(page, good | own).status_code == 302
     cast.mei.refresh_from_db()
     assert cast.mei.check_password("a-lamp-at-night-3")
+    assert cast.mei.must_change_password
     assert not Session.objects.filter(session_key__in=theirs).exists()
     assert Session.objects.filter(session_key=others).exists()
     assert AccessRevoked(cast.mei.pk) in announced.take()
@@ -299,11 +321,10 @@ def test_ones_own_new_password_keeps_this_session_only(cast: Cast, signed_in: Si
     cast.yun.save()
     other, client = session_of(cast.yun), signed_in(cast.yun)
     form = {"new_password1": "a-lamp-at-night-3", "new_password2": "a-lamp-at-night-3"}
-    assert client.post("/admin/password_change/", form | {"old_password": "wrong"}).status_code == 200
-    assert (
-        client.post("/admin/password_change/", form | {"old_password": "the-old-one-of-yun"}).status_code
-        == 302
-    )
+    assert client.get("/admin/password_change/").headers["Location"] == "/console/password/"
+    assert client.post("/console/password/", form | {"old_password": "wrong"}).status_code == 422
+    right = form | {"old_password": "the-old-one-of-yun"}
+    assert client.post("/console/password/", right).status_code == 302
     assert not Session.objects.filter(session_key=other).exists()
     assert client.get("/admin/").status_code == 200
 
@@ -445,18 +466,30 @@ def test_a_mistake_in_the_origins_is_told_with_the_line(
     assert cast.site.allowed_origins == "https://www.bank.example"
 
 
-def test_the_secret_can_be_renewed_and_is_never_noted(cast: Cast, signed_in: SignedIn) -> None:
+@pytest.mark.usefixtures("an_has_a_password")
+def test_secret_is_shown_once_when_it_is_made_and_never_noted(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)
     before = cast.site.identity_secret
     shown = client.get(page).content.decode()
-    assert before in shown
+    assert before not in shown
     assert f"data-site=&quot;{cast.site.key}&quot;" in shown
-    assert client.post(page, form_of(client.get(page)) | {"renew_secret": "on"}).status_code == 302
+    make = reverse("admin:chat_site_secret", args=[cast.site.pk])
+    assert before not in client.get(make).content.decode()
+    assert client.post(make, {"own_password": "wrong"}).context["form"].errors
+    assert Site.objects.get(pk=cast.site.pk).identity_secret == before
+    made = client.post(make, {"own_password": PASSWORD})
+    assert "no-store" in made.headers["Cache-Control"]
     after = Site.objects.get(pk=cast.site.pk).identity_secret
     assert after != before
     assert len(after) >= 40
-    assert [entry.verb for entry in AuditEntry.objects.all()] == ["site.secret_renewed"]
+    assert after in made.content.decode()
+    for again in (client.get(make), client.get(page), client.get(page_of("chat_site"))):
+        assert after not in again.content.decode()
+    assert [entry.verb for entry in AuditEntry.objects.order_by("pk")] == [
+        "staff.own_password_wrong",
+        "site.secret_renewed",
+    ]
     assert after not in str(list(AuditEntry.objects.values()))
 
 

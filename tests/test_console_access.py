@@ -422,7 +422,7 @@ def test_a_refusal_is_said_in_the_readers_language(world: World) -> None:
     assert said["zh-hans"] != said["en"]
 
 
-def test_reading_a_closed_conversation_leaves_a_mark_and_an_open_one_none(world: World) -> None:
+def test_reading_a_closed_conversation_leaves_a_mark_each_time_and_an_open_one_another(world: World) -> None:
     client = signed_in(world.cast.hao)
 
     def marks(uuid: UUID) -> list[Staff | None]:

@@ -348,7 +348,7 @@ def test_who_began_a_conversation_hears_no_more_of_it_when_it_is_a_customers(
         box.say("identify", identity=jwt.encode(claims, cast.site.identity_secret, algorithm="HS256"))
         assert box.welcomed()["level"] == "verified"
         for other in (elsewhere, near):
-            assert other.hear("bye", within=5)["code"] == "unavailable"
+            assert other.hear("bye", within=5)["code"] == "superseded"
         box.post("我的卡号是")
         with Box(processes.uvicorn) as again:
             assert again.open(token=token, conversation=conversation)["state"] is None

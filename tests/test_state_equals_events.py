@@ -85,6 +85,9 @@ class Screen:
     def tell_place(self, frame: Queue) -> None:
         raise AssertionError("only the sweep tells places")
 
+    def tokens_voided(self, generation: int) -> None:
+        raise AssertionError("nobody signs in here")
+
     def lost_conversation(self) -> None:
         raise AssertionError("only the sweep looks at whose it is")
 

@@ -35,6 +35,9 @@ class Box(Screen):
         self.visitor = visitor
         self.is_lost = False
 
+    def tokens_voided(self, generation: int) -> None:
+        self.is_lost = True
+
     def lost_conversation(self) -> None:
         self.is_lost = True
 

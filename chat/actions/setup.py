@@ -47,7 +47,7 @@ def remove_setup(*, by: Staff, subject: Part) -> None:
 
 
 def renew_secret(*, by: Staff, site: Site) -> None:
-    """A new identity secret: tokens signed with the former one are refused from now on."""
+    """A new identity secret: tokens signed with the former one are refused from now on. Shown once, to `by`."""
     require(by, "set_up")
     with transaction.atomic():
         site.identity_secret = new_secret()

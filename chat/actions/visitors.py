@@ -1,10 +1,7 @@
-"""What a visitor does besides posting: begin, say who they are, end, rate."""
+"""What a visitor does besides posting: begin, end, rate."""
 
-import hashlib
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import jwt
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -12,12 +9,11 @@ from accounts.models import Department
 from chat import access, delivery
 from chat.actions.ending import end
 from chat.actions.events import Change, row_now
-from chat.errors import FormIncomplete, IdentityRefused, RatingRefused
+from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
     PRESENT_FIRST,
     Conversation,
     FormField,
-    IdentityUse,
     Level,
     QuickTopic,
     Rating,
@@ -27,8 +23,6 @@ from chat.models import (
 )
 from chat.protocol import ConversationChanged
 from chat.text import cleaned, one_line
-
-IDENTITY_MAX_SECONDS = 300
 
 
 def start_conversation(
@@ -62,7 +56,7 @@ def start_conversation(
             if begun is not None:
                 return begun
             name = one_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
-            if name and visitor.level != Level.VERIFIED:
+            if name and not visitor.is_customer:
                 visitor.level, visitor.name = Level.CLAIMED, name
             visitor.language, visitor.last_seen_at = language, timezone.now()
             visitor.save(update_fields=["level", "name", "language", "last_seen_at"])
@@ -72,6 +66,7 @@ def start_conversation(
                 site=site,
                 visitor=visitor,
                 department=department,
+                verified_at=visitor.verified_at if visitor.level_now() == Level.VERIFIED else None,
                 language=language,
                 subject=subject,
                 form=answers,
@@ -103,75 +98,6 @@ def _destination(
         if quick is not None:
             return quick.department or site.department, quick.label
     return site.department, ""
-
-
-def identify(*, site: Site, visitor_uuid: UUID, identity: str, language: str = "zh") -> Visitor:
-    """The verified visitor whom a token of the bank's site names; what this one has open becomes theirs.
-
-    The token is a JWT (RFC 7519) signed with HS256 and the site's secret: `sub` the customer reference, `aud` the
-    site key, `iat` and `exp` at most five minutes apart, `jti` used once, `name` if wanted. Raises IdentityRefused.
-    """
-    if not site.identity_secret:
-        raise IdentityRefused
-    try:
-        claims = jwt.decode(
-            identity,
-            site.identity_secret,
-            algorithms=["HS256"],
-            audience=site.key,
-            leeway=5,
-            options={"require": ["sub", "aud", "iat", "exp", "jti"]},
-        )
-        reference, token_id = str(claims["sub"]), str(claims["jti"])
-        is_sound = 0 < claims["exp"] - claims["iat"] <= IDENTITY_MAX_SECONDS
-    except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError) as error:
-        raise IdentityRefused from error
-    if (
-        not is_sound
-        or not 0 < len(reference) <= 64
-        or not 0 < len(token_id) <= 64
-        or cleaned(reference + token_id) != reference + token_id
-    ):
-        raise IdentityRefused
-    name = one_line(str(claims.get("name") or ""), 60)
-    with transaction.atomic():
-        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        _, is_new = IdentityUse.objects.get_or_create(
-            token_id=hashlib.sha256(f"{site.pk}:{token_id}".encode()).hexdigest(),
-            defaults={"expires_at": expires_at},
-        )
-        if not is_new:
-            raise IdentityRefused
-        IdentityUse.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1)).delete()
-        verified, _ = Visitor.objects.select_for_update(of=("self",)).get_or_create(
-            site=site,
-            customer_reference=reference,
-            defaults={"level": Level.VERIFIED, "name": name, "language": language},
-        )
-        verified.name, verified.last_seen_at = name or verified.name, timezone.now()
-        verified.save(update_fields=["name", "last_seen_at"])
-        _bring_along(visitor_uuid, verified)
-    return verified
-
-
-def _bring_along(visitor_uuid: UUID, verified: Visitor) -> None:
-    """Hands the open conversation of an unverified visitor to the verified one.
-
-    Where that one has one open already, they go on in that, and the other ends: nobody reads what is said there.
-    """
-    open_ones = Conversation.objects.filter(status__in=(Status.WAITING, Status.ACTIVE))
-    mine = open_ones.filter(visitor__uuid=visitor_uuid).exclude(visitor__level=Level.VERIFIED).first()
-    if mine is None:
-        return
-    conversation = access.lock(mine.pk)
-    if not conversation.is_open:
-        return
-    if open_ones.filter(visitor=verified).exists():
-        end(conversation, by="visitor")
-        return
-    change = Change(conversation)
-    conversation.visitor = verified
-    change.save("visitor")
 
 
 def end_by_visitor(*, visitor: Visitor) -> None:

@@ -18,13 +18,14 @@ from import_export.admin import ExportMixin
 from import_export.forms import ExportForm
 
 from accounts import audit
-from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, has_right
+from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList, has_right
 from accounts.models import Staff
 from chat import access
 from chat.attachment_views import file_response, transcript_response
 from chat.errors import NotFound
 from chat.exports import ConversationTable, CsvFile, TooManyRows, TranscriptTable, XlsxFile
 from chat.models import Conversation, Visitor
+from chat.reading import note_file
 from chat.records import record_of
 from chat.search import conversations_with
 from chat.selectors import seq_in
@@ -60,9 +61,10 @@ class RecordsExportForm(ExportForm):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+class ConversationAdmin(ByRights, NotedList, ExportMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     view_right = "read_records"
     change_right = ""
+    list_verb = "records.searched"
     list_display = (
         "number",
         "started_at",
@@ -111,7 +113,9 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
     def who(self, conversation: Conversation) -> str:
         visitor = conversation.visitor
         return (
-            f"{visitor.name} ({visitor.get_level_display()})" if visitor.name else visitor.get_level_display()
+            f"{visitor.name} ({visitor.level_now().label})"
+            if visitor.name
+            else str(visitor.level_now().label)
         )
 
     @admin.display(description=gettext_lazy("customer reference"))
@@ -190,9 +194,11 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
             raise PermissionDenied
         assert isinstance(request.user, Staff)
         try:
-            return file_response(access.attachment_for(request.user, uuid))
+            attachment = access.attachment_for(request.user, uuid)
         except NotFound as error:
             raise Http404 from error
+        note_file(request.user, attachment, where="record")
+        return file_response(attachment)
 
     def _get(self, pk: str) -> Conversation:
         everything = Conversation.objects.select_related(

@@ -4,15 +4,18 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin_parts import ByRights
 from accounts.models import Staff
-from chat.actions.setup import Part, remove_setup, renew_secret, save_setup
+from chat.actions.setup import Part, remove_setup, save_setup
+from chat.admin.secrets import new_secret_view
 from chat.attachments import NAMES
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
@@ -28,13 +31,6 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "Pictures are made anew, without the place and the camera that were noted in them."
         ),
     )
-    renew_secret = forms.BooleanField(
-        label=gettext_lazy("Make a new identity secret"),
-        required=False,
-        help_text=gettext_lazy(
-            "When you save. From then on the bank's site must sign with the new one, or nobody is recognised."
-        ),
-    )
 
     class Meta:
         model = Site
@@ -44,6 +40,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "name_en",
             "is_active",
             "allowed_origins",
+            "requires_nonce",
             "department",
             "hotline",
             "accent",
@@ -130,7 +127,7 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
         (None, {"fields": ("name_zh", "name_en", "is_active", "department", "hotline")}),
         (
             gettext_lazy("On the bank's website"),
-            {"fields": ("key", "allowed_origins", "script_tag", "secret", "renew_secret")},
+            {"fields": ("key", "allowed_origins", "script_tag", "requires_nonce", "secret")},
         ),
         (
             gettext_lazy("Looks"),
@@ -155,23 +152,33 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("Identity secret"))
     def secret(self, site: Site) -> str:
+        """Never the secret itself: it is shown once, when it is made."""
         if site._state.adding:
-            return _("Shown when the site is saved.")
-        words = _("With it the bank's server signs who is logged in. It must never stand in a page.")
+            return _("Made on a page of its own when the site is saved.")
         return format_html(
-            '<details><summary>{}</summary><code class="copy">{}</code></details><div class="help">{}</div>',
-            _("Show"),
-            site.identity_secret,
-            words,
+            '<a class="button" href="{}">{}</a><div class="help">{}</div>',
+            reverse("admin:chat_site_secret", args=[site.pk]),
+            _("Make a new identity secret"),
+            _("With it the bank's server signs who is logged in. It is shown once, when it is made."),
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        secret = path(
+            "<int:pk>/secret/", self.admin_site.admin_view(self.secret_view), name="chat_site_secret"
+        )
+        return [secret, *super().get_urls()]
+
+    def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        site = self.get_object(request, str(pk))
+        if site is None:
+            raise Http404
+        return new_secret_view(request, site, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        changed = [name for name in form.changed_data if name != "renew_secret"]
-        save_setup(by=request.user, subject=obj, fields=changed)
-        if change and form.cleaned_data.get("renew_secret"):
-            renew_secret(by=request.user, site=obj)
-            messages.warning(request, _("There is a new identity secret. Give it to the bank's server now."))
+        save_setup(by=request.user, subject=obj, fields=form.changed_data)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)

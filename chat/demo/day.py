@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
-from chat.actions import agents, visitors
+from chat.actions import agents, identities, visitors
 from chat.actions.posts import Mark, Post, post_batch
 from chat.demo.bank import PEOPLE
 from chat.demo.clock import Clock, clock_set
@@ -27,6 +27,7 @@ from chat.demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
 from chat.errors import NotFirstInLine, Refusal
 from chat.models import Conversation, Site, Visitor, WrapUpCode
 from chat.rows import person_of
+from chat.tokens import nonce_for
 
 
 class Shelf(Protocol):
@@ -131,8 +132,9 @@ class _Player:
                 "sub": _reference(dialogue), "aud": site.key, "iat": issued, "exp": issued + 120,
                 "jti": uuid4().hex, "name": dialogue.name,
             }  # fmt: skip
+            claims["nonce"] = nonce_for(uuid, site.key, 0)
             token = jwt.encode(claims, site.identity_secret, "HS256")
-            uuid = visitors.identify(
+            uuid = identities.identify(
                 site=site, visitor_uuid=uuid, identity=token, language=dialogue.language
             ).uuid
         form = {"subject": dialogue.department}

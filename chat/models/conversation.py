@@ -76,6 +76,8 @@ class Conversation(models.Model):
         null=True, blank=True, help_text="first visitor message after the last answer"
     )
     last_message_at = models.DateTimeField(null=True, blank=True)
+    # When the bank's site last proved, before the end, who the visitor is. The record keeps it.
+    verified_at = models.DateTimeField(_("identity verified"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_by = models.CharField(_("ended by"), max_length=8, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)

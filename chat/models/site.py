@@ -68,6 +68,15 @@ class Site(models.Model):
             "signs the tokens by which the bank's site says who is logged in; keep it on the bank's server"
         ),
     )
+    requires_nonce = models.BooleanField(
+        _("identity tokens carry the browser's nonce"),
+        default=True,
+        db_default=True,
+        help_text=_(
+            "A token that was copied on its way is of no use in another browser. "
+            "Untick only while the bank's server cannot put the nonce into its tokens."
+        ),
+    )
     department = models.ForeignKey(
         Department,
         models.PROTECT,

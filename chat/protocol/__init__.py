@@ -39,6 +39,7 @@ from chat.protocol.events import (
     PresenceChanged,
     SeenChanged,
     TypingStarted,
+    VisitorTokensVoided,
 )
 from chat.protocol.parts import (
     MAX_BODY_CHARACTERS,
@@ -74,6 +75,7 @@ from chat.protocol.visitor import (
     Fetch,
     Hello,
     Identify,
+    Logout,
     Ping,
     Post,
     Rate,
@@ -109,6 +111,7 @@ __all__ = [
     "Identify",
     "KnowledgeChanged",
     "KnowledgeFrame",
+    "Logout",
     "MessageData",
     "MessageFrame",
     "MessagePosted",
@@ -140,6 +143,7 @@ __all__ = [
     "TypingStarted",
     "Unwatch",
     "VisitorFrame",
+    "VisitorTokensVoided",
     "Watch",
     "Welcome",
     "decode_console",

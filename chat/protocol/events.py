@@ -51,6 +51,13 @@ class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
     session: str = ""
 
 
+class VisitorTokensVoided(Struct, tag_field="event", tag="visitor_tokens_voided"):
+    """A visitor signed in or logged out: sockets that were opened with a token below `generation` end."""
+
+    visitor: int
+    generation: int
+
+
 class KnowledgeChanged(Struct, tag_field="event", tag="knowledge_changed"):
     """The library has a new edition: consoles look again at what they offer."""
 
@@ -65,5 +72,6 @@ Event = (
     | SeenChanged
     | PresenceChanged
     | AccessRevoked
+    | VisitorTokensVoided
     | KnowledgeChanged
 )

@@ -8,7 +8,8 @@ from chat.protocol.parts import MessageData, Row, State
 class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     """The answer to hello, start and identify: everything the box needs to be right again.
 
-    `recovered` false: what the box shows belongs to another conversation, it starts from these messages.
+    `recovered` false: what the box shows belongs to another conversation, it starts from these messages. `nonce`
+    belongs into the next identity token. `verified_seconds`: how long "verified" still holds without a newer one.
     """
 
     token: str
@@ -19,6 +20,8 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     more: bool = False
     level: str = "anonymous"
     name: str = ""
+    nonce: str = ""
+    verified_seconds: int = 0
 
 
 class Accepted(Struct, tag_field="kind", tag="accepted"):

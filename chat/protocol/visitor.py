@@ -69,8 +69,12 @@ class Identify(Struct, tag_field="kind", tag="identify"):
     identity: Token
 
 
+class Logout(Struct, tag_field="kind", tag="logout"):
+    """The customer has logged out of the bank's site: every token of this visitor is void from now on."""
+
+
 class Ping(Struct, tag_field="kind", tag="ping"):
     pass
 
 
-VisitorFrame = Hello | Start | Post | Typing | Seen | Fetch | End | Rate | Identify | Ping
+VisitorFrame = Hello | Start | Post | Typing | Seen | Fetch | End | Rate | Identify | Logout | Ping

@@ -34,6 +34,12 @@ LATEST = 50
 def results(request: StaffRequest) -> HttpResponse:
     require(request.user, "see_exam_results")
     actions.settle_overdue()
+    audit.record(
+        request.user,
+        "exam.results_read",
+        None,
+        filters=sorted(ResultsForm.base_fields.keys() & request.GET.keys()),
+    )
     form = ResultsForm(request.GET or None)
     papers, since, until = _asked(form)
     plots = [

@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import audit
 from accounts.access import require
 from chat.errors import BadRequest, Refusal
 from console.exam_forms import ExamForm, FilterForm, QuestionForm
@@ -321,6 +322,7 @@ def appeal_list(request: StaffRequest) -> HttpResponse:
         }
         for appeal in selectors_exams.open_appeals()[:PAGE]
     ]
+    audit.record(request.user, "appeals.read", None, count=len(waiting))
     context = {"tab": "setting", "waiting": waiting, "remedies": Appeal.Remedy.choices}
     return render(request, "console/exams/appeals.html", context)
 

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from msgspec import Meta, Struct
 
+from accounts import audit
 from accounts.access import may
 from chat.errors import BadRequest
 from console.exam_sheets import in_words, sheet_of
@@ -129,6 +130,8 @@ def appeal(request: StaffRequest, pk: int) -> HttpResponse:
 def _result(request: StaffRequest, paper: Paper) -> HttpResponse:
     assert paper.submitted_at is not None
     is_own = paper.staff_id == request.user.pk
+    if not is_own:
+        audit.record_once_a_day(request.user, "exam.paper_read", paper)
     items = selectors_exams.items_of(paper)
     context = {
         "tab": "mine" if is_own else "results",

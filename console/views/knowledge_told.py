@@ -43,6 +43,7 @@ def told(request: StaffRequest, key: str) -> HttpResponse:
 def rows(request: StaffRequest, key: str) -> HttpResponse:
     """The next rows of the page."""
     point = access.told_point_for(request.user, key)
+    audit.record_once_a_day(request.user, "point.told_read", point)
     return render(request, "console/knowledge/told.html#rows", _page(request, point))
 
 

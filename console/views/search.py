@@ -6,6 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import audit
 from accounts.days import beginning_of, end_of
 from chat import access
 from chat.models import Conversation
@@ -41,6 +42,10 @@ def results(request: StaffRequest) -> HttpResponse:
             found = _newest(conversations, before)
             context["conversations"] = found[:HITS_A_PAGE]
             context["next"] = found[HITS_A_PAGE - 1].pk if len(found) > HITS_A_PAGE else None
+        filters = sorted(
+            name for name, value in form.cleaned_data.items() if value and name not in ("q", "before")
+        )
+        audit.record(request.user, "conversations.searched", None, length=len(words), filters=filters)
     template = "console/search.html#results" if request.htmx else "console/search.html"
     return render(request, template, context, status=200 if form.is_valid() else 422)
 

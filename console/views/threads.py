@@ -8,9 +8,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from accounts import audit
 from chat import access, replies, rows
 from chat.models import Conversation, Status
+from chat.reading import note_glance, note_reading
 from chat.selectors import page_of, seq_in
 from console import selectors
 from console.gate import StaffRequest, staff_view
@@ -25,7 +25,7 @@ TRANSCRIPT_PAGE = 500
 def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """The row, the notes and the values of placeholders; for a closed conversation also its messages.
 
-    The messages of an open one come over the socket. Reading a closed one is noted in the audit trail. `after` in
+    The messages of an open one come over the socket. What is noted in the audit trail, `chat.reading` says. `after` in
     the query: the messages after that seq, where one page was not enough.
     """
     conversation = access.conversation_for(request.user, uuid)
@@ -35,8 +35,8 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
         "values": replies.values_for(conversation, request.user),
         "messages": None,
     }
+    note_reading(request.user, conversation, where="console")
     if conversation.status == Status.CLOSED:
-        audit.record(request.user, "transcript.read", conversation, where="console")
         after = seq_in(request.GET.get("after", ""))
         answer["messages"] = page_of(conversation, after, TRANSCRIPT_PAGE)
     return JsonResponse(msgspec.to_builtins(answer))
@@ -48,6 +48,7 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Who the customer is and how sure we are, and what they came with before."""
     conversation = access.conversation_for(request.user, uuid)
+    note_glance(request.user, conversation, where="card")
     context = {
         "conversation": conversation,
         "answers": selectors.answers_of(conversation),

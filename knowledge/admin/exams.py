@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
 
-from accounts.admin_parts import BoundedPaginator, ByRights, DateRange
-from accounts.models import TakingBar
+from accounts import audit
+from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList
+from accounts.models import Staff, TakingBar
 from knowledge.models import Exam, ExamShare, Paper, PaperItem, Question
 
 
@@ -52,7 +54,7 @@ class ItemInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Paper)
-class PaperAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
+class PaperAdmin(ToRead, NotedList, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "see_exam_results"
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -62,6 +64,17 @@ class PaperAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("staff__name", "staff__number")
     exclude = ("seed",)
     inlines = (ItemInline,)
+    list_verb = "exam.results_read"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, extra_context)
+        paper = self.get_object(request, unquote(object_id))
+        if response.status_code == 200 and paper is not None:
+            assert isinstance(request.user, Staff)
+            audit.record_once_a_day(request.user, "exam.paper_read", paper)
+        return response
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # One's own open paper is written in the console, and seen here only when it has been marked.

@@ -26,6 +26,7 @@ let words = readWords();
 let isShown = false;
 let isDue = false;
 let told = "";
+let toldNonce = "";
 /** @type {() => void} */
 let drawPage = () => {};
 /** @type {() => void} */
@@ -61,6 +62,7 @@ function drawSoon() {
 
 function tellHost() {
   if (session.status !== "open") return;
+  if (session.nonce !== toldNonce) host.tell("nonce", (toldNonce = session.nonce));
   const { unread, isOpen } = session.conversation;
   const now = `${unread} ${isOpen}`;
   if (now === told) return;
@@ -75,7 +77,7 @@ function begin(detail) {
   about.device = String(detail.device ?? "").slice(0, 20);
   if (detail.theme) document.documentElement.dataset.theme = detail.theme;
   by("close").hidden = !host.isThere;
-  told = "";
+  told = toldNonce = "";
   session.socket.open();
   show(!!detail.isShown);
   host.tell("ready");

@@ -8,6 +8,7 @@ const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
 const BEHIND_MS = 1_000;
 const MARK_MS = 400;
+const RENEW_SECONDS = 60;
 
 export class Session {
   conversation = new Conversation();
@@ -15,7 +16,8 @@ export class Session {
   status = "connecting";
   /** Also while it tries again. */
   isLost = false;
-  isVerified = false;
+  /** What the next identity token has to carry. */
+  nonce = "";
   /** What the server said against something that is no message. */
   refusal = "";
   token;
@@ -23,6 +25,11 @@ export class Session {
   #isVisible = false;
   #seen = "";
   #dismissed = "";
+  /** The token of somebody who logged out while the line was away: the server has to hear of it. */
+  #leaving = "";
+  #isSuperseded = false;
+  /** The bank's page has to say anew who is logged in, once the visitor looks. */
+  #isIdentityDue = false;
   #typedAt = 0;
   /** @type {ChatFrame[]} wanted while the line was away */
   #later = [];
@@ -32,7 +39,8 @@ export class Session {
   /**
    * @param {import("./memory.js").Memory} memory
    * @param {{site: string, url: string, language: string, page: string, device: string}} about
-   * @param {(event?: "started" | "ended" | "left") => void} onChange `left`: somebody logged out
+   * @param {(event?: "started" | "ended" | "left" | "identify") => void} onChange `left`: somebody logged out;
+   *   `identify`: the page has to say who is logged in
    */
   constructor(memory, about, onChange) {
     this.memory = memory;
@@ -98,7 +106,7 @@ export class Session {
 
   /** Somebody else may sit here next. A conversation that only this browser could find again is ended. */
   logout() {
-    if (this.conversation.isOpen && !this.isVerified) this.#send({ kind: "end" });
+    if (!this.#send({ kind: "logout" })) this.#leaving = this.token;
     this.memory.clear(true);
     this.#forget();
   }
@@ -107,6 +115,7 @@ export class Session {
   look(isVisible) {
     this.#isVisible = isVisible;
     this.#mark();
+    this.#askIdentity();
     this.onChange();
   }
 
@@ -117,7 +126,8 @@ export class Session {
     const { site, language, page, device } = this.about;
     const { id, thread } = this.conversation;
     const known = id ? { conversation: id, after: thread.head } : {};
-    return { kind: "hello", site, token: this.token || null, language, page, device, ...known };
+    if (this.#isSuperseded) this.#supersede();
+    return { kind: "hello", site, token: this.#leaving || this.token || null, language, page, device, ...known };
   }
 
   /** @param {ChatFrame} frame */
@@ -126,6 +136,7 @@ export class Session {
     const now = this.conversation;
     const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
+    else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";
     else if (kind === "accepted") this.#accepted(frame);
     else if (kind === "refused" && !this.sending.refused(frame)) this.refuse(frame.words);
     else if (kind === "message" && isOurs) this.#place([frame.message]);
@@ -143,8 +154,14 @@ export class Session {
 
   /** @param {ChatFrame} frame */
   #welcome(frame) {
+    if (this.#leaving) {
+      this.#leaving = "";
+      this.#send({ kind: "logout" });
+      return this.socket.reopen();
+    }
     this.token = frame.token;
-    this.isVerified = frame.level === "verified";
+    this.nonce = frame.nonce ?? "";
+    this.#renew(frame.verified_seconds ?? 0);
     /** @type {ChatState | null} */
     let state = frame.state;
     const isOver = !!state && !["waiting", "active"].includes(state.status);
@@ -159,6 +176,30 @@ export class Session {
     this.#place(state ? frame.messages : [], frame.more);
     for (const wanted of this.#later.splice(0)) this.ask(wanted);
     this.sending.flush();
+  }
+
+  /** Somebody has signed in or out since: another tab of this browser has the new token, or nobody here has one. */
+  #supersede() {
+    const { token } = this.memory;
+    this.#isSuperseded = false;
+    this.#isIdentityDue = !token || token === this.token;
+    this.token = this.#isIdentityDue ? "" : token;
+  }
+
+  /** @param {number} seconds that "verified" still holds; shortly before, the page has to say it anew */
+  #renew(seconds) {
+    clearTimeout(this.#timers.renew);
+    if (!seconds) return;
+    this.#after("renew", Math.max(0, seconds - RENEW_SECONDS) * 1000, () => {
+      this.#isIdentityDue = true;
+      this.#askIdentity();
+    });
+  }
+
+  #askIdentity() {
+    if (!this.#isIdentityDue || !this.#isVisible) return;
+    this.#isIdentityDue = false;
+    this.onChange("identify");
   }
 
   /** Another conversation than before, or none. */
@@ -244,8 +285,9 @@ export class Session {
     this.sending.forget();
     this.memory.clear(false);
     this.#later = [];
-    this.token = this.#dismissed = "";
-    this.isVerified = false;
+    this.token = this.nonce = this.#dismissed = "";
+    this.#isIdentityDue = false;
+    this.#renew(0);
     this.socket.reopen();
     this.onChange("left");
   }

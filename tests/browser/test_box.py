@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -334,6 +335,50 @@ def test_a_customer_who_is_logged_in_is_known_anywhere(open_box: Open, server: C
     elsewhere = open_box()
     elsewhere.page.evaluate("token => Lianxin.identify(() => Promise.resolve(token))", token(2))
     expect(elsewhere.log.get_by_text("我是李雷")).to_be_visible()
+
+
+def test_identity_token_with_this_browsers_nonce_is_taken_and_a_copied_one_is_not(
+    open_box: Open, server: ChatServer
+) -> None:
+    """As docs/embed.md has it: the page's function is given the nonce, and fetches a token that carries it."""
+    server.execute("UPDATE chat_site SET requires_nonce = ?", True)
+
+    def token(nonce: str) -> str:
+        now = int(time.time())
+        claims = {
+            "sub": "C-7",
+            "aud": SITE_KEY,
+            "iat": now,
+            "exp": now + 120,
+            "jti": str(uuid4()),
+            "name": "李雷",
+        }
+        return jwt.encode(claims | {"nonce": nonce}, IDENTITY_SECRET, algorithm="HS256")
+
+    heard: list[str] = []
+    box = open_box()
+
+    def fetch_token(nonce: str) -> str:
+        heard.append(nonce)
+        return token(nonce)
+
+    box.page.expose_function("fetchToken", fetch_token)
+    box.page.evaluate("() => Lianxin.identify((nonce) => fetchToken(nonce))")
+    box.says("我是李雷")
+    assert server.execute("SELECT level FROM chat_visitor WHERE customer_reference = 'C-7'") == [
+        ("verified",)
+    ]
+    assert len(heard) == 1, "asked once, however often the box is welcomed"
+
+    thief = open_box()
+    thief.page.evaluate("token => Lianxin.identify(token)", token(heard[0]))
+    thief.says("我才是李雷")
+    expect(thief.log.get_by_text("我是李雷", exact=True)).to_have_count(0)
+    assert server.execute("SELECT COUNT(*) FROM chat_visitor WHERE level = 'verified'") == [(1,)]
+
+    box.page.evaluate("() => Lianxin.logout()")
+    expect(box.log.get_by_text("我是李雷")).to_have_count(0)
+    assert server.execute("SELECT level FROM chat_visitor WHERE customer_reference = 'C-7'") == [("claimed",)]
 
 
 def test_pictures_and_papers_go_both_ways_and_programs_do_not(

@@ -287,25 +287,68 @@ test("what an ended conversation refused can go into a new one", () => {
   assert.deepEqual(line().of("post").map((frame) => frame.client_id), [client_id, client_id]);
 });
 
-test("logging out leaves nothing and ends what nobody could find again", () => {
+test("logout_clears_this_browser_and_tells_the_server_first", () => {
   talk();
   session.post("draft of another");
   session.memory.set("draft", "half a word");
   const before = line();
   session.logout();
-  assert.equal(before.of("end").length, 1);
+  assert.equal(before.of("logout").length, 1);
   assert.deepEqual([local.length, kept.length], [0, 0]);
   line().onopen();
   assert.equal(line().of("hello")[0].token, null);
   assert.deepEqual(session.sending.unplaced, []);
 });
 
-test("logging out leaves a verified customer's conversation to them", () => {
+test("logout_while_the_line_is_away_is_told_when_it_is_back", () => {
   talk();
-  line().welcomes({ level: "verified", state: state() });
-  const before = line();
+  line().onclose({ code: 1006 });
   session.logout();
-  assert.equal(before.of("end").length, 0);
+  assert.deepEqual([local.length, kept.length], [0, 0]);
+  line().onopen();
+  assert.equal(line().of("hello")[0].token, "t2");
+  const old = line();
+  old.welcomes({ token: "t3", state: state() });
+  assert.equal(old.of("logout").length, 1);
+  line().onopen();
+  assert.equal(line().of("hello")[0].token, null);
+  assert.equal(session.conversation.id, "");
+});
+
+test("tab_whose_token_is_void_goes_on_with_the_token_of_another_tab", () => {
+  talk();
+  line().answers({ kind: "bye", code: "superseded", retry_after_ms: 300 });
+  local.setItem("lianxin.demo.token", "t9 c1");
+  line().onclose({ code: 4002 });
+  clock.tick(300);
+  line().onopen();
+  assert.equal(line().of("hello")[0].token, "t9");
+  assert.deepEqual(events.filter((event) => event === "identify"), []);
+});
+
+test("box_whose_token_is_void_everywhere_asks_for_identity_only_when_looked_at", () => {
+  talk();
+  session.look(false);
+  line().answers({ kind: "bye", code: "superseded", retry_after_ms: 300 });
+  line().onclose({ code: 4002 });
+  clock.tick(300);
+  line().onopen();
+  assert.equal(line().of("hello")[0].token, null);
+  line().welcomes({ token: "t5", state: null, recovered: false });
+  assert.deepEqual(events.filter((event) => event === "identify"), []);
+  session.look(true);
+  session.look(true);
+  assert.deepEqual(events.filter((event) => event === "identify"), ["identify"]);
+});
+
+test("verified_customer_is_asked_for_anew_a_minute_before_it_lapses", () => {
+  session.look(true);
+  line().welcomes({ level: "verified", verified_seconds: 120, nonce: "n1" });
+  assert.equal(session.nonce, "n1");
+  clock.tick(59_000);
+  assert.deepEqual(events.filter((event) => event === "identify"), []);
+  clock.tick(2_000);
+  assert.deepEqual(events.filter((event) => event === "identify"), ["identify"]);
 });
 
 test("another tab that logged out clears this one too", () => {
@@ -360,9 +403,11 @@ test("what the box sends has the fields of the examples", () => {
   session.typing();
   for (const frame of [{ kind: "end" }, { kind: "rate", score: 5, comment: "" }, { kind: "identify", identity: "x" }]) session.ask(frame);
   clock.tick(25_000);
-  const kinds = new Set(line().sent.map((frame) => frame.kind));
+  const used = line();
+  session.logout();
+  const kinds = new Set(used.sent.map((frame) => frame.kind));
   assert.deepEqual([...kinds].sort(), [...new Set(examples.visitor_to_server.map((frame) => frame.kind))].sort());
-  for (const frame of line().sent) {
+  for (const frame of used.sent) {
     const fields = new Set(examples.visitor_to_server.filter((each) => each.kind === frame.kind).flatMap(Object.keys));
     for (const field of Object.keys(frame)) assert.equal(fields.has(field), true, `${frame.kind}.${field}`);
   }

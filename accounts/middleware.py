@@ -1,0 +1,28 @@
+"""What happens to every request of staff."""
+
+from collections.abc import Callable
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+from accounts import audit
+from accounts.models import Staff
+
+
+class RefusalTrail:
+    """Notes in the audit trail what a member of staff was refused. The console's gate notes its own refusals."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> None:
+        if isinstance(error, PermissionDenied) and isinstance(request.user, Staff):
+            audit.record_refusal(request.user, _view_of(request), "no_right")
+
+
+def _view_of(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return match.view_name if match is not None else ""

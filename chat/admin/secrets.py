@@ -1,0 +1,32 @@
+"""A new identity secret for a site: shown once, on the answer to the press of the button, and never again."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.models import Staff
+from accounts.passwords import ConfirmedForm
+from chat.actions.setup import renew_secret
+from chat.models import Site
+
+
+@never_cache
+@sensitive_variables("secret")
+def new_secret_view(request: HttpRequest, site: Site, context: dict[str, Any]) -> TemplateResponse:
+    """Asks for the administrator's own password, then makes the secret and shows it in this one answer."""
+    assert isinstance(request.user, Staff)
+    form = ConfirmedForm(request.POST or None)
+    form.by = request.user
+    secret = ""
+    if request.method == "POST" and form.is_valid():
+        renew_secret(by=request.user, site=site)
+        secret = site.identity_secret
+    return TemplateResponse(
+        request,
+        "admin/chat/site/secret.html",
+        {**context, "title": _("New identity secret"), "original": site, "form": form, "secret": secret},
+    )
