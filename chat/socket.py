@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from chat import limits, metrics, protocol
 from chat.delivery import hub
-from chat.errors import BadRequest, Refusal, Unavailable
+from chat.errors import BadRequest, EmptyText, Refusal, TextTooLong, Unavailable
 from chat.line import Line
 from chat.protocol import BadFrame, Bye, Refused
 
 logger = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
-# So long may the goodbye to a slow reader take.
-CUT_SECONDS = 3.0
+# Seconds that a reader who has stopped has to read on, and so to hear why the line ends. Then it is cut.
+CUT_SECONDS = 10.0
 
 # Our close codes. The box does not come back by itself after one of 4400 to 4499.
 CLOSE_CODES = {
@@ -34,6 +34,8 @@ CLOSE_CODES = {
     "access_revoked": 4403,
     "not_found": 4404,
 }
+
+OF_A_BAD_FRAME = {each.code: each for each in (BadRequest, EmptyText, TextTooLong)}
 
 Message = MutableMapping[str, Any]
 
@@ -94,6 +96,10 @@ class Socket(AsyncConsumer):
     def disconnected(self) -> None:
         raise NotImplementedError
 
+    def has_posts_in_hand(self) -> bool:
+        """Whether something that came over it is neither stored nor refused yet."""
+        return False
+
     def is_gone(self) -> bool:
         """Whether nobody hears an answer any more."""
         return self._is_over or self._line.is_gone
@@ -115,8 +121,8 @@ class Socket(AsyncConsumer):
             await self.received(text)
         except Refusal as refusal:
             self.refuse(refusal, self.about)
-        except BadFrame:
-            self.refuse(BadRequest())
+        except BadFrame as bad:
+            self.refuse(OF_A_BAD_FRAME[bad.code](), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)

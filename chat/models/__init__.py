@@ -1,10 +1,11 @@
-from chat.models.conversation import PRESENT_FIRST, Assignment, Conversation, Rating, Status
+from chat.models.conversation import OPEN, PRESENT_FIRST, Assignment, Conversation, Rating, Status
 from chat.models.message import Attachment, AuthorRole, Message, MessageKind, Note
 from chat.models.site import BusinessText, FormField, QuickTopic, Site, TextCode
 from chat.models.texts import CannedReply, WrapUpCode
 from chat.models.visitor import IdentityUse, Level, Visitor
 
 __all__ = [
+    "OPEN",
     "PRESENT_FIRST",
     "Assignment",
     "Attachment",

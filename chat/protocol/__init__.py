@@ -41,6 +41,7 @@ from chat.protocol.events import (
     TypingStarted,
 )
 from chat.protocol.parts import (
+    MAX_ANSWER_CHARACTERS,
     MAX_BODY_CHARACTERS,
     MAX_COMMENT_CHARACTERS,
     MAX_FRAME_BYTES,
@@ -84,6 +85,7 @@ from chat.protocol.visitor import (
 )
 
 __all__ = [
+    "MAX_ANSWER_CHARACTERS",
     "MAX_BODY_CHARACTERS",
     "MAX_COMMENT_CHARACTERS",
     "MAX_FRAME_BYTES",

@@ -33,6 +33,13 @@ BUGS = (
     Bug("alters", "another text is stored than was sent", ("stored_as_sent",)),
     Bug("answers_early", "accepted is said before the commit", ("ack_after_commit",)),
     Bug("refuses_stored", "a message that is stored is refused for good", ("refused_is_absent",)),
+    Bug(
+        "forgets_ids",
+        "a client_id is forgotten when another conversation begins",
+        ("stored_once", "refused_is_absent"),
+        "another_begins",
+    ),
+    Bug("overtakes", "what came after a post that was put off is stored before it", ("order_of_sends",)),
     Bug("leaves_a_gap", "a number is left out", ("seq_is_dense",)),
     Bug("leaks_a_note", "staff's words go to the visitor", ("note_stays_inside",)),
     Bug("leaks_to_another", "a message goes to another visitor as well", ("own_conversation_only",)),
@@ -68,6 +75,9 @@ class Planted:
     def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
         replace_in("chat.actions.posts:post_batch", self._around_batch)
         replace_in("chat.writer:Writer.submit", self._around_submit)
+        replace_in("chat.actions.posts:find_stored", self._around_find_stored)
+        replace_in("chat.post_queue:PostQueue.settle", self._around_settle)
+        replace_in("chat.post_queue:PostQueue.refusal_for", self._around_refusal_for)
         replace_in("chat.delivery:Hub.route", self._around_route)
         replace_in("chat.selectors:messages_after", self._around_page)
         replace_in("chat.actions.agents:take", self._around_take)
@@ -85,7 +95,47 @@ class Planted:
         def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
             if self.name == "answers_early":
                 self._answers[post.client_id] = answer
+            if self.name == "overtakes" and post.visitor_id and self._is_turn():
+                answer(self._unavailable())
+                return
             submit(writer, post, answer)
+
+        return around
+
+    @staticmethod
+    def _unavailable() -> Any:
+        from chat.errors import Unavailable
+
+        return Unavailable()
+
+    def _around_settle(self, settle: Callable[..., Any]) -> Callable[..., Any]:
+        def around(queue: Any, outcome: Any) -> None:
+            if self.name != "overtakes":
+                settle(queue, outcome)
+                return
+            post, queue._stored = queue._stored, None
+            queue._answer(post.client_id, outcome)
+            if queue._waiting:
+                queue._stored = queue._waiting.popleft()
+                queue._submit(queue._stored)
+
+        return around
+
+    def _around_refusal_for(self, refusal_for: Callable[..., Any]) -> Callable[..., Any]:
+        def around(queue: Any, client_id: Any) -> Any:
+            return None if self.name == "overtakes" else refusal_for(queue, client_id)
+
+        return around
+
+    def _around_find_stored(self, find_stored: Callable[..., Any]) -> Callable[..., Any]:
+        def around(posts: Sequence[Any]) -> Any:
+            found = find_stored(posts)
+            if self.name != "forgets_ids":
+                return found
+            present = {post.pk for post in posts}
+            kept = {key: [one for one in each if one.pk in present] for key, each in found.items()}
+            self.deeds += kept != found
+            return kept
 
         return around
 

@@ -147,6 +147,11 @@ class Judge:
             kept = {entry["body"] for entry in unsent}
             wrong += [f"{tab} still sends {e['body']}" for e in unsent if not e.get("refused")]
             wrong += [
+                f"{tab} was refused {e['body']}, which is stored"
+                for e in unsent
+                if e.get("refused") and e["body"] in bodies
+            ]
+            wrong += [
                 f"{tab} said {body}, which is nowhere"
                 for by in [each for each in self.said if each == tab or each[0] == tab]
                 for body in self.said[by]
