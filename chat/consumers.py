@@ -5,9 +5,12 @@ from functools import partial
 from random import randint
 from uuid import UUID
 
+from django.db import Error
+
 from chat import box, limits, metrics, protocol
 from chat.actions import visitors
 from chat.actions.posts import Mark, Outcome, Post
+from chat.actions.repeats import find_stored
 from chat.address import address_of
 from chat.db import in_thread
 from chat.delivery import announce, hub
@@ -85,7 +88,7 @@ class VisitorConsumer(Socket):
             case Identify():
                 await self._identify(frame)
             case PostFrame():
-                self._post(frame)
+                await self._post(frame)
             case Typing():
                 self._is_typing()
             case Seen():
@@ -186,7 +189,7 @@ class VisitorConsumer(Socket):
 
     # -- talking -----------------------------------------------------------------------------------------
 
-    def _post(self, frame: PostFrame) -> None:
+    async def _post(self, frame: PostFrame) -> None:
         if hub.is_draining:
             # Unanswered it stays with the box, which posts it again to the next process.
             return
@@ -196,7 +199,8 @@ class VisitorConsumer(Socket):
             raise EmptyText
         if self.pk is None or self.visitor is None:
             raise NotFound
-        if (refusal := self._queue_of_posts.refusal_for(frame.client_id)) is not None:
+        refusal = self._queue_of_posts.refusal_for(frame.client_id)
+        if refusal is not None and not await self._is_stored_after_all():
             raise refusal
         if not self._posts.take():
             self._queue_of_posts.put_off(frame.client_id, TooFast())
@@ -211,6 +215,20 @@ class VisitorConsumer(Socket):
                 is_returning=self._is_returning,
             )
         )
+
+    async def _is_stored_after_all(self) -> bool:
+        """Whether the post that was put off is stored: its sender has seen it as a message and sends it no more."""
+        post = self._queue_of_posts.unsure
+        if post is None or not self._posts.take():
+            return False
+        try:
+            found = await in_thread(find_stored, [post])
+        except Error:
+            return False
+        if not any(stored.is_repeated_by(post) for stored in found.get(post.client_id, ())):
+            return False
+        self._queue_of_posts.forget()
+        return True
 
     def _submit(self, post: Post) -> None:
         writer.submit(post, partial(hub.call, self._queue_of_posts.settle))

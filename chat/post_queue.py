@@ -25,6 +25,8 @@ class PostQueue:
         self._waiting: deque[Post] = deque()
         # The earliest post that was refused with a retry, and that refusal.
         self._put_off: tuple[UUID, Refusal] | None = None
+        # That post, where the writer had it: it may be stored, when only the answer to the commit was lost.
+        self.unsure: Post | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -38,12 +40,12 @@ class PostQueue:
 
     def put_off(self, client_id: UUID, refusal: Refusal) -> None:
         """Refuses a post that has just come, and from now on those after it."""
-        self._put_off = client_id, refusal
+        self._put_off, self.unsure = (client_id, refusal), None
         self._answer(client_id, refusal)
 
     def add(self, post: Post) -> None:
         """Stores a post after those before it. It is the one that was put off, if one was."""
-        self._put_off = None
+        self.forget()
         if self._stored is None:
             self._stored = post
             self._submit(post)
@@ -58,6 +60,7 @@ class PostQueue:
         if isinstance(outcome, Refusal) and outcome.retry_after_ms:
             # Earlier than one that was put off meanwhile.
             self.put_off(post.client_id, outcome)
+            self.unsure = post
             for later in self._waiting:
                 self._answer(later.client_id, outcome)
             self._waiting.clear()
@@ -68,5 +71,5 @@ class PostQueue:
             self._submit(self._stored)
 
     def forget(self) -> None:
-        """Another conversation is on this socket now: nothing of it has to wait for what was put off in the former."""
-        self._put_off = None
+        """Lets all pass: the post that was put off has come, is stored, or belongs to a former conversation."""
+        self._put_off = self.unsure = None

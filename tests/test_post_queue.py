@@ -60,6 +60,17 @@ def test_posts_behind_one_that_could_not_be_stored_are_refused_likewise(desk: De
     assert desk.queue.refusal_for(A) is None
 
 
+def test_only_a_post_that_the_writer_had_may_be_stored_after_all(desk: Desk) -> None:
+    desk.queue.put_off(A, TooFast())
+    assert desk.queue.unsure is None
+    desk.add(A)
+    desk.settle(Unavailable())
+    assert desk.queue.unsure is not None
+    assert desk.queue.unsure.client_id == A
+    desk.add(A)
+    assert desk.queue.unsure is None
+
+
 def test_posts_pass_again_once_the_one_put_off_has_come(desk: Desk) -> None:
     desk.queue.put_off(A, TooFast())
     assert getattr(desk.queue.refusal_for(B), "code", "") == "too_fast"

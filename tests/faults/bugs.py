@@ -95,9 +95,11 @@ class Planted:
         def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
             if self.name == "answers_early":
                 self._answers[post.client_id] = answer
-            if self.name == "overtakes" and post.visitor_id and self._is_turn():
-                answer(self._unavailable())
-                return
+            if self.name == "overtakes" and post.visitor_id:
+                self._turns += 1
+                if self._turns % EVERY == 0:
+                    answer(self._unavailable())
+                    return
             submit(writer, post, answer)
 
         return around
@@ -110,9 +112,13 @@ class Planted:
 
     def _around_settle(self, settle: Callable[..., Any]) -> Callable[..., Any]:
         def around(queue: Any, outcome: Any) -> None:
+            if self.name == "reorders" and len(queue._waiting) > 1:
+                self.deeds += 1
+                queue._waiting.reverse()
             if self.name != "overtakes":
                 settle(queue, outcome)
                 return
+            self.deeds += bool(queue._waiting and getattr(outcome, "retry_after_ms", 0))
             post, queue._stored = queue._stored, None
             queue._answer(post.client_id, outcome)
             if queue._waiting:
@@ -152,11 +158,6 @@ class Planted:
         twin = [replace(posts[-1], client_id=uuid4())] if self._is_turn() else []
         outcomes, events = store(posts + twin)
         return outcomes[: len(posts)], events
-
-    def _reorders(self, store: Callable[..., Any], posts: list[Any]) -> Any:
-        self.deeds += len({post.pk for post in posts}) < len(posts)
-        outcomes, events = store(posts[::-1])
-        return outcomes[::-1], events
 
     def _loses_accepted(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         from chat.protocol import Accepted
@@ -307,7 +308,6 @@ class Planted:
 
 _AT_STORING = (
     "stores_twice",
-    "reorders",
     "loses_accepted",
     "alters",
     "answers_early",
