@@ -12,7 +12,7 @@ import msgspec
 from django.db import OperationalError, connection
 
 from accounts.models import Staff
-from chat import rows
+from chat import access, rows
 from chat.models import Conversation
 from chat.protocol import Row
 
@@ -189,6 +189,9 @@ class Judge:
             wrong += different(f"{tab}, list", now[uuid], screen["rows"][uuid], without=NOT_IN_LISTS)
         for uuid, thread in screen["threads"].items():
             if now[uuid].status == "closed" or not (uuid in mine or uuid == screen["current"]):
+                continue
+            if not access.audible_to(staff).filter(uuid=uuid).exists():
+                # It goes on in another department: what was heard before stays on the screen.
                 continue
             stored = self._stored.get(uuid, [])
             last = thread["messages"][-1][0] if thread["messages"] else 0
