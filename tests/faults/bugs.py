@@ -39,7 +39,6 @@ BUGS = (
         ("stored_once", "refused_is_absent"),
         "another_begins",
     ),
-    Bug("overtakes", "what came after a post that was put off is stored before it", ("order_of_sends",)),
     Bug("leaves_a_gap", "a number is left out", ("seq_is_dense",)),
     Bug("leaks_a_note", "staff's words go to the visitor", ("note_stays_inside",)),
     Bug("leaks_to_another", "a message goes to another visitor as well", ("own_conversation_only",)),
