@@ -5,10 +5,14 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
+from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts.models import Staff
 from accounts.statements import GIVEN, First
+
+# Sent with `session_key` when a session is over. `chat`, which this app does not know, listens.
+session_ended = Signal()
 
 _session = First(
     lambda: (
@@ -22,7 +26,7 @@ _staff = First(lambda: Staff.objects.filter(pk__being=GIVEN).order_by().values_l
 
 
 class SessionStore(db.SessionStore):
-    """Django's, read by one statement."""
+    """Django's, read by one statement. Its end is announced: a console of it is open on some process."""
 
     def load(self) -> dict[str, Any]:
         key = self.session_key
@@ -32,6 +36,13 @@ class SessionStore(db.SessionStore):
             self._session_key = None
             return {}
         return dict(self.decode(found[0][0]))
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Ends a session: at sign-out, at a sign-in that replaces it, and when its account's password has changed."""
+        session_key = session_key or self.session_key
+        super().delete(session_key)
+        if session_key:
+            session_ended.send(type(self), session_key=session_key)
 
 
 class Backend(ModelBackend):

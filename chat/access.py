@@ -10,7 +10,7 @@ from accounts.access import may
 from accounts.models import Staff
 from chat import batches, rows, tokens
 from chat.errors import NotAssigned, NotFound
-from chat.models import PRESENT_FIRST, Attachment, Conversation, Site, Status, Visitor
+from chat.models import OPEN, PRESENT_FIRST, Attachment, Conversation, Site, Status, Visitor
 
 
 def sites_in_use(keys: Iterable[str]) -> dict[str, Site]:
@@ -51,6 +51,28 @@ def visible_to(staff: Staff) -> QuerySet[Conversation]:
 def readable(staff: Staff, pks: list[int]) -> set[int]:
     """Those of these conversations that this member of staff may read. One query."""
     return set(visible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
+
+
+def audible_to(staff: Staff) -> QuerySet[Conversation]:
+    """The conversations that this member of staff may follow live.
+
+    Of those that they once had and that go on in another department they may read, but hear no more.
+    """
+    visible = visible_to(staff)
+    if may(staff, "see_all_conversations") or may(staff, "read_records"):
+        return visible
+    before_me = Conversation.objects.filter(agent=staff).exclude(status=Status.CLOSED).values("visitor")
+    return visible.filter(
+        Q(department__in=staff.departments.values("pk"))
+        | Q(agent=staff)
+        | Q(visitor__in=before_me)
+        | ~Q(status__in=OPEN)
+    )
+
+
+def audible(staff: Staff, pks: list[int]) -> set[int]:
+    """Those of these conversations that this member of staff may follow live. One query."""
+    return set(audible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
 def has_in_hand(staff: Staff, pk: int) -> bool:
@@ -107,9 +129,10 @@ def lock_rows(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     return {values[0]: dict(zip(rows.ROW_FIELDS, values, strict=True)) for values in _locking.rows(pks)}
 
 
-def lock_conversation_of(visitor: Visitor) -> Conversation:
-    """The visitor's open conversation, or their newest, locked. Raises NotFound when there is none."""
-    present = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True).first()
+def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
+    """This conversation of the visitor's own, or their open or newest one, locked. Raises NotFound."""
+    own = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True)
+    present = (own if uuid is None else own.filter(uuid=uuid)).first()
     if present is None:
         raise NotFound
     return lock(present)

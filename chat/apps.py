@@ -8,6 +8,8 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.actions import rights_ended
-        from chat.rights import end_consoles
+        from accounts.sessions import session_ended
+        from chat.rights import end_consoles, end_consoles_of_session
 
         rights_ended.connect(end_consoles, dispatch_uid="chat.rights")
+        session_ended.connect(end_consoles_of_session, dispatch_uid="chat.rights.session")

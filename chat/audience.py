@@ -6,7 +6,7 @@ from typing import Protocol
 
 from accounts.models import Staff
 from chat import protocol
-from chat.models import Status, Visitor
+from chat.models import OPEN, Status, Visitor
 from chat.protocol import Row
 from chat.told import Fingerprint, fingerprint_of
 
@@ -35,12 +35,17 @@ class StaffSocket(Protocol):
     sees_all: bool
     watched: dict[str, int]
 
+    def moved_away(self, pk: int, row: Row) -> None:
+        """A conversation that it watches goes on elsewhere, where it is not plain that it may hear it."""
+
     def push(self, text: bytes) -> None: ...
 
     def end(self, code: str) -> None: ...
 
 
 class AnySocket(Protocol):
+    def has_posts_in_hand(self) -> bool: ...
+
     def end(self, code: str, *, retry_after_ms: int | None = None) -> None: ...
 
     def cut(self) -> None: ...
@@ -149,6 +154,17 @@ class Audience:
             self.told[pk] = fingerprint_of(row)
             self.noted.add(pk)
         self.touched.add(pk)
+
+    def outsiders(self, pk: int, row: Row) -> list[StaffSocket]:
+        """Those who watch an open conversation that is neither theirs nor in a department of theirs."""
+        if row.status not in OPEN:
+            return []
+        agent = row.agent.id if row.agent else None
+        return [
+            socket
+            for socket in self.watchers.get(pk, ())
+            if not (socket.sees_all or socket.staff_id == agent or row.department in socket.departments)
+        ]
 
     def _lists(self, status: str, agent: int | None, department: int) -> set[StaffSocket]:
         """In whose lists a conversation in that state stands."""

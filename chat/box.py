@@ -24,6 +24,8 @@ class Found:
     visitor_uuid: UUID
     visitor: Visitor | None
     pk: int | None
+    # Whether this visitor has other conversations as well.
+    is_returning: bool = False
 
     @property
     def generation(self) -> int:
@@ -43,11 +45,12 @@ def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
     """NotFound for an unknown site. Two queries for all of them."""
     sites = access.sites_in_use(hello.site for hello in hellos)
     read = [tokens.token_of_site(hello.token, hello.site) for hello in hellos]
-    present = Conversation.objects.filter(visitor=OuterRef("pk")).order_by(*PRESENT_FIRST).values("pk")[:1]
+    theirs = Conversation.objects.filter(visitor=OuterRef("pk")).values("pk")
+    present, second = theirs.order_by(*PRESENT_FIRST)[:1], theirs.order_by()[1:2]
     known: dict[UUID, Any] = {
         visitor.uuid: visitor
         for visitor in Visitor.objects.filter(uuid__in={token.visitor for token in read if token}).annotate(
-            present=Subquery(present)
+            present=Subquery(present), second=Subquery(second)
         )
     }
     found: list[Found | NotFound] = []
@@ -64,14 +67,15 @@ def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
         elif not visitor.accepts(token.generation):
             found.append(Found(site, uuid4(), None, None))
         else:
-            found.append(Found(site, visitor.uuid, visitor, visitor.present))
+            is_returning = visitor.second is not None
+            found.append(Found(site, visitor.uuid, visitor, visitor.present, is_returning))
     return found
 
 
 def found_as(site: Site, visitor: Visitor) -> Found:
     """The same for somebody who is known already. One query."""
-    present = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True).first()
-    return Found(site, visitor.uuid, visitor, present)
+    newest = list(visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True)[:2])
+    return Found(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
 
 
 _rows = batches.Select(

@@ -5,17 +5,21 @@ from functools import partial
 from random import randint
 from uuid import UUID
 
+from django.db import Error
+
 from accounts import rate_limits
 from chat import box, limits, metrics, protocol
 from chat.actions import identities, visitors
 from chat.actions.posts import Mark, Outcome, Post
+from chat.actions.repeats import find_stored
 from chat.address import address_of
 from chat.db import in_thread
 from chat.delivery import announce, hub
 from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
 from chat.gathering import Crowded, Gathering, Gone
 from chat.languages import language_code
-from chat.models import Site, Visitor
+from chat.models import Level, Site, Visitor
+from chat.post_queue import PostQueue
 from chat.protocol import (
     Accepted,
     End,
@@ -63,6 +67,8 @@ class VisitorConsumer(Socket):
         self.pk: int | None = None
         self.conversation = ""
         self.is_waiting = False
+        self._is_returning = False
+        self._queue_of_posts = PostQueue(self._submit, self._answer_post)
         self._is_identifying = False
         self._place: Queue | None = None
         self._address = address_of(self.scope)
@@ -88,7 +94,7 @@ class VisitorConsumer(Socket):
             case Identify():
                 await self._identify(frame)
             case PostFrame():
-                self._post(frame)
+                await self._post(frame)
             case Typing():
                 self._is_typing()
             case Seen():
@@ -96,10 +102,14 @@ class VisitorConsumer(Socket):
             case Fetch():
                 await self._fetch(frame)
             case End():
-                await in_thread(visitors.end_by_visitor, visitor=self._known())
+                await in_thread(visitors.end_by_visitor, visitor=self._known(), uuid=frame.conversation)
             case Rate():
                 await in_thread(
-                    visitors.rate, visitor=self._known(), score=frame.score, comment=frame.comment
+                    visitors.rate,
+                    visitor=self._known(),
+                    score=frame.score,
+                    comment=frame.comment,
+                    uuid=frame.conversation,
                 )
             case Logout():
                 await self._log_out()
@@ -168,7 +178,7 @@ class VisitorConsumer(Socket):
             self._is_identifying = False
 
     def _found(self) -> box.Found:
-        return box.Found(self.site, self.visitor_uuid, self.visitor, self.pk)
+        return box.Found(self.site, self.visitor_uuid, self.visitor, self.pk, self._is_returning)
 
     async def _log_out(self) -> None:
         if self.visitor is not None:
@@ -179,6 +189,8 @@ class VisitorConsumer(Socket):
         """Joins the conversation first and reads the welcome then, so that between the two nothing can be missed."""
         if found.pk != self.pk:
             self._leave()
+            self._queue_of_posts.forget()
+        self._is_returning = found.is_returning
         self._recognise(found.visitor)
         self.visitor_uuid, self.visitor, self.pk = found.visitor_uuid, found.visitor, found.pk
         self.is_waiting, self._place = False, None
@@ -213,27 +225,60 @@ class VisitorConsumer(Socket):
 
     # -- talking -----------------------------------------------------------------------------------------
 
-    def _post(self, frame: PostFrame) -> None:
+    async def _post(self, frame: PostFrame) -> None:
         if hub.is_draining:
             # Unanswered it stays with the box, which posts it again to the next process.
             return
-        client_id = str(frame.client_id)
+        self.about = str(frame.client_id)
         body = cleaned(frame.body)
         if not body:
-            self.refuse(EmptyText(), client_id)
-        elif self.pk is None or self.visitor is None:
-            self.refuse(NotFound(), client_id)
-        elif not self._posts.take():
-            self.refuse(TooFast(), client_id)
-        else:
-            post = Post(self.pk, frame.client_id, body, visitor_id=self.visitor.pk)
-            writer.submit(post, partial(hub.call, self._stored, client_id))
+            raise EmptyText
+        if self.pk is None or self.visitor is None:
+            raise NotFound
+        refusal = self._queue_of_posts.refusal_for(frame.client_id)
+        if refusal is not None and not await self._is_stored_after_all():
+            raise refusal
+        if not self._posts.take():
+            self._queue_of_posts.put_off(frame.client_id, TooFast())
+            return
+        self._queue_of_posts.add(
+            Post(
+                self.pk,
+                frame.client_id,
+                body,
+                visitor_id=self.visitor.pk,
+                written_for=frame.conversation,
+                is_returning=self._is_returning,
+            )
+        )
 
-    def _stored(self, client_id: str, outcome: Outcome) -> None:
+    async def _is_stored_after_all(self) -> bool:
+        """Whether the post that was put off is stored: its sender has seen it as a message and sends it no more."""
+        post = self._queue_of_posts.unsure
+        if post is None or not self._posts.take():
+            return False
+        try:
+            found = await in_thread(find_stored, [post])
+        except Error:
+            return False
+        if not any(stored.is_repeated_by(post) for stored in found.get(post.client_id, ())):
+            return False
+        self._queue_of_posts.forget()
+        return True
+
+    def _submit(self, post: Post) -> None:
+        writer.submit(post, partial(hub.call, self._queue_of_posts.settle))
+
+    def _answer_post(self, client_id: UUID, outcome: Outcome) -> None:
         if isinstance(outcome, Accepted):
             self.answer(outcome)
         else:
-            self.refuse(outcome, client_id)
+            self.refuse(outcome, str(client_id))
+
+    def has_posts_in_hand(self) -> bool:
+        # Before the handshake is through there is no queue.
+        queue = getattr(self, "_queue_of_posts", None)
+        return queue is not None and not queue.is_empty
 
     def _seen(self, frame: Seen) -> None:
         # One that was on its way while another conversation began says nothing about that one.
@@ -255,6 +300,9 @@ class VisitorConsumer(Socket):
     # -- for the hub and the sweep -----------------------------------------------------------------------
 
     def state_changed(self, row: Row) -> None:
+        if row.level == Level.VERIFIED and self.visitor is not None and self.visitor.level != Level.VERIFIED:
+            # Handed to the customer as whom somebody has signed in, on another socket than this.
+            self.lost_conversation()
         self.is_waiting, self._place = row.status == "waiting", None
 
     def lost_conversation(self) -> None:

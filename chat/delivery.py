@@ -143,7 +143,7 @@ class Hub(Audience):
                 for box in tuple(self.boxes.get(visitor, ())):
                     box.tokens_voided(generation)
             case AccessRevoked(staff=staff, session=session):
-                for socket in tuple(self._of_member.get(staff, ())):
+                for socket in tuple(self._of_member.get(staff, ()) if staff else self.staff):
                     if session in ("", socket.session_key):
                         socket.end("access_revoked")
 
@@ -172,6 +172,8 @@ class Hub(Audience):
                 socket.state_changed(event.row)
             self._to_visitors(protocol.encode(StateFrame(state_of(event.row))), event.pk)
         is_listed = self._rows(event.pk, event.row, was=event)
+        for watcher in self.outsiders(event.pk, event.row):
+            watcher.moved_away(event.pk, event.row)
         self._tell(event.pk, fingerprint_of(event.row), is_listed)
 
     def _rows(

@@ -24,6 +24,12 @@ class ConversationClosed(Refusal):
     words = _("This conversation has ended. Start a new one to go on.")
 
 
+class WrittenForAnother(ConversationClosed):
+    """The post names a conversation that has ended, and another has begun since."""
+
+    words = _("The chat you wrote this in has ended. You can send it in the new chat.")
+
+
 class NotAssigned(Refusal):
     code = "not_assigned"
     words = _("Only the agent who has this conversation may do that.")

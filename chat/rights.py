@@ -1,4 +1,4 @@
-"""When a member of staff loses a right, their open consoles end."""
+"""When a member of staff loses a right, or signs out, their open consoles end."""
 
 from typing import Any
 
@@ -8,3 +8,7 @@ from chat.protocol import AccessRevoked
 
 def end_consoles(sender: Any, staff_id: int, **_: Any) -> None:
     delivery.announce_on_commit(AccessRevoked(staff_id))
+
+
+def end_consoles_of_session(sender: Any, session_key: str, **_: Any) -> None:
+    delivery.announce_on_commit(AccessRevoked(session=session_key))

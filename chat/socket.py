@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from chat import limits, metrics, protocol
 from chat.delivery import hub
-from chat.errors import BadRequest, Refusal, Unavailable
+from chat.errors import BadRequest, EmptyText, Refusal, TextTooLong, Unavailable
 from chat.line import Line
 from chat.protocol import BadFrame, Bye, Refused
 
 logger = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
-# Seconds to wait until a slow reader or a flooding client has read its goodbye.
-CUT_SECONDS = 3.0
+# Seconds until the connection is cut: a slow reader can read on and so learn why, a flooding client has less time.
+CUT_SECONDS = {"slow": 10.0, "flood": 3.0}
 # Seconds to wait for the peer's close frame. Longer than Daphne itself waits (config/daphne.py); uvicorn never ends.
 CLOSE_SECONDS = 7.0
 # Seconds to wait for a visitor's hello: a box says it at once.
@@ -39,6 +39,8 @@ CLOSE_CODES = {
     "access_revoked": 4403,
     "not_found": 4404,
 }
+
+OF_A_BAD_FRAME = {each.code: each for each in (BadRequest, EmptyText, TextTooLong)}
 
 Message = MutableMapping[str, Any]
 
@@ -110,6 +112,10 @@ class Socket(AsyncConsumer):
         """Whether this socket may stay although its client says nothing more."""
         return True
 
+    def has_posts_in_hand(self) -> bool:
+        """Whether something that came over it is neither stored nor refused yet."""
+        return False
+
     def is_gone(self) -> bool:
         """Whether nobody hears an answer any more."""
         return self._is_over or self._line.is_gone
@@ -131,8 +137,8 @@ class Socket(AsyncConsumer):
             await self.received(text)
         except Refusal as refusal:
             self.refuse(refusal, self.about)
-        except BadFrame:
-            self.refuse(BadRequest())
+        except BadFrame as bad:
+            self.refuse(OF_A_BAD_FRAME[bad.code](), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)
@@ -141,7 +147,6 @@ class Socket(AsyncConsumer):
         """End a socket that sends too much, and read no more from it."""
         self.end("flood")
         self._line.stop_reading()
-        self._line.cut_later(CUT_SECONDS)
 
     def _end_silence(self) -> None:
         if not self.has_said_hello():
@@ -191,7 +196,6 @@ class Socket(AsyncConsumer):
         if self._unsent_bytes > MAX_UNSENT_BYTES:
             self._unsent.clear()
             self.end("slow")
-            asyncio.get_running_loop().call_later(CUT_SECONDS, self._line.cut)
             return
         self._queue(text)
 
@@ -204,7 +208,7 @@ class Socket(AsyncConsumer):
         metrics.ended.labels(code).inc()
         self._queue(CLOSE_CODES.get(code, 4000))
         self._is_over = True
-        self._line.cut_later(CLOSE_SECONDS)
+        self._line.cut_later(CUT_SECONDS.get(code, CLOSE_SECONDS))
 
     def _queue(self, message: bytes | int) -> None:
         self._unsent.append(message)

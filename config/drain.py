@@ -178,7 +178,7 @@ class Drain:
     async def _finish_frames(self) -> None:
         """Waits until everything that came over the sockets is stored and answered."""
         # Asked again and again, not on a thread: Python waits for its threads before it ends.
-        is_stored = await until(lambda: writer.wait_until_idle(0), WRITER_SECONDS)
+        is_stored = await until(_is_everything_stored, WRITER_SECONDS)
         # The answers were called on the loop before: their turn comes first.
         await asyncio.sleep(0)
         if not (is_stored and await until(db.is_idle, THREADS_SECONDS)):
@@ -194,6 +194,10 @@ class Drain:
         if not await until(lambda: not hub.sockets, CLOSE_SECONDS):
             for socket in tuple(hub.sockets):
                 socket.cut()
+
+
+def _is_everything_stored() -> bool:
+    return writer.wait_until_idle(0) and not any(socket.has_posts_in_hand() for socket in hub.sockets)
 
 
 def _interrupted(

@@ -1,5 +1,6 @@
 """The console's socket: it listens, marks and signals typing. Everything else an agent does is a POST."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import date
@@ -149,6 +150,12 @@ class ConsoleConsumer(Socket):
         """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
         conversation = await in_thread(self._conversation, frame.conversation)
         uuid = str(frame.conversation)
+        if not await in_thread(access.audible, self.staff, [conversation.pk]):
+            # It goes on elsewhere: what was said may be read, and nothing more is heard.
+            self.answer(
+                await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
+            )
+            return
         self.watched[uuid] = conversation.pk
         with self.holding() as first:
             hub.watch(conversation.pk, self)
@@ -169,6 +176,22 @@ class ConsoleConsumer(Socket):
         if self._typing.take() and await in_thread(access.has_in_hand, self.staff, pk):
             shown = TypingFrame(str(frame.conversation), "agent", self.staff.name)
             announce([TypingStarted(pk, shown)])
+
+    # -- for the hub -------------------------------------------------------------------------------------
+
+    def moved_away(self, pk: int, row: Row) -> None:
+        """Nothing more of it is heard, until the database says that they may."""
+        self.watched.pop(row.id, None)
+        hub.unwatch(pk, self)
+        self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row))
+
+    async def _return_to(self, pk: int, row: Row) -> None:
+        try:
+            if await in_thread(access.audible, self.staff, [pk]):
+                await self._watch(Watch(UUID(row.id), row.last_seq))
+        except Exception as error:
+            # The database is away: whoever opens the conversation again asks again.
+            logger.warning("a conversation is no longer watched: %s", type(error).__name__)
 
     def disconnected(self) -> None:
         # Who leaves before the handshake is through has none of these yet.

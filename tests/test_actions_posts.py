@@ -6,9 +6,13 @@ Guards invariants 3 (seq without a gap), 4 (twice is harmless) and 8 (events car
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -20,7 +24,7 @@ from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message
 from chat.protocol import Accepted, Event, MessagePosted, SeenChanged
-from tests.people import Cast, create_cast, say, start, start_with
+from tests.people import Cast, create_cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -140,6 +144,114 @@ def test_the_same_client_id_in_two_conversations_is_two_messages(cast: Cast) -> 
     outcomes, _ = post_batch([visitor_post(first, "一", client_id), visitor_post(second, "一", client_id)])
 
     assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True]
+
+
+# -- Repeats after another conversation has begun ----------------------------------------------------------------
+
+
+def end_and_begin_another(cast: Cast, conversation: Conversation) -> Conversation:
+    visitors.end_by_visitor(visitor=conversation.visitor)
+    return start(cast, visitor=conversation.visitor.uuid)
+
+
+def repeated_in(conversation: Conversation, post: Post, **changes: Any) -> Post:
+    """The post as the visitor's socket hands it on when it has that conversation now."""
+    return replace(
+        post, pk=conversation.pk, visitor_id=conversation.visitor_id, **{"is_returning": True} | changes
+    )
+
+
+@pytest.mark.parametrize("names_its_conversation", [True, False])
+def test_post_accepted_before_another_conversation_began_gets_the_same_answer(
+    cast: Cast, names_its_conversation: bool
+) -> None:
+    first = start(cast)
+    post = visitor_post(first)
+    accepted, _ = one(post)
+    second = end_and_begin_another(cast, first)
+    written_for = first.uuid if names_its_conversation else None
+    again, events = one(repeated_in(second, post, written_for=written_for))
+
+    assert again == accepted
+    assert isinstance(again, Accepted)
+    assert again.conversation == str(first.uuid)
+    assert (seqs(first)[0], seqs(second), events) == (1, [], [])
+
+
+def test_post_accepted_before_another_conversation_began_is_refused_with_other_words(cast: Cast) -> None:
+    first = start(cast)
+    post = visitor_post(first)
+    one(post)
+    second = end_and_begin_another(cast, first)
+
+    assert isinstance(one(repeated_in(second, post, body="别的"))[0], ClientIdReused)
+    assert seqs(second) == []
+
+
+def test_post_never_accepted_and_written_for_an_ended_conversation_is_refused(cast: Cast) -> None:
+    first = start(cast)
+    second = end_and_begin_another(cast, first)
+    lost = visitor_post(first)
+
+    outcome, events = one(repeated_in(second, lost, written_for=first.uuid))
+    assert isinstance(outcome, ConversationClosed)
+    assert (events, seqs(second)) == ([], [])
+    # Without the name of a conversation, or sent again on purpose, it goes into the new one.
+    assert isinstance(one(repeated_in(second, lost, written_for=second.uuid))[0], Accepted)
+    assert isinstance(one(repeated_in(second, visitor_post(first)))[0], Accepted)
+
+
+def test_post_repeated_by_another_visitor_is_theirs(cast: Cast) -> None:
+    mine, theirs = start(cast), start(cast)
+    post = visitor_post(mine)
+    one(post)
+    outcome, _ = one(repeated_in(theirs, post))
+
+    assert isinstance(outcome, Accepted)
+    assert outcome.conversation == str(theirs.uuid)
+
+
+def test_post_repeated_after_signing_in_gets_the_same_answer_where_it_names_its_conversation(
+    cast: Cast,
+) -> None:
+    first = start(cast)
+    post = visitor_post(first)
+    accepted, _ = one(post)
+    visitors.end_by_visitor(visitor=first.visitor)
+    # The customer as whom the visitor has signed in is another visitor.
+    customer = start(cast)
+    again, _ = one(repeated_in(customer, post, written_for=first.uuid, is_returning=False))
+
+    assert again == accepted
+
+
+def test_agents_repeat_with_other_choices_or_by_a_colleague_is_refused(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    post = replace(agent_post(conversation, cast.mei), payload={"choices": ["是", "否"]})
+    accepted, _ = one(post)
+
+    assert one(post)[0] == accepted
+    assert isinstance(one(replace(post, payload={}))[0], ClientIdReused)
+    agents.transfer_to_agent(staff=cast.yun, uuid=conversation.uuid, to=online(cast.hao))
+    assert one(post)[0] == accepted
+    assert isinstance(one(replace(post, agent=rows.person_of(cast.hao)))[0], ClientIdReused)
+
+
+def test_repeats_are_looked_up_by_one_query_and_only_for_visitors_with_other_conversations(
+    cast: Cast, django_assert_num_queries: Any
+) -> None:
+    first = start(cast)
+    with CaptureQueriesContext(connection) as once:
+        post_batch([visitor_post(first), visitor_post(first)])
+    second = end_and_begin_another(cast, first)
+    assert "client_id" not in str([each["sql"] for each in once if each["sql"].startswith("SELECT")])
+    with django_assert_num_queries(len(once) + 1):
+        post_batch([repeated_in(second, visitor_post(first)), repeated_in(second, visitor_post(first))])
+
+
+def online(staff: Staff) -> Staff:
+    go_online(staff)
+    return staff
 
 
 def test_a_stranger_posts_nothing(cast: Cast) -> None:

@@ -22,6 +22,7 @@ from chat.actions.posts import Mark, Post, post_batch
 from chat.actions.presence import set_presence
 from chat.delivery import Hub
 from chat.models import Conversation, Status
+from chat.protocol import Row
 from chat.selectors import page_of
 from console import selectors
 from console.screen import first_state
@@ -52,6 +53,9 @@ class Screen:
 
     def end(self, code: str) -> None:
         raise AssertionError(code)
+
+    def moved_away(self, pk: int, row: Row) -> None:
+        raise AssertionError(pk)
 
     def heard(self) -> dict[str, Any]:
         return {"first": self.first, "opened": self.opened, "frames": self.pages + self.frames}

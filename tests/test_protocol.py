@@ -17,11 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import accounts
 import chat
+import console
+import knowledge
 from chat import protocol
 from chat.errors import Refusal
 from chat.protocol import BadFrame
 from chat.socket import CLOSE_CODES
+from console.gate import STATUSES
 from tests.servers.process import ROOT
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
@@ -116,20 +120,26 @@ def test_the_page_shows_every_example_and_only_examples() -> None:
 
 
 def test_the_page_explains_every_refusal_and_every_goodbye() -> None:
-    for module in pkgutil.walk_packages(chat.__path__, "chat."):
-        if ".migrations" not in module.name and ".management" not in module.name:
-            importlib.import_module(module.name)
+    for app in (accounts, chat, knowledge, console):
+        for module in pkgutil.walk_packages(app.__path__, f"{app.__name__}."):
+            if ".migrations" not in module.name and ".management" not in module.name:
+                importlib.import_module(module.name)
     table = re.search(r"## Refusals\n(.*?)\n## ", PAGE, re.DOTALL)
     assert table
-    for refusal in _refusals(Refusal):
-        assert f"| `{refusal.code}` |" in table[1], refusal
+    explained = re.findall(r"^\| `(\w+)` \| .+ \| (\d{3}) \| (no|after (\d+) s)", table[1], re.MULTILINE)
+    retries = {refusal.code: refusal.retry_after_ms // 1000 for refusal in _refusals(Refusal)}
+    assert {code: int(after or 0) for code, _, _, after in explained} == retries
+    assert {code: int(status) for code, status, _, _ in explained} == {
+        code: STATUSES.get(code, 409) for code in retries
+    }
+    assert len(explained) == len(retries)
     goodbyes = re.findall(r"^\| `(\w+)` \| (\d{4}) \|", PAGE, re.MULTILINE)
     assert {code: int(number) for code, number in goodbyes} == CLOSE_CODES
 
 
 def _refusals(refusal: type[Refusal]) -> list[type[Refusal]]:
     found = [refusal, *(each for child in refusal.__subclasses__() for each in _refusals(child))]
-    return [each for each in found if each.__module__.startswith("chat.")]
+    return [each for each in found if not each.__module__.startswith("tests.")]
 
 
 def test_the_page_names_every_limit() -> None:

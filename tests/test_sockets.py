@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from urllib.request import urlopen
 from uuid import uuid4
 
 import jwt
@@ -17,10 +18,11 @@ from django.contrib.sessions.models import Session
 from websockets.exceptions import ConnectionClosed
 
 from accounts.models import Role, Staff
+from accounts.sessions import SessionStore
 from chat import delivery
 from chat.actions import agents
 from chat.actions.posts import Post
-from chat.models import Conversation
+from chat.models import Conversation, Message
 from chat.protocol import Accepted, AccessRevoked
 from chat.rows import person_of
 from chat.tokens import token_for
@@ -286,6 +288,111 @@ def test_who_writes_faster_than_a_person_is_slowed_down_not_dropped(cast: Cast, 
         assert len([frame for frame in frames if frame["kind"] == "refused"]) >= 5
         assert {frame["code"] for frame in frames if frame["kind"] == "refused"} == {"too_fast"}
         assert all(frame["retry_after_ms"] for frame in frames if frame["kind"] == "refused")
+
+
+def test_posts_after_one_that_was_put_off_wait_until_it_has_come_again(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        ids = [box.send(f"{number}") for number in range(16)]
+        frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
+        refused = [frame["client_id"] for frame in frames if frame["kind"] == "refused"]
+        assert refused == ids[-len(refused) :]
+        first, last = refused[0], refused[-1]
+        stored = 0
+        while not stored:
+            # There is room again after a while, and the last one is the first to ask for it.
+            box.send("15", last)
+            box.send(str(ids.index(first)), first)
+            box.listen(0.3)
+            answers = [frame for frame in box.so_far()[-8:] if frame.get("client_id") in (first, last)]
+            stored = next((frame["seq"] for frame in answers if frame["kind"] == "accepted"), 0)
+        bodies = conversation_of(box).messages.order_by("seq").values_list("body", flat=True)
+        assert list(bodies) == [str(number) for number in range(len(ids) - len(refused) + 1)]
+
+
+def test_words_that_are_too_long_or_empty_are_refused_as_such_with_their_client_id(
+    cast: Cast, server: AppServer
+) -> None:
+    with Box(server) as box:
+        box.open()
+        box.say("start", client_id=(started := str(uuid4())), form={"name": "李" * 201})
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", started)
+        box.begin()
+        for body, code in (
+            *(("好" * 2001, "too_long"), ("好" * 9000, "too_long"), ("x" * 60_000, "too_long")),
+            *(("", "empty"), (" \n ", "empty"), (5, "bad_frame"), (None, "bad_frame")),
+        ):
+            box.say("post", client_id=(client_id := str(uuid4())), body=body)
+            assert box.hear("refused") | {"words": ""} == refusal(code, client_id)
+        box.say("post", client_id="none", body="好")
+        assert box.hear("refused") | {"words": ""} == refusal("bad_frame")
+        box.say("rate", score=5, comment="好" * 501)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long")
+        assert box.post("好" * 2000)["seq"] == 1
+
+
+def refusal(code: str, client_id: str = "") -> dict[str, str]:
+    about = {"client_id": client_id} if client_id else {}
+    return {"kind": "refused", "code": code, "words": ""} | about
+
+
+def test_a_long_address_of_the_page_does_not_keep_a_visitor_out(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open(page="https://www.bank.example/" + "x" * 5000, device="d" * 50, language="zh-Hans-CN-x-own")
+        box.begin()
+        assert len(conversation_of(box).page) == 300
+
+
+def test_post_whose_answer_was_lost_is_stored_once_after_another_conversation_has_begun(
+    cast: Cast, processes: Processes
+) -> None:
+    with Box(processes.daphne) as one, Box(processes.uvicorn) as other:
+        one.open()
+        one.begin()
+        other.open(like=one)
+        accepted = one.post("答复丢了")
+        one.cut()
+        other.say("end")
+        other.hear("state")
+        other.begin()
+        other.post("新的一次")
+        with Box(processes.uvicorn) as back:
+            back.open(like=one, after=0)
+            assert back.conversation == other.conversation
+            for named in ({}, {"conversation": one.conversation}):
+                back.say("post", client_id=accepted["client_id"], body="答复丢了", **named)
+                assert back.hear("accepted") == accepted
+            back.say("post", client_id=str(uuid4()), body="没有发出", conversation=one.conversation)
+            assert back.hear("refused")["code"] == "closed"
+            back.say("end", conversation=one.conversation)
+            assert back.post("还在")["conversation"] == other.conversation
+    assert Message.objects.filter(client_id=accepted["client_id"]).count() == 1
+
+
+def test_a_reader_that_stopped_and_reads_on_hears_why_the_line_ends(cast: Cast, processes: Processes) -> None:
+    conversation = start(cast)
+    say_many(conversation, 200, body="很长的话" * 480)
+    for server in (processes.daphne, processes.uvicorn):
+        before = slow_at(server)
+        with Box(server) as deaf:
+            deaf.token, deaf.conversation = token_for(conversation.visitor.uuid, cast.site.key), None
+            deaf.open(like=deaf)
+            for _ in range(100):
+                deaf.say("fetch", after=0)
+            # Nothing is read until the server has enough of it.
+            deadline = time.monotonic() + 30
+            while slow_at(server) == before:
+                assert time.monotonic() < deadline, "it was never too much"
+            assert deaf.hear("bye")["code"] == "slow"
+            assert deaf.hear_close() == 4001
+
+
+def slow_at(server: AppServer) -> list[str]:
+    """The line of this process's metrics that counts slow readers; none before the first."""
+    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return [line for line in lines if line.startswith('lianxin_sockets_ended_total{code="slow"}')]
 
 
 def test_who_rates_again_and_again_is_slowed_down(cast: Cast, server: AppServer) -> None:
@@ -592,6 +699,48 @@ def test_rights_that_end_also_end_the_socket(cast: Cast, processes: Processes) -
         assert supervisor.hear("bye", within=5)["code"] == "access_revoked"
         for each in (other_screen, tab):
             each.so_far()
+
+
+def test_signing_out_ends_the_consoles_of_that_session_on_every_process_at_once(
+    cast: Cast, processes: Processes
+) -> None:
+    key, other = session_of(cast.mei), session_of(cast.mei)
+    with (
+        Console(processes.daphne, key) as one,
+        Console(processes.uvicorn, key) as two,
+        Console(processes.uvicorn, other) as stays,
+    ):
+        for each in (one, two, stays):
+            each.open()
+        began = {each: len(each.frames) for each in (one, two)}
+        # As `logout` ends it; no sweep of theirs comes as soon as this.
+        SessionStore(key).flush()
+        for each in (one, two):
+            assert each.hear_close() == 4403
+            assert [frame["kind"] for frame in each.frames[began[each] :]] == ["bye"]
+        stays.so_far()
+
+
+def test_a_former_agent_hears_nothing_of_what_goes_on_in_another_department(
+    cast: Cast, processes: Processes
+) -> None:
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.mei)) as mei:
+        box.open()
+        box.begin()
+        mei.open()
+        conversation = give_to(cast.mei, box, cast)
+        mei.watch(box.conversation or "")
+        agents.transfer_to_department(staff=cast.mei, uuid=conversation.uuid, to=cast.loans)
+        mei.hear("conversation", lambda frame: frame["row"]["department"] == cast.loans.pk)
+        box.post("房贷的事")
+        give_to(cast.jun, box, cast)
+        assert "房贷" not in str(mei.so_far())
+        # What was said may be read, as ever; a console that opens it anew does not follow it either.
+        mei.watch(box.conversation or "")
+        box.post("还有一件")
+        mei.say("ping")
+        assert mei.hear("pong")["heads"] == {}
+        assert "还有一件" not in str(mei.frames)
 
 
 def test_an_ended_right_is_announced_at_once(cast: Cast, processes: Processes) -> None:

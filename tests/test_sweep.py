@@ -22,6 +22,7 @@ from chat.actions import agents
 from chat.actions.posts import Post, post_batch
 from chat.delivery import Hub
 from chat.models import Conversation, Note, Rating, Visitor
+from chat.protocol import Row
 from tests.people import Cast, create_cast, start, start_with
 from tests.test_state_equals_events import Screen
 
@@ -219,6 +220,9 @@ class Console:
 
     def end(self, code: str) -> None:
         raise AssertionError(code)
+
+    def moved_away(self, pk: int, row: Row) -> None:
+        raise AssertionError(pk)
 
 
 def test_clocks_of_other_machines_may_be_an_hour_wrong(cast: Cast, process: Process) -> None:

@@ -16,6 +16,7 @@ from chat.actions.events import Change
 from chat.actions.line import barred, take_first
 from chat.errors import (
     AlreadyTaken,
+    ClientIdReused,
     ConversationClosed,
     EmptyText,
     NotAssigned,
@@ -143,7 +144,7 @@ def close_conversation(
 def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = None) -> Note:
     """Adds words for colleagues to a conversation this member of staff may read. A repeat gives the same note.
 
-    Raises EmptyText, TextTooLong, NotFound.
+    Raises EmptyText, TextTooLong, NotFound, and ClientIdReused where another note has this client_id.
     """
     require(staff, "answer")
     if not _clean(body):
@@ -193,4 +194,6 @@ def _add_note(
         delivery.announce_on_commit(NoteAdded(conversation.pk, frame, conversation.agent_id))
     elif note.author_id != staff.pk:
         raise NotFound
+    elif note.body != body:
+        raise ClientIdReused
     return note

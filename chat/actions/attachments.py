@@ -26,12 +26,16 @@ STORED_WITHIN_SECONDS = 20
 def send_file_as_visitor(
     *, visitor: Visitor, uuid: UUID, client_id: UUID, upload: "UploadedFile[Any]"
 ) -> Accepted:
-    """Sends a file in the visitor's own conversation. A repeat of the client_id gives the first answer again.
+    """Sends a file in the visitor's own conversation.
 
-    Raises NotFound, ConversationClosed, FileRefused and its kin, ClientIdReused, Unavailable (then try again).
+    A repeat of the client_id gives the first answer again, in whichever of their conversations that was. Raises
+    NotFound, ConversationClosed, FileRefused and its kin, ClientIdReused, Unavailable (then try again).
     """
     conversation = access.conversation_of(visitor, uuid)
-    post = Post(conversation.pk, client_id, "", visitor_id=visitor.pk)
+    sent = Attachment.objects.filter(client_id=client_id, conversation__visitor=visitor)
+    if (before := sent.select_related("conversation").first()) is not None:
+        conversation = before.conversation
+    post = Post(conversation.pk, client_id, "", visitor_id=visitor.pk, is_returning=True)
     return _send(conversation, post, AuthorRole.VISITOR, upload)
 
 
@@ -116,6 +120,7 @@ def _say(post: Post, attachment: Attachment) -> Accepted | Refusal:
         attachment.name,
         visitor_id=post.visitor_id,
         agent=post.agent,
+        is_returning=post.is_returning,
         kind=MessageKind.ATTACHMENT,
         payload=payload,
     )

@@ -11,7 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat import access, batches, rows
-from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound, Refusal
+from chat.actions.repeats import Stored, find_stored
+from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnother
 from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
 from chat.protocol import Accepted, Event, MessageData, MessagePosted, Person, SeenChanged, SeenFrame, stamp
 from chat.terms import terms_of
@@ -19,13 +20,19 @@ from chat.terms import terms_of
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What somebody wants to say: a visitor (`visitor_id`) or an agent (`agent`) in conversation `pk`."""
+    """What somebody wants to say: a visitor (`visitor_id`) or an agent (`agent`) in conversation `pk`.
+
+    `written_for`: the conversation that a visitor wrote it for, where the client names one. `is_returning`: the visitor
+    has other conversations, in one of which it may have been accepted before.
+    """
 
     pk: int
     client_id: UUID
     body: str
     visitor_id: int | None = None
     agent: Person | None = None
+    written_for: UUID | None = None
+    is_returning: bool = False
     kind: MessageKind = MessageKind.TEXT
     payload: dict[str, Any] = field(default_factory=dict)
     # `Message.source`: what it was made from. Staff only.
@@ -73,7 +80,8 @@ def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[
     """Stores posts and marks in one transaction; returns an outcome for each post, in order, and what to announce.
 
     The rows of the conversations are locked in id order, so that seq is 1, 2, 3 ... in order of commit and
-    batches of several processes cannot deadlock. A repeat of a client_id gives the stored answer again.
+    batches of several processes cannot deadlock. A repeat of a client_id gives the stored answer again, for a visitor
+    in whichever of their conversations it was stored.
     Raises django.db.Error when the database fails; then nothing is stored.
     """
     try:
@@ -96,19 +104,6 @@ def _store(
     return outcomes, batch.events()
 
 
-# Of a message that is stored: seq, time, author's role, body.
-_Stored = tuple[int, datetime, str, str]
-
-
-def _stored(posts: Sequence[Post]) -> dict[tuple[int, UUID], _Stored]:
-    found = Message.objects.filter(
-        conversation__in={post.pk for post in posts}, client_id__in=[post.client_id for post in posts]
-    ).values_list("conversation_id", "client_id", "seq", "at", "author_role", "body")
-    return {
-        (pk, client_id): (seq, at, role, body) for pk, client_id, seq, at, role, body in found if client_id
-    }
-
-
 class _Batch:
     """The rows of one transaction, changed in memory first and then written once each."""
 
@@ -123,9 +118,10 @@ class _Batch:
         self._posts = posts
         self._locked = locked
         self._now = now
-        self._known: dict[tuple[int, UUID], _Stored] = {}
+        self._known: dict[UUID, list[Stored]] = {}
         self._is_looked_up = False
-        if not are_new:
+        # One more query, but only for those who have had another conversation.
+        if not are_new or any(post.is_returning for post in posts):
             self._look_up()
         self._messages: list[dict[str, Any]] = []
         self._said: list[tuple[int, MessageData]] = []
@@ -137,23 +133,25 @@ class _Batch:
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
             return NotFound()
         refusal: Refusal | None = None
-        if row["status"] not in (Status.WAITING, Status.ACTIVE):
+        if post.written_for not in (None, row["uuid"]):
+            refusal = WrittenForAnother()
+        elif row["status"] not in (Status.WAITING, Status.ACTIVE):
             refusal = ConversationClosed()
         elif post.agent is not None and row["agent_id"] != post.agent.id:
             refusal = NotAssigned()
         if refusal is not None:
             # What was accepted before stays so.
             self._look_up()
-        if (stored := self._known.get((post.pk, post.client_id))) is not None:
-            seq, at, *said = stored
-            is_same = said == [post.role, post.body]
-            return Accepted(str(post.client_id), seq, stamp(at)) if is_same else ClientIdReused()
+        for stored in self._known.get(post.client_id, ()):
+            if stored.is_repeated_by(post):
+                return stored.answer_to(post)
         return refusal or self._say(post, row)
 
     def _look_up(self) -> None:
         if not self._is_looked_up:
-            self._known = _stored(self._posts) | self._known
             self._is_looked_up = True
+            for client_id, stored in find_stored(self._posts).items():
+                self._known.setdefault(client_id, []).extend(stored)
 
     def _say(self, post: Post, row: dict[str, Any]) -> Accepted:
         now, role = self._now, post.role
@@ -206,8 +204,12 @@ class _Batch:
             payload=post.payload,
         )
         self._said.append((post.pk, data))
-        self._known[(post.pk, post.client_id)] = (seq, now, role, post.body)
-        return Accepted(str(post.client_id), seq, stamp(now))
+        agent_id = post.agent.id if post.agent else None
+        stored = Stored(
+            *(post.pk, row["uuid"], row["visitor_id"]), seq, now, role, agent_id, post.body, post.payload
+        )
+        self._known.setdefault(post.client_id, []).append(stored)
+        return Accepted(str(post.client_id), seq, stamp(now), str(row["uuid"]))
 
     def mark(self, mark: Mark) -> None:
         row = self._locked.get(mark.pk)

@@ -21,7 +21,7 @@ from chat.models import (
     Status,
     Visitor,
 )
-from chat.protocol import ConversationChanged
+from chat.protocol import MAX_ANSWER_CHARACTERS, ConversationChanged
 from chat.text import cleaned, one_line
 
 
@@ -41,7 +41,7 @@ def start_conversation(
     Raises FormIncomplete when a required answer is missing.
     """
     fields = list(site.form_fields.all())
-    answers = {field.key: one_line(form.get(field.key, ""), 200) for field in fields}
+    answers = {field.key: one_line(form.get(field.key, ""), MAX_ANSWER_CHARACTERS) for field in fields}
     if any(field.is_required and not answers[field.key] for field in fields):
         raise FormIncomplete
     try:
@@ -71,7 +71,7 @@ def start_conversation(
                 subject=subject,
                 form=answers,
                 page=page.replace("\x00", "").split("?")[0].split("#")[0][:300],
-                device=device.replace("\x00", ""),
+                device=device.replace("\x00", "")[:20],
             )
             row = row_now(conversation)
             was = ("", None, conversation.department_id)
@@ -100,22 +100,26 @@ def _destination(
     return site.department, ""
 
 
-def end_by_visitor(*, visitor: Visitor) -> None:
-    """The visitor ends their conversation, or leaves the queue. Ending what has ended is harmless."""
+def end_by_visitor(*, visitor: Visitor, uuid: UUID | None = None) -> None:
+    """The visitor ends their conversation, or leaves the queue. Ending what has ended is harmless.
+
+    Without `uuid` it is the one that they have now. Raises NotFound.
+    """
     with transaction.atomic():
-        conversation = access.lock_conversation_of(visitor)
+        conversation = access.lock_conversation_of(visitor, uuid)
         if not conversation.is_open:
             return
         end(conversation, by="visitor")
 
 
-def rate(*, visitor: Visitor, score: int, comment: str) -> None:
+def rate(*, visitor: Visitor, score: int, comment: str, uuid: UUID | None = None) -> None:
     """Rates the visitor's ended conversation; rating again replaces the former one.
 
-    Raises RatingRefused while it is open, and when no agent was there to rate.
+    Without `uuid` it is the one that they have now. Raises NotFound, and RatingRefused while it is open or
+    when no agent was there to rate.
     """
     with transaction.atomic():
-        conversation = access.lock_conversation_of(visitor)
+        conversation = access.lock_conversation_of(visitor, uuid)
         if conversation.is_open or conversation.agent_id is None:
             raise RatingRefused
         change = Change(conversation)

@@ -42,6 +42,7 @@ from chat.protocol.events import (
     VisitorTokensVoided,
 )
 from chat.protocol.parts import (
+    MAX_ANSWER_CHARACTERS,
     MAX_BODY_CHARACTERS,
     MAX_COMMENT_CHARACTERS,
     MAX_FRAME_BYTES,
@@ -86,6 +87,7 @@ from chat.protocol.visitor import (
 )
 
 __all__ = [
+    "MAX_ANSWER_CHARACTERS",
     "MAX_BODY_CHARACTERS",
     "MAX_COMMENT_CHARACTERS",
     "MAX_FRAME_BYTES",

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -18,36 +19,72 @@ _raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 _VISITOR_KINDS = frozenset(cls.__struct_config__.tag for cls in VisitorFrame.__args__)
+# What people write goes in these: the refusal says that it was too long.
+_KINDS_WITH_WORDS = frozenset({"post", "start", "rate"})
 _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__args__)
 
 
 class BadFrame(ValueError):
-    """A frame of a known kind, or of no kind at all, that is not as the protocol says. Holds no text of the frame."""
+    """A frame of a known kind, or of no kind at all, that is not as the protocol says.
+
+    Holds no text of the frame: only the `client_id` that it is about, where it names one, and the `code` of its refusal
+    (`chat/errors.py`).
+    """
+
+    def __init__(self, reason: str, client_id: str = "", code: str = "bad_frame") -> None:
+        super().__init__(reason)
+        self.client_id = client_id
+        self.code = code
+
+
+class _Head(Struct):
+    kind: str
+    client_id: UUID | None = None
 
 
 class _Kind(Struct):
     kind: str
 
 
+_head_decoder = msgspec.json.Decoder(_Head)
 _kind_decoder = msgspec.json.Decoder(_Kind)
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
     # A character takes four bytes at most: only a long text needs to be counted.
     if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
-        raise BadFrame("too_long")
+        head = _head_of(text)
+        raise _bad("too_long", head, "length <=")
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         if (whole := with_whole_characters(text)) != text:
             return _decode(whole, decoder, known)
-        try:
-            kind = _kind_decoder.decode(text).kind
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        head = _head_of(text)
+        if head is None:
             raise BadFrame("not_a_frame") from error
-        if kind not in known:
+        if head.kind not in known:
             return None
-        raise BadFrame("bad_frame") from error
+        raise _bad("bad_frame", head, str(error)) from error
+
+
+def _head_of(text: str) -> _Head | None:
+    """What a frame says of itself, however wrong the rest is; None where it is no frame at all."""
+    for decoder in (_head_decoder, _kind_decoder):
+        try:
+            head = decoder.decode(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            continue
+        return head if isinstance(head, _Head) else _Head(head.kind)
+    return None
+
+
+def _bad(reason: str, head: _Head | None, why: str) -> BadFrame:
+    """The error, with the code that tells the writer of the words. `why` is what msgspec says: it gives no code."""
+    code = "bad_frame"
+    if head is not None and head.kind in _KINDS_WITH_WORDS:
+        code = "too_long" if "length <=" in why else "empty" if "length >=" in why else code
+    return BadFrame(reason, str(head.client_id or "") if head else "", code)
 
 
 def with_whole_characters(text: str) -> str:

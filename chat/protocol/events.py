@@ -45,9 +45,9 @@ class PresenceChanged(Struct, tag_field="event", tag="presence_changed"):
 
 
 class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
-    """A member of staff lost their rights, or this session of theirs (`session` empty: all of them)."""
+    """A member of staff lost their rights, in all sessions or in this one; or, without `staff`, a session has ended."""
 
-    staff: int
+    staff: int = 0
     session: str = ""
 
 

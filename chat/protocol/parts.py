@@ -9,10 +9,12 @@ VERSION = 1
 MAX_FRAME_BYTES = 16 * 1024
 MAX_BODY_CHARACTERS = 2000
 MAX_COMMENT_CHARACTERS = 500
+MAX_ANSWER_CHARACTERS = 200
 PAGE_OF_MESSAGES = 200
 
 Seq = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Body = Annotated[str, Meta(min_length=1, max_length=MAX_BODY_CHARACTERS)]
+Answer = Annotated[str, Meta(max_length=MAX_ANSWER_CHARACTERS)]
 Short = Annotated[str, Meta(max_length=300)]
 Token = Annotated[str, Meta(max_length=4096)]
 

@@ -24,10 +24,13 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     verified_seconds: int = 0
 
 
-class Accepted(Struct, tag_field="kind", tag="accepted"):
+class Accepted(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
+    """Committed, as message `seq` of `conversation`. For a repeat, what was answered the first time."""
+
     client_id: str
     seq: int
     at: str
+    conversation: str = ""
 
 
 class Refused(Struct, tag_field="kind", tag="refused", omit_defaults=True):

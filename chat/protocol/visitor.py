@@ -5,7 +5,16 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from chat.protocol.parts import MAX_COMMENT_CHARACTERS, PAGE_OF_MESSAGES, VERSION, Body, Seq, Short, Token
+from chat.protocol.parts import (
+    MAX_COMMENT_CHARACTERS,
+    PAGE_OF_MESSAGES,
+    VERSION,
+    Answer,
+    Body,
+    Seq,
+    Short,
+    Token,
+)
 
 
 class Hello(Struct, tag_field="kind", tag="hello"):
@@ -14,9 +23,10 @@ class Hello(Struct, tag_field="kind", tag="hello"):
     site: Short
     version: int = VERSION
     token: Token | None = None
-    language: Annotated[str, Meta(max_length=10)] = "zh"
-    page: Annotated[str, Meta(max_length=2000)] = ""
-    device: Annotated[str, Meta(max_length=20)] = ""
+    # Only described by these: one that is too long is cut, not refused.
+    language: str = "zh"
+    page: str = ""
+    device: str = ""
     conversation: UUID | None = None
     after: Seq = 0
 
@@ -25,13 +35,19 @@ class Start(Struct, tag_field="kind", tag="start"):
     """Begins a conversation. With the `client_id` of one begun before it is the same one again."""
 
     client_id: UUID
-    form: dict[Annotated[str, Meta(max_length=30)], Annotated[str, Meta(max_length=200)]] = {}
-    topic: int | None = None
+    form: dict[Annotated[str, Meta(max_length=30)], Answer] = {}
+    topic: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
 
-class Post(Struct, tag_field="kind", tag="post"):
+class Post(Struct, tag_field="kind", tag="post", omit_defaults=True):
+    """Says something, in the conversation that this socket has now.
+
+    With `conversation` only in that one: it is refused (`closed`) where another has begun since.
+    """
+
     client_id: UUID
     body: Body
+    conversation: UUID | None = None
 
 
 class Typing(Struct, tag_field="kind", tag="typing"):
@@ -54,13 +70,18 @@ class Fetch(Struct, tag_field="kind", tag="fetch"):
     limit: Annotated[int, Meta(ge=1, le=PAGE_OF_MESSAGES)] = PAGE_OF_MESSAGES
 
 
-class End(Struct, tag_field="kind", tag="end"):
-    pass
+class End(Struct, tag_field="kind", tag="end", omit_defaults=True):
+    """Ends `conversation`; without it, the one that the visitor has now."""
+
+    conversation: UUID | None = None
 
 
-class Rate(Struct, tag_field="kind", tag="rate"):
+class Rate(Struct, tag_field="kind", tag="rate", omit_defaults=True):
+    """Rates `conversation`; without it, the one that the visitor has now."""
+
     score: Annotated[int, Meta(ge=1, le=5)]
     comment: Annotated[str, Meta(max_length=MAX_COMMENT_CHARACTERS)] = ""
+    conversation: UUID | None = None
 
 
 class Identify(Struct, tag_field="kind", tag="identify"):

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import Staff
 from chat import access
 from chat.actions import agents
-from chat.errors import Refusal
+from chat.errors import ClientIdReused, Refusal
 from chat.models import Conversation
 from console.forms import CloseForm, NoteForm, TransferForm
 from console.gate import StaffRequest, staff_view, status_of
@@ -103,7 +103,7 @@ def note_form(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @staff_view
 def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """A repeat with the same client_id gives the same note."""
+    """A repeat with the same client_id gives the same note; with other words it is refused, once."""
     conversation = access.conversation_for(request.user, uuid)
     form = NoteForm(request.POST)
     if form.is_valid():
@@ -111,6 +111,10 @@ def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
         try:
             agents.add_note(staff=request.user, uuid=uuid, body=body, client_id=client_id)
             return _done("noted", conversation)
+        except ClientIdReused as refusal:
+            # The answer to the first was lost, and the words were changed since.
+            again = NoteForm(request.POST.dict() | {"client_id": uuid4()})
+            return _form(request, "note", conversation, again, refusal)
         except Refusal as refusal:
             return _form(request, "note", conversation, form, refusal)
     return _form(request, "note", conversation, form)

@@ -63,9 +63,11 @@ export class Files {
   async #send(upload, conversation) {
     const { client_id, file } = upload;
     this.#isSending = true;
+    // Tried again after another conversation has begun, it still belongs to this one.
+    upload.conversation ||= conversation;
     const body = new FormData();
     body.set("client_id", client_id);
-    body.set("conversation", conversation);
+    body.set("conversation", upload.conversation);
     body.set("file", file);
     try {
       const answer = await this.#ask("attachments", { method: "POST", body });

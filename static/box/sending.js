@@ -64,13 +64,18 @@ export class Sending {
     if (this.#inFlight || this.hasBegun) return;
     const { id, isEnded } = this.#conversation();
     const [next] = this.outbox.pending();
-    if (!id || (isEnded && next && next.conversation !== id)) {
+    if (!id || (isEnded && next && !next.conversation)) {
       const start = this.#memory.get("start") ?? (next && { client_id: crypto.randomUUID() });
       if (!start) return;
       this.#memory.set("start", start);
       this.hasBegun = this.#send({ kind: "start", form: {}, ...start });
-    } else if (next && this.#send({ kind: "post", client_id: next.client_id, body: next.body })) {
-      this.#inFlight = next.client_id;
+    } else if (next) {
+      // From its first try on it belongs to that conversation: another may have begun before the answer comes.
+      next.conversation ||= id;
+      const { client_id, body, conversation } = next;
+      if (!this.#send({ kind: "post", client_id, body, conversation })) return;
+      this.outbox.keep();
+      this.#inFlight = client_id;
       this.#wait(ANSWER_MS);
     }
   }

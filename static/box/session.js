@@ -91,9 +91,16 @@ export class Session {
     }
   }
 
-  /** Ends, rates or identifies: now, or when the line is back. @param {ChatFrame} frame */
+  /**
+   * Ends, rates or identifies: now, or when the line is back.
+   * The frame names the conversation that is on screen: another may have begun by then.
+   *
+   * @param {ChatFrame} frame
+   */
   ask(frame) {
-    if (!this.#send(frame)) this.#later.push(frame);
+    const { id } = this.conversation;
+    const named = id && frame.kind !== "identify" ? { conversation: id, ...frame } : frame;
+    if (!this.#send(named)) this.#later.push(named);
   }
 
   /** Back to the first screen; nothing of the ended conversation stays in this browser. */
@@ -234,9 +241,11 @@ export class Session {
   }
 
   /** @param {ChatFrame} frame */
-  #accepted({ client_id, seq }) {
-    this.sending.accepted(client_id, seq <= this.conversation.thread.head);
-    this.#fetchIfBehind(seq);
+  #accepted({ client_id, seq, conversation }) {
+    // Stored in the one before: the answer was lost, and another tab has begun this one.
+    const isOfAnother = !!conversation && conversation !== this.conversation.id;
+    this.sending.accepted(client_id, isOfAnother || seq <= this.conversation.thread.head);
+    if (!isOfAnother) this.#fetchIfBehind(seq);
   }
 
   /** Says for a while why something was not done. @param {string} words */

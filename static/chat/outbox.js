@@ -32,6 +32,16 @@ export class Outbox {
     this.#keep();
   }
 
+  /** Stores the entries as they are now: one of them was changed. */
+  keep() {
+    try {
+      if (this.#entries.length) this.#storage?.setItem(this.#key, JSON.stringify(this.#entries));
+      else this.#storage?.removeItem(this.#key);
+    } catch {
+      // Full or blocked: memory has them.
+    }
+  }
+
   /** @param {string} client_id */
   accepted(client_id) {
     this.#entries = this.#entries.filter((entry) => entry.client_id !== client_id);
@@ -77,12 +87,7 @@ export class Outbox {
   }
 
   #keep() {
-    try {
-      if (this.#entries.length) this.#storage?.setItem(this.#key, JSON.stringify(this.#entries));
-      else this.#storage?.removeItem(this.#key);
-    } catch {
-      // Full or blocked: memory has them.
-    }
+    this.keep();
     this.#onChange();
   }
 }

@@ -33,6 +33,12 @@ BUGS = (
     Bug("alters", "another text is stored than was sent", ("stored_as_sent",)),
     Bug("answers_early", "accepted is said before the commit", ("ack_after_commit",)),
     Bug("refuses_stored", "a message that is stored is refused for good", ("refused_is_absent",)),
+    Bug(
+        "forgets_ids",
+        "a client_id is forgotten when another conversation begins",
+        ("stored_once", "refused_is_absent"),
+        "another_begins",
+    ),
     Bug("leaves_a_gap", "a number is left out", ("seq_is_dense",)),
     Bug("leaks_a_note", "staff's words go to the visitor", ("note_stays_inside",)),
     Bug("leaks_to_another", "a message goes to another visitor as well", ("own_conversation_only",)),
@@ -68,6 +74,9 @@ class Planted:
     def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
         replace_in("chat.actions.posts:post_batch", self._around_batch)
         replace_in("chat.writer:Writer.submit", self._around_submit)
+        replace_in("chat.actions.posts:find_stored", self._around_find_stored)
+        replace_in("chat.post_queue:PostQueue.settle", self._around_settle)
+        replace_in("chat.post_queue:PostQueue.refusal_for", self._around_refusal_for)
         replace_in("chat.delivery:Hub.route", self._around_route)
         replace_in("chat.selectors:messages_after", self._around_page)
         replace_in("chat.actions.agents:take", self._around_take)
@@ -85,7 +94,53 @@ class Planted:
         def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
             if self.name == "answers_early":
                 self._answers[post.client_id] = answer
+            if self.name == "overtakes" and post.visitor_id:
+                self._turns += 1
+                if self._turns % EVERY == 0:
+                    answer(self._unavailable())
+                    return
             submit(writer, post, answer)
+
+        return around
+
+    @staticmethod
+    def _unavailable() -> Any:
+        from chat.errors import Unavailable
+
+        return Unavailable()
+
+    def _around_settle(self, settle: Callable[..., Any]) -> Callable[..., Any]:
+        def around(queue: Any, outcome: Any) -> None:
+            if self.name == "reorders" and len(queue._waiting) > 1:
+                self.deeds += 1
+                queue._waiting.reverse()
+            if self.name != "overtakes":
+                settle(queue, outcome)
+                return
+            self.deeds += bool(queue._waiting and getattr(outcome, "retry_after_ms", 0))
+            post, queue._stored = queue._stored, None
+            queue._answer(post.client_id, outcome)
+            if queue._waiting:
+                queue._stored = queue._waiting.popleft()
+                queue._submit(queue._stored)
+
+        return around
+
+    def _around_refusal_for(self, refusal_for: Callable[..., Any]) -> Callable[..., Any]:
+        def around(queue: Any, client_id: Any) -> Any:
+            return None if self.name == "overtakes" else refusal_for(queue, client_id)
+
+        return around
+
+    def _around_find_stored(self, find_stored: Callable[..., Any]) -> Callable[..., Any]:
+        def around(posts: Sequence[Any]) -> Any:
+            found = find_stored(posts)
+            if self.name != "forgets_ids":
+                return found
+            present = {post.pk for post in posts}
+            kept = {key: [one for one in each if one.pk in present] for key, each in found.items()}
+            self.deeds += kept != found
+            return kept
 
         return around
 
@@ -102,11 +157,6 @@ class Planted:
         twin = [replace(posts[-1], client_id=uuid4())] if self._is_turn() else []
         outcomes, events = store(posts + twin)
         return outcomes[: len(posts)], events
-
-    def _reorders(self, store: Callable[..., Any], posts: list[Any]) -> Any:
-        self.deeds += len({post.pk for post in posts}) < len(posts)
-        outcomes, events = store(posts[::-1])
-        return outcomes[::-1], events
 
     def _loses_accepted(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         from chat.protocol import Accepted
@@ -257,7 +307,6 @@ class Planted:
 
 _AT_STORING = (
     "stores_twice",
-    "reorders",
     "loses_accepted",
     "alters",
     "answers_early",

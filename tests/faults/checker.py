@@ -210,20 +210,20 @@ def seq_is_dense(facts: Facts) -> Iterator[Wrong]:
 
 @rule
 def order_of_sends(facts: Facts) -> Iterator[Wrong]:
-    """Accepted before the next was sent: before it in the conversation. So too what went once over one connection."""
+    """Stored before the next is what was accepted before the next was sent, and what came first over the same
+    connection, even if it was put off and sent again."""
     acked_at: dict[tuple[str, str], float] = {}
     for conv, key, ack in facts.acks:
         acked_at.setdefault((conv, key), ack["t"])
     for (conv, who), sends in _sends_by_sender(facts).items():
         seqs = {row[ID]: row[SEQ] for row in facts.stored[conv].rows} if conv in facts.stored else {}
-        times = Counter(record["id"] for record in sends)
         firsts = list({record["id"]: record for record in reversed(sends)}.values())[::-1]
         for before, after in pairwise(firsts):
             if before["id"] not in seqs or after["id"] not in seqs or seqs[before["id"]] < seqs[after["id"]]:
                 continue
             was_acked = acked_at.get((conv, before["id"]), float("inf")) < after["t"]
-            one_line = before["line"] and before["line"] == after["line"]
-            if was_acked or (one_line and times[before["id"]] == times[after["id"]] == 1):
+            is_one_line = before["line"] and before["line"] == after["line"]
+            if was_acked or is_one_line:
                 words = f"{conv}: {who} sent {seqs[before['id']]} before {seqs[after['id']]}"
                 yield Wrong("order_of_sends", "reordered", words)
 

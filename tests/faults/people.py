@@ -21,6 +21,7 @@ ROUNDS = 3
 FLOOD = 400
 # So many long messages, and so many times all of them.
 LONG, PAGES = 12, 250
+BEGINNINGS = 3
 
 
 @fault("world", "several agents take the same conversation in one moment (F22)")
@@ -93,17 +94,21 @@ async def _ask(nemesis: Nemesis, what: str, staff: str) -> str | None:
 async def _stranger(nemesis: Nemesis) -> tuple[ClientConnection, Frame]:
     """A visitor of no good intentions, with a conversation of their own; may fail like any connection."""
     world = nemesis.world
-    origin = websockets.Origin(world.url)
-    line = await connect(
-        f"{world.websocket_url}/ws/chat/", origin=origin, compression=None, proxy=None, open_timeout=5,
-        ping_interval=None, close_timeout=1, max_size=None,
-    )  # fmt: skip
+    line = await _connect(nemesis)
     await line.send(json.dumps({"kind": "hello", "site": SITE_KEY}))
     await _hear(line, "welcome")
     await line.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
     welcome = await _hear(line, "welcome")
     world.history.note("begin", who="stranger", conv=welcome["state"]["id"], department="cards")
     return line, welcome
+
+
+async def _connect(nemesis: Nemesis) -> ClientConnection:
+    world = nemesis.world
+    return await connect(
+        f"{world.websocket_url}/ws/chat/", origin=websockets.Origin(world.url), compression=None, proxy=None,
+        open_timeout=5, ping_interval=None, close_timeout=1, max_size=None,
+    )  # fmt: skip
 
 
 async def _hear(line: ClientConnection, kind: str) -> Frame:
@@ -128,6 +133,16 @@ class Stranger:
             "send", who="stranger", role="visitor", conv=self._conversation, id=client_id, body=body, line=0
         )
         await self._line.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
+
+    async def post_again(self, line: ClientConnection) -> None:
+        """Posts once more, over this line, what was posted, and hears the answer to each."""
+        for client_id, body in self._said.items():
+            await line.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
+            while True:
+                frame: Frame = json.loads(await asyncio.wait_for(line.recv(), 5))
+                if frame["kind"] in ("accepted", "refused") and frame.get("client_id") == client_id:
+                    self._hear(frame)
+                    break
 
     async def listen(self) -> None:
         with suppress(websockets.WebSocketException):
@@ -179,3 +194,42 @@ async def slow_reader(nemesis: Nemesis) -> None:
             await nemesis.last()
         finally:
             line.transport.abort()
+
+
+@fault("world", "another conversation begins while the answer to a post is lost")
+async def another_begins(nemesis: Nemesis) -> None:
+    """One tab posts and hears no answer; the other ends the chat and begins the next; the first posts it again."""
+    for _ in range(BEGINNINGS):
+        with suppress(OSError, TimeoutError, websockets.WebSocketException):
+            await _begin_another(nemesis)
+            return
+
+
+async def _begin_another(nemesis: Nemesis) -> None:
+    one, welcome = await _stranger(nemesis)
+    two = await _tab(nemesis, welcome["token"])
+    tabs = [one, two]
+    try:
+        conversation = welcome["state"]["id"]
+        stranger = Stranger(nemesis, one, conversation)
+        await stranger.post("the answer to this is lost")
+        await _hear(two, "message")
+        one.transport.abort()
+        await two.send('{"kind": "end"}')
+        await _hear(two, "state")
+        await two.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
+        now = (await _hear(two, "welcome"))["state"]["id"]
+        nemesis.world.history.note("begin", who="stranger", conv=now, department="cards")
+        tabs.append(await _tab(nemesis, welcome["token"]))
+        await stranger.post_again(tabs[-1])
+    finally:
+        for tab in tabs:
+            tab.transport.abort()
+
+
+async def _tab(nemesis: Nemesis, token: str) -> ClientConnection:
+    """Another tab of the visitor whose token that is."""
+    line = await _connect(nemesis)
+    await line.send(json.dumps({"kind": "hello", "site": SITE_KEY, "token": token}))
+    await _hear(line, "welcome")
+    return line

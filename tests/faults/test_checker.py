@@ -335,12 +335,12 @@ def test_what_a_browser_sent_is_known_by_its_words() -> None:
     assert "acked_is_stored" in check(records).rules
 
 
-def test_a_resend_may_be_overtaken() -> None:
-    """Refused for a while and sent again: what was sent after it may be stored before it."""
+def test_what_was_put_off_is_not_overtaken() -> None:
+    """Refused for a while and sent again: what came after it on that line waits for it."""
     records = history()
     overtake_on_one_line(records)
     records.append({**first(records, "send", id="p"), "t": 91.0})
-    assert "order_of_sends" not in check(records).rules
+    assert "order_of_sends" in check(records).rules
 
 
 def test_delays_are_told_by_the_fault_that_was_on() -> None:

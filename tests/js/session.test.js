@@ -287,6 +287,45 @@ test("what an ended conversation refused can go into a new one", () => {
   assert.deepEqual(line().of("post").map((frame) => frame.client_id), [client_id, client_id]);
 });
 
+test("a post names the conversation it was first sent in, whatever has begun since and after a reload", () => {
+  talk();
+  const [{ client_id }] = line().of("post");
+  assert.equal(line().of("post")[0].conversation, "c1");
+  line().onclose({ code: 1006 });
+  load();
+  line().welcomes({ token: "t2", state: state({ id: "c2" }), recovered: false });
+  assert.deepEqual(line().of("post"), [{ kind: "post", client_id, body: "你好", conversation: "c1" }]);
+  assert.equal(line().of("start").length, 0);
+});
+
+test("a repeat that was accepted in the former conversation leaves the outbox and asks for nothing", () => {
+  talk();
+  const [{ client_id }] = line().of("post");
+  line().welcomes({ state: state({ id: "c2" }), recovered: false });
+  line().answers({ kind: "accepted", client_id, seq: 7, at, conversation: "c1" });
+  clock.tick(2_000);
+  assert.deepEqual([session.sending.unplaced, line().of("fetch")], [[], []]);
+});
+
+test("words for an ended conversation stay with their writer, who can send them in the new one", () => {
+  talk();
+  const [{ client_id }] = line().of("post");
+  line().welcomes({ state: state({ id: "c2" }), recovered: false });
+  line().answers({ kind: "refused", code: "closed", words: "那次对话已经结束。", client_id });
+  assert.deepEqual(session.sending.unplaced.map(({ body, refused }) => [body, refused]), [["你好", "那次对话已经结束。"]]);
+  session.again(client_id);
+  assert.equal(line().of("post").at(-1)?.conversation, "c2");
+});
+
+test("what is asked while the line is away is about the conversation that was on screen", () => {
+  talk();
+  line().onclose({ code: 1006 });
+  session.ask({ kind: "end" });
+  clock.tick(1_000);
+  line().welcomes({ state: state({ id: "c2" }), recovered: false });
+  assert.deepEqual(line().of("end"), [{ kind: "end", conversation: "c1" }]);
+});
+
 test("logout_clears_this_browser_and_tells_the_server_first", () => {
   talk();
   session.post("draft of another");

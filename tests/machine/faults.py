@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+import chat.actions.posts
 import chat.writer
 from chat import consumers, delivery, protocol, selectors, sweep
 from chat.actions.posts import Mark, Outcome, Post
@@ -48,6 +49,16 @@ def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
         ], events
 
     patch.setattr(chat.writer, "post_batch", forgetful)
+
+
+def a_client_id_is_forgotten_when_another_conversation_begins(patch: pytest.MonkeyPatch) -> None:
+    find_stored = vars(chat.actions.posts)["find_stored"]
+
+    def forgetful(posts: Sequence[Post]) -> dict[UUID, list[Any]]:
+        present = {post.pk for post in posts}
+        return {key: [one for one in each if one.pk in present] for key, each in find_stored(posts).items()}
+
+    patch.setattr(chat.actions.posts, "find_stored", forgetful)
 
 
 def it_is_accepted_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
@@ -144,6 +155,7 @@ IN_BROWSERS: dict[Fault, str] = {
 ALL: list[Fault] = [
     a_message_is_skipped_and_never_fetched,
     a_repeat_gets_a_new_number,
+    a_client_id_is_forgotten_when_another_conversation_begins,
     it_is_accepted_before_it_is_committed,
     a_page_has_the_wrong_order,
     a_note_leaks,

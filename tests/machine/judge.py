@@ -12,7 +12,7 @@ import msgspec
 from django.db import OperationalError, connection
 
 from accounts.models import Staff
-from chat import rows
+from chat import access, rows
 from chat.models import Conversation
 from chat.protocol import Row
 
@@ -147,6 +147,11 @@ class Judge:
             kept = {entry["body"] for entry in unsent}
             wrong += [f"{tab} still sends {e['body']}" for e in unsent if not e.get("refused")]
             wrong += [
+                f"{tab} was refused {e['body']}, which is stored"
+                for e in unsent
+                if e.get("refused") and e["body"] in bodies
+            ]
+            wrong += [
                 f"{tab} said {body}, which is nowhere"
                 for by in [each for each in self.said if each == tab or each[0] == tab]
                 for body in self.said[by]
@@ -184,6 +189,9 @@ class Judge:
             wrong += different(f"{tab}, list", now[uuid], screen["rows"][uuid], without=NOT_IN_LISTS)
         for uuid, thread in screen["threads"].items():
             if now[uuid].status == "closed" or not (uuid in mine or uuid == screen["current"]):
+                continue
+            if not access.audible_to(staff).filter(uuid=uuid).exists():
+                # It goes on in another department: what was heard before stays on the screen.
                 continue
             stored = self._stored.get(uuid, [])
             last = thread["messages"][-1][0] if thread["messages"] else 0

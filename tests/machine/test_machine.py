@@ -227,6 +227,24 @@ class Machine(RuleBasedStateMachine):
             self.world.do(tab, "unload")
         self.then(wait)
 
+    @rule(wait=waits)
+    def another_begins_while_an_answer_is_lost(self, wait: float) -> None:
+        """One tab posts and hears no answer; the other ends the chat and begins the next; the first comes back."""
+        assert self.world is not None
+        self.world.open_box("box-2", BOXES["box-2"])
+        self.then(1.0)
+        self.visitor_writes("box-1", 0.0, 1)
+        for socket in self.world.lines("box-1"):
+            socket.swallow(up=False, down=True)
+        self.then(1.0)
+        for what, *given in (("ask", {"kind": "end"}), ("restart",)):
+            self.world.do("box-2", what, *given)
+            self.then(1.0)
+        self.visitor_writes("box-2", 1.0, 1)
+        for socket in self.world.lines("box-1"):
+            socket.cut()
+        self.then(wait)
+
     @rule(tab=tabs, is_visible=strategies.booleans(), wait=waits)
     def looks_away_and_back(self, tab: str, is_visible: bool, wait: float) -> None:
         assert self.world is not None
