@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = _("Staff")
+
+    def ready(self) -> None:
+        from accounts.approvals.registry import register
+        from accounts.departments import DEPARTMENTS
+
+        register(DEPARTMENTS)

@@ -8,6 +8,9 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.actions import rights_ended
+        from accounts.approvals.registry import register
+        from chat.approvals import KINDS
         from chat.rights import end_consoles
 
+        register(*KINDS)
         rights_ended.connect(end_consoles, dispatch_uid="chat.rights")

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from accounts.approvals.actions import expire_overdue
 from chat.db import in_thread
 from knowledge.actions.exams import settle_overdue
 from knowledge.actions.points import keep_validity
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 60
 # Each returns how many things it has changed.
-WORKS: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements)
+WORKS: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements, expire_overdue)
 
 
 def keep() -> int:

@@ -11,9 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin_parts import ByRights
+from accounts.approvals.admin import AsksForApproval
 from accounts.models import Staff
-from chat.actions.setup import Part, remove_setup, renew_secret, save_setup
+from chat.actions.setup import Part, remove_setup, renew_secret, save_setup, switch_site_on
 from chat.attachments import NAMES
+from chat.kinds import SITE
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
 
@@ -120,8 +122,9 @@ class BusinessTextInline(PartInline):
 
 
 @admin.register(Site)
-class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class SiteAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
     form = SiteForm
+    approval_kinds = (SITE,)
     list_display = ("name_zh", "name_en", "key", "is_active", "department")
     list_select_related = ("department",)
     readonly_fields = ("script_tag", "secret")
@@ -168,10 +171,20 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         changed = [name for name in form.changed_data if name != "renew_secret"]
-        save_setup(by=request.user, subject=obj, fields=changed)
+        if not (change and form.initial.get("is_active")):
+            # Switched on when the parts are stored too, so that one request shows all of it.
+            obj.is_active = False
+        self.asked(request, save_setup(by=request.user, subject=obj, fields=changed))
         if change and form.cleaned_data.get("renew_secret"):
             renew_secret(by=request.user, site=obj)
             messages.warning(request, _("There is a new identity secret. Give it to the bank's server now."))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        super().save_related(request, form, formsets, change)
+        was_active = change and form.initial.get("is_active")
+        if form.cleaned_data.get("is_active") and not was_active:
+            self.asked(request, switch_site_on(by=request.user, site=form.instance))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
@@ -183,4 +196,4 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
             *((new, []) for new in formset.new_objects),
         ]
         for part, fields in altered:
-            save_setup(by=request.user, subject=part, fields=fields)
+            self.asked(request, save_setup(by=request.user, subject=part, fields=fields))
