@@ -331,8 +331,15 @@ def test_admin_says_what_was_sent_and_what_waits_and_shows_every_kind_on_one_pag
     client = Client(headers={"accept-language": "en", "accept": "text/html"})
     client.cookies["sessionid"] = session_of(cast.an)
     save_site(cast.an, cast.site, hotline="95001")
+    topic = cast.site.quick_topics.order_by("pk")[0]
+    topic.label = "吞卡了"
+    save_setup(by=cast.an, subject=topic, fields=["label"])
+    text = BusinessText(site=cast.site, code="privacy", language="zh", body="请不要写密码。")
+    save_setup(by=cast.an, subject=text, fields=[])
     page = client.get(f"/admin/chat/site/{cast.site.pk}/change/").content.decode()
-    assert "A change of this waits for approval." in page
+    assert len(pending()) == 3
+    for request in pending():
+        assert f"Waiting for approval: {request.title}." in page
     save_reply(staff=cast.yun, reply=a_reply())
     save_branch(by=cast.ning, branch=a_branch(), changed=[])
     cast.cards.name_zh = "卡"
@@ -342,4 +349,4 @@ def test_admin_says_what_was_sent_and_what_waits_and_shows_every_kind_on_one_pag
     shown = reader.get("/console/approvals/review", {"id": [str(each.uuid) for each in pending()]})
     for words in ("Hotline", "95001", "请稍等。", "城北路1号", "Region", "城北区", "Name in Chinese", "卡"):
         assert words in shown.content.decode(), words
-    assert AuditEntry.objects.filter(verb="approval.requested").count() == 4
+    assert AuditEntry.objects.filter(verb="approval.requested").count() == 6

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -12,6 +13,9 @@ from django.utils.translation import gettext as _
 
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
+
+# Requests that one form names at most; the page of approvals has them all.
+SHOWN = 20
 
 
 class AsksForApproval:
@@ -43,6 +47,11 @@ class AsksForApproval:
         if not (level == messages.SUCCESS and getattr(request, "sent_for_approval", False)):
             super().message_user(request, message, level, extra_tags, fail_silently)  # type: ignore[misc]
 
+    def waiting_for(self, obj: Any) -> QuerySet[ApprovalRequest]:
+        """The requests that belong to this record."""
+        subject = str(getattr(obj, self.approval_key))
+        return pending().filter(kind__in=self.approval_kinds, subject=subject)
+
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         if obj.pk is None:
             meta = obj._meta
@@ -58,10 +67,9 @@ class AsksForApproval:
         self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
         if obj is not None and request.method == "GET":
-            for waiting in pending().filter(
-                kind__in=self.approval_kinds, subject=str(getattr(obj, self.approval_key))
-            ):
-                messages.warning(request, _link(waiting, _("A change of this waits for approval.")))
+            for waiting in self.waiting_for(obj)[:SHOWN]:
+                words = _("Waiting for approval: %(title)s.") % {"title": waiting.title}
+                messages.warning(request, _link(waiting, words))
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)  # type: ignore[misc]
 
 

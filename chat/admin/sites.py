@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -12,10 +13,12 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin_parts import ByRights
 from accounts.approvals.admin import AsksForApproval
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.selectors import pending
 from accounts.models import Staff
 from chat.actions.setup import Part, remove_setup, renew_secret, save_setup, switch_site_on
 from chat.attachments import NAMES
-from chat.kinds import SITE
+from chat.kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
 
@@ -167,6 +170,14 @@ class SiteAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[ty
             site.identity_secret,
             words,
         )
+
+    def waiting_for(self, obj: Site) -> QuerySet[ApprovalRequest]:
+        """The requests of the site and of its parts; a new part has no id, and names its site."""
+        parts = Q(kind__in=(FORM_FIELD, QUICK_TOPIC, BUSINESS_TEXT), after__site__id=obj.pk)
+        for kind, part in ((FORM_FIELD, FormField), (QUICK_TOPIC, QuickTopic), (BUSINESS_TEXT, BusinessText)):
+            known = part._default_manager.filter(site=obj).values_list("pk", flat=True)
+            parts |= Q(kind=kind, subject__in=[str(pk) for pk in known])
+        return pending().filter(parts | Q(kind=SITE, subject=str(obj.pk)))
 
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)

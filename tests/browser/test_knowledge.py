@@ -66,6 +66,9 @@ FORGET = (
     "UPDATE knowledge_point SET published_id = NULL",
     "DELETE FROM knowledge_version",
     "DELETE FROM knowledge_point",
+    "DELETE FROM accounts_approvalrequest_authors",
+    "DELETE FROM accounts_approvalrequest",
+    "DELETE FROM accounts_authorship",
 )
 
 Open = Callable[..., Page]
