@@ -373,7 +373,7 @@ def test_shared_replies_are_kept_and_personal_ones_left_alone(cast: Cast, signed
         "body": "请稍等 {visitor_name}",
     }
     sent = client.post(page_of("chat_cannedreply", "add"), form, follow=True)
-    assert "Sent for approval: 吞卡" in sent.content.decode()
+    assert "已送审：吞卡" in sent.content.decode()
     assert not CannedReply.objects.filter(shortcut="ka").exists()
     assert approve_pending(by=cast.an) == 1
     reply = CannedReply.objects.get(shortcut="ka")
