@@ -1,6 +1,6 @@
-"""Every change of staff and departments. All are audited; what takes a right away also ends open consoles."""
+"""Every change of staff. All are audited; what takes a right away also ends open consoles."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
@@ -20,19 +20,6 @@ STAFF_FIELDS = ("username", "name", "name_en", "number", "role", "capacity", "is
 
 class OwnRightsRefused(Exception):
     """An administrator may not take their own rights away: so there is always one left."""
-
-
-def save_department(*, by: Staff, department: Department, changed: Sequence[str]) -> Department:
-    """Stores a new department, or the `changed` fields of one."""
-    require(by, "set_up")
-    with transaction.atomic():
-        if department._state.adding:
-            department.save()
-            audit.record(by, "department.created", department, code=department.code)
-        elif changed:
-            department.save(update_fields=changed)
-            audit.record(by, "department.changed", department, fields=list(changed))
-    return department
 
 
 def create_staff(

@@ -20,6 +20,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import actions, admin_passwords, audit
 from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList
+from accounts.approvals.admin import AsksForApproval
+from accounts.departments import DEPARTMENT, save_department
 from accounts.models import AuditEntry, Department, Staff
 from accounts.passwords import ConfirmedForm
 from accounts.verbs import VERBS
@@ -30,7 +32,8 @@ admin.site.unregister(EmailAddress)
 
 
 @admin.register(Department)
-class DepartmentAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class DepartmentAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
+    approval_kinds = (DEPARTMENT,)
     list_display = ("name_zh", "name_en", "code", "is_active", "order")
     list_filter = ("is_active",)
     search_fields = ("name_zh", "name_en", "code")
@@ -42,7 +45,7 @@ class DepartmentAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Department, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        actions.save_department(by=request.user, department=obj, changed=form.changed_data)
+        self.asked(request, save_department(by=request.user, department=obj, changed=form.changed_data))
 
 
 class StaffForm(forms.ModelForm):  # type: ignore[type-arg]

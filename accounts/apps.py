@@ -8,5 +8,8 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import session_trail
+        from accounts.approvals.registry import register
+        from accounts.departments import DEPARTMENTS
 
         session_trail.connect()
+        register(DEPARTMENTS)

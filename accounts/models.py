@@ -159,3 +159,8 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} {self.object_type} {self.object_id}"
+
+
+# Django finds the models of an app here. They name Staff by its setting, so importing them last is no circle.
+from accounts.approvals.models import ApprovalRequest as ApprovalRequest  # noqa: E402
+from accounts.approvals.models import Authorship as Authorship  # noqa: E402

@@ -3,13 +3,7 @@
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-
-class Refusal(Exception):
-    """An action that may not be done now. With `retry_after_ms` the same may be tried again."""
-
-    code = "refused"
-    words = _("That is not possible just now.")
-    retry_after_ms = 0
+from accounts.refusals import Refusal as Refusal
 
 
 class NotFound(Refusal):

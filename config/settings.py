@@ -242,6 +242,11 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# -- Approval ------------------------------------------------------------------------------------------------
+
+# Days after which a request for approval that nobody has decided expires.
+APPROVAL_DAYS = env.integer("LIANXIN_APPROVAL_DAYS", 7, least=1)
+
 # -- Knowledge -----------------------------------------------------------------------------------------------
 
 # Questions of the daily drill that one member of staff is asked at most.

@@ -12,6 +12,7 @@ from accounts.access import CAPABILITIES, may
 from accounts.models import Department, Staff
 from chat.models.texts import LANGUAGES
 from chat.protocol import MAX_BODY_CHARACTERS
+from knowledge.actions.phrasings import kept_phrasings
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.models import Branch, Category, Point, Region, Version
@@ -215,7 +216,6 @@ class PointForm(forms.Form):
 
 def first_values(point: Point, version: Version) -> dict[str, Any]:
     """What the form of this version begins with."""
-    phrasings = point.phrasings.filter(state="accepted").values_list("text", flat=True)
     return {
         **{
             name: getattr(version, name)
@@ -225,7 +225,7 @@ def first_values(point: Point, version: Version) -> dict[str, Any]:
         "owner": point.owner_id,
         "category": category_paths()[version.category_id],
         "links": "\n".join(f"{words} | {address}" for words, address in version.links),
-        "phrasings": "\n".join(phrasings),
+        "phrasings": "\n".join(kept_phrasings(point)),
     }
 
 

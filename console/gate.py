@@ -37,6 +37,7 @@ STATUSES = {
     "not_an_answer": 422,
     "point_incomplete": 422,
     "key_taken": 422,
+    "reason_missing": 422,
     "remark_missing": 422,
     "file_refused": 422,
     "file_too_large": 413,

@@ -39,5 +39,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("points/find", points.looked_for, name="points_looked_for"),
     path("points/judge", points.judge, name="point_judge"),
     path("", include("console.attachment_urls")),
+    path("", include("console.approval_urls")),
     path("", include("console.knowledge_urls")),
 ]

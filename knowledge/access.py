@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from accounts.access import may, require
+from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.access import readable
 from knowledge.errors import ExamNotFound, PointNotFound
@@ -48,9 +49,12 @@ def version_for(staff: Staff, point: Point, number: int | None) -> Version:
 
 
 def file_for(staff: Staff, pk: int) -> PointFile:
-    """A file of a point that this member of staff may read. Raises PointNotFound, PermissionDenied."""
+    """A file of a point that this member of staff may read; one that waits for approval, editors and those who approve.
+
+    Raises PointNotFound, PermissionDenied.
+    """
     file = PointFile.objects.select_related("point").filter(pk=pk).first()
-    if file is None:
+    if file is None or not (file.is_approved or _edits(staff)):
         require(staff, "use_knowledge")
         raise PointNotFound
     point_for(staff, file.point.key)
@@ -165,14 +169,21 @@ def _edits(staff: Staff) -> bool:
     return may(staff, "edit_points")
 
 
-def moves_for(staff: Staff, point: Point, version: Version) -> frozenset[str]:
-    """What this member of staff may do now with this version of the point; the actions ask again."""
+def moves_for(
+    staff: Staff, point: Point, version: Version, waiting: ApprovalRequest | None = None
+) -> frozenset[str]:
+    """What this member of staff may do now with this version of the point; the actions ask again.
+
+    `waiting`: the request for exactly the words that are shown, if one waits.
+    """
     state, edits, approves = version.state, _edits(staff), may(staff, "approve_points")
-    is_others = version.author_id != staff.pk
+    is_open = waiting is not None and waiting.is_open
+    is_others = waiting is not None and staff not in waiting.authors.all()
+    is_unsent = state == Version.State.DRAFT or (state == Version.State.REVIEW and not is_open)
     allowed = {
         "edit": edits and (state in IN_THE_MAKING or version.pk == point.published_id or not point.published),
-        "submit": edits and state == Version.State.DRAFT,
-        "approve": approves and state == Version.State.REVIEW and is_others,
+        "submit": edits and is_unsent,
+        "approve": approves and state == Version.State.REVIEW and is_others and is_open,
         "send_back": approves and state == Version.State.REVIEW and is_others,
         "discard": edits and state in IN_THE_MAKING,
         "withdraw": edits and state == Version.State.PUBLISHED,

@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class KnowledgeConfig(AppConfig):
     name = "knowledge"
     verbose_name = _("Knowledge")
+
+    def ready(self) -> None:
+        from accounts.approvals.registry import register
+        from knowledge.approvals import KINDS
+
+        register(*KINDS)

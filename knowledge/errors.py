@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts.approvals.errors import OwnWork as OwnWork
 from chat.errors import NotFound, Refusal
 
 
@@ -40,11 +41,6 @@ class NotInState(Refusal):
 class RemarkMissing(Refusal):
     code = "remark_missing"
     words = _("Say why, in at most 500 characters.")
-
-
-class OwnWork(Refusal):
-    code = "own_work"
-    words = _("A second person has to approve it.")
 
 
 class OutOfDate(Refusal):

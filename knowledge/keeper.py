@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from accounts.approvals.actions import expire_overdue
 from chat.actions.identities import lapse_identities
 from chat.db import in_thread
 from knowledge.actions.exams import settle_overdue
@@ -17,7 +18,13 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 60
 # Each returns how many things it has changed.
-WORKS: tuple[Callable[[], int], ...] = (keep_validity, settle_overdue, keep_requirements, lapse_identities)
+WORKS: tuple[Callable[[], int], ...] = (
+    keep_validity,
+    settle_overdue,
+    keep_requirements,
+    lapse_identities,
+    expire_overdue,
+)
 
 
 def keep() -> int:

@@ -10,10 +10,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.selectors import approvable_by
 from accounts.models import Staff
 from chat.models import CannedReply
 from knowledge import sources
 from knowledge.differences import Piece, differences
+from knowledge.kinds import VERSION
 from knowledge.library import library
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
 from knowledge.selectors import (
@@ -136,13 +139,18 @@ def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Poi
     mine = Version.objects.filter(point=OuterRef("pk"))
     match state:
         case "to_approve":
-            return points.filter(Exists(mine.filter(state=State.REVIEW).exclude(author=staff)))
+            return points.filter(key__in=_to_approve(staff).values("subject"))
         case "sent_back":
             return points.filter(Exists(mine.filter(state=State.DRAFT, author=staff, reviewer__isnull=False)))
         case "expiring":
             return points.filter(published__in=expiring().order_by().values("pk"))
         case _:
             return in_state(points, state)
+
+
+def _to_approve(staff: Staff) -> QuerySet[ApprovalRequest]:
+    """The versions that wait for this member of staff: they have written no part of them."""
+    return approvable_by(staff).filter(kind=VERSION).order_by().prefetch_related(None)
 
 
 def _holds(word: str, is_editor: bool) -> Q:
@@ -184,7 +192,7 @@ def desk_of(staff: Staff) -> Desk:
     """Five queries."""
     mine = Version.objects.filter(state=State.DRAFT, author=staff, reviewer__isnull=False)
     return Desk(
-        to_approve=Version.objects.filter(state=State.REVIEW).exclude(author=staff).count(),
+        to_approve=_to_approve(staff).count(),
         sent_back=mine.count(),
         expiring=expiring(staff).count(),
         gaps=Gap.objects.filter(state=Gap.State.OPEN).count(),

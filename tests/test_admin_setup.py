@@ -18,6 +18,7 @@ from accounts import actions, rate_limits
 from accounts.models import AuditEntry, Department, Presence, Staff
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
 from chat.protocol import AccessRevoked
+from tests.approving import approve_pending
 from tests.conftest import Announced
 from tests.people import PASSWORD, PEOPLE, Cast, go_online, session_of, start_with
 
@@ -362,13 +363,20 @@ def test_departments_and_wrap_up_codes_are_stored_and_noted(cast: Cast, signed_i
     form = {"name_zh": "理财", "name_en": "Savings", "code": "savings", "is_active": "on", "order": 3}
     assert client.post(page_of("accounts_department", "add"), form).status_code == 302
     assert client.post(page_of("chat_wrapupcode", "add"), form).status_code == 302
+    # Its name reaches customers when somebody else has approved it; the code is for staff only.
+    assert not Department.objects.get(code="savings").is_active
+    assert approve_pending(by=cast.yun) == 1
+    assert Department.objects.get(code="savings").is_active
     department, code = Department.objects.get(code="savings"), WrapUpCode.objects.get(code="savings")
     del form["is_active"], form["code"]
     assert client.post(page_of("accounts_department", "change", department.pk), form).status_code == 302
     assert client.post(page_of("chat_wrapupcode", "change", code.pk), form).status_code == 302
     department.refresh_from_db()
     assert (department.is_active, department.code) == (False, "savings")
-    assert noted("department.changed")[0].detail == {"fields": ["is_active"]}
+    assert [entry.detail for entry in noted("department.changed")] == [
+        {"fields": ["is_active", "name_en", "name_zh"]},
+        {"fields": ["is_active"]},
+    ]
     assert [entry.detail["kind"] for entry in (*noted("setup.created"), *noted("setup.changed"))] == [
         "wrapupcode",
         "wrapupcode",
@@ -385,7 +393,10 @@ def test_shared_replies_are_kept_and_personal_ones_left_alone(cast: Cast, signed
         "title": "吞卡",
         "body": "请稍等 {visitor_name}",
     }
-    assert client.post(page_of("chat_cannedreply", "add"), form).status_code == 302
+    sent = client.post(page_of("chat_cannedreply", "add"), form, follow=True)
+    assert "已送审：吞卡" in sent.content.decode()
+    assert not CannedReply.objects.filter(shortcut="ka").exists()
+    assert approve_pending(by=cast.an) == 1
     reply = CannedReply.objects.get(shortcut="ka")
     assert reply.initials == "tk"
     again = client.post(page_of("chat_cannedreply", "add"), form)
@@ -393,7 +404,8 @@ def test_shared_replies_are_kept_and_personal_ones_left_alone(cast: Cast, signed
     assert "吞卡" in client.get(page_of("chat_cannedreply"), {"q": "tk"}).content.decode()
     assert client.get(page_of("chat_cannedreply", "change", personal.pk)).status_code == 302
     assert client.post(page_of("chat_cannedreply", "delete", reply.pk), {"post": "yes"}).status_code == 302
-    assert [entry.verb for entry in AuditEntry.objects.order_by("pk")] == ["reply.created", "reply.deleted"]
+    replies = AuditEntry.objects.filter(verb__startswith="reply.").order_by("pk")
+    assert [entry.verb for entry in replies] == ["reply.created", "reply.deleted"]
 
 
 # -- sites ----------------------------------------------------------------------------------------------------
@@ -418,6 +430,11 @@ def test_a_site_with_its_parts_is_changed_and_every_part_noted(cast: Cast, signe
     answer = client.post(page, form)
     assert answer.status_code == 302, answer.context["errors"]
     cast.site.refresh_from_db()
+    # Fewer kinds of file and a topic less take effect at once; new words wait.
+    assert cast.site.title_zh != "找人聊聊"
+    assert not BusinessText.objects.exists()
+    assert approve_pending(by=cast.yun) == 3
+    cast.site.refresh_from_db()
     assert cast.site.title_zh == "找人聊聊"
     assert cast.site.attachment_types == ["image/png", "application/pdf"]
     assert FormField.objects.get(pk=first.pk).label_zh == "您贵姓"
@@ -426,12 +443,13 @@ def test_a_site_with_its_parts_is_changed_and_every_part_noted(cast: Cast, signe
     entries = AuditEntry.objects.filter(verb__startswith="setup.").order_by("pk")
     assert [(entry.verb, entry.detail["kind"]) for entry in entries] == [
         ("setup.changed", "site"),
-        ("setup.changed", "formfield"),
         ("setup.removed", "quicktopic"),
+        ("setup.changed", "site"),
+        ("setup.changed", "formfield"),
         ("setup.created", "businesstext"),
     ]
     assert {entry.object_id for entry in entries} == {str(cast.site.pk)}
-    assert entries[0].detail["fields"] == ["attachment_types", "title_zh"]
+    assert [entry.detail.get("fields") for entry in entries][:3] == [["attachment_types"], None, ["title_zh"]]
 
 
 def test_a_site_that_nobody_changed_is_not_noted(cast: Cast, signed_in: SignedIn) -> None:
@@ -515,3 +533,8 @@ def test_a_new_site_gets_a_key_and_a_secret_of_its_own(cast: Cast, signed_in: Si
     assert len(site.key) == 16
     assert site.origins == ["https://b.example:8443"]
     assert noted("setup.created")[0].object_id == str(site.pk)
+    # One request shows all of it; until then no page may show the box.
+    assert not site.is_active
+    assert approve_pending(by=cast.yun) == 1
+    site.refresh_from_db()
+    assert site.is_active

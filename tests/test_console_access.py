@@ -27,6 +27,7 @@ from knowledge.actions.files import attach_file
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.models import Appeal, Exam, Gap, Paper, Phrasing, Point, PointFile, Question
+from tests.approving import approve_pending, approve_version, digest_of_version, pending
 from tests.conftest import WriterAtOnce
 from tests.exams import create_editor, open_exam, questions_about_cards, sit
 from tests.people import Cast, go_online, say, start, start_with
@@ -113,6 +114,7 @@ def addresses(world: World) -> list[Address]:
         Address("reply_delete", f"replies/{world.shared.pk}/delete", (404, 404, 404, 302), "post"),
         *exam_addresses(world),
         *knowledge_addresses(world),
+        *approval_addresses(world),
     ]
 
 
@@ -191,6 +193,27 @@ def exam_addresses(world: World) -> list[Address]:
 READ, KEEP = (403, 200, 200), (403, 302, 302)
 
 
+def approval_addresses(world: World) -> list[Address]:
+    """The words of a version wait: the editor has written them, the supervisor and the administrator may approve."""
+    request = next(each for each in pending() if each.kind == "knowledge.version")
+    one, digest = f"approvals/{request.uuid}", {"digest": request.digest}
+    reads, writes, refuses = (403, 403, 403, 200), (403, 403, 403, 302), (403, 403, 403, 409)
+    several, reason = {"request": f"{request.uuid}:{request.digest}"}, {"reason": "费用？"}
+    unknown = f"approvals/{uuid4()}/"
+    return [
+        Address("approvals", "approvals/", reads, is_page=True, others=READ),
+        Address("approvals_review", f"approvals/review?id={request.uuid}", reads, is_page=True, others=READ),
+        Address("approvals_approve", "approvals/approve", reads, "post", several, others=READ),
+        Address("approval", f"{one}/", reads, is_page=True, others=READ),
+        Address("approval", unknown, (403, 403, 403, 404), is_page=True, others=(403, 404, 404)),
+        Address("approval_approve", f"{one}/approve", writes, "post", digest, others=(403, 302, 409)),
+        Address("approval_approve", f"{one}/approve", refuses, "post", others=(403, 409, 409)),
+        Address("approval_reject", f"{one}/reject", writes, "post", reason, others=KEEP),
+        Address("approval_reject", f"{one}/reject", (403, 403, 403, 422), "post", others=(403, 422, 422)),
+        Address("approval_withdraw", f"{one}/withdraw", (403, 403, 403, 403), "post", others=(403, 403, 302)),
+    ]
+
+
 def knowledge_addresses(world: World) -> list[Address]:
     """Points are read by everybody but the auditor, and kept by supervisors, administrators and editors."""
     all_read, one_keeps, one_reads = (200, 200, 200, 200), (403, 403, 403, 302), (403, 403, 403, 200)
@@ -199,6 +222,7 @@ def knowledge_addresses(world: World) -> list[Address]:
         "title": "卡丢了怎么挂失？", "answer": "请马上挂失。", "category": "银行卡/挂失", "language": "zh",
     }  # fmt: skip
     changed = point | {"seen": seen_of(world.point)}
+    digest = digest_of_version(world.point.versions.get(number=2).pk)
     phrasing, gap, file = world.phrasing.pk, world.gap.pk, world.file.pk
     return [
         Address("points", "points/", all_read, is_page=True, others=READ),
@@ -215,7 +239,15 @@ def knowledge_addresses(world: World) -> list[Address]:
         Address("point_differences", f"{one}/differences", one_reads, is_page=True, others=READ),
         Address("point_submit", f"{making}/submit", one_keeps, "post", others=KEEP),
         # The editor has written it: a second person approves.
-        Address("point_approve", f"{making}/approve", one_keeps, "post", others=(403, 302, 409)),
+        Address(
+            "point_approve",
+            f"{making}/approve",
+            one_keeps,
+            "post",
+            {"digest": digest},
+            others=(403, 302, 409),
+        ),
+        Address("point_approve", f"{making}/approve", (403, 403, 403, 409), "post", others=(403, 409, 409)),
         Address(
             "point_send_back", f"{making}/send-back", one_keeps, "post", {"remark": "费用？"}, others=KEEP
         ),
@@ -289,6 +321,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     phrasing = Phrasing.objects.create(point=point, text="卡找不到了", state=Phrasing.State.SUGGESTED)
     gap = Gap.objects.create(text="你们会下班吗", count=3)
     file = attach_file(by=cast.ning, point=point.pk, upload=a_file())
+    approve_pending(by=cast.yun, kind="knowledge.point_file")
     return World(
         cast,
         active,
@@ -316,7 +349,7 @@ def a_point(cast: Cast) -> Point:
         by=cast.ning, key="card-lost", language="zh", owner=cast.ning, content=content, phrasings=["卡丢了"]
     )
     points.submit(by=cast.ning, version=version.pk)
-    points.approve(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
     return version.point
 
 

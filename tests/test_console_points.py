@@ -113,7 +113,7 @@ def test_points_are_found_by_words_initials_and_slips_and_places_by_their_names(
         aliases=["第二医院"], latitude=Decimal("29.9"), longitude=Decimal("124.1"),
         duty_contact="值班 裴敏",
     )  # fmt: skip
-    save_branch(by=cast.ning, branch=branch, changed=[])
+    save_branch(by=None, branch=branch, changed=[])
     for typed, key in (
         ("挂失", "card-lost"),
         ("yhkdl", "card-lost"),

@@ -34,6 +34,7 @@ from knowledge.errors import (
 from knowledge.exams.writing import Written, read_lines, written_lines
 from knowledge.models import Appeal, Exam, Paper, PaperItem, Point, Question
 from knowledge.pool import candidates_of, drawable
+from tests.approving import approve_version
 from tests.exams import (
     ask_about,
     create_editor,
@@ -66,7 +67,7 @@ def replace(point: Point, editor: Staff, reviewer: Staff) -> None:
         content=Content(title="新的问法", answer="现在是 9 天内。", category=category_at("银行卡/挂失")),
     )
     points.submit(by=editor, version=draft.pk)
-    points.approve(by=reviewer, version=draft.pk)
+    approve_version(by=reviewer, version=draft.pk)
 
 
 # -- Questions --------------------------------------------------------------------------------------------------

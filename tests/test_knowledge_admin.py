@@ -14,14 +14,16 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, override_settings
 
+from accounts.approvals.errors import OwnWork
 from accounts.models import AuditEntry, Staff
-from knowledge.actions import points
+from knowledge.actions import phrasings, points
 from knowledge.actions.imports import Given, import_points
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
 from knowledge.transfer.preview import Preview
 from knowledge.transfer.sheets import SheetFile, Unreadable
+from tests.approving import approve_pending, pending
 from tests.people import Cast
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -145,18 +147,25 @@ def test_what_a_person_brings_in_waits_for_somebody_else(cast: Cast) -> None:
     assert (version.state, version.author, str(version.point.language)) == (State.REVIEW, cast.ning, "zh")
     assert [each.text for each in version.point.phrasings.all()] == ["卡丢了", "卡找不到"]
 
-    def approve(staff: Staff) -> str:
+    def chosen_page(staff: Staff) -> str:
         chosen = {"action": "approve_selected", "_selected_action": [str(version.point_id)]}
         return client_of(staff).post("/admin/knowledge/point/", chosen, follow=True).content.decode()
 
-    assert "a second person has to" in approve(cast.ning)
+    # Nothing is approved by choosing it: a page shows every word first.
+    assert "a second person has to" in chosen_page(cast.ning)
+    shown = chosen_page(cast.yun)
     version.refresh_from_db()
     assert version.state == State.REVIEW
-    assert "1 approved." in approve(cast.yun)
+    for words in (version.answer, version.title, "银行卡/挂失"):
+        assert words in shown, words
+    pair = f"{pending()[0].uuid}:{pending()[0].digest}"
+    assert f'value="{pair}"' in shown
+    answer = client_of(cast.yun).post("/console/approvals/approve", {"request": pair})
+    assert "1 approved" in answer.content.decode()
     point = Point.objects.get()
     assert point.published == version
     assert point.edition > 0
-    assert AuditEntry.objects.filter(verb="points.approved", actor=cast.yun).count() == 1
+    assert AuditEntry.objects.filter(verb="approval.approved", actor=cast.yun).count() == 1
 
 
 def test_one_wrong_row_and_nothing_is_stored(cast: Cast) -> None:
@@ -279,7 +288,7 @@ def test_what_was_taken_away_comes_back_as_it_was(cast: Cast, format_index: str)
         cast, answer="=1+1 是公式吗？\n'不是", links=[["网点", "https://bank.example/a"]], department=cast.cards,
         valid_until=date(2030, 1, 1), is_public=True,
     )  # fmt: skip
-    points.set_phrasings(by=cast.ning, point=point.pk, phrasings=["一|二"])
+    phrasings.set_phrasings(by=cast.ning, point=point.pk, phrasings=["一|二"])
     points.set_owner(by=cast.ning, point=point.pk, owner=cast.ning)
     published(cast, "gone")
     points.withdraw(by=cast.ning, point=Point.objects.get(key="gone").pk, reason="停办")
@@ -347,7 +356,11 @@ def test_branches_come_in_and_go_out_as_a_table(cast: Cast) -> None:
     data = BRANCHES.replace("网点", kind).replace("贷款", str(Branch.Service.LOANS.label))
     assert len(importer.seen(data).new) == 2
     assert not Branch.objects.exists()
-    importer.store(data)
+    assert "waits for the approval of a second person" in importer.store(data).content.decode()
+    assert not Branch.objects.exists()
+    with pytest.raises(OwnWork):
+        approve_pending(by=cast.ning)
+    assert approve_pending(by=cast.yun) == 2
     north = Branch.objects.get(key="north")
     assert (north.services, north.aliases, north.region.name) == (
         ["cash", "loans"],
@@ -364,6 +377,7 @@ def test_branches_come_in_and_go_out_as_a_table(cast: Cast) -> None:
 
 def test_a_branch_is_changed_by_its_form_and_its_edition_moves_on(cast: Cast) -> None:
     Importer(cast.ning, "branch").store(BRANCHES.replace("网点", "branch").replace("贷款", "loans"))
+    approve_pending(by=cast.yun)
     north = Branch.objects.get(key="north")
     form = {
         "kind": "branch", "name": "城北支行", "name_en": "North", "region": north.region_id, "address": "城北路9号",
@@ -372,6 +386,8 @@ def test_a_branch_is_changed_by_its_form_and_its_edition_moves_on(cast: Cast) ->
     }  # fmt: skip
     response = client_of(cast.ning).post(f"/admin/knowledge/branch/{north.pk}/change/", form)
     assert response.status_code == 302
+    assert Branch.objects.get(key="north").address == "城北路1号"
+    approve_pending(by=cast.yun)
     after = Branch.objects.get(key="north")
     assert (after.address, after.services, after.aliases) == ("城北路9号", ["cash"], ["北门", "新北门"])
     assert after.edition > north.edition

@@ -34,6 +34,7 @@ from knowledge.content import Content
 from knowledge.differences import differences
 from knowledge.library import library
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
+from tests.approving import approve_pending, approve_version, digest_of_version
 from tests.people import Cast, say, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -72,7 +73,7 @@ def a_point(cast: Cast, key: str = "card-lost", answer: str = ANSWER, **other: A
         phrasings=["卡丢了"],
         is_ready=True,
     )
-    points.approve(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
     return Point.objects.select_related("published").get(key=key)
 
 
@@ -318,9 +319,11 @@ def test_sent_back_with_a_remark_approved_later_and_withdrawn_with_a_reason(cast
     assert yun.post(f"{address}/send-back", {"remark": "写上费用"}).status_code == 302
     assert "写上费用" in page(cast.ning, "points/card-lost/", version=2)
     assert ning.post(f"{address}/submit").status_code == 302
-    assert ning.post(f"{address}/approve").status_code == 409
-    assert yun.post(f"{address}/approve").status_code == 302
-    assert yun.post(f"{address}/approve").status_code == 302
+    digest = {"digest": digest_of_version(Version.objects.get(number=2).pk)}
+    assert ning.post(f"{address}/approve", digest).status_code == 409
+    assert yun.post(f"{address}/approve").status_code == 409
+    assert yun.post(f"{address}/approve", digest).status_code == 302
+    assert yun.post(f"{address}/approve", digest).status_code == 302
     assert Point.objects.get().published == Version.objects.get(number=2)
     assert ning.post("/console/points/card-lost/versions/1/withdraw", {"remark": "旧的"}).status_code == 409
     assert ning.post(f"{address}/withdraw", {"remark": "业务停办"}).status_code == 302
@@ -425,6 +428,8 @@ def test_files_are_kept_safely_and_given_to_who_may_read_the_point(cast: Cast) -
     assert client.post(address, {"file": SimpleUploadedFile("../申请表.pdf", pdf)}).status_code == 302
     file = Point.objects.get().files.get()
     assert file.name == "申请表.pdf"
+    assert client_of(cast.mei).get(f"/console/point-files/{file.pk}").status_code == 404
+    assert approve_pending(by=cast.yun, kind="knowledge.point_file") == 1
     response = client_of(cast.mei).get(f"/console/point-files/{file.pk}")
     assert response.getvalue() == pdf
     assert response["Content-Disposition"].startswith("attachment")
@@ -505,7 +510,7 @@ def test_who_was_told_what_is_listed_narrowed_and_taken_away(cast: Cast) -> None
     told(cast, point, cast.mei, reference="QL0001")
     version = a_draft(cast, point, "=HYPERLINK(新的答复)")
     points.submit(by=cast.ning, version=version.pk)
-    points.approve(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
     point = Point.objects.select_related("published").get()
     told(cast, point, cast.hao, body="=1+1 改过的话")
     shown = page(cast.yun, "points/card-lost/told")
@@ -572,7 +577,7 @@ def test_a_reply_made_of_a_point_goes_out_of_use_with_it_and_is_renewed(cast: Ca
     assert list(usable_by(cast.mei)) == [kept]
     version = a_draft(cast, point, "请打客服挂失。")
     points.submit(by=cast.ning, version=version.pk)
-    points.approve(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
     assert list(usable_by(cast.mei)) == []
     assert "Out of use" in page(cast.mei, "replies/")
     stale = client.post(f"/console/replies/{kept.pk}/change", reply)

@@ -17,12 +17,13 @@ from chat.actions.replies import make_answer, save_reply
 from chat.models import CannedReply, Message
 from chat.replies import usable_by
 from knowledge import selectors
-from knowledge.actions import points, use
+from knowledge.actions import phrasings, points, use
 from knowledge.actions.imports import Given, ImportRefused, import_points
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.errors import DraftChanged, KeyTaken, NotInState, OutOfDate, OwnWork, PointIncomplete
 from knowledge.models import Edition, Gap, Phrasing, Point, Version
+from tests.approving import approve_version
 from tests.conftest import Announced
 from tests.people import Cast, say, start, start_with
 
@@ -51,7 +52,7 @@ def a_point(editor: Staff, cast: Cast, key: str = "card-lost", **other: Any) -> 
         phrasings=["卡丢了", "挂失"],
     )
     points.submit(by=editor, version=version.pk)
-    points.approve(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
     return Point.objects.select_related("published").get(pk=version.point_id)
 
 
@@ -60,14 +61,14 @@ def test_a_point_is_said_only_when_a_second_person_has_approved_it(cast: Cast, e
         by=editor, key="card-lost", language="zh", owner=editor, content=a_content(), phrasings=["卡丢了"]
     )
     with pytest.raises(NotInState):
-        points.approve(by=cast.yun, version=version.pk)
+        approve_version(by=cast.yun, version=version.pk)
     points.submit(by=editor, version=version.pk)
     points.submit(by=editor, version=version.pk)
     with pytest.raises(OwnWork):
-        points.approve(by=editor, version=version.pk)
+        approve_version(by=editor, version=version.pk)
     assert Point.objects.get().published is None
-    points.approve(by=cast.yun, version=version.pk)
-    points.approve(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
+    approve_version(by=cast.yun, version=version.pk)
     point = Point.objects.get()
     assert point.published == version
     assert point.edition == Edition.objects.get().number
@@ -114,7 +115,7 @@ def test_a_new_version_waits_while_the_old_one_is_still_said(
     assert Point.objects.get().published.answer == "请在手机银行里挂失。"  # type: ignore[union-attr]
     points.submit(by=editor, version=draft.pk)
     assert announced.kinds() == []
-    points.approve(by=cast.yun, version=draft.pk)
+    approve_version(by=cast.yun, version=draft.pk)
     assert announced.kinds() == ["KnowledgeChanged"]
     assert Point.objects.get().published == draft
     assert Version.objects.get(number=1).state == State.REPLACED
@@ -133,7 +134,7 @@ def test_what_is_changed_after_it_was_approved_has_to_be_approved_again(cast: Ca
     point = a_point(editor, cast)
     draft = points.save_draft(by=editor, point=point.pk, content=a_content("明天起", valid_from=tomorrow))
     points.submit(by=editor, version=draft.pk)
-    points.approve(by=cast.yun, version=draft.pk)
+    approve_version(by=cast.yun, version=draft.pk)
     draft.refresh_from_db()
     assert draft.state == State.APPROVED
     points.save_draft(by=cast.yun, point=point.pk, content=a_content("又改了", valid_from=tomorrow))
@@ -148,7 +149,7 @@ def test_a_version_approved_for_a_day_to_come_is_said_from_that_day(cast: Cast, 
         by=editor, point=point.pk, content=a_content("新利率", valid_from=today + timedelta(days=3))
     )
     points.submit(by=editor, version=draft.pk)
-    points.approve(by=cast.yun, version=draft.pk)
+    approve_version(by=cast.yun, version=draft.pk)
     assert points.keep_validity(today) == 0
     assert points.keep_validity(today + timedelta(days=3)) == 1
     assert points.keep_validity(today + timedelta(days=3)) == 0
@@ -159,16 +160,14 @@ def test_an_expired_point_goes_and_takes_its_canned_replies_with_it(cast: Cast, 
     today = timezone.localdate()
     point = a_point(editor, cast, valid_until=today)
     assert point.published is not None
-    reply = save_reply(
-        staff=cast.mei,
-        reply=CannedReply(
-            owner=cast.mei,
-            shortcut="lost",
-            title="挂失",
-            body=point.published.answer,
-            source=point.published.source,
-        ),
+    reply = CannedReply(
+        owner=cast.mei,
+        shortcut="lost",
+        title="挂失",
+        body=point.published.answer,
+        source=point.published.source,
     )
+    save_reply(staff=cast.mei, reply=reply)
     assert [each.point for each in selectors.expiring(editor)] == [point]
     assert points.keep_validity(today) == 0
     assert reply in usable_by(cast.mei)
@@ -189,7 +188,7 @@ def test_withdrawing_twice_is_harmless(cast: Cast, editor: Staff) -> None:
 def test_phrasings_change_at_once_and_what_came_from_use_waits(cast: Cast, editor: Staff) -> None:
     point = a_point(editor, cast)
     edition = Edition.objects.get().number
-    points.set_phrasings(by=editor, point=point.pk, phrasings=["卡丢了", " 卡丢了 ", "丢卡\n了", ""])
+    phrasings.set_phrasings(by=editor, point=point.pk, phrasings=["卡丢了", " 卡丢了 ", "丢卡\n了", ""])
     assert [each.text for each in point.phrasings.all()] == ["卡丢了", "丢卡 了"]
     assert Edition.objects.get().number == edition + 1
     conversation = start_with(cast, cast.mei)
@@ -206,8 +205,8 @@ def test_phrasings_change_at_once_and_what_came_from_use_waits(cast: Cast, edito
     suggested = selectors.suggested_phrasings().get()
     assert (suggested.text, suggested.count) == ("我的卡不见了呀", 2)
     assert Point.objects.get().uses == 2
-    points.judge_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
-    points.judge_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
+    phrasings.judge_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
+    phrasings.judge_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
     assert Phrasing.objects.get(text="我的卡不见了呀").state == Phrasing.State.ACCEPTED
     assert Point.objects.get().edition == Edition.objects.get().number == edition + 2
 
@@ -227,7 +226,7 @@ def test_a_message_keeps_what_it_was_made_from_and_a_replaced_version_finds_who_
     post_batch([post])
     draft = points.save_draft(by=editor, point=point.pk, content=a_content("利率变了。"))
     points.submit(by=editor, version=draft.pk)
-    points.approve(by=cast.yun, version=draft.pk)
+    approve_version(by=cast.yun, version=draft.pk)
     with pytest.raises(OutOfDate):
         use.require_current(source)
     told = selectors.messages_from(point.published).get()

@@ -20,6 +20,7 @@ from chat.errors import (
     UnfilledPlaceholder,
 )
 from chat.models import CannedReply
+from tests.approving import approve_pending
 from tests.people import Cast, start_with
 
 
@@ -68,7 +69,9 @@ class TestActions:
         for reply in (self.reply(), self.reply(department=cast.cards), self.reply(owner=cast.hao)):
             with pytest.raises(NotFound):
                 save_reply(staff=cast.mei, reply=reply)
-        shared = save_reply(staff=cast.yun, reply=self.reply())
+        save_reply(staff=cast.yun, reply=self.reply())
+        approve_pending(by=cast.an)
+        shared = CannedReply.objects.get()
         shared.owner = cast.mei
         with pytest.raises(NotFound):
             save_reply(staff=cast.mei, reply=shared)
@@ -77,7 +80,8 @@ class TestActions:
         assert CannedReply.objects.get().owner is None
 
     def test_removing_twice_is_harmless(self, cast: Cast) -> None:
-        reply = save_reply(staff=cast.mei, reply=self.reply(owner=cast.mei))
+        reply = self.reply(owner=cast.mei)
+        save_reply(staff=cast.mei, reply=reply)
         for _ in range(2):
             delete_reply(staff=cast.mei, pk=reply.pk)
         assert not CannedReply.objects.exists()

@@ -8,9 +8,13 @@ from django.db import IntegrityError, transaction
 
 from accounts import audit
 from accounts.access import may, require
+from accounts.approvals import actions as approvals
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.records import changed_fields
 from accounts.models import Staff
 from chat import access, replies
 from chat.actions.posts import Post
+from chat.approvals import REPLIES, REPLY_FIELDS, write_reply
 from chat.errors import (
     BadRequest,
     EmptyText,
@@ -20,6 +24,7 @@ from chat.errors import (
     TextTooLong,
     UnfilledPlaceholder,
 )
+from chat.kinds import REPLY
 from chat.models import CannedReply
 from chat.protocol import MAX_BODY_CHARACTERS
 from chat.rows import person_of
@@ -74,11 +79,12 @@ def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
     return None
 
 
-def save_reply(*, staff: Staff, reply: CannedReply) -> CannedReply:
-    """Stores a new or changed reply, with the initials it is found by.
+def save_reply(*, staff: Staff, reply: CannedReply) -> ApprovalRequest | None:
+    """Store a new or changed reply, with the initials it is found by; returns what waits for approval, if anything.
 
-    Everybody may keep replies of their own; those of a department and of all need `edit_shared_replies`.
-    Raises ShortcutTaken when another of the same scope and language has it, EmptyText, TextTooLong, NotFound.
+    Everybody may keep replies of their own, at once; those of a department and of all need `edit_shared_replies` and a
+    second person. Raises ShortcutTaken when another of the same scope and language has it, EmptyText, TextTooLong,
+    NotFound.
     """
     reply.title = one_line(reply.title, 80)
     reply.body = cleaned(reply.body)
@@ -86,18 +92,32 @@ def save_reply(*, staff: Staff, reply: CannedReply) -> CannedReply:
         raise EmptyText
     if len(reply.body) > MAX_BODY_CHARACTERS:
         raise TextTooLong
-    reply.initials = replies.initials_of(reply.title)
-    is_new = reply.pk is None
     try:
         with transaction.atomic():
-            if not is_new:
-                _require_scope(staff, CannedReply.objects.select_for_update().filter(pk=reply.pk).first())
+            stored = None
+            if not reply._state.adding:
+                stored = REPLIES.stored(str(reply.pk))
+                _require_scope(staff, stored)
             _require_scope(staff, reply)
-            reply.save()
-            audit.record(staff, "reply.created" if is_new else "reply.changed", reply)
+            if reply.owner_id is None:
+                return _request_shared(staff, stored, reply)
+            write_reply(staff, reply, REPLY_FIELDS)
     except IntegrityError as error:
         raise ShortcutTaken from error
-    return reply
+    return None
+
+
+def _request_shared(staff: Staff, stored: CannedReply | None, reply: CannedReply) -> ApprovalRequest | None:
+    """A reply that every agent may send waits for a second person, also one that was personal until now."""
+    same = CannedReply.objects.filter(
+        owner=None, department=reply.department_id, language=reply.language, shortcut=reply.shortcut
+    )
+    if same.exclude(pk=reply.pk).exists():
+        raise ShortcutTaken
+    if stored is not None and not changed_fields(stored, reply, REPLY_FIELDS):
+        return None
+    # All of it is shown: words of a reply are read as a whole.
+    return REPLIES.request(by=staff, stored=stored, record=reply, fields=REPLY_FIELDS)
 
 
 def delete_reply(*, staff: Staff, pk: int) -> None:
@@ -108,12 +128,19 @@ def delete_reply(*, staff: Staff, pk: int) -> None:
             return
         _require_scope(staff, reply)
         audit.record(staff, "reply.deleted", reply)
+        approvals.cancel(by=staff, kind=REPLY, subject=str(pk), state=ApprovalRequest.State.WITHDRAWN)
         reply.delete()
 
 
 def withdraw_replies(*, source: str) -> int:
-    """Takes the replies that were made from this source out of use, in the caller's transaction; returns how many."""
-    return CannedReply.objects.filter(source=source, is_active=True).update(is_active=False)
+    """Take the replies that were made from this source out of use, in the caller's transaction; returns how many.
+
+    Those that wait for approval are taken back.
+    """
+    gone = CannedReply.objects.filter(source=source, is_active=True).update(is_active=False)
+    waiting = ApprovalRequest.objects.filter(kind=REPLY, after__source=source)
+    approvals.cancel_all(waiting, state=ApprovalRequest.State.WITHDRAWN)
+    return gone
 
 
 def _require_scope(staff: Staff, reply: CannedReply | None) -> None:

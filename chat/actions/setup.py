@@ -1,4 +1,7 @@
-"""What an administrator sets up: sites with their form, topics and texts, and wrap-up codes. Every write is audited."""
+"""What an administrator sets up: sites with their form, topics and texts, and wrap-up codes. Every write is audited.
+
+What customers would see waits for a second person; taking something away takes effect at once.
+"""
 
 from collections.abc import Sequence
 
@@ -6,55 +9,172 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.access import require
+from accounts.approvals import actions as approvals
+from accounts.approvals.authors import note_author
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Staff
-from chat.errors import BadRequest
+from chat.approvals import (
+    BUSINESS_TEXTS,
+    FORM_FIELDS,
+    QUICK_TOPICS,
+    SITES,
+    SetUp,
+    is_switch_on,
+    whole_of,
+    whole_site,
+    write_setup,
+)
+from chat.attachments import NAMES
+from chat.errors import BadRequest, NotFound
+from chat.kinds import SITE
 from chat.models import BusinessText, FormField, QuickTopic, Site, WrapUpCode
 from chat.models.site import new_secret
 
-SetUp = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 # Parts of a site, which may be taken away again; a site or a code that was in use is switched off instead.
 Part = FormField | QuickTopic | BusinessText
 
 
-def save_setup(*, by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
-    """Stores a new object, or those of the `fields` of one that differ from what is stored.
+def save_setup(*, by: Staff, subject: SetUp, fields: Sequence[str]) -> ApprovalRequest | None:
+    """Store a new object, or those of the `fields` of one that differ; returns what waits for approval, if anything.
 
-    The trail names the fields, never what is in them.
+    A site that is switched off, and a new one always is, is changed at once: nothing of it reaches customers. What
+    would change on a site in use waits, unless it takes something away. Wrap-up codes are for staff only.
     """
     require(by, "set_up")
-    kind = subject._meta.model_name
     with transaction.atomic():
-        if subject._state.adding:
-            subject.save(force_insert=True)
-            audit.record(by, "setup.created", _whole(subject), kind=kind, id=subject.pk)
-            return
-        stored = type(subject).objects.select_for_update(of=("self",)).get(pk=subject.pk)
-        changed = sorted(name for name in fields if getattr(stored, name) != getattr(subject, name))
-        if changed:
-            subject.save(update_fields=changed)
-            audit.record(by, "setup.changed", _whole(subject), kind=kind, id=subject.pk, fields=changed)
+        if isinstance(subject, WrapUpCode):
+            _store(by, subject, fields)
+            return None
+        if isinstance(subject, Site):
+            return _create_site(by, subject) if subject._state.adding else _change_site(by, subject, fields)
+        return _save_part(by, subject, fields)
+
+
+def switch_site_on(*, by: Staff, site: Site) -> ApprovalRequest:
+    """Ask that a site be switched on; the request shows all of it, with its parts. Raises NotFound."""
+    require(by, "set_up")
+    with transaction.atomic():
+        stored = SITES.stored(str(site.pk))
+        if stored is None:
+            raise NotFound
+        note_author(SITE, str(site.pk), by)
+        proposal = approvals.Proposal(
+            str(site.pk), str(stored), {"is_active": stored.is_active}, whole_site(stored)
+        )
+        return approvals.request_approval(by=by, kind=SITE, proposal=proposal)
+
+
+def _create_site(by: Staff, site: Site) -> ApprovalRequest | None:
+    is_wanted, site.is_active = site.is_active, False
+    write_setup(by, site, [])
+    note_author(SITE, str(site.pk), by)
+    return switch_site_on(by=by, site=site) if is_wanted else None
+
+
+def _change_site(by: Staff, site: Site, fields: Sequence[str]) -> ApprovalRequest | None:
+    stored = SITES.stored(str(site.pk))
+    differing = changed_fields(stored, site, fields)
+    if stored.is_active:
+        direct = [name for name in differing if _takes_away(name, stored, site)]
+    else:
+        direct = [name for name in differing if name != "is_active"]
+    if direct:
+        write_setup(by, site, direct)
+    if not stored.is_active:
+        return _renew_switch_on(by, site, is_changed=bool(direct), is_wanted="is_active" in differing)
+    waiting = [name for name in differing if name not in direct]
+    return SITES.request(by=by, stored=stored, record=site, fields=waiting) if waiting else None
+
+
+def _takes_away(name: str, stored: Site, site: Site) -> bool:
+    """Whether the new value of this field gives customers nothing that they did not have."""
+    match name:
+        case "is_active" | "attachments" | "suggests_answers":
+            return not getattr(site, name)
+        case "requires_nonce":
+            return site.requires_nonce
+        case "allowed_origins":
+            return set(site.origins) <= set(stored.origins)
+        case "attachment_types":
+            return set(site.attachment_types or NAMES) <= set(stored.attachment_types or NAMES)
+        case "attachment_megabytes":
+            return site.attachment_megabytes < stored.attachment_megabytes
+        case _:
+            # Which department takes what no subject sends elsewhere, no customer sees.
+            return name == "department"
+
+
+def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool) -> ApprovalRequest | None:
+    """A site that is switched off was changed: a request to switch it on shows the change too."""
+    if is_changed:
+        note_author(SITE, str(site.pk), by)
+    waiting = approvals.waiting_request(SITE, str(site.pk))
+    if is_wanted or (is_changed and waiting is not None and is_switch_on(waiting)):
+        return switch_site_on(by=by, site=site)
+    return None
+
+
+def _save_part(by: Staff, part: Part, fields: Sequence[str]) -> ApprovalRequest | None:
+    site = SITES.stored(str(part.site_id))
+    if site is None:
+        raise NotFound
+    if not site.is_active:
+        is_changed = _store(by, part, fields)
+        return _renew_switch_on(by, site, is_changed=is_changed, is_wanted=False)
+    kind = _kind_of(part)
+    if part._state.adding:
+        return kind.request(by=by, stored=None, record=part, fields=kind.fields)
+    stored = kind.stored(str(part.pk))
+    if stored is None:
+        raise NotFound
+    differing = changed_fields(stored, part, fields)
+    return kind.request(by=by, stored=stored, record=part, fields=differing) if differing else None
+
+
+def _store(by: Staff, subject: SetUp, fields: Sequence[str]) -> bool:
+    """Store at once; returns whether there was anything to store."""
+    if subject._state.adding:
+        write_setup(by, subject, [])
+        return True
+    stored = type(subject)._default_manager.select_for_update(of=("self",)).get(pk=subject.pk)
+    changed = changed_fields(stored, subject, fields)
+    if changed:
+        write_setup(by, subject, changed)
+    return bool(changed)
+
+
+def _kind_of(part: Part) -> RecordKind:
+    if isinstance(part, FormField):
+        return FORM_FIELDS
+    return QUICK_TOPICS if isinstance(part, QuickTopic) else BUSINESS_TEXTS
 
 
 def remove_setup(*, by: Staff, subject: Part) -> None:
-    """Takes a part of a site away. Removing what is gone is harmless."""
+    """Take a part of a site away, at once. Removing what is gone is harmless."""
     require(by, "set_up")
     if not isinstance(subject, FormField | QuickTopic | BusinessText):
         raise BadRequest
     with transaction.atomic():
-        removed, _ = type(subject).objects.filter(pk=subject.pk).delete()
-        if removed:
-            audit.record(by, "setup.removed", _whole(subject), kind=subject._meta.model_name, id=subject.pk)
+        site = SITES.stored(str(subject.site_id))
+        pk = subject.pk
+        removed, _ = type(subject).objects.filter(pk=pk).delete()
+        if not removed:
+            return
+        audit.record(by, "setup.removed", whole_of(subject), kind=subject._meta.model_name, id=pk)
+        gone = ApprovalRequest.State.WITHDRAWN
+        approvals.cancel(by=by, kind=_kind_of(subject).name, subject=str(pk), state=gone)
+        if site is not None and not site.is_active:
+            _renew_switch_on(by, site, is_changed=True, is_wanted=False)
 
 
 def renew_secret(*, by: Staff, site: Site) -> None:
-    """A new identity secret: tokens signed with the former one are refused from now on. Shown once, to `by`."""
+    """Make a new identity secret, at once: tokens signed with the former one are refused from now on.
+
+    The page shows it once, to `by`.
+    """
     require(by, "set_up")
     with transaction.atomic():
         site.identity_secret = new_secret()
         site.save(update_fields=["identity_secret"])
         audit.record(by, "site.secret_renewed", site)
-
-
-def _whole(subject: SetUp) -> Site | WrapUpCode:
-    """What the entry is about: for a part, its site."""
-    return subject if isinstance(subject, Site | WrapUpCode) else subject.site

@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -13,10 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin_parts import ByRights
+from accounts.approvals.admin import AsksForApproval
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.selectors import pending
 from accounts.models import Staff
-from chat.actions.setup import Part, remove_setup, save_setup
+from chat.actions.setup import Part, remove_setup, save_setup, switch_site_on
 from chat.admin.secrets import new_secret_view
 from chat.attachments import NAMES
+from chat.kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
 
@@ -117,8 +122,9 @@ class BusinessTextInline(PartInline):
 
 
 @admin.register(Site)
-class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class SiteAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
     form = SiteForm
+    approval_kinds = (SITE,)
     list_display = ("name_zh", "name_en", "key", "is_active", "department")
     list_select_related = ("department",)
     readonly_fields = ("script_tag", "secret")
@@ -176,9 +182,27 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404
         return new_secret_view(request, site, {**self.admin_site.each_context(request), "opts": self.opts})
 
+    def waiting_for(self, obj: Site) -> QuerySet[ApprovalRequest]:
+        """The requests of the site and of its parts; a new part has no id, and names its site."""
+        parts = Q(kind__in=(FORM_FIELD, QUICK_TOPIC, BUSINESS_TEXT), after__site__id=obj.pk)
+        for kind, part in ((FORM_FIELD, FormField), (QUICK_TOPIC, QuickTopic), (BUSINESS_TEXT, BusinessText)):
+            known = part._default_manager.filter(site=obj).values_list("pk", flat=True)
+            parts |= Q(kind=kind, subject__in=[str(pk) for pk in known])
+        return pending().filter(parts | Q(kind=SITE, subject=str(obj.pk)))
+
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        save_setup(by=request.user, subject=obj, fields=form.changed_data)
+        if not (change and form.initial.get("is_active")):
+            # Switched on when the parts are stored too, so that one request shows all of it.
+            obj.is_active = False
+        self.asked(request, save_setup(by=request.user, subject=obj, fields=form.changed_data))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        super().save_related(request, form, formsets, change)
+        was_active = change and form.initial.get("is_active")
+        if form.cleaned_data.get("is_active") and not was_active:
+            self.asked(request, switch_site_on(by=request.user, site=form.instance))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
@@ -190,4 +214,4 @@ class SiteAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
             *((new, []) for new in formset.new_objects),
         ]
         for part, fields in altered:
-            save_setup(by=request.user, subject=part, fields=fields)
+            self.asked(request, save_setup(by=request.user, subject=part, fields=fields))

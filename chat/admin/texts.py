@@ -10,9 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin_parts import ByRights
+from accounts.approvals.admin import AsksForApproval
 from accounts.models import Staff
 from chat.actions.replies import delete_reply, save_reply
 from chat.actions.setup import save_setup
+from chat.kinds import REPLY
 from chat.models import CannedReply, WrapUpCode
 
 
@@ -36,10 +38,11 @@ class CannedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(CannedReply)
-class CannedReplyAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class CannedReplyAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
     """Shared replies and those of departments. Personal ones are their owner's, in the console."""
 
     view_right = change_right = delete_right = "edit_shared_replies"
+    approval_kinds = (REPLY,)
     form = CannedReplyForm
     list_display = ("title", "shortcut", "department", "language")
     list_filter = ("department", "language")
@@ -52,7 +55,7 @@ class CannedReplyAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: CannedReply, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        save_reply(staff=request.user, reply=obj)
+        self.asked(request, save_reply(staff=request.user, reply=obj))
 
     def delete_model(self, request: HttpRequest, obj: CannedReply) -> None:
         assert isinstance(request.user, Staff)

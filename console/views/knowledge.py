@@ -15,9 +15,11 @@ from console.forms_knowledge import RemarkForm
 from console.gate import StaffRequest, open_to, status_of
 from knowledge import access, selectors, sources
 from knowledge.actions import points as actions
+from knowledge.actions.requests import shown_digest
 from knowledge.errors import NotInState, RemarkMissing
 from knowledge.models import Phrasing, Point, Version
 from knowledge.selectors_desk import changes_between, history_of
+from knowledge.snapshots import accepted_phrasings
 
 
 @require_GET
@@ -38,30 +40,35 @@ def point_page(
     """The page of a point, with why something was refused and what was typed then."""
     staff = request.user
     version = access.version_for(staff, point, number)
+    is_editor = may(staff, "edit_points")
+    accepted = accepted_phrasings(point)
+    behind = _behind(point, version, accepted) if is_editor else {}
     context: dict[str, Any] = {
         "point": point,
         "version": version,
         "path": selectors.category_paths()[version.category_id],
         "said": sources.text_of(version.answer, version.links),
-        "files": point.files.all(),
-        "moves": access.moves_for(staff, point, version),
-        "is_editor": may(staff, "edit_points"),
+        "files": point.files.all() if is_editor else point.files.filter(is_approved=True),
+        "moves": access.moves_for(staff, point, version, behind.get("waiting")),
+        "is_editor": is_editor,
         "refusal": refusal,
         "remark": remark,
-        "phrasings": point.phrasings.filter(state=Phrasing.State.ACCEPTED),
+        "phrasings": accepted,
+        **behind,
     }
-    if context["is_editor"]:
-        context |= _behind(point, version)
     return render(
         request, "console/knowledge/point.html", context, status=status_of(refusal) if refusal else 200
     )
 
 
-def _behind(point: Point, version: Version) -> dict[str, Any]:
-    """What only those see who keep it."""
+def _behind(point: Point, version: Version, accepted: list[str]) -> dict[str, Any]:
+    """What only those see who keep it. `waiting` is the request for exactly the words that are shown here."""
     history = history_of(point)
     making = next((each for each in history if each.state in selectors.IN_THE_MAKING), None)
     published = next((each for each in history if each.pk == point.published_id), None)
+    waiting = actions.waiting_for(version)
+    if waiting is not None and waiting.digest != shown_digest(point, published, version, accepted):
+        waiting = None
     is_new_wording = published is not None and version == making
     return {
         "history": history,
@@ -69,6 +76,8 @@ def _behind(point: Point, version: Version) -> dict[str, Any]:
         "told": selectors.told_counts(point),
         "changes": changes_between(published, version) if published and is_new_wording else None,
         "published": published,
+        "waiting": waiting,
+        "waiting_phrasings": point.phrasings.filter(state=Phrasing.State.WAITING),
         "suggested_count": point.phrasings.filter(state=Phrasing.State.SUGGESTED).count(),
     }
 
@@ -123,7 +132,14 @@ def submit(request: StaffRequest, key: str, number: int) -> HttpResponse:
 @require_POST
 @open_to("approve_points")
 def approve(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    return _moved(request, key, number, lambda version: actions.approve(by=request.user, version=version.pk))
+    """`digest` in the form: of the words that the page showed. Other words are refused."""
+    digest = request.POST.get("digest", "")
+    return _moved(
+        request,
+        key,
+        number,
+        lambda version: actions.approve(by=request.user, version=version.pk, digest=digest),
+    )
 
 
 @require_POST

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.gate import StaffRequest, open_to
 from knowledge import access, offers
 from knowledge.actions.editing import answer_gap, dismiss_gap
-from knowledge.actions.points import judge_phrasing
+from knowledge.actions.phrasings import judge_phrasing
 from knowledge.selectors import suggested_phrasings
 from knowledge.selectors_desk import open_gaps
 

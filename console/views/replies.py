@@ -116,8 +116,8 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
         try:
             # What is made of a point is made of what it says now.
             require_current(form.cleaned_data["source"])
-            save_reply(staff=request.user, reply=form.reply())
-            return redirect("console:replies_page")
+            waiting = save_reply(staff=request.user, reply=form.reply())
+            return redirect("console:approval", waiting.uuid) if waiting else redirect("console:replies_page")
         except Refusal as refusal:
             form.add_error(None, str(refusal.words))
             return _page(request, form, status_of(refusal))

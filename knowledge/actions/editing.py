@@ -7,11 +7,12 @@ from django.db import transaction
 from accounts.access import require
 from accounts.models import Staff
 from knowledge import access
-from knowledge.actions.points import create_point, save_draft, set_owner, set_phrasings, submit
+from knowledge.actions.phrasings import add_phrasings, set_phrasings
+from knowledge.actions.points import create_point, save_draft, set_owner, submit
 from knowledge.actions.use import settle_gap
 from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, PointIncomplete
-from knowledge.models import Gap, Phrasing, Point, Version
+from knowledge.models import Gap, Point, Version
 
 # Of the questions of a gap, so many become phrasings of the point that answers it.
 FROM_A_GAP = 40
@@ -59,7 +60,8 @@ def revise_point(
     owner: Staff | None,
     is_ready: bool = False,
 ) -> None:
-    """Phrasings and owner change at once; other words than those that stand become a draft.
+    """The owner changes at once, and so do phrasings of a point that the box does not offer; other words than those
+    that stand become a draft.
 
     `seen`: `seen_of` the point when the editor began. Raises DraftChanged when somebody has written since,
     PointIncomplete with every problem.
@@ -96,8 +98,7 @@ def answer_gap(*, by: Staff, gap: int, point: Point, with_questions: bool) -> No
         found = access.lock_gap(by, gap)
         if with_questions:
             asked = [found.text, *found.questions.values_list("text", flat=True)[:FROM_A_GAP]]
-            had = point.phrasings.filter(state=Phrasing.State.ACCEPTED).values_list("text", flat=True)
-            set_phrasings(by=by, point=point.pk, phrasings=[*had, *asked])
+            add_phrasings(by=by, point=point.pk, phrasings=asked)
         settle_gap(by=by, gap=gap, point=point)
 
 

@@ -1,5 +1,6 @@
-"""The forms and leaflets of a point."""
+"""The forms and leaflets of a point. A new one waits for a second person; taking one away takes effect at once."""
 
+import hashlib
 from typing import Any
 from uuid import uuid4
 
@@ -9,10 +10,14 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
+from accounts.approvals import actions as approvals
+from accounts.approvals.digest import Fields
+from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.attachments import NAMES, examined
 from chat.errors import FileRefused
 from knowledge import access
+from knowledge.kinds import POINT_FILE
 from knowledge.models import PointFile
 
 PER_POINT = 10
@@ -24,7 +29,10 @@ class TooManyFiles(FileRefused):
 
 
 def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointFile:
-    """Keeps a file with the point, for agents to send. Raises a Refusal that says what is wrong with the file."""
+    """Store a file for the point; agents see it when a second person has approved it.
+
+    Raises a Refusal that says what is wrong with the file.
+    """
     found = examined(upload, list(NAMES), MEGABYTES)
     with transaction.atomic():
         locked = access.lock_point(by, point)
@@ -40,19 +48,50 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
         # Under a name that nobody can guess, as those of conversations.
         file.file.save(f"{uuid4().hex}{NAMES[found.content_type][1]}", ContentFile(found.content), save=False)
         file.save(force_insert=True)
+        proposal = approvals.Proposal(str(file.pk), file.name, {}, file_fields(file))
+        approvals.request_approval(by=by, kind=POINT_FILE, proposal=proposal)
         audit.record(by, "point.file_attached", locked, file=file.pk, size=file.size)
     return file
 
 
+def file_fields(file: PointFile) -> Fields:
+    """What an approver is shown of a file; its content by the SHA-256 of the stored bytes."""
+    try:
+        with file.file.open("rb") as stored:
+            checksum = hashlib.file_digest(stored, "sha256").hexdigest()
+    except FileNotFoundError:
+        return {}
+    return {
+        "point": {"id": file.point_id, "name": file.point.key},
+        "name": file.name,
+        "content_type": file.content_type,
+        "size": file.size,
+        "sha256": checksum,
+    }
+
+
+def accept_file(*, by: Staff, file: PointFile) -> None:
+    """A second person has approved the file. In the caller's transaction, its point locked."""
+    file.is_approved = True
+    file.save(update_fields=["is_approved"])
+    audit.record(by, "point.file_approved", file.point, file=file.pk)
+
+
 def remove_file(*, by: Staff, file: int) -> None:
-    """Takes a file away from its point; what was sent of it before stays. Removing what is gone is harmless."""
+    """Take a file away from its point; what was sent of it before stays. Removing what is gone is harmless."""
     with transaction.atomic():
-        found = PointFile.objects.filter(pk=file).first()
+        found = PointFile.objects.select_related("point").filter(pk=file).first()
         if found is None:
             return
-        locked = access.lock_point(by, found.point_id)
-        audit.record(by, "point.file_removed", locked, file=found.pk)
-        stored, name = found.file.storage, found.file.name
-        found.delete()
-        if name:
-            transaction.on_commit(lambda: stored.delete(name))
+        access.lock_point(by, found.point_id)
+        approvals.cancel(by=by, kind=POINT_FILE, subject=str(found.pk), state=ApprovalRequest.State.WITHDRAWN)
+        delete_file(by=by, file=found)
+
+
+def delete_file(*, by: Staff | None, file: PointFile) -> None:
+    """Delete a file and its bytes. In the caller's transaction, its point locked."""
+    audit.record(by, "point.file_removed", file.point, file=file.pk)
+    stored, name = file.file.storage, file.file.name
+    file.delete()
+    if name:
+        transaction.on_commit(lambda: stored.delete(name))

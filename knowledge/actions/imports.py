@@ -9,11 +9,15 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.access import require
+from accounts.approvals.actions import cancel_many
+from accounts.approvals.authors import forget_authors
 from accounts.models import Staff
 from chat.actions.replies import withdraw_replies
 from knowledge.actions.editions import new_edition
+from knowledge.actions.import_requests import offered_points, request_imported
 from knowledge.content import FIELDS, OBJECTS, Content, phrasings_of
 from knowledge.errors import PointIncomplete
+from knowledge.kinds import VERSION
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State
@@ -64,6 +68,7 @@ def import_points(*, by: Staff | None, given: Iterable[Given]) -> Outcome:
             for point in Point.objects.select_for_update(of=("self",))
             .select_related("published")
             .filter(key__in=[each.key for each in points])
+            .order_by("pk")
         }
         making = {
             version.point_id: version
@@ -94,8 +99,12 @@ def import_points(*, by: Staff | None, given: Iterable[Given]) -> Outcome:
         versions = _versions(by, changed, stored, making, checked)
         if by is None:
             _publish(versions)
-        touched = _put_phrasings(by, points, stored) | moved
-        touched |= {version.point_id for version in versions if by is None}
+        offered = offered_points([point.pk for point in stored.values()]) if by is not None else set()
+        rephrased = _put_phrasings(by, points, stored, offered)
+        if by is not None:
+            other = [point for point in stored.values() if point.pk in rephrased]
+            request_imported(by=by, versions=versions, rephrased=other, offered=offered)
+        touched = rephrased | moved | {version.point_id for version in versions if by is None}
         if touched:
             edition = new_edition()
             for pks in _parts(sorted(touched)):
@@ -103,41 +112,6 @@ def import_points(*, by: Staff | None, given: Iterable[Given]) -> Outcome:
         outcome = Outcome(len(new), len(changed) - len(new), len(points) - len(changed))
         audit.record(by, "points.imported", None, new=outcome.new, changed=outcome.changed)
     return outcome
-
-
-def approve_all(*, by: Staff, versions: Iterable[int]) -> Outcome:
-    """A second person's approval of many at once: all that wait for it and are somebody else's work.
-
-    `changed` is how many are approved, `unchanged` how many were not: own work, or no longer in review. What is to be
-    said only from a day to come waits for it.
-    """
-    require(by, "approve_points")
-    wanted = list(dict.fromkeys(versions))
-    today, now = timezone.localdate(), timezone.now()
-    with transaction.atomic():
-        points = Version.objects.filter(pk__in=wanted).values("point")
-        locked = {
-            point.pk: point
-            for point in Point.objects.select_for_update(of=("self",))
-            .select_related("published")
-            .filter(pk__in=points)
-            .order_by("pk")
-        }
-        found = list(Version.objects.filter(pk__in=wanted, state=State.REVIEW).exclude(author=by))
-        for version in found:
-            version.point = locked[version.point_id]
-        for pks in _parts([version.pk for version in found]):
-            Version.objects.filter(pk__in=pks).update(state=State.APPROVED, reviewer=by, reviewed_at=now)
-        due = [version for version in found if version.valid_from is None or version.valid_from <= today]
-        if due:
-            _publish(due)
-            edition = new_edition()
-            for pks in _parts([version.point_id for version in due]):
-                Point.objects.filter(pk__in=pks).update(edition=edition)
-        if found:
-            approved = [version.pk for version in found]
-            audit.record(by, "points.approved", None, count=len(found), versions=approved[:AT_ONCE])
-    return Outcome(0, len(found), len(wanted) - len(found))
 
 
 def _checked(points: Sequence[Given]) -> dict[str, dict[str, object]]:
@@ -241,13 +215,21 @@ def _publish(versions: Sequence[Version]) -> None:
         Version.objects.filter(pk__in=pks).update(state=State.REPLACED, ended_at=now)
     for pks in _parts([version.pk for version in versions]):
         Version.objects.filter(pk__in=pks).update(state=State.PUBLISHED, published_at=now)
+    keys = [version.point.key for version in versions]
+    cancel_many(kind=VERSION, subjects=keys)
+    forget_authors(VERSION, keys)
     said = Version.objects.filter(point=OuterRef("pk"), state=State.PUBLISHED).values("pk")[:1]
     for pks in _parts([version.point_id for version in versions]):
         Point.objects.filter(pk__in=pks).update(published=Subquery(said))
 
 
-def _put_phrasings(by: Staff | None, points: Sequence[Given], stored: dict[str, Point]) -> set[int]:
-    """Returns the ids of the points whose phrasings are others now."""
+def _put_phrasings(
+    by: Staff | None, points: Sequence[Given], stored: dict[str, Point], offered: set[int]
+) -> set[int]:
+    """Returns the ids of the points whose phrasings are others now.
+
+    New ones of `offered` points wait for approval, beside those that wait already: a file names accepted ones alone.
+    """
     wanted = {
         stored[each.key].pk: phrasings_of(each.phrasings) for each in points if each.phrasings is not None
     }
@@ -255,24 +237,29 @@ def _put_phrasings(by: Staff | None, points: Sequence[Given], stored: dict[str, 
     for pks in _parts(sorted(wanted)):
         for phrasing in Phrasing.objects.filter(point__in=pks):
             had[phrasing.point_id][phrasing.text] = phrasing
-    accepted = Phrasing.State.ACCEPTED
+    accepted, waiting = Phrasing.State.ACCEPTED, Phrasing.State.WAITING
     new: list[Phrasing] = []
     gone: list[int] = []
-    back: list[int] = []
+    back: dict[Phrasing.State, list[int]] = {accepted: [], waiting: []}
     touched: set[int] = set()
     for pk, texts in wanted.items():
         kept = set(texts)
         found = had[pk]
-        mine = [Phrasing(point_id=pk, text=text, by=by) for text in texts if text not in found]
+        state = waiting if pk in offered else accepted
+        mine = [Phrasing(point_id=pk, text=text, by=by, state=state) for text in texts if text not in found]
         out = [each.pk for each in found.values() if each.state == accepted and each.text not in kept]
-        again = [each.pk for each in found.values() if each.state != accepted and each.text in kept]
-        new, gone, back = new + mine, gone + out, back + again
+        again = [
+            each.pk for each in found.values() if each.state not in (accepted, state) and each.text in kept
+        ]
+        new, gone = new + mine, gone + out
+        back[state] += again
         if mine or out or again:
             touched.add(pk)
     for pks in _parts(gone):
         Phrasing.objects.filter(pk__in=pks).delete()
-    for pks in _parts(back):
-        Phrasing.objects.filter(pk__in=pks).update(state=accepted)
+    for state, found_again in back.items():
+        for pks in _parts(found_again):
+            Phrasing.objects.filter(pk__in=pks).update(state=state)
     Phrasing.objects.bulk_create(new, batch_size=AT_ONCE)
     return touched
 

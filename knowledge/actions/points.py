@@ -10,13 +10,18 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.access import require
+from accounts.approvals import actions as approvals
+from accounts.approvals.authors import forget_authors
+from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.actions.replies import withdraw_replies
 from chat.text import one_line
 from knowledge import access
 from knowledge.actions.editions import new_edition
+from knowledge.actions.requests import note_writer, request_version
 from knowledge.content import FIELDS, Content, phrasings_of
-from knowledge.errors import DraftChanged, KeyTaken, NotInState, OwnWork
+from knowledge.errors import DraftChanged, KeyTaken, NotInState
+from knowledge.kinds import VERSION
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State
@@ -41,6 +46,7 @@ def create_point(
             point = Point.objects.create(key=key, language=language, owner=owner)
             version = Version.objects.create(point=point, number=1, author=by, **values)
             Phrasing.objects.bulk_create([Phrasing(point=point, text=text, by=by) for text in texts])
+            note_writer(point, by)
             audit.record(by, "point.created", point, key=key)
     except IntegrityError as error:
         raise KeyTaken from error
@@ -67,18 +73,10 @@ def save_draft(*, by: Staff, point: int, content: Content, seen: datetime | None
                 "state": State.DRAFT, "author": by, "written_at": timezone.now(), "reviewer": None, "reviewed_at": None,
             }  # fmt: skip
             _write(version, **changes)
+        note_writer(locked, by)
+        approvals.cancel(by=by, kind=VERSION, subject=locked.key)
         audit.record(by, "point.drafted", locked, version=version.number)
     return version
-
-
-def set_phrasings(*, by: Staff, point: int, phrasings: Iterable[str]) -> None:
-    """Makes these the accepted phrasings of the point, at once: they only help to find it. Raises PointIncomplete."""
-    texts = phrasings_of(phrasings)
-    with transaction.atomic():
-        locked = access.lock_point(by, point)
-        if _put_phrasings(locked, texts, by):
-            _touch(locked)
-            audit.record(by, "point.phrasings_changed", locked, count=len(texts))
 
 
 def set_owner(*, by: Staff, point: int, owner: Staff | None) -> None:
@@ -91,43 +89,65 @@ def set_owner(*, by: Staff, point: int, owner: Staff | None) -> None:
 
 
 def submit(*, by: Staff, version: int) -> None:
-    """Asks for a second person's look. Asking twice is harmless. Raises NotInState."""
+    """Send a version for a second person's approval. Sending the same words twice is harmless. Raises NotInState."""
     with transaction.atomic():
         found = access.lock_version(by, version)
-        if found.state == State.REVIEW:
-            return
-        _require_state(found, State.DRAFT)
-        _write(found, state=State.REVIEW, remark="")
-        audit.record(by, "point.submitted", found.point, version=found.number)
+        if found.state != State.REVIEW:
+            _require_state(found, State.DRAFT)
+            _write(found, state=State.REVIEW, remark="")
+            audit.record(by, "point.submitted", found.point, version=found.number)
+        request_version(by=by, version=found)
+
+
+def waiting_for(version: Version) -> ApprovalRequest | None:
+    """The request by which a version in review waits for approval; its digest stands for what a page shows."""
+    if version.state != State.REVIEW:
+        return None
+    pending = ApprovalRequest.objects.filter(kind=VERSION, subject=version.point.key)
+    return pending.filter(state=ApprovalRequest.State.PENDING).prefetch_related("authors").first()
 
 
 def send_back(*, by: Staff, version: int, remark: str) -> None:
     """Back to its author, with what is to be mended. Raises NotInState."""
     with transaction.atomic():
         found = access.lock_version(by, version, "approve_points")
-        _require_state(found, State.REVIEW)
-        _write(
-            found, state=State.DRAFT, remark=one_line(remark, 500), reviewer=by, reviewed_at=timezone.now()
-        )
-        audit.record(by, "point.sent_back", found.point, version=found.number)
+        request = waiting_for(found)
+        if request is None:
+            raise NotInState
+        approvals.reject(by=by, uuid=request.uuid, reason=one_line(remark, 500))
 
 
-def approve(*, by: Staff, version: int) -> None:
-    """From now on, or from the day on which it becomes valid, this is what is said.
+def approve(*, by: Staff, version: int, digest: str) -> None:
+    """Approve a version in the words that `digest` stands for: they are said from now on, or from their first day.
 
-    Approving what is approved is harmless. Raises OwnWork for the author, NotInState.
+    Approving what is approved is harmless. Raises NotInState, OwnWork for everybody who wrote any of it since the last
+    publication, and what `approvals.approve` raises.
     """
     with transaction.atomic():
         found = access.lock_version(by, version, "approve_points")
         if found.state in (State.APPROVED, State.PUBLISHED) and found.reviewer_id == by.pk:
             return
-        _require_state(found, State.REVIEW)
-        if found.author_id == by.pk:
-            raise OwnWork
-        audit.record(by, "point.approved", found.point, version=found.number)
-        _write(found, state=State.APPROVED, reviewer=by, reviewed_at=timezone.now())
-        if found.valid_from is None or found.valid_from <= timezone.localdate():
-            publish(found)
+        request = waiting_for(found)
+        if request is None:
+            raise NotInState
+        approvals.approve(by=by, uuid=request.uuid, digest=digest)
+
+
+def accept(*, by: Staff, version: Version) -> None:
+    """Write that a version is approved. In the caller's transaction, its point locked."""
+    audit.record(by, "point.approved", version.point, version=version.number)
+    _write(version, state=State.APPROVED, reviewer=by, reviewed_at=timezone.now())
+    if version.valid_from is None or version.valid_from <= timezone.localdate():
+        publish(version)
+
+
+def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None:
+    """Make a version in review a draft again. In the caller's transaction, its point locked."""
+    changes: dict[str, Any] = {"state": State.DRAFT}
+    if remark:
+        changes |= {"remark": remark, "reviewer": by, "reviewed_at": timezone.now()}
+        audit.record(by, "point.sent_back", version.point, version=version.number)
+    _write(version, **changes)
 
 
 def publish(version: Version) -> None:
@@ -139,7 +159,8 @@ def publish(version: Version) -> None:
         withdraw_replies(source=before.source)
     _write(version, state=State.PUBLISHED, published_at=now)
     point.published = version
-    _touch(point, "published")
+    touch(point, "published")
+    forget_authors(VERSION, [point.key])
 
 
 def withdraw(*, by: Staff, point: int, reason: str) -> None:
@@ -158,7 +179,7 @@ def end(point: Point) -> None:
     withdraw_replies(source=point.published.source)
     _write(point.published, state=State.WITHDRAWN, ended_at=timezone.now())
     point.published = None
-    _touch(point, "published")
+    touch(point, "published")
 
 
 def keep_validity(today: date | None = None) -> int:
@@ -200,38 +221,15 @@ def discard_draft(*, by: Staff, version: int) -> None:
             raise NotInState
         audit.record(by, "point.draft_discarded", found.point, version=found.number)
         point = found.point
+        # Who wrote it stays known: the same words typed again are no less their author's.
+        approvals.cancel(by=by, kind=VERSION, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)
         found.delete()
         if not point.versions.exists():
             point.delete()
 
 
-def judge_phrasing(*, by: Staff, phrasing: int, is_accepted: bool) -> None:
-    """An editor's word on what was suggested from use. Saying it twice is harmless."""
-    with transaction.atomic():
-        found = access.lock_phrasing(by, phrasing)
-        state = Phrasing.State.ACCEPTED if is_accepted else Phrasing.State.DECLINED
-        if found.state == state:
-            return
-        found.state, found.by = state, by
-        found.save(update_fields=["state", "by"])
-        point = access.lock_point(by, found.point_id)
-        _touch(point)
-        audit.record(by, "point.phrasing_judged", point, accepted=is_accepted)
-
-
-def _put_phrasings(point: Point, texts: list[str], by: Staff | None) -> bool:
-    stored = {phrasing.text: phrasing for phrasing in point.phrasings.all()}
-    accepted = Phrasing.State.ACCEPTED
-    gone = [each.pk for each in stored.values() if each.state == accepted and each.text not in texts]
-    back = [stored[text].pk for text in texts if text in stored and stored[text].state != accepted]
-    new = [Phrasing(point=point, text=text, by=by) for text in texts if text not in stored]
-    point.phrasings.filter(pk__in=gone).delete()
-    point.phrasings.filter(pk__in=back).update(state=accepted)
-    Phrasing.objects.bulk_create(new)
-    return bool(gone or back or new)
-
-
-def _touch(point: Point, *fields: str) -> None:
+def touch(point: Point, *fields: str) -> None:
+    """Store these fields of a point, and make a new edition: a search has to see it."""
     point.edition = new_edition()
     point.save(update_fields=[*fields, "edition"])
 

@@ -5,13 +5,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin_parts import ByRights
+from accounts.approvals.admin import AsksForApproval
 from accounts.models import Staff
 from chat.text import one_line
 from knowledge.actions.places import save_branch, save_part
 from knowledge.admin.transfer import TransferMixin
+from knowledge.kinds import BRANCH
 from knowledge.models import Branch, Category, Region
 from knowledge.transfer.branches import BranchTable
 
@@ -56,8 +59,9 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Branch)
-class BranchAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+class BranchAdmin(ByRights, AsksForApproval, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     view_right = change_right = "edit_points"
+    approval_kinds, approval_key = (BRANCH,), "key"
     resource_classes: Any = (BranchTable,)
     exported_verb = "branches.exported"
     form = BranchForm
@@ -74,7 +78,13 @@ class BranchAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[mi
 
     def save_model(self, request: HttpRequest, obj: Branch, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        save_branch(by=request.user, branch=obj, changed=form.changed_data)
+        self.asked(request, save_branch(by=request.user, branch=obj, changed=form.changed_data))
+
+    def success_words(self) -> str:
+        return _(
+            "Read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. What customers would see waits for the"
+            " approval of a second person."
+        )
 
 
 class PartAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]

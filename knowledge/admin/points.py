@@ -2,11 +2,13 @@
 console's pages."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,15 +17,18 @@ from django.utils.translation import gettext_lazy
 
 from accounts.access import may
 from accounts.admin_parts import BoundedPaginator, ByRights, has_right
+from accounts.approvals.selectors import pending
 from accounts.models import Department, Staff
-from knowledge.actions.imports import approve_all
 from knowledge.admin.transfer import TransferMixin
+from knowledge.kinds import VERSION
 from knowledge.models import Category, Point, Version
 from knowledge.selectors import IN_THE_MAKING
 from knowledge.selectors_desk import STATES, Wanted, narrowed
 from knowledge.transfer.points import PointTable
 
 State = Version.State
+# More than the page shows, so that it can say how many are left out.
+LISTED_AT_ONCE = 100
 
 
 class Narrowed(admin.SimpleListFilter):
@@ -155,15 +160,16 @@ class PointAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[mis
             actions.pop("approve_selected", None)
         return actions
 
-    @admin.action(description=gettext_lazy("Approve what waits for it"))
-    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Point]) -> None:
-        assert isinstance(request.user, Staff)
-        waiting = Version.objects.filter(point__in=queryset.order_by().values("pk"), state=State.REVIEW)
-        outcome = approve_all(by=request.user, versions=waiting.values_list("pk", flat=True))
-        messages.success(request, _("%(count)d approved.") % {"count": outcome.changed})
-        if outcome.unchanged:
-            words = _("%(count)d not approved: you have written them yourself, so a second person has to.")
-            messages.warning(request, words % {"count": outcome.unchanged})
+    @admin.action(description=gettext_lazy("Read and approve what waits"))
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Point]) -> HttpResponse | None:
+        """Leads to the page that shows every difference: nothing is approved unread."""
+        keys = queryset.order_by().values("key")
+        waiting = pending().filter(kind=VERSION, subject__in=keys).values_list("uuid", flat=True)
+        chosen = urlencode([("id", str(uuid)) for uuid in waiting[:LISTED_AT_ONCE]])
+        if not chosen:
+            messages.warning(request, _("None of these waits for approval."))
+            return None
+        return redirect(f"{reverse('console:approvals_review')}?{chosen}")
 
     @admin.display(description=gettext_lazy("title"))
     def title(self, point: Point) -> str:

@@ -41,8 +41,12 @@ def load(site: Site) -> Loaded:
     with clock_set(now - BEGAN) as clock:
         points = library.fill()
         papers = 0 if Exam.objects.exists() else exams.hold(staff, clock, now)
-        if points:
-            editors.begin_work(editor=editor, supervisor=supervisor)
     conversations = play_day(site, Shelf())
     editors.change_rule(editor=editor, supervisor=supervisor)
+    if points:
+        # Now, and not at the set clock: a request for approval expires after some days.
+        editors.begin_work(editor=editor, supervisor=supervisor)
+        editors.ask_for_approval(
+            editor=editor, supervisor=supervisor, administrator=staff["admin"], site=site
+        )
     return Loaded(points, papers, conversations)

@@ -195,6 +195,8 @@ class PointFile(models.Model):
     content_type = models.CharField(_("kind"), max_length=40)
     size = models.PositiveIntegerField(_("bytes"))
     file = models.FileField(_("file"), upload_to="points/")
+    # Agents see it only when a second person has approved it.
+    is_approved = models.BooleanField(_("approved"), default=False)
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
@@ -210,11 +212,12 @@ class PointFile(models.Model):
 
 
 class Phrasing(models.Model):
-    """Another way in which customers ask. It only helps to find, so it needs no approval; one that came from use waits
-    for an editor to accept it."""
+    """Another way in which customers ask. One that came from use waits for an editor to accept it; one of a point that
+    the box offers to customers also waits for a second person."""
 
     class State(models.TextChoices):
         SUGGESTED = "suggested", _("suggested")
+        WAITING = "waiting", _("waits for approval")
         ACCEPTED = "accepted", _("accepted")
         DECLINED = "declined", _("declined")
 

@@ -91,6 +91,11 @@ def test_a_site_is_set_up_with_form_topics_and_words(
     row.locator("select[name$=language]").select_option("en")
     row.locator("textarea").fill("Please write no passwords <here> & now.")
     page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("Sent for approval")).to_be_visible()
+    expect(page.get_by_text("was changed successfully")).to_have_count(0)
+    assert server.execute("SELECT count(*) FROM chat_businesstext") == [(0,)]
+    approve_what_waits(page_factory, sign_in, axe, screenshot)
+    page.reload()
     expect(page.locator("#texts-0 textarea")).to_have_value("Please write no passwords <here> & now.")
     screenshot(page, "admin-site", full_page=True)
     axe(page, without=DJANGOS)
@@ -98,7 +103,23 @@ def test_a_site_is_set_up_with_form_topics_and_words(
     page.get_by_role("button", name="Save", exact=True).click()
     assert server.execute("SELECT count(*) FROM chat_businesstext") == [(0,)]
     verbs = [verb for (verb,) in server.execute("SELECT verb FROM accounts_auditentry ORDER BY id")]
-    assert verbs == ["setup.created", "setup.removed"]
+    assert verbs == ["approval.requested", "setup.created", "approval.approved", "setup.removed"]
+
+
+def approve_what_waits(page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot) -> None:
+    """The supervisor reads every difference on one page, on a phone, and approves."""
+    page = page_factory(locale="en", viewport=PHONE)
+    sign_in(page, YUN)
+    page.goto("/console/approvals/")
+    axe(page)
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Read the chosen ones").click()
+    expect(page.locator(".changes ins").filter(has_text="<here> & now")).to_be_visible()
+    axe(page)
+    screenshot(page, "approvals-review-en", full_page=True)
+    page.get_by_role("button", name="Approve what is marked").click()
+    expect(page.get_by_role("heading", name="1 approved")).to_be_visible()
+    axe(page)
 
 
 def test_switching_a_colleague_off_closes_their_console_at_once(

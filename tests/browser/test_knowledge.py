@@ -29,6 +29,7 @@ from knowledge.actions.editing import begin_point
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
+from tests.approving import approve_version
 from tests.people import Cast, say, start_with
 from chat.actions.posts import post_batch
 from chat.actions.replies import make_answer
@@ -42,7 +43,7 @@ content = Content("卡丢了怎么挂失？", {answer!r}, category_at("银行卡
     valid_until=timezone.localdate() + timedelta(days=9))
 version = begin_point(by=cast.ning, key="card-lost", language="zh", owner=cast.ning, content=content,
     phrasings=["卡丢了", "钱包被偷了卡也在里面", "卡找不到了咋办"], is_ready=True)
-points.approve(by=cast.yun, version=version.pk)
+approve_version(by=cast.yun, version=version.pk)
 point = version.point
 for text, count in (("刚在菜市场钱包被偷了", 7), ("卡掉了", 4), ("在吗", 2)):
     Phrasing.objects.create(point=point, text=text, state="suggested", count=count)
@@ -65,6 +66,9 @@ FORGET = (
     "UPDATE knowledge_point SET published_id = NULL",
     "DELETE FROM knowledge_version",
     "DELETE FROM knowledge_point",
+    "DELETE FROM accounts_approvalrequest_authors",
+    "DELETE FROM accounts_approvalrequest",
+    "DELETE FROM accounts_authorship",
 )
 
 Open = Callable[..., Page]

@@ -1,0 +1,1 @@
+"""One mechanism of approval for everything that a second person has to agree to."""

@@ -1,0 +1,87 @@
+"""Every change of departments. Their names stand in the customers' form, so a second person approves them."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.urls import reverse
+
+from accounts import audit
+from accounts.access import require
+from accounts.approvals.actions import Proposal, request_approval, waiting_request
+from accounts.approvals.authors import forget_authors, note_author
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.records import RecordKind, changed_fields
+from accounts.models import Department, Staff
+
+DEPARTMENT = "accounts.department"
+# What customers see; where it stands in lists (`order`) is for the bank alone.
+SHOWN = ("is_active", "name_en", "name_zh")
+
+
+def _write(by: Staff, department: Department, fields: Sequence[str]) -> None:
+    department.save(update_fields=fields)
+    forget_authors(DEPARTMENT, [str(department.pk)])
+    audit.record(by, "department.changed", department, fields=list(fields))
+
+
+DEPARTMENTS = RecordKind(
+    DEPARTMENT,
+    Department,
+    SHOWN,
+    right="approve_set_up",
+    write=_write,
+    address=lambda subject: reverse("admin:accounts_department_change", args=[subject]),
+)
+
+
+def save_department(*, by: Staff, department: Department, changed: Sequence[str]) -> ApprovalRequest | None:
+    """Store a new department, or the `changed` fields of one; returns what waits for approval, if anything does.
+
+    Switching one off takes effect at once. One that is not in use is changed at once too: customers see it only when
+    somebody else has approved that it is in use, with its names. A new one begins so.
+    """
+    require(by, "set_up")
+    with transaction.atomic():
+        if department._state.adding:
+            wanted, department.is_active = department.is_active, False
+            department.save(force_insert=True)
+            note_author(DEPARTMENT, str(department.pk), by)
+            audit.record(by, "department.created", department, code=department.code)
+            return _request_use(by, department) if wanted else None
+        stored = DEPARTMENTS.stored(str(department.pk))
+        differing = changed_fields(stored, department, changed)
+        waiting = [
+            name for name in differing if name in SHOWN and _reaches_customers(stored, department, name)
+        ]
+        direct = [name for name in differing if name not in waiting]
+        if direct:
+            department.save(update_fields=direct)
+            audit.record(by, "department.changed", department, fields=direct)
+        if not stored.is_active:
+            return _change_unused(by, department, "is_active" in waiting, direct)
+        if not waiting:
+            return None
+        return DEPARTMENTS.request(by=by, stored=stored, record=department, fields=waiting)
+
+
+def _reaches_customers(stored: Department, department: Department, name: str) -> bool:
+    return department.is_active if name == "is_active" else stored.is_active
+
+
+def _change_unused(
+    by: Staff, department: Department, is_wanted: bool, written: Sequence[str]
+) -> ApprovalRequest | None:
+    if set(written) & set(SHOWN):
+        note_author(DEPARTMENT, str(department.pk), by)
+    if is_wanted or waiting_request(DEPARTMENT, str(department.pk)) is not None:
+        return _request_use(by, department)
+    return None
+
+
+def _request_use(by: Staff, department: Department) -> ApprovalRequest:
+    """Ask that the department be in use; its names, which are stored already, are shown and bound with it."""
+    subject = str(department.pk)
+    after = DEPARTMENTS.shown(department, SHOWN) | {"is_active": True}
+    note_author(DEPARTMENT, subject, by)
+    proposal = Proposal(subject, str(department), after | {"is_active": False}, after)
+    return request_approval(by=by, kind=DEPARTMENT, proposal=proposal)

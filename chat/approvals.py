@@ -1,0 +1,137 @@
+"""The kinds of approval for what customers see of a site, and for shared replies; `ChatConfig` registers them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+from accounts import audit
+from accounts.approvals.authors import forget_authors
+from accounts.approvals.digest import Fields
+from accounts.approvals.models import ApprovalRequest
+from accounts.approvals.records import RecordKind
+from accounts.models import Staff
+from chat import replies
+from chat.kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, REPLY, SITE
+from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
+
+RIGHT = "approve_set_up"
+SITE_FIELDS = (
+    "is_active", "name_zh", "name_en", "allowed_origins", "department", "hotline", "accent", "position", "title_zh",
+    "title_en", "launcher_zh", "launcher_en", "suggests_answers", "attachments", "attachment_types",
+    "attachment_megabytes", "requires_nonce",
+)  # fmt: skip
+PART_LABELS = {
+    "form_fields": _("form before the chat"),
+    "quick_topics": _("quick topics"),
+    "texts": _("business texts"),
+}
+REPLY_FIELDS = ("department", "owner", "language", "shortcut", "title", "body", "source", "is_active")
+SetUp = Site | FormField | QuickTopic | BusinessText | WrapUpCode
+
+
+def whole_of(subject: SetUp) -> Site | WrapUpCode:
+    """What an entry of the audit trail is about: for a part, its site."""
+    return subject if isinstance(subject, Site | WrapUpCode) else subject.site
+
+
+def write_setup(by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
+    """Store a new object, or these fields of one. The trail names the fields, never what is in them."""
+    kind, is_new = subject._meta.model_name, subject._state.adding
+    if is_new:
+        subject.save(force_insert=True)
+        audit.record(by, "setup.created", whole_of(subject), kind=kind, id=subject.pk)
+    else:
+        subject.save(update_fields=fields)
+        audit.record(by, "setup.changed", whole_of(subject), kind=kind, id=subject.pk, fields=list(fields))
+
+
+def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
+    """Store a reply, with the initials that it is found by."""
+    is_new = reply._state.adding
+    reply.initials = replies.initials_of(reply.title)
+    reply.save()
+    audit.record(by, "reply.created" if is_new else "reply.changed", reply)
+
+
+class SiteKind(RecordKind):
+    """The fields of a site. That a site is switched on is one request, which shows all of it with its parts."""
+
+    def proposed(self, request: ApprovalRequest) -> Fields:
+        if not is_switch_on(request):
+            return dict(request.after)
+        site = self.stored(request.subject)
+        return whole_site(site) if site is not None else {}
+
+    def apply(self, request: ApprovalRequest, by: Staff) -> None:
+        if not is_switch_on(request):
+            super().apply(request, by)
+            return
+        site = self.stored(request.subject)
+        site.is_active = True
+        write_setup(by, site, ["is_active"])
+        forget_authors(SITE, [request.subject])
+
+    def label_of(self, field: str) -> str:
+        return capfirst(str(PART_LABELS[field])) if field in PART_LABELS else super().label_of(field)
+
+    def text_of(self, field: str, value: Any) -> str:
+        return super().text_of("name_zh" if field in PART_LABELS else field, value)
+
+
+def is_switch_on(request: ApprovalRequest) -> bool:
+    return request.before.get("is_active") is False
+
+
+def whole_site(site: Site) -> Fields:
+    """Everything that customers see of a site as soon as it is switched on. Four queries."""
+    fields = SITES.shown(site, SITE_FIELDS) | {"is_active": True}
+    return fields | {
+        "form_fields": [
+            [
+                str(each.order),
+                each.key,
+                each.get_kind_display(),
+                each.label_zh,
+                each.label_en,
+                str(each.is_required),
+            ]
+            for each in site.form_fields.order_by("order", "id")
+        ],
+        "quick_topics": [
+            [each.language, each.label, each.first_message, each.department.code if each.department else ""]
+            for each in site.quick_topics.select_related("department").order_by("order", "id")
+        ],
+        "texts": [[each.code, each.language, each.body] for each in site.texts.order_by("code", "language")],
+    }
+
+
+def _site_page(subject: str) -> str:
+    return reverse("admin:chat_site_change", args=[subject])
+
+
+SITES = SiteKind(SITE, Site, SITE_FIELDS, right=RIGHT, write=write_setup, address=_site_page)
+FORM_FIELDS = RecordKind(
+    FORM_FIELD,
+    FormField,
+    ("site", "key", "kind", "label_zh", "label_en", "is_required", "order"),
+    right=RIGHT,
+    write=write_setup,
+    label=_("question of the form before the chat"),
+)
+QUICK_TOPICS = RecordKind(
+    QUICK_TOPIC,
+    QuickTopic,
+    ("site", "language", "label", "first_message", "department", "order"),
+    right=RIGHT,
+    write=write_setup,
+)
+BUSINESS_TEXTS = RecordKind(
+    BUSINESS_TEXT, BusinessText, ("site", "code", "language", "body"), right=RIGHT, write=write_setup
+)
+REPLIES = RecordKind(
+    REPLY, CannedReply, REPLY_FIELDS, right=RIGHT, write=write_reply, label=_("shared reply")
+)
+KINDS = (SITES, FORM_FIELDS, QUICK_TOPICS, BUSINESS_TEXTS, REPLIES)

@@ -1,0 +1,6 @@
+"""The names of the kinds of approval that knowledge registers (`knowledge.approvals`)."""
+
+VERSION = "knowledge.version"
+PHRASINGS = "knowledge.phrasings"
+POINT_FILE = "knowledge.point_file"
+BRANCH = "knowledge.branch"

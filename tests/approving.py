@@ -1,0 +1,33 @@
+"""A second person's approval, as the pages give it: with the digest of what waits."""
+
+from __future__ import annotations
+
+from accounts.approvals import actions
+from accounts.approvals.models import ApprovalRequest
+from accounts.models import Staff
+from knowledge.actions import points
+from knowledge.models import Version
+
+
+def digest_of_version(version: int) -> str:
+    """The digest that the page of this version posts; empty where nothing waits."""
+    waiting = points.waiting_for(Version.objects.select_related("point").get(pk=version))
+    return waiting.digest if waiting is not None else ""
+
+
+def approve_version(*, by: Staff, version: int) -> None:
+    points.approve(by=by, version=version, digest=digest_of_version(version))
+
+
+def pending(kind: str = "") -> list[ApprovalRequest]:
+    """Everything that waits, in order; of one kind, or all."""
+    waiting = ApprovalRequest.objects.filter(state="pending").order_by("pk")
+    return list(waiting.filter(kind=kind) if kind else waiting)
+
+
+def approve_pending(*, by: Staff, kind: str = "") -> int:
+    """Approve all that waits; returns how many."""
+    waiting = pending(kind)
+    for request in waiting:
+        actions.approve(by=by, uuid=request.uuid, digest=request.digest)
+    return len(waiting)
