@@ -3,6 +3,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
+from console.views import tokens
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.urls")),
     path("", include("knowledge.urls")),
@@ -10,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # The same under the name that allauth asks for.
     path("console/login/", LoginView.as_view(), name="account_login"),
     path("console/logout/", LogoutView.as_view(), name="account_logout"),
+    path("console/token", tokens.token, name="form_token"),
     path("console/language/", set_language, name="set_language"),
     path("console/", include("console.urls")),
     path("admin/", admin.site.urls),
