@@ -123,6 +123,7 @@ def exam_words() -> dict[str, str]:
         "signed_out": _(
             "You are signed out. Your answers are kept here: sign in in another tab, then come back."
         ),
+        "newer_elsewhere": _("Question {place} was answered in another tab; its answer is shown here now."),
         "time_left": _("{time} left"),
         "time_over": _("The time is over. Handing in what was saved …"),
         "not_handed_in": _("Not handed in yet: no connection. Trying again …"),
