@@ -99,7 +99,7 @@ def answer_question(
         asked = asked_of(by, found, review)
         if not is_answer(found.kind, given):
             raise NotAnAnswer
-        credit = credit_of(found.kind, asked.right, given)
+        credit = credit_of(found.kind, asked.right, given, found.stem)
         DrillCard.objects.get_or_create(
             staff=by,
             question=found,
