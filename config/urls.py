@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/login/", LoginView.as_view(), name="account_login"),
     path("console/logout/", LogoutView.as_view(), name="account_logout"),
     path("console/token", tokens.token, name="form_token"),
+    path("console/clock", tokens.clock, name="clock"),
     path("console/language/", set_language, name="set_language"),
     path("console/", include("console.urls")),
     path("admin/", admin.site.urls),

@@ -55,6 +55,7 @@ def _list_words() -> dict[str, str]:
         "barred": _("exam first"),
         "took": _("You have taken the conversation of {name}."),
         "moved": _("The conversation has been handed over."),
+        "typed_before": _("What you typed here before is in the form again."),
         "closed_done": _("Closed."),
     }
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -24,6 +25,7 @@ from tests.people import Cast
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
+MIDNIGHT = datetime(2026, 11, 30, 16, 0, 1, tzinfo=UTC)
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
 WORDS = "您好，您的卡已经寄出，请留意短信。" * 20
 REPLY = {"shortcut": "card", "title": "寄卡", "body": WORDS, "language": "zh", "scope": "personal"}
@@ -56,6 +58,15 @@ def test_the_token_endpoint_names_who_is_signed_in_and_keeps_nothing(cast: Cast)
     assert anonymous.json()["staff"] == 0
     assert "no-store" in anonymous["Cache-Control"]
     assert client_of(cast.mei).get("/console/token").json()["staff"] == cast.mei.pk
+
+
+def test_the_clock_is_the_servers_with_the_banks_day_and_asks_the_database_nothing(
+    cast: Cast, django_assert_num_queries: Any
+) -> None:
+    client = client_of(cast.mei)
+    with django_assert_num_queries(0), patch("django.utils.timezone.now", lambda: MIDNIGHT):
+        said = client.get("/console/clock").json()
+    assert said == {"now": 1_796_054_401_000, "day": "2026-12-01"}
 
 
 def test_a_script_with_an_old_token_is_told_so_and_goes_on_with_the_new_one(cast: Cast) -> None:

@@ -3,6 +3,7 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -17,6 +18,14 @@ def token(request: HttpRequest) -> HttpResponse:
     """JSON `{token, staff}`; `staff` is 0 when nobody is signed in. Other origins cannot read it."""
     staff = request.user.pk if isinstance(request.user, Staff) else 0
     return JsonResponse({"token": get_token(request), "staff": staff})
+
+
+@require_GET
+@never_cache
+def clock(request: HttpRequest) -> HttpResponse:
+    """JSON `{now, day}`: milliseconds since 1970, and the date in the bank's time zone. No query."""
+    now = timezone.now()
+    return JsonResponse({"now": int(now.timestamp() * 1000), "day": str(timezone.localdate(now))})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -171,3 +172,64 @@ def test_an_admin_form_keeps_its_words_while_the_session_has_ended(
     page.get_by_role("button", name="Save", exact=True).dblclick()
     expect(page.get_by_text("was added successfully")).to_be_visible()
     assert server.execute("SELECT count(*) FROM accounts_department WHERE code = 'fraud'") == [(1,)]
+
+
+def test_a_note_outlives_a_selection_that_ends_outside_escape_the_backdrop_and_a_reload(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
+) -> None:
+    page = page_factory(locale="en")
+    sign_in(page, MEI)
+    page.goto("/console/")
+    note = "客户很着急，已请当班同事去看。" * 9
+    with WireVisitor(server, name="韩梅") as visitor:
+        visitor.say("我的卡被吞了")
+        page.keyboard.press("n")
+        expect(page.get_by_role("heading", name="韩梅")).to_be_visible()
+        text = page.locator("#dialog textarea")
+
+        def open_note() -> None:
+            page.locator("#talk-tools [data-do=note]").click()
+            expect(page.locator("#dialog")).to_be_visible()
+
+        open_note()
+        text.fill(note)
+        box = text.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 40, box["y"] + 12)
+        page.mouse.down()
+        page.mouse.move(5, 5)
+        page.mouse.up()
+        expect(page.locator("#dialog")).to_be_visible()
+        expect(text).to_have_value(note)
+        page.mouse.click(5, 5)
+        expect(page.locator("#dialog")).to_be_hidden()
+        open_note()
+        expect(text).to_have_value(note)
+        page.keyboard.press("Escape")
+        expect(page.locator("#dialog")).to_be_hidden()
+        page.reload()
+        expect(page.get_by_role("heading", name="韩梅")).to_be_visible()
+        open_note()
+        expect(text).to_have_value(note)
+        expect(page.get_by_text("What you typed here before is in the form again.")).to_be_visible()
+        page.get_by_role("button", name="Save the note").click()
+        expect(page.locator("#dialog")).to_be_hidden()
+        open_note()
+        expect(text).to_have_value("")
+        text.fill("nicht mehr")
+        page.get_by_role("button", name="Cancel").click()
+        open_note()
+        expect(text).to_have_value("")
+
+
+def test_waiting_times_are_right_on_a_computer_whose_clock_is_wrong(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
+) -> None:
+    page = page_factory(locale="en")
+    page.add_init_script("Date.now = () => performance.timeOrigin + performance.now() + 86_400_000;")
+    sign_in(page, MEI)
+    with WireVisitor(server, name="周迅") as visitor:
+        visitor.say("我的卡被吞了")
+        page.goto("/console/")
+        row = page.locator("#waiting .row").filter(has_text="周迅")
+        expect(row.locator(".wait")).to_have_text(re.compile(r"^\d+ s$"))
