@@ -22,7 +22,9 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "use_knowledge": frozenset({Role.AGENT, Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "edit_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "approve_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
-    "take_exams": frozenset({Role.AGENT, Role.SUPERVISOR}),
+    # Whoever sets exams or judges questions sees the answers, so nobody with "set_exams" is in here.
+    "take_exams": frozenset({Role.AGENT}),
+    "use_drill": frozenset({Role.AGENT, Role.SUPERVISOR}),
     "set_exams": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "see_exam_results": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "see_who_was_told": frozenset({Role.SUPERVISOR, Role.AUDITOR}),

@@ -1,5 +1,6 @@
 """The admin site: who may come in is said by the table of rights, and where to sign in by LOGIN_URL."""
 
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
+from accounts.kept_forms import SIGNED_OUT, kept_page
 from accounts.models import Staff
+from accounts.repeats import once
 
 
 class BankAdminSite(AdminSite):
@@ -23,6 +26,18 @@ class BankAdminSite(AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, Staff) and may(request.user, "use_admin")
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        guarded = super().admin_view(once(view), cacheable)
+
+        @wraps(guarded)
+        def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            """A form sent after the session has ended comes back with its words; Django would drop them."""
+            if request.method == "POST" and not request.user.is_authenticated:
+                return kept_page(request, SIGNED_OUT, status=401)
+            return guarded(request, *args, **kwargs)
+
+        return kept
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """No second door: everybody signs in at LOGIN_URL, where attempts are limited."""

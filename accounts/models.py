@@ -161,6 +161,24 @@ class AuditEntry(models.Model):
         return f"{self.verb} {self.object_type} {self.object_id}"
 
 
+class SubmittedForm(models.Model):
+    """A form that somebody has sent, by the key it carried, with what it was answered (`accounts.repeats`)."""
+
+    key = models.UUIDField(primary_key=True)
+    staff = models.ForeignKey(Staff, models.CASCADE, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    # Empty until the answer is known, in the same transaction.
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["staff", "at"], name="submitted_forms_by_age"),)
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+
 # Django finds the models of an app here. They name Staff by its setting, so importing them last is no circle.
 from accounts.approvals.models import ApprovalRequest as ApprovalRequest  # noqa: E402
 from accounts.approvals.models import Authorship as Authorship  # noqa: E402

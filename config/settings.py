@@ -94,7 +94,11 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "builtins": ["template_partials.templatetags.partials", "lucide.templatetags.lucide"],
+            "builtins": [
+                "template_partials.templatetags.partials",
+                "lucide.templatetags.lucide",
+                "accounts.templatetags.form_keys",
+            ],
         },
     }
 ]
@@ -215,6 +219,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "console.views.tokens.csrf_failure"
 
 # -- Headers -------------------------------------------------------------------------------------------------
 

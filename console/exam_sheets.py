@@ -31,13 +31,16 @@ class Sheet:
     after_gap: str
     options: list[Option]
     given: Any
+    revision: int
 
     @property
     def filling(self) -> str:
         return str(self.given[0]) if self.kind == "fill_in" and self.given else ""
 
 
-def sheet_of(*, place: int, kind: str, stem: str, shown: Sequence[str], given: Any) -> Sheet:
+def sheet_of(
+    *, place: int, kind: str, stem: str, shown: Sequence[str], given: Any, revision: int = 0
+) -> Sheet:
     before, _gap, after = stem.partition("____")
     return Sheet(
         place=place,
@@ -48,6 +51,7 @@ def sheet_of(*, place: int, kind: str, stem: str, shown: Sequence[str], given: A
         after_gap=after,
         options=_options(kind, shown, given or []),
         given=given,
+        revision=revision,
     )
 
 

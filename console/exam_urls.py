@@ -9,6 +9,7 @@ urlpatterns = [
     path("<int:pk>/begin", exams.begin, name="exam_begin"),
     path("papers/<int:pk>/", exams.paper, name="exam_paper"),
     path("papers/<int:pk>/answers", exams.answer, name="exam_answer"),
+    path("papers/<int:pk>/clock", exams.clock, name="exam_clock"),
     path("papers/<int:pk>/hand-in", exams.hand_in, name="exam_hand_in"),
     path("papers/<int:pk>/appeals", exams.appeal, name="exam_appeal"),
     path("set/", exam_setting.setting, name="exam_setting"),

@@ -13,7 +13,9 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts import audit
 from accounts.access import may
+from accounts.kept_forms import SIGNED_OUT, kept_page
 from accounts.models import Staff
+from accounts.repeats import once
 from chat import metrics
 from chat.errors import NotFound, Refusal
 
@@ -23,6 +25,7 @@ STATUSES = {
     "not_found": 404,
     "no_right": 403,
     "password_change_due": 403,
+    "stale_page": 403,
     "signed_out": 401,
     "too_fast": 429,
     "unavailable": 503,
@@ -46,7 +49,14 @@ STATUSES = {
 
 class SignedOut(Refusal):
     code = "signed_out"
-    words = _("You are signed out. What you wrote is kept here: sign in again in this tab.")
+    words = SIGNED_OUT
+
+
+class StalePage(Refusal):
+    """The token against forgery is from before the last sign-in; a script gets the new one and tries again."""
+
+    code = "stale_page"
+    words = _("You have signed in again since this page was opened. What you wrote is kept: send it again.")
 
 
 class NoRight(Refusal):
@@ -80,18 +90,18 @@ def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
         @wraps(view)
         def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not isinstance(request.user, Staff):
-                if is_page(request):
+                if request.method == "GET" and wants_page(request):
                     return redirect_to_login(request.get_full_path())
                 return refused(request, SignedOut())
             staff = request.user
             if staff.must_change_password:
-                if is_page(request):
+                if wants_page(request):
                     return redirect("password")
                 return refused(request, PasswordChangeDue())
             if not any(may(staff, right) for right in rights):
                 return _refused_to(staff, request, NoRight())
             try:
-                return view(request, *args, **kwargs)  # type: ignore[arg-type]
+                return once(view)(request, *args, **kwargs)  # type: ignore[arg-type,no-any-return]
             except Refusal as refusal:
                 return _refused_to(staff, request, refusal)
             except PermissionDenied:
@@ -121,15 +131,19 @@ def knowledge_view(view: View[P]) -> Gated[P]:
     return open_to("use_knowledge")(view)
 
 
-def is_page(request: HttpRequest) -> bool:
+def wants_page(request: HttpRequest) -> bool:
     """Whether a person waits for a page: neither a script's fetch nor htmx asked."""
-    return (
-        request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _by_htmx(request)
-    )
+    is_script = request.content_type == "application/json" or _by_htmx(request)
+    return "text/html" in request.headers.get("Accept", "") and not is_script
 
 
 def _by_htmx(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False))
+
+
+def is_retryable(refusal: Refusal) -> bool:
+    """Whether the same request may succeed later."""
+    return bool(refusal.retry_after_ms)
 
 
 def status_of(refusal: Refusal) -> int:
@@ -139,7 +153,11 @@ def status_of(refusal: Refusal) -> int:
 def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
     metrics.refused.labels(refusal.code).inc()
     status = status_of(refusal)
-    if is_page(request):
+    if wants_page(request) and request.method == "POST":
+        return kept_page(
+            request, refusal.words, status=status, may_resend=status == 401 or is_retryable(refusal)
+        )
+    if wants_page(request):
         template = "console/refused.html"
         return render(
             request,

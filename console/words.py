@@ -55,6 +55,7 @@ def _list_words() -> dict[str, str]:
         "barred": _("exam first"),
         "took": _("You have taken the conversation of {name}."),
         "moved": _("The conversation has been handed over."),
+        "typed_before": _("What you typed here before is in the form again."),
         "closed_done": _("Closed."),
     }
 
@@ -123,6 +124,7 @@ def exam_words() -> dict[str, str]:
         "signed_out": _(
             "You are signed out. Your answers are kept here: sign in in another tab, then come back."
         ),
+        "newer_elsewhere": _("Question {place} was answered in another tab; its answer is shown here now."),
         "time_left": _("{time} left"),
         "time_over": _("The time is over. Handing in what was saved …"),
         "not_handed_in": _("Not handed in yet: no connection. Trying again …"),

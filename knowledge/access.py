@@ -6,7 +6,7 @@ from accounts.access import may, require
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.access import readable
-from knowledge.errors import ExamNotFound, PointNotFound
+from knowledge.errors import ExamNotFound, PointNotFound, SetterSitsNone
 from knowledge.models import Appeal, Exam, Gap, Paper, Phrasing, Point, PointFile, Question, Version
 
 IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
@@ -113,7 +113,9 @@ def lock_question(staff: Staff, pk: int) -> Question:
 
 
 def exam_for(staff: Staff, pk: int) -> Exam:
-    """An exam of one of this examinee's departments. Raises ExamNotFound, PermissionDenied."""
+    """An exam of one of this examinee's departments. Raises SetterSitsNone, ExamNotFound, PermissionDenied."""
+    if may(staff, "set_exams"):
+        raise SetterSitsNone
     require(staff, "take_exams")
     exam = Exam.objects.filter(pk=pk, departments__in=staff.departments.all()).distinct().first()
     if exam is None:

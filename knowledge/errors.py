@@ -122,6 +122,21 @@ class OwnAppeal(Refusal):
     words = _("Somebody else has to decide about your own appeal.")
 
 
+class SetterSitsNone(Refusal):
+    code = "setter_sits_none"
+    words = _("You have set this exam, judged it, or can see its answers: you cannot sit it.")
+
+
+class SatSameExam(Refusal):
+    code = "sat_same_exam"
+    words = _("You have sat this exam or had this question yourself: somebody else has to decide.")
+
+
+class TimeLeft(Refusal):
+    code = "time_left"
+    words = _("The time is not over yet.")
+
+
 class AppealDecided(Refusal):
     code = "appeal_decided"
     words = _("Somebody else has decided about this appeal already.")

@@ -11,13 +11,19 @@ from knowledge.pool import drawable, drawable_for
 
 
 def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
-    """What may be asked of them: of their departments or of all, but nothing that an exam may still ask of them, and
-    nothing at all while they write a paper. One query, and those of `knowledge.pool` for each exam before them."""
+    """The questions that may be asked of them: of their departments or of all, but nothing that an exam may still ask
+    of them or that stands on a paper which anybody is writing, and nothing at all while they write one themselves. One
+    query, and those of `knowledge.pool` for each exam before them."""
     writing = Paper.objects.filter(staff=staff, submitted_at__isnull=True)
     of_theirs = Q(point__published__department__in=staff.departments.values("pk")) | Q(
         point__published__department__isnull=True
     )
-    found = drawable().filter(of_theirs, ~Exists(writing)).select_related("point__published")
+    on_open_paper = PaperItem.objects.filter(question=OuterRef("pk"), paper__submitted_at__isnull=True)
+    found = (
+        drawable()
+        .filter(of_theirs, ~Exists(writing), ~Exists(on_open_paper))
+        .select_related("point__published")
+    )
     for exam in exams_before(staff, now):
         found = found.exclude(drawable_for(exam))
     return found

@@ -9,7 +9,7 @@ from django.db.models.functions import Cast, TruncMonth
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Department, Staff, TakingBar
+from accounts.models import AuditEntry, Department, Staff, TakingBar
 from knowledge.models import Appeal, Exam, Paper, PaperItem, Question
 from knowledge.selectors import branch_of, category_paths
 
@@ -94,6 +94,41 @@ def standings_of(staff: Staff, now: datetime | None = None) -> list[Standing]:
     )
     standings = [Standing(exam, exam.mine, now) for exam in found]
     return sorted(standings, key=lambda each: (not each.is_open, not each.is_to_come))
+
+
+def has_sat(staff: Staff, *, exam: int, question: int) -> bool:
+    """Whether they have a paper of this exam, or this question on any paper. One query."""
+    of_exam = Q(paper__exam=exam) | Q(question=question)
+    return PaperItem.objects.filter(of_exam, paper__staff=staff).exists()
+
+
+def sat_by(staff: Staff) -> tuple[set[int], set[int]]:
+    """The exams and the questions that they have met on papers. One query."""
+    met = PaperItem.objects.filter(paper__staff=staff).values_list("paper__exam", "question")
+    pairs = list(met)
+    return {exam for exam, _ in pairs}, {question for _, question in pairs}
+
+
+def on_open_papers(questions: Iterable[int]) -> set[int]:
+    """Those of these questions that stand on a paper which somebody is writing now. One query."""
+    items = PaperItem.objects.filter(question__in=list(questions), paper__submitted_at__isnull=True)
+    return set(items.values_list("question", flat=True))
+
+
+def has_prepared(staff: Staff, exam: Exam) -> bool:
+    """Whether they have written or changed this exam, or decided an appeal in it, in any role. Two queries."""
+    of_exam = AuditEntry.objects.filter(
+        actor=staff, object_type="knowledge.exam", object_id=str(exam.pk), verb__startswith="exam."
+    )
+    return of_exam.exists() or Appeal.objects.filter(item__paper__exam=exam, decided_by=staff).exists()
+
+
+def questions_known_to(staff: Staff) -> set[int]:
+    """The questions that they have written or judged, in any role: they know the answers. One query."""
+    entries = AuditEntry.objects.filter(
+        actor=staff, object_type="knowledge.question", verb__startswith="question."
+    )
+    return {int(pk) for pk in entries.values_list("object_id", flat=True)}
 
 
 def items_of(paper: Paper) -> list[PaperItem]:

@@ -123,7 +123,7 @@ def exam_addresses(world: World) -> list[Address]:
     exam, question = f"exams/set/{world.exam.pk}", f"exams/questions/{world.question.pk}"
     paper, marked = f"exams/papers/{world.paper.pk}", f"exams/papers/{world.marked.pk}"
     answer = {"place": 1, "given": [0], "step": 5}
-    # Mei writes a paper, and Yun may still sit the exam: only to Hao, who has passed it, the drill says what is right.
+    # The question was not offered to anybody: the drill says to nobody what is right.
     drilled = {"question": world.question.pk, "review": 0, "given": [0]}
     plan = {
         "name": "月考", "departments": [world.cast.cards.pk], "opens_at": "2030-01-01T09:00",
@@ -132,14 +132,15 @@ def exam_addresses(world: World) -> list[Address]:
     words = {"kind": "fill_in", "stem": "____ 天", "lines": "7"}
     setting, editing = (403, 403, 403, 200), (403, 403, 403, 302)
     return [
-        Address("exams", "exams/", (200, 200, 200, 200), others=(403, 302, 302), is_page=True),
-        Address("exam_begin", f"exams/{world.exam.pk}/begin", (302, 409, 404, 302), "post"),
+        Address("exams", "exams/", (200, 200, 200, 302), others=(403, 302, 302), is_page=True),
+        Address("exam_begin", f"exams/{world.exam.pk}/begin", (302, 409, 404, 409), "post"),
         Address("exam_paper", f"{paper}/", (200, 404, 404, 404), is_page=True),
         Address("exam_paper", f"{marked}/", (404, 200, 404, 200), is_page=True),
+        Address("exam_clock", f"{paper}/clock", (200, 404, 404, 404)),
         Address("exam_answer", f"{paper}/answers", (200, 404, 404, 404), "json", answer),
         Address("exam_answer", f"{paper}/answers", (422, 404, 404, 404), "json", answer | {"given": [9]}),
         Address("exam_answer", f"{paper}/answers", (400, 400, 400, 400), "json", {}),
-        Address("exam_hand_in", f"{paper}/hand-in", (200, 404, 404, 404), "json", {"answers": {}, "step": 5}),
+        Address("exam_hand_in", f"{paper}/hand-in", (200, 404, 404, 404), "json", {"answers": []}),
         Address(
             "exam_appeal", f"{marked}/appeals", (404, 302, 404, 404), "post", {"place": 2, "reason": "对"}
         ),
@@ -185,7 +186,7 @@ def exam_addresses(world: World) -> list[Address]:
         Address("exam_results_table", "exams/results.csv", setting, others=(403, 200, 403), is_page=True),
         Address("drill", "drill/next", (200, 200, 200, 200)),
         Address("drill_answer", "drill/answer", (400, 400, 400, 400), "json", {}),
-        Address("drill_answer", "drill/answer", (404, 200, 404, 404), "json", drilled),
+        Address("drill_answer", "drill/answer", (404, 404, 404, 404), "json", drilled),
         Address("exam_bar_lift", f"exams/bars/{world.bar.pk}/lift", editing, "post", others=(403, 302, 403)),
     ]
 

@@ -14,10 +14,10 @@ from django.utils import timezone
 from accounts.models import Staff
 from knowledge import selectors_drill
 from knowledge.actions import exams
-from knowledge.actions.drill import Answered, answer_question, next_question
+from knowledge.actions.drill import Answered, answer_question, asked_of, next_question
 from knowledge.actions.places import category_at
 from knowledge.errors import ExamNotFound, NotAnAnswer
-from knowledge.models import DrillCard, Point, Question
+from knowledge.models import DrillCard, DrillOffer, Point, Question
 from tests.exams import create_editor, open_exam, questions_about_cards, sit
 from tests.people import Cast
 
@@ -87,8 +87,7 @@ def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_as
 ) -> None:
     often = asked_questions[9].point
     Point.objects.filter(pk=often.pk).update(uses=50)
-    first = next_question(staff=cast.mei)
-    assert first is not None
+    first = answer(cast.mei, rightly=True).asked
     assert first.question.point == often
     paper = sit(cast.mei, open_exam(editor, cast.cards), right=9)
     asked = next_question(staff=cast.mei)
@@ -147,8 +146,10 @@ def test_only_of_ones_own_departments_and_only_answers(cast: Cast, asked_questio
     assert next_question(staff=cast.jun) is None
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.jun, question=asked_questions[0].pk, review=0, given=[0])
+    offered = next_question(staff=cast.mei)
+    assert offered is not None
     with pytest.raises(NotAnAnswer):
-        answer_question(by=cast.mei, question=asked_questions[0].pk, review=0, given=["x"])
+        answer_question(by=cast.mei, question=offered.question.pk, review=0, given=["x"])
 
 
 def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
@@ -168,3 +169,68 @@ def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
         content_type="application/json",
     ).json()
     assert told == {"marks": "none", "right": ["对的那个"], "why": "见要点。", "left": 9}
+
+
+# -- Only what was offered ----------------------------------------------------------------------------------------
+
+
+def test_a_question_that_was_not_offered_is_not_answered(cast: Cast, asked_questions: list[Question]) -> None:
+    offered = next_question(staff=cast.mei)
+    assert offered is not None
+    answered = 0
+    for question in asked_questions:
+        try:
+            answer_question(by=cast.mei, question=question.pk, review=0, given=[0])
+            answered += 1
+        except ExamNotFound:
+            assert question != offered.question
+    assert answered == 1
+    # Nor with somebody else's offer, nor the same one as another review.
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.hao, question=offered.question.pk, review=0, given=[0])
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.mei, question=offered.question.pk, review=1, given=[0])
+
+
+def test_asking_again_offers_the_same_question_until_it_is_answered(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
+    first = next_question(staff=cast.mei)
+    Point.objects.filter(pk=asked_questions[9].point_id).update(uses=500)
+    assert first is not None
+    assert next_question(staff=cast.mei) == first
+    answer(cast.mei, rightly=True)
+    second = next_question(staff=cast.mei)
+    assert second is not None
+    assert second.question == asked_questions[9]
+
+
+def test_no_more_than_the_days_number_is_answered_by_whatever_way(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
+    for _ in range(settings.DRILL_A_DAY):
+        answer(cast.mei, rightly=False)
+    left = next(each for each in asked_questions if not DrillCard.objects.filter(question=each).exists())
+    DrillOffer.objects.filter(staff=cast.mei).update(question=left, review=0, answered_at=None)
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.mei, question=left.pk, review=0, given=[0])
+
+
+def test_nothing_that_stands_on_a_colleagues_open_paper_is_asked_or_answered(
+    cast: Cast, editor: Staff, asked_questions: list[Question]
+) -> None:
+    exam = open_exam(editor, cast.cards, question_count=10)
+    sit(cast.mei, exam, right=10)
+    offered = next_question(staff=cast.mei)
+    assert offered is not None
+    paper = exams.begin_paper(by=cast.hao, exam=exam.pk)
+    on_paper = set(paper.items.values_list("question", flat=True))
+    assert not on_paper & set(selectors_drill.askable(cast.mei, timezone.now()).values_list("pk", flat=True))
+    if offered.question.pk not in on_paper:
+        DrillOffer.objects.update(question=paper.items.all()[0].question)
+        offered = asked_of(cast.mei, paper.items.all()[0].question, 0)
+    with pytest.raises(ExamNotFound):
+        answer_question(by=cast.mei, question=offered.question.pk, review=0, given=[0])
+    again = next_question(staff=cast.mei)
+    assert again is not None
+    assert again.question.pk not in on_paper

@@ -21,7 +21,15 @@ from knowledge import selectors_exams
 from knowledge.actions import appeals, exams, questions
 from knowledge.exams.writing import Written
 from knowledge.models import Appeal, Exam, Paper, Question
-from tests.exams import ask_about, create_editor, open_exam, publish_points, questions_about_cards, sit
+from tests.exams import (
+    ask_about,
+    before_promotion,
+    create_editor,
+    open_exam,
+    publish_points,
+    questions_about_cards,
+    sit,
+)
 from tests.people import Cast
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -94,7 +102,7 @@ def test_nothing_of_what_is_right_leaves_the_server_before_the_paper_is_marked(
         assert "秘密" not in text
         assert "天内挂失。" not in text
     # The page differs in nothing when another option is the right one.
-    before = _without_secrets(page)
+    before = _without_secrets(page_of(cast.mei, f"papers/{paper.pk}/"))
     for item in paper.items.all():
         item.right, item.explanation = [0], "另一个"
         item.save(update_fields=["right", "explanation"])
@@ -104,15 +112,19 @@ def test_nothing_of_what_is_right_leaves_the_server_before_the_paper_is_marked(
 def _without_secrets(page: str) -> str:
     """Without the token against forgery and the clock, which differ every time."""
     lines = page.splitlines()
-    return "\n".join(line for line in lines if "csrf" not in line.lower() and "data-now" not in line)
+    return "\n".join(line for line in lines if "csrf" not in line.lower() and "data-left" not in line)
 
 
 def test_a_reload_gives_the_same_paper_with_what_was_answered(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     filling = paper.items.get(kind="fill_in")
     choice = paper.items.get(kind="single")
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=filling.place, given=["我填的"], step=1)
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=choice.place, given=[2], step=1)
+    exams.save_answer(
+        by=cast.mei, paper=paper.pk, place=filling.place, given=["我填的"], writing=exams.Writing(step=1)
+    )
+    exams.save_answer(
+        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], writing=exams.Writing(step=1)
+    )
     first, second = page_of(cast.mei, f"papers/{paper.pk}/"), page_of(cast.mei, f"papers/{paper.pk}/")
     assert _without_secrets(first) == _without_secrets(second)
     assert 'value="我填的"' in first
@@ -132,9 +144,11 @@ def test_begin_pressed_twice_leads_to_one_paper(cast: Cast, editor: Staff) -> No
 def test_the_result_says_what_was_right_and_why_and_shows_the_point(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     client = client_of(cast.mei)
+    given = ((1, [0]), (9, [1]), (2, "x"))
+    answers = [{"place": place, "given": each, "step": 9} for place, each in given]
     handed_in = client.post(
         f"/console/exams/papers/{paper.pk}/hand-in",
-        json.dumps({"answers": {"1": [0], "9": [1], "2": "x"}, "step": 9}),
+        json.dumps({"answers": answers}),
         content_type="application/json",
     )
     assert handed_in.json() == {"result": f"/console/exams/papers/{paper.pk}/"}
@@ -150,6 +164,37 @@ def test_the_result_says_what_was_right_and_why_and_shows_the_point(cast: Cast, 
         content_type="application/json",
     )
     assert (late.status_code, late.json()["refused"]["code"]) == (409, "paper_over")
+
+
+def test_the_clock_is_the_servers(cast: Cast, editor: Staff) -> None:
+    paper = secret_exam(cast, editor)
+    client = client_of(cast.mei)
+    said = client.get(f"/console/exams/papers/{paper.pk}/clock").json()
+    assert said["is_over"] is False
+    assert 0 < said["left_ms"] <= 30 * 60_000
+    early = client.post(
+        f"/console/exams/papers/{paper.pk}/hand-in",
+        json.dumps({"answers": [], "is_by_clock": True}),
+        content_type="application/json",
+    )
+    assert (early.status_code, early.json()["refused"]["code"]) == (409, "time_left")
+    Paper.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    assert client.get(f"/console/exams/papers/{paper.pk}/clock").json() == {"left_ms": 0, "is_over": True}
+
+
+def test_the_result_keeps_what_is_right_while_a_colleague_writes_about_it(cast: Cast, editor: Staff) -> None:
+    asked = questions_about_cards(cast, editor, 10)
+    exam = open_exam(editor, cast.cards)
+    paper = sit(cast.mei, exam, right=0)
+    writing = exams.begin_paper(by=cast.hao, exam=exam.pk)
+    while_writing = page_of(cast.mei, f"papers/{paper.pk}/")
+    assert "对的那个" not in while_writing
+    assert "见要点。" not in while_writing
+    assert asked[0].point.published.answer[:12] not in while_writing  # type: ignore[union-attr]
+    # Whoever reads results sits none, so they see everything.
+    assert "对的那个" in page_of(cast.yun, f"papers/{paper.pk}/")
+    exams.hand_in(by=cast.hao, paper=writing.pk, answers={})
+    assert "对的那个" in page_of(cast.mei, f"papers/{paper.pk}/")
 
 
 def test_a_paper_left_alone_is_marked_when_somebody_next_looks(cast: Cast, editor: Staff) -> None:
@@ -177,7 +222,9 @@ def test_an_appeal_goes_from_the_result_to_whoever_decides_and_back(cast: Cast, 
 
 
 def test_the_own_appeal_of_a_supervisor_is_shown_without_buttons(cast: Cast, editor: Staff) -> None:
-    paper = sit(cast.yun, _exam_of_cards(cast, editor), right=9)
+    exam = _exam_of_cards(cast, editor)
+    with before_promotion(cast.yun):
+        paper = sit(cast.yun, exam, right=9)
     place = paper.items.get(credit=0).place
     appeals.make_appeal(by=cast.yun, paper=paper.pk, place=place, reason="对")
     assert "somebody else has to decide" in page_of(cast.yun, "appeals/")
@@ -305,9 +352,10 @@ def test_a_missing_pass_is_said_in_the_console_two_weeks_before_it_bars(cast: Ca
 
 def many(cast: Cast, editor: Staff) -> Callable[[], None]:
     exam = _exam_of_cards(cast, editor, resits=9)
+    cast.jun.departments.add(cast.cards)
 
     def more() -> None:
-        for staff in (cast.mei, cast.hao, cast.yun):
+        for staff in (cast.mei, cast.hao, cast.jun):
             paper = sit(staff, exam, right=3)
             for item in paper.items.filter(credit=0)[:4]:
                 appeals.make_appeal(by=staff, paper=paper.pk, place=item.place, reason="对")
@@ -323,7 +371,7 @@ def many(cast: Cast, editor: Staff) -> Callable[[], None]:
         ("yun", "set/", 8),
         ("yun", "questions/", 9),
         ("yun", "questions/judging", 8),
-        ("yun", "appeals/", 5),
+        ("yun", "appeals/", 6),
         ("yun", "results/", 14),
     ],
 )
@@ -343,14 +391,15 @@ def test_a_paper_and_its_result_cost_the_same_whatever_its_length(cast: Cast, ed
     exam = _exam_of_cards(cast, editor, question_count=30)
     paper = exams.begin_paper(by=cast.mei, exam=exam.pk)
     assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 6
-    exams.hand_in(by=cast.mei, paper=paper.pk, answers={}, step=1)
-    assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 6
+    exams.hand_in(by=cast.mei, paper=paper.pk, answers={})
+    assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 7
 
 
 def test_admin_shows_exams_papers_and_bars_and_changes_none(cast: Cast, editor: Staff) -> None:
     exam = _exam_of_cards(cast, editor, required_from=timezone.localdate())
     marked = sit(cast.mei, exam, right=3)
-    own = exams.begin_paper(by=cast.yun, exam=exam.pk)
+    with before_promotion(cast.yun):
+        own = exams.begin_paper(by=cast.yun, exam=exam.pk)
     question = Question.objects.first()
     assert question is not None
     paths = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import combinations
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -30,6 +31,9 @@ from knowledge.errors import (
     PaperOver,
     QuestionIncomplete,
     QuestionTaken,
+    SatSameExam,
+    SetterSitsNone,
+    TimeLeft,
 )
 from knowledge.exams.writing import Written, read_lines, written_lines
 from knowledge.models import Appeal, Exam, Paper, PaperItem, Point, Question
@@ -37,6 +41,7 @@ from knowledge.pool import candidates_of, drawable
 from tests.approving import approve_version
 from tests.exams import (
     ask_about,
+    before_promotion,
     create_editor,
     open_exam,
     publish_points,
@@ -192,7 +197,7 @@ def test_agents_do_not_set_exams_nor_judge_questions(cast: Cast, editor: Staff) 
         questions.propose_questions(by=cast.mei, category=None)
     with pytest.raises(PermissionDenied):
         open_exam(cast.mei, cast.cards)
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(SetterSitsNone):
         exams.begin_paper(by=editor, exam=1)
 
 
@@ -243,9 +248,10 @@ def test_one_attempt_at_once_over_all_exams(cast: Cast, editor: Staff) -> None:
 def test_neighbours_papers_are_not_alike(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
+    cast.jun.departments.add(cast.cards)
     drawn = [
         {item.question_id for item in exams.begin_paper(by=staff, exam=exam.pk).items.all()}
-        for staff in (cast.mei, cast.hao, cast.yun)
+        for staff in (cast.mei, cast.hao, cast.jun)
     ]
     assert all(len(one & other) <= 5 for one, other in combinations(drawn, 2))
     orders = {tuple(item.shown) for item in PaperItem.objects.all()}
@@ -276,15 +282,17 @@ def test_answers_are_kept_one_by_one_and_a_late_one_does_not_undo_a_newer(cast: 
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for step, given in ((1, [0]), (3, [2]), (3, [2]), (2, [1])):
-        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, step=step)
+        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, writing=exams.Writing(step=step))
     assert paper.items.get(place=1).given == [2]
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, step=4)
+    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, writing=exams.Writing(step=4))
     assert paper.items.get(place=1).given is None
     for place, wrong in ((1, [7]), (1, ["x"]), (1, [0, 1]), (99, [0]), (1, {"a": 1})):
         with pytest.raises(NotAnAnswer):
-            exams.save_answer(by=cast.mei, paper=paper.pk, place=place, given=wrong, step=9)
+            exams.save_answer(
+                by=cast.mei, paper=paper.pk, place=place, given=wrong, writing=exams.Writing(step=9)
+            )
     with pytest.raises(ExamNotFound):
-        exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], step=9)
+        exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.Writing(step=9))
 
 
 def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
@@ -292,11 +300,15 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     right = right_answers(paper)
     in_grace, over = paper.due_at + timedelta(seconds=4), paper.due_at + timedelta(seconds=6)
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=right[1], step=1, now=in_grace)
+    exams.save_answer(
+        by=cast.mei, paper=paper.pk, place=1, given=right[1], writing=exams.Writing(step=1), now=in_grace
+    )
     with pytest.raises(PaperOver):
-        exams.save_answer(by=cast.mei, paper=paper.pk, place=2, given=right[2], step=1, now=over)
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=2, given=right[2], writing=exams.Writing(step=1), now=over
+        )
     assert exams.settle_overdue(now=in_grace) == 0
-    handed_in = exams.hand_in(by=cast.mei, paper=paper.pk, answers=right, step=2, now=over)
+    handed_in = exams.hand_in(by=cast.mei, paper=paper.pk, answers=right, now=over)
     assert (handed_in.percent, handed_in.submitted_at) == (10, paper.due_at)
 
 
@@ -306,7 +318,9 @@ def test_a_paper_whose_time_is_over_is_marked_by_itself_from_what_was_saved(
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for place, answer in list(right_answers(paper).items())[:4]:
-        exams.save_answer(by=cast.mei, paper=paper.pk, place=place, given=answer, step=1)
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=place, given=answer, writing=exams.Writing(step=1)
+        )
     over = paper.due_at + timedelta(minutes=1)
     assert [exams.settle_overdue(now=over), exams.settle_overdue(now=over)] == [1, 0]
     paper.refresh_from_db()
@@ -316,11 +330,11 @@ def test_a_paper_whose_time_is_over_is_marked_by_itself_from_what_was_saved(
 def test_handing_in_twice_gives_one_result(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = sit(cast.mei, open_exam(editor, cast.cards), right=9)
-    again = exams.hand_in(by=cast.mei, paper=paper.pk, answers={}, step=99)
+    again = exams.hand_in(by=cast.mei, paper=paper.pk, answers={})
     assert (paper.percent, paper.is_passed, again.percent) == (90, True, 90)
     assert verbs().count("paper.marked") == 1
     with pytest.raises(PaperOver):
-        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=[0], step=99)
+        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=[0], writing=exams.Writing(step=99))
     asked = Question.objects.filter(asked=1)
     assert (asked.count(), asked.filter(missed=1).count()) == (10, 1)
 
@@ -359,17 +373,18 @@ def test_the_pass_mark_stays_when_somebody_has_begun(cast: Cast, editor: Staff) 
 
 
 def sat_alike(cast: Cast, editor: Staff, **changes: object) -> tuple[Paper, Paper, Paper]:
-    """Mei, Hao and Yun have the same ten questions; Mei and Hao miss the same one in the same way, Yun in another."""
+    """Mei, Hao and Yun (an agent then) have the same ten questions; Mei and Hao miss one in one way, Yun in another."""
     questions_about_cards(cast, editor, 10)
     exam = open_exam(editor, cast.cards, pass_percent=100, **changes)
     papers = []
     for staff, wrong in ((cast.mei, "错的甲"), (cast.hao, "错的甲"), (cast.yun, "错的乙")):
-        paper = exams.begin_paper(by=staff, exam=exam.pk)
+        with before_promotion(staff):
+            paper = exams.begin_paper(by=staff, exam=exam.pk)
         answers = {
             item.place: [item.shown.index(wrong)] if "第1种" in item.stem else item.right
             for item in paper.items.all()
         }
-        papers.append(exams.hand_in(by=staff, paper=paper.pk, answers=answers, step=1))
+        papers.append(exams.hand_in(by=staff, paper=paper.pk, answers=answers))
     mei, hao, yun = papers
     return mei, hao, yun
 
@@ -402,7 +417,7 @@ def test_a_bad_question_is_given_to_all_who_had_it_and_to_who_is_still_writing(
     mei = sit(cast.mei, exam, right=9)
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=10, reason="题目有误。")
     appeals.decide_appeal(by=cast.yun, appeal=appeal.pk, is_accepted=True, remedy=Appeal.Remedy.ALL)
-    assert exams.hand_in(by=cast.hao, paper=writing.pk, answers={}, step=1).percent == 10
+    assert exams.hand_in(by=cast.hao, paper=writing.pk, answers={}).percent == 10
 
 
 def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their_own(
@@ -427,6 +442,115 @@ def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their
         appeals.decide_appeal(by=cast.mei, appeal=appeal.pk, is_accepted=True)
     rejected = appeals.decide_appeal(by=editor, appeal=appeal.pk, is_accepted=False, words="见要点。")
     assert (rejected.state, Paper.objects.get(pk=yun.pk).percent) == (Appeal.State.REJECTED, 90)
+
+
+def test_who_sat_the_exam_or_had_the_question_does_not_decide_appeals_about_it(
+    cast: Cast, editor: Staff
+) -> None:
+    mei, _hao, yun = sat_alike(cast, editor)
+    appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="两个都对。")
+    for accepted in (True, False):
+        with pytest.raises(SatSameExam):
+            appeals.decide_appeal(
+                by=cast.yun, appeal=appeal.pk, is_accepted=accepted, remedy=Appeal.Remedy.ALL
+            )
+    assert Paper.objects.get(pk=yun.pk).percent == 90
+    # The same question in another exam: no mark of theirs would follow, but their next appeal would.
+    other = open_exam(editor, cast.cards, name="另一个", question_count=10)
+    again = sit(cast.hao, other, right=0)
+    about = again.items.get(question=missed(mei).question)
+    second = appeals.make_appeal(by=cast.hao, paper=again.pk, place=about.place, reason="我也是。")
+    with pytest.raises(SatSameExam):
+        appeals.decide_appeal(by=cast.yun, appeal=second.pk, is_accepted=True)
+    appeals.decide_appeal(by=editor, appeal=appeal.pk, is_accepted=True)
+
+
+# -- Who may sit ------------------------------------------------------------------------------------------------
+
+
+def test_whoever_may_set_exams_sits_none(cast: Cast, editor: Staff) -> None:
+    questions_about_cards(cast, editor)
+    exam = open_exam(editor, cast.cards)
+    for setter in (cast.yun, cast.an, editor):
+        setter.departments.add(cast.cards)
+        with pytest.raises(SetterSitsNone):
+            exams.begin_paper(by=setter, exam=exam.pk)
+    assert not Paper.objects.exists()
+
+
+def test_whoever_set_judged_or_changed_an_exam_in_another_role_does_not_sit_it(
+    cast: Cast, editor: Staff
+) -> None:
+    asked = questions_about_cards(cast, editor, 12)
+    exam = open_exam(editor, cast.cards)
+    for changed_by in (cast.yun, cast.ning):
+        plan = exams.Plan(
+            name="改名", departments=[cast.cards], opens_at=exam.opens_at, closes_at=exam.closes_at, minutes=20,
+            question_count=10, pass_percent=80, resits=3,
+        )  # fmt: skip
+        exams.save_exam(by=changed_by, plan=plan, exam=exam.pk)
+    for setter in (editor, cast.yun, cast.ning):
+        setter.departments.add(cast.cards)
+        with before_promotion(setter), pytest.raises(SetterSitsNone):
+            exams.begin_paper(by=setter, exam=exam.pk)
+    # Of another exam they are asked nothing that they have written or judged themselves, whoever wrote it last.
+    questions.take_back(by=cast.an, question=asked[0].pk)
+    questions.accept_question(by=cast.an, question=asked[0].pk)
+    cast.an.departments.add(cast.cards)
+    with before_promotion(cast.an):
+        paper = exams.begin_paper(by=cast.an, exam=exam.pk)
+    assert asked[0].pk not in paper.items.values_list("question", flat=True)
+    assert paper.items.count() == 10
+
+
+def test_the_judge_of_an_appeal_does_not_sit_the_exam_afterwards(cast: Cast, editor: Staff) -> None:
+    mei, _hao, _yun = sat_alike(cast, editor)
+    appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="两个都对。")
+    appeals.decide_appeal(by=cast.an, appeal=appeal.pk, is_accepted=True)
+    cast.an.departments.add(cast.cards)
+    with before_promotion(cast.an), pytest.raises(SetterSitsNone):
+        exams.begin_paper(by=cast.an, exam=mei.exam_id)
+
+
+# -- Two tabs, late answers, wrong clocks ------------------------------------------------------------------------
+
+
+def test_of_two_tabs_the_one_that_has_seen_the_newest_answer_wins_whatever_their_clocks(
+    cast: Cast, editor: Staff
+) -> None:
+    questions_about_cards(cast, editor)
+    paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
+
+    def save(given: Any, page: str, step: int, seen: int) -> tuple[Any, int, bool]:
+        writing = exams.Writing(page, step, seen)
+        kept = exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, writing=writing)
+        return kept.given, kept.revision, kept.is_newer
+
+    assert save([0], "first", 1, 0) == ([0], 1, False)
+    # A repeat, and the next answer of a page that has not heard of its first.
+    assert save([0], "first", 1, 0) == ([0], 1, False)
+    assert save([1], "first", 2, 0) == ([1], 2, False)
+    # What that page had sent before and comes only now.
+    assert save([0], "first", 1, 0) == ([1], 2, True)
+    # Another tab that slept and never saw these; and one that did. Its steps are large as a fast clock's were.
+    assert save([3], "second", 9_999_999_999_999, 0) == ([1], 2, True)
+    assert save([3], "second", 1, 2) == ([3], 3, False)
+    # The same answer from elsewhere is no quarrel.
+    assert save([3], "third", 1, 0) == ([3], 3, False)
+    writings = {1: exams.Writing("third", 2, 0)}
+    exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, writings=writings)
+    assert paper.items.get(place=1).given == [3]
+
+
+def test_a_page_whose_clock_is_wrong_hands_nothing_in(cast: Cast, editor: Staff) -> None:
+    questions_about_cards(cast, editor)
+    paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
+    sooner = paper.due_at - timedelta(minutes=1)
+    with pytest.raises(TimeLeft):
+        exams.hand_in(by=cast.mei, paper=paper.pk, answers={}, is_by_clock=True, now=sooner)
+    assert Paper.objects.get().submitted_at is None
+    exams.hand_in(by=cast.mei, paper=paper.pk, answers={}, is_by_clock=True, now=paper.due_at)
+    assert Paper.objects.get().submitted_at is not None
 
 
 # -- The pass that is required -------------------------------------------------------------------------------------

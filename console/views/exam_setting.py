@@ -312,6 +312,7 @@ def _question_page(
 @knowledge_view
 def appeal_list(request: StaffRequest) -> HttpResponse:
     require(request.user, "set_exams")
+    exams, asked = selectors_exams.sat_by(request.user)
     waiting = [
         {
             "appeal": appeal,
@@ -319,6 +320,7 @@ def appeal_list(request: StaffRequest) -> HttpResponse:
             "given": in_words(appeal.item.kind, appeal.item.shown, appeal.item.given),
             "right": in_words(appeal.item.kind, appeal.item.shown, appeal.item.right),
             "is_own": appeal.item.paper.staff_id == request.user.pk,
+            "is_barred": appeal.item.paper.exam_id in exams or appeal.item.question_id in asked,
         }
         for appeal in selectors_exams.open_appeals()[:PAGE]
     ]

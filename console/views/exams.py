@@ -1,5 +1,6 @@
 """The examinee's pages: which exams there are, the paper, what came of it, an appeal."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -27,14 +28,22 @@ Step = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class Answered(Struct):
-    place: int
+    """`page`, `step`, `seen`: see `Writing`."""
+
+    place: Step
     given: Any
     step: Step
+    page: Annotated[str, Meta(max_length=36)] = ""
+    seen: Step = 0
+
+    @property
+    def writing(self) -> actions.Writing:
+        return actions.Writing(self.page, self.step, self.seen)
 
 
 class HandedIn(Struct):
-    answers: dict[str, Any]
-    step: Step
+    answers: list[Answered]
+    is_by_clock: bool = False
 
 
 def _asked(request: StaffRequest, kind: type[Any]) -> Any:
@@ -80,17 +89,22 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
     if found.submitted_at is not None:
         return _result(request, found)
     sheets = [
-        sheet_of(place=item.place, kind=item.kind, stem=item.stem, shown=item.shown, given=item.given)
+        sheet_of(
+            place=item.place,
+            kind=item.kind,
+            stem=item.stem,
+            shown=item.shown,
+            given=item.given,
+            revision=item.revision,
+        )
         for item in found.items.order_by("place").defer("right", "explanation")
     ]
-    now = timezone.now()
     context = {
         "tab": "mine",
         "paper": found,
         "sheets": sheets,
         "words": exam_words(),
-        "due_ms": int(found.due_at.timestamp() * 1000),
-        "now_ms": int(now.timestamp() * 1000),
+        "left_ms": _milliseconds(max(timedelta(), found.due_at - timezone.now())),
     }
     return render(request, "console/exams/paper.html", context)
 
@@ -98,22 +112,48 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @staff_view
 def answer(request: StaffRequest, pk: int) -> HttpResponse:
-    """JSON `{place, given, step}`: keeps one answer."""
+    """JSON `{place, given, page, step, seen}`: keeps one answer; says what is kept now and how much time is left."""
     asked = _asked(request, Answered)
-    actions.save_answer(by=request.user, paper=pk, place=asked.place, given=asked.given, step=asked.step)
-    return JsonResponse({"saved": asked.place, "step": asked.step})
+    kept = actions.save_answer(
+        by=request.user, paper=pk, place=asked.place, given=asked.given, writing=asked.writing
+    )
+    return JsonResponse(
+        {
+            "given": kept.given,
+            "revision": kept.revision,
+            "is_newer": kept.is_newer,
+            "left_ms": _milliseconds(kept.left),
+        }
+    )
+
+
+@require_GET
+@never_cache
+@staff_view
+def clock(request: StaffRequest, pk: int) -> HttpResponse:
+    """JSON `{left_ms, is_over}` by the server's clock: the examinee's own may be wrong, or set while they write."""
+    found = access.paper_for(request.user, pk)
+    left = max(timedelta(), found.due_at - timezone.now())
+    is_over = found.submitted_at is not None or not left
+    return JsonResponse({"left_ms": _milliseconds(left), "is_over": is_over})
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)
 
 
 @require_POST
 @staff_view
 def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """JSON `{answers: {place: given}, step}`: what the page holds, in case the last of it was not kept yet."""
+    """JSON `{answers: [...], is_by_clock}`: what the page holds, in case the last of it was not kept yet."""
     asked = _asked(request, HandedIn)
-    try:
-        answers = {int(place): given for place, given in asked.answers.items()}
-    except ValueError as error:
-        raise BadRequest from error
-    marked = actions.hand_in(by=request.user, paper=pk, answers=answers, step=asked.step)
+    marked = actions.hand_in(
+        by=request.user,
+        paper=pk,
+        answers={each.place: each.given for each in asked.answers},
+        writings={each.place: each.writing for each in asked.answers},
+        is_by_clock=asked.is_by_clock,
+    )
     return JsonResponse({"result": reverse("console:exam_paper", args=[marked.pk])})
 
 
@@ -133,23 +173,26 @@ def _result(request: StaffRequest, paper: Paper) -> HttpResponse:
     if not is_own:
         audit.record_once_a_day(request.user, "exam.paper_read", paper)
     items = selectors_exams.items_of(paper)
+    # What is right stays hidden from those who may sit exams as long as a colleague is writing about it.
+    secret = selectors_exams.on_open_papers(item.question_id for item in items) if is_own else set()
     context = {
         "tab": "mine" if is_own else "results",
         "paper": paper,
         "is_own": is_own,
-        "answers": [_marked(item) for item in items],
+        "answers": [_marked(item, is_secret=item.question_id in secret) for item in items],
         "missed": sum(item.credit != FULL for item in items),
         "may_appeal": is_own and timezone.now() <= paper.submitted_at + appeals.WITHIN,
     }
     return render(request, "console/exams/result.html", context)
 
 
-def _marked(item: PaperItem) -> dict[str, Any]:
+def _marked(item: PaperItem, *, is_secret: bool) -> dict[str, Any]:
     return {
         "item": item,
+        "is_secret": is_secret,
         "given": in_words(item.kind, item.shown, item.given),
-        "right": in_words(item.kind, item.shown, item.right),
+        "right": [] if is_secret else in_words(item.kind, item.shown, item.right),
         "marks": "full" if item.credit == FULL else "part" if item.credit else "none",
-        "point": item.question.point,
+        "point": None if is_secret else item.question.point,
         "appeal": getattr(item, "appeal", None),
     }

@@ -9,9 +9,9 @@ from accounts import audit
 from accounts.models import Staff
 from chat.errors import EmptyText
 from chat.text import cleaned
-from knowledge import access
+from knowledge import access, selectors_exams
 from knowledge.actions.marks import mark_anew
-from knowledge.errors import AppealDecided, AppealTooLate, ExamNotFound, OwnAppeal
+from knowledge.errors import AppealDecided, AppealTooLate, ExamNotFound, OwnAppeal, SatSameExam
 from knowledge.exams.marking import FULL
 from knowledge.models import Appeal
 
@@ -48,13 +48,17 @@ def decide_appeal(
 
     An editor has to look at it before it is drawn again. The same decision again is harmless.
 
-    Raises OwnAppeal for the examinee's own, AppealDecided when another decision stands, ExamNotFound.
+    Raises OwnAppeal for the examinee's own, SatSameExam for one who has sat the exam or had the question, AppealDecided
+    when another decision stands, ExamNotFound.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
     with transaction.atomic():
         found = access.lock_appeal(by, appeal)
         if found.item.paper.staff_id == by.pk:
             raise OwnAppeal
+        if selectors_exams.has_sat(by, exam=found.item.paper.exam_id, question=found.item.question_id):
+            # An accepted appeal lifts the marks of others: the judge must not be one of them.
+            raise SatSameExam
         if found.state != Appeal.State.OPEN:
             if found.state == state:
                 return found

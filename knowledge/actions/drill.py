@@ -18,7 +18,7 @@ from knowledge.actions.questions import count_asked
 from knowledge.errors import ExamNotFound, NotAnAnswer
 from knowledge.exams.drawing import laid_out
 from knowledge.exams.marking import FULL, credit_of, is_answer
-from knowledge.models import DrillCard, Exam, Question
+from knowledge.models import DrillCard, DrillOffer, Exam, Question
 
 # By days, not by minutes: what was missed comes back tomorrow. Without chance, so that a repeat gives the same.
 scheduler = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=False)
@@ -45,13 +45,29 @@ class Answered:
 
 
 def next_question(*, staff: Staff, now: datetime | None = None) -> Asked | None:
-    """The one to ask now, None when there is none, or enough for today. Changes nothing."""
-    require(staff, "take_exams")
+    """The question to ask now, None when there is none, or enough for today.
+
+    It is stored as the only one that may be answered, and stays the same until it is: asking again shows no others.
+    """
+    require(staff, "use_drill")
     now = now or timezone.now()
     if selectors_drill.answered_today(staff, now) >= settings.DRILL_A_DAY:
         return None
-    found = selectors_drill.next_for(staff, now)
-    return asked_of(staff, *found) if found else None
+    with transaction.atomic():
+        offer = DrillOffer.objects.select_for_update().filter(staff=staff, answered_at=None).first()
+        if offer is not None and (question := _askable(staff, offer.question_id, now)):
+            return asked_of(staff, question, offer.review)
+        found = selectors_drill.next_for(staff, now)
+        if found is None:
+            return None
+        question, review = found
+        values = {"question": question, "review": review, "offered_at": now, "answered_at": None}
+        DrillOffer.objects.update_or_create(staff=staff, defaults=values)
+    return asked_of(staff, question, review)
+
+
+def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
+    return selectors_drill.askable(staff, now).filter(pk=question).first()
 
 
 def exams_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
@@ -74,29 +90,48 @@ def answer_question(
 ) -> Answered:
     """Marks the answer and says when the question comes back. The same answer twice counts once.
 
-    Raises NotAnAnswer, ExamNotFound.
+    Raises NotAnAnswer, and ExamNotFound for a question that was not offered, or that has come onto a paper since.
     """
-    require(by, "take_exams")
+    require(by, "use_drill")
     now = now or timezone.now()
     with transaction.atomic():
-        found = selectors_drill.askable(by, now).filter(pk=question).first()
-        if found is None:
-            raise ExamNotFound
+        offer, found = _offered(by, question, review, now)
         asked = asked_of(by, found, review)
         if not is_answer(found.kind, given):
             raise NotAnAnswer
-        credit = credit_of(found.kind, asked.right, given)
+        credit = credit_of(found.kind, asked.right, given, found.stem)
         DrillCard.objects.get_or_create(
             staff=by,
             question=found,
             defaults={"card": Card(card_id=found.pk).to_dict(), "due_at": now, "reviewed_at": now},
         )
         card = DrillCard.objects.select_for_update().get(staff=by, question=found)
-        if card.reviews == review:
+        if offer.answered_at is None:
+            offer.answered_at = now
+            offer.save(update_fields=["answered_at"])
             _review(card, credit, now)
             count_asked([found.pk], [] if credit == FULL else [found.pk])
     left = max(0, settings.DRILL_A_DAY - selectors_drill.answered_today(by, now))
     return Answered(asked, credit, card.due_at, left)
+
+
+def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
+    """The offer that this answers, locked: two answers at once, or a day's last two, are taken one after the other."""
+    offer = (
+        DrillOffer.objects.select_for_update(of=("self",))
+        .select_related("question__point__published")
+        .filter(staff=by, question=question, review=review)
+        .first()
+    )
+    if offer is None:
+        raise ExamNotFound
+    if offer.answered_at is not None:
+        return offer, offer.question
+    is_enough = selectors_drill.answered_today(by, now) >= settings.DRILL_A_DAY
+    found = None if is_enough else _askable(by, question, now)
+    if found is None:
+        raise ExamNotFound
+    return offer, found
 
 
 def _review(card: DrillCard, credit: int, now: datetime) -> None:

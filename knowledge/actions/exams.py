@@ -13,7 +13,7 @@ from accounts import audit
 from accounts.access import require
 from accounts.models import Department, Staff
 from chat.text import one_line
-from knowledge import access
+from knowledge import access, selectors_exams
 from knowledge.actions.marks import mark
 from knowledge.actions.requirements import keep_requirement
 from knowledge.errors import (
@@ -25,6 +25,8 @@ from knowledge.errors import (
     NoQuestions,
     NotAnAnswer,
     PaperOver,
+    SetterSitsNone,
+    TimeLeft,
 )
 from knowledge.exams.drawing import draw, laid_out
 from knowledge.exams.marking import is_answer
@@ -92,7 +94,7 @@ def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int 
 
     `seed` is what it is drawn by, for a demo that is the same each time; without it, chance.
 
-    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, NoQuestions, ExamNotFound.
+    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterSitsNone, NoQuestions, ExamNotFound.
     """
     now = now or timezone.now()
     access.exam_for(by, exam)
@@ -104,6 +106,8 @@ def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int 
             if mine and mine[-1].submitted_at is None:
                 return mine[-1]
             _require_attempt(locked, mine, now)
+            if selectors_exams.has_prepared(by, locked):
+                raise SetterSitsNone
             paper = _draw(locked, by, mine, now, secrets.randbits(62) if seed is None else seed)
             audit.record(by, "paper.begun", paper, exam=locked.pk, attempt=paper.number)
     except IntegrityError as error:
@@ -121,7 +125,9 @@ def _require_attempt(exam: Exam, mine: Sequence[Paper], now: datetime) -> None:
 
 
 def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int) -> Paper:
-    candidates, shares = candidates_of(exam)
+    everything, shares = candidates_of(exam)
+    known = selectors_exams.questions_known_to(by)
+    candidates = [each for each in everything if each.question not in known]
     neighbours = exam.papers.exclude(staff=by).order_by("-pk").values_list("pk", flat=True)[:BESIDE]
     beside = _questions_on([paper.pk for paper in mine] + list(neighbours))
     drawn = draw(candidates, count=exam.question_count, shares=shares, seed=seed, beside=beside)
@@ -164,12 +170,34 @@ def _questions_on(papers: Sequence[int]) -> list[set[int]]:
     return list(found.values())
 
 
-def save_answer(
-    *, by: Staff, paper: int, place: int, given: Any, step: int, now: datetime | None = None
-) -> None:
-    """Keeps the answer to one question; None takes it away. Repeats are harmless, and so is one that comes late:
+@dataclass(frozen=True)
+class Writing:
+    """Where an answer comes from. No clock decides which of two is newer.
 
-    `step` is the examinee's clock in ms when it was given, and an older one changes nothing.
+    `page` is one load of the page, `step` counts what that page has answered, and `seen` is the revision of the answer
+    that it had before it.
+    """
+
+    page: str = ""
+    step: int = 1
+    seen: int = 0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the server holds now. `is_newer`: something that the page had not seen, so its own answer was left out."""
+
+    given: Any
+    revision: int
+    is_newer: bool
+    left: timedelta
+
+
+def save_answer(
+    *, by: Staff, paper: int, place: int, given: Any, writing: Writing, now: datetime | None = None
+) -> Kept:
+    """Keeps the answer to one question; None takes it away. Repeats are harmless, and so is one that comes late.
+
     Raises PaperOver, NotAnAnswer, ExamNotFound.
     """
     now = now or timezone.now()
@@ -177,16 +205,30 @@ def save_answer(
         locked = access.lock_paper(by, paper)
         if locked.submitted_at is not None or now > locked.due_at + GRACE:
             raise PaperOver
-        _keep(locked, {place: given}, step, now)
-
-
-def _keep(paper: Paper, answers: Mapping[int, Any], step: int, now: datetime) -> None:
-    items = {item.place: item for item in paper.items.filter(place__in=answers)}
-    for place, given in answers.items():
-        item = items.get(place)
+        item = locked.items.filter(place=place).first()
         if item is None or not (given is None or _is_for(item, given)):
             raise NotAnAnswer
-        paper.items.filter(pk=item.pk, step__lt=step).update(given=given, step=step, saved_at=now)
+        is_kept = _keep(item, given, writing, now) or item.given == given
+    return Kept(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
+
+
+def _keep(item: PaperItem, given: Any, writing: Writing, now: datetime) -> bool:
+    """Stores the answer unless it is older than what is stored. In the caller's transaction, the paper locked."""
+    is_same_page = item.revision > 0 and item.page == writing.page
+    is_next = writing.step > item.step if is_same_page else writing.seen == item.revision
+    if is_next:
+        item.given, item.page, item.step, item.saved_at = given, writing.page, writing.step, now
+        item.revision += 1
+        item.save(update_fields=["given", "page", "step", "saved_at", "revision"])
+    return is_next
+
+
+def _keep_all(
+    paper: Paper, answers: Mapping[int, Any], writings: Mapping[int, Writing], now: datetime
+) -> None:
+    fitting = _fitting(paper, answers)
+    for item in paper.items.filter(place__in=fitting):
+        _keep(item, fitting[item.place], writings.get(item.place, Writing()), now)
 
 
 def _fitting(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
@@ -207,20 +249,29 @@ def _is_for(item: PaperItem, given: Any) -> bool:
 
 
 def hand_in(
-    *, by: Staff, paper: int, answers: Mapping[int, Any], step: int, now: datetime | None = None
+    *,
+    by: Staff,
+    paper: int,
+    answers: Mapping[int, Any],
+    writings: Mapping[int, Writing] | None = None,
+    is_by_clock: bool = False,
+    now: datetime | None = None,
 ) -> Paper:
     """Marks the paper by what is saved, with `answers` that were not saved yet if the time is not over.
 
     What is no answer is left out: a paper is never stuck for it. Handing in twice gives the same result.
-    Raises ExamNotFound.
+    `is_by_clock`: nobody has pressed, the page believes that the time is over. Raises ExamNotFound, and TimeLeft when
+    the page's clock is wrong.
     """
     now = now or timezone.now()
     with transaction.atomic():
         locked = access.lock_paper(by, paper)
         if locked.submitted_at is None:
+            if is_by_clock and now < locked.due_at:
+                raise TimeLeft
             is_late = now > locked.due_at + GRACE
             if not is_late:
-                _keep(locked, _fitting(locked, answers), step, now)
+                _keep_all(locked, answers, writings or {}, now)
             mark(locked, locked.due_at if is_late else now, by=by)
     return locked
 

@@ -8,6 +8,7 @@ from accounts import audit
 from accounts.models import Staff
 from knowledge.actions.questions import count_asked
 from knowledge.actions.requirements import met
+from knowledge.exams.fillings import bare
 from knowledge.exams.marking import FULL, credit_of, percent_of
 from knowledge.models import Appeal, Paper, PaperItem, Question
 
@@ -24,7 +25,7 @@ def mark(paper: Paper, at: datetime, *, by: Staff | None) -> None:
     for item in items:
         appeal = of_question.get(item.question_id)
         is_granted = appeal is not None and _helps(appeal, item)
-        item.credit = FULL if is_granted else credit_of(item.kind, item.right, item.given)
+        item.credit = FULL if is_granted else credit_of(item.kind, item.right, item.given, item.stem)
     PaperItem.objects.bulk_update(items, ["credit"])
     missed = [item.question_id for item in items if item.credit != FULL]
     count_asked([item.question_id for item in items], missed)
@@ -80,7 +81,7 @@ def _in_words(item: PaperItem) -> Any:
     """The answer in terms that are the same on every paper: the options stand in another order on each."""
     given = item.given or []
     if item.kind == "fill_in":
-        return "".join(str(given[0] if given else "").casefold().split())
+        return bare(str(given[0] if given else ""))
     if item.kind == "true_false":
         return tuple(given)
     texts = [item.shown[index] for index in given]

@@ -185,7 +185,7 @@ def _sit(who: Staff, exam: Exam, sitting: Sitting, clock: Clock, *, seed: int) -
         for number, item in enumerate(items)
     }
     clock.at += timedelta(minutes=12 + sitting.right % 9)
-    return exams.hand_in(by=who, paper=paper.pk, answers=answers, step=int(clock.at.timestamp() * 1000))
+    return exams.hand_in(by=who, paper=paper.pk, answers=answers)
 
 
 def _right(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:

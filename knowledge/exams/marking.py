@@ -4,23 +4,24 @@ single, true_false, fill_in: all or nothing. multiple: each right choice is its 
 much away, never below 0. order: the share of neighbours that follow each other as they should.
 """
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from knowledge.exams.fillings import bare, is_same
+
 FULL = 100
-# A point between two digits is a decimal point and means something.
-_IGNORED = re.compile(r"[\s,，。、;；:：%％]+|(?<!\d)\.|\.(?!\d)")
 
 
-def credit_of(kind: str, right: Sequence[Any], given: Any) -> int:
-    """Of an answer as `PaperItem` keeps it. No answer, or one of another shape, is 0."""
+def credit_of(kind: str, right: Sequence[Any], given: Any, stem: str = "") -> int:
+    """The credit of an answer as `PaperItem` keeps it; none for no answer, or one of another shape.
+
+    `stem`: of a gap, because the unit may stand after it.
+    """
     if not is_answer(kind, given):
         return 0
     if kind == "fill_in":
-        return FULL if _plain(given[0]) in {_plain(str(each)) for each in right} else 0
+        return FULL if any(is_same(str(each), given[0], stem) for each in right) else 0
     if kind == "multiple":
         chosen, wanted = set(given), set(right)
         share = (len(chosen & wanted) - len(chosen - wanted)) / len(wanted)
@@ -39,7 +40,7 @@ def is_answer(kind: str, given: Any) -> bool:
     if not isinstance(given, list) or not given:
         return False
     if kind == "fill_in":
-        return len(given) == 1 and isinstance(given[0], str) and bool(_plain(given[0]))
+        return len(given) == 1 and isinstance(given[0], str) and bool(bare(given[0]))
     if not all(type(each) is int and 0 <= each < 50 for each in given) or len(set(given)) < len(given):
         return False
     return len(given) == 1 if kind in ("single", "true_false") else True
@@ -48,8 +49,3 @@ def is_answer(kind: str, given: Any) -> bool:
 def percent_of(credits: Sequence[int]) -> int:
     """Rounded down: a pass is not given by rounding."""
     return sum(credits) // len(credits) if credits else 0
-
-
-def _plain(text: str) -> str:
-    """Without what people type differently: width, case, blanks, points and separators."""
-    return _IGNORED.sub("", unicodedata.normalize("NFKC", text).casefold())

@@ -1,6 +1,6 @@
 """What the bank knows: points with their versions, places, how they are used, and exams about them."""
 
-from knowledge.models.drill import DrillCard
+from knowledge.models.drill import DrillCard, DrillOffer
 from knowledge.models.exams import (
     Appeal,
     Exam,
@@ -19,6 +19,7 @@ __all__ = [
     "Branch",
     "Category",
     "DrillCard",
+    "DrillOffer",
     "Edition",
     "Exam",
     "ExamShare",

@@ -8,6 +8,20 @@ from accounts.models import Staff
 from knowledge.models.exams import Question
 
 
+class DrillOffer(models.Model):
+    """The question that was last put before somebody: the only one of which they may give an answer."""
+
+    staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="+")
+    question = models.ForeignKey(Question, models.CASCADE, related_name="+")
+    # How often they had answered it before (`DrillCard.reviews`).
+    review = models.PositiveIntegerField()
+    offered_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.question_id}"
+
+
 class DrillCard(models.Model):
     """When somebody should meet a question again in the daily drill, by what they knew (FSRS)."""
 

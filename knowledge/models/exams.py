@@ -196,8 +196,11 @@ class PaperItem(models.Model):
     explanation = models.TextField(_("explanation"), blank=True)
     given = models.JSONField(_("answer given"), null=True, blank=True)
     saved_at = models.DateTimeField(_("saved"), null=True, blank=True)
-    # The examinee's clock (ms) when the answer was given: one that comes late does not undo a newer one.
+    # Which page gave the answer, and as which of its answers; `revision` counts what was stored. By these an answer
+    # that comes late, or from a tab that has not seen the newest one, does not undo it. No clock is asked.
+    page = models.CharField(max_length=36, blank=True, editable=False)
     step = models.BigIntegerField(default=0, editable=False)
+    revision = models.PositiveIntegerField(default=0, editable=False)
     credit = models.PositiveSmallIntegerField(_("marks, in hundredths"), null=True, blank=True)
 
     class Meta:

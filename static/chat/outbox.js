@@ -58,7 +58,7 @@ export class Outbox {
     if (!entry) return;
     if (final) entry.refused = words;
     else {
-      this.#resting.set(client_id, Date.now() + retryAfterMs);
+      this.#resting.set(client_id, performance.now() + retryAfterMs);
       setTimeout(this.#onChange, retryAfterMs + 1);
     }
     this.#keep();
@@ -75,7 +75,7 @@ export class Outbox {
   /** Those to send now, in order: none overtakes one that rests. */
   pending() {
     const waiting = this.#entries.filter((entry) => entry.refused === undefined);
-    const now = Date.now();
+    const now = performance.now();
     const first = waiting.findIndex((entry) => (this.#resting.get(entry.client_id) ?? 0) > now);
     return first < 0 ? waiting : waiting.slice(0, first);
   }

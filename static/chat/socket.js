@@ -127,7 +127,7 @@ export class LiveSocket {
   #probe = () => {
     if (document.visibilityState === "hidden") return;
     if (this.#isOpen) this.#ask(PROBE_MS, () => this.#connect());
-    else if (this.#timers.retry || Date.now() - this.#triedAt > PROBE_MS) this.#connect();
+    else if (this.#timers.retry || Math.abs(Date.now() - this.#triedAt) > PROBE_MS) this.#connect();
   };
 
   #lose = () => {

@@ -15,7 +15,7 @@ export class Alerts {
   #isLeader = false;
   #unread = 0;
   #waiting = 0;
-  #rungAt = 0;
+  #rungAt = -Infinity;
   /** @type {Notification | null} */
   #notice = null;
 
@@ -57,7 +57,7 @@ export class Alerts {
       this.#notice = null;
     }
     if (!this.#isLeader) return;
-    const isDue = unread > 0 && Date.now() - this.#rungAt > REPEAT_MS;
+    const isDue = unread > 0 && performance.now() - this.#rungAt > REPEAT_MS;
     if (isNew || isDue) this.#ring(rows.reduce((one, other) => (isLater(one, other) ? one : other)));
     else if (isLonger) this.#bell();
   }
@@ -76,7 +76,7 @@ export class Alerts {
   }
 
   #bell() {
-    this.#rungAt = Date.now();
+    this.#rungAt = performance.now();
     document.documentElement.dataset.rung = String(Number(document.documentElement.dataset.rung ?? 0) + 1);
     this.#sound.currentTime = 0;
     // Browsers keep a page silent until its first press; the title and the notice tell meanwhile.

@@ -14,28 +14,33 @@ export class Answers {
   #send;
   #storage;
   #on;
-  #now;
-  /** @type {Map<number, {given: any[] | null, step: number}>} */
+  #page;
+  /** @type {Map<number, ExamAnswer>} */
   #pending = new Map();
+  /** What the server holds of each question, as far as this page has seen it. @type {Map<number, number>} */
+  #revisions = new Map();
   #isSending = false;
   #isHeld = false;
   #wait = 0;
-  #last = 0;
+  #step = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
    * @param {string} paper
-   * @param {{send: (answer: {place: number, given: any[] | null, step: number}) => Promise<ConsoleAnswer>,
-   *          storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">, now?: () => number,
-   *          onChange: () => void, onOver: () => void, onSignedOut: () => void}} options
+   * @param {{send: (answer: ExamAnswer) => Promise<ConsoleAnswer>, page?: string,
+   *          storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">,
+   *          onChange: () => void, onOver: () => void, onSignedOut: () => void,
+   *          onAccepted?: (place: number, said: {given: any[] | null, revision: number, is_newer: boolean, left_ms: number}) => void}} options
+   *   `page`: the name of this load of the page
    */
-  constructor(paper, { send, storage = NOWHERE, now = Date.now, onChange, onOver, onSignedOut }) {
+  constructor(paper, options) {
+    const { send, page = crypto.randomUUID(), storage = NOWHERE, onChange, onOver, onSignedOut } = options;
     this.#key = `exam-${paper}`;
     this.#send = send;
     this.#storage = storage;
-    this.#now = now;
-    this.#on = { change: onChange, over: onOver, signedOut: onSignedOut };
+    this.#page = page;
+    this.#on = { change: onChange, over: onOver, signedOut: onSignedOut, accepted: options.onAccepted ?? (() => {}) };
     this.#read();
   }
 
@@ -49,15 +54,21 @@ export class Answers {
     return new Map([...this.#pending].map(([place, { given }]) => [place, given]));
   }
 
-  /** Later than any before, also when the clock is put back. */
-  step() {
-    this.#last = Math.max(this.#now(), this.#last + 1);
-    return this.#last;
+  /** What has not been accepted, as it is sent. @returns {ExamAnswer[]} */
+  get unsent() {
+    return [...this.#pending.values()];
+  }
+
+  /** The answer with this revision is on the screen. @param {number} place @param {number} revision */
+  saw(place, revision) {
+    this.#revisions.set(place, Math.max(revision, this.#revisions.get(place) ?? 0));
   }
 
   /** @param {number} place @param {any[] | null} given */
   put(place, given) {
-    this.#pending.set(place, { given, step: this.step() });
+    const seen = this.#revisions.get(place) ?? 0;
+    this.#step += 1;
+    this.#pending.set(place, { place, given, page: this.#page, step: this.#step, seen });
     this.#write();
     this.#on.change();
     void this.flush();
@@ -93,14 +104,16 @@ export class Answers {
 
   /** @returns {Promise<boolean>} whether to go on with the next */
   async #sendFirst() {
-    const [[place, { given, step }]] = this.#pending;
-    const answer = await this.#send({ place, given, step });
+    const [[place, first]] = this.#pending;
+    const answer = await this.#send(first);
     if (this.#isHeld) return false;
     if (answer.ok || answer.status === 422) {
       this.#wait = 0;
       // Something newer may have been answered meanwhile.
-      if (this.#pending.get(place)?.step === step) this.#pending.delete(place);
+      if (this.#pending.get(place) === first) this.#pending.delete(place);
       this.#write();
+      if (answer.data) this.saw(place, answer.data.revision);
+      if (answer.data && !this.#pending.has(place)) this.#on.accepted(place, answer.data);
       this.#on.change();
       return true;
     }
@@ -117,8 +130,7 @@ export class Answers {
   #read() {
     try {
       for (const [place, kept] of JSON.parse(this.#storage.getItem(this.#key) ?? "[]")) {
-        this.#pending.set(place, kept);
-        this.#last = Math.max(this.#last, kept.step);
+        this.#pending.set(place, { ...kept, place });
       }
     } catch {
       // Blocked, or not ours: then there is nothing to bring back.

@@ -2,8 +2,9 @@
 
 import { fill, readWords } from "../chat/words.js";
 import { Answers } from "./exam-answers.js";
+import { ExamClock } from "./exam-clock.js";
 import { Question } from "./question.js";
-import { post } from "./requests.js";
+import { get, post } from "./requests.js";
 
 const MODE = "exam-mode";
 const SHORT_MS = 5 * 60_000;
@@ -12,10 +13,16 @@ const RETRY_MS = 3_000;
 const words = readWords();
 const sheets = byId("sheets");
 const paper = byId("main").dataset.paper ?? "";
-const clock = byId("clock");
-// The server's clock counts: ours may be wrong.
-const ahead = Date.now() - Number(clock.dataset.now);
-const due = Number(clock.dataset.due) + ahead;
+const clockLine = byId("clock");
+const clock = new ExamClock(Number(clockLine.dataset.left), {
+  ask: async () => {
+    const answer = await get(`exams/papers/${paper}/clock`);
+    return answer.ok ? answer.data : null;
+  },
+  onOver: () => void handIn({ isByClock: true }),
+});
+// The tabs of one paper show each other's answers.
+const others = new BroadcastChannel(`lianxin-exam-${paper}`);
 let isOver = false;
 let isSignedOut = false;
 let wasShort = false;
@@ -25,7 +32,14 @@ const answers = new Answers(paper, {
   send: (answer) => post(`exams/papers/${paper}/answers`, answer),
   storage: storage("sessionStorage"),
   onChange: drawSaved,
-  onOver: () => void handIn(),
+  onOver: () => void clock.sync(),
+  onAccepted: (place, said) => {
+    clock.correct(said.left_ms);
+    if (said.is_newer) {
+      show(place, said.given);
+      announce(fill(words.newer_elsewhere, { place }));
+    } else others.postMessage({ place, ...said });
+  },
   onSignedOut: () => {
     isSignedOut = true;
     drawSaved();
@@ -39,6 +53,7 @@ const questions = [...sheets.querySelectorAll(".question")].map((box) => {
   return question;
 });
 for (const question of questions) {
+  answers.saw(question.place, Number(question.box.dataset.revision));
   const kept = answers.kept.get(question.place);
   if (kept !== undefined) question.given = kept;
 }
@@ -84,8 +99,15 @@ function go(index) {
   questions[index].focus();
 }
 
+/** Puts an answer on the screen that was given elsewhere. @param {number} place @param {any[] | null} given */
+function show(place, given) {
+  const question = questions.find((each) => each.place === place);
+  if (question) question.given = given;
+  drawPlaces();
+}
+
 /** @param {string} mode */
-function show(mode) {
+function showMode(mode) {
   sheets.dataset.mode = mode;
   for (const button of document.querySelectorAll("[data-mode][aria-pressed]")) {
     button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.mode === mode));
@@ -94,29 +116,33 @@ function show(mode) {
 }
 
 function tick() {
-  const left = Math.max(0, due - Date.now());
+  const { left } = clock;
   const seconds = Math.ceil(left / 1000);
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  clock.textContent = fill(words.time_left, { time });
+  clockLine.textContent = fill(words.time_left, { time });
   if (left <= SHORT_MS) {
-    clock.dataset.is = "short";
+    clockLine.dataset.is = "short";
     if (!wasShort && left > 0) announce(words.five_minutes);
     wasShort = true;
   }
-  if (!left && !isOver) void handIn();
+  if (!isOver) clock.tick();
 }
 
-/** Hands in what is here, until the server has taken it; after the time is over it counts what it has saved. */
-async function handIn() {
+/**
+ * Hands in what is here, until the server has taken it; after the time is over it counts what it has saved.
+ *
+ * @param {{isByClock?: boolean}} [options] nobody has pressed, the server says that the time is over
+ */
+async function handIn({ isByClock = false } = {}) {
   if (isOver) return;
   isOver = true;
   for (const { box } of questions) /** @type {HTMLFieldSetElement} */ (box).disabled = true;
   const line = byId("saved");
-  if (Date.now() >= due) line.textContent = words.time_over;
-  // Only what is not accepted yet: another tab may hold newer answers than this one.
-  const given = Object.fromEntries(answers.kept);
+  if (isByClock) line.textContent = words.time_over;
   for (;;) {
-    const answer = await post(`exams/papers/${paper}/hand-in`, { answers: given, step: answers.step() });
+    // Only what is not accepted yet: another tab may hold newer answers than this one.
+    const data = { answers: answers.unsent, is_by_clock: isByClock };
+    const answer = await post(`exams/papers/${paper}/hand-in`, data);
     if (answer.ok) {
       answers.forget();
       return location.assign(answer.data.result);
@@ -165,7 +191,7 @@ byId("places").onclick = (event) => {
 };
 document.addEventListener("click", (event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest("[data-mode][aria-pressed]");
-  if (button instanceof HTMLElement) show(button.dataset.mode ?? "one");
+  if (button instanceof HTMLElement) showMode(button.dataset.mode ?? "one");
 });
 sheets.addEventListener("focusin", (event) => {
   const index = questions.findIndex(({ box }) => box.contains(/** @type {Node} */ (event.target)));
@@ -187,10 +213,23 @@ document.addEventListener("keydown", (event) => {
 });
 // The next page may have been drawn before what is on its way now was saved.
 addEventListener("beforeunload", () => answers.hold());
-addEventListener("online", () => void answers.flush());
-document.addEventListener("visibilitychange", () => void answers.flush());
+for (const [target, name] of /** @type {[EventTarget, string][]} */ ([
+  [window, "online"],
+  [window, "pageshow"],
+  [window, "focus"],
+  [document, "visibilitychange"],
+])) {
+  target.addEventListener(name, () => {
+    void answers.flush();
+    if (!isOver) void clock.sync();
+  });
+}
+others.onmessage = ({ data: { place, given, revision } }) => {
+  answers.saw(place, revision);
+  if (!answers.kept.has(place) && !isOver) show(place, given);
+};
 
-show(storage("localStorage")?.getItem(MODE) ?? "one");
+showMode(storage("localStorage")?.getItem(MODE) ?? "one");
 drawPlaces();
 drawSaved();
 tick();

@@ -43,7 +43,7 @@ export class Line {
       if (this.#isLost) toast(this.#words.recovered);
       this.#lostAt = 0;
     }
-    if (status === "lost" && !this.#lostAt) this.#lostAt = Date.now();
+    if (status === "lost" && !this.#lostAt) this.#lostAt = performance.now();
     if (this.#status !== "ended") this.#status = status;
     this.draw();
   }
@@ -56,7 +56,7 @@ export class Line {
 
   /** Long enough for the bar to say so. */
   get #isLost() {
-    return this.#lostAt > 0 && Date.now() - this.#lostAt > PATIENCE_MS;
+    return this.#lostAt > 0 && performance.now() - this.#lostAt > PATIENCE_MS;
   }
 
   draw() {

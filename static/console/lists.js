@@ -2,6 +2,7 @@
 
 import { fill } from "../chat/words.js";
 import { BASE } from "./requests.js";
+import { keepClock, serverNow } from "./server-clock.js";
 import { isBarred, mayTake, mine, team, waiting, waitingCount } from "./state.js";
 
 const WAITING_SHOWN = 100;
@@ -23,6 +24,7 @@ export class Lists {
     this.#words = words;
     this.#departments = departments;
     store.subscribe(() => this.draw());
+    keepClock();
     setInterval(() => this.#tick(), 1000);
   }
 
@@ -138,7 +140,7 @@ export class Lists {
 /** How long the customer has been waiting, null when nobody waits. @param {ConsoleRow} row */
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
-  return since ? Math.max(0, Math.floor((Date.now() - Date.parse(since)) / 1000)) : null;
+  return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
 }
 
 /** @param {ConsoleRow} row @param {ChatWords} words */

@@ -25,9 +25,9 @@ export class Live {
   /** Conversations whose mark was sent just now.
    * @type {Set<string>} */
   #resting = new Set();
-  #listsAskedAt = 0;
+  #listsAskedAt = -Infinity;
   #listsTimer = 0;
-  #typedAt = 0;
+  #typedAt = -Infinity;
 
   /**
    * @param {import("./store.js").Store} store
@@ -52,8 +52,8 @@ export class Live {
 
   /** Once in three seconds at most, the customer is told that somebody writes. @param {string} conversation */
   typing(conversation) {
-    if (Date.now() - this.#typedAt < 3000 || !this.#watched.has(conversation)) return;
-    this.#typedAt = Date.now();
+    if (performance.now() - this.#typedAt < 3000 || !this.#watched.has(conversation)) return;
+    this.#typedAt = performance.now();
     this.#socket.send({ kind: "typing", conversation });
   }
 
@@ -149,7 +149,7 @@ export class Live {
     const thread = this.#store.state.threads[id];
     const unopened = this.#store.state.rows[id]?.last_seq ?? 0;
     const after = thread ? (thread.isLoaded ? headOf(thread) : thread.after) : unopened;
-    if (thread) this.#fetchedAt.set(id, Date.now());
+    if (thread) this.#fetchedAt.set(id, performance.now());
     if (this.#socket.send({ kind: "watch", conversation: id, after })) this.#watched.add(id);
   }
 
@@ -163,9 +163,9 @@ export class Live {
   /** @param {string} id */
   #fetch(id) {
     const thread = this.#store.state.threads[id];
-    const now = Date.now();
-    if (now - (this.#fetchedAt.get(id) ?? 0) < FETCH_AGAIN_MS && thread.ahead.length === 0) return;
-    if (now - (this.#fetchedAt.get(id) ?? 0) < 500) return;
+    const now = performance.now();
+    if (now - (this.#fetchedAt.get(id) ?? -Infinity) < FETCH_AGAIN_MS && thread.ahead.length === 0) return;
+    if (now - (this.#fetchedAt.get(id) ?? -Infinity) < 500) return;
     this.#fetchedAt.set(id, now);
     this.#socket.send({ kind: "fetch", conversation: id, after: headOf(thread) });
     setTimeout(() => this.#store.changed(), FETCH_AGAIN_MS + 50);
@@ -191,10 +191,10 @@ export class Live {
   #fillLine() {
     const { state } = this.#store;
     if (!state.waitingBeyond || !(state.isLineUnsure || waiting(state).length < 100)) return;
-    const rest = this.#listsAskedAt + LISTS_AGAIN_MS - Date.now();
+    const rest = this.#listsAskedAt + LISTS_AGAIN_MS - performance.now();
     if (rest > 0) {
       clearTimeout(this.#listsTimer);
       this.#listsTimer = setTimeout(() => this.#fillLine(), rest);
-    } else if (this.#socket.send({ kind: "hello", version: 1 })) this.#listsAskedAt = Date.now();
+    } else if (this.#socket.send({ kind: "hello", version: 1 })) this.#listsAskedAt = performance.now();
   }
 }

@@ -23,6 +23,9 @@ export function followCard(store) {
   });
 }
 
+// A page that is open over midnight counts the new day.
+document.addEventListener("day-changed", drawToday);
+
 export function drawToday() {
   void fragment("today", "#today", { swapStyle: "outerHTML" });
 }

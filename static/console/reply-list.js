@@ -17,7 +17,7 @@ export class ReplyList {
   /** @type {ConsoleReply[]} */
   #shown = [];
   #chosen = 0;
-  #readAt = 0;
+  #readAt = -Infinity;
 
   /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(text: string, source: string) => void} onChosen */
   constructor(store, words, onChosen) {
@@ -57,11 +57,11 @@ export class ReplyList {
   }
 
   async #read() {
-    if (Date.now() - this.#readAt < AGAIN_MS) return;
+    if (performance.now() - this.#readAt < AGAIN_MS) return;
     const answer = await get("replies.json");
     if (!answer.ok) return;
     this.#replies = answer.data.replies;
-    this.#readAt = Date.now();
+    this.#readAt = performance.now();
   }
 
   /** @param {string} typed */

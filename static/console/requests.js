@@ -1,8 +1,12 @@
 /** Requests to the server: one answer for everything that can happen. */
 
+import { currentToken, refreshToken, wordsFor } from "./tokens.js";
+
 /** The console's address, with a closing slash. */
 export const BASE = "/console/";
 const WAIT_MS = 20_000;
+/** @type {ConsoleAnswer} */
+const NO_ANSWER = { ok: false, status: 0, data: null, refused: null };
 
 /** @param {string} path below BASE @returns {Promise<ConsoleAnswer>} */
 export function get(path) {
@@ -43,7 +47,19 @@ export function post(path, data = {}) {
 
 /** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
 async function ask(path, options) {
-  const headers = { ...options.headers, Accept: "application/json", "X-CSRFToken": document.body.dataset.token ?? "" };
+  const answer = await askOnce(path, options);
+  // Somebody has signed in since this page was opened. The server has done nothing yet, so asking again is safe.
+  if (answer.refused?.code !== "stale_page") return answer;
+  const freshness = await refreshToken();
+  if (freshness === "fresh") return askOnce(path, options);
+  if (freshness === "offline") return NO_ANSWER;
+  document.dispatchEvent(new Event("signed-out"));
+  return { ...answer, status: 401, refused: { code: "signed_out", words: wordsFor(freshness) } };
+}
+
+/** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
+async function askOnce(path, options) {
+  const headers = { ...options.headers, Accept: "application/json", "X-CSRFToken": currentToken() };
   try {
     const signal = AbortSignal.timeout(WAIT_MS);
     const response = await fetch(BASE + path, { ...options, headers, signal, credentials: "same-origin" });
@@ -54,7 +70,7 @@ async function ask(path, options) {
     return { ok, status, data, refused: data?.refused ?? null };
   } catch {
     // No answer: the network, or a server that is just starting.
-    return { ok: false, status: 0, data: null, refused: null };
+    return NO_ANSWER;
   }
 }
 

@@ -11,7 +11,7 @@ export function begin({ me, rows, waiting_count, presence }) {
 }
 
 /** @param {ConsoleState} state @param {ChatFrame} frame @param {number} [now] ms @returns {ConsoleState} */
-export function apply(state, frame, now = Date.now()) {
+export function apply(state, frame, now = performance.now()) {
   switch (frame.kind) {
     case "welcome":
       return { ...withLists(state, frame.rows, frame.waiting_count), presence: frame.presence };

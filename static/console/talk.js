@@ -100,7 +100,7 @@ export class Talk {
   #typing() {
     const { state, current, row } = this.#store;
     const line = byId("typing");
-    line.hidden = !row || !(state.typing[current] > Date.now());
+    line.hidden = !row || !(state.typing[current] > performance.now());
     if (!line.hidden && row) line.textContent = fill(this.#words.is_typing, { name: nameOf(row, this.#words) });
   }
 

@@ -102,6 +102,15 @@ interface ConsoleAnswer {
   refused: ConsoleRefusal | null;
 }
 
+/** An answer of a paper on its way. `page` and `step`: which of whose answers; `seen`: the revision it comes after. */
+interface ExamAnswer {
+  place: number;
+  given: any[] | null;
+  page: string;
+  step: number;
+  seen: number;
+}
+
 interface ConsoleDraft {
   body: string;
   choices: string[];

@@ -87,6 +87,7 @@ export class Clock {
       clearTimeout: (/** @type {number} */ id) => this.#timers.delete(id),
     });
     Date.now = () => this.now;
+    performance.now = () => this.now;
   }
 
   /** @param {number} ms */

@@ -3,12 +3,14 @@ import { test } from "node:test";
 import { Answers } from "../../static/console/exam-answers.js";
 import { blockedStorage, storage } from "./browser.js";
 
-const ok = { ok: true, status: 200, data: null, refused: null };
+/** @param {any} data */
+const accepted = (data) => ({ ok: true, status: 200, data, refused: null });
+const ok = accepted(null);
 const cut = { ok: false, status: 0, data: null, refused: null };
 
 /** A server that answers as it is told, and notes what it got; `last` once it has nothing more to say. */
 function server(/** @type {ConsoleAnswer[]} */ ...answers) {
-  /** @type {{place: number, given: any[] | null, step: number}[]} */
+  /** @type {ExamAnswer[]} */
   const got = [];
   const send = async (/** @type {any} */ answer) => {
     got.push(answer);
@@ -21,7 +23,7 @@ function server(/** @type {ConsoleAnswer[]} */ ...answers) {
 function answers(options) {
   const said = { over: 0, signedOut: 0 };
   const made = new Answers("7", {
-    now: () => 1_000,
+    page: "this",
     onChange: () => {},
     onOver: () => said.over++,
     onSignedOut: () => said.signedOut++,
@@ -61,11 +63,42 @@ test("what is answered anew while the first is on its way goes out after it, wit
   assert.equal(made.waiting, 0);
 });
 
-test("a step is later than those kept from before, also when the clock was put back", async () => {
+test("an answer says which page gave it and which revision it comes after, and asks no clock", async () => {
+  const { got, send } = server(accepted({ given: [0], revision: 4, is_newer: false, left_ms: 1 }), ok);
+  const { made } = answers({ send });
+  made.saw(1, 3);
+  made.put(1, [0]);
+  await settled();
+  made.put(1, [2]);
+  await settled();
+  assert.deepEqual(got, [
+    { place: 1, given: [0], page: "this", step: 1, seen: 3 },
+    { place: 1, given: [2], page: "this", step: 2, seen: 4 },
+  ]);
+});
+
+test("what was kept by an earlier page goes out as that page's", async () => {
   const kept = storage();
-  kept.setItem("exam-7", JSON.stringify([[1, { given: [0], step: 9_000 }]]));
-  const { made } = answers({ send: server(cut).send, storage: kept });
-  assert.ok(made.step() > 9_000);
+  const old = { place: 1, given: [0], page: "earlier", step: 9, seen: 2 };
+  kept.setItem("exam-7", JSON.stringify([[1, old]]));
+  const { got, send } = server();
+  const { made } = answers({ send, storage: kept });
+  assert.deepEqual(made.unsent, [old]);
+  await made.flush();
+  assert.deepEqual(got, [old]);
+});
+
+test("a newer answer from another tab is handed to the page, unless it has answered again meanwhile", async () => {
+  const newer = { given: [3], revision: 7, is_newer: true, left_ms: 1 };
+  const { send } = server(accepted(newer), accepted(newer));
+  /** @type {any[]} */
+  const said = [];
+  const { made } = answers({ send, onAccepted: (/** @type {number} */ place, /** @type {any} */ data) => said.push([place, data.given]) });
+  made.put(1, [0]);
+  made.put(1, [1]);
+  await settled();
+  assert.deepEqual(said, [[1, [3]]]);
+  assert.equal(made.waiting, 0);
 });
 
 test("what the server cannot use is not sent for ever, and a paper that is over says so once", async () => {

@@ -165,6 +165,7 @@ SimulatedDate.now = () => now;
 Object.assign(globalThis, {
   WebSocket: Wire,
   Date: SimulatedDate,
+  performance: { now: () => now, timeOrigin: 0 },
   setTimeout: (/** @type {() => void} */ then, ms = 0) => {
     timers.set(++count, { at: now + Math.max(0, ms), tab: here, then });
     return count;
