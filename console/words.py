@@ -80,6 +80,7 @@ def _composer_words() -> dict[str, str]:
         "shared": _("everybody's"),
         "uploading": _("Sending {name} …"),
         "upload_failed": _("{name} was not sent: {words}"),
+        "copied": _("Copied."),
         "too_few_choices": _("Two to four buttons, each with its own words."),
     }
 

@@ -185,6 +185,7 @@ export class Log {
     const why = make("p", "why", entry.refused ?? "");
     const again = button(this.#words.retry, () => outbox.retry(entry.client_id));
     const edit = button(this.#words.edit, () => {
+      if (!outbox.entries.includes(entry)) return;
       outbox.accepted(entry.client_id);
       this.#onEdit(entry.body);
     });

@@ -1,5 +1,6 @@
 /** The console: puts its parts together. */
 
+import { guardPresses } from "../chat/presses.js";
 import { fill, readWords } from "../chat/words.js";
 import { Alerts } from "./alerts.js";
 import { Attach } from "./attach.js";
@@ -13,6 +14,7 @@ import { listenForKeys } from "./keys.js";
 import { Line, toast } from "./line.js";
 import { Lists, nameOf } from "./lists.js";
 import { Live } from "./live.js";
+import { Once } from "./once.js";
 import { Outboxes } from "./outboxes.js";
 import { drawToday, followCard } from "./panels.js";
 import { Points } from "./points.js";
@@ -47,7 +49,6 @@ const live = new Live(store, {
 });
 const composer = new Composer(store, { words, live, onSend: (id, draft) => outboxes.send(id, draft) });
 const points = new Points(store, { words, onChosen: (point) => composer.putPoint(point) });
-composer.onNumber((number) => points.take(number));
 const lists = new Lists(store, words, first.departments);
 const desk = new Desk(store, { words, live, lists, onOpen: () => composer.focus() });
 const talk = new Talk(store, {
@@ -68,10 +69,25 @@ new Alerts(store, words, (id) => void desk.show(id));
 followCard(store);
 if (document.getElementById("drill")) new Drill(store, words);
 
-/** @param {string} path */
-async function take(path) {
+/** The press for which no answer has come yet: pressed again, it is the same one, and takes the same customer. */
+let unanswered = "";
+
+async function takeNext() {
+  unanswered ||= crypto.randomUUID();
+  const answer = await post("next", { client_id: unanswered });
+  // Without an answer, or with one that says "later", it may have been done.
+  if (answer.status !== 0 && !answer.refused?.retry_after_ms) unanswered = "";
+  await begin(answer);
+}
+
+/** @param {string} id */
+async function take(id) {
+  await begin(await post(`conversations/${id}/take`));
+}
+
+/** @param {ConsoleAnswer} answer to taking a conversation */
+async function begin(answer) {
   Alerts.ask();
-  const answer = await post(path);
   if (!answer.ok) return toast(answer.refused?.words ?? words.offline_write);
   drawToday();
   await desk.show(answer.data.conversation);
@@ -80,25 +96,25 @@ async function take(path) {
   if (row && place) place.textContent = fill(words.took, { name: nameOf(row, words) });
 }
 
-/** Only where the button for it is offered. @param {string} name @param {() => void} then */
+/** Only where the button for it is offered. @param {string} name @param {() => Promise<void>} then */
 function offered(name, then) {
   const button = /** @type {HTMLElement | null} */ (document.querySelector(`#talk-tools [data-do=${name}]`));
-  if (store.current && button && !button.hidden) then();
+  return store.current && button && !button.hidden ? then() : undefined;
 }
 
 const toggleEmoji = emojiList((emoji) => composer.insert(emoji));
 
-/** @type {Record<string, () => void>} */
+/** @type {Record<string, () => unknown>} */
 const actions = {
-  next: () => void take("next"),
-  take: () => void take(`conversations/${store.current}/take`),
+  next: () => takeNext(),
+  take: () => take(store.current),
   down: () => desk.move(1),
   up: () => desk.move(-1),
   longest: () => desk.toLongest(),
   write: () => composer.focus(),
-  transfer: () => offered("transfer", () => void dialogs.open("transfer", store.current)),
-  note: () => offered("note", () => void dialogs.open("note", store.current)),
-  close: () => offered("close", () => void dialogs.open("close", store.current)),
+  transfer: () => offered("transfer", () => dialogs.open("transfer", store.current)),
+  note: () => offered("note", () => dialogs.open("note", store.current)),
+  close: () => offered("close", () => dialogs.open("close", store.current)),
   end: async () => {
     const answer = await post(`conversations/${store.current}/end`);
     if (!answer.ok) toast(answer.refused?.words ?? words.offline_write);
@@ -120,13 +136,17 @@ const actions = {
   emoji: () => toggleEmoji(),
   back: () => desk.choose(""),
 };
-listenForKeys(actions);
+const once = new Once();
+/** @param {string} name */
+const act = (name) => void once.run(name, actions[name]);
+guardPresses();
+listenForKeys(act);
 document.addEventListener("signed-out", () => line.end());
 
 document.addEventListener("click", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
   const button = /** @type {HTMLElement | null} */ (target.closest("[data-do]"));
-  if (button?.dataset.do) return actions[button.dataset.do]();
+  if (button?.dataset.do) return act(button.dataset.do);
   const link = /** @type {HTMLElement | null} */ (target.closest(".row-link, [data-open]"));
   const id = link?.dataset.open ?? /** @type {HTMLElement | null} */ (link?.closest(".row"))?.dataset.id;
   if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;

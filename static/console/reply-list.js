@@ -1,6 +1,7 @@
 /** The list over the composer that `/` opens: replies kept ready, chosen by arrows and Enter. */
 
 import { make } from "../chat/element.js";
+import { isReplyCall } from "./keymap.js";
 import { filled, fitting } from "./replies.js";
 import { get } from "./requests.js";
 
@@ -11,7 +12,7 @@ export class ReplyList {
   #words;
   #onChosen;
   #list = /** @type {HTMLElement} */ (document.getElementById("reply-list"));
-  #input = /** @type {HTMLElement} */ (document.getElementById("body"));
+  #input = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
   /** @type {ConsoleReply[]} */
   #replies = [];
   /** @type {ConsoleReply[]} */
@@ -30,11 +31,14 @@ export class ReplyList {
     });
   }
 
-  /** @param {string} text of the whole message: only one that begins with `/` looks for a reply */
-  show(text) {
-    const typed = /^\/(\S*)$/.exec(text);
-    if (!typed) return this.hide();
-    void this.#read().then(() => this.#input instanceof HTMLTextAreaElement && this.#input.value === text && this.#draw(typed[1]));
+  /**
+   * @param {string} text of the whole message: only one that begins with `/`, or its Chinese 、, looks for a reply
+   * @param {boolean} isComposing an input method puts apostrophes or blanks between letters meanwhile
+   */
+  show(text, isComposing) {
+    const typed = isComposing ? text.slice(1).replace(/['’\s]/g, "") : text.slice(1);
+    if (!isReplyCall(text) || /\s/.test(typed)) return this.hide();
+    void this.#read().then(() => this.#input.value === text && this.#draw(typed));
   }
 
   hide() {
@@ -48,8 +52,9 @@ export class ReplyList {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
       this.#point((this.#chosen + step + this.#shown.length) % Math.max(1, this.#shown.length));
-    } else if ((event.key === "Enter" || event.key === "Tab") && this.#shown.length) this.#take(this.#chosen);
-    else if (event.key === "Escape") this.hide();
+    } else if ((event.key === "Enter" || event.key === "Tab") && this.#shown.length) {
+      if (!event.repeat) this.#take(this.#chosen);
+    } else if (event.key === "Escape") this.hide();
     else return false;
     event.preventDefault();
     event.stopPropagation();

@@ -132,7 +132,6 @@ export class Talk {
     state.hidden = !said;
     byId("talk-state-words").textContent = said;
     byId("talk-state-exam").hidden = !isBarred(this.#store.state, row);
-    byId("composer").hidden = !(isMine && row.status === "active");
   }
 
   /** @param {ConsoleRow} row @param {boolean} isMine @returns {string} why nothing can be written here, or "" */
