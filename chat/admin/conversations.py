@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from import_export.admin import ExportMixin
@@ -110,9 +111,8 @@ class ConversationAdmin(ByRights, ExportMixin, admin.ModelAdmin):  # type: ignor
     @admin.display(description=gettext_lazy("visitor"))
     def who(self, conversation: Conversation) -> str:
         visitor = conversation.visitor
-        return (
-            f"{visitor.name} ({visitor.get_level_display()})" if visitor.name else visitor.get_level_display()
-        )
+        level = visitor.get_level_display()
+        return format_html("<bdi>{}</bdi> ({})", visitor.name, level) if visitor.name else level
 
     @admin.display(description=gettext_lazy("customer reference"))
     def reference(self, conversation: Conversation) -> str:

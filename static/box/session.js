@@ -85,7 +85,7 @@ export class Session {
 
   /** Ends, rates or identifies: now, or when the line is back. @param {ChatFrame} frame */
   ask(frame) {
-    if (!this.#send(frame)) this.#later.push(frame);
+    if (!this.#send(frame)) this.#later = [...this.#later.filter(({ kind }) => kind !== frame.kind), frame];
   }
 
   /** Back to the first screen; nothing of the ended conversation stays in this browser. */

@@ -1,5 +1,6 @@
 /** The lists: my conversations, the line, the team. An element for each row is kept and only changed where it differs. */
 
+import { isolated } from "../chat/direction.js";
 import { fill } from "../chat/words.js";
 import { BASE } from "./requests.js";
 import { isBarred, mayTake, mine, team, waiting, waitingCount } from "./state.js";
@@ -108,7 +109,7 @@ export class Lists {
     say(part(element, ".name"), nameOf(row, words));
     say(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
-    const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : (row.agent?.name ?? "");
+    const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
     const barred = isBarred(this.#store.state, row) ? words.barred : "";
     const said = row.excerpt || row.subject || "…";
     say(part(element, ".excerpt"), [barred, about, said].filter(Boolean).join(" · "));
@@ -139,6 +140,11 @@ export class Lists {
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((Date.now() - Date.parse(since)) / 1000)) : null;
+}
+
+/** The name as a part of a sentence or a title. @param {ConsoleRow} row @param {ChatWords} words */
+export function spokenName(row, words) {
+  return isolated(nameOf(row, words));
 }
 
 /** @param {ConsoleRow} row @param {ChatWords} words */

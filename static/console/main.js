@@ -12,7 +12,7 @@ import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
 import { listenForKeys } from "./keys.js";
 import { Line, toast } from "./line.js";
-import { Lists, nameOf } from "./lists.js";
+import { Lists, spokenName } from "./lists.js";
 import { Live } from "./live.js";
 import { Once } from "./once.js";
 import { Outboxes } from "./outboxes.js";
@@ -37,7 +37,7 @@ const outboxes = new Outboxes(first.me.id, {
     store.dispatch({ kind: "message", conversation, message });
   },
   onRefused: (id, said) => {
-    if (id !== store.current && store.state.rows[id]) toast(`${nameOf(store.state.rows[id], words)}: ${said}`);
+    if (id !== store.current && store.state.rows[id]) toast(`${spokenName(store.state.rows[id], words)}: ${said}`);
   },
   onSignedOut: () => line.end(),
 });
@@ -45,7 +45,10 @@ store.subscribe((state) => outboxes.settle(state));
 const line = new Line(store, { words, outboxes: () => outboxes });
 const live = new Live(store, {
   onStatus: (status) => (status === "ended" ? line.end() : line.change(status)),
-  onWelcome: () => outboxes.flushAll(),
+  onWelcome: () => {
+    outboxes.flushAll();
+    attach.hurry();
+  },
 });
 const composer = new Composer(store, { words, live, onSend: (id, draft) => outboxes.send(id, draft) });
 const points = new Points(store, { words, onChosen: (point) => composer.putPoint(point) });
@@ -58,7 +61,7 @@ const talk = new Talk(store, {
   outboxes,
   onEdit: (body) => composer.takeBack(body),
 });
-const attach = new Attach(store, words);
+const attach = new Attach(store, { words, onText: (text) => composer.insert(text) });
 const dialogs = new Dialogs(words, (what, conversation) => {
   if (what === "noted") return composer.focus();
   toast(what === "closed" ? words.closed_done : words.moved);
@@ -93,7 +96,7 @@ async function begin(answer) {
   await desk.show(answer.data.conversation);
   const row = store.state.threads[answer.data.conversation]?.row;
   const place = document.getElementById("announce");
-  if (row && place) place.textContent = fill(words.took, { name: nameOf(row, words) });
+  if (row && place) place.textContent = fill(words.took, { name: spokenName(row, words) });
 }
 
 /** Only where the button for it is offered. @param {string} name @param {() => Promise<void>} then */
