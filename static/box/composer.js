@@ -61,6 +61,10 @@ export class Composer {
     this.#files(words, onFiles);
   }
 
+  get hasWords() {
+    return !!this.#text.value.trim();
+  }
+
   clear() {
     this.#text.value = "";
     this.#fit();

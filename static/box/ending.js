@@ -1,6 +1,9 @@
 /** After the chat: how it was, the transcript to keep, and a new beginning. */
 
+import { lengthOf } from "../chat/count.js";
 import { by, write } from "./page.js";
+
+const LONGEST_COMMENT = 500;
 
 export class Ending {
   #session;
@@ -28,6 +31,10 @@ export class Ending {
     this.#rating.onsubmit = (event) => {
       event.preventDefault();
       if (this.#submit.disabled) return;
+      if (lengthOf(comment.value.trim()) > LONGEST_COMMENT) {
+        session.refuse(words.too_long);
+        return session.onChange();
+      }
       this.#submit.disabled = true;
       const score = Number(new FormData(this.#rating).get("score"));
       session.ask({ kind: "rate", score, comment: comment.value.trim() });

@@ -15,7 +15,6 @@ export class Files {
   /** What was accepted and has not come back as a message yet. A file does not survive a reload. @type {Upload[]} */
   #accepted = [];
   #isSaving = false;
-  #isOnline = false;
   /** @type {Map<string, Promise<string>>} */
   #urls = new Map();
 
@@ -82,10 +81,7 @@ export class Files {
       if (upload.conversation !== id) this.#queue.remove(upload.client_id);
       else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
     }
-    const isOnline = this.#session.status === "open";
-    if (isOnline && !this.#isOnline) this.#queue.hurry();
-    else this.#queue.flush();
-    this.#isOnline = isOnline;
+    this.#queue.flush();
   }
 
   /** @type {import("../chat/uploads.js").Send} */

@@ -106,7 +106,7 @@ function bind() {
   const talk = new Talk(session, files, words);
   const answers = new Answers(session, () => talk.follow());
   const ending = new Ending(session, files, words);
-  const beginning = new Beginning((text, start) => isFirst() && session.post(text, start));
+  const beginning = new Beginning(words, (text, start) => isFirst() && session.post(text, start));
   composer = new Composer({
     memory,
     words,
@@ -142,7 +142,8 @@ function bind() {
     by("beginning").hidden = !isFirst();
     drawHead(session, words);
     ending.draw();
-    by("composer").hidden = isEnded;
+    // What was being written when the chat ended stays in sight; sent, it can begin a new one.
+    by("composer").hidden = isEnded && !composer.hasWords;
     talk.draw();
     answers.draw();
     const said = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";

@@ -116,11 +116,25 @@ function fileElement(message, { fileUrl, language }) {
     const scale = Math.min(1, PICTURE_PX / (width ?? 0), PICTURE_PX / (height ?? 0));
     if (width && height) [image.width, image.height] = [width * scale, height * scale];
     link.classList.add("picture");
+    const load = async () => {
+      try {
+        image.src = link.href = (await fileUrl?.(message)) ?? "";
+      } catch {
+        fail();
+      }
+    };
+    // Its name stands for it; a press tries it again.
+    const fail = () => link.replaceChildren(icon("file"), make("bdi", "name", message.body));
+    image.onerror = fail;
+    link.href = "#";
+    link.onclick = (event) => {
+      if (image.isConnected) return;
+      event.preventDefault();
+      link.replaceChildren(image);
+      void load();
+    };
     link.append(image);
-    Promise.resolve(fileUrl?.(message)).then(
-      (url) => url && (image.src = link.href = url),
-      () => link.replaceChildren(icon("file"), make("bdi", "name", message.body)),
-    );
+    void load();
     return link;
   }
   const kilobytes = new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(Math.ceil(size / 1024));

@@ -35,7 +35,7 @@ export class PastePreview {
 
   /**
    * @param {HTMLElement} place
-   * @param {ChatWords} words paste_title, paste_send, paste_cancel
+   * @param {ChatWords} words send, cancel
    * @param {(files: File[]) => void} onSend
    */
   constructor(place, words, onSend) {
@@ -48,14 +48,13 @@ export class PastePreview {
   show(files) {
     this.hide();
     if (!files.length) return;
-    const { paste_title, paste_send, paste_cancel } = this.#words;
-    const send = makeTool(paste_send, () => {
+    const send = makeTool(this.#words.send, () => {
       this.hide();
       this.#onSend(files);
     });
     send.classList.add("main", "primary");
-    const cancel = makeTool(paste_cancel, () => this.hide());
-    this.#place.replaceChildren(make("span", "", paste_title), ...files.map((file) => this.#shown(file)), send, cancel);
+    const cancel = makeTool(this.#words.cancel, () => this.hide());
+    this.#place.replaceChildren(...files.map((file) => this.#shown(file)), send, cancel);
     this.#place.hidden = false;
   }
 

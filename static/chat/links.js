@@ -4,13 +4,10 @@
  * An address ends where Chinese, Japanese or Korean words, their punctuation, an emoji or an invisible mark begins: they
  * follow it without a blank. Letters of other scripts may belong to a path.
  */
-const ADDRESS =
-  /\bhttps?:\/\/[^\s<>"'\x60{}|\\^\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Bopo}\p{Extended_Pictographic}\p{Cf}\p{Cc}\u2010-\u205e\u3000-\u303f\uff00-\uffef]+/giu;
+const ADDRESS = /\bhttps?:\/\/[^\s<>"'\x60{}|\\^\u2000-\u206f\u2600-\u27bf\u2e80-\uffff\u{1f000}-\u{3ffff}]+/giu;
 const CLOSING = /[.,;:!?*_~]$/;
-const BRACKETS = [
-  ["(", ")"],
-  ["[", "]"],
-];
+/** @type {Record<string, string>} */
+const OPENING = { ")": "(", "]": "[" };
 
 /**
  * @param {string} text
@@ -35,18 +32,10 @@ export function linkParts(text) {
 
 /** Without the punctuation that belongs to the sentence, and brackets that open before the address. @param {string} address */
 function withoutClosing(address) {
-  let end = address.length;
-  const counts = BRACKETS.map(([opening, closing]) => countOf(address, closing) - countOf(address, opening));
   for (;;) {
-    const last = address[end - 1];
-    const pair = BRACKETS.findIndex(([, closing]) => closing === last);
-    if (pair >= 0 && counts[pair] > 0) counts[pair]--;
-    else if (!CLOSING.test(last)) return address.slice(0, end);
-    end--;
+    const last = address.slice(-1);
+    const opening = OPENING[last];
+    if (opening ? address.split(last).length <= address.split(opening).length : !CLOSING.test(address)) return address;
+    address = address.slice(0, -1);
   }
-}
-
-/** @param {string} text @param {string} letter */
-function countOf(text, letter) {
-  return text.split(letter).length - 1;
 }

@@ -1,6 +1,6 @@
 /** Keeps a double click, or a key that is held down on a button, from being two presses. */
 
-const BUTTONS = "button, [role=button], [role=option], summary, input[type=submit]";
+const BUTTONS = "button, summary, [role=option]";
 
 /**
  * Listens before anything else on the page. What may well be pressed quickly bears `data-repeats` or `data-move`.

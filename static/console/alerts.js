@@ -78,6 +78,7 @@ export class Alerts {
   #bell() {
     this.#rungAt = Date.now();
     document.documentElement.dataset.rung = String(Number(document.documentElement.dataset.rung ?? 0) + 1);
+    if (this.#sound.error) this.#sound.load();
     this.#sound.currentTime = 0;
     // Browsers keep a page silent until its first press; the title and the notice tell meanwhile.
     this.#sound.play().catch(() => {});

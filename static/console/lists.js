@@ -28,6 +28,22 @@ export class Lists {
   }
 
   draw() {
+    const links = this.#links();
+    const focused = links.find((link) => link === document.activeElement);
+    this.#draw();
+    if (!focused || document.activeElement === focused) return;
+    // A row that moved has lost the focus; one that is gone leaves it to the row in its place.
+    const rest = this.#links();
+    const next = focused.isConnected ? focused : rest[Math.min(links.indexOf(focused), rest.length - 1)];
+    (next ?? /** @type {HTMLElement} */ (document.querySelector(".lists-body"))).focus({ preventScroll: true });
+  }
+
+  /** @returns {HTMLElement[]} */
+  #links() {
+    return [...document.querySelectorAll("#lists .row-link")].filter((link) => link instanceof HTMLElement);
+  }
+
+  #draw() {
     const { state } = this.#store;
     const line = waiting(state);
     this.#list("mine", mine(state));

@@ -165,6 +165,7 @@ document.addEventListener("submit", (event) => {
   const next = form.querySelector("input[name=next]");
   if (next instanceof HTMLInputElement) next.value = location.pathname;
 });
+document.getElementById("not-loaded")?.remove();
 store.changed();
 live.open();
 outboxes.flushAll();

@@ -8,6 +8,7 @@ import { post } from "./requests.js";
 import { mayAnswer } from "./state.js";
 
 const TYPED_MS = 90;
+const AGAIN_MS = 5000;
 /** The first answers have a number key. */
 const KEYS = 3;
 const NARROW = "(max-width: 1099px)";
@@ -106,7 +107,11 @@ export class Points {
   async #ask(path, data, isWanted) {
     const answer = await post(path, data);
     if (!isWanted()) return;
-    if (!answer.ok) return this.#draw([], answer.refused?.words ?? this.#words.offline_write);
+    if (!answer.ok) {
+      this.#draw([], answer.refused?.words ?? this.#words.offline_write);
+      if (!answer.refused) setTimeout(() => isWanted() && this.#ask(path, data, isWanted), AGAIN_MS);
+      return;
+    }
     const { points, places = [], edition } = answer.data;
     this.#edition = Math.max(this.#edition, edition);
     const isTyped = path === "points/find";

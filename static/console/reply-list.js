@@ -19,6 +19,8 @@ export class ReplyList {
   #shown = [];
   #chosen = 0;
   #readAt = 0;
+  /** The server did not give them when it was asked last. */
+  #isAway = false;
 
   /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(text: string, source: string) => void} onChosen */
   constructor(store, words, onChosen) {
@@ -64,6 +66,7 @@ export class ReplyList {
   async #read() {
     if (Date.now() - this.#readAt < AGAIN_MS) return;
     const answer = await get("replies.json");
+    this.#isAway = !answer.ok;
     if (!answer.ok) return;
     this.#replies = answer.data.replies;
     this.#readAt = Date.now();
@@ -84,7 +87,10 @@ export class ReplyList {
         return option;
       }),
     );
-    if (!this.#shown.length) this.#list.append(make("p", "quiet", this.#words.no_reply_found));
+    if (!this.#shown.length) {
+      const isEmpty = this.#isAway && !this.#replies.length;
+      this.#list.append(make("p", "quiet", isEmpty ? this.#words.offline_write : this.#words.no_reply_found));
+    }
     this.#list.hidden = false;
     this.#point(0);
   }
