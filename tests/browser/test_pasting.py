@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Frame, Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Frame, Locator, Page, Route, expect
 
 from tests.browser.agent import WireAgent
 from tests.browser.box import Box
 from tests.browser.conftest import NETWORK_ERRORS, ChatServer, HostPage, PageFactory, SignIn
 from tests.browser.visitor import WireVisitor
-from tests.browser.waiting import wait_until
 from tests.people import MEI
 
 # A clipboard, or what is being dragged, as a browser hands it over.
@@ -120,12 +119,11 @@ def test_dropped_words_go_into_the_message_and_dropped_files_are_sent(side: Side
 
 def test_nine_pictures_chosen_at_once_all_arrive_in_order(side: Side, server: ChatServer) -> None:
     pictures = [png(name=f"{number}.png") for number in range(1, 10)]
-    side.file.set_input_files(
-        [
-            {"name": one["name"], "mimeType": one["type"], "buffer": base64.b64decode(one["data"])}
-            for one in pictures
-        ]
-    )
+    chosen: list[FilePayload] = [
+        {"name": one["name"], "mimeType": one["type"], "buffer": base64.b64decode(one["data"])}
+        for one in pictures
+    ]
+    side.file.set_input_files(chosen)
     expect(side.pictures).to_have_count(9, timeout=60_000)
     assert [image.get_attribute("alt") for image in side.pictures.all()] == [one["name"] for one in pictures]
     assert stored(server) == 9
@@ -148,7 +146,6 @@ def test_a_picture_that_was_lost_on_the_way_is_sent_again_and_can_be_taken_back(
     expect(frame.locator("progress")).to_have_count(2)
     frame.get_by_role("button", name="Cancel").last.click()
     expect(frame.locator("progress")).to_have_count(1)
-    wait_until(where, "true")
     where.unroute("**/attachments", lose)
     expect(side.pictures).to_have_count(1, timeout=60_000)
     expect(side.pictures).to_have_attribute("alt", re.compile("一.png"))
