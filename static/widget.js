@@ -92,9 +92,10 @@
 
   /** It was blocked, is away or has crashed: another one is made on the next opening, and by itself. */
   const fail = async () => {
+    const hadFocus = shadow.activeElement;
     drop();
     said.textContent = (await look).failed;
-    if (isOpen) again.focus();
+    if (hadFocus) again.focus();
     setTimeout(tryAgain, 30_000);
   };
 
@@ -119,6 +120,8 @@
       tellIdentity();
     };
     shadow.append(frame);
+    // From the launcher or from our panel; never from the page, which may be written in meanwhile.
+    if (shadow.activeElement) frame.focus();
   };
 
   /** @param {boolean} to */
@@ -137,7 +140,7 @@
     }
     fit();
     tell(isOpen ? "show" : "hide");
-    (!isOpen ? button : isReady ? frame : close)?.focus();
+    (isOpen ? frame : button)?.focus();
     emit(isOpen ? "open" : "close");
   };
 
@@ -149,7 +152,6 @@
       isReady = true;
       said.textContent = "";
       draw();
-      if (isOpen) frame.focus();
     }
     if (what === "close") show(false);
     else if (what === "under_way") underWay(detail);
@@ -200,7 +202,7 @@
         `b{position:absolute;top:-6px;${side}:-6px;min-width:24px;padding:0 7px;box-sizing:border-box;border-radius:12px;` +
         "font:600 13px/24px system-ui;text-align:center;color:#3d2600;background:#ffc15e}" +
         "b:empty,:host(.open) #l,:host(:not(.open)) :is(iframe,div),:host(.ready) div{display:none}" +
-        ":host(:not(.ready)) iframe{visibility:hidden}" +
+        ":host(:not(.ready)) iframe{opacity:0;pointer-events:none}" +
         "div{display:grid;place-content:center;gap:16px;box-sizing:border-box;font:16px system-ui;text-align:center;background:#fff}" +
         "div *{all:revert;font:inherit;padding:12px 16px}div :last-child{position:absolute;top:12px;right:12px}" +
         `iframe,div{position:fixed;${side}:20px;bottom:20px;width:384px;height:min(640px,calc(100dvh - 40px));border:0;` +

@@ -101,6 +101,7 @@ def test_words_typed_when_the_customer_ends_stay_and_are_no_commands(
     with WireVisitor(server, name="李雷") as visitor, WireVisitor(server, name="韩梅梅"):
         page.keyboard.press("n")
         expect(body).to_be_focused()
+        expect(page.locator("#draft-over")).to_be_hidden()
         page.keyboard.type("请您不要挂断")
         visitor.ends()
         expect(page.get_by_text("The customer has ended the conversation.")).to_be_visible()
