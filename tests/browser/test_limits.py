@@ -11,7 +11,7 @@ from tests.people import MEI, WEN
 
 # An isolate is left by U+2069, an override is never closed.
 EVIL = "王\u2069五\u202e"
-# Whether the letters of an element stand from left to right.
+# Whether the letters of an element stand from left to right, line by line.
 IN_ORDER = """element => {
     const places = []
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
@@ -21,10 +21,12 @@ IN_ORDER = """element => {
             const range = document.createRange()
             range.setStart(node, index)
             range.setEnd(node, index + 1)
-            places.push(range.getBoundingClientRect().left)
+            const { top, left } = range.getBoundingClientRect()
+            places.push({ top, left })
         }
     }
-    return places.length > 1 && places.every((left, index) => index === 0 || left > places[index - 1])
+    const next = (place, before) => !before || place.top > before.top + 4 || place.left > before.left
+    return places.length > 1 && places.every((place, index) => next(place, places[index - 1]))
 }"""
 
 
@@ -93,7 +95,7 @@ def test_a_name_turns_no_time_on_any_screen(
         visitor.say("我的卡被吞了")
         expect(page.locator("#waiting .row")).to_have_count(1)
         page.keyboard.press("n")
-        for selector in ("#messages .theirs time", "#talk-about", ".row .mark", "#messages .theirs .body"):
+        for selector in ("#messages .theirs time", "#talk-about", ".row .excerpt", "#messages .theirs .body"):
             assert is_in_order(page.locator(selector).first), selector
         visitor.types()
         expect(page.locator("#typing")).to_have_text("王五 is typing …")
