@@ -2,7 +2,8 @@
 
 A spreadsheet runs what begins like a formula (OWASP ASVS 5.0, 1.2.10). So a text that begins with one of STARTERS, or
 with the apostrophe itself, gets one apostrophe in front. Take one leading apostrophe away, and it is the stored text to
-the letter: nothing is dropped, and nothing else begins with one.
+the letter: nothing is dropped, and nothing else begins with one. What comes before the last column gets a closing mark
+for each direction mark that it leaves open, or it would turn the columns that follow.
 """
 
 import re
@@ -17,6 +18,7 @@ from import_export.fields import Field
 from import_export.formats.base_formats import CSV, XLSX
 from import_export.resources import Resource
 
+from chat.directions import closed
 from chat.models import Conversation, Message
 
 MAX_ROWS = 20_000
@@ -40,7 +42,11 @@ class Table(Resource):
             return ""
         if isinstance(value, datetime):
             return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
-        return value if isinstance(value, int) else quoted(str(value))
+        if isinstance(value, int):
+            return value
+        # In a CSV other columns follow on the same line; the text of a message is the last one.
+        text = str(value) if field.attribute == "body" else closed(str(value))
+        return quoted(text)
 
     def bounded(self, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if queryset.order_by()[: MAX_ROWS + 1].count() > MAX_ROWS:

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.access import may
 from accounts.models import Staff
+from chat.directions import without_marks
 from chat.models import CannedReply, Conversation
 from chat.pinyin import pinyin_of
 
@@ -19,7 +20,7 @@ def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
     """What each placeholder stands for here; empty where nothing is known (a visitor without a name)."""
     language = conversation.language
     return {
-        "visitor_name": conversation.visitor.name,
+        "visitor_name": without_marks(conversation.visitor.name),
         "agent_name": staff.name_in(language),
         "agent_number": staff.number,
         "bank_name": conversation.site.in_language("name", language),

@@ -2,7 +2,8 @@
 
 Whatever a line of a message begins with, it is set in; only what we say ourselves begins at the margin. So nobody can
 write a message that reads like an entry of somebody else. Take the four blanks after each line break away, and the
-words are the stored ones to the letter.
+words are the stored ones to the letter. Names lose the marks that turn the order of letters, for our own words follow
+them on the same line.
 """
 
 import re
@@ -16,6 +17,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from chat.attachments import NAMES
+from chat.directions import without_marks
 from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, MessageKind
 
@@ -94,4 +96,4 @@ def _moment(at: datetime) -> str:
 
 
 def _one_line(text: Any) -> str:
-    return " ".join(str(text).split())
+    return " ".join(without_marks(str(text)).split())

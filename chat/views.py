@@ -100,6 +100,10 @@ def look(request: HttpRequest, key: str) -> HttpResponse:
             "title": site.in_language("title", language),
             "launcher": site.in_language("launcher", language),
             "unread": _("{count} new"),
+            "failed": _("The chat cannot be loaded just now."),
+            "again": _("Load it again"),
+            "close": _("Close the chat"),
+            "hotline": site.hotline,
             "frame": f"{reverse('chat:box', args=[key])}?language={language}",
         }
     source = f"export default {json.dumps(values, ensure_ascii=False)};\n"

@@ -80,7 +80,11 @@ def _composer_words() -> dict[str, str]:
         "department": _("department"),
         "shared": _("everybody's"),
         "uploading": _("Sending {name} …"),
+        "upload_waits": _("Waiting to be sent"),
+        "cancel": _("Cancel"),
+        "send": _("Send"),
         "upload_failed": _("{name} was not sent: {words}"),
+        "copied": _("Copied."),
         "too_few_choices": _("Two to four buttons, each with its own words."),
     }
 

@@ -23,15 +23,32 @@
   let isOpen = false;
   let isListening = false;
   let isLeaving = false;
+  /** The box has answered; until then our own panel stands in its place, which can always be closed. */
+  let isReady = false;
+  /** Checks that the frame has let pass without a word. */
+  let silent = 0;
   const host = document.createElement("div");
   const shadow = host.attachShadow({ mode: "closed" });
   const button = document.createElement("button");
   const mark = document.createElement("b");
+  const panel = document.createElement("div");
+  const said = document.createElement("p");
+  const line = document.createElement("a");
+  const again = document.createElement("button");
+  const close = document.createElement("button");
   const phone = matchMedia("(max-width: 600px)");
   const view = window.visualViewport;
-  const look = import(`${origin}/widget/${site}/look.js?language=${language.startsWith("zh") ? "zh" : "en"}`).then(
-    (module) => module.default,
-  );
+  /** A try gets an address of its own: browsers keep that a module could not be loaded. @returns {Promise<any>} */
+  const load = (tries = 0) =>
+    import(`${origin}/widget/${site}/look.js?language=${language.startsWith("zh") ? "zh" : "en"}${tries ? `&try=${tries}` : ""}`).then(
+      (module) => module.default,
+      async (error) => {
+        if (tries > 7) throw error;
+        await new Promise((then) => setTimeout(then, 1000 * 2 ** tries));
+        return load(tries + 1);
+      },
+    );
+  const look = load();
 
   /** @param {string} name @param {unknown} [detail] */
   const emit = (name, detail) => listeners[name]?.forEach((heard) => heard(detail));
@@ -66,6 +83,31 @@
     host.style.setProperty("--top", isFull ? `${view.offsetTop}px` : "");
   };
 
+  const draw = () => {
+    host.className = (isOpen ? "open " : "") + (isReady ? "ready" : "");
+  };
+
+  const drop = () => {
+    frame?.remove();
+    frame = undefined;
+    isListening = isReady = false;
+    silent = 0;
+    draw();
+  };
+
+  /** It was blocked, is away or has crashed: another one is made on the next opening, and by itself. */
+  const fail = async () => {
+    const hadFocus = shadow.activeElement;
+    drop();
+    said.textContent = (await look).failed;
+    if (hadFocus) again.focus();
+    setTimeout(tryAgain, 30_000);
+  };
+
+  const tryAgain = () => {
+    if (isOpen || underWay()) makeFrame();
+  };
+
   const makeFrame = async () => {
     const { title, frame: path } = await look;
     if (frame) return;
@@ -74,12 +116,16 @@
     frame.src = origin + path;
     frame.onload = () => {
       isListening = true;
+      isReady = false;
+      draw();
       const device = phone.matches ? "phone" : matchMedia("(pointer: coarse)").matches ? "tablet" : "desktop";
       tell("hello", { page: location.pathname, device, theme, isShown: isOpen });
       if (isLeaving) tell("logout");
       isLeaving = false;
     };
     shadow.append(frame);
+    // From the launcher or from our panel; never from the page, which may be written in meanwhile.
+    if (shadow.activeElement) frame.focus();
   };
 
   /** @param {boolean} to */
@@ -87,7 +133,7 @@
     if (to === isOpen) return;
     isOpen = to;
     if (to) await makeFrame();
-    host.className = isOpen ? "open" : "";
+    draw();
     button.ariaExpanded = String(isOpen);
     if (isOpen && phone.matches) {
       overflow = root.style.overflow;
@@ -105,6 +151,12 @@
   addEventListener("message", async ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin || !data?.lianxin) return;
     const { lianxin: what, detail } = data;
+    silent = 0;
+    if (what === "ready") {
+      isReady = true;
+      said.textContent = "";
+      draw();
+    }
     if (what === "close") show(false);
     else if (what === "under_way") underWay(detail);
     else if (what === "nonce" || what === "identify") {
@@ -140,7 +192,15 @@
     on: (name, heard) => ((listeners[name] ??= new Set()).add(heard), () => void listeners[name].delete(heard)),
   };
 
-  look.then(({ accent, position: side, launcher, title }) => {
+  // On the root, so that a page that puts another body in place of its own does not take us along.
+  const attach = () => {
+    if (host.isConnected) return;
+    document.documentElement.append(host);
+    observer.observe(document.documentElement, { childList: true });
+  };
+  const observer = new MutationObserver(attach);
+
+  look.then(({ accent, position: side, launcher, title, again: retry, close: leave, hotline }) => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(
       `:host{all:initial;position:fixed;z-index:2147483000;${side}:20px;bottom:20px}` +
@@ -152,24 +212,47 @@
         "i{width:12px;height:12px;border-radius:50%;background:#ffc15e;box-shadow:0 0 0 4px #ffc15e4d,0 0 16px 4px #ffc15e99}" +
         `b{position:absolute;top:-6px;${side}:-6px;min-width:24px;padding:0 7px;box-sizing:border-box;border-radius:12px;` +
         "font:600 13px/24px system-ui;text-align:center;color:#3d2600;background:#ffc15e}" +
-        "b:empty,:host(.open) button,:host(:not(.open)) iframe{display:none}" +
-        `iframe{position:fixed;${side}:20px;bottom:20px;width:384px;height:min(640px,calc(100dvh - 40px));border:0;` +
+        "b:empty,:host(.open) #l,:host(:not(.open)) :is(iframe,div),:host(.ready) div{display:none}" +
+        ":host(:not(.ready)) iframe{opacity:0;pointer-events:none}" +
+        "div{display:grid;place-content:center;gap:16px;box-sizing:border-box;font:16px system-ui;text-align:center;background:#fff}" +
+        "div *{all:revert;font:inherit;padding:12px 16px}div :last-child{position:absolute;top:12px;right:12px}" +
+        `iframe,div{position:fixed;${side}:20px;bottom:20px;width:384px;height:min(640px,calc(100dvh - 40px));border:0;` +
         "border-radius:16px;box-shadow:0 16px 48px #0005;color-scheme:normal;animation:a .14s}" +
         "@keyframes a{from{opacity:0;transform:translateY(12px)}}" +
-        "@media(prefers-reduced-motion:reduce){iframe{animation:none}}" +
-        "@media(max-width:600px){iframe{inset:var(--top,0) 0 auto;width:100%;height:var(--height,100dvh);border-radius:0}}" +
+        "@media(prefers-reduced-motion:reduce){iframe,div{animation:none}}" +
+        "@media(max-width:600px){iframe,div{inset:var(--top,0) 0 auto;width:100%;height:var(--height,100dvh);border-radius:0}}" +
         "@media print{:host{display:none}}",
     );
     shadow.adoptedStyleSheets = [sheet];
     button.append(document.createElement("i"), launcher, mark);
+    button.id = "l";
     button.ariaHasPopup = "dialog";
     button.ariaExpanded = "false";
     button.ariaLabel = launcher || title;
     button.onclick = () => show(true);
-    shadow.append(button);
-    const appear = () => document.body.append(host);
-    if (document.body) appear();
-    else addEventListener("DOMContentLoaded", appear);
+    again.textContent = retry;
+    again.onclick = () => {
+      drop();
+      makeFrame();
+    };
+    close.textContent = "✕";
+    close.ariaLabel = leave;
+    close.onclick = () => show(false);
+    panel.onkeydown = ({ key }) => key === "Escape" && show(false);
+    said.ariaLive = "polite";
+    line.href = `tel:${hotline}`;
+    line.textContent = hotline;
+    panel.append(said, again, line, close);
+    shadow.append(button, panel);
+    attach();
+    observer.observe(document, { childList: true });
+    addEventListener("online", tryAgain);
+    // An error page, a blocked or a crashed frame says nothing; one that is not looked at may sleep.
+    setInterval(() => {
+      if (!frame || (isReady && (!isOpen || document.hidden))) return;
+      if (++silent > 3) fail();
+      else tell("ping");
+    }, 5_000);
     view?.addEventListener("resize", fit);
     view?.addEventListener("scroll", fit);
     if (underWay()) makeFrame();

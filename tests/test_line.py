@@ -6,9 +6,10 @@ Guards invariants 4 (twice is harmless), 6 (one agent at most) and 7 (one write 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError, connection
@@ -37,19 +38,22 @@ class Rush:
         self.desk = line.Desk()
         monkeypatch.setattr(line, "_desk", self.desk)
 
-    def _serve(self, takers: list[Staff]) -> Any:
+    def _serve(self, takers: list[line.Taker | Staff]) -> Any:
         self.batches.append(len(takers))
         self._is_serving.set()
         assert self._may_go_on.wait(WITHIN_SECONDS)
         return self._take_together(takers)
 
-    def ask(self, *staff: Staff) -> list[Conversation | str | type[Exception]]:
+    def ask(
+        self, *staff: Staff, client_ids: Sequence[UUID | None] = ()
+    ) -> list[Conversation | str | type[Exception]]:
         """What each got: the conversation, the code of the refusal, or the kind of error."""
-        first = self._threads.submit(self._click, staff[0])
+        presses = dict(enumerate(client_ids))
+        first = self._threads.submit(self._click, staff[0], presses.get(0))
         assert self._is_serving.wait(WITHIN_SECONDS)
         others: list[Future[Any]] = []
         for number, member in enumerate(staff[1:], start=1):
-            others.append(self._threads.submit(self._click, member))
+            others.append(self._threads.submit(self._click, member, presses.get(number)))
             # In this order.
             while self.desk.waiting < number:
                 pass
@@ -57,9 +61,9 @@ class Rush:
         return [each.result(WITHIN_SECONDS) for each in (first, *others)]
 
     @staticmethod
-    def _click(staff: Staff) -> Conversation | str | type[Exception]:
+    def _click(staff: Staff, client_id: UUID | None) -> Conversation | str | type[Exception]:
         try:
-            return agents.take_next(staff=staff)
+            return agents.take_next(staff=staff, client_id=client_id)
         except Refusal as refusal:
             return refusal.code
         except Exception as error:
@@ -197,3 +201,34 @@ def test_each_assignment_names_who_was_next_then() -> None:
         "next_in_line__username", flat=True
     )
     assert list(following) == ["hao", "hao", "yun", "yun", "hao"]
+
+
+def test_take_next_pressed_twice_takes_one_conversation(cast: Cast) -> None:
+    go_online(cast.mei)
+    first, second = start(cast), start(cast)
+    press = uuid4()
+    assert agents.take_next(staff=cast.mei, client_id=press) == first
+    assert agents.take_next(staff=cast.mei, client_id=press) == first
+    assert agents.take_next(staff=cast.hao, client_id=press) == second, "a press is the person's own"
+    assert Assignment.objects.count() == 2
+
+
+def test_take_next_pressed_twice_at_once_takes_one_conversation(cast: Cast, rush: Rush) -> None:
+    """Both requests are served in one transaction, where the second cannot see what the first has taken."""
+    go_online(cast.mei)
+    first, second = start(cast), start(cast)
+    third = start(cast)
+    press = uuid4()
+    got = rush.ask(cast.hao, cast.mei, cast.mei, client_ids=[None, press, press])
+    assert got[0] == first
+    assert got[1] == got[2] in (second, third)
+    assert Assignment.objects.filter(by=cast.mei).count() == 1
+
+
+def test_take_next_sent_again_after_the_queue_is_empty_gives_what_it_took(cast: Cast, rush: Rush) -> None:
+    go_online(cast.mei)
+    start(cast)
+    only = start(cast)
+    press = uuid4()
+    got = rush.ask(cast.hao, cast.mei, cast.mei, client_ids=[None, press, press])
+    assert got[1:] == [only, only]

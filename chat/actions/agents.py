@@ -2,7 +2,7 @@
 
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -13,12 +13,13 @@ from chat import access, delivery
 from chat.actions.assigning import CHANGED, Assigned, assign
 from chat.actions.ending import end, finish_assignment
 from chat.actions.events import Change
-from chat.actions.line import barred, take_first
+from chat.actions.line import Taker, barred, take_first, taken_by
 from chat.errors import (
     AlreadyTaken,
     ClientIdReused,
     ConversationClosed,
     EmptyText,
+    NobodyWaiting,
     NotAssigned,
     NotAvailable,
     NotFirstInLine,
@@ -33,13 +34,23 @@ from chat.selectors import line_to_take
 from chat.text import cleaned
 
 
-def take_next(*, staff: Staff) -> Conversation:
-    """Takes the conversation that is first in the line of the agent's departments.
+def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
+    """Take the conversation that is first in the queue of the agent's departments.
 
+    `client_id` names the press of the button: a repeat gives the same conversation and takes no other.
     Raises NobodyWaiting, or TakingBarred where some of the departments are barred to them.
     """
     require(staff, "answer")
-    return take_first(staff)
+    taker = Taker(staff, client_id)
+    if taken := taken_by(taker):
+        return taken
+    try:
+        return take_first(taker)
+    except (IntegrityError, NobodyWaiting):
+        # The same press, sent twice at once: the other request has taken it meanwhile.
+        if taken := taken_by(taker):
+            return taken
+        raise
 
 
 def take(*, staff: Staff, uuid: UUID) -> Conversation:

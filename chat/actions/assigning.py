@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -26,12 +27,14 @@ class Assigned:
     agent: Staff
     by: Staff
     reason: Assignment.Reason
+    client_id: UUID | None = None
 
 
 def assign(assigned: Sequence[Assigned]) -> None:
     """Assigns so many conversations in the caller's transaction, and announces when it commits.
 
-    Six statements however many they are. Raises IntegrityError when one of them has an agent all the same.
+    Six statements however many they are. Raises IntegrityError when one of them has an agent all the same, or when
+    its `client_id` has taken another conversation.
     """
     if not assigned:
         return
@@ -73,6 +76,7 @@ def assign(assigned: Sequence[Assigned]) -> None:
                 "until_at": None,
                 "reason": each.reason.value,
                 "by_id": each.by.pk,
+                "client_id": each.client_id,
                 "next_in_line_id": colleagues.next_in(row["department_id"], agent.pk),
             }
         )

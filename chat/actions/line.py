@@ -8,7 +8,9 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.translation import gettext
@@ -27,38 +29,61 @@ logger = logging.getLogger(__name__)
 MAX_TOGETHER = 100
 
 
-def take_first(staff: Staff) -> Conversation:
-    """The first in the line of the agent's departments, from now on theirs.
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A member of staff who asks for the next conversation; `client_id` names the press of the button."""
 
-    Raises NobodyWaiting, TakingBarred, Unavailable.
+    staff: Staff
+    client_id: UUID | None = None
+
+
+def take_first(taker: Taker) -> Conversation:
+    """Assign the first conversation in the queue of the taker's departments to them.
+
+    Raises NobodyWaiting, TakingBarred, Unavailable, and IntegrityError when this press has taken one already.
     """
     # Within a transaction of the caller's nobody else can be served.
-    taken = None if connection.in_atomic_block else _desk.ask(staff)
-    return taken or _take_alone(staff)
+    taken = None if connection.in_atomic_block else _desk.ask(taker)
+    return taken or _take_alone(taker)
 
 
-def take_together(takers: Sequence[Staff]) -> list[Conversation | None]:
-    """One for each of those who ask, in the order in which they came; one transaction.
+def taken_by(taker: Taker) -> Conversation | None:
+    """Return the conversation that this press has taken before, if it has."""
+    if taker.client_id is None:
+        return None
+    return Conversation.objects.filter(
+        assignments__by=taker.staff, assignments__client_id=taker.client_id
+    ).first()
+
+
+def take_together(takers: Sequence[Taker | Staff]) -> list[Conversation | None]:
+    """One for each of those who ask, in the order in which they came; one transaction. Staff alone name no press.
 
     None: all whom they may take are locked at this moment, or nobody waits.
     """
+    named = [taker if isinstance(taker, Taker) else Taker(taker) for taker in takers]
     with transaction.atomic():
-        return _assign(takers, _lock_firsts(takers))
+        return _assign(named, _lock_firsts(named))
 
 
-def _take_alone(staff: Staff) -> Conversation:
+def _take_alone(taker: Taker) -> Conversation:
     with transaction.atomic():
-        (taken,) = _assign([staff], _lock_firsts([staff]))
+        (taken,) = _assign([taker], _lock_firsts([taker]))
         if taken is None:
-            (taken,) = _assign([staff], [_wait_for_first(staff)])
+            (taken,) = _assign([taker], [_wait_for_first(taker.staff)])
     assert taken is not None
     return taken
 
 
-def _assign(takers: Sequence[Staff], chosen: Sequence[int | None]) -> list[Conversation | None]:
+def _assign(takers: Sequence[Taker], chosen: Sequence[int | None]) -> list[Conversation | None]:
     locked = access.lock_rows(pk for pk in chosen if pk is not None)
-    pairs = [(locked[pk], staff) for staff, pk in zip(takers, chosen, strict=True) if pk is not None]
-    assign([Assigned(row, staff, staff, Assignment.Reason.TAKEN) for row, staff in pairs])
+    pairs = [(locked[pk], taker) for taker, pk in zip(takers, chosen, strict=True) if pk is not None]
+    assign(
+        [
+            Assigned(row, taker.staff, taker.staff, Assignment.Reason.TAKEN, taker.client_id)
+            for row, taker in pairs
+        ]
+    )
     return [_conversation(locked[pk]) if pk is not None else None for pk in chosen]
 
 
@@ -101,22 +126,23 @@ _seen = _waiting(to_lock=False)
 _free = _waiting(to_lock=True)
 
 
-def _lock_firsts(takers: Sequence[Staff]) -> list[int | None]:
+def _lock_firsts(takers: Sequence[Taker]) -> list[int | None]:
     """For each of them the id of the one who has waited longest in their departments, locked.
 
     Of each line only as many are locked as will be taken from it: whom we lock, others cannot take.
     """
-    departments = departments_of(takers)
-    lines = {department for each in takers for department in departments[each.pk]}
+    by_staff = departments_of([taker.staff for taker in takers])
+    departments = [by_staff[taker.staff.pk] for taker in takers]
     wanted: Counter[int]
-    if all(len(departments[each.pk]) <= 1 for each in takers):
-        wanted = Counter(department for each in takers for department in departments[each.pk])
+    if all(len(own) <= 1 for own in departments):
+        wanted = Counter(department for own in departments for department in own)
     else:
+        lines = {department for own in departments for department in own}
         seen = {department: _places(_seen, department, len(takers)) for department in lines}
-        shared = _shared(seen, (departments[each.pk] for each in takers))
+        shared = _shared(seen, departments)
         wanted = Counter(department for department, _ in filter(None, shared))
     locked = {department: _places(_free, department, count) for department, count in wanted.items()}
-    shared = _shared(locked, (departments[each.pk] for each in takers))
+    shared = _shared(locked, departments)
     return [got[1] if got is not None else None for got in shared]
 
 
@@ -151,8 +177,8 @@ def _conversation(row: Mapping[str, object]) -> Conversation:
 class _Asking:
     """Who asks, and what they get. `may_go_on`: it is decided, or it is their turn to serve all who wait."""
 
-    def __init__(self, staff: Staff) -> None:
-        self.staff = staff
+    def __init__(self, taker: Taker) -> None:
+        self.taker = taker
         self.serves = False
         self.outcome: Conversation | Unavailable | None = None
         self.may_go_on = threading.Event()
@@ -173,9 +199,9 @@ class Desk:
         """How many ask while others are being served."""
         return len(self._asking)
 
-    def ask(self, staff: Staff) -> Conversation | None:
+    def ask(self, taker: Taker) -> Conversation | None:
         """What they got; None when they have to look for themselves. Raises Unavailable when the database failed."""
-        asking = _Asking(staff)
+        asking = _Asking(taker)
         with self._lock:
             self._asking.append(asking)
             asking.serves, self._is_serving = not self._is_serving, True
@@ -206,7 +232,7 @@ class Desk:
 
     def _outcomes(self, together: Sequence[_Asking]) -> Sequence[Conversation | Unavailable | None]:
         try:
-            return take_together([asking.staff for asking in together])
+            return take_together([asking.taker for asking in together])
         except (OperationalError, InterfaceError) as error:
             # It may have been committed or not: who asks again at once might get two.
             logger.warning("%d agents got nobody: %s", len(together), type(error).__name__)

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from import_export.admin import ExportMixin
@@ -112,11 +113,8 @@ class ConversationAdmin(ByRights, NotedList, ExportMixin, admin.ModelAdmin):  # 
     @admin.display(description=gettext_lazy("visitor"))
     def who(self, conversation: Conversation) -> str:
         visitor = conversation.visitor
-        return (
-            f"{visitor.name} ({visitor.level_now().label})"
-            if visitor.name
-            else str(visitor.level_now().label)
-        )
+        level = visitor.level_now().label
+        return format_html("<bdi>{}</bdi> ({})", visitor.name, level) if visitor.name else str(level)
 
     @admin.display(description=gettext_lazy("customer reference"))
     def reference(self, conversation: Conversation) -> str:

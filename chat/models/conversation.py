@@ -155,6 +155,8 @@ class Assignment(models.Model):
         verbose_name=_("who was next"),
         help_text=_("the colleague online in the department with the fewest conversations then"),
     )
+    # Of the press that took it: the same press, sent again, takes no other conversation.
+    client_id = models.UUIDField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("assignment")
@@ -165,7 +167,12 @@ class Assignment(models.Model):
                 fields=["conversation"],
                 condition=models.Q(until_at__isnull=True),
                 name="at_most_one_assigned_agent",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["by", "client_id"],
+                condition=models.Q(client_id__isnull=False),
+                name="one_conversation_for_a_press",
+            ),
         ]
 
     def __str__(self) -> str:

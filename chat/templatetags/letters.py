@@ -2,6 +2,8 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from chat import directions
+
 register = template.Library()
 
 
@@ -9,3 +11,9 @@ register = template.Library()
 def letters(text: str) -> SafeString:
     """The text to the letter: a carriage return, which HTML would read as a line feed, stays what it is."""
     return mark_safe(escape(text).replace("\r", "&#13;"))  # noqa: S308 (escaped in the same breath)
+
+
+@register.filter
+def without_marks(name: object) -> str:
+    """A name within a sentence: without the marks that would turn the words beside it."""
+    return directions.without_marks(str(name))

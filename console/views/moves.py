@@ -3,26 +3,39 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from django.forms import Form
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
+from msgspec import Struct
 
 from accounts.models import Staff
 from chat import access
 from chat.actions import agents
-from chat.errors import ClientIdReused, Refusal
+from chat.errors import BadRequest, ClientIdReused, Refusal
 from chat.models import Conversation
 from console.forms import CloseForm, NoteForm, TransferForm
-from console.gate import StaffRequest, staff_view, status_of
+from console.gate import StaffRequest, refused, staff_view, status_of
+
+
+class Press(Struct):
+    """The JSON body of a press of a button. `client_id` stays the same while it is tried again."""
+
+    client_id: UUID | None = None
 
 
 @require_POST
 @staff_view
 def take_next(request: StaffRequest) -> HttpResponse:
-    """The first in the line of my departments becomes mine."""
-    taken = agents.take_next(staff=request.user)
+    """Take the first in the queue of my departments; a repeat with the same `client_id` gives the same one."""
+    try:
+        is_json = request.content_type == "application/json"
+        press = msgspec.json.decode(request.body if is_json else b"{}", type=Press)
+    except msgspec.MsgspecError:
+        return refused(request, BadRequest())
+    taken = agents.take_next(staff=request.user, client_id=press.client_id)
     return JsonResponse({"conversation": str(taken.uuid)})
 
 

@@ -23,6 +23,7 @@ export class Answers {
     this.#onChange = onChange;
     if (!this.#place) return;
     by("solved").onclick = () => {
+      if (this.#isSolved) return;
       this.#judge(true);
       this.#isSolved = true;
       by("offers").hidden = true;
@@ -31,11 +32,13 @@ export class Answers {
       by("stay").focus();
     };
     by("person").onclick = () => {
+      if (by("answers").hidden) return;
       if (this.#source) this.#judge(false);
       this.#close();
     };
     by("stay").onclick = () => this.#close();
     by("leave").onclick = () => {
+      if (by("answers").hidden) return;
       session.ask({ kind: "end" });
       this.#close();
     };
@@ -47,7 +50,7 @@ export class Answers {
     const isOver = this.#session.memory.get("answers") === id && !this.#isSolved;
     if (state?.status !== "waiting" || isOver) return this.#clear();
     const said = thread.messages.filter(({ role, type }) => role === "visitor" && type === "text");
-    const text = said.map(({ body }) => body).join("\n").slice(-ASKED_CHARACTERS);
+    const text = [...said.map(({ body }) => body).join("\n")].slice(-ASKED_CHARACTERS).join("");
     if (text !== this.#asked && !this.#isAsking && !this.#isSolved) this.#ask(text);
   }
 

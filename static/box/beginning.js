@@ -1,12 +1,16 @@
 /** The first screen: topics and the short form. */
 
+import { lengthOf } from "../chat/count.js";
 import { by } from "./page.js";
 
 export class Beginning {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
-  /** @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic */
-  constructor(onTopic) {
+  #words;
+
+  /** @param {ChatWords} words @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic */
+  constructor(words, onTopic) {
+    this.#words = words;
     this.#form?.addEventListener("submit", (event) => event.preventDefault());
     for (const button of document.querySelectorAll("#topics button")) {
       if (!(button instanceof HTMLButtonElement)) continue;
@@ -21,13 +25,17 @@ export class Beginning {
     this.#form?.reset();
   }
 
-  /** What was filled in; null when something required is missing, which is then shown. */
+  /** What was filled in; null when something required is missing or too long, which is then shown. */
   answers() {
     if (!this.#form) return { form: {} };
-    const isMissing = !this.#form.checkValidity();
-    by("form-error").hidden = !isMissing;
-    if (isMissing) {
-      const first = /** @type {HTMLElement} */ (this.#form.querySelector(":invalid"));
+    for (const input of this.#form.querySelectorAll("input")) {
+      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.longest) ? this.#words.too_long : "");
+    }
+    const isUnfit = !this.#form.checkValidity();
+    by("form-error").hidden = !isUnfit;
+    if (isUnfit) {
+      const first = /** @type {HTMLInputElement} */ (this.#form.querySelector(":invalid"));
+      by("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
       first.ariaInvalid = "true";
       first.focus();
       return null;

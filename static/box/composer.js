@@ -1,5 +1,7 @@
 /** Where the visitor writes. Enter sends, but never while an input method is composing. */
 
+import { contentOf, PastePreview } from "../chat/clipboard.js";
+import { lengthOf } from "../chat/count.js";
 import { make } from "../chat/element.js";
 import { by } from "./page.js";
 
@@ -8,6 +10,7 @@ const EMOJI = "😊 😄 😂 😅 😉 🙂 😌 😍 🤔 😐 😟 😢 😭 
 
 export class Composer {
   #text = /** @type {HTMLTextAreaElement} */ (by("text"));
+  #form = by("composer");
   #list = by("emoji-list");
   #isComposing = false;
 
@@ -37,16 +40,16 @@ export class Composer {
       if (event.key !== "Enter" || event.shiftKey) return;
       if (event.isComposing || event.keyCode === 229 || this.#isComposing) return;
       event.preventDefault();
-      send();
+      if (!event.repeat) send();
     };
-    by("composer").onsubmit = (event) => {
+    this.#form.onsubmit = (event) => {
       event.preventDefault();
       send();
       text.focus();
     };
     const send = () => {
       const written = text.value.replace(/\p{Cs}/gu, "\ufffd").trim();
-      const isLong = [...written].length > LONGEST;
+      const isLong = lengthOf(written) > LONGEST;
       by("text-error").hidden = !isLong;
       by("text-error").textContent = isLong ? words.too_long : "";
       if (!written || isLong || !onText(written)) return;
@@ -55,7 +58,11 @@ export class Composer {
     };
     this.#fit();
     this.#emoji();
-    this.#files(onFiles);
+    this.#files(words, onFiles);
+  }
+
+  get hasWords() {
+    return !!this.#text.value.trim();
   }
 
   clear() {
@@ -96,29 +103,37 @@ export class Composer {
     const button = make("button", "", emoji);
     button.type = "button";
     button.onclick = () => {
-      const { selectionStart, selectionEnd } = this.#text;
-      this.#text.setRangeText(emoji, selectionStart, selectionEnd, "end");
-      this.#text.dispatchEvent(new Event("input"));
       this.fold();
-      this.focus();
+      this.#insert(emoji);
     };
     return button;
   }
 
-  /** Files by picker, paste and drop. @param {(files: Iterable<File>) => void} onFiles */
-  #files(onFiles) {
+  /** Puts words where the caret is. @param {string} words */
+  #insert(words) {
+    const { selectionStart, selectionEnd } = this.#text;
+    this.#text.setRangeText(words, selectionStart, selectionEnd, "end");
+    this.#text.dispatchEvent(new Event("input"));
+    this.focus();
+  }
+
+  /** Files by picker, paste and drop; a site may take none. @param {ChatWords} words @param {(files: Iterable<File>) => void} onFiles */
+  #files(words, onFiles) {
     const picker = /** @type {HTMLInputElement | null} */ (document.getElementById("file"));
-    if (!picker) return;
-    by("attach").onclick = () => picker.click();
-    picker.onchange = () => {
-      onFiles(picker.files ?? []);
-      picker.value = "";
-    };
-    this.#text.onpaste = (event) => {
-      const files = event.clipboardData?.files ?? [];
-      if (!files.length) return;
+    const preview = new PastePreview(by("pasted"), words, onFiles);
+    if (picker) {
+      by("attach").onclick = () => picker.click();
+      picker.onchange = () => {
+        onFiles(picker.files ?? []);
+        picker.value = "";
+      };
+    }
+    document.body.onpaste = (event) => {
+      const { files } = contentOf(event.clipboardData);
+      const isElsewhere = event.target !== this.#text && /** @type {HTMLElement} */ (event.target).matches("input, textarea");
+      if (!files.length || isElsewhere || document.querySelector("dialog[open]") || this.#form.hidden) return;
       event.preventDefault();
-      onFiles(files);
+      if (picker) preview.show(files);
     };
     document.body.ondragover = (event) => {
       event.preventDefault();
@@ -126,9 +141,14 @@ export class Composer {
     };
     document.body.ondragleave = () => document.body.classList.remove("dropping");
     document.body.ondrop = (event) => {
-      event.preventDefault();
       document.body.classList.remove("dropping");
-      onFiles(event.dataTransfer?.files ?? []);
+      const { files, text } = contentOf(event.dataTransfer);
+      // A field puts words where they were dropped, and can undo that.
+      if (text && /** @type {HTMLElement} */ (event.target).matches("input, textarea")) return;
+      event.preventDefault();
+      if (this.#form.hidden || document.querySelector("dialog[open]")) return;
+      if (files.length && picker) onFiles(files);
+      else if (text) this.#insert(text);
     };
   }
 }

@@ -1,11 +1,15 @@
 /** After the chat: how it was, the transcript to keep, and a new beginning. */
 
+import { lengthOf } from "../chat/count.js";
 import { by, write } from "./page.js";
+
+const LONGEST_COMMENT = 500;
 
 export class Ending {
   #session;
   #words;
   #rating = /** @type {HTMLFormElement} */ (by("rating"));
+  #submit = /** @type {HTMLButtonElement} */ (this.#rating.querySelector("[type=submit]"));
 
   /**
    * @param {import("./session.js").Session} session
@@ -26,13 +30,19 @@ export class Ending {
     };
     this.#rating.onsubmit = (event) => {
       event.preventDefault();
+      if (this.#submit.disabled) return;
+      if (lengthOf(comment.value.trim()) > LONGEST_COMMENT) {
+        session.refuse(words.too_long);
+        return session.onChange();
+      }
+      this.#submit.disabled = true;
       const score = Number(new FormData(this.#rating).get("score"));
       session.ask({ kind: "rate", score, comment: comment.value.trim() });
     };
-    by("again").onclick = () => session.restart();
+    by("again").onclick = () => session.conversation.isEnded && session.restart();
     by("transcript").onclick = () => files.saveTranscript();
     const sure = /** @type {HTMLDialogElement} */ (by("sure"));
-    by("end").onclick = () => sure.showModal();
+    by("end").onclick = () => sure.open || sure.showModal();
     sure.onclose = () => {
       if (sure.returnValue === "end") session.ask({ kind: "end" });
       sure.returnValue = "";
@@ -47,6 +57,8 @@ export class Ending {
     }
     by("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
+    // It was answered, or may have been lost on the way.
+    if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;
     write("thanks", isEnded && isRated ? this.#words.thanks : "");
   }

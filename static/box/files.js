@@ -1,18 +1,20 @@
 /** Files to and from the service, behind the visitor's token. */
 
 import { make } from "../chat/element.js";
+import { postForm, UploadQueue } from "../chat/uploads.js";
 import { fill } from "../chat/words.js";
 
+/** @typedef {import("../chat/uploads.js").Upload} Upload */
+
 export class Files {
-  /** What is on its way, or was refused. A file does not survive a reload. @type {(OutboxEntry & {file: File})[]} */
-  uploads = [];
   #session;
   #setup;
   #words;
   #onChange;
-  #isSending = false;
-  /** Those that need not be sent again. @type {Set<string>} */
-  #sent = new Set();
+  #queue;
+  /** What was accepted and has not come back as a message yet. A file does not survive a reload. @type {Upload[]} */
+  #accepted = [];
+  #isSaving = false;
   /** @type {Map<string, Promise<string>>} */
   #urls = new Map();
 
@@ -27,62 +29,70 @@ export class Files {
     this.#setup = setup;
     this.#words = words;
     this.#onChange = onChange;
+    this.#queue = new UploadQueue({
+      send: (upload, options) => this.#send(upload, options),
+      onChange,
+      lostWords: () => words().file_lost,
+      isReady: ({ conversation }) => session.conversation.isOpen && conversation === session.conversation.id,
+    });
+  }
+
+  /** What is on its way, or was refused. */
+  get uploads() {
+    return [...this.#accepted, ...this.#queue.entries];
+  }
+
+  /** @param {string} client_id */
+  isAccepted(client_id) {
+    return this.#accepted.some((upload) => upload.client_id === client_id);
+  }
+
+  /** Why a file cannot be sent at all, or undefined. @param {File} file */
+  unfit(file) {
+    const { types, megabytes } = this.#setup;
+    if (!types.includes(file.type)) return this.#words().file_kind;
+    return file.size > megabytes * 2 ** 20 ? fill(this.#words().file_size, { megabytes }) : undefined;
   }
 
   /** @param {Iterable<File>} files */
   add(files) {
-    const { types, megabytes } = this.#setup;
-    for (const file of files) {
-      if (!types.includes(file.type)) this.#session.refuse(this.#words().file_kind);
-      else if (file.size > megabytes * 2 ** 20) this.#session.refuse(fill(this.#words().file_size, { megabytes }));
-      else this.uploads.push({ client_id: crypto.randomUUID(), body: file.name, at: new Date().toISOString(), file });
-    }
-    this.flush();
-    this.#onChange();
+    const conversation = this.#session.conversation.id;
+    for (const file of files) this.#queue.add(file, { conversation, refused: this.unfit(file) });
   }
 
   /** @param {string} client_id */
   again(client_id) {
-    for (const upload of this.uploads) if (upload.client_id === client_id) upload.refused = undefined;
-    this.flush();
-    this.#onChange();
+    this.#queue.retry(client_id);
   }
 
-  /** Sends what waits, one by one, as soon as there is a conversation to send it to. */
+  /** @param {string} client_id */
+  remove(client_id) {
+    this.#queue.remove(client_id);
+  }
+
+  /** Sends what waits, as soon as there is a conversation to send it to. */
   flush() {
-    const { thread, id, isOpen } = this.#session.conversation;
-    this.uploads = this.uploads.filter(
-      ({ client_id, refused }) =>
-        (id || !refused) && !thread.messages.some((message) => message.client_id === client_id),
-    );
-    const next = this.uploads.find((each) => each.refused === undefined && !this.#sent.has(each.client_id));
-    if (isOpen && next && !this.#isSending) this.#send(next, id);
+    const { thread, id, isEnded } = this.#session.conversation;
+    const stored = new Set(thread.messages.map((message) => message.client_id));
+    this.#accepted = this.#accepted.filter((upload) => upload.conversation === id && !stored.has(upload.client_id));
+    for (const upload of this.#queue.entries) {
+      // Chosen before there was a conversation: this is the one.
+      upload.conversation ||= id;
+      if (upload.conversation !== id) this.#queue.remove(upload.client_id);
+      else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
+    }
+    this.#queue.flush();
   }
 
-  /** @param {OutboxEntry & {file: File}} upload @param {string} conversation */
-  async #send(upload, conversation) {
-    const { client_id, file } = upload;
-    this.#isSending = true;
-    // Tried again after another conversation has begun, it still belongs to this one.
-    upload.conversation ||= conversation;
+  /** @type {import("../chat/uploads.js").Send} */
+  async #send(upload, options) {
     const body = new FormData();
-    body.set("client_id", client_id);
+    body.set("client_id", upload.client_id);
     body.set("conversation", upload.conversation);
-    body.set("file", file);
-    try {
-      const answer = await this.#ask("attachments", { method: "POST", body });
-      const { refused } = await answer.json();
-      if (!refused) this.#sent.add(client_id);
-      if (refused?.retry_after_ms) upload.refused = refused.words;
-      else if (refused) {
-        this.#session.refuse(refused.words);
-        this.uploads = this.uploads.filter((each) => each !== upload);
-      }
-    } catch {
-      upload.refused = this.#words().file_lost;
-    }
-    this.#isSending = false;
-    this.#onChange();
+    body.set("file", upload.file);
+    const answer = await postForm("/chat/attachments", body, { headers: this.#headers(), ...options });
+    if (answer && answer.status < 300) this.#accepted.push(upload);
+    return answer;
   }
 
   /** A blob's URL; asked for once. @param {ChatMessage} message @returns {Promise<string>} */
@@ -95,6 +105,8 @@ export class Files {
   }
 
   async saveTranscript() {
+    if (this.#isSaving) return;
+    this.#isSaving = true;
     try {
       const link = make("a");
       link.href = await this.#blob("transcript");
@@ -104,6 +116,7 @@ export class Files {
       this.#session.refuse(this.#words().no_transcript);
       this.#onChange();
     }
+    this.#isSaving = false;
   }
 
   /** @param {string} path */
@@ -113,15 +126,19 @@ export class Files {
     return URL.createObjectURL(await answer.blob());
   }
 
-  /** @param {string} path @param {RequestInit} [request] */
-  #ask(path, request) {
+  /** @param {string} path */
+  #ask(path) {
+    return fetch(`/chat/${path}`, { headers: this.#headers(), credentials: "omit" });
+  }
+
+  #headers() {
     const { token, about } = this.#session;
-    const headers = { Authorization: `Bearer ${token}`, "Accept-Language": about.language };
-    return fetch(`/chat/${path}`, { ...request, headers, credentials: "omit" });
+    return { Authorization: `Bearer ${token}`, "Accept-Language": about.language };
   }
 
   forget() {
-    this.uploads = [];
+    this.#accepted = [];
+    this.#queue.clear();
     this.#urls.forEach((url) => url.then(URL.revokeObjectURL, () => {}));
     this.#urls.clear();
   }

@@ -10,6 +10,7 @@ export class Host {
     addEventListener("message", (event) => {
       if (event.source !== parent || !origins.includes(event.origin) || !event.data?.lianxin) return;
       this.#origin = event.origin;
+      if (event.data.lianxin === "ping") return this.tell("pong");
       heard(event.data.lianxin, event.data.detail);
     });
   }

@@ -1,5 +1,6 @@
 /** Puts the box together: the session, the parts of the page, and the bank's page around it. */
 
+import { guardPresses } from "../chat/presses.js";
 import { readWords } from "../chat/words.js";
 import { Answers } from "./answers.js";
 import { Beginning } from "./beginning.js";
@@ -25,6 +26,7 @@ const about = {
 let words = readWords();
 let isShown = false;
 let isDue = false;
+let isSpeaking = false;
 let told = "";
 let toldNonce = "";
 /** @type {() => void} */
@@ -94,13 +96,19 @@ function look() {
   session.look(isShown && document.visibilityState === "visible");
 }
 
+/** Whether nothing has been begun yet, nor is on its way. */
+function isFirst() {
+  const isUnderWay = [...session.sending.unplaced, ...files.uploads].some((each) => each.refused === undefined);
+  return !session.conversation.id && !isUnderWay;
+}
+
 /** Binds the parts to the page as it stands: once, and again in another language. */
 function bind() {
   words = readWords();
   const talk = new Talk(session, files, words);
   const answers = new Answers(session, () => talk.follow());
   const ending = new Ending(session, files, words);
-  const beginning = new Beginning((text, start) => session.post(text, start));
+  const beginning = new Beginning(words, (text, start) => isFirst() && session.post(text, start));
   composer = new Composer({
     memory,
     words,
@@ -108,7 +116,8 @@ function bind() {
     onFiles: (chosen) => {
       const start = session.conversation.id ? {} : beginning.answers();
       if (!start) return;
-      if (!session.conversation.id) session.sending.begin(start);
+      const isAnyFit = [...chosen].some((file) => !files.unfit(file));
+      if (!session.conversation.id && isAnyFit) session.sending.begin(start);
       files.add(chosen);
     },
     onTyping: () => session.typing(),
@@ -130,13 +139,13 @@ function bind() {
     beginning.clear();
   };
   drawPage = () => {
-    const { id, isEnded } = session.conversation;
-    const isFirst = !id && ![...session.sending.unplaced, ...files.uploads].some((each) => each.refused === undefined);
-    document.body.dataset.stage = isFirst ? "first" : isEnded ? "ended" : "open";
-    by("beginning").hidden = !isFirst;
+    const { isEnded } = session.conversation;
+    document.body.dataset.stage = isFirst() ? "first" : isEnded ? "ended" : "open";
+    by("beginning").hidden = !isFirst();
     drawHead(session, words);
     ending.draw();
-    by("composer").hidden = isEnded;
+    // What was being written when the chat ended stays in sight; sent, it can begin a new one.
+    by("composer").hidden = isEnded && !composer.hasWords;
     talk.draw();
     answers.draw();
     const said = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
@@ -149,8 +158,15 @@ function bind() {
 
 /** The same page in the other language; the conversation and the line stay. */
 async function speak() {
+  if (isSpeaking) return;
+  isSpeaking = true;
   const language = about.language === "en" ? "zh" : "en";
-  const answer = await fetch(`?language=${language}`, { credentials: "omit" });
+  const answer = await fetch(`?language=${language}`, { credentials: "omit" }).catch(() => null);
+  isSpeaking = false;
+  if (!answer?.ok) {
+    session.refuse(words.lost);
+    return drawSoon();
+  }
   // Our policy would complain of its style, which bears another answer's nonce; ours is in the page already.
   const html = (await answer.text()).replace(/<style.*?<\/style>/s, "");
   const page = new DOMParser().parseFromString(html, "text/html");
@@ -169,5 +185,6 @@ addEventListener("keydown", (event) => {
   if (composer.fold()) composer.focus();
   else host.tell("close");
 });
+guardPresses();
 bind();
 if (!host.isThere) begin({ isShown: true });

@@ -100,7 +100,7 @@ export class Session {
   ask(frame) {
     const { id } = this.conversation;
     const named = id && frame.kind !== "identify" ? { conversation: id, ...frame } : frame;
-    if (!this.#send(named)) this.#later.push(named);
+    if (!this.#send(named)) this.#later = [...this.#later.filter(({ kind }) => kind !== named.kind), named];
   }
 
   /** Back to the first screen; nothing of the ended conversation stays in this browser. */

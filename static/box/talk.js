@@ -2,7 +2,7 @@
 
 import { dayElement, messageElement, showStatus } from "../chat/bubble.js";
 import { make } from "../chat/element.js";
-import { fill } from "../chat/words.js";
+import { progressBar } from "../chat/uploads.js";
 import { by } from "./page.js";
 
 const NEAR_PX = 80;
@@ -59,7 +59,10 @@ export class Talk {
     const typing = by("typing");
     const isNewTyping = typing.hidden && isAgentTyping;
     typing.hidden = !isAgentTyping;
-    if (isNewTyping) by("typist").textContent = fill(this.#words.is_typing, { name: by("name").textContent });
+    if (isNewTyping) {
+      const [before, after] = this.#words.is_typing.split("{name}");
+      by("typist").replaceChildren(before, make("bdi", "", by("name").textContent ?? ""), after);
+    }
     if (this.#mine) showStatus(this.#mine, this.#statusOfMine(), this.#words);
     if (isWritten || (wasAtEnd && (added || isNewTyping))) this.toEnd();
     else if (added && !wasAtEnd) by("newer").hidden = false;
@@ -127,9 +130,10 @@ export class Talk {
     const { sending, conversation } = this.#session;
     const entries = [
       ...sending.unplaced.map((entry) => ({ ...entry, isSent: sending.isAccepted(entry.client_id), isFile: false })),
-      ...this.#files.uploads.map((upload) => ({ ...upload, isSent: false, isFile: true })),
+      ...this.#files.uploads.map((upload) => ({ ...upload, isSent: this.#files.isAccepted(upload.client_id), isFile: true })),
     ];
-    const drawn = JSON.stringify([conversation.isEnded, ...entries.map((each) => [each.client_id, each.isSent, each.refused])]);
+    const shown = entries.map(({ client_id, isSent, refused }) => [client_id, isSent, refused]);
+    const drawn = JSON.stringify([conversation.isEnded, ...shown]);
     if (drawn === this.#unplaced) return false;
     const count = by("unplaced").childElementCount;
     this.#unplaced = drawn;
@@ -137,18 +141,32 @@ export class Talk {
     return entries.length > count;
   }
 
-  /** @param {OutboxEntry & {isSent: boolean, isFile: boolean}} entry */
-  #unplacedElement({ client_id, body, at, refused, isSent, isFile }) {
+  /** @param {OutboxEntry & {isSent: boolean, isFile: boolean, isHopeless?: boolean}} entry */
+  #unplacedElement({ client_id, body, at, refused, isSent, isFile, isHopeless }) {
     const message = { seq: 0, type: "text", role: "visitor", name: "", body, at };
     const previous = this.#session.conversation.thread.messages.at(-1);
     const status = refused ? "refused" : isSent ? "sent" : "sending";
     const element = messageElement(message, { ...this.#options(), mine: true, previous, status });
-    if (refused) {
-      const { isEnded } = this.#session.conversation;
-      const retry = make("button", "retry", isEnded && !isFile ? this.#words.send_anew : this.#words.retry);
-      retry.onclick = () => (isFile ? this.#files.again(client_id) : this.#session.again(client_id));
-      element.append(make("p", "error", refused, " ", retry));
+    const { isEnded } = this.#session.conversation;
+    const tools = [];
+    if (refused && !isHopeless && !(isFile && isEnded)) {
+      const words = isEnded ? this.#words.send_anew : this.#words.retry;
+      tools.push(toolElement(words, () => (isFile ? this.#files.again(client_id) : this.#session.again(client_id))));
     }
+    if (isFile && !isSent) {
+      const words = refused ? this.#words.remove : this.#words.cancel;
+      tools.push(toolElement(words, () => this.#files.remove(client_id)));
+    }
+    if (isFile && !isSent && !refused) tools.unshift(progressBar({ client_id, body }));
+    if (refused || tools.length) element.append(make("p", refused ? "error" : "sending", refused ?? "", " ", ...tools));
     return element;
   }
+}
+
+/** @param {string} words @param {() => void} then */
+function toolElement(words, then) {
+  const button = make("button", "retry", words);
+  button.type = "button";
+  button.onclick = then;
+  return button;
 }

@@ -49,7 +49,7 @@ export function messageElement(message, options) {
   const starts = !previous || !isSameGroup(previous, message);
   if (starts) element.classList.add("first");
   const author = mine ? words.you : message.name;
-  const about = make("p", starts ? "about" : "about unseen", make("span", "author", author));
+  const about = make("p", starts ? "about" : "about unseen", make("bdi", "author", author));
   if (message.number) about.append(" ", make("span", "number", fill(words.number, { number: message.number })));
   about.append(" ", timeElement(message.at, language));
   const { choices, card } = message.payload ?? {};
@@ -116,15 +116,29 @@ function fileElement(message, { fileUrl, language }) {
     const scale = Math.min(1, PICTURE_PX / (width ?? 0), PICTURE_PX / (height ?? 0));
     if (width && height) [image.width, image.height] = [width * scale, height * scale];
     link.classList.add("picture");
+    const load = async () => {
+      try {
+        image.src = link.href = (await fileUrl?.(message)) ?? "";
+      } catch {
+        fail();
+      }
+    };
+    // Its name stands for it; a press tries it again.
+    const fail = () => link.replaceChildren(icon("file"), make("bdi", "name", message.body));
+    image.onerror = fail;
+    link.href = "#";
+    link.onclick = (event) => {
+      if (image.isConnected) return;
+      event.preventDefault();
+      link.replaceChildren(image);
+      void load();
+    };
     link.append(image);
-    Promise.resolve(fileUrl?.(message)).then(
-      (url) => url && (image.src = link.href = url),
-      () => link.replaceChildren(icon("file"), message.body),
-    );
+    void load();
     return link;
   }
   const kilobytes = new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(Math.ceil(size / 1024));
-  link.append(icon("file"), make("span", "name", message.body), make("span", "size", `${kilobytes} KB`));
+  link.append(icon("file"), make("bdi", "name", message.body), make("span", "size", `${kilobytes} KB`));
   link.download = message.body;
   link.href = "#";
   link.onclick = async (event) => {
@@ -142,9 +156,13 @@ function choicesElement(choices, { onChoice, words }) {
   group.role = "group";
   group.ariaLabel = words.choices;
   for (const choice of choices.slice(0, 4)) {
-    const button = make("button", "choice", choice);
+    const button = make("button", "choice", make("bdi", "", choice));
     button.type = "button";
-    button.onclick = () => onChoice?.(choice);
+    button.onclick = () => {
+      // One answer: what was pressed is on its way.
+      for (const each of group.querySelectorAll("button")) each.disabled = true;
+      onChoice?.(choice);
+    };
     group.append(button);
   }
   return group;

@@ -67,7 +67,7 @@ export class Outbox {
   /** Tries a refused entry again, last in line. @param {string} client_id @param {Partial<OutboxEntry>} [changes] */
   retry(client_id, changes) {
     const entry = this.#entries.find((each) => each.client_id === client_id);
-    if (!entry) return;
+    if (entry?.refused === undefined) return;
     this.#entries = this.#entries.filter((each) => each !== entry);
     this.add({ ...entry, refused: undefined, ...changes });
   }

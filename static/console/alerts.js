@@ -1,6 +1,6 @@
 /** Notice, bell and title: they repeat until the words are read, and in one tab only. */
 
-import { nameOf } from "./lists.js";
+import { spokenName } from "./lists.js";
 import { isBarred, mine, waiting } from "./state.js";
 
 const REPEAT_MS = 15_000;
@@ -67,7 +67,7 @@ export class Alerts {
     this.#bell();
     if (document.hasFocus() || !("Notification" in window) || Notification.permission !== "granted") return;
     // The name and no more: notices lie open on screens, and stay in the system's list.
-    const options = { body: nameOf(row, this.#words), tag: "lianxin", renotify: true, icon: iconUrl() };
+    const options = { body: spokenName(row, this.#words), tag: "lianxin", renotify: true, icon: iconUrl() };
     this.#notice = new Notification(this.#words.new_message, options);
     this.#notice.onclick = () => {
       window.focus();
@@ -78,6 +78,7 @@ export class Alerts {
   #bell() {
     this.#rungAt = performance.now();
     document.documentElement.dataset.rung = String(Number(document.documentElement.dataset.rung ?? 0) + 1);
+    if (this.#sound.error) this.#sound.load();
     this.#sound.currentTime = 0;
     // Browsers keep a page silent until its first press; the title and the notice tell meanwhile.
     this.#sound.play().catch(() => {});

@@ -1,9 +1,15 @@
-/** The composer: a draft for each conversation, Enter, replies kept ready, buttons, and placeholders that stay empty. */
+/** The composer: a draft for each conversation, Enter, canned replies, and placeholders that must be filled. */
 
+import { lengthOf } from "../chat/count.js";
 import { fill } from "../chat/words.js";
+import { ChoicesEditor } from "./choices.js";
+import { ClosedDraft } from "./closed-draft.js";
 import { Drafts } from "./drafts.js";
-import { ReplyList } from "./reply-list.js";
+import { isReplyCall } from "./keymap.js";
+import { Mirror } from "./mirror.js";
 import { filled, placesIn } from "./replies.js";
+import { ReplyList } from "./reply-list.js";
+import { mayAnswer } from "./state.js";
 
 const MAX_CHARACTERS = 2000;
 /** What the server takes away too: so what is shown here is what is stored, to the letter. */
@@ -19,17 +25,15 @@ export class Composer {
   #conversation = "";
   #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
   #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-  #mirror = byId("mirror");
-  #editor = byId("choices-editor");
-  #inputs = /** @type {HTMLInputElement[]} */ ([...this.#editor.querySelectorAll("input")]);
+  #mirror = new Mirror(this.#body);
+  #choices = new ChoicesEditor(() => this.#keep());
+  #closed;
   /** The text whose unknown braces were pointed out: sent again, it goes. */
   #warned = "";
   /** What the words were made from: `source` of a knowledge point. */
   #source = "";
-  /** Before an answer was put in: Escape brings it back. @type {{body: string, source: string, digit: string} | null} */
+  /** Before an answer was put in: Escape brings it back. @type {{body: string, source: string} | null} */
   #before = null;
-  /** @type {(number: number) => boolean} */
-  #takePoint = () => false;
 
   /**
    * @param {import("./store.js").Store} store
@@ -43,6 +47,7 @@ export class Composer {
     this.#onSend = onSend;
     this.#drafts = new Drafts(store.state.me.id);
     this.#replies = new ReplyList(store, words, (text, source) => this.put(text, source));
+    this.#closed = new ClosedDraft(words, { onDiscard: () => this.#discard(), onEnd: () => this.#stand() });
     store.subscribe(() => this.#follow());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -50,13 +55,14 @@ export class Composer {
     });
     this.#body.addEventListener("keydown", (event) => this.#key(event));
     this.#body.addEventListener("input", () => this.#changed());
-    this.#body.addEventListener("scroll", () => (this.#mirror.scrollTop = this.#body.scrollTop));
-    for (const input of this.#inputs) input.addEventListener("input", () => this.#keep());
-    byId("choices-close").onclick = () => this.#showChoices([]);
+  }
+
+  get isOpen() {
+    return mayAnswer(this.#store.state, this.#store.row);
   }
 
   focus() {
-    if (!this.#form.hidden) this.#body.focus();
+    if (this.isOpen) this.#body.focus();
   }
 
   /** Puts words in the place of what is written. @param {string} text @param {string} [source] what they were made from */
@@ -68,19 +74,15 @@ export class Composer {
     this.#pointOut();
   }
 
-  /** What a number key in an empty message does. @param {(number: number) => boolean} take says whether there was one */
-  onNumber(take) {
-    this.#takePoint = take;
-  }
-
   /**
    * Puts an answer in: in place of nothing, or where the caret is. It can be changed, and Escape takes it out again.
+   * Pressed twice, it is put in once.
    *
    * @param {{text: string, source: string}} point
    */
   putPoint({ text, source }) {
-    if (this.#form.hidden) return;
-    const before = { body: this.#body.value, source: this.#source, digit: "" };
+    if (!this.isOpen || (this.#before && this.#source === source)) return;
+    const before = { body: this.#body.value, source: this.#source };
     const value = filled(text, this.#store.thread?.values ?? {});
     if (before.body.trim()) this.#body.setRangeText(value, this.#body.selectionStart, this.#body.selectionEnd, "end");
     else this.#body.value = value;
@@ -93,6 +95,7 @@ export class Composer {
 
   /** Puts words where the caret is. @param {string} text */
   insert(text) {
+    if (!this.isOpen) return;
     this.#body.setRangeText(text, this.#body.selectionStart, this.#body.selectionEnd, "end");
     this.#changed();
     this.focus();
@@ -101,40 +104,40 @@ export class Composer {
   /** Back from the outbox: before what is being written. @param {string} text */
   takeBack(text) {
     this.put(this.#body.value ? `${text}\n${this.#body.value}` : text);
+    this.#stand();
   }
 
   openReplies() {
+    if (!this.isOpen) return;
     if (!this.#body.value) this.#body.value = "/";
     this.focus();
     this.#changed();
   }
 
   toggleChoices() {
-    if (!this.#editor.hidden) return this.#showChoices([]);
-    this.#editor.hidden = false;
-    this.#inputs[0].focus();
+    this.#choices.toggle();
+    this.#keep();
   }
 
   send() {
     const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").replace(EDGES, "");
-    const choices = this.#choices();
-    if (!body || this.#form.hidden || this.#isStopped(body, choices)) return;
-    this.#onSend(this.#conversation, { body, choices, source: this.#source });
+    if (!body || !this.isOpen || this.#isStopped(body)) return;
+    this.#onSend(this.#conversation, { body, choices: this.#choices.choices, source: this.#source });
     this.#body.value = "";
     this.#warned = "";
-    this.#showChoices([]);
+    this.#choices.show([]);
     this.#changed();
     this.focus();
   }
 
-  /** Whether it must not go out like this; then it says why. @param {string} body @param {string[]} choices */
-  #isStopped(body, choices) {
-    if (!this.#editor.hidden && choices.length && (choices.length < 2 || new Set(choices).size < choices.length)) {
+  /** Whether it must not go out like this; then it says why. @param {string} body */
+  #isStopped(body) {
+    if (this.#choices.areUnfit) {
       this.#say(this.#words.too_few_choices);
       return true;
     }
-    if (body.length > MAX_CHARACTERS) return true;
-    const places = placesIn([body, ...choices].join("\n"));
+    if (lengthOf(body) > MAX_CHARACTERS) return true;
+    const places = placesIn([body, ...this.#choices.choices].join("\n"));
     if (!places.length || (places.every((place) => !place.isKnown) && this.#warned === body)) return false;
     this.#warned = body;
     this.#pointOut();
@@ -162,23 +165,19 @@ export class Composer {
   #key(event) {
     // While an input method composes, Enter and the arrows are its own (229: what Safari says after it has ended).
     if (event.isComposing || event.keyCode === 229) return;
-    if (this.#replies.key(event) || this.#pointKey(event)) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey) {
-      event.preventDefault();
-      this.send();
-    }
+    if (this.#replies.key(event) || this.#takeOut(event)) return;
+    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    // A held Enter that has chosen a reply or an answer does not send it.
+    if (!event.repeat) this.send();
   }
 
-  /** A number in an empty message is a likely answer; Escape takes it out again. @param {KeyboardEvent} event */
-  #pointKey(event) {
-    if (event.ctrlKey || event.altKey || event.metaKey) return false;
-    if (event.key === "Escape" && this.#before) {
-      const { body, source, digit } = this.#before;
-      this.#body.value = body || digit;
-      this.#source = source;
-      this.#changed();
-    } else if (!/^[1-3]$/.test(event.key) || this.#body.value || !this.#takePoint(Number(event.key))) return false;
-    else if (this.#before) this.#before.digit = event.key;
+  /** Escape takes an answer out again. @param {KeyboardEvent} event */
+  #takeOut(event) {
+    if (event.key !== "Escape" || !this.#before) return false;
+    this.#body.value = this.#before.body;
+    this.#source = this.#before.source;
+    this.#changed();
     event.preventDefault();
     event.stopPropagation();
     return true;
@@ -189,56 +188,49 @@ export class Composer {
     if (!this.#body.value.trim()) this.#source = "";
     this.#keep();
     this.#draw();
-    this.#replies.show(this.#body.value);
-    if (this.#body.value && !this.#body.value.startsWith("/")) this.#live.typing(this.#conversation);
+    this.#replies.show(this.#body.value, this.#closed.isComposing);
+    if (this.#body.value && !isReplyCall(this.#body.value)) this.#live.typing(this.#conversation);
   }
 
   #keep() {
     if (!this.#conversation) return;
-    const choices = this.#editor.hidden ? [] : this.#inputs.map((input) => input.value);
-    this.#drafts.keep(this.#conversation, { body: this.#body.value, choices, source: this.#source });
+    const draft = { body: this.#body.value, choices: this.#choices.draft, source: this.#source };
+    this.#drafts.keep(this.#conversation, draft);
   }
 
   /** Another conversation is before the agent: its own draft, and nothing of the former. */
   #follow() {
-    if (this.#store.current === this.#conversation) return;
-    this.#conversation = this.#store.current;
-    const draft = this.#drafts.of(this.#conversation);
-    this.#body.value = draft.body;
-    this.#source = draft.source;
-    this.#before = null;
-    this.#warned = "";
-    this.#showChoices(draft.choices);
-    this.#draw();
-    this.#replies.hide();
+    if (this.#store.current !== this.#conversation) {
+      this.#conversation = this.#store.current;
+      const draft = this.#drafts.of(this.#conversation);
+      this.#body.value = draft.body;
+      this.#source = draft.source;
+      this.#before = null;
+      this.#warned = "";
+      this.#choices.show(draft.choices);
+      this.#draw();
+      this.#replies.hide();
+    }
+    this.#stand();
   }
 
-  /** @param {string[]} choices */
-  #showChoices(choices) {
-    this.#editor.hidden = !choices.some(Boolean);
-    this.#inputs.forEach((input, index) => (input.value = choices[index] ?? ""));
-    if (this.#conversation === this.#store.current) this.#keep();
+  #stand() {
+    this.#closed.show(this.isOpen);
+    this.#choices.lock(!this.isOpen);
+    if (!this.isOpen) this.#replies.hide();
   }
 
-  #choices() {
-    if (this.#editor.hidden) return [];
-    return this.#inputs.map((input) => input.value.replace(/\s+/g, " ").trim()).filter(Boolean);
+  #discard() {
+    this.#body.value = "";
+    this.#choices.show([]);
+    this.#changed();
+    this.#stand();
   }
 
-  /** The layer behind the text marks what stands in braces; the text area cannot. */
   #draw() {
     const text = this.#body.value;
-    const places = placesIn(text);
-    const pieces = [];
-    let from = 0;
-    for (const place of places) {
-      const mark = document.createElement("mark");
-      mark.textContent = place.text;
-      pieces.push(text.slice(from, place.start), mark);
-      from = place.end;
-    }
-    this.#mirror.replaceChildren(...pieces, `${text.slice(from)}\n`);
-    const over = text.trim().length - MAX_CHARACTERS;
+    this.#mirror.draw(text);
+    const over = lengthOf(text.replace(EDGES, "")) - MAX_CHARACTERS;
     this.#say(over > 0 ? fill(this.#words.too_long, { count: over }) : "");
   }
 }

@@ -23,14 +23,18 @@ export class Line {
     store.subscribe((state) => drawPresence(state.presence));
     setInterval(() => this.draw(), 500);
     const menu = /** @type {HTMLFormElement} */ (document.getElementById("presences"));
+    let isChanging = false;
     menu.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (isChanging) return;
+      isChanging = true;
       Alerts.ask();
       const status = /** @type {HTMLButtonElement} */ (event.submitter).value;
       const data = new FormData();
       data.set("status", status);
       menu.hidePopover();
       const answer = await post("presence", data);
+      isChanging = false;
       if (answer.ok) store.dispatch({ kind: "presence", staff: store.state.me.id, status: answer.data.presence });
       else toast(answer.refused?.words ?? words.offline_write);
     });

@@ -1,5 +1,6 @@
 /** The lists: my conversations, the line, the team. An element for each row is kept and only changed where it differs. */
 
+import { isolated } from "../chat/direction.js";
 import { fill } from "../chat/words.js";
 import { BASE } from "./requests.js";
 import { keepClock, serverNow } from "./server-clock.js";
@@ -29,6 +30,22 @@ export class Lists {
   }
 
   draw() {
+    const links = this.#links();
+    const focused = links.find((link) => link === document.activeElement);
+    this.#draw();
+    if (!focused || document.activeElement === focused) return;
+    // A row that moved has lost the focus; one that is gone leaves it to the row in its place.
+    const rest = this.#links();
+    const next = focused.isConnected ? focused : rest[Math.min(links.indexOf(focused), rest.length - 1)];
+    (next ?? /** @type {HTMLElement} */ (document.querySelector(".lists-body"))).focus({ preventScroll: true });
+  }
+
+  /** @returns {HTMLElement[]} */
+  #links() {
+    return [...document.querySelectorAll("#lists .row-link")].filter((link) => link instanceof HTMLElement);
+  }
+
+  #draw() {
     const { state } = this.#store;
     const line = waiting(state);
     this.#list("mine", mine(state));
@@ -110,7 +127,7 @@ export class Lists {
     say(part(element, ".name"), nameOf(row, words));
     say(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
-    const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : (row.agent?.name ?? "");
+    const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
     const barred = isBarred(this.#store.state, row) ? words.barred : "";
     const said = row.excerpt || row.subject || "…";
     say(part(element, ".excerpt"), [barred, about, said].filter(Boolean).join(" · "));
@@ -141,6 +158,11 @@ export class Lists {
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
+}
+
+/** The name as a part of a sentence or a title. @param {ConsoleRow} row @param {ChatWords} words */
+export function spokenName(row, words) {
+  return isolated(nameOf(row, words));
 }
 
 /** @param {ConsoleRow} row @param {ChatWords} words */

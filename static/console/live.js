@@ -105,7 +105,8 @@ export class Live {
     this.#fetchedAt.clear();
     this.#marked.clear();
     // Notes have no seq: what was written while the line was down is read again.
-    if (this.#store.thread && this.#store.row.status !== "closed") void this.load(this.#store.current);
+    // What could not be opened meanwhile is opened now.
+    if (this.#store.current && this.#store.row?.status !== "closed") void this.load(this.#store.current);
     this.#keepUp();
     this.#onWelcome();
   }

@@ -1,6 +1,7 @@
 /** What was said, as elements: messages, the notes between them, and what is not yet accepted. */
 
 import { dayElement, messageElement, showStatus } from "../chat/bubble.js";
+import { isolated } from "../chat/direction.js";
 import { make } from "../chat/element.js";
 import { BASE } from "./requests.js";
 
@@ -117,7 +118,7 @@ export class Log {
 
   /** The buttons as the customer has them; here they are only shown. @param {string[]} choices */
   #choices(choices) {
-    const list = make("ul", "choices-shown", ...choices.map((choice) => make("li", "", choice)));
+    const list = make("ul", "choices-shown", ...choices.map((choice) => make("li", "", make("bdi", "", choice))));
     list.ariaLabel = this.#words.choices;
     return list;
   }
@@ -127,7 +128,7 @@ export class Log {
     const format = new Intl.DateTimeFormat(this.#language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const time = make("time", "", format.format(new Date(note.at)));
     time.dateTime = note.at;
-    const who = `${this.#words.note} · ${note.author.name} ${note.author.number} `;
+    const who = `${this.#words.note} · ${isolated(note.author.name)} ${note.author.number} `;
     const body = make("p", "body", note.body);
     body.dir = "auto";
     const element = make("div", "note", make("p", "about", who, time), body);
@@ -185,6 +186,7 @@ export class Log {
     const why = make("p", "why", entry.refused ?? "");
     const again = button(this.#words.retry, () => outbox.retry(entry.client_id));
     const edit = button(this.#words.edit, () => {
+      if (!outbox.entries.includes(entry)) return;
       outbox.accepted(entry.client_id);
       this.#onEdit(entry.body);
     });

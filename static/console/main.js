@@ -1,5 +1,6 @@
 /** The console: puts its parts together. */
 
+import { guardPresses } from "../chat/presses.js";
 import { fill, readWords } from "../chat/words.js";
 import { Alerts } from "./alerts.js";
 import { Attach } from "./attach.js";
@@ -11,8 +12,9 @@ import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
 import { listenForKeys } from "./keys.js";
 import { Line, toast } from "./line.js";
-import { Lists, nameOf } from "./lists.js";
+import { Lists, spokenName } from "./lists.js";
 import { Live } from "./live.js";
+import { Once } from "./once.js";
 import { Outboxes } from "./outboxes.js";
 import { drawToday, followCard } from "./panels.js";
 import { Points } from "./points.js";
@@ -35,7 +37,7 @@ const outboxes = new Outboxes(first.me.id, {
     store.dispatch({ kind: "message", conversation, message });
   },
   onRefused: (id, said) => {
-    if (id !== store.current && store.state.rows[id]) toast(`${nameOf(store.state.rows[id], words)}: ${said}`);
+    if (id !== store.current && store.state.rows[id]) toast(`${spokenName(store.state.rows[id], words)}: ${said}`);
   },
   onSignedOut: () => line.end(),
 });
@@ -43,11 +45,13 @@ store.subscribe((state) => outboxes.settle(state));
 const line = new Line(store, { words, outboxes: () => outboxes });
 const live = new Live(store, {
   onStatus: (status) => (status === "ended" ? line.end() : line.change(status)),
-  onWelcome: () => outboxes.flushAll(),
+  onWelcome: () => {
+    outboxes.flushAll();
+    attach.hurry();
+  },
 });
 const composer = new Composer(store, { words, live, onSend: (id, draft) => outboxes.send(id, draft) });
 const points = new Points(store, { words, onChosen: (point) => composer.putPoint(point) });
-composer.onNumber((number) => points.take(number));
 const lists = new Lists(store, words, first.departments);
 const desk = new Desk(store, { words, live, lists, onOpen: () => composer.focus() });
 const talk = new Talk(store, {
@@ -57,7 +61,7 @@ const talk = new Talk(store, {
   outboxes,
   onEdit: (body) => composer.takeBack(body),
 });
-const attach = new Attach(store, words);
+const attach = new Attach(store, { words, onText: (text) => composer.insert(text) });
 const dialogs = new Dialogs(words, (what, conversation) => {
   if (what === "noted") return composer.focus();
   toast(what === "closed" ? words.closed_done : words.moved);
@@ -68,37 +72,52 @@ new Alerts(store, words, (id) => void desk.show(id));
 followCard(store);
 if (document.getElementById("drill")) new Drill(store, words);
 
-/** @param {string} path */
-async function take(path) {
+/** The press for which no answer has come yet: pressed again, it is the same one, and takes the same customer. */
+let unanswered = "";
+
+async function takeNext() {
+  unanswered ||= crypto.randomUUID();
+  const answer = await post("next", { client_id: unanswered });
+  // Without an answer, or with one that says "later", it may have been done.
+  if (answer.status !== 0 && !answer.refused?.retry_after_ms) unanswered = "";
+  await begin(answer);
+}
+
+/** @param {string} id */
+async function take(id) {
+  await begin(await post(`conversations/${id}/take`));
+}
+
+/** @param {ConsoleAnswer} answer to taking a conversation */
+async function begin(answer) {
   Alerts.ask();
-  const answer = await post(path);
   if (!answer.ok) return toast(answer.refused?.words ?? words.offline_write);
   drawToday();
   await desk.show(answer.data.conversation);
   const row = store.state.threads[answer.data.conversation]?.row;
   const place = document.getElementById("announce");
-  if (row && place) place.textContent = fill(words.took, { name: nameOf(row, words) });
+  if (row && place) place.textContent = fill(words.took, { name: spokenName(row, words) });
 }
 
-/** Only where the button for it is offered. @param {string} name @param {() => void} then */
+/** Only where the button for it is offered. @param {string} name @param {() => Promise<void>} then */
 function offered(name, then) {
   const button = /** @type {HTMLElement | null} */ (document.querySelector(`#talk-tools [data-do=${name}]`));
-  if (store.current && button && !button.hidden) then();
+  return store.current && button && !button.hidden ? then() : undefined;
 }
 
 const toggleEmoji = emojiList((emoji) => composer.insert(emoji));
 
-/** @type {Record<string, () => void>} */
+/** @type {Record<string, () => unknown>} */
 const actions = {
-  next: () => void take("next"),
-  take: () => void take(`conversations/${store.current}/take`),
+  next: () => takeNext(),
+  take: () => take(store.current),
   down: () => desk.move(1),
   up: () => desk.move(-1),
   longest: () => desk.toLongest(),
   write: () => composer.focus(),
-  transfer: () => offered("transfer", () => void dialogs.open("transfer", store.current)),
-  note: () => offered("note", () => void dialogs.open("note", store.current)),
-  close: () => offered("close", () => void dialogs.open("close", store.current)),
+  transfer: () => offered("transfer", () => dialogs.open("transfer", store.current)),
+  note: () => offered("note", () => dialogs.open("note", store.current)),
+  close: () => offered("close", () => dialogs.open("close", store.current)),
   end: async () => {
     const answer = await post(`conversations/${store.current}/end`);
     if (!answer.ok) toast(answer.refused?.words ?? words.offline_write);
@@ -120,13 +139,17 @@ const actions = {
   emoji: () => toggleEmoji(),
   back: () => desk.choose(""),
 };
-listenForKeys(actions);
+const once = new Once();
+/** @param {string} name */
+const act = (name) => void once.run(name, actions[name]);
+guardPresses();
+listenForKeys(act);
 document.addEventListener("signed-out", () => line.end());
 
 document.addEventListener("click", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
   const button = /** @type {HTMLElement | null} */ (target.closest("[data-do]"));
-  if (button?.dataset.do) return actions[button.dataset.do]();
+  if (button?.dataset.do) return act(button.dataset.do);
   const link = /** @type {HTMLElement | null} */ (target.closest(".row-link, [data-open]"));
   const id = link?.dataset.open ?? /** @type {HTMLElement | null} */ (link?.closest(".row"))?.dataset.id;
   if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -142,6 +165,7 @@ document.addEventListener("submit", (event) => {
   const next = form.querySelector("input[name=next]");
   if (next instanceof HTMLInputElement) next.value = location.pathname;
 });
+document.getElementById("not-loaded")?.remove();
 store.changed();
 live.open();
 outboxes.flushAll();

@@ -2,6 +2,8 @@
 
 import { fragment } from "./requests.js";
 
+const AGAIN_MS = 5000;
+
 /** Keeps the card that of the customer before the agent. @param {import("./store.js").Store} store */
 export function followCard(store) {
   const place = /** @type {HTMLElement} */ (document.getElementById("card-body"));
@@ -18,9 +20,18 @@ export function followCard(store) {
     // The same customer's card stays until the new one has come: nothing jumps.
     if (whose !== current) place.replaceChildren();
     whose = current;
-    const isWanted = () => drawn === wanted;
-    if (wanted) void fragment(`conversations/${current}/card`, "#card-body", { isWanted });
+    if (wanted) void draw(current, wanted);
   });
+
+  /** @param {string} id @param {string} wanted */
+  async function draw(id, wanted) {
+    const isWanted = () => drawn === wanted;
+    const hadFocus = place.contains(document.activeElement);
+    const isThere = await fragment(`conversations/${id}/card`, "#card-body", { isWanted });
+    if (hadFocus && isThere && !place.contains(document.activeElement)) document.getElementById("card")?.focus();
+    // The server was away: as long as the same card is wanted, it is asked for again.
+    if (!isThere && isWanted()) setTimeout(() => isWanted() && draw(id, wanted), AGAIN_MS);
+  }
 }
 
 // A page that is open over midnight counts the new day.

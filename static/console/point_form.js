@@ -1,7 +1,9 @@
 /** The form of a knowledge point: how it will look, how long it is, and nothing lost when the page goes away. */
 
+import { lengthOf } from "../chat/count.js";
 import { storage } from "./drafts.js";
 import { keptName, showAnswer } from "./knowledge.js";
+import { limitOf } from "./limits.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("point-form"));
 const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
@@ -68,9 +70,10 @@ function draw() {
     const field = form.elements.namedItem(count.dataset.count ?? "");
     if (!(field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)) continue;
     // As the server counts: whole characters, a line break as one.
-    const length = [...field.value.trim()].length;
-    count.textContent = `${length} / ${field.maxLength}`;
-    count.classList.toggle("over", length > field.maxLength);
+    const length = lengthOf(field.value.trim());
+    const limit = limitOf(field);
+    count.textContent = `${length} / ${limit}`;
+    count.classList.toggle("over", length > limit);
   }
 }
 

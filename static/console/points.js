@@ -1,11 +1,16 @@
 /** Knowledge beside the conversation: the likeliest answers to what the customer has just asked, and a search. A number
- * key or Enter puts an answer into the message; nothing is ever sent by itself. */
+ * key or Enter puts an answer into the message; nothing is ever sent by itself. The number keys act with Alt, or while
+ * the focus is on the list: a digit alone may begin a message. */
 
 import { make } from "../chat/element.js";
 import { fill } from "../chat/words.js";
 import { post } from "./requests.js";
+import { mayAnswer } from "./state.js";
 
 const TYPED_MS = 90;
+const AGAIN_MS = 5000;
+/** The first answers have a number key. */
+const KEYS = 3;
 const NARROW = "(max-width: 1099px)";
 
 export class Points {
@@ -34,6 +39,7 @@ export class Points {
     store.subscribe(() => this.#follow());
     this.#input.addEventListener("input", () => this.#typed());
     this.#input.addEventListener("keydown", (event) => this.#key(event));
+    this.#list.addEventListener("keydown", (event) => this.#key(event));
     const narrow = matchMedia(NARROW);
     narrow.addEventListener("change", () => this.#stand(narrow.matches));
     this.#stand(narrow.matches);
@@ -54,15 +60,17 @@ export class Points {
 
   /** On a narrow screen the column beside the conversation is folded: the answers stand over the message then. @param {boolean} isNarrow */
   #stand(isNarrow) {
+    const focused = this.#place.contains(document.activeElement) ? document.activeElement : null;
     if (isNarrow) byId("composer").before(this.#place);
     else byId("card").prepend(this.#place);
+    // An element that is moved loses the focus.
+    if (focused instanceof HTMLElement) focused.focus();
   }
 
   /** Another conversation, another question, or another edition of the library: what is likely is asked for anew. */
   #follow() {
     const { row, thread, current, state } = this.#store;
-    const isMine = row?.agent?.id === state.me.id && row.status === "active";
-    this.#place.hidden = !current || !isMine;
+    this.#place.hidden = !current || !mayAnswer(state, row);
     if (this.#place.hidden) {
       this.#asked = "";
       return;
@@ -99,7 +107,11 @@ export class Points {
   async #ask(path, data, isWanted) {
     const answer = await post(path, data);
     if (!isWanted()) return;
-    if (!answer.ok) return this.#draw([], answer.refused?.words ?? this.#words.offline_write);
+    if (!answer.ok) {
+      this.#draw([], answer.refused?.words ?? this.#words.offline_write);
+      if (!answer.refused) setTimeout(() => isWanted() && this.#ask(path, data, isWanted), AGAIN_MS);
+      return;
+    }
     const { points, places = [], edition } = answer.data;
     this.#edition = Math.max(this.#edition, edition);
     const isTyped = path === "points/find";
@@ -113,15 +125,15 @@ export class Points {
     this.#chosen = -1;
     byId("points-none").textContent = none;
     this.#list.replaceChildren(...points.map((point, index) => this.#element(point, index)));
-    this.#input.removeAttribute("aria-activedescendant");
+    this.#setActive("");
     byId("points-title").hidden = !points.length || Boolean(this.#input.value);
   }
 
   /** @param {ConsolePoint} point @param {number} index */
   #element(point, index) {
-    const key = make("kbd", "", String(index + 1));
+    const key = make("kbd", "", `Alt+${index + 1}`);
     const top = make("span", "point-top", make("b", "", point.title));
-    if (index < 9) top.prepend(key);
+    if (index < KEYS) top.prepend(key);
     const element = make("li", "point", top, make("span", "point-passage", point.passage));
     element.id = `point-${index}`;
     element.role = "option";
@@ -143,10 +155,18 @@ export class Points {
     });
     const element = /** @type {HTMLElement | undefined} */ (this.#list.children[index]);
     const point = this.#shown[index];
-    if (!element || !point) return this.#input.removeAttribute("aria-activedescendant");
+    if (!element || !point) return this.#setActive("");
     element.append(this.#whole(point));
     element.scrollIntoView({ block: "nearest" });
-    this.#input.setAttribute("aria-activedescendant", element.id);
+    this.#setActive(element.id);
+  }
+
+  /** @param {string} id of the chosen option, "" for none */
+  #setActive(id) {
+    for (const element of [this.#input, this.#list]) {
+      if (id) element.setAttribute("aria-activedescendant", id);
+      else element.removeAttribute("aria-activedescendant");
+    }
   }
 
   /** @param {ConsolePoint} point */
@@ -181,21 +201,28 @@ export class Points {
 
   /** @param {ConsolePoint} point @param {boolean} is_helpful @param {HTMLButtonElement} button */
   async #judge(point, is_helpful, button) {
+    const tools = /** @type {HTMLElement} */ (button.parentElement);
+    const verdicts = /** @type {HTMLButtonElement[]} */ ([...tools.querySelectorAll("button:not(.primary)")]);
+    for (const verdict of verdicts) verdict.disabled = true;
     const answer = await post("points/judge", { source: point.source, conversation: this.#store.current, is_helpful });
+    for (const verdict of verdicts) verdict.disabled = false;
     if (!answer.ok) return;
-    for (const each of button.parentElement?.querySelectorAll("button:not(.primary)") ?? []) each.remove();
-    button.parentElement?.append(make("span", "quiet", this.#words.noted));
+    for (const verdict of verdicts) verdict.remove();
+    tools.append(make("span", "quiet", this.#words.noted));
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return;
+    // The buttons of an open answer have their own Enter.
+    if (event.target !== event.currentTarget) return;
     const count = this.#shown.length;
     if ((event.key === "ArrowDown" || event.key === "ArrowUp") && count) {
       const step = event.key === "ArrowDown" ? 1 : -1;
       this.#point((this.#chosen + step + count) % count);
-    } else if (event.key === "Enter" && this.#shown[this.#chosen]) this.#onChosen(this.#shown[this.#chosen]);
-    else if (event.key === "Escape" && this.#input.value) {
+    } else if (event.key === "Enter" && this.#shown[this.#chosen]) {
+      if (!event.repeat) this.#onChosen(this.#shown[this.#chosen]);
+    } else if (event.key === "Escape" && this.#input.value) {
       this.#input.value = "";
       this.#typed();
     } else return;

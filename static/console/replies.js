@@ -12,7 +12,7 @@ const SHOWN = 8;
  * @returns {ConsoleReply[]}
  */
 export function fitting(replies, typed, language) {
-  const wanted = typed.trim().toLowerCase();
+  const wanted = typed.normalize("NFKC").trim().toLowerCase();
   return replies
     .map((reply) => ({ reply, rank: rankOf(reply, wanted) }))
     .filter(({ rank }) => rank < 9)

@@ -1,6 +1,7 @@
 /** The list over the composer that `/` opens: replies kept ready, chosen by arrows and Enter. */
 
 import { make } from "../chat/element.js";
+import { isReplyCall } from "./keymap.js";
 import { filled, fitting } from "./replies.js";
 import { get } from "./requests.js";
 
@@ -11,13 +12,15 @@ export class ReplyList {
   #words;
   #onChosen;
   #list = /** @type {HTMLElement} */ (document.getElementById("reply-list"));
-  #input = /** @type {HTMLElement} */ (document.getElementById("body"));
+  #input = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
   /** @type {ConsoleReply[]} */
   #replies = [];
   /** @type {ConsoleReply[]} */
   #shown = [];
   #chosen = 0;
   #readAt = -Infinity;
+  /** The server did not give them when it was asked last. */
+  #isAway = false;
 
   /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(text: string, source: string) => void} onChosen */
   constructor(store, words, onChosen) {
@@ -30,11 +33,14 @@ export class ReplyList {
     });
   }
 
-  /** @param {string} text of the whole message: only one that begins with `/` looks for a reply */
-  show(text) {
-    const typed = /^\/(\S*)$/.exec(text);
-    if (!typed) return this.hide();
-    void this.#read().then(() => this.#input instanceof HTMLTextAreaElement && this.#input.value === text && this.#draw(typed[1]));
+  /**
+   * @param {string} text of the whole message: only one that begins with `/`, or its Chinese 、, looks for a reply
+   * @param {boolean} isComposing an input method puts apostrophes or blanks between letters meanwhile
+   */
+  show(text, isComposing) {
+    const typed = isComposing ? text.slice(1).replace(/['’\s]/g, "") : text.slice(1);
+    if (!isReplyCall(text) || /\s/.test(typed)) return this.hide();
+    void this.#read().then(() => this.#input.value === text && this.#draw(typed));
   }
 
   hide() {
@@ -48,8 +54,9 @@ export class ReplyList {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
       this.#point((this.#chosen + step + this.#shown.length) % Math.max(1, this.#shown.length));
-    } else if ((event.key === "Enter" || event.key === "Tab") && this.#shown.length) this.#take(this.#chosen);
-    else if (event.key === "Escape") this.hide();
+    } else if ((event.key === "Enter" || event.key === "Tab") && this.#shown.length) {
+      if (!event.repeat) this.#take(this.#chosen);
+    } else if (event.key === "Escape") this.hide();
     else return false;
     event.preventDefault();
     event.stopPropagation();
@@ -59,6 +66,7 @@ export class ReplyList {
   async #read() {
     if (performance.now() - this.#readAt < AGAIN_MS) return;
     const answer = await get("replies.json");
+    this.#isAway = !answer.ok;
     if (!answer.ok) return;
     this.#replies = answer.data.replies;
     this.#readAt = performance.now();
@@ -79,7 +87,10 @@ export class ReplyList {
         return option;
       }),
     );
-    if (!this.#shown.length) this.#list.append(make("p", "quiet", this.#words.no_reply_found));
+    if (!this.#shown.length) {
+      const isEmpty = this.#isAway && !this.#replies.length;
+      this.#list.append(make("p", "quiet", isEmpty ? this.#words.offline_write : this.#words.no_reply_found));
+    }
     this.#list.hidden = false;
     this.#point(0);
   }

@@ -1,12 +1,16 @@
 /** A letter presses what names it in aria-keyshortcuts, unless somebody is typing. */
 
+import { isPrintable, letterOf } from "./keymap.js";
+import { hasLetters } from "./letters.js";
+import { TypingGuard } from "./typing.js";
+
+const typing = new TypingGuard();
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  const target = /** @type {HTMLElement} */ (event.target);
-  if (target.closest("input, textarea, select")) return;
-  const key = event.key.toUpperCase();
-  if (!/^[A-Z]$/.test(key)) return;
-  const wanted = /** @type {HTMLElement | null} */ (document.querySelector(`[aria-keyshortcuts="${key}"]`));
+  if (!isPrintable(event) || event.isComposing || event.repeat || typing.isWriting(event.target)) return;
+  if (!hasLetters() || typing.isResting()) return;
+  const letter = letterOf(event);
+  const wanted = letter && /** @type {HTMLElement | null} */ (document.querySelector(`[aria-keyshortcuts="${letter}"]`));
   if (!wanted) return;
   event.preventDefault();
   wanted.click();

@@ -65,6 +65,11 @@ export function waiting(state) {
     .sort(inLine);
 }
 
+/** Whether I may write to this customer. @param {ConsoleState} state @param {ConsoleRow | undefined} row */
+export function mayAnswer({ me }, row) {
+  return row?.status === "active" && row.agent?.id === me.id;
+}
+
 /** Whether they wait in a line from which I take nobody for now. @param {ConsoleState} state @param {ConsoleRow} row */
 export function isBarred({ me }, row) {
   return row.status === "waiting" && me.barred.includes(row.department);

@@ -1,7 +1,8 @@
 /** The conversation before the agent: its head, what may be done with it, and where it is scrolled to. */
 
+import { isolated } from "../chat/direction.js";
 import { fill } from "../chat/words.js";
-import { nameOf } from "./lists.js";
+import { nameOf, spokenName } from "./lists.js";
 import { Log } from "./log.js";
 import { BASE } from "./requests.js";
 import { isBarred } from "./state.js";
@@ -101,7 +102,7 @@ export class Talk {
     const { state, current, row } = this.#store;
     const line = byId("typing");
     line.hidden = !row || !(state.typing[current] > performance.now());
-    if (!line.hidden && row) line.textContent = fill(this.#words.is_typing, { name: nameOf(row, this.#words) });
+    if (!line.hidden && row) line.textContent = fill(this.#words.is_typing, { name: spokenName(row, this.#words) });
   }
 
   /** @param {ConsoleRow} row */
@@ -109,7 +110,7 @@ export class Talk {
     const words = this.#words;
     const { me } = this.#store.state;
     byId("talk-name").textContent = nameOf(row, words);
-    const about = [words[row.level], this.#departments[row.department], row.subject].filter(Boolean);
+    const about = [words[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
     byId("talk-about").textContent = about.join(" · ");
     byId("talk-about").dataset.level = row.level;
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
@@ -132,7 +133,6 @@ export class Talk {
     state.hidden = !said;
     byId("talk-state-words").textContent = said;
     byId("talk-state-exam").hidden = !isBarred(this.#store.state, row);
-    byId("composer").hidden = !(isMine && row.status === "active");
   }
 
   /** @param {ConsoleRow} row @param {boolean} isMine @returns {string} why nothing can be written here, or "" */
@@ -141,7 +141,7 @@ export class Talk {
     if (row.status === "closed") return words.closed;
     if (isBarred(this.#store.state, row)) return words.waiting_barred;
     if (row.status === "waiting") return words.waiting_first;
-    if (!isMine) return fill(words.not_mine, { name: row.agent ? `${row.agent.name} ${row.agent.number}` : "" });
+    if (!isMine) return fill(words.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
     if (row.status === "wrap_up") return row.ended_by === "visitor" ? words.ended_by_visitor : words.ended_by_agent;
     return "";
   }

@@ -1,5 +1,7 @@
 /** A list of things that wait for a word: arrows move, one key decides, and the next is there at once. */
 
+import { hasLetters } from "./letters.js";
+
 const list = document.getElementById("waiting");
 
 /** @returns {HTMLElement[]} */
@@ -25,6 +27,7 @@ document.addEventListener("keydown", (event) => {
     focus(place() + (event.key === "ArrowDown" ? 1 : -1));
     return;
   }
+  if (!hasLetters()) return;
   const chosen = items()[Math.max(0, place())];
   const button = chosen?.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (button instanceof HTMLButtonElement) {

@@ -60,12 +60,19 @@ def test_a_number_key_puts_the_likely_answer_in_and_enter_sends_it(
         expect(box).to_be_focused()
         first = page.get_by_role("option").first
         expect(first).to_contain_text("贝壳卡丢了怎么挂失")
+        # A digit alone begins a message.
         page.keyboard.press("1")
-        expect(box).to_have_value(LOST)
-        page.keyboard.press("Escape")
         expect(box).to_have_value("1")
         page.keyboard.press("Backspace")
+        page.keyboard.press("Alt+1")
+        expect(box).to_have_value(LOST)
+        page.keyboard.press("Escape")
+        expect(box).to_have_value("")
+        # On the list of answers itself the digit is enough.
+        page.keyboard.press("Escape")
+        page.locator("#points-list").focus()
         page.keyboard.press("1")
+        expect(box).to_have_value(LOST)
         page.keyboard.type("请放心。")
         axe(page)
         page.keyboard.press("Enter")
@@ -104,7 +111,7 @@ def test_an_answer_that_was_withdrawn_meanwhile_does_not_go_out(page: Page, serv
         visitor.say("贝壳存款多少利率")
         page.keyboard.press("n")
         expect(page.get_by_role("option").first).to_contain_text("贝壳存款利率")
-        page.keyboard.press("1")
+        page.keyboard.press("Alt+1")
         server.manage("shell", "-v0", "-c", WITHDRAW)
         # What is offered follows by itself.
         expect(page.locator("#points-list")).not_to_contain_text("贝壳存款利率")

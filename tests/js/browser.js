@@ -112,7 +112,10 @@ export const view = Object.assign(new EventTarget(), { visibilityState: "visible
 export function openBrowser({ local = storage(), session = storage() } = {}) {
   FakeSocket.all = [];
   view.visibilityState = "visible";
+  Object.assign(view, { getElementById: () => null });
+  Object.defineProperty(globalThis, "navigator", { value: { onLine: true }, configurable: true });
   Object.assign(globalThis, {
+    HTMLProgressElement: class {},
     WebSocket: FakeSocket,
     document: view,
     window: { localStorage: local, sessionStorage: session },

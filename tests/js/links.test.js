@@ -49,3 +49,26 @@ test("places in words are filled once, and unknown ones stay", () => {
   assert.equal(fill("{a} {b} {a}", { a: "{b}", c: 1 }), "{b} {b} {b}");
   assert.equal(fill("{place}", { place: 0 }), "0");
 });
+
+test("an address ends where Chinese words or their punctuation begin", () => {
+  for (const after of ["请看", "谢谢。", "，谢谢", "、", "）", "】", "」", "》", "；", "：", "！", "？", "｡", "～", "　全", "😊", "です", "입니다", "…", "—", "\u200b", "\u202e"]) {
+    assert.deepEqual(hrefs(`见https://www.bank.example/a?b=1${after}`), ["https://www.bank.example/a?b=1"], after);
+    assert.deepEqual(hrefs(`https://www.bank.example${after}`), ["https://www.bank.example/"], after);
+  }
+  assert.deepEqual(hrefs("https://a.example和https://b.example都行"), ["https://a.example/", "https://b.example/"]);
+});
+
+test("punctuation of the sentence is left outside, brackets of the address inside", () => {
+  for (const [text, href] of [
+    ["(https://a.example/x)", "https://a.example/x"],
+    ["[https://a.example/x].", "https://a.example/x"],
+    ["https://a.example/x_(y)", "https://a.example/x_(y)"],
+    ["(see https://a.example/x_(y)).", "https://a.example/x_(y)"],
+    ["https://a.example/x)...", "https://a.example/x"],
+    ["https://a.example/?a[]=1!", "https://a.example/?a[]=1"],
+    ["http://[::1]/x", "http://[::1]/x"],
+    ["https://ru.example/Москва,", "https://ru.example/%D0%9C%D0%BE%D1%81%D0%BA%D0%B2%D0%B0"],
+  ]) {
+    assert.deepEqual(hrefs(text), [href], text);
+  }
+});

@@ -1,0 +1,168 @@
+/** Files on their way: one at a time, in order, tried again until they arrive, are refused for good, or are taken back. */
+
+import { make } from "./element.js";
+
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 30_000;
+/** Without any answer although the network is there: then the next file gets its turn, and this one a button. */
+const TRIES = 6;
+/** An upload that has not moved for this long is begun anew. */
+const STALLED_MS = 45_000;
+
+/**
+ * @typedef {OutboxEntry & {file: File, conversation: string, isSending?: boolean, isHopeless: boolean, tries: number}} Upload
+ *   `isHopeless`: trying it again would be of no use
+ * @typedef {{status: number, refused?: {words: string, retry_after_ms?: number}} | null} Answer null: none came
+ * @typedef {(upload: Upload, options: {signal: AbortSignal, onProgress: (part: number) => void}) => Promise<Answer>} Send
+ */
+
+export class UploadQueue {
+  /** @type {Upload[]} */
+  entries = [];
+  #send;
+  #onChange;
+  #lostWords;
+  #isReady;
+  /** @type {AbortController | null} */
+  #current = null;
+  #timer = 0;
+  #restsUntil = 0;
+
+  /**
+   * @param {{send: Send, onChange: () => void, lostWords: () => string,
+   *          isReady?: (upload: Upload) => boolean}} options
+   *   `lostWords`: what to say of a file that cannot be got through; `isReady`: whether there is somewhere to send it
+   */
+  constructor({ send, onChange, lostWords, isReady = () => true }) {
+    this.#send = send;
+    this.#onChange = onChange;
+    this.#lostWords = lostWords;
+    this.#isReady = isReady;
+    addEventListener("online", () => this.hurry());
+  }
+
+  /** @param {File} file @param {{conversation?: string, refused?: string}} [more] `refused`: why it is not even tried */
+  add(file, { conversation = "", refused } = {}) {
+    const client_id = crypto.randomUUID();
+    const at = new Date().toISOString();
+    const isHopeless = refused !== undefined;
+    this.entries.push({ client_id, body: file.name, at, file, conversation, refused, isHopeless, tries: 0 });
+    this.#changed();
+  }
+
+  /** Tries a refused one again. @param {string} client_id */
+  retry(client_id) {
+    const upload = this.#find(client_id);
+    if (upload?.refused === undefined) return;
+    upload.refused = undefined;
+    upload.tries = 0;
+    this.#restsUntil = 0;
+    this.#changed();
+  }
+
+  /** Takes one back: from the list, and off the line. @param {string} client_id */
+  remove(client_id) {
+    const upload = this.#find(client_id);
+    if (!upload) return;
+    this.entries = this.entries.filter((each) => each !== upload);
+    if (upload.isSending) this.#current?.abort();
+    this.#changed();
+  }
+
+  /** The network is back: nothing waits any longer. */
+  hurry() {
+    this.#restsUntil = 0;
+    this.flush();
+  }
+
+  clear() {
+    this.entries = [];
+    this.#current?.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** Sends the next one, if it may go now. */
+  flush() {
+    const rest = this.#restsUntil - Date.now();
+    const next = this.entries.find((upload) => upload.refused === undefined && this.#isReady(upload));
+    if (this.#current || !next) return;
+    clearTimeout(this.#timer);
+    if (rest > 0) this.#timer = setTimeout(() => this.flush(), rest + 1);
+    else void this.#try(next);
+  }
+
+  /** @param {Upload} upload */
+  async #try(upload) {
+    const controller = new AbortController();
+    this.#current = controller;
+    upload.isSending = true;
+    this.#onChange();
+    let stalled = 0;
+    /** @param {number} part */
+    const onProgress = (part) => {
+      clearTimeout(stalled);
+      stalled = setTimeout(() => controller.abort(), STALLED_MS);
+      const bar = document.getElementById(upload.client_id);
+      if (bar instanceof HTMLProgressElement) bar.value = part;
+    };
+    onProgress(0);
+    const answer = await this.#send(upload, { signal: controller.signal, onProgress }).catch(() => null);
+    clearTimeout(stalled);
+    this.#current = null;
+    upload.isSending = false;
+    if (this.entries.includes(upload)) this.#settle(upload, answer);
+    this.#changed();
+  }
+
+  /** @param {Upload} upload @param {Answer} answer */
+  #settle(upload, answer) {
+    const refused = answer?.refused;
+    if (answer && answer.status < 300) this.entries = this.entries.filter((each) => each !== upload);
+    else if (refused && !refused.retry_after_ms) upload.refused = refused.words;
+    else if (refused?.retry_after_ms) this.#restsUntil = Date.now() + refused.retry_after_ms;
+    else if (answer && answer.status < 500) upload.refused = this.#lostWords();
+    else if (navigator.onLine !== false && ++upload.tries >= TRIES) upload.refused = this.#lostWords();
+    else this.#restsUntil = Date.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
+  }
+
+  #changed() {
+    this.#onChange();
+    this.flush();
+  }
+
+  /** @param {string} client_id */
+  #find(client_id) {
+    return this.entries.find((upload) => upload.client_id === client_id);
+  }
+}
+
+/** How far an upload has come: the queue moves it. @param {Pick<Upload, "client_id" | "body">} upload */
+export function progressBar({ client_id, body }) {
+  const bar = make("progress");
+  bar.id = client_id;
+  bar.value = 0;
+  bar.ariaLabel = body;
+  return bar;
+}
+
+/**
+ * Posts a form and tells how far it has come, which fetch cannot.
+ *
+ * @param {string} url
+ * @param {FormData} data
+ * @param {{headers: Record<string, string>, signal: AbortSignal, onProgress: (part: number) => void}} options
+ * @returns {Promise<Answer>}
+ */
+export function postForm(url, data, { headers, signal, onProgress }) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.responseType = "json";
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+    request.onload = () => resolve({ status: request.status, refused: request.response?.refused });
+    request.onerror = request.onabort = () => resolve(null);
+    signal.onabort = () => request.abort();
+    request.send(data);
+  });
+}

@@ -1,0 +1,37 @@
+/** One press, one act: while an action runs, and for a moment after it, the same action is not begun again. */
+
+const SETTLE_MS = 600;
+
+export class Once {
+  /** @type {Set<string>} */
+  #running = new Set();
+
+  /**
+   * @param {string} name of the action; its buttons bear it as `data-do`
+   * @param {() => unknown} act
+   * @returns {Promise<void>}
+   */
+  async run(name, act) {
+    if (this.#running.has(name)) return;
+    const pending = act();
+    if (!(pending instanceof Promise)) return;
+    this.#running.add(name);
+    this.#mark(name);
+    try {
+      await pending;
+    } finally {
+      // An impatient press may come just after the answer has.
+      setTimeout(() => {
+        this.#running.delete(name);
+        this.#mark(name);
+      }, SETTLE_MS);
+    }
+  }
+
+  /** @param {string} name */
+  #mark(name) {
+    for (const button of document.querySelectorAll(`[data-do="${CSS.escape(name)}"]`)) {
+      button.ariaDisabled = button.ariaBusy = this.#running.has(name) ? "true" : null;
+    }
+  }
+}

@@ -1,0 +1,117 @@
+"""Characters are counted as the server counts them; and other people's names turn nothing beside them."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.box import Box
+from tests.browser.conftest import ChatServer, HostPage, PageFactory, SignIn
+from tests.browser.visitor import WireVisitor
+from tests.people import MEI, WEN
+
+# An isolate is left by U+2069, an override is never closed.
+EVIL = "王\u2069五\u202e"
+# Whether the letters of an element stand from left to right, line by line.
+IN_ORDER = """element => {
+    const places = []
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+    for (let node; (node = walker.nextNode()); ) {
+        for (let index = 0; index < node.data.length; index++) {
+            if (!/\\S/.test(node.data[index])) continue
+            const range = document.createRange()
+            range.setStart(node, index)
+            range.setEnd(node, index + 1)
+            const { top, left } = range.getBoundingClientRect()
+            places.push({ top, left })
+        }
+    }
+    const next = (place, before) => !before || place.top > before.top + 4 || place.left > before.left
+    return places.length > 1 && places.every((place, index) => next(place, places[index - 1]))
+}"""
+
+
+def is_in_order(element: Locator) -> bool:
+    expect(element).to_be_visible()
+    return bool(element.evaluate(IN_ORDER))
+
+
+def test_the_console_counts_an_emoji_once(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
+) -> None:
+    page = page_factory(locale="en")
+    sign_in(page, MEI)
+    page.goto("/console/")
+    with WireVisitor(server, name="李雷") as visitor:
+        expect(page.locator("#waiting .row")).to_have_count(1)
+        page.keyboard.press("n")
+        body = page.locator("#body")
+        expect(body).to_be_focused()
+        body.fill("😊" * 2001)
+        expect(page.get_by_text("1 characters too many")).to_be_visible()
+        body.fill("😊" * 2000)
+        expect(page.locator("#unfilled")).to_be_hidden()
+        page.get_by_role("button", name="Buttons for the customer").click()
+        for number, emoji in ((1, "😊"), (2, "🏦")):
+            page.get_by_label(f"Button {number}").fill(emoji * 40)
+        body.press("Enter")
+        assert visitor.hears("😊" * 2000)["payload"] == {"choices": ["😊" * 40, "🏦" * 40]}
+
+    page.goto("/console/replies/new")
+    title = page.get_by_label("Title")
+    title.focus()
+    title.evaluate("field => document.execCommand('insertText', false, '😊'.repeat(81))")
+    assert title.evaluate("field => [field.value.length, field.validationMessage]") == [
+        162,
+        "At most 80 characters; there are 81.",
+    ]
+    title.fill("😊" * 80)
+    assert title.evaluate("field => field.validity.valid")
+
+
+def test_the_form_of_the_box_counts_an_emoji_once(
+    page_factory: PageFactory, host_page: HostPage, server: ChatServer
+) -> None:
+    page = page_factory(locale="en")
+    box = Box(page, host_page.url(language="en"))
+    name = box.frame.locator("#field-name")
+    name.fill("😊" * 61)
+    box.write("hello")
+    expect(box.frame.get_by_text("That is too long.")).to_be_visible()
+    expect(name).to_be_focused()
+    expect(box.text).to_have_value("hello")
+    name.fill("😊" * 60)
+    box.text.press("Enter")
+    expect(box.log.get_by_text("hello")).to_be_visible()
+    assert server.execute("SELECT name FROM chat_visitor") == [("😊" * 60,)]
+
+
+def test_a_name_turns_no_time_on_any_screen(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
+) -> None:
+    page = page_factory(locale="en")
+    sign_in(page, MEI)
+    page.goto("/console/")
+    with WireVisitor(server, name=EVIL) as visitor:
+        visitor.say("我的卡被吞了")
+        expect(page.locator("#waiting .row")).to_have_count(1)
+        page.keyboard.press("n")
+        for selector in ("#messages .theirs time", "#talk-about", ".row .excerpt", "#messages .theirs .body"):
+            assert is_in_order(page.locator(selector).first), selector
+        visitor.types()
+        expect(page.locator("#typing")).to_have_text("王五 is typing …")
+        expect(page.locator("#announce")).to_have_text("You have taken the conversation of 王五.")
+        page.goto("/console/search")
+        page.get_by_label("Words").fill("被吞")
+        page.keyboard.press("Enter")
+        assert is_in_order(page.locator(".hit-top time"))
+
+        page.context.clear_cookies()
+        sign_in(page, WEN)
+        page.goto("/admin/chat/conversation/")
+        row = page.locator("#result_list tbody tr")
+        assert is_in_order(row.locator(".field-started_at"))
+        who = row.locator(".field-who")
+        expect(who).to_contain_text("(")
+        assert who.evaluate("cell => getComputedStyle(cell.querySelector('bdi')).display") == "inline-block"
+        row.locator("a").first.click()
+        assert is_in_order(page.locator(".entry.visitor time").first)

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { UploadQueue } from "../../static/chat/uploads.js";
+import { Clock, openBrowser, page } from "./browser.js";
+
+const clock = new Clock();
+/** @type {{upload: any, signal: AbortSignal, answer: (answer: any) => Promise<void>}[]} */
+let sent = [];
+/** @type {UploadQueue[]} */
+let queues = [];
+
+beforeEach(() => {
+  for (const one of queues.splice(0)) one.clear();
+  openBrowser();
+  sent = [];
+});
+
+/** @param {object} [options] */
+function queue(options = {}) {
+  const made = new UploadQueue({
+    send: (upload, { signal }) =>
+      new Promise((resolve) => {
+        const answer = async (/** @type {any} */ value) => {
+          resolve(value);
+          await turn();
+        };
+        signal.onabort = () => resolve(null);
+        sent.push({ upload, signal, answer });
+      }),
+    onChange: () => {},
+    lostWords: () => "lost",
+    ...options,
+  });
+  queues.push(made);
+  return made;
+}
+
+/** Lets everything happen that an answer leads to. */
+async function turn() {
+  for (let step = 0; step < 20; step++) await null;
+}
+
+/** @param {string} name */
+const file = (name) => /** @type {any} */ ({ name });
+const names = () => sent.map(({ upload }) => upload.body);
+
+test("nine files go one at a time, in order, and a rate limit only makes them wait", async () => {
+  const uploads = queue();
+  for (let number = 1; number <= 9; number++) uploads.add(file(`${number}.png`));
+  let arrived = 0;
+  for (let step = 0; arrived < 9; step++) {
+    assert.equal(sent.length, step + 1, "one at a time");
+    const isLimited = step === 5 || step === 6;
+    await sent[step].answer(isLimited ? { status: 429, refused: { words: "slow", retry_after_ms: 4000 } } : { status: 200 });
+    if (!isLimited) {
+      arrived++;
+      continue;
+    }
+    clock.tick(3900);
+    assert.equal(sent.length, step + 1, "the wait that the server asks for is kept");
+    clock.tick(200);
+  }
+  assert.deepEqual([...new Set(names())], Array.from({ length: 9 }, (_, index) => `${index + 1}.png`));
+  assert.deepEqual(uploads.entries, []);
+  assert.equal(new Set(sent.map(({ upload }) => upload.client_id)).size, 9, "tried again under the same id");
+});
+
+test("a lost answer is tried again, sooner when the network is back", async () => {
+  const uploads = queue();
+  uploads.add(file("a.png"));
+  await sent[0].answer(null);
+  assert.equal(sent.length, 1);
+  page.dispatchEvent(new Event("online"));
+  assert.equal(sent.length, 2);
+  await sent[1].answer({ status: 503 });
+  clock.tick(30_001);
+  assert.equal(sent.length, 3);
+  await sent[2].answer({ status: 200 });
+  assert.deepEqual(uploads.entries, []);
+});
+
+test("one that cannot get through gives way to the next, and can be tried again", async () => {
+  const uploads = queue();
+  uploads.add(file("bad.png"));
+  uploads.add(file("good.png"));
+  while (sent.at(-1)?.upload.body === "bad.png") {
+    await sent[sent.length - 1].answer(null);
+    clock.tick(30_001);
+  }
+  assert.equal(uploads.entries[0].refused, "lost");
+  await sent[sent.length - 1].answer({ status: 200 });
+  uploads.retry(uploads.entries[0].client_id);
+  assert.equal(sent.at(-1)?.upload.body, "bad.png");
+});
+
+test("what is refused for good says why, stays, and holds up nothing", async () => {
+  const uploads = queue();
+  uploads.add(file("a.exe"));
+  uploads.add(file("b.png"));
+  await sent[0].answer({ status: 415, refused: { words: "no programs" } });
+  assert.deepEqual(uploads.entries.map((upload) => upload.refused), ["no programs", undefined]);
+  assert.equal(sent[1].upload.body, "b.png");
+  uploads.remove(uploads.entries[0].client_id);
+  assert.equal(uploads.entries.length, 1);
+});
+
+test("one that is taken back stops, and the next goes", async () => {
+  const uploads = queue();
+  uploads.add(file("a.png"));
+  uploads.add(file("b.png"));
+  uploads.remove(uploads.entries[0].client_id);
+  assert.ok(sent[0].signal.aborted);
+  await turn();
+  assert.deepEqual(names(), ["a.png", "b.png"]);
+  assert.deepEqual(uploads.entries.map((upload) => upload.body), ["b.png"]);
+});
+
+test("an upload that stalls is begun anew", async () => {
+  const uploads = queue();
+  uploads.add(file("stalled.png"));
+  clock.tick(46_000);
+  assert.ok(sent[0].signal.aborted);
+  await turn();
+  clock.tick(5_000);
+  assert.equal(names().filter((name) => name === "stalled.png").length, 2);
+});
+
+test("nothing goes before there is a conversation", async () => {
+  let isReady = false;
+  const uploads = queue({ isReady: () => isReady });
+  uploads.add(file("a.png"));
+  assert.equal(sent.length, 0);
+  isReady = true;
+  uploads.flush();
+  assert.equal(sent.length, 1);
+});
