@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from django.db.models import Prefetch
 from django.utils import timezone
 
+from chat.variants import fold_variants
 from knowledge import selectors
 from knowledge.finding import Entry, Index
 from knowledge.finding.apart import vectors_apart
@@ -206,6 +207,8 @@ library = Library()
 def warm() -> None:
     """Reads everything ahead of the first question; on a thread of its own when a server starts."""
     close_old_connections()
+    # Its first use builds a table, which the first message with Chinese words would wait for.
+    fold_variants("户")
     try:
         library.current()
     except Exception as error:

@@ -181,7 +181,8 @@ def test_words_find_by_meaning_pinyin_and_slips_and_what_is_not_published_by_wha
     # What is published and meant comes before what holds the word, the last changed of these first.
     assert keys(q="挂失") == ["card-lost", "draft", "gone"]
     assert keys(cast.mei, q="挂失") == ["card-lost"]
-    assert keys(q="新号码") == ["card-lost"]
+    assert keys(q="新号码") == keys(q="新號碼") == ["card-lost"]
+    assert keys(q="請打新號碼") == ["card-lost"]
     for typed in ("kdlzm", "kadiule", "卡丢勒", "掛失", "我的卡遗失了"):
         assert keys(cast.mei, q=typed)[:1] == ["card-lost"], typed
     assert keys(q="吞咔") == ["swallowed"]
