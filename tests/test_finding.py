@@ -17,7 +17,7 @@ from knowledge.demo.library import points
 from knowledge.finding import NOT_ANSWERED, Entry, Index, meaning
 from knowledge.finding.apart import MANY, vectors_apart
 from knowledge.finding.meaning import vector_of, vectors_of
-from knowledge.finding.typed import Forms, without_slips
+from knowledge.finding.typed import without_slips
 from knowledge.finding.words import bare, features_of, meanings_in, parts_of, plain
 from tests.hostile.corpus import naughty, own
 
@@ -245,8 +245,6 @@ def test_synonyms_of_both_languages_have_a_meaning() -> None:
     assert "swallowed" in meanings_in("atm把卡吞了")
     assert "swallowed" in meanings_in("the machine ate my card")
     assert "lost" in meanings_in("i can’t find it")
-    forms = Forms.of(["挂失 ATM"])
-    assert (forms.initials, forms.pinyin) == ("gsatm", "guashiatm")
 
 
 def test_readers_are_not_disturbed_by_changes() -> None:
