@@ -21,7 +21,7 @@ MOST_TEXTS = 1500
 RIDGE = 2.0
 FOLDS = 5
 # The share of other questions that are to lie below the floor, unless more than so many of the bank's own would.
-OTHERS_BELOW, OWN_BELOW = 0.9, 0.02
+OTHERS_BELOW, OWN_BELOW = 0.95, 0.03
 # What the confidence of an answer is multiplied by for a question below the floor.
 STRANGE = 0.3
 
