@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from knowledge.finding.known import Known, rows_of
 from knowledge.finding.meaning import ANSWER_AXES, ENTRY_AXES, Space, nearness
 from knowledge.finding.postings import Floats, Postings, Vocabulary
-from knowledge.finding.words import features_of, pairs_of, plain
+from knowledge.finding.words import bare, features_of, pairs_of, plain
 
 # What words weigh against the 1 of what title and phrasings mean.
 WORDS = 0.5
@@ -28,10 +28,10 @@ class AnswerWeights(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A phrasing of an entry that is judged as if it were not there: the entry's place, and its row among the texts."""
+    """Phrasings of an entry that count as if they were not there: the entry's place, and their rows among its texts."""
 
     place: int
-    row: int
+    rows: tuple[int, ...]
 
 
 class Judges:
@@ -56,7 +56,9 @@ class Judges:
         words = self._vocabulary.known(features)
         found = self._words.scores(words)
         if left_out is not None:
-            counted = self.known[left_out.place].words.without(self._vocabulary.numbers(features))
+            entry = self.known[left_out.place]
+            gone = [word for row in left_out.rows for word in features_of(bare(entry.texts[row]))]
+            counted = entry.words.without(self._vocabulary.numbers(gone))
             found[left_out.place] = self._words.score_of(counted, words)
         return found
 
@@ -71,7 +73,7 @@ class Judges:
         found: Floats = self._centres @ along
         changed = None
         if left_out is not None and (sense := self.known[left_out.place].sense) is not None:
-            changed = space.without(sense, left_out.row)
+            changed = space.without(sense, left_out.rows)
             found[left_out.place] = changed.centre @ along
         count = min(CLOSELY, len(found))
         near, senses = [], []

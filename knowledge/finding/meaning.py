@@ -195,9 +195,9 @@ class Space:
             answer.floats()[0] @ self.answer_axes,
         )
 
-    def without(self, sense: Sense, row: int) -> Sense:
-        """The sense of an entry as if one of its texts were not there; it has others."""
-        kept = np.arange(len(sense.lengths)) != row
+    def without(self, sense: Sense, rows: Sequence[int]) -> Sense:
+        """The sense of an entry as if these of its texts were not there; it has others."""
+        kept = np.delete(np.arange(len(sense.lengths)), rows)
         texts = Vectors(sense.texts.steps[kept], sense.texts.scale[kept])
         centre = self.placed(texts.floats().mean(axis=0)) @ self.axes
         return sense._replace(texts=texts, lengths=sense.lengths[kept], centre=centre)
