@@ -9,10 +9,12 @@ from accounts.access import may
 from accounts.models import Staff
 from chat.directions import without_marks
 from chat.models import CannedReply, Conversation
-from chat.pinyin import pinyin_of
+from chat.pinyin import spellings_of
 
 # `{name}`, in ASCII braces or the full-width ones that a Chinese keyboard writes.
 _PLACEHOLDER = re.compile(r"[{｛]\s*([a-z_]{2,30})\s*[}｝]")
+# Spellings by first letters, and as many by whole syllables; and the characters they may take together.
+SPELLINGS, INITIALS_LENGTH = 12, 600
 PLACEHOLDERS = ("visitor_name", "agent_name", "agent_number", "bank_name", "hotline")
 
 
@@ -39,12 +41,13 @@ def unfilled(text: str) -> list[str]:
 
 
 def initials_of(title: str) -> str:
-    """What a title is found by: the first letter of each Chinese character's pinyin, and other letters as they are."""
-
-    def others(run: str) -> str:
-        return "".join(character.lower() for character in run if character.isalnum())
-
-    return pinyin_of(title, is_initials=True, others=others)[:80]
+    """What a title is found by, with blanks between: the first letters of its pinyin, and the pinyin itself, each with
+    the readings of characters that have several. Other letters stay as they are."""
+    found = ""
+    for spelling in spellings_of(title, SPELLINGS):
+        if len(found) + len(spelling) < INITIALS_LENGTH:
+            found += f" {spelling}" if found else spelling
+    return found
 
 
 def usable_by(staff: Staff) -> QuerySet[CannedReply]:

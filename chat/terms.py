@@ -13,6 +13,8 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chat.variants import fold_variants
+
 _CJK = (
     "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
     "\U00020000-\U0003ffff"
@@ -22,8 +24,9 @@ _MAX_TERMS = 2000
 
 
 def normalized(text: str) -> str:
-    """The text as it is compared: compatibility forms unified (full-width digits too), case folded."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """The text as it is compared: compatibility forms unified (full-width digits too), case folded, traditional
+    characters in their simplified form."""
+    return fold_variants(unicodedata.normalize("NFKC", text).casefold())
 
 
 def terms_of(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import approvable_by
 from accounts.models import Staff
 from chat.models import CannedReply
+from chat.variants import holding
 from knowledge import sources
 from knowledge.differences import Piece, differences
 from knowledge.kinds import VERSION
@@ -130,8 +131,8 @@ def narrowed(
     if wanted.language:
         found = found.filter(language=wanted.language)
     if words := wanted.words.split()[:MAX_WORDS]:
-        holding = reduce(and_, (_holds(word, is_editor) for word in words))
-        found = found.filter(holding | Q(pk__in=looked_up(wanted.words) if likely is None else likely))
+        holds_all = reduce(and_, (_holds(word, is_editor) for word in words))
+        found = found.filter(holds_all | Q(pk__in=looked_up(wanted.words) if likely is None else likely))
     return found
 
 
@@ -158,8 +159,8 @@ def _holds(word: str, is_editor: bool) -> Q:
     said = Version.objects.exclude(state=State.REPLACED)
     if not is_editor:
         said = said.filter(state=State.PUBLISHED)
-    said = said.filter(Q(title__icontains=word) | Q(answer__icontains=word) | Q(note__icontains=word))
-    asked = Phrasing.objects.filter(state=Phrasing.State.ACCEPTED, text__icontains=word)
+    said = said.filter(holding(("title", "answer", "note"), word))
+    asked = Phrasing.objects.filter(holding(("text",), word), state=Phrasing.State.ACCEPTED)
     return (
         Q(pk__in=said.order_by().values("point"))
         | Q(pk__in=asked.order_by().values("point"))

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import AuditEntry, Department, Staff, TakingBar
+from chat.variants import holding
 from knowledge.models import Appeal, Exam, Paper, PaperItem, Question
 from knowledge.selectors import branch_of, category_paths
 
@@ -179,7 +180,7 @@ def questions_for_setting(
     if kind:
         found = found.filter(kind=kind)
     if words:
-        found = found.filter(Q(stem__icontains=words) | Q(point__published__title__icontains=words))
+        found = found.filter(holding(("stem", "point__published__title"), words))
     return found
 
 

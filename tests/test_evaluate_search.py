@@ -34,11 +34,18 @@ def test_the_figures_as_json_without_a_database(tmp_path: Path, encoding: str) -
     assert figures["hit@1"] == figures["hit@5"] == figures["mrr"] == 0.75
     assert (figures["points"], figures["queries"]) == (3, 4)
     assert 0 < figures["p50_ms"] <= figures["p95_ms"]
+    assert figures["strange_shown"] is None
+
+
+def test_questions_that_no_point_answers_are_counted_apart(tmp_path: Path) -> None:
+    figures = json.loads(run(tmp_path, POINTS, QUERIES + "红烧肉怎么做,\n？,\n", "--json"))
+    assert (figures["hit@1"], figures["shown"], figures["strange_shown"]) == (0.75, 0.75, 0.0)
+    assert figures["queries"] == 6
 
 
 def test_the_figures_for_people(tmp_path: Path) -> None:
     assert [line.split()[0] for line in run(tmp_path).splitlines()][:6] == [
-        "hit@1", "hit@3", "hit@5", "mrr", "p50_ms", "p95_ms",
+        "hit@1", "hit@3", "hit@5", "mrr", "shown", "strange_shown",
     ]  # fmt: skip
 
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from knowledge.demo.library import points
 from knowledge.finding import NOT_ANSWERED, Entry, Index, meaning
 from knowledge.finding.apart import MANY, vectors_apart
+from knowledge.finding.judges import AnswerWeights
 from knowledge.finding.meaning import vector_of, vectors_of
-from knowledge.finding.typed import Forms, without_slips
+from knowledge.finding.subject import everyday
+from knowledge.finding.typed import without_slips
 from knowledge.finding.words import bare, features_of, meanings_in, parts_of, plain
 from tests.hostile.corpus import naughty, own
 
@@ -80,8 +82,9 @@ def test_what_is_said_for_politeness_decides_nothing(text: str, asks: str) -> No
 def test_where_there_are_no_answers_they_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     index = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
     scores = [hit.score for hit in index.find("钱包丢了")]
-    monkeypatch.setattr("knowledge.finding.index.ANSWER_MEANS", 0.0)
-    assert [hit.score for hit in index.find("钱包丢了")] == scores
+    monkeypatch.setattr("knowledge.finding.weights.SAFE", AnswerWeights(0.0, 0.0))
+    without = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
+    assert [hit.score for hit in without.find("钱包丢了")] == scores
 
 
 def test_what_is_asked_word_for_word_comes_first_and_names_what_matched() -> None:
@@ -236,8 +239,9 @@ def test_no_words_of_customers_are_kept(store: Path) -> None:
     index.find("我的秘密是四十二")
     with closing(sqlite3.connect(store)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
-    # Texts and answers, each of them once.
-    assert count == len({text for entry in ENTRIES for text in (entry.title, *entry.phrasings, entry.answer)})
+    # Texts and answers, and the questions that the subject is learned from, each of them once.
+    texts = {text for entry in ENTRIES for text in (entry.title, *entry.phrasings, entry.answer)}
+    assert count == len(texts.union(*everyday()))
     assert "挂失".encode() not in store.read_bytes()
 
 
@@ -245,8 +249,6 @@ def test_synonyms_of_both_languages_have_a_meaning() -> None:
     assert "swallowed" in meanings_in("atm把卡吞了")
     assert "swallowed" in meanings_in("the machine ate my card")
     assert "lost" in meanings_in("i can’t find it")
-    forms = Forms.of(["挂失 ATM"])
-    assert (forms.initials, forms.pinyin) == ("gsatm", "guashiatm")
 
 
 def test_readers_are_not_disturbed_by_changes() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +33,7 @@ from knowledge.actions.imports import Given, import_points
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.differences import differences
+from knowledge.finding import meaning
 from knowledge.library import library
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
 from tests.approving import approve_pending, approve_version, digest_of_version
@@ -182,7 +184,8 @@ def test_words_find_by_meaning_pinyin_and_slips_and_what_is_not_published_by_wha
     # What is published and meant comes before what holds the word, the last changed of these first.
     assert keys(q="挂失") == ["card-lost", "draft", "gone"]
     assert keys(cast.mei, q="挂失") == ["card-lost"]
-    assert keys(q="新号码") == ["card-lost"]
+    assert keys(q="新号码") == keys(q="新號碼") == ["card-lost"]
+    assert keys(q="請打新號碼") == ["card-lost"]
     for typed in ("kdlzm", "kadiule", "卡丢勒", "掛失", "我的卡遗失了"):
         assert keys(cast.mei, q=typed)[:1] == ["card-lost"], typed
     assert keys(q="吞咔") == ["swallowed"]
@@ -614,3 +617,26 @@ def test_an_editor_who_signs_in_arrives_at_the_knowledge_points(cast: Cast) -> N
     assert 'href="/console/search"' not in shown
     assert 'href="/admin/"' in shown
     assert 'href="/console/search"' in page(cast.mei, "points/")
+
+
+def test_the_list_tells_editors_how_many_points_are_still_being_learned(
+    cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_learn = Event()
+
+    def vectors_when_allowed(texts: Sequence[str]) -> meaning.Vectors:
+        may_learn.wait()
+        return meaning.vectors_of(texts)
+
+    monkeypatch.setattr(meaning, "_store", None)
+    monkeypatch.setattr("knowledge.library.vectors_apart", vectors_when_allowed)
+    a_point(cast, "lost", department=cast.cards)
+    with override_settings(LEARNING=True, STATE_DIR=tmp_path):
+        words = "1 point is still being learned"
+        assert words in page(cast.ning, "points/")
+        assert words not in page(cast.mei, "points/")
+        learning = library._learning
+        assert learning is not None
+        may_learn.set()
+        learning.join()
+        assert words not in page(cast.ning, "points/")

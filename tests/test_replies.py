@@ -25,11 +25,29 @@ from tests.people import Cast, start_with
 
 
 @pytest.mark.parametrize(
-    ("title", "initials"),
-    [("问候（带称呼）", "whdch"), ("ATM 取款 2", "atmqk2"), ("Please wait", "pleasewait"), ("", "")],
+    ("title", "typed"),
+    [
+        ("问候（带称呼）", ["whdch", "wenhoudaichenghu"]),
+        ("ATM 取款 2", ["atmqk2", "atmqukuan2"]),
+        ("Please wait", ["pleasewait"]),
+        ("还款方式", ["hkfs", "huankuanfangshi"]),
+        ("支行地址", ["zhdz", "zhihangdizhi"]),
+        ("重置密码", ["czmm", "chongzhimima"]),
+        ("朝阳支行", ["cyzh", "chaoyangzhihang"]),
+        ("绿卡", ["lk", "lvka", "luka"]),
+        ("参加抽奖", ["cjcj"]),
+        ("银行长期限额调整", ["yhcqxetz"]),
+    ],
 )
-def test_a_title_is_found_by_the_first_letters_of_its_pinyin(title: str, initials: str) -> None:
-    assert replies.initials_of(title) == initials
+def test_a_title_is_found_by_every_reading_of_its_characters(title: str, typed: list[str]) -> None:
+    assert set(typed) <= set(replies.initials_of(title).split())
+
+
+def test_the_spellings_of_a_title_fit_their_column() -> None:
+    assert replies.initials_of("") == replies.initials_of("？！") == ""
+    longest = CannedReply._meta.get_field("initials").max_length
+    assert longest
+    assert len(replies.initials_of("行长还重调" * 16)) <= longest
 
 
 def test_placeholders_are_filled_and_those_without_a_value_stay() -> None:

@@ -30,6 +30,7 @@ from chat.reading import note_file
 from chat.records import record_of
 from chat.search import conversations_with
 from chat.selectors import seq_in
+from chat.variants import holding
 
 FOUND = 1000
 
@@ -139,7 +140,7 @@ class ConversationAdmin(ByRights, NotedList, ExportMixin, admin.ModelAdmin):  # 
         # Ids first, so that each of the three ways takes its own index.
         found, has_more = conversations_with(access.visible_to(request.user), term, FOUND)
         visitors = list(
-            Visitor.objects.filter(Q(name__icontains=term) | Q(customer_reference=term))
+            Visitor.objects.filter(holding(("name",), term) | Q(customer_reference=term))
             .order_by("-pk")
             .values_list("pk", flat=True)[: FOUND + 1]
         )

@@ -164,7 +164,7 @@ class Migration(migrations.Migration):
                 ('shortcut', models.SlugField(help_text='found by / and its letters', max_length=30, verbose_name='shortcut')),
                 ('title', models.CharField(max_length=80, verbose_name='title')),
                 ('body', models.TextField(help_text='may hold {visitor_name} {agent_name} {agent_number} {bank_name} {hotline}', max_length=2000, verbose_name='text')),
-                ('initials', models.CharField(blank=True, editable=False, help_text='pinyin initials of the title, for finding', max_length=80)),
+                ('initials', models.CharField(blank=True, editable=False, help_text='how the title is typed in pinyin, for finding', max_length=600)),
                 ('department', models.ForeignKey(blank=True, help_text='empty: for every department', null=True, on_delete=django.db.models.deletion.CASCADE, to='accounts.department', verbose_name='department')),
                 ('owner', models.ForeignKey(blank=True, help_text='set: a personal reply', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='canned_replies', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
             ],

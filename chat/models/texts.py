@@ -39,7 +39,7 @@ class CannedReply(models.Model):
         help_text=_("may hold {visitor_name} {agent_name} {agent_number} {bank_name} {hotline}"),
     )
     initials = models.CharField(
-        max_length=80, blank=True, editable=False, help_text="pinyin initials of the title, for finding"
+        max_length=600, blank=True, editable=False, help_text="how the title is typed in pinyin, for finding"
     )
     # As in Message. A reply that was made from a knowledge point goes out of use with it.
     source = models.CharField(

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.access import may
 from console.forms_knowledge import PointsForm
 from console.gate import StaffRequest, open_to
+from knowledge.library import library
 from knowledge.models import Point
 from knowledge.selectors_desk import desk_of, listed, points_for
 
@@ -47,6 +49,8 @@ def _found(request: StaffRequest, given: QueryDict) -> dict[str, Any]:
     is_editor = may(request.user, "edit_points")
     form = PointsForm(given, staff=request.user)
     context: dict[str, Any] = {"form": form, "is_editor": is_editor}
+    if is_editor and settings.LEARNING:
+        context["unlearned"] = library.current().unlearned()
     if form.is_valid():
         pages = Paginator(points_for(request.user, form.wanted()), POINTS_A_PAGE)
         page = pages.get_page(form.cleaned_data["page"])

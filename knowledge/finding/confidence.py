@@ -20,4 +20,4 @@ def shared(folded: str, text: str) -> float:
 def confidence_of(closeness: float, lead: float) -> float:
     """How likely the entry is the right one, by logistic regression over questions that the entries answer and others:
     docs/decisions/008-finding-points.md. `closeness`: the cosine to the nearest text; `lead`: to the next best."""
-    return 1 / (1 + exp(3.6 - 6.2 * closeness - 0.5 * lead))
+    return 1 / (1 + exp(3.4 - 6.2 * closeness - 0.5 * lead))

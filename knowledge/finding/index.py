@@ -1,54 +1,27 @@
 """The index: which entries come nearest to what was written, and to what is being typed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from knowledge.finding.confidence import NOT_ANSWERED, confidence_of, shared
-from knowledge.finding.known import (
-    Encode,
-    Known,
-    known_of,
-    rows_of,
-    size_of,
-    vectors_for,
-    with_senses,
-    with_weights,
-)
-from knowledge.finding.meaning import (
-    ANSWER_AXES,
-    ENTRY_AXES,
-    Space,
-    nearness,
-    vector_of,
-    vectors_of,
-    vectors_of_questions,
-)
-from knowledge.finding.postings import Floats, Postings, Vocabulary
+from knowledge.finding.judges import WORDS, AnswerWeights, Judges, spread_of
+from knowledge.finding.known import Encode, Known, known_of, size_of, vectors_for, with_senses
+from knowledge.finding.meaning import Space, vector_of, vectors_of, vectors_of_questions
+from knowledge.finding.postings import Floats, Vocabulary
+from knowledge.finding.rewriting import Pinyin, in_standard_words
+from knowledge.finding.subject import STRANGE, Subject, learn_subject
 from knowledge.finding.typed import Typing, one_line, without_slips
-from knowledge.finding.words import (
-    RUN,
-    Entry,
-    bare,
-    features_of,
-    pairs_of,
-    parts_of,
-    plain,
-    simplified,
-    words_of,
-)
+from knowledge.finding.weights import SAFE, fit_weights
+from knowledge.finding.words import RUN, Entry, bare, parts_of, plain, simplified, words_of
 
-# What each judge weighs against the 1 of what title and phrasings mean. The answer stands apart: in the same field as
-# they, it lowered every score.
-WORDS, ANSWER_WORDS, ANSWER_MEANS, LEARNED = 0.5, 0.4, 0.4, 0.6
 LANGUAGE = 1.0
 EXACT = 3.0
-# Entries whose phrasings are looked at one by one.
-CLOSELY = 32
-# An entry of this many phrasings is judged by the nearest of them as much as by all.
-PHRASINGS_FOR_NEAREST = 30
+# What the clauses of a long message weigh against the 1 of the whole, and how many of the best are taken.
+CLAUSES, BEST_CLAUSES = 0.5, 2
 # So many texts are given their meaning at once with a change; more wait for `taught`.
 AT_ONCE = 60
 # What is typed has a meaning of its own from so many words, or pairs of characters, on: half a word has none.
@@ -66,6 +39,22 @@ class Hit:
     score: float
     matched: str
     confidence: float
+
+
+class Lessons(NamedTuple):
+    """What an index was taught by all of its entries together."""
+
+    space: Space
+    weights: AnswerWeights
+    subject: Subject
+
+
+class Question(NamedTuple):
+    """What is asked: its words as they are compared, and the vectors of the whole and of its clauses, where meanings
+    are known."""
+
+    folded: str
+    vectors: Sequence[Floats]
 
 
 class Index:
@@ -91,7 +80,12 @@ class Index:
     @property
     def is_taught_all(self) -> bool:
         """Whether every entry is found by what it means, and none by its words alone."""
-        return bool(self._has_sense.all())
+        return bool(self._judges.has_sense.all())
+
+    def untaught(self) -> tuple[int, int]:
+        """How many entries are found by their words alone, and how many texts they have."""
+        waiting = [each for each in self._known if each.sense is None]
+        return len(waiting), size_of(waiting)
 
     def with_changes(self, put: Iterable[Entry], drop: Iterable[int] = ()) -> "Index":
         """With these entries in place of those of their ids, and without the dropped ones.
@@ -102,11 +96,11 @@ class Index:
         for pk in drop:
             kept.pop(pk, None)
         new = [known_of(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
-        if self._space is not None and new and size_of(new) <= AT_ONCE:
-            new = with_senses(new, vectors_for(new, vectors_of), self._space)
+        if self._lessons is not None and new and size_of(new) <= AT_ONCE:
+            new = with_senses(new, vectors_for(new, vectors_of), self._lessons.space)
         kept |= {known.entry.id: known for known in new}
         made = Index()
-        made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._space)
+        made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._lessons)
         return made
 
     def taught(self, vectors_of: Encode = vectors_of) -> "Index":
@@ -121,49 +115,43 @@ class Index:
         the same here; others keep their words alone, unless they are few."""
         before = {each.entry: each for each in taught._known}
         known = [
-            replace(each, sense=before[each.entry].sense, weights=before[each.entry].weights)
-            if each.entry in before
-            else replace(each, sense=None, weights=None)
+            replace(each, sense=before[each.entry].sense if each.entry in before else None)
             for each in self._known
         ]
         new = [each for each in known if each.sense is None]
         made = Index()
-        made._set(known, self._vocabulary, self._answer_vocabulary, taught._space)
+        made._set(known, self._vocabulary, self._answer_vocabulary, taught._lessons)
         return made.with_changes([each.entry for each in new]) if size_of(new) <= AT_ONCE else made
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _learned(self, encode: Encode) -> tuple[list[Known], Vocabulary, Vocabulary, Space | None]:
+    def _learned(self, encode: Encode) -> tuple[list[Known], Vocabulary, Vocabulary, Lessons | None]:
         if not self._known:
             return [], self._vocabulary, self._answer_vocabulary, None
         vectors = vectors_for(self._known, encode)
-        space = Space([rows.rows(0, -1) for rows in vectors], [rows.rows(-1) for rows in vectors])
+        texts = [rows.rows(0, -1) for rows in vectors]
+        space = Space(texts, [rows.rows(-1) for rows in vectors])
         # The first who asks should not wait for the encoder to be read.
         vector_of(" ")
-        known = with_weights(with_senses(self._known, vectors, space), space)
-        return known, self._vocabulary, self._answer_vocabulary, space
+        known = with_senses(self._known, vectors, space)
+        judges = Judges(known, self._vocabulary, self._answer_vocabulary, space)
+        lessons = Lessons(space, fit_weights(judges, space), learn_subject(texts, encode))
+        return known, self._vocabulary, self._answer_vocabulary, lessons
 
     def _set(
-        self, known: Sequence[Known], vocabulary: Vocabulary, answers: Vocabulary, space: Space | None
+        self, known: Sequence[Known], vocabulary: Vocabulary, answers: Vocabulary, lessons: Lessons | None
     ) -> None:
         self._known = list(known)
-        self._vocabulary, self._answer_vocabulary, self._space = vocabulary, answers, space
-        self._words = Postings([each.words for each in known], len(vocabulary))
-        self._answer_words = Postings([each.answer for each in known], len(answers))
+        self._vocabulary, self._answer_vocabulary, self._lessons = vocabulary, answers, lessons
+        self._judges = Judges(self._known, vocabulary, answers, lessons and lessons.space)
+        self._weights = SAFE if lessons is None else lessons.weights
         self._exact: dict[str, int] = {}
         for place, each in enumerate(known):
             for text in each.forms.texts:
                 self._exact.setdefault(text, place)
         self._typing = Typing([each.forms for each in known])
         self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
-        self._has_sense = np.array([each.sense is not None for each in known], dtype=bool)
-        # Where there is no answer its vector says nothing.
-        self._has_answer = self._has_sense & np.array([bool(each.entry.answer) for each in known], dtype=bool)
-        senses = [each.sense for each in known] if space is not None else []
-        self._centres = rows_of([sense and sense.centre for sense in senses], ENTRY_AXES)
-        self._answers = rows_of([sense and sense.answer for sense in senses], ANSWER_AXES)
-        self._has_weights = np.array([each.weights is not None for each in known], dtype=bool)
-        self._weights = rows_of([each.weights for each in known], ENTRY_AXES)
+        self._pinyin: Pinyin | None = None
 
     # -- finding -----------------------------------------------------------------------------------------
 
@@ -182,63 +170,68 @@ class Index:
         """
         if not self._known or not text.strip():
             return []
-        parts = parts_of(text)
-        asked = self._asked(parts)
-        scores = [self._scores(part, meant, language) for part, meant in zip(parts, asked, strict=True)]
-        # The sentence that is most clearly one entry's is the question; the others say little for any.
-        best = int(np.argmax([each.max() for each in scores]))
-        return self._hits(np.max(scores, axis=0), asked[best], plain(parts[best]), limit, keep, prefer)
+        parts = parts_of(self._in_characters(in_standard_words(text)))
+        vectors = self._vectors(parts)
+        scores = self._scores(parts[0], vectors[0] if vectors else None, language)
+        if len(parts) > 1:
+            clauses = [
+                self._scores(part, vectors[at] if vectors else None, language)
+                for at, part in enumerate(parts)
+                if at
+            ]
+            scores = _with_clauses(scores, clauses)
+        self._raise_exact(scores, text)
+        return self._hits(scores, Question(one_line(parts[0]), vectors), limit, keep, prefer)
 
-    def _asked(self, parts: Sequence[str]) -> Sequence[Floats | None]:
-        """What each of the texts means, where that is known."""
-        if self._space is None or not all(RUN.search(plain(part)) for part in parts):
-            return [None] * len(parts)
+    def _in_characters(self, text: str) -> str:
+        """The text with pinyin in characters, where it is pinyin of words that entries have."""
+        if RUN.search(text) is None or text.isnumeric():
+            return text
+        if self._pinyin is None:
+            counts: Counter[int] = Counter()
+            for each in self._known:
+                counts.update(dict(zip(each.words.words.tolist(), each.words.counts.tolist(), strict=True)))
+            self._pinyin = Pinyin(
+                {
+                    word: counts[number]
+                    for number, word in enumerate(self._vocabulary.words())
+                    if number in counts
+                }
+            )
+        return self._pinyin.in_characters(text)
+
+    def _vectors(self, parts: Sequence[str]) -> Sequence[Floats]:
+        """The vectors of the texts; none where meanings are not known."""
+        if self._lessons is None or not all(RUN.search(plain(part)) for part in parts):
+            return []
         return list(vectors_of_questions([simplified(bare(part)) for part in parts]))
 
-    def _scores(self, text: str, asked: Floats | None, language: str | None) -> Floats:
+    def _scores(self, text: str, vector: Floats | None, language: str | None) -> Floats:
         """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
         asks = bare(text)
-        words = self._words.scores(self._vocabulary.known(features_of(asks)))
-        answers = self._answer_words.scores(self._answer_vocabulary.known(pairs_of(plain(asks))))
-        scores = WORDS * _apart(words) + ANSWER_WORDS * _apart(answers)
+        words, answers = self._judges.by_words(asks), self._judges.by_answer_words(asks)
+        scores = WORDS * spread_of(words) + self._weights.words * spread_of(answers)
         nothing = (words == 0) & (answers == 0)
-        if asked is not None and self._space is not None:
-            scores += _apart(self._means(self._space, asked), self._has_sense)
-            scores += ANSWER_MEANS * _apart(
-                self._answers @ (asked @ self._space.answer_axes), self._has_answer
-            )
-            if self._has_weights.any():
-                along = self._space.placed(asked) @ self._space.axes
-                scores += LEARNED * _apart(self._weights @ along, self._has_weights)
-            nothing &= ~self._has_sense
-        exact = self._exact.get(one_line(text))
-        if exact is not None:
-            scores[exact] += np.float32(EXACT + float(scores.max() - scores[exact]))
+        if vector is not None and self._lessons is not None:
+            space = self._lessons.space
+            scores += self._judges.by_meaning(space, vector)
+            scores += self._weights.meaning * self._judges.by_answer_meaning(space, vector)
+            nothing &= ~self._judges.has_sense
         if language is not None:
             scores[self._is_zh != (language == "zh")] -= np.float32(LANGUAGE)
         scores[nothing] = -np.inf
         return scores
 
-    def _means(self, space: Space, vector: Floats) -> Floats:
-        """The cosine to the middle of each entry's phrasings. Of the nearest entries it moves towards that of their
-        nearest phrasing, the more of them there are the further."""
-        asked = space.placed(vector)
-        found: Floats = self._centres @ (asked @ space.axes)
-        count = min(CLOSELY, len(found))
-        near = [place for place in np.argpartition(-found, count - 1)[:count] if self._has_sense[place]]
-        senses = [sense for place in near if (sense := self._known[place].sense) is not None]
-        if senses:
-            sizes = np.array([len(sense.lengths) for sense in senses])
-            nearest = nearness(space.cosines(senses, asked), sizes)
-            share = (sizes - 1) / (sizes + PHRASINGS_FOR_NEAREST)
-            found[near] += (share * (nearest - found[near])).astype(np.float32)
-        return found
+    def _raise_exact(self, scores: Floats, text: str) -> None:
+        """Puts the entry first that has the text word for word."""
+        exact = self._exact.get(one_line(text))
+        if exact is not None:
+            scores[exact] = max(0.0, float(scores[exact]), float(scores.max())) + EXACT
 
     def _hits(
         self,
         scores: Floats,
-        asked: Floats | None,
-        folded: str,
+        question: Question,
         limit: int,
         keep: Keep | None,
         prefer: Prefer | None,
@@ -252,22 +245,33 @@ class Index:
             if keep is None or keep(pk):
                 found[int(place)] = float(scores[place]) + (prefer(pk) if prefer else 0.0)
         best = sorted(found, key=lambda place: -found[place])[:limit]
-        placed = self._space.placed(asked) if self._space is not None and asked is not None else None
-        return [self._hit(place, found, placed, folded) for place in best]
+        is_strange = self._is_strange(question)
+        return [self._hit(place, found, question, is_strange) for place in best]
 
-    def _hit(self, place: int, found: dict[int, float], placed: Floats | None, folded: str) -> Hit:
-        """`placed`: what was asked, in the space; None where words alone are asked."""
+    def _is_strange(self, question: Question) -> bool:
+        """Whether nothing in it is a bank's business, though entries come near."""
+        if self._lessons is None or not question.vectors or question.folded in self._exact:
+            return False
+        subject = self._lessons.subject
+        return not any(subject.has(vector) for vector in question.vectors)
+
+    def _hit(self, place: int, found: dict[int, float], question: Question, is_strange: bool) -> Hit:
         known = self._known[place]
         lead = found[place] - max((score for other, score in found.items() if other != place), default=0.0)
         lead = max(-3.0, min(3.0, lead))
-        if placed is not None and self._space is not None and known.sense is not None:
-            cosines = self._space.cosines([known.sense], placed)
-            nearest = int(cosines.argmax())
-            confidence = confidence_of(float(cosines[nearest]), lead)
+        if question.vectors and self._lessons is not None and known.sense is not None:
+            space = self._lessons.space
+            cosines = np.stack(
+                [space.cosines([known.sense], space.placed(vector)) for vector in question.vectors]
+            )
+            nearest = int(cosines.max(axis=0).argmax())
+            confidence = confidence_of(float(cosines.max()), lead)
         else:
-            alike = [shared(folded, text) for text in known.forms.texts]
+            alike = [shared(question.folded, text) for text in known.forms.texts]
             nearest = alike.index(max(alike))
             confidence = max(0.0, min(1.0, alike[nearest] + 0.1 * lead))
+        if is_strange:
+            confidence *= STRANGE
         return Hit(known.entry.id, found[place], known.texts[nearest], confidence)
 
     # -- as it is typed ----------------------------------------------------------------------------------
@@ -285,13 +289,14 @@ class Index:
         sounds the same, slips; and what the words typed so far find, by meaning too once they are a question."""
         if not self._known or not typed.strip():
             return []
-        text = without_slips(typed, self._vocabulary.words)
-        asked = self._asked([text])[0] if len(words_of(plain(text))) >= QUESTION_WORDS else None
-        scores = self._scores(text, asked, language)
+        text = without_slips(self._in_characters(typed), self._vocabulary.words)
+        vectors = self._vectors([text]) if len(words_of(plain(text))) >= QUESTION_WORDS else []
+        scores = self._scores(text, vectors[0] if vectors else None, language)
+        self._raise_exact(scores, typed)
         top = max(3.0, float(scores.max()))
         for place, fits in self._typing.fits(typed).items():
             scores[place] = max(float(scores[place]), 0.0) + top * fits
-        return self._hits(scores, asked, one_line(typed), limit, keep, prefer)
+        return self._hits(scores, Question(one_line(typed), vectors), limit, keep, prefer)
 
     def look_up(self, words: str, limit: int) -> list[int]:
         """The entries that these words name, likeliest first, and no other however many are wanted: parts, pinyin,
@@ -305,11 +310,11 @@ class Index:
         return list(dict.fromkeys(hit.id for hit in (*named, *meant)))[:limit]
 
 
-def _apart(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
-    """How many spreads each value is above the mean; 0 for those that are not among them."""
-    some = values if among is None else values[among]
-    spread = float(some.std()) if len(some) else 0.0
-    if spread == 0:
-        return np.zeros_like(values)
-    found: Floats = (values - some.mean(dtype=np.float32)) / np.float32(spread)
-    return found if among is None else np.where(among, found, np.float32(0))
+def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
+    """The scores of a long message: the whole, and half of what its best two clauses say on average.
+
+    The best clause alone would let a side remark decide ("I run a small restaurant" in a story of a frozen account).
+    """
+    best = np.sort(np.maximum(np.stack(clauses), np.float32(-1)), axis=0)[-BEST_CLAUSES:]
+    found: Floats = (whole + CLAUSES * best.mean(axis=0)) / np.float32(1 + CLAUSES)
+    return found

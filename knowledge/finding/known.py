@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knowledge.finding.learning import learned
 from knowledge.finding.meaning import Sense, Space, Vectors
 from knowledge.finding.postings import Counted, Floats, Vocabulary
 from knowledge.finding.typed import Forms
@@ -15,15 +14,13 @@ from knowledge.finding.words import Entry, bare, features_of, pairs_of, plain, s
 # A word of the title counts as much as in so many phrasings.
 TITLE_WORDS = 3
 ANSWER_CHARACTERS = 200
-# Weights are learned where entries have so many texts on average; with fewer they know nothing new.
-LEARNABLE = 15
 
 Encode = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is worked out of an entry once; `sense` once it is taught, `weights` where there is enough to learn."""
+    """What is worked out of an entry once; `sense` once it is taught."""
 
     entry: Entry
     texts: tuple[str, ...]
@@ -31,7 +28,6 @@ class Known:
     answer: Counted
     forms: Forms
     sense: Sense | None = None
-    weights: Floats | None = None
 
 
 def known_of(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> Known:
@@ -63,17 +59,6 @@ def with_senses(known: Sequence[Known], vectors: Sequence[Vectors], space: Space
         replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1)))
         for each, rows in zip(known, vectors, strict=True)
     ]
-
-
-def with_weights(known: list[Known], space: Space) -> list[Known]:
-    senses = [each.sense for each in known if each.sense is not None]
-    sizes = [len(sense.lengths) for sense in senses]
-    if len(senses) < 2 or sum(sizes) < LEARNABLE * len(senses):
-        return known
-    rows = np.concatenate([space.placed(sense.texts.floats()) @ space.axes for sense in senses])
-    owner = np.repeat(np.arange(len(senses)), sizes)
-    weights = learned(rows, owner, np.stack([sense.centre for sense in senses]))
-    return [replace(each, weights=own) for each, own in zip(known, weights, strict=True)]
 
 
 def rows_of(each: Sequence[Floats | None], length: int) -> Floats:

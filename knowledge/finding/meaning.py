@@ -195,6 +195,13 @@ class Space:
             answer.floats()[0] @ self.answer_axes,
         )
 
+    def without(self, sense: Sense, rows: Sequence[int]) -> Sense:
+        """The sense of an entry as if these of its texts were not there; it has others."""
+        kept = np.delete(np.arange(len(sense.lengths)), rows)
+        texts = Vectors(sense.texts.steps[kept], sense.texts.scale[kept])
+        centre = self.placed(texts.floats().mean(axis=0)) @ self.axes
+        return sense._replace(texts=texts, lengths=sense.lengths[kept], centre=centre)
+
     def cosines(self, senses: Sequence[Sense], asked: Floats) -> Floats:
         """Of the texts of these entries, one after the other, to a question that is `placed`. The question is taken
         back to where the texts are: one product with the map instead of one for each text."""

@@ -4,11 +4,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate
 
-from chat.pinyin import pinyin_of
-from knowledge.finding.words import HAN, RUN, plain, stem
+from chat.pinyin import without_tone_numbers, without_tones
+from knowledge.finding.spelling import Spellings
+from knowledge.finding.words import HAN, RUN, plain, simplified, stem
 
 # How well an entry fits, by what of it fits.
 BEGINS, INITIALS_BEGIN, IN_TITLE, INITIALS, PINYIN, SOUNDS, IN_PHRASING, ALL_WORDS = (
@@ -18,28 +18,22 @@ BEGINS, INITIALS_BEGIN, IN_TITLE, INITIALS, PINYIN, SOUNDS, IN_PHRASING, ALL_WOR
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """How an entry may be typed: its title and phrasings as they are compared; its title's pinyin and initials."""
+    """How an entry may be typed: its title and phrasings as they are compared; and its title without signs and blanks,
+    by whose sound it is found."""
 
     title: str
     texts: tuple[str, ...]
-    pinyin: str
-    initials: str
+    letters: str
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Forms":
         """`texts`: title and phrasings."""
         lines = tuple(one_line(text) for text in texts)
-        bare = "".join(RUN.findall(lines[0]))
-        return cls(lines[0], lines, sound_of(bare), pinyin_of(bare, is_initials=True))
+        return cls(lines[0], lines, "".join(RUN.findall(lines[0])))
 
 
 def one_line(text: str) -> str:
     return " ".join(plain(text).split())
-
-
-@lru_cache(maxsize=1024)
-def sound_of(bare: str) -> str:
-    return pinyin_of(bare)
 
 
 class Typing:
@@ -48,8 +42,7 @@ class Typing:
     def __init__(self, forms: Sequence[Forms]) -> None:
         self._titles = _Lines([each.title for each in forms])
         self._texts = _Lines(["\n".join(each.texts) for each in forms])
-        self._pinyin = _Lines([each.pinyin for each in forms])
-        self._initials = _Lines([each.initials for each in forms])
+        self._spellings = Spellings([each.letters for each in forms])
 
     def fits(self, typed: str) -> dict[int, float]:
         """Of each entry that it fits, by its place: how well, 0 to 2."""
@@ -64,20 +57,27 @@ class Typing:
 
         note(self._titles, text, BEGINS, IN_TITLE)
         note(self._texts, text, IN_PHRASING, IN_PHRASING)
-        bare = "".join(RUN.findall(text))
-        if len(bare) > 1 and bare.isascii():
-            note(self._initials, bare, INITIALS_BEGIN, INITIALS)
-            if len(bare) > 3:
-                note(self._pinyin, bare, PINYIN, PINYIN)
-        elif len(bare) > 1 and HAN.search(bare):
-            # 吞咔 sounds like 吞卡.
-            note(self._pinyin, sound_of(bare), SOUNDS, SOUNDS)
+        for place, fit in self._by_sound(typed):
+            found[place] = max(found.get(place, 0.0), fit)
         words = text.split()
         if len(words) > 1:
             having = [{place for place, _ in self._texts.having(word)} for word in words]
             for place in set.intersection(*having):
                 found.setdefault(place, ALL_WORDS)
         return found
+
+    def _by_sound(self, typed: str) -> Iterator[tuple[int, float]]:
+        letters = "".join(RUN.findall(simplified(without_tones(typed))))
+        if len(letters) < 2:
+            return
+        if len(HAN.findall(letters)) == len(letters):
+            # 吞咔 sounds like 吞卡.
+            yield from ((place, SOUNDS) for place in self._spellings.sounds_like(letters))
+            return
+        for place, is_beginning in self._spellings.with_initials(letters).items():
+            yield place, INITIALS_BEGIN if is_beginning else INITIALS
+        read = self._spellings.read_as(letters) or self._spellings.read_as(without_tone_numbers(letters))
+        yield from ((place, PINYIN) for place in read)
 
 
 class _Lines:

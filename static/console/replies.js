@@ -12,7 +12,8 @@ const SHOWN = 8;
  * @returns {ConsoleReply[]}
  */
 export function fitting(replies, typed, language) {
-  const wanted = typed.normalize("NFKC").trim().toLowerCase();
+  // Full-width letters too, and xi'an for xian.
+  const wanted = typed.normalize("NFKC").trim().toLowerCase().replaceAll(/['’]/g, "");
   return replies
     .map((reply) => ({ reply, rank: rankOf(reply, wanted) }))
     .filter(({ rank }) => rank < 9)
@@ -30,12 +31,13 @@ export function fitting(replies, typed, language) {
 /** @param {ConsoleReply} reply @param {string} wanted @returns {number} 0 fits best, 9 not at all */
 function rankOf(reply, wanted) {
   if (!wanted) return 5;
-  const title = reply.title.toLowerCase();
+  const title = reply.title.normalize("NFKC").toLowerCase();
   if (reply.shortcut === wanted) return 0;
   if (reply.shortcut.startsWith(wanted)) return 1;
-  if (reply.initials.startsWith(wanted) || title.startsWith(wanted)) return 2;
+  const spellings = reply.initials.split(" ");
+  if (title.startsWith(wanted) || spellings.some((spelling) => spelling.startsWith(wanted))) return 2;
   if (title.includes(wanted)) return 3;
-  if (reply.initials.includes(wanted) || reply.shortcut.includes(wanted)) return 4;
+  if (spellings.some((spelling) => spelling.includes(wanted)) || reply.shortcut.includes(wanted)) return 4;
   return 9;
 }
 

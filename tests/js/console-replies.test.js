@@ -26,6 +26,16 @@ test("a reply is found by its shortcut, its title and its pinyin initials", () =
   assert.deepEqual(found("zzz"), []);
 });
 
+test("a reply is found by any reading of its characters, by whole syllables, and with full-width letters", () => {
+  const replies = [reply("a", { title: "还款方式", initials: "hkfs haikuanfangshi huankuanfangshi" }), reply("b", { title: "支行地址", initials: "zxdz zhdz zhihangdizhi" })];
+  const keys = (/** @type {string} */ typed) => fitting(replies, typed, "zh").map((each) => each.shortcut);
+  assert.deepEqual(keys("huankuan"), ["a"]);
+  assert.deepEqual(keys("zhd"), ["b"]);
+  assert.deepEqual(keys("ＺＨＩＨ"), ["b"]);
+  assert.deepEqual(keys("zhi'hang"), ["b"]);
+  assert.deepEqual(keys("hkfshai"), []);
+});
+
 test("the conversation's language comes first, then the best fit, then mine before the department's", () => {
   assert.equal(found("")[0], "wz");
   assert.equal(found("", "en")[0], "hello");

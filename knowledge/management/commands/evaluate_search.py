@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from knowledge.finding import Entry, Index
+from knowledge.finding import NOT_ANSWERED, Entry, Index
 
 POINT_COLUMNS = ("id", "title", "phrasings", "answer", "language")
 QUERY_COLUMNS = ("text", "id")
@@ -22,10 +22,15 @@ RANKS = 10
 
 @dataclass(frozen=True)
 class Figures:
+    """`shown`: the share of questions whose first answer is sure enough for the widget; `strange_shown`: that of
+    questions that no point answers, where there are any."""
+
     hit_at_1: float
     hit_at_3: float
     hit_at_5: float
     mrr: float
+    shown: float
+    strange_shown: float | None
     p50_ms: float
     p95_ms: float
     points: int
@@ -36,7 +41,8 @@ class Figures:
 class Command(BaseCommand):
     help = (
         "Builds an index of the points in a CSV file, asks it every query of another, and prints hit@1, hit@3,"
-        " hit@5, MRR (of the first ten) and the time of a search. No database is read or written."
+        " hit@5, MRR (of the first ten), the share that is sure enough to be shown, and the time of a search. No"
+        " database is read or written."
     )
     requires_system_checks: list[str] = []
 
@@ -48,7 +54,10 @@ class Command(BaseCommand):
             help="CSV: id, title, phrasings (with | between), answer, language",
         )
         parser.add_argument(
-            "--queries", type=Path, required=True, help="CSV: text, id of the point that answers"
+            "--queries",
+            type=Path,
+            required=True,
+            help="CSV: text, id of the point that answers; empty: none does",
         )
         parser.add_argument("--json", action="store_true", help="print the figures alone, as JSON")
 
@@ -102,41 +111,55 @@ def read_points(file: Path) -> tuple[dict[str, int], list[Entry]]:
     return names, entries
 
 
-def read_queries(file: Path, names: dict[str, int]) -> list[tuple[str, int]]:
-    asked: list[tuple[str, int]] = []
+def read_queries(file: Path, names: dict[str, int]) -> list[tuple[str, int | None]]:
+    asked: list[tuple[str, int | None]] = []
     for line, row in rows_of(file, QUERY_COLUMNS, QUERY_COLUMNS):
-        if row["id"] not in names:
+        if row["id"] and row["id"] not in names:
             raise CommandError(f"{file}, line {line}: no point {row['id']!r}")
-        asked.append((row["text"], names[row["id"]]))
-    if not asked:
+        asked.append((row["text"], names[row["id"]] if row["id"] else None))
+    if all(wanted is None for _, wanted in asked):
         raise CommandError(f"{file}: no queries")
     return asked
 
 
-def evaluate(entries: list[Entry], asked: list[tuple[str, int]]) -> Figures:
+def evaluate(entries: list[Entry], asked: list[tuple[str, int | None]]) -> Figures:
     began = perf_counter()
     index = Index(entries, teach=True)
     build = perf_counter() - began
     ranks: list[int] = []
     times: list[float] = []
+    shown: list[bool] = []
+    strange_shown: list[bool] = []
     for text, wanted in asked:
         began = perf_counter()
-        found = [hit.id for hit in index.find(text, RANKS)]
+        hits = index.find(text, RANKS)
         times.append((perf_counter() - began) * 1000)
+        is_shown = bool(hits) and hits[0].confidence >= NOT_ANSWERED
+        if wanted is None:
+            strange_shown.append(is_shown)
+            continue
+        shown.append(is_shown)
+        found = [hit.id for hit in hits]
         ranks.append(found.index(wanted) if wanted in found else RANKS)
     cuts = quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
 
-    def hits(at: int) -> float:
-        return round(sum(rank < at for rank in ranks) / len(ranks), 4)
+    def hit_at(rank: int) -> float:
+        return _share([each < rank for each in ranks])
 
     return Figures(
-        hits(1),
-        hits(3),
-        hits(5),
+        hit_at(1),
+        hit_at(3),
+        hit_at(5),
         round(sum(1 / (rank + 1) for rank in ranks if rank < RANKS) / len(ranks), 4),
+        _share(shown),
+        _share(strange_shown) if strange_shown else None,
         round(cuts[49], 2),
         round(cuts[94], 2),
         len(entries),
         len(asked),
         round(build, 1),
     )
+
+
+def _share(answers: list[bool]) -> float:
+    return round(sum(answers) / len(answers), 4)
