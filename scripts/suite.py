@@ -15,8 +15,8 @@ As many run at once as there are cores, the long ones first. Each step that need
 and what a step prints comes in one piece when it ends; a step that runs alone prints as it goes. With arguments for
 pytest, only the steps that run pytest do. The last line is pytest's own, or for several steps the sum of theirs.
 
-`--clock "2028-02-29 23:58"` starts the run at that moment of the bank's day: libfaketime shifts the clock of every
-process (pytest, servers, databases, browsers). Durations stay real.
+`--clock "2028-02-29 23:58"` starts the run at that moment of the bank's day: the clock of every process is shifted
+(pytest, servers, databases, browsers). Durations stay real.
 """
 
 from __future__ import annotations
@@ -310,22 +310,19 @@ def bank_moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
 
 
-def shifted_clock(moment: datetime) -> dict[str, str]:
-    """Return the environment in which every child process starts at `moment` (libfaketime).
+def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
+    """Return the environment in which every child process starts at `moment`; needs a C compiler (`cc`).
 
     An offset rather than a fixed time, so that all processes of the run agree. Monotonic clocks stay real: time limits
-    and pauses last as long as they say. Raises SystemExit where libfaketime is not installed.
+    and pauses last as long as they say.
     """
-    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not libraries:
-        raise SystemExit("--clock needs libfaketime; on Debian: apt-get install libfaketime")
+    library = folder / "shifted_clock.so"
+    source = ROOT / "scripts/shifted_clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
+    # Servers that run under an account of their own read it too.
+    folder.chmod(0o755)
     seconds = round(moment.timestamp() - time.time())
-    return {
-        "LD_PRELOAD": str(libraries[0]),
-        "FAKETIME": f"{seconds:+d}s",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
+    return {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(seconds)}
 
 
 def stop(number: int, _: FrameType | None) -> None:
@@ -339,14 +336,14 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=STEPS)
     parser.add_argument("--clock", type=bank_moment)
     known, pytest_arguments = parser.parse_known_args()
-    if known.clock:
-        os.environ.update(shifted_clock(known.clock))
     steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     # A shell has what it starts in the background ignore Ctrl-C; the servers under test are to hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lianxin-test-") as state:
+        if known.clock:
+            os.environ.update(shifted_clock(known.clock, Path(state)))
         try:
             return Suite(pytest_arguments, Path(state)).run(steps)
         except KeyboardInterrupt:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.process import HOST, Server, ServerFailed
@@ -19,13 +18,6 @@ class PrivateRedis(Server):
     @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}/0"
-
-    def environment(self) -> Mapping[str, str]:
-        """Return our environment without a preloaded library: Redis' jemalloc and libfaketime lock each other out.
-
-        No test depends on the time of day of Redis.
-        """
-        return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
     def command(self) -> Sequence[str | Path]:
         program = shutil.which("redis-server")
