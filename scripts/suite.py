@@ -1,4 +1,4 @@
-"""Check everything: `scripts/test [--only STEP]... [what pytest takes]`.
+"""Check everything: `scripts/test [--only STEP]... [--clock MOMENT] [what pytest takes]`.
 
 The steps; all of them run even when one fails, and the exit code says whether any did:
 
@@ -14,6 +14,9 @@ The steps; all of them run even when one fails, and the exit code says whether a
 As many run at once as there are cores, the long ones first. Each step that needs PostgreSQL and Redis has its own,
 and what a step prints comes in one piece when it ends; a step that runs alone prints as it goes. With arguments for
 pytest, only the steps that run pytest do. The last line is pytest's own, or for several steps the sum of theirs.
+
+`--clock "2028-02-29 23:58"` starts the run at that moment of the bank's day: the clock of every process is shifted
+(pytest, servers, databases, browsers). Durations stay real.
 """
 
 from __future__ import annotations
@@ -33,9 +36,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -63,6 +68,8 @@ STEPS = ("servers", "browser", "main", "faults", "sqlite", "lint", "js")
 PYTEST_STEPS = ("servers", "browser", "main", "sqlite")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
+# The time zone of config.settings, in which days begin.
+BANK_TIME = ZoneInfo("Asia/Shanghai")
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b")
 
 
@@ -298,6 +305,26 @@ def failure(code: int) -> str:
     return f"exit code {code}" if code else ""
 
 
+def bank_moment(text: str) -> datetime:
+    """Read `2028-02-29 23:58` as a moment in the bank's time zone. Raises ValueError, as argparse expects."""
+    return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
+
+
+def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
+    """Return the environment in which every child process starts at `moment`; needs a C compiler (`cc`).
+
+    An offset rather than a fixed time, so that all processes of the run agree. Monotonic clocks stay real: time limits
+    and pauses last as long as they say.
+    """
+    library = folder / "shifted_clock.so"
+    source = ROOT / "scripts/shifted_clock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
+    # Servers that run under an account of their own read it too.
+    folder.chmod(0o755)
+    seconds = round(moment.timestamp() - time.time())
+    return {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(seconds)}
+
+
 def stop(number: int, _: FrameType | None) -> None:
     """Turn a signal to end into an exception, once: servers and folders are removed on the way out."""
     signal.signal(number, signal.SIG_IGN)
@@ -307,6 +334,7 @@ def stop(number: int, _: FrameType | None) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser("scripts/test", allow_abbrev=False)
     parser.add_argument("--only", action="append", choices=STEPS)
+    parser.add_argument("--clock", type=bank_moment)
     known, pytest_arguments = parser.parse_known_args()
     steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -314,6 +342,8 @@ def main() -> int:
     # A shell has what it starts in the background ignore Ctrl-C; the servers under test are to hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lianxin-test-") as state:
+        if known.clock:
+            os.environ.update(shifted_clock(known.clock, Path(state)))
         try:
             return Suite(pytest_arguments, Path(state)).run(steps)
         except KeyboardInterrupt:

@@ -45,7 +45,7 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
     What goes on now is what belongs to this time of day: nobody says good night at noon. And a newcomer is not
     greeted by an insult.
     """
-    by_time = sorted(pool, key=lambda dialogue: _strangeness(dialogue, now))
+    by_time = sorted(filter(_may_be_open, pool), key=lambda dialogue: _strangeness(dialogue, now))
     active: list[Scene] = []
     for agent, seconds_ago in zip(ACTIVE_AGENTS, ACTIVE_SECONDS_AGO, strict=True):
         dialogue = next(found for found in by_time if found.agent == agent and _can_go_on(found))
@@ -60,9 +60,8 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
         until = next(index for index, turn in enumerate(dialogue.turns) if turn.by != "visitor")
         lasted = sum(turn.after for turn in dialogue.turns[:until])
         waiting.append(Scene(dialogue, now - timedelta(seconds=seconds_ago + lasted), until, uuid4()))
-    past = sorted(
-        (Scene(dialogue, _last_time(dialogue, now)) for dialogue in by_time), key=lambda scene: scene.at
-    )
+    over = by_time + [dialogue for dialogue in pool if not _may_be_open(dialogue)]
+    past = sorted((Scene(dialogue, _last_time(dialogue, now)) for dialogue in over), key=lambda scene: scene.at)
     return _with_returning(past, active + waiting), active, waiting
 
 
@@ -85,6 +84,12 @@ def _last_time(dialogue: Dialogue, now: datetime) -> datetime:
     at = timezone.localtime(now).replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
     over = timedelta(seconds=dialogue.seconds + END_SECONDS + CLOSE_SECONDS + RATE_SECONDS) + QUIET
     return at if at + over < now else at - timedelta(days=1)
+
+
+def _may_be_open(dialogue: Dialogue) -> bool:
+    """Return whether it may be going on or waiting now. Editors see the questions that no point answers, and what
+    customers said of an answer, at every hour: those dialogues are always over."""
+    return not any(turn.unanswered or turn.helped is not None for turn in dialogue.turns)
 
 
 def _can_go_on(dialogue: Dialogue) -> bool:
