@@ -1,24 +1,21 @@
 """What a file is, by its content and never by its name; pictures are made anew, without what was hidden in them."""
 
 import re
-import threading
 import unicodedata
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from PIL import Image, ImageOps
 
-from chat.errors import FileRefused, FileTooLarge, Refusal, TooFast
+from chat import bounded
+from chat.errors import FileRefused, FileTooLarge
 from chat.models import Site
 
 MEGABYTE = 1024 * 1024
 PER_CONVERSATION = 30
-MAX_PIXELS = 40_000_000
 # What is kept of a picture; more is not seen on any screen.
 KEPT_PIXELS = 16_000_000
 
@@ -38,15 +35,8 @@ _MADE = {
     "image/webp": "image/webp",
 }
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP"}
-_OPTIONS: dict[str, dict[str, int | bool]] = {
-    "image/jpeg": {"quality": 88, "optimize": True},
-    "image/png": {"optimize": False},
-    "image/webp": {"quality": 88},
-}
-
-# Pillow's own guard too, for what it decodes before we have seen the size.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-_decoding = threading.BoundedSemaphore(2)
+_PDF_CHILD = Path(__file__).with_name("pdf_child.py")
+_PICTURE_CHILD = Path(__file__).with_name("picture_child.py")
 
 
 class FilesOff(FileRefused):
@@ -85,11 +75,33 @@ class Oversized(FileTooLarge):
 
 
 class TooManyPixels(FileTooLarge):
-    def __init__(self) -> None:
+    def __init__(self, megapixels: int) -> None:
         self.words = format_lazy(
-            _("This picture is too large: at most {megapixels} megapixels."),
-            megapixels=MAX_PIXELS // 1_000_000,
+            _("This picture is too large: at most {megapixels} megapixels."), megapixels=megapixels
         )
+
+
+class PdfActive(FileRefused):
+    words = _(
+        "This PDF contains a script, a form action or another file. Please print it to a new PDF and send that."
+    )
+
+
+class PdfLocked(FileRefused):
+    words = _("This PDF needs a password, so it cannot be checked. Please send it without one.")
+
+
+class TooComplex(FileTooLarge):
+    words = _("This file is too complex to be checked. Please save it in a smaller size, or send another.")
+
+
+# By what chat/pdf_child.py answers.
+_PDF_REFUSALS: dict[str, type[FileRefused]] = {
+    "active": PdfActive,
+    "password": PdfLocked,
+    "too_complex": TooComplex,
+    "damaged": FileDamaged,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +142,7 @@ def examined(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) ->
     if content_type == PDF:
         _check_pdf(data)
         return Examined(data, PDF, clean_name(upload.name, PDF), None, None)
-    if not _decoding.acquire(timeout=10):
-        raise TooFast
-    try:
-        return _made_anew(data, content_type, upload.name)
-    finally:
-        _decoding.release()
+    return _made_anew(data, content_type, upload.name)
 
 
 def type_of(data: bytes) -> str:
@@ -154,49 +161,30 @@ def type_of(data: bytes) -> str:
 
 
 def _check_pdf(data: bytes) -> None:
-    """A PDF as ISO 32000-1, 7.5 lays it out: header, objects, and at the end where the cross-references start."""
-    if (
-        b"%%EOF" not in data[-2048:]
-        or b"startxref" not in data[-4096:]
-        or not re.search(rb"\d+ \d+ obj\b", data)
-    ):
+    """Let through what only shows pages, in a child process. Raises FileDamaged, PdfActive, PdfLocked, TooComplex."""
+    if b"%%EOF" not in data[-2048:]:
         raise FileDamaged
+    try:
+        header, _content = bounded.run(_PDF_CHILD, data)
+    except bounded.LimitReached as error:
+        raise TooComplex from error
+    if "refused" in header:
+        raise _PDF_REFUSALS[header["refused"]]
 
 
 def _made_anew(data: bytes, content_type: str, name: str | None) -> Examined:
+    """Decode and encode a picture in a child process. Raises FileDamaged, TooManyPixels and TooComplex."""
+    made = _MADE[content_type]
+    formats = (_FORMATS[content_type], _FORMATS[made])
     try:
-        picture = _decoded(data, content_type)
-        made = _MADE[content_type]
-        content = BytesIO()
-        picture.save(content, _FORMATS[made], **_OPTIONS[made])
-    except Refusal:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels from error
-    except Exception as error:
-        # What a damaged picture raises differs from format to format, and none of it is ours.
-        raise FileDamaged from error
-    return Examined(content.getvalue(), made, clean_name(name, made), picture.width, picture.height)
-
-
-def _decoded(data: bytes, content_type: str) -> Image.Image:
-    """The picture upright, in plain colours, without any of its metadata."""
-    with Image.open(BytesIO(data), formats=[_FORMATS[content_type]]) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise TooManyPixels
-        if content_type == "image/jpeg" and picture.width * picture.height > KEPT_PIXELS:
-            # Decodes at half the size: a quarter of the memory.
-            picture.draft("RGB", (picture.width // 2, picture.height // 2))
-        picture.load()
-        upright = ImageOps.exif_transpose(picture)
-    is_clear = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-    plain = upright.convert("RGBA" if is_clear and content_type != "image/jpeg" else "RGB")
-    if plain.width * plain.height > KEPT_PIXELS:
-        scale = (KEPT_PIXELS / (plain.width * plain.height)) ** 0.5
-        plain = plain.resize((max(1, int(plain.width * scale)), max(1, int(plain.height * scale))))
-    clean = Image.new(plain.mode, plain.size)
-    clean.paste(plain)
-    return clean
+        header, content = bounded.run(_PICTURE_CHILD, data, *formats, str(KEPT_PIXELS))
+    except bounded.LimitReached as error:
+        raise TooComplex from error
+    if header.get("refused") == "too_many_pixels":
+        raise TooManyPixels(header["megapixels"])
+    if "refused" in header:
+        raise FileDamaged
+    return Examined(content, made, clean_name(name, made), header["width"], header["height"])
 
 
 def clean_name(name: str | None, content_type: str) -> str:

@@ -1,13 +1,19 @@
 """What is different between two texts, for the eye: characters in Chinese, whole words and figures otherwise."""
 
 import re
+import time
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
+from diff_match_patch import diff_match_patch
+
+# Seconds for one comparison. What is not compared by then is shown as one change: right, but coarse.
+SECONDS = 0.2
+# Longer than an answer may be. Looking for repeats in longer texts passes the limit of time.
+MAX_CHARACTERS = 5_000
 _PIECES = re.compile(r"[A-Za-z]+|\d+(?:[.,]\d+)*|\s+|.", re.DOTALL)
-# So little that stays between two changes says nothing: the whole is shown as one change.
-_ISLAND = 1
+# Private-use planes: one code point for each word of several characters, as the library compares characters.
+_WORD_CODES = range(0xF0000, 0x10FFFE)
 
 
 class Piece(NamedTuple):
@@ -15,31 +21,53 @@ class Piece(NamedTuple):
     text: str
 
 
-def differences(old: str, new: str) -> list[Piece]:
-    """The texts in pieces: `same` and `removed` together are the old one, `same` and `added` the new one."""
-    before, after = _PIECES.findall(old), _PIECES.findall(new)
-    found: list[Piece] = []
-    for kind, start, end, from_new, to_new in _blocks(before, after):
-        if kind == "equal":
-            found.append(Piece("same", "".join(before[start:end])))
-            continue
-        if end > start:
-            found.append(Piece("removed", "".join(before[start:end])))
-        if to_new > from_new:
-            found.append(Piece("added", "".join(after[from_new:to_new])))
-    return found
+_KINDS: dict[int, Literal["same", "removed", "added"]] = {-1: "removed", 0: "same", 1: "added"}
 
 
-def _blocks(before: list[str], after: list[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """As difflib gives them, changes joined over what is too small to read between them."""
-    blocks = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-    joined: list[tuple[str, int, int, int, int]] = []
-    for index, (kind, *place) in enumerate(blocks):
-        is_island = kind == "equal" and 0 < index < len(blocks) - 1 and place[1] - place[0] <= _ISLAND
-        tag = "equal" if kind == "equal" and not is_island else "change"
-        if joined and joined[-1][0] == tag == "change":
-            _tag, start, _end, from_new, _to_new = joined[-1]
-            joined[-1] = (tag, start, place[1], from_new, place[3])
-        else:
-            joined.append((tag, place[0], place[1], place[2], place[3]))
-    yield from joined
+def differences(old: str, new: str, seconds: float = SECONDS) -> list[Piece]:
+    """The texts in pieces: `same` and `removed` together are the old one, `same` and `added` the new one.
+
+    Takes about `seconds` at most, whatever the texts are.
+    """
+    if old == new:
+        return [Piece("same", old)] if old else []
+    if max(len(old), len(new)) > MAX_CHARACTERS or seconds <= 0:
+        return _one_change(old, new)
+    codes = _Codes(old + new)
+    library = diff_match_patch()
+    library.Diff_Timeout = seconds
+    before, after = codes.encoded(old), codes.encoded(new)
+    found = library.diff_main(before, after, False, time.time() + seconds)
+    # Joins changes over what is too short to be read between them.
+    library.diff_cleanupSemantic(found)
+    return [Piece(_KINDS[kind], codes.decoded(text)) for kind, text in found if text]
+
+
+def _one_change(old: str, new: str) -> list[Piece]:
+    pieces = [Piece("removed", old), Piece("added", new)]
+    return [piece for piece in pieces if piece.text]
+
+
+class _Codes:
+    """Each word and figure as one code point that stands in neither text, so that none is cut in two."""
+
+    def __init__(self, text: str) -> None:
+        used = {ord(character) for character in text if character >= chr(_WORD_CODES.start)}
+        self._free: Iterator[int] = (code for code in _WORD_CODES if code not in used)
+        self._codes: dict[str, str] = {}
+        self._words: dict[str, str] = {}
+
+    def encoded(self, text: str) -> str:
+        return "".join(self._code_of(piece) for piece in _PIECES.findall(text))
+
+    def _code_of(self, piece: str) -> str:
+        if len(piece) == 1:
+            return piece
+        code = self._codes.get(piece)
+        if code is None:
+            code = self._codes[piece] = chr(next(self._free))
+            self._words[code] = piece
+        return code
+
+    def decoded(self, text: str) -> str:
+        return "".join(self._words.get(code, code) for code in text)

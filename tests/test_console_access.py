@@ -30,6 +30,7 @@ from knowledge.models import Appeal, Exam, Gap, Paper, Phrasing, Point, PointFil
 from tests.approving import approve_pending, approve_version, digest_of_version, pending
 from tests.conftest import WriterAtOnce
 from tests.exams import create_editor, open_exam, questions_about_cards, sit
+from tests.files import pdf
 from tests.people import Cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -355,7 +356,7 @@ def a_point(cast: Cast) -> Point:
 
 
 def a_file() -> SimpleUploadedFile:
-    return SimpleUploadedFile("表.pdf", b"%PDF-1.4\n1 0 obj\nendobj\nstartxref\n0\n%%EOF")
+    return SimpleUploadedFile("表.pdf", pdf())
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from knowledge.finding import meaning
 from knowledge.library import library
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
 from tests.approving import approve_pending, approve_version, digest_of_version
+from tests.files import pdf
 from tests.people import Cast, say, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -423,18 +424,18 @@ def test_two_editors_at_once_and_neither_goes_over_the_other_unknowingly(cast: C
 def test_files_are_kept_safely_and_given_to_who_may_read_the_point(cast: Cast) -> None:
     a_point(cast)
     client = client_of(cast.ning)
-    pdf = b"%PDF-1.4\n1 0 obj\nendobj\nstartxref\n0\n%%EOF"
+    form = pdf()
     address = "/console/points/card-lost/attachments"
     refused = client.post(address, {"file": SimpleUploadedFile("a.pdf", b"<script>")})
     assert refused.status_code == 422
     assert "This kind of file cannot be sent." in refused.content.decode()
-    assert client.post(address, {"file": SimpleUploadedFile("../申请表.pdf", pdf)}).status_code == 302
+    assert client.post(address, {"file": SimpleUploadedFile("../申请表.pdf", form)}).status_code == 302
     file = Point.objects.get().files.get()
     assert file.name == "申请表.pdf"
     assert client_of(cast.mei).get(f"/console/point-files/{file.pk}").status_code == 404
     assert approve_pending(by=cast.yun, kind="knowledge.point_file") == 1
     response = client_of(cast.mei).get(f"/console/point-files/{file.pk}")
-    assert response.getvalue() == pdf
+    assert response.getvalue() == form
     assert response["Content-Disposition"].startswith("attachment")
     assert "sandbox" in response["Content-Security-Policy"]
     points.withdraw(by=cast.ning, point=file.point_id, reason="停办")

@@ -85,7 +85,8 @@ class BranchTable(SheetTable):
             if before is None:
                 preview.new.append(Found(row.number, key, found.branch.name))
                 continue
-            changes = self.changes(_cells(before, before.region.name), _cells(found.branch, found.region))
+            old, new = _cells(before, before.region.name), _cells(found.branch, found.region)
+            changes = self.changes(preview, old, new)
             if changes:
                 preview.changed.append(Found(row.number, key, found.branch.name, changes))
             else:

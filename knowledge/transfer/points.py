@@ -111,7 +111,7 @@ class PointTable(SheetTable):
         if set(phrasings) == set(stored.phrasings):
             # In another order they are the same.
             after["phrasings"] = before["phrasings"]
-        changes = self.changes(before, after)
+        changes = self.changes(preview, before, after)
         if changes:
             preview.changed.append(Found(found.row.number, found.key, given.content.title, changes))
         else:

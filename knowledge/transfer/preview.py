@@ -1,5 +1,6 @@
 """What a file would do, before it does it: what is new, what changes, what is wrong. Nothing is written."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from tablib import Dataset
 
 from accounts.models import Staff
 from chat.exports import Table
-from knowledge.differences import Piece, differences
+from knowledge.differences import SECONDS, Piece, differences
 from knowledge.transfer.sheets import Column
 
 
@@ -82,6 +83,10 @@ class Previewed(Result):
         return False
 
 
+# Seconds for all comparisons of one preview; what is left then is shown as old and new.
+COMPARISON_SECONDS = 5.0
+
+
 class SheetTable(Table):
     """A table that can be brought in again: a whole file is checked, then stored as one transaction or not at all."""
 
@@ -89,6 +94,7 @@ class SheetTable(Table):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._seconds = COMPARISON_SECONDS
         for column in self.columns:
             self.fields[column.name] = Field(attribute=column.name, column_name=column.words)
 
@@ -110,12 +116,22 @@ class SheetTable(Table):
     def words_of(self, name: str) -> str:
         return next((str(column.words) for column in self.columns if column.name == name), name)
 
-    def changes(self, before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, list[Piece]]]:
+    def changes(
+        self, preview: Preview, before: Mapping[str, str], after: Mapping[str, str]
+    ) -> list[tuple[str, list[Piece]]]:
+        """The columns that differ. Rows past those that `preview` shows are not compared piece by piece."""
+        is_shown = len(preview.changed) < preview.SHOWN
         return [
-            (self.words_of(name), differences(before[name], after[name]))
+            (self.words_of(name), self._compare(before[name], after[name]) if is_shown else [])
             for name in before
             if before[name] != after[name]
         ]
+
+    def _compare(self, old: str, new: str) -> list[Piece]:
+        start = time.monotonic()
+        pieces = differences(old, new, min(SECONDS, self._seconds))
+        self._seconds -= time.monotonic() - start
+        return pieces
 
     def wrong(self, number: int, key: str, problems: Mapping[str, list[str]]) -> Wrong:
         return Wrong(number, key, [(self.words_of(name), words) for name, words in problems.items()])

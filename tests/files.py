@@ -1,0 +1,23 @@
+"""Files that tests send: pictures and PDF documents, made by the libraries that read them."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pikepdf
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+
+def pdf(change: Callable[[pikepdf.Pdf], None] | None = None, **options: Any) -> bytes:
+    """A PDF of one empty page; `change` adds to it, `options` are those of pikepdf's save."""
+    content = BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        if change:
+            change(document)
+        document.save(content, **options)
+    return content.getvalue()
+
+
+def uploaded(content: bytes, name: str = "file") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
