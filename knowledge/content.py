@@ -63,8 +63,8 @@ class Content:
         """By the names of `Version`, white space and unprintable characters put right."""
         return {name: getattr(self, name) for name in FIELDS} | {
             "title": one_line(self.title, 1000),
-            "answer": cleaned(self.answer),
-            "note": cleaned(self.note),
+            "answer": _with_plain_breaks(cleaned(self.answer)),
+            "note": _with_plain_breaks(cleaned(self.note)),
             "links": [[one_line(words, 80) or address, cleaned(address)] for words, address in self.links],
         }
 
@@ -94,6 +94,11 @@ class Content:
         if problems:
             raise PointIncomplete(problems)
         return values
+
+
+def _with_plain_breaks(text: str) -> str:
+    """Write every line break as LF: a browser's form sends CR LF, a spreadsheet LF, and both mean the same answer."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _problems_of_links(links: list[list[str]]) -> list[str]:

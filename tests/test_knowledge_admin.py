@@ -226,7 +226,7 @@ def test_a_spreadsheet_with_numbers_days_and_blanks_is_read_as_people_mean_it(ca
     seen_at = datetime(2026, 12, 31)  # noqa: DTZ001  (a spreadsheet has no time zone)
     data = xlsx(
         ["key", "title", "answer", "category", "valid_from", "valid_until", "owner", "public"],
-        [20260101, 95000, 123.0, "费用", 46023, seen_at, 4001, True],
+        [20260101, 95000, 123.0, "费用", 20260101, seen_at, 4001, True],
         [None, None, None, None, None, None, None, None],
         ["b", "标题", "第一行\n第二行", "费用", "2026年1月5日", "2026/2/1", "宁编 4001", "否"],
     )

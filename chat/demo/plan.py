@@ -61,7 +61,9 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
         lasted = sum(turn.after for turn in dialogue.turns[:until])
         waiting.append(Scene(dialogue, now - timedelta(seconds=seconds_ago + lasted), until, uuid4()))
     over = by_time + [dialogue for dialogue in pool if not _may_be_open(dialogue)]
-    past = sorted((Scene(dialogue, _last_time(dialogue, now)) for dialogue in over), key=lambda scene: scene.at)
+    past = sorted(
+        (Scene(dialogue, _last_time(dialogue, now)) for dialogue in over), key=lambda scene: scene.at
+    )
     return _with_returning(past, active + waiting), active, waiting
 
 

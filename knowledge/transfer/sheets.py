@@ -1,14 +1,12 @@
 """A table file as people make it: CSV in whatever encoding, or XLSX; its columns found by their names."""
 
 import csv
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from io import BytesIO, StringIO
+from datetime import date, datetime
+from io import StringIO
 from typing import Any, NamedTuple
 
-import openpyxl
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -16,10 +14,17 @@ from openpyxl.utils import get_column_letter
 from tablib import Dataset
 
 from chat.exports import STARTERS, CsvFile
+from knowledge.transfer import xlsx
+from knowledge.transfer.cells import (
+    MAX_CELL_CHARACTERS,
+    MAX_COLUMNS,
+    MAX_LINES,
+    MAX_ROWS,
+    CellProblem,
+    Unclear,
+    Unreadable,
+)
 
-MAX_ROWS = 20_000
-# What a spreadsheet of the allowed size may become when it is unpacked.
-UNPACKED_BYTES = 200 * 1024 * 1024
 _DAYS = (
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -32,14 +37,6 @@ _DAYS = (
 _YES = {"yes", "y", "true", "1", "是", "对", "√", "✓"}
 _NO = {"", "no", "n", "false", "0", "否", "不"}
 _ERRORS = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"}
-
-
-class Unreadable(ValueError):
-    """The file is no table; says in words why."""
-
-
-class CellProblem(ValueError):
-    """What stands in a cell cannot be what it has to be; says in words why."""
 
 
 class Column(NamedTuple):
@@ -78,7 +75,7 @@ class SheetFile(CsvFile):
 
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Dataset:
         if in_stream.startswith(b"PK\x03\x04"):
-            lines = _xlsx_lines(in_stream)
+            lines = xlsx.read_lines(in_stream)
         elif in_stream.startswith(b"\xd0\xcf\x11\xe0"):
             raise Unreadable(
                 _("This is a file of an old Excel (.xls). Save it as .xlsx or CSV and try again.")
@@ -94,42 +91,34 @@ class SheetFile(CsvFile):
         return Dataset(*padded[1:], headers=["" if cell is None else str(cell) for cell in padded[0]])
 
 
-def _xlsx_lines(data: bytes) -> list[list[Any]]:
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as parts:
-            if sum(part.file_size for part in parts.infolist()) > UNPACKED_BYTES:
-                raise Unreadable(_("This spreadsheet is too large."))
-        book = openpyxl.load_workbook(BytesIO(data), read_only=True, data_only=True)
-        try:
-            sheet = book.worksheets[0]
-            # Some programs write a wrong size of the sheet into it.
-            sheet.reset_dimensions()
-            lines: list[list[Any]] = []
-            for line in sheet.iter_rows(values_only=True):
-                lines.append(list(line))
-                if len(lines) > MAX_ROWS + 1000:
-                    break
-            return lines
-        finally:
-            book.close()
-    except Unreadable:
-        raise
-    except Exception as error:
-        # What a damaged file raises differs from fault to fault, and none of it is ours.
-        raise Unreadable(_("This spreadsheet is damaged, or protected by a password.")) from error
-
-
 def _csv_lines(data: bytes) -> list[list[Any]]:
+    """Return the rows of a CSV file. Reading stops at the first row that is too many, too wide or too long."""
     text = _decoded(data)
     if "\x00" in text:
         raise Unreadable(_("This is neither a spreadsheet (.xlsx) nor a CSV file."))
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
+    lines: list[list[Any]] = []
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        csv.field_size_limit(1_000_000)
-        return [list(line) for line in csv.reader(StringIO(text, newline=""), delimiter=delimiter)]
+        for number, line in enumerate(csv.reader(StringIO(text, newline=""), delimiter=delimiter), start=1):
+            if _is_empty(line):
+                line = []
+            elif number > MAX_LINES:
+                raise Unreadable(
+                    _("Something stands in row %(row)d: at most %(count)d rows.")
+                    % {"row": number, "count": MAX_LINES}
+                )
+            elif len(line) > MAX_COLUMNS:
+                raise Unreadable(
+                    _("Row %(row)d has %(count)d columns: more than this table has.")
+                    % {"row": number, "count": len(line)}
+                )
+            if number <= MAX_LINES:
+                lines.append(line)
     except csv.Error as error:
         raise Unreadable(_("This CSV file is damaged: %(words)s") % {"words": error}) from error
+    return lines
 
 
 def _decoded(data: bytes) -> str:
@@ -211,15 +200,15 @@ def _names_of(columns: Sequence[Column]) -> dict[str, str]:
 
 
 def text_of(cell: Any) -> str:
-    """Raises CellProblem for a spreadsheet's error."""
+    """Return the text as it is shown. Raises CellProblem where that is not certain, and for a spreadsheet's error."""
     if cell is None:
         return ""
+    if isinstance(cell, Unclear):
+        raise CellProblem(cell.reason)
     if isinstance(cell, bool):
-        return "1" if cell else "0"
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    if isinstance(cell, datetime):
-        return f"{cell:%Y-%m-%d}"
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, date):
+        raise CellProblem(_("This is a date and not a text. Format the column as text and type it again."))
     text = str(cell)
     if text.strip() in _ERRORS:
         raise CellProblem(_("A formula has failed here: %(words)s") % {"words": text.strip()})
@@ -233,9 +222,6 @@ def day_of(cell: Any) -> date | None:
         return cell.date()
     if isinstance(cell, date):
         return cell
-    if isinstance(cell, int | float) and not isinstance(cell, bool) and 20_000 < cell < 80_000:
-        # Where the cell was not marked as a day, its number: days since the end of 1899.
-        return date(1899, 12, 30) + timedelta(days=int(cell))
     text = text_of(cell).strip()
     if not text:
         return None
