@@ -15,6 +15,9 @@ from chat.models import Site
 from knowledge.actions.files import attach_file
 from tests.files import pdf, uploaded
 
+# A child process is waited for without the connection, which is looked at for that (chat.db.step_aside).
+pytestmark = pytest.mark.django_db
+
 SCRIPT: dict[str, Any] = {"S": Name.JavaScript, "JS": "app.alert(1)"}
 
 

@@ -12,6 +12,9 @@ from chat.attachments import FileDamaged, TooManyPixels, examine
 from chat.models import Site
 from tests.files import uploaded
 
+# A child process is waited for without the connection, which is looked at for that (chat.db.step_aside).
+pytestmark = pytest.mark.django_db
+
 GREY = Image.linear_gradient("L")
 COLOURS = Image.merge("RGB", (GREY, GREY.rotate(90), GREY.rotate(180)))
 CLEAR = Image.merge("RGBA", (*COLOURS.split(), GREY))

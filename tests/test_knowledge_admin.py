@@ -21,8 +21,9 @@ from knowledge.actions.imports import Given, import_points
 from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
+from knowledge.transfer.cells import Unreadable
 from knowledge.transfer.preview import Preview
-from knowledge.transfer.sheets import SheetFile, Unreadable
+from knowledge.transfer.sheets import SheetFile
 from tests.approving import approve_pending, pending
 from tests.people import Cast
 

@@ -17,7 +17,8 @@ from accounts import audit
 from accounts.admin_parts import has_right
 from accounts.models import Staff
 from chat.exports import CsvFile, XlsxFile
-from knowledge.transfer.sheets import SheetFile, Unreadable
+from knowledge.transfer.cells import Unreadable
+from knowledge.transfer.sheets import SheetFile
 
 
 class SheetImportForm(ImportForm):

@@ -17,8 +17,9 @@ from chat.text import one_line
 from knowledge.actions.places import BRANCH_FIELDS, import_branches
 from knowledge.content import KEY
 from knowledge.models import Branch, Region
+from knowledge.transfer.cells import CellProblem
 from knowledge.transfer.preview import Found, Preview, SheetTable, by_key, in_lots
-from knowledge.transfer.sheets import CellProblem, Column, Row, as_lines, lines_of, read, text_of, yes_of
+from knowledge.transfer.sheets import Column, Row, as_lines, lines_of, read, text_of, yes_of
 
 COLUMNS = (
     Column("key", gettext_lazy("key")),

@@ -15,9 +15,9 @@ from knowledge.content import KEY, Content, phrasings_of
 from knowledge.errors import PointIncomplete
 from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
 from knowledge.selectors import IN_THE_MAKING, category_paths
+from knowledge.transfer.cells import CellProblem
 from knowledge.transfer.preview import by_key, in_lots
 from knowledge.transfer.sheets import (
-    CellProblem,
     Row,
     as_lines,
     day_of,

@@ -101,7 +101,9 @@ def _csv_lines(data: bytes) -> list[list[Any]]:
     lines: list[list[Any]] = []
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        for number, line in enumerate(csv.reader(StringIO(text, newline=""), delimiter=delimiter), start=1):
+        for number, line in enumerate(
+            csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True), start=1
+        ):
             if _is_empty(line):
                 line = []
             elif number > MAX_LINES:
@@ -122,10 +124,13 @@ def _csv_lines(data: bytes) -> list[list[Any]]:
 
 
 def _decoded(data: bytes) -> str:
+    """Return the text of a CSV file. Raises Unreadable where a guess could read other letters than were written."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings: tuple[str, ...] = ("utf-16",)
+    elif data.startswith(b"\xef\xbb\xbf") or _is_damaged_utf8(data):
+        encodings = ("utf-8-sig",)
     else:
-        encodings = ("utf-8-sig", "gb18030")
+        encodings = ("utf-8", "gb18030")
     for encoding in encodings:
         try:
             return data.decode(encoding)
@@ -134,6 +139,16 @@ def _decoded(data: bytes) -> str:
     raise Unreadable(
         _("The letters of this file are in no encoding that we know. Save it as CSV UTF-8, or as .xlsx.")
     )
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Whether this is UTF-8 but for a few bytes, which GB 18030 would turn into other letters throughout.
+
+    Read as UTF-8, a text in GB 18030 is mostly replacement characters; a damaged one has few.
+    """
+    letters = [letter for letter in data.decode("utf-8", "replace") if letter > "\x7f"]
+    damaged = letters.count("\ufffd")
+    return 0 < damaged <= len(letters) // 5
 
 
 def _is_empty(cells: Sequence[Any]) -> bool:

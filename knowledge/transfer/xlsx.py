@@ -181,8 +181,10 @@ class _Book:
                     first, last = int(node.get("min", "1")), int(node.get("max", "1"))
                     sheet.hidden_columns |= set(range(first, min(last, MAX_COLUMNS) + 1))
                 case "mergeCell":
-                    first_column, first_row, last_column, last_row = range_boundaries(node.get("ref", ""))
-                    sheet.merged.append((first_row, last_row, first_column, last_column))
+                    left, top, right, bottom = range_boundaries(node.get("ref", ""))
+                    if left is None or top is None or right is None or bottom is None:
+                        raise ValueError("a merged cell without a place")
+                    sheet.merged.append((top, bottom, left, right))
                     if len(sheet.merged) > MAX_MERGED:
                         raise Unreadable(_("This spreadsheet is too large."))
         return sheet
