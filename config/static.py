@@ -1,5 +1,6 @@
 """Static files under names that hold a hash of their content, so that browsers may keep them for ever."""
 
+import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -7,8 +8,10 @@ from pathlib import Path
 from re import Match
 from typing import Any
 
+import zopfli.gzip
 from django.contrib.staticfiles import finders
 from rcssmin import cssmin
+from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from config.modules import gather, minified
@@ -36,6 +39,15 @@ def _sheet(name: str) -> str:
     return str(cssmin(_IMPORT.sub(imported, _source(name))))
 
 
+class BoxCompressor(Compressor):  # type: ignore[misc]
+    """Compresses what every visitor loads with zopfli: fewer bytes of the same format, for a second of building."""
+
+    def write_data(self, path: str, data: bytes, suffix: str, stat_result: os.stat_result) -> str:
+        if suffix == ".gz" and Path(path).parent.name == "box":
+            data = zopfli.gzip.compress(Path(path).read_bytes())
+        return str(super().write_data(path, data, suffix, stat_result))
+
+
 class HashedStorage(CompressedManifestStaticFilesStorage):
     # JavaScript modules import each other by relative path: those paths are rewritten too.
     support_js_module_import_aggregation = True
@@ -55,6 +67,9 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
             Path(self.path(name)).write_text(text, encoding="utf-8")
             paths[name] = (self, name)
         yield from super().post_process(paths, dry_run=dry_run, **options)
+
+    def create_compressor(self, **options: Any) -> Compressor:
+        return BoxCompressor(**options)
 
     def url_converter(self, name: str, *args: Any, **kwargs: Any) -> Callable[[Match[str]], str]:
         # A comment in an extension of htmx shows an import of a file that there is not.

@@ -2,7 +2,7 @@
 
 import { contentOf, PastePreview } from "../chat/clipboard.js";
 import { lengthOf } from "../chat/count.js";
-import { make } from "../chat/element.js";
+import { makeButton } from "../chat/element.js";
 import { by } from "./page.js";
 
 const LONGEST = 2000;
@@ -100,13 +100,10 @@ export class Composer {
 
   /** @param {string} emoji */
   #emojiButton(emoji) {
-    const button = make("button", "", emoji);
-    button.type = "button";
-    button.onclick = () => {
+    return makeButton(emoji, () => {
       this.fold();
       this.#insert(emoji);
-    };
-    return button;
+    });
   }
 
   /** Puts words where the caret is. @param {string} words */

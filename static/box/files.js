@@ -11,7 +11,7 @@ export class Files {
   #setup;
   #words;
   #onChange;
-  #queue;
+  queue;
   /** What was accepted and has not come back as a message yet. A file does not survive a reload. @type {Upload[]} */
   #accepted = [];
   #isSaving = false;
@@ -29,7 +29,7 @@ export class Files {
     this.#setup = setup;
     this.#words = words;
     this.#onChange = onChange;
-    this.#queue = new UploadQueue({
+    this.queue = new UploadQueue({
       send: (upload, options) => this.#send(upload, options),
       onChange,
       lostWords: () => words().file_lost,
@@ -39,7 +39,7 @@ export class Files {
 
   /** What is on its way, or was refused. */
   get uploads() {
-    return [...this.#accepted, ...this.#queue.entries];
+    return [...this.#accepted, ...this.queue.entries];
   }
 
   /** @param {string} client_id */
@@ -57,17 +57,7 @@ export class Files {
   /** @param {Iterable<File>} files */
   add(files) {
     const conversation = this.#session.conversation.id;
-    for (const file of files) this.#queue.add(file, { conversation, refused: this.unfit(file) });
-  }
-
-  /** @param {string} client_id */
-  again(client_id) {
-    this.#queue.retry(client_id);
-  }
-
-  /** @param {string} client_id */
-  remove(client_id) {
-    this.#queue.remove(client_id);
+    for (const file of files) this.queue.add(file, { conversation, refused: this.unfit(file) });
   }
 
   /** Sends what waits, as soon as there is a conversation to send it to. */
@@ -75,13 +65,13 @@ export class Files {
     const { thread, id, isEnded } = this.#session.conversation;
     const stored = new Set(thread.messages.map((message) => message.client_id));
     this.#accepted = this.#accepted.filter((upload) => upload.conversation === id && !stored.has(upload.client_id));
-    for (const upload of this.#queue.entries) {
+    for (const upload of this.queue.entries) {
       // Chosen before there was a conversation: this is the one.
       upload.conversation ||= id;
-      if (upload.conversation !== id) this.#queue.remove(upload.client_id);
+      if (upload.conversation !== id) this.queue.remove(upload.client_id);
       else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
     }
-    this.#queue.flush();
+    this.queue.flush();
   }
 
   /** @type {import("../chat/uploads.js").Send} */
@@ -138,7 +128,7 @@ export class Files {
 
   forget() {
     this.#accepted = [];
-    this.#queue.clear();
+    this.queue.clear();
     this.#urls.forEach((url) => url.then(URL.revokeObjectURL, () => {}));
     this.#urls.clear();
   }

@@ -1,7 +1,7 @@
 /** The conversation on screen: messages as they come, below them what is not accepted yet. */
 
 import { dayElement, messageElement, showStatus } from "../chat/bubble.js";
-import { make } from "../chat/element.js";
+import { make, makeButton } from "../chat/element.js";
 import { progressBar } from "../chat/uploads.js";
 import { by } from "./page.js";
 
@@ -151,22 +151,14 @@ export class Talk {
     const tools = [];
     if (refused && !isHopeless && !(isFile && isEnded)) {
       const words = isEnded ? this.#words.send_anew : this.#words.retry;
-      tools.push(toolElement(words, () => (isFile ? this.#files.again(client_id) : this.#session.again(client_id))));
+      tools.push(makeButton(words, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.again(client_id)), "retry"));
     }
     if (isFile && !isSent) {
       const words = refused ? this.#words.remove : this.#words.cancel;
-      tools.push(toolElement(words, () => this.#files.remove(client_id)));
+      tools.push(makeButton(words, () => this.#files.queue.remove(client_id), "retry"));
     }
     if (isFile && !isSent && !refused) tools.unshift(progressBar({ client_id, body }));
     if (refused || tools.length) element.append(make("p", refused ? "error" : "sending", refused ?? "", " ", ...tools));
     return element;
   }
-}
-
-/** @param {string} words @param {() => void} then */
-function toolElement(words, then) {
-  const button = make("button", "retry", words);
-  button.type = "button";
-  button.onclick = then;
-  return button;
 }

@@ -1,6 +1,6 @@
 /** One message as an element: the same letters in the box and in the console, text only as text. */
 
-import { icon, make } from "./element.js";
+import { icon, make, makeButton } from "./element.js";
 import { linkParts } from "./links.js";
 import { fill } from "./words.js";
 
@@ -25,7 +25,7 @@ export function dayElement(message, { previous, language, words }) {
     ? words.today
     : isSameDay(at, new Date(now.getTime() - 86_400_000))
       ? words.yesterday
-      : new Intl.DateTimeFormat(language, { dateStyle: "full" }).format(at);
+      : at.toLocaleDateString(language, { dateStyle: "full" });
   return time;
 }
 
@@ -109,6 +109,8 @@ function fileElement(message, { fileUrl, language }) {
   const link = make("a", "body file");
   link.target = "_blank";
   link.rel = "noopener";
+  link.href = "#";
+  const showName = () => link.replaceChildren(icon("file"), make("bdi", "name", message.body));
   if (content_type.startsWith("image/")) {
     const image = make("img");
     image.alt = message.body;
@@ -117,30 +119,26 @@ function fileElement(message, { fileUrl, language }) {
     if (width && height) [image.width, image.height] = [width * scale, height * scale];
     link.classList.add("picture");
     const load = async () => {
+      link.replaceChildren(image);
       try {
         image.src = link.href = (await fileUrl?.(message)) ?? "";
       } catch {
-        fail();
+        showName();
       }
     };
     // Its name stands for it; a press tries it again.
-    const fail = () => link.replaceChildren(icon("file"), make("bdi", "name", message.body));
-    image.onerror = fail;
-    link.href = "#";
+    image.onerror = showName;
     link.onclick = (event) => {
       if (image.isConnected) return;
       event.preventDefault();
-      link.replaceChildren(image);
       void load();
     };
-    link.append(image);
     void load();
     return link;
   }
-  const kilobytes = new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(Math.ceil(size / 1024));
-  link.append(icon("file"), make("bdi", "name", message.body), make("span", "size", `${kilobytes} KB`));
+  showName();
+  link.append(make("span", "size", `${Math.ceil(size / 1024).toLocaleString(language)} KB`));
   link.download = message.body;
-  link.href = "#";
   link.onclick = async (event) => {
     if (link.getAttribute("href") !== "#" || !fileUrl) return;
     event.preventDefault();
@@ -156,14 +154,12 @@ function choicesElement(choices, { onChoice, words }) {
   group.role = "group";
   group.ariaLabel = words.choices;
   for (const choice of choices.slice(0, 4)) {
-    const button = make("button", "choice", make("bdi", "", choice));
-    button.type = "button";
-    button.onclick = () => {
+    const choose = () => {
       // One answer: what was pressed is on its way.
       for (const each of group.querySelectorAll("button")) each.disabled = true;
       onChoice?.(choice);
     };
-    group.append(button);
+    group.append(makeButton(make("bdi", "", choice), choose, "choice"));
   }
   return group;
 }
@@ -172,9 +168,9 @@ function choicesElement(choices, { onChoice, words }) {
 function timeElement(at, language) {
   const moment = new Date(at);
   const time = make("time");
-  time.textContent = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(moment);
+  time.textContent = moment.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   time.dateTime = at;
-  time.title = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(moment);
+  time.title = moment.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
   return time;
 }
 

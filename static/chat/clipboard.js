@@ -1,6 +1,6 @@
 /** What is pasted or dropped: words go before pictures, for cells of a spreadsheet come with a picture of themselves. */
 
-import { make } from "./element.js";
+import { make, makeButton } from "./element.js";
 
 /** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} only one of the two holds something */
 export function contentOf(transfer) {
@@ -48,13 +48,15 @@ export class PastePreview {
   show(files) {
     this.hide();
     if (!files.length) return;
-    const send = makeTool(this.#words.send, () => {
+    const send = () => {
       this.hide();
       this.#onSend(files);
-    });
-    send.classList.add("main", "primary");
-    const cancel = makeTool(this.#words.cancel, () => this.hide());
-    this.#place.replaceChildren(...files.map((file) => this.#shown(file)), send, cancel);
+    };
+    this.#place.replaceChildren(
+      ...files.map((file) => this.#shown(file)),
+      makeButton(this.#words.send, send, "button small main primary"),
+      makeButton(this.#words.cancel, () => this.hide(), "button small"),
+    );
     this.#place.hidden = false;
   }
 
@@ -73,12 +75,4 @@ export class PastePreview {
     this.#urls.push(image.src);
     return image;
   }
-}
-
-/** @param {string} words @param {() => void} then */
-function makeTool(words, then) {
-  const tool = make("button", "button small", words);
-  tool.type = "button";
-  tool.onclick = then;
-  return tool;
 }

@@ -23,6 +23,14 @@ export function make(tag, className = "", ...inside) {
   return element;
 }
 
+/** A button that submits no form. @param {string | Node} inside @param {() => void} onclick @param {string} [className] */
+export function makeButton(inside, onclick, className = "") {
+  const button = make("button", className, inside);
+  button.type = "button";
+  button.onclick = onclick;
+  return button;
+}
+
 /** @param {string} name of PATHS */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

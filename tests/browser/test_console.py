@@ -207,7 +207,9 @@ def test_a_note_that_could_not_be_saved_stays_written(console: Open, server: Cha
         dialog.get_by_label("Note").fill("卡还在机器里 <b>")
         page.context.set_offline(True)
         dialog.get_by_label("Note").press("Control+Enter")
-        expect(dialog.get_by_role("alert")).to_contain_text("No connection")
+        expect(dialog.get_by_role("alert")).to_contain_text(
+            "The server does not answer. What you typed is still here"
+        )
         expect(dialog.get_by_label("Note")).to_have_value("卡还在机器里 <b>")
         page.context.set_offline(False)
         dialog.get_by_role("button", name="Save the note").click()
@@ -237,6 +239,8 @@ def test_a_reply_kept_ready_is_found_and_filled(console: Open, server: ChatServe
     ):
         page.get_by_label(re.compile(label)).last.fill(words)
     page.get_by_role("button", name="保存").click()
+    # It asks for today's token first: who leaves at once has not saved.
+    expect(page.get_by_role("link", name="问候")).to_be_visible()
     page.goto("/console/")
     with WireVisitor(server) as visitor:
         page.keyboard.press("n")
