@@ -243,7 +243,7 @@ def test_a_shared_reply_waits_as_a_whole_and_a_personal_one_does_not(cast: Cast)
         approve_pending(by=cast.yun)
     assert approve_pending(by=cast.an) == 2
     shared = CannedReply.objects.get(owner=None, department=None)
-    assert shared.initials == "sd"
+    assert shared.initials == "sd shaodeng"
     shared.body = "马上就好。"
     request = save_reply(staff=cast.yun, reply=shared)
     assert request is not None
