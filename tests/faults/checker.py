@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 from typing import Any, Literal
 
 from tests.faults.history import Record
@@ -217,9 +217,12 @@ def order_of_sends(facts: Facts) -> Iterator[Wrong]:
         acked_at.setdefault((conv, key), ack["t"])
     for (conv, who), sends in _sends_by_sender(facts).items():
         seqs = {row[ID]: row[SEQ] for row in facts.stored[conv].rows} if conv in facts.stored else {}
-        firsts = list({record["id"]: record for record in reversed(sends)}.values())[::-1]
-        for before, after in pairwise(firsts):
-            if before["id"] not in seqs or after["id"] not in seqs or seqs[before["id"]] < seqs[after["id"]]:
+        firsts: dict[str, Record] = {}
+        for record in sends:
+            firsts.setdefault(record["id"], record)
+        stored = [record for key, record in firsts.items() if key in seqs]
+        for before, after in combinations(stored, 2):
+            if seqs[before["id"]] < seqs[after["id"]]:
                 continue
             was_acked = acked_at.get((conv, before["id"]), float("inf")) < after["t"]
             is_one_line = before["line"] and before["line"] == after["line"]

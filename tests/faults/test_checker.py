@@ -343,6 +343,13 @@ def test_what_was_put_off_is_not_overtaken() -> None:
     assert "order_of_sends" in check(records).rules
 
 
+def test_order_is_checked_across_one_that_was_never_stored() -> None:
+    records = history()
+    overtake_on_one_line(records)
+    records[-1:-1] = [{**first(records, "send", id="p"), "id": "lost", "body": "丁"}]
+    assert "order_of_sends" in check(records).rules
+
+
 def test_delays_are_told_by_the_fault_that_was_on() -> None:
     records = history()
     first(records, "fault", phase="begin")["t"] = 9.0
