@@ -223,6 +223,8 @@ class VisitorConsumer(Socket):
             self._leave()
         if getattr(self, "visitor", None) is not None:
             self._recognise(None)
+        if (queue := getattr(self, "_queue_of_posts", None)) is not None:
+            queue.close()
 
     # -- talking -----------------------------------------------------------------------------------------
 

@@ -89,3 +89,16 @@ class PostQueue:
     def forget(self) -> None:
         """Lets all pass: the post that was put off has come, or belongs to a former conversation."""
         self.held = []
+
+    def close(self) -> None:
+        """Let go of the socket, which holds this queue: a reference cycle would keep both.
+
+        What still waits is neither stored nor answered, so its sender posts it again on the next connection.
+        """
+        self.forget()
+        self._waiting.clear()
+        self._submit = self._answer = _ignore
+
+
+def _ignore(*_: object) -> None:
+    """Take the place of the socket's functions once it has ended."""
