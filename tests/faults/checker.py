@@ -47,6 +47,8 @@ class Stored:
     marks: Mapping[str, Sequence[int]]
     assignments: list[list[object]]
     notes: list[list[object]]
+    # The one it is in now, and all it has been in.
+    department: str
     departments: list[str]
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Facts:
         for record in self.records:
             self.of[record["op"]].append(record)
         for record in self.of["sql"]:
-            names = ("conv", "rows", "last_seq", "marks", "assignments", "notes", "departments")
+            names = ("conv", "rows", "last_seq", "marks", "assignments", "notes", "department", "departments")
             self.stored[record["conv"]] = Stored(**{name: record[name] for name in names})
         for record in self.of["begin"]:
             self.own[record["who"]].add(record["conv"])
@@ -296,7 +298,11 @@ def screen_is_stored(facts: Facts) -> Iterator[Wrong]:
 
 @rule
 def screen_is_whole(facts: Facts) -> Iterator[Wrong]:
-    """At the end every screen, opened long ago or anew, shows what is stored, and so the same as every other."""
+    """At the end every screen, opened long ago or anew, shows what is stored, and so the same as every other.
+
+    Whom a conversation has left, for a department that is not theirs, shows the beginning that they heard.
+    """
+    departments = {record["who"]: set(record["departments"]) for record in facts.of["staff"]}
     for record in facts.of["read"]:
         stored = facts.stored.get(record["conv"])
         if stored is None:
@@ -306,7 +312,11 @@ def screen_is_whole(facts: Facts) -> Iterator[Wrong]:
                 )
             continue
         shown = {row[SEQ]: row for row in record["rows"]}
-        for seq in stored.by_seq.keys() - shown.keys():
+        who = record["who"]
+        has_left = who in departments and stored.department not in departments[who]
+        has_left = has_left and not any(agent == who and is_open for agent, is_open in stored.assignments)
+        last = max(shown, default=0) if has_left else stored.last_seq
+        for seq in sorted(seq for seq in stored.by_seq.keys() - shown.keys() if seq <= last):
             yield Wrong("screen_is_whole", "lost", f"{record['who']} does not show {stored.conv}/{seq}")
         if len(shown) != len(record["rows"]):
             yield Wrong(
