@@ -1,8 +1,8 @@
 """Run a parser of hostile files in a child process with limits on memory, processor time and wall time.
 
 A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The parent only copies bytes: the child
-parses, answers and ends, so its memory goes back to the system whatever the file did. It gets no environment, hence no
-secrets, and cannot write files.
+parses, answers and ends, so its memory goes back to the system whatever the file did. It inherits no variables, hence
+no secrets, and cannot write files.
 """
 
 import json

@@ -73,6 +73,7 @@ class VisitorConsumer(Socket):
         self._place: Queue | None = None
         self._address = address_of(self.scope)
         self._posts = limits.posts()
+        self._lookups = limits.posts()
         self._starts = limits.starts()
         self._asks = limits.asks()
         self._typing = limits.posts()
@@ -222,6 +223,8 @@ class VisitorConsumer(Socket):
             self._leave()
         if getattr(self, "visitor", None) is not None:
             self._recognise(None)
+        if (queue := getattr(self, "_queue_of_posts", None)) is not None:
+            queue.close()
 
     # -- talking -----------------------------------------------------------------------------------------
 
@@ -235,35 +238,47 @@ class VisitorConsumer(Socket):
             raise EmptyText
         if self.pk is None or self.visitor is None:
             raise NotFound
-        refusal = self._queue_of_posts.refusal_for(frame.client_id)
-        if refusal is not None and not await self._is_stored_after_all():
-            raise refusal
-        if not self._posts.take():
-            self._queue_of_posts.put_off(frame.client_id, TooFast())
-            return
-        self._queue_of_posts.add(
-            Post(
-                self.pk,
-                frame.client_id,
-                body,
-                visitor_id=self.visitor.pk,
-                written_for=frame.conversation,
-                is_returning=self._is_returning,
-            )
+        post = Post(
+            self.pk,
+            frame.client_id,
+            body,
+            visitor_id=self.visitor.pk,
+            written_for=frame.conversation,
+            is_returning=self._is_returning,
         )
+        queue = self._queue_of_posts
+        if queue.refusal_for(post.client_id) is not None and await self._is_answered_as_stored(post):
+            return
+        if queue.refusal_for(post.client_id) is not None:
+            queue.hold(post)
+        elif not self._posts.take():
+            queue.put_off(post, TooFast())
+        else:
+            queue.add(post)
 
-    async def _is_stored_after_all(self) -> bool:
-        """Whether the post that was put off is stored: its sender has seen it as a message and sends it no more."""
-        post = self._queue_of_posts.unsure
-        if post is None or not self._posts.take():
+    async def _is_answered_as_stored(self, post: Post) -> bool:
+        """Whether a post that an earlier one holds up is a repeat of a stored message, and answered so.
+
+        Those before it that are found to be stored hold up nothing from then on: their sender, who has seen them as
+        messages, sends them no more.
+        """
+        if not self._lookups.take():
             return False
+        posts = [*self._queue_of_posts.held, post]
         try:
-            found = await in_thread(find_stored, [post])
+            found = await in_thread(find_stored, posts)
         except Error:
             return False
-        if not any(stored.is_repeated_by(post) for stored in found.get(post.client_id, ())):
+        stored = {
+            each.client_id: message.answer_to(each)
+            for each in posts
+            for message in found.get(each.client_id, ())
+            if message.is_repeated_by(each)
+        }
+        self._queue_of_posts.release(stored)
+        if post.client_id not in stored:
             return False
-        self._queue_of_posts.forget()
+        self._answer_post(post.client_id, stored[post.client_id])
         return True
 
     def _submit(self, post: Post) -> None:

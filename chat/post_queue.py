@@ -1,11 +1,14 @@
 """The order of what one socket posts: stored as it came, whatever is put off in between."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from uuid import UUID
 
 from chat.actions.posts import Outcome, Post
 from chat.errors import Refusal
+
+# As many as a person in a hurry has on the way (limits.posts).
+MOST_HELD = 12
 
 
 class PostQueue:
@@ -23,10 +26,10 @@ class PostQueue:
         self._submit, self._answer = submit, answer
         self._stored: Post | None = None
         self._waiting: deque[Post] = deque()
-        # The earliest post that was refused with a retry, and that refusal.
-        self._put_off: tuple[UUID, Refusal] | None = None
-        # That post, where the writer had it: it may be stored, when only the answer to the commit was lost.
-        self.unsure: Post | None = None
+        # Refused with a retry, the earliest first: that one has to come again, and the others were refused because of
+        # it. Any may be stored: the answer to the commit was lost, or it repeats one that is on its way.
+        self.held: list[Post] = []
+        self._refusal: Refusal
 
     @property
     def is_empty(self) -> bool:
@@ -34,14 +37,22 @@ class PostQueue:
 
     def refusal_for(self, client_id: UUID) -> Refusal | None:
         """The refusal of an earlier post that was put off and has not come again; None: this one may be stored."""
-        if self._put_off is None or self._put_off[0] == client_id:
+        if not self.held or self.held[0].client_id == client_id:
             return None
-        return self._put_off[1]
+        return self._refusal
 
-    def put_off(self, client_id: UUID, refusal: Refusal) -> None:
+    def put_off(self, post: Post, refusal: Refusal) -> None:
         """Refuses a post that has just come, and from now on those after it."""
-        self._put_off, self.unsure = (client_id, refusal), None
-        self._answer(client_id, refusal)
+        self.held[:1] = [post]
+        self._refusal = refusal
+        self._answer(post.client_id, refusal)
+
+    def hold(self, post: Post) -> None:
+        """Refuses a post because an earlier one was put off and has not come again."""
+        is_known = any(held.client_id == post.client_id for held in self.held)
+        if not is_known and len(self.held) < MOST_HELD:
+            self.held.append(post)
+        self._answer(post.client_id, self._refusal)
 
     def add(self, post: Post) -> None:
         """Stores a post after those before it. It is the one that was put off, if one was."""
@@ -58,18 +69,36 @@ class PostQueue:
         if post is None:
             return
         if isinstance(outcome, Refusal) and outcome.retry_after_ms:
-            # Earlier than one that was put off meanwhile.
-            self.put_off(post.client_id, outcome)
-            self.unsure = post
-            for later in self._waiting:
-                self._answer(later.client_id, outcome)
+            refused = [post, *self._waiting]
             self._waiting.clear()
+            # Earlier than one that was put off meanwhile.
+            self.held = [*refused, *self.held][:MOST_HELD]
+            self._refusal = outcome
+            for each in refused:
+                self._answer(each.client_id, outcome)
             return
         self._answer(post.client_id, outcome)
         if self._waiting:
             self._stored = self._waiting.popleft()
             self._submit(self._stored)
 
+    def release(self, stored: Container[UUID]) -> None:
+        """Waits no more for those that are found to be stored: their sender sends them no more."""
+        self.held = [post for post in self.held if post.client_id not in stored]
+
     def forget(self) -> None:
-        """Lets all pass: the post that was put off has come, is stored, or belongs to a former conversation."""
-        self._put_off = self.unsure = None
+        """Lets all pass: the post that was put off has come, or belongs to a former conversation."""
+        self.held = []
+
+    def close(self) -> None:
+        """Let go of the socket, which holds this queue: a reference cycle would keep both.
+
+        What still waits is neither stored nor answered, so its sender posts it again on the next connection.
+        """
+        self.forget()
+        self._waiting.clear()
+        self._submit = self._answer = _ignore
+
+
+def _ignore(*_: object) -> None:
+    """Take the place of the socket's functions once it has ended."""

@@ -49,7 +49,7 @@ def sheet_of(request: ApprovalRequest, reader: Staff) -> Sheet:
     """The sheet of a request that the reader may see. One query, or none where the authors are there already."""
     kind = kind_of(request)
     writers = list(request.authors.all())
-    names = list(dict.fromkeys([*request.before, *request.after]))
+    names = _in_reading_order(kind, dict.fromkeys([*request.before, *request.after]))
     changed = [name for name in names if _is_changed(kind, request, name)]
     return Sheet(
         request=request,
@@ -67,6 +67,12 @@ def sheet_of(request: ApprovalRequest, reader: Staff) -> Sheet:
 def rows_of(requests: Iterable[ApprovalRequest]) -> list[tuple[ApprovalRequest, str]]:
     """The rows of a list: each request with what it is about."""
     return [(request, str(kind_of(request).label)) for request in requests]
+
+
+def _in_reading_order(kind: Kind, names: Iterable[str]) -> list[str]:
+    """Field names as a form has them: a JSON column of PostgreSQL keeps them in an order of its own."""
+    places = {name: place for place, name in enumerate(kind.fields)}
+    return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
 def _is_changed(kind: Kind, request: ApprovalRequest, name: str) -> bool:

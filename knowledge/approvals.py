@@ -12,6 +12,7 @@ from accounts.approvals.registry import Kind
 from accounts.models import Staff
 from knowledge.actions import files, phrasings, points, requests
 from knowledge.actions.places import BRANCHES
+from knowledge.content import FIELDS
 from knowledge.kinds import PHRASINGS, POINT_FILE, VERSION
 from knowledge.models import Point, PointFile, Version
 
@@ -49,6 +50,7 @@ class VersionKind(PointKind):
 
     name: ClassVar[str] = VERSION
     label = _("words of a knowledge point")
+    fields = FIELDS
 
     def current(self, request: ApprovalRequest) -> Fields:
         point = self.point(request.subject)

@@ -34,12 +34,13 @@ from knowledge.actions.places import category_at
 from knowledge.content import Content
 from knowledge.models import Gap, Phrasing, Point, PointFile, Version
 from tests.approving import approve_pending, approve_version, pending
+from tests.files import pdf
 from tests.people import Cast, create_cast, session_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 State = ApprovalRequest.State
-PDF = b"%PDF-1.4\n1 0 obj\nendobj\nstartxref\n0\n%%EOF"
+PDF = pdf()
 
 
 def a_content(answer: str = "请在手机银行里挂失。", **other: Any) -> Content:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from accounts.approvals import actions
 from accounts.approvals.errors import OwnWork, RecordTaken, SubjectChanged
@@ -17,6 +18,7 @@ from chat.actions.replies import delete_reply, save_reply, withdraw_replies
 from chat.actions.setup import remove_setup, renew_secret, save_setup, switch_site_on
 from chat.errors import ShortcutTaken
 from chat.models import BusinessText, CannedReply, QuickTopic, Site, WrapUpCode
+from console.approval_sheets import sheet_of
 from knowledge.actions.places import import_branches, save_branch
 from knowledge.models import Branch, Region
 from tests.approving import approve_pending, pending
@@ -243,7 +245,7 @@ def test_a_shared_reply_waits_as_a_whole_and_a_personal_one_does_not(cast: Cast)
         approve_pending(by=cast.yun)
     assert approve_pending(by=cast.an) == 2
     shared = CannedReply.objects.get(owner=None, department=None)
-    assert shared.initials == "sd"
+    assert shared.initials == "sd shaodeng"
     shared.body = "马上就好。"
     request = save_reply(staff=cast.yun, reply=shared)
     assert request is not None
@@ -350,3 +352,12 @@ def test_admin_says_what_was_sent_and_what_waits_and_shows_every_kind_on_one_pag
     for words in ("Hotline", "95001", "请稍等。", "城北路1号", "Region", "城北区", "Name in Chinese", "卡"):
         assert words in shown.content.decode(), words
     assert AuditEntry.objects.filter(verb="approval.requested").count() == 6
+
+
+def test_the_fields_of_a_request_are_read_in_the_order_of_the_form(cast: Cast) -> None:
+    reply = CannedReply(language="zh", shortcut="kh", title="开户", body="您好，开户请带身份证。")
+    save_reply(staff=cast.yun, reply=reply)
+    (request,) = pending()
+    with translation.override("en"):
+        sheet = sheet_of(request, cast.an)
+    assert [change.name for change in sheet.changes] == ["Language", "Shortcut", "Title", "Text", "In use"]

@@ -45,6 +45,11 @@ CONSOLE = {
     "exam_results": "exam.results_read",
     "exam_results_table": "exam.results_exported",
     "exam_paper": "exam.paper_read",
+    "exam_clock": OWN,
+    **dict.fromkeys(("approvals", "approvals_review", "approval"), SET_UP),
+    **dict.fromkeys(
+        ("approvals_approve", "approval_approve", "approval_reject", "approval_withdraw"), WRITES
+    ),
     "exam_appeals": "appeals.read",
     "point_told": "point.told_read",
     "point_told_rows": "point.told_read",
@@ -164,7 +169,7 @@ ADMIN = {
 }
 OTHERS = {
     **dict.fromkeys(("login", "account_login", "account_logout", "password"), DOOR),
-    "set_language": NOTHING,
+    **dict.fromkeys(("set_language", "form_token", "clock"), NOTHING),
     **dict.fromkeys(("chat:attachment", "chat:attachments", "chat:transcript"), VISITOR),
     **dict.fromkeys(("chat:box", "chat:loader", "chat:look", "chat:sample"), SET_UP),
     **dict.fromkeys(("knowledge:answers", "knowledge:judge_answer"), VISITOR),

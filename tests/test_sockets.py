@@ -311,6 +311,53 @@ def test_posts_after_one_that_was_put_off_wait_until_it_has_come_again(cast: Cas
         assert list(bodies) == [str(number) for number in range(len(ids) - len(refused) + 1)]
 
 
+def post_until_refused(box: Box) -> tuple[list[str], list[str]]:
+    """Post faster than is allowed; the client_ids that were accepted, and those that were put off."""
+    ids = [box.send("x") for _ in range(16)]
+    frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
+    refused = [frame["client_id"] for frame in frames if frame["kind"] == "refused"]
+    while len([frame for frame in box.frames if frame["kind"] == "accepted"]) < len(ids) - len(refused):
+        box.listen(0.1)
+    assert refused
+    return ids[: -len(refused)], refused
+
+
+def test_repeat_of_a_stored_post_is_accepted_while_another_is_put_off(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        accepted, refused = post_until_refused(box)
+        for seq, client_id in enumerate(accepted[:3], start=1):
+            assert box.post("x", client_id)["seq"] == seq
+        # The same id with other words is answered as at any time, and nothing passes the one put off by it.
+        box.send("y", accepted[0])
+        assert (
+            box.hear("refused", lambda frame: frame["client_id"] == accepted[0])["code"] == "client_id_reused"
+        )
+        box.send("x", refused[-1])
+        box.hear("refused", lambda frame: frame["client_id"] == refused[-1])
+        assert conversation_of(box).messages.count() == len(accepted)
+
+
+def test_post_put_off_that_another_socket_has_stored_holds_up_nothing(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box, Box(server) as tab:
+        box.open()
+        box.begin()
+        tab.open(like=box)
+        _, refused = post_until_refused(box)
+        for client_id in refused:
+            tab.post("x", client_id)
+        later = str(uuid4())
+        for _ in range(20):
+            # There is room again after a while.
+            box.send("later", later)
+            box.listen(0.3)
+            if any(frame["kind"] == "accepted" for frame in box.frames if frame.get("client_id") == later):
+                break
+        bodies = conversation_of(box).messages.order_by("seq").values_list("body", flat=True)
+        assert list(bodies) == ["x"] * 16 + ["later"]
+
+
 def test_words_that_are_too_long_or_empty_are_refused_as_such_with_their_client_id(
     cast: Cast, server: AppServer
 ) -> None:

@@ -20,6 +20,8 @@ class Kind(ABC):
     label: str | Promise
     # The capability of `accounts.access` that may approve it.
     right: str
+    # The order in which a reader is shown the fields; others come after these.
+    fields: tuple[str, ...] = ()
 
     @abstractmethod
     def lock(self, subject: str) -> None:

@@ -28,9 +28,13 @@ UNPACKED_BYTES = 100 * 1024 * 1024
 MAX_PARTS = 2_000
 MAX_STRINGS = 400_000
 MAX_CELLS = 400_000
+# Rows, empty ones too.
+MAX_ROW_ELEMENTS = 100_000
 # XML elements in all parts, in one row or text, and within each other.
-MAX_ELEMENTS = 3_000_000
+MAX_ELEMENTS = 1_600_000
 MAX_HELD = 200_000
+# Elements that nothing here reads.
+MAX_IGNORED = 50_000
 MAX_DEPTH = 50
 MAX_CHARACTERS = 40_000_000
 MAX_MERGED = 20_000
@@ -70,12 +74,13 @@ class _Sheet:
 class _Book:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        self._cells = self._characters = self._elements = 0
+        self._cells = self._characters = self._elements = self._rows = 0
         parts = archive.infolist()
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > UNPACKED_BYTES:
             raise Unreadable(_("This spreadsheet is too large."))
         self._epoch: Any = CALENDAR_WINDOWS_1900
         self._formats: list[str] = []
+        self._whole_tags: dict[str, bool] = {}
         self._strings: list[str] = []
 
     def lines(self) -> list[list[Any]]:
@@ -91,29 +96,39 @@ class _Book:
     # -- Parts -----------------------------------------------------------------------------------------------------
 
     def _events(self, name: str) -> Iterator[tuple[str, Element]]:
-        """Yield the ends of elements; what has been handled is dropped, so that no tree grows."""
+        """Yield the ends of elements that are read as a whole. Each is dropped afterwards, so that no tree grows."""
         with self._archive.open(name) as part:
             limited: Any = _LimitedPart(part)
             path: list[Element] = []
             # How many open elements are read as a whole, and how many elements stand in them.
-            whole = held = 0
+            whole = held = ignored = 0
             for event, node in iterparse(limited, events=("start", "end"), forbid_dtd=True):
+                is_whole = self._is_whole(node.tag)
                 if event == "start":
                     path.append(node)
-                    whole += _name(node) in _WHOLE
+                    whole += is_whole
                     held += 1
+                    ignored += not whole
                     self._elements += 1
-                    if self._elements > MAX_ELEMENTS or held > MAX_HELD or len(path) > MAX_DEPTH:
+                    is_much = self._elements > MAX_ELEMENTS or ignored > MAX_IGNORED
+                    if is_much or held > MAX_HELD or len(path) > MAX_DEPTH:
                         raise Unreadable(_("This spreadsheet is too large."))
                     continue
                 path.pop()
-                whole -= _name(node) in _WHOLE
-                yield event, node
+                whole -= is_whole
+                if is_whole:
+                    yield event, node
                 if not whole:
                     held = 0
                     node.clear()
                     if path:
                         path[-1].remove(node)
+
+    def _is_whole(self, tag: str) -> bool:
+        known = self._whole_tags.get(tag)
+        if known is None:
+            known = self._whole_tags[tag] = tag.rpartition("}")[2] in _WHOLE
+        return known
 
     def _sheet_addresses(self) -> list[tuple[str, str]]:
         """Return the visible sheets: name and part."""
@@ -175,6 +190,9 @@ class _Book:
         for _event, node in self._events(address):
             match _name(node):
                 case "row":
+                    self._rows += 1
+                    if self._rows > MAX_ROW_ELEMENTS:
+                        raise Unreadable(_("This spreadsheet is too large."))
                     line = int(node.get("r") or line + 1)
                     self._read_row(sheet, line, node)
                 case "col" if node.get("hidden") in ("1", "true"):

@@ -7,7 +7,10 @@ const WAIT_MS = 20_000;
 
 /** @typedef {"fresh" | "signed_out" | "other" | "offline"} Freshness */
 
-const guard = /** @type {HTMLTemplateElement | null} */ (document.getElementById("form-guard"));
+/** @returns {HTMLTemplateElement | null} what the server wrote into this page about its forms */
+function findGuard() {
+  return /** @type {HTMLTemplateElement | null} */ (document.getElementById("form-guard"));
+}
 
 /** @returns {string} the newest token that this page knows */
 export function currentToken() {
@@ -24,6 +27,7 @@ export async function refreshToken({ isForAnyone = false } = {}) {
   try {
     const signal = AbortSignal.timeout(WAIT_MS);
     const options = { headers: { Accept: "application/json" }, cache: /** @type {const} */ ("no-store"), signal };
+    const guard = findGuard();
     const response = await fetch(guard?.dataset.tokenAddress ?? "/console/token", options);
     if (!response.ok) return "offline";
     const { token, staff } = await response.json();
@@ -49,12 +53,12 @@ function spread(token) {
 
 /** @param {Freshness} freshness @returns {string} */
 export function wordsFor(freshness) {
-  return guard?.dataset[{ fresh: "", signed_out: "signedOut", other: "other", offline: "offline" }[freshness]] ?? "";
+  return findGuard()?.dataset[{ fresh: "", signed_out: "signedOut", other: "other", offline: "offline" }[freshness]] ?? "";
 }
 
 /** A line that says why a form was not sent, with the way to sign in. @param {Freshness} freshness */
 export function failureLine(freshness) {
-  const line = /** @type {HTMLElement} */ (guard?.content.firstElementChild?.cloneNode(true));
+  const line = /** @type {HTMLElement} */ (findGuard()?.content.firstElementChild?.cloneNode(true));
   /** @type {HTMLElement} */ (line.querySelector(".form-failed-words")).textContent = wordsFor(freshness);
   if (freshness === "offline") line.querySelector("a")?.remove();
   return line;

@@ -5,16 +5,18 @@ const REST_MS = 1200;
 const BY_HAND_MS = 150;
 const LOOK_MS = 200;
 const FIELDS = "input, textarea, select, [contenteditable]";
+/** Inputs that take no letters: a key pressed after one of them has gone was not meant for it. */
+const WITHOUT_TEXT = "[type=radio], [type=checkbox], [type=button], [type=submit], [type=file], [type=range]";
 
 export class TypingGuard {
-  /** @type {HTMLElement | null} the field with the focus */
+  /** @type {HTMLElement | null} the field with the focus, if it takes letters */
   #field = null;
   #lostAt = -Infinity;
   /** When the person themselves moved the focus last. */
   #movedAt = -Infinity;
 
   constructor() {
-    document.addEventListener("focusin", ({ target }) => (this.#field = fieldOf(target)));
+    document.addEventListener("focusin", ({ target }) => (this.#field = textFieldOf(target)));
     document.addEventListener("focusout", ({ target }) => {
       if (target !== this.#field) return;
       this.#field = null;
@@ -58,4 +60,10 @@ export class TypingGuard {
 /** @param {EventTarget | null} target @returns {HTMLElement | null} */
 function fieldOf(target) {
   return target instanceof HTMLElement && target.matches(FIELDS) ? target : null;
+}
+
+/** @param {EventTarget | null} target @returns {HTMLElement | null} */
+function textFieldOf(target) {
+  const field = fieldOf(target);
+  return field?.matches(WITHOUT_TEXT) ? null : field;
 }

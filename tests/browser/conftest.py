@@ -83,12 +83,16 @@ TABLES_OF_A_TEST = (
     "knowledge_paperitem",
     "knowledge_paper",
     "knowledge_drillcard",
+    "knowledge_drilloffer",
     "knowledge_examshare",
     "knowledge_exam_departments",
     "knowledge_exam",
     "knowledge_question",
     "accounts_presence",
     "accounts_auditentry",
+    "accounts_approvalrequest_authors",
+    "accounts_approvalrequest",
+    "accounts_authorship",
 )
 
 

@@ -450,6 +450,17 @@ def test_one_message_among_many_conversations_changes_one_row(console: Open, ser
         assert page.evaluate("[...window.touched]") == [f"row-{conversation}"]
 
 
+@pytest.mark.parametrize("person", [MEI, YUN])
+@pytest.mark.parametrize("path", ["/console/", "/console/approvals/", "/console/points/"])
+def test_no_page_is_wider_than_a_small_phone(
+    page_factory: PageFactory, sign_in: SignIn, person: Person, path: str
+) -> None:
+    page = page_factory(locale="en", viewport=(320, 640), allow="status of 403")
+    sign_in(page, person)
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 def test_on_a_phone_one_column_is_shown_at_a_time(console: Open, server: ChatServer, axe: Axe) -> None:
     page = console(viewport=PHONE, allow=NETWORK_ERRORS)
     with WireVisitor(server, name="李雷") as visitor:

@@ -31,6 +31,7 @@ kinds = [
 for point, kind in zip(points, kinds, strict=False):
     questions.save_question(by=yun, point=point.pk, written=Written(*kind, "见要点。"))
 """
+GAP_ONLY = QUESTIONS.replace("zip(points, kinds,", "zip(points, kinds[3:4],")
 SET = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"
 BARRED = f"""{SET}
 from accounts.models import TakingBar
@@ -263,6 +264,28 @@ def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
         page.keyboard.press("Escape")
         assert server.execute("SELECT count(*) FROM knowledge_drillcard") == [(0,)]
+
+
+def test_letters_typed_into_a_drill_gap_that_has_just_gone_take_nobody(
+    room: Open, server: ChatServer
+) -> None:
+    server.manage("shell", "-v0", "-c", GAP_ONLY)
+    page = room(MEI, "/console/")
+    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    page.get_by_role("button", name="One question").click()
+    expect(page.locator(".drill .filling")).to_be_focused()
+    taken: list[str] = []
+    page.on("request", lambda request: taken.extend(re.findall(r"/console/next$", request.url)))
+    with WireVisitor(server, name="李雷") as visitor:
+        visitor.say("我的卡被吞了")
+        expect(page.locator(".drill .question")).to_be_hidden()
+        page.keyboard.type("nnn")
+        assert not taken
+        # A key that moves the focus ends the rest: the next letter is a command again.
+        page.keyboard.press("Escape")
+        page.keyboard.press("n")
+        expect(page.get_by_role("heading", name="李雷")).to_be_visible()
+        assert taken == ["/console/next"]
 
 
 def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, server: ChatServer) -> None:

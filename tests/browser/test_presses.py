@@ -134,6 +134,8 @@ def test_letters_typed_just_after_an_empty_field_went_are_no_commands(
         assert assigned(server) == 1
         # Escape says that the hands know where they are.
         page.keyboard.press("Escape")
+        # The first press of "n" has settled: until then a second one counts as the same.
+        expect(page.locator("#take-next")).not_to_have_attribute("aria-disabled", "true")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="韩梅梅")).to_be_visible()
 

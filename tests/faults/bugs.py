@@ -29,6 +29,7 @@ BUGS = (
     Bug("stores_twice", "a message is stored under two ids", ("nobody_sent_it",)),
     Bug("swaps_two", "two messages change places on their way to the screens", ("screen_is_stored",)),
     Bug("reorders", "what was sent in order is stored in another", ("order_of_sends",)),
+    Bug("overtakes", "a later post is stored while an earlier one was put off", ("order_of_sends",)),
     Bug("loses_accepted", "accepted, and never stored", ("acked_is_stored",)),
     Bug("alters", "another text is stored than was sent", ("stored_as_sent",)),
     Bug("answers_early", "accepted is said before the commit", ("ack_after_commit",)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 from typing import Any, Literal
 
 from tests.faults.history import Record
@@ -47,6 +47,8 @@ class Stored:
     marks: Mapping[str, Sequence[int]]
     assignments: list[list[object]]
     notes: list[list[object]]
+    # The one it is in now, and all it has been in.
+    department: str
     departments: list[str]
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Facts:
         for record in self.records:
             self.of[record["op"]].append(record)
         for record in self.of["sql"]:
-            names = ("conv", "rows", "last_seq", "marks", "assignments", "notes", "departments")
+            names = ("conv", "rows", "last_seq", "marks", "assignments", "notes", "department", "departments")
             self.stored[record["conv"]] = Stored(**{name: record[name] for name in names})
         for record in self.of["begin"]:
             self.own[record["who"]].add(record["conv"])
@@ -217,9 +219,12 @@ def order_of_sends(facts: Facts) -> Iterator[Wrong]:
         acked_at.setdefault((conv, key), ack["t"])
     for (conv, who), sends in _sends_by_sender(facts).items():
         seqs = {row[ID]: row[SEQ] for row in facts.stored[conv].rows} if conv in facts.stored else {}
-        firsts = list({record["id"]: record for record in reversed(sends)}.values())[::-1]
-        for before, after in pairwise(firsts):
-            if before["id"] not in seqs or after["id"] not in seqs or seqs[before["id"]] < seqs[after["id"]]:
+        firsts: dict[str, Record] = {}
+        for record in sends:
+            firsts.setdefault(record["id"], record)
+        stored = [record for key, record in firsts.items() if key in seqs]
+        for before, after in combinations(stored, 2):
+            if seqs[before["id"]] < seqs[after["id"]]:
                 continue
             was_acked = acked_at.get((conv, before["id"]), float("inf")) < after["t"]
             is_one_line = before["line"] and before["line"] == after["line"]
@@ -293,7 +298,11 @@ def screen_is_stored(facts: Facts) -> Iterator[Wrong]:
 
 @rule
 def screen_is_whole(facts: Facts) -> Iterator[Wrong]:
-    """At the end every screen, opened long ago or anew, shows what is stored, and so the same as every other."""
+    """At the end every screen, opened long ago or anew, shows what is stored, and so the same as every other.
+
+    Whom a conversation has left, for a department that is not theirs, shows the beginning that they heard.
+    """
+    departments = {record["who"]: set(record["departments"]) for record in facts.of["staff"]}
     for record in facts.of["read"]:
         stored = facts.stored.get(record["conv"])
         if stored is None:
@@ -303,7 +312,11 @@ def screen_is_whole(facts: Facts) -> Iterator[Wrong]:
                 )
             continue
         shown = {row[SEQ]: row for row in record["rows"]}
-        for seq in stored.by_seq.keys() - shown.keys():
+        who = record["who"]
+        has_left = who in departments and stored.department not in departments[who]
+        has_left = has_left and not any(agent == who and is_open for agent, is_open in stored.assignments)
+        last = max(shown, default=0) if has_left else stored.last_seq
+        for seq in sorted(seq for seq in stored.by_seq.keys() - shown.keys() if seq <= last):
             yield Wrong("screen_is_whole", "lost", f"{record['who']} does not show {stored.conv}/{seq}")
         if len(shown) != len(record["rows"]):
             yield Wrong(

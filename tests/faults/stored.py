@@ -43,6 +43,12 @@ def heads(url: str) -> dict[str, int]:
         return dict(connection.execute(HEADS).fetchall())
 
 
+def departments(url: str) -> dict[str, str]:
+    """The department that each conversation is in now."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return {row["conv"]: row["department"] for row in connection.execute(CONVERSATIONS)}
+
+
 def read_all(url: str, history: History) -> None:
     """One `sql` record for each conversation that the history knows."""
     known = {record["conv"] for record in history.records if record.get("conv")}
@@ -58,8 +64,8 @@ def read_all(url: str, history: History) -> None:
         if row["conv"] not in known:
             continue
         pk = row["id"]
-        departments = {row["department"], *moved[row["conv"]], *moved[str(pk)]}
-        departments |= {one["department"] for one in assignments[pk]}
+        visited = {row["department"], *moved[row["conv"]], *moved[str(pk)]}
+        visited |= {one["department"] for one in assignments[pk]}
         history.note(
             "sql",
             conv=row["conv"],
@@ -73,7 +79,8 @@ def read_all(url: str, history: History) -> None:
             },
             assignments=[[one["agent"], one["is_open"]] for one in assignments[pk]],
             notes=[[one["client_id"], one["body"], one["author"]] for one in notes[pk]],
-            departments=sorted(departments),
+            department=row["department"],
+            departments=sorted(visited),
         )
 
 

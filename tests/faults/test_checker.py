@@ -54,11 +54,12 @@ def history() -> list[Record]:
         {
             "op": "sql", "conv": CONV, "last_seq": 2, "marks": {"visitor": [0, 0], "agent": [2, 1]},
             "rows": [[1, "a", "在吗", "visitor", "", 6.5], [2, "b", "卡被吞了", "visitor", "", 9.5]],
-            "assignments": [["mei", True]], "notes": [["n", "便条", "mei"]], "departments": ["cards"],
+            "assignments": [["mei", True]], "notes": [["n", "便条", "mei"]],
+            "department": "cards", "departments": ["cards"],
         },
         {
             "op": "sql", "conv": OTHER, "last_seq": 0, "marks": {"visitor": [0, 0], "agent": [0, 0]}, "rows": [],
-            "assignments": [], "notes": [], "departments": ["loans"],
+            "assignments": [], "notes": [], "department": "loans", "departments": ["loans"],
         },
     ]  # fmt: skip
     return [{"t": float(at), **record} for at, record in enumerate(records)]
@@ -341,6 +342,27 @@ def test_what_was_put_off_is_not_overtaken() -> None:
     overtake_on_one_line(records)
     records.append({**first(records, "send", id="p"), "t": 91.0})
     assert "order_of_sends" in check(records).rules
+
+
+def test_order_is_checked_across_one_that_was_never_stored() -> None:
+    records = history()
+    overtake_on_one_line(records)
+    records[-1:-1] = [{**first(records, "send", id="p"), "id": "lost", "body": "丁"}]
+    assert "order_of_sends" in check(records).rules
+
+
+def test_former_agent_of_another_department_may_lack_the_end_and_nothing_else() -> None:
+    records = history()
+    first(records, "sql").update(department="loans", departments=["cards", "loans"])
+    first(records, "sql")["assignments"] = [["mei", False], ["jun", True]]
+    mei = {**first(records, "read"), "who": "mei", "role": "agent", "rows": [[1, "a", "在吗"]]}
+    records.append(mei)
+    assert check(records).wrong == []
+    mei["rows"] = [[2, "b", "卡被吞了"]]
+    assert check(records).rules == {"screen_is_whole"}
+    mei["rows"] = [[1, "a", "在吗"]]
+    first(records, "sql")["department"] = "cards"
+    assert check(records).rules == {"screen_is_whole"}
 
 
 def test_delays_are_told_by_the_fault_that_was_on() -> None:

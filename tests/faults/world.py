@@ -216,7 +216,8 @@ class World:
         deadline = time.monotonic() + self.plan.settle_seconds
         while True:
             heads = await asyncio.to_thread(stored.heads, self.bank.postgres.url)
-            if self._show_all(heads) or time.monotonic() > deadline:
+            departments = await asyncio.to_thread(stored.departments, self.bank.postgres.url)
+            if self._show_all(heads, departments) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
         for visitor in self.visitors:
@@ -232,14 +233,20 @@ class World:
         await reader.read(sorted(known & heads.keys()), self.plan.settle_seconds)
         await asyncio.to_thread(stored.read_all, self.bank.postgres.url, self.history)
 
-    def _show_all(self, heads: dict[str, int]) -> bool:
+    def _show_all(self, heads: dict[str, int], departments: dict[str, str]) -> bool:
         screens = [
             (screen.conversation, screen.thread.head)
             for visitor in self.visitors
             for screen in visitor.screens
             if screen.conversation
         ]
-        screens += [(uuid, thread.head) for agent in self.agents for uuid, thread in agent.threads.items()]
+        screens += [
+            (uuid, thread.head)
+            for agent in self.agents
+            for uuid, thread in agent.threads.items()
+            # What has gone to a department that is not theirs goes on without them.
+            if uuid in agent.mine or departments.get(uuid) in agent.departments
+        ]
         is_whole = all(heads.get(uuid) == head for uuid, head in screens)
         return is_whole and (self.browsers is None or self.browsers.shows(heads))
 

@@ -43,7 +43,12 @@ let here;
 
 /** One page in one tab. Its globals are put in place whenever something happens in it. */
 class Tab {
-  view = Object.assign(new EventTarget(), { visibilityState: "visible", body: { dataset: { token: "" } } });
+  view = Object.assign(new EventTarget(), {
+    visibilityState: "visible",
+    body: { dataset: { token: "" }, hasAttribute: () => false },
+    getElementById: () => null,
+    querySelectorAll: () => [],
+  });
   page = new EventTarget();
   isFrozen = false;
   /** @type {(() => void)[]} what came while it was frozen */
