@@ -74,13 +74,19 @@ FORGET = (
 Open = Callable[..., Page]
 
 
+def forget_knowledge(server: ChatServer) -> None:
+    """Remove every point, also those that other tests have left on the server."""
+    for statement in FORGET:
+        server.execute(statement)
+
+
 @pytest.fixture
 def knowing(server: ChatServer) -> Any:
     """The server with a point that is said, questions without one, and phrasings that wait."""
+    forget_knowledge(server)
     server.manage("shell", "-v0", "-c", LOAD.format(answer=ANSWER))
     yield server
-    for statement in FORGET:
-        server.execute(statement)
+    forget_knowledge(server)
 
 
 @pytest.fixture
