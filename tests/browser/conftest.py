@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,15 @@ class ChatServer(AppServer):
         file = Path(self._env["LIANXIN_STATE_DIR"]) / "lianxin.sqlite3"
         with contextlib.closing(sqlite3.connect(file, timeout=20)) as database, database:
             return database.execute(statement, values).fetchall()
+
+    def wait_for_rows(
+        self, statement: str, expected: list[tuple[Any, ...]], *, seconds: float = 20.0
+    ) -> None:
+        """Wait until a query returns these rows: a screen may change before the server has stored anything."""
+        deadline = time.monotonic() + seconds
+        while (rows := self.execute(statement)) != expected:
+            assert time.monotonic() < deadline, f"{statement}: {rows}"
+            time.sleep(0.05)
 
     def forget(self) -> None:
         """Remove what former tests said and did; the cast, its sessions and its site stay.

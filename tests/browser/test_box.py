@@ -200,7 +200,7 @@ def test_logging_out_leaves_nothing_in_any_tab(open_box: Open, server: ChatServe
         assert box.kept() == {}
     expect(one.page.locator("body")).to_be_visible()
     assert one.page.evaluate("() => Object.keys(localStorage)") == []
-    assert server.execute("SELECT status FROM chat_conversation") == [("closed",)]
+    server.wait_for_rows("SELECT status FROM chat_conversation", [("closed",)])
 
 
 def test_blocked_storage_does_not_keep_anybody_from_talking(
@@ -378,7 +378,7 @@ def test_identity_token_with_this_browsers_nonce_is_taken_and_a_copied_one_is_no
 
     box.page.evaluate("() => Lianxin.logout()")
     expect(box.log.get_by_text("我是李雷")).to_have_count(0)
-    assert server.execute("SELECT level FROM chat_visitor WHERE customer_reference = 'C-7'") == [("claimed",)]
+    server.wait_for_rows("SELECT level FROM chat_visitor WHERE customer_reference = 'C-7'", [("claimed",)])
 
 
 def test_pictures_and_papers_go_both_ways_and_programs_do_not(
