@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts import actions, admin_passwords, audit
 from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList
 from accounts.approvals.admin import AsksForApproval
+from accounts.audit_verbs import VERBS
 from accounts.departments import DEPARTMENT, save_department
 from accounts.models import AuditEntry, Department, Staff
 from accounts.passwords import ConfirmedForm
-from accounts.verbs import VERBS
 
 # Rights are given by role (`accounts.access`), and nobody signs up: these have nothing to say here.
 admin.site.unregister(Group)

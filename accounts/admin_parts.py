@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.access import may
-from accounts.days import beginning_of, end_of
 from accounts.models import Staff
+from core.date_ranges import beginning_of, end_of
 
 LISTED = 10_000
 # What an address of a list may hold besides its filters.

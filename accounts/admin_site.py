@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
-from accounts.kept_forms import SIGNED_OUT, kept_page
+from accounts.form_keys import once
+from accounts.form_recovery import SIGNED_OUT, kept_page
 from accounts.models import Staff
-from accounts.repeats import once
 
 
 class BankAdminSite(AdminSite):

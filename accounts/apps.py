@@ -7,9 +7,12 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Staff")
 
     def ready(self) -> None:
-        from accounts import session_trail
+        from accounts import sign_in_audit
+        from accounts.approvals.actions import expire_overdue
         from accounts.approvals.registry import register
         from accounts.departments import DEPARTMENTS
+        from core import periodic
 
-        session_trail.connect()
+        sign_in_audit.connect()
         register(DEPARTMENTS)
+        periodic.register(expire_overdue)

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from accounts.days import beginning_of
 from accounts.models import AuditEntry, Staff
+from core.date_ranges import beginning_of
 
 
 def record(actor: Staff | None, verb: str, subject: models.Model | None, **detail: Any) -> None:

@@ -162,7 +162,7 @@ class AuditEntry(models.Model):
 
 
 class SubmittedForm(models.Model):
-    """A form that somebody has sent, by the key it carried, with what it was answered (`accounts.repeats`)."""
+    """A form that somebody has sent, by the key it carried, with what it was answered (`accounts.form_keys`)."""
 
     key = models.UUIDField(primary_key=True)
     staff = models.ForeignKey(Staff, models.CASCADE, related_name="+")

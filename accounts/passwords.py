@@ -11,8 +11,8 @@ from django.utils.translation import ngettext
 
 from accounts import audit
 from accounts.models import Staff
-from accounts.rate_limits import hit, retry_after
 from accounts.sign_in import CONFIRMATION, TooManyTries
+from core.rate_limits import hit, retry_after
 
 
 class MinimumLength(MinimumLengthValidator):

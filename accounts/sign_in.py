@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
-from accounts.rate_limits import forget, hit, retry_after
+from core.rate_limits import forget, hit, retry_after
 
 
 class Limit(NamedTuple):

@@ -8,9 +8,11 @@ from django.db.models import Q, QuerySet
 
 from accounts.access import may
 from accounts.models import Staff
-from chat import batches, rows, tokens
+from chat import batch_statements
 from chat.errors import NotAssigned, NotFound
 from chat.models import OPEN, PRESENT_FIRST, Attachment, Conversation, Site, Status, Visitor
+from chat.protocol import serializers
+from chat.widget import tokens
 
 
 def sites_in_use(keys: Iterable[str]) -> dict[str, Site]:
@@ -114,19 +116,21 @@ def lock(pk: int) -> Conversation:
         raise NotFound from error
 
 
-_locking = batches.Select(
+_locking = batch_statements.Select(
     lambda: (
         Conversation.objects.select_for_update(of=("self",))
-        .filter(pk__among=batches.GIVEN)
+        .filter(pk__among=batch_statements.GIVEN)
         .order_by("pk")
-        .values_list(*rows.ROW_FIELDS)
+        .values_list(*serializers.ROW_FIELDS)
     )
 )
 
 
 def lock_rows(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     """The ROW_FIELDS of those of these that there are, locked in id order, by id; no question of rights. One query."""
-    return {values[0]: dict(zip(rows.ROW_FIELDS, values, strict=True)) for values in _locking.rows(pks)}
+    return {
+        values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _locking.rows(pks)
+    }
 
 
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:

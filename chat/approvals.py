@@ -13,8 +13,8 @@ from accounts.approvals.digest import Fields
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.records import RecordKind
 from accounts.models import Staff
-from chat import replies
-from chat.kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, REPLY, SITE
+from chat import canned_replies
+from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, REPLY, SITE
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
 
 RIGHT = "approve_set_up"
@@ -51,7 +51,7 @@ def write_setup(by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
 def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
     """Store a reply, with the initials that it is found by."""
     is_new = reply._state.adding
-    reply.initials = replies.initials_of(reply.title)
+    reply.initials = canned_replies.initials_of(reply.title)
     reply.save()
     audit.record(by, "reply.created" if is_new else "reply.changed", reply)
 

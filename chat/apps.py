@@ -9,10 +9,15 @@ class ChatConfig(AppConfig):
     def ready(self) -> None:
         from accounts.actions import rights_ended
         from accounts.approvals.registry import register
-        from accounts.sessions import session_ended
+        from accounts.session_queries import session_ended
+        from chat.actions.identities import lapse_identities
         from chat.approvals import KINDS
-        from chat.rights import end_consoles, end_consoles_of_session
+        from chat.realtime.session_revocation import end_consoles, end_consoles_of_session
+        from core import periodic
 
         register(*KINDS)
-        rights_ended.connect(end_consoles, dispatch_uid="chat.rights")
-        session_ended.connect(end_consoles_of_session, dispatch_uid="chat.rights.session")
+        periodic.register(lapse_identities)
+        rights_ended.connect(end_consoles, dispatch_uid="chat.realtime.session_revocation")
+        session_ended.connect(
+            end_consoles_of_session, dispatch_uid="chat.realtime.session_revocation.session"
+        )

@@ -3,7 +3,7 @@
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from accounts.refusals import Refusal as Refusal
+from core.refusals import Refusal as Refusal
 
 
 class NotFound(Refusal):

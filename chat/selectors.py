@@ -21,9 +21,9 @@ from django.utils import timezone
 from accounts import presence
 from accounts.access import bars_of, may
 from accounts.models import Department, Presence, PresenceStatus, Staff
-from chat import batches, rows
+from chat import batch_statements
 from chat.models import Conversation, Message, Status, Visitor
-from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row
+from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row, serializers
 
 USUAL_HANDLE_SECONDS = 180
 # Daphne sends no frame over 1 MiB, and a phone should not wait for one: a page ends here too.
@@ -38,7 +38,7 @@ def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[
     stored = list(
         Message.objects.filter(conversation=pk, seq__gt=after)
         .order_by("seq")
-        .values(*rows.MESSAGE_FIELDS)[: limit + 1]
+        .values(*serializers.MESSAGE_FIELDS)[: limit + 1]
     )
     page: list[MessageData] = []
     characters = 0
@@ -46,7 +46,7 @@ def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[
         characters += len(values["body"])
         if page and characters > PAGE_OF_CHARACTERS:
             break
-        page.append(rows.message_of(values))
+        page.append(serializers.message_of(values))
     return page, len(stored) > len(page)
 
 
@@ -83,10 +83,10 @@ def line_to_take(staff: Staff) -> QuerySet[Conversation]:
 
 
 # With each bar that is or will be: by a join, which costs a microsecond for an agent where a subquery cost ten.
-_departments = batches.Select(
+_departments = batch_statements.Select(
     lambda: (
         Staff.departments.through._default_manager.filter(  # type: ignore[misc]
-            staff__pk__among=batches.GIVEN
+            staff__pk__among=batch_statements.GIVEN
         )
         .annotate(
             bar=FilteredRelation(
@@ -98,7 +98,7 @@ _departments = batches.Select(
         .values_list("staff_id", "department_id", "bar__since")
     )
 )
-_all_departments = batches.Select(lambda: Department.objects.order_by().values_list("pk"))
+_all_departments = batch_statements.Select(lambda: Department.objects.order_by().values_list("pk"))
 
 
 def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
@@ -124,12 +124,12 @@ def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
     return found
 
 
-_online = batches.First(
+_online = batch_statements.First(
     lambda: (
         Presence.objects.filter(
-            seen_at__since=batches.GIVEN, status=PresenceStatus.ONLINE, staff__is_active=True
+            seen_at__since=batch_statements.GIVEN, status=PresenceStatus.ONLINE, staff__is_active=True
         )
-        .filter(staff__departments__pk__being=batches.GIVEN)
+        .filter(staff__departments__pk__being=batch_statements.GIVEN)
         .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
         .order_by("active", "staff_id")
         .values_list("staff_id", "active")

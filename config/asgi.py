@@ -18,26 +18,26 @@ from django.db import connection  # noqa: E402
 from django.http.request import split_domain_port, validate_host  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from chat.consumers import VisitorConsumer  # noqa: E402
-from chat.delivery import hub  # noqa: E402
-from chat.line import Line  # noqa: E402
-from chat.socket_counts import CountedSockets  # noqa: E402
-from config import daphne, garbage, lock  # noqa: E402
-from config.bodies import BoundedBodies  # noqa: E402
-from config.checks import refuse_unsafe  # noqa: E402
-from config.drain import drain  # noqa: E402
-from config.handler import OnThreads  # noqa: E402
-from config.probes import Probes  # noqa: E402
-from config.scopes import CleanScopes  # noqa: E402
-from config.turns import InTurn  # noqa: E402
-from console.consumers import ConsoleConsumer  # noqa: E402
-from knowledge.keeper import keeper  # noqa: E402
-from knowledge.library import warm  # noqa: E402
+from chat.realtime.delivery import hub  # noqa: E402
+from chat.realtime.socket_counts import CountedSockets  # noqa: E402
+from chat.realtime.transport import Line  # noqa: E402
+from chat.widget.consumers import VisitorConsumer  # noqa: E402
+from console.inbox.consumers import ConsoleConsumer  # noqa: E402
+from core.periodic import runner as periodic_runner  # noqa: E402
+from knowledge.published_index import warm  # noqa: E402
+from server import daphne_patches, gc_tuning, process_lock  # noqa: E402
+from server.body_limits import BoundedBodies  # noqa: E402
+from server.concurrency_limit import InTurn  # noqa: E402
+from server.drain import drain  # noqa: E402
+from server.probes import Probes  # noqa: E402
+from server.request_scope import CleanScopes  # noqa: E402
+from server.system_checks import refuse_unsafe  # noqa: E402
+from server.threaded_handler import OnThreads  # noqa: E402
 
 refuse_unsafe()
 if connection.vendor == "sqlite":
     # Without Redis the hub tells only the sockets of its own process.
-    lock.hold(settings.STATE_DIR)
+    process_lock.hold(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
 
@@ -60,7 +60,7 @@ class SameOriginSockets:
             try:
                 return await self._application(scope, receive, send)
             finally:
-                # uvicorn's protocol holds the scope, and the line the protocol: a circle (config/garbage.py).
+                # uvicorn's protocol holds the scope, and the line the protocol: a circle (server/gc_tuning.py).
                 del scope["line"]
         return await refuse(scope, receive, send)
 
@@ -95,7 +95,7 @@ class Started:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
-        keeper.start()
+        periodic_runner.start()
         drain.watch()
         if not self._has_read:
             self._has_read = True
@@ -125,7 +125,7 @@ application = Started(
     )
 )
 if "daphne.server" in sys.modules:
-    daphne.trim()
-    garbage.collect_rarely()
+    daphne_patches.trim()
+    gc_tuning.freeze_and_collect_rarely()
 elif "uvicorn.server" in sys.modules:
-    garbage.collect_now_and_then()
+    gc_tuning.freeze_and_collect_more_often()

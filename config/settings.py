@@ -42,8 +42,8 @@ SECRET_KEY = _secret_key()
 
 INSTALLED_APPS = [
     "daphne",
-    "config.apps.ConfigConfig",
-    "accounts.admin_app.BankAdminConfig",
+    "server",
+    "accounts.admin_config.BankAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -59,7 +59,9 @@ INSTALLED_APPS = [
     "accounts",
     "chat",
     "knowledge",
+    "exams",
     "console",
+    "demo",
 ]
 
 MIDDLEWARE = [
@@ -76,8 +78,8 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.RefusalTrail",
-    "config.away.DatabaseAway",
-    "config.malformed.MalformedValues",
+    "server.database_unavailable.DatabaseAway",
+    "server.malformed_values.MalformedValues",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -134,7 +136,7 @@ def _database() -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
-        # Statements that come again and again are planned once (chat.batches; the ORM's own never are).
+        # Statements that come again and again are planned once (chat.batch_statements; the ORM's own never are).
         "prepare_threshold": 5,
         **database.get("OPTIONS", {}),
     }
@@ -197,8 +199,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 # -- Signing in ----------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.Staff"
-AUTHENTICATION_BACKENDS = ["accounts.sessions.Backend"]
-SESSION_ENGINE = "accounts.sessions"
+AUTHENTICATION_BACKENDS = ["accounts.session_queries.Backend"]
+SESSION_ENGINE = "accounts.session_queries"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.passwords.MinimumLength", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -219,7 +221,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "console.views.tokens.csrf_failure"
+CSRF_FAILURE_VIEW = "console.session_views.csrf_failure"
 
 # -- Headers -------------------------------------------------------------------------------------------------
 
@@ -273,17 +275,17 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "config.static.HashedStorage"
+        else "server.static_files.HashedStorage"
     },
 }
 
 LOG_FORMATS = {
     "line": {
-        "()": "config.logs.Formatter",
+        "()": "server.log_format.Formatter",
         "format": "{asctime} {levelname} {name} {message}",
         "style": "{",
     },
-    "json": {"()": "config.logs.JsonFormatter"},
+    "json": {"()": "server.log_format.JsonFormatter"},
 }
 LOG_FORMAT = env.text("LIANXIN_LOG_FORMAT", "line")
 if LOG_FORMAT not in LOG_FORMATS:
@@ -292,7 +294,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": LOG_FORMATS,
-    "filters": {"throttle": {"()": "config.logs.Throttle"}},
+    "filters": {"throttle": {"()": "server.log_format.Throttle"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["throttle"]}
     },

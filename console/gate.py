@@ -13,11 +13,11 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts import audit
 from accounts.access import may
-from accounts.kept_forms import SIGNED_OUT, kept_page
+from accounts.form_keys import once
+from accounts.form_recovery import SIGNED_OUT, kept_page
 from accounts.models import Staff
-from accounts.repeats import once
-from chat import metrics
 from chat.errors import NotFound, Refusal
+from chat.realtime import metrics
 
 P = ParamSpec("P")
 

@@ -6,8 +6,8 @@ from accounts.access import may, require
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.access import readable
-from knowledge.errors import ExamNotFound, PointNotFound, SetterSitsNone
-from knowledge.models import Appeal, Exam, Gap, Paper, Phrasing, Point, PointFile, Question, Version
+from knowledge.errors import PointNotFound
+from knowledge.models import Gap, Phrasing, Point, PointFile, Version
 
 IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
 
@@ -100,71 +100,6 @@ def lock_gap(staff: Staff, pk: int) -> Gap:
     if gap is None:
         raise PointNotFound
     return gap
-
-
-def lock_question(staff: Staff, pk: int) -> Question:
-    """A question that this editor may judge and change. Raises ExamNotFound, PermissionDenied."""
-    require(staff, "set_exams")
-    found = Question.objects.select_for_update(of=("self",)).select_related("point__published").filter(pk=pk)
-    question = found.first()
-    if question is None:
-        raise ExamNotFound
-    return question
-
-
-def exam_for(staff: Staff, pk: int) -> Exam:
-    """An exam of one of this examinee's departments. Raises SetterSitsNone, ExamNotFound, PermissionDenied."""
-    if may(staff, "set_exams"):
-        raise SetterSitsNone
-    require(staff, "take_exams")
-    exam = Exam.objects.filter(pk=pk, departments__in=staff.departments.all()).distinct().first()
-    if exam is None:
-        raise ExamNotFound
-    return exam
-
-
-def lock_exam(pk: int) -> Exam:
-    """In the caller's transaction: papers of one exam are drawn one after the other."""
-    exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()
-    if exam is None:
-        raise ExamNotFound
-    return exam
-
-
-def paper_for(staff: Staff, pk: int) -> Paper:
-    """An examinee's own paper; one that is marked also who sees results. Raises ExamNotFound."""
-    paper = Paper.objects.select_related("exam", "staff").filter(pk=pk).first()
-    if paper is None or not (
-        paper.staff_id == staff.pk or (paper.submitted_at and may(staff, "see_exam_results"))
-    ):
-        raise ExamNotFound
-    return paper
-
-
-def lock_paper(staff: Staff, pk: int) -> Paper:
-    """One's own paper, locked. Raises ExamNotFound."""
-    paper = (
-        Paper.objects.select_for_update(of=("self",))
-        .select_related("exam", "staff")
-        .filter(pk=pk, staff=staff)
-        .first()
-    )
-    if paper is None:
-        raise ExamNotFound
-    return paper
-
-
-def lock_appeal(staff: Staff, pk: int) -> Appeal:
-    require(staff, "set_exams")
-    appeal = (
-        Appeal.objects.select_for_update(of=("self",))
-        .select_related("item__paper", "item__question")
-        .filter(pk=pk)
-        .first()
-    )
-    if appeal is None:
-        raise ExamNotFound
-    return appeal
 
 
 def _edits(staff: Staff) -> bool:

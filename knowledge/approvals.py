@@ -10,10 +10,10 @@ from accounts.approvals.digest import Fields
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.registry import Kind
 from accounts.models import Staff
-from knowledge.actions import files, phrasings, points, requests
-from knowledge.actions.places import BRANCHES
+from knowledge.actions import approval_requests, files, phrasings, points
+from knowledge.actions.branches import BRANCHES
+from knowledge.approval_kinds import PHRASINGS, POINT_FILE, VERSION
 from knowledge.content import FIELDS
-from knowledge.kinds import PHRASINGS, POINT_FILE, VERSION
 from knowledge.models import Point, PointFile, Version
 
 State = ApprovalRequest.State
@@ -54,11 +54,11 @@ class VersionKind(PointKind):
 
     def current(self, request: ApprovalRequest) -> Fields:
         point = self.point(request.subject)
-        return requests.version_content(point)[0] if point is not None else {}
+        return approval_requests.version_content(point)[0] if point is not None else {}
 
     def proposed(self, request: ApprovalRequest) -> Fields:
         point = self.point(request.subject)
-        return requests.version_content(point)[1] if point is not None else {}
+        return approval_requests.version_content(point)[1] if point is not None else {}
 
     def apply(self, request: ApprovalRequest, by: Staff) -> None:
         version = self._in_review(request.subject)
@@ -83,11 +83,11 @@ class PhrasingsKind(PointKind):
 
     def current(self, request: ApprovalRequest) -> Fields:
         point = self.point(request.subject)
-        return requests.phrasings_content(point)[0] if point is not None else {}
+        return approval_requests.phrasings_content(point)[0] if point is not None else {}
 
     def proposed(self, request: ApprovalRequest) -> Fields:
         point = self.point(request.subject)
-        return requests.phrasings_content(point)[1] if point is not None else {}
+        return approval_requests.phrasings_content(point)[1] if point is not None else {}
 
     def apply(self, request: ApprovalRequest, by: Staff) -> None:
         point = self.point(request.subject)

@@ -8,6 +8,9 @@ class KnowledgeConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.approvals.registry import register
+        from core import periodic
+        from knowledge.actions.points import keep_validity
         from knowledge.approvals import KINDS
 
         register(*KINDS)
+        periodic.register(keep_validity)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Department
 from chat.protocol import MAX_BODY_CHARACTERS
-from chat.text import cleaned, one_line
+from core.text.cleaning import cleaned, one_line
 from knowledge.errors import PointIncomplete
 from knowledge.models import Branch, Category, Region, Version
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Staff
 from chat.models import Conversation, Message
-from knowledge import sources
+from knowledge import message_sources
 from knowledge.models import Category, Phrasing, Point, Use, Version
 
 IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
@@ -99,7 +99,7 @@ def versions_named(named: Iterable[str]) -> list[Version]:
     """The versions that these sources name, whatever has become of them. One query."""
     wanted = Q(pk__in=[])
     for source in named:
-        if (found := sources.named_in(source)) is not None:
+        if (found := message_sources.named_in(source)) is not None:
             wanted |= Q(point=found[0], number=found[1])
     return list(Version.objects.filter(wanted))
 

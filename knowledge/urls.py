@@ -1,4 +1,4 @@
-"""The bank's answers in the visitor's box. Beside the box's own page: `chat.urls`."""
+"""The bank's answers in the visitor's box. Beside the box's own page: `chat.widget.urls`."""
 
 from django.urls import URLPattern, URLResolver, path
 

@@ -19,17 +19,18 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from msgspec import Meta, Struct
 
-from chat import access, limits, tokens
-from chat.attachment_views import refusable
+from chat import access, limits
 from chat.errors import BadRequest, NotFound, TooFast, Unavailable
 from chat.languages import language_code, language_of
 from chat.models import Conversation, Site, Status
 from chat.protocol import with_whole_characters
-from knowledge import offers, selectors, sources
-from knowledge.actions import showing
-from knowledge.finding import NOT_ANSWERED
-from knowledge.offers import Offer
-from knowledge.questions import MAX_CHARACTERS
+from chat.widget import tokens
+from chat.widget.attachment_views import refusable
+from knowledge import message_sources, selectors, suggestions
+from knowledge.actions import visitor_suggestions
+from knowledge.customer_question import MAX_CHARACTERS
+from knowledge.search import NOT_ANSWERED
+from knowledge.suggestions import Offer
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def answers(site: Site, conversation: Conversation | None, asked: Asked) -> Http
         return JsonResponse({"answers": []})
     found = [
         offer
-        for offer in offers.likely(
+        for offer in suggestions.likely(
             asked.text,
             language=language_of(asked.language),
             department=conversation.department_id if conversation else site.department_id,
@@ -114,7 +115,7 @@ def answers(site: Site, conversation: Conversation | None, asked: Asked) -> Http
         if _may_be_shown(offer)
     ]
     if conversation is not None and found:
-        showing.note_shown(
+        visitor_suggestions.note_shown(
             conversation=conversation,
             versions=selectors.versions_named(offer.point.source for offer in found),
         )
@@ -126,7 +127,9 @@ def judge(site: Site, conversation: Conversation | None, asked: Judged) -> HttpR
     """JSON `{token, source, is_helpful}`: the visitor's word on an answer that was shown in this conversation."""
     if conversation is None:
         raise NotFound
-    showing.judge_shown(conversation=conversation, source=asked.source, is_helpful=asked.is_helpful)
+    visitor_suggestions.judge_shown(
+        conversation=conversation, source=asked.source, is_helpful=asked.is_helpful
+    )
     return JsonResponse({"judged": asked.source})
 
 
@@ -140,7 +143,7 @@ def _shown(offer: Offer) -> dict[str, str]:
     return {
         "source": point.source,
         "title": point.title,
-        "text": sources.text_of(point.answer, point.links),
+        "text": message_sources.text_of(point.answer, point.links),
     }
 
 

@@ -45,8 +45,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scripts.checks import run_checks
-from tests.servers import PrivatePostgres, PrivateRedis, ServerFailed
-from tests.servers.prepared import PREPARED_DIR
+from tests.harness.servers import PrivatePostgres, PrivateRedis, ServerFailed
+from tests.harness.servers.prepared import PREPARED_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
 # What belongs to a step of its own; the step `main` has the rest.
@@ -56,11 +56,11 @@ TESTS = {
         "tests/machine",
         "tests/simulation",
         "tests/test_bench.py",
-        "tests/test_demo.py",
-        "tests/test_deploy.py",
-        "tests/test_drain.py",
+        "tests/demo/test_demo.py",
+        "tests/server/test_deploy_files.py",
+        "tests/server/test_drain.py",
         "tests/test_faults.py",
-        "tests/test_half_open.py",
+        "tests/chat/realtime/test_half_open.py",
     ],
     "browser": ["tests/browser"],
 }

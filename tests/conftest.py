@@ -17,12 +17,12 @@ from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from chat import delivery
 from chat.actions.posts import Outcome, Post, post_batch
 from chat.protocol import Event
-from knowledge.library import library
+from chat.realtime import delivery
+from knowledge.published_index import library
+from tests.harness.servers import AppServer
 from tests.people import Cast, create_cast
-from tests.servers import AppServer
 
 # The same examples every time, and no clock: a slow machine is not a fault of the code.
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None, database=None)

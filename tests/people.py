@@ -19,7 +19,7 @@ from accounts.models import Department, PresenceStatus, Role, Staff
 from chat.actions import agents, posts, visitors
 from chat.models import Conversation, FormField, QuickTopic, Site, Visitor, WrapUpCode
 from chat.protocol import Accepted
-from chat.rows import person_of
+from chat.protocol.serializers import person_of
 
 PASSWORD = "lamp-in-the-window"
 SITE_KEY = "qinglan"

@@ -15,7 +15,7 @@ from tests.bench.load import Tally, Window, percentile
 from tests.bench.plan import QUICK, Plan
 from tests.bench.rows import BUDGETS, Row, Void
 from tests.bench.texts import CHINESE, ENGLISH, TEXTS
-from tests.servers.process import ROOT
+from tests.harness.servers.process import ROOT
 
 # As whoever reads var/bench.json looks for them.
 NAMES = {

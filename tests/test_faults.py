@@ -23,9 +23,9 @@ import psycopg
 import pytest
 
 from tests.conftest import bank_environment
+from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis, Server
+from tests.harness.sockets import Box, Console
 from tests.people import SITE_KEY
-from tests.servers import AppServer, PrivatePostgres, PrivateRedis, Server
-from tests.sockets import Box, Console
 
 LOAD = """
 import json

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.refusals import Refusal
+from core.refusals import Refusal
 
 
 class RequestNotFound(Refusal):

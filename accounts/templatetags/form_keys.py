@@ -1,4 +1,4 @@
-"""The key that makes a form harmless to send twice (`accounts.repeats`)."""
+"""The key that makes a form harmless to send twice (`accounts.form_keys`)."""
 
 from uuid import uuid4
 
@@ -6,7 +6,7 @@ from django.template import Library
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.repeats import FIELD
+from accounts.form_keys import FIELD
 
 register = Library()
 

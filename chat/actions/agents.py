@@ -9,11 +9,11 @@ from django.utils.translation import gettext_noop
 from accounts import audit, presence
 from accounts.access import bars_of, may, require
 from accounts.models import Department, Staff
-from chat import access, delivery
+from chat import access
 from chat.actions.assigning import CHANGED, Assigned, assign
-from chat.actions.ending import end, finish_assignment
+from chat.actions.closing import end, finish_assignment
 from chat.actions.events import Change
-from chat.actions.line import Taker, barred, take_first, taken_by
+from chat.actions.queue import Taker, barred, take_first, taken_by
 from chat.errors import (
     AlreadyTaken,
     ClientIdReused,
@@ -29,9 +29,10 @@ from chat.errors import (
 )
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
-from chat.rows import note_of
+from chat.protocol.serializers import note_of
+from chat.realtime import delivery
 from chat.selectors import line_to_take
-from chat.text import cleaned
+from core.text.cleaning import cleaned
 
 
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:

@@ -10,10 +10,11 @@ from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.models import AuditEntry, Staff
-from chat import batches, delivery, rows, selectors
+from chat import batch_statements, selectors
 from chat.actions.events import data_of, event_message
 from chat.models import Assignment, Conversation, Message, Status
-from chat.protocol import ConversationChanged, Event, MessagePosted
+from chat.protocol import ConversationChanged, Event, MessagePosted, serializers
+from chat.realtime import delivery
 
 # What an assignment changes of a conversation.
 CHANGED = ("agent_id", "status", "assigned_at", "last_seq", "last_message_at")
@@ -84,12 +85,12 @@ def assign(assigned: Sequence[Assigned]) -> None:
         entries.append(
             audit.entry(each.by, "conversation.assigned", "chat.conversation", str(row["uuid"]), detail)
         )
-        now_seen = rows.row_of(row)
+        now_seen = serializers.row_of(row)
         events.append(MessagePosted(row["id"], data_of(message), now_seen))
         events.append(ConversationChanged(row["id"], now_seen, *was))
-    with batches.at_once():
-        batches.insert(Message, messages)
-        batches.insert(Assignment, assignments)
-        batches.insert(AuditEntry, entries)
-        batches.update(Conversation, [each.row for each in assigned], CHANGED)
+    with batch_statements.at_once():
+        batch_statements.insert(Message, messages)
+        batch_statements.insert(Assignment, assignments)
+        batch_statements.insert(AuditEntry, entries)
+        batch_statements.update(Conversation, [each.row for each in assigned], CHANGED)
     delivery.announce_on_commit(*events)

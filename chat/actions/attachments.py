@@ -10,13 +10,20 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 
 from accounts.models import Staff
-from chat import access, rows
+from chat import access
 from chat.actions.posts import Post
-from chat.attachments import PER_CONVERSATION, Examined, FilesOff, TooManyFiles, clean_name, examine
+from chat.attachments.file_types import (
+    PER_CONVERSATION,
+    Examined,
+    FilesOff,
+    TooManyFiles,
+    clean_name,
+    examine,
+)
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, Refusal, Unavailable
 from chat.models import Attachment, AuthorRole, Conversation, Message, MessageKind, Visitor
-from chat.protocol import Accepted
-from chat.writer import writer
+from chat.protocol import Accepted, serializers
+from chat.realtime.writer import writer
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +51,7 @@ def send_file_as_agent(*, staff: Staff, uuid: UUID, client_id: UUID, upload: "Up
     conversation = access.conversation_for(staff, uuid)
     if conversation.agent_id != staff.pk:
         raise NotAssigned
-    post = Post(conversation.pk, client_id, "", agent=rows.person_of(staff))
+    post = Post(conversation.pk, client_id, "", agent=serializers.person_of(staff))
     return _send(conversation, post, AuthorRole.AGENT, upload)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from chat import batches, delivery, rows
+from chat import batch_statements
+from chat.archive.search_terms import terms_of
 from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, Message, MessageKind
-from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted, Row, stamp
-from chat.terms import terms_of
+from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted, Row, serializers, stamp
+from chat.realtime import delivery
 
 
 class Change:
@@ -43,7 +44,7 @@ class Change:
             values,
             conversation.last_message_at,
         )
-        batches.insert(Message, [message])
+        batch_statements.insert(Message, [message])
         self._said.append(message)
 
     def save(self, *fields: str) -> None:
@@ -61,7 +62,7 @@ class Change:
 
 
 def row_now(conversation: Conversation) -> Row:
-    return rows.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
+    return serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 
 def event_message(

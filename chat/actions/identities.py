@@ -11,13 +11,15 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from chat import access, delivery, tokens
-from chat.actions.ending import end
+from chat import access
+from chat.actions.closing import end
 from chat.actions.events import Change, row_now
 from chat.errors import IdentityRefused
 from chat.models import OPEN, Conversation, IdentityUse, Level, Site, Visitor, verified_since
 from chat.protocol import ConversationChanged, VisitorTokensVoided
-from chat.text import cleaned, one_line
+from chat.realtime import delivery
+from chat.widget import tokens
+from core.text.cleaning import cleaned, one_line
 
 IDENTITY_MAX_SECONDS = 300
 # Visitors whose proof has lapsed that one transaction takes.
@@ -75,7 +77,7 @@ def log_out(*, visitor: Visitor) -> None:
 def lapse_identities() -> int:
     """Lower verified visitors to "claimed" whose proof of identity is older than LIANXIN_VERIFIED_MINUTES.
 
-    Returns how many were lowered. Every process does it once a minute (`knowledge.keeper`); twice is harmless.
+    Returns how many were lowered. Every process does it once a minute (`core.periodic`); twice is harmless.
     """
     is_old = Q(verified_at__lt=verified_since()) | Q(verified_at__isnull=True)
     lapsed = Visitor.objects.filter(is_old, level=Level.VERIFIED)

@@ -10,12 +10,22 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from chat import access, batches, rows
-from chat.actions.repeats import Stored, find_stored
+from chat import access, batch_statements
+from chat.actions.repeated_posts import Stored, find_stored
+from chat.archive.search_terms import terms_of
 from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnother
 from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
-from chat.protocol import Accepted, Event, MessageData, MessagePosted, Person, SeenChanged, SeenFrame, stamp
-from chat.terms import terms_of
+from chat.protocol import (
+    Accepted,
+    Event,
+    MessageData,
+    MessagePosted,
+    Person,
+    SeenChanged,
+    SeenFrame,
+    serializers,
+    stamp,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +259,12 @@ class _Batch:
 
     def store(self) -> None:
         if self._messages:
-            batches.insert(Message, self._messages)
+            batch_statements.insert(Message, self._messages)
         if self._changed:
-            batches.update(Conversation, [self._locked[pk] for pk in self._changed], _COUNTERS)
+            batch_statements.update(Conversation, [self._locked[pk] for pk in self._changed], _COUNTERS)
 
     def events(self) -> list[Event]:
-        current = {pk: rows.row_of(self._locked[pk]) for pk in self._changed}
+        current = {pk: serializers.row_of(self._locked[pk]) for pk in self._changed}
         events: list[Event] = [MessagePosted(pk, data, current[pk]) for pk, data in self._said]
         for pk, role in self._marked:
             row = self._locked[pk]

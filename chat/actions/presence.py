@@ -5,8 +5,8 @@ from django.db import transaction
 from accounts import presence
 from accounts.access import require
 from accounts.models import PresenceStatus, Staff
-from chat import delivery
 from chat.protocol import PresenceChanged, PresenceFrame
+from chat.realtime import delivery
 
 
 def set_presence(*, staff: Staff, status: PresenceStatus) -> None:

@@ -14,6 +14,7 @@ from accounts.approvals.authors import note_author
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Staff
+from chat.approval_kinds import SITE
 from chat.approvals import (
     BUSINESS_TEXTS,
     FORM_FIELDS,
@@ -25,9 +26,8 @@ from chat.approvals import (
     whole_site,
     write_setup,
 )
-from chat.attachments import NAMES
+from chat.attachments.file_types import NAMES
 from chat.errors import BadRequest, NotFound
-from chat.kinds import SITE
 from chat.models import BusinessText, FormField, QuickTopic, Site, WrapUpCode
 from chat.models.site import new_secret
 

@@ -6,8 +6,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Department
-from chat import access, delivery
-from chat.actions.ending import end
+from chat import access
+from chat.actions.closing import end
 from chat.actions.events import Change, row_now
 from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
@@ -22,7 +22,8 @@ from chat.models import (
     Visitor,
 )
 from chat.protocol import MAX_ANSWER_CHARACTERS, ConversationChanged
-from chat.text import cleaned, one_line
+from chat.realtime import delivery
+from core.text.cleaning import cleaned, one_line
 
 
 def start_conversation(

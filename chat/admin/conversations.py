@@ -22,15 +22,15 @@ from accounts import audit
 from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList, has_right
 from accounts.models import Staff
 from chat import access
-from chat.attachment_views import file_response, transcript_response
+from chat.archive.conversation_log import record_of
+from chat.archive.exports import ConversationTable, CsvFile, TooManyRows, TranscriptTable, XlsxFile
+from chat.archive.reading_audit import note_file
+from chat.archive.search import conversations_with
 from chat.errors import NotFound
-from chat.exports import ConversationTable, CsvFile, TooManyRows, TranscriptTable, XlsxFile
 from chat.models import Conversation, Visitor
-from chat.reading import note_file
-from chat.records import record_of
-from chat.search import conversations_with
 from chat.selectors import seq_in
-from chat.variants import holding
+from chat.widget.attachment_views import file_response, transcript_response
+from core.text.chinese_variants import holding
 
 FOUND = 1000
 

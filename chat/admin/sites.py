@@ -20,8 +20,8 @@ from accounts.approvals.selectors import pending
 from accounts.models import Staff
 from chat.actions.setup import Part, remove_setup, save_setup, switch_site_on
 from chat.admin.secrets import new_secret_view
-from chat.attachments import NAMES
-from chat.kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
+from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
+from chat.attachments.file_types import NAMES
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
 

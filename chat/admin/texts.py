@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy
 from accounts.admin_parts import ByRights
 from accounts.approvals.admin import AsksForApproval
 from accounts.models import Staff
-from chat.actions.replies import delete_reply, save_reply
+from chat.actions.canned_replies import delete_reply, save_reply
 from chat.actions.setup import save_setup
-from chat.kinds import REPLY
+from chat.approval_kinds import REPLY
 from chat.models import CannedReply, WrapUpCode
 
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Staff
+from chat.archive.search_terms import TermsField
 from chat.models.conversation import Conversation
-from chat.terms import TermsField
 
 
 class MessageKind(models.TextChoices):

@@ -14,10 +14,10 @@ from accounts.approvals import actions as approvals
 from accounts.approvals.digest import Fields
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
-from chat.attachments import NAMES, examined
+from chat.attachments.file_types import NAMES, examined
 from chat.errors import FileRefused
 from knowledge import access
-from knowledge.kinds import POINT_FILE
+from knowledge.approval_kinds import POINT_FILE
 from knowledge.models import PointFile
 
 PER_POINT = 10

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 from accounts.approvals import actions as approvals
 from accounts.approvals.authors import note_author_of_many
 from accounts.models import Staff
-from knowledge.actions.requests import renew_version_request
-from knowledge.kinds import PHRASINGS, VERSION
+from knowledge.actions.approval_requests import renew_version_request
+from knowledge.approval_kinds import PHRASINGS, VERSION
 from knowledge.models import Phrasing, Point, Version
 from knowledge.selectors import category_paths
 from knowledge.snapshots import before_and_after, with_objects

@@ -12,12 +12,12 @@ from accounts.access import require
 from accounts.approvals.actions import cancel_many
 from accounts.approvals.authors import forget_authors
 from accounts.models import Staff
-from chat.actions.replies import withdraw_replies
-from knowledge.actions.editions import new_edition
+from chat.actions.canned_replies import withdraw_replies
 from knowledge.actions.import_requests import offered_points, request_imported
+from knowledge.actions.index_revisions import new_edition
+from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, OBJECTS, Content, phrasings_of
 from knowledge.errors import PointIncomplete
-from knowledge.kinds import VERSION
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State

@@ -7,13 +7,13 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import Staff
 from knowledge import access
-from knowledge.actions.points import touch
-from knowledge.actions.requests import (
+from knowledge.actions.approval_requests import (
     is_offered_to_customers,
     note_writer,
     renew_version_request,
     request_phrasings,
 )
+from knowledge.actions.points import touch
 from knowledge.content import phrasings_of
 from knowledge.models import Phrasing, Point
 

@@ -14,14 +14,14 @@ from accounts.approvals import actions as approvals
 from accounts.approvals.authors import forget_authors
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
-from chat.actions.replies import withdraw_replies
-from chat.text import one_line
+from chat.actions.canned_replies import withdraw_replies
+from core.text.cleaning import one_line
 from knowledge import access
-from knowledge.actions.editions import new_edition
-from knowledge.actions.requests import note_writer, request_version
+from knowledge.actions.approval_requests import note_writer, request_version
+from knowledge.actions.index_revisions import new_edition
+from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, KeyTaken, NotInState
-from knowledge.kinds import VERSION
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State

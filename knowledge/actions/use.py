@@ -8,11 +8,11 @@ from accounts import audit
 from accounts.access import require
 from accounts.models import Staff
 from chat.models import Conversation, Message
-from chat.text import one_line
-from knowledge import access, sources
+from core.text.cleaning import one_line
+from knowledge import access, message_sources
 from knowledge.errors import OutOfDate
-from knowledge.masking import masked
 from knowledge.models import Branch, Gap, GapQuestion, Phrasing, Point, Use, Version
+from privacy.masking import masked
 
 # What is learned from and what a gap keeps is a question, not a story.
 QUESTION_CHARACTERS = 200
@@ -24,7 +24,7 @@ ANSWERED_WITHIN = 8
 
 def version_of(source: str) -> Version | None:
     """The version, whatever has become of it, or None where the words were made from none."""
-    named = sources.named_in(source)
+    named = message_sources.named_in(source)
     return Version.objects.filter(point=named[0], number=named[1]).first() if named else None
 
 
@@ -33,10 +33,10 @@ def require_current(source: str) -> Version | None:
 
     Raises OutOfDate: nobody is told what was true yesterday.
     """
-    place = sources.place_in(source)
+    place = message_sources.place_in(source)
     if place and not Branch.objects.filter(pk=place[0], edition=place[1], is_active=True).exists():
         raise OutOfDate
-    named = sources.named_in(source)
+    named = message_sources.named_in(source)
     if named is None:
         return None
     point, number = named
@@ -92,7 +92,7 @@ def _close_questions(conversation: Conversation, answer: int) -> None:
 
 def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
     """An agent's word on whether the point helped in this conversation. The last one counts; the same again changes
-    nothing. A visitor's is `knowledge.actions.showing.judge_shown`."""
+    nothing. A visitor's is `knowledge.actions.visitor_suggestions.judge_shown`."""
     with transaction.atomic():
         # Whoever presses twice at once gets in line here.
         Point.objects.select_for_update().get(pk=version.point_id)

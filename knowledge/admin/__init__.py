@@ -1,3 +1,3 @@
-from knowledge.admin import exams, places, points
+from knowledge.admin import branches, points
 
-__all__ = ["exams", "places", "points"]
+__all__ = ["branches", "points"]

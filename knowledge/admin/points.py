@@ -20,11 +20,11 @@ from accounts.admin_parts import BoundedPaginator, ByRights, has_right
 from accounts.approvals.selectors import pending
 from accounts.models import Department, Staff
 from knowledge.admin.transfer import TransferMixin
-from knowledge.kinds import VERSION
+from knowledge.approval_kinds import VERSION
+from knowledge.import_export.points import PointTable
 from knowledge.models import Category, Point, Version
 from knowledge.selectors import IN_THE_MAKING
-from knowledge.selectors_desk import STATES, Wanted, narrowed
-from knowledge.transfer.points import PointTable
+from knowledge.selectors_pages import STATES, Wanted, narrowed
 
 State = Version.State
 # More than the page shows, so that it can say how many are left out.
@@ -32,7 +32,7 @@ LISTED_AT_ONCE = 100
 
 
 class Narrowed(admin.SimpleListFilter):
-    """A filter of the list that `knowledge.selectors_desk` knows too."""
+    """A filter of the list that `knowledge.selectors_pages` knows too."""
 
     field = ""
 

@@ -16,9 +16,9 @@ from import_export.tmp_storages import MediaStorage
 from accounts import audit
 from accounts.admin_parts import has_right
 from accounts.models import Staff
-from chat.exports import CsvFile, XlsxFile
-from knowledge.transfer.cells import Unreadable
-from knowledge.transfer.sheets import SheetFile
+from chat.archive.exports import CsvFile, XlsxFile
+from knowledge.import_export.cells import Unreadable
+from knowledge.import_export.sheets import SheetFile
 
 
 class SheetImportForm(ImportForm):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Department, Staff
 from chat.models.texts import LANGUAGES
 from chat.protocol import MAX_BODY_CHARACTERS
-from knowledge.models.places import Branch, Region
+from knowledge.models.branches import Branch, Region
 
 
 class Category(models.Model):
@@ -54,7 +54,7 @@ class Point(models.Model):
     uses = models.PositiveIntegerField(_("times used"), default=0, editable=False)
     helped = models.PositiveIntegerField(_("times it helped"), default=0, editable=False)
     missed = models.PositiveIntegerField(_("times it did not help"), default=0, editable=False)
-    # The edition of the library in which it last changed: what a process has to read again (knowledge.library).
+    # The edition of the library in which it last changed: what a process has to read again (knowledge.published_index).
     edition = models.PositiveBigIntegerField(default=0, db_index=True, editable=False)
     created_at = models.DateTimeField(_("made"), default=timezone.now, editable=False)
 

@@ -1,8 +1,8 @@
 /** One message as an element: the same letters in the box and in the console, text only as text. */
 
-import { icon, make, makeButton } from "./element.js";
+import { icon, make, makeButton } from "./dom.js";
 import { linkParts } from "./links.js";
-import { fill } from "./words.js";
+import { fill } from "./ui-strings.js";
 
 const PICTURE_PX = 240;
 const GROUP_MS = 3 * 60_000;

@@ -1,6 +1,6 @@
 /** What is pasted or dropped: words go before pictures, for cells of a spreadsheet come with a picture of themselves. */
 
-import { make, makeButton } from "./element.js";
+import { make, makeButton } from "./dom.js";
 
 /** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} only one of the two holds something */
 export function contentOf(transfer) {

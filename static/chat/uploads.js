@@ -1,6 +1,6 @@
 /** Files on their way: one at a time, in order, tried again until they arrive, are refused for good, or are taken back. */
 
-import { make } from "./element.js";
+import { make } from "./dom.js";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;

@@ -3,7 +3,7 @@
  * has ended, so that nothing typed leaves the page for nothing.
  */
 
-import { failureLine, refreshToken } from "./tokens.js";
+import { failureLine, refreshToken } from "./csrf-token.js";
 
 /** A page that answers with a download stays: its buttons come back after this. */
 const REST_MS = 10_000;
@@ -39,7 +39,7 @@ function isForAnyone(form) {
   return FOR_ANYONE.some((end) => pathOf(form).endsWith(end));
 }
 
-/** @param {HTMLFormElement} form @param {import("./tokens.js").Freshness} freshness */
+/** @param {HTMLFormElement} form @param {import("./csrf-token.js").Freshness} freshness */
 function showFailure(form, freshness) {
   clearFailure(form);
   const line = failureLine(freshness);

@@ -3,8 +3,8 @@
  * without a word: so its own limit is taken off, and the field says how much is too much. The server checks all the same.
  */
 
-import { lengthOf } from "../chat/count.js";
-import { fill } from "../chat/words.js";
+import { lengthOf } from "../chat/character-count.js";
+import { fill } from "../chat/ui-strings.js";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Field */
 

@@ -1,6 +1,6 @@
 /** Requests to the server: one answer for everything that can happen. */
 
-import { currentToken, refreshToken, wordsFor } from "./tokens.js";
+import { currentToken, refreshToken, wordsFor } from "./csrf-token.js";
 
 /** The console's address, with a closing slash. */
 export const BASE = "/console/";

@@ -1,7 +1,7 @@
 /** A letter presses what names it in aria-keyshortcuts, unless somebody is typing. */
 
-import { isPrintable, letterOf } from "./keymap.js";
-import { hasLetters } from "./letters.js";
+import { isPrintable, letterOf } from "./inbox/keymap.js";
+import { hasLetters } from "./single-key-shortcuts.js";
 import { TypingGuard } from "./typing.js";
 
 const typing = new TypingGuard();

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import time
 
-from knowledge.demo.generator import generated_points, generated_queries
-from knowledge.finding import Entry, Index
-from knowledge.finding.meaning import keep_vectors_in
+from demo.generator import generated_points, generated_queries
+from knowledge.search import Entry, Index
+from knowledge.search.embeddings import keep_vectors_in
 from tests.bench import load, servers
 from tests.bench.load import percentile
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
 from tests.bench.web import Answer, Web
-from tests.servers.process import ROOT
+from tests.harness.servers.process import ROOT
 
 ASKED = 500
 READ_SECONDS = 120

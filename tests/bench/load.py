@@ -30,7 +30,7 @@ from tests.bench.rows import Void
 from tests.bench.texts import TEXTS
 from tests.bench.wire import Line, connect
 
-# As static/chat/socket.js, static/box/session.js and static/console/live.js have them.
+# As static/chat/socket.js, static/widget/session.js and static/console/inbox/live-connection.js have them.
 HEARTBEAT_SECONDS = 25.0
 MARK_SECONDS = 0.4
 
@@ -188,7 +188,7 @@ class Visitor:
         """A live message, of either side."""
         assert heard.message is not None
         self.head = max(self.head, heard.message.seq)
-        # As static/box/conversation.js: its own words are no news to it.
+        # As static/widget/conversation.js: its own words are no news to it.
         if self._marks is not None and heard.message.role != "visitor":
             self._marks.changed()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.process import ROOT
+from tests.harness.servers.process import ROOT
 
 FILE = ROOT / "var" / "bench.json"
 

@@ -16,8 +16,8 @@ from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Desk, Running
 from tests.bench.web import Web
-from tests.servers import AppServer, PrivatePostgres
-from tests.servers.process import ROOT
+from tests.harness.servers import AppServer, PrivatePostgres
+from tests.harness.servers.process import ROOT
 
 # The loaded database stays between runs: to load it takes longer than all that is measured in it.
 FOLDER = ROOT / "var" / "bench-archive"
@@ -100,7 +100,7 @@ def _kind() -> str:
     sources = [
         Path(__file__).with_name("stage.py"),
         Path(__file__).with_name("texts.py"),
-        ROOT / "chat" / "terms.py",
+        ROOT / "chat" / "archive" / "search_terms.py",
     ]
     sources += sorted((ROOT / "chat" / "migrations").glob("*.py"))
     return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()

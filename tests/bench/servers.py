@@ -23,8 +23,8 @@ import psycopg
 from tests.bench.load import Tally
 from tests.bench.proc import cpu_seconds
 from tests.bench.rows import Void
-from tests.servers import AppServer, PrivatePostgres, PrivateRedis, create_database
-from tests.servers.process import Server
+from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis, create_database
+from tests.harness.servers.process import Server
 
 ServerName = Literal["daphne", "uvicorn"]
 # As deploy/systemd starts them.

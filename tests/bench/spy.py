@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.process import ROOT
+from tests.harness.servers.process import ROOT
 
 FOLDER = ROOT / "var" / "profiles"
 SAMPLES_A_SECOND = 200

@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
-from chat import tokens
 from chat.actions.agents import take_next
+from chat.archive.search_terms import terms_of
 from chat.errors import NobodyWaiting
 from chat.models import Assignment, AuthorRole, Conversation, Message, Site, Status, Visitor
-from chat.terms import terms_of
+from chat.widget import tokens
 from tests.bench.texts import CHINESE, TEXTS
 
 MESSAGES_A_CHAT = 10

@@ -18,7 +18,7 @@ from tests.bench.web import Web
 # As static/chat/socket.js has them.
 BASE_SECONDS, CAP_SECONDS, ANSWER_SECONDS = 0.5, 30.0, 10.0
 GIVEN_UP_SECONDS = 180.0
-# As static/console/outboxes.js tries again what failed.
+# As static/console/inbox/outboxes.js tries again what failed.
 AGAIN_SECONDS = 3.0
 # So many agents' answers are sent while their customers are away.
 ANSWERS = 200

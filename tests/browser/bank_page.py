@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.harness.servers import HOST, free_port
 from tests.people import SITE_KEY
-from tests.servers import HOST, free_port
 
 PAGE = """<!doctype html>
 <html lang="{language}">

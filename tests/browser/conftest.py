@@ -38,9 +38,9 @@ from playwright.sync_api import (
 
 from tests.browser.bank_page import BankPage
 from tests.browser.waiting import wait_until
+from tests.harness.servers import AppServer, create_database
+from tests.harness.servers.process import ROOT
 from tests.people import Person
-from tests.servers import AppServer, create_database
-from tests.servers.process import ROOT
 
 SCREENSHOTS = ROOT / "var" / "screenshots"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -80,15 +80,15 @@ TABLES_OF_A_TEST = (
     "chat_visitor",
     "chat_identityuse",
     "accounts_takingbar",
-    "knowledge_appeal",
-    "knowledge_paperitem",
-    "knowledge_paper",
-    "knowledge_drillcard",
-    "knowledge_drilloffer",
-    "knowledge_examshare",
-    "knowledge_exam_departments",
-    "knowledge_exam",
-    "knowledge_question",
+    "exams_appeal",
+    "exams_paperitem",
+    "exams_paper",
+    "exams_drillcard",
+    "exams_drilloffer",
+    "exams_examshare",
+    "exams_exam_departments",
+    "exams_exam",
+    "exams_question",
     "accounts_presence",
     "accounts_auditentry",
     "accounts_approvalrequest_authors",

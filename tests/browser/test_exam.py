@@ -16,8 +16,8 @@ from tests.people import MEI, YUN, Person
 QUESTIONS = """
 from accounts.models import Department, Staff
 from knowledge.actions import exams, questions
-from knowledge.exams.writing import Written
-from tests.exams import open_exam, publish_points
+from exams.rules.question_parsing import Written
+from tests.harness.exams import open_exam, publish_points
 yun = Staff.objects.get(username="yun")
 cards = Department.objects.get(code="cards")
 points = publish_points(8, department=cards)
@@ -145,7 +145,7 @@ def test_what_could_not_be_saved_is_kept_through_a_cut_a_restart_and_a_reload(
     expect(page.locator(".option").filter(has_text="对的").locator("input")).to_be_checked()
     expect(page.locator(".filling")).to_have_value("7")
     expect(page.locator("#saved")).to_have_text("Saved")
-    assert server.execute("SELECT count(*) FROM knowledge_paperitem WHERE saved_at IS NOT NULL") == [(2,)]
+    assert server.execute("SELECT count(*) FROM exams_paperitem WHERE saved_at IS NOT NULL") == [(2,)]
     assert page.evaluate("sessionStorage.length") == 0
 
 
@@ -167,7 +167,7 @@ def test_two_tabs_are_one_attempt_and_an_old_one_undoes_nothing(
     expect(second.locator(".result-percent")).to_have_text("20 %")
     hand_in(first)
     expect(first.locator(".result-percent")).to_have_text("20 %")
-    assert server.execute("SELECT count(*) FROM knowledge_paper") == [(1,)]
+    assert server.execute("SELECT count(*) FROM exams_paper") == [(1,)]
 
 
 def test_when_the_time_is_over_the_paper_hands_itself_in(room: Open, server: ChatServer) -> None:
@@ -179,7 +179,7 @@ def test_when_the_time_is_over_the_paper_hands_itself_in(room: Open, server: Cha
     expect(page.locator("#saved")).to_have_text("Saved")
     # The page learns the time when it is opened: three seconds are left of it then.
     due = page.evaluate("new Date(Date.now() + 3000).toISOString()")
-    server.execute("UPDATE knowledge_paper SET due_at = ?", due.replace("T", " ").replace("Z", "+00:00"))
+    server.execute("UPDATE exams_paper SET due_at = ?", due.replace("T", " ").replace("Z", "+00:00"))
     page.reload()
     expect(page.locator(".result-percent")).to_have_text("20 %")
     expect(page.get_by_text("Not passed")).to_be_visible()
@@ -228,7 +228,7 @@ def test_an_editor_judges_proposals_with_a_key_each(room: Open, server: ChatServ
     page.keyboard.press("e")
     expect(page.get_by_role("heading", name="Change the question")).to_be_visible()
     axe(page)
-    states = server.execute("SELECT state FROM knowledge_question WHERE stem = ?", first)
+    states = server.execute("SELECT state FROM exams_question WHERE stem = ?", first)
     assert ("accepted",) in states
 
 
@@ -263,7 +263,7 @@ def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
         page.keyboard.press("Escape")
-        assert server.execute("SELECT count(*) FROM knowledge_drillcard") == [(0,)]
+        assert server.execute("SELECT count(*) FROM exams_drillcard") == [(0,)]
 
 
 def test_letters_typed_into_a_drill_gap_that_has_just_gone_take_nobody(
@@ -305,6 +305,6 @@ def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, serv
             page.keyboard.press("1")
         page.locator("#drill-answer").click()
         expect(page.locator("#drill-next")).to_have_text(f"Another one ({left} left today)")
-    assert server.execute("SELECT count(*) FROM knowledge_drillcard WHERE reviews = 1") == [(2,)]
+    assert server.execute("SELECT count(*) FROM exams_drillcard WHERE reviews = 1") == [(2,)]
     page.get_by_role("button", name="Enough for now").click()
     expect(page.get_by_role("button", name="One question")).to_be_focused()

@@ -26,13 +26,13 @@ from accounts.models import Staff
 from chat.models import Message
 from knowledge.actions import points, use
 from knowledge.actions.editing import begin_point
-from knowledge.actions.places import category_at
+from knowledge.actions.branches import category_at
 from knowledge.content import Content
 from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
-from tests.approving import approve_version
+from tests.harness.approvals import approve_version
 from tests.people import Cast, say, start_with
 from chat.actions.posts import post_batch
-from chat.actions.replies import make_answer
+from chat.actions.canned_replies import make_answer
 from accounts.models import Department
 from chat.models import Site, WrapUpCode
 staff = {{each.username: each for each in Staff.objects.all()}}

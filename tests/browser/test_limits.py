@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from tests.browser.box import Box
 from tests.browser.conftest import ChatServer, HostPage, PageFactory, SignIn
 from tests.browser.visitor import WireVisitor
+from tests.browser.widget import Box
 from tests.people import MEI, WEN
 
 # An isolate is left by U+2069, an override is never closed.

@@ -8,9 +8,9 @@ from contextlib import nullcontext
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.box import OPEN_SHADOWS, Box
 from tests.browser.conftest import NETWORK_ERRORS, PHONE, ChatServer, HostPage, PageFactory, Screenshot
 from tests.browser.waiting import wait_until
+from tests.browser.widget import OPEN_SHADOWS, Box
 
 FRAME = re.compile(r"/widget/qinglan/\?")
 LOOK = re.compile(r"/widget/qinglan/look\.js")

@@ -12,9 +12,9 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Frame, Locator, Page, Route, expect
 
 from tests.browser.agent import WireAgent
-from tests.browser.box import Box
 from tests.browser.conftest import NETWORK_ERRORS, ChatServer, HostPage, PageFactory, SignIn
 from tests.browser.visitor import WireVisitor
+from tests.browser.widget import Box
 from tests.people import MEI
 
 # A clipboard, or what is being dragged, as a browser hands it over.

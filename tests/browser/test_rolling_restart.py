@@ -23,10 +23,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ChatServer, PageFactory, SignIn
+from tests.harness.servers import AppServer, Nginx, free_port
 from tests.people import HAO, MEI, SITE_KEY
-from tests.servers import AppServer, Nginx, free_port
-from tests.simulation.line import Frame, Line, Thread
-from tests.test_deploy import commands
+from tests.server.test_deploy_files import commands
+from tests.simulation.transport import Frame, Line, Thread
 
 VISITORS = 12
 # Between two things that one person says.

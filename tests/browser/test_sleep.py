@@ -15,12 +15,12 @@ from playwright.sync_api import CDPSession, Locator, Page, Route, WebSocketRoute
 
 from tests.browser.agent import WireAgent
 from tests.browser.bank_page import BankPage
-from tests.browser.box import Box
 from tests.browser.conftest import NETWORK_ERRORS, PHONE, ChatServer, HostPage, PageFactory, SignIn
 from tests.browser.visitor import WireVisitor
 from tests.browser.waiting import wait_until
+from tests.browser.widget import Box
+from tests.harness.servers.half_open import HalfOpenLine
 from tests.people import MEI
-from tests.servers.half_open import HalfOpenLine
 
 CYCLES = 5
 # Long before the next heartbeat, on a machine that does much else.

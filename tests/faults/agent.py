@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tests.faults.http import CSRF, UNKNOWN, request
-from tests.faults.line import Line
+from tests.faults.transport import Line
 from tests.faults.visitor import has_ended, rows_of
-from tests.simulation.line import Frame, Thread
+from tests.simulation.transport import Frame, Thread
 
 if TYPE_CHECKING:
     from tests.faults.world import World

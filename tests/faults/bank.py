@@ -16,8 +16,8 @@ import psycopg
 import redis
 
 from tests.faults.http import request
+from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
 from tests.people import PASSWORD
-from tests.servers import AppServer, PrivatePostgres, PrivateRedis
 
 DISK = "256m"
 MAX_CONNECTIONS = 60

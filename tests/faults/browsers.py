@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import Browser, BrowserContext, Error, Frame, Page, Playwright, async_playwright
 
-from tests.browser.box import OPEN_SHADOWS
 from tests.browser.conftest import LIKE_CHROME
+from tests.browser.widget import OPEN_SHADOWS
 
 if TYPE_CHECKING:
     from tests.faults.world import World

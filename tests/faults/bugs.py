@@ -74,11 +74,11 @@ class Planted:
 
     def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
         replace_in("chat.actions.posts:post_batch", self._around_batch)
-        replace_in("chat.writer:Writer.submit", self._around_submit)
+        replace_in("chat.realtime.writer:Writer.submit", self._around_submit)
         replace_in("chat.actions.posts:find_stored", self._around_find_stored)
-        replace_in("chat.post_queue:PostQueue.settle", self._around_settle)
-        replace_in("chat.post_queue:PostQueue.refusal_for", self._around_refusal_for)
-        replace_in("chat.delivery:Hub.route", self._around_route)
+        replace_in("chat.realtime.post_queue:PostQueue.settle", self._around_settle)
+        replace_in("chat.realtime.post_queue:PostQueue.refusal_for", self._around_refusal_for)
+        replace_in("chat.realtime.delivery:Hub.route", self._around_route)
         replace_in("chat.selectors:messages_after", self._around_page)
         replace_in("chat.actions.agents:take", self._around_take)
         replace_in("accounts.access:revoked", self._around_revoked)

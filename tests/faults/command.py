@@ -17,9 +17,9 @@ from tests.faults.checker import KINDS, Verdict, check
 from tests.faults.delays import table
 from tests.faults.history import History
 from tests.faults.nemesis import FAULTS
-from tests.faults.trial import Trials
+from tests.faults.run import Trials
 from tests.faults.world import Plan, World
-from tests.servers.process import HOST, ROOT
+from tests.harness.servers.process import HOST, ROOT
 
 KEPT = ROOT / "var" / "faults"
 SHOWN = 40

@@ -60,7 +60,7 @@ clock = Clock()
 
 from config.asgi import application as real_application  # noqa: E402
 
-OURS = ("accounts", "chat", "config", "console")
+OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
 
 # The way of a post, in its order.
 POINTS = ("before_insert", "before_commit", "after_commit", "before_publish", "after_ack")
@@ -108,8 +108,8 @@ class Failpoints:
         replace("chat.actions.posts:post_batch", self._around_batch)
         # Whoever commits, Django or we, does it by this.
         replace("psycopg:Connection.commit", self._around_commit)
-        replace("chat.delivery:send_to_layer", self._around_publish)
-        replace("chat.socket:Socket.answer", self._around_answer)
+        replace("chat.realtime.delivery:send_to_layer", self._around_publish)
+        replace("chat.realtime.sockets:Socket.answer", self._around_answer)
 
     def _around_batch(self, post_batch: Callable[..., Any]) -> Callable[..., Any]:
         def around(posts: Any, *rest: Any, **named: Any) -> Any:
@@ -182,7 +182,7 @@ class Door:
         await send({"type": "http.response.body", "body": answer})
 
     async def _do(self, what: str, asked: dict[str, str]) -> Any:
-        from chat.db import in_thread
+        from core.database_threads import in_thread
         from tests.faults import bugs
 
         match what:
@@ -212,7 +212,7 @@ async def _strange() -> None:
     """What a newer version might say, to everybody who can hear it."""
     from channels.layers import get_channel_layer
 
-    from chat.delivery import GROUP, hub
+    from chat.realtime.delivery import GROUP, hub
 
     events = json.dumps([{"event": "aurora_seen", "pk": 1, "row": None}, {"event": 7}, "?"]).encode()
     layer = get_channel_layer()
@@ -238,7 +238,7 @@ def _switch(username: str, is_active: bool) -> str:
 
 
 def _state() -> dict[str, Any]:
-    from chat.delivery import hub
+    from chat.realtime.delivery import hub
     from tests.faults import bugs
 
     return {

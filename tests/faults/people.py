@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.faults.checker import REVOKED_SECONDS
 from tests.faults.nemesis import Nemesis, fault
 from tests.people import SITE_KEY
-from tests.simulation.line import Frame
+from tests.simulation.transport import Frame
 
 CONTESTED = "cards"
 ROUNDS = 3

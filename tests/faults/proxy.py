@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.servers.process import HOST
+from tests.harness.servers.process import HOST
 
 CHUNK_BYTES = 16 * 1024
 CONNECT_SECONDS = 2.0

@@ -7,9 +7,9 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.line import Line
+from tests.faults.transport import Line
 from tests.faults.visitor import rows_of
-from tests.simulation.line import Frame, Thread
+from tests.simulation.transport import Frame, Thread
 
 if TYPE_CHECKING:
     from tests.faults.world import World

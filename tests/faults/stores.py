@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from tests.faults.nemesis import Nemesis, NotHere, fault
-from tests.servers import ServerFailed
+from tests.harness.servers import ServerFailed
 
 # PostgreSQL comes up again by itself, and its operator helps where it does not.
 UP_SECONDS = 60.0

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.faults.proxy import Link, Proxy, Weather
-from tests.servers import HOST, free_port
+from tests.harness.servers import HOST, free_port
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -9,9 +9,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tests.faults.line import Line
+from tests.faults.transport import Line
 from tests.people import SITE_KEY
-from tests.simulation.line import Frame, Thread
+from tests.simulation.transport import Frame, Thread
 
 if TYPE_CHECKING:
     from tests.faults.world import World

@@ -19,9 +19,9 @@ from tests.faults.nemesis import Nemesis
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.visitor import Visitor
-from tests.servers import free_port
-from tests.simulation.line import Frame
+from tests.harness.servers import free_port
 from tests.simulation.sources import own_scripts
+from tests.simulation.transport import Frame
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from uuid import uuid4
 from django.utils import timezone
 
 from accounts.models import Staff
-from chat import tokens
 from chat.actions.posts import Post, post_batch
 from chat.models import CannedReply, Conversation, Level, Note, Rating, Site, Status, Visitor
 from chat.protocol import Accepted
+from chat.widget import tokens
 from tests.hostile.corpus import (
     BODY,
     COMMENT,

@@ -15,15 +15,15 @@ from openpyxl import load_workbook
 
 from chat import protocol
 from chat.actions import agents, visitors
+from chat.actions.canned_replies import make_answer, save_reply
 from chat.actions.posts import Post, post_batch
-from chat.actions.replies import make_answer, save_reply
+from chat.archive.transcript import transcript_of
+from chat.canned_replies import unfilled
 from chat.errors import EmptyText, UnfilledPlaceholder
 from chat.models import CannedReply, Conversation, Note, Rating, Visitor
 from chat.protocol import Accepted
-from chat.replies import unfilled
 from chat.selectors import page_of
-from chat.text import cleaned, one_line
-from chat.transcript import transcript_of
+from core.text.cleaning import cleaned, one_line
 from tests.hostile.corpus import (
     BODY,
     COMMENT,
@@ -198,7 +198,7 @@ def test_canned_replies_are_stored_as_they_were_written(cast: Cast) -> None:
 
 # -- Out -----------------------------------------------------------------------------------------------------
 
-# Where some program ends a line; the transcript sets in what follows (chat/transcript.py says so).
+# Where some program ends a line; the transcript sets in what follows (chat/archive/transcript.py says so).
 BREAK = "\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 
 

@@ -1,11 +1,11 @@
-/** Applies frames to a first state with the console's own reducer and prints what it came to. For tests/test_console_state.py.
+/** Applies frames to a first state with the console's own reducer and prints what it came to. For tests/console/test_state.py.
  *
  * Standard input: a list of {first, opened, frames}, one for each screen; `opened` are answers of the server to opening
  * a conversation.
  */
 
 import { readFileSync } from "node:fs";
-import { apply, begin, open, waitingCount } from "../../static/console/state.js";
+import { apply, begin, open, waitingCount } from "../../static/console/inbox/state.js";
 
 /** @param {any} screen @returns {object} */
 function outcome({ first, opened, frames }) {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { apply, begin, isBarred, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/state.js";
-import { headOf, isBehind } from "../../static/console/threads.js";
+import { apply, begin, isBarred, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/inbox/state.js";
+import { headOf, isBehind } from "../../static/console/inbox/threads.js";
 
 const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
 const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Answers } from "../../static/console/exam-answers.js";
+import { Answers } from "../../static/console/exams/exam-answers.js";
 import { blockedStorage, storage } from "./browser.js";
 
 /** @param {any} data */

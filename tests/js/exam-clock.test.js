@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ExamClock } from "../../static/console/exam-clock.js";
+import { ExamClock } from "../../static/console/exams/exam-clock.js";
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linkParts } from "../../static/chat/links.js";
-import { fill } from "../../static/chat/words.js";
+import { fill } from "../../static/chat/ui-strings.js";
 
 /** @param {string} text */
 const hrefs = (text) => linkParts(text).flatMap((part) => (part.href ? [part.href] : []));

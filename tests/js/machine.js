@@ -6,13 +6,13 @@
  */
 
 import { readSync, writeSync } from "node:fs";
-import { Memory } from "../../static/box/memory.js";
-import { Session } from "../../static/box/session.js";
+import { Memory } from "../../static/widget/storage.js";
+import { Session } from "../../static/widget/session.js";
 import { Outbox } from "../../static/chat/outbox.js";
 import { Thread } from "../../static/chat/thread.js";
-import { Live } from "../../static/console/live.js";
-import { Outboxes } from "../../static/console/outboxes.js";
-import { Store } from "../../static/console/store.js";
+import { Live } from "../../static/console/inbox/live-connection.js";
+import { Outboxes } from "../../static/console/inbox/outboxes.js";
+import { Store } from "../../static/console/inbox/store.js";
 import { storage } from "./browser.js";
 
 const inTheEnd = /** @type {any} */ (globalThis).setImmediate;

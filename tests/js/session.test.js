@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, test } from "node:test";
-import { Memory } from "../../static/box/memory.js";
-import { Session } from "../../static/box/session.js";
+import { Memory } from "../../static/widget/storage.js";
+import { Session } from "../../static/widget/session.js";
 import { Clock, FakeSocket, openBrowser, page, storage } from "./browser.js";
 
 /** @type {{visitor_to_server: ChatFrame[], server_to_visitor: ChatFrame[]}} */

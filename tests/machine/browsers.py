@@ -8,8 +8,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.harness.servers.process import ROOT
 from tests.machine.network import Request, Socket
-from tests.servers.process import ROOT
 
 if TYPE_CHECKING:
     from tests.machine.world import World

@@ -11,12 +11,14 @@ import msgspec
 import pytest
 
 import chat.actions.posts
-import chat.writer
-from chat import consumers, delivery, protocol, selectors, sweep
+import chat.realtime.writer
+from chat import protocol, selectors
 from chat.actions.posts import Mark, Outcome, Post
 from chat.models import Conversation
 from chat.protocol import Accepted, Event, MessageData, MessagePosted, NoteAdded, stamp
-from chat.told import fingerprint_of
+from chat.realtime import delivery, sweep
+from chat.realtime.sent_state import fingerprint_of
+from chat.widget import consumers
 from tests.machine.clock import clock
 
 Fault = Callable[[pytest.MonkeyPatch], None]
@@ -34,7 +36,7 @@ def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
-    post_batch, known = vars(chat.writer)["post_batch"], set[UUID]()
+    post_batch, known = vars(chat.realtime.writer)["post_batch"], set[UUID]()
 
     def forgetful(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
         renamed = [replace(post, client_id=uuid4()) if post.client_id in known else post for post in posts]
@@ -48,7 +50,7 @@ def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
             for outcome, post in named
         ], events
 
-    patch.setattr(chat.writer, "post_batch", forgetful)
+    patch.setattr(chat.realtime.writer, "post_batch", forgetful)
 
 
 def a_client_id_is_forgotten_when_another_conversation_begins(patch: pytest.MonkeyPatch) -> None:
@@ -62,13 +64,13 @@ def a_client_id_is_forgotten_when_another_conversation_begins(patch: pytest.Monk
 
 
 def it_is_accepted_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
-    submit = chat.writer.Writer.submit
+    submit = chat.realtime.writer.Writer.submit
 
-    def hasty(writer: chat.writer.Writer, post: Post, answer: Callable[[Outcome], None]) -> None:
+    def hasty(writer: chat.realtime.writer.Writer, post: Post, answer: Callable[[Outcome], None]) -> None:
         answer(Accepted(str(post.client_id), 1, stamp(clock.now())))
         submit(writer, post, lambda _: None)
 
-    patch.setattr(chat.writer.Writer, "submit", hasty)
+    patch.setattr(chat.realtime.writer.Writer, "submit", hasty)
 
 
 def a_page_has_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
@@ -108,7 +110,7 @@ def fetch_is_dead(patch: pytest.MonkeyPatch) -> None:
 
 
 def marks_go_back(patch: pytest.MonkeyPatch) -> None:
-    post_batch = vars(chat.writer)["post_batch"]
+    post_batch = vars(chat.realtime.writer)["post_batch"]
 
     def back(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
         stored: tuple[list[Outcome], list[Event]] = post_batch(posts, marks)
@@ -116,7 +118,7 @@ def marks_go_back(patch: pytest.MonkeyPatch) -> None:
             Conversation.objects.filter(pk__in=[post.pk for post in posts]).update(visitor_read_seq=0)
         return stored
 
-    patch.setattr(chat.writer, "post_batch", back)
+    patch.setattr(chat.realtime.writer, "post_batch", back)
 
 
 def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ import msgspec
 from django.db import OperationalError, connection
 
 from accounts.models import Staff
-from chat import access, rows
+from chat import access
 from chat.models import Conversation
-from chat.protocol import Row
+from chat.protocol import Row, serializers
 
 if TYPE_CHECKING:
     from tests.machine.network import Socket
@@ -127,7 +127,7 @@ class Judge:
 
     def wrong_at_the_end(self) -> list[str]:
         wrong = []
-        now = {row.id: row for row in rows.rows_in(Conversation.objects.all())}
+        now = {row.id: row for row in serializers.rows_in(Conversation.objects.all())}
         bodies = {body for lines in self._stored.values() for _, body, _ in lines}
         for tab, screen in self.screens.items():
             if screen["status"] == "ended":
@@ -167,7 +167,7 @@ class Judge:
         stored = self._stored.get(uuid, [])
         if len(screen["messages"]) != len(stored):
             wrong.append(f"{tab} shows {len(screen['messages'])} of {len(stored)} messages")
-        state = msgspec.to_builtins(rows.state_of(now[uuid]))
+        state = msgspec.to_builtins(serializers.state_of(now[uuid]))
         for name in ("status", "agent", "agent_received", "agent_read", "rating"):
             if screen["state"][name] != state[name]:
                 wrong.append(f"{tab}: {name} is {screen['state'][name]}, not {state[name]}")

@@ -16,8 +16,8 @@ from django.test import RequestFactory
 from django.urls import resolve
 
 from accounts.models import Staff
-from chat.consumers import VisitorConsumer
-from console.consumers import ConsoleConsumer
+from chat.widget.consumers import VisitorConsumer
+from console.inbox.consumers import ConsoleConsumer
 from tests.machine.clock import DELAYS
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chat import delivery, writer
 from chat.actions.posts import Outcome, Post
-from chat.gathering import Gathering
+from chat.realtime import delivery, writer
+from chat.realtime.coalescing import Gathering
 from tests.machine.clock import PROCESS
 from tests.machine.threads import Thread, awaited, pause
 
@@ -118,4 +118,4 @@ def share(patch: pytest.MonkeyPatch) -> None:
                 patch.setattr(module, name, stand_ins[id(value)])
 
 
-OURS = ("chat", "console", "config", "accounts")
+OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")

@@ -15,9 +15,9 @@ from django.db import connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.utils import timezone
 
-import chat.db
-import chat.socket
-import chat.writer
+import chat.realtime.sockets
+import chat.realtime.writer
+import core.database_threads
 from chat import limits, selectors
 from chat.actions.posts import Mark, Post, post_batch
 from tests.machine import threads
@@ -51,15 +51,15 @@ class Stage:
         patch.setattr(settings, "SWEEP_SECONDS", SWEEP_SECONDS)
         patch.setattr(settings, "CHANNEL_LAYERS", {"default": {}})
         patch.setattr(settings, "SESSION_COOKIE_AGE", 10 * 365 * 24 * 3600)
-        patch.setattr(chat.db, "_threads", threads.Pool())
-        patch.setattr(chat.writer, "threading", threads)
-        patch.setattr(chat.writer, "post_batch", _slowly(post_batch))
+        patch.setattr(core.database_threads, "_threads", threads.Pool())
+        patch.setattr(chat.realtime.writer, "threading", threads)
+        patch.setattr(chat.realtime.writer, "post_batch", _slowly(post_batch))
         share(patch)
         # Sets of sockets are gone through in the order in which these came, every time.
         self.serial = 0
-        patch.setattr(chat.socket.Socket, "__hash__", lambda socket: self._serial_of(socket))
+        patch.setattr(chat.realtime.sockets.Socket, "__hash__", lambda socket: self._serial_of(socket))
         # What goes wrong is what is tested here; nobody wants to read thousands of warnings.
-        for name in ("chat", "console", "accounts", "asyncio"):
+        for name in ("chat", "console", "accounts", "core", "asyncio"):
             patch.setattr(logging.getLogger(name), "propagate", False)
         call_command("migrate", verbosity=0)
         self.cast = create_cast()
@@ -69,7 +69,7 @@ class Stage:
         self._kept = sqlite3.connect(":memory:")
         self._memory.connection.backup(self._kept)
 
-    def _serial_of(self, socket: chat.socket.Socket) -> int:
+    def _serial_of(self, socket: chat.realtime.sockets.Socket) -> int:
         if "serial" not in vars(socket):
             self.serial += 1
             vars(socket)["serial"] = self.serial

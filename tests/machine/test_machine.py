@@ -24,8 +24,8 @@ from chat.actions import agents
 from chat.models import Conversation
 from tests.machine import faults
 from tests.machine.browsers import Node
-from tests.machine.doorbell import HOW
 from tests.machine.judge import SECRET
+from tests.machine.notifications import HOW
 from tests.machine.stage import Stage
 from tests.machine.world import World
 from tests.people import IDENTITY_SECRET, SITE_KEY

@@ -14,12 +14,12 @@ from django.db import OperationalError
 
 from accounts.models import Staff
 from chat.errors import Refusal
-from console.screen import first_state
+from console.inbox.initial_state import first_state
 from tests.machine.browsers import Browsers, Screen
 from tests.machine.clock import BEGINNING, SimulatedLoop, clock
-from tests.machine.doorbell import Doorbell
 from tests.machine.judge import Judge
 from tests.machine.network import Request, Socket
+from tests.machine.notifications import Doorbell
 from tests.machine.process import Process
 from tests.people import Cast
 

@@ -14,7 +14,7 @@ try:
 except ImportError:
     sys.exit("The simulation needs the package websockets: run it by `make simulate`, which installs it.")
 
-from chat.demo.dialogues import dialogues
+from demo.dialogues import dialogues
 from tests.simulation.signed_in import SignInFailed
 from tests.simulation.sources import DATA, Scripts
 from tests.simulation.world import AGENTS, Outcome, Plan, World

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tests.simulation import pace, sources
-from tests.simulation.line import Frame, Line, Thread
 from tests.simulation.signed_in import SignedIn
 from tests.simulation.sources import Script, Turn
+from tests.simulation.transport import Frame, Line, Thread
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.line import Frame, Thread
+from tests.simulation.transport import Frame, Thread
 
 if TYPE_CHECKING:
     from tests.simulation.agent import Agent

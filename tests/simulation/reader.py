@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from tests.simulation.line import Frame, Line, Thread
 from tests.simulation.signed_in import SignedIn
+from tests.simulation.transport import Frame, Line, Thread
 
 
 class Reader:

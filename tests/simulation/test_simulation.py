@@ -8,12 +8,12 @@ from copy import deepcopy
 
 import pytest
 
-from chat.demo.bank import PASSWORD
-from tests.servers import AppServer
+from demo.bank import PASSWORD
+from tests.harness.servers import AppServer
 from tests.simulation import pace
 from tests.simulation.check import acknowledged_faults, screen_faults, transcript_faults
-from tests.simulation.line import Frame, Thread
 from tests.simulation.sources import DATA, Scripts, own_scripts
+from tests.simulation.transport import Frame, Thread
 from tests.simulation.world import Outcome, Plan, World
 
 DATA_AT_HAND = DATA if DATA.is_dir() else None
@@ -22,7 +22,7 @@ DATA_AT_HAND = DATA if DATA.is_dir() else None
 async def test_a_busy_quarter_of_an_hour_loses_nothing() -> None:
     """Over real sockets, with cut lines and reloads; real customers' turns where the data is at hand."""
     with AppServer({}) as server:
-        server.manage("shell", "-v0", "-c", "from chat.demo import bank; bank.set_up(origins=[])")
+        server.manage("shell", "-v0", "-c", "from demo import bank; bank.set_up(origins=[])")
         plan = Plan(
             url=server.url, password=PASSWORD, visitors=24, agents=3, minutes=5, pace=60, from_hour=9, seed=7
         )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tests.simulation import pace
-from tests.simulation.line import Frame, Line, Thread
 from tests.simulation.sources import Script, Turn
+from tests.simulation.transport import Frame, Line, Thread
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

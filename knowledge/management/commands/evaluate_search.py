@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from knowledge.finding import NOT_ANSWERED, Entry, Index
+from knowledge.search import NOT_ANSWERED, Entry, Index
 
 POINT_COLUMNS = ("id", "title", "phrasings", "answer", "language")
 QUERY_COLUMNS = ("text", "id")

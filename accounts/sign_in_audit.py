@@ -1,0 +1,31 @@
+"""Who signed in and out, for the audit trail: by Django's signals, so that no door is left out."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.http import HttpRequest
+
+from accounts import audit
+from accounts.models import Staff
+from accounts.sign_in import network_of
+
+
+def note_sign_in(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
+    audit.record(user, "session.signed_in", user, **_address_of(request))
+
+
+def note_sign_out(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
+    if isinstance(user, Staff):
+        audit.record(user, "session.signed_out", user, **_address_of(request))
+
+
+def _address_of(request: HttpRequest | None) -> dict[str, str]:
+    if request is None or not request.META.get("REMOTE_ADDR"):
+        return {}
+    return {"address": network_of(get_adapter(request).get_client_ip(request))}
+
+
+def connect() -> None:
+    user_logged_in.connect(note_sign_in, dispatch_uid="accounts.sign_in_audit")
+    user_logged_out.connect(note_sign_out, dispatch_uid="accounts.sign_in_audit")

@@ -1,0 +1,151 @@
+"""Conversations and transcripts as tables to take away.
+
+A spreadsheet runs what begins like a formula (OWASP ASVS 5.0, 1.2.10). So a text that begins with one of STARTERS, or
+with the apostrophe itself, gets one apostrophe in front. Take one leading apostrophe away, and it is the stored text to
+the letter: nothing is dropped, and nothing else begins with one. What comes before the last column gets a closing mark
+for each direction mark that it leaves open, or it would turn the columns that follow.
+"""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from import_export.fields import Field
+from import_export.formats.base_formats import CSV, XLSX
+from import_export.resources import Resource
+
+from chat.models import Conversation, Message
+from core.text.bidi import closed
+
+MAX_ROWS = 20_000
+STARTERS = "=+-@\t\r\n\x00|%＝＋－＠"
+# What XML cannot hold, or would change; and what already looks like our way of writing it (ECMA-376, ST_Xstring).
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
+
+
+def quoted(text: str) -> str:
+    return "'" + text if text.startswith(("'", *STARTERS)) else text
+
+
+class TooManyRows(ValueError):
+    """The admin shows its words and exports nothing."""
+
+
+class Table(Resource):
+    def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
+        value = field.get_value(instance)
+        if value is None:
+            return ""
+        if isinstance(value, datetime):
+            return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
+        if isinstance(value, int):
+            return value
+        # In a CSV other columns follow on the same line; the text of a message is the last one.
+        text = str(value) if field.attribute == "body" else closed(str(value))
+        return quoted(text)
+
+    def bounded(self, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
+        if queryset.order_by()[: MAX_ROWS + 1].count() > MAX_ROWS:
+            words = ngettext(
+                "That is more than %(count)d row. Narrow it by the filters, for example by the dates.",
+                "That is more than %(count)d rows. Narrow it by the filters, for example by the dates.",
+                MAX_ROWS,
+            )
+            raise TooManyRows(words % {"count": MAX_ROWS})
+        return queryset
+
+
+def _column(words: Any, path: str) -> Field:
+    return Field(attribute=path, column_name=words)
+
+
+class ConversationTable(Table):
+    """One row for each conversation."""
+
+    number = _column(gettext_lazy("conversation"), "uuid")
+    site = _column(gettext_lazy("site"), "site__name_zh")
+    department = _column(gettext_lazy("department"), "department__code")
+    status = _column(gettext_lazy("status"), "status")
+    language = _column(gettext_lazy("language"), "language")
+    level = _column(gettext_lazy("identity"), "visitor__level")
+    verified_at = _column(gettext_lazy("identity verified"), "verified_at")
+    reference = _column(gettext_lazy("customer reference"), "visitor__customer_reference")
+    visitor = _column(gettext_lazy("visitor"), "visitor__name")
+    subject = _column(gettext_lazy("subject"), "subject")
+    agent_number = _column(gettext_lazy("staff number"), "agent__number")
+    agent = _column(gettext_lazy("agent"), "agent__name")
+    started_at = _column(gettext_lazy("started"), "started_at")
+    assigned_at = _column(gettext_lazy("first assigned"), "assigned_at")
+    first_response_at = _column(gettext_lazy("first answered"), "first_response_at")
+    ended_at = _column(gettext_lazy("ended"), "ended_at")
+    ended_by = _column(gettext_lazy("ended by"), "ended_by")
+    closed_at = _column(gettext_lazy("closed"), "closed_at")
+    visitor_messages = _column(gettext_lazy("messages of the visitor"), "visitor_message_count")
+    agent_messages = _column(gettext_lazy("messages of agents"), "agent_message_count")
+    code = _column(gettext_lazy("wrap-up code"), "wrap_up_code__code")
+    comment = _column(gettext_lazy("wrap-up comment"), "wrap_up_comment")
+    score = _column(gettext_lazy("score"), "rating__score")
+    score_comment = _column(gettext_lazy("comment of the rating"), "rating__comment")
+    digest = _column(gettext_lazy("digest"), "digest")
+
+    @classmethod
+    def get_display_name(cls) -> str:
+        return _("Conversations: one row each")
+
+    def filter_export(self, queryset: QuerySet[Conversation], **kwargs: Any) -> QuerySet[Conversation]:
+        return self.bounded(queryset).select_related(
+            "site", "department", "visitor", "agent", "wrap_up_code", "rating"
+        )
+
+
+class TranscriptTable(Table):
+    """One row for each message of the conversations, in order."""
+
+    number = _column(gettext_lazy("conversation"), "conversation__uuid")
+    seq = _column(gettext_lazy("message no."), "seq")
+    at = _column(gettext_lazy("at"), "at")
+    role = _column(gettext_lazy("author"), "author_role")
+    name = _column(gettext_lazy("author's name"), "author_name")
+    agent_number = _column(gettext_lazy("staff number"), "agent__number")
+    kind = _column(gettext_lazy("kind"), "kind")
+    body = _column(gettext_lazy("text"), "body")
+
+    @classmethod
+    def get_display_name(cls) -> str:
+        return _("Transcripts: one row for each message")
+
+    def filter_export(self, queryset: QuerySet[Conversation], **kwargs: Any) -> QuerySet[Message]:
+        messages = Message.objects.filter(conversation__in=queryset.order_by().values("pk"))
+        return self.bounded(messages).select_related("conversation", "agent").order_by("conversation", "seq")
+
+
+class CsvFile(CSV):
+    """UTF-8 with its mark, by which a Chinese Excel knows it."""
+
+    def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
+        text: str = super().export_data(dataset, **kwargs)
+        return text.encode("utf-8-sig", "replace")
+
+    def is_binary(self) -> bool:
+        return True
+
+    def get_content_type(self) -> str:
+        return "text/csv; charset=utf-8"
+
+
+class XlsxFile(XLSX):
+    """Characters that XML cannot hold are written as _xHHHH_, which spreadsheets read as the character."""
+
+    def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
+        for index, row in enumerate(dataset):
+            dataset[index] = [_in_xml(value) if isinstance(value, str) else value for value in row]
+        data: bytes = super().export_data(dataset, **kwargs)
+        return data
+
+
+def _in_xml(text: str) -> str:
+    return _UNFIT.sub(lambda match: f"_x{ord(match[0]):04X}_", text)

@@ -1,0 +1,99 @@
+"""The transcript as a text to keep: what was said, from the stored words, and no notes.
+
+Whatever a line of a message begins with, it is set in; only what we say ourselves begins at the margin. So nobody can
+write a message that reads like an entry of somebody else. Take the four blanks after each line break away, and the
+words are the stored ones to the letter. Names lose the marks that turn the order of letters, for our own words follow
+them on the same line.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from chat.attachments.file_types import NAMES
+from chat.languages import language_code
+from chat.models import AuthorRole, Conversation, MessageKind
+from core.text.bidi import without_marks
+
+INDENT = "    "
+# Everything that some program shows as the end of a line.
+_BREAKS = re.compile("(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])")
+_FIELDS = ("seq", "kind", "author_role", "author_name", "agent__number", "at", "body", "payload")
+
+
+def transcript_of(conversation: Conversation) -> str:
+    """The whole text, in the conversation's language, with the times of LIANXIN_TIME_ZONE. One query."""
+    stored = conversation.messages.order_by("seq").values(*_FIELDS).iterator(chunk_size=500)
+    with translation.override(language_code(conversation.language)):
+        return "\n".join([*_head(conversation), *_entries(stored), *_foot(conversation)]) + "\n"
+
+
+def file_name(conversation: Conversation) -> str:
+    at = timezone.localtime(conversation.started_at)
+    return f"lianxin-{at:%Y%m%d-%H%M}-{str(conversation.uuid)[:8]}.txt"
+
+
+def set_in(body: str) -> str:
+    return INDENT + _BREAKS.sub(rf"\1{INDENT}", body)
+
+
+def _head(conversation: Conversation) -> Iterator[str]:
+    yield conversation.site.in_language("name", conversation.language)
+    yield _("Conversation: %(number)s") % {"number": conversation.uuid}
+    yield _("Begun: %(at)s") % {"at": _moment(conversation.started_at)}
+    if conversation.verified_at:
+        yield _("Identity verified: %(at)s") % {"at": _moment(conversation.verified_at)}
+    if conversation.ended_at:
+        yield _("Ended: %(at)s") % {"at": _moment(conversation.ended_at)}
+    yield _("Times: %(zone)s") % {"zone": settings.TIME_ZONE}
+    yield "-" * 60
+
+
+def _entries(stored: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for message in stored:
+        parts = [str(message["seq"]), _moment(message["at"]), _author(message)]
+        if message["kind"] == MessageKind.ATTACHMENT:
+            parts.append(_file(message["payload"]))
+        yield ""
+        yield "  ".join(parts)
+        yield set_in(message["body"])
+        choices = message["payload"].get("choices")
+        if choices:
+            yield _("To choose from: %(choices)s") % {
+                "choices": " | ".join(_one_line(each) for each in choices)
+            }
+
+
+def _foot(conversation: Conversation) -> Iterator[str]:
+    if conversation.digest:
+        yield ""
+        yield "-" * 60
+        yield _("Check value (SHA-256): %(digest)s") % {"digest": conversation.digest}
+
+
+def _author(message: dict[str, Any]) -> str:
+    name = _one_line(message["author_name"])
+    if message["author_role"] == AuthorRole.AGENT:
+        return _("Agent %(name)s (no. %(number)s)") % {"name": name, "number": message["agent__number"] or ""}
+    if message["author_role"] == AuthorRole.VISITOR:
+        return _("Visitor %(name)s") % {"name": name} if name else _("Visitor")
+    return _("System")
+
+
+def _file(payload: dict[str, Any]) -> str:
+    kind = NAMES.get(str(payload.get("content_type")), ("",))[0]
+    return _("File: %(kind)s, %(size)s") % {"kind": kind, "size": filesizeformat(payload.get("size", 0))}
+
+
+def _moment(at: datetime) -> str:
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(without_marks(str(text)).split())

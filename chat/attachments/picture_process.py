@@ -1,0 +1,138 @@
+"""Decode a picture and encode it again, upright, in sRGB and without its metadata.
+
+Runs in a child process of `chat.attachments.sandbox`.
+"""
+
+import contextlib
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
+
+MEGAPIXEL = 1_000_000
+# A JPEG is decoded at a fraction of its size; one byte a pixel needs a quarter of the memory of colours.
+MAX_PIXELS_SMALL = 40 * MEGAPIXEL
+MAX_PIXELS = 16 * MEGAPIXEL
+SMALL_MODES = {"1", "L", "P"}
+# Photoshop writes a history of several megabytes into the text of a PNG.
+MAX_TEXT_BYTES = 8 * 1024 * 1024
+PLAIN_MODES = {"L", "RGB", "RGBA"}
+# The exponent of sRGB, by which screens show what says nothing else (PNG 3rd edition, 11.3.2.2).
+SCREEN_GAMMA = 2.2
+OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 88, "optimize": True},
+    "PNG": {},
+    "WEBP": {"quality": 88, "method": 2},
+}
+
+Image.MAX_IMAGE_PIXELS = None  # The limits by kind replace Pillow's, which says nothing about bytes.
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT_BYTES
+
+
+def answer(data: bytes, source: str, target: str, kept_pixels: str) -> tuple[dict[str, Any], bytes]:
+    """Return the picture in the `target` format, or a header with `refused`: "damaged" or "too_many_pixels"."""
+    try:
+        with Image.open(BytesIO(data), formats=[source]) as picture:
+            limit = max_pixels(picture, source)
+            if picture.width * picture.height > limit:
+                return {"refused": "too_many_pixels", "megapixels": limit // MEGAPIXEL}, b""
+            plain = plain_picture(picture, source, int(kept_pixels))
+        content = BytesIO()
+        plain.save(content, target, **OPTIONS[target])
+    except MemoryError:
+        raise
+    except Exception:
+        return {"refused": "damaged"}, b""
+    return {"width": plain.width, "height": plain.height}, content.getvalue()
+
+
+def max_pixels(picture: Image.Image, source: str) -> int:
+    is_small = source == "JPEG" or (source == "PNG" and picture.mode in SMALL_MODES)
+    return MAX_PIXELS_SMALL if is_small else MAX_PIXELS
+
+
+def plain_picture(picture: Image.Image, source: str, kept_pixels: int) -> Image.Image:
+    if source == "JPEG" and picture.width * picture.height > kept_pixels:
+        # Decodes at half the size: a quarter of the memory. The mode stays, the profile of the colours needs it.
+        picture.draft(picture.mode, (picture.width // 2, picture.height // 2))
+    picture.load()
+    info: dict[Any, Any] = dict(picture.info)
+    orientation = picture.getexif().get(0x0112)
+    plain = in_srgb(eight_bit(picture), info)
+    if plain.width * plain.height > kept_pixels:
+        scale = (kept_pixels / (plain.width * plain.height)) ** 0.5
+        plain = plain.resize((max(1, int(plain.width * scale)), max(1, int(plain.height * scale))))
+    if orientation:
+        plain.getexif()[0x0112] = orientation
+        ImageOps.exif_transpose(plain, in_place=True)
+    plain.info = {}
+    plain._exif = None
+    return plain
+
+
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """The picture with 8 bits a channel, as L, RGB, RGBA or CMYK."""
+    if picture.mode.startswith("I;16"):
+        return _eight_bit_grey(picture)
+    if picture.mode in ("I", "F"):
+        # No format that may be sent is decoded to these; `convert` would clip them to white.
+        raise ValueError(picture.mode)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    if picture.mode == "CMYK":
+        return picture.copy()
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+
+
+def _eight_bit_grey(picture: Image.Image) -> Image.Image:
+    """Keep the upper byte of every sample, as screens do; `convert` clips everything above 255 to white."""
+    samples = picture.tobytes()
+    is_big = picture.mode == "I;16B"
+    high = Image.frombytes("L", picture.size, samples[0 if is_big else 1 :: 2])
+    clear = picture.info.get("transparency")
+    if not isinstance(clear, int):
+        return high
+    low = Image.frombytes("L", picture.size, samples[1 if is_big else 0 :: 2])
+    masks = [
+        part.point([255 if value == wanted else 0 for value in range(256)])
+        for part, wanted in ((high, clear >> 8), (low, clear & 255))
+    ]
+    alpha = ImageChops.invert(ImageChops.multiply(*masks))
+    return Image.merge("RGBA", (high, high, high, alpha))
+
+
+def in_srgb(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
+    """Apply the colour profile, or the gamma of a PNG, which go away with the metadata."""
+    profile = info.get("icc_profile")
+    if profile:
+        # A wrong profile is ignored, as browsers do.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
+            picture = _from_profile(picture, profile)
+    elif "srgb" not in info:
+        picture = _from_gamma(picture, info.get("gamma"))
+    return picture if picture.mode in PLAIN_MODES else picture.convert("RGB")
+
+
+def _from_profile(picture: Image.Image, profile: bytes) -> Image.Image:
+    mode = picture.mode
+    space = ImageCms.getOpenProfile(BytesIO(profile)).profile.xcolor_space.strip()
+    if {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}[mode] != space:
+        return picture
+    made = ImageCms.profileToProfile(
+        picture, BytesIO(profile), ImageCms.createProfile("sRGB"),
+        outputMode="RGBA" if mode == "RGBA" else "RGB",
+    )  # fmt: skip
+    assert made is not None
+    return made
+
+
+def _from_gamma(picture: Image.Image, gamma: Any) -> Image.Image:
+    if picture.mode not in PLAIN_MODES or not isinstance(gamma, float) or not 0.05 < gamma < 5:
+        return picture
+    exponent = 1 / (gamma * SCREEN_GAMMA)
+    if abs(exponent - 1) < 0.05:
+        return picture
+    table = [round(255 * (value / 255) ** exponent) for value in range(256)]
+    same = list(range(256))
+    channels = len(picture.getbands())
+    return picture.point(table * min(channels, 3) + (same if channels == 4 else []))

@@ -1,0 +1,71 @@
+"""Run a parser of hostile files in a child process with limits on memory, processor time and wall time.
+
+A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The parent only copies bytes: the child
+parses, answers and ends, so its memory goes back to the system whatever the file did. It inherits no variables, hence
+no secrets, and cannot write files.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chat.errors import TooFast
+from core.database_threads import step_aside
+
+MEMORY_BYTES = 640 * 1024 * 1024
+PROCESSOR_SECONDS = 20
+WALL_SECONDS = 40
+# Seconds that a request waits for the children of earlier requests.
+QUEUE_SECONDS = 30
+
+_CHILD = Path(__file__).with_name("bounded_child.py")
+# One child at a time in each server process, so that six uploads at once need no more memory than one.
+_slot = threading.BoundedSemaphore(1)
+
+
+class LimitReached(Exception):
+    """The child needed more memory or time than it may take, or the parser crashed."""
+
+
+class Answer(NamedTuple):
+    """`header` is what the script says of the file, `content` what it made of it."""
+
+    header: dict[str, Any]
+    content: bytes
+
+
+def run(script: Path, data: bytes, *arguments: str) -> Answer:
+    """Call `answer(data, *arguments)` of `script` in a child process.
+
+    `script` imports nothing of this project. Raises LimitReached, and TooFast when other files take too long.
+    """
+    step_aside()
+    if not _slot.acquire(timeout=QUEUE_SECONDS):
+        raise TooFast
+    try:
+        return _run(script, data, arguments)
+    finally:
+        _slot.release()
+
+
+def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> Answer:
+    limits = (str(MEMORY_BYTES), str(PROCESSOR_SECONDS))
+    command = [sys.executable, "-I", "-B", str(_CHILD), str(script), *limits, *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603  (no part of the command comes from a user)
+            command,
+            input=data,
+            capture_output=True,
+            timeout=WALL_SECONDS,
+            env={"LC_ALL": "C.UTF-8"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LimitReached from error
+    if done.returncode:
+        raise LimitReached
+    header, _newline, content = done.stdout.partition(b"\n")
+    return Answer(json.loads(header), content)

@@ -1,0 +1,116 @@
+"""What is written for a whole batch at once: one statement each, whose text never changes.
+
+Django makes the statements from the models, once a process, and they run on Django's connection inside its transaction.
+A queryset would make them anew each time, which costs more than PostgreSQL takes to run them: decision 006. How many
+rows there are goes into one parameter, so that PostgreSQL too reads and plans a statement once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import msgspec
+from django.db import connection
+from django.db.models import Model
+
+from chat.archive.search_terms import TermsField
+from core.prepared_queries import GIVEN, First, Select, fetch, run
+
+__all__ = ["GIVEN", "First", "Select", "at_once", "fetch", "insert", "update"]
+
+_encoder = msgspec.json.Encoder()
+
+
+def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Stores rows, each with a value for the same columns. Raises django.db.Error, and then stores none."""
+    if connection.vendor == "postgresql":
+        run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
+        return
+    fields = _fields(model, rows[0])
+    places = ", ".join(_place(field, "%s") for field in fields)
+    # The names are the model's own.
+    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({places})"  # noqa: S608
+    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+
+
+def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    """Writes these columns of rows that stand under their `id`. Raises django.db.Error."""
+    if connection.vendor == "postgresql":
+        given = [{name: row[name] for name in ("id", *columns)} for row in rows]
+        run(_update_from_json(model, columns), [_encoder.encode(given).decode()])
+        return
+    fields = _fields(model, (*columns, "id"))
+    places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
+    sql = f"UPDATE {_table(model)} SET {places} WHERE {_name(fields[-1])} = %s"  # noqa: S608
+    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """The inserts and updates in here go to the database together, and are waited for once. Raises django.db.Error at
+    its end, of the first that failed."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+@cache
+def _insert_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
+    fields = _fields(model, columns)
+    values = ", ".join(_place(field, f"given.{_name(field)}") for field in fields)
+    return f"INSERT INTO {_table(model)} ({_columns(fields)}) SELECT {values} FROM {_given(fields)}"  # noqa: S608
+
+
+@cache
+def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
+    key, *fields = _fields(model, ("id", *columns))
+    values = ", ".join(f"{_name(field)} = given.{_name(field)}" for field in fields)
+    condition = f"{_table(model)}.{_name(key)} = given.{_name(key)}"
+    return f"UPDATE {_table(model)} SET {values} FROM {_given([key, *fields])} WHERE {condition}"  # noqa: S608
+
+
+def _given(fields: Iterable[Any]) -> str:
+    """The rows of the parameter, a JSON list of objects, as a table."""
+    columns = ", ".join(
+        f"{_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
+        for field in fields
+    )
+    return f"json_to_recordset(%s::json) AS given({columns})"
+
+
+def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
+    known = {field.column: field for field in model._meta.concrete_fields}
+    return [known[column] for column in columns]
+
+
+def _place(field: Any, value: str) -> str:
+    """Where the value goes: as it is, or through the function that its field asks for."""
+    placeholder: str = (
+        field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
+    )
+    return placeholder % value if value != "%s" else placeholder
+
+
+def _adapted(field: Any, row: Mapping[str, Any]) -> Any:
+    return field.get_db_prep_save(row[field.column], connection)
+
+
+def _table(model: type[Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _name(field: Any) -> str:
+    return connection.ops.quote_name(field.column)
+
+
+def _columns(fields: Iterable[Any]) -> str:
+    return ", ".join(map(_name, fields))
+
+
+def _run_for_each(sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, list(rows))

@@ -1,0 +1,188 @@
+"""Files and transcripts, for the visitor: who it is says the token in the header, never a cookie."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol
+from uuid import UUID
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.http import content_disposition_header
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+from msgspec import to_builtins
+
+from chat import access, limits
+from chat.actions.attachments import send_file_as_visitor
+from chat.archive.transcript import file_name, transcript_of
+from chat.attachments.file_types import Oversized, max_bytes
+from chat.errors import BadRequest, Refusal, TooFast
+from chat.languages import language_code
+from chat.models import Conversation, Site, Visitor
+from chat.protocol import Accepted, Refused
+from chat.realtime import metrics
+from core import rate_limits
+from core.client_address import address_of_request
+
+P = ParamSpec("P")
+
+# What a multipart body holds besides the file.
+MULTIPART_BYTES = 64 * 1024
+STATUSES = {
+    "not_found": 404,
+    "not_assigned": 403,
+    "closed": 409,
+    "client_id_reused": 409,
+    "file_too_large": 413,
+    "file_refused": 415,
+    "file_damaged": 415,
+    "too_fast": 429,
+    "unavailable": 503,
+}
+
+_uploads = limits.Buckets(limits.uploads)
+_transcripts = limits.Buckets(limits.transcripts)
+
+
+def refusable(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
+    """A refusal becomes an answer, in the language that is in force; nothing of it is kept by any cache."""
+
+    @wraps(view)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        try:
+            response = view(*args, **kwargs)
+        except Refusal as refusal:
+            response = refused(refusal)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    return answered
+
+
+def refused(refusal: Refusal) -> JsonResponse:
+    metrics.refused.labels(refusal.code).inc()
+    frame = Refused(refusal.code, str(refusal.words), retry_after_ms=refusal.retry_after_ms)
+    answer = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
+    if refusal.retry_after_ms:
+        answer["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
+    return answer
+
+
+def accepted(outcome: Accepted) -> JsonResponse:
+    return JsonResponse({"accepted": to_builtins(outcome)})
+
+
+def check_length(request: HttpRequest, site: Site) -> None:
+    """Before anything of the body is read. Raises BadRequest without a length, Oversized with too much."""
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or "")
+    except ValueError as error:
+        raise BadRequest from error
+    if length > max_bytes(site) + MULTIPART_BYTES:
+        raise Oversized(site.attachment_megabytes)
+
+
+def has_sent_too_much(request: HttpRequest) -> bool:
+    """Count a file from this network address; whether it is one too many. Behind one there may be a whole company."""
+    address = address_of_request(request)
+    return address is not None and rate_limits.hit("uploads", address, *limits.UPLOADS_OF_ADDRESS) > 0
+
+
+def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
+    """The file, its client_id and the `conversation` of a multipart form. Raises BadRequest."""
+    try:
+        upload = request.FILES.get("file")
+        fields = request.POST
+        client_id = UUID(fields.get("client_id", ""))
+    except (ValueError, RequestDataTooBig, SuspiciousOperation) as error:
+        raise BadRequest from error
+    if not isinstance(upload, UploadedFile):
+        raise BadRequest
+    return upload, client_id, fields.get("conversation", "")
+
+
+class Kept(Protocol):
+    """A file that is kept under another name than it is shown by."""
+
+    @property
+    def file(self) -> Any: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def content_type(self) -> str: ...
+
+
+def file_response(attachment: Kept) -> FileResponse:
+    """The file, so that it can do nothing: only pictures that we made ourselves are shown in place."""
+    response = FileResponse(attachment.file.open("rb"), content_type=attachment.content_type)
+    is_picture = attachment.content_type.startswith("image/")
+    response["Content-Disposition"] = (
+        content_disposition_header(not is_picture, attachment.name) or "attachment"
+    )
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def transcript_response(conversation: Conversation) -> HttpResponse:
+    response = HttpResponse(
+        transcript_of(conversation).encode("utf-8", "replace"), content_type="text/plain; charset=utf-8"
+    )
+    response["Content-Disposition"] = (
+        content_disposition_header(True, file_name(conversation)) or "attachment"
+    )
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def for_visitor(
+    view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Calls the view with the visitor of the bearer token, in their language."""
+
+    @wraps(view)
+    def with_visitor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        visitor = access.visitor_by_token(token.strip() if scheme.lower() == "bearer" else None)
+        with translation.override(language_code(visitor.language)):
+            try:
+                return view(request, visitor, *args, **kwargs)
+            except Refusal as refusal:
+                return refused(refusal)
+
+    return refusable(with_visitor)
+
+
+@csrf_exempt
+@require_POST
+@for_visitor
+def upload(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+    if not _uploads.take(visitor.pk) or has_sent_too_much(request):
+        raise TooFast
+    check_length(request, visitor.site)
+    file, client_id, conversation = upload_of(request)
+    try:
+        uuid = UUID(conversation)
+    except ValueError as error:
+        raise BadRequest from error
+    return accepted(send_file_as_visitor(visitor=visitor, uuid=uuid, client_id=client_id, upload=file))
+
+
+@require_GET
+@for_visitor
+def attachment(request: HttpRequest, visitor: Visitor, uuid: UUID) -> HttpResponseBase:
+    return file_response(access.attachment_of(visitor, uuid))
+
+
+@require_GET
+@for_visitor
+def transcript(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
+    if not _transcripts.take(visitor.pk):
+        raise TooFast
+    return transcript_response(access.conversation_of(visitor))

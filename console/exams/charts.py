@@ -1,0 +1,29 @@
+"""Bars as a page draws them: horizontal, from zero, each with its name and its figure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exams.selectors import Figure
+
+ROW, BAR = 44, 12
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Pixels down; the width is `figure.percent` of the whole."""
+
+    figure: Figure
+    words_y: int
+    bar_y: int
+
+
+@dataclass(frozen=True)
+class Plot:
+    height: int
+    bar_height: int
+    bars: list[Bar]
+
+
+def plot_of(figures: Sequence[Figure]) -> Plot:
+    bars = [Bar(figure, at * ROW + 16, at * ROW + 23) for at, figure in enumerate(figures)]
+    return Plot(len(figures) * ROW, BAR, bars)

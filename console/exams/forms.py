@@ -1,0 +1,178 @@
+"""The forms of those who set exams. They check shape; whether a thing may be done the actions decide."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Department
+from exams.actions.exams import Plan
+from exams.models import Exam, Question, QuestionKind
+from exams.rules.question_parsing import Written, read_lines, written_lines
+from knowledge.models import Category
+
+WHEN = "%Y-%m-%dT%H:%M"
+
+
+def _moment(label: Any) -> forms.DateTimeField:
+    return forms.DateTimeField(
+        label=label,
+        input_formats=[WHEN, "%Y-%m-%dT%H:%M:%S"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WHEN),
+    )
+
+
+class ExamForm(forms.Form):
+    name = forms.CharField(label=_("Name of the exam"), max_length=80)
+    departments = forms.ModelMultipleChoiceField(
+        Department.objects.filter(is_active=True),
+        label=_("Departments"),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    opens_at = _moment(_("Opens"))
+    closes_at = _moment(_("Closes"))
+    minutes = forms.IntegerField(label=_("Minutes"), min_value=1, max_value=240)
+    question_count = forms.IntegerField(label=_("Number of questions"), min_value=1, max_value=200)
+    pass_percent = forms.IntegerField(label=_("Pass mark, %"), min_value=1, max_value=100)
+    resits = forms.IntegerField(label=_("Resits"), min_value=0, max_value=10)
+    required_from = forms.DateField(
+        label=_("A pass is required from"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=_(
+            "Who has not passed takes no conversations of these departments from that day on, but not before two weeks"
+            " of warning. Empty: not required."
+        ),
+    )
+
+    def __init__(self, *args: Any, exam: Exam | None = None, **kwargs: Any) -> None:
+        if exam is not None:
+            kwargs["initial"] = _initial(exam)
+        else:
+            today = timezone.localtime().replace(hour=9, minute=0, second=0, microsecond=0)
+            kwargs["initial"] = {
+                "opens_at": today + timedelta(days=1),
+                "closes_at": today.replace(hour=18) + timedelta(days=7),
+                "minutes": 30, "question_count": 20, "pass_percent": 80, "resits": 1,
+            }  # fmt: skip
+        super().__init__(*args, **kwargs)
+        self._parts: dict[str, Category | Department] = {
+            **{f"share_category_{each.pk}": each for each in Category.objects.filter(parent=None)},
+            **{f"share_department_{each.pk}": each for each in Department.objects.filter(is_active=True)},
+        }
+        for name, part in self._parts.items():
+            self.fields[name] = forms.IntegerField(
+                label=str(part), min_value=0, max_value=100, required=False
+            )
+
+    def shares(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The weights, as the page shows them in two groups."""
+        groups = {"share_category_": _("By category"), "share_department_": _("By department")}
+        return [
+            (str(words), [self[name] for name in self._parts if name.startswith(prefix)])
+            for prefix, words in groups.items()
+        ]
+
+    def plain(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in self._parts]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        opens, closes = data.get("opens_at"), data.get("closes_at")
+        if opens and closes and opens >= closes:
+            self.add_error("closes_at", _("This is before it opens."))
+        return data
+
+    def plan(self) -> Plan:
+        data = self.cleaned_data
+        return Plan(
+            **{name: data[name] for name in self.base_fields if name != "departments"},
+            departments=list(data["departments"]),
+            shares=[(part, data[name]) for name, part in self._parts.items() if data.get(name)],
+        )
+
+
+def _initial(exam: Exam) -> dict[str, Any]:
+    shares = {
+        f"share_{'category' if share.category_id else 'department'}_{share.category_id or share.department_id}": (
+            share.weight
+        )
+        for share in exam.shares.all()
+    }
+    names = ("name", "opens_at", "closes_at", "minutes", "question_count", "pass_percent", "resits")
+    return {
+        **{name: getattr(exam, name) for name in (*names, "required_from")},
+        "departments": list(exam.departments.values_list("pk", flat=True)),
+        **shares,
+    }
+
+
+class QuestionForm(forms.Form):
+    kind = forms.ChoiceField(label=_("Kind"), choices=QuestionKind)
+    stem = forms.CharField(
+        label=_("Question"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("For a gap to fill, write ____ where it is."),
+    )
+    lines = forms.CharField(
+        label=_("Options and answer"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text=_(
+            "One a line. Choices: a * before each right one. Gap: every filling that is right. Order: the steps in"
+            " their right order. True or false: the one word."
+        ),
+    )
+    explanation = forms.CharField(
+        label=_("Explanation"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("Shown when the paper has been marked."),
+    )
+
+    def __init__(self, *args: Any, question: Question | None = None, **kwargs: Any) -> None:
+        if question is not None:
+            kwargs["initial"] = {
+                "kind": question.kind,
+                "stem": question.stem,
+                "lines": written_lines(question.kind, question.options, question.answer),
+                "explanation": question.explanation,
+            }
+        super().__init__(*args, **kwargs)
+
+    def written(self) -> Written:
+        data = self.cleaned_data
+        options, answer = read_lines(data["kind"], data["lines"])
+        return Written(data["kind"], data["stem"], options, answer, data["explanation"])
+
+
+class ResultsForm(forms.Form):
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    department = forms.ModelChoiceField(
+        Department.objects.filter(is_active=True), label=_("Department"), required=False, empty_label=_("all")
+    )
+    exam = forms.ModelChoiceField(Exam.objects.all(), label=_("Exam"), required=False, empty_label=_("all"))
+
+
+class FilterForm(forms.Form):
+    STATES = (
+        ("", _("all")),
+        ("accepted", _("accepted")),
+        ("look", _("to be looked at")),
+        ("proposed", _("proposed")),
+        ("declined", _("declined")),
+    )
+    words = forms.CharField(label=_("Words"), required=False, max_length=60)
+    state = forms.ChoiceField(label=_("State"), required=False, choices=STATES)
+    kind = forms.ChoiceField(label=_("Kind"), required=False, choices=[("", _("all")), *QuestionKind.choices])
+    category = forms.TypedChoiceField(label=_("Category"), required=False, coerce=int, empty_value=None)
+
+    def __init__(self, *args: Any, paths: dict[int, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["category"]
+        assert isinstance(field, forms.TypedChoiceField)
+        field.choices = [("", _("all")), *sorted(paths.items(), key=lambda each: each[1])]

@@ -1,0 +1,347 @@
+"""For those who set exams: the exams, the questions, what is proposed, and appeals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts import audit
+from accounts.access import require
+from chat.errors import BadRequest, Refusal
+from console.exams.forms import ExamForm, FilterForm, QuestionForm
+from console.exams.question_display import in_words
+from console.gate import StaffRequest, knowledge_view, status_of
+from exams import question_pool, selectors
+from exams.actions import appeals, questions
+from exams.actions.exams import save_exam
+from exams.errors import ExamNotFound, QuestionIncomplete
+from exams.models import Appeal, Exam, Question
+from knowledge.errors import PointNotFound
+from knowledge.models import Point
+from knowledge.selectors import category_paths
+from knowledge.selectors_pages import Wanted, points_for
+
+PAGE = 30
+
+
+def _number(text: str | None) -> int | None:
+    """An id as an address or a form names it; None for what is none."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+# -- Exams ------------------------------------------------------------------------------------------------------
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def setting(request: StaffRequest) -> HttpResponse:
+    require(request.user, "set_exams")
+    context = {
+        "tab": "setting",
+        "exams": selectors.exams_for_setting()[:60],
+        "stock": selectors.stock(),
+        "appeals": selectors.open_appeals().count(),
+        "now": timezone.now(),
+    }
+    return render(request, "console/exams/setting.html", context)
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def exam_new(request: StaffRequest) -> HttpResponse:
+    require(request.user, "set_exams")
+    return _exam_page(request, ExamForm(), None)
+
+
+@require_POST
+@knowledge_view
+def exam_create(request: StaffRequest) -> HttpResponse:
+    return _save_exam(request, None)
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def exam_edit(request: StaffRequest, pk: int) -> HttpResponse:
+    require(request.user, "set_exams")
+    exam = _exam(pk)
+    return _exam_page(request, ExamForm(exam=exam), exam)
+
+
+@require_POST
+@knowledge_view
+def exam_change(request: StaffRequest, pk: int) -> HttpResponse:
+    return _save_exam(request, _exam(pk))
+
+
+def _exam(pk: int) -> Exam:
+    exam = Exam.objects.filter(pk=pk).first()
+    if exam is None:
+        raise ExamNotFound
+    return exam
+
+
+def _save_exam(request: StaffRequest, exam: Exam | None) -> HttpResponse:
+    require(request.user, "set_exams")
+    form = ExamForm(request.POST)
+    if form.is_valid():
+        try:
+            saved = save_exam(by=request.user, plan=form.plan(), exam=exam.pk if exam else None)
+            return redirect("console:exam_edit", saved.pk)
+        except Refusal as refusal:
+            form.add_error(None, str(refusal.words))
+            return _exam_page(request, form, exam, status_of(refusal))
+    return _exam_page(request, form, exam, 422)
+
+
+def _exam_page(request: StaffRequest, form: ExamForm, exam: Exam | None, status: int = 200) -> HttpResponse:
+    points = len({each.point for each in question_pool.candidates_of(exam)[0]}) if exam else None
+    context = {
+        "tab": "setting",
+        "form": form,
+        "exam": exam,
+        "points": points,
+        "is_short": exam is not None and points is not None and points < exam.question_count,
+    }
+    return render(request, "console/exams/exam.html", context, status=status)
+
+
+# -- Questions --------------------------------------------------------------------------------------------------
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def question_list(request: StaffRequest) -> HttpResponse:
+    require(request.user, "set_exams")
+    paths = category_paths()
+    form = FilterForm(request.GET, paths=paths)
+    asked = form.cleaned_data if form.is_valid() else {}
+    found = selectors.questions_for_setting(
+        state=asked.get("state", ""),
+        category=asked.get("category"),
+        kind=asked.get("kind", ""),
+        words=asked.get("words", ""),
+    )
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    kept = {name: str(value) for name, value in request.GET.items() if name != "page" and value}
+    context = {
+        "tab": "questions",
+        "form": form,
+        "page": page,
+        "kept": urlencode(kept),
+        "paths": paths,
+        "stock": selectors.stock(),
+        "categories": sorted(paths.items(), key=lambda each: each[1]),
+    }
+    return render(request, "console/exams/questions.html", context)
+
+
+@require_POST
+@knowledge_view
+def propose(request: StaffRequest) -> HttpResponse:
+    """Makes proposals from the points of a category and goes on to judging them."""
+    category = _number(request.POST.get("category"))
+    questions.propose_questions(by=request.user, category=category)
+    query = f"?{urlencode({'category': category})}" if category is not None else ""
+    return redirect(reverse("console:question_judging") + query)
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def judging(request: StaffRequest) -> HttpResponse:
+    """One after the other: a question, what its point says now, and a key each for yes, no and change."""
+    require(request.user, "set_exams")
+    category, after = _number(request.GET.get("category")), _number(request.GET.get("after")) or 0
+    waiting = selectors.to_judge(category)
+    question = waiting.filter(pk__gt=after).first() or waiting.first()
+    context: dict[str, Any] = {
+        "tab": "questions",
+        "question": question,
+        "left": waiting.count(),
+        "category": category,
+        "paths": category_paths(),
+        "last": _number(request.GET.get("last")),
+    }
+    if question is not None:
+        context |= {
+            "right": set(question.answer) if question.kind in ("single", "multiple") else set(),
+            "answer": in_words(question.kind, question.options, question.answer),
+            "is_outdated": question.version != question.point.published.number,  # type: ignore[union-attr]
+        }
+    return render(request, "console/exams/proposed_questions.html", context)
+
+
+@require_POST
+@knowledge_view
+def judge(request: StaffRequest, pk: int) -> HttpResponse:
+    match request.POST.get("verdict"):
+        case "accept":
+            questions.accept_question(by=request.user, question=pk)
+        case "decline":
+            questions.decline_question(by=request.user, question=pk)
+        case "back":
+            questions.take_back(by=request.user, question=pk)
+        case _:
+            raise BadRequest
+    is_back = request.POST["verdict"] == "back"
+    kept = {"category": _number(request.POST.get("category")), "after": pk - 1 if is_back else pk}
+    if not is_back:
+        kept["last"] = pk
+    return redirect(f"{reverse('console:question_judging')}?{urlencode(_given(kept))}")
+
+
+def _given(values: dict[str, int | None]) -> dict[str, int]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def question_new(request: StaffRequest) -> HttpResponse:
+    """Of the point whose key `?point=` names; without one, the editor looks for it first."""
+    require(request.user, "set_exams")
+    key, words = request.GET.get("point", ""), request.GET.get("words", "").strip()[:60]
+    point = _point(key) if key else None
+    found: Sequence[Point] = ()
+    if point is None and words:
+        found = list(
+            points_for(request.user, Wanted(words=words))
+            .filter(published__isnull=False)
+            .select_related("published")
+            .annotate(asked=Count("questions"))[:PAGE]
+        )
+    return _question_page(request, QuestionForm(), point, words=words, found=found)
+
+
+@require_POST
+@knowledge_view
+def question_create(request: StaffRequest) -> HttpResponse:
+    return _save_question(request, _point(request.POST.get("point", "")), None)
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def question_edit(request: StaffRequest, pk: int) -> HttpResponse:
+    require(request.user, "set_exams")
+    question = _question(pk)
+    return _question_page(request, QuestionForm(question=question), question.point, question)
+
+
+@require_POST
+@knowledge_view
+def question_change(request: StaffRequest, pk: int) -> HttpResponse:
+    question = _question(pk)
+    return _save_question(request, question.point, question)
+
+
+def _point(key: str) -> Point:
+    point = Point.objects.select_related("published").filter(key=key, published__isnull=False).first()
+    if point is None:
+        raise PointNotFound
+    return point
+
+
+def _question(pk: int) -> Question:
+    question = Question.objects.select_related("point__published").filter(pk=pk).first()
+    if question is None:
+        raise ExamNotFound
+    return question
+
+
+def _save_question(request: StaffRequest, point: Point, question: Question | None) -> HttpResponse:
+    require(request.user, "set_exams")
+    form = QuestionForm(request.POST)
+    if form.is_valid():
+        try:
+            questions.save_question(
+                by=request.user,
+                point=point.pk,
+                written=form.written(),
+                question=question.pk if question else None,
+            )
+            is_judging = request.POST.get("then") == "judging"
+            return redirect("console:question_judging" if is_judging else "console:questions")
+        except QuestionIncomplete as refusal:
+            for name, words in refusal.problems.items():
+                form.add_error(name, words)
+            return _question_page(request, form, point, question, status=422)
+        except Refusal as refusal:
+            form.add_error(None, str(refusal.words))
+            return _question_page(request, form, point, question, status=status_of(refusal))
+    return _question_page(request, form, point, question, status=422)
+
+
+def _question_page(
+    request: StaffRequest,
+    form: QuestionForm,
+    point: Point | None,
+    question: Question | None = None,
+    *,
+    words: str = "",
+    found: Sequence[Point] = (),
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "tab": "questions",
+        "form": form,
+        "point": point,
+        "question": question,
+        "words": words,
+        "found": found,
+        "then": request.GET.get("then", "") or request.POST.get("then", ""),
+    }
+    return render(request, "console/exams/question.html", context, status=status)
+
+
+# -- Appeals ----------------------------------------------------------------------------------------------------
+
+
+@require_GET
+@never_cache
+@knowledge_view
+def appeal_list(request: StaffRequest) -> HttpResponse:
+    require(request.user, "set_exams")
+    exams, asked = selectors.sat_by(request.user)
+    waiting = [
+        {
+            "appeal": appeal,
+            "item": appeal.item,
+            "given": in_words(appeal.item.kind, appeal.item.shown, appeal.item.given),
+            "right": in_words(appeal.item.kind, appeal.item.shown, appeal.item.right),
+            "is_own": appeal.item.paper.staff_id == request.user.pk,
+            "is_barred": appeal.item.paper.exam_id in exams or appeal.item.question_id in asked,
+        }
+        for appeal in selectors.open_appeals()[:PAGE]
+    ]
+    audit.record(request.user, "appeals.read", None, count=len(waiting))
+    context = {"tab": "setting", "waiting": waiting, "remedies": Appeal.Remedy.choices}
+    return render(request, "console/exams/appeals.html", context)
+
+
+@require_POST
+@knowledge_view
+def appeal_decide(request: StaffRequest, pk: int) -> HttpResponse:
+    verdict = request.POST.get("verdict", "")
+    if verdict not in ("rejected", *Appeal.Remedy.values):
+        raise BadRequest
+    appeals.decide_appeal(
+        by=request.user,
+        appeal=pk,
+        is_accepted=verdict != "rejected",
+        remedy=verdict if verdict != "rejected" else Appeal.Remedy.SAME,
+        words=request.POST.get("words", ""),
+    )
+    return redirect("console:exam_appeals")

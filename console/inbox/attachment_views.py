@@ -1,0 +1,46 @@
+"""Files and transcripts, for staff."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts import audit
+from chat import access, limits
+from chat.actions.attachments import send_file_as_agent
+from chat.archive.reading_audit import note_file
+from chat.errors import TooFast
+from chat.widget.attachment_views import accepted, check_length, file_response, transcript_response, upload_of
+from console.gate import StaffRequest, staff_view
+
+_uploads = limits.Buckets(limits.uploads)
+
+
+@require_POST
+@cache_control(no_store=True)
+@staff_view
+def upload(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    if not _uploads.take(request.user.pk):
+        raise TooFast
+    check_length(request, access.conversation_for(request.user, uuid).site)
+    file, client_id, _ = upload_of(request)
+    return accepted(send_file_as_agent(staff=request.user, uuid=uuid, client_id=client_id, upload=file))
+
+
+@require_GET
+@cache_control(no_store=True)
+@staff_view
+def attachment(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    found = access.attachment_for(request.user, uuid)
+    note_file(request.user, found, where="console")
+    return file_response(found)  # type: ignore[return-value]
+
+
+@require_GET
+@cache_control(no_store=True)
+@staff_view
+def transcript(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    conversation = access.conversation_for(request.user, uuid)
+    audit.record(request.user, "transcript.downloaded", conversation)
+    return transcript_response(conversation)

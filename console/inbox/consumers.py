@@ -1,0 +1,201 @@
+"""The console's socket: it listens, marks and signals typing. Everything else an agent does is a POST."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import date
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from django.utils.translation import get_supported_language_variant
+
+from accounts import audit, presence
+from accounts.access import may
+from accounts.models import Presence, Staff
+from chat import access, limits, protocol
+from chat.actions.posts import Mark
+from chat.archive.reading_audit import note_reading
+from chat.errors import NotFound
+from chat.models import Conversation, Status
+from chat.protocol import (
+    ConsoleFetch,
+    ConsoleHello,
+    ConsolePong,
+    ConsoleSeen,
+    ConsoleTyping,
+    ConsoleWelcome,
+    Messages,
+    Ping,
+    Row,
+    TypingFrame,
+    TypingStarted,
+    Unwatch,
+    Watch,
+)
+from chat.realtime.delivery import announce, hub
+from chat.realtime.sockets import Socket
+from chat.realtime.writer import writer
+from chat.selectors import keyed, page_of
+from console.inbox import selectors
+from core.database_threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+
+def language_of(cookies: Mapping[str, str]) -> str:
+    """The language that this member of staff chose for the console."""
+    try:
+        return get_supported_language_variant(cookies.get(settings.LANGUAGE_COOKIE_NAME, ""))
+    except LookupError:
+        return settings.LANGUAGE_CODE
+
+
+class ConsoleConsumer(Socket):
+    async def connected(self) -> None:
+        self.staff_id = 0
+        self.session_key = ""
+        self.role = ""
+        self.departments: frozenset[int] = frozenset()
+        self.sees_all = False
+        self.watched: dict[str, int] = {}
+        self._typing = limits.posts()
+        self._readings: set[tuple[int, str, int | None, date]] = set()
+        self.language = language_of(self.scope.get("cookies", {}))
+        await self.accept()
+        staff = await in_thread(self._sign_in)
+        if staff is None:
+            self.end("access_revoked")
+            return
+        self.staff = staff
+        hub.add_staff(self)
+
+    def _sign_in(self) -> Staff | None:
+        user = self.scope["user"]._wrapped if hasattr(self.scope["user"], "_wrapped") else self.scope["user"]
+        if isinstance(user, AnonymousUser) or not isinstance(user, Staff):
+            return None
+        if not may(user, "use_console"):
+            audit.record_refusal(user, "console socket", "no_right")
+            return None
+        self.staff_id, self.role = user.pk, user.role
+        self.session_key = self.scope["session"].session_key
+        self.departments = frozenset(user.departments.values_list("pk", flat=True))
+        self.sees_all = may(user, "see_all_conversations")
+        presence.renew([user.pk])
+        return user
+
+    async def received(self, text: str) -> None:
+        frame = protocol.decode_console(text)
+        if frame is None or not self.staff_id:
+            return
+        match frame:
+            case ConsoleHello():
+                await self._greet()
+            case Watch():
+                await self._watch(frame)
+            case Unwatch():
+                pk = self.watched.pop(str(frame.conversation), None)
+                if pk is not None:
+                    hub.unwatch(pk, self)
+            case ConsoleTyping():
+                await self._is_typing(frame)
+            case ConsoleSeen():
+                pk = self._watched(frame.conversation)
+                writer.mark(Mark(pk, frame.received, frame.read, agent_id=self.staff_id))
+            case ConsoleFetch():
+                self.answer(await in_thread(self._page, frame.conversation, frame.after, frame.limit))
+            case Ping():
+                heads = {uuid: hub.heads.get(pk, 0) for uuid, pk in self.watched.items()}
+                self.answer(ConsolePong(heads))
+
+    async def _greet(self) -> None:
+        try:
+            with self.holding() as first:
+                welcome, shown = await in_thread(self._welcome)
+                for key, row in shown.items():
+                    hub.note_row(key, row)
+                first.append(welcome)
+        except Exception as error:
+            # Without a welcome the console has nothing to go on with; it comes back and asks again.
+            logger.warning("hello was not answered: %s", type(error).__name__)
+            self.end("unavailable")
+
+    def _welcome(self) -> tuple[ConsoleWelcome, dict[int, Row]]:
+        lists = selectors.lists_for(self.staff)
+        mine = Presence.objects.filter(staff=self.staff).first()
+        welcome = ConsoleWelcome(
+            settings.HEARTBEAT_SECONDS, lists.rows, lists.waiting_count, presence.current(mine)
+        )
+        return welcome, keyed(lists.rows)
+
+    def _conversation(self, uuid: UUID) -> Conversation:
+        """Raises NotFound, which is noted: it may be another department's."""
+        try:
+            return access.conversation_for(self.staff, uuid)
+        except NotFound as refusal:
+            audit.record_refusal(self.staff, "console socket", refusal.code, object_id=str(uuid))
+            raise
+
+    def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
+        """Raises NotFound. A page of a conversation that this socket has read today already is noted no more."""
+        found = access.conversation_for(self.staff, conversation)
+        reading = (found.pk, found.status, found.agent_id, timezone.localdate())
+        if found.status == Status.CLOSED or reading not in self._readings:
+            note_reading(self.staff, found, where="socket")
+            self._readings.add(reading)
+        return page_of(found, after, limit)
+
+    async def _watch(self, frame: Watch) -> None:
+        """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
+        conversation = await in_thread(self._conversation, frame.conversation)
+        uuid = str(frame.conversation)
+        if not await in_thread(access.audible, self.staff, [conversation.pk]):
+            # It goes on elsewhere: what was said may be read, and nothing more is heard.
+            self.answer(
+                await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
+            )
+            return
+        self.watched[uuid] = conversation.pk
+        with self.holding() as first:
+            hub.watch(conversation.pk, self)
+            page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
+            # Of a long conversation the screen fetches the rest of the pages itself.
+            hub.note_head(conversation.pk, page.head)
+            first.append(page)
+
+    def _watched(self, conversation: UUID) -> int:
+        pk = self.watched.get(str(conversation))
+        if pk is None:
+            raise NotFound
+        return pk
+
+    async def _is_typing(self, frame: ConsoleTyping) -> None:
+        """Of those who have it open, the visitor hears only of the one who may answer."""
+        pk = self._watched(frame.conversation)
+        if self._typing.take() and await in_thread(access.has_in_hand, self.staff, pk):
+            shown = TypingFrame(str(frame.conversation), "agent", self.staff.name)
+            announce([TypingStarted(pk, shown)])
+
+    # -- for the hub -------------------------------------------------------------------------------------
+
+    def moved_away(self, pk: int, row: Row) -> None:
+        """Nothing more of it is heard, until the database says that they may."""
+        self.watched.pop(row.id, None)
+        hub.unwatch(pk, self)
+        self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row))
+
+    async def _return_to(self, pk: int, row: Row) -> None:
+        try:
+            if await in_thread(access.audible, self.staff, [pk]):
+                await self._watch(Watch(UUID(row.id), row.last_seq))
+        except Exception as error:
+            # The database is away: whoever opens the conversation again asks again.
+            logger.warning("a conversation is no longer watched: %s", type(error).__name__)
+
+    def disconnected(self) -> None:
+        # Who leaves before the handshake is through has none of these yet.
+        if getattr(self, "staff_id", 0):
+            hub.remove_staff(self)
+            for pk in self.watched.values():
+                hub.unwatch(pk, self)

@@ -1,0 +1,33 @@
+"""What the first page of the console carries: the lists as they stand, and who looks at them."""
+
+from typing import Any
+
+import msgspec
+from django.utils.translation import get_language
+
+from accounts.access import bars_of, may
+from accounts.models import Department, Staff
+from console.inbox import selectors
+
+
+def first_state(staff: Staff) -> dict[str, Any]:
+    """The state of static/console/inbox/state.js, to be written into the page as JSON. Seven queries at most.
+
+    `me.barred`: the departments from whose lines they may take nobody today.
+    """
+    lists = selectors.lists_for(staff)
+    return {
+        "me": {
+            "id": staff.pk,
+            "number": staff.number,
+            "sees_all": may(staff, "see_all_conversations"),
+            "departments": list(staff.departments.values_list("pk", flat=True)),
+            "barred": list(bars_of(staff).order_by().values_list("department", flat=True).distinct()),
+        },
+        "departments": {
+            department.pk: department.name_in(get_language()) for department in Department.objects.all()
+        },
+        "rows": msgspec.to_builtins(lists.rows),
+        "waiting_count": lists.waiting_count,
+        "presence": str(selectors.presence_of(staff)),
+    }

@@ -1,0 +1,122 @@
+"""Knowledge beside the conversation: what is likely the answer, what is looked for, and whether it helped."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+from msgspec import Meta, Struct
+
+from chat import access
+from chat.errors import BadRequest
+from chat.languages import language_of
+from console.gate import StaffRequest, staff_view
+from knowledge import branch_cards, message_sources, selectors, suggestions, unanswered_questions
+from knowledge.actions import use
+from knowledge.customer_question import question_in
+from knowledge.published_index import library
+from knowledge.suggestions import Offer
+
+MAX_TYPED = 100
+
+
+class Likely(Struct):
+    conversation: UUID
+
+
+class LookedFor(Struct):
+    q: Annotated[str, Meta(max_length=MAX_TYPED)]
+    conversation: UUID | None = None
+    category: int | None = None
+    region: int | None = None
+
+
+class Judged(Struct):
+    source: Annotated[str, Meta(max_length=40)]
+    conversation: UUID
+    is_helpful: bool
+
+
+def _asked(request: StaffRequest, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(request.body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadRequest from error
+
+
+@require_POST
+@never_cache
+@staff_view
+def likely(request: StaffRequest) -> HttpResponse:
+    """JSON `{conversation}`: the three likeliest points for what the visitor has asked last.
+
+    A question that none of them answers is noted as a gap.
+    """
+    asked = _asked(request, Likely)
+    conversation = access.conversation_for(request.user, asked.conversation)
+    question, seq = question_in(conversation)
+    found = suggestions.likely(
+        question, language=conversation.language, department=conversation.department_id
+    )
+    if conversation.agent_id == request.user.pk:
+        unanswered_questions.note(conversation, seq, found)
+    answer = {"seq": seq, "edition": library.edition, "points": [_point(offer) for offer in found]}
+    return JsonResponse(answer)
+
+
+@require_POST
+@never_cache
+@staff_view
+def looked_for(request: StaffRequest) -> HttpResponse:
+    """JSON `{q, conversation, category, region}`: points and places for what was typed so far."""
+    asked = _asked(request, LookedFor)
+    language, department = language_of(request.LANGUAGE_CODE), None
+    if asked.conversation is not None:
+        conversation = access.conversation_for(request.user, asked.conversation)
+        language, department = conversation.language, conversation.department_id
+    found, standing = suggestions.looked_for(
+        asked.q,
+        language=language,
+        department=suggestions.department_of(request.user, department),
+        categories=None if asked.category is None else selectors.branch_of(asked.category),
+        region=asked.region,
+    )
+    answer = {
+        "edition": library.edition,
+        "points": [_point(offer) for offer in found],
+        "places": [branch_cards.shown(place, language, settings.MAP_URL) for place in standing],
+    }
+    return JsonResponse(answer)
+
+
+@require_POST
+@staff_view
+def judge(request: StaffRequest) -> HttpResponse:
+    """JSON `{source, conversation, is_helpful}`: the agent's word on a point."""
+    asked = _asked(request, Judged)
+    conversation = access.conversation_for(request.user, asked.conversation)
+    version = use.version_of(asked.source)
+    if version is None:
+        raise BadRequest
+    use.judge(version=version, is_helpful=asked.is_helpful, conversation=conversation, by=request.user)
+    return JsonResponse({"judged": asked.source})
+
+
+def _point(offer: Offer) -> dict[str, Any]:
+    point = offer.point
+    return {
+        "id": point.pk,
+        "key": point.key,
+        "source": point.source,
+        "title": point.title,
+        "passage": offer.passage,
+        "matched": offer.matched,
+        "text": message_sources.text_of(point.answer, point.links),
+        "note": point.note,
+        "category": point.category_path,
+        "valid_until": point.valid_until.isoformat() if point.valid_until else "",
+        "confidence": round(offer.confidence, 3),
+    }

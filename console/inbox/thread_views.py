@@ -1,0 +1,59 @@
+"""One conversation: its thread, its customer's card, its transcript when it has ended."""
+
+from uuid import UUID
+
+import msgspec
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from chat import access, canned_replies
+from chat.archive.reading_audit import note_glance, note_reading
+from chat.models import Conversation, Status
+from chat.protocol import serializers
+from chat.selectors import page_of, seq_in
+from console.gate import StaffRequest, staff_view
+from console.inbox import selectors
+from knowledge.selectors import shown_in
+
+TRANSCRIPT_PAGE = 500
+
+
+@require_GET
+@never_cache
+@staff_view
+def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """The row, the notes and the values of placeholders; for a closed conversation also its messages.
+
+    The messages of an open one come over the socket. `chat.archive.reading_audit` decides which reading is audited.
+    `after` in the query asks for the messages after that seq, where one page was not enough.
+    """
+    conversation = access.conversation_for(request.user, uuid)
+    answer = {
+        "row": serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0],
+        "notes": selectors.notes_of(conversation),
+        "values": canned_replies.values_for(conversation, request.user),
+        "messages": None,
+    }
+    note_reading(request.user, conversation, where="console")
+    if conversation.status == Status.CLOSED:
+        after = seq_in(request.GET.get("after", ""))
+        answer["messages"] = page_of(conversation, after, TRANSCRIPT_PAGE)
+    return JsonResponse(msgspec.to_builtins(answer))
+
+
+@require_GET
+@never_cache
+@staff_view
+def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """Who the customer is and how sure we are, and what they came with before."""
+    conversation = access.conversation_for(request.user, uuid)
+    note_glance(request.user, conversation, where="card")
+    context = {
+        "conversation": conversation,
+        "answers": selectors.answers_of(conversation),
+        "earlier": selectors.earlier_of(request.user, conversation),
+        "shown": shown_in(conversation),
+    }
+    return render(request, "console/inbox/_customer_card.html", context)

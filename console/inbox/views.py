@@ -1,0 +1,65 @@
+"""The console's one screen. Its lists and threads are drawn by scripts from the state that the page carries."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_GET
+
+from accounts.access import may
+from accounts.models import PresenceStatus
+from chat import access
+from console.gate import StaffRequest, open_to, staff_view
+from console.inbox.initial_state import first_state
+from console.inbox.selectors import today_of
+from console.ui_strings import words
+from exams.selectors import warnings_of
+
+
+# Compressed although it carries a token: Django masks that anew in every page (BREACH).
+@require_GET
+@never_cache
+@gzip_page
+@open_to("use_console", "use_knowledge")
+def inbox(request: StaffRequest) -> HttpResponse:
+    """Where everybody arrives. Who does not talk with customers goes on to the knowledge points."""
+    if not may(request.user, "use_console"):
+        return redirect("console:points")
+    return _screen(request, "")
+
+
+@require_GET
+@never_cache
+@gzip_page
+@staff_view
+def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
+    """The same screen with this conversation open, so that every conversation has an address."""
+    access.conversation_for(request.user, uuid)
+    return _screen(request, str(uuid))
+
+
+@require_GET
+@never_cache
+@staff_view
+def today(request: StaffRequest) -> HttpResponse:
+    """What I have had today, for the top bar."""
+    return render(request, "console/inbox/inbox.html#today", {"today": today_of(request.user)})
+
+
+def _screen(request: StaffRequest, opened: str) -> HttpResponse:
+    state = first_state(request.user)
+    context = {
+        "state": state | {"open": opened},
+        "words": words(),
+        "presences": PresenceStatus.choices,
+        "presence": state["presence"],
+        "today": today_of(request.user),
+        "drills": settings.DRILL_A_DAY > 0,
+        "warnings": warnings_of(request.user),
+        "day": timezone.localdate(),
+    }
+    return render(request, "console/inbox/inbox.html", context)

@@ -1,0 +1,63 @@
+"""The knowledge points as a list, narrowed; and what waits for an editor."""
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.access import may
+from console.gate import StaffRequest, open_to
+from console.knowledge.forms import PointsForm
+from knowledge.models import Point
+from knowledge.published_index import library
+from knowledge.selectors_pages import desk_of, listed, points_for
+
+POINTS_A_PAGE = 40
+
+
+@require_GET
+@never_cache
+@open_to("use_knowledge")
+def points(request: StaffRequest) -> HttpResponse:
+    """The list, narrowed by what the query says. Words are looked for by a POST: they may be a customer's."""
+    given = request.GET.copy()
+    given.pop("q", None)
+    context = _found(request, given)
+    if may(request.user, "edit_points"):
+        context["desk"] = desk_of(request.user)
+    return render(request, "console/knowledge/points.html", context)
+
+
+@require_POST
+@never_cache
+@open_to("use_knowledge")
+def found(request: StaffRequest) -> HttpResponse:
+    context = _found(request, request.POST)
+    if request.htmx:
+        return render(request, "console/knowledge/points.html#found", context)
+    if may(request.user, "edit_points"):
+        context["desk"] = desk_of(request.user)
+    return render(request, "console/knowledge/points.html", context)
+
+
+def _found(request: StaffRequest, given: QueryDict) -> dict[str, Any]:
+    is_editor = may(request.user, "edit_points")
+    form = PointsForm(given, staff=request.user)
+    context: dict[str, Any] = {"form": form, "is_editor": is_editor}
+    if is_editor and settings.LEARNING:
+        context["unlearned"] = library.current().unlearned()
+    if form.is_valid():
+        pages = Paginator(points_for(request.user, form.wanted()), POINTS_A_PAGE)
+        page = pages.get_page(form.cleaned_data["page"])
+        context |= {
+            "page": page,
+            "rows": listed(cast("QuerySet[Point]", page.object_list), is_editor),
+            "count": pages.count,
+        }
+        context["numbers"] = pages.get_elided_page_range(page.number, on_each_side=2, on_ends=1)
+    return context

@@ -1,0 +1,37 @@
+"""Included by console.urls: the knowledge points and their upkeep."""
+
+from django.urls import path
+
+from console.knowledge import editing_views, list_views, recipient_views, review_views, views
+
+_one = "points/<slug:key>"
+_version = f"{_one}/versions/<int:number>"
+
+urlpatterns = [
+    path("points/", list_views.points, name="points"),
+    # Not below points/: there every name is a point's.
+    path("found-points", list_views.found, name="points_found"),
+    path("phrasings/", review_views.phrasings, name="phrasings"),
+    path("phrasings/<int:pk>/judge", review_views.judge, name="phrasing_judge"),
+    path("gaps/", review_views.gaps, name="gaps"),
+    path("gaps/<int:pk>/points", review_views.gap_points, name="gap_points"),
+    path("gaps/<int:pk>/settle", review_views.settle_gap, name="gap_settle"),
+    path("new-point", editing_views.new_form, name="point_new"),
+    path("new-point/create", editing_views.create, name="point_create"),
+    path("point-files/<int:pk>", editing_views.file, name="point_file"),
+    path("point-files/<int:pk>/remove", editing_views.remove_file, name="point_file_remove"),
+    path(f"{_one}/told", recipient_views.told, name="point_told"),
+    path(f"{_one}/told/rows", recipient_views.rows, name="point_told_rows"),
+    path(f"{_one}/told.csv", recipient_views.export, name="point_told_export"),
+    path(f"{_one}/edit", editing_views.edit_form, name="point_edit"),
+    path(f"{_one}/save", editing_views.save, name="point_save"),
+    # The ending lets a body of a file's size in (server.body_limits).
+    path(f"{_one}/attachments", editing_views.attach, name="point_files"),
+    path(f"{_one}/", views.point, name="point"),
+    path(f"{_one}/differences", views.differences, name="point_differences"),
+    path(f"{_version}/submit", views.submit, name="point_submit"),
+    path(f"{_version}/approve", views.approve, name="point_approve"),
+    path(f"{_version}/send-back", views.send_back, name="point_send_back"),
+    path(f"{_version}/withdraw", views.withdraw, name="point_withdraw"),
+    path(f"{_version}/discard", views.discard, name="point_discard"),
+]

@@ -1,0 +1,24 @@
+"""The search form. It checks shape only."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Department, Staff
+
+
+class SearchForm(forms.Form):
+    q = forms.CharField(label=_("Words"), required=False, max_length=100)
+    mine = forms.BooleanField(label=_("Only mine"), required=False)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    department = forms.ModelChoiceField(
+        Department.objects.filter(is_active=True), label=_("Department"), required=False, empty_label=_("all")
+    )
+    agent = forms.ModelChoiceField(
+        Staff.objects.filter(role__in=("agent", "supervisor")),
+        label=_("Agent"),
+        required=False,
+        empty_label=_("all"),
+    )
+    # Set by the button for the next page.
+    before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)

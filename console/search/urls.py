@@ -1,0 +1,10 @@
+"""Included by console.urls: search in conversations."""
+
+from django.urls import path
+
+from console.search import views
+
+urlpatterns = [
+    path("search", views.search, name="search"),
+    path("search/results", views.results, name="search_results"),
+]

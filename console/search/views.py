@@ -1,0 +1,78 @@
+"""Search in my conversations and in the archive."""
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts import audit
+from chat import access
+from chat.archive.search import search_messages
+from chat.models import Conversation
+from console.gate import StaffRequest, staff_view
+from console.search.forms import SearchForm
+from core.date_ranges import beginning_of, end_of
+
+HITS_A_PAGE = 30
+
+
+@require_GET
+@never_cache
+@staff_view
+def search(request: StaffRequest) -> HttpResponse:
+    """The form. What is looked for may be a name or a number, so it travels in a POST and never in an address."""
+    return render(request, "console/search/search.html", {"form": SearchForm()})
+
+
+@require_POST
+@never_cache
+@staff_view
+def results(request: StaffRequest) -> HttpResponse:
+    """Messages that hold the words; without words the conversations themselves, newest first."""
+    form = SearchForm(request.POST)
+    context: dict[str, object] = {"form": form, "is_asked": True}
+    if form.is_valid():
+        conversations = _filtered(request, form)
+        words, before = form.cleaned_data["q"].strip(), form.cleaned_data["before"]
+        if words:
+            page = search_messages(conversations, words, before, HITS_A_PAGE)
+            context["hits"], context["next"] = page.hits, page.before
+        else:
+            found = _newest(conversations, before)
+            context["conversations"] = found[:HITS_A_PAGE]
+            context["next"] = found[HITS_A_PAGE - 1].pk if len(found) > HITS_A_PAGE else None
+        filters = sorted(
+            name for name, value in form.cleaned_data.items() if value and name not in ("q", "before")
+        )
+        audit.record(request.user, "conversations.searched", None, length=len(words), filters=filters)
+    template = "console/search/search.html#results" if request.htmx else "console/search/search.html"
+    return render(request, template, context, status=200 if form.is_valid() else 422)
+
+
+def _filtered(request: StaffRequest, form: SearchForm) -> QuerySet[Conversation]:
+    found = access.visible_to(request.user)
+    chosen = form.cleaned_data
+    if chosen["mine"]:
+        found = found.filter(
+            Q(agent=request.user) | Q(pk__in=request.user.assignments.values("conversation"))
+        )
+    if chosen["department"]:
+        found = found.filter(department=chosen["department"])
+    if chosen["agent"]:
+        found = found.filter(agent=chosen["agent"])
+    if chosen["since"]:
+        found = found.filter(started_at__gte=beginning_of(chosen["since"]))
+    if chosen["until"]:
+        found = found.filter(started_at__lt=end_of(chosen["until"]))
+    return found
+
+
+def _newest(conversations: QuerySet[Conversation], before: int | None) -> list[Conversation]:
+    if before is not None:
+        conversations = conversations.filter(pk__lt=before)
+    return list(
+        conversations.select_related("visitor", "agent", "department", "wrap_up_code", "rating").order_by(
+            "-id"
+        )[: HITS_A_PAGE + 1]
+    )

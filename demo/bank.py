@@ -1,0 +1,179 @@
+"""The invented bank of the demo: departments, staff, site, texts, replies and codes.
+
+Everything is made when it is missing and never changed afterwards: what somebody has set up otherwise stays.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+
+from accounts.models import Department, Role, Staff
+from chat.canned_replies import initials_of
+from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, TextCode, WrapUpCode
+from demo.dialogues import FOLDER
+
+SITE_KEY = "demo"
+PASSWORD = "lianxin-demo"  # noqa: S105  (printed beside the logins; load_demo keeps it out of a bank's database)
+HOTLINE = "400-000-1024"
+
+DEPARTMENTS = [
+    ("general", "综合服务", "General"),
+    ("cards", "银行卡与信用卡", "Cards"),
+    ("loans", "贷款", "Loans"),
+    ("digital", "手机与网上银行", "Digital banking"),
+]
+
+
+@dataclass(frozen=True)
+class Person:
+    username: str
+    name: str
+    name_en: str
+    number: str
+    role: Role
+    departments: tuple[str, ...] = ()
+
+
+PEOPLE = [
+    Person("lin", "林晓", "Lin Xiao", "1024", Role.AGENT, ("general", "cards", "digital")),
+    Person("zhao", "赵一鸣", "Zhao Yiming", "1031", Role.AGENT, ("general", "loans")),
+    Person("he", "何雨", "He Yu", "1036", Role.AGENT, ("general", "digital")),
+    Person("sun", "孙倩", "Sun Qian", "1042", Role.AGENT, ("general",)),
+    Person("qian", "钱程", "Qian Cheng", "1047", Role.AGENT, ("general", "cards")),
+    Person("tang", "唐可", "Tang Ke", "1053", Role.AGENT, ("general", "cards", "digital")),
+    Person("zhou", "周静", "Zhou Jing", "2003", Role.SUPERVISOR, ("general", "cards", "loans", "digital")),
+    Person("bian", "边宁", "Bian Ning", "4001", Role.EDITOR),
+    Person("song", "宋清", "Song Qing", "3001", Role.AUDITOR),
+    Person("admin", "王磊", "Wang Lei", "9001", Role.ADMINISTRATOR),
+]
+
+# Which words of texts.json stand where.
+TEXTS = {
+    TextCode.PRIVACY: "privacy",
+    TextCode.WAITING: "waiting",
+    TextCode.NOBODY: "offline",
+    TextCode.ENDED: "ended",
+    TextCode.RATING: "rating_question",
+}
+GREETINGS = {
+    TextCode.GREETING_MORNING: "morning",
+    TextCode.GREETING_AFTERNOON: "afternoon",
+    TextCode.GREETING_EVENING: "evening",
+    TextCode.GREETING_NIGHT: "night",
+}
+
+
+def set_up(*, origins: list[str]) -> Site:
+    """Makes what is missing of the bank and lets pages of these origins show the box. Returns its site."""
+    departments = {
+        code: Department.objects.get_or_create(
+            code=code, defaults={"name_zh": name_zh, "name_en": name_en, "order": order}
+        )[0]
+        for order, (code, name_zh, name_en) in enumerate(DEPARTMENTS)
+    }
+    staff = _staff(departments)
+    site, is_new = Site.objects.get_or_create(
+        key=SITE_KEY,
+        defaults={
+            "name_zh": "青岚银行",
+            "name_en": "Qinglan Bank",
+            "department": departments["general"],
+            "hotline": HOTLINE,
+        },
+    )
+    allowed = list(dict.fromkeys([*site.origins, *origins]))
+    if allowed != site.origins:
+        site.allowed_origins = "\n".join(allowed)
+        site.save(update_fields=["allowed_origins"])
+    if is_new:
+        _first_screen(site, departments)
+        _words_for_agents(departments, staff)
+    return site
+
+
+def _staff(departments: dict[str, Department]) -> dict[str, Staff]:
+    """The demo's people by username. One hash for all who are missing: making one takes a third of a second."""
+    found = Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username")
+    missing = [person for person in PEOPLE if person.username not in found]
+    password = make_password(PASSWORD) if missing else ""
+    for person in missing:
+        found[person.username] = Staff.objects.create(
+            username=person.username,
+            password=password,
+            name=person.name,
+            name_en=person.name_en,
+            number=person.number,
+            role=person.role,
+            is_staff=person.role != Role.AGENT,
+        )
+        found[person.username].departments.set([departments[code] for code in person.departments])
+    return found
+
+
+def _read(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _first_screen(site: Site, departments: dict[str, Department]) -> None:
+    FormField.objects.bulk_create(
+        [
+            FormField(site=site, key="name", kind=FormField.Kind.NAME, order=0,
+                      label_zh="怎么称呼您", label_en="Your name"),
+            FormField(site=site, key="subject", kind=FormField.Kind.DEPARTMENT, order=1,
+                      label_zh="想咨询什么", label_en="What is it about?"),
+        ]
+    )  # fmt: skip
+    for language, words in _read("texts.json").items():
+        BusinessText.objects.bulk_create(
+            [
+                BusinessText(site=site, code=code, language=language, body=words[key])
+                for code, key in TEXTS.items()
+            ]
+            + [
+                BusinessText(site=site, code=code, language=language, body=words["greeting"][key])
+                for code, key in GREETINGS.items()
+            ]
+        )
+        QuickTopic.objects.bulk_create(
+            [
+                QuickTopic(
+                    site=site,
+                    language=language,
+                    label=topic["label"],
+                    first_message=topic["first_message"],
+                    department=departments[topic["department"]],
+                    order=order,
+                )
+                for order, topic in enumerate(words["quick_topics"])
+            ]
+        )
+
+
+def _words_for_agents(departments: dict[str, Department], staff: dict[str, Staff]) -> None:
+    for code in _read("wrap_up_codes.json"):
+        WrapUpCode.objects.get_or_create(
+            code=code["code"],
+            defaults={
+                "name_zh": code["name_zh"],
+                "name_en": code["name_en"],
+                "department": departments.get(code["department"]),
+                "order": code["order"],
+            },
+        )
+    CannedReply.objects.bulk_create(
+        [
+            CannedReply(
+                department=departments.get(reply["department"]) if reply["scope"] == "department" else None,
+                owner=staff[reply["owner"]] if reply["scope"] == "personal" else None,
+                language=reply["language"],
+                shortcut=reply["shortcut"],
+                title=reply["title"],
+                body=reply["body"],
+                initials=initials_of(reply["title"]),
+            )
+            for reply in _read("canned_replies.json")
+        ],
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,229 @@
+"""The demo's exams: questions, two months that are over, this month's that can be sat, and the drill.
+
+Everything goes through the actions, at the time on a clock that is set. Papers are drawn by seeds, and who knows how
+much is written here: the same in every demo.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from django.utils import timezone
+
+from accounts.models import Department, Staff
+from demo.clock import Clock
+from exams.actions import appeals, drill, exams, questions
+from exams.models import Exam, Paper, Question, QuestionKind
+from exams.rules.question_parsing import Written
+from knowledge.actions.branches import category_at
+from knowledge.models import Point
+
+# What is asked about, and how many proposals the editor has looked at in each.
+CATEGORIES = (
+    "银行卡",
+    "信用卡",
+    "取款机",
+    "贷款",
+    "手机银行",
+    "转账",
+    "账户",
+    "存款",
+    "安全与防骗",
+    "Cards",
+    "Accounts",
+)
+LOOKED_AT = 30
+# Proposals of a last look that wait for a word, and every how many-th of the earlier ones was declined.
+WAITING, DECLINED_EACH = 12, 9
+
+QUESTION_COUNT = 20
+OPEN_FOR = timedelta(days=21)
+OPENED_BEFORE = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """`right`: so many of the paper's questions; `day` after the exam opened."""
+
+    who: str
+    day: int
+    hour: int
+    right: int
+    appeals: bool = False
+
+
+BEFORE_LAST = [
+    Sitting("qian", 2, 10, 19),
+    Sitting("tang", 3, 15, 16),
+    Sitting("lin", 4, 14, 17),
+    Sitting("zhao", 5, 9, 16),
+    Sitting("he", 6, 16, 14),
+    Sitting("sun", 8, 11, 13),
+    Sitting("he", 12, 10, 17),
+    Sitting("sun", 15, 15, 16),
+]
+LAST = [
+    Sitting("lin", 2, 9, 19),
+    Sitting("zhao", 3, 10, 18),
+    Sitting("tang", 5, 14, 17),
+    Sitting("he", 6, 11, 15),
+    Sitting("sun", 9, 16, 12),
+    Sitting("he", 13, 15, 18),
+    Sitting("sun", 18, 10, 15),
+    Sitting("qian", 20, 14, 18, appeals=True),
+]
+NOW = [Sitting("tang", 0, 15, 18), Sitting("qian", 1, 10, 19)]
+
+# By the key of the point.
+WRITTEN = {
+    "mb-phone-lost": Written(
+        QuestionKind.ORDER,
+        "客户说手机刚被偷，手机银行和银行卡都在里面。请把要做的事排成正确的顺序。",
+        ["借电话拨 400-000-1024 按 0 停手机银行和卡", "请运营商停号", "改微信、支付宝密码", "报警 110"],
+        [0, 1, 2, 3],
+    ),
+    "card-pin-locked": Written(
+        QuestionKind.MULTIPLE,
+        "客户取款密码输错三次被锁，今晚急用现金。可以告诉客户哪些办法？",
+        [
+            "手机银行扫码取款，每天 3000 元",
+            "等零点自动解开再试",
+            "本人到网点当场重设",
+            "把密码发来，由我们解锁",
+        ],
+        [0, 1, 2],
+    ),
+    "fraud-police": Written(
+        QuestionKind.TRUE_FALSE, "客户说“公安”要他把钱转到安全账户。我们可以先帮他转，再请他报警。", [], [0]
+    ),
+    "atm-swallowed-own": Written(
+        QuestionKind.FILL_IN, "我行取款机吞的卡，我们保管 ____ 个工作日。", [], ["15", "十五"]
+    ),
+}
+
+
+def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
+    """From two months ago until a few days before `now`; returns how many papers were written."""
+    editor, supervisor = staff["bian"], staff["zhou"]
+    opened = _opening(now)
+    begun = [_months_before(opened, 2), _months_before(opened, 1), opened]
+    clock.at = begun[0] - timedelta(days=4)
+    _questions(editor)
+    for number, (opens_at, sittings) in enumerate(zip(begun, (BEFORE_LAST, LAST, NOW), strict=True)):
+        clock.at = opens_at - timedelta(days=1)
+        is_last, is_open = sittings is LAST, sittings is NOW
+        if is_open:
+            _drill(staff["lin"], clock, opens_at)
+            _drill(staff["zhao"], clock, opens_at)
+        required_from = timezone.localdate(now) + timedelta(days=6) if is_last else None
+        exam = exams.save_exam(
+            by=supervisor, plan=_plan(opens_at, is_open=is_open, required_from=required_from)
+        )
+        for each in sittings:
+            at = timezone.localtime(opens_at) + timedelta(days=each.day)
+            clock.at = at.replace(hour=each.hour, minute=5)
+            paper = _sit(staff[each.who], exam, each, clock, seed=number)
+            if each.appeals:
+                clock.at += timedelta(minutes=20)
+                _appeal(paper)
+    clock.at = now - timedelta(hours=30)
+    questions.propose_questions(by=editor, category=category_at("支付").pk, most=WAITING)
+    return sum(map(len, (BEFORE_LAST, LAST, NOW)))
+
+
+def _opening(now: datetime) -> datetime:
+    """When this month's exam opened: eight in the morning of the day before yesterday."""
+    return timezone.localtime(now - OPENED_BEFORE).replace(hour=8, minute=0, second=0, microsecond=0)
+
+
+def _months_before(day: datetime, months: int) -> datetime:
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return day.replace(year=year, month=month + 1, day=min(day.day, 28))
+
+
+def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.Plan:
+    # The open one asks about a part: the rest can be drilled meanwhile.
+    about = [("手机银行", 2), ("转账", 2), ("安全与防骗", 1)] if is_open else []
+    return exams.Plan(
+        name=f"{timezone.localtime(opens_at).month}月月考",
+        departments=list(Department.objects.all()),
+        opens_at=opens_at,
+        closes_at=opens_at + OPEN_FOR,
+        minutes=30,
+        question_count=QUESTION_COUNT,
+        pass_percent=80,
+        resits=1,
+        required_from=required_from,
+        shares=[(category_at(name), weight) for name, weight in about],
+    )
+
+
+def _questions(editor: Staff) -> None:
+    for name in CATEGORIES:
+        questions.propose_questions(by=editor, category=category_at(name).pk, most=LOOKED_AT)
+    for number, pk in enumerate(Question.objects.order_by("pk").values_list("pk", flat=True)):
+        if number % DECLINED_EACH == DECLINED_EACH - 1:
+            questions.decline_question(by=editor, question=pk)
+        else:
+            questions.accept_question(by=editor, question=pk)
+    for key, words in WRITTEN.items():
+        point = Point.objects.get(key=key)
+        assert point.published is not None
+        written = replace(words, explanation=point.published.answer)
+        questions.save_question(by=editor, point=point.pk, written=written)
+
+
+def _sit(who: Staff, exam: Exam, sitting: Sitting, clock: Clock, *, seed: int) -> Paper:
+    seed = crc32(f"{seed} {sitting.who} {sitting.day}".encode())
+    paper = exams.begin_paper(by=who, exam=exam.pk, seed=seed)
+    items = list(paper.items.select_related("question__point"))
+    # What is hard for one is hard for all.
+    items.sort(key=lambda item: crc32(item.question.point.key.encode()))
+    answers = {
+        item.place: (_right if number < sitting.right else _wrong)(item.kind, item.shown, item.right)
+        for number, item in enumerate(items)
+    }
+    clock.at += timedelta(minutes=12 + sitting.right % 9)
+    return exams.hand_in(by=who, paper=paper.pk, answers=answers)
+
+
+def _right(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
+    return list(right[:1] if kind == QuestionKind.FILL_IN else right)
+
+
+def _wrong(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
+    """A slip that gets no marks."""
+    if kind == QuestionKind.FILL_IN:
+        return [str(int(right[0]) + 5) if str(right[0]).isdecimal() else f"{right[0]}0"]
+    if kind == QuestionKind.ORDER:
+        return list(reversed(right))
+    if kind == QuestionKind.TRUE_FALSE:
+        return [1 - right[0]]
+    return [next(index for index in range(len(shown)) if index not in right)]
+
+
+def _appeal(paper: Paper) -> None:
+    item = paper.items.filter(credit=0).order_by("kind", "place").first()
+    assert item is not None
+    appeals.make_appeal(
+        by=paper.staff,
+        paper=paper.pk,
+        place=item.place,
+        reason="题目没有说清是哪一种情况。按另一种情况，我填的也对，请再看一下。",
+    )
+
+
+def _drill(who: Staff, clock: Clock, before: datetime) -> None:
+    """Some days of a few questions each, every second one missed: it comes back the next day."""
+    for days in (4, 3, 2):
+        clock.at = before - timedelta(days=days, hours=-7)
+        for number in range(4):
+            asked = drill.next_question(staff=who)
+            if asked is None:
+                return
+            answer = _right if number % 2 == 0 else _wrong
+            given = answer(asked.question.kind, asked.shown, asked.right)
+            drill.answer_question(by=who, question=asked.question.pk, review=asked.review, given=given)
+            clock.at += timedelta(minutes=3)

@@ -1,0 +1,45 @@
+"""The daily drill: when somebody should meet a question again."""
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Staff
+from exams.models.exams import Question
+
+
+class DrillOffer(models.Model):
+    """The question that was last put before somebody: the only one of which they may give an answer."""
+
+    staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="+")
+    question = models.ForeignKey(Question, models.CASCADE, related_name="+")
+    # How often they had answered it before (`DrillCard.reviews`).
+    review = models.PositiveIntegerField()
+    offered_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.question_id}"
+
+
+class DrillCard(models.Model):
+    """When somebody should meet a question again in the daily drill, by what they knew (FSRS)."""
+
+    staff = models.ForeignKey(Staff, models.CASCADE, related_name="drill_cards")
+    question = models.ForeignKey(Question, models.CASCADE, related_name="+")
+    # As the scheduling library writes it.
+    card = models.JSONField()
+    due_at = models.DateTimeField(_("due"))
+    reviewed_at = models.DateTimeField(_("last answered"), default=timezone.now)
+    reviews = models.PositiveIntegerField(_("times answered"), default=0)
+    misses = models.PositiveIntegerField(_("times missed"), default=0)
+
+    class Meta:
+        verbose_name = _("drill card")
+        verbose_name_plural = _("drill cards")
+        ordering = ("due_at", "id")
+        constraints = [models.UniqueConstraint(fields=["staff", "question"], name="drill_card_once")]
+        indexes = [models.Index(fields=["staff", "due_at"], name="drill_due")]
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.question_id}"

@@ -1,0 +1,334 @@
+"""The one sheet of an XLSX file, as a person sees it. Reading stops as soon as a limit is passed.
+
+openpyxl, which writes our exports, does not serve for reading: it drops the escapes of texts (`_x000D_`), tells nothing
+of how a cell is shown, and takes memory for cells that a file only claims to have. The parts of ECMA-376 that matter
+here are few: shared strings (18.4), number formats (18.8), cells, merged cells and hidden rows and columns (18.3).
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import IO, Any
+from xml.etree.ElementTree import Element
+
+from defusedxml.ElementTree import iterparse
+from django.utils.translation import gettext as _
+from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
+from openpyxl.utils import get_column_letter
+from openpyxl.utils.cell import column_index_from_string, coordinate_from_string, range_boundaries
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
+
+from knowledge.import_export.cells import MAX_CELL_CHARACTERS, MAX_COLUMNS, MAX_LINES, Unclear, Unreadable
+from knowledge.import_export.numbers import format_is_unclear, shown_number
+
+# Limits of the whole file: bytes when unpacked, parts, strings, cells, and characters that are kept.
+UNPACKED_BYTES = 100 * 1024 * 1024
+MAX_PARTS = 2_000
+MAX_STRINGS = 400_000
+MAX_CELLS = 400_000
+# Rows, empty ones too.
+MAX_ROW_ELEMENTS = 100_000
+# XML elements in all parts, in one row or text, and within each other.
+MAX_ELEMENTS = 1_600_000
+MAX_HELD = 200_000
+# Elements that nothing here reads.
+MAX_IGNORED = 50_000
+MAX_DEPTH = 50
+MAX_CHARACTERS = 40_000_000
+MAX_MERGED = 20_000
+
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+
+
+def read_lines(data: bytes) -> list[list[Any]]:
+    """Return the rows of the sheet: texts as shown, dates, booleans, None, and `Unclear` for what has no one meaning.
+
+    Raises Unreadable with the reason, and with the row or column where there is one.
+    """
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            return _Book(archive).lines()
+    except Unreadable:
+        raise
+    except Exception as error:
+        # What a damaged file raises differs from fault to fault.
+        raise Unreadable(_("This spreadsheet is damaged, or protected by a password.")) from error
+
+
+def _name(node: Element) -> str:
+    return node.tag.rpartition("}")[2]
+
+
+@dataclass
+class _Sheet:
+    """What was read of one sheet."""
+
+    rows: dict[int, dict[int, Any]] = field(default_factory=dict)
+    merged: list[tuple[int, int, int, int]] = field(default_factory=list)
+    hidden_columns: set[int] = field(default_factory=set)
+    hidden_rows: set[int] = field(default_factory=set)
+
+
+class _Book:
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._cells = self._characters = self._elements = self._rows = 0
+        parts = archive.infolist()
+        if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > UNPACKED_BYTES:
+            raise Unreadable(_("This spreadsheet is too large."))
+        self._epoch: Any = CALENDAR_WINDOWS_1900
+        self._formats: list[str] = []
+        self._whole_tags: dict[str, bool] = {}
+        self._strings: list[str] = []
+
+    def lines(self) -> list[list[Any]]:
+        addresses = self._sheet_addresses()
+        self._read_formats()
+        self._read_strings()
+        filled = [(name, sheet) for name, address in addresses if (sheet := self._read_sheet(address)).rows]
+        if len(filled) > 1:
+            names = ", ".join(f"“{name[:31]}”" for name, _sheet in filled)
+            raise Unreadable(_("Several sheets hold something: %(names)s. Keep one.") % {"names": names})
+        return _lines_of(filled[0][1]) if filled else []
+
+    # -- Parts -----------------------------------------------------------------------------------------------------
+
+    def _events(self, name: str) -> Iterator[tuple[str, Element]]:
+        """Yield the ends of elements that are read as a whole. Each is dropped afterwards, so that no tree grows."""
+        with self._archive.open(name) as part:
+            limited: Any = _LimitedPart(part)
+            path: list[Element] = []
+            # How many open elements are read as a whole, and how many elements stand in them.
+            whole = held = ignored = 0
+            for event, node in iterparse(limited, events=("start", "end"), forbid_dtd=True):
+                is_whole = self._is_whole(node.tag)
+                if event == "start":
+                    path.append(node)
+                    whole += is_whole
+                    held += 1
+                    ignored += not whole
+                    self._elements += 1
+                    is_much = self._elements > MAX_ELEMENTS or ignored > MAX_IGNORED
+                    if is_much or held > MAX_HELD or len(path) > MAX_DEPTH:
+                        raise Unreadable(_("This spreadsheet is too large."))
+                    continue
+                path.pop()
+                whole -= is_whole
+                if is_whole:
+                    yield event, node
+                if not whole:
+                    held = 0
+                    node.clear()
+                    if path:
+                        path[-1].remove(node)
+
+    def _is_whole(self, tag: str) -> bool:
+        known = self._whole_tags.get(tag)
+        if known is None:
+            known = self._whole_tags[tag] = tag.rpartition("}")[2] in _WHOLE
+        return known
+
+    def _sheet_addresses(self) -> list[tuple[str, str]]:
+        """Return the visible sheets: name and part."""
+        targets = {}
+        for _event, node in self._events("xl/_rels/workbook.xml.rels"):
+            if _name(node) == "Relationship":
+                targets[node.get("Id")] = node.get("Target", "")
+        found = []
+        for _event, node in self._events("xl/workbook.xml"):
+            if _name(node) == "workbookPr" and node.get("date1904") in ("1", "true"):
+                self._epoch = CALENDAR_MAC_1904
+            elif _name(node) == "sheet" and node.get("state", "visible") == "visible":
+                key = next(value for name, value in node.items() if name.endswith("}id"))
+                target = targets[key]
+                address = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+                if "worksheets/" in address:
+                    found.append((node.get("name", ""), address))
+        return found
+
+    def _read_formats(self) -> None:
+        """Read the number format of every cell style."""
+        if "xl/styles.xml" not in self._archive.namelist():
+            return
+        custom: dict[int, str] = {}
+        ids: list[int] = []
+        for _event, node in self._events("xl/styles.xml"):
+            if _name(node) == "numFmt" and node.get("numFmtId"):
+                custom[int(node.get("numFmtId", ""))] = node.get("formatCode", "")
+            elif _name(node) == "cellXfs":
+                ids = [int(style.get("numFmtId", "0")) for style in node]
+        self._formats = [custom.get(number, BUILTIN_FORMATS.get(number, "General")) for number in ids]
+
+    def _read_strings(self) -> None:
+        if "xl/sharedStrings.xml" not in self._archive.namelist():
+            return
+        for _event, node in self._events("xl/sharedStrings.xml"):
+            if _name(node) == "si":
+                if len(self._strings) >= MAX_STRINGS:
+                    raise Unreadable(_("This spreadsheet is too large."))
+                self._strings.append(self._text(node))
+
+    def _text(self, node: Element) -> str:
+        """Join the runs of a text, without its phonetic hints, and read its escapes."""
+        parts = [child.text or "" for child in node if _name(child) == "t"]
+        for run in node:
+            if _name(run) == "r":
+                parts += [child.text or "" for child in run if _name(child) == "t"]
+        text = "".join(parts)
+        self._characters += len(text)
+        if self._characters > MAX_CHARACTERS:
+            raise Unreadable(_("This spreadsheet is too large."))
+        return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+
+    # -- One sheet -------------------------------------------------------------------------------------------------
+
+    def _read_sheet(self, address: str) -> _Sheet:
+        sheet = _Sheet()
+        line = 0
+        for _event, node in self._events(address):
+            match _name(node):
+                case "row":
+                    self._rows += 1
+                    if self._rows > MAX_ROW_ELEMENTS:
+                        raise Unreadable(_("This spreadsheet is too large."))
+                    line = int(node.get("r") or line + 1)
+                    self._read_row(sheet, line, node)
+                case "col" if node.get("hidden") in ("1", "true"):
+                    first, last = int(node.get("min", "1")), int(node.get("max", "1"))
+                    sheet.hidden_columns |= set(range(first, min(last, MAX_COLUMNS) + 1))
+                case "mergeCell":
+                    left, top, right, bottom = range_boundaries(node.get("ref", ""))
+                    if left is None or top is None or right is None or bottom is None:
+                        raise ValueError("a merged cell without a place")
+                    sheet.merged.append((top, bottom, left, right))
+                    if len(sheet.merged) > MAX_MERGED:
+                        raise Unreadable(_("This spreadsheet is too large."))
+        return sheet
+
+    def _read_row(self, sheet: _Sheet, line: int, node: Element) -> None:
+        if node.get("hidden") in ("1", "true"):
+            sheet.hidden_rows.add(line)
+        column = 0
+        cells: dict[int, Any] = {}
+        for cell in node:
+            if _name(cell) != "c":
+                continue
+            reference = cell.get("r")
+            column = (
+                column_index_from_string(coordinate_from_string(reference)[0]) if reference else column + 1
+            )
+            self._cells += 1
+            if self._cells > MAX_CELLS:
+                raise Unreadable(_("This spreadsheet is too large."))
+            value = self._value(cell)
+            if value is None or (isinstance(value, str) and not value.strip()):
+                continue
+            _check_place(line, column)
+            if isinstance(value, str) and len(value) > MAX_CELL_CHARACTERS:
+                raise Unreadable(
+                    _("Row %(row)d, column %(letter)s: more than %(count)d characters.")
+                    % {"row": line, "letter": get_column_letter(column), "count": MAX_CELL_CHARACTERS}
+                )
+            cells[column] = value
+        if cells:
+            sheet.rows[line] = cells
+
+    def _value(self, cell: Element) -> Any:
+        kind = cell.get("t", "n")
+        parts = {_name(child): child for child in cell}
+        if kind == "inlineStr":
+            return self._text(parts["is"]) if "is" in parts else None
+        written = parts["v"].text if "v" in parts else None
+        if written is None:
+            if "f" in parts and kind != "str":
+                return Unclear(
+                    _(
+                        "The formula here has no result yet. Open the file in a spreadsheet program and save it."
+                    )
+                )
+            return None
+        match kind:
+            case "s":
+                return self._strings[int(written)]
+            case "str":
+                return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), written)
+            case "b":
+                return written in ("1", "true")
+            case "e":
+                return Unclear(_("A formula has failed here: %(words)s") % {"words": written[:20]})
+            case "d":
+                return written
+        style = int(cell.get("s", "0"))
+        number_format = self._formats[style] if style < len(self._formats) else "General"
+        return self._number(written, number_format)
+
+    def _number(self, written: str, number_format: str) -> Any:
+        if is_date_format(number_format):
+            value = from_excel(float(written), self._epoch)
+            return (
+                value
+                if hasattr(value, "year") and "d" in number_format.lower()
+                else format_is_unclear(number_format)
+            )
+        return shown_number(written, number_format)
+
+
+# Elements that are read as a whole, with their children.
+_WHOLE = {"si", "row", "sheet", "Relationship", "numFmt", "cellXfs", "col", "mergeCell", "workbookPr"}
+
+
+class _LimitedPart:
+    """A part of the archive of which at most UNPACKED_BYTES are read, whatever size it claims."""
+
+    def __init__(self, part: IO[bytes]) -> None:
+        self._part = part
+        self._left = UNPACKED_BYTES
+
+    def read(self, size: int = 65536) -> bytes:
+        data = self._part.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise Unreadable(_("This spreadsheet is too large."))
+        return data
+
+
+def _check_place(line: int, column: int) -> None:
+    if line > MAX_LINES:
+        raise Unreadable(
+            _("Something stands in row %(row)d: at most %(count)d rows.") % {"row": line, "count": MAX_LINES}
+        )
+    if column > MAX_COLUMNS:
+        raise Unreadable(
+            _("Row %(row)d: something stands in column %(letter)s, beyond the columns of this table.")
+            % {"row": line, "letter": get_column_letter(column)}
+        )
+
+
+def _lines_of(sheet: _Sheet) -> list[list[Any]]:
+    """Return the rows in full, merged cells filled. Raises Unreadable for what is there and not shown."""
+    for line in sorted(sheet.rows):
+        if line in sheet.hidden_rows:
+            raise Unreadable(_("Row %(row)d is hidden. Show it or delete it.") % {"row": line})
+        if hidden := sheet.hidden_columns & sheet.rows[line].keys():
+            letter = get_column_letter(min(hidden))
+            raise Unreadable(_("Column %(letter)s is hidden. Show it or delete it.") % {"letter": letter})
+    for first_row, last_row, first_column, last_column in sheet.merged:
+        value = sheet.rows.get(first_row, {}).get(first_column)
+        if value is None:
+            continue
+        if last_column > first_column:
+            value = Unclear(_("This cell is merged over several columns."))
+        for line in range(first_row, min(last_row, MAX_LINES) + 1):
+            # A row that holds nothing else is no row of the table.
+            if line == first_row or line in sheet.rows:
+                cells = sheet.rows[line]
+                cells |= dict.fromkeys(range(first_column, min(last_column, MAX_COLUMNS) + 1), value)
+    last = max(sheet.rows)
+    width = max(max(cells) for cells in sheet.rows.values())
+    empty: dict[int, Any] = {}
+    return [
+        [sheet.rows.get(line, empty).get(column) for column in range(1, width + 1)]
+        for line in range(1, last + 1)
+    ]

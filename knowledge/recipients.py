@@ -1,0 +1,57 @@
+"""Who was told a point, as a file to take away: ready to be contacted."""
+
+import csv
+from io import StringIO
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from chat.archive.exports import MAX_ROWS, TooManyRows, quoted
+from knowledge.models import Point
+from knowledge.selectors_recipients import Told, WantedTold, told_of, told_rows
+
+TOLD_COLUMNS = (
+    gettext_lazy("customer reference"),
+    gettext_lazy("visitor"),
+    gettext_lazy("identity"),
+    gettext_lazy("conversation"),
+    gettext_lazy("at"),
+    gettext_lazy("version"),
+    gettext_lazy("words were changed"),
+    gettext_lazy("agent"),
+    gettext_lazy("what was said"),
+)
+
+
+def told_file(point: Point, wanted: WantedTold) -> tuple[bytes, int]:
+    """CSV in UTF-8 with its mark, formula-safe as `chat.archive.exports`, and how many rows. Raises TooManyRows."""
+    messages = list(told_of(point, wanted)[: MAX_ROWS + 1])
+    if len(messages) > MAX_ROWS:
+        words = ngettext(
+            "That is more than %(count)d row. Narrow it by the filters, for example by the dates.",
+            "That is more than %(count)d rows. Narrow it by the filters, for example by the dates.",
+            MAX_ROWS,
+        )
+        raise TooManyRows(words % {"count": MAX_ROWS})
+    text = StringIO()
+    out = csv.writer(text)
+    out.writerow([str(column) for column in TOLD_COLUMNS])
+    out.writerows([quoted(value) for value in _row(row)] for row in told_rows(messages))
+    return text.getvalue().encode("utf-8-sig", "replace"), len(messages)
+
+
+def _row(row: Told) -> list[str]:
+    message = row.message
+    visitor = message.conversation.visitor
+    return [
+        visitor.customer_reference,
+        visitor.name,
+        str(visitor.level_now().label),
+        str(message.conversation.uuid),
+        f"{timezone.localtime(message.at):%Y-%m-%d %H:%M:%S}",
+        str(row.number),
+        _("yes") if row.is_edited else _("no"),
+        f"{message.author_name} {message.agent.number if message.agent else ''}".strip(),
+        message.body,
+    ]

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ServerConfig(AppConfig):
+    name = "server"
+
+    def ready(self) -> None:
+        from server import system_checks  # noqa: F401  (registers the system checks)

@@ -1,0 +1,99 @@
+"""Bounds on request bodies in Daphne, which writes a whole body to the disk before it calls the application.
+
+300 MB in chunks filled the disk and were never answered. Neither Twisted nor Daphne has a setting for it, so
+`server.daphne_patches` replaces Daphne's request class by this subclass; tests/server/test_body_limits.py tests it with
+a real Daphne.
+"""
+
+from typing import Any
+
+from daphne.http_protocol import WebRequest
+from twisted.internet import reactor
+from twisted.internet.protocol import Protocol
+
+from server.body_limits import LINGER_BYTES, LINGER_SECONDS, REASONS, answer_of, bound_of
+
+_reactor: Any = reactor
+
+
+class BoundedRequest(WebRequest):  # type: ignore[misc]
+    """A request that is refused as soon as its body is said to be, or becomes, too long, or takes too much time."""
+
+    _deadline: Any = None
+    _is_refused = False
+    _bytes_left = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """Called when all headers are there; None where the length is not known."""
+        super().gotLength(length)
+        if length == 0:
+            return
+        path = self.channel._path.partition(b"?")[0].decode("latin-1")
+        bound = bound_of(path, [name.lower() for name, _ in self.requestHeaders.getAllRawHeaders()])
+        self._bytes_left = bound.size
+        if length is not None and length > bound.size:
+            self._refuse(413)
+        else:
+            self._deadline = _reactor.callLater(bound.seconds, self._refuse, 408)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._bytes_left -= len(data)
+        if self._is_refused:
+            return
+        if self._bytes_left < 0:
+            self._refuse(413)
+        else:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        self._forget_deadline()
+        if not self._is_refused:
+            super().requestReceived(command, path, version)
+
+    def connectionLost(self, reason: Any) -> None:
+        self._forget_deadline()
+        super().connectionLost(reason)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _refuse(self, status: int) -> None:
+        self._is_refused = True
+        self._forget_deadline()
+        # Otherwise Twisted asks for the body after all.
+        self.requestHeaders.removeHeader(b"expect")
+        headers, body = answer_of(status)
+        lines = [b"HTTP/1.1 %d %s" % (status, REASONS[status]), *(b"%s: %s" % header for header in headers)]
+        Lingering(self.channel).answer(b"\r\n".join([*lines, b"", body]))
+
+
+class Lingering(Protocol):
+    """In the place of an HTTP channel whose request was refused: throws away what still comes, for a few seconds."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._end: Any = None
+        self._bytes_left = LINGER_BYTES
+
+    def answer(self, data: bytes) -> None:
+        transport = self._channel.transport
+        self._channel.setTimeout(None)
+        transport.unregisterProducer()
+        # Over TLS the transport wraps the protocol, as in `chat.realtime.transport`.
+        setattr(transport, "wrappedProtocol" if hasattr(transport, "wrappedProtocol") else "protocol", self)
+        transport.resumeProducing()
+        transport.write(data)
+        transport.loseWriteConnection()
+        self._end = _reactor.callLater(LINGER_SECONDS, transport.abortConnection)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            self._channel.transport.abortConnection()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        if self._end.active():
+            self._end.cancel()
+        self._channel.connectionLost(reason)

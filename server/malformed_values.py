@@ -1,0 +1,58 @@
+"""The answer to a request with a value that nothing can store or read: 400, and not an error of ours."""
+
+import logging
+from collections.abc import Callable
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.log import log_response
+from django.utils.translation import gettext_lazy as _
+
+from chat.errors import BadRequest
+from chat.widget.attachment_views import refused
+from server.database_unavailable import waits_for_page
+
+logger = logging.getLogger(__name__)
+
+# A number beyond the database's range (DataError of PostgreSQL, OverflowError of SQLite and of an infinite float), a
+# NUL or half a character in a text, JSON that is nested deeper than Python goes, a filter of admin's that is none.
+MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLookupParameters)
+
+
+class Malformed(BadRequest):
+    words = _("A number or a character in this request cannot be read. Go back and check what you entered.")
+
+
+class MalformedValues:
+    """400 in the reader's language, wherever the value was: in the address, in a form, in JSON.
+
+    Forms and decoders refuse what they know of, in words of their own; this is for what got past them.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        if not isinstance(error, MALFORMED):
+            return None
+        response: HttpResponse = refused(Malformed())
+        if waits_for_page(request):
+            response = render(request, "malformed.html", {"words": Malformed.words}, status=400)
+        response["Cache-Control"] = "no-store"
+        # With the place, in case the fault is ours after all; never with the value.
+        words = "a value was refused: %s"
+        log_response(
+            words,
+            type(error).__name__,
+            response=response,
+            request=request,
+            logger=logger,
+            level="warning",
+            exception=error,
+        )
+        return response

@@ -1,0 +1,135 @@
+/** Files to and from the service, behind the visitor's token. */
+
+import { make } from "../chat/dom.js";
+import { postForm, UploadQueue } from "../chat/uploads.js";
+import { fill } from "../chat/ui-strings.js";
+
+/** @typedef {import("../chat/uploads.js").Upload} Upload */
+
+export class Files {
+  #session;
+  #setup;
+  #words;
+  #onChange;
+  queue;
+  /** What was accepted and has not come back as a message yet. A file does not survive a reload. @type {Upload[]} */
+  #accepted = [];
+  #isSaving = false;
+  /** @type {Map<string, Promise<string>>} */
+  #urls = new Map();
+
+  /**
+   * @param {import("./session.js").Session} session
+   * @param {{types: string[], megabytes: number}} setup
+   * @param {() => ChatWords} words
+   * @param {() => void} onChange
+   */
+  constructor(session, setup, words, onChange) {
+    this.#session = session;
+    this.#setup = setup;
+    this.#words = words;
+    this.#onChange = onChange;
+    this.queue = new UploadQueue({
+      send: (upload, options) => this.#send(upload, options),
+      onChange,
+      lostWords: () => words().file_lost,
+      isReady: ({ conversation }) => session.conversation.isOpen && conversation === session.conversation.id,
+    });
+  }
+
+  /** What is on its way, or was refused. */
+  get uploads() {
+    return [...this.#accepted, ...this.queue.entries];
+  }
+
+  /** @param {string} client_id */
+  isAccepted(client_id) {
+    return this.#accepted.some((upload) => upload.client_id === client_id);
+  }
+
+  /** Why a file cannot be sent at all, or undefined. @param {File} file */
+  unfit(file) {
+    const { types, megabytes } = this.#setup;
+    if (!types.includes(file.type)) return this.#words().file_kind;
+    return file.size > megabytes * 2 ** 20 ? fill(this.#words().file_size, { megabytes }) : undefined;
+  }
+
+  /** @param {Iterable<File>} files */
+  add(files) {
+    const conversation = this.#session.conversation.id;
+    for (const file of files) this.queue.add(file, { conversation, refused: this.unfit(file) });
+  }
+
+  /** Sends what waits, as soon as there is a conversation to send it to. */
+  flush() {
+    const { thread, id, isEnded } = this.#session.conversation;
+    const stored = new Set(thread.messages.map((message) => message.client_id));
+    this.#accepted = this.#accepted.filter((upload) => upload.conversation === id && !stored.has(upload.client_id));
+    for (const upload of this.queue.entries) {
+      // Chosen before there was a conversation: this is the one.
+      upload.conversation ||= id;
+      if (upload.conversation !== id) this.queue.remove(upload.client_id);
+      else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
+    }
+    this.queue.flush();
+  }
+
+  /** @type {import("../chat/uploads.js").Send} */
+  async #send(upload, options) {
+    const body = new FormData();
+    body.set("client_id", upload.client_id);
+    body.set("conversation", upload.conversation);
+    body.set("file", upload.file);
+    const answer = await postForm("/chat/attachments", body, { headers: this.#headers(), ...options });
+    if (answer && answer.status < 300) this.#accepted.push(upload);
+    return answer;
+  }
+
+  /** A blob's URL; asked for once. @param {ChatMessage} message @returns {Promise<string>} */
+  url({ payload }) {
+    const id = payload?.attachment ?? "";
+    const url = this.#urls.get(id) ?? this.#blob(`attachments/${id}`);
+    this.#urls.set(id, url);
+    url.catch(() => this.#urls.delete(id));
+    return url;
+  }
+
+  async saveTranscript() {
+    if (this.#isSaving) return;
+    this.#isSaving = true;
+    try {
+      const link = make("a");
+      link.href = await this.#blob("transcript");
+      link.download = this.#words().transcript;
+      link.click();
+    } catch {
+      this.#session.refuse(this.#words().no_transcript);
+      this.#onChange();
+    }
+    this.#isSaving = false;
+  }
+
+  /** @param {string} path */
+  async #blob(path) {
+    const answer = await this.#ask(path);
+    if (!answer.ok) throw new Error(String(answer.status));
+    return URL.createObjectURL(await answer.blob());
+  }
+
+  /** @param {string} path */
+  #ask(path) {
+    return fetch(`/chat/${path}`, { headers: this.#headers(), credentials: "omit" });
+  }
+
+  #headers() {
+    const { token, about } = this.#session;
+    return { Authorization: `Bearer ${token}`, "Accept-Language": about.language };
+  }
+
+  forget() {
+    this.#accepted = [];
+    this.queue.clear();
+    this.#urls.forEach((url) => url.then(URL.revokeObjectURL, () => {}));
+    this.#urls.clear();
+  }
+}

@@ -1,0 +1,45 @@
+/** The first screen: topics and the short form. */
+
+import { lengthOf } from "../chat/character-count.js";
+import { by } from "./elements.js";
+
+export class Beginning {
+  #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
+
+  #words;
+
+  /** @param {ChatWords} words @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic */
+  constructor(words, onTopic) {
+    this.#words = words;
+    this.#form?.addEventListener("submit", (event) => event.preventDefault());
+    for (const button of document.querySelectorAll("#topics button")) {
+      if (!(button instanceof HTMLButtonElement)) continue;
+      button.onclick = () => {
+        const answers = this.answers();
+        if (answers) onTopic(button.dataset.says ?? "", { ...answers, topic: Number(button.value) });
+      };
+    }
+  }
+
+  clear() {
+    this.#form?.reset();
+  }
+
+  /** What was filled in; null when something required is missing or too long, which is then shown. */
+  answers() {
+    if (!this.#form) return { form: {} };
+    for (const input of this.#form.querySelectorAll("input")) {
+      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.longest) ? this.#words.too_long : "");
+    }
+    const isUnfit = !this.#form.checkValidity();
+    by("form-error").hidden = !isUnfit;
+    if (isUnfit) {
+      const first = /** @type {HTMLInputElement} */ (this.#form.querySelector(":invalid"));
+      by("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
+      first.ariaInvalid = "true";
+      first.focus();
+      return null;
+    }
+    return { form: Object.fromEntries(new FormData(this.#form)) };
+  }
+}

@@ -1,0 +1,188 @@
+"""The door for staff: passwords cannot be tried on and on, and it sends nobody elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.hashers import make_password
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import AuditEntry, Staff
+from accounts.sign_in import ADDRESS, NAME
+from core import rate_limits
+from tests.people import PASSWORD, Cast
+
+pytestmark = pytest.mark.django_db
+
+ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)")
+
+
+@pytest.fixture(autouse=True)
+def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody can sign in, and no attempt of another test counts."""
+    # How a password is hashed is Django's business; here fifty are tried.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    Staff.objects.update(password=make_password(PASSWORD))
+    settings.REDIS_URL = ""
+    monkeypatch.setattr(rate_limits, "local_counters", rate_limits.LocalCounters())
+
+
+def try_to_sign_in(
+    username: str, password: str, *, address: str = "192.0.2.9", proxies: int = 0, **headers: str
+) -> HttpResponse:
+    """One try, from a browser of its own. Behind a proxy of ours the client's own words come first in the header."""
+    said = headers.pop("said", "203.0.113.1")
+    forwarded = f"{said}, {address}" if proxies else said
+    return Client().post(  # type: ignore[return-value]
+        "/console/login/",
+        {"login": username, "password": password},
+        headers={"x-forwarded-for": forwarded, **headers},
+        REMOTE_ADDR="10.0.0.1" if proxies else address,
+    )
+
+
+def signs_in(username: str, password: str, **where: Any) -> bool:
+    return try_to_sign_in(username, password, **where).status_code == 302
+
+
+@pytest.mark.parametrize("proxies", [0, 1], ids=["alone", "behind a proxy"])
+def test_name_tried_wrongly_at_one_address_is_refused_there_and_free_elsewhere(
+    proxies: int, settings: Settings
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    bad = {"address": "192.0.2.1", "proxies": proxies}
+    for number in range(10):
+        assert not signs_in("mei", "wrong", said=f"203.0.113.{number}", **bad)
+    assert not signs_in("mei", PASSWORD, said="203.0.113.99", **bad)
+    assert signs_in("mei", PASSWORD, address="192.0.2.9", proxies=proxies)
+
+
+def test_ten_wrong_tries_lock_no_colleague_behind_the_same_address_out() -> None:
+    for _ in range(12):
+        signs_in("mei", "wrong")
+    assert signs_in("hao", PASSWORD)
+
+
+def test_many_wrong_names_at_one_address_stop_new_names_and_nobody_who_signed_in_there_before() -> None:
+    assert signs_in("mei", PASSWORD)
+    for number in range(ADDRESS.tries):
+        signs_in(f"nobody{number}", "wrong")
+    assert not signs_in("hao", PASSWORD)
+    assert signs_in("mei", PASSWORD)
+    assert signs_in("hao", PASSWORD, address="198.51.100.7")
+
+
+def test_name_tried_from_everywhere_is_slowed_down_and_its_owner_is_not() -> None:
+    assert signs_in("mei", PASSWORD, address="192.0.2.9")
+    for number in range(NAME.tries):
+        assert not signs_in("mei", "wrong", address=f"198.51.100.{number}")
+    assert not signs_in("mei", PASSWORD, address="198.51.100.200")
+    assert signs_in("mei", PASSWORD, address="192.0.2.9")
+
+
+def test_right_sign_ins_of_a_whole_branch_in_one_minute_are_never_refused() -> None:
+    assert all(signs_in(name, PASSWORD) for name in ("mei", "hao", "jun", "yun") * 30)
+
+
+def test_tries_are_counted_whatever_the_host_header_says(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    for number in range(10):
+        signs_in("mei", "wrong", host=f"h{number}.example")
+    assert not signs_in("mei", PASSWORD, host="another.example")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Try again in 15 minutes"), ("zh-hans", "15 分钟后再试")]
+)
+def test_refusal_says_when_to_try_again_in_the_readers_language(language: str, words: str) -> None:
+    for _ in range(10):
+        signs_in("mei", "wrong")
+    answer = try_to_sign_in("mei", PASSWORD, cookie=f"django_language={language}")
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
+    assert words in answer.content.decode()
+
+
+def test_unknown_name_is_answered_and_limited_like_a_known_one() -> None:
+    """And its password is hashed, so that the time tells nothing either."""
+
+    def body(username: str) -> str:
+        return re.sub(
+            r'value="[^"]*"|token[^ >]*|"X-CSRFToken[^}]*',
+            "",
+            try_to_sign_in(username, "wrong").content.decode(),
+        )
+
+    with patch.object(Staff, "set_password", autospec=True, side_effect=Staff.set_password) as hashed:
+        assert body("mei") == body("nobody-of-ours")
+        assert hashed.call_count == 1
+    for name in ("mei", "nobody-of-ours"):
+        codes = [try_to_sign_in(name, "wrong").status_code for _ in range(10)]
+        assert codes == [200] * 9 + [429]
+
+
+def test_admins_login_page_has_no_door_of_its_own() -> None:
+    answer = Client().post("/admin/login/", {"username": "an", "password": PASSWORD})
+    assert (answer.status_code, "/console/login/" in answer.headers["Location"]) == (302, True)
+
+
+def test_sign_in_failure_lock_out_and_sign_out_are_audited_without_words() -> None:
+    client = Client(REMOTE_ADDR="192.0.2.9")
+    client.post("/console/login/", {"login": "mei", "password": PASSWORD})
+    client.post("/console/logout/")
+    signs_in("my-secret-word", "wrong")
+    for _ in range(12):
+        signs_in("mei", "wrong")
+    trail = list(AuditEntry.objects.order_by("pk"))
+    mei = Staff.objects.get(username="mei")
+    assert [entry.verb for entry in trail] == [
+        "session.signed_in",
+        "session.signed_out",
+        "session.sign_in_failed",
+        *["session.sign_in_failed"] * 10,
+        "session.locked_out",
+    ]
+    assert [entry.actor for entry in trail] == [mei, mei, *[None] * 12]
+    assert [entry.object_id for entry in trail] == [str(mei.pk)] * 2 + [""] + [str(mei.pk)] * 11
+    assert {tuple(entry.detail) for entry in trail} == {("address",)}
+    assert "secret-word" not in str(list(AuditEntry.objects.values()))
+
+
+@pytest.mark.parametrize("wanted", ELSEWHERE)
+def test_nobody_is_sent_to_another_site(wanted: str) -> None:
+    client = Client()
+    answer = client.post("/console/login/", {"login": "mei", "password": PASSWORD, "next": wanted})
+    assert answer.headers["Location"] == "/console/"
+    for path in ("/console/language/", "/console/logout/"):
+        answer = client.post(path, {"language": "en", "next": wanted})
+        assert answer.headers["Location"] in ("/", "/console/login/")
+
+
+def test_signing_in_gives_a_new_session_and_leaving_takes_a_click(settings: Settings) -> None:
+    client = Client()
+    session = client.session
+    session["planted"] = True
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = planted = session.session_key or ""
+    client.post("/console/login/", {"login": "mei", "password": PASSWORD})
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != planted
+    # An image on another page may ask for it; only a form of ours does it.
+    client.get("/console/logout/")
+    assert SESSION_KEY in client.session
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client.cookies
+    assert strict.post("/console/logout/").status_code == 403
+
+
+@pytest.mark.django_db
+def test_a_cookie_that_no_session_could_have_asks_to_sign_in(client: Client) -> None:
+    """A cookie may name any character, by its number between quotes: also the one that PostgreSQL refuses."""
+    for cookie in ('"\\000aaaaaaaaaaaa"', '"aaaaaaaa\\000"', "x" * 500):
+        answer = client.get("/console/", headers={"cookie": f"sessionid={cookie}", "accept": "text/html"})
+        assert answer.status_code == 302

@@ -1,0 +1,51 @@
+"""What the box costs a visitor: real answers of the server, as they went over the wire."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Response
+
+from tests.browser.conftest import ChatServer, HostPage, PageFactory
+from tests.browser.waiting import wait_until
+from tests.browser.widget import Box
+
+HOST_PAGE_BYTES = 3 * 1000
+BOX_BYTES = 20 * 1000
+
+
+def test_the_loader_and_the_box_keep_to_their_budgets(
+    page_factory: PageFactory, host_page: HostPage, server: ChatServer
+) -> None:
+    server.execute("UPDATE chat_site SET suggests_answers = ?", True)
+    page = page_factory()
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer) if answer.url.startswith(server.url) else None)
+    page.goto(host_page.url())
+    wait_until(page, "Boolean(window.Lianxin)")
+    page.wait_for_load_state("networkidle")
+    before = bytes_of(answers)
+    assert set(before) == {"/widget.js", "/widget/qinglan/look.js"}
+    assert sum(before.values()) <= HOST_PAGE_BYTES, before
+
+    answers.clear()
+    box = Box(page)
+    # The page has been idle before, so that state cannot tell when the last of these has come.
+    with page.expect_response("**/answers"):
+        box.says("你好")
+    after = bytes_of(answers)
+    # What the bank's answers say is no part of the box, as little as the messages.
+    assert after.pop("/widget/qinglan/answers")
+    assert len(after) == 3, after
+    assert sum(after.values()) <= BOX_BYTES, after
+    print(
+        f"on the bank's page {sum(before.values())} bytes, after opening {sum(after.values())}: {before | after}"
+    )
+
+
+def bytes_of(answers: list[Response]) -> dict[str, int]:
+    """The body of each answer as it was sent (compressed), by path."""
+    sizes = {}
+    for answer in answers:
+        answer.finished()
+        path = answer.url.split("/", 3)[3].split("?")[0]
+        sizes[f"/{path}"] = answer.request.sizes()["responseBodySize"]
+    return sizes

@@ -1,0 +1,212 @@
+"""A socket that sends too much of anything is ended and read no more, on both servers; a silent one does not stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from channels.testing import WebsocketCommunicator
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat import limits
+from chat.realtime import frame_meter
+from chat.realtime import sockets as chat_socket
+from chat.realtime.frame_meter import Count, Meter, frame_length
+from chat.widget import consumers
+from tests.conftest import Processes
+from tests.harness.servers import AppServer
+from tests.people import SITE_KEY, Cast
+
+TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
+# Far more than the limits allow, far less than what the kernel keeps for a reader that has stopped, many times over.
+MANY = 60 * 1024 * 1024
+
+
+def frame(opcode: int, payload: bytes = b"", *, is_last: bool = True, claimed: int | None = None) -> bytes:
+    """A client's frame, masked with zeros. `claimed`: a length that is not its own."""
+    length = len(payload) if claimed is None else claimed
+    first = opcode | (128 if is_last else 0)
+    if length < 126:
+        head = bytes((first, 128 | length))
+    elif length < 65536:
+        head = struct.pack(">BBH", first, 128 | 126, length)
+    else:
+        head = struct.pack(">BBQ", first, 128 | 127, length)
+    return head + bytes(4) + payload
+
+
+HELLO = frame(TEXT, json.dumps({"kind": "hello", "site": SITE_KEY, "version": 1}).encode())
+FLOODS = {
+    "pings": [frame(PING)],
+    "pings with words": [frame(PING, b"x" * 125)],
+    "pongs": [frame(PONG)],
+    "empty messages": [frame(TEXT)],
+    "empty fragments": [frame(TEXT, is_last=False), frame(CONTINUATION, is_last=False)],
+    "small fragments": [frame(TEXT, b"{", is_last=False), frame(CONTINUATION, b" ", is_last=False)],
+    "unknown kinds": [frame(TEXT, b'{"kind":"nobody knows"}')],
+    "long messages": [frame(TEXT, b" " * 200_000)],
+    "closes": [frame(CLOSE, b"\x03\xe8"), frame(PING)],
+    "a frame without end": [frame(TEXT, b" " * 65536, claimed=2**40), b" " * 65536],
+}
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
+    app: AppServer = getattr(processes, request.param)
+    return app
+
+
+def shake_hands(server: AppServer, first: bytes = b"") -> socket.socket:
+    """An open socket, as a program has it that no library holds back. `first` goes out with the handshake."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    lines = [
+        "GET /ws/chat/ HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        f"Origin: {server.url}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
+    ]
+    connection.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode() + first)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        received = connection.recv(1)
+        assert received, answer
+        answer += received
+    assert answer.startswith(b"HTTP/1.1 101"), answer
+    return connection
+
+
+def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tuple[int, bytes]:
+    """Send without a pause until the server is gone; how many bytes it took, and what it said."""
+    sent, heard, data = 0, b"", first
+    block = again * max(1, 65536 // len(again))
+    while sent < MANY:
+        try:
+            if select.select([connection], [], [], 0)[0]:
+                heard += connection.recv(65536)
+            taken = connection.send(data)
+        except ConnectionError:
+            break
+        sent += taken
+        data = data[taken:] or block
+    with suppress(ConnectionError):
+        while received := connection.recv(65536):
+            heard += received
+    return sent, heard
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flood_of_any_kind_is_ended_and_read_no_more(cast: Cast, server: AppServer) -> None:
+    def flood(kind: str) -> tuple[int, bytes]:
+        first, *rest = FLOODS[kind]
+        with shake_hands(server) as connection:
+            return send_until_cut(connection, HELLO + first, rest[0] if rest else first)
+
+    with ThreadPoolExecutor(len(FLOODS)) as threads:
+        results = dict(zip(FLOODS, threads.map(flood, FLOODS), strict=True))
+    for kind, (sent, heard) in results.items():
+        assert sent < MANY / 4, f"{kind}: more than the kernel holds for both ends, and the limit"
+        # A client that closes and goes on sending hears its own close.
+        if kind != "closes":
+            assert b'"code":"flood"' in heard, kind
+            assert struct.pack(">H", 4400) in heard, kind
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pings_sent_with_the_handshake_are_not_answered_in_masses(cast: Cast, server: AppServer) -> None:
+    """They come before the meter is in its place."""
+    with shake_hands(server, first=frame(PING) * 10_000) as connection:
+        connection.sendall(HELLO)
+        connection.settimeout(10)
+        heard = b""
+        with suppress(TimeoutError, ConnectionError):
+            while (
+                b'"welcome"' not in heard and b'"bye"' not in heard and (received := connection.recv(65536))
+            ):
+                heard += received
+    assert heard.count(b"\x8a\x00") < 500
+
+
+async def test_socket_without_a_hello_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_socket, "HELLO_SECONDS", 0.01)
+    box = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")
+    await box.connect()
+    assert (await box.receive_json_from())["code"] == "unavailable"
+    assert await box.receive_output() == {"type": "websocket.close", "code": 4000}
+    await box.disconnect()
+
+
+# -- counting --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 65535, 65536])
+def test_length_of_a_frame_is_read_from_its_header(length: int) -> None:
+    whole = frame(TEXT, b"x" * length)
+    assert frame_length(b"..." + whole, 3) == len(whole)
+    header = len(whole) - length
+    assert frame_length(whole[: header - 4], 0) == len(whole), "the mask is not needed"
+    assert all(frame_length(whole[:size], 0) is None for size in range(header - 4))
+
+
+@given(
+    lengths=st.lists(st.sampled_from([0, 1, 125, 126, 300, 65536]), min_size=1, max_size=8),
+    cuts=st.lists(st.integers(1, 70_000), max_size=20),
+)
+def test_frames_are_counted_however_they_are_cut(lengths: list[int], cuts: list[int]) -> None:
+    stream = b"".join(frame(TEXT, b"x" * length) for length in lengths)
+    count = Count()
+    count._frames = limits.Bucket(burst=len(lengths), per_second=0)
+    at = 0
+    for cut in [*cuts, len(stream)]:
+        assert count.is_within(stream[at : at + cut])
+        at += cut
+    assert count.is_within(stream[at:])
+    assert not count.is_within(frame(PING)), "all of them were counted, and none twice"
+
+
+def test_bytes_sent_one_by_one_cost_more_than_their_number() -> None:
+    count = Count()
+    count._bytes = limits.Bucket(burst=10 * (frame_meter.READ_COST_BYTES + 1), per_second=0)
+    assert [count.is_within(b"\x81") for _ in range(11)] == [True] * 10 + [False]
+
+
+class Protocol:
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: self.heard.append((name, *arguments))
+
+
+@pytest.mark.parametrize("receive", ["data_received", "dataReceived"])
+def test_flooded_meter_passes_nothing_on_and_tells_once(receive: str) -> None:
+    protocol, pauses, told = Protocol(), list[bool](), list[bool]()
+    under_test = Meter(protocol, lambda: pauses.append(True))
+    under_test.watch(lambda: told.append(True))
+    data = frame(TEXT, b"x")
+    for _ in range(1000):
+        getattr(under_test, receive)(data)
+    assert 100 < len(protocol.heard) < 300
+    assert protocol.heard[0] == (receive, data)
+    assert told == [True]
+    assert len(pauses) == 1000 - len(protocol.heard)
+    late: list[bool] = []
+    under_test.watch(lambda: late.append(True))
+    assert late == [True], "one who comes late is told too"
+
+
+def test_what_random_bytes_say_never_fails() -> None:
+    count = Count()
+    while count.is_within(os.urandom(64)):
+        pass

@@ -1,0 +1,802 @@
+"""The visitor's and the agent's socket through whole server processes, one Daphne and one uvicorn.
+
+Guards invariants 2 (nothing is lost, doubled or reordered), 3 (both sides resume after N), 5 (a note never reaches a
+visitor), 8 (frames carry all a screen needs) and 9 (unknown kinds are ignored).
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from urllib.request import urlopen
+from uuid import uuid4
+
+import jwt
+import pytest
+from django.contrib.sessions.models import Session
+from websockets.exceptions import ConnectionClosed
+
+from accounts.models import Role, Staff
+from accounts.session_queries import SessionStore
+from chat.actions import agents
+from chat.actions.posts import Post
+from chat.models import Conversation, Message
+from chat.protocol import Accepted, AccessRevoked
+from chat.protocol.serializers import person_of
+from chat.realtime import delivery
+from chat.realtime.writer import writer
+from chat.widget.tokens import token_for
+from tests.conftest import Processes
+from tests.harness.servers import AppServer
+from tests.harness.sockets import Box, Client, Console, handshake_status
+from tests.people import Cast, create_cast, go_online, say, say_many, session_of, start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def cast(transactional_db: None) -> Cast:
+    return create_cast()
+
+
+@pytest.fixture(params=["daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
+    """Each of the two kinds of server."""
+    found: AppServer = getattr(processes, request.param)
+    return found
+
+
+def conversation_of(box: Box) -> Conversation:
+    assert box.conversation
+    return Conversation.objects.get(uuid=box.conversation)
+
+
+def messages_by_seq(client: Client) -> dict[int, str]:
+    """The client ids of the live messages that came, by their seq; two messages never share one."""
+    found: dict[int, str] = {}
+    for frame in client.frames:
+        if frame["kind"] == "message":
+            message = frame["message"]
+            assert found.setdefault(message["seq"], message["client_id"]) == message["client_id"]
+    return found
+
+
+def give_to(staff: Staff, box: Box, cast: Cast) -> Conversation:
+    go_online(staff)
+    return agents.transfer_to_agent(staff=cast.yun, uuid=conversation_of(box).uuid, to=staff)
+
+
+# -- A visitor -------------------------------------------------------------------------------------------------
+
+
+def test_a_visitor_opens_begins_and_writes(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        welcome = box.open()
+        assert (welcome["state"], welcome["messages"]) == (None, [])
+        welcome = box.begin(name="李雷")
+        assert (welcome["state"]["status"], welcome["level"], welcome["name"]) == (
+            "waiting",
+            "claimed",
+            "李雷",
+        )
+        accepted = box.post("我的卡被吞了")
+        box.so_far()
+
+    message = next(frame for frame in box.frames if frame["kind"] == "message")
+    assert (message["conversation"], message["message"]["body"]) == (box.conversation, "我的卡被吞了")
+    assert message["message"]["seq"] == accepted["seq"] == 1
+    assert message["message"]["at"] == accepted["at"]
+    assert "row" not in message, "what the console's lists show is nothing for visitors"
+
+
+def test_nothing_goes_before_hello_and_no_post_before_a_start(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.say("ping")
+        assert box.hear("refused")["code"] == "bad_frame"
+        box.open()
+        client_id = box.send("喂")
+        assert box.hear("refused") | {"words": ""} == {
+            "kind": "refused",
+            "code": "not_found",
+            "words": "",
+            "client_id": client_id,
+        }
+
+
+def test_a_site_that_there_is_not_is_told_so_and_closed(cast: Cast, server: AppServer) -> None:
+    for key in ("nobody", "", "qing\x00lan"):
+        with Box(server) as box:
+            box.say("hello", site=key)
+            assert box.hear("refused")["code"] == "not_found"
+            assert box.hear("bye")["code"] == "not_found"
+            assert box.hear_close() == 4404
+
+
+def test_refusals_speak_the_visitors_language(cast: Cast, server: AppServer) -> None:
+    words = {}
+    for language in ("zh-CN", "en"):
+        with Box(server) as box:
+            box.open(language=language)
+            box.say("rate", score=5)
+            words[language] = box.hear("refused")["words"]
+    assert words["en"].isascii()
+    assert not words["zh-CN"].isascii()
+
+
+def test_frames_of_another_version_are_ignored_and_bad_ones_refused(cast: Cast, server: AppServer) -> None:
+    """Invariant 9."""
+    with Box(server) as box:
+        box.open(new_field={"from": "version 2"})
+        box.begin()
+        box.say("wave", at="everybody")
+        box.post("在吗")
+        for bad in ("", "{", "[]", '{"kind": "post"}', '{"kind": "seen", "received": -1, "read": 0}'):
+            box.say_raw(bad)
+        box.say_raw(b"\x00\xff")
+        box.say_raw('{"kind": "ping", "x": "' + "x" * 17_000 + '"}')
+        box.post("还在")
+        codes = [frame["code"] for frame in box.so_far() if frame["kind"] == "refused"]
+    # Daphne drops an empty message itself.
+    assert codes in (["bad_frame"] * 6, ["bad_frame"] * 7)
+
+
+def test_other_pages_are_not_let_in(cast: Cast, server: AppServer) -> None:
+    for path in ("/ws/chat/", "/ws/console/"):
+        for origin in (
+            "https://evil.example",
+            server.url + "0",
+            server.url.rsplit(":", 1)[0],
+            "http://[",
+            "",
+            server.url.replace("http", "https"),
+            "null",
+            None,
+        ):
+            # 400: Daphne does not even read it.
+            assert handshake_status(server, path, origin) in (400, 403), (path, origin)
+        assert handshake_status(server, path, server.url) == 101
+    assert handshake_status(server, "/ws/elsewhere/", server.url) == 403
+
+
+def test_a_visitor_comes_back_to_what_is_new(cast: Cast, processes: Processes) -> None:
+    """Invariant 3, on the other process."""
+    with Box(processes.daphne) as box:
+        box.open()
+        box.begin()
+        for body in "一二三四五":
+            box.post(body)
+    with Box(processes.uvicorn) as again:
+        welcome = again.open(like=box, after=3)
+        assert [message["body"] for message in welcome["messages"]] == ["四", "五"]
+        assert welcome.get("recovered", True)
+        assert welcome["state"]["last_seq"] == 5
+        assert again.post("六")["seq"] == 6
+    with Box(processes.daphne) as third:
+        assert third.open(like=box, after=6)["messages"] == []
+
+
+@pytest.mark.parametrize(("conversation", "after"), [(None, 0), (str(uuid4()), 2), ("own", 99)])
+def test_what_a_box_shows_of_something_else_is_replaced(
+    cast: Cast, server: AppServer, conversation: str | None, after: int
+) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        box.post("一")
+    with Box(server) as again:
+        shown = box.conversation if conversation == "own" else conversation
+        again.say("hello", site="qinglan", token=box.token, conversation=shown, after=after)
+        welcome = again.welcomed()
+    assert welcome["recovered"] is False
+    assert [message["body"] for message in welcome["messages"]] == ["一"]
+
+
+def test_a_forged_token_is_a_new_visitor(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        assert box.token
+        for token in ("x", box.token[:-1] + ("a" if box.token[-1] != "a" else "b"), "\x00", "é" * 100):
+            with Box(server) as other:
+                assert other.open(token=token)["state"] is None
+
+
+def test_a_long_conversation_comes_in_pages_and_nothing_is_sent_over_and_over(
+    cast: Cast, server: AppServer
+) -> None:
+    conversation = start(cast)
+    say_many(conversation, 450)
+    with Box(server) as box:
+        box.token, box.conversation = token_for(conversation.visitor.uuid, cast.site.key), None
+        welcome = box.open(like=box)
+        assert welcome["more"] is True
+        seqs = [message["seq"] for message in welcome["messages"]]
+        while seqs[-1] < welcome["state"]["last_seq"]:
+            box.say("fetch", after=seqs[-1])
+            page = box.hear("messages")
+            assert page["head"] == 450
+            seqs += [message["seq"] for message in page["messages"]]
+            assert page["more"] == (seqs[-1] < 450)
+        assert seqs == list(range(1, 451))
+        assert box.post("新的")["seq"] == 451
+        # Two sweeps later: nobody has been told anything twice.
+        box.hear("queue")
+        assert [frame["message"]["seq"] for frame in box.so_far() if frame["kind"] == "message"] == [451]
+
+
+def test_the_heartbeat_tells_the_head(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.say("ping")
+        assert box.hear("pong")["head"] == 0
+        box.begin()
+        box.post("一")
+        box.say("ping")
+        assert box.hear("pong")["head"] == 1
+    with Box(server) as again:
+        again.open(like=box, after=1)
+        again.say("ping")
+        assert again.hear("pong")["head"] == 1
+
+
+def test_two_tabs_hear_the_same(cast: Cast, processes: Processes) -> None:
+    with Box(processes.daphne) as first, Box(processes.uvicorn) as second:
+        first.open()
+        first.begin()
+        second.open(like=first)
+        first.post("左")
+        second.hear("message", lambda frame: frame["message"]["body"] == "左")
+        second.post("右")
+        first.hear("message", lambda frame: frame["message"]["body"] == "右")
+        second.say("end")
+        for tab in (first, second):
+            assert tab.hear("state")["state"]["status"] == "closed"
+
+
+def test_two_processes_give_one_conversation_numbers_without_a_gap(cast: Cast, processes: Processes) -> None:
+    """Invariants 2 and 3: six tabs on two processes post at once; each hears everything once, in the end."""
+    with ExitStack() as stack:
+        tabs = [
+            stack.enter_context(Box(server))
+            for server in (processes.daphne, processes.uvicorn)
+            for _ in range(3)
+        ]
+        tabs[0].open()
+        tabs[0].begin()
+        for tab in tabs[1:]:
+            tab.open(like=tabs[0])
+        # As much as a person in a hurry may send at once.
+        ids = [tab.send(f"{number}") for number in range(12) for tab in tabs]
+        accepted = [tab.hear("accepted") for tab in tabs for _ in range(12)]
+        assert {frame["client_id"] for frame in accepted} == set(ids)
+        assert sorted(frame["seq"] for frame in accepted) == list(range(1, 73))
+        stored = conversation_of(tabs[0]).messages.order_by("seq").values_list("seq", "client_id")
+        assert [seq for seq, _ in stored] == list(range(1, 73))
+        for tab in tabs:
+            while len(heard := messages_by_seq(tab)) < 72:
+                tab.hear("message")
+            assert heard == {seq: str(client_id) for seq, client_id in stored}
+
+
+def test_who_writes_faster_than_a_person_is_slowed_down_not_dropped(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        ids = [box.send("x") for _ in range(20)]
+        frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
+        assert len([frame for frame in frames if frame["kind"] == "refused"]) >= 5
+        assert {frame["code"] for frame in frames if frame["kind"] == "refused"} == {"too_fast"}
+        assert all(frame["retry_after_ms"] for frame in frames if frame["kind"] == "refused")
+
+
+def test_posts_after_one_that_was_put_off_wait_until_it_has_come_again(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        ids = [box.send(f"{number}") for number in range(16)]
+        frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
+        refused = [frame["client_id"] for frame in frames if frame["kind"] == "refused"]
+        assert refused == ids[-len(refused) :]
+        first, last = refused[0], refused[-1]
+        stored = 0
+        while not stored:
+            # There is room again after a while, and the last one is the first to ask for it.
+            box.send("15", last)
+            box.send(str(ids.index(first)), first)
+            box.listen(0.3)
+            answers = [frame for frame in box.so_far()[-8:] if frame.get("client_id") in (first, last)]
+            stored = next((frame["seq"] for frame in answers if frame["kind"] == "accepted"), 0)
+        bodies = conversation_of(box).messages.order_by("seq").values_list("body", flat=True)
+        assert list(bodies) == [str(number) for number in range(len(ids) - len(refused) + 1)]
+
+
+def post_until_refused(box: Box) -> tuple[list[str], list[str]]:
+    """Post faster than is allowed; the client_ids that were accepted, and those that were put off."""
+    ids = [box.send("x") for _ in range(16)]
+    frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
+    refused = [frame["client_id"] for frame in frames if frame["kind"] == "refused"]
+    while len([frame for frame in box.frames if frame["kind"] == "accepted"]) < len(ids) - len(refused):
+        box.listen(0.1)
+    assert refused
+    return ids[: -len(refused)], refused
+
+
+def test_repeat_of_a_stored_post_is_accepted_while_another_is_put_off(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        accepted, refused = post_until_refused(box)
+        for seq, client_id in enumerate(accepted[:3], start=1):
+            assert box.post("x", client_id)["seq"] == seq
+        # The same id with other words is answered as at any time, and nothing passes the one put off by it.
+        box.send("y", accepted[0])
+        assert (
+            box.hear("refused", lambda frame: frame["client_id"] == accepted[0])["code"] == "client_id_reused"
+        )
+        box.send("x", refused[-1])
+        box.hear("refused", lambda frame: frame["client_id"] == refused[-1])
+        assert conversation_of(box).messages.count() == len(accepted)
+
+
+def test_post_put_off_that_another_socket_has_stored_holds_up_nothing(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box, Box(server) as tab:
+        box.open()
+        box.begin()
+        tab.open(like=box)
+        _, refused = post_until_refused(box)
+        for client_id in refused:
+            tab.post("x", client_id)
+        later = str(uuid4())
+        for _ in range(20):
+            # There is room again after a while.
+            box.send("later", later)
+            box.listen(0.3)
+            if any(frame["kind"] == "accepted" for frame in box.frames if frame.get("client_id") == later):
+                break
+        bodies = conversation_of(box).messages.order_by("seq").values_list("body", flat=True)
+        assert list(bodies) == ["x"] * 16 + ["later"]
+
+
+def test_words_that_are_too_long_or_empty_are_refused_as_such_with_their_client_id(
+    cast: Cast, server: AppServer
+) -> None:
+    with Box(server) as box:
+        box.open()
+        box.say("start", client_id=(started := str(uuid4())), form={"name": "李" * 201})
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", started)
+        box.begin()
+        for body, code in (
+            *(("好" * 2001, "too_long"), ("好" * 9000, "too_long"), ("x" * 60_000, "too_long")),
+            *(("", "empty"), (" \n ", "empty"), (5, "bad_frame"), (None, "bad_frame")),
+        ):
+            box.say("post", client_id=(client_id := str(uuid4())), body=body)
+            assert box.hear("refused") | {"words": ""} == refusal(code, client_id)
+        box.say("post", client_id="none", body="好")
+        assert box.hear("refused") | {"words": ""} == refusal("bad_frame")
+        box.say("rate", score=5, comment="好" * 501)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long")
+        assert box.post("好" * 2000)["seq"] == 1
+
+
+def refusal(code: str, client_id: str = "") -> dict[str, str]:
+    about = {"client_id": client_id} if client_id else {}
+    return {"kind": "refused", "code": code, "words": ""} | about
+
+
+def test_a_long_address_of_the_page_does_not_keep_a_visitor_out(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open(page="https://www.bank.example/" + "x" * 5000, device="d" * 50, language="zh-Hans-CN-x-own")
+        box.begin()
+        assert len(conversation_of(box).page) == 300
+
+
+def test_post_whose_answer_was_lost_is_stored_once_after_another_conversation_has_begun(
+    cast: Cast, processes: Processes
+) -> None:
+    with Box(processes.daphne) as one, Box(processes.uvicorn) as other:
+        one.open()
+        one.begin()
+        other.open(like=one)
+        accepted = one.post("答复丢了")
+        one.cut()
+        other.say("end")
+        other.hear("state")
+        other.begin()
+        other.post("新的一次")
+        with Box(processes.uvicorn) as back:
+            back.open(like=one, after=0)
+            assert back.conversation == other.conversation
+            for named in ({}, {"conversation": one.conversation}):
+                back.say("post", client_id=accepted["client_id"], body="答复丢了", **named)
+                assert back.hear("accepted") == accepted
+            back.say("post", client_id=str(uuid4()), body="没有发出", conversation=one.conversation)
+            assert back.hear("refused")["code"] == "closed"
+            back.say("end", conversation=one.conversation)
+            assert back.post("还在")["conversation"] == other.conversation
+    assert Message.objects.filter(client_id=accepted["client_id"]).count() == 1
+
+
+def test_a_reader_that_stopped_and_reads_on_hears_why_the_line_ends(cast: Cast, processes: Processes) -> None:
+    conversation = start(cast)
+    say_many(conversation, 200, body="很长的话" * 480)
+    for server in (processes.daphne, processes.uvicorn):
+        before = slow_at(server)
+        with Box(server) as deaf:
+            deaf.token, deaf.conversation = token_for(conversation.visitor.uuid, cast.site.key), None
+            deaf.open(like=deaf)
+            for _ in range(100):
+                deaf.say("fetch", after=0)
+            # Nothing is read until the server has enough of it.
+            deadline = time.monotonic() + 30
+            while slow_at(server) == before:
+                assert time.monotonic() < deadline, "it was never too much"
+            assert deaf.hear("bye")["code"] == "slow"
+            assert deaf.hear_close() == 4001
+
+
+def slow_at(server: AppServer) -> list[str]:
+    """The line of this process's metrics that counts slow readers; none before the first."""
+    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return [line for line in lines if line.startswith('lianxin_sockets_ended_total{code="slow"}')]
+
+
+def test_who_rates_again_and_again_is_slowed_down(cast: Cast, server: AppServer) -> None:
+    """Every rating is told to the consoles."""
+    with Box(server) as box:
+        box.open()
+        box.begin()
+        conversation = give_to(cast.mei, box, cast)
+        agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
+        for number in range(20):
+            box.say("rate", score=number % 5 + 1)
+        codes = [frame["code"] for frame in box.so_far() if frame["kind"] == "refused"]
+        assert set(codes) == {"too_fast"}
+        assert len(codes) >= 5
+
+
+def test_a_flood_is_ended(cast: Cast, server: AppServer) -> None:
+    with Box(server) as box:
+        box.open()
+        # It may be closed before all of them have gone out.
+        with suppress(ConnectionClosed):
+            for _ in range(300):
+                box.say("typing")
+        assert box.hear("bye")["code"] == "flood"
+        assert box.hear_close() == 4400
+
+
+def test_many_sockets_at_once_never_hear_each_other(cast: Cast, processes: Processes) -> None:
+    """CVE-2020-35681 was a scope shared between requests."""
+
+    def visit(number: int) -> set[str]:
+        server = (processes.daphne, processes.uvicorn)[number % 2]
+        with Box(server) as box:
+            box.open()
+            box.begin(name=f"访客{number}")
+            box.post(f"我是{number}")
+            box.so_far()
+            with Box(server) as again:
+                again.open(like=box)
+                return {box.conversation or "", *box.bodies(), *again.bodies()}
+
+    with ThreadPoolExecutor(16) as threads:
+        heard = list(threads.map(visit, range(125)))
+    assert [len(each) for each in heard] == [2] * 125
+    assert len({conversation for each in heard for conversation in each}) == 250
+
+
+def test_who_began_a_conversation_hears_no_more_of_it_when_it_is_a_customers(
+    cast: Cast, processes: Processes
+) -> None:
+    """Begun on a shared computer and left open; then a customer signs in there, and it is theirs alone."""
+    with Box(processes.daphne) as box, Box(processes.uvicorn) as elsewhere, Box(processes.daphne) as near:
+        box.open()
+        box.begin()
+        token, conversation = box.token, box.conversation
+        for other in (elsewhere, near):
+            other.open(token=token, conversation=conversation)
+        now = int(time.time())
+        claims = {"sub": "C-1", "aud": cast.site.key, "iat": now, "exp": now + 60, "jti": str(uuid4())}
+        box.say("identify", identity=jwt.encode(claims, cast.site.identity_secret, algorithm="HS256"))
+        assert box.welcomed()["level"] == "verified"
+        for other in (elsewhere, near):
+            assert other.hear("bye", within=5)["code"] == "superseded"
+        box.post("我的卡号是")
+        with Box(processes.uvicorn) as again:
+            assert again.open(token=token, conversation=conversation)["state"] is None
+            assert "卡号" not in str(again.so_far())
+        assert "bye" not in box.kinds()
+
+
+# -- The queue -------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_is_told_their_place(cast: Cast, processes: Processes) -> None:
+    with Box(processes.daphne) as first, Box(processes.uvicorn) as second:
+        for box in (first, second):
+            box.open()
+            box.begin()
+        assert first.hear("queue") == {"kind": "queue", "place": 1, "estimate_seconds": None, "online": False}
+        assert second.hear("queue")["place"] == 2
+        give_to(cast.mei, first, cast)
+        frame = second.hear("queue", lambda frame: frame["place"] == 1)
+        assert frame["online"] is True
+        assert frame["estimate_seconds"] > 0
+        assert [frame for frame in first.so_far() if frame["kind"] == "queue"][1:] == []
+
+
+# -- An agent --------------------------------------------------------------------------------------------------
+
+
+def test_a_visitor_and_an_agent_talk_across_processes(cast: Cast, processes: Processes) -> None:
+    for here, there in ((processes.daphne, processes.uvicorn), (processes.uvicorn, processes.daphne)):
+        with Box(here) as box, Console(there, session_of(cast.mei)) as console:
+            console.open()
+            box.open()
+            box.begin(name="李雷")
+            row = console.hear("conversation", lambda frame: frame["row"]["id"] == box.conversation)
+            assert (row["listed"], row["row"]["status"], row["row"]["visitor_name"]) == (
+                True,
+                "waiting",
+                "李雷",
+            )
+            box.post("在吗")
+            row = console.hear("conversation", lambda frame: frame["row"]["last_seq"] == 1)
+            assert (row["row"]["unread"], row["row"]["excerpt"]) == (1, "在吗")
+
+            give_to(cast.mei, box, cast)
+            state = box.hear("state")["state"]
+            assert (state["status"], state["agent"]["number"]) == ("active", "1001")
+            page = console.watch(box.conversation or "")
+            assert page["messages"][0]["body"] == "在吗"
+            assert page["head"] == 2
+
+            say(conversation_of(box), "您好", by=cast.mei)
+            writer_says(conversation_of(box), "请讲", cast.mei)
+            box.hear("message", lambda frame: frame["message"]["body"] == "请讲")
+
+            console.say("typing", conversation=box.conversation)
+            assert box.hear("is_typing")["name"] == "林梅"
+            box.say("typing")
+            assert console.hear("is_typing")["role"] == "visitor"
+            box.say("seen", received=4, read=4)
+            seen = console.hear("was_seen")
+            assert (seen["role"], seen["received"], seen["read"]) == ("visitor", 4, 4)
+            console.say("seen", conversation=box.conversation, received=4, read=1)
+            seen = box.hear("was_seen", lambda frame: frame["role"] == "agent")
+            assert (seen["received"], seen["read"]) == (4, 1)
+            agents.close_conversation(staff=cast.mei, uuid=conversation_of(box).uuid, code=cast.done)
+            assert box.hear("state", lambda frame: frame["state"]["status"] == "closed")
+            assert (
+                console.hear("conversation", lambda frame: frame["row"]["status"] == "closed")["listed"]
+                is False
+            )
+
+
+def test_a_mark_of_the_former_conversation_says_nothing_about_the_new_one(
+    cast: Cast, processes: Processes
+) -> None:
+    """It was on its way while the new one began."""
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.mei)) as console:
+        box.open()
+        box.begin()
+        former = box.conversation
+        box.say("end")
+        box.hear("state", lambda frame: frame["state"]["status"] != "waiting")
+        box.begin()
+        assert box.conversation != former
+        console.open()
+        give_to(cast.mei, box, cast)
+        console.watch(box.conversation or "")
+        for body in "您好", "请讲", "我在":
+            say(conversation_of(box), body, by=cast.mei)
+
+        box.say("seen", conversation=former, received=4, read=4)
+        box.say("seen", conversation=box.conversation, received=3, read=2)
+        seen = console.hear("was_seen")
+        assert (seen["conversation"], seen["received"], seen["read"]) == (box.conversation, 3, 2)
+
+
+def writer_says(conversation: Conversation, body: str, agent: Staff) -> None:
+    """As an agent's POST in a process without sockets: through the writer, told to all by the doorbell."""
+    outcome = writer.post(Post(conversation.pk, uuid4(), body, agent=person_of(agent))).result(10)
+    assert isinstance(outcome, Accepted)
+    assert writer.stop(10)
+
+
+def test_a_note_never_reaches_a_visitor(cast: Cast, processes: Processes) -> None:
+    """Invariant 5: neither live, nor on coming back, nor by fetching; on both kinds of server."""
+    with (
+        Box(processes.daphne) as box,
+        Box(processes.uvicorn) as tab,
+        Console(processes.daphne, session_of(cast.mei)) as console,
+        Console(processes.uvicorn, session_of(cast.hao)) as colleague,
+    ):
+        box.open()
+        box.begin()
+        tab.open(like=box)
+        conversation = give_to(cast.mei, box, cast)
+        console.open()
+        colleague.open()
+        colleague.watch(box.conversation or "")
+        agents.add_note(staff=cast.mei, uuid=conversation.uuid, body="绝密便条")
+        assert console.hear("note")["body"] == "绝密便条", "to the agent who has it"
+        assert colleague.hear("note")["body"] == "绝密便条", "and to who watches it"
+        box.post("之后")
+        tab.hear("message", lambda frame: frame["message"]["body"] == "之后")
+        box.say("fetch", after=0)
+        box.hear("messages")
+        with Box(processes.daphne) as again:
+            again.open(like=box)
+            frames = box.so_far() + tab.so_far() + again.so_far()
+    assert "绝密" not in str(frames)
+    assert "note" not in {frame["kind"] for frame in frames}
+
+
+def test_a_console_needs_a_session_and_the_right(cast: Cast, server: AppServer) -> None:
+    for session in ("", "x" * 32, session_of(cast.wen), session_of(cast.an)):
+        with Console(server, session) as console:
+            assert console.hear("bye")["code"] == "access_revoked"
+            assert console.hear_close() == 4403
+
+
+def test_a_console_is_refused_in_the_language_of_its_agent(cast: Cast, server: AppServer) -> None:
+    words = {}
+    for language in ("en", "zh-hans", "xx", "../x"):
+        with Console(server, session_of(cast.mei), language=language) as console:
+            console.say("watch", conversation=str(uuid4()))
+            words[language] = console.hear("refused")["words"]
+    assert words["en"].isascii()
+    assert words["zh-hans"] == words["xx"] == words["../x"]
+    assert not words["xx"].isascii()
+
+
+def test_a_console_hears_nothing_of_another_department(cast: Cast, processes: Processes) -> None:
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.jun)) as console:
+        console.open()
+        box.open()
+        box.begin()
+        for kind in ("watch", "typing", "seen", "fetch"):
+            console.say(kind, conversation=box.conversation, after=0, received=1, read=1)
+            assert console.hear("refused")["code"] == "not_found"
+        box.post("我的账号是")
+        with Console(processes.uvicorn, session_of(cast.mei)) as colleague:
+            assert colleague.open()["rows"][0]["excerpt"] == "我的账号是"
+        assert "账号" not in str(console.so_far())
+        assert "conversation" not in console.kinds()
+
+
+def test_only_the_agent_who_has_a_conversation_is_shown_as_typing(cast: Cast, server: AppServer) -> None:
+    with (
+        Box(server) as box,
+        Console(server, session_of(cast.mei)) as mei,
+        Console(server, session_of(cast.hao)) as hao,
+        Console(server, session_of(cast.yun)) as yun,
+    ):
+        box.open()
+        box.begin()
+        for console in (mei, hao, yun):
+            console.open()
+            console.watch(box.conversation or "")
+        # Nobody has it yet.
+        mei.say("typing", conversation=box.conversation)
+        mei.so_far()
+        give_to(cast.mei, box, cast)
+        for console in (hao, yun, mei):
+            console.say("typing", conversation=box.conversation)
+            console.so_far()
+        box.hear("is_typing")
+        assert [frame["name"] for frame in box.so_far() if frame["kind"] == "is_typing"] == ["林梅"]
+
+
+def test_a_conversation_that_went_elsewhere_is_no_longer_heard(cast: Cast, processes: Processes) -> None:
+    """Who only watched it has lost the right to; within five seconds."""
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.hao)) as console:
+        box.open()
+        box.begin()
+        console.open()
+        console.watch(box.conversation or "")
+        agents.transfer_to_department(staff=cast.yun, uuid=conversation_of(box).uuid, to=cast.loans)
+        assert console.hear("conversation", lambda frame: frame["row"]["department"] == cast.loans.pk)
+        for _ in range(25):
+            console.say("ping")
+            if box.conversation not in console.hear("pong")["heads"]:
+                break
+            console.listen(0.2)
+        else:
+            pytest.fail("still watched after five seconds")
+        box.post("房贷的事")
+        give_to(cast.jun, box, cast)
+        assert "房贷" not in str(console.so_far())
+
+
+def test_rights_that_end_also_end_the_socket(cast: Cast, processes: Processes) -> None:
+    """Signed out, switched off, another password, another role, a department less: closed within five seconds."""
+    people = {"mei": cast.mei, "hao": cast.hao, "jun": cast.jun, "yun": cast.yun}
+    extra = Staff.objects.create(username="lin", name="林", number="1003", role=Role.AGENT)
+    extra.departments.set([cast.cards, cast.loans])
+    stays = session_of(cast.yun)
+    with ExitStack() as stack:
+
+        def console(staff: Staff, key: str = "") -> Console:
+            return stack.enter_context(Console(processes.daphne, key or session_of(staff)))
+
+        key = session_of(cast.mei)
+        signed_out, other_screen = console(cast.mei, key), console(cast.mei)
+        switched_off, new_password, less = console(cast.hao), console(cast.jun), console(extra)
+        supervisor = console(cast.yun, stays)
+        everybody = [signed_out, other_screen, switched_off, new_password, less, supervisor]
+        for each in everybody:
+            each.open()
+        Session.objects.get(session_key=key).delete()
+        Staff.objects.filter(pk=people["hao"].pk).update(is_active=False)
+        people["jun"].set_password("another one, long enough")
+        people["jun"].save(update_fields=["password"])
+        extra.departments.remove(cast.loans)
+        ending = [signed_out, switched_off, new_password, less]
+        for each in ending:
+            assert each.hear("bye", within=5)["code"] == "access_revoked"
+            assert each.hear_close() == 4403
+        Staff.objects.filter(pk=cast.yun.pk).update(role=Role.AGENT)
+        # A new tab of the same session, with the rights that it has now, must not hide the old one.
+        tab = console(cast.yun, stays)
+        tab.open()
+        assert supervisor.hear("bye", within=5)["code"] == "access_revoked"
+        for each in (other_screen, tab):
+            each.so_far()
+
+
+def test_signing_out_ends_the_consoles_of_that_session_on_every_process_at_once(
+    cast: Cast, processes: Processes
+) -> None:
+    key, other = session_of(cast.mei), session_of(cast.mei)
+    with (
+        Console(processes.daphne, key) as one,
+        Console(processes.uvicorn, key) as two,
+        Console(processes.uvicorn, other) as stays,
+    ):
+        for each in (one, two, stays):
+            each.open()
+        began = {each: len(each.frames) for each in (one, two)}
+        # As `logout` ends it; no sweep of theirs comes as soon as this.
+        SessionStore(key).flush()
+        for each in (one, two):
+            assert each.hear_close() == 4403
+            assert [frame["kind"] for frame in each.frames[began[each] :]] == ["bye"]
+        stays.so_far()
+
+
+def test_a_former_agent_hears_nothing_of_what_goes_on_in_another_department(
+    cast: Cast, processes: Processes
+) -> None:
+    with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.mei)) as mei:
+        box.open()
+        box.begin()
+        mei.open()
+        conversation = give_to(cast.mei, box, cast)
+        mei.watch(box.conversation or "")
+        agents.transfer_to_department(staff=cast.mei, uuid=conversation.uuid, to=cast.loans)
+        mei.hear("conversation", lambda frame: frame["row"]["department"] == cast.loans.pk)
+        box.post("房贷的事")
+        give_to(cast.jun, box, cast)
+        assert "房贷" not in str(mei.so_far())
+        # What was said may be read, as ever; a console that opens it anew does not follow it either.
+        mei.watch(box.conversation or "")
+        box.post("还有一件")
+        mei.say("ping")
+        assert mei.hear("pong")["heads"] == {}
+        assert "还有一件" not in str(mei.frames)
+
+
+def test_an_ended_right_is_announced_at_once(cast: Cast, processes: Processes) -> None:
+    with (
+        Console(processes.daphne, session_of(cast.mei)) as mei,
+        Console(processes.uvicorn, session_of(cast.hao)) as hao,
+    ):
+        mei.open()
+        hao.open()
+        delivery.announce([AccessRevoked(cast.mei.pk)])
+        assert mei.hear_close() == 4403
+        hao.so_far()

@@ -1,0 +1,375 @@
+"""State equals events for a visitor: the box's state before, plus the frames, is the state that a new welcome gives.
+
+Real actions announce, the real hub routes what they announce to a box, and a reducer that does only what
+docs/protocol.md says applies it. The console's side is in test_console_state.py. Guards invariant 8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from django.db import OperationalError, connection
+
+from accounts.models import Department, Staff
+from chat.actions import agents, visitors
+from chat.actions.events import row_now
+from chat.actions.posts import Mark, Post, post_batch
+from chat.models import Conversation, Visitor
+from chat.protocol import Queue, Row, Welcome
+from chat.protocol.serializers import person_of
+from chat.realtime import delivery
+from chat.realtime.coalescing import Gathering
+from chat.realtime.delivery import Hub
+from chat.realtime.sent_state import fingerprint_of
+from chat.widget import consumers, sessions
+from chat.widget.consumers import VisitorConsumer
+from console.inbox.consumers import ConsoleConsumer
+from tests.conftest import Announced
+from tests.people import Cast, create_cast, go_online, start, start_with
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+State = dict[str, Any]
+
+
+def welcome_of(conversation: Conversation) -> State:
+    """What a box that opens now is given."""
+    visitor = Conversation.objects.get(pk=conversation.pk).visitor
+    found = sessions.found_as(visitor.site, visitor)
+    assert found.pk == conversation.pk
+    ((welcome, _),) = sessions.welcomes([sessions.Resumed(found)])
+    given: State = msgspec.to_builtins(welcome)
+    return {"state": given["state"], "messages": given["messages"]}
+
+
+def applied(before: State, frames: list[dict[str, Any]]) -> State:
+    """The state after these frames, as docs/protocol.md explains them; a repeat changes nothing."""
+    state = dict(before["state"])
+    messages = {message["seq"]: message for message in before["messages"]}
+    for frame in frames:
+        match frame["kind"]:
+            case "message":
+                messages.setdefault(frame["message"]["seq"], frame["message"])
+                state["last_seq"] = max(messages)
+            case "state":
+                state = frame["state"]
+            case "was_seen" if frame["role"] == "agent":
+                state |= {"agent_received": frame["received"], "agent_read": frame["read"]}
+            case "was_seen":
+                state |= {"visitor_read": frame["read"]}
+            case kind:
+                assert kind == "is_typing", f"{kind} reached a visitor"
+    return {"state": state, "messages": [messages[seq] for seq in sorted(messages)]}
+
+
+class Screen:
+    """A visitor's socket without its wire: what the hub pushes to it is kept."""
+
+    is_waiting = False
+    visitor: Visitor | None = None
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+
+    def push(self, text: bytes) -> None:
+        self.frames.append(json.loads(text))
+
+    def state_changed(self, row: Row) -> None:
+        self.is_waiting = row.status == "waiting"
+
+    def tell_place(self, frame: Queue) -> None:
+        raise AssertionError("only the sweep tells places")
+
+    def tokens_voided(self, generation: int) -> None:
+        raise AssertionError("nobody signs in here")
+
+    def lost_conversation(self) -> None:
+        raise AssertionError("only the sweep looks at whose it is")
+
+
+def posted(conversation: Conversation, *, by: Staff | None = None, marks: list[Mark] | None = None) -> None:
+    author: dict[str, Any] = {"agent": person_of(by)} if by else {"visitor_id": conversation.visitor_id}
+    _, events = post_batch([Post(conversation.pk, uuid4(), "说", **author)] * 2, marks or [])
+    delivery.announce(events)
+
+
+def marked(conversation: Conversation, received: int, read: int, **by: int) -> None:
+    delivery.announce(post_batch([], [Mark(conversation.pk, received, read, **by)])[1])
+
+
+def changed_department(cast: Cast, conversation: Conversation, to: Department) -> None:
+    agents.transfer_to_department(staff=cast.mei, uuid=conversation.uuid, to=to, note="绝密便条")
+
+
+Step = Callable[[Cast, Conversation], object]
+WAITING: dict[str, Step] = {
+    "take": lambda cast, it: agents.take(staff=cast.mei, uuid=it.uuid),
+    "take next": lambda cast, it: agents.take_next(staff=cast.mei),
+    "assign": lambda cast, it: agents.transfer_to_agent(staff=cast.yun, uuid=it.uuid, to=cast.jun),
+    "post": lambda cast, it: posted(it),
+    "leave": lambda cast, it: visitors.end_by_visitor(visitor=it.visitor),
+    "note": lambda cast, it: agents.add_note(staff=cast.mei, uuid=it.uuid, body="绝密便条"),
+}
+ACTIVE: dict[str, Step] = {
+    "post": lambda cast, it: posted(it),
+    "answer": lambda cast, it: posted(it, by=cast.mei),
+    "transfer": lambda cast, it: agents.transfer_to_agent(
+        staff=cast.mei, uuid=it.uuid, to=cast.jun, note="绝密便条"
+    ),
+    "to department": lambda cast, it: changed_department(cast, it, cast.loans),
+    "note": lambda cast, it: agents.add_note(staff=cast.mei, uuid=it.uuid, body="绝密便条"),
+    "seen by agent": lambda cast, it: marked(it, 1, 1, agent_id=cast.mei.pk),
+    "received by agent": lambda cast, it: marked(it, 1, 0, agent_id=cast.mei.pk),
+    "seen by visitor": lambda cast, it: marked(it, 1, 1, visitor_id=it.visitor_id),
+    "post and seen": lambda cast, it: posted(it, marks=[Mark(it.pk, 2, 1, agent_id=cast.mei.pk)]),
+    "end by agent": lambda cast, it: agents.end_conversation(staff=cast.mei, uuid=it.uuid),
+    "end by visitor": lambda cast, it: visitors.end_by_visitor(visitor=it.visitor),
+    "close": lambda cast, it: agents.close_conversation(staff=cast.mei, uuid=it.uuid, code=cast.done),
+}
+ENDED: dict[str, Step] = {
+    "close": lambda cast, it: agents.close_conversation(staff=cast.mei, uuid=it.uuid, code=cast.done),
+    "rate": lambda cast, it: visitors.rate(visitor=it.visitor, score=4, comment="好"),
+    "seen by agent": lambda cast, it: marked(it, 9, 9, agent_id=cast.mei.pk),
+}
+
+
+def check(cast: Cast, conversation: Conversation, announced: Announced, step: Step) -> None:
+    go_online(cast.mei, cast.jun)
+    announced.take()
+    hub, screen = Hub(), Screen()
+    before = welcome_of(conversation)
+    screen.is_waiting = before["state"]["status"] == "waiting"
+    hub.join(conversation.pk, screen)
+    hub.note_head(conversation.pk, before["state"]["last_seq"])
+    step(cast, conversation)
+    events = announced.take()
+    hub.route(events)
+    after = welcome_of(conversation)
+
+    assert applied(before, screen.frames) == after
+    hub.route(events)
+    assert applied(before, screen.frames) == after, "hearing it twice is harmless"
+    assert "绝密" not in str(screen.frames), "a note never reaches a visitor"
+    assert screen.is_waiting == (after["state"]["status"] == "waiting")
+
+
+@pytest.mark.parametrize("step", WAITING)
+def test_while_waiting(cast: Cast, announced: Announced, step: str) -> None:
+    check(cast, start(cast), announced, WAITING[step])
+
+
+@pytest.mark.parametrize("step", ACTIVE)
+def test_while_talking(cast: Cast, announced: Announced, step: str) -> None:
+    check(cast, start_with(cast, cast.mei), announced, ACTIVE[step])
+
+
+@pytest.mark.parametrize("step", ENDED)
+def test_after_the_end(cast: Cast, announced: Announced, step: str) -> None:
+    conversation = start_with(cast, cast.mei)
+    agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
+    check(cast, conversation, announced, ENDED[step])
+
+
+def test_a_whole_day_in_one_go(cast: Cast, announced: Announced) -> None:
+    def everything(cast: Cast, it: Conversation) -> None:
+        for name in ("post", "note", "take"):
+            WAITING[name](cast, it)
+        for name in ("post", "answer", "seen by visitor", "seen by agent", "to department"):
+            ACTIVE[name](cast, it)
+        agents.take(staff=cast.jun, uuid=it.uuid)
+        agents.transfer_to_agent(staff=cast.jun, uuid=it.uuid, to=cast.mei)
+        for name in ("close", "rate"):
+            ENDED[name](cast, it)
+
+    check(cast, start(cast), announced, everything)
+
+
+# -- What the doorbell lost, or brought too late ---------------------------------------------------------------
+
+
+def told_of(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
+    """What the sweep takes for told here, and what it will find stored."""
+    return hub.told[conversation.pk], fingerprint_of(row_now(conversation))
+
+
+@pytest.mark.parametrize("later", ["answer", "seen by agent", "seen by visitor"])
+def test_what_comes_later_does_not_pass_for_the_change_that_was_lost(
+    cast: Cast, announced: Announced, later: str
+) -> None:
+    conversation = start(cast)
+    hub, screen = Hub(), Screen()
+    hub.join(conversation.pk, screen)
+    hub.note_row(conversation.pk, row_now(conversation))
+    WAITING["post"](cast, conversation)
+    WAITING["take"](cast, conversation)
+    announced.take()
+    ACTIVE[later](cast, conversation)
+    hub.route(announced.take())
+    told, stored = told_of(hub, conversation)
+    assert (told.status, told.agent) != (stored.status, stored.agent), (
+        "the sweep sees that the box still says: waiting"
+    )
+    assert told.last_seq != stored.last_seq, "and that a message is missing in lists"
+
+
+def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: Announced) -> None:
+    conversation = start_with(cast, cast.mei)
+    posted(conversation)
+    hub = Hub()
+    hub.note_row(conversation.pk, row_now(conversation))
+    announced.take()
+    marked(conversation, 1, 1, agent_id=cast.mei.pk)
+    late = announced.take()
+    changed_department(cast, conversation, cast.loans)
+    hub.route(announced.take())
+    told = hub.told[conversation.pk]
+    hub.route(late)
+    assert (hub.told[conversation.pk].status, hub.told[conversation.pk].unread) == (told.status, told.unread)
+
+
+# -- Coming in while things happen ---------------------------------------------------------------------------
+
+
+def closing(work: Callable[[], Any]) -> Any:
+    """On a thread of its own, which lets go of its connection."""
+    try:
+        return work()
+    finally:
+        connection.close()
+
+
+class Wire:
+    """The consumer's side of a socket, in this process."""
+
+    def __init__(self, consumer: VisitorConsumer | ConsoleConsumer | None = None) -> None:
+        self.consumer: Any = consumer or VisitorConsumer()
+        self.sent: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def __aenter__(self) -> Wire:
+        self._task = asyncio.create_task(self.consumer({"type": "websocket"}, self._received.get, self._send))
+        self._received.put_nowait({"type": "websocket.connect"})
+        await self.until(lambda: bool(self.sent))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._received.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await self._task
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(message)
+        self._news.set()
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not is_so():
+                self._news.clear()
+                await self._news.wait()
+
+    def frames(self) -> list[dict[str, Any]]:
+        return [json.loads(message["text"]) for message in self.sent if "text" in message]
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self._received.put_nowait({"type": "websocket.receive", "text": json.dumps({"kind": kind, **fields})})
+
+
+@pytest.fixture
+def quiet_hub() -> Any:
+    """The hub of this process, as it was: nobody listens after a test."""
+    yield delivery.hub
+    assert not delivery.hub.visitors
+    assert not delivery.hub.heads
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_hub: Hub) -> None:
+    def before() -> tuple[Cast, Conversation, sessions.Found]:
+        cast = create_cast()
+        conversation = start(cast)
+        opened = sessions.found_as(cast.site, conversation.visitor)
+        agents.take(staff=cast.mei, uuid=conversation.uuid)
+        return cast, conversation, opened
+
+    _, conversation, opened = await asyncio.to_thread(closing, before)
+    async with Wire() as wire:
+        # As `hello` does it, with a welcome that was read a moment too early.
+        await wire.consumer._settle(opened)
+        await wire.until(lambda: bool(wire.frames()))
+        (welcome,) = wire.frames()
+        after = await asyncio.to_thread(closing, lambda: welcome_of(conversation))
+    assert {"state": welcome["state"], "messages": welcome["messages"]} == after
+    assert welcome["state"]["status"] == "active"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: Hub) -> None:
+    def before() -> tuple[Cast, Conversation, Welcome]:
+        cast = create_cast()
+        conversation = start(cast)
+        ((welcome, _),) = sessions.welcomes(
+            [sessions.Resumed(sessions.found_as(cast.site, conversation.visitor))]
+        )
+        return cast, conversation, welcome
+
+    cast, conversation, read = await asyncio.to_thread(closing, before)
+    async with Wire() as wire:
+        with wire.consumer.holding() as first:
+            delivery.hub.join(conversation.pk, wire.consumer)
+            await asyncio.to_thread(closing, lambda: agents.take(staff=cast.mei, uuid=conversation.uuid))
+            await asyncio.sleep(0)
+            first.append(read)
+        wire.consumer.pk = conversation.pk
+        await wire.until(lambda: len(wire.frames()) == 3)
+        frames = wire.frames()
+        after = await asyncio.to_thread(closing, lambda: welcome_of(conversation))
+    assert [frame["kind"] for frame in frames] == ["welcome", "message", "state"]
+    assert applied(frames[0], frames[1:]) == after
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_read_that_fails_leaves_no_socket_mute(
+    quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before() -> sessions.Found:
+        cast = create_cast()
+        return sessions.found_as(cast.site, start(cast).visitor)
+
+    def fail(_: object) -> Any:
+        raise OperationalError
+
+    monkeypatch.setattr(consumers, "_welcoming", Gathering(fail))
+    opened = await asyncio.to_thread(closing, before)
+    async with Wire() as wire:
+        with pytest.raises(OperationalError):
+            await wire.consumer._settle(opened)
+        wire.say("ping")
+        await wire.until(lambda: bool(wire.frames()))
+        assert [frame["kind"] for frame in wire.frames()] == ["refused"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_console_whose_lists_cannot_be_read_is_asked_to_come_back(
+    quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign_in(console: ConsoleConsumer) -> Staff:
+        console.staff_id = 1
+        return Staff()
+
+    def fail(_: ConsoleConsumer) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(ConsoleConsumer, "_sign_in", sign_in)
+    monkeypatch.setattr(ConsoleConsumer, "_welcome", fail)
+    async with Wire(ConsoleConsumer()) as wire:
+        wire.say("hello", version=1)
+        await wire.until(lambda: wire.sent[-1]["type"] == "websocket.close")
+        (bye,) = wire.frames()
+        assert (bye["kind"], bye["code"], bye["retry_after_ms"] > 0) == ("bye", "unavailable", True)
+        assert wire.sent[-1]["code"] == 4000

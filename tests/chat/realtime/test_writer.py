@@ -1,0 +1,224 @@
+"""The writer: accepted means committed, and the numbers have no gap, whoever else writes.
+
+Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless). What happens when
+the database or a process dies is in test_faults.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+
+from chat import access
+from chat.actions.events import Change
+from chat.actions.posts import Mark, Outcome, Post
+from chat.models import Conversation, Message
+from chat.protocol import Accepted, Event, MessagePosted
+from chat.realtime import delivery
+from chat.realtime.writer import MAX_QUEUED, Writer
+from tests.people import create_cast, start, start_with
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+
+WITHIN_SECONDS = 20
+
+
+class Heard(list[Event]):
+    """What the writer announced, in its order."""
+
+    def seqs(self, conversation: Conversation) -> list[int]:
+        return [
+            event.message.seq
+            for event in self
+            if isinstance(event, MessagePosted) and event.pk == conversation.pk
+        ]
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    heard = Heard()
+    monkeypatch.setattr(delivery, "announce", lambda events, *_: heard.extend(events))
+    return heard
+
+
+@pytest.fixture
+def writer(heard: Heard) -> Iterator[Writer]:
+    writer = Writer()
+    yield writer
+    assert writer.stop(WITHIN_SECONDS)
+
+
+def post(conversation: Conversation, body: str) -> Post:
+    return Post(conversation.pk, uuid4(), body, visitor_id=conversation.visitor_id)
+
+
+def answer(future: Future[Outcome]) -> Outcome:
+    return future.result(WITHIN_SECONDS)
+
+
+def stored(conversation: Conversation) -> list[tuple[int, str]]:
+    return list(conversation.messages.order_by("seq").values_list("seq", "body"))
+
+
+def test_what_is_accepted_can_be_read_by_anybody_at_that_moment(writer: Writer) -> None:
+    """Invariant 1."""
+    conversation = start(create_cast())
+    seen: list[bool] = []
+
+    def is_there(client_id: str) -> bool:
+        try:
+            return Message.objects.filter(client_id=client_id).exists()
+        finally:
+            connection.close()
+
+    def look(future: Future[Outcome]) -> None:
+        # On the writer's thread, before it goes on; another connection must see the message already.
+        outcome = future.result()
+        assert isinstance(outcome, Accepted)
+        with ThreadPoolExecutor(1) as other:
+            seen.append(other.submit(is_there, outcome.client_id).result(WITHIN_SECONDS))
+
+    for number in range(5):
+        future = writer.post(post(conversation, f"{number}"))
+        future.add_done_callback(look)
+        answer(future)
+    assert writer.wait_until_idle(WITHIN_SECONDS)
+    assert seen == [True] * 5
+
+
+def test_posts_of_one_sender_keep_their_order(writer: Writer, heard: Heard) -> None:
+    """Invariant 3, over more than one full batch."""
+    conversation = start(create_cast())
+    futures = [writer.post(post(conversation, f"第{number}句")) for number in range(450)]
+    outcomes = [answer(future) for future in futures]
+
+    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Accepted)] == list(range(1, 451))
+    assert stored(conversation) == [(number + 1, f"第{number}句") for number in range(450)]
+    assert heard.seqs(conversation) == list(range(1, 451))
+
+
+def test_many_threads_leave_no_gap(writer: Writer) -> None:
+    """Invariant 3."""
+    cast = create_cast()
+    conversations = [start(cast) for _ in range(3)]
+    with ThreadPoolExecutor(6) as threads:
+        posts = [post(conversations[number % 3], "x") for number in range(240)]
+        futures = list(threads.map(writer.post, posts))
+    outcomes = [answer(future) for future in futures]
+
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    for conversation in conversations:
+        assert [seq for seq, _ in stored(conversation)] == list(range(1, 81))
+
+
+def test_two_writers_and_an_action_share_the_numbers_of_one_conversation(writer: Writer) -> None:
+    """Invariant 3: as two server processes and an agent's click."""
+    cast = create_cast()
+    conversation = start_with(cast, cast.mei)
+    before, second = conversation.last_seq, Writer()
+    futures = []
+    for number in range(40):
+        futures += [each.post(post(conversation, f"{number}")) for each in (writer, second)]
+        if number % 4 == 0:
+            with transaction.atomic():
+                change = Change(access.lock(conversation.pk))
+                change.say("assigned", "%(name)s", name="x")
+                change.save()
+    assert all(isinstance(answer(future), Accepted) for future in futures)
+    assert second.stop(WITHIN_SECONDS)
+    assert [seq for seq, _ in stored(conversation)] == list(range(1, before + 91))
+    conversation.refresh_from_db()
+    assert conversation.last_seq == before + 90
+
+
+def test_a_repeat_gets_the_same_answer_even_while_the_first_is_on_its_way(writer: Writer) -> None:
+    """Invariant 4."""
+    conversation = start(create_cast())
+    same = post(conversation, "一次")
+    outcomes = [answer(future) for future in [writer.post(same) for _ in range(20)]]
+    outcomes.append(answer(writer.post(same)))
+
+    assert isinstance(outcomes[0], Accepted)
+    assert outcomes == outcomes[:1] * 21
+    assert stored(conversation) == [(1, "一次")]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [{"body": "half a \ud83d character"}, {"payload": {"what": object()}}, {"client_id": "no id"}],
+    ids=["words", "payload", "id"],
+)
+def test_one_that_cannot_be_stored_spoils_nothing_for_the_others(
+    writer: Writer, heard: Heard, poison: dict[str, str]
+) -> None:
+    cast = create_cast()
+    conversation, other = start(cast), start(cast)
+    with transaction.atomic():
+        # The lock holds the first one back, and so those behind it come into one batch.
+        access.lock(conversation.pk)
+        futures = [
+            writer.post(each)
+            for each in (
+                post(conversation, "零"),
+                post(conversation, "一"),
+                replace(post(other, "x"), **poison),  # type: ignore[arg-type]
+                post(conversation, "二"),
+            )
+        ]
+    outcomes = [answer(future) for future in futures]
+
+    assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True, False, True]
+    assert stored(conversation) == [(1, "零"), (2, "一"), (3, "二")]
+    assert stored(other) == []
+    assert heard.seqs(conversation) == [1, 2, 3]
+
+
+def test_who_cannot_take_the_answer_harms_nobody(writer: Writer) -> None:
+    conversation = start(create_cast())
+
+    def fail(_: Outcome) -> None:
+        raise RuntimeError("gone")
+
+    for number in range(50):
+        writer.submit(post(conversation, f"{number}"), fail)
+        writer.post(post(conversation, f"{number}"))
+    assert isinstance(answer(writer.post(post(conversation, "x"))), Accepted)
+    assert [seq for seq, _ in stored(conversation)] == list(range(1, 102))
+
+
+def test_only_the_furthest_mark_of_each_reader_is_stored(writer: Writer) -> None:
+    cast = create_cast()
+    conversation = start_with(cast, cast.mei)
+    for number in (1, 3, 2):
+        answer(writer.post(post(conversation, "x")))
+        writer.mark(Mark(conversation.pk, number, number, visitor_id=conversation.visitor_id))
+    writer.mark(Mark(conversation.pk, 4, 1, visitor_id=conversation.visitor_id))
+    assert writer.wait_until_idle(WITHIN_SECONDS)
+
+    conversation.refresh_from_db()
+    assert (conversation.visitor_received_seq, conversation.visitor_read_seq) == (4, 3)
+
+
+def test_more_than_it_can_hold_is_put_off(writer: Writer) -> None:
+    conversation = start(create_cast())
+    with transaction.atomic():
+        access.lock(conversation.pk)
+        futures = [writer.post(post(conversation, "x")) for _ in range(MAX_QUEUED + 300)]
+        put_off = [future.result(0) for future in futures if future.done()]
+    assert len(put_off) >= 100
+    assert {getattr(outcome, "code", None) for outcome in put_off} == {"unavailable"}
+
+
+def test_a_stopped_writer_has_answered_everybody_and_starts_again(writer: Writer) -> None:
+    conversation = start(create_cast())
+    futures = [writer.post(post(conversation, "x")) for _ in range(50)]
+    assert writer.stop(WITHIN_SECONDS)
+    assert all(future.done() for future in futures)
+
+    assert isinstance(answer(writer.post(post(conversation, "y"))), Accepted)
+    assert len(stored(conversation)) == 51

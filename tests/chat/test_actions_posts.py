@@ -1,0 +1,427 @@
+"""Posting: what one batch stores, refuses and announces.
+
+Guards invariants 3 (seq without a gap), 4 (twice is harmless) and 8 (events carry all a screen needs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from accounts.models import Staff
+from chat.actions import agents, visitors
+from chat.actions.posts import Mark, Outcome, Post, post_batch
+from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
+from chat.models import Conversation, Message
+from chat.protocol import Accepted, Event, MessagePosted, SeenChanged, serializers
+from tests.people import Cast, create_cast, go_online, say, start, start_with
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+
+def visitor_post(conversation: Conversation, body: str = "你好", client_id: UUID | None = None) -> Post:
+    return Post(conversation.pk, client_id or uuid4(), body, visitor_id=conversation.visitor_id)
+
+
+def agent_post(conversation: Conversation, agent: Staff, body: str = "您好") -> Post:
+    return Post(conversation.pk, uuid4(), body, agent=serializers.person_of(agent))
+
+
+def one(post: Post) -> tuple[Outcome, list[Event]]:
+    (outcome,), events = post_batch([post])
+    return outcome, events
+
+
+def seqs(conversation: Conversation) -> list[int]:
+    return list(conversation.messages.order_by("seq").values_list("seq", flat=True))
+
+
+def test_a_post_is_stored_with_the_next_seq_and_the_counters_follow(cast: Cast) -> None:
+    conversation = start(cast, name="李雷")
+    post = visitor_post(conversation, "我的卡\n被吞了")
+    outcome, events = one(post)
+
+    assert isinstance(outcome, Accepted)
+    assert (outcome.client_id, outcome.seq) == (str(post.client_id), 1)
+    message = Message.objects.get()
+    assert (message.seq, message.body, message.author_role, message.author_name) == (
+        1,
+        "我的卡\n被吞了",
+        "visitor",
+        "李雷",
+    )
+    conversation.refresh_from_db()
+    assert (conversation.last_seq, conversation.unread_by_agent, conversation.visitor_message_count) == (
+        1,
+        1,
+        1,
+    )
+    assert conversation.excerpt == "我的卡 被吞了"
+    assert conversation.unanswered_since == conversation.last_message_at == message.at
+    (event,) = events
+    assert isinstance(event, MessagePosted)
+    assert event.message == serializers.message_of(Message.objects.values(*serializers.MESSAGE_FIELDS).get())
+    assert event.row == serializers.rows_in(Conversation.objects.all())[0]
+
+
+def test_an_answer_ends_the_waiting_for_one_and_keeps_the_unread_count(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    say(conversation, "在吗")
+    outcome, _ = one(agent_post(conversation, cast.mei))
+
+    assert isinstance(outcome, Accepted)
+    conversation.refresh_from_db()
+    assert conversation.unanswered_since is None
+    assert conversation.first_response_at is not None
+    assert conversation.unread_by_agent == 1
+    assert conversation.agent_message_count == 1
+
+
+@pytest.mark.parametrize(("language", "name"), [("zh", "林梅"), ("en", "Mei Lin")])
+def test_an_agent_is_named_in_the_language_of_the_conversation(cast: Cast, language: str, name: str) -> None:
+    conversation = start_with(cast, cast.mei, language=language)
+    say(conversation, "hello", by=cast.mei)
+
+    assert conversation.messages.latest("seq").author_name == name
+
+
+def test_a_repeat_gets_the_first_answer_and_announces_nothing(cast: Cast) -> None:
+    conversation = start(cast)
+    post = visitor_post(conversation)
+    first, _ = one(post)
+    say(conversation, "还有")
+    again, events = one(post)
+
+    assert again == first
+    assert events == []
+    assert seqs(conversation) == [1, 2]
+
+
+def test_a_repeat_in_the_same_batch_is_one_message(cast: Cast) -> None:
+    conversation = start(cast)
+    post = visitor_post(conversation)
+    outcomes, events = post_batch([post, post, visitor_post(conversation)])
+
+    assert outcomes[0] == outcomes[1]
+    assert seqs(conversation) == [1, 2]
+    assert len(events) == 2
+
+
+def test_a_repeat_after_the_end_is_still_accepted_and_a_new_one_refused(cast: Cast) -> None:
+    conversation = start(cast)
+    post = visitor_post(conversation)
+    first, _ = one(post)
+    visitors.end_by_visitor(visitor=conversation.visitor)
+
+    assert one(post)[0] == first
+    outcome, events = one(visitor_post(conversation))
+    assert isinstance(outcome, ConversationClosed)
+    assert events == []
+
+
+def test_a_client_id_with_other_words_is_refused(cast: Cast) -> None:
+    conversation = start(cast)
+    client_id = uuid4()
+    one(visitor_post(conversation, "一", client_id))
+
+    assert isinstance(one(visitor_post(conversation, "二", client_id))[0], ClientIdReused)
+    assert [message.body for message in Message.objects.all()] == ["一"]
+
+
+def test_the_same_client_id_in_two_conversations_is_two_messages(cast: Cast) -> None:
+    first, second = start(cast), start(cast)
+    client_id = uuid4()
+    outcomes, _ = post_batch([visitor_post(first, "一", client_id), visitor_post(second, "一", client_id)])
+
+    assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True]
+
+
+# -- Repeats after another conversation has begun ----------------------------------------------------------------
+
+
+def end_and_begin_another(cast: Cast, conversation: Conversation) -> Conversation:
+    visitors.end_by_visitor(visitor=conversation.visitor)
+    return start(cast, visitor=conversation.visitor.uuid)
+
+
+def repeated_in(conversation: Conversation, post: Post, **changes: Any) -> Post:
+    """The post as the visitor's socket hands it on when it has that conversation now."""
+    return replace(
+        post, pk=conversation.pk, visitor_id=conversation.visitor_id, **{"is_returning": True} | changes
+    )
+
+
+@pytest.mark.parametrize("names_its_conversation", [True, False])
+def test_post_accepted_before_another_conversation_began_gets_the_same_answer(
+    cast: Cast, names_its_conversation: bool
+) -> None:
+    first = start(cast)
+    post = visitor_post(first)
+    accepted, _ = one(post)
+    second = end_and_begin_another(cast, first)
+    written_for = first.uuid if names_its_conversation else None
+    again, events = one(repeated_in(second, post, written_for=written_for))
+
+    assert again == accepted
+    assert isinstance(again, Accepted)
+    assert again.conversation == str(first.uuid)
+    assert (seqs(first)[0], seqs(second), events) == (1, [], [])
+
+
+def test_post_accepted_before_another_conversation_began_is_refused_with_other_words(cast: Cast) -> None:
+    first = start(cast)
+    post = visitor_post(first)
+    one(post)
+    second = end_and_begin_another(cast, first)
+
+    assert isinstance(one(repeated_in(second, post, body="别的"))[0], ClientIdReused)
+    assert seqs(second) == []
+
+
+def test_post_never_accepted_and_written_for_an_ended_conversation_is_refused(cast: Cast) -> None:
+    first = start(cast)
+    second = end_and_begin_another(cast, first)
+    lost = visitor_post(first)
+
+    outcome, events = one(repeated_in(second, lost, written_for=first.uuid))
+    assert isinstance(outcome, ConversationClosed)
+    assert (events, seqs(second)) == ([], [])
+    # Without the name of a conversation, or sent again on purpose, it goes into the new one.
+    assert isinstance(one(repeated_in(second, lost, written_for=second.uuid))[0], Accepted)
+    assert isinstance(one(repeated_in(second, visitor_post(first)))[0], Accepted)
+
+
+def test_post_repeated_by_another_visitor_is_theirs(cast: Cast) -> None:
+    mine, theirs = start(cast), start(cast)
+    post = visitor_post(mine)
+    one(post)
+    outcome, _ = one(repeated_in(theirs, post))
+
+    assert isinstance(outcome, Accepted)
+    assert outcome.conversation == str(theirs.uuid)
+
+
+def test_post_repeated_after_signing_in_gets_the_same_answer_where_it_names_its_conversation(
+    cast: Cast,
+) -> None:
+    first = start(cast)
+    post = visitor_post(first)
+    accepted, _ = one(post)
+    visitors.end_by_visitor(visitor=first.visitor)
+    # The customer as whom the visitor has signed in is another visitor.
+    customer = start(cast)
+    again, _ = one(repeated_in(customer, post, written_for=first.uuid, is_returning=False))
+
+    assert again == accepted
+
+
+def test_agents_repeat_with_other_choices_or_by_a_colleague_is_refused(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    post = replace(agent_post(conversation, cast.mei), payload={"choices": ["是", "否"]})
+    accepted, _ = one(post)
+
+    assert one(post)[0] == accepted
+    assert isinstance(one(replace(post, payload={}))[0], ClientIdReused)
+    agents.transfer_to_agent(staff=cast.yun, uuid=conversation.uuid, to=online(cast.hao))
+    assert one(post)[0] == accepted
+    assert isinstance(one(replace(post, agent=serializers.person_of(cast.hao)))[0], ClientIdReused)
+
+
+def test_repeats_are_looked_up_by_one_query_and_only_for_visitors_with_other_conversations(
+    cast: Cast, django_assert_num_queries: Any
+) -> None:
+    first = start(cast)
+    with CaptureQueriesContext(connection) as once:
+        post_batch([visitor_post(first), visitor_post(first)])
+    second = end_and_begin_another(cast, first)
+    assert "client_id" not in str([each["sql"] for each in once if each["sql"].startswith("SELECT")])
+    with django_assert_num_queries(len(once) + 1):
+        post_batch([repeated_in(second, visitor_post(first)), repeated_in(second, visitor_post(first))])
+
+
+def online(staff: Staff) -> Staff:
+    go_online(staff)
+    return staff
+
+
+def test_a_stranger_posts_nothing(cast: Cast) -> None:
+    mine, theirs = start(cast), start(cast)
+    stranger = Post(theirs.pk, uuid4(), "我是谁", visitor_id=mine.visitor_id)
+
+    assert isinstance(one(stranger)[0], NotFound)
+    assert isinstance(one(Post(987_654, uuid4(), "x", visitor_id=mine.visitor_id))[0], NotFound)
+    assert isinstance(one(Post(theirs.pk, uuid4(), "x"))[0], NotFound)
+    assert not Message.objects.exists()
+
+
+def test_only_the_agent_who_has_it_answers(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    before = seqs(conversation)
+
+    for colleague in (cast.hao, cast.jun, cast.yun):
+        assert isinstance(one(agent_post(conversation, colleague))[0], NotAssigned)
+    assert isinstance(one(agent_post(start(cast), cast.mei))[0], NotAssigned)
+    assert seqs(conversation) == before
+
+
+def test_a_refusal_in_a_batch_leaves_no_gap_and_spoils_nothing(cast: Cast) -> None:
+    mine, other = start(cast), start_with(cast, cast.mei)
+    before = other.last_seq
+    outcomes, _ = post_batch(
+        [
+            visitor_post(mine),
+            Post(mine.pk, uuid4(), "x", visitor_id=other.visitor_id),
+            visitor_post(other),
+            agent_post(other, cast.hao),
+            visitor_post(mine),
+            agent_post(other, cast.mei),
+        ]
+    )
+
+    assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, False, True, False, True, True]
+    assert seqs(mine) == [1, 2]
+    assert seqs(other) == list(range(1, before + 3))
+
+
+def test_an_agent_cannot_take_the_answer_to_a_visitors_client_id(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    client_id = uuid4()
+    one(visitor_post(conversation, "好", client_id))
+    outcome, _ = one(Post(conversation.pk, client_id, "好", agent=serializers.person_of(cast.mei)))
+
+    assert isinstance(outcome, ClientIdReused)
+
+
+# -- Marks -----------------------------------------------------------------------------------------------------
+
+
+def mark(conversation: Conversation, received: int, read: int, *, by: Staff | None = None) -> Sequence[Event]:
+    marker = {"agent_id": by.pk} if by else {"visitor_id": conversation.visitor_id}
+    _, events = post_batch([], [Mark(conversation.pk, received, read, **marker)])
+    conversation.refresh_from_db()
+    return events
+
+
+def test_a_mark_says_how_far_a_side_has_come(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    say(conversation, "一", by=cast.mei)
+    (event,) = mark(conversation, 2, 1)
+
+    assert isinstance(event, SeenChanged)
+    assert (event.frame.role, event.frame.received, event.frame.read) == ("visitor", 2, 1)
+    assert (conversation.visitor_received_seq, conversation.visitor_read_seq) == (2, 1)
+
+
+def test_a_mark_never_goes_back_and_never_passes_the_head(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    mark(conversation, 2_000_000_000, 2_000_000_000)
+    assert conversation.visitor_read_seq == conversation.last_seq
+
+    assert mark(conversation, 0, 0) == []
+    assert conversation.visitor_read_seq == conversation.last_seq
+
+
+def test_what_was_read_has_been_received(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    mark(conversation, 0, 1)
+    assert conversation.visitor_received_seq == 1
+
+
+def test_the_agents_mark_lowers_the_unread_count_to_what_is_behind_it(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    for body in "一二三":
+        say(conversation, body)
+    say(conversation, "好", by=cast.mei)
+    mark(conversation, 5, 3, by=cast.mei)
+    assert conversation.unread_by_agent == 1
+
+    mark(conversation, 5, 5, by=cast.mei)
+    assert conversation.unread_by_agent == 0
+
+
+def test_a_mark_counts_what_comes_in_the_same_batch(cast: Cast) -> None:
+    conversation = start_with(cast, cast.mei)
+    head = conversation.last_seq
+    post_batch([visitor_post(conversation)], [Mark(conversation.pk, head, head, agent_id=cast.mei.pk)])
+
+    conversation.refresh_from_db()
+    assert conversation.unread_by_agent == 1
+
+
+def test_others_mark_nothing(cast: Cast) -> None:
+    conversation, other = start_with(cast, cast.mei), start(cast)
+
+    assert mark(conversation, 1, 1, by=cast.hao) == []
+    _, events = post_batch(
+        [], [Mark(conversation.pk, 1, 1, visitor_id=other.visitor_id), Mark(987_654, 1, 1)]
+    )
+    assert events == []
+    assert conversation.visitor_received_seq == conversation.agent_received_seq == 0
+
+
+# -- Any order of anything ----------------------------------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["visitor", "agent", "colleague", "stranger"]),
+        st.integers(0, 4),
+        st.sampled_from(["text", "read"]),
+    ),
+    max_size=12,
+)
+
+
+class AnyOrder(TestCase):
+    """Invariant 3 and 4: whatever comes in whatever order, seq is 1, 2, 3 ... and a repeat is the same answer."""
+
+    @given(batches=st.lists(STEPS, max_size=4))
+    def test_of_posts_and_marks_keeps_the_numbers(self, batches: list[list[tuple[str, int, str]]]) -> None:
+        cast = create_cast()
+        conversation = start_with(cast, cast.mei)
+        ids = [uuid4() for _ in range(5)]
+        answers: dict[UUID, Accepted] = {}
+        for steps in batches:
+            posts, marks = [], []
+            for who, number, what in steps:
+                author = {
+                    "visitor": {"visitor_id": conversation.visitor_id},
+                    "agent": {"agent": serializers.person_of(cast.mei)},
+                    "colleague": {"agent": serializers.person_of(cast.hao)},
+                    "stranger": {"visitor_id": -1},
+                }[who]
+                if what == "text":
+                    posts.append(Post(conversation.pk, ids[number], f"第{number}句", **author))  # type: ignore[arg-type]
+                elif who in ("visitor", "agent"):
+                    marker = {"agent_id": cast.mei.pk} if who == "agent" else author
+                    marks.append(Mark(conversation.pk, number * 2, number, **marker))  # type: ignore[arg-type]
+            outcomes, events = post_batch(posts, marks)
+            for post, outcome in zip(posts, outcomes, strict=True):
+                if isinstance(outcome, Accepted):
+                    assert answers.setdefault(post.client_id, outcome) == outcome
+            conversation.refresh_from_db()
+            stored = seqs(conversation)
+            assert stored == list(range(1, conversation.last_seq + 1))
+            read = conversation.agent_read_seq
+            unread = conversation.messages.filter(author_role="visitor", seq__gt=read).count()
+            assert conversation.unread_by_agent == unread
+            assert conversation.agent_read_seq <= conversation.agent_received_seq <= conversation.last_seq
+            assert {event.row for event in events if isinstance(event, MessagePosted)} <= set(
+                serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))
+            )
+
+    def test_ending_after_all_that_makes_a_digest(self) -> None:
+        cast = create_cast()
+        conversation = start_with(cast, cast.mei)
+        say(conversation, "再见")
+        agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
+        conversation.refresh_from_db()
+        assert len(conversation.digest) == 64

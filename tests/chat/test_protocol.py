@@ -1,0 +1,290 @@
+"""The wire protocol: every frame has an example, the page about it is true, and nothing that arrives breaks it.
+
+Guards invariant 9 of the design (unknown kinds are ignored).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+from contextlib import suppress
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import accounts
+import chat
+import console
+import knowledge
+from chat import protocol
+from chat.errors import Refusal
+from chat.protocol import BadFrame
+from chat.realtime.sockets import CLOSE_CODES
+from console.gate import STATUSES
+from tests.harness.servers.process import ROOT
+
+EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
+    (ROOT / "tests/protocol_examples.json").read_text(encoding="utf-8")
+)
+PAGE = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+
+BOTH = [
+    protocol.Refused,
+    protocol.MessageFrame,
+    protocol.Messages,
+    protocol.TypingFrame,
+    protocol.SeenFrame,
+    protocol.Bye,
+]
+# Which frames go which way. A frame of chat/protocol that is in none of these fails a test below.
+FRAMES: dict[str, list[Any]] = {
+    "visitor_to_server": list(get_args(protocol.VisitorFrame)),
+    "server_to_visitor": [
+        *BOTH,
+        protocol.Welcome,
+        protocol.Accepted,
+        protocol.StateFrame,
+        protocol.Queue,
+        protocol.Pong,
+    ],
+    "console_to_server": list(get_args(protocol.ConsoleFrame)),
+    "server_to_console": [
+        *BOTH,
+        protocol.ConsoleWelcome,
+        protocol.RowFrame,
+        protocol.NoteFrame,
+        protocol.PresenceFrame,
+        protocol.KnowledgeFrame,
+        protocol.ConsolePong,
+    ],
+    "events": list(get_args(protocol.Event)),
+}
+ALL_EXAMPLES = [
+    pytest.param(side, example, id=f"{side}-{example.get('kind') or example['event']}-{number}")
+    for side, examples in EXAMPLES.items()
+    for number, example in enumerate(examples)
+]
+DECODERS = {"visitor_to_server": protocol.decode_visitor, "console_to_server": protocol.decode_console}
+
+
+def tag_of(struct: Any) -> str:
+    return str(struct.__struct_config__.tag)
+
+
+def example_of(side: str, kind: str) -> dict[str, Any]:
+    return next(example for example in EXAMPLES[side] if example.get("kind") == kind)
+
+
+# -- The examples and the page ---------------------------------------------------------------------------------
+
+
+def test_every_tagged_struct_of_the_protocol_goes_some_way() -> None:
+    declared = {
+        struct
+        for struct in vars(protocol).values()
+        if isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__struct_config__.tag
+    }
+    assert declared == {struct for frames in FRAMES.values() for struct in frames}
+
+
+@pytest.mark.parametrize("side", FRAMES)
+def test_every_frame_and_event_has_an_example_and_no_example_is_of_something_else(side: str) -> None:
+    tag = "event" if side == "events" else "kind"
+    assert {example[tag] for example in EXAMPLES[side]} == {tag_of(struct) for struct in FRAMES[side]}
+
+
+@pytest.mark.parametrize(("side", "example"), ALL_EXAMPLES)
+def test_an_example_is_exactly_what_goes_over_the_wire(side: str, example: dict[str, Any]) -> None:
+    tag = example["event" if side == "events" else "kind"]
+    struct = next(struct for struct in FRAMES[side] if tag_of(struct) == tag)
+    frame = msgspec.json.decode(json.dumps(example), type=struct)
+
+    assert json.loads(protocol.encode(frame)) == example
+    if side in DECODERS:
+        assert DECODERS[side](json.dumps(example)) == frame
+    if side == "events":
+        assert protocol.decode_events(protocol.encode_events([frame])) == [frame]
+
+
+def test_the_page_shows_every_example_and_only_examples() -> None:
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+    known = [example for examples in EXAMPLES.values() for example in examples]
+
+    assert [block for block in shown if block not in known] == []
+    assert [example for example in known if example not in shown] == []
+
+
+def test_the_page_explains_every_refusal_and_every_goodbye() -> None:
+    for app in (accounts, chat, knowledge, console):
+        for module in pkgutil.walk_packages(app.__path__, f"{app.__name__}."):
+            if ".migrations" not in module.name and ".management" not in module.name:
+                importlib.import_module(module.name)
+    table = re.search(r"## Refusals\n(.*?)\n## ", PAGE, re.DOTALL)
+    assert table
+    explained = re.findall(r"^\| `(\w+)` \| .+ \| (\d{3}) \| (no|after (\d+) s)", table[1], re.MULTILINE)
+    retries = {refusal.code: refusal.retry_after_ms // 1000 for refusal in _refusals(Refusal)}
+    assert {code: int(after or 0) for code, _, _, after in explained} == retries
+    assert {code: int(status) for code, status, _, _ in explained} == {
+        code: STATUSES.get(code, 409) for code in retries
+    }
+    assert len(explained) == len(retries)
+    goodbyes = re.findall(r"^\| `(\w+)` \| (\d{4}) \|", PAGE, re.MULTILINE)
+    assert {code: int(number) for code, number in goodbyes} == CLOSE_CODES
+
+
+def _refusals(refusal: type[Refusal]) -> list[type[Refusal]]:
+    found = [refusal, *(each for child in refusal.__subclasses__() for each in _refusals(child))]
+    return [each for each in found if not each.__module__.startswith("tests.")]
+
+
+def test_the_page_names_every_limit() -> None:
+    for number in (protocol.MAX_FRAME_BYTES, protocol.MAX_BODY_CHARACTERS, protocol.MAX_COMMENT_CHARACTERS):
+        assert f"{number:,}" in PAGE
+    assert f"at most {protocol.PAGE_OF_MESSAGES}" in PAGE
+    assert f"version {protocol.VERSION}" in PAGE
+
+
+# -- What arrives ----------------------------------------------------------------------------------------------
+
+words = st.text(st.characters(exclude_categories=["Cs"]))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(words, children, max_size=4),
+    max_leaves=12,
+)
+KINDS = sorted({tag_of(struct) for side in DECODERS for struct in FRAMES[side]})
+
+
+@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+@given(text=st.text() | json_values.map(json.dumps))
+def test_decoding_raises_nothing_but_bad_frame(decode: Any, text: str) -> None:
+    with suppress(BadFrame):
+        decode(text)
+
+
+@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+@given(kind=st.sampled_from(KINDS), fields=st.dictionaries(words, json_values, max_size=5), data=st.data())
+def test_no_value_of_a_known_kind_breaks_decoding(
+    decode: Any, kind: str, fields: dict[str, Any], data: st.DataObject
+) -> None:
+    names = [
+        "client_id",
+        "body",
+        "form",
+        "received",
+        "read",
+        "after",
+        "limit",
+        "conversation",
+        "token",
+        "score",
+    ]
+    for name in data.draw(st.lists(st.sampled_from(names), max_size=3)):
+        fields[name] = data.draw(json_values)
+    with suppress(BadFrame):
+        decode(json.dumps({**fields, "kind": kind}))
+
+
+@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+@given(kind=words.filter(lambda kind: kind not in KINDS), fields=st.dictionaries(words, json_values))
+def test_a_kind_from_another_version_is_ignored(decode: Any, kind: str, fields: dict[str, Any]) -> None:
+    text = json.dumps({**fields, "kind": kind}, ensure_ascii=False)
+    assert decode(text) is None
+
+
+@pytest.mark.parametrize("side", DECODERS)
+def test_a_field_from_another_version_is_ignored(side: str) -> None:
+    for example in EXAMPLES[side]:
+        assert DECODERS[side](json.dumps({**example, "new": {"in": "version 2"}})) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        '"post"',
+        "{}",
+        '{"kind": 7}',
+        '{"kind": null}',
+        '{"kind": "post"}',
+        '{"kind": "post", "client_id": "1", "body": "x"}',
+        '{"kind": "seen", "received": -1, "read": 0}',
+        '{"kind": "seen", "received": 1e99, "read": 0}',
+        '{"kind": "seen", "received": 2147483648, "read": 0}',
+        '{"kind": "fetch", "after": 0, "limit": 201}',
+        '{"kind": "post", "client_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "body": "\ud83d"}',
+        '{"kind": "ping"',
+        "[" * 9000,
+        '{"a":' * 3000,
+    ],
+    ids=lambda text: ascii(text)[-60:],
+)
+def test_what_is_no_frame_is_a_bad_frame(text: str) -> None:
+    with pytest.raises(BadFrame):
+        protocol.decode_visitor(text)
+
+
+def test_half_a_character_becomes_a_sign_for_it() -> None:
+    post = example_of("visitor_to_server", "post")
+    text = json.dumps({**post, "body": "CUT"}).replace("CUT", r"\ud83d 好 \udc00\ud83d\ude00 \\ud83d")
+    frame = protocol.decode_visitor(text)
+
+    assert isinstance(frame, protocol.Post)
+    assert frame.body == "\ufffd 好 \ufffd😀 \\ud83d"
+
+
+def test_a_frame_is_at_most_16_kib_in_bytes() -> None:
+    def frame(bytes_: int) -> str:
+        rest = '{"kind": "ping", "x": ""}'
+        return rest.replace('""', '"' + "x" * (bytes_ - len(rest)) + '"')
+
+    assert protocol.decode_visitor(frame(16_384)) is not None
+    with pytest.raises(BadFrame, match="too_long"):
+        protocol.decode_visitor(frame(16_385))
+    with pytest.raises(BadFrame, match="too_long"):
+        protocol.decode_visitor('{"kind": "ping", "x": "' + "好" * 6_000 + '"}')
+
+
+def test_a_body_is_counted_in_characters() -> None:
+    post = example_of("visitor_to_server", "post")
+    assert protocol.decode_visitor(json.dumps({**post, "body": "😀" * 2000}, ensure_ascii=False))
+    with pytest.raises(BadFrame, match="bad_frame"):
+        protocol.decode_visitor(json.dumps({**post, "body": "x" * 2001}))
+
+
+def test_a_bad_frame_keeps_no_words_of_the_frame() -> None:
+    with pytest.raises(BadFrame) as caught:
+        protocol.decode_visitor('{"kind": "post", "body": "6222020000001234567"}')
+    assert "6222" not in str(caught.value)
+
+
+# -- Between processes -----------------------------------------------------------------------------------------
+
+
+def test_a_batch_keeps_what_it_understands() -> None:
+    batch = [*EXAMPLES["events"], {"event": "from_tomorrow", "pk": 1}, {"event": "note_added"}, {}, 7, None]
+    events = protocol.decode_events(json.dumps(batch))
+
+    assert [json.loads(protocol.encode(event)) for event in events] == EXAMPLES["events"]
+
+
+@given(text=st.text() | json_values.map(json.dumps))
+def test_a_batch_that_is_no_batch_is_empty(text: str) -> None:
+    assert protocol.decode_events(text) == []
+
+
+@given(body=words, seq=st.integers(1, 2**31 - 1))
+def test_any_text_comes_out_of_a_frame_as_it_went_in(body: str, seq: int) -> None:
+    message = protocol.MessageData(seq, "text", "visitor", body[:60], body, "2026-11-23T01:04:05.678Z")
+    frame = protocol.MessageFrame("0f8fad5b-d9cb-469f-a165-70867728950e", message)
+    again = msgspec.json.decode(protocol.encode(frame), type=protocol.MessageFrame)
+
+    assert again == frame
+    assert json.loads(protocol.encode(frame))["message"]["body"] == body

@@ -1,0 +1,111 @@
+"""What tests of exams begin with: published points, questions about them, an exam that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Department, Role, Staff
+from exams.actions import exams, questions
+from exams.models import Exam, Paper, Question
+from exams.rules.question_parsing import Written
+from knowledge.actions.branches import category_at
+from knowledge.actions.imports import Given, import_points
+from knowledge.content import Content
+from knowledge.models import Point
+from tests.people import Cast
+
+
+def create_editor() -> Staff:
+    return Staff.objects.create(
+        username="bian", name="边编", name_en="Bian Bian", number="4101", role=Role.EDITOR, is_staff=True
+    )
+
+
+def publish_points(
+    count: int, *, department: Department | None = None, category: str = "银行卡/挂失"
+) -> list[Point]:
+    """`card-1` ...: published points with an answer of their own each."""
+    where = category_at(category)
+    given = [
+        Given(
+            f"card-{number}",
+            "zh",
+            Content(
+                title=f"第{number}种卡怎么挂失？",
+                answer=f"第{number}种卡请在{number + 3}天内挂失。\n补卡工本费{number + 10}元，到网点办理第{number}项。",
+                category=where,
+                department=department,
+            ),
+        )
+        for number in range(1, count + 1)
+    ]
+    import_points(by=None, given=given)
+    return list(Point.objects.filter(key__startswith="card-").order_by("pk").select_related("published"))
+
+
+def ask_about(points: list[Point], by: Staff) -> list[Question]:
+    """One accepted question about each: the days, as a single choice whose right option ends with the right figure."""
+    return [
+        questions.save_question(
+            by=by,
+            point=point.pk,
+            written=Written(
+                "single",
+                f"{point.published.title} 几天内？",  # type: ignore[union-attr]
+                ["对的那个", "错的甲", "错的乙", "错的丙"],
+                [0],
+                "见要点。",
+            ),
+        )
+        for point in points
+    ]
+
+
+def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
+    """Open since an hour and for a week: ten questions, thirty minutes, 80 to pass, one resit."""
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "name": "十一月月考",
+        "departments": departments,
+        "opens_at": now - timedelta(hours=1),
+        "closes_at": now + timedelta(days=7),
+        "minutes": 30,
+        "question_count": 10,
+        "pass_percent": 80,
+        "resits": 1,
+    }
+    return exams.save_exam(by=by, plan=exams.Plan(**values | changes))
+
+
+@contextmanager
+def before_promotion(staff: Staff) -> Iterator[None]:
+    """While they still were an agent: a supervisor sits no exam, but may have sat one before."""
+    role, staff.role = staff.role, Role.AGENT
+    staff.save(update_fields=["role"])
+    yield
+    staff.role = role
+    staff.save(update_fields=["role"])
+
+
+def right_answers(paper: Paper) -> Mapping[int, Any]:
+    return {item.place: item.right for item in paper.items.all()}
+
+
+def sit(staff: Staff, exam: Exam, *, right: int = 10) -> Paper:
+    """Begins a paper, answers so many rightly and the others wrongly, and hands it in."""
+    paper = exams.begin_paper(by=staff, exam=exam.pk)
+    answers = {
+        place: answer if place <= right else [(answer[0] + 1) % 4]
+        for place, answer in right_answers(paper).items()
+    }
+    return exams.hand_in(by=staff, paper=paper.pk, answers=answers)
+
+
+def questions_about_cards(cast: Cast, editor: Staff, count: int = 30) -> list[Question]:
+    """Points of the cards department with a question each."""
+    return ask_about(publish_points(count, department=cast.cards), editor)

@@ -1,0 +1,102 @@
+"""Lianxin itself, as a server of a test run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from tests.harness.servers.prepared import prepare
+from tests.harness.servers.process import HOST, ROOT, Server, ServerFailed
+
+
+class AppServer(Server):
+    """Lianxin itself, as a bank runs it: `migrate`, `collectstatic`, then Daphne or uvicorn.
+
+    `env` holds every LIANXIN_ variable it gets; none is taken over from the test run: a test says what
+    it needs. Only LIANXIN_STATE_DIR is filled in, with a folder that goes with the server. `prepare=False`
+    leaves out migrating and collecting: for a second process on what a first one has prepared. `application` names
+    another door than the one a bank uses, for tests that break something on purpose.
+    """
+
+    name = "app"
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        *,
+        server: Literal["daphne", "uvicorn"] = "daphne",
+        options: Sequence[str] = (),
+        prepare: bool = True,
+        application: str = "config.asgi:application",
+    ) -> None:
+        super().__init__()
+        self._server = server
+        self._options = list(options)
+        self._prepare = prepare
+        self._application = application
+        self._env = {"LIANXIN_STATE_DIR": str(self.folder / "state"), **env}
+
+    @property
+    def url(self) -> str:
+        """The address without a closing slash."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://{HOST}:{self.port}"
+
+    def environment(self) -> Mapping[str, str]:
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("LIANXIN_", "DJANGO_"))
+        }
+        return inherited | {"PYTHONUNBUFFERED": "1"} | self._env
+
+    def command(self) -> Sequence[str | Path]:
+        if self._server == "daphne":
+            return [
+                *(sys.executable, "-m", "daphne", "-b", HOST, "-p", str(self.port)),
+                *self._options,
+                self._application,
+            ]
+        return [
+            *(sys.executable, "-m", "uvicorn", "--host", HOST, "--port", str(self.port)),
+            *self._options,
+            self._application,
+        ]
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` in the server's environment; return what it printed or raise `ServerFailed`."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=dict(self.environment()),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode:
+            raise ServerFailed(f"manage.py {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def prepare(self) -> None:
+        """Have its empty database and its state folder ready."""
+        prepare(self.environment(), self.manage)
+        self._prepare = False
+
+    def start(self) -> None:
+        if self._prepare:
+            self.prepare()
+        super().start()
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False

@@ -1,0 +1,158 @@
+"""A PostgreSQL of a test run's own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from tests.harness.servers.process import HOST, Server, ServerFailed
+
+
+class PrivatePostgres(Server):
+    """A PostgreSQL of our own. `url` is its first database; `create_database()` gives more, each empty.
+
+    `durable=False` turns fsync off: nothing here outlives the machine, and killing a server process loses
+    nothing that it has handed to the kernel, so every test of "accepted means committed" still means what it
+    says. Only a power cut would tell the difference. Benchmarks pass `durable=True`: they pay for the disk.
+    `settings` are further ones of postgresql.conf; `keep` is a folder in which the data stays, for the next PostgreSQL
+    that is given it.
+    """
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # PostgreSQL's "fast" shutdown: it does not wait for clients to leave.
+
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        max_connections: int = 200,
+        settings: Mapping[str, str] | None = None,
+        keep: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._durable = durable
+        self._max_connections = max_connections
+        self._settings = dict(settings or {})
+        self._home = keep or self.folder
+        self._home.mkdir(parents=True, exist_ok=True)
+        password = self._home / "password"
+        self._password = password.read_text() if password.exists() else secrets.token_urlsafe(16)
+        self._data = self._home / "data"
+
+    @property
+    def url(self) -> str:
+        return f"postgres://lianxin:{self._password}@{HOST}:{self.port}/postgres"
+
+    def url_of(self, name: str) -> str:
+        """The URL of one of its databases."""
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
+
+    def create_database(self, name: str = "") -> str:
+        """Create an empty database, under a name of its own unless one is given, and return its URL."""
+        return create_database(self.url, name)
+
+    def owner(self) -> pwd.struct_passwd | None:
+        """PostgreSQL refuses to run as root; then the account that Debian made for it, or nobody, runs it."""
+        if os.geteuid() != 0:
+            return None
+        for account in ("postgres", "nobody"):
+            try:
+                return pwd.getpwnam(account)
+            except KeyError:
+                continue
+        raise ServerFailed("no unprivileged account to run PostgreSQL as")
+
+    def command(self) -> Sequence[str | Path]:
+        settings: dict[str, object] = {
+            "listen_addresses": HOST,
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": self._max_connections,
+            "timezone": "UTC",
+            "log_min_messages": "warning",
+        }
+        if not self._durable:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
+        settings |= self._settings
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        return [postgres_program("postgres"), "-D", self._data, *options]
+
+    def start(self) -> None:
+        if not self._data.exists():
+            self._make_cluster()
+        deadline = time.monotonic() + self.start_seconds
+        while True:
+            try:
+                return super().start()
+            except ServerFailed:
+                # After a kill, the old server's children hold its memory until each has noticed and left.
+                is_held = "pre-existing shared memory block" in self.log[-2000:]
+                if not is_held or self.is_running or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def is_ready(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _make_cluster(self) -> None:
+        password_file = self._home / "password"
+        password_file.write_text(self._password)
+        owner = self.owner()
+        if owner:
+            for path in {self.folder, self._home, password_file}:
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        result = subprocess.run(
+            [
+                postgres_program("initdb"),
+                *("--pgdata", self._data, "--username=lianxin", f"--pwfile={password_file}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+            ],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+        if result.returncode:
+            raise ServerFailed(f"initdb failed:\n{result.stdout}{result.stderr}")
+
+
+def create_database(url: str, name: str = "") -> str:
+    """Create an empty database in the PostgreSQL that `url` points into, and return the new database's URL.
+
+    Give a name, or one that nobody else has is made.
+    """
+    name = name or f"lianxin_{secrets.token_hex(6)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def postgres_program(name: str) -> Path:
+    """Return the path of one of PostgreSQL's server programs, the newest version installed.
+
+    Debian keeps them out of PATH, one folder for each version.
+    """
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    if versions:
+        return versions[-1]
+    found = shutil.which(name)
+    if found is None:
+        raise ServerFailed(f"PostgreSQL's {name} is not installed; on Debian: apt-get install postgresql")
+    return Path(found)

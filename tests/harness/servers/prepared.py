@@ -1,0 +1,75 @@
+"""What `migrate` and `collectstatic` make, made once for a run of the suite and copied for each further server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.harness.servers.postgres import postgres_program
+
+SQLITE = "lianxin.sqlite3"
+# The folder of the run; without one, each server is prepared for itself.
+PREPARED_DIR = "TESTS_PREPARED_DIR"
+# What pg_dump says to psql alone.
+_FOR_PSQL = "\\"
+
+
+def prepare(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
+    """Have the empty database and the state folder of this environment ready for a server."""
+    if PREPARED_DIR not in os.environ:
+        _migrate(manage)
+        _collect(manage)
+        return
+    state = Path(environment["LIANXIN_STATE_DIR"])
+    url = environment.get("LIANXIN_DATABASE_URL", "")
+    with _kept() as kept:
+        database, static = kept / ("postgres.sql" if url else SQLITE), kept / "static"
+        if not database.exists():
+            _migrate(manage)
+            _keep_database(url, state, database)
+        elif url:
+            with psycopg.connect(url) as connection:
+                connection.execute(database.read_bytes())
+        else:
+            state.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(database, state / SQLITE)
+        if not static.exists():
+            _collect(manage)
+            shutil.copytree(state / "static", static)
+        elif not (state / "static").exists():
+            shutil.copytree(static, state / "static")
+
+
+def _migrate(manage: Callable[..., str]) -> None:
+    manage("migrate", "--verbosity=0")
+
+
+def _collect(manage: Callable[..., str]) -> None:
+    manage("collectstatic", "--noinput", "--verbosity=0")
+
+
+@contextmanager
+def _kept() -> Iterator[Path]:
+    """The folder of the whole run, for one process at a time."""
+    kept = Path(os.environ[PREPARED_DIR])
+    kept.mkdir(parents=True, exist_ok=True)
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield kept
+
+
+def _keep_database(url: str, state: Path, kept: Path) -> None:
+    if not url:
+        shutil.copyfile(state / SQLITE, kept)
+        return
+    command = [str(postgres_program("pg_dump")), "--inserts", "--no-owner", url]
+    dumped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = (line for line in dumped.splitlines() if not line.startswith(_FOR_PSQL))
+    kept.write_text("\n".join(lines), encoding="utf-8")

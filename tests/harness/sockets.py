@@ -1,0 +1,205 @@
+"""Clients of the two sockets, as a test speaks them: say a frame, wait for one.
+
+with Box(server) as box:
+    box.open()
+    box.begin()
+    box.post("你好")
+    box.hear("message")
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import time
+from collections.abc import Callable
+from typing import Any, Self
+from uuid import uuid4
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests.harness.servers import AppServer, Nginx
+from tests.people import SITE_KEY
+
+Frame = dict[str, Any]
+WITHIN_SECONDS = 10.0
+
+
+class Client:
+    """One socket. `frames` is everything that came, in order."""
+
+    path = ""
+
+    def __init__(
+        self, server: AppServer | Nginx, *, origin: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        self.frames: list[Frame] = []
+        self.close_code: int | None = None
+        self._next = 0
+        self._line = connect(
+            f"{server.websocket_url}{self.path}",
+            origin=Origin(origin or server.url),
+            additional_headers=headers,
+            ssl=server.trust if isinstance(server, Nginx) else None,
+            compression=None,
+            max_size=None,
+            proxy=None,
+            # A server that a test has killed does not say goodbye.
+            close_timeout=1,
+        )
+        self._connection: ClientConnection = self._line.__enter__()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def cut(self) -> None:
+        """Drop the line without a goodbye."""
+        self._connection.socket.close()
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self._connection.send(json.dumps({"kind": kind, **fields}))
+
+    def say_raw(self, data: str | bytes) -> None:
+        self._connection.send(data)
+
+    def hear(
+        self, kind: str, is_it: Callable[[Frame], bool] = lambda _: True, *, within: float = WITHIN_SECONDS
+    ) -> Frame:
+        """The next frame of this kind that `is_it`, after the last one that was heard; fails when none comes."""
+        deadline = time.monotonic() + within
+        while True:
+            while self._next < len(self.frames):
+                frame = self.frames[self._next]
+                self._next += 1
+                if frame["kind"] == kind and is_it(frame):
+                    return frame
+            try:
+                self.frames.append(json.loads(self._connection.recv(max(0, deadline - time.monotonic()))))
+            except TimeoutError:
+                raise AssertionError(f"no {kind} within {within} s, but {self._tail()}") from None
+            except ConnectionClosed as closed:
+                self.close_code = closed.rcvd.code if closed.rcvd else None
+                raise AssertionError(f"closed ({self.close_code}) before {kind}: {self._tail()}") from None
+
+    def hear_close(self, *, within: float = WITHIN_SECONDS) -> int | None:
+        """Wait until the server closes; the code it closes with."""
+        deadline = time.monotonic() + within
+        try:
+            while True:
+                self.frames.append(json.loads(self._connection.recv(max(0, deadline - time.monotonic()))))
+        except TimeoutError:
+            raise AssertionError(f"not closed within {within} s: {self._tail()}") from None
+        except ConnectionClosed as closed:
+            self.close_code = closed.rcvd.code if closed.rcvd else None
+        return self.close_code
+
+    def wait_until_cut(self, *, within: float = WITHIN_SECONDS) -> None:
+        """Wait, without reading anything, until the server has dropped the line."""
+        poller = select.poll()
+        poller.register(self._connection.socket, select.POLLERR | select.POLLHUP)
+        assert poller.poll(within * 1000), f"not cut within {within} s"
+
+    def listen(self, seconds: float) -> None:
+        """Take in whatever comes in that time."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self.frames.append(json.loads(self._connection.recv(left)))
+            except TimeoutError:
+                return
+
+    def _tail(self) -> str:
+        return f"{[frame['kind'] for frame in self.frames]} ... {self.frames[-3:]}"
+
+    def so_far(self) -> list[Frame]:
+        """Everything that came until now: what was said before has been answered, because pongs keep the order."""
+        self.say("ping")
+        self.hear("pong")
+        return self.frames
+
+    def kinds(self) -> list[str]:
+        return [frame["kind"] for frame in self.so_far()]
+
+    def bodies(self) -> list[str]:
+        """The texts of all messages that came, in order and with repeats."""
+        found = []
+        for frame in self.frames:
+            found += [message["body"] for message in frame.get("messages", [])]
+            if frame["kind"] == "message":
+                found.append(frame["message"]["body"])
+        return found
+
+
+class Box(Client):
+    """A visitor's box."""
+
+    path = "/ws/chat/"
+    token: str | None = None
+    conversation: str | None = None
+
+    def open(
+        self, *, like: Box | None = None, after: int = 0, conversation: str | None = None, **fields: Any
+    ) -> Frame:
+        """Say hello, as a new visitor or as the one of another box, and hear the welcome."""
+        if like is not None:
+            fields |= {"token": like.token, "conversation": conversation or like.conversation, "after": after}
+        self.say("hello", **{"site": SITE_KEY, "version": 1, "language": "zh", **fields})
+        return self.welcomed()
+
+    def begin(self, **form: str) -> Frame:
+        self.say("start", client_id=str(uuid4()), form=form)
+        return self.welcomed()
+
+    def welcomed(self) -> Frame:
+        welcome = self.hear("welcome")
+        self.token = welcome["token"]
+        self.conversation = welcome["state"] and welcome["state"]["id"]
+        return welcome
+
+    def send(self, body: str, client_id: str = "") -> str:
+        client_id = client_id or str(uuid4())
+        self.say("post", client_id=client_id, body=body)
+        return client_id
+
+    def post(self, body: str, client_id: str = "") -> Frame:
+        """Post and hear that it was accepted."""
+        client_id = self.send(body, client_id)
+        return self.hear("accepted", lambda frame: frame["client_id"] == client_id)
+
+
+class Console(Client):
+    """A signed-in agent's console."""
+
+    path = "/ws/console/"
+
+    def __init__(self, server: AppServer | Nginx, session_key: str, *, language: str = "zh-hans") -> None:
+        cookies = f"sessionid={session_key}; django_language={language}"
+        super().__init__(server, headers={"Cookie": cookies})
+
+    def open(self) -> Frame:
+        self.say("hello", version=1)
+        return self.hear("welcome")
+
+    def watch(self, conversation: str, after: int = 0) -> Frame:
+        self.say("watch", conversation=conversation, after=after)
+        return self.hear("messages", lambda frame: frame["conversation"] == conversation)
+
+
+def handshake_status(server: AppServer, path: str, origin: str | None) -> int:
+    """The HTTP status that answers a handshake from a page of this origin: 101 when it is let in."""
+    try:
+        with connect(
+            f"{server.websocket_url}{path}", origin=None if origin is None else Origin(origin), proxy=None
+        ):
+            pass
+    except InvalidStatus as refused:
+        return refused.response.status_code
+    return 101

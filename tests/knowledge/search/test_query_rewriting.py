@@ -1,0 +1,79 @@
+"""What customers write in dialect or pinyin becomes words that points have; other texts stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from knowledge.search.query_rewriting import Pinyin, in_standard_words
+
+WORDS = Pinyin(
+    {
+        "银行卡": 9,
+        "还款": 5,
+        "支行": 4,
+        "怎么办": 9,
+        "丢": 6,
+        "丢了": 3,
+        "我": 8,
+        "的": 9,
+        "绿卡": 1,
+        "card": 9,
+        "西安": 2,
+        "密码": 5,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("wo de yinhangka diule zenmeban", "我的银行卡丢了怎么办"),
+        ("wodeyinhangkadiulezenmeban", "我的银行卡丢了怎么办"),
+        ("Yin Hang Ka", "银行卡"),
+        ("yin2hang2ka3", "银行卡"),
+        ("yínháng kǎ", "银行卡"),
+        ("huankuan", "还款"),
+        ("zhihang", "支行"),
+        ("lüka mima", "绿卡密码"),
+        ("lvka mima", "绿卡密码"),
+        ("xi'an zhihang", "西安支行"),
+        ("我的yinhangka，diule！", "我的银行卡，丢了！"),
+    ],
+)
+def test_pinyin_is_read_as_words_that_are_known(typed: str, read: str) -> None:
+    assert WORDS.in_characters(typed) == read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How can I change my card",
+        "can he manage the balance",
+        "ATM",
+        "my PIN",
+        "银行卡丢了",
+        "",
+        "ni hao ma",
+        "x" * 300,
+    ],
+)
+def test_what_is_no_pinyin_of_known_words_stays(text: str) -> None:
+    assert WORDS.in_characters(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "standard"),
+    [
+        ("張卡唔見咗", "张卡不见了"),
+        ("我嘅戶口點樣開", "我的账户怎么开"),
+        ("卡落了，啷个挂失", "卡丢了，怎么挂失"),
+        ("密码搞忘了咋个办", "密码忘记了怎么办"),
+    ],
+)
+def test_words_of_a_dialect_become_those_of_points(text: str, standard: str) -> None:
+    assert in_standard_words(text) == standard
+
+
+@pytest.mark.parametrize("text", ["户口迁移", "转人工", "返现", "我忙碌了一天", "How do I pay", "帳戶"])
+def test_words_that_mandarin_has_too_stay(text: str) -> None:
+    assert in_standard_words(text) == text

@@ -1,0 +1,195 @@
+"""The bounds on request bodies: what is too long or too slow is answered, and not read to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import select
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from server import body_limits
+from server.body_limits import MEGABYTE, OTHER_BYTES, UPLOAD_BYTES, BoundedBodies, bound_of
+from tests.harness.servers import AppServer
+
+
+class Reader:
+    """An application that takes the whole body, as Django does."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.read += len(scope["body"].read())
+        scope["body"].close()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def ask(path: str, chunks: list[bytes], length: str | None) -> tuple[Reader, list[int], int]:
+    """The application, the statuses that were sent, and how many chunks were never asked for."""
+    reader = Reader()
+    statuses: list[int] = []
+    left = list(chunks)
+
+    async def receive() -> dict[str, Any]:
+        if not left:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    headers = [(b"authorization", b"Bearer x")]
+    if length is not None:
+        headers.append((b"content-length", length.encode()))
+    await BoundedBodies(reader)({"path": path, "headers": headers}, receive, send)
+    return reader, statuses, len(left)
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [
+        ("/chat/attachments", UPLOAD_BYTES, 200),
+        ("/chat/attachments", UPLOAD_BYTES + 1, 413),
+        ("/admin/chat/site/1/change/", OTHER_BYTES, 200),
+        ("/admin/chat/site/1/change/", OTHER_BYTES + 1, 413),
+    ],
+)
+async def test_a_body_that_says_it_is_too_long_is_refused_unread(path: str, length: int, status: int) -> None:
+    reader, statuses, _ = await ask(path, [b"x"], str(length))
+    assert statuses == [status]
+    assert bool(reader.read) is (status == 200)
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "1 000", ""])
+async def test_a_length_that_is_none_is_refused(length: str) -> None:
+    _, statuses, _ = await ask("/", [b"x"], length)
+    assert statuses == [413]
+
+
+async def test_body_without_a_length_is_refused_where_it_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_limits, "LINGER_BYTES", MEGABYTE)
+    reader, statuses, unread = await ask("/console/", [b"x" * 65536] * 1000, None)
+    assert statuses == [413]
+    assert not reader.read
+    assert unread > 900
+
+
+async def test_client_that_leaves_is_not_answered() -> None:
+    reader, statuses, _ = await ask("/console/", [], None)
+    assert (reader.read, statuses) == (0, [])
+
+
+async def test_slow_body_is_refused_and_keeps_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_limits, "OTHER_SECONDS", 0.01)
+    monkeypatch.setattr(body_limits, "LINGER_SECONDS", 0.01)
+    statuses: list[int] = []
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: dict[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    await BoundedBodies(Reader())({"path": "/console/", "headers": []}, never, send)
+    assert statuses == [408, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "size"),
+    [
+        ("/chat/attachments", b"authorization", UPLOAD_BYTES),
+        ("/console/conversations/x/attachments", b"cookie", UPLOAD_BYTES),
+        ("/admin/knowledge/point/import/", b"cookie", UPLOAD_BYTES),
+        ("/chat/attachments", b"accept", OTHER_BYTES),
+        ("/chat/attachments/", b"cookie", OTHER_BYTES),
+        ("/console/login/", b"cookie", OTHER_BYTES),
+    ],
+)
+def test_only_files_of_somebody_known_may_be_large(path: str, header: bytes, size: int) -> None:
+    assert bound_of(path, [header]).size == size
+
+
+# -- real servers ----------------------------------------------------------------------------------------------
+
+# Several times what the server should take, counting what kernels keep.
+FLOOD_BYTES = 300 * MEGABYTE
+
+
+def send_body(server: AppServer, head: str, pieces: Iterable[bytes]) -> tuple[bytes, int]:
+    """What the server answered, and how many bytes it took before."""
+    lines = [head, f"Host: 127.0.0.1:{server.port}", "", ""]
+    taken, answer = 0, b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        with suppress(ConnectionError):
+            for piece in pieces:
+                if select.select([connection], [], [], 0)[0]:
+                    break
+                connection.sendall(piece)
+                taken += len(piece)
+        with suppress(ConnectionError):
+            while received := connection.recv(65536):
+                answer += received
+    return answer, taken
+
+
+def chunks(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield b"10000\r\n" + bytes(65536) + b"\r\n"
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_server_answers_what_is_too_long_and_stops_reading(server: Literal["daphne", "uvicorn"]) -> None:
+    with AppServer({}, server=server) as app:
+        memory = memory_of(app)
+        for path in ("/console/login/", "/chat/attachments", "/widget.js", "/nowhere"):
+            chunked = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked"
+            answer, taken = send_body(app, chunked, chunks(FLOOD_BYTES // 65536))
+            assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["refused"]["code"] == "file_too_large"
+            assert taken < FLOOD_BYTES / 5
+            claimed = f"POST {path} HTTP/1.1\r\nContent-Length: {FLOOD_BYTES}"
+            answer, taken = send_body(app, claimed, [])
+            assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
+        answer, _ = send_body(
+            app, "POST /console/login/ HTTP/1.1\r\nContent-Length: 3\r\nConnection: close", [b"a=b"]
+        )
+        assert answer.startswith(b"HTTP/1.1 401"), "the page that keeps a form, which has got the body"
+        assert memory_of(app) < memory + 30 * MEGABYTE
+        assert temporary_bytes_of(app) == 0
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_client_that_reads_only_at_the_end_gets_its_answer(server: Literal["daphne", "uvicorn"]) -> None:
+    with AppServer({}, server=server) as app:
+        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
+        connection.request("POST", "/console/login/", body=bytes(20 * MEGABYTE))
+        answer = connection.getresponse()
+        assert answer.status == 413
+        assert answer.headers["Connection"] == "close"
+        assert "太大" in answer.read().decode()
+        connection.close()
+
+
+def memory_of(app: AppServer) -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{app.pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def temporary_bytes_of(app: AppServer) -> int:
+    """The size of files that the process has open and that have no name any more."""
+    files = [
+        link for link in Path(f"/proc/{app.pid}/fd").iterdir() if str(link.readlink()).endswith("(deleted)")
+    ]
+    return sum(link.stat().st_size for link in files)

@@ -1,0 +1,231 @@
+"""deploy/: each file is read by the program it is for, or by that program's linter, and fits what the service does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+from daphne.cli import CommandLineInterface
+from django.conf import settings
+from uvicorn.main import main as uvicorn
+
+from server import drain
+from server.body_limits import OTHER_BYTES, UPLOAD_BYTES, WITH_FILES
+from server.request_scope import REMOVED_HEADERS
+from tests.harness.servers import Nginx
+from tests.harness.servers.process import ROOT
+
+DEPLOY = ROOT / "deploy"
+PROGRAMS = Path(sys.executable).parent
+SERVICE = (DEPLOY / "systemd" / "lianxin@.service").read_text()
+SITE = (DEPLOY / "nginx" / "lianxin.conf").read_text()
+CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
+COMPOSE_FILE = (DEPLOY / "compose" / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE)
+
+
+def run(*command: str | Path) -> str:
+    """What a linter says, which has to be content."""
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def longest_drain() -> float:
+    return drain.LAST_SECONDS
+
+
+# -- nginx -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Any:
+    """Written, and not started."""
+    nginx = Nginx([20_001, 20_002], tmp_path)
+    yield nginx
+    shutil.rmtree(nginx.folder)
+
+
+def test_nginx_takes_its_files(nginx: Nginx) -> None:
+    assert "warn" not in nginx.check()
+
+
+def test_nginx_is_set_up_safely(nginx: Nginx) -> None:
+    assert "No issues found" in run(PROGRAMS / "gixy", nginx.folder / "nginx.conf")
+
+
+def test_nginx_lets_in_what_the_service_takes() -> None:
+    assert f"client_max_body_size {UPLOAD_BYTES // 1024**2}m;" in SITE
+    # A hidden box gives a sign of life once a minute (static/chat/socket.js).
+    in_sockets = SITE.partition("location /ws/")[2].partition("}")[0]
+    found = re.search(r"proxy_read_timeout (\d+)s", in_sockets)
+    assert found
+    assert int(found[1]) > max(60, settings.HEARTBEAT_SECONDS)
+
+
+def test_no_visitor_says_where_they_come_from() -> None:
+    """What the service believes of X-Forwarded-For is set by nginx, in the only place that sets headers."""
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in SITE
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in SITE
+    assert "proxy_add_x_forwarded_for" not in SITE
+    for location in re.findall(r"location [^{]+\{([^}]*)\}", SITE):
+        assert "proxy_set_header" not in location
+
+
+# -- systemd ---------------------------------------------------------------------------------------------------
+
+
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    """As they would lie in /etc/systemd/system, with the checkout in the place of /opt/lianxin."""
+    units = []
+    for file in sorted((DEPLOY / "systemd").iterdir()):
+        unit = tmp_path / file.name
+        unit.write_text(file.read_text().replace("/opt/lianxin/.venv/bin", str(PROGRAMS)))
+        units.append(unit)
+    said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units)
+    assert said.strip() == ""
+
+
+def test_a_server_process_may_do_little() -> None:
+    unit = DEPLOY / "systemd" / "lianxin@.service"
+    run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+
+
+def test_systemd_waits_for_the_drain() -> None:
+    found = re.search(r"TimeoutStopSec=(\d+)", SERVICE)
+    assert found
+    assert int(found[1]) > longest_drain()
+
+
+def commands() -> list[list[str]]:
+    """Every line of the unit that starts a server, the one in a comment too, and the container's."""
+    lines = re.findall(r"^(?:# )?ExecStart=(.+)$", SERVICE, re.M)
+    container = re.search(r'^CMD \["(.+)"\]$', CONTAINERFILE, re.M)
+    assert container
+    return [*map(shlex.split, lines), container[1].split('", "')]
+
+
+@pytest.mark.parametrize("command", commands(), ids=["daphne", "uvicorn", "container"])
+def test_a_line_that_starts_a_server_is_understood(command: list[str]) -> None:
+    program, arguments = Path(command[0]).name, [word.replace("%i", "8001") for word in command[1:]]
+    assert arguments[-1] == "config.asgi:application"
+    if program == "daphne":
+        parsed = CommandLineInterface().parser.parse_args(arguments)
+        assert (parsed.port in (8000, 8001), parsed.verbosity) == (True, 0)
+    else:
+        values = uvicorn.make_context("uvicorn", arguments).params
+        assert (values["port"], values["access_log"], values["proxy_headers"]) == (8001, False, False)
+
+
+# -- containers ------------------------------------------------------------------------------------------------
+
+
+def test_the_container_file_is_well_made() -> None:
+    run(PROGRAMS / "hadolint", DEPLOY / "Containerfile")
+    assert re.search(r"^USER \d+:\d+$", CONTAINERFILE, re.M)
+
+
+def test_the_container_holds_what_the_service_needs_and_nothing_else() -> None:
+    copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINERFILE, re.M))
+    names = {name for line in copied for name in line.split()}
+    ignored = (DEPLOY / "Containerfile.containerignore").read_text()
+    assert names == set(re.findall(r"^!(\S+)", ignored, re.M))
+    assert all((ROOT / name).exists() for name in names)
+    packages = {path.parent.name for path in ROOT.glob("*/apps.py")}
+    assert packages <= names
+    assert not names & {"tests", "docs", "deploy", "var", "scripts"}
+
+
+def test_the_compose_file_is_understood() -> None:
+    PyCompose.from_yaml(yaml.safe_dump(COMPOSE)).validate()
+
+
+def test_the_containers_wait_for_the_drain_and_run_as_nobody_special() -> None:
+    for name in ("app1", "app2"):
+        app = COMPOSE["services"][name]
+        assert int(app["stop_grace_period"].removesuffix("s")) > longest_drain()
+        assert (app["read_only"], app["cap_drop"]) == (True, ["ALL"])
+    addresses = [COMPOSE["services"][name]["networks"]["inside"]["ipv4_address"] for name in ("app1", "app2")]
+    processes = (DEPLOY / "compose" / "processes.conf").read_text()
+    assert re.findall(r"server ([\d.]+):8000", processes) == addresses
+
+
+def test_no_secret_stands_in_a_file() -> None:
+    for file in DEPLOY.rglob("*"):
+        if file.is_file():
+            assert not re.search(r"(PASSWORD|SECRET_KEY|TOKEN)\s*[=:]", file.read_text()), file
+            assert not re.search(r"://\w+:[^@\s]+@", file.read_text()), file
+
+
+def test_every_setting_in_a_file_is_one() -> None:
+    told = (ROOT / "docs/settings.md").read_text()
+    for file in (DEPLOY / "lianxin.env", DEPLOY / "Containerfile", DEPLOY / "compose" / "compose.yaml"):
+        for name in re.findall(
+            r"\b(LIANXIN_(?!HOST)\w+?)(?:_FILE)?\s*[=:] ", file.read_text().replace("=", "= ")
+        ):
+            assert f"`{name}`" in told, f"{file.name}: {name}"
+
+
+# -- limits ----------------------------------------------------------------------------------------------------
+
+HAPROXY = (DEPLOY / "haproxy.cfg").read_text()
+
+
+def test_haproxy_takes_its_file(tmp_path: Path) -> None:
+    pem = tmp_path / "chain-and-key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    run(*make, "-days", "2", "-subj", "/CN=a", "-keyout", tmp_path / "key", "-out", tmp_path / "chain")
+    pem.write_text((tmp_path / "chain").read_text() + (tmp_path / "key").read_text())
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(HAPROXY.replace("/etc/lianxin/tls/chain-and-key.pem", str(pem)))
+    said = run(shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or "haproxy", "-c", "-f", file)
+    assert "WARNING" not in said.replace("missing timeouts", "")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Daphne-Root-Path", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name", "X-Original-URL"],
+)
+def test_both_proxies_clear_what_shapes_addresses(header: str) -> None:
+    assert f'proxy_set_header {header} "";' in SITE
+    assert f"http-request del-header {header}" in HAPROXY
+    assert header.lower().encode() in REMOVED_HEADERS
+
+
+def test_both_proxies_have_the_limits_of_the_service() -> None:
+    assert f"client_max_body_size {OTHER_BYTES // 1024**2}m;" in SITE
+    assert f"gt {UPLOAD_BYTES} }}" in HAPROXY
+    assert f"gt {OTHER_BYTES} }}" in HAPROXY
+    for end in WITH_FILES:
+        assert re.search(rf"location ~ .*{end}.*\$ ", SITE)
+        assert re.search(rf"acl is_upload path_end .*{end}\b", HAPROXY) or f" {end}\n" in HAPROXY
+    assert f"limit_conn lianxin_sockets {settings.SOCKETS_PER_ADDRESS};" in SITE
+
+
+def test_a_process_has_a_ceiling_of_memory() -> None:
+    assert re.search(r"^MemoryMax=\d+G$", SERVICE, re.M)
+    for name in ("app1", "app2", "migrate", "tidy"):
+        assert COMPOSE["services"][name]["mem_limit"]
+
+
+def test_nginx_sees_no_file_of_a_customer() -> None:
+    mounted = [volume.partition(":") for volume in COMPOSE["services"]["nginx"]["volumes"]]
+    assert [target for volume, _, target in mounted if volume == "state"] == []
+    assert ("static", ":", "/var/lib/lianxin/static:ro") in mounted
+
+
+def test_left_files_are_tidied_every_day() -> None:
+    timer = (DEPLOY / "systemd" / "lianxin-tidy.timer").read_text()
+    assert "OnCalendar=*-*-* " in timer
+    assert "manage.py tidy_attachments" in (DEPLOY / "systemd" / "lianxin-tidy.service").read_text()
+    assert "lianxin-tidy.timer" in (DEPLOY / "systemd" / "lianxin.target").read_text()
+    assert "tidy_attachments" in str(COMPOSE["services"]["tidy"]["command"])

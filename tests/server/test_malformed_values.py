@@ -1,0 +1,102 @@
+"""Values that nothing can store or read are refused at every address: never an error of the server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from django.test import Client
+
+from tests.harness.servers.process import ROOT
+from tests.people import Cast, session_of
+from tests.server.test_request_scope import paths
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+VALUES = {
+    "number beyond 64 bits": b"10000000000000000000",
+    "negative number": b"-1",
+    "negative number beyond 64 bits": b"-10000000000000000000",
+    "infinite number": b"1e400",
+    "NUL": b"a\x00b",
+    "half a character": b"\xed\xa0\x80",
+    "digits that are none": "²٣".encode(),
+}
+JSON = {
+    "nested arrays": "[" * 100_000,
+    "nested objects": '{"a":' * 100_000,
+    "named half of a character": '"\\ud800"',
+}
+APPS = ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy", "server")
+
+
+def field_names() -> list[str]:
+    """Every name under which some view, form or filter looks for a value."""
+    found = {"q", "p", "o", "e", "all", "next", "action", "_selected_action", "id", "id__exact", "pk__in"}
+    for app in APPS:
+        for file in (ROOT / app).rglob("*.py"):
+            source = file.read_text(encoding="utf-8")
+            found |= set(
+                re.findall(r'(?:GET|POST|cleaned_data|asked|body|data)(?:\.get\w*)?[\[(]"(\w+)"', source)
+            )
+            if "forms" in file.name or file.parent.name == "admin":
+                found |= set(re.findall(r"^    (\w+) = (?:forms|\w*Field)", source, re.M))
+    return sorted(found)
+
+
+def addresses(value: bytes) -> Iterator[str]:
+    """Every address, as it is and with the value in the place of each number."""
+    for path in sorted(set(paths())):
+        yield path
+        if "/1" in path:
+            yield path.replace("/1", f"/{quote_from_bytes(value)}")
+
+
+def client_of(cast: Cast, path: str) -> Client:
+    """The person who may see the most there."""
+    person = cast.an if path.startswith("/admin/") else cast.ning if "/points/" in path else cast.yun
+    client = Client(raise_request_exception=False)
+    client.cookies["sessionid"] = session_of(person)
+    return client
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_malformed_value_is_never_an_error_of_the_server(name: str, cast: Cast) -> None:
+    value = VALUES[name]
+    query = "&".join(f"{field}={quote_from_bytes(value)}" for field in field_names())
+    failed = []
+    for path in addresses(value):
+        if path.startswith("/console/logout") or path.startswith("/admin/logout"):
+            continue
+        client = client_of(cast, path)
+        for answer in (
+            client.get(f"{path}?{query}", headers={"accept": "text/html"}),
+            client.post(path, query, content_type="application/x-www-form-urlencoded"),
+        ):
+            if answer.status_code >= 500:
+                failed.append((answer.request["REQUEST_METHOD"], path, answer.status_code))
+    assert failed == []
+
+
+@pytest.mark.parametrize("name", [*JSON, *VALUES])
+def test_malformed_json_is_never_an_error_of_the_server(name: str, cast: Cast) -> None:
+    if name in JSON:
+        text = JSON[name]
+    else:
+        value: Any = VALUES[name].decode("utf-8", "replace")
+        if name != "NUL" and re.fullmatch(r"[-\de]+", value):
+            value = "@@"
+        pairs = json.dumps(dict.fromkeys(field_names(), value))
+        text = pairs.replace('"@@"', VALUES[name].decode("utf-8", "replace"))
+    failed = []
+    for path in addresses(b"1"):
+        if path.startswith("/admin/") or "logout" in path:
+            continue
+        answer = client_of(cast, path).post(path, text, content_type="application/json")
+        if answer.status_code >= 500:
+            failed.append((path, answer.status_code))
+    assert failed == []

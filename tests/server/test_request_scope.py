@@ -1,0 +1,206 @@
+"""Nothing that a client sends shapes an address: every address of the service, asked with every header of that kind."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from django.test import override_settings
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from server.request_scope import REMOVED_HEADERS, clean
+from tests.conftest import Processes
+from tests.harness.servers import AppServer
+from tests.harness.sockets import Box
+from tests.people import SITE_KEY, Cast, session_of
+
+EVIL = "evil.example"
+# What each header would do where it is believed. Those of one line are sent together.
+SHAPING = {
+    "Daphne-Root-Path": f"/@{EVIL}",
+    "Forwarded": f"for=203.0.113.9;host={EVIL};proto=https",
+    "X-Forwarded-Host": EVIL,
+    "X-Forwarded-Server": EVIL,
+    "X-Forwarded-Prefix": f"/@{EVIL}",
+    "X-Forwarded-Path": f"/@{EVIL}",
+    "X-Forwarded-Uri": f"/@{EVIL}",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Scheme": "https",
+    "X-Forwarded-Ssl": "on",
+    "X-Forwarded-Port": "4443",
+    "X-Host": EVIL,
+    "X-Original-Host": EVIL,
+    "X-HTTP-Host-Override": EVIL,
+    "X-Original-URL": f"/@{EVIL}",
+    "X-Rewrite-URL": f"/@{EVIL}",
+    "X-Script-Name": f"/@{EVIL}",
+    "X-Url-Scheme": "https",
+    "Script-Name": f"/@{EVIL}",
+    "SCRIPT_NAME": f"/@{EVIL}",
+    "X_Forwarded_Host": EVIL,
+    "X_Forwarded_Proto": "https",
+    "X-HTTP-Method-Override": "DELETE",
+    "X-HTTP-Method": "DELETE",
+    "X-Method-Override": "DELETE",
+}
+# The nonces and tokens of a page differ from one answer to the next.
+ADDRESSES = re.compile(
+    rb"""(?:href|src|action|formaction|data-\w+|hx-\w+|content|frame)["']?\s*[=:]\s*["']([^"']*)"""
+)
+VALUES = {
+    "key": SITE_KEY,
+    "slug": "a",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "int": "1",
+    "str": "a",
+    "path": "a",
+}
+
+
+def paths(patterns: list[Any] | None = None, before: str = "/") -> Iterator[str]:
+    """Every address of the URLconf, with some value in the place of each parameter."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        path = before + _filled(str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from paths(pattern.url_patterns, path)
+        else:
+            assert isinstance(pattern, URLPattern)
+            yield path
+
+
+def _filled(route: str) -> str:
+    route = re.sub(
+        r"<(?:(\w+):)?(\w+)>",
+        lambda found: VALUES.get(found[2]) or VALUES.get(found[1] or "str", "1"),
+        route,
+    )
+    # What of the admin is written as a regular expression.
+    return re.sub(r"[\^$\\]|\(\?P.*", "", route)
+
+
+def ask(
+    server: AppServer, path: str, headers: list[tuple[str, str]], verb: str = "GET"
+) -> tuple[int, str | None, list[bytes], list[str]]:
+    """The status, the Location, the addresses in the body, and what the policy lets the page connect to."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    try:
+        has_host = any(name == "Host" for name, _ in headers)
+        connection.putrequest(verb, path, skip_host=has_host, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    policy = re.findall(
+        r"(?:connect-src|frame-ancestors)[^;]*", answer.headers.get("Content-Security-Policy", "")
+    )
+    assert EVIL.encode() not in body
+    assert EVIL not in str(answer.headers)
+    found = [each for each in ADDRESSES.findall(body) if not re.fullmatch(rb"\w{64}", each)]
+    return answer.status, answer.headers.get("Location"), found, policy
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def server(
+    request: pytest.FixtureRequest, processes: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AppServer]:
+    """A server with collected static files, which pages name by their hash."""
+    env = {
+        name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
+    }
+    env["LIANXIN_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
+    with AppServer(env, prepare=False, server=request.param) as app:
+        app.manage("collectstatic", "--noinput", "--verbosity=0")
+        yield app
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_address_answers_the_same_whatever_headers_claim(cast: Cast, server: AppServer) -> None:
+    cookie = ("Cookie", f"sessionid={session_of(cast.an)}; django_language=en")
+    asked = sorted(set(paths()))
+    assert len(asked) > 150
+    for path in asked:
+        headers = [("Accept", "text/html"), cookie]
+        shaped, plain = ask(server, path, [*headers, *SHAPING.items()]), ask(server, path, headers)
+        # Each look at the audit trail is a new entry there, so its two lists differ.
+        compared = 2 if path == "/admin/accounts/auditentry/" else 4
+        assert shaped[:compared] == plain[:compared], path
+
+
+@pytest.mark.parametrize(
+    "path", ["/widget.js", f"/widget/{SITE_KEY}/look.js", f"/widget/{SITE_KEY}/", "/console/"]
+)
+@pytest.mark.django_db(transaction=True)
+def test_each_header_alone_changes_nothing(path: str, cast: Cast, server: AppServer) -> None:
+    plain = ask(server, path, [])
+    for header in SHAPING.items():
+        assert ask(server, path, [header]) == plain, header
+    here = ("Host", f"127.0.0.1:{server.port}")
+    assert ask(server, f"http://{EVIL}{path}", [here]) == plain, "absolute target"
+    for port in ("", ":1", ":65535"):
+        status, location, found, policy = ask(server, path, [("Host", f"127.0.0.1{port}")])
+        assert (status, location, found, policy) == plain, port
+    for hosts in (
+        [here, ("Host", EVIL)],
+        [("Host", EVIL), here],
+        [("Host", EVIL)],
+        [("Host", f"127.0.0.1@{EVIL}")],
+    ):
+        assert ask(server, path, hosts)[0] == 400, hosts
+
+
+@pytest.mark.django_db(transaction=True)
+def test_socket_is_found_whatever_root_path_is_claimed(cast: Cast, server: AppServer) -> None:
+    with Box(server, headers={"Daphne-Root-Path": "/ws", "X-Script-Name": "/ws"}) as box:
+        assert box.open()["kind"] == "welcome"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scripts_for_other_origins_are_the_same_for_every_reader(cast: Cast, server: AppServer) -> None:
+    """A cache may keep them: nothing in them depends on who asked, except how they are compressed."""
+    for path in ("/widget.js", f"/widget/{SITE_KEY}/look.js?language=en"):
+        answers = []
+        for headers in (
+            {},
+            {"Cookie": "sessionid=x; django_language=en", "Accept-Language": "zh", **SHAPING},
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answers.append((answer.status, answer.read(), answer.headers["Cache-Control"]))
+            assert "Set-Cookie" not in answer.headers
+            assert "cookie" not in (answer.headers["Vary"] or "").lower()
+            connection.close()
+        assert answers[0] == answers[1]
+        assert answers[0][2].startswith("public, max-age=")
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("behind_tls", [True, False])
+def test_scheme_follows_the_settings(kind: Literal["http", "websocket"], behind_tls: bool) -> None:
+    scope = {
+        "type": kind,
+        "scheme": "ftp",
+        "root_path": "/x",
+        "path": "/a",
+        "headers": [(name, b"x") for name in REMOVED_HEADERS] + [(b"host", b"a"), (b"x_y", b"1")],
+    }
+    with override_settings(BEHIND_TLS=behind_tls):
+        cleaned = clean(scope)
+    secure, plain = ("https", "http") if kind == "http" else ("wss", "ws")
+    assert cleaned["scheme"] == (secure if behind_tls else plain)
+    assert cleaned["root_path"] == ""
+    assert cleaned["headers"] == [(b"host", b"a")]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [("/a//b", "/a//b"), ("http://evil.example/a/b", "/a/b"), ("http://evil.example", "/"), ("*", "*")],
+)
+def test_absolute_target_is_read_as_its_path(target: str, path: str) -> None:
+    assert clean({"type": "http", "path": target, "headers": []})["path"] == path

@@ -1,0 +1,345 @@
+"""The settings: what is set wrong is refused with its name, and docs/settings.md tells of every variable.
+
+Guards invariant 10 (no words of customers in logs).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import logging.config
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError
+
+from chat.models import Conversation
+from config import env
+from server.log_format import MOST_A_MINUTE, Throttle
+from tests.harness.servers import AppServer, ServerFailed
+from tests.harness.servers.process import ROOT
+from tests.harness.sockets import handshake_status
+from tests.people import Cast, say, start
+
+TABLE = dict(
+    re.findall(
+        r"^\| `(LIANXIN_\w+)`(?: \*file\*)? \| (.+?) \|", (ROOT / "docs/settings.md").read_text(), re.M
+    )
+)
+READERS = re.compile(r'env\.(text|flag|integer|words|networks)\(\s*"(LIANXIN_\w+)"(?:, ("[^"]*"|\w+))?')
+READ = READERS.findall((ROOT / "config/settings.py").read_text())
+
+
+def test_the_page_tells_of_every_variable_and_of_no_other() -> None:
+    assert len(READ) >= 14
+    assert set(TABLE) == {name for _, name, _ in READ}
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_the_page_names_the_default(name: str) -> None:
+    kind, _, default = next(read for read in READ if read[1] == name)
+    told = TABLE[name].strip("`")
+    match kind, default.strip('"'):
+        case "flag", flag:
+            assert told == {"False": "0", "True": "1"}[flag]
+        case _, ("" | "str") if name != "LIANXIN_STATE_DIR":
+            assert "`" not in TABLE[name], "there is no default to name"
+        case _, value if name != "LIANXIN_STATE_DIR":
+            assert told == value
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_the_page_says_which_can_come_from_a_file(name: str) -> None:
+    kind = next(kind for kind, read, _ in READ if read == name)
+    row = next(line for line in (ROOT / "docs/settings.md").read_text().splitlines() if f"`{name}`" in line)
+    assert ("*file*" in row.split("|")[1]) == (kind == "text")
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    """Whatever can be set stands in config/settings.py, and so in the table."""
+    for app in ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy"):
+        for path in (ROOT / app).rglob("*.py"):
+            assert "environ" not in path.read_text(encoding="utf-8"), path
+
+
+# -- Reading ---------------------------------------------------------------------------------------------------
+
+
+SETUP = "import django; django.setup(); print(django.conf.settings.DEBUG)"
+
+
+def start_with(script: str = SETUP, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LIANXIN_")}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=clean | {"DJANGO_SETTINGS_MODULE": "config.settings", **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"LIANXIN_DEBUG": "maybe"}, "LIANXIN_DEBUG"),
+        ({"LIANXIN_HEARTBEAT_SECONDS": "soon"}, "LIANXIN_HEARTBEAT_SECONDS"),
+        ({"LIANXIN_HEARTBEAT_SECONDS": "0"}, "LIANXIN_HEARTBEAT_SECONDS"),
+        ({"LIANXIN_PROXY_COUNT": "-1"}, "LIANXIN_PROXY_COUNT"),
+        ({"LIANXIN_SECRET_KEY": "short"}, "LIANXIN_SECRET_KEY"),
+        ({"LIANXIN_SECRET_KEY": "x" * 40, "LIANXIN_SECRET_KEY_FILE": "/tmp/x"}, "LIANXIN_SECRET_KEY_FILE"),
+        ({"LIANXIN_SECRET_KEY_FILE": "/nowhere/at/all"}, "LIANXIN_SECRET_KEY_FILE"),
+        ({"LIANXIN_REDIS_URL": "redis://127.0.0.1:9/0"}, "LIANXIN_SECRET_KEY"),
+        ({"LIANXIN_DATABASE_URL": "mysql://u@127.0.0.1/x"}, "LIANXIN_DATABASE_URL"),
+    ],
+    ids=str,
+)
+def test_what_is_set_wrong_stops_the_start_and_is_named(
+    variables: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    result = start_with(LIANXIN_STATE_DIR=str(tmp_path), **variables)
+    assert result.returncode == 1
+    last_line = result.stderr.strip().splitlines()[-1]
+    assert "ImproperlyConfigured" in last_line
+    assert named in last_line
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("the key of the house, and long enough\n")
+    monkeypatch.delenv("LIANXIN_SECRET_KEY", raising=False)
+    monkeypatch.setenv("LIANXIN_SECRET_KEY_FILE", str(tmp_path / "key"))
+    assert env.text("LIANXIN_SECRET_KEY") == "the key of the house, and long enough"
+
+
+def test_a_stand_alone_set_up_makes_its_own_key_and_keeps_it(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert start_with(LIANXIN_STATE_DIR=str(tmp_path)).stdout == "False\n"
+    key = tmp_path / "secret-key"
+    assert len(key.read_text()) >= 50
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"LIANXIN_BEHIND_TLS": "1"}, "LIANXIN_OWN_ORIGINS"),
+        (
+            {"LIANXIN_REDIS_URL": "redis://127.0.0.1:9/0", "LIANXIN_SECRET_KEY": "x" * 40},
+            "LIANXIN_DATABASE_URL",
+        ),
+    ],
+    ids=["origins", "sqlite with redis"],
+)
+def test_a_server_does_not_start_with_an_unsafe_set_up(variables: dict[str, str], named: str) -> None:
+    with pytest.raises(ServerFailed, match=named), AppServer(variables, prepare=False):
+        pass
+
+
+@pytest.mark.parametrize("count", ["0", "1"])
+def test_a_proxy_that_is_not_counted_is_told_of(count: str, tmp_path: Path) -> None:
+    script = "import django; django.setup(); from server.system_checks import proxies; print([m.id for m in proxies()])"
+    variables = {"LIANXIN_BEHIND_TLS": "1", "LIANXIN_OWN_ORIGINS": "https://chat.bank.example"}
+    result = start_with(script, LIANXIN_STATE_DIR=str(tmp_path), LIANXIN_PROXY_COUNT=count, **variables)
+    assert result.stdout == ("['lianxin.W002']\n" if count == "0" else "[]\n")
+
+
+def test_sqlite_writes_through_to_the_disk(tmp_path: Path) -> None:
+    """Invariant 1, where there is no PostgreSQL: a write-ahead log that is synced at every commit."""
+    script = (
+        "import django; django.setup(); from django.db import connection as c; k = c.cursor();"
+        "print([k.execute('PRAGMA ' + name).fetchone()[0] for name in ('journal_mode', 'synchronous')])"
+    )
+    assert start_with(script, LIANXIN_STATE_DIR=str(tmp_path)).stdout == "['wal', 2]\n"
+
+
+# -- Logs ------------------------------------------------------------------------------------------------------
+
+
+def formatted(error: BaseException, form: str = "line", **ids: str) -> str:
+    """An error as the service's own log shows it."""
+    configurator = logging.config.DictConfigurator(settings.LOGGING)
+    formatter = configurator.configure_formatter(dict(configurator.config["formatters"][form]))
+    record = logging.LogRecord("chat", logging.ERROR, __file__, 1, "a frame failed", (), None)
+    record.exc_info = (type(error), error, error.__traceback__)
+    vars(record).update(ids)
+    line: str = formatter.format(record)
+    return line
+
+
+def test_a_line_for_machines_is_one_object_with_its_ids() -> None:
+    try:
+        int("卡号6222020000001234567")
+    except ValueError as error:
+        line = formatted(error, "json", conversation="0f8fad5b", socket="7f", body="卡号6222")
+    assert "\n" not in line
+    told = json.loads(line)
+    assert datetime.fromisoformat(told.pop("at")).utcoffset() == timedelta(0)
+    assert "ValueError: (its words are left out)" in told.pop("trace")
+    assert told == {
+        "level": "ERROR",
+        "logger": "chat",
+        "process": os.getpid(),
+        "words": "a frame failed",
+        "conversation": "0f8fad5b",
+        "socket": "7f",
+    }
+
+
+def test_a_line_for_people_ends_with_its_ids() -> None:
+    line = formatted(AttributeError("no"), conversation="0f8fad5b", body="卡号6222").splitlines()[0]
+    assert line.endswith(" ERROR chat a frame failed conversation=0f8fad5b")
+
+
+@pytest.mark.parametrize(("server", "quiet"), [("daphne", "--verbosity=0"), ("uvicorn", "--no-access-log")])
+def test_everything_a_server_says_is_for_machines_when_it_is_asked_for(server: Any, quiet: str) -> None:
+    with AppServer({"LIANXIN_LOG_FORMAT": "json"}, server=server, options=[quiet]) as app:
+        app.send_signal(signal.SIGTERM)
+        assert app.wait() == 0
+        lines = [json.loads(line) for line in app.log.splitlines() if "Started server process" not in line]
+    assert "drained" in [line["words"] for line in lines]
+    assert {"at", "level", "logger", "process"} <= lines[0].keys()
+
+
+def test_a_format_that_there_is_not_is_told_of(tmp_path: Path) -> None:
+    result = start_with(LIANXIN_STATE_DIR=str(tmp_path), LIANXIN_LOG_FORMAT="xml")
+    assert "LIANXIN_LOG_FORMAT is 'xml'" in result.stderr
+
+
+@pytest.mark.both_databases
+def test_an_error_of_the_database_is_logged_without_the_row(cast: Cast) -> None:
+    """Invariant 10: PostgreSQL's words hold the whole row, and so the newest message."""
+    conversation = start(cast)
+    say(conversation, "卡号6222020000001234567")
+    with pytest.raises(IntegrityError) as caught:
+        Conversation.objects.filter(pk=conversation.pk).update(status="active")
+    line = formatted(caught.value)
+
+    assert "active_has_agent_waiting_has_none" in line
+    assert "IntegrityError" in line
+    assert "test_settings.py" in line
+    assert "6222" not in line
+
+
+def test_errors_that_quote_are_logged_without_their_words() -> None:
+    # In parts, because a traceback shows the lines of the program.
+    card = "卡号" + "6222" + "020000001234567"
+
+    def fail() -> None:
+        try:
+            int(card)
+        except ValueError as error:
+            raise KeyError(card) from error
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    line = formatted(caught.value)
+    assert "6222" not in line
+    assert "ValueError" in line
+    assert "KeyError" in line
+    assert "which led to" in line
+
+
+def test_errors_of_the_program_keep_their_words() -> None:
+    with pytest.raises(AttributeError) as caught:
+        None.nothing  # type: ignore[attr-defined]  # noqa: B018
+    assert "'NoneType' object has no attribute 'nothing'" in formatted(caught.value)
+
+
+def record_of(
+    name: str, line: int = 1, words: str = "卡号%s", level: int = logging.ERROR
+) -> logging.LogRecord:
+    return logging.LogRecord(name, level, __file__, line, words, ("6222",), None)
+
+
+def test_place_that_logs_without_end_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 6000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    throttle = Throttle(most=3)
+    assert [throttle.filter(record_of("chat")) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert throttle.filter(record_of("chat", line=2)), "another place is heard"
+    now += 60
+    record = record_of("chat")
+    assert throttle.filter(record)
+    assert record.getMessage() == "卡号6222 (2 more of these were left out)"
+
+
+def test_suspicious_request_is_a_warning_without_its_words() -> None:
+    record = record_of("django.security.DisallowedHost")
+    assert Throttle().filter(record)
+    assert (record.levelname, record.getMessage()) == ("WARNING", "a request was refused")
+
+
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_strangers_do_not_fill_the_log(server: Any) -> None:
+    with AppServer(
+        {}, server=server, options=["--verbosity=0"] if server == "daphne" else ["--no-access-log"]
+    ) as app:
+        for _ in range(MOST_A_MINUTE * 3):
+            connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
+            connection.request("GET", "/console/", headers={"Host": "卡号6222.example".encode()})
+            connection.getresponse().read()
+            connection.close()
+        handshake_status(app, "/ws/chat/", app.url)
+        lines = app.log.splitlines()
+    assert len(lines) < MOST_A_MINUTE * 2 + 10, lines[-3:]
+    assert "6222" not in app.log
+    assert "ERROR" not in app.log
+    assert "WebSocket" not in app.log, "uvicorn names every socket"
+
+
+@pytest.mark.parametrize(
+    ("variables", "number"),
+    [
+        ({"LIANXIN_ALLOWED_HOSTS": "*"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "chat.bank.example,.bank.example"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "*.bank.example"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "https://chat.bank.example"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": "chat.bank.example:443"}, "E004"),
+        ({"LIANXIN_ALLOWED_HOSTS": ""}, "E004"),
+        ({"LIANXIN_OWN_ORIGINS": ""}, "E001"),
+        ({"LIANXIN_OWN_ORIGINS": "http://chat.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://chat.bank.example/chat"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://*.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://chat.bank.example:443"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://user@chat.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "chat.bank.example"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "null"}, "E003"),
+        ({"LIANXIN_OWN_ORIGINS": "https://other.example"}, "E003"),
+        ({"LIANXIN_DEBUG": "1"}, "E005"),
+        ({"LIANXIN_SAMPLE_BANK": "1"}, "E006"),
+        ({"LIANXIN_SECRET_KEY": "a" * 50}, "E007"),
+        ({"LIANXIN_SECRET_KEY": "django-insecure-0123456789abcdefghij"}, "E007"),
+        ({"LIANXIN_SECRET_KEY": " "}, "LIANXIN_SECRET_KEY is set, but empty"),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_unsafe_production_set_up_stops_the_start(
+    variables: dict[str, str], number: str, tmp_path: Path
+) -> None:
+    script = (
+        "import django; django.setup(); from server.system_checks import refuse_unsafe; refuse_unsafe();"
+        " print('safe')"
+    )
+    safe = {
+        "LIANXIN_STATE_DIR": str(tmp_path),
+        "LIANXIN_BEHIND_TLS": "1",
+        "LIANXIN_ALLOWED_HOSTS": "chat.bank.example",
+        "LIANXIN_OWN_ORIGINS": "https://chat.bank.example",
+        "LIANXIN_SECRET_KEY": "".join(map(chr, range(48, 98))),
+    }
+    result = start_with(script, **{**safe, **variables})
+    if number:
+        assert number in result.stderr
+    else:
+        assert (result.stdout, result.stderr) == ("safe\n", "")
