@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from accounts.models import Role, Staff, TakingBar
+from accounts.models import QueueRestriction, Role, Staff
 
 CAPABILITIES: dict[str, frozenset[Role]] = {
     "use_console": frozenset({Role.AGENT, Role.SUPERVISOR}),
@@ -49,10 +49,10 @@ def require(staff: Staff, capability: str) -> None:
         raise PermissionDenied(capability)
 
 
-def bars_of(staff: Staff) -> QuerySet[TakingBar]:
+def restricted_departments(staff: Staff) -> QuerySet[QueueRestriction]:
     """What keeps this member of staff from taking conversations of a department today. Nobody is kept from it who may
     choose from the queue: that is a decision by hand."""
-    held = TakingBar.objects.filter(staff=staff, is_lifted=False, since__lte=timezone.localdate())
+    held = QueueRestriction.objects.filter(staff=staff, is_lifted=False, since__lte=timezone.localdate())
     return held.none() if may(staff, "choose_from_queue") else held
 
 
@@ -65,7 +65,7 @@ class Connection(NamedTuple):
     departments: frozenset[int]
 
 
-def revoked(connections: Iterable[Connection]) -> set[Connection]:
+def rights_lost(connections: Iterable[Connection]) -> set[Connection]:
     """Those of these open consoles whose right has ended. Three queries for all of them.
 
     The right ends with the session (sign-out, expiry, changed password), with the account being switched off, with

@@ -39,7 +39,7 @@ def create_staff(
     return staff
 
 
-def takes_own_rights(*, by: Staff, staff: Staff) -> bool:
+def removes_own_rights(*, by: Staff, staff: Staff) -> bool:
     return by.pk == staff.pk and (not staff.is_active or staff.role != by.role)
 
 
@@ -50,7 +50,7 @@ def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]
     account switched off also ends the sessions. Raises OwnRightsRefused.
     """
     require(by, "set_up")
-    if takes_own_rights(by=Staff.objects.get(pk=by.pk), staff=staff):
+    if removes_own_rights(by=Staff.objects.get(pk=by.pk), staff=staff):
         raise OwnRightsRefused
     with transaction.atomic():
         before = Staff.objects.select_for_update().get(pk=staff.pk)

@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import actions, admin_passwords, audit
-from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList
-from accounts.approvals.admin import AsksForApproval
+from accounts.admin_parts import AuditedListMixin, BoundedPaginator, DateRange, RightsModelAdmin
+from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.audit_verbs import VERBS
 from accounts.departments import DEPARTMENT, save_department
 from accounts.models import AuditEntry, Department, Staff
@@ -32,7 +32,7 @@ admin.site.unregister(EmailAddress)
 
 
 @admin.register(Department)
-class DepartmentAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
+class DepartmentAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     approval_kinds = (DEPARTMENT,)
     list_display = ("name_zh", "name_en", "code", "is_active", "order")
     list_filter = ("is_active",)
@@ -105,7 +105,7 @@ class NewStaffForm(ConfirmedForm, SetPasswordMixin, StaffForm):  # type: ignore[
 
 
 @admin.register(Staff)
-class StaffAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("number", "name", "username", "role", "department_names", "is_active", "last_login")
     list_display_links = ("number", "name")
     list_filter = ("role", "departments", "is_active")
@@ -186,7 +186,7 @@ class VerbFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ByRights, NotedList, admin.ModelAdmin):  # type: ignore[type-arg]
+class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     """Read only, for everybody: there is no right that lets anyone add, change or remove an entry."""
 
     view_right = "read_audit"

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts import audit
 from accounts.access import may
 from accounts.models import Staff
-from core.date_ranges import beginning_of, end_of
+from core.date_ranges import end_of, start_of
 
-LISTED = 10_000
+ROWS_PER_PAGE = 10_000
 # What an address of a list may hold besides its filters.
 NO_FILTERS = frozenset({"q", "o", "p", "e", "all"})
 # How the parameters of Django's list filters end.
@@ -30,7 +30,7 @@ def has_right(request: HttpRequest, right: str) -> bool:
     return bool(right) and isinstance(request.user, Staff) and may(request.user, right)
 
 
-class ByRights:
+class RightsModelAdmin:
     """Who may see and change what the class shows, by the names of rights in `accounts.access`; "" is nobody."""
 
     view_right: ClassVar[str] = "set_up"
@@ -80,7 +80,7 @@ class ByRights:
         return has_right(request, self.delete_right)
 
 
-class NotedList:
+class AuditedListMixin:
     """A list in admin whose every view is noted: the length of the search and the filters set, never the words."""
 
     list_verb: ClassVar[str]
@@ -99,7 +99,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        rows: Any = self.object_list[:LISTED]
+        rows: Any = self.object_list[:ROWS_PER_PAGE]
         return int(rows.count())
 
 
@@ -133,7 +133,7 @@ class DateRange(admin.FieldListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> QuerySet[M]:
         start, end = (self.form.cleaned_data.get(name) for name in self.names)
         if start:
-            queryset = queryset.filter(**{f"{self.field_path}__gte": beginning_of(start)})
+            queryset = queryset.filter(**{f"{self.field_path}__gte": start_of(start)})
         if end:
             queryset = queryset.filter(**{f"{self.field_path}__lt": end_of(end)})
         return queryset

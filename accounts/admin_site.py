@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import may
-from accounts.form_keys import once
-from accounts.form_recovery import SIGNED_OUT, kept_page
+from accounts.form_keys import handle_once
+from accounts.form_recovery import SIGNED_OUT, recovery_page
 from accounts.models import Staff
 
 
@@ -28,13 +28,13 @@ class BankAdminSite(AdminSite):
         return isinstance(request.user, Staff) and may(request.user, "use_admin")
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        guarded = super().admin_view(once(view), cacheable)
+        guarded = super().admin_view(handle_once(view), cacheable)
 
         @wraps(guarded)
         def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             """A form sent after the session has ended comes back with its words; Django would drop them."""
             if request.method == "POST" and not request.user.is_authenticated:
-                return kept_page(request, SIGNED_OUT, status=401)
+                return recovery_page(request, SIGNED_OUT, status=401)
             return guarded(request, *args, **kwargs)
 
         return kept

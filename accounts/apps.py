@@ -10,9 +10,9 @@ class AccountsConfig(AppConfig):
         from accounts import sign_in_audit
         from accounts.approvals.actions import expire_overdue
         from accounts.approvals.registry import register
-        from accounts.departments import DEPARTMENTS
+        from accounts.departments import DEPARTMENT_KIND
         from core import periodic
 
         sign_in_audit.connect()
-        register(DEPARTMENTS)
+        register(DEPARTMENT_KIND)
         periodic.register(expire_overdue)

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Staff
-from core.date_ranges import beginning_of
+from core.date_ranges import start_of
 
 
 def record(actor: Staff | None, verb: str, subject: models.Model | None, **detail: Any) -> None:
@@ -20,7 +20,7 @@ def record(actor: Staff | None, verb: str, subject: models.Model | None, **detai
 def record_once_a_day(actor: Staff, verb: str, subject: models.Model, **detail: Any) -> None:
     """Adds an entry unless this actor has one of this verb about this object today, in LIANXIN_TIME_ZONE."""
     key = str(getattr(subject, "uuid", None) or subject.pk)
-    today = beginning_of(timezone.localdate())
+    today = start_of(timezone.localdate())
     if not AuditEntry.objects.filter(actor=actor, verb=verb, object_id=key, at__gte=today).exists():
         record(actor, verb, subject, **detail)
 

@@ -7,8 +7,8 @@ from django.urls import reverse
 
 from accounts import audit
 from accounts.access import require
-from accounts.approvals.actions import Proposal, request_approval, waiting_request
-from accounts.approvals.authors import forget_authors, note_author
+from accounts.approvals.actions import RequestDraft, request_approval, waiting_request
+from accounts.approvals.authors import forget_authors, record_author
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Department, Staff
@@ -24,7 +24,7 @@ def _write(by: Staff, department: Department, fields: Sequence[str]) -> None:
     audit.record(by, "department.changed", department, fields=list(fields))
 
 
-DEPARTMENTS = RecordKind(
+DEPARTMENT_KIND = RecordKind(
     DEPARTMENT,
     Department,
     SHOWN,
@@ -45,10 +45,10 @@ def save_department(*, by: Staff, department: Department, changed: Sequence[str]
         if department._state.adding:
             wanted, department.is_active = department.is_active, False
             department.save(force_insert=True)
-            note_author(DEPARTMENT, str(department.pk), by)
+            record_author(DEPARTMENT, str(department.pk), by)
             audit.record(by, "department.created", department, code=department.code)
             return _request_use(by, department) if wanted else None
-        stored = DEPARTMENTS.stored(str(department.pk))
+        stored = DEPARTMENT_KIND.stored(str(department.pk))
         differing = changed_fields(stored, department, changed)
         waiting = [
             name for name in differing if name in SHOWN and _reaches_customers(stored, department, name)
@@ -61,7 +61,7 @@ def save_department(*, by: Staff, department: Department, changed: Sequence[str]
             return _change_unused(by, department, "is_active" in waiting, direct)
         if not waiting:
             return None
-        return DEPARTMENTS.request(by=by, stored=stored, record=department, fields=waiting)
+        return DEPARTMENT_KIND.request(by=by, stored=stored, record=department, fields=waiting)
 
 
 def _reaches_customers(stored: Department, department: Department, name: str) -> bool:
@@ -72,7 +72,7 @@ def _change_unused(
     by: Staff, department: Department, is_wanted: bool, written: Sequence[str]
 ) -> ApprovalRequest | None:
     if set(written) & set(SHOWN):
-        note_author(DEPARTMENT, str(department.pk), by)
+        record_author(DEPARTMENT, str(department.pk), by)
     if is_wanted or waiting_request(DEPARTMENT, str(department.pk)) is not None:
         return _request_use(by, department)
     return None
@@ -81,7 +81,7 @@ def _change_unused(
 def _request_use(by: Staff, department: Department) -> ApprovalRequest:
     """Ask that the department be in use; its names, which are stored already, are shown and bound with it."""
     subject = str(department.pk)
-    after = DEPARTMENTS.shown(department, SHOWN) | {"is_active": True}
-    note_author(DEPARTMENT, subject, by)
-    proposal = Proposal(subject, str(department), after | {"is_active": False}, after)
+    after = DEPARTMENT_KIND.shown(department, SHOWN) | {"is_active": True}
+    record_author(DEPARTMENT, subject, by)
+    proposal = RequestDraft(subject, str(department), after | {"is_active": False}, after)
     return request_approval(by=by, kind=DEPARTMENT, proposal=proposal)

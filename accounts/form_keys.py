@@ -22,7 +22,7 @@ KEPT = timedelta(days=2)
 REPEATED_HEADERS = ("Location", "HX-Trigger", "HX-Redirect")
 
 
-def once(view: View[P]) -> View[P]:
+def handle_once(view: View[P]) -> View[P]:
     """Runs the view once for each `form_key`; a repeat is answered by what the first one was answered.
 
     The key and what the view stores are committed together, so two requests at the same moment cannot both act. A

@@ -14,11 +14,11 @@ CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
     "You are signed out. What you wrote is kept: sign in again in another tab, then send it again here."
 )
-NOT_KEPT = frozenset({"csrfmiddlewaretoken"})
+UNRECOVERED_FIELDS = frozenset({"csrfmiddlewaretoken"})
 
 
 @dataclass(frozen=True)
-class KeptField:
+class RecoveredField:
     name: str
     value: str
 
@@ -27,7 +27,7 @@ class KeptField:
         return CODE.fullmatch(self.value) is None
 
 
-def kept_page(request: HttpRequest, words: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
+def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
     """Everything that was posted, with `words` saying why it was not taken, and a button that sends it again."""
     fields = list(_fields(request))
     context = {
@@ -48,11 +48,11 @@ def is_own_page(request: HttpRequest) -> bool:
     return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
 
 
-def _fields(request: HttpRequest) -> Iterator[KeptField]:
+def _fields(request: HttpRequest) -> Iterator[RecoveredField]:
     for name, values in request.POST.lists():
-        if name in NOT_KEPT or _is_secret(name):
+        if name in UNRECOVERED_FIELDS or _is_secret(name):
             continue
-        yield from (KeptField(name, value) for value in values)
+        yield from (RecoveredField(name, value) for value in values)
 
 
 def _is_secret(name: str) -> bool:

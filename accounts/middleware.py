@@ -9,7 +9,7 @@ from accounts import audit
 from accounts.models import Staff
 
 
-class RefusalTrail:
+class RefusalAuditMiddleware:
     """Notes in the audit trail what a member of staff was refused. The console's gate notes its own refusals."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -113,7 +113,7 @@ class Presence(models.Model):
         return f"{self.staff_id} {self.status}"
 
 
-class TakingBar(models.Model):
+class QueueRestriction(models.Model):
     """From a day on, somebody takes no conversations of a department from its line; before that day it is a warning.
 
     What a supervisor or a colleague gives them by hand stays possible. The apps that know a reason for one keep it.

@@ -29,14 +29,14 @@ def renew(staff_ids: list[int]) -> None:
     Presence.objects.filter(staff_id__in=staff_ids).update(seen_at=timezone.now())
 
 
-def believed_since() -> datetime:
+def lease_start() -> datetime:
     """Whose last sign of life is older counts as offline."""
     return timezone.now() - timedelta(seconds=LEASE_SECONDS)
 
 
 def current(presence: Presence | None) -> PresenceStatus:
     """The status that may be believed now: a lease that has run out reads as offline."""
-    if presence is None or presence.seen_at < believed_since():
+    if presence is None or presence.seen_at < lease_start():
         return PresenceStatus.OFFLINE
     return PresenceStatus(presence.status)
 
@@ -44,7 +44,7 @@ def current(presence: Presence | None) -> PresenceStatus:
 def online_ids(department_id: int | None = None) -> set[int]:
     """Ids of the staff who are online now, of one department or of all."""
     rows = Presence.objects.filter(
-        status=PresenceStatus.ONLINE, seen_at__gte=believed_since(), staff__is_active=True
+        status=PresenceStatus.ONLINE, seen_at__gte=lease_start(), staff__is_active=True
     )
     if department_id is not None:
         rows = rows.filter(staff__departments=department_id)

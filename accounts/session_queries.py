@@ -9,20 +9,20 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from accounts.models import Staff
-from core.prepared_queries import GIVEN, First
+from core.prepared_queries import PARAM, PreparedFirst
 
 # Sent with `session_key` when a session is over. `chat`, which this app does not know, listens.
 session_ended = Signal()
 
-_session = First(
+_session = PreparedFirst(
     lambda: (
-        Session.objects.filter(session_key__being=GIVEN)
-        .filter(expire_date__since=GIVEN)
+        Session.objects.filter(session_key__being=PARAM)
+        .filter(expire_date__since=PARAM)
         .values_list("session_data")
     )
 )
 _FIELDS = [field.attname for field in Staff._meta.concrete_fields]
-_staff = First(lambda: Staff.objects.filter(pk__being=GIVEN).order_by().values_list(*_FIELDS))
+_staff = PreparedFirst(lambda: Staff.objects.filter(pk__being=PARAM).order_by().values_list(*_FIELDS))
 
 
 class SessionStore(db.SessionStore):

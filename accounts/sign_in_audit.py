@@ -11,11 +11,11 @@ from accounts.models import Staff
 from accounts.sign_in import network_of
 
 
-def note_sign_in(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
+def audit_sign_in(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
     audit.record(user, "session.signed_in", user, **_address_of(request))
 
 
-def note_sign_out(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
+def audit_sign_out(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
     if isinstance(user, Staff):
         audit.record(user, "session.signed_out", user, **_address_of(request))
 
@@ -27,5 +27,5 @@ def _address_of(request: HttpRequest | None) -> dict[str, str]:
 
 
 def connect() -> None:
-    user_logged_in.connect(note_sign_in, dispatch_uid="accounts.sign_in_audit")
-    user_logged_out.connect(note_sign_out, dispatch_uid="accounts.sign_in_audit")
+    user_logged_in.connect(audit_sign_in, dispatch_uid="accounts.sign_in_audit")
+    user_logged_out.connect(audit_sign_out, dispatch_uid="accounts.sign_in_audit")

@@ -77,7 +77,7 @@ def audible(staff: Staff, pks: list[int]) -> set[int]:
     return set(audible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
-def has_in_hand(staff: Staff, pk: int) -> bool:
+def is_assigned_to(staff: Staff, pk: int) -> bool:
     """Whether this member of staff is the one who talks in this conversation now. One query."""
     return Conversation.objects.filter(pk=pk, agent=staff, status=Status.ACTIVE).exists()
 
@@ -116,17 +116,17 @@ def lock(pk: int) -> Conversation:
         raise NotFound from error
 
 
-_locking = batch_statements.Select(
+_locking = batch_statements.PreparedSelect(
     lambda: (
         Conversation.objects.select_for_update(of=("self",))
-        .filter(pk__among=batch_statements.GIVEN)
+        .filter(pk__among=batch_statements.PARAM)
         .order_by("pk")
         .values_list(*serializers.ROW_FIELDS)
     )
 )
 
 
-def lock_rows(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
+def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     """The ROW_FIELDS of those of these that there are, locked in id order, by id; no question of rights. One query."""
     return {
         values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _locking.rows(pks)
@@ -168,7 +168,7 @@ def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     return conversation
 
 
-def present_of(site: Site, token: tokens.VisitorToken) -> Conversation | None:
+def current_conversation_of(site: Site, token: tokens.VisitorToken) -> Conversation | None:
     """The open or newest conversation of the visitor for whom this token of the site speaks. One query."""
     own = Conversation.objects.select_related("visitor").filter(
         visitor__uuid=token.visitor, visitor__site=site

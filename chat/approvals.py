@@ -32,7 +32,7 @@ REPLY_FIELDS = ("department", "owner", "language", "shortcut", "title", "body", 
 SetUp = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 
 
-def whole_of(subject: SetUp) -> Site | WrapUpCode:
+def full_content_of(subject: SetUp) -> Site | WrapUpCode:
     """What an entry of the audit trail is about: for a part, its site."""
     return subject if isinstance(subject, Site | WrapUpCode) else subject.site
 
@@ -42,10 +42,12 @@ def write_setup(by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
     kind, is_new = subject._meta.model_name, subject._state.adding
     if is_new:
         subject.save(force_insert=True)
-        audit.record(by, "setup.created", whole_of(subject), kind=kind, id=subject.pk)
+        audit.record(by, "setup.created", full_content_of(subject), kind=kind, id=subject.pk)
     else:
         subject.save(update_fields=fields)
-        audit.record(by, "setup.changed", whole_of(subject), kind=kind, id=subject.pk, fields=list(fields))
+        audit.record(
+            by, "setup.changed", full_content_of(subject), kind=kind, id=subject.pk, fields=list(fields)
+        )
 
 
 def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
@@ -63,7 +65,7 @@ class SiteKind(RecordKind):
         if not is_switch_on(request):
             return dict(request.after)
         site = self.stored(request.subject)
-        return whole_site(site) if site is not None else {}
+        return full_site_content(site) if site is not None else {}
 
     def apply(self, request: ApprovalRequest, by: Staff) -> None:
         if not is_switch_on(request):
@@ -85,9 +87,9 @@ def is_switch_on(request: ApprovalRequest) -> bool:
     return request.before.get("is_active") is False
 
 
-def whole_site(site: Site) -> Fields:
+def full_site_content(site: Site) -> Fields:
     """Everything that customers see of a site as soon as it is switched on. Four queries."""
-    fields = SITES.shown(site, SITE_FIELDS) | {"is_active": True}
+    fields = SITE_KIND.shown(site, SITE_FIELDS) | {"is_active": True}
     return fields | {
         "form_fields": [
             [
@@ -112,7 +114,7 @@ def _site_page(subject: str) -> str:
     return reverse("admin:chat_site_change", args=[subject])
 
 
-SITES = SiteKind(SITE, Site, SITE_FIELDS, right=RIGHT, write=write_setup, address=_site_page)
+SITE_KIND = SiteKind(SITE, Site, SITE_FIELDS, right=RIGHT, write=write_setup, address=_site_page)
 FORM_FIELDS = RecordKind(
     FORM_FIELD,
     FormField,
@@ -134,4 +136,4 @@ BUSINESS_TEXTS = RecordKind(
 REPLIES = RecordKind(
     REPLY, CannedReply, REPLY_FIELDS, right=RIGHT, write=write_reply, label=_("shared reply")
 )
-KINDS = (SITES, FORM_FIELDS, QUICK_TOPICS, BUSINESS_TEXTS, REPLIES)
+KINDS = (SITE_KIND, FORM_FIELDS, QUICK_TOPICS, BUSINESS_TEXTS, REPLIES)

@@ -15,9 +15,9 @@ from django.db import connection
 from django.db.models import Model
 
 from chat.archive.search_terms import TermsField
-from core.prepared_queries import GIVEN, First, Select, fetch, run
+from core.prepared_queries import PARAM, PreparedFirst, PreparedSelect, fetch, run
 
-__all__ = ["GIVEN", "First", "Select", "at_once", "fetch", "insert", "update"]
+__all__ = ["PARAM", "PreparedFirst", "PreparedSelect", "fetch", "insert", "run_in_one_statement", "update"]
 
 _encoder = msgspec.json.Encoder()
 
@@ -47,7 +47,7 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def run_in_one_statement() -> Iterator[None]:
     """The inserts and updates in here go to the database together, and are waited for once. Raises django.db.Error at
     its end, of the first that failed."""
     if connection.vendor != "postgresql":

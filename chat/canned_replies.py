@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from accounts.access import may
 from accounts.models import Staff
 from chat.models import CannedReply, Conversation
-from core.text.bidi import without_marks
+from core.text.bidi import remove_marks
 from core.text.pinyin import spellings_of
 
 # `{name}`, in ASCII braces or the full-width ones that a Chinese keyboard writes.
@@ -22,7 +22,7 @@ def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
     """What each placeholder stands for here; empty where nothing is known (a visitor without a name)."""
     language = conversation.language
     return {
-        "visitor_name": without_marks(conversation.visitor.name),
+        "visitor_name": remove_marks(conversation.visitor.name),
         "agent_name": staff.name_in(language),
         "agent_number": staff.number,
         "bank_name": conversation.site.in_language("name", language),
@@ -30,12 +30,12 @@ def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
     }
 
 
-def filled(text: str, values: Mapping[str, str]) -> str:
+def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
     """The text with every placeholder filled that has a value; the others stay as they are."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[0], text)
 
 
-def unfilled(text: str) -> list[str]:
+def unfilled_placeholders(text: str) -> list[str]:
     """The known placeholders that still stand in the text."""
     return [name for name in _PLACEHOLDER.findall(text) if name in PLACEHOLDERS]
 

@@ -18,7 +18,7 @@ class ConversationClosed(Refusal):
     words = _("This conversation has ended. Start a new one to go on.")
 
 
-class WrittenForAnother(ConversationClosed):
+class WrittenForAnotherConversation(ConversationClosed):
     """The post names a conversation that has ended, and another has begun since."""
 
     words = _("The chat you wrote this in has ended. You can send it in the new chat.")
@@ -39,8 +39,8 @@ class NobodyWaiting(Refusal):
     words = _("Nobody is waiting in your departments.")
 
 
-class TakingBarred(Refusal):
-    """Somebody waits, or may, in a department of which the agent takes none for now (`accounts.TakingBar`)."""
+class QueueRestricted(Refusal):
+    """Somebody waits, or may, in a department of which the agent takes none for now (`accounts.QueueRestriction`)."""
 
     code = "taking_barred"
 
@@ -52,7 +52,7 @@ class TakingBarred(Refusal):
         super().__init__(str(self.words))
 
 
-class NotFirstInLine(Refusal):
+class NotFirstInQueue(Refusal):
     code = "not_first_in_line"
     words = _("Somebody has been waiting longer. Take the next in line.")
 

@@ -19,11 +19,11 @@ from django.db.models import (
 from django.utils import timezone
 
 from accounts import presence
-from accounts.access import bars_of, may
+from accounts.access import may, restricted_departments
 from accounts.models import Department, Presence, PresenceStatus, Staff
 from chat import batch_statements
 from chat.models import Conversation, Message, Status, Visitor
-from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Queue, Row, serializers
+from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, QueueFrame, Row, serializers
 
 USUAL_HANDLE_SECONDS = 180
 # Daphne sends no frame over 1 MiB, and a phone should not wait for one: a page ends here too.
@@ -62,14 +62,14 @@ def seq_in(text: str) -> int:
     return int(text[:9]) if text.isdecimal() else 0
 
 
-def keyed(shown: list[Row]) -> dict[int, Row]:
+def by_site_key(shown: list[Row]) -> dict[int, Row]:
     """The rows by the keys of their conversations. One query."""
     by_uuid = {row.id: row for row in shown}
     stored = Conversation.objects.filter(uuid__in=by_uuid).order_by().values_list("pk", "uuid")
     return {pk: by_uuid[str(uuid)] for pk, uuid in stored}
 
 
-def line_of(staff: Staff) -> QuerySet[Conversation]:
+def queue_of(staff: Staff) -> QuerySet[Conversation]:
     """Who waits in the departments of this agent, of all for a supervisor; first come first."""
     waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
     if may(staff, "see_all_conversations"):
@@ -77,16 +77,16 @@ def line_of(staff: Staff) -> QuerySet[Conversation]:
     return waiting.filter(department__in=staff.departments.values("pk"))
 
 
-def line_to_take(staff: Staff) -> QuerySet[Conversation]:
+def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
     """The same without the departments of which this agent takes none for now."""
-    return line_of(staff).exclude(department__in=bars_of(staff).values("department"))
+    return queue_of(staff).exclude(department__in=restricted_departments(staff).values("department"))
 
 
 # With each bar that is or will be: by a join, which costs a microsecond for an agent where a subquery cost ten.
-_departments = batch_statements.Select(
+_departments = batch_statements.PreparedSelect(
     lambda: (
         Staff.departments.through._default_manager.filter(  # type: ignore[misc]
-            staff__pk__among=batch_statements.GIVEN
+            staff__pk__among=batch_statements.PARAM
         )
         .annotate(
             bar=FilteredRelation(
@@ -98,13 +98,13 @@ _departments = batch_statements.Select(
         .values_list("staff_id", "department_id", "bar__since")
     )
 )
-_all_departments = batch_statements.Select(lambda: Department.objects.order_by().values_list("pk"))
+_all_departments = batch_statements.PreparedSelect(lambda: Department.objects.order_by().values_list("pk"))
 
 
 def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
     """From the lines of which departments each of them may take, by id; a supervisor from all.
 
-    What they are barred from (`accounts.TakingBar`) is left out. Two queries at most.
+    What they are barred from (`accounts.QueueRestriction`) is left out. Two queries at most.
     """
     overseers = {staff.pk for staff in people if may(staff, "see_all_conversations")}
     found: dict[int, list[int]] = {staff.pk: [] for staff in people}
@@ -124,12 +124,12 @@ def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
     return found
 
 
-_online = batch_statements.First(
+_online = batch_statements.PreparedFirst(
     lambda: (
         Presence.objects.filter(
-            seen_at__since=batch_statements.GIVEN, status=PresenceStatus.ONLINE, staff__is_active=True
+            seen_at__since=batch_statements.PARAM, status=PresenceStatus.ONLINE, staff__is_active=True
         )
-        .filter(staff__departments__pk__being=batch_statements.GIVEN)
+        .filter(staff__departments__pk__being=batch_statements.PARAM)
         .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
         .order_by("active", "staff_id")
         .values_list("staff_id", "active")
@@ -151,7 +151,7 @@ class Colleagues:
     """
 
     def __init__(self, departments: Sequence[int]) -> None:
-        since = presence.believed_since()
+        since = presence.lease_start()
         self._active: dict[int, int] = {}
         self._online: dict[int, list[int]] = {}
         for department in set(departments):
@@ -168,7 +168,7 @@ class Colleagues:
         return following
 
 
-def queue_places(pks: list[int]) -> dict[int, Queue]:
+def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
     """The place of each of these that is still waiting. Four queries a department at most.
 
     The estimate is the place times the mean handle time of the department's last hour, shared by those online.
@@ -180,7 +180,7 @@ def queue_places(pks: list[int]) -> dict[int, Queue]:
         .values_list("department_id", flat=True)
         .distinct()
     )
-    places: dict[int, Queue] = {}
+    places: dict[int, QueueFrame] = {}
     for department in list(departments):
         online = len(presence.online_ids(department))
         each = _handle_seconds(department) / online if online else None
@@ -192,7 +192,7 @@ def queue_places(pks: list[int]) -> dict[int, Queue]:
         for place, pk in enumerate(line.iterator(chunk_size=2000), start=1):
             if pk in wanted:
                 estimate = round(place * each) if each is not None else None
-                places[pk] = Queue(place, estimate, bool(online))
+                places[pk] = QueueFrame(place, estimate, bool(online))
     return places
 
 

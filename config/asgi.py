@@ -20,24 +20,24 @@ from django.urls import path, re_path  # noqa: E402
 
 from chat.realtime.delivery import hub  # noqa: E402
 from chat.realtime.socket_counts import CountedSockets  # noqa: E402
-from chat.realtime.transport import Line  # noqa: E402
+from chat.realtime.transport import WebSocketTransport  # noqa: E402
 from chat.widget.consumers import VisitorConsumer  # noqa: E402
 from console.inbox.consumers import ConsoleConsumer  # noqa: E402
 from core.periodic import runner as periodic_runner  # noqa: E402
 from knowledge.published_index import warm  # noqa: E402
 from server import daphne_patches, gc_tuning, process_lock  # noqa: E402
-from server.body_limits import BoundedBodies  # noqa: E402
-from server.concurrency_limit import InTurn  # noqa: E402
+from server.body_limits import BodySizeLimit  # noqa: E402
+from server.concurrency_limit import ConcurrencyLimit  # noqa: E402
 from server.drain import drain  # noqa: E402
 from server.probes import Probes  # noqa: E402
-from server.request_scope import CleanScopes  # noqa: E402
+from server.request_scope import ScopeSanitizer  # noqa: E402
 from server.system_checks import refuse_unsafe  # noqa: E402
-from server.threaded_handler import OnThreads  # noqa: E402
+from server.threaded_handler import ThreadedASGIHandler  # noqa: E402
 
 refuse_unsafe()
 if connection.vendor == "sqlite":
     # Without Redis the hub tells only the sockets of its own process.
-    process_lock.hold(settings.STATE_DIR)
+    process_lock.acquire(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
 
@@ -56,7 +56,7 @@ class SameOriginSockets:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
         # Of two headers each reader may believe another one: neither is believed.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
-            scope["line"] = Line(send)
+            scope["line"] = WebSocketTransport(send)
             try:
                 return await self._application(scope, receive, send)
             finally:
@@ -82,7 +82,7 @@ async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-class Started:
+class StartupHook:
     """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket.
 
     Has the knowledge points read, so that who asks first need not wait; and knows how many requests are being answered,
@@ -113,19 +113,19 @@ sockets = URLRouter(
         re_path("", refuse),  # type: ignore[arg-type]
     ]
 )
-django_application = OnThreads()
-application = Started(
-    CleanScopes(
+django_application = ThreadedASGIHandler()
+application = StartupHook(
+    ScopeSanitizer(
         ProtocolTypeRouter(
             {
-                "http": Probes(BoundedBodies(InTurn(django_application, settings.DATABASE_POOL))),
+                "http": Probes(BodySizeLimit(ConcurrencyLimit(django_application, settings.DATABASE_POOL))),
                 "websocket": SameOriginSockets(sockets),
             }
         )
     )
 )
 if "daphne.server" in sys.modules:
-    daphne_patches.trim()
+    daphne_patches.apply_patches()
     gc_tuning.freeze_and_collect_rarely()
 elif "uvicorn.server" in sys.modules:
     gc_tuning.freeze_and_collect_more_often()

@@ -77,9 +77,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.RefusalTrail",
-    "server.database_unavailable.DatabaseAway",
-    "server.malformed_values.MalformedValues",
+    "accounts.middleware.RefusalAuditMiddleware",
+    "server.database_unavailable.DatabaseUnavailableMiddleware",
+    "server.malformed_values.MalformedValueMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -13,8 +13,8 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts import audit
 from accounts.access import may
-from accounts.form_keys import once
-from accounts.form_recovery import SIGNED_OUT, kept_page
+from accounts.form_keys import handle_once
+from accounts.form_recovery import SIGNED_OUT, recovery_page
 from accounts.models import Staff
 from chat.errors import NotFound, Refusal
 from chat.realtime import metrics
@@ -101,7 +101,7 @@ def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
             if not any(may(staff, right) for right in rights):
                 return _refused_to(staff, request, NoRight())
             try:
-                return once(view)(request, *args, **kwargs)  # type: ignore[arg-type,no-any-return]
+                return handle_once(view)(request, *args, **kwargs)  # type: ignore[arg-type,no-any-return]
             except Refusal as refusal:
                 return _refused_to(staff, request, refusal)
             except PermissionDenied:
@@ -154,7 +154,7 @@ def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> Http
     metrics.refused.labels(refusal.code).inc()
     status = status_of(refusal)
     if wants_page(request) and request.method == "POST":
-        return kept_page(
+        return recovery_page(
             request, refusal.words, status=status, may_resend=status == 401 or is_retryable(refusal)
         )
     if wants_page(request):

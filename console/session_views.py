@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from accounts.form_recovery import is_own_page, kept_page
+from accounts.form_recovery import is_own_page, recovery_page
 from accounts.models import Staff
 from console.gate import SignedOut, StalePage, refused, wants_page
 
@@ -34,5 +34,5 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if is_staff_page and not wants_page(request):
         return refused(request, StalePage() if isinstance(request.user, Staff) else SignedOut())
     if is_staff_page and is_own_page(request) and request.POST:
-        return kept_page(request, StalePage.words, status=403)
+        return recovery_page(request, StalePage.words, status=403)
     return render(request, "403_csrf.html", status=403)

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 
 
-def words() -> dict[str, str]:
+def inbox_strings() -> dict[str, str]:
     return {
         **_message_words(),
         **_list_words(),
@@ -121,7 +121,7 @@ def _drill_words() -> dict[str, str]:
     }
 
 
-def exam_words() -> dict[str, str]:
+def exam_strings() -> dict[str, str]:
     return {
         "saved": _("Saved"),
         "unsaved": _("Not saved yet; kept here."),

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 THREADS = 4
 # How the request that is being answered gives its turn to another one (server/concurrency_limit.py).
-give_turn: ContextVar[Callable[[], None] | None] = ContextVar("give_turn", default=None)
+release_request_slot: ContextVar[Callable[[], None] | None] = ContextVar("give_turn", default=None)
 _threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="sockets")
 _running: set[Future[Any]] = set()
 
@@ -46,10 +46,10 @@ def is_idle() -> bool:
     return not _running
 
 
-def step_aside() -> None:
+def release_slot() -> None:
     """Before a thread waits for the work of another: it keeps neither a connection, which may be the last of the pool,
     nor the turn of its request. The more wait together, the more are served together."""
     if not connection.in_atomic_block:
         close_old_connections()
-    if (give := give_turn.get()) is not None:
+    if (give := release_request_slot.get()) is not None:
         give()

@@ -8,11 +8,11 @@ from django.utils import timezone
 _FIRST, _LAST = date(1900, 1, 1), date(2999, 12, 31)
 
 
-def beginning_of(day: date) -> datetime:
+def start_of(day: date) -> datetime:
     """The day's first moment."""
     return timezone.make_aware(datetime.combine(min(max(day, _FIRST), _LAST), time.min))
 
 
 def end_of(day: date) -> datetime:
     """The first moment that is no longer of the day."""
-    return beginning_of(min(day, _LAST) + timedelta(days=1))
+    return start_of(min(day, _LAST) + timedelta(days=1))

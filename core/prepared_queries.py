@@ -13,13 +13,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Lookup, QuerySet
 
 # Stands in a Select for the ids that are given each time.
-GIVEN = object()
+PARAM = object()
 # A slice of a queryset in a First: its end is given each time. No statement of ours has this number in it otherwise.
-_GIVEN_LIMIT = 987_654_321
+_LIMIT_PARAM = 987_654_321
 
 
 @Field.register_lookup
-class Among(Lookup):
+class AnyOf(Lookup):
     """`pk__among=GIVEN`: like `in`, with one parameter however many ids there are."""
 
     lookup_name = "among"
@@ -46,7 +46,7 @@ class _Compared(Lookup):
 
 
 @Field.register_lookup
-class Being(_Compared):
+class Equals(_Compared):
     """`pk__being=GIVEN`: equal. By `among` one id PostgreSQL would not walk an index in its order."""
 
     lookup_name = "being"
@@ -54,14 +54,14 @@ class Being(_Compared):
 
 
 @Field.register_lookup
-class Since(_Compared):
+class After(_Compared):
     """`at__since=GIVEN`: at this time or later."""
 
     lookup_name = "since"
     sql = ">= %s"
 
 
-class Select:
+class PreparedSelect:
     """A queryset that is made once: `Select(lambda: Model.objects.filter(pk__among=GIVEN).values_list(...))`.
 
     Besides GIVEN its conditions may compare with texts of ours, which become part of the statement: of a parameter
@@ -92,7 +92,7 @@ class Select:
     def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
         compiler = queryset.query.get_compiler("default")
         sql, parameters = compiler.as_sql()
-        texts = ["%s" if each is GIVEN else "'" + str(each).replace("'", "''") + "'" for each in parameters]
+        texts = ["%s" if each is PARAM else "'" + str(each).replace("'", "''") + "'" for each in parameters]
         columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
         return sql % tuple(texts), texts.count("%s"), compiler, compiler.get_converters(columns)
 
@@ -102,7 +102,7 @@ def fetch(sql: str, parameters: list[Any]) -> list[Any]:
     return list(run(sql, parameters, lambda cursor: cursor.fetchall()))
 
 
-class First(Select):
+class PreparedFirst(PreparedSelect):
     """The same of an ordered queryset with `being` and `since`, of which only so many rows are wanted each time."""
 
     def first(self, limit: int, *given: int | str | datetime) -> list[Any]:
@@ -111,8 +111,8 @@ class First(Select):
         return self._rows([*(at(each) if isinstance(each, datetime) else each for each in given), limit])
 
     def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
-        sql, *rest = super()._compile(queryset[:_GIVEN_LIMIT])
-        return (sql.replace(str(_GIVEN_LIMIT), "%s"), *rest)
+        sql, *rest = super()._compile(queryset[:_LIMIT_PARAM])
+        return (sql.replace(str(_LIMIT_PARAM), "%s"), *rest)
 
 
 def run(sql: str, parameters: list[Any], then: Callable[[Any], Any] = lambda _: None) -> Any:

@@ -27,7 +27,7 @@ DEPARTMENTS = [
 
 
 @dataclass(frozen=True)
-class Person:
+class DemoPerson:
     username: str
     name: str
     name_en: str
@@ -37,16 +37,18 @@ class Person:
 
 
 PEOPLE = [
-    Person("lin", "林晓", "Lin Xiao", "1024", Role.AGENT, ("general", "cards", "digital")),
-    Person("zhao", "赵一鸣", "Zhao Yiming", "1031", Role.AGENT, ("general", "loans")),
-    Person("he", "何雨", "He Yu", "1036", Role.AGENT, ("general", "digital")),
-    Person("sun", "孙倩", "Sun Qian", "1042", Role.AGENT, ("general",)),
-    Person("qian", "钱程", "Qian Cheng", "1047", Role.AGENT, ("general", "cards")),
-    Person("tang", "唐可", "Tang Ke", "1053", Role.AGENT, ("general", "cards", "digital")),
-    Person("zhou", "周静", "Zhou Jing", "2003", Role.SUPERVISOR, ("general", "cards", "loans", "digital")),
-    Person("bian", "边宁", "Bian Ning", "4001", Role.EDITOR),
-    Person("song", "宋清", "Song Qing", "3001", Role.AUDITOR),
-    Person("admin", "王磊", "Wang Lei", "9001", Role.ADMINISTRATOR),
+    DemoPerson("lin", "林晓", "Lin Xiao", "1024", Role.AGENT, ("general", "cards", "digital")),
+    DemoPerson("zhao", "赵一鸣", "Zhao Yiming", "1031", Role.AGENT, ("general", "loans")),
+    DemoPerson("he", "何雨", "He Yu", "1036", Role.AGENT, ("general", "digital")),
+    DemoPerson("sun", "孙倩", "Sun Qian", "1042", Role.AGENT, ("general",)),
+    DemoPerson("qian", "钱程", "Qian Cheng", "1047", Role.AGENT, ("general", "cards")),
+    DemoPerson("tang", "唐可", "Tang Ke", "1053", Role.AGENT, ("general", "cards", "digital")),
+    DemoPerson(
+        "zhou", "周静", "Zhou Jing", "2003", Role.SUPERVISOR, ("general", "cards", "loans", "digital")
+    ),
+    DemoPerson("bian", "边宁", "Bian Ning", "4001", Role.EDITOR),
+    DemoPerson("song", "宋清", "Song Qing", "3001", Role.AUDITOR),
+    DemoPerson("admin", "王磊", "Wang Lei", "9001", Role.ADMINISTRATOR),
 ]
 
 # Which words of texts.json stand where.

@@ -20,7 +20,7 @@ from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
 from chat.actions import agents, identities, visitors
 from chat.actions.posts import Mark, Post, post_batch
-from chat.errors import NotFirstInLine, Refusal
+from chat.errors import NotFirstInQueue, Refusal
 from chat.models import Conversation, Site, Visitor, WrapUpCode
 from chat.protocol.serializers import person_of
 from chat.widget.tokens import nonce_for
@@ -30,7 +30,7 @@ from demo.dialogues import Dialogue, Turn, dialogues
 from demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
 
 
-class Shelf(Protocol):
+class DialogueShelf(Protocol):
     """Where the agents of the day find their answers: what an app that keeps answers does when they are used."""
 
     def source_of(self, key: str) -> str:
@@ -49,10 +49,10 @@ class Cast:
     staff: dict[str, Staff]
     departments: dict[str, Department]
     codes: dict[str, WrapUpCode]
-    shelf: Shelf | None
+    shelf: DialogueShelf | None
 
 
-def play_day(site: Site, shelf: Shelf | None = None) -> int:
+def play_day(site: Site, shelf: DialogueShelf | None = None) -> int:
     """Stores the conversations of the last day, in the caller's transaction; returns how many.
 
     Without a shelf nobody looks anything up.
@@ -157,7 +157,7 @@ class _Player:
         while True:
             try:
                 agents.take(staff=staff, uuid=self._conversation.uuid)
-            except NotFirstInLine:
+            except NotFirstInQueue:
                 # Somebody of another dialogue stands before this one: the turn comes when they are gone.
                 yield self._in(5)
                 continue

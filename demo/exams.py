@@ -16,7 +16,7 @@ from accounts.models import Department, Staff
 from demo.clock import Clock
 from exams.actions import appeals, drill, exams, questions
 from exams.models import Exam, Paper, Question, QuestionKind
-from exams.rules.question_parsing import Written
+from exams.rules.question_parsing import ParsedQuestion
 from knowledge.actions.branches import category_at
 from knowledge.models import Point
 
@@ -78,13 +78,13 @@ NOW = [Sitting("tang", 0, 15, 18), Sitting("qian", 1, 10, 19)]
 
 # By the key of the point.
 WRITTEN = {
-    "mb-phone-lost": Written(
+    "mb-phone-lost": ParsedQuestion(
         QuestionKind.ORDER,
         "客户说手机刚被偷，手机银行和银行卡都在里面。请把要做的事排成正确的顺序。",
         ["借电话拨 400-000-1024 按 0 停手机银行和卡", "请运营商停号", "改微信、支付宝密码", "报警 110"],
         [0, 1, 2, 3],
     ),
-    "card-pin-locked": Written(
+    "card-pin-locked": ParsedQuestion(
         QuestionKind.MULTIPLE,
         "客户取款密码输错三次被锁，今晚急用现金。可以告诉客户哪些办法？",
         [
@@ -95,10 +95,10 @@ WRITTEN = {
         ],
         [0, 1, 2],
     ),
-    "fraud-police": Written(
+    "fraud-police": ParsedQuestion(
         QuestionKind.TRUE_FALSE, "客户说“公安”要他把钱转到安全账户。我们可以先帮他转，再请他报警。", [], [0]
     ),
-    "atm-swallowed-own": Written(
+    "atm-swallowed-own": ParsedQuestion(
         QuestionKind.FILL_IN, "我行取款机吞的卡，我们保管 ____ 个工作日。", [], ["15", "十五"]
     ),
 }
@@ -143,10 +143,10 @@ def _months_before(day: datetime, months: int) -> datetime:
     return day.replace(year=year, month=month + 1, day=min(day.day, 28))
 
 
-def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.Plan:
+def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.ExamPlan:
     # The open one asks about a part: the rest can be drilled meanwhile.
     about = [("手机银行", 2), ("转账", 2), ("安全与防骗", 1)] if is_open else []
-    return exams.Plan(
+    return exams.ExamPlan(
         name=f"{timezone.localtime(opens_at).month}月月考",
         departments=list(Department.objects.all()),
         opens_at=opens_at,

@@ -9,8 +9,8 @@ from knowledge.customer_question import question_in
 from knowledge.models import Point, Version
 
 
-class Shelf:
-    """`demo.chat_day.Shelf`: what the console does when its agent answers from a point, or finds none."""
+class KnowledgeShelf:
+    """`demo.chat_day.DialogueShelf`: what the console does when its agent answers from a point, or finds none."""
 
     def __init__(self) -> None:
         points = Point.objects.filter(published__isnull=False).select_related("published")
@@ -22,7 +22,7 @@ class Shelf:
     def answered(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
         version = self._version(turn.source)
         question, _seq = question_in(conversation, before=seq)
-        use.note_use(
+        use.record_use(
             by=by,
             version=version,
             conversation=conversation,
@@ -36,7 +36,7 @@ class Shelf:
     def unanswered(self, conversation: Conversation, seq: int) -> None:
         # What the console's search would find for it: nothing. A test looks whether that is still so.
         message = Message.objects.get(conversation=conversation, seq=seq)
-        use.note_gap(
+        use.record_unanswered(
             message=message, language=conversation.language, like=unanswered_questions.alike(message.body)
         )
 

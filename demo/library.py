@@ -10,8 +10,8 @@ from typing import Any
 
 from accounts.models import Department
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, import_points
-from knowledge.actions.index_revisions import new_edition
+from knowledge.actions.editions import new_edition
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
 from knowledge.models import Branch, Category, Point, Region
 
@@ -42,7 +42,7 @@ def fill() -> int:
     return outcome.new
 
 
-def given(described: Iterable[dict[str, Any]]) -> list[Given]:
+def given(described: Iterable[dict[str, Any]]) -> list[PointToImport]:
     """Points as the files describe them, ready to be stored. Categories are made where they are missing."""
     departments = Department.objects.in_bulk(field_name="code")
     category: Any = cache(category_at)
@@ -51,7 +51,7 @@ def given(described: Iterable[dict[str, Any]]) -> list[Given]:
     ]
 
 
-def _given(each: dict[str, Any], category: Category, department: Department | None) -> Given:
+def _given(each: dict[str, Any], category: Category, department: Department | None) -> PointToImport:
     until = each.get("valid_until")
     content = Content(
         title=each["title"],
@@ -63,7 +63,7 @@ def _given(each: dict[str, Any], category: Category, department: Department | No
         is_public=each.get("public", False),
         valid_until=date.fromisoformat(until) if until else None,
     )
-    return Given(each["key"], each.get("language", "zh"), content, each.get("phrasings", ()))
+    return PointToImport(each["key"], each.get("language", "zh"), content, each.get("phrasings", ()))
 
 
 def _places() -> None:

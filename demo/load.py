@@ -11,7 +11,7 @@ from demo import editors, exams, library
 from demo.bank import PEOPLE
 from demo.chat_day import play_day
 from demo.clock import clock_set
-from demo.knowledge_day import Shelf
+from demo.knowledge_day import KnowledgeShelf
 from exams.models import Exam
 
 # When the bank began to write down what it knows.
@@ -41,7 +41,7 @@ def load(site: Site) -> Loaded:
     with clock_set(now - BEGAN) as clock:
         points = library.fill()
         papers = 0 if Exam.objects.exists() else exams.hold(staff, clock, now)
-    conversations = play_day(site, Shelf())
+    conversations = play_day(site, KnowledgeShelf())
     editors.change_rule(editor=editor, supervisor=supervisor)
     if points:
         # Now, and not at the set clock: a request for approval expires after some days.

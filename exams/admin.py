@@ -7,25 +7,25 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 
 from accounts import audit
-from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList
-from accounts.models import Staff, TakingBar
+from accounts.admin_parts import AuditedListMixin, BoundedPaginator, DateRange, RightsModelAdmin
+from accounts.models import QueueRestriction, Staff
 from exams.models import Exam, ExamShare, Paper, PaperItem, Question
 
 
-class ToRead(ByRights):
+class ReadOnlyAdmin(RightsModelAdmin):
     """Nothing is added, changed or removed here."""
 
     change_right = ""
 
 
-class ShareInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
+class ShareInline(ReadOnlyAdmin, admin.TabularInline):  # type: ignore[type-arg]
     view_right = "set_exams"
     model = ExamShare
     extra = 0
 
 
 @admin.register(Exam)
-class ExamAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
+class ExamAdmin(ReadOnlyAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "set_exams"
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -36,7 +36,7 @@ class ExamAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Question)
-class QuestionAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
+class QuestionAdmin(ReadOnlyAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "set_exams"
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -46,7 +46,7 @@ class QuestionAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("stem", "point__key")
 
 
-class ItemInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
+class ItemInline(ReadOnlyAdmin, admin.TabularInline):  # type: ignore[type-arg]
     view_right = "see_exam_results"
     model = PaperItem
     extra = 0
@@ -54,7 +54,7 @@ class ItemInline(ToRead, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Paper)
-class PaperAdmin(ToRead, NotedList, admin.ModelAdmin):  # type: ignore[type-arg]
+class PaperAdmin(ReadOnlyAdmin, AuditedListMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "see_exam_results"
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -82,8 +82,8 @@ class PaperAdmin(ToRead, NotedList, admin.ModelAdmin):  # type: ignore[type-arg]
         return super().has_view_permission(request, obj) and not is_open
 
 
-@admin.register(TakingBar)
-class TakingBarAdmin(ToRead, admin.ModelAdmin):  # type: ignore[type-arg]
+@admin.register(QueueRestriction)
+class QueueRestrictionAdmin(ReadOnlyAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = "see_exam_results"
     paginator = BoundedPaginator
     show_full_result_count = False

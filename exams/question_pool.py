@@ -10,33 +10,33 @@ from django.utils import timezone
 
 from exams.models import Exam, Question
 from exams.rules.drawing import Candidate, weight_of
-from knowledge.selectors import branch_of
+from knowledge.selectors import subtree_ids
 
 CHANGED_LATELY = timedelta(days=45)
 # Of an exam without shares: everything that its departments answer.
 WHOLE = 0
 
 
-def drawable() -> QuerySet[Question]:
+def eligible_questions() -> QuerySet[Question]:
     """Accepted questions that ask for what is said now."""
     return Question.objects.filter(
         state=Question.State.ACCEPTED, version=F("point__published__number"), point__published__isnull=False
     )
 
 
-def candidates_of(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
+def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
     """What may be drawn, each in the first share that names it, and the shares' weights by their ids.
 
     Two queries, and two for each share of a category.
     """
     found: dict[int, Candidate] = {}
     for share, about in _about(exam).items():
-        for candidate in _candidates(drawable().filter(about), share):
+        for candidate in _candidates(eligible_questions().filter(about), share):
             found.setdefault(candidate.question, candidate)
     return list(found.values()), {share.pk: share.weight for share in exam.shares.all()} or {WHOLE: 1}
 
 
-def drawable_for(exam: Exam) -> Q:
+def eligible_for(exam: Exam) -> Q:
     """Which questions its papers may ask, in terms of `drawable()`. The queries of `candidates_of` without its own."""
     return reduce(or_, _about(exam).values())
 
@@ -51,7 +51,7 @@ def _about(exam: Exam) -> dict[int, Q]:
             | Q(point__published__department__isnull=True)
         }
     return {
-        share.pk: Q(point__published__category__in=branch_of(share.category_id))
+        share.pk: Q(point__published__category__in=subtree_ids(share.category_id))
         if share.category_id
         else Q(point__published__department=share.department_id)
         for share in shares

@@ -9,14 +9,14 @@ from django.db.models.functions import Cast, TruncMonth
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import AuditEntry, Department, Staff, TakingBar
-from core.text.chinese_variants import holding
+from accounts.models import AuditEntry, Department, QueueRestriction, Staff
+from core.text.chinese_variants import matches_any_form
 from exams.models import Appeal, Exam, Paper, PaperItem, Question
-from knowledge.selectors import branch_of, category_paths
+from knowledge.selectors import category_paths, subtree_ids
 
 RECENT = timedelta(days=400)
 WARNED_BEFORE = timedelta(days=14)
-MOST_MISSED = 20
+MAX_MOST_MISSED = 20
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def items_of(paper: Paper) -> list[PaperItem]:
 def warnings_of(staff: Staff, today: date | None = None) -> list[MissingPass]:
     """The bars that hold, or will within two weeks, the first to come first. One query."""
     today = today or timezone.localdate()
-    bars = TakingBar.objects.filter(staff=staff, is_lifted=False, since__lte=today + WARNED_BEFORE)
+    bars = QueueRestriction.objects.filter(staff=staff, is_lifted=False, since__lte=today + WARNED_BEFORE)
     found: dict[tuple[date, str], list[str]] = {}
     for bar in bars.select_related("department").order_by("since", "pk"):
         found.setdefault((bar.since, bar.why), []).append(str(bar.department))
@@ -176,15 +176,15 @@ def questions_for_setting(
     elif state:
         found = found.filter(state=state)
     if category is not None:
-        found = found.filter(point__published__category__in=branch_of(category))
+        found = found.filter(point__published__category__in=subtree_ids(category))
     if kind:
         found = found.filter(kind=kind)
     if words:
-        found = found.filter(holding(("stem", "point__published__title"), words))
+        found = found.filter(matches_any_form(("stem", "point__published__title"), words))
     return found
 
 
-def to_judge(category: int | None = None) -> QuerySet[Question]:
+def proposed_questions(category: int | None = None) -> QuerySet[Question]:
     """What an editor has to say yes or no to: outdated ones first, then proposals. One query when read."""
     is_current = Q(version=F("point__published__number"))
     waiting = Q(state=Question.State.PROPOSED) | (Q(state=Question.State.ACCEPTED) & ~is_current)
@@ -193,7 +193,7 @@ def to_judge(category: int | None = None) -> QuerySet[Question]:
         .select_related("point__published__category")
         .order_by("state", "point__published__category", "point", "pk")
     )
-    return found if category is None else found.filter(point__published__category__in=branch_of(category))
+    return found if category is None else found.filter(point__published__category__in=subtree_ids(category))
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
         .annotate(credits=Sum("credit"), count=Count("pk"))
         .annotate(mean=Cast("credits", FloatField()) / F("count"))
         .filter(count__gte=2, mean__lt=100)
-        .order_by("mean", "-count")[:MOST_MISSED]
+        .order_by("mean", "-count")[:MAX_MOST_MISSED]
     )
     return [
         Figure(
@@ -324,9 +324,9 @@ def open_appeals() -> QuerySet[Appeal]:
     )
 
 
-def holding_bars(departments: Iterable[Department] | None = None) -> QuerySet[TakingBar]:
+def active_restrictions(departments: Iterable[Department] | None = None) -> QuerySet[QueueRestriction]:
     """The bars of exams, those that hold first. One query when read."""
-    found = TakingBar.objects.filter(key__startswith="exam/").select_related("staff", "department")
+    found = QueueRestriction.objects.filter(key__startswith="exam/").select_related("staff", "department")
     if departments is not None:
         found = found.filter(department__in=departments)
     return found.order_by("is_lifted", "since", "staff__number")

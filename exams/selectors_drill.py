@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Staff
 from exams.models import DrillCard, Exam, Paper, PaperItem, Question
-from exams.question_pool import drawable, drawable_for
+from exams.question_pool import eligible_for, eligible_questions
 
 
 def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
@@ -20,12 +20,12 @@ def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
     )
     on_open_paper = PaperItem.objects.filter(question=OuterRef("pk"), paper__submitted_at__isnull=True)
     found = (
-        drawable()
+        eligible_questions()
         .filter(of_theirs, ~Exists(writing), ~Exists(on_open_paper))
         .select_related("point__published")
     )
     for exam in exams_before(staff, now):
-        found = found.exclude(drawable_for(exam))
+        found = found.exclude(eligible_for(exam))
     return found
 
 

@@ -7,9 +7,9 @@ from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.access import readable
 from knowledge.errors import PointNotFound
-from knowledge.models import Gap, Phrasing, Point, PointFile, Version
+from knowledge.models import Phrasing, Point, PointFile, UnansweredQuestion, Version
 
-IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
+UNPUBLISHED_STATES = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
 
 
 def point_for(staff: Staff, key: str) -> Point:
@@ -21,7 +21,7 @@ def point_for(staff: Staff, key: str) -> Point:
     return point
 
 
-def told_point_for(staff: Staff, key: str) -> Point:
+def recipients_point_for(staff: Staff, key: str) -> Point:
     """A point, for who may see which customers were told it. Raises PointNotFound, PermissionDenied."""
     require(staff, "see_who_was_told")
     point = Point.objects.select_related("published").filter(key=key).first()
@@ -61,7 +61,7 @@ def file_for(staff: Staff, pk: int) -> PointFile:
     return file
 
 
-def readable_examples(staff: Staff, gaps: Iterable[Gap]) -> set[int]:
+def readable_examples(staff: Staff, gaps: Iterable[UnansweredQuestion]) -> set[int]:
     """Of the conversations in the gaps' `examples`, those that this member of staff may read. One query."""
     asked = [question.conversation_id for gap in gaps for question in gap.examples]  # type: ignore[attr-defined]
     return readable(staff, asked)
@@ -94,9 +94,9 @@ def lock_phrasing(staff: Staff, pk: int) -> Phrasing:
     return phrasing
 
 
-def lock_gap(staff: Staff, pk: int) -> Gap:
+def lock_unanswered(staff: Staff, pk: int) -> UnansweredQuestion:
     require(staff, "edit_points")
-    gap = Gap.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+    gap = UnansweredQuestion.objects.select_for_update(of=("self",)).filter(pk=pk).first()
     if gap is None:
         raise PointNotFound
     return gap
@@ -118,11 +118,12 @@ def moves_for(
     is_others = waiting is not None and staff not in waiting.authors.all()
     is_unsent = state == Version.State.DRAFT or (state == Version.State.REVIEW and not is_open)
     allowed = {
-        "edit": edits and (state in IN_THE_MAKING or version.pk == point.published_id or not point.published),
+        "edit": edits
+        and (state in UNPUBLISHED_STATES or version.pk == point.published_id or not point.published),
         "submit": edits and is_unsent,
         "approve": approves and state == Version.State.REVIEW and is_others and is_open,
         "send_back": approves and state == Version.State.REVIEW and is_others,
-        "discard": edits and state in IN_THE_MAKING,
+        "discard": edits and state in UNPUBLISHED_STATES,
         "withdraw": edits and state == Version.State.PUBLISHED,
         "keep_reply": may(staff, "use_console") and state == Version.State.PUBLISHED,
         "see_told": may(staff, "see_who_was_told"),

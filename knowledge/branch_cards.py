@@ -47,7 +47,7 @@ def _hours(hours: str) -> str:
     return _("round the clock") if hours == "24h" else hours or pgettext("branch", "closed")
 
 
-def shown(place: Branch, language: str, template: str) -> dict[str, Any]:
+def card_of(place: Branch, language: str, template: str) -> dict[str, Any]:
     """For the console: what it says to the customer, and the duty contact that the customer never sees."""
     return {
         "id": place.pk,

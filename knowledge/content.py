@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Department
 from chat.protocol import MAX_BODY_CHARACTERS
-from core.text.cleaning import cleaned, one_line
+from core.text.cleaning import clean_line, clean_text
 from knowledge.errors import PointIncomplete
 from knowledge.models import Branch, Category, Region, Version
 
@@ -62,10 +62,12 @@ class Content:
     def values(self) -> dict[str, Any]:
         """By the names of `Version`, white space and unprintable characters put right."""
         return {name: getattr(self, name) for name in FIELDS} | {
-            "title": one_line(self.title, 1000),
-            "answer": _with_plain_breaks(cleaned(self.answer)),
-            "note": _with_plain_breaks(cleaned(self.note)),
-            "links": [[one_line(words, 80) or address, cleaned(address)] for words, address in self.links],
+            "title": clean_line(self.title, 1000),
+            "answer": _with_plain_breaks(clean_text(self.answer)),
+            "note": _with_plain_breaks(clean_text(self.note)),
+            "links": [
+                [clean_line(words, 80) or address, clean_text(address)] for words, address in self.links
+            ],
         }
 
     def checked(self) -> dict[str, Any]:
@@ -113,7 +115,7 @@ def _problems_of_links(links: list[list[str]]) -> list[str]:
 
 def phrasings_of(lines: Iterable[str]) -> list[str]:
     """Each phrasing once, on one line, in order. Raises PointIncomplete when they are too many or one is too long."""
-    found = list(dict.fromkeys(text for line in lines if (text := one_line(line, 1000))))
+    found = list(dict.fromkeys(text for line in lines if (text := clean_line(line, 1000))))
     too_long = [text for text in found if len(text) > PHRASING_CHARACTERS]
     if too_long:
         raise PointIncomplete(

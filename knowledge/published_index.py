@@ -1,6 +1,6 @@
 """All published points and branches in the memory of one process, searched without a database query.
 
-Every change that a search must see raises the index revision (`knowledge.actions.index_revisions`). A lookup compares
+Every change that a search must see raises the index revision (`knowledge.actions.editions`). A lookup compares
 revisions at most once a second, by one query, and reads what has changed since. So every process follows, even when a
 notification is lost.
 """
@@ -20,9 +20,9 @@ from django.utils import timezone
 from core.text.chinese_variants import fold_variants
 from knowledge import selectors
 from knowledge.models import Branch, Edition, Phrasing, Point
-from knowledge.search import Entry, Index
+from knowledge.search import Index, IndexEntry
 from knowledge.search.embeddings import keep_vectors_in
-from knowledge.search.encoder_process import vectors_apart
+from knowledge.search.encoder_process import encode_in_process
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ SECONDS_PER_TEXT = 0.0025
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class CachedPoint:
     """A published point as a search result shows it, and what decides whether it may be shown."""
 
     pk: int
@@ -58,14 +58,14 @@ class Shelved:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlearned:
+class LearningProgress:
     """Points whose meanings are not known yet, and about how many seconds it takes until they are."""
 
     points: int
     seconds: int
 
 
-class Library:
+class PublishedIndex:
     """What this process knows. Readers take what stands; one thread at a time brings it up to date."""
 
     def __init__(self) -> None:
@@ -74,12 +74,12 @@ class Library:
         self._learning: threading.Thread | None = None
         self._learning_since = 0.0
         self.edition = -1
-        self.points: dict[int, Shelved] = {}
+        self.points: dict[int, CachedPoint] = {}
         self.index = Index()
         self.places: dict[int, Branch] = {}
         self.place_index = Index()
 
-    def current(self) -> "Library":
+    def current(self) -> "PublishedIndex":
         """Itself, as of at most a second ago. The first call reads everything, and others wait for it."""
         if self.edition < 0:
             with self._lock:
@@ -93,7 +93,7 @@ class Library:
                 self._lock.release()
         return self
 
-    def unlearned(self) -> Unlearned | None:
+    def unlearned(self) -> LearningProgress | None:
         """What is being learned at present; None when everything is known, or nothing is to be learned."""
         if not settings.LEARNING:
             return None
@@ -103,7 +103,7 @@ class Library:
             return None
         elapsed = monotonic() - self._learning_since
         # Vectors that were kept are there at once, and other work may come between: the figure is a guess.
-        return Unlearned(points, max(5, round(texts * SECONDS_PER_TEXT - elapsed)))
+        return LearningProgress(points, max(5, round(texts * SECONDS_PER_TEXT - elapsed)))
 
     def forget(self) -> None:
         """Begins anew at the next call; for tests, whose database goes back."""
@@ -140,7 +140,7 @@ class Library:
 
     def _taught(self, index: Index) -> None:
         try:
-            taught = index.taught(vectors_apart)
+            taught = index.taught(encode_in_process)
         except Exception as error:
             # What is there finds well enough without; the next change tries again.
             logger.warning("the library did not learn: %s", type(error).__name__)
@@ -178,10 +178,10 @@ class Library:
         self.places = standing
 
 
-def _shelved(point: Point, paths: dict[int, str]) -> Shelved:
+def _shelved(point: Point, paths: dict[int, str]) -> CachedPoint:
     version = point.published
     assert version is not None
-    return Shelved(
+    return CachedPoint(
         pk=point.pk,
         key=point.key,
         language=point.language,
@@ -202,10 +202,10 @@ def _shelved(point: Point, paths: dict[int, str]) -> Shelved:
     )
 
 
-def _entry(point: Point, paths: dict[int, str]) -> Entry:
+def _entry(point: Point, paths: dict[int, str]) -> IndexEntry:
     version = point.published
     assert version is not None
-    return Entry(
+    return IndexEntry(
         id=point.pk,
         title=version.title,
         phrasings=tuple(phrasing.text for phrasing in point.accepted),  # type: ignore[attr-defined]
@@ -214,9 +214,9 @@ def _entry(point: Point, paths: dict[int, str]) -> Entry:
     )
 
 
-def _place_entry(place: Branch) -> Entry:
+def _place_entry(place: Branch) -> IndexEntry:
     names = (place.name_en, place.region.name, *place.aliases, f"{place.region.name}{place.name}")
-    return Entry(
+    return IndexEntry(
         id=place.pk,
         title=place.name,
         phrasings=tuple(name for name in names if name),
@@ -225,7 +225,7 @@ def _place_entry(place: Branch) -> Entry:
     )
 
 
-library = Library()
+published = PublishedIndex()
 
 
 def warm() -> None:
@@ -234,7 +234,7 @@ def warm() -> None:
     # Its first use builds a table, which the first message with Chinese words would wait for.
     fold_variants("户")
     try:
-        library.current()
+        published.current()
     except Exception as error:
         # The first who asks tries again.
         logger.warning("the library could not be read: %s", type(error).__name__)

@@ -7,11 +7,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from chat.archive.exports import MAX_ROWS, TooManyRows, quoted
+from chat.archive.exports import MAX_ROWS, TooManyRows, quote_formula
 from knowledge.models import Point
-from knowledge.selectors_recipients import Told, WantedTold, told_of, told_rows
+from knowledge.selectors_recipients import Recipient, RecipientFilter, recipient_rows, recipients_of
 
-TOLD_COLUMNS = (
+RECIPIENT_COLUMNS = (
     gettext_lazy("customer reference"),
     gettext_lazy("visitor"),
     gettext_lazy("identity"),
@@ -24,9 +24,9 @@ TOLD_COLUMNS = (
 )
 
 
-def told_file(point: Point, wanted: WantedTold) -> tuple[bytes, int]:
+def recipients_file(point: Point, wanted: RecipientFilter) -> tuple[bytes, int]:
     """CSV in UTF-8 with its mark, formula-safe as `chat.archive.exports`, and how many rows. Raises TooManyRows."""
-    messages = list(told_of(point, wanted)[: MAX_ROWS + 1])
+    messages = list(recipients_of(point, wanted)[: MAX_ROWS + 1])
     if len(messages) > MAX_ROWS:
         words = ngettext(
             "That is more than %(count)d row. Narrow it by the filters, for example by the dates.",
@@ -36,12 +36,12 @@ def told_file(point: Point, wanted: WantedTold) -> tuple[bytes, int]:
         raise TooManyRows(words % {"count": MAX_ROWS})
     text = StringIO()
     out = csv.writer(text)
-    out.writerow([str(column) for column in TOLD_COLUMNS])
-    out.writerows([quoted(value) for value in _row(row)] for row in told_rows(messages))
+    out.writerow([str(column) for column in RECIPIENT_COLUMNS])
+    out.writerows([quote_formula(value) for value in _row(row)] for row in recipient_rows(messages))
     return text.getvalue().encode("utf-8-sig", "replace"), len(messages)
 
 
-def _row(row: Told) -> list[str]:
+def _row(row: Recipient) -> list[str]:
     message = row.message
     visitor = message.conversation.visitor
     return [

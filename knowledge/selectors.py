@@ -11,7 +11,7 @@ from chat.models import Conversation, Message
 from knowledge import message_sources
 from knowledge.models import Category, Phrasing, Point, Use, Version
 
-IN_THE_MAKING = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
+UNPUBLISHED_STATES = (Version.State.DRAFT, Version.State.REVIEW, Version.State.APPROVED)
 EXPIRY_WARNING = timedelta(days=14)
 
 
@@ -27,7 +27,7 @@ def category_paths() -> dict[int, str]:
     return {pk: path(pk) for pk in stored}
 
 
-def branch_of(category: int) -> set[int]:
+def subtree_ids(category: int) -> set[int]:
     """The category and all under it. One query."""
     children: dict[int | None, list[int]] = {}
     for pk, parent in Category.objects.values_list("pk", "parent"):
@@ -44,7 +44,7 @@ def branch_of(category: int) -> set[int]:
 
 def points_for_editors() -> QuerySet[Point]:
     """All points with their published version and the one in the making (`making`, a list). Two queries when read."""
-    making = Version.objects.filter(state__in=IN_THE_MAKING).select_related(
+    making = Version.objects.filter(state__in=UNPUBLISHED_STATES).select_related(
         "author", "category", "department"
     )
     return Point.objects.select_related(
@@ -57,7 +57,7 @@ def in_state(points: QuerySet[Point], state: str) -> QuerySet[Point]:
     if state == Version.State.PUBLISHED:
         return points.filter(published__isnull=False)
     if state == Version.State.WITHDRAWN:
-        return points.filter(published__isnull=True).exclude(_has(IN_THE_MAKING))
+        return points.filter(published__isnull=True).exclude(_has(UNPUBLISHED_STATES))
     return points.filter(_has([state]))
 
 
@@ -110,7 +110,7 @@ def shown_in(conversation: Conversation) -> list[Use]:
     return list(shown.select_related("version").order_by("id"))
 
 
-def told_counts(point: Point) -> dict[int, int]:
+def recipient_counts(point: Point) -> dict[int, int]:
     """How many messages were made from each version of the point, by its number. One query."""
     sources = {version.source: version.number for version in point.versions.all()}
     counted = (

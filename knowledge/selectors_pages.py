@@ -14,19 +14,19 @@ from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import approvable_by
 from accounts.models import Staff
 from chat.models import CannedReply
-from core.text.chinese_variants import holding
+from core.text.chinese_variants import matches_any_form
 from knowledge import message_sources
 from knowledge.approval_kinds import VERSION
 from knowledge.differences import Piece, differences
-from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
-from knowledge.published_index import library
+from knowledge.models import Phrasing, Point, UnansweredQuestion, UnansweredQuestionExample, Version
+from knowledge.published_index import published
 from knowledge.selectors import (
     EXPIRY_WARNING,
-    IN_THE_MAKING,
-    branch_of,
+    UNPUBLISHED_STATES,
     category_paths,
     expiring,
     in_state,
+    subtree_ids,
     suggested_phrasings,
 )
 
@@ -47,7 +47,7 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PointFilter:
     """What a list is narrowed to; what is empty narrows nothing."""
 
     words: str = ""
@@ -59,7 +59,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedPoint:
     """A point of a list: `shown` is what is said, or is to be said, or was said last; `making` waits beside it."""
 
     point: Point
@@ -78,7 +78,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Desk:
+class EditorTasks:
     """How much waits for this editor."""
 
     to_approve: int
@@ -88,13 +88,13 @@ class Desk:
     phrasings: int
 
 
-def points_for(staff: Staff, wanted: Wanted) -> QuerySet[Point]:
+def points_for(staff: Staff, wanted: PointFilter) -> QuerySet[Point]:
     """The points of a list, what was changed last first, but what words mean before what only holds them; staff without
     `edit_points` see those that are published."""
     is_editor = may(staff, "edit_points")
     found = Point.objects.all() if is_editor else Point.objects.filter(published__isnull=False)
-    likely = looked_up(wanted.words)
-    found = narrowed(found, staff, wanted, likely)
+    likely = search_points(wanted.words)
+    found = filter_points(found, staff, wanted, likely)
     if wanted.state == EXPIRING:
         return found.order_by("published__valid_until", "pk")
     newest = Version.objects.filter(point=OuterRef("pk")).order_by("-number").values("written_at")[:1]
@@ -105,14 +105,14 @@ def points_for(staff: Staff, wanted: Wanted) -> QuerySet[Point]:
     return found.order_by(place, "-changed_at", "-pk")
 
 
-def looked_up(words: str) -> list[int]:
+def search_points(words: str) -> list[int]:
     """The published points that words mean, likeliest first: by pinyin, synonyms and in spite of slips too. Without a
     query but the library's own."""
-    return library.current().index.look_up(words, LOOKED_UP) if words.strip() else []
+    return published.current().index.look_up(words, LOOKED_UP) if words.strip() else []
 
 
-def narrowed(
-    found: QuerySet[Point], staff: Staff, wanted: Wanted, likely: Sequence[int] | None = None
+def filter_points(
+    found: QuerySet[Point], staff: Staff, wanted: PointFilter, likely: Sequence[int] | None = None
 ) -> QuerySet[Point]:
     """Those of the points that are wanted: the words stand in them, published or not, or the library finds them by
     these (`likely`, unless it is not asked yet)."""
@@ -123,7 +123,7 @@ def narrowed(
     if not is_editor:
         said = said.filter(state=State.PUBLISHED)
     if wanted.category is not None:
-        found = found.filter(Exists(said.filter(category__in=branch_of(wanted.category))))
+        found = found.filter(Exists(said.filter(category__in=subtree_ids(wanted.category))))
     if wanted.department is not None:
         found = found.filter(Exists(said.filter(department=wanted.department)))
     if wanted.owner is not None:
@@ -132,7 +132,7 @@ def narrowed(
         found = found.filter(language=wanted.language)
     if words := wanted.words.split()[:MAX_WORDS]:
         holds_all = reduce(and_, (_holds(word, is_editor) for word in words))
-        found = found.filter(holds_all | Q(pk__in=looked_up(wanted.words) if likely is None else likely))
+        found = found.filter(holds_all | Q(pk__in=search_points(wanted.words) if likely is None else likely))
     return found
 
 
@@ -159,8 +159,8 @@ def _holds(word: str, is_editor: bool) -> Q:
     said = Version.objects.exclude(state=State.REPLACED)
     if not is_editor:
         said = said.filter(state=State.PUBLISHED)
-    said = said.filter(holding(("title", "answer", "note"), word))
-    asked = Phrasing.objects.filter(holding(("text",), word), state=Phrasing.State.ACCEPTED)
+    said = said.filter(matches_any_form(("title", "answer", "note"), word))
+    asked = Phrasing.objects.filter(matches_any_form(("text",), word), state=Phrasing.State.ACCEPTED)
     return (
         Q(pk__in=said.order_by().values("point"))
         | Q(pk__in=asked.order_by().values("point"))
@@ -168,7 +168,7 @@ def _holds(word: str, is_editor: bool) -> Q:
     )
 
 
-def listed(points: QuerySet[Point], is_editor: bool) -> list[Listed]:
+def list_rows(points: QuerySet[Point], is_editor: bool) -> list[ListedPoint]:
     """The rows of these points. Three queries."""
     versions = Version.objects.exclude(state=State.REPLACED).order_by("-number")
     if not is_editor:
@@ -181,22 +181,22 @@ def listed(points: QuerySet[Point], is_editor: bool) -> list[Listed]:
     ]
 
 
-def _row(point: Point, paths: dict[int, str]) -> Listed:
+def _row(point: Point, paths: dict[int, str]) -> ListedPoint:
     said: list[Version] = point.said  # type: ignore[attr-defined]
-    making = next((version for version in said if version.state in IN_THE_MAKING), None)
+    making = next((version for version in said if version.state in UNPUBLISHED_STATES), None)
     published = next((version for version in said if version.state == State.PUBLISHED), None)
     shown = published or making or said[0]
-    return Listed(point, shown, making if making is not shown else None, paths[shown.category_id])
+    return ListedPoint(point, shown, making if making is not shown else None, paths[shown.category_id])
 
 
-def desk_of(staff: Staff) -> Desk:
+def editor_tasks(staff: Staff) -> EditorTasks:
     """Five queries."""
     mine = Version.objects.filter(state=State.DRAFT, author=staff, reviewer__isnull=False)
-    return Desk(
+    return EditorTasks(
         to_approve=_to_approve(staff).count(),
         sent_back=mine.count(),
         expiring=expiring(staff).count(),
-        gaps=Gap.objects.filter(state=Gap.State.OPEN).count(),
+        gaps=UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).count(),
         phrasings=suggested_phrasings().count(),
     )
 
@@ -207,19 +207,19 @@ def history_of(point: Point) -> list[Version]:
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """A field that differs between two versions, by its name for the reader."""
 
     name: str
     pieces: list[Piece]
 
 
-def changes_between(old: Version, new: Version) -> list[Change]:
+def changes_between(old: Version, new: Version) -> list[FieldChange]:
     """What differs, in the order of the page. One query besides those for departments, regions and branches."""
     paths = category_paths()
     before, after = _texts(old, paths), _texts(new, paths)
     return [
-        Change(name_of(name), differences(before[name], after[name]))
+        FieldChange(name_of(name), differences(before[name], after[name]))
         for name in before
         if before[name] != after[name]
     ]
@@ -253,8 +253,10 @@ def points_of_replies(replies: list[CannedReply]) -> dict[int, Point]:
     return {reply: points[point] for reply, point in named.items() if point in points}
 
 
-def open_gaps() -> QuerySet[Gap]:
+def open_unanswered() -> QuerySet[UnansweredQuestion]:
     """Questions that no point answers, those asked most first, each with three `examples`. Two queries when read."""
-    newest = GapQuestion.objects.select_related("conversation").order_by("-id")[:EXAMPLES]
-    found = Gap.objects.filter(state=Gap.State.OPEN).order_by("-count", "-last_at", "pk")
+    newest = UnansweredQuestionExample.objects.select_related("conversation").order_by("-id")[:EXAMPLES]
+    found = UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).order_by(
+        "-count", "-last_at", "pk"
+    )
     return found.prefetch_related(Prefetch("questions", newest, "examples"))

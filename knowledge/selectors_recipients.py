@@ -6,13 +6,13 @@ from datetime import date
 from django.db.models import QuerySet
 
 from chat.models import Message
-from core.date_ranges import beginning_of, end_of
+from core.date_ranges import end_of, start_of
 from knowledge import message_sources
 from knowledge.models import Point, Use
 
 
 @dataclass(frozen=True)
-class WantedTold:
+class RecipientFilter:
     """What the list of who was told is narrowed to; `before`: the page goes on after this message."""
 
     version: int | None = None
@@ -23,7 +23,7 @@ class WantedTold:
 
 
 @dataclass(frozen=True)
-class Told:
+class Recipient:
     """A message that was made from a version of a point."""
 
     message: Message
@@ -31,14 +31,14 @@ class Told:
     is_edited: bool
 
 
-def told_of(point: Point, wanted: WantedTold) -> QuerySet[Message]:
+def recipients_of(point: Point, wanted: RecipientFilter) -> QuerySet[Message]:
     """Every message made from these versions of the point, newest first, by the index on the source. One query."""
     numbers = (
         [wanted.version] if wanted.version is not None else point.versions.values_list("number", flat=True)
     )
     found = Message.objects.filter(source__in=[f"point/{point.pk}/{number}" for number in numbers])
     if wanted.since:
-        found = found.filter(at__gte=beginning_of(wanted.since))
+        found = found.filter(at__gte=start_of(wanted.since))
     if wanted.until:
         found = found.filter(at__lt=end_of(wanted.until))
     if wanted.known:
@@ -48,7 +48,7 @@ def told_of(point: Point, wanted: WantedTold) -> QuerySet[Message]:
     return found.select_related("conversation__visitor", "conversation__department", "agent").order_by("-pk")
 
 
-def told_rows(messages: list[Message]) -> list[Told]:
+def recipient_rows(messages: list[Message]) -> list[Recipient]:
     """With whether the agent changed the words. One query."""
     places = {(message.conversation_id, message.seq) for message in messages}
     uses = Use.objects.filter(
@@ -58,11 +58,13 @@ def told_rows(messages: list[Message]) -> list[Told]:
     rows = []
     for message in messages:
         named = message_sources.named_in(message.source)
-        rows.append(Told(message, named[1] if named else 0, (message.conversation_id, message.seq) in edited))
+        rows.append(
+            Recipient(message, named[1] if named else 0, (message.conversation_id, message.seq) in edited)
+        )
     return rows
 
 
-def told_people(point: Point, wanted: WantedTold) -> int:
+def recipient_count(point: Point, wanted: RecipientFilter) -> int:
     """How many visitors were told. One query."""
-    found = told_of(point, replace(wanted, before=None)).order_by()
+    found = recipients_of(point, replace(wanted, before=None)).order_by()
     return found.values("conversation__visitor").distinct().count()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from accounts.models import Staff
 from knowledge.models import Branch
-from knowledge.published_index import Shelved, library, today
-from knowledge.search import Hit
+from knowledge.published_index import CachedPoint, published, today
+from knowledge.search import IndexHit
 
 LIKELY = 3
 LISTED = 8
@@ -17,23 +17,23 @@ _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Suggestion:
     """`passage`: what of the answer comes nearest to the question; `matched`: the title or phrasing that was found;
     `confidence`: 0 to 1."""
 
-    point: Shelved
+    point: CachedPoint
     passage: str
     matched: str
     confidence: float
 
 
-def likely(
+def suggest_for(
     text: str, *, language: str, department: int | None = None, only_public: bool = False, limit: int = LIKELY
-) -> list[Offer]:
+) -> list[Suggestion]:
     """The likeliest points for a customer's words, the likeliest first. Without a query but the library's own."""
     if not text.strip():
         return []
-    shelves = library.current()
+    shelves = published.current()
     # As they stand: another thread may put a newer edition in their place meanwhile.
     points, day = shelves.points, today()
 
@@ -50,7 +50,7 @@ def likely(
     return [_offer(points[hit.id], hit, text) for hit in hits]
 
 
-def looked_for(
+def search_for_agent(
     typed: str,
     *,
     language: str,
@@ -58,14 +58,14 @@ def looked_for(
     categories: Set[int] | None = None,
     region: int | None = None,
     limit: int = LISTED,
-) -> tuple[list[Offer], list[Branch]]:
+) -> tuple[list[Suggestion], list[Branch]]:
     """Points and places for what an agent types in the search box, from its first letter on.
 
     `department` puts its points first; `categories` and `region` leave the others out.
     """
     if not typed.strip():
         return [], []
-    shelves = library.current()
+    shelves = published.current()
     points, standing, day = shelves.points, shelves.places, today()
 
     def keep(pk: int) -> bool:
@@ -87,7 +87,7 @@ def looked_for(
     return [_offer(points[hit.id], hit, typed) for hit in hits], places
 
 
-def _preference(points: Mapping[int, Shelved], department: int | None) -> Callable[[int], float]:
+def _preference(points: Mapping[int, CachedPoint], department: int | None) -> Callable[[int], float]:
     """How much more likely a point is for what it is, whatever was asked."""
 
     def prefer(pk: int) -> float:
@@ -97,8 +97,8 @@ def _preference(points: Mapping[int, Shelved], department: int | None) -> Callab
     return prefer
 
 
-def _offer(point: Shelved, hit: Hit, text: str) -> Offer:
-    return Offer(point, passage_of(point.answer, text), hit.matched, hit.confidence)
+def _offer(point: CachedPoint, hit: IndexHit, text: str) -> Suggestion:
+    return Suggestion(point, passage_of(point.answer, text), hit.matched, hit.confidence)
 
 
 def passage_of(answer: str, text: str) -> str:

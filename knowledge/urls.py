@@ -7,5 +7,5 @@ from knowledge import views
 app_name = "knowledge"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("widget/<slug:key>/answers", views.answers, name="answers"),
-    path("widget/<slug:key>/answers/judge", views.judge, name="judge_answer"),
+    path("widget/<slug:key>/answers/judge", views.feedback, name="judge_answer"),
 ]

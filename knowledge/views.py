@@ -23,14 +23,14 @@ from chat import access, limits
 from chat.errors import BadRequest, NotFound, TooFast, Unavailable
 from chat.languages import language_code, language_of
 from chat.models import Conversation, Site, Status
-from chat.protocol import with_whole_characters
+from chat.protocol import replace_lone_surrogates
 from chat.widget import tokens
-from chat.widget.attachment_views import refusable
+from chat.widget.attachment_views import answer_refusals
 from knowledge import message_sources, selectors, suggestions
 from knowledge.actions import visitor_suggestions
 from knowledge.customer_question import MAX_CHARACTERS
 from knowledge.search import NOT_ANSWERED
-from knowledge.suggestions import Offer
+from knowledge.suggestions import Suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +41,20 @@ _visitors = limits.Buckets(limits.answers)
 _addresses = limits.Buckets(limits.answers_of_address)
 
 
-class Asked(Struct):
+class SuggestionRequest(Struct):
     text: Annotated[str, Meta(max_length=MAX_CHARACTERS)]
     token: Annotated[str, Meta(max_length=500)] | None = None
     language: Annotated[str, Meta(max_length=20)] = "zh"
 
 
-class Judged(Struct):
+class FeedbackRequest(Struct):
     token: Annotated[str, Meta(max_length=500)]
     source: Annotated[str, Meta(max_length=40)]
     is_helpful: bool
     language: Annotated[str, Meta(max_length=20)] = "zh"
 
 
-def from_the_box(
+def widget_view(
     kind: type[Any],
 ) -> Callable[
     [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
@@ -69,7 +69,7 @@ def from_the_box(
     ) -> Callable[..., HttpResponseBase]:
         @csrf_exempt
         @require_POST
-        @refusable
+        @answer_refusals
         @wraps(view)
         def asked_by_box(request: HttpRequest, key: str) -> HttpResponseBase:
             if not _is_own_page(request):
@@ -84,7 +84,7 @@ def from_the_box(
                     token is not None and not _visitors.take(token.visitor)
                 ):
                     raise TooFast
-                conversation = None if token is None else access.present_of(site, token)
+                conversation = None if token is None else access.current_conversation_of(site, token)
                 with translation.override(language_code(asked.language)):
                     return view(site, conversation, asked)
             except DatabaseError as error:
@@ -96,8 +96,8 @@ def from_the_box(
     return wrapped
 
 
-@from_the_box(Asked)
-def answers(site: Site, conversation: Conversation | None, asked: Asked) -> HttpResponseBase:
+@widget_view(SuggestionRequest)
+def answers(site: Site, conversation: Conversation | None, asked: SuggestionRequest) -> HttpResponseBase:
     """JSON `{text, token, language}`: up to three public points that answer it, `{answers: [{source, title, text}]}`.
 
     None when somebody is there, and none that is only somewhat like it.
@@ -106,7 +106,7 @@ def answers(site: Site, conversation: Conversation | None, asked: Asked) -> Http
         return JsonResponse({"answers": []})
     found = [
         offer
-        for offer in suggestions.likely(
+        for offer in suggestions.suggest_for(
             asked.text,
             language=language_of(asked.language),
             department=conversation.department_id if conversation else site.department_id,
@@ -115,30 +115,30 @@ def answers(site: Site, conversation: Conversation | None, asked: Asked) -> Http
         if _may_be_shown(offer)
     ]
     if conversation is not None and found:
-        visitor_suggestions.note_shown(
+        visitor_suggestions.record_shown(
             conversation=conversation,
             versions=selectors.versions_named(offer.point.source for offer in found),
         )
     return JsonResponse({"answers": [_shown(offer) for offer in found]})
 
 
-@from_the_box(Judged)
-def judge(site: Site, conversation: Conversation | None, asked: Judged) -> HttpResponseBase:
+@widget_view(FeedbackRequest)
+def feedback(site: Site, conversation: Conversation | None, asked: FeedbackRequest) -> HttpResponseBase:
     """JSON `{token, source, is_helpful}`: the visitor's word on an answer that was shown in this conversation."""
     if conversation is None:
         raise NotFound
-    visitor_suggestions.judge_shown(
+    visitor_suggestions.record_feedback(
         conversation=conversation, source=asked.source, is_helpful=asked.is_helpful
     )
     return JsonResponse({"judged": asked.source})
 
 
-def _may_be_shown(offer: Offer) -> bool:
+def _may_be_shown(offer: Suggestion) -> bool:
     """A rule of one region is nothing to tell somebody of whom nobody knows where they bank."""
     return offer.confidence >= NOT_ANSWERED and offer.point.region is None and offer.point.branch is None
 
 
-def _shown(offer: Offer) -> dict[str, str]:
+def _shown(offer: Suggestion) -> dict[str, str]:
     point = offer.point
     return {
         "source": point.source,
@@ -161,6 +161,6 @@ def _body_of(request: HttpRequest, kind: type[Any]) -> Any:
     if not length.isdigit() or int(length) > MAX_BYTES:
         raise BadRequest
     try:
-        return msgspec.json.decode(with_whole_characters(request.body.decode()), type=kind)
+        return msgspec.json.decode(replace_lone_surrogates(request.body.decode()), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRequest from error

@@ -88,7 +88,7 @@ _KINDS = [
 _PATTERNS = [re.compile(f"({before}){hidden}", flags) for before, hidden, flags in _KINDS]
 
 
-def masked(text: str) -> str:
+def mask(text: str) -> str:
     """The text with each number, address and name that the patterns know as #."""
     text = _UNSEEN.sub("", text).translate(_HALF)
     for pattern in _PATTERNS:

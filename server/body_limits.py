@@ -34,14 +34,14 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MEGABYTE
 
 
-class Bound(NamedTuple):
+class BodyLimit(NamedTuple):
     """How many bytes a body may have, and how many seconds it may take."""
 
     size: int
     seconds: float
 
 
-class Refused(Exception):
+class BodyRefused(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
@@ -54,14 +54,14 @@ REFUSALS = {
 REASONS = {413: b"Content Too Large", 408: b"Request Timeout"}
 
 
-def bound_of(path: str, header_names: Iterable[bytes]) -> Bound:
+def limit_for(path: str, header_names: Iterable[bytes]) -> BodyLimit:
     """Return the bound for this address; `header_names` in lower case."""
     if path.endswith(WITH_FILES) and not CREDENTIALS.isdisjoint(header_names):
-        return Bound(UPLOAD_BYTES, UPLOAD_SECONDS)
-    return Bound(OTHER_BYTES, OTHER_SECONDS)
+        return BodyLimit(UPLOAD_BYTES, UPLOAD_SECONDS)
+    return BodyLimit(OTHER_BYTES, OTHER_SECONDS)
 
 
-def answer_of(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+def refusal_body(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Return headers and body of a refusal, in the shape that scripts know and in both languages."""
     code, words = REFUSALS[status]
     texts = []
@@ -78,7 +78,7 @@ def answer_of(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
     return headers, body
 
 
-class BoundedBodies:
+class BodySizeLimit:
     """Reads a body within its bound into a temporary file, and passes that on as `scope["body"]`.
 
     Before the request takes its turn (`server.concurrency_limit`): a slow body keeps nobody else waiting.
@@ -88,7 +88,7 @@ class BoundedBodies:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-        bound = bound_of(scope["path"], [name for name, _ in scope["headers"]])
+        bound = limit_for(scope["path"], [name for name, _ in scope["headers"]])
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > bound.size:
             return await _refuse(413, receive, send)
@@ -97,7 +97,7 @@ class BoundedBodies:
                 body = await _read(receive, bound.size)
         except TimeoutError:
             return await _refuse(408, receive, send)
-        except Refused as refused:
+        except BodyRefused as refused:
             return await _refuse(refused.status, receive, send)
         if body is not None:
             return await self._application({**scope, "body": body}, receive, send)
@@ -118,7 +118,7 @@ async def _read(receive: Any, size: int) -> IO[bytes] | None:
             chunk = message.get("body", b"")
             left -= len(chunk)
             if left < 0:
-                raise Refused(413)
+                raise BodyRefused(413)
             body.write(chunk)
             if not message.get("more_body", False):
                 body.seek(0)
@@ -129,7 +129,7 @@ async def _read(receive: Any, size: int) -> IO[bytes] | None:
 
 
 async def _refuse(status: int, receive: Any, send: Any) -> None:
-    headers, body = answer_of(status)
+    headers, body = refusal_body(status)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     with suppress(TimeoutError):

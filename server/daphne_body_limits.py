@@ -11,12 +11,12 @@ from daphne.http_protocol import WebRequest
 from twisted.internet import reactor
 from twisted.internet.protocol import Protocol
 
-from server.body_limits import LINGER_BYTES, LINGER_SECONDS, REASONS, answer_of, bound_of
+from server.body_limits import LINGER_BYTES, LINGER_SECONDS, REASONS, limit_for, refusal_body
 
 _reactor: Any = reactor
 
 
-class BoundedRequest(WebRequest):  # type: ignore[misc]
+class LimitedRequest(WebRequest):  # type: ignore[misc]
     """A request that is refused as soon as its body is said to be, or becomes, too long, or takes too much time."""
 
     _deadline: Any = None
@@ -29,7 +29,7 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         if length == 0:
             return
         path = self.channel._path.partition(b"?")[0].decode("latin-1")
-        bound = bound_of(path, [name.lower() for name, _ in self.requestHeaders.getAllRawHeaders()])
+        bound = limit_for(path, [name.lower() for name, _ in self.requestHeaders.getAllRawHeaders()])
         self._bytes_left = bound.size
         if length is not None and length > bound.size:
             self._refuse(413)
@@ -64,12 +64,12 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         self._forget_deadline()
         # Otherwise Twisted asks for the body after all.
         self.requestHeaders.removeHeader(b"expect")
-        headers, body = answer_of(status)
+        headers, body = refusal_body(status)
         lines = [b"HTTP/1.1 %d %s" % (status, REASONS[status]), *(b"%s: %s" % header for header in headers)]
-        Lingering(self.channel).answer(b"\r\n".join([*lines, b"", body]))
+        LingeringReader(self.channel).answer(b"\r\n".join([*lines, b"", body]))
 
 
-class Lingering(Protocol):
+class LingeringReader(Protocol):
     """In the place of an HTTP channel whose request was refused: throws away what still comes, for a few seconds."""
 
     def __init__(self, channel: Any) -> None:

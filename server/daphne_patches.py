@@ -14,20 +14,20 @@ CLOSE_SECONDS = 6.0
 BACKLOG = 4096
 
 
-def trim() -> None:
+def apply_patches() -> None:
     """In a process of Daphne, before it listens."""
     from twisted.internet import reactor
 
-    _say_nothing()
-    _leave_no_circle()
-    _wait_for_goodbye()
-    _read_no_forms()
-    _bound_bodies()
+    _disable_handshake_logging()
+    _break_reference_cycle()
+    _raise_close_timeout()
+    _skip_form_parsing()
+    _limit_request_bodies()
 
-    reactor.callWhenRunning(_widen_door, reactor)
+    reactor.callWhenRunning(_raise_listen_backlog, reactor)
 
 
-def _say_nothing() -> None:
+def _disable_handshake_logging() -> None:
     """Autobahn lays out lines for its debug log, in colours, at every handshake; Daphne sends that log nowhere."""
     from autobahn.twisted import websocket
     from autobahn.websocket import protocol
@@ -35,13 +35,13 @@ def _say_nothing() -> None:
     for module in (websocket, protocol):
         for words in ("hltype", "hlval", "pformat"):
             if hasattr(module, words):
-                setattr(module, words, _nothing)
+                setattr(module, words, _no_op)
     # It does nothing but log before it calls the same.
     adapter: Any = websocket.WebSocketAdapterProtocol
     adapter.dataReceived = protocol.WebSocketProtocol._dataReceived
 
 
-def _leave_no_circle() -> None:
+def _break_reference_cycle() -> None:
     """A protocol that has ended is the result of a promise of its own, which would keep it until Python looks for
     such circles (`server/gc_tuning.py`). Nobody waits for that promise here."""
     from autobahn.twisted.websocket import WebSocketAdapterProtocol
@@ -56,7 +56,7 @@ def _leave_no_circle() -> None:
     adapter.connectionLost = connection_lost
 
 
-def _wait_for_goodbye() -> None:
+def _raise_close_timeout() -> None:
     from daphne.ws_protocol import WebSocketFactory
 
     factory: Any = WebSocketFactory
@@ -69,7 +69,7 @@ def _wait_for_goodbye() -> None:
     factory.resetProtocolOptions = reset_options
 
 
-def _read_no_forms() -> None:
+def _skip_form_parsing() -> None:
     """Twisted parses every form that is posted, and its Content-Type as if it were a mail's; Django does it again."""
     from twisted.web import http
 
@@ -78,20 +78,20 @@ def _read_no_forms() -> None:
     module._parseContentType = lambda _: b""
 
 
-def _bound_bodies() -> None:
+def _limit_request_bodies() -> None:
     """Put our class of requests in the place of Daphne's, which its factory looks up for each connection."""
     from daphne import http_protocol
 
-    from server.daphne_body_limits import BoundedRequest
+    from server.daphne_body_limits import LimitedRequest
 
-    http_protocol.WebRequest = BoundedRequest
+    http_protocol.WebRequest = LimitedRequest
 
 
-def _nothing(*_: Any, **__: Any) -> str:
+def _no_op(*_: Any, **__: Any) -> str:
     return ""
 
 
-def _widen_door(reactor: Any) -> None:
+def _raise_listen_backlog(reactor: Any) -> None:
     """Fifty wait at Twisted's door; whom the kernel turns away tries again after one second, then three, then seven."""
     from twisted.internet.interfaces import IListeningPort
 

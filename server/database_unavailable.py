@@ -10,7 +10,7 @@ from django.utils.log import log_response
 from django.utils.translation import gettext_lazy as _
 
 from chat.errors import Unavailable
-from chat.widget.attachment_views import refused
+from chat.widget.attachment_views import refusal_response
 
 logger = logging.getLogger(__name__)
 
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 10
 
 
-class Away(Unavailable):
+class DatabaseUnavailable(Unavailable):
     words = _("The system does not answer just now. Please try again in a moment.")
 
 
-class DatabaseAway:
+class DatabaseUnavailableMiddleware:
     """503 with Retry-After, in the reader's language: a page for who waits for one, a refusal for a script.
 
     The last in the list: whatever failed, it failed in the view or in its template.
@@ -39,9 +39,11 @@ class DatabaseAway:
         # connection that was ended. All may pass on a retry.
         if not isinstance(error, OperationalError | InterfaceError):
             return None
-        response: HttpResponse = refused(Away())
-        if waits_for_page(request):
-            page = render(request, "503.html", {"words": Away.words}, status=response.status_code)
+        response: HttpResponse = refusal_response(DatabaseUnavailable())
+        if accepts_html(request):
+            page = render(
+                request, "503.html", {"words": DatabaseUnavailable.words}, status=response.status_code
+            )
             page["Retry-After"] = response["Retry-After"]
             if request.method == "GET":
                 page["Refresh"] = str(REFRESH_SECONDS)
@@ -53,6 +55,6 @@ class DatabaseAway:
         return response
 
 
-def waits_for_page(request: HttpRequest) -> bool:
+def accepts_html(request: HttpRequest) -> bool:
     """Whether it is the browser itself that asked, by a link or by a form."""
     return "text/html" in request.headers.get("Accept", "") and "HX-Request" not in request.headers

@@ -29,7 +29,7 @@ _DECLARED = re.compile(r"^(?:async )?(?:function|class|const|let) (\w+)", re.MUL
 _UNKNOWN = re.compile(r"(^|[;}])(import|export)\b|\bimport\(", re.MULTILINE)
 
 
-class CannotGather(ValueError):
+class BundleError(ValueError):
     """A module uses a form of import or export that this does not know, or a name that means something else too."""
 
 
@@ -40,7 +40,7 @@ class _Module:
     declared: set[str]
 
 
-def gather(name: str, read: Callable[[str], str]) -> str:
+def bundle(name: str, read: Callable[[str], str]) -> str:
     """The script `name` and what it imports as one script. `read` gives a module's text by its name.
 
     The modules stand one after the other, in the order of their imports, in one function: their names are all known to
@@ -53,8 +53,8 @@ def gather(name: str, read: Callable[[str], str]) -> str:
     for one, module in modules.items():
         for other, each in [*modules.items(), (name, script)]:
             for word in module.declared - each.imported - (each.declared if each is script else set()):
-                if each is not module and _says(each.text, word):
-                    raise CannotGather(f"{other} has a word of its own that {one} declares: {word}")
+                if each is not module and _mentions(each.text, word):
+                    raise BundleError(f"{other} has a word of its own that {one} declares: {word}")
     parts = [module.text for module in modules.values()]
     return "\n".join(["(()=>{", *parts, "{", script.text, "}", "})();"]) + "\n"
 
@@ -66,14 +66,14 @@ def minified(script: str) -> str:
 
 def _add(name: str, read: Callable[[str], str], modules: dict[str, _Module], above: list[str]) -> None:
     if name in above:
-        raise CannotGather(f"{name} imports itself, by way of others")
+        raise BundleError(f"{name} imports itself, by way of others")
     if name in modules:
         return
     text = read(name)
     imported: set[str] = set()
     for names, path in _IMPORT.findall(text):
         if " as " in names:
-            raise CannotGather(f"{name} renames what it imports")
+            raise BundleError(f"{name} renames what it imports")
         other = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
         imported |= {each.strip() for each in names.split(",") if each.strip()}
         _add(other, read, modules, [*above, name])
@@ -81,11 +81,11 @@ def _add(name: str, read: Callable[[str], str], modules: dict[str, _Module], abo
     declared = set(_DECLARED.findall(text))
     text = _shortened(jsmin(text))
     if _UNKNOWN.search(text):
-        raise CannotGather(f"{name}: an import or an export that is not understood")
+        raise BundleError(f"{name}: an import or an export that is not understood")
     modules[name] = _Module(text, imported, declared)
 
 
-def _says(text: str, word: str) -> bool:
+def _mentions(text: str, word: str) -> bool:
     """Whether the word stands there, not as the name of somebody's property."""
     return re.search(rf"(?<![.#$\w]){word}(?![$\w])", text) is not None
 

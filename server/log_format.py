@@ -25,7 +25,7 @@ IDS = ("conversation", "socket")
 
 # Records that one line of the program may write in a minute. What anonymous people cause again and again, a request for
 # a foreign host or a frame that fails, must not fill the disk, nor hide what else goes wrong.
-MOST_A_MINUTE = 30
+MAX_PER_MINUTE = 30
 
 
 class Throttle(logging.Filter):
@@ -34,7 +34,7 @@ class Throttle(logging.Filter):
     Requests that Django finds suspicious are warnings here, without what they held: strangers wrote it.
     """
 
-    def __init__(self, most: int = MOST_A_MINUTE) -> None:
+    def __init__(self, most: int = MAX_PER_MINUTE) -> None:
         super().__init__()
         self._most = most
         # By place: the minute, and the records in it.

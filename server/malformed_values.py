@@ -11,8 +11,8 @@ from django.utils.log import log_response
 from django.utils.translation import gettext_lazy as _
 
 from chat.errors import BadRequest
-from chat.widget.attachment_views import refused
-from server.database_unavailable import waits_for_page
+from chat.widget.attachment_views import refusal_response
+from server.database_unavailable import accepts_html
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLookupParameters)
 
 
-class Malformed(BadRequest):
+class MalformedValue(BadRequest):
     words = _("A number or a character in this request cannot be read. Go back and check what you entered.")
 
 
-class MalformedValues:
+class MalformedValueMiddleware:
     """400 in the reader's language, wherever the value was: in the address, in a form, in JSON.
 
     Forms and decoders refuse what they know of, in words of their own; this is for what got past them.
@@ -40,9 +40,9 @@ class MalformedValues:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         if not isinstance(error, MALFORMED):
             return None
-        response: HttpResponse = refused(Malformed())
-        if waits_for_page(request):
-            response = render(request, "malformed.html", {"words": Malformed.words}, status=400)
+        response: HttpResponse = refusal_response(MalformedValue())
+        if accepts_html(request):
+            response = render(request, "malformed.html", {"words": MalformedValue.words}, status=400)
         response["Cache-Control"] = "no-store"
         # With the place, in case the fault is ours after all; never with the value.
         words = "a value was refused: %s"

@@ -25,7 +25,7 @@ from chat.realtime.writer import writer
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Now(Collector):
+class LiveCollector(Collector):
     """How things stand: read when it is asked for, and not counted along the way."""
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class Now(Collector):
         yield from self.stored
 
 
-now = Now()
-registry.register(now)
+live_metrics = LiveCollector()
+registry.register(live_metrics)
 ProcessCollector(registry=registry)
 GCCollector(registry=registry)
 with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
@@ -86,7 +86,7 @@ def stored() -> list[Metric]:
 
 def page(found: list[Metric] | None) -> str:
     """The page, with what `stored` found, or without."""
-    now.stored = found or []
+    live_metrics.stored = found or []
     return generate_latest(registry).decode()
 
 

@@ -27,8 +27,8 @@ class Probes:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._life = Question(_is_alive)
-        self._figures = Question(metrics_page.stored)
+        self._life = CachedProbe(_is_alive)
+        self._figures = CachedProbe(metrics_page.stored)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         match scope["path"]:
@@ -62,7 +62,7 @@ async def answer(send: Any, status: int, body: str, content_type: str = "text/pl
     await send({"type": "http.response.body", "body": body.encode()})
 
 
-class Question(Generic[T]):
+class CachedProbe(Generic[T]):
     """A question to the database, on a thread of its own, and never twice at a time: nothing piles up."""
 
     def __init__(self, ask: Callable[[], T]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 NAME = "server.lock"
 
 
-class Held(Exception):
+class AlreadyRunning(Exception):
     """Another process has the lock. `words` is what it wrote beside it: where it can be found."""
 
     def __init__(self, words: str) -> None:
@@ -19,7 +19,7 @@ class Held(Exception):
         self.words = words
 
 
-def hold(folder: Path, words: str = "") -> int:
+def acquire(folder: Path, words: str = "") -> int:
     """Takes the lock until the returned descriptor is closed or the process ends. Raises Held."""
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -27,7 +27,7 @@ def hold(folder: Path, words: str = "") -> int:
     except BlockingIOError:
         written = os.read(descriptor, 200).decode("utf-8", "replace")
         os.close(descriptor)
-        raise Held(written) from None
+        raise AlreadyRunning(written) from None
     if words:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, words.encode())

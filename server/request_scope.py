@@ -40,7 +40,7 @@ SECURE_SCHEMES = {"http": "https", "websocket": "wss"}
 PLAIN_SCHEMES = {"http": "http", "websocket": "ws"}
 
 
-class CleanScopes:
+class ScopeSanitizer:
     """Pass on each HTTP and WebSocket scope as `clean` returns it."""
 
     def __init__(self, application: Application) -> None:

@@ -14,10 +14,10 @@ from rcssmin import cssmin
 from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from server.js_bundler import gather, minified
+from server.js_bundler import bundle, minified
 
 # Scripts that go out as one file together with the modules they import.
-GATHERED = ("widget/main.js",)
+BUNDLED = ("widget/main.js",)
 # What else goes out to visitors, without comments and layout.
 SCRIPTS = ("widget.js",)
 SHEETS = ("tokens.css", "widget/widget.css")
@@ -39,7 +39,7 @@ def _sheet(name: str) -> str:
     return str(cssmin(_IMPORT.sub(imported, _source(name))))
 
 
-class BoxCompressor(Compressor):
+class WidgetCompressor(Compressor):
     """Compresses what every visitor loads with zopfli: fewer bytes of the same format, for a second of building."""
 
     def write_data(self, path: str, data: bytes, suffix: str, stat_result: os.stat_result) -> str:
@@ -60,7 +60,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         # Always from the sources: what was collected before may hold older modules.
         small: dict[str, str] = {}
         if not dry_run:
-            small |= {name: minified(gather(name, _source)) for name in GATHERED if name in paths}
+            small |= {name: minified(bundle(name, _source)) for name in BUNDLED if name in paths}
             small |= {name: minified(_source(name)) for name in SCRIPTS if name in paths}
             small |= {name: _sheet(name) for name in SHEETS if name in paths}
         for name, text in small.items():
@@ -69,7 +69,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         yield from super().post_process(paths, dry_run=dry_run, **options)
 
     def create_compressor(self, **options: Any) -> Compressor:
-        return BoxCompressor(**options)
+        return WidgetCompressor(**options)
 
     def url_converter(self, name: str, *args: Any, **kwargs: Any) -> Callable[[Match[str]], str]:
         # A comment in an extension of htmx shows an import of a file that there is not.

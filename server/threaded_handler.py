@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class OnThreads(ASGIHandler):
+class ThreadedASGIHandler(ASGIHandler):
     """The threads stay, so that nothing has to be made anew for each request."""
 
     def __init__(self) -> None:

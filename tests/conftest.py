@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from chat.actions.posts import Outcome, Post, post_batch
 from chat.protocol import Event
 from chat.realtime import delivery
-from knowledge.published_index import library
+from knowledge.published_index import published
 from tests.harness.servers import AppServer
 from tests.people import Cast, create_cast
 
@@ -65,7 +65,7 @@ def cast(db: None) -> Cast:
 @pytest.fixture(autouse=True)
 def empty_library() -> None:
     """The library of this process follows the database forwards; a test's database goes back."""
-    library.forget()
+    published.forget()
 
 
 @dataclass(frozen=True)

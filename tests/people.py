@@ -18,7 +18,7 @@ from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
 from chat.actions import agents, posts, visitors
 from chat.models import Conversation, FormField, QuickTopic, Site, Visitor, WrapUpCode
-from chat.protocol import Accepted
+from chat.protocol import AcceptedFrame
 from chat.protocol.serializers import person_of
 
 PASSWORD = "lamp-in-the-window"
@@ -152,7 +152,7 @@ def start_with(cast: Cast, agent: Staff, *, language: str = "zh") -> Conversatio
     return conversation
 
 
-def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = None) -> Accepted:
+def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = None) -> AcceptedFrame:
     """The visitor, or whoever `by` names, says something; it is stored at once."""
     author = by or conversation.visitor
     client_id = uuid4()
@@ -161,7 +161,7 @@ def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = N
     else:
         post = posts.Post(conversation.pk, client_id, body, visitor_id=author.pk)
     (outcome,), _ = posts.post_batch([post])
-    assert isinstance(outcome, Accepted), outcome
+    assert isinstance(outcome, AcceptedFrame), outcome
     return outcome
 
 

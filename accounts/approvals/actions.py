@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 
 from accounts import audit
 from accounts.access import require
-from accounts.approvals.authors import AT_ONCE, authors_of, authors_of_same_words
+from accounts.approvals.authors import AT_ONCE, authors_of, authors_of_identical_content
 from accounts.approvals.digest import Fields, digest_of
 from accounts.approvals.errors import (
     ContentChanged,
@@ -35,7 +35,7 @@ REASON_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
-class Proposal:
+class RequestDraft:
     """What somebody asks to be approved. `subject` is empty for something new."""
 
     subject: str
@@ -52,7 +52,7 @@ def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
     return waiting.filter(kind=kind, subject=subject, state=State.PENDING).first()
 
 
-def request_approval(*, by: Staff, kind: str, proposal: Proposal) -> ApprovalRequest:
+def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> ApprovalRequest:
     """Ask for approval; the caller has checked the right to ask, and holds the lock of the subject.
 
     A request that waits for the same subject is replaced, and its authors are authors of the new one too. Asking for
@@ -65,7 +65,7 @@ def request_approval(*, by: Staff, kind: str, proposal: Proposal) -> ApprovalReq
             waiting = ApprovalRequest.objects.filter(digest=digest, state=State.PENDING).first()
         if waiting is not None and waiting.digest == digest and waiting.is_open:
             return waiting
-        writers = {by.pk} | authors_of_same_words([digest]).get(digest, set())
+        writers = {by.pk} | authors_of_identical_content([digest]).get(digest, set())
         if proposal.subject:
             writers |= authors_of(kind, proposal.subject)
         if waiting is not None:
@@ -82,7 +82,7 @@ def request_approval(*, by: Staff, kind: str, proposal: Proposal) -> ApprovalReq
     return request
 
 
-def request_many(*, by: Staff, kind: str, proposals: Sequence[Proposal]) -> int:
+def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> int:
     """Ask for approval of many at once, as `request_approval` does one by one, by a few statements.
 
     For an import: every proposal has a subject, each another one. Returns how many wait now.
@@ -90,7 +90,7 @@ def request_many(*, by: Staff, kind: str, proposals: Sequence[Proposal]) -> int:
     with transaction.atomic():
         digests = {each.subject: digest_of(kind, each.subject, each.before, each.after) for each in proposals}
         writers: dict[str, set[int]] = {subject: {by.pk} for subject in digests}
-        same = authors_of_same_words(digests.values())
+        same = authors_of_identical_content(digests.values())
         for lot in _lots(list(digests)):
             rows = Authorship.objects.filter(kind=kind, subject__in=lot)
             for subject, staff in rows.values_list("subject", "staff"):
@@ -237,7 +237,7 @@ def _close(request: ApprovalRequest, state: State, by: Staff | None, reason: str
     audit.record(by, f"approval.{state.value}", request, **detail)
 
 
-def _columns(by: Staff, kind: str, proposal: Proposal, digest: str) -> Fields:
+def _columns(by: Staff, kind: str, proposal: RequestDraft, digest: str) -> Fields:
     now = timezone.now()
     return {
         "kind": kind,

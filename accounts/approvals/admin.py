@@ -18,7 +18,7 @@ from accounts.approvals.selectors import pending
 SHOWN = 20
 
 
-class AsksForApproval:
+class ApprovalAdminMixin:
     """For an admin class: `asked(request, ...)` in place of the words that everything was saved.
 
     `approval_kinds` are those whose subject is the record's `approval_key`.

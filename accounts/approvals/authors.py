@@ -8,13 +8,13 @@ from accounts.models import Staff
 AT_ONCE = 500
 
 
-def note_author(kind: str, subject: str, by: Staff | None) -> None:
+def record_author(kind: str, subject: str, by: Staff | None) -> None:
     """Remember that this member of staff has written a part of the subject. Noting it twice is harmless."""
     if by is not None:
-        note_author_of_many(kind, [subject], by)
+        record_author_of_many(kind, [subject], by)
 
 
-def note_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None:
+def record_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None:
     Authorship.objects.bulk_create(
         [Authorship(kind=kind, subject=subject, staff=by) for subject in subjects],
         ignore_conflicts=True,
@@ -34,7 +34,7 @@ def forget_authors(kind: str, subjects: Iterable[str]) -> None:
         Authorship.objects.filter(kind=kind, subject__in=wanted[start : start + AT_ONCE]).delete()
 
 
-def authors_of_same_words(digests: Iterable[str]) -> dict[str, set[int]]:
+def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
     """Those who asked for exactly this before, by digest: a colleague cannot ask again in their place."""
     found: dict[str, set[int]] = {}
     wanted = list(digests)

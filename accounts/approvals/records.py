@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 
-from accounts.approvals.actions import Proposal, request_approval, waiting_request
+from accounts.approvals.actions import RequestDraft, request_approval, waiting_request
 from accounts.approvals.digest import Fields, shown
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.registry import Kind, text_of
@@ -79,17 +79,19 @@ class RecordKind(Kind):
     def address_of(self, request: ApprovalRequest) -> str:
         return self._address(request.subject) if request.subject else ""
 
-    def proposal(self, title: str, subject: str, stored: Any, record: Any, fields: Iterable[str]) -> Proposal:
+    def proposal(
+        self, title: str, subject: str, stored: Any, record: Any, fields: Iterable[str]
+    ) -> RequestDraft:
         """What the change of these fields looks like, together with what waits for the same record already."""
         names = sorted(fields)
         after = self.shown(record, names)
         if stored is None:
-            return Proposal(subject, title, {}, after)
+            return RequestDraft(subject, title, {}, after)
         waiting = waiting_request(self.name, subject)
         if waiting is not None:
             # A colleague's change of another field is not lost: both are approved together.
             after = dict(waiting.after) | after
-        return Proposal(subject, title, self.shown(stored, sorted(after)), after)
+        return RequestDraft(subject, title, self.shown(stored, sorted(after)), after)
 
     def request(self, *, by: Staff, stored: Any, record: Any, fields: Iterable[str]) -> ApprovalRequest:
         """Ask for approval of a new record (`stored` is None) or of these fields of one."""

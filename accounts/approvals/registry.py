@@ -91,6 +91,6 @@ def kind_of(request: ApprovalRequest) -> Kind:
     return kind
 
 
-def kinds_approved_by(staff: Staff) -> list[str]:
+def kinds_approvable_by(staff: Staff) -> list[str]:
     """The names of the kinds that this member of staff may approve."""
     return [name for name, kind in _KINDS.items() if may(staff, kind.right)]

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.access import may
 from accounts.approvals.errors import RequestNotFound
 from accounts.approvals.models import ApprovalRequest
-from accounts.approvals.registry import kind_of, kinds_approved_by
+from accounts.approvals.registry import kind_of, kinds_approvable_by
 from accounts.models import Staff
 
 State = ApprovalRequest.State
@@ -24,13 +24,13 @@ def pending() -> QuerySet[ApprovalRequest]:
 def approvable_by(staff: Staff) -> QuerySet[ApprovalRequest]:
     """What waits for this member of staff: of a kind that they may approve, and not their own. Two queries when read,
     with the authors."""
-    found = pending().filter(kind__in=kinds_approved_by(staff)).exclude(authors=staff)
+    found = pending().filter(kind__in=kinds_approvable_by(staff)).exclude(authors=staff)
     return found.prefetch_related("authors")
 
 
 def approvable_count(staff: Staff) -> int:
     """How many requests wait for this member of staff. At most one query."""
-    return approvable_by(staff).count() if kinds_approved_by(staff) else 0
+    return approvable_by(staff).count() if kinds_approvable_by(staff) else 0
 
 
 def written_by(staff: Staff) -> QuerySet[ApprovalRequest]:
@@ -39,7 +39,7 @@ def written_by(staff: Staff) -> QuerySet[ApprovalRequest]:
     return waiting.order_by("requested_at", "pk").prefetch_related("authors")
 
 
-def decided_lately(staff: Staff, limit: int = 20) -> list[ApprovalRequest]:
+def recently_decided(staff: Staff, limit: int = 20) -> list[ApprovalRequest]:
     """The newest closed requests that this member of staff wrote or decided. Two queries."""
     closed = ApprovalRequest.objects.exclude(state__in=(State.PENDING, State.SUPERSEDED))
     mine = closed.filter(Q(authors=staff) | Q(decided_by=staff)).distinct()

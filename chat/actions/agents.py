@@ -7,13 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from accounts import audit, presence
-from accounts.access import bars_of, may, require
+from accounts.access import may, require, restricted_departments
 from accounts.models import Department, Staff
 from chat import access
-from chat.actions.assigning import CHANGED, Assigned, assign
+from chat.actions.assigning import CHANGED_FIELDS, AssignmentResult, assign
 from chat.actions.closing import end, finish_assignment
-from chat.actions.events import Change
-from chat.actions.queue import Taker, barred, take_first, taken_by
+from chat.actions.events import ConversationChange
+from chat.actions.queue import NextRequest, assign_next, assigned_lately_to, restricted_agents
 from chat.errors import (
     AlreadyTaken,
     ClientIdReused,
@@ -22,7 +22,7 @@ from chat.errors import (
     NobodyWaiting,
     NotAssigned,
     NotAvailable,
-    NotFirstInLine,
+    NotFirstInQueue,
     NotFound,
     TextTooLong,
     WrapUpCodeMissing,
@@ -31,25 +31,25 @@ from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
 from chat.protocol.serializers import note_of
 from chat.realtime import delivery
-from chat.selectors import line_to_take
-from core.text.cleaning import cleaned
+from chat.selectors import takeable_queue
+from core.text.cleaning import clean_text
 
 
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     """Take the conversation that is first in the queue of the agent's departments.
 
     `client_id` names the press of the button: a repeat gives the same conversation and takes no other.
-    Raises NobodyWaiting, or TakingBarred where some of the departments are barred to them.
+    Raises NobodyWaiting, or QueueRestricted where some of the departments are barred to them.
     """
     require(staff, "answer")
-    taker = Taker(staff, client_id)
-    if taken := taken_by(taker):
+    taker = NextRequest(staff, client_id)
+    if taken := assigned_lately_to(taker):
         return taken
     try:
-        return take_first(taker)
+        return assign_next(taker)
     except (IntegrityError, NobodyWaiting):
         # The same press, sent twice at once: the other request has taken it meanwhile.
-        if taken := taken_by(taker):
+        if taken := assigned_lately_to(taker):
             return taken
         raise
 
@@ -57,8 +57,8 @@ def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
 def take(*, staff: Staff, uuid: UUID) -> Conversation:
     """Takes this waiting conversation. Taking what is mine already is harmless.
 
-    Raises AlreadyTaken when a colleague has it, NotFirstInLine when somebody has waited longer and the right to
-    choose is missing, TakingBarred, ConversationClosed, NotFound.
+    Raises AlreadyTaken when a colleague has it, NotFirstInQueue when somebody has waited longer and the right to
+    choose is missing, QueueRestricted, ConversationClosed, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -70,10 +70,10 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
         if conversation.status != Status.WAITING:
             raise ConversationClosed
         if not may(staff, "choose_from_queue"):
-            if bars_of(staff).filter(department=conversation.department_id).exists():
-                raise barred(staff)
-            if line_to_take(staff).first() != conversation:
-                raise NotFirstInLine
+            if restricted_departments(staff).filter(department=conversation.department_id).exists():
+                raise restricted_agents(staff)
+            if takeable_queue(staff).first() != conversation:
+                raise NotFirstInQueue
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
     return conversation
 
@@ -106,7 +106,7 @@ def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: st
         if conversation.status == Status.WAITING and conversation.department_id == to.pk:
             return conversation
         _add_note(conversation, staff, note)
-        change = Change(conversation)
+        change = ConversationChange(conversation)
         finish_assignment(conversation)
         conversation.status, conversation.agent, conversation.department = Status.WAITING, None, to
         change.say(
@@ -144,7 +144,7 @@ def close_conversation(
         comment = _clean(comment, longest=500)
         if conversation.is_open:
             end(conversation, by="agent")
-        change = Change(conversation)
+        change = ConversationChange(conversation)
         conversation.status, conversation.closed_at = Status.CLOSED, timezone.now()
         conversation.wrap_up_code, conversation.wrap_up_comment = code, comment
         finish_assignment(conversation)
@@ -178,14 +178,14 @@ def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
 
 
 def _assign(conversation: Conversation, agent: Staff, reason: Assignment.Reason, *, by: Staff) -> None:
-    row = access.lock_rows([conversation.pk])[conversation.pk]
-    assign([Assigned(row, agent, by, reason)])
-    for name in CHANGED:
+    row = access.lock_conversations([conversation.pk])[conversation.pk]
+    assign([AssignmentResult(row, agent, by, reason)])
+    for name in CHANGED_FIELDS:
         setattr(conversation, name, row[name])
 
 
 def _clean(text: str, *, longest: int = MAX_BODY_CHARACTERS) -> str:
-    text = cleaned(text)
+    text = clean_text(text)
     if len(text) > longest:
         raise TextTooLong
     return text

@@ -17,11 +17,11 @@ from chat.protocol import ConversationChanged, Event, MessagePosted, serializers
 from chat.realtime import delivery
 
 # What an assignment changes of a conversation.
-CHANGED = ("agent_id", "status", "assigned_at", "last_seq", "last_message_at")
+CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "last_seq", "last_message_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
+class AssignmentResult:
     """`row`: the ROW_FIELDS of a locked, open conversation, which `assign` brings up to date."""
 
     row: dict[str, Any]
@@ -31,7 +31,7 @@ class Assigned:
     client_id: UUID | None = None
 
 
-def assign(assigned: Sequence[Assigned]) -> None:
+def assign(assigned: Sequence[AssignmentResult]) -> None:
     """Assigns so many conversations in the caller's transaction, and announces when it commits.
 
     Six statements however many they are. Raises IntegrityError when one of them has an agent all the same, or when
@@ -88,9 +88,9 @@ def assign(assigned: Sequence[Assigned]) -> None:
         now_seen = serializers.row_of(row)
         events.append(MessagePosted(row["id"], data_of(message), now_seen))
         events.append(ConversationChanged(row["id"], now_seen, *was))
-    with batch_statements.at_once():
+    with batch_statements.run_in_one_statement():
         batch_statements.insert(Message, messages)
         batch_statements.insert(Assignment, assignments)
         batch_statements.insert(AuditEntry, entries)
-        batch_statements.update(Conversation, [each.row for each in assigned], CHANGED)
+        batch_statements.update(Conversation, [each.row for each in assigned], CHANGED_FIELDS)
     delivery.announce_on_commit(*events)

@@ -14,15 +14,15 @@ from chat import access
 from chat.actions.posts import Post
 from chat.attachments.file_types import (
     PER_CONVERSATION,
-    Examined,
-    FilesOff,
-    TooManyFiles,
+    ExaminedFile,
+    FilesDisabled,
+    TooManyAttachments,
     clean_name,
     examine,
 )
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, Refusal, Unavailable
 from chat.models import Attachment, AuthorRole, Conversation, Message, MessageKind, Visitor
-from chat.protocol import Accepted, serializers
+from chat.protocol import AcceptedFrame, serializers
 from chat.realtime.writer import writer
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ STORED_WITHIN_SECONDS = 20
 
 def send_file_as_visitor(
     *, visitor: Visitor, uuid: UUID, client_id: UUID, upload: "UploadedFile[Any]"
-) -> Accepted:
+) -> AcceptedFrame:
     """Sends a file in the visitor's own conversation.
 
     A repeat of the client_id gives the first answer again, in whichever of their conversations that was. Raises
@@ -46,7 +46,9 @@ def send_file_as_visitor(
     return _send(conversation, post, AuthorRole.VISITOR, upload)
 
 
-def send_file_as_agent(*, staff: Staff, uuid: UUID, client_id: UUID, upload: "UploadedFile[Any]") -> Accepted:
+def send_file_as_agent(
+    *, staff: Staff, uuid: UUID, client_id: UUID, upload: "UploadedFile[Any]"
+) -> AcceptedFrame:
     """The same for the agent who has the conversation. Raises NotAssigned as well."""
     conversation = access.conversation_for(staff, uuid)
     if conversation.agent_id != staff.pk:
@@ -55,7 +57,9 @@ def send_file_as_agent(*, staff: Staff, uuid: UUID, client_id: UUID, upload: "Up
     return _send(conversation, post, AuthorRole.AGENT, upload)
 
 
-def _send(conversation: Conversation, post: Post, role: AuthorRole, upload: "UploadedFile[Any]") -> Accepted:
+def _send(
+    conversation: Conversation, post: Post, role: AuthorRole, upload: "UploadedFile[Any]"
+) -> AcceptedFrame:
     attachment = Attachment.objects.filter(conversation=conversation, client_id=post.client_id).first()
     is_new = attachment is None
     if attachment is None:
@@ -63,7 +67,7 @@ def _send(conversation: Conversation, post: Post, role: AuthorRole, upload: "Upl
     elif attachment.by_role != role or attachment.name != clean_name(upload.name, attachment.content_type):
         raise ClientIdReused
     outcome = _say(post, attachment)
-    if isinstance(outcome, Accepted):
+    if isinstance(outcome, AcceptedFrame):
         return outcome
     if is_new and not outcome.retry_after_ms:
         _discard(attachment)
@@ -77,9 +81,9 @@ def _keep(
     if not conversation.is_open:
         raise ConversationClosed
     if not conversation.site.attachments:
-        raise FilesOff
+        raise FilesDisabled
     if conversation.attachments.count() >= PER_CONVERSATION:
-        raise TooManyFiles
+        raise TooManyAttachments
     examined = examine(conversation.site, upload)
     attachment = _unsaved(conversation, client_id, role, examined)
     attachment.file.save(uuid4().hex, ContentFile(examined.content), save=False)
@@ -88,7 +92,7 @@ def _keep(
             # Under the lock, so that many at once cannot pass the quota together.
             access.lock(conversation.pk)
             if conversation.attachments.count() >= PER_CONVERSATION:
-                raise TooManyFiles
+                raise TooManyAttachments
             attachment.save(force_insert=True)
     except IntegrityError:
         # The same one, sent twice at the same moment: the other was first.
@@ -100,7 +104,9 @@ def _keep(
     return attachment
 
 
-def _unsaved(conversation: Conversation, client_id: UUID, role: AuthorRole, examined: Examined) -> Attachment:
+def _unsaved(
+    conversation: Conversation, client_id: UUID, role: AuthorRole, examined: ExaminedFile
+) -> Attachment:
     return Attachment(
         conversation=conversation,
         client_id=client_id,
@@ -113,7 +119,7 @@ def _unsaved(conversation: Conversation, client_id: UUID, role: AuthorRole, exam
     )
 
 
-def _say(post: Post, attachment: Attachment) -> Accepted | Refusal:
+def _say(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
     payload = {
         "attachment": str(attachment.uuid),
         "content_type": attachment.content_type,

@@ -28,7 +28,7 @@ from chat.errors import (
 from chat.models import CannedReply
 from chat.protocol import MAX_BODY_CHARACTERS
 from chat.protocol.serializers import person_of
-from core.text.cleaning import cleaned, one_line
+from core.text.cleaning import clean_line, clean_text
 
 MAX_CHOICE_CHARACTERS = 40
 CHOICES_AT_ONCE = range(2, 5)
@@ -53,8 +53,8 @@ def make_answer(
     theirs the writer decides, when it is locked.
     """
     require(staff, "answer")
-    body = cleaned(body)
-    choices = [choice for text in choices if (choice := one_line(text, MAX_BODY_CHARACTERS))]
+    body = clean_text(body)
+    choices = [choice for text in choices if (choice := clean_line(text, MAX_BODY_CHARACTERS))]
     refusal = _refusal_of(body, choices)
     if refusal is not None:
         raise refusal
@@ -74,7 +74,7 @@ def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
         return TextTooLong()
     if choices and (len(choices) not in CHOICES_AT_ONCE or len(set(choices)) < len(choices)):
         return BadRequest()
-    if any(canned_replies.unfilled(text) for text in (body, *choices)):
+    if any(canned_replies.unfilled_placeholders(text) for text in (body, *choices)):
         return UnfilledPlaceholder()
     return None
 
@@ -86,8 +86,8 @@ def save_reply(*, staff: Staff, reply: CannedReply) -> ApprovalRequest | None:
     second person. Raises ShortcutTaken when another of the same scope and language has it, EmptyText, TextTooLong,
     NotFound.
     """
-    reply.title = one_line(reply.title, 80)
-    reply.body = cleaned(reply.body)
+    reply.title = clean_line(reply.title, 80)
+    reply.body = clean_text(reply.body)
     if not (reply.title and reply.body):
         raise EmptyText
     if len(reply.body) > MAX_BODY_CHARACTERS:

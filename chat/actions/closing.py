@@ -3,13 +3,13 @@
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from chat.actions.events import Change, digest_of
+from chat.actions.events import ConversationChange, digest_of
 from chat.models import Assignment, Conversation, Status
 
 
 def end(conversation: Conversation, *, by: str) -> None:
     """Ends a locked, open conversation: to wrap-up when it has an agent, otherwise closed at once (abandoned)."""
-    change = Change(conversation)
+    change = ConversationChange(conversation)
     now = timezone.now()
     conversation.ended_at, conversation.ended_by = now, by
     conversation.unanswered_since = None

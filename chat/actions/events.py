@@ -16,7 +16,7 @@ from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted
 from chat.realtime import delivery
 
 
-class Change:
+class ConversationChange:
     """One change of a locked conversation: `say` what both sides should read, then `save`, which also announces.
 
     change = Change(conversation)
@@ -53,7 +53,7 @@ class Change:
         if self._said:
             fields = (*fields, "last_seq", "last_message_at")
         conversation.save(update_fields=list(dict.fromkeys(fields)))
-        row = row_now(conversation)
+        row = current_row(conversation)
         events: list[Event] = [
             MessagePosted(conversation.pk, data_of(message), row) for message in self._said
         ]
@@ -61,7 +61,7 @@ class Change:
         delivery.announce_on_commit(*events)
 
 
-def row_now(conversation: Conversation) -> Row:
+def current_row(conversation: Conversation) -> Row:
     return serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 

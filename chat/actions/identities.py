@@ -13,17 +13,17 @@ from django.utils.crypto import constant_time_compare
 
 from chat import access
 from chat.actions.closing import end
-from chat.actions.events import Change, row_now
+from chat.actions.events import ConversationChange, current_row
 from chat.errors import IdentityRefused
 from chat.models import OPEN, Conversation, IdentityUse, Level, Site, Visitor, verified_since
 from chat.protocol import ConversationChanged, VisitorTokensVoided
 from chat.realtime import delivery
 from chat.widget import tokens
-from core.text.cleaning import cleaned, one_line
+from core.text.cleaning import clean_line, clean_text
 
 IDENTITY_MAX_SECONDS = 300
 # Visitors whose proof has lapsed that one transaction takes.
-LAPSED_AT_ONCE = 500
+LAPSE_BATCH = 500
 
 
 def identify(
@@ -37,7 +37,7 @@ def identify(
     void. Raises IdentityRefused.
     """
     claims = _checked_claims(site, identity, tokens.nonce_for(visitor_uuid, site.key, generation))
-    name, now = one_line(str(claims.get("name") or ""), 60), timezone.now()
+    name, now = clean_line(str(claims.get("name") or ""), 60), timezone.now()
     with transaction.atomic():
         _use_once(site, claims)
         verified, _ = Visitor.objects.get_or_create(
@@ -81,7 +81,7 @@ def lapse_identities() -> int:
     """
     is_old = Q(verified_at__lt=verified_since()) | Q(verified_at__isnull=True)
     lapsed = Visitor.objects.filter(is_old, level=Level.VERIFIED)
-    pks = list(lapsed.values_list("pk", flat=True)[:LAPSED_AT_ONCE])
+    pks = list(lapsed.values_list("pk", flat=True)[:LAPSE_BATCH])
     if not pks:
         return 0
     with transaction.atomic():
@@ -111,7 +111,7 @@ def _checked_claims(site: Site, identity: str, nonce: str) -> dict[str, Any]:
         not is_sound
         or not 0 < len(reference) <= 64
         or not 0 < len(token_id) <= 64
-        or cleaned(reference + token_id) != reference + token_id
+        or clean_text(reference + token_id) != reference + token_id
     ):
         raise IdentityRefused
     # A nonce that is there is always compared, also where the site does not ask for one.
@@ -155,7 +155,7 @@ def _bring_along(former: Visitor | None, verified: Visitor) -> None:
     owners = {visitor.pk for visitor in (anonymous, verified) if visitor is not None}
     pks = list(Conversation.objects.filter(visitor__in=owners, status__in=OPEN).values_list("pk", flat=True))
     # All in id order, as the writer locks them.
-    access.lock_rows(pks)
+    access.lock_conversations(pks)
     held = [conversation for conversation in map(access.lock, sorted(pks)) if conversation.is_open]
     theirs = next((each for each in held if each.visitor_id == verified.pk), None)
     begun_here = next((each for each in held if each.visitor_id != verified.pk), None)
@@ -163,7 +163,7 @@ def _bring_along(former: Visitor | None, verified: Visitor) -> None:
         end(begun_here, by="visitor")
     present = theirs or begun_here
     if present is not None:
-        change = Change(present)
+        change = ConversationChange(present)
         present.visitor, present.verified_at = verified, verified.verified_at
         change.save("visitor", "verified_at")
 
@@ -175,5 +175,5 @@ def _lower_to_claimed(pks: list[int]) -> int:
         return 0
     for conversation in Conversation.objects.filter(visitor__in=pks, status__in=OPEN):
         was = (conversation.status, conversation.agent_id, conversation.department_id)
-        delivery.announce_on_commit(ConversationChanged(conversation.pk, row_now(conversation), *was))
+        delivery.announce_on_commit(ConversationChanged(conversation.pk, current_row(conversation), *was))
     return lowered

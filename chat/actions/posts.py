@@ -11,12 +11,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chat import access, batch_statements
-from chat.actions.repeated_posts import Stored, find_stored
+from chat.actions.repeated_posts import StoredPost, find_stored
 from chat.archive.search_terms import terms_of
-from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnother
+from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnotherConversation
 from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
 from chat.protocol import (
-    Accepted,
+    AcceptedFrame,
     Event,
     MessageData,
     MessagePosted,
@@ -66,7 +66,7 @@ class Mark:
     agent_id: int | None = None
 
 
-Outcome = Accepted | Refusal
+Outcome = AcceptedFrame | Refusal
 
 
 # Everything that a post or a mark may change of a conversation.
@@ -106,7 +106,7 @@ def _store(
 ) -> tuple[list[Outcome], list[Event]]:
     wanted = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
     with transaction.atomic():
-        batch = _Batch(posts, access.lock_rows(wanted), timezone.now(), are_new=are_new)
+        batch = _Batch(posts, access.lock_conversations(wanted), timezone.now(), are_new=are_new)
         outcomes = [batch.post(post) for post in posts]
         for mark in marks:
             batch.mark(mark)
@@ -128,7 +128,7 @@ class _Batch:
         self._posts = posts
         self._locked = locked
         self._now = now
-        self._known: dict[UUID, list[Stored]] = {}
+        self._known: dict[UUID, list[StoredPost]] = {}
         self._is_looked_up = False
         # One more query, but only for those who have had another conversation.
         if not are_new or any(post.is_returning for post in posts):
@@ -144,7 +144,7 @@ class _Batch:
             return NotFound()
         refusal: Refusal | None = None
         if post.written_for not in (None, row["uuid"]):
-            refusal = WrittenForAnother()
+            refusal = WrittenForAnotherConversation()
         elif row["status"] not in (Status.WAITING, Status.ACTIVE):
             refusal = ConversationClosed()
         elif post.agent is not None and row["agent_id"] != post.agent.id:
@@ -163,7 +163,7 @@ class _Batch:
             for client_id, stored in find_stored(self._posts).items():
                 self._known.setdefault(client_id, []).extend(stored)
 
-    def _say(self, post: Post, row: dict[str, Any]) -> Accepted:
+    def _say(self, post: Post, row: dict[str, Any]) -> AcceptedFrame:
         now, role = self._now, post.role
         changes: dict[str, Any] = {
             "last_seq": row["last_seq"] + 1,
@@ -215,11 +215,11 @@ class _Batch:
         )
         self._said.append((post.pk, data))
         agent_id = post.agent.id if post.agent else None
-        stored = Stored(
+        stored = StoredPost(
             *(post.pk, row["uuid"], row["visitor_id"]), seq, now, role, agent_id, post.body, post.payload
         )
         self._known.setdefault(post.client_id, []).append(stored)
-        return Accepted(str(post.client_id), seq, stamp(now), str(row["uuid"]))
+        return AcceptedFrame(str(post.client_id), seq, stamp(now), str(row["uuid"]))
 
     def mark(self, mark: Mark) -> None:
         row = self._locked.get(mark.pk)

@@ -15,40 +15,40 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.translation import gettext
 
-from accounts.access import bars_of
+from accounts.access import restricted_departments
 from accounts.models import Staff
 from chat import access, batch_statements
-from chat.actions.assigning import Assigned, assign
-from chat.errors import NobodyWaiting, TakingBarred, Unavailable
+from chat.actions.assigning import AssignmentResult, assign
+from chat.errors import NobodyWaiting, QueueRestricted, Unavailable
 from chat.models import Assignment, Conversation, Status
 from chat.protocol import serializers
-from chat.selectors import departments_of, line_to_take
-from core.database_threads import step_aside
+from chat.selectors import departments_of, takeable_queue
+from core.database_threads import release_slot
 
 logger = logging.getLogger(__name__)
 
-MAX_TOGETHER = 100
+MAX_COMBINED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Taker:
+class NextRequest:
     """A member of staff who asks for the next conversation; `client_id` names the press of the button."""
 
     staff: Staff
     client_id: UUID | None = None
 
 
-def take_first(taker: Taker) -> Conversation:
+def assign_next(taker: NextRequest) -> Conversation:
     """Assign the first conversation in the queue of the taker's departments to them.
 
-    Raises NobodyWaiting, TakingBarred, Unavailable, and IntegrityError when this press has taken one already.
+    Raises NobodyWaiting, QueueRestricted, Unavailable, and IntegrityError when this press has taken one already.
     """
     # Within a transaction of the caller's nobody else can be served.
     taken = None if connection.in_atomic_block else _desk.ask(taker)
     return taken or _take_alone(taker)
 
 
-def taken_by(taker: Taker) -> Conversation | None:
+def assigned_lately_to(taker: NextRequest) -> Conversation | None:
     """Return the conversation that this press has taken before, if it has."""
     if taker.client_id is None:
         return None
@@ -57,17 +57,17 @@ def taken_by(taker: Taker) -> Conversation | None:
     ).first()
 
 
-def take_together(takers: Sequence[Taker | Staff]) -> list[Conversation | None]:
+def assign_next_batch(takers: Sequence[NextRequest | Staff]) -> list[Conversation | None]:
     """One for each of those who ask, in the order in which they came; one transaction. Staff alone name no press.
 
     None: all whom they may take are locked at this moment, or nobody waits.
     """
-    named = [taker if isinstance(taker, Taker) else Taker(taker) for taker in takers]
+    named = [taker if isinstance(taker, NextRequest) else NextRequest(taker) for taker in takers]
     with transaction.atomic():
         return _assign(named, _lock_firsts(named))
 
 
-def _take_alone(taker: Taker) -> Conversation:
+def _take_alone(taker: NextRequest) -> Conversation:
     with transaction.atomic():
         (taken,) = _assign([taker], _lock_firsts([taker]))
         if taken is None:
@@ -76,12 +76,12 @@ def _take_alone(taker: Taker) -> Conversation:
     return taken
 
 
-def _assign(takers: Sequence[Taker], chosen: Sequence[int | None]) -> list[Conversation | None]:
-    locked = access.lock_rows(pk for pk in chosen if pk is not None)
+def _assign(takers: Sequence[NextRequest], chosen: Sequence[int | None]) -> list[Conversation | None]:
+    locked = access.lock_conversations(pk for pk in chosen if pk is not None)
     pairs = [(locked[pk], taker) for taker, pk in zip(takers, chosen, strict=True) if pk is not None]
     assign(
         [
-            Assigned(row, taker.staff, taker.staff, Assignment.Reason.TAKEN, taker.client_id)
+            AssignmentResult(row, taker.staff, taker.staff, Assignment.Reason.TAKEN, taker.client_id)
             for row, taker in pairs
         ]
     )
@@ -89,36 +89,36 @@ def _assign(takers: Sequence[Taker], chosen: Sequence[int | None]) -> list[Conve
 
 
 def _wait_for_first(staff: Staff) -> int:
-    """The first who still waits, locked. Raises NobodyWaiting, TakingBarred.
+    """The first who still waits, locked. Raises NobodyWaiting, QueueRestricted.
 
     Those in line are locked by colleagues who take them, or only because the visitor is writing: worth a moment. No
     other conversation may be locked meanwhile, or two who wait for each other would be a deadlock.
     """
     seen: set[int] = set()
-    while (first := line_to_take(staff).exclude(pk__in=seen).first()) is not None:
+    while (first := takeable_queue(staff).exclude(pk__in=seen).first()) is not None:
         if access.lock(first.pk).status == Status.WAITING:
             return first.pk
         seen.add(first.pk)
-    raise barred(staff) if bars_of(staff).exists() else NobodyWaiting()
+    raise restricted_agents(staff) if restricted_departments(staff).exists() else NobodyWaiting()
 
 
-def barred(staff: Staff) -> TakingBarred:
+def restricted_agents(staff: Staff) -> QueueRestricted:
     """Why, in words, this agent takes none from some of their departments."""
-    bars = list(bars_of(staff).select_related("department"))
+    bars = list(restricted_departments(staff).select_related("department"))
     between = gettext(", ")
     departments = between.join(dict.fromkeys(str(bar.department) for bar in bars))
-    return TakingBarred(departments, between.join(dict.fromkeys(bar.why for bar in bars)))
+    return QueueRestricted(departments, between.join(dict.fromkeys(bar.why for bar in bars)))
 
 
 # Where somebody stands in a line, the smallest first: priority with the sign turned, since when, id.
 _Place = tuple[int, datetime, int]
 
 
-def _waiting(*, to_lock: bool) -> batch_statements.First:
+def _waiting(*, to_lock: bool) -> batch_statements.PreparedFirst:
     # Nothing but the line itself: it walks its index to the first ones and stops.
-    line = Conversation.objects.filter(department__pk__being=batch_statements.GIVEN, status=Status.WAITING)
+    line = Conversation.objects.filter(department__pk__being=batch_statements.PARAM, status=Status.WAITING)
     ordered = line.order_by("-priority", "waiting_since", "id").values_list("priority", "waiting_since", "id")
-    return batch_statements.First(
+    return batch_statements.PreparedFirst(
         lambda: ordered.select_for_update(of=("self",), skip_locked=True) if to_lock else ordered
     )
 
@@ -127,7 +127,7 @@ _seen = _waiting(to_lock=False)
 _free = _waiting(to_lock=True)
 
 
-def _lock_firsts(takers: Sequence[Taker]) -> list[int | None]:
+def _lock_firsts(takers: Sequence[NextRequest]) -> list[int | None]:
     """For each of them the id of the one who has waited longest in their departments, locked.
 
     Of each line only as many are locked as will be taken from it: whom we lock, others cannot take.
@@ -147,7 +147,7 @@ def _lock_firsts(takers: Sequence[Taker]) -> list[int | None]:
     return [got[1] if got is not None else None for got in shared]
 
 
-def _places(line: batch_statements.First, department: int, limit: int) -> deque[_Place]:
+def _places(line: batch_statements.PreparedFirst, department: int, limit: int) -> deque[_Place]:
     return deque((-priority, since, pk) for priority, since, pk in line.first(limit, department))
 
 
@@ -178,14 +178,14 @@ def _conversation(row: Mapping[str, object]) -> Conversation:
 class _Asking:
     """Who asks, and what they get. `may_go_on`: it is decided, or it is their turn to serve all who wait."""
 
-    def __init__(self, taker: Taker) -> None:
+    def __init__(self, taker: NextRequest) -> None:
         self.taker = taker
         self.serves = False
         self.outcome: Conversation | Unavailable | None = None
         self.may_go_on = threading.Event()
 
 
-class Desk:
+class QueueCombiner:
     """Who comes when nobody is being served serves themselves, and the first of those who came meanwhile serves all of
     these. So it needs no thread and no connection of its own, and who comes alone waits for nobody.
     """
@@ -200,14 +200,14 @@ class Desk:
         """How many ask while others are being served."""
         return len(self._asking)
 
-    def ask(self, taker: Taker) -> Conversation | None:
+    def ask(self, taker: NextRequest) -> Conversation | None:
         """What they got; None when they have to look for themselves. Raises Unavailable when the database failed."""
         asking = _Asking(taker)
         with self._lock:
             self._asking.append(asking)
             asking.serves, self._is_serving = not self._is_serving, True
         if not asking.serves:
-            step_aside()
+            release_slot()
             asking.may_go_on.wait()
         if asking.serves:
             self._serve()
@@ -217,7 +217,7 @@ class Desk:
 
     def _serve(self) -> None:
         with self._lock:
-            together, self._asking = self._asking[:MAX_TOGETHER], self._asking[MAX_TOGETHER:]
+            together, self._asking = self._asking[:MAX_COMBINED], self._asking[MAX_COMBINED:]
         try:
             for asking, outcome in zip(together, self._outcomes(together), strict=True):
                 asking.outcome = outcome
@@ -233,7 +233,7 @@ class Desk:
 
     def _outcomes(self, together: Sequence[_Asking]) -> Sequence[Conversation | Unavailable | None]:
         try:
-            return take_together([asking.taker for asking in together])
+            return assign_next_batch([asking.taker for asking in together])
         except (OperationalError, InterfaceError) as error:
             # It may have been committed or not: who asks again at once might get two.
             logger.warning("%d agents got nobody: %s", len(together), type(error).__name__)
@@ -245,4 +245,4 @@ class Desk:
             return [None] * len(together)
 
 
-_desk = Desk()
+_desk = QueueCombiner()

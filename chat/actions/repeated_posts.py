@@ -11,13 +11,13 @@ from django.db.models import Q
 
 from chat.errors import ClientIdReused
 from chat.models import Conversation, Message
-from chat.protocol import Accepted, stamp
+from chat.protocol import AcceptedFrame, stamp
 
 if TYPE_CHECKING:
     from chat.actions.posts import Post
 
 
-class Stored(NamedTuple):
+class StoredPost(NamedTuple):
     """A message that has been accepted under a client_id."""
 
     pk: int
@@ -39,13 +39,13 @@ class Stored(NamedTuple):
         is_own = post.agent is None and post.visitor_id == self.visitor_id
         return post.pk == self.pk or is_own or post.written_for == self.conversation
 
-    def answer_to(self, post: Post) -> Accepted | ClientIdReused:
+    def answer_to(self, post: Post) -> AcceptedFrame | ClientIdReused:
         """The answer of the first time, unless the words are others."""
         agent_id = post.agent.id if post.agent else None
         said = (post.role, agent_id, post.body, post.payload)
         if said != (self.role, self.agent_id, self.body, self.payload):
             return ClientIdReused()
-        return Accepted(str(post.client_id), self.seq, stamp(self.at), str(self.conversation))
+        return AcceptedFrame(str(post.client_id), self.seq, stamp(self.at), str(self.conversation))
 
 
 _COLUMNS = (
@@ -54,7 +54,7 @@ _COLUMNS = (
 )
 
 
-def find_stored(posts: Sequence[Post]) -> dict[UUID, list[Stored]]:
+def find_stored(posts: Sequence[Post]) -> dict[UUID, list[StoredPost]]:
     """The messages that were accepted under the client_ids of these posts, where they may repeat them. One query."""
     # By way of the conversations, which are few: there is no index on the client_id alone.
     conversations = Conversation.objects.filter(
@@ -62,9 +62,9 @@ def find_stored(posts: Sequence[Post]) -> dict[UUID, list[Stored]]:
         | Q(visitor__in={post.visitor_id for post in posts if post.is_returning})
         | Q(uuid__in={post.written_for for post in posts if post.written_for})
     )
-    found: dict[UUID, list[Stored]] = {}
+    found: dict[UUID, list[StoredPost]] = {}
     for client_id, *values in Message.objects.filter(
         conversation__in=conversations.values("pk"), client_id__in=[post.client_id for post in posts]
     ).values_list("client_id", *_COLUMNS):
-        found.setdefault(client_id, []).append(Stored(*values))
+        found.setdefault(client_id, []).append(StoredPost(*values))
     return found

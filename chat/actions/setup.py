@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.access import require
 from accounts.approvals import actions as approvals
-from accounts.approvals.authors import note_author
+from accounts.approvals.authors import record_author
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Staff
@@ -19,11 +19,11 @@ from chat.approvals import (
     BUSINESS_TEXTS,
     FORM_FIELDS,
     QUICK_TOPICS,
-    SITES,
+    SITE_KIND,
     SetUp,
+    full_content_of,
+    full_site_content,
     is_switch_on,
-    whole_of,
-    whole_site,
     write_setup,
 )
 from chat.attachments.file_types import NAMES
@@ -55,12 +55,12 @@ def switch_site_on(*, by: Staff, site: Site) -> ApprovalRequest:
     """Ask that a site be switched on; the request shows all of it, with its parts. Raises NotFound."""
     require(by, "set_up")
     with transaction.atomic():
-        stored = SITES.stored(str(site.pk))
+        stored = SITE_KIND.stored(str(site.pk))
         if stored is None:
             raise NotFound
-        note_author(SITE, str(site.pk), by)
-        proposal = approvals.Proposal(
-            str(site.pk), str(stored), {"is_active": stored.is_active}, whole_site(stored)
+        record_author(SITE, str(site.pk), by)
+        proposal = approvals.RequestDraft(
+            str(site.pk), str(stored), {"is_active": stored.is_active}, full_site_content(stored)
         )
         return approvals.request_approval(by=by, kind=SITE, proposal=proposal)
 
@@ -68,12 +68,12 @@ def switch_site_on(*, by: Staff, site: Site) -> ApprovalRequest:
 def _create_site(by: Staff, site: Site) -> ApprovalRequest | None:
     is_wanted, site.is_active = site.is_active, False
     write_setup(by, site, [])
-    note_author(SITE, str(site.pk), by)
+    record_author(SITE, str(site.pk), by)
     return switch_site_on(by=by, site=site) if is_wanted else None
 
 
 def _change_site(by: Staff, site: Site, fields: Sequence[str]) -> ApprovalRequest | None:
-    stored = SITES.stored(str(site.pk))
+    stored = SITE_KIND.stored(str(site.pk))
     differing = changed_fields(stored, site, fields)
     if stored.is_active:
         direct = [name for name in differing if _takes_away(name, stored, site)]
@@ -84,7 +84,7 @@ def _change_site(by: Staff, site: Site, fields: Sequence[str]) -> ApprovalReques
     if not stored.is_active:
         return _renew_switch_on(by, site, is_changed=bool(direct), is_wanted="is_active" in differing)
     waiting = [name for name in differing if name not in direct]
-    return SITES.request(by=by, stored=stored, record=site, fields=waiting) if waiting else None
+    return SITE_KIND.request(by=by, stored=stored, record=site, fields=waiting) if waiting else None
 
 
 def _takes_away(name: str, stored: Site, site: Site) -> bool:
@@ -108,7 +108,7 @@ def _takes_away(name: str, stored: Site, site: Site) -> bool:
 def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool) -> ApprovalRequest | None:
     """A site that is switched off was changed: a request to switch it on shows the change too."""
     if is_changed:
-        note_author(SITE, str(site.pk), by)
+        record_author(SITE, str(site.pk), by)
     waiting = approvals.waiting_request(SITE, str(site.pk))
     if is_wanted or (is_changed and waiting is not None and is_switch_on(waiting)):
         return switch_site_on(by=by, site=site)
@@ -116,7 +116,7 @@ def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool
 
 
 def _save_part(by: Staff, part: Part, fields: Sequence[str]) -> ApprovalRequest | None:
-    site = SITES.stored(str(part.site_id))
+    site = SITE_KIND.stored(str(part.site_id))
     if site is None:
         raise NotFound
     if not site.is_active:
@@ -156,12 +156,12 @@ def remove_setup(*, by: Staff, subject: Part) -> None:
     if not isinstance(subject, FormField | QuickTopic | BusinessText):
         raise BadRequest
     with transaction.atomic():
-        site = SITES.stored(str(subject.site_id))
+        site = SITE_KIND.stored(str(subject.site_id))
         pk = subject.pk
         removed, _ = type(subject).objects.filter(pk=pk).delete()
         if not removed:
             return
-        audit.record(by, "setup.removed", whole_of(subject), kind=subject._meta.model_name, id=pk)
+        audit.record(by, "setup.removed", full_content_of(subject), kind=subject._meta.model_name, id=pk)
         gone = ApprovalRequest.State.WITHDRAWN
         approvals.cancel(by=by, kind=_kind_of(subject).name, subject=str(pk), state=gone)
         if site is not None and not site.is_active:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Department
 from chat import access
 from chat.actions.closing import end
-from chat.actions.events import Change, row_now
+from chat.actions.events import ConversationChange, current_row
 from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
     PRESENT_FIRST,
@@ -23,7 +23,7 @@ from chat.models import (
 )
 from chat.protocol import MAX_ANSWER_CHARACTERS, ConversationChanged
 from chat.realtime import delivery
-from core.text.cleaning import cleaned, one_line
+from core.text.cleaning import clean_line, clean_text
 
 
 def start_conversation(
@@ -42,7 +42,7 @@ def start_conversation(
     Raises FormIncomplete when a required answer is missing.
     """
     fields = list(site.form_fields.all())
-    answers = {field.key: one_line(form.get(field.key, ""), MAX_ANSWER_CHARACTERS) for field in fields}
+    answers = {field.key: clean_line(form.get(field.key, ""), MAX_ANSWER_CHARACTERS) for field in fields}
     if any(field.is_required and not answers[field.key] for field in fields):
         raise FormIncomplete
     try:
@@ -56,7 +56,7 @@ def start_conversation(
             )
             if begun is not None:
                 return begun
-            name = one_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
+            name = clean_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
             if name and not visitor.is_customer:
                 visitor.level, visitor.name = Level.CLAIMED, name
             visitor.language, visitor.last_seen_at = language, timezone.now()
@@ -74,7 +74,7 @@ def start_conversation(
                 page=page.replace("\x00", "").split("?")[0].split("#")[0][:300],
                 device=device.replace("\x00", "")[:20],
             )
-            row = row_now(conversation)
+            row = current_row(conversation)
             was = ("", None, conversation.department_id)
             delivery.announce_on_commit(ConversationChanged(conversation.pk, row, *was))
             return conversation
@@ -123,13 +123,13 @@ def rate(*, visitor: Visitor, score: int, comment: str, uuid: UUID | None = None
         conversation = access.lock_conversation_of(visitor, uuid)
         if conversation.is_open or conversation.agent_id is None:
             raise RatingRefused
-        change = Change(conversation)
+        change = ConversationChange(conversation)
         Rating.objects.update_or_create(
             conversation=conversation,
             defaults={
                 "agent": conversation.agent,
                 "score": score,
-                "comment": cleaned(comment),
+                "comment": clean_text(comment),
                 "at": timezone.now(),
             },
         )

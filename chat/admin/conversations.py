@@ -19,20 +19,20 @@ from import_export.admin import ExportMixin
 from import_export.forms import ExportForm
 
 from accounts import audit
-from accounts.admin_parts import BoundedPaginator, ByRights, DateRange, NotedList, has_right
+from accounts.admin_parts import AuditedListMixin, BoundedPaginator, DateRange, RightsModelAdmin, has_right
 from accounts.models import Staff
 from chat import access
 from chat.archive.conversation_log import record_of
 from chat.archive.exports import ConversationTable, CsvFile, TooManyRows, TranscriptTable, XlsxFile
-from chat.archive.reading_audit import note_file
+from chat.archive.reading_audit import audit_file
 from chat.archive.search import conversations_with
 from chat.errors import NotFound
 from chat.models import Conversation, Visitor
 from chat.selectors import seq_in
 from chat.widget.attachment_views import file_response, transcript_response
-from core.text.chinese_variants import holding
+from core.text.chinese_variants import matches_any_form
 
-FOUND = 1000
+MAX_RESULTS = 1000
 
 
 class RatingFilter(admin.SimpleListFilter):
@@ -63,7 +63,7 @@ class RecordsExportForm(ExportForm):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ByRights, NotedList, ExportMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     view_right = "read_records"
     change_right = ""
     list_verb = "records.searched"
@@ -138,17 +138,19 @@ class ConversationAdmin(ByRights, NotedList, ExportMixin, admin.ModelAdmin):  # 
             return queryset, False
         assert isinstance(request.user, Staff)
         # Ids first, so that each of the three ways takes its own index.
-        found, has_more = conversations_with(access.visible_to(request.user), term, FOUND)
+        found, has_more = conversations_with(access.visible_to(request.user), term, MAX_RESULTS)
         visitors = list(
-            Visitor.objects.filter(holding(("name",), term) | Q(customer_reference=term))
+            Visitor.objects.filter(matches_any_form(("name",), term) | Q(customer_reference=term))
             .order_by("-pk")
-            .values_list("pk", flat=True)[: FOUND + 1]
+            .values_list("pk", flat=True)[: MAX_RESULTS + 1]
         )
-        if has_more or len(visitors) > FOUND:
+        if has_more or len(visitors) > MAX_RESULTS:
             request.search_was_cut = True  # type: ignore[attr-defined]
             words = _("There is more than can be listed: these are the newest. A longer search finds less.")
             messages.warning(request, words)
-        return queryset.filter(Q(pk__in=found) | Q(visitor__in=visitors[:FOUND]) | _with_number(term)), False
+        return queryset.filter(
+            Q(pk__in=found) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number(term)
+        ), False
 
     # -- reading one -------------------------------------------------------------------------------------
 
@@ -196,7 +198,7 @@ class ConversationAdmin(ByRights, NotedList, ExportMixin, admin.ModelAdmin):  # 
             attachment = access.attachment_for(request.user, uuid)
         except NotFound as error:
             raise Http404 from error
-        note_file(request.user, attachment, where="record")
+        audit_file(request.user, attachment, where="record")
         return file_response(attachment)
 
     def _get(self, pk: str) -> Conversation:

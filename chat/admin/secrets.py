@@ -16,7 +16,7 @@ from chat.models import Site
 
 @never_cache
 @sensitive_variables("secret")
-def new_secret_view(request: HttpRequest, site: Site, context: dict[str, Any]) -> TemplateResponse:
+def renew_secret_view(request: HttpRequest, site: Site, context: dict[str, Any]) -> TemplateResponse:
     """Asks for the administrator's own password, then makes the secret and shows it in this one answer."""
     assert isinstance(request.user, Staff)
     form = ConfirmedForm(request.POST or None)

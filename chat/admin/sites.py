@@ -13,13 +13,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_parts import ByRights
-from accounts.approvals.admin import AsksForApproval
+from accounts.admin_parts import RightsModelAdmin
+from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
 from accounts.models import Staff
 from chat.actions.setup import Part, remove_setup, save_setup, switch_site_on
-from chat.admin.secrets import new_secret_view
+from chat.admin.secrets import renew_secret_view
 from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
 from chat.attachments.file_types import NAMES
 from chat.models import BusinessText, FormField, QuickTopic, Site
@@ -95,7 +95,7 @@ class PartFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             field.widget.attrs.setdefault("aria-label", field.label or "")
 
 
-class PartInline(ByRights, admin.TabularInline):  # type: ignore[type-arg]
+class PartInline(RightsModelAdmin, admin.TabularInline):  # type: ignore[type-arg]
     delete_right = "set_up"
     formset = PartFormSet
     extra = 0
@@ -122,7 +122,7 @@ class BusinessTextInline(PartInline):
 
 
 @admin.register(Site)
-class SiteAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
+class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     form = SiteForm
     approval_kinds = (SITE,)
     list_display = ("name_zh", "name_en", "key", "is_active", "department")
@@ -180,7 +180,7 @@ class SiteAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[ty
         site = self.get_object(request, str(pk))
         if site is None:
             raise Http404
-        return new_secret_view(request, site, {**self.admin_site.each_context(request), "opts": self.opts})
+        return renew_secret_view(request, site, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def waiting_for(self, obj: Site) -> QuerySet[ApprovalRequest]:
         """The requests of the site and of its parts; a new part has no id, and names its site."""

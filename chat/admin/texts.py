@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_parts import ByRights
-from accounts.approvals.admin import AsksForApproval
+from accounts.admin_parts import RightsModelAdmin
+from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.models import Staff
 from chat.actions.canned_replies import delete_reply, save_reply
 from chat.actions.setup import save_setup
@@ -38,7 +38,7 @@ class CannedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(CannedReply)
-class CannedReplyAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ignore[type-arg]
+class CannedReplyAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     """Shared replies and those of departments. Personal ones are their owner's, in the console."""
 
     view_right = change_right = delete_right = "edit_shared_replies"
@@ -68,7 +68,7 @@ class CannedReplyAdmin(ByRights, AsksForApproval, admin.ModelAdmin):  # type: ig
 
 
 @admin.register(WrapUpCode)
-class WrapUpCodeAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class WrapUpCodeAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name_zh", "name_en", "code", "department", "is_active", "order")
     list_filter = ("department", "is_active")
     list_select_related = ("department",)

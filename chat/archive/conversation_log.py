@@ -13,7 +13,7 @@ PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """A message with when it was said, or a note."""
 
     at: datetime
@@ -22,17 +22,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ConversationRecord:
     """`entries` in the order of the screens, a note where it was written; `after` asks for the next page."""
 
     conversation: Conversation
-    entries: list[Entry]
+    entries: list[LogEntry]
     assignments: list[Assignment]
     answers: list[tuple[str, str]]
     after: int | None
 
 
-def record_of(conversation: Conversation, after: int = 0) -> Record:
+def record_of(conversation: Conversation, after: int = 0) -> ConversationRecord:
     """The messages with seq > `after`, a page of them, and what belongs to them. Five queries."""
     stored = list(
         Message.objects.filter(conversation=conversation, seq__gt=after)
@@ -49,17 +49,17 @@ def record_of(conversation: Conversation, after: int = 0) -> Record:
         notes = notes.exclude(after_seq=after)
     if last is not None:
         notes = notes.filter(after_seq__lte=last)
-    entries = [Entry(values["at"], message=serializers.message_of(values)) for values in shown] + [
-        Entry(note.at, note=note) for note in notes
+    entries = [LogEntry(values["at"], message=serializers.message_of(values)) for values in shown] + [
+        LogEntry(note.at, note=note) for note in notes
     ]
     entries.sort(key=_place)
     assignments = conversation.assignments.select_related(
         "agent", "department", "by", "next_in_line"
     ).order_by("id")
-    return Record(conversation, entries, list(assignments), _answers(conversation), last)
+    return ConversationRecord(conversation, entries, list(assignments), _answers(conversation), last)
 
 
-def _place(entry: Entry) -> tuple[int, int]:
+def _place(entry: LogEntry) -> tuple[int, int]:
     if entry.message is not None:
         return entry.message.seq, 0
     assert entry.note is not None

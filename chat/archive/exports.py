@@ -19,7 +19,7 @@ from import_export.formats.base_formats import CSV, XLSX
 from import_export.resources import Resource
 
 from chat.models import Conversation, Message
-from core.text.bidi import closed
+from core.text.bidi import close_marks
 
 MAX_ROWS = 20_000
 STARTERS = "=+-@\t\r\n\x00|%＝＋－＠"
@@ -27,7 +27,7 @@ STARTERS = "=+-@\t\r\n\x00|%＝＋－＠"
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def quoted(text: str) -> str:
+def quote_formula(text: str) -> str:
     return "'" + text if text.startswith(("'", *STARTERS)) else text
 
 
@@ -45,8 +45,8 @@ class Table(Resource):
         if isinstance(value, int):
             return value
         # In a CSV other columns follow on the same line; the text of a message is the last one.
-        text = str(value) if field.attribute == "body" else closed(str(value))
-        return quoted(text)
+        text = str(value) if field.attribute == "body" else close_marks(str(value))
+        return quote_formula(text)
 
     def bounded(self, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if queryset.order_by()[: MAX_ROWS + 1].count() > MAX_ROWS:

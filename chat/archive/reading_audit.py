@@ -5,7 +5,7 @@ from accounts.models import Staff
 from chat.models import Attachment, Conversation, Status
 
 
-def note_reading(staff: Staff, conversation: Conversation, *, where: str) -> None:
+def audit_reading(staff: Staff, conversation: Conversation, *, where: str) -> None:
     """Note the reading of a conversation: of an ended one every time, of an open one once per reader and day.
 
     Nothing is noted for one that the reader has in hand, or that waits in a department of theirs.
@@ -16,13 +16,13 @@ def note_reading(staff: Staff, conversation: Conversation, *, where: str) -> Non
         audit.record_once_a_day(staff, "conversation.read", conversation, where=where)
 
 
-def note_glance(staff: Staff, conversation: Conversation, *, where: str) -> None:
+def audit_first_glance(staff: Staff, conversation: Conversation, *, where: str) -> None:
     """Note the reading of what belongs to a conversation (card, notes), at most once per reader and day."""
     if not is_own_work(staff, conversation):
         audit.record_once_a_day(staff, "conversation.read", conversation, where=where)
 
 
-def note_file(staff: Staff, attachment: Attachment, *, where: str) -> None:
+def audit_file(staff: Staff, attachment: Attachment, *, where: str) -> None:
     """Note that a customer's file was opened, at most once per reader and day."""
     if not is_own_work(staff, attachment.conversation):
         detail = {"conversation": str(attachment.conversation.uuid), "where": where}

@@ -24,7 +24,7 @@ MAX_EXAMINED = 2000
 # So many of the newest messages are walked through before the index is asked: eight milliseconds' work.
 NEWEST = 30_000
 # So many candidates are few: 40 KB of ids.
-FEW = 5000
+FEW_CONVERSATIONS = 5000
 # So many candidates are fetched at once where a page's worth was not enough, and no more of few that are mostly not the
 # reader's.
 MORE = 500
@@ -33,7 +33,7 @@ EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 
 @TermsField.register_lookup
-class Holds(Lookup):
+class ContainsTerms(Lookup):
     """`terms__holds=[...]`: the message has all of these terms."""
 
     lookup_name = "holds"
@@ -60,7 +60,7 @@ class Excerpt(NamedTuple):
     after: str
 
 
-class Hit(NamedTuple):
+class SearchHit(NamedTuple):
     """A message as a list of hits shows it: its place, who wrote it, and whose conversation it is. `department` is in
     the reader's language; `agent` is name and number, empty while nobody has the conversation."""
 
@@ -75,29 +75,29 @@ class Hit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ResultPage:
     """Hits, newest first. `before` asks for the next page; None when this is the last.
 
     A page may hold fewer hits than asked for, even none, and still have a next one.
     """
 
-    hits: list[Hit]
+    hits: list[SearchHit]
     before: int | None
 
 
 def search_messages(
     conversations: QuerySet[Conversation], text: str, before: int | None = None, limit: int = 50
-) -> Page:
+) -> ResultPage:
     """Messages of these conversations that hold every word of `text`; a Chinese word wherever it stands.
 
     `conversations` says what the reader may see (`access.visible_to`). What holds neither letter nor digit finds
     nothing. Five queries at most, unless many messages only look like hits or are not the reader's.
     """
     found, before = _scan(conversations, text, before, limit)
-    return Page(_hits([pk for pk, _ in found], runs_of(text)), before)
+    return ResultPage(_hits([pk for pk, _ in found], runs_of(text)), before)
 
 
-def _hits(pks: list[int], runs: list[str]) -> list[Hit]:
+def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
     """Columns and not models: of five tables that are joined ten columns are shown."""
     shown = Message.objects.filter(pk__in=pks).order_by("-pk").values_list(
         *("conversation__uuid", "seq", "at", "author_name", "author_role", "body", "conversation__visitor__name"),
@@ -105,7 +105,7 @@ def _hits(pks: list[int], runs: list[str]) -> list[Hit]:
         *("conversation__agent__name", "conversation__agent__number"),
     )  # fmt: skip
     return [
-        Hit(
+        SearchHit(
             conversation,
             seq,
             at,
@@ -147,7 +147,7 @@ def _scan(
         for pk, conversation, body in rows:
             if len(found) == limit:
                 return found, before
-            if holds(body, runs):
+            if contains_query(body, runs):
                 found.append((pk, conversation))
             before = pk
         examined += len(rows)
@@ -190,8 +190,8 @@ def _candidates(
             break
         before, size = rows[-1][0], more
     # Any of them: where they are more than few, the rest is not even read.
-    few = _ids_of(holding.filter(pk__lt=oldest), f"LIMIT {FEW + 1:d}")
-    if len(few) <= FEW:
+    few = _ids_of(holding.filter(pk__lt=oldest), f"LIMIT {FEW_CONVERSATIONS + 1:d}")
+    if len(few) <= FEW_CONVERSATIONS:
         while few and (sees_all or of_few <= MORE):
             ids, few = few[:of_few], few[of_few:]
             readable = _readable(Message.objects.filter(pk__in=ids), conversations)
@@ -230,7 +230,7 @@ def _ids_of(messages: QuerySet[Message], end: str) -> list[int]:
         return sorted((pk for (pk,) in cursor.fetchall()), reverse=True)
 
 
-def holds(body: str, runs: Sequence[str]) -> bool:
+def contains_query(body: str, runs: Sequence[str]) -> bool:
     """Whether every one of these runs (`runs_of`) stands in the body."""
     text = normalized(body)
     return all(run in text for run in runs)

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from chat.attachments.file_types import NAMES
 from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, MessageKind
-from core.text.bidi import without_marks
+from core.text.bidi import remove_marks
 
 INDENT = "    "
 # Everything that some program shows as the end of a line.
@@ -39,7 +39,7 @@ def file_name(conversation: Conversation) -> str:
     return f"lianxin-{at:%Y%m%d-%H%M}-{str(conversation.uuid)[:8]}.txt"
 
 
-def set_in(body: str) -> str:
+def indented(body: str) -> str:
     return INDENT + _BREAKS.sub(rf"\1{INDENT}", body)
 
 
@@ -62,7 +62,7 @@ def _entries(stored: Iterable[dict[str, Any]]) -> Iterator[str]:
             parts.append(_file(message["payload"]))
         yield ""
         yield "  ".join(parts)
-        yield set_in(message["body"])
+        yield indented(message["body"])
         choices = message["payload"].get("choices")
         if choices:
             yield _("To choose from: %(choices)s") % {
@@ -96,4 +96,4 @@ def _moment(at: datetime) -> str:
 
 
 def _one_line(text: Any) -> str:
-    return " ".join(without_marks(str(text)).split())
+    return " ".join(remove_marks(str(text)).split())

@@ -39,7 +39,7 @@ _PDF_CHILD = Path(__file__).with_name("pdf_child.py")
 _PICTURE_CHILD = Path(__file__).with_name("picture_child.py")
 
 
-class FilesOff(FileRefused):
+class FilesDisabled(FileRefused):
     words = _("Files cannot be sent here.")
 
 
@@ -52,7 +52,7 @@ class FileDamaged(FileRefused):
     words = _("This file is damaged and cannot be opened. Please save it again, or send another.")
 
 
-class TooManyFiles(FileRefused):
+class TooManyAttachments(FileRefused):
     code = "too_many_files"
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class KindRefused(FileRefused):
         )
 
 
-class Oversized(FileTooLarge):
+class PictureTooLarge(FileTooLarge):
     def __init__(self, megabytes: int) -> None:
         self.words = format_lazy(_("This file is too large: at most {megabytes} MB."), megabytes=megabytes)
 
@@ -105,7 +105,7 @@ _PDF_REFUSALS: dict[str, type[FileRefused]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedFile:
     """What may be stored. `name` is fit for any file system; `width` and `height` are None for a PDF."""
 
     content: bytes
@@ -124,15 +124,15 @@ def max_bytes(site: Site) -> int:
     return site.attachment_megabytes * MEGABYTE
 
 
-def examine(site: Site, upload: "UploadedFile[Any]") -> Examined:
+def examine(site: Site, upload: "UploadedFile[Any]") -> ExaminedFile:
     """Checks a file against what the site allows and makes it safe to keep. Raises Refusal with words that say why."""
-    return examined(upload, allowed_types(site), site.attachment_megabytes)
+    return examine_in_sandbox(upload, allowed_types(site), site.attachment_megabytes)
 
 
-def examined(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) -> Examined:
+def examine_in_sandbox(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) -> ExaminedFile:
     """The same for what no site sends: `allowed` are content types of NAMES."""
     if upload.size is None or upload.size > megabytes * MEGABYTE:
-        raise Oversized(megabytes)
+        raise PictureTooLarge(megabytes)
     data = upload.read()
     if not data:
         raise FileEmpty
@@ -141,8 +141,8 @@ def examined(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) ->
         raise KindRefused(allowed)
     if content_type == PDF:
         _check_pdf(data)
-        return Examined(data, PDF, clean_name(upload.name, PDF), None, None)
-    return _made_anew(data, content_type, upload.name)
+        return ExaminedFile(data, PDF, clean_name(upload.name, PDF), None, None)
+    return _reencode(data, content_type, upload.name)
 
 
 def type_of(data: bytes) -> str:
@@ -172,7 +172,7 @@ def _check_pdf(data: bytes) -> None:
         raise _PDF_REFUSALS[header["refused"]]
 
 
-def _made_anew(data: bytes, content_type: str, name: str | None) -> Examined:
+def _reencode(data: bytes, content_type: str, name: str | None) -> ExaminedFile:
     """Decode and encode a picture in a child process. Raises FileDamaged, TooManyPixels and TooComplex."""
     made = _MADE[content_type]
     formats = (_FORMATS[content_type], _FORMATS[made])
@@ -184,7 +184,7 @@ def _made_anew(data: bytes, content_type: str, name: str | None) -> Examined:
         raise TooManyPixels(header["megapixels"])
     if "refused" in header:
         raise FileDamaged
-    return Examined(content, made, clean_name(name, made), header["width"], header["height"])
+    return ExaminedFile(content, made, clean_name(name, made), header["width"], header["height"])
 
 
 def clean_name(name: str | None, content_type: str) -> str:

@@ -33,11 +33,11 @@ ACTIVE_SUBTYPES = {
 HARMLESS_SCHEMES = re.compile(rb"\s*(https?|mailto|tel):", re.IGNORECASE)
 
 
-class Active(Exception):
+class ActiveContent(Exception):
     """The file holds something that acts."""
 
 
-class Endless(Exception):
+class NestedTooDeep(Exception):
     """More objects, or deeper ones, than any document has."""
 
 
@@ -48,9 +48,9 @@ def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
             check(revision, is_whole=revision is data)
     except MemoryError:
         raise
-    except Active:
+    except ActiveContent:
         return {"refused": "active"}, b""
-    except Endless:
+    except NestedTooDeep:
         return {"refused": "too_complex"}, b""
     except pikepdf.PasswordError:
         return {"refused": "password"}, b""
@@ -63,7 +63,7 @@ def revisions(data: bytes) -> list[bytes]:
     """What the file was before each incremental update."""
     ends = [match.end() for match in re.finditer(rb"%%EOF", data)][:-1]
     if len(ends) > MAX_REVISIONS:
-        raise Endless
+        raise NestedTooDeep
     return [data[:end] for end in ends]
 
 
@@ -79,7 +79,7 @@ def check(data: bytes, *, is_whole: bool) -> None:
         if is_whole and not len(pdf.pages):
             raise ValueError
         if len(pdf.objects) > MAX_OBJECTS:
-            raise Endless
+            raise NestedTooDeep
         for item in pdf.objects:
             walk(item, 0)
         walk(pdf.trailer, 0)
@@ -88,7 +88,7 @@ def check(data: bytes, *, is_whole: bool) -> None:
 def walk(item: Any, depth: int) -> None:
     """Check the direct values of an object. What it refers to is an object of its own turn."""
     if depth > MAX_DEPTH:
-        raise Endless
+        raise NestedTooDeep
     if isinstance(item, pikepdf.Array):
         values = list(item)
     elif isinstance(item, pikepdf.Dictionary | pikepdf.Stream):
@@ -104,19 +104,19 @@ def walk(item: Any, depth: int) -> None:
 
 def check_entries(entries: dict[str, Any]) -> None:
     if ACTIVE_KEYS & entries.keys():
-        raise Active
+        raise ActiveContent
     action = entries.get("/OpenAction")
     if isinstance(action, pikepdf.Dictionary) and name_of(action.get("/S")) != "/GoTo":
-        raise Active
+        raise ActiveContent
     kind, subtype, verb = (name_of(entries.get(key)) for key in ("/Type", "/Subtype", "/S"))
     if kind in ACTIVE_TYPES or subtype in ACTIVE_SUBTYPES:
-        raise Active
+        raise ActiveContent
     if (kind == "/Action" or verb in ACTIONS) and verb not in HARMLESS_ACTIONS:
-        raise Active
+        raise ActiveContent
     if "/URI" in entries and isinstance(entries["/URI"], pikepdf.String):
         address = bytes(entries["/URI"])
         if b":" in address.split(b"/")[0] and not HARMLESS_SCHEMES.match(address):
-            raise Active
+            raise ActiveContent
 
 
 def name_of(value: Any) -> str:

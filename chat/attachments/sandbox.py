@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chat.errors import TooFast
-from core.database_threads import step_aside
+from core.database_threads import release_slot
 
 MEMORY_BYTES = 640 * 1024 * 1024
 PROCESSOR_SECONDS = 20
@@ -30,19 +30,19 @@ class LimitReached(Exception):
     """The child needed more memory or time than it may take, or the parser crashed."""
 
 
-class Answer(NamedTuple):
+class SandboxResult(NamedTuple):
     """`header` is what the script says of the file, `content` what it made of it."""
 
     header: dict[str, Any]
     content: bytes
 
 
-def run(script: Path, data: bytes, *arguments: str) -> Answer:
+def run(script: Path, data: bytes, *arguments: str) -> SandboxResult:
     """Call `answer(data, *arguments)` of `script` in a child process.
 
     `script` imports nothing of this project. Raises LimitReached, and TooFast when other files take too long.
     """
-    step_aside()
+    release_slot()
     if not _slot.acquire(timeout=QUEUE_SECONDS):
         raise TooFast
     try:
@@ -51,7 +51,7 @@ def run(script: Path, data: bytes, *arguments: str) -> Answer:
         _slot.release()
 
 
-def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> Answer:
+def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> SandboxResult:
     limits = (str(MEMORY_BYTES), str(PROCESSOR_SECONDS))
     command = [sys.executable, "-I", "-B", str(_CHILD), str(script), *limits, *arguments]
     try:
@@ -68,4 +68,4 @@ def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> Answer:
     if done.returncode:
         raise LimitReached
     header, _newline, content = done.stdout.partition(b"\n")
-    return Answer(json.loads(header), content)
+    return SandboxResult(json.loads(header), content)

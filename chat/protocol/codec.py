@@ -58,7 +58,7 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        if (whole := with_whole_characters(text)) != text:
+        if (whole := replace_lone_surrogates(text)) != text:
             return _decode(whole, decoder, known)
         head = _head_of(text)
         if head is None:
@@ -87,7 +87,7 @@ def _bad(reason: str, head: _Head | None, why: str) -> BadFrame:
     return BadFrame(reason, str(head.client_id or "") if head else "", code)
 
 
-def with_whole_characters(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """The same JSON with U+FFFD for each half of a character, which no database stores and msgspec refuses.
 
     JSON can name half a surrogate pair, and a browser sends it where an emoji was cut in two. Text that is no JSON

@@ -24,7 +24,7 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     verified_seconds: int = 0
 
 
-class Accepted(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
+class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
     """Committed, as message `seq` of `conversation`. For a repeat, what was answered the first time."""
 
     client_id: str
@@ -33,7 +33,7 @@ class Accepted(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
     conversation: str = ""
 
 
-class Refused(Struct, tag_field="kind", tag="refused", omit_defaults=True):
+class RefusedFrame(Struct, tag_field="kind", tag="refused", omit_defaults=True):
     """`words` are for the reader. With `retry_after_ms` the same may be tried again; without it is final."""
 
     code: str
@@ -61,7 +61,7 @@ class StateFrame(Struct, tag_field="kind", tag="state"):
     state: State
 
 
-class Queue(Struct, tag_field="kind", tag="queue"):
+class QueueFrame(Struct, tag_field="kind", tag="queue"):
     """For a waiting visitor: `place` counts from 1; `estimate_seconds` null when nobody is online to tell by."""
 
     place: int

@@ -39,7 +39,7 @@ class Start(Struct, tag_field="kind", tag="start"):
     topic: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
 
-class Post(Struct, tag_field="kind", tag="post", omit_defaults=True):
+class PostFrame(Struct, tag_field="kind", tag="post", omit_defaults=True):
     """Says something, in the conversation that this socket has now.
 
     With `conversation` only in that one: it is refused (`closed`) where another has begun since.
@@ -50,11 +50,11 @@ class Post(Struct, tag_field="kind", tag="post", omit_defaults=True):
     conversation: UUID | None = None
 
 
-class Typing(Struct, tag_field="kind", tag="typing"):
+class VisitorTyping(Struct, tag_field="kind", tag="typing"):
     pass
 
 
-class Seen(Struct, tag_field="kind", tag="seen"):
+class VisitorSeen(Struct, tag_field="kind", tag="seen"):
     """Everything up to and including `received` has arrived, up to `read` has been on a visible screen.
 
     Of `conversation`; a box that is older does not say of which.
@@ -98,4 +98,6 @@ class Ping(Struct, tag_field="kind", tag="ping"):
     pass
 
 
-VisitorFrame = Hello | Start | Post | Typing | Seen | Fetch | End | Rate | Identify | Logout | Ping
+VisitorFrame = (
+    Hello | Start | PostFrame | VisitorTyping | VisitorSeen | Fetch | End | Rate | Identify | Logout | Ping
+)

@@ -18,16 +18,16 @@ from core.database_threads import in_thread
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-MOST_TOGETHER = 100
+MAX_BATCH = 100
 # Of the ten that a box waits, some go by before it can ask.
-PATIENCE_SECONDS = 5.0
+MAX_WAIT_SECONDS = 5.0
 # What one answer takes when many are waited for, until that has been measured.
-USUAL_SECONDS = 1 / 400
+EXPECTED_BATCH_SECONDS = 1 / 400
 # As long as a box waits at most when nobody tells it anything.
-LATEST_SECONDS = 30.0
+MAX_RETRY_SECONDS = 30.0
 
 
-class Crowded(Exception):
+class Overloaded(Exception):
     """So many wait that an answer would come too late. Come back `after_seconds`."""
 
     def __init__(self, after_seconds: float) -> None:
@@ -35,33 +35,33 @@ class Crowded(Exception):
         self.after_seconds = after_seconds
 
 
-class Gone(Exception):
+class Disconnected(Exception):
     """Who asked has left before the answer."""
 
 
-class _Asked(NamedTuple, Generic[Q, A]):
+class _PendingRequest(NamedTuple, Generic[Q, A]):
     question: Q
     is_gone: Callable[[], bool]
     answer: "asyncio.Future[A]"
 
 
-class Gathering(Generic[Q, A]):
+class RequestCoalescer(Generic[Q, A]):
     """`answer` runs on a thread that may use the ORM, and gives an answer for each question, in order."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Sequence[A]]) -> None:
         self._answer = answer
-        self._waiting: deque[_Asked[Q, A]] = deque()
+        self._waiting: deque[_PendingRequest[Q, A]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._seconds_each = USUAL_SECONDS
+        self._seconds_each = EXPECTED_BATCH_SECONDS
         # Until then there is somebody for every moment. Of the loop's clock.
         self._booked_until = 0.0
 
     async def ask(self, question: Q, is_gone: Callable[[], bool] = lambda: False) -> A:
         """Raises Crowded, Gone when it `is_gone` before its turn, and whatever `answer` raises."""
         loop = asyncio.get_running_loop()
-        if (wait := len(self._waiting) * self._seconds_each) > PATIENCE_SECONDS:
-            raise Crowded(self._book(loop.time(), wait))
-        asked: _Asked[Q, A] = _Asked(question, is_gone, loop.create_future())
+        if (wait := len(self._waiting) * self._seconds_each) > MAX_WAIT_SECONDS:
+            raise Overloaded(self._book(loop.time(), wait))
+        asked: _PendingRequest[Q, A] = _PendingRequest(question, is_gone, loop.create_future())
         self._waiting.append(asked)
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._task = loop.create_task(self._work(loop))
@@ -71,7 +71,7 @@ class Gathering(Generic[Q, A]):
         """The next moment at which nobody else comes, in seconds from now."""
         # Who comes back needs a new connection as well, which takes as long again.
         at = max(self._booked_until, now + wait) + 2 * self._seconds_each
-        self._booked_until = min(at, now + LATEST_SECONDS)
+        self._booked_until = min(at, now + MAX_RETRY_SECONDS)
         return self._booked_until - now
 
     async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -83,23 +83,23 @@ class Gathering(Generic[Q, A]):
         while turn := self._next_turn(loop):
             began = loop.time()
             is_sound = self._answer_all(loop, turn)
-            if len(turn) == MOST_TOGETHER:
-                self._seconds_each += ((loop.time() - began) / MOST_TOGETHER - self._seconds_each) / 8
+            if len(turn) == MAX_BATCH:
+                self._seconds_each += ((loop.time() - began) / MAX_BATCH - self._seconds_each) / 8
             if not is_sound:
                 # The next turn gets another connection.
                 return
 
-    def _next_turn(self, loop: asyncio.AbstractEventLoop) -> list[_Asked[Q, A]]:
-        turn: list[_Asked[Q, A]] = []
-        while self._waiting and len(turn) < MOST_TOGETHER:
+    def _next_turn(self, loop: asyncio.AbstractEventLoop) -> list[_PendingRequest[Q, A]]:
+        turn: list[_PendingRequest[Q, A]] = []
+        while self._waiting and len(turn) < MAX_BATCH:
             asked = self._waiting.popleft()
             if asked.is_gone():
-                loop.call_soon_threadsafe(_fail, [asked], Gone())
+                loop.call_soon_threadsafe(_fail, [asked], Disconnected())
             else:
                 turn.append(asked)
         return turn
 
-    def _answer_all(self, loop: asyncio.AbstractEventLoop, turn: Sequence[_Asked[Q, A]]) -> bool:
+    def _answer_all(self, loop: asyncio.AbstractEventLoop, turn: Sequence[_PendingRequest[Q, A]]) -> bool:
         """Whether the database answered."""
         try:
             answers = self._answer([asked.question for asked in turn])
@@ -115,13 +115,13 @@ class Gathering(Generic[Q, A]):
         return True
 
 
-def _give(turn: Sequence[_Asked[Any, A]], answers: Sequence[A]) -> None:
+def _give(turn: Sequence[_PendingRequest[Any, A]], answers: Sequence[A]) -> None:
     for asked, answer in zip(turn, answers, strict=True):
         if not asked.answer.done():
             asked.answer.set_result(answer)
 
 
-def _fail(turn: Sequence[_Asked[Any, Any]], error: Exception) -> None:
+def _fail(turn: Sequence[_PendingRequest[Any, Any]], error: Exception) -> None:
     for asked in turn:
         if not asked.answer.done():
             asked.answer.set_exception(error)

@@ -40,8 +40,14 @@ from chat.protocol import (
 )
 from chat.protocol.serializers import state_of
 from chat.realtime import metrics
-from chat.realtime.sent_state import Fingerprint, after_marks, after_message, fingerprint_of, is_in_step
-from chat.realtime.subscriptions import Audience, StaffSocket
+from chat.realtime.sent_state import (
+    ConversationSnapshot,
+    is_current,
+    snapshot_of,
+    with_message,
+    with_read_marks,
+)
+from chat.realtime.subscriptions import StaffSocket, Subscriptions
 from chat.realtime.sweep import sweep
 
 logger = logging.getLogger(__name__)
@@ -51,7 +57,7 @@ PUBLISH_TIMEOUT_SECONDS = 1.0
 MAX_UNPUBLISHED = 10_000
 
 
-class Hub(Audience):
+class Hub(Subscriptions):
     """Hands events to those who listen in this process, and by the doorbell to the other processes."""
 
     def __init__(self) -> None:
@@ -134,9 +140,9 @@ class Hub(Audience):
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
                 # Reading lowers the unread count in every list that shows it.
                 known = self.told.get(pk)
-                is_shown = frame.role == "agent" and is_in_step(known, event.row)
+                is_shown = frame.role == "agent" and is_current(known, event.row)
                 is_listed = is_shown and self._rows(pk, event.row)
-                self._tell(pk, after_marks(known, event.row, frame.role, is_shown=is_shown), is_listed)
+                self._tell(pk, with_read_marks(known, event.row, frame.role, is_shown=is_shown), is_listed)
             case PresenceChanged(frame=frame):
                 self._to_all_staff(frame)
             case KnowledgeChanged(edition=edition):
@@ -158,7 +164,7 @@ class Hub(Audience):
         if pk in self.visitors:
             self._to_visitors(protocol.encode(MessageFrame(row.id, event.message)), pk)
         known = self.told.get(pk)
-        is_shown = is_in_step(known, row)
+        is_shown = is_current(known, row)
         watchers = self.watchers.get(pk, set()).copy()
         if watchers:
             text = protocol.encode(MessageFrame(row.id, event.message, row if is_shown else UNSET))
@@ -166,7 +172,7 @@ class Hub(Audience):
                 socket.push(text)
         if is_shown:
             is_listed = self._rows(pk, row, without=watchers)
-            self._tell(pk, after_message(known, row), is_listed)
+            self._tell(pk, with_message(known, row), is_listed)
 
     def _changed(self, event: ConversationChanged) -> None:
         if event.pk in self.visitors:
@@ -176,7 +182,7 @@ class Hub(Audience):
         is_listed = self._rows(event.pk, event.row, was=event)
         for watcher in self.outsiders(event.pk, event.row):
             watcher.moved_away(event.pk, event.row)
-        self._tell(event.pk, fingerprint_of(event.row), is_listed)
+        self._tell(event.pk, snapshot_of(event.row), is_listed)
 
     def _rows(
         self,
@@ -204,7 +210,7 @@ class Hub(Audience):
             socket.push(texts[is_listed])
         return bool(listed)
 
-    def _tell(self, pk: int, told: Fingerprint, is_listed: bool) -> None:
+    def _tell(self, pk: int, told: ConversationSnapshot, is_listed: bool) -> None:
         """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
         if is_listed or pk in self.told or pk in self.visitors or pk in self.watchers:
             self.told[pk] = told

@@ -34,7 +34,7 @@ def _do_nothing() -> None:
     pass
 
 
-class Count:
+class FrameCounter:
     """The frames and bytes of one client against its limits."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Count:
         return True
 
 
-class Meter(asyncio.Protocol):
+class FrameMeter(asyncio.Protocol):
     """Stands between the transport and the server's protocol, of Twisted or of asyncio.
 
     Once there was too much, the transport is paused, the protocol gets nothing more, and the watcher is called once.
@@ -72,7 +72,7 @@ class Meter(asyncio.Protocol):
     def __init__(self, protocol: Any, pause: Callable[[], None]) -> None:
         self._protocol = protocol
         self._pause = pause
-        self._count = Count()
+        self._count = FrameCounter()
         self._is_flooded = False
         self._on_flood: Callable[[], None] | None = None
 

@@ -10,7 +10,7 @@ from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from chat.protocol import Accepted
+from chat.protocol import AcceptedFrame
 
 # Of this process only: each is asked at its own port.
 registry = CollectorRegistry()
@@ -45,7 +45,7 @@ unpublished = Counter(
     "Events that other processes were not told; their sweeps find what is in the database.",
     registry=registry,
 )
-healed = Counter(
+sweep_repairs = Counter(
     "lianxin_healed_messages", "Messages that the sweep found and the doorbell had missed.", registry=registry
 )
 resumed = Counter("lianxin_resumed", "Boxes that came back to their conversation.", registry=registry)
@@ -67,7 +67,7 @@ def stored(outcomes: Sequence[object], seconds: float) -> None:
     """A batch of posts with these outcomes was committed after that time."""
     batch_messages.observe(len(outcomes))
     batch_seconds.observe(seconds)
-    accepted.inc(sum(isinstance(each, Accepted) for each in outcomes))
+    accepted.inc(sum(isinstance(each, AcceptedFrame) for each in outcomes))
 
 
 def delivered(received_at: Sequence[float]) -> None:

@@ -8,7 +8,7 @@ from chat.actions.posts import Outcome, Post
 from chat.errors import Refusal
 
 # As many as a person in a hurry has on the way (limits.posts).
-MOST_HELD = 12
+MAX_HELD = 12
 
 
 class PostQueue:
@@ -50,7 +50,7 @@ class PostQueue:
     def hold(self, post: Post) -> None:
         """Refuses a post because an earlier one was put off and has not come again."""
         is_known = any(held.client_id == post.client_id for held in self.held)
-        if not is_known and len(self.held) < MOST_HELD:
+        if not is_known and len(self.held) < MAX_HELD:
             self.held.append(post)
         self._answer(post.client_id, self._refusal)
 
@@ -72,7 +72,7 @@ class PostQueue:
             refused = [post, *self._waiting]
             self._waiting.clear()
             # Earlier than one that was put off meanwhile.
-            self.held = [*refused, *self.held][:MOST_HELD]
+            self.held = [*refused, *self.held][:MAX_HELD]
             self._refusal = outcome
             for each in refused:
                 self._answer(each.client_id, outcome)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from chat.protocol import Row
 
 
-class Fingerprint(NamedTuple):
+class ConversationSnapshot(NamedTuple):
     """Of a row, what a screen that missed an event would show wrong."""
 
     last_seq: int
@@ -28,7 +28,7 @@ class Fingerprint(NamedTuple):
 
 
 # The columns of a conversation that make one, in its order.
-FINGERPRINT = (
+SNAPSHOT_FIELDS = (
     "last_seq",
     "unread_by_agent",
     "visitor_received_seq",
@@ -43,11 +43,11 @@ FINGERPRINT = (
     "rating__score",
 )
 
-_STATE = FINGERPRINT.index("status")
+_STATE = SNAPSHOT_FIELDS.index("status")
 
 
-def fingerprint_of(row: Row) -> Fingerprint:
-    return Fingerprint(
+def snapshot_of(row: Row) -> ConversationSnapshot:
+    return ConversationSnapshot(
         row.last_seq,
         row.unread,
         row.visitor_received,
@@ -63,24 +63,26 @@ def fingerprint_of(row: Row) -> Fingerprint:
     )
 
 
-def is_in_step(known: Fingerprint | None, row: Row) -> bool:
+def is_current(known: ConversationSnapshot | None, row: Row) -> bool:
     """Whether the row of a message or a mark is in the state that our screens know.
 
     If not, its change comes after it, was lost, or was told already and this row is the older. It is not shown then:
     the change itself shows it, and says in whose lists the conversation was; otherwise the sweep does.
     """
-    return known is None or known[_STATE:] == fingerprint_of(row)[_STATE:]
+    return known is None or known[_STATE:] == snapshot_of(row)[_STATE:]
 
 
-def after_message(known: Fingerprint | None, row: Row) -> Fingerprint:
+def with_message(known: ConversationSnapshot | None, row: Row) -> ConversationSnapshot:
     """Of a row in step: consoles were shown the whole of it, boxes none of its marks."""
-    now = fingerprint_of(row)
+    now = snapshot_of(row)
     return now if known is None else _with_older_marks(now, known)
 
 
-def after_marks(known: Fingerprint | None, row: Row, role: str, *, is_shown: bool) -> Fingerprint:
+def with_read_marks(
+    known: ConversationSnapshot | None, row: Row, role: str, *, is_shown: bool
+) -> ConversationSnapshot:
     """Every screen was told the marks of `role`; consoles, if `is_shown`, the row, but perhaps not its last message."""
-    now = fingerprint_of(row)
+    now = snapshot_of(row)
     if known is None:
         return now
     if is_shown:
@@ -90,7 +92,7 @@ def after_marks(known: Fingerprint | None, row: Row, role: str, *, is_shown: boo
     return known._replace(agent_received=now.agent_received, agent_read=now.agent_read)
 
 
-def _with_older_marks(told: Fingerprint, other: Fingerprint) -> Fingerprint:
+def _with_older_marks(told: ConversationSnapshot, other: ConversationSnapshot) -> ConversationSnapshot:
     return told._replace(
         visitor_received=min(told.visitor_received, other.visitor_received),
         visitor_read=min(told.visitor_read, other.visitor_read),

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from chat import limits, protocol
 from chat.errors import BadRequest, EmptyText, Refusal, TextTooLong, Unavailable
-from chat.protocol import BadFrame, Bye, Refused
+from chat.protocol import BadFrame, Bye, RefusedFrame
 from chat.realtime import metrics
 from chat.realtime.delivery import hub
-from chat.realtime.transport import Line
+from chat.realtime.transport import WebSocketTransport
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ CLOSE_CODES = {
     "not_found": 4404,
 }
 
-OF_A_BAD_FRAME = {each.code: each for each in (BadRequest, EmptyText, TextTooLong)}
+BAD_FRAME_CODES = {each.code: each for each in (BadRequest, EmptyText, TextTooLong)}
 
 Message = MutableMapping[str, Any]
 
@@ -65,7 +65,7 @@ class Socket(AsyncConsumer):
         self.scope = scope
         self._send = send
         # The door's own, where there is one: others have wrapped `send` meanwhile.
-        self._line: Line = scope.get("line") or Line(send)
+        self._line: WebSocketTransport = scope.get("line") or WebSocketTransport(send)
         # Frames, and at the end the code to close with.
         self._unsent: deque[bytes | int] = deque()
         self._unsent_bytes = 0
@@ -140,7 +140,7 @@ class Socket(AsyncConsumer):
         except Refusal as refusal:
             self.refuse(refusal, self.about)
         except BadFrame as bad:
-            self.refuse(OF_A_BAD_FRAME[bad.code](), bad.client_id)
+            self.refuse(BAD_FRAME_CODES[bad.code](), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)
@@ -158,7 +158,7 @@ class Socket(AsyncConsumer):
         metrics.refused.labels(refusal.code).inc()
         with translation.override(self.language):
             words = str(refusal.words)
-        self.push(protocol.encode(Refused(refusal.code, words, client_id, refusal.retry_after_ms)))
+        self.push(protocol.encode(RefusedFrame(refusal.code, words, client_id, refusal.retry_after_ms)))
 
     # -- frames out --------------------------------------------------------------------------------------
 

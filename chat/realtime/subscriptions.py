@@ -8,7 +8,7 @@ from accounts.models import Staff
 from chat import protocol
 from chat.models import OPEN, Status, Visitor
 from chat.protocol import Row
-from chat.realtime.sent_state import Fingerprint, fingerprint_of
+from chat.realtime.sent_state import ConversationSnapshot, snapshot_of
 
 
 class VisitorSocket(Protocol):
@@ -21,7 +21,7 @@ class VisitorSocket(Protocol):
 
     def state_changed(self, row: Row) -> None: ...
 
-    def tell_place(self, frame: protocol.Queue) -> None: ...
+    def tell_place(self, frame: protocol.QueueFrame) -> None: ...
 
     def lost_conversation(self) -> None: ...
 
@@ -51,7 +51,7 @@ class AnySocket(Protocol):
     def cut(self) -> None: ...
 
 
-class Audience:
+class Subscriptions:
     """Visitors and staff stand in tables of their own: a note is only ever looked up in the second."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Audience:
         # Last seq that was handed to the sockets of a conversation, for those that have any.
         self.heads: dict[int, int] = {}
         # As what our screens were last told of each conversation they show; the sweep compares it with the database.
-        self.told: dict[int, Fingerprint] = {}
+        self.told: dict[int, ConversationSnapshot] = {}
         # Whom the next sweep has to look at even if nothing has changed: who came, and what was told, since the last.
         self.touched: set[int] = set()
         # Of these, what some screen has read though nobody here was told of it: the others may have missed it.
@@ -151,7 +151,7 @@ class Audience:
         of it, it does so where the row is newer than the last round.
         """
         if pk not in self.told:
-            self.told[pk] = fingerprint_of(row)
+            self.told[pk] = snapshot_of(row)
             self.noted.add(pk)
         self.touched.add(pk)
 

@@ -18,7 +18,7 @@ from accounts import presence
 from chat import access, selectors
 from chat.protocol import MessagePosted
 from chat.realtime import metrics
-from chat.realtime.sweep_queries import Asked, Looked, Seen, look
+from chat.realtime.sweep_queries import SweepCursor, SweepRequest, SweepResult, find_missed
 from core.database_threads import in_thread
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 RIGHTS_EVERY = 2
-PLACES_EVERY = 2
+POSITIONS_EVERY = 2
 TOKENS_EVERY = 2
 # In between a round looks only at what has changed; should that ever be wrong, it is so for half a minute.
 EVERYTHING_EVERY = 20
@@ -39,22 +39,22 @@ EVERYTHING_EVERY = 20
 async def sweep(hub: "Hub") -> None:
     """Runs for the life of the process."""
     rounds = 0
-    seen = Seen(timezone.now())
+    seen = SweepCursor(timezone.now())
     while True:
         await asyncio.sleep(settings.SWEEP_SECONDS)
         rounds += 1
         if rounds % EVERYTHING_EVERY == 0:
             hub.touched.update(hub.visitors, hub.watchers)
-        seen = await _tried(_heal, hub, seen) or seen
-        if rounds % PLACES_EVERY == 0:
-            await _tried(tell_places, hub)
+        seen = await _log_failure(_send_missed, hub, seen) or seen
+        if rounds % POSITIONS_EVERY == 0:
+            await _log_failure(send_queue_positions, hub)
         if rounds % RIGHTS_EVERY == 0:
-            await _tried(_check_rights, hub)
+            await _log_failure(_check_rights, hub)
         if rounds % TOKENS_EVERY == 0:
-            await _tried(_check_tokens, hub)
+            await _log_failure(_check_tokens, hub)
 
 
-async def _tried(part: Callable[..., Awaitable[T]], *arguments: object) -> T | None:
+async def _log_failure(part: Callable[..., Awaitable[T]], *arguments: object) -> T | None:
     """What that part of the round gives. One that fails does not keep the others from their turn."""
     try:
         return await part(*arguments)
@@ -64,10 +64,10 @@ async def _tried(part: Callable[..., Awaitable[T]], *arguments: object) -> T | N
         return None
 
 
-async def _heal(hub: "Hub", seen: Seen) -> Seen:
+async def _send_missed(hub: "Hub", seen: SweepCursor) -> SweepCursor:
     touched, hub.touched = hub.touched, set()
     noted, hub.noted = hub.noted, set()
-    asked = Asked(
+    asked = SweepRequest(
         joined=frozenset(hub.visitors.keys() | hub.watchers.keys()),
         watched=frozenset(hub.watchers),
         agents=frozenset(socket.staff_id for socket in hub.staff),
@@ -82,7 +82,7 @@ async def _heal(hub: "Hub", seen: Seen) -> Seen:
         at=timezone.now(),
     )
     try:
-        looked = await in_thread(look, asked)
+        looked = await in_thread(find_missed, asked)
     except BaseException:
         hub.touched |= touched
         hub.noted |= noted
@@ -101,14 +101,14 @@ async def _heal(hub: "Hub", seen: Seen) -> Seen:
             if event.message.seq <= hub.heads.get(event.pk, event.message.seq):
                 continue
             hub.heads[event.pk] = event.message.seq - 1
-            metrics.healed.inc()
+            metrics.sweep_repairs.inc()
         hub.route([event])
     for note in asked.told_notes - looked.notes:
         hub.told_notes.discard(note)
     return looked.seen
 
 
-def _check_owners(hub: "Hub", looked: Looked) -> None:
+def _check_owners(hub: "Hub", looked: SweepResult) -> None:
     """Ends the boxes that hear a conversation which has been handed to another visitor, one who has signed in."""
     for pk, owner in looked.visitors.items():
         # Who has become somebody else meanwhile is looked at in the next round.
@@ -130,7 +130,7 @@ async def _check_tokens(hub: "Hub") -> None:
             box.tokens_voided(generation)
 
 
-async def tell_places(hub: "Hub") -> None:
+async def send_queue_positions(hub: "Hub") -> None:
     """Tells waiting visitors their place in the queue, when it has changed."""
     waiting: dict[int, list[VisitorSocket]] = {}
     for pk, sockets in hub.visitors.items():
@@ -139,7 +139,7 @@ async def tell_places(hub: "Hub") -> None:
                 waiting.setdefault(pk, []).append(socket)
     if not waiting:
         return
-    places = await in_thread(selectors.queue_places, list(waiting))
+    places = await in_thread(selectors.queue_positions, list(waiting))
     for pk, frame in places.items():
         for socket in waiting[pk]:
             socket.tell_place(frame)
@@ -154,7 +154,7 @@ async def _check_rights(hub: "Hub") -> None:
         socket: rights.Connection(socket.session_key, socket.staff_id, socket.role, socket.departments)
         for socket in sockets
     }
-    revoked = await in_thread(rights.revoked, set(connections.values()))
+    revoked = await in_thread(rights.rights_lost, set(connections.values()))
     open_ones = [socket for socket in sockets if connections[socket] not in revoked]
     await in_thread(presence.renew, list({socket.staff_id for socket in open_ones}))
     for socket in sockets:

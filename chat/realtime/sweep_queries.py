@@ -18,7 +18,7 @@ from django.db.models.expressions import RawSQL
 from chat import batch_statements, protocol
 from chat.models import Conversation, Message, Note, Status, Visitor
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, serializers, stamp
-from chat.realtime.sent_state import FINGERPRINT, Fingerprint, fingerprint_of
+from chat.realtime.sent_state import SNAPSHOT_FIELDS, ConversationSnapshot, snapshot_of
 
 # Of the waiting conversations of the departments that look at this process, so many are looked after.
 MAX_WAITING = 500
@@ -27,7 +27,7 @@ OVERLAP = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
-class Seen:
+class SweepCursor:
     """What a round has looked at: the next looks again only at what has changed since or was touched here."""
 
     at: datetime
@@ -38,7 +38,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SweepRequest:
     """What one round asks about: who listens here, and what they were told already."""
 
     joined: frozenset[int]
@@ -47,36 +47,36 @@ class Asked:
     departments: frozenset[int]
     sees_all: bool
     heads: dict[int, int]
-    told: dict[int, Fingerprint]
+    told: dict[int, ConversationSnapshot]
     told_notes: frozenset[int]
     # Who came, and what was told, since the last round: that may be older than what the last round saw.
     touched: frozenset[int]
     # Of these, what one screen here has read and no other was told of.
     noted: frozenset[int]
-    seen: Seen
+    seen: SweepCursor
     at: datetime
 
 
 @dataclass(frozen=True)
-class Looked:
+class SweepResult:
     """How what was looked at stands: `gone` is shown nowhere here any more. `events` are what was not told here."""
 
-    found: dict[int, Fingerprint]
+    found: dict[int, ConversationSnapshot]
     gone: set[int]
     visitors: dict[int, int]
     events: list[Event]
     # Those that a round to come may find again.
     notes: frozenset[int]
-    seen: Seen
+    seen: SweepCursor
 
 
-def look(asked: Asked) -> Looked:
+def find_missed(asked: SweepRequest) -> SweepResult:
     transaction, last_note = _moment()
     found, shown_nowhere, visitors, examined = _concerned(asked)
     events = _missed(asked, found | shown_nowhere)
     notes, missed_notes = _notes(asked)
-    seen = Seen(asked.at, asked.joined, transaction, last_note)
-    return Looked(found, examined - found.keys(), visitors, events + missed_notes, notes, seen)
+    seen = SweepCursor(asked.at, asked.joined, transaction, last_note)
+    return SweepResult(found, examined - found.keys(), visitors, events + missed_notes, notes, seen)
 
 
 def _moment() -> tuple[str, int]:
@@ -89,7 +89,7 @@ def _moment() -> tuple[str, int]:
     return "", Note.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
-def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
+def _missed(asked: SweepRequest, stands: dict[int, ConversationSnapshot]) -> list[Event]:
     changed = {
         pk
         for pk, now in stands.items()
@@ -118,46 +118,48 @@ def _missed(asked: Asked, stands: dict[int, Fingerprint]) -> list[Event]:
         if before is None:
             if pk in new:
                 events.append(ConversationChanged(pk, row, "", None, row.department))
-        elif before != fingerprint_of(row) or pk in new:
+        elif before != snapshot_of(row) or pk in new:
             events.append(ConversationChanged(pk, row, before.status, before.agent, before.department))
     return events
 
 
-def _new(unknown: dict[int, Row], seen: Seen) -> Collection[int]:
+def _new(unknown: dict[int, Row], seen: SweepCursor) -> Collection[int]:
     if seen.transaction:
         return _changed_since(seen.transaction, unknown)
     since = stamp(seen.at - OVERLAP)
     return {pk for pk, row in unknown.items() if max(row.started_at, row.last_message_at or "") >= since}
 
 
-def _where(**conditions: Any) -> batch_statements.Select:
-    return batch_statements.Select(
+def _where(**conditions: Any) -> batch_statements.PreparedSelect:
+    return batch_statements.PreparedSelect(
         lambda: (
-            Conversation.objects.filter(**conditions).order_by().values_list("pk", "visitor_id", *FINGERPRINT)
+            Conversation.objects.filter(**conditions)
+            .order_by()
+            .values_list("pk", "visitor_id", *SNAPSHOT_FIELDS)
         )
     )
 
 
-def _line(**conditions: Any) -> batch_statements.Select:
-    return batch_statements.Select(
+def _line(**conditions: Any) -> batch_statements.PreparedSelect:
+    return batch_statements.PreparedSelect(
         lambda: (
             Conversation.objects.filter(status=Status.WAITING, **conditions)
             .order_by("-priority", "waiting_since", "id")
-            .values_list("pk", "visitor_id", *FINGERPRINT)[:MAX_WAITING]
+            .values_list("pk", "visitor_id", *SNAPSHOT_FIELDS)[:MAX_WAITING]
         )
     )
 
 
-_these = _where(pk__among=batch_statements.GIVEN)
-_in_hand = _where(agent__pk__among=batch_statements.GIVEN, status__in=(Status.ACTIVE, Status.WRAP_UP))
+_these = _where(pk__among=batch_statements.PARAM)
+_in_hand = _where(agent__pk__among=batch_statements.PARAM, status__in=(Status.ACTIVE, Status.WRAP_UP))
 _all_active = _where(status=Status.ACTIVE)
-_line_of = _line(department__pk__among=batch_statements.GIVEN)
-_whole_line = _line()
+_queue_of = _line(department__pk__among=batch_statements.PARAM)
+_full_queue = _line()
 
 
 def _concerned(
-    asked: Asked,
-) -> tuple[dict[int, Fingerprint], dict[int, Fingerprint], dict[int, int], set[int]]:
+    asked: SweepRequest,
+) -> tuple[dict[int, ConversationSnapshot], dict[int, ConversationSnapshot], dict[int, int], set[int]]:
     """Everything that a screen here shows or should show, unless it stands as it did; what was shown here and has left
     all lists: taken on another process, closed, transferred; whose each of these is; and all that was looked at.
 
@@ -166,7 +168,7 @@ def _concerned(
     stored: list[Any] = []
     if asked.agents:
         stored += _in_hand.rows(asked.agents)
-        stored += _whole_line.rows() if asked.sees_all else _line_of.rows(asked.departments)
+        stored += _full_queue.rows() if asked.sees_all else _queue_of.rows(asked.departments)
     if asked.sees_all:
         stored += _all_active.rows()
     listed = {values[0] for values in stored}
@@ -179,11 +181,11 @@ def _concerned(
         examined |= _changed_since(asked.seen.transaction, quiet)
     if examined:
         stored += _these.rows(examined)
-    found: dict[int, Fingerprint] = {}
-    shown_nowhere: dict[int, Fingerprint] = {}
+    found: dict[int, ConversationSnapshot] = {}
+    shown_nowhere: dict[int, ConversationSnapshot] = {}
     visitors: dict[int, int] = {}
     for pk, visitor, *rest in stored:
-        (found if pk in asked.joined or pk in listed else shown_nowhere)[pk] = Fingerprint(*rest)
+        (found if pk in asked.joined or pk in listed else shown_nowhere)[pk] = ConversationSnapshot(*rest)
         visitors[pk] = visitor
     return found, shown_nowhere, visitors, {*examined, *listed}
 
@@ -204,7 +206,7 @@ def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
     return {pk for (pk,) in batch_statements.fetch(sql, [ids, transaction, transaction])}
 
 
-def _notes(asked: Asked) -> tuple[frozenset[int], list[Event]]:
+def _notes(asked: SweepRequest) -> tuple[frozenset[int], list[Event]]:
     """The notes since the last round of what is open on a console here, and those of them that were not told here.
 
     A screen that has one already knows it by its id.

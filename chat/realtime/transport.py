@@ -14,13 +14,13 @@ from functools import partial
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
-from chat.realtime.frame_meter import Meter
+from chat.realtime.frame_meter import FrameMeter
 
 # The first byte of a whole text message (RFC 6455, 5.2).
 _TEXT = 0x81
 
 
-def framed(payload: bytes) -> bytes:
+def encode_frame(payload: bytes) -> bytes:
     """A text message as a server sends it: unmasked, in one frame."""
     length = len(payload)
     if length < 126:
@@ -30,12 +30,12 @@ def framed(payload: bytes) -> bytes:
     return struct.pack(">BBQ", _TEXT, 127, length) + payload
 
 
-def _cut(line: "weakref.ref[Line]") -> None:
+def _abort(line: "weakref.ref[WebSocketTransport]") -> None:
     if (alive := line()) is not None:
         alive.cut()
 
 
-class Line:
+class WebSocketTransport:
     """Of the `send` that a server handed over. On a server that is neither of the two, `send` has to do it all."""
 
     def __init__(self, send: Any) -> None:
@@ -49,12 +49,12 @@ class Line:
         self._is_twisted = hasattr(self._transport, "registerProducer")
         self._is_uvicorn = hasattr(self._protocol, "close_sent")
         self._socket: Any = None
-        self.meter: Meter | None = None
+        self.meter: FrameMeter | None = None
         if self._is_uvicorn:
-            self.meter = Meter(self._protocol, self.stop_reading)
+            self.meter = FrameMeter(self._protocol, self.stop_reading)
             self._transport.set_protocol(self.meter)
         if self._is_twisted:
-            self.meter = Meter(self._protocol, self.stop_reading)
+            self.meter = FrameMeter(self._protocol, self.stop_reading)
             # As Daphne puts the WebSocket's protocol in the place of HTTP's: over TLS the transport wraps one.
             name = "wrappedProtocol" if hasattr(self._transport, "wrappedProtocol") else "protocol"
             setattr(self._transport, name, self.meter)
@@ -82,7 +82,7 @@ class Line:
         else:
             return False
         if is_open:
-            self._put(framed(payload))
+            self._put(encode_frame(payload))
         return is_open
 
     def _put(self, data: bytes) -> None:
@@ -129,7 +129,7 @@ class Line:
 
     def cut_later(self, seconds: float) -> None:
         """Drop the connection then, if it is still there: while it is, its meter keeps this line."""
-        asyncio.get_running_loop().call_later(seconds, _cut, weakref.ref(self))
+        asyncio.get_running_loop().call_later(seconds, _abort, weakref.ref(self))
 
     # What Twisted calls: the methods of its IPushProducer.
 

@@ -15,9 +15,9 @@ from django.db import InterfaceError, OperationalError, connection
 
 from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import Unavailable
-from chat.protocol import Accepted, Event
+from chat.protocol import AcceptedFrame, Event
 from chat.realtime import delivery, metrics
-from core.database_threads import step_aside
+from core.database_threads import release_slot
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Writer:
 
     def post(self, post: Post) -> Future[Outcome]:
         """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
-        step_aside()
+        release_slot()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         self.submit(post, future.set_result)
@@ -138,7 +138,7 @@ class Writer:
             logger.error("a post cannot be stored: %s", type(error).__name__)
             outcomes, events = [Unavailable()] * len(posts), []
         stored = zip(posts, outcomes, strict=True)
-        delivery.announce(events, [post.received_at for (post, _), it in stored if type(it) is Accepted])
+        delivery.announce(events, [post.received_at for (post, _), it in stored if type(it) is AcceptedFrame])
         for (_, answer), outcome in zip(posts, outcomes, strict=True):
             try:
                 answer(outcome)

@@ -16,4 +16,4 @@ def letters(text: str) -> SafeString:
 @register.filter
 def without_marks(name: object) -> str:
     """A name within a sentence: without the marks that would turn the words beside it."""
-    return bidi.without_marks(str(name))
+    return bidi.remove_marks(str(name))

@@ -18,11 +18,11 @@ from msgspec import to_builtins
 from chat import access, limits
 from chat.actions.attachments import send_file_as_visitor
 from chat.archive.transcript import file_name, transcript_of
-from chat.attachments.file_types import Oversized, max_bytes
+from chat.attachments.file_types import PictureTooLarge, max_bytes
 from chat.errors import BadRequest, Refusal, TooFast
 from chat.languages import language_code
 from chat.models import Conversation, Site, Visitor
-from chat.protocol import Accepted, Refused
+from chat.protocol import AcceptedFrame, RefusedFrame
 from chat.realtime import metrics
 from core import rate_limits
 from core.client_address import address_of_request
@@ -47,7 +47,7 @@ _uploads = limits.Buckets(limits.uploads)
 _transcripts = limits.Buckets(limits.transcripts)
 
 
-def refusable(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
+def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
     """A refusal becomes an answer, in the language that is in force; nothing of it is kept by any cache."""
 
     @wraps(view)
@@ -55,23 +55,23 @@ def refusable(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBa
         try:
             response = view(*args, **kwargs)
         except Refusal as refusal:
-            response = refused(refusal)
+            response = refusal_response(refusal)
         response["Cache-Control"] = "no-store"
         return response
 
     return answered
 
 
-def refused(refusal: Refusal) -> JsonResponse:
+def refusal_response(refusal: Refusal) -> JsonResponse:
     metrics.refused.labels(refusal.code).inc()
-    frame = Refused(refusal.code, str(refusal.words), retry_after_ms=refusal.retry_after_ms)
+    frame = RefusedFrame(refusal.code, str(refusal.words), retry_after_ms=refusal.retry_after_ms)
     answer = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
     if refusal.retry_after_ms:
         answer["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
     return answer
 
 
-def accepted(outcome: Accepted) -> JsonResponse:
+def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
     return JsonResponse({"accepted": to_builtins(outcome)})
 
 
@@ -82,7 +82,7 @@ def check_length(request: HttpRequest, site: Site) -> None:
     except ValueError as error:
         raise BadRequest from error
     if length > max_bytes(site) + MULTIPART_BYTES:
-        raise Oversized(site.attachment_megabytes)
+        raise PictureTooLarge(site.attachment_megabytes)
 
 
 def has_sent_too_much(request: HttpRequest) -> bool:
@@ -104,7 +104,7 @@ def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
     return upload, client_id, fields.get("conversation", "")
 
 
-class Kept(Protocol):
+class StoredFile(Protocol):
     """A file that is kept under another name than it is shown by."""
 
     @property
@@ -115,7 +115,7 @@ class Kept(Protocol):
     def content_type(self) -> str: ...
 
 
-def file_response(attachment: Kept) -> FileResponse:
+def file_response(attachment: StoredFile) -> FileResponse:
     """The file, so that it can do nothing: only pictures that we made ourselves are shown in place."""
     response = FileResponse(attachment.file.open("rb"), content_type=attachment.content_type)
     is_picture = attachment.content_type.startswith("image/")
@@ -154,9 +154,9 @@ def for_visitor(
             try:
                 return view(request, visitor, *args, **kwargs)
             except Refusal as refusal:
-                return refused(refusal)
+                return refusal_response(refusal)
 
-    return refusable(with_visitor)
+    return answer_refusals(with_visitor)
 
 
 @csrf_exempt
@@ -171,7 +171,9 @@ def upload(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         uuid = UUID(conversation)
     except ValueError as error:
         raise BadRequest from error
-    return accepted(send_file_as_visitor(visitor=visitor, uuid=uuid, client_id=client_id, upload=file))
+    return accepted_response(
+        send_file_as_visitor(visitor=visitor, uuid=uuid, client_id=client_id, upload=file)
+    )
 
 
 @require_GET

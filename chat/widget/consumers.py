@@ -15,7 +15,7 @@ from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
 from chat.languages import language_code
 from chat.models import Level, Site, Visitor
 from chat.protocol import (
-    Accepted,
+    AcceptedFrame,
     End,
     Fetch,
     Hello,
@@ -23,18 +23,18 @@ from chat.protocol import (
     Logout,
     Ping,
     Pong,
-    Queue,
+    QueueFrame,
     Rate,
     Row,
-    Seen,
     Start,
-    Typing,
     TypingFrame,
     TypingStarted,
+    VisitorSeen,
+    VisitorTyping,
 )
-from chat.protocol import Post as PostFrame
+from chat.protocol import PostFrame as PostFrame
 from chat.realtime import metrics
-from chat.realtime.coalescing import Crowded, Gathering, Gone
+from chat.realtime.coalescing import Disconnected, Overloaded, RequestCoalescer
 from chat.realtime.delivery import announce, hub
 from chat.realtime.post_queue import PostQueue
 from chat.realtime.sockets import Socket
@@ -43,7 +43,7 @@ from chat.widget import sessions
 from core import rate_limits
 from core.client_address import address_of
 from core.database_threads import in_thread
-from core.text.cleaning import cleaned
+from core.text.cleaning import clean_text
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ AGAIN_MS = 2_000, 20_000
 # When another tab of the same browser may come back, with the token that the sign-in gave.
 SUPERSEDED_MS = 200, 800
 
-_finding = Gathering(sessions.find)
-_welcoming = Gathering(sessions.welcomes)
+_finding = RequestCoalescer(sessions.find_session)
+_welcoming = RequestCoalescer(sessions.welcome_frames)
 _hellos_of_address = limits.Buckets(limits.hellos_of_address)
 
 
@@ -72,7 +72,7 @@ class VisitorConsumer(Socket):
         self._is_returning = False
         self._queue_of_posts = PostQueue(self._submit, self._answer_post)
         self._is_identifying = False
-        self._place: Queue | None = None
+        self._place: QueueFrame | None = None
         self._address = address_of(self.scope)
         self._posts = limits.posts()
         self._lookups = limits.posts()
@@ -98,9 +98,9 @@ class VisitorConsumer(Socket):
                 await self._identify(frame)
             case PostFrame():
                 await self._post(frame)
-            case Typing():
+            case VisitorTyping():
                 self._is_typing()
-            case Seen():
+            case VisitorSeen():
                 self._seen(frame)
             case Fetch():
                 await self._fetch(frame)
@@ -145,9 +145,9 @@ class VisitorConsumer(Socket):
             await self._settle(found, hello.conversation, hello.after)
             if hello.conversation is not None and str(hello.conversation) == self.conversation:
                 metrics.resumed.inc()
-        except Gone:
+        except Disconnected:
             return
-        except Crowded as crowded:
+        except Overloaded as crowded:
             self.end("unavailable", retry_after_ms=round(crowded.after_seconds * 1000))
         except Exception as error:
             # Without a welcome the box has nothing to go on with; it comes back and asks again.
@@ -160,7 +160,9 @@ class VisitorConsumer(Socket):
         self.about = str(start.client_id)
         if not self._starts.take() or await self._is_crowded():
             raise TooFast
-        await self._settle(await in_thread(sessions.begin, self.site, self.visitor_uuid, start, self.hello))
+        await self._settle(
+            await in_thread(sessions.start_conversation, self.site, self.visitor_uuid, start, self.hello)
+        )
 
     async def _is_crowded(self) -> bool:
         """Whether more conversations are begun from this address than agents can answer."""
@@ -180,15 +182,19 @@ class VisitorConsumer(Socket):
         finally:
             self._is_identifying = False
 
-    def _found(self) -> sessions.Found:
-        return sessions.Found(self.site, self.visitor_uuid, self.visitor, self.pk, self._is_returning)
+    def _found(self) -> sessions.VisitorSession:
+        return sessions.VisitorSession(
+            self.site, self.visitor_uuid, self.visitor, self.pk, self._is_returning
+        )
 
     async def _log_out(self) -> None:
         if self.visitor is not None:
             await in_thread(identities.log_out, visitor=self.visitor)
         self.end("superseded", retry_after_ms=randint(*SUPERSEDED_MS))
 
-    async def _settle(self, found: sessions.Found, conversation: UUID | None = None, after: int = 0) -> None:
+    async def _settle(
+        self, found: sessions.VisitorSession, conversation: UUID | None = None, after: int = 0
+    ) -> None:
         """Joins the conversation first and reads the welcome then, so that between the two nothing can be missed."""
         if found.pk != self.pk:
             self._leave()
@@ -200,7 +206,9 @@ class VisitorConsumer(Socket):
         with self.holding() as first:
             if self.pk is not None:
                 hub.join(self.pk, self)
-            welcome, row = await _welcoming.ask(sessions.Resumed(found, conversation, after), self.is_gone)
+            welcome, row = await _welcoming.ask(
+                sessions.ResumedSession(found, conversation, after), self.is_gone
+            )
             self.conversation = row.id if row else ""
             # It may have begun to wait after it was read.
             self.is_waiting = self.is_waiting or (row is not None and row.status == "waiting")
@@ -235,7 +243,7 @@ class VisitorConsumer(Socket):
             # Unanswered it stays with the box, which posts it again to the next process.
             return
         self.about = str(frame.client_id)
-        body = cleaned(frame.body)
+        body = clean_text(frame.body)
         if not body:
             raise EmptyText
         if self.pk is None or self.visitor is None:
@@ -287,7 +295,7 @@ class VisitorConsumer(Socket):
         writer.submit(post, partial(hub.call, self._queue_of_posts.settle))
 
     def _answer_post(self, client_id: UUID, outcome: Outcome) -> None:
-        if isinstance(outcome, Accepted):
+        if isinstance(outcome, AcceptedFrame):
             self.answer(outcome)
         else:
             self.refuse(outcome, str(client_id))
@@ -297,7 +305,7 @@ class VisitorConsumer(Socket):
         queue = getattr(self, "_queue_of_posts", None)
         return queue is not None and not queue.is_empty
 
-    def _seen(self, frame: Seen) -> None:
+    def _seen(self, frame: VisitorSeen) -> None:
         # One that was on its way while another conversation began says nothing about that one.
         is_of_this = frame.conversation is None or str(frame.conversation) == self.conversation
         if self.pk is not None and self.visitor is not None and is_of_this:
@@ -335,7 +343,7 @@ class VisitorConsumer(Socket):
             return
         self.end("superseded", retry_after_ms=randint(*SUPERSEDED_MS))
 
-    def tell_place(self, frame: Queue) -> None:
+    def tell_place(self, frame: QueueFrame) -> None:
         if frame != self._place:
             self._place = frame
             self.answer(frame)

@@ -18,7 +18,7 @@ from chat.widget import tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VisitorSession:
     """Who said hello, and the conversation that is theirs: both None when there is none yet."""
 
     site: Site
@@ -34,15 +34,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class ResumedSession:
     """Somebody who was found, and what their box has on screen already."""
 
-    found: Found
+    found: VisitorSession
     conversation: UUID | None = None
     after: int = 0
 
 
-def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
+def find_session(hellos: Sequence[Hello]) -> list[VisitorSession | NotFound]:
     """NotFound for an unknown site. Two queries for all of them."""
     sites = access.sites_in_use(hello.site for hello in hellos)
     read = [tokens.token_of_site(hello.token, hello.site) for hello in hellos]
@@ -54,41 +54,43 @@ def find(hellos: Sequence[Hello]) -> list[Found | NotFound]:
             present=Subquery(present), second=Subquery(second)
         )
     }
-    found: list[Found | NotFound] = []
+    found: list[VisitorSession | NotFound] = []
     for hello, token in zip(hellos, read, strict=True):
         site = sites.get(hello.site)
         visitor = known.get(token.visitor) if token else None
         if site is None:
             found.append(NotFound())
         elif token is None or (visitor is not None and visitor.site_id != site.pk):
-            found.append(Found(site, uuid4(), None, None))
+            found.append(VisitorSession(site, uuid4(), None, None))
         elif visitor is None:
             # Said hello before, and has begun nothing yet. Such a visitor has had no sign-in and no logout.
-            found.append(Found(site, token.visitor if token.generation == 0 else uuid4(), None, None))
+            found.append(
+                VisitorSession(site, token.visitor if token.generation == 0 else uuid4(), None, None)
+            )
         elif not visitor.accepts(token.generation):
-            found.append(Found(site, uuid4(), None, None))
+            found.append(VisitorSession(site, uuid4(), None, None))
         else:
             is_returning = visitor.second is not None
-            found.append(Found(site, visitor.uuid, visitor, visitor.present, is_returning))
+            found.append(VisitorSession(site, visitor.uuid, visitor, visitor.present, is_returning))
     return found
 
 
-def found_as(site: Site, visitor: Visitor) -> Found:
+def session_for(site: Site, visitor: Visitor) -> VisitorSession:
     """The same for somebody who is known already. One query."""
     newest = list(visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True)[:2])
-    return Found(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
+    return VisitorSession(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
 
 
-_rows = batch_statements.Select(
+_rows = batch_statements.PreparedSelect(
     lambda: (
-        Conversation.objects.filter(pk__among=batch_statements.GIVEN)
+        Conversation.objects.filter(pk__among=batch_statements.PARAM)
         .order_by()
         .values_list(*serializers.ROW_FIELDS)
     )
 )
 
 
-def welcomes(asked: Sequence[Resumed]) -> list[tuple[Welcome, Row | None]]:
+def welcome_frames(asked: Sequence[ResumedSession]) -> list[tuple[Welcome, Row | None]]:
     """For each the welcome, and their conversation as it stands. One query, and one for each who has missed something.
 
     Who listens to the conversation already misses nothing: what is newer than the welcome comes after it.
@@ -98,7 +100,7 @@ def welcomes(asked: Sequence[Resumed]) -> list[tuple[Welcome, Row | None]]:
     return [_welcome(each, stored.get(each.found.pk)) for each in asked]
 
 
-def _welcome(asked: Resumed, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
+def _welcome(asked: ResumedSession, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
     found = asked.found
     who = (found.visitor_uuid, found.site.key, found.generation)
     token, nonce = tokens.token_for(*who), tokens.nonce_for(*who)
@@ -132,7 +134,7 @@ def page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messag
     return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 
-def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Found:
+def start_conversation(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> VisitorSession:
     conversation = visitors.start_conversation(
         site=site,
         visitor_uuid=visitor_uuid,
@@ -143,10 +145,10 @@ def begin(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> Found:
         page=hello.page,
         device=hello.device,
     )
-    return found_as(site, conversation.visitor)
+    return session_for(site, conversation.visitor)
 
 
-def recognise(site: Site, found: Found, identity: str, language: str) -> Found:
+def recognise(site: Site, found: VisitorSession, identity: str, language: str) -> VisitorSession:
     """The visitor whom an identity token names. Raises IdentityRefused."""
     visitor = identities.identify(
         site=site,
@@ -155,4 +157,4 @@ def recognise(site: Site, found: Found, identity: str, language: str) -> Found:
         identity=identity,
         language=language_of(language),
     )
-    return found_as(site, visitor)
+    return session_for(site, visitor)

@@ -43,7 +43,7 @@ def _built_in() -> dict[str, str]:
     }
 
 
-def bubble_words() -> dict[str, str]:
+def message_strings() -> dict[str, str]:
     """What static/chat/bubble.js says, in the box and in the console."""
     return {
         "you": _("You"),
@@ -60,9 +60,9 @@ def bubble_words() -> dict[str, str]:
     }
 
 
-def box_words() -> dict[str, str]:
+def widget_strings() -> dict[str, str]:
     """What the scripts of the box say."""
-    return bubble_words() | {
+    return message_strings() | {
         "connecting": _("Connecting…"),
         "lost": _("No connection. We keep trying, and nothing you wrote is lost."),
         "over": _("This chat is not available. Please call us."),
@@ -88,7 +88,7 @@ def box_words() -> dict[str, str]:
     }
 
 
-def scores() -> list[tuple[int, str]]:
+def rating_strings() -> list[tuple[int, str]]:
     """What each score of the rating means."""
     meanings = [_("Very unhappy"), _("Unhappy"), _("Neither"), _("Happy"), _("Very happy")]
     return list(enumerate(meanings, start=1))

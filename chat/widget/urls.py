@@ -5,10 +5,10 @@ from chat.widget import views
 
 app_name = "chat"
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("widget.js", views.loader, name="loader"),
-    path("widget/<slug:key>/", views.box, name="box"),
-    path("widget/<slug:key>/look.js", views.look, name="look"),
+    path("widget.js", views.loader_script, name="loader"),
+    path("widget/<slug:key>/", views.widget_page, name="box"),
+    path("widget/<slug:key>/look.js", views.site_script, name="look"),
     path("", include("chat.widget.attachment_urls")),
 ]
 if settings.SAMPLE_BANK:
-    urlpatterns.append(path("", views.sample, name="sample"))
+    urlpatterns.append(path("", views.sample_page, name="sample"))

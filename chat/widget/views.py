@@ -51,7 +51,7 @@ class Packing(GZipMiddleware):
     max_random_bytes = 0
 
 
-packed = decorator_from_middleware(Packing)
+compress = decorator_from_middleware(Packing)
 
 
 class WholeLetters(DjangoJSONEncoder):
@@ -82,16 +82,16 @@ def _language_of(request: HttpRequest) -> str:
 
 
 @require_safe
-@packed
-def loader(request: HttpRequest) -> HttpResponse:
+@compress
+def loader_script(request: HttpRequest) -> HttpResponse:
     """The script of the bank's page, under an address that never changes."""
     source = _loader.__wrapped__() if settings.DEBUG else _loader()
     return _for_other_origins(request, HttpResponse(source, content_type=SCRIPT))
 
 
 @require_safe
-@packed
-def look(request: HttpRequest, key: str) -> HttpResponse:
+@compress
+def site_script(request: HttpRequest, key: str) -> HttpResponse:
     """What the loader has to know of the site; a module, so that the bank's policy needs no connect-src."""
     site, language = _site(key), _language_of(request)
     with translation.override(language_code(language)):
@@ -113,9 +113,9 @@ def look(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_safe
 @never_cache
-@packed
+@compress
 @xframe_options_exempt
-def box(request: HttpRequest, key: str) -> HttpResponse:
+def widget_page(request: HttpRequest, key: str) -> HttpResponse:
     """The page in the frame. It needs no cookie, and only pages of the site's allowed origins may frame it."""
     site, language = _site(key), _language_of(request)
     with translation.override(language_code(language)):
@@ -133,8 +133,8 @@ def box(request: HttpRequest, key: str) -> HttpResponse:
             "fields": [(field, field.label_in(language)) for field in fields],
             "departments": _departments(fields, language),
             "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
-            "words": json_script(ui_strings.box_words(), "words", WholeLetters),
-            "scores": ui_strings.scores(),
+            "words": json_script(ui_strings.widget_strings(), "words", WholeLetters),
+            "scores": ui_strings.rating_strings(),
             "setup": {
                 "site": site.key,
                 "language": language,
@@ -182,8 +182,8 @@ def _departments(fields: list[FormField], language: str) -> list[tuple[str, str]
 
 @require_safe
 @never_cache
-@packed
-def sample(request: HttpRequest) -> HttpResponse:
+@compress
+def sample_page(request: HttpRequest) -> HttpResponse:
     """The home page of the invented Qinglan Bank, with the one script tag that a bank puts on its pages."""
     site = Site.objects.filter(is_active=True).order_by("id").first()
     language = _language_of(request)

@@ -19,7 +19,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ApprovalComparison:
     """One request with everything that an approver has to see, made of the request's own row and nothing else."""
 
     request: ApprovalRequest
@@ -45,13 +45,13 @@ class Sheet:
         return self.may_decide and not self.is_mine and self.request.state == ApprovalRequest.State.PENDING
 
 
-def sheet_of(request: ApprovalRequest, reader: Staff) -> Sheet:
+def comparison_of(request: ApprovalRequest, reader: Staff) -> ApprovalComparison:
     """The sheet of a request that the reader may see. One query, or none where the authors are there already."""
     kind = kind_of(request)
     writers = list(request.authors.all())
     names = _in_reading_order(kind, dict.fromkeys([*request.before, *request.after]))
     changed = [name for name in names if _is_changed(kind, request, name)]
-    return Sheet(
+    return ApprovalComparison(
         request=request,
         label=str(kind.label),
         changes=[_change(kind, request, name) for name in changed],

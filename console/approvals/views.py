@@ -12,13 +12,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.approvals import actions, selectors
 from accounts.approvals.errors import RequestNotFound
-from console.approvals.comparison import Sheet, rows_of, sheet_of
+from console.approvals.comparison import ApprovalComparison, comparison_of, rows_of
 from console.gate import NoRight, StaffRequest, open_to, status_of
 from core.refusals import Refusal
 
 # Whoever approves something, or writes something that has to be approved.
 RIGHTS = ("approve_points", "approve_set_up", "edit_points", "edit_shared_replies", "set_up")
-A_PAGE = 50
+REQUESTS_PER_PAGE = 50
 # Requests on one page of several: each is shown in full.
 AT_ONCE = 50
 
@@ -28,13 +28,15 @@ AT_ONCE = 50
 @open_to(*RIGHTS)
 def approvals(request: StaffRequest) -> HttpResponse:
     """What waits for me, what I have written, and what was decided lately."""
-    page = Paginator(selectors.approvable_by(request.user), A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(selectors.approvable_by(request.user), REQUESTS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
     mine = selectors.written_by(request.user)
     context = {
         "page": page,
         "for_me": rows_of(page.object_list),
-        "mine": rows_of(mine[:A_PAGE]),
-        "decided": rows_of(selectors.decided_lately(request.user)),
+        "mine": rows_of(mine[:REQUESTS_PER_PAGE]),
+        "decided": rows_of(selectors.recently_decided(request.user)),
         "at_once": AT_ONCE,
     }
     return render(request, "console/approvals/list.html", context)
@@ -51,7 +53,7 @@ def _page(
     request: StaffRequest, uuid: UUID, refusal: Refusal | None = None, reason: str = ""
 ) -> HttpResponse:
     """The page of a request, with why something was refused and what was typed then."""
-    sheet = sheet_of(selectors.request_for(request.user, uuid), request.user)
+    sheet = comparison_of(selectors.request_for(request.user, uuid), request.user)
     context = {"sheet": sheet, "refusal": refusal, "reason": reason}
     status = status_of(refusal) if refusal else 200
     return render(request, "console/approvals/request.html", context, status=status)
@@ -72,9 +74,9 @@ def review(request: StaffRequest) -> HttpResponse:
     return render(request, "console/approvals/review.html", context)
 
 
-def _sheet(request: StaffRequest, text: str) -> Sheet | None:
+def _sheet(request: StaffRequest, text: str) -> ApprovalComparison | None:
     try:
-        return sheet_of(selectors.request_for(request.user, UUID(text)), request.user)
+        return comparison_of(selectors.request_for(request.user, UUID(text)), request.user)
     except (ValueError, RequestNotFound):
         return None
 

@@ -18,12 +18,12 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Plot:
+class BarChart:
     height: int
     bar_height: int
     bars: list[Bar]
 
 
-def plot_of(figures: Sequence[Figure]) -> Plot:
+def bar_chart(figures: Sequence[Figure]) -> BarChart:
     bars = [Bar(figure, at * ROW + 16, at * ROW + 23) for at, figure in enumerate(figures)]
-    return Plot(len(figures) * ROW, BAR, bars)
+    return BarChart(len(figures) * ROW, BAR, bars)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from msgspec import Meta, Struct
 
 from chat.errors import BadRequest
-from console.exams.question_display import in_words, sheet_of
+from console.exams.question_display import in_words, question_display
 from console.gate import StaffRequest, staff_view
 from exams.actions.drill import answer_question, exams_first, next_question
 from exams.rules.marking import FULL
@@ -18,7 +18,7 @@ from exams.rules.marking import FULL
 Id = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
-class Answer(Struct):
+class DrillAnswerForm(Struct):
     question: Id
     review: Id
     given: Any
@@ -34,7 +34,9 @@ def drill(request: StaffRequest) -> HttpResponse:
         first = exams_first(staff=request.user)
         return render(request, "console/exams/_drill.html", {"sheet": None, "first": first})
     question = asked.question
-    sheet = sheet_of(place=question.pk, kind=question.kind, stem=question.stem, shown=asked.shown, given=None)
+    sheet = question_display(
+        place=question.pk, kind=question.kind, stem=question.stem, shown=asked.shown, given=None
+    )
     return render(request, "console/exams/_drill.html", {"sheet": sheet, "review": asked.review})
 
 
@@ -43,7 +45,7 @@ def drill(request: StaffRequest) -> HttpResponse:
 def drill_answer(request: StaffRequest) -> HttpResponse:
     """JSON `{question, review, given}`: how it was answered, what is right, how many the day still has."""
     try:
-        answer = msgspec.json.decode(request.body, type=Answer)
+        answer = msgspec.json.decode(request.body, type=DrillAnswerForm)
     except msgspec.MsgspecError as error:
         raise BadRequest from error
     done = answer_question(

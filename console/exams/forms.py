@@ -8,9 +8,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Department
-from exams.actions.exams import Plan
+from exams.actions.exams import ExamPlan
 from exams.models import Exam, Question, QuestionKind
-from exams.rules.question_parsing import Written, read_lines, written_lines
+from exams.rules.question_parsing import ParsedQuestion, format_lines, parse_lines
 from knowledge.models import Category
 
 WHEN = "%Y-%m-%dT%H:%M"
@@ -85,9 +85,9 @@ class ExamForm(forms.Form):
             self.add_error("closes_at", _("This is before it opens."))
         return data
 
-    def plan(self) -> Plan:
+    def plan(self) -> ExamPlan:
         data = self.cleaned_data
-        return Plan(
+        return ExamPlan(
             **{name: data[name] for name in self.base_fields if name != "departments"},
             departments=list(data["departments"]),
             shares=[(part, data[name]) for name, part in self._parts.items() if data.get(name)],
@@ -138,15 +138,15 @@ class QuestionForm(forms.Form):
             kwargs["initial"] = {
                 "kind": question.kind,
                 "stem": question.stem,
-                "lines": written_lines(question.kind, question.options, question.answer),
+                "lines": format_lines(question.kind, question.options, question.answer),
                 "explanation": question.explanation,
             }
         super().__init__(*args, **kwargs)
 
-    def written(self) -> Written:
+    def written(self) -> ParsedQuestion:
         data = self.cleaned_data
-        options, answer = read_lines(data["kind"], data["lines"])
-        return Written(data["kind"], data["stem"], options, answer, data["explanation"])
+        options, answer = parse_lines(data["kind"], data["lines"])
+        return ParsedQuestion(data["kind"], data["stem"], options, answer, data["explanation"])
 
 
 class ResultsForm(forms.Form):

@@ -20,7 +20,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class QuestionDisplay:
     """A question that waits for an answer. It holds nothing of what is right."""
 
     place: int
@@ -38,11 +38,11 @@ class Sheet:
         return str(self.given[0]) if self.kind == "fill_in" and self.given else ""
 
 
-def sheet_of(
+def question_display(
     *, place: int, kind: str, stem: str, shown: Sequence[str], given: Any, revision: int = 0
-) -> Sheet:
+) -> QuestionDisplay:
     before, _gap, after = stem.partition("____")
-    return Sheet(
+    return QuestionDisplay(
         place=place,
         kind=kind,
         kind_words=str(QuestionKind(kind).label),

@@ -15,13 +15,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
 from accounts.access import require
-from chat.archive.exports import MAX_ROWS, quoted
-from console.exams.charts import plot_of
+from chat.archive.exports import MAX_ROWS, quote_formula
+from console.exams.charts import bar_chart
 from console.exams.forms import ResultsForm
 from console.gate import StaffRequest, knowledge_view
 from exams import selectors
 from exams.actions import exams as actions
-from exams.actions.pass_requirements import lift_bar
+from exams.actions.pass_requirements import lift_restriction
 from exams.models import Paper
 
 BACK = timedelta(days=180)
@@ -43,9 +43,9 @@ def results(request: StaffRequest) -> HttpResponse:
     form = ResultsForm(request.GET or None)
     papers, since, until = _asked(form)
     plots = [
-        (_("By examinee"), _("lowest first"), plot_of(selectors.by_examinee(papers)), _("papers")),
-        (_("By month"), "", plot_of(selectors.by_month(papers)), _("papers")),
-        (_("By category"), _("lowest first"), plot_of(selectors.by_category(papers)), _("answers")),
+        (_("By examinee"), _("lowest first"), bar_chart(selectors.by_examinee(papers)), _("papers")),
+        (_("By month"), "", bar_chart(selectors.by_month(papers)), _("papers")),
+        (_("By category"), _("lowest first"), bar_chart(selectors.by_category(papers)), _("answers")),
     ]
     kept = {name: str(value) for name, value in request.GET.items() if value}
     context = {
@@ -56,7 +56,7 @@ def results(request: StaffRequest) -> HttpResponse:
         "plots": plots,
         "missed": selectors.most_missed(papers),
         "latest": papers.select_related("exam", "staff").order_by("-submitted_at")[:LATEST],
-        "bars": list(selectors.holding_bars()[:200]),
+        "bars": list(selectors.active_restrictions()[:200]),
         "today": timezone.localdate(),
         "kept": urlencode(kept),
     }
@@ -81,8 +81,16 @@ def results_table(request: StaffRequest) -> HttpResponse:
     )
     for paper in papers.select_related("exam", "staff").order_by("submitted_at", "pk")[:MAX_ROWS]:
         assert paper.submitted_at is not None
-        row: list[Any] = [f"{timezone.localtime(paper.submitted_at):%Y-%m-%d %H:%M}", quoted(paper.exam.name)]
-        row += [quoted(paper.staff.number), quoted(paper.staff.name), paper.number, paper.percent]
+        row: list[Any] = [
+            f"{timezone.localtime(paper.submitted_at):%Y-%m-%d %H:%M}",
+            quote_formula(paper.exam.name),
+        ]
+        row += [
+            quote_formula(paper.staff.number),
+            quote_formula(paper.staff.name),
+            paper.number,
+            paper.percent,
+        ]
         writer.writerow([*row, int(bool(paper.is_passed))])
     return response
 
@@ -91,7 +99,7 @@ def results_table(request: StaffRequest) -> HttpResponse:
 @knowledge_view
 def lift(request: StaffRequest, pk: int) -> HttpResponse:
     """This bar shall not hold for this one."""
-    lift_bar(by=request.user, bar=pk)
+    lift_restriction(by=request.user, bar=pk)
     return redirect("console:exam_results")
 
 

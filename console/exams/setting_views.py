@@ -27,7 +27,7 @@ from exams.models import Appeal, Exam, Question
 from knowledge.errors import PointNotFound
 from knowledge.models import Point
 from knowledge.selectors import category_paths
-from knowledge.selectors_pages import Wanted, points_for
+from knowledge.selectors_pages import PointFilter, points_for
 
 PAGE = 30
 
@@ -105,7 +105,7 @@ def _save_exam(request: StaffRequest, exam: Exam | None) -> HttpResponse:
 
 
 def _exam_page(request: StaffRequest, form: ExamForm, exam: Exam | None, status: int = 200) -> HttpResponse:
-    points = len({each.point for each in question_pool.candidates_of(exam)[0]}) if exam else None
+    points = len({each.point for each in question_pool.candidates_for(exam)[0]}) if exam else None
     context = {
         "tab": "setting",
         "form": form,
@@ -164,7 +164,7 @@ def judging(request: StaffRequest) -> HttpResponse:
     """One after the other: a question, what its point says now, and a key each for yes, no and change."""
     require(request.user, "set_exams")
     category, after = _number(request.GET.get("category")), _number(request.GET.get("after")) or 0
-    waiting = selectors.to_judge(category)
+    waiting = selectors.proposed_questions(category)
     question = waiting.filter(pk__gt=after).first() or waiting.first()
     context: dict[str, Any] = {
         "tab": "questions",
@@ -217,7 +217,7 @@ def question_new(request: StaffRequest) -> HttpResponse:
     found: Sequence[Point] = ()
     if point is None and words:
         found = list(
-            points_for(request.user, Wanted(words=words))
+            points_for(request.user, PointFilter(words=words))
             .filter(published__isnull=False)
             .select_related("published")
             .annotate(asked=Count("questions"))[:PAGE]

@@ -15,9 +15,9 @@ from msgspec import Meta, Struct
 from accounts import audit
 from accounts.access import may
 from chat.errors import BadRequest
-from console.exams.question_display import in_words, sheet_of
+from console.exams.question_display import in_words, question_display
 from console.gate import StaffRequest, knowledge_view, staff_view
-from console.ui_strings import exam_words
+from console.ui_strings import exam_strings
 from exams import access, selectors
 from exams.actions import appeals
 from exams.actions import exams as actions
@@ -27,7 +27,7 @@ from exams.rules.marking import FULL
 Step = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
-class Answered(Struct):
+class AnswersForm(Struct):
     """`page`, `step`, `seen`: see `Writing`."""
 
     place: Step
@@ -37,12 +37,12 @@ class Answered(Struct):
     seen: Step = 0
 
     @property
-    def writing(self) -> actions.Writing:
-        return actions.Writing(self.page, self.step, self.seen)
+    def writing(self) -> actions.PaperInProgress:
+        return actions.PaperInProgress(self.page, self.step, self.seen)
 
 
-class HandedIn(Struct):
-    answers: list[Answered]
+class HandInForm(Struct):
+    answers: list[AnswersForm]
     is_by_clock: bool = False
 
 
@@ -89,7 +89,7 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
     if found.submitted_at is not None:
         return _result(request, found)
     sheets = [
-        sheet_of(
+        question_display(
             place=item.place,
             kind=item.kind,
             stem=item.stem,
@@ -103,7 +103,7 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
         "tab": "mine",
         "paper": found,
         "sheets": sheets,
-        "words": exam_words(),
+        "words": exam_strings(),
         "left_ms": _milliseconds(max(timedelta(), found.due_at - timezone.now())),
     }
     return render(request, "console/exams/paper.html", context)
@@ -113,7 +113,7 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
 @staff_view
 def answer(request: StaffRequest, pk: int) -> HttpResponse:
     """JSON `{place, given, page, step, seen}`: keeps one answer; says what is kept now and how much time is left."""
-    asked = _asked(request, Answered)
+    asked = _asked(request, AnswersForm)
     kept = actions.save_answer(
         by=request.user, paper=pk, place=asked.place, given=asked.given, writing=asked.writing
     )
@@ -146,7 +146,7 @@ def _milliseconds(duration: timedelta) -> int:
 @staff_view
 def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
     """JSON `{answers: [...], is_by_clock}`: what the page holds, in case the last of it was not kept yet."""
-    asked = _asked(request, HandedIn)
+    asked = _asked(request, HandInForm)
     marked = actions.hand_in(
         by=request.user,
         paper=pk,

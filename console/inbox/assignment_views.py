@@ -20,7 +20,7 @@ from console.gate import StaffRequest, refused, staff_view, status_of
 from console.inbox.forms import CloseForm, NoteForm, TransferForm
 
 
-class Press(Struct):
+class ButtonPress(Struct):
     """The JSON body of a press of a button. `client_id` stays the same while it is tried again."""
 
     client_id: UUID | None = None
@@ -32,7 +32,7 @@ def take_next(request: StaffRequest) -> HttpResponse:
     """Take the first in the queue of my departments; a repeat with the same `client_id` gives the same one."""
     try:
         is_json = request.content_type == "application/json"
-        press = msgspec.json.decode(request.body if is_json else b"{}", type=Press)
+        press = msgspec.json.decode(request.body if is_json else b"{}", type=ButtonPress)
     except msgspec.MsgspecError:
         return refused(request, BadRequest())
     taken = agents.take_next(staff=request.user, client_id=press.client_id)

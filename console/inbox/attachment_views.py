@@ -9,9 +9,15 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import audit
 from chat import access, limits
 from chat.actions.attachments import send_file_as_agent
-from chat.archive.reading_audit import note_file
+from chat.archive.reading_audit import audit_file
 from chat.errors import TooFast
-from chat.widget.attachment_views import accepted, check_length, file_response, transcript_response, upload_of
+from chat.widget.attachment_views import (
+    accepted_response,
+    check_length,
+    file_response,
+    transcript_response,
+    upload_of,
+)
 from console.gate import StaffRequest, staff_view
 
 _uploads = limits.Buckets(limits.uploads)
@@ -25,7 +31,9 @@ def upload(request: StaffRequest, uuid: UUID) -> HttpResponse:
         raise TooFast
     check_length(request, access.conversation_for(request.user, uuid).site)
     file, client_id, _ = upload_of(request)
-    return accepted(send_file_as_agent(staff=request.user, uuid=uuid, client_id=client_id, upload=file))
+    return accepted_response(
+        send_file_as_agent(staff=request.user, uuid=uuid, client_id=client_id, upload=file)
+    )
 
 
 @require_GET
@@ -33,7 +41,7 @@ def upload(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @staff_view
 def attachment(request: StaffRequest, uuid: UUID) -> HttpResponse:
     found = access.attachment_for(request.user, uuid)
-    note_file(request.user, found, where="console")
+    audit_file(request.user, found, where="console")
     return file_response(found)  # type: ignore[return-value]
 
 

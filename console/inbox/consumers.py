@@ -16,7 +16,7 @@ from accounts.access import may
 from accounts.models import Presence, Staff
 from chat import access, limits, protocol
 from chat.actions.posts import Mark
-from chat.archive.reading_audit import note_reading
+from chat.archive.reading_audit import audit_reading
 from chat.errors import NotFound
 from chat.models import Conversation, Status
 from chat.protocol import (
@@ -37,7 +37,7 @@ from chat.protocol import (
 from chat.realtime.delivery import announce, hub
 from chat.realtime.sockets import Socket
 from chat.realtime.writer import writer
-from chat.selectors import keyed, page_of
+from chat.selectors import by_site_key, page_of
 from console.inbox import selectors
 from core.database_threads import in_thread
 
@@ -127,7 +127,7 @@ class ConsoleConsumer(Socket):
         welcome = ConsoleWelcome(
             settings.HEARTBEAT_SECONDS, lists.rows, lists.waiting_count, presence.current(mine)
         )
-        return welcome, keyed(lists.rows)
+        return welcome, by_site_key(lists.rows)
 
     def _conversation(self, uuid: UUID) -> Conversation:
         """Raises NotFound, which is noted: it may be another department's."""
@@ -142,7 +142,7 @@ class ConsoleConsumer(Socket):
         found = access.conversation_for(self.staff, conversation)
         reading = (found.pk, found.status, found.agent_id, timezone.localdate())
         if found.status == Status.CLOSED or reading not in self._readings:
-            note_reading(self.staff, found, where="socket")
+            audit_reading(self.staff, found, where="socket")
             self._readings.add(reading)
         return page_of(found, after, limit)
 
@@ -173,7 +173,7 @@ class ConsoleConsumer(Socket):
     async def _is_typing(self, frame: ConsoleTyping) -> None:
         """Of those who have it open, the visitor hears only of the one who may answer."""
         pk = self._watched(frame.conversation)
-        if self._typing.take() and await in_thread(access.has_in_hand, self.staff, pk):
+        if self._typing.take() and await in_thread(access.is_assigned_to, self.staff, pk):
             shown = TypingFrame(str(frame.conversation), "agent", self.staff.name)
             announce([TypingStarted(pk, shown)])
 

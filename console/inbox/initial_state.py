@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 from django.utils.translation import get_language
 
-from accounts.access import bars_of, may
+from accounts.access import may, restricted_departments
 from accounts.models import Department, Staff
 from console.inbox import selectors
 
 
-def first_state(staff: Staff) -> dict[str, Any]:
+def initial_state(staff: Staff) -> dict[str, Any]:
     """The state of static/console/inbox/state.js, to be written into the page as JSON. Seven queries at most.
 
     `me.barred`: the departments from whose lines they may take nobody today.
@@ -22,7 +22,9 @@ def first_state(staff: Staff) -> dict[str, Any]:
             "number": staff.number,
             "sees_all": may(staff, "see_all_conversations"),
             "departments": list(staff.departments.values_list("pk", flat=True)),
-            "barred": list(bars_of(staff).order_by().values_list("department", flat=True).distinct()),
+            "barred": list(
+                restricted_departments(staff).order_by().values_list("department", flat=True).distinct()
+            ),
         },
         "departments": {
             department.pk: department.name_in(get_language()) for department in Department.objects.all()

@@ -15,7 +15,7 @@ from chat import access
 from chat.actions.canned_replies import make_answer
 from chat.errors import BadRequest, Refusal, Unavailable
 from chat.models import Message
-from chat.protocol import MAX_BODY_CHARACTERS, Accepted, with_whole_characters
+from chat.protocol import MAX_BODY_CHARACTERS, AcceptedFrame, replace_lone_surrogates
 from chat.realtime.writer import writer
 from console.gate import StaffRequest, refused, staff_view
 from knowledge import message_sources
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 WRITER_SECONDS = 8
 
 
-class Answer(Struct):
+class AgentPost(Struct):
     client_id: UUID
     # Longer than may be sent, so that "too long" is said in words and not as a bad request.
     body: Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS * 5)]
@@ -43,8 +43,8 @@ class Answer(Struct):
 def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """JSON `{client_id, body, choices, source}`; the answer is `{"accepted": {...}}`, the same again for a repeat."""
     try:
-        text = with_whole_characters(request.body.decode())
-        answer = msgspec.json.decode(text, type=Answer)
+        text = replace_lone_surrogates(request.body.decode())
+        answer = msgspec.json.decode(text, type=AgentPost)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return refused(request, BadRequest())
     client_id = str(answer.client_id)
@@ -73,7 +73,7 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     return JsonResponse({"accepted": msgspec.to_builtins(outcome)})
 
 
-def _version_of(uuid: UUID, answer: Answer) -> Version | None:
+def _version_of(uuid: UUID, answer: AgentPost) -> Version | None:
     """The version that it was made from. Raises BadRequest, and OutOfDate unless it was accepted before."""
     if answer.source and not (
         message_sources.named_in(answer.source) or message_sources.place_in(answer.source)
@@ -89,14 +89,14 @@ def _version_of(uuid: UUID, answer: Answer) -> Version | None:
 
 
 def _note_use(
-    request: StaffRequest, uuid: UUID, answer: Answer, version: Version, accepted: Accepted
+    request: StaffRequest, uuid: UUID, answer: AgentPost, version: Version, accepted: AcceptedFrame
 ) -> None:
     """For counting and learning only: the message itself keeps its source, and is sent whatever happens here."""
     try:
         conversation = access.conversation_for(request.user, uuid)
         question, _seq = question_in(conversation, before=accepted.seq)
         told = message_sources.text_of(version.answer, version.links)
-        use.note_use(
+        use.record_use(
             by=request.user,
             version=version,
             conversation=conversation,

@@ -13,7 +13,7 @@ from accounts.models import Presence, PresenceStatus, Staff
 from chat import access
 from chat.models import Conversation, FormField, Note, Status, WrapUpCode
 from chat.protocol import NoteFrame, Row, serializers
-from chat.selectors import line_of
+from chat.selectors import queue_of
 
 WAITING_SHOWN = 100
 EARLIER_SHOWN = 20
@@ -54,7 +54,7 @@ def lists_for(staff: Staff) -> Lists:
     in_hand = Q(agent=staff) & Q(status__in=(Status.ACTIVE, Status.WRAP_UP))
     if may(staff, "see_all_conversations"):
         in_hand |= Q(status=Status.ACTIVE)
-    waiting = line_of(staff)
+    waiting = queue_of(staff)
     found = serializers.rows_in(Conversation.objects.filter(in_hand).order_by("assigned_at", "id"))
     line = [serializers.row_of(values) for values in waiting.values(*serializers.ROW_FIELDS)[:WAITING_SHOWN]]
     count = len(line) if len(line) < WAITING_SHOWN else waiting.count()

@@ -17,24 +17,24 @@ from console.gate import StaffRequest, staff_view
 from knowledge import branch_cards, message_sources, selectors, suggestions, unanswered_questions
 from knowledge.actions import use
 from knowledge.customer_question import question_in
-from knowledge.published_index import library
-from knowledge.suggestions import Offer
+from knowledge.published_index import published
+from knowledge.suggestions import Suggestion
 
 MAX_TYPED = 100
 
 
-class Likely(Struct):
+class SuggestionsForm(Struct):
     conversation: UUID
 
 
-class LookedFor(Struct):
+class PointSearchForm(Struct):
     q: Annotated[str, Meta(max_length=MAX_TYPED)]
     conversation: UUID | None = None
     category: int | None = None
     region: int | None = None
 
 
-class Judged(Struct):
+class HelpfulForm(Struct):
     source: Annotated[str, Meta(max_length=40)]
     conversation: UUID
     is_helpful: bool
@@ -50,44 +50,44 @@ def _asked(request: StaffRequest, kind: type[Any]) -> Any:
 @require_POST
 @never_cache
 @staff_view
-def likely(request: StaffRequest) -> HttpResponse:
+def suggested(request: StaffRequest) -> HttpResponse:
     """JSON `{conversation}`: the three likeliest points for what the visitor has asked last.
 
     A question that none of them answers is noted as a gap.
     """
-    asked = _asked(request, Likely)
+    asked = _asked(request, SuggestionsForm)
     conversation = access.conversation_for(request.user, asked.conversation)
     question, seq = question_in(conversation)
-    found = suggestions.likely(
+    found = suggestions.suggest_for(
         question, language=conversation.language, department=conversation.department_id
     )
     if conversation.agent_id == request.user.pk:
-        unanswered_questions.note(conversation, seq, found)
-    answer = {"seq": seq, "edition": library.edition, "points": [_point(offer) for offer in found]}
+        unanswered_questions.record_question(conversation, seq, found)
+    answer = {"seq": seq, "edition": published.edition, "points": [_point(offer) for offer in found]}
     return JsonResponse(answer)
 
 
 @require_POST
 @never_cache
 @staff_view
-def looked_for(request: StaffRequest) -> HttpResponse:
+def found_points(request: StaffRequest) -> HttpResponse:
     """JSON `{q, conversation, category, region}`: points and places for what was typed so far."""
-    asked = _asked(request, LookedFor)
+    asked = _asked(request, PointSearchForm)
     language, department = language_of(request.LANGUAGE_CODE), None
     if asked.conversation is not None:
         conversation = access.conversation_for(request.user, asked.conversation)
         language, department = conversation.language, conversation.department_id
-    found, standing = suggestions.looked_for(
+    found, standing = suggestions.search_for_agent(
         asked.q,
         language=language,
         department=suggestions.department_of(request.user, department),
-        categories=None if asked.category is None else selectors.branch_of(asked.category),
+        categories=None if asked.category is None else selectors.subtree_ids(asked.category),
         region=asked.region,
     )
     answer = {
-        "edition": library.edition,
+        "edition": published.edition,
         "points": [_point(offer) for offer in found],
-        "places": [branch_cards.shown(place, language, settings.MAP_URL) for place in standing],
+        "places": [branch_cards.card_of(place, language, settings.MAP_URL) for place in standing],
     }
     return JsonResponse(answer)
 
@@ -96,7 +96,7 @@ def looked_for(request: StaffRequest) -> HttpResponse:
 @staff_view
 def judge(request: StaffRequest) -> HttpResponse:
     """JSON `{source, conversation, is_helpful}`: the agent's word on a point."""
-    asked = _asked(request, Judged)
+    asked = _asked(request, HelpfulForm)
     conversation = access.conversation_for(request.user, asked.conversation)
     version = use.version_of(asked.source)
     if version is None:
@@ -105,7 +105,7 @@ def judge(request: StaffRequest) -> HttpResponse:
     return JsonResponse({"judged": asked.source})
 
 
-def _point(offer: Offer) -> dict[str, Any]:
+def _point(offer: Suggestion) -> dict[str, Any]:
     point = offer.point
     return {
         "id": point.pk,

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from chat import access, canned_replies
-from chat.archive.reading_audit import note_glance, note_reading
+from chat.archive.reading_audit import audit_first_glance, audit_reading
 from chat.models import Conversation, Status
 from chat.protocol import serializers
 from chat.selectors import page_of, seq_in
@@ -36,7 +36,7 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
         "values": canned_replies.values_for(conversation, request.user),
         "messages": None,
     }
-    note_reading(request.user, conversation, where="console")
+    audit_reading(request.user, conversation, where="console")
     if conversation.status == Status.CLOSED:
         after = seq_in(request.GET.get("after", ""))
         answer["messages"] = page_of(conversation, after, TRANSCRIPT_PAGE)
@@ -49,7 +49,7 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Who the customer is and how sure we are, and what they came with before."""
     conversation = access.conversation_for(request.user, uuid)
-    note_glance(request.user, conversation, where="card")
+    audit_first_glance(request.user, conversation, where="card")
     context = {
         "conversation": conversation,
         "answers": selectors.answers_of(conversation),

@@ -14,9 +14,9 @@ from accounts.access import may
 from accounts.models import PresenceStatus
 from chat import access
 from console.gate import StaffRequest, open_to, staff_view
-from console.inbox.initial_state import first_state
+from console.inbox.initial_state import initial_state
 from console.inbox.selectors import today_of
-from console.ui_strings import words
+from console.ui_strings import inbox_strings
 from exams.selectors import warnings_of
 
 
@@ -51,10 +51,10 @@ def today(request: StaffRequest) -> HttpResponse:
 
 
 def _screen(request: StaffRequest, opened: str) -> HttpResponse:
-    state = first_state(request.user)
+    state = initial_state(request.user)
     context = {
         "state": state | {"open": opened},
-        "words": words(),
+        "words": inbox_strings(),
         "presences": PresenceStatus.choices,
         "presence": state["presence"],
         "today": today_of(request.user),

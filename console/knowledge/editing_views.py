@@ -20,7 +20,7 @@ from knowledge import access
 from knowledge.actions import files
 from knowledge.actions.editing import begin_point, revise_point, seen_of
 from knowledge.errors import DraftChanged, PointIncomplete
-from knowledge.models import Gap, Phrasing, Point, Version
+from knowledge.models import Phrasing, Point, UnansweredQuestion, Version
 from knowledge.selectors_pages import changes_between
 
 
@@ -31,7 +31,11 @@ def new_form(request: StaffRequest) -> HttpResponse:
     """`gap` in the query: the questions that it is to answer are its title and phrasings already."""
     first: dict[str, Any] = {"language": language_of(get_language() or "zh"), "owner": request.user.pk}
     number = request.GET.get("gap", "")
-    gap = Gap.objects.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
+    gap = (
+        UnansweredQuestion.objects.filter(pk=int(number)).first()
+        if number.isdecimal() and len(number) < 18
+        else None
+    )
     if gap is not None:
         asked = dict.fromkeys(gap.questions.values_list("text", flat=True)[:40])
         first |= {

@@ -17,7 +17,7 @@ from knowledge.actions.phrasings import kept_phrasings
 from knowledge.content import Content
 from knowledge.models import Branch, Category, Point, Region, Version
 from knowledge.selectors import category_paths
-from knowledge.selectors_pages import STATES, Wanted
+from knowledge.selectors_pages import STATES, PointFilter
 
 
 def _day() -> forms.DateInput:
@@ -67,9 +67,9 @@ class PointsForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> PointFilter:
         chosen = self.cleaned_data
-        return Wanted(
+        return PointFilter(
             words=chosen["q"].strip(),
             state=chosen.get("state") or "",
             category=chosen["category"],
@@ -245,7 +245,7 @@ class RemarkForm(forms.Form):
     remark = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
 
 
-class ToldForm(forms.Form):
+class RecipientsForm(forms.Form):
     """Which messages made from a point are looked at."""
 
     version = forms.TypedChoiceField(

@@ -14,10 +14,10 @@ from accounts.access import may
 from console.gate import StaffRequest, open_to
 from console.knowledge.forms import PointsForm
 from knowledge.models import Point
-from knowledge.published_index import library
-from knowledge.selectors_pages import desk_of, listed, points_for
+from knowledge.published_index import published
+from knowledge.selectors_pages import editor_tasks, list_rows, points_for
 
-POINTS_A_PAGE = 40
+POINTS_PER_PAGE = 40
 
 
 @require_GET
@@ -29,7 +29,7 @@ def points(request: StaffRequest) -> HttpResponse:
     given.pop("q", None)
     context = _found(request, given)
     if may(request.user, "edit_points"):
-        context["desk"] = desk_of(request.user)
+        context["desk"] = editor_tasks(request.user)
     return render(request, "console/knowledge/points.html", context)
 
 
@@ -41,7 +41,7 @@ def found(request: StaffRequest) -> HttpResponse:
     if request.htmx:
         return render(request, "console/knowledge/points.html#found", context)
     if may(request.user, "edit_points"):
-        context["desk"] = desk_of(request.user)
+        context["desk"] = editor_tasks(request.user)
     return render(request, "console/knowledge/points.html", context)
 
 
@@ -50,13 +50,13 @@ def _found(request: StaffRequest, given: QueryDict) -> dict[str, Any]:
     form = PointsForm(given, staff=request.user)
     context: dict[str, Any] = {"form": form, "is_editor": is_editor}
     if is_editor and settings.LEARNING:
-        context["unlearned"] = library.current().unlearned()
+        context["unlearned"] = published.current().unlearned()
     if form.is_valid():
-        pages = Paginator(points_for(request.user, form.wanted()), POINTS_A_PAGE)
+        pages = Paginator(points_for(request.user, form.wanted()), POINTS_PER_PAGE)
         page = pages.get_page(form.cleaned_data["page"])
         context |= {
             "page": page,
-            "rows": listed(cast("QuerySet[Point]", page.object_list), is_editor),
+            "rows": list_rows(cast("QuerySet[Point]", page.object_list), is_editor),
             "count": pages.count,
         }
         context["numbers"] = pages.get_elided_page_range(page.number, on_each_side=2, on_ends=1)

@@ -13,27 +13,27 @@ from accounts import audit
 from accounts.access import may
 from chat.archive.exports import TooManyRows
 from console.gate import StaffRequest, open_to
-from console.knowledge.forms import ToldForm
+from console.knowledge.forms import RecipientsForm
 from knowledge import access
 from knowledge.models import Point
-from knowledge.recipients import TOLD_COLUMNS, told_file
-from knowledge.selectors import told_counts
+from knowledge.recipients import RECIPIENT_COLUMNS, recipients_file
+from knowledge.selectors import recipient_counts
 from knowledge.selectors_pages import history_of
-from knowledge.selectors_recipients import WantedTold, told_of, told_people, told_rows
+from knowledge.selectors_recipients import RecipientFilter, recipient_count, recipient_rows, recipients_of
 
-TOLD_A_PAGE = 50
+RECIPIENTS_PER_PAGE = 50
 
 
 @require_GET
 @never_cache
 @open_to("see_who_was_told")
-def told(request: StaffRequest, key: str) -> HttpResponse:
+def recipients(request: StaffRequest, key: str) -> HttpResponse:
     """The page; looking at it is noted, as reading a record is."""
-    point = access.told_point_for(request.user, key)
+    point = access.recipients_point_for(request.user, key)
     context = _page(request, point)
     audit.record(request.user, "point.told_read", point)
     history = history_of(point)
-    context |= {"counts": told_counts(point), "history": history, "newest": history[0]}
+    context |= {"counts": recipient_counts(point), "history": history, "newest": history[0]}
     return render(request, "console/knowledge/recipients.html", context)
 
 
@@ -42,7 +42,7 @@ def told(request: StaffRequest, key: str) -> HttpResponse:
 @open_to("see_who_was_told")
 def rows(request: StaffRequest, key: str) -> HttpResponse:
     """The next rows of the page."""
-    point = access.told_point_for(request.user, key)
+    point = access.recipients_point_for(request.user, key)
     audit.record_once_a_day(request.user, "point.told_read", point)
     return render(request, "console/knowledge/recipients.html#rows", _page(request, point))
 
@@ -52,12 +52,12 @@ def rows(request: StaffRequest, key: str) -> HttpResponse:
 @open_to("see_who_was_told")
 def export(request: StaffRequest, key: str) -> HttpResponse:
     """The same as a CSV file."""
-    point = access.told_point_for(request.user, key)
+    point = access.recipients_point_for(request.user, key)
     form = _form(request, point)
     if not form.is_valid():
         return render(request, "console/knowledge/recipients.html", _page(request, point), status=422)
     try:
-        data, count = told_file(point, _wanted(form))
+        data, count = recipients_file(point, _wanted(form))
     except TooManyRows as error:
         context = _page(request, point) | {"problem": str(error), "counts": {}, "history": []}
         return render(request, "console/knowledge/recipients.html", context, status=422)
@@ -69,12 +69,14 @@ def export(request: StaffRequest, key: str) -> HttpResponse:
     return response
 
 
-def _form(request: StaffRequest, point: Point) -> ToldForm:
-    return ToldForm(request.GET, numbers=point.versions.order_by("-number").values_list("number", flat=True))
+def _form(request: StaffRequest, point: Point) -> RecipientsForm:
+    return RecipientsForm(
+        request.GET, numbers=point.versions.order_by("-number").values_list("number", flat=True)
+    )
 
 
-def _wanted(form: ToldForm) -> WantedTold:
-    return WantedTold(**form.cleaned_data)
+def _wanted(form: RecipientsForm) -> RecipientFilter:
+    return RecipientFilter(**form.cleaned_data)
 
 
 def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
@@ -82,14 +84,14 @@ def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
     context: dict[str, Any] = {
         "point": point,
         "form": form,
-        "columns": TOLD_COLUMNS,
+        "columns": RECIPIENT_COLUMNS,
         # The console is for who talks with customers; an auditor reads the record.
         "in_console": may(request.user, "use_console"),
     }
     if form.is_valid():
         wanted = _wanted(form)
-        found = list(told_of(point, wanted)[: TOLD_A_PAGE + 1])
-        context["rows"] = told_rows(found[:TOLD_A_PAGE])
-        context["next"] = found[TOLD_A_PAGE - 1].pk if len(found) > TOLD_A_PAGE else None
-        context["people"] = told_people(point, wanted)
+        found = list(recipients_of(point, wanted)[: RECIPIENTS_PER_PAGE + 1])
+        context["rows"] = recipient_rows(found[:RECIPIENTS_PER_PAGE])
+        context["next"] = found[RECIPIENTS_PER_PAGE - 1].pk if len(found) > RECIPIENTS_PER_PAGE else None
+        context["people"] = recipient_count(point, wanted)
     return context

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.gate import StaffRequest, open_to
 from knowledge import access, suggestions
-from knowledge.actions.editing import answer_gap, dismiss_gap
+from knowledge.actions.editing import answer_unanswered, dismiss_unanswered
 from knowledge.actions.phrasings import judge_phrasing
 from knowledge.selectors import suggested_phrasings
-from knowledge.selectors_pages import open_gaps
+from knowledge.selectors_pages import open_unanswered
 
-A_PAGE = 30
+ITEMS_PER_PAGE = 30
 POINTS_OFFERED = 8
 
 
@@ -29,7 +29,7 @@ def phrasings(request: StaffRequest) -> HttpResponse:
     key = request.GET.get("point", "")
     if key:
         found = found.filter(point=access.point_for(request.user, key))
-    page = Paginator(found, A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "console/knowledge/phrasings.html", {"page": page, "key": key})
 
 
@@ -46,7 +46,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
 @open_to("edit_points")
 def gaps(request: StaffRequest) -> HttpResponse:
     """The open questions, those asked most first, each with examples and the way to the conversations I may read."""
-    page = Paginator(open_gaps(), A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(open_unanswered(), ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "readable": access.readable_examples(request.user, page.object_list)}
     return render(request, "console/knowledge/unanswered_questions.html", context)
 
@@ -57,7 +57,7 @@ def gaps(request: StaffRequest) -> HttpResponse:
 def gap_points(request: StaffRequest, pk: int) -> HttpResponse:
     """Points that may answer the gap, by words. By a POST: they are a customer's."""
     words, language = request.POST.get("q", "")[:200], request.POST.get("language", "zh")
-    found, _places = suggestions.looked_for(words, language=language, limit=POINTS_OFFERED)
+    found, _places = suggestions.search_for_agent(words, language=language, limit=POINTS_OFFERED)
     context: dict[str, Any] = {"offers": found, "gap": pk}
     return render(request, "console/knowledge/unanswered_questions.html#offered", context)
 
@@ -68,9 +68,11 @@ def settle_gap(request: StaffRequest, pk: int) -> HttpResponse:
     """With a `point`'s key: it belongs to that one, and its questions become phrasings; without: it needs none."""
     key = request.POST.get("point", "")
     if key:
-        answer_gap(by=request.user, gap=pk, point=access.point_for(request.user, key), with_questions=True)
+        answer_unanswered(
+            by=request.user, gap=pk, point=access.point_for(request.user, key), with_questions=True
+        )
     else:
-        dismiss_gap(by=request.user, gap=pk)
+        dismiss_unanswered(by=request.user, gap=pk)
     if request.htmx:
         return HttpResponse()
     return redirect(reverse("console:gaps"))

@@ -64,7 +64,7 @@ def point_page(
 def _behind(point: Point, version: Version, accepted: list[str]) -> dict[str, Any]:
     """What only those see who keep it. `waiting` is the request for exactly the words that are shown here."""
     history = history_of(point)
-    making = next((each for each in history if each.state in selectors.IN_THE_MAKING), None)
+    making = next((each for each in history if each.state in selectors.UNPUBLISHED_STATES), None)
     published = next((each for each in history if each.pk == point.published_id), None)
     waiting = actions.waiting_for(version)
     if waiting is not None and waiting.digest != shown_digest(point, published, version, accepted):
@@ -73,7 +73,7 @@ def _behind(point: Point, version: Version, accepted: list[str]) -> dict[str, An
     return {
         "history": history,
         "making": making,
-        "told": selectors.told_counts(point),
+        "told": selectors.recipient_counts(point),
         "changes": changes_between(published, version) if published and is_new_wording else None,
         "published": published,
         "waiting": waiting,

@@ -12,9 +12,9 @@ from chat.archive.search import search_messages
 from chat.models import Conversation
 from console.gate import StaffRequest, staff_view
 from console.search.forms import SearchForm
-from core.date_ranges import beginning_of, end_of
+from core.date_ranges import end_of, start_of
 
-HITS_A_PAGE = 30
+HITS_PER_PAGE = 30
 
 
 @require_GET
@@ -36,12 +36,12 @@ def results(request: StaffRequest) -> HttpResponse:
         conversations = _filtered(request, form)
         words, before = form.cleaned_data["q"].strip(), form.cleaned_data["before"]
         if words:
-            page = search_messages(conversations, words, before, HITS_A_PAGE)
+            page = search_messages(conversations, words, before, HITS_PER_PAGE)
             context["hits"], context["next"] = page.hits, page.before
         else:
             found = _newest(conversations, before)
-            context["conversations"] = found[:HITS_A_PAGE]
-            context["next"] = found[HITS_A_PAGE - 1].pk if len(found) > HITS_A_PAGE else None
+            context["conversations"] = found[:HITS_PER_PAGE]
+            context["next"] = found[HITS_PER_PAGE - 1].pk if len(found) > HITS_PER_PAGE else None
         filters = sorted(
             name for name, value in form.cleaned_data.items() if value and name not in ("q", "before")
         )
@@ -62,7 +62,7 @@ def _filtered(request: StaffRequest, form: SearchForm) -> QuerySet[Conversation]
     if chosen["agent"]:
         found = found.filter(agent=chosen["agent"])
     if chosen["since"]:
-        found = found.filter(started_at__gte=beginning_of(chosen["since"]))
+        found = found.filter(started_at__gte=start_of(chosen["since"]))
     if chosen["until"]:
         found = found.filter(started_at__lt=end_of(chosen["until"]))
     return found
@@ -74,5 +74,5 @@ def _newest(conversations: QuerySet[Conversation], before: int | None) -> list[C
     return list(
         conversations.select_related("visitor", "agent", "department", "wrap_up_code", "rating").order_by(
             "-id"
-        )[: HITS_A_PAGE + 1]
+        )[: HITS_PER_PAGE + 1]
     )

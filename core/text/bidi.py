@@ -14,12 +14,12 @@ _MARKS = re.compile(f"[{_OPENING}{_ISOLATES}{_POP}{_POP_ISOLATE}]")
 _PARAGRAPHS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 
 
-def without_marks(text: str) -> str:
+def remove_marks(text: str) -> str:
     """Return a name or another piece of one line without the marks that embed, override or isolate a direction."""
     return _MARKS.sub("", text)
 
 
-def closed(text: str) -> str:
+def close_marks(text: str) -> str:
     """Return the text with a closing mark, at the end of each paragraph, for every mark that is open there."""
     if not _MARKS.search(text):
         return text

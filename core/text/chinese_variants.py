@@ -36,7 +36,7 @@ def written_forms(text: str) -> list[str]:
     return list(dict.fromkeys((text, plain, *mainland, *others)))
 
 
-def holding(columns: Sequence[str], text: str) -> Q:
+def matches_any_form(columns: Sequence[str], text: str) -> Q:
     """Return the condition that one of the columns holds the text in any of its `written_forms`."""
     return reduce(
         or_, (Q((f"{column}__icontains", form)) for column in columns for form in written_forms(text))

@@ -51,7 +51,7 @@ def without_tone_numbers(typed: str) -> str:
     return _TONE_NUMBER.sub("", typed)
 
 
-def blurred(syllable: str) -> str:
+def without_similar_sounds(syllable: str) -> str:
     """The syllable without what many do not tell apart: zh and z, ch and c, sh and s; ang, eng, ing and an, en, in."""
     return re.sub("^([zcs])h", r"\1", re.sub("(?<=[aei])ng$", "n", syllable))
 

@@ -8,9 +8,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import Staff
 from chat.errors import EmptyText
-from core.text.cleaning import cleaned
+from core.text.cleaning import clean_text
 from exams import access, selectors
-from exams.actions.marks import mark_anew
+from exams.actions.marks import remark_papers
 from exams.errors import AppealDecided, AppealTooLate, ExamNotFound, OwnAppeal, SatSameExam
 from exams.models import Appeal
 from exams.rules.marking import FULL
@@ -25,7 +25,7 @@ def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime
     Raises EmptyText, AppealTooLate, ExamNotFound.
     """
     now = now or timezone.now()
-    words = cleaned(reason)[:MAX_CHARACTERS]
+    words = clean_text(reason)[:MAX_CHARACTERS]
     if not words:
         raise EmptyText
     with transaction.atomic():
@@ -64,9 +64,9 @@ def decide_appeal(
                 return found
             raise AppealDecided
         found.state, found.decided_by, found.decided_at = state, by, timezone.now()
-        found.words = cleaned(words)[:MAX_CHARACTERS]
+        found.words = clean_text(words)[:MAX_CHARACTERS]
         found.remedy = Appeal.Remedy(remedy) if is_accepted else ""
         found.save(update_fields=["state", "decided_by", "decided_at", "words", "remedy"])
-        papers = mark_anew(found, by) if is_accepted else 0
+        papers = remark_papers(found, by) if is_accepted else 0
         audit.record(by, "appeal.decided", found, accepted=is_accepted, papers=papers)
     return found

@@ -17,7 +17,7 @@ from exams import selectors_drill
 from exams.actions.questions import count_asked
 from exams.errors import ExamNotFound, NotAnAnswer
 from exams.models import DrillCard, DrillOffer, Exam, Question
-from exams.rules.drawing import laid_out
+from exams.rules.drawing import shuffled_options
 from exams.rules.marking import FULL, credit_of, is_answer
 
 # By days, not by minutes: what was missed comes back tomorrow. Without chance, so that a repeat gives the same.
@@ -25,7 +25,7 @@ scheduler = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=Fal
 
 
 @dataclass(frozen=True)
-class Asked:
+class DrillQuestion:
     """A question as it is shown to somebody. `review`: how often they have answered it before."""
 
     question: Question
@@ -35,16 +35,16 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class DrillResult:
     """What an answer came to. `credit` in hundredths; `left`: how many the day still has."""
 
-    asked: Asked
+    asked: DrillQuestion
     credit: int
     due_at: datetime
     left: int
 
 
-def next_question(*, staff: Staff, now: datetime | None = None) -> Asked | None:
+def next_question(*, staff: Staff, now: datetime | None = None) -> DrillQuestion | None:
     """The question to ask now, None when there is none, or enough for today.
 
     It is stored as the only one that may be answered, and stays the same until it is: asking again shows no others.
@@ -56,14 +56,14 @@ def next_question(*, staff: Staff, now: datetime | None = None) -> Asked | None:
     with transaction.atomic():
         offer = DrillOffer.objects.select_for_update().filter(staff=staff, answered_at=None).first()
         if offer is not None and (question := _askable(staff, offer.question_id, now)):
-            return asked_of(staff, question, offer.review)
+            return offered_question(staff, question, offer.review)
         found = selectors_drill.next_for(staff, now)
         if found is None:
             return None
         question, review = found
         values = {"question": question, "review": review, "offered_at": now, "answered_at": None}
         DrillOffer.objects.update_or_create(staff=staff, defaults=values)
-    return asked_of(staff, question, review)
+    return offered_question(staff, question, review)
 
 
 def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
@@ -78,16 +78,16 @@ def exams_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
     return list(selectors_drill.exams_before(staff, now))
 
 
-def asked_of(staff: Staff, question: Question, review: int) -> Asked:
+def offered_question(staff: Staff, question: Question, review: int) -> DrillQuestion:
     """In the same order for the same review, so that nothing has to be kept between question and answer."""
     seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
-    shown, right = laid_out(question.kind, question.options, question.answer, seed)
-    return Asked(question, review, shown, right)
+    shown, right = shuffled_options(question.kind, question.options, question.answer, seed)
+    return DrillQuestion(question, review, shown, right)
 
 
 def answer_question(
     *, by: Staff, question: int, review: int, given: Any, now: datetime | None = None
-) -> Answered:
+) -> DrillResult:
     """Marks the answer and says when the question comes back. The same answer twice counts once.
 
     Raises NotAnAnswer, and ExamNotFound for a question that was not offered, or that has come onto a paper since.
@@ -96,7 +96,7 @@ def answer_question(
     now = now or timezone.now()
     with transaction.atomic():
         offer, found = _offered(by, question, review, now)
-        asked = asked_of(by, found, review)
+        asked = offered_question(by, found, review)
         if not is_answer(found.kind, given):
             raise NotAnAnswer
         credit = credit_of(found.kind, asked.right, given, found.stem)
@@ -112,7 +112,7 @@ def answer_question(
             _review(card, credit, now)
             count_asked([found.pk], [] if credit == FULL else [found.pk])
     left = max(0, settings.DRILL_A_DAY - selectors_drill.answered_today(by, now))
-    return Answered(asked, credit, card.due_at, left)
+    return DrillResult(asked, credit, card.due_at, left)
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.access import require
 from accounts.models import Department, Staff
-from core.text.cleaning import one_line
+from core.text.cleaning import clean_line
 from exams import access, selectors
-from exams.actions.marks import mark
+from exams.actions.marks import mark_paper
 from exams.actions.pass_requirements import keep_requirement
 from exams.errors import (
     AlreadyPassed,
@@ -29,19 +29,19 @@ from exams.errors import (
     TimeLeft,
 )
 from exams.models import Exam, ExamShare, Paper, PaperItem, Question
-from exams.question_pool import candidates_of
-from exams.rules.drawing import draw, laid_out
+from exams.question_pool import candidates_for
+from exams.rules.drawing import draw, shuffled_options
 from exams.rules.marking import is_answer
 from knowledge.models import Category
 
 # For what is on its way when the clock runs out.
-GRACE = timedelta(seconds=5)
+GRACE_PERIOD = timedelta(seconds=5)
 # Papers of others are looked at when one is drawn: so many of the latest.
 BESIDE = 60
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExamPlan:
     """An exam as it is set up. `shares`: how much of a paper is about a category or a department, by weight."""
 
     name: str
@@ -56,7 +56,7 @@ class Plan:
     shares: Sequence[tuple[Category | Department, int]] = field(default_factory=list)
 
 
-def save_exam(*, by: Staff, plan: Plan, exam: int | None = None) -> Exam:
+def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
     """Stores a new exam, or what has changed of one. Papers that were drawn stay as they are.
 
     Raises ExamBegun when the pass mark would be another one than somebody has sat for, ExamNotFound.
@@ -68,7 +68,7 @@ def save_exam(*, by: Staff, plan: Plan, exam: int | None = None) -> Exam:
             *("opens_at", "closes_at", "minutes", "question_count", "pass_percent", "resits"),
             "required_from",
         )
-    } | {"name": one_line(plan.name, 80)}
+    } | {"name": clean_line(plan.name, 80)}
     with transaction.atomic():
         if exam is None:
             stored = Exam.objects.create(author=by, **values)
@@ -126,7 +126,7 @@ def _require_attempt(exam: Exam, mine: Sequence[Paper], now: datetime) -> None:
 
 
 def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int) -> Paper:
-    everything, shares = candidates_of(exam)
+    everything, shares = candidates_for(exam)
     known = selectors.questions_known_to(by)
     candidates = [each for each in everything if each.question not in known]
     neighbours = exam.papers.exclude(staff=by).order_by("-pk").values_list("pk", flat=True)[:BESIDE]
@@ -147,7 +147,7 @@ def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int
     items = []
     for place, pk in enumerate(drawn, start=1):
         question = questions[pk]
-        shown, right = laid_out(question.kind, question.options, question.answer, seed + place)
+        shown, right = shuffled_options(question.kind, question.options, question.answer, seed + place)
         items.append(
             PaperItem(
                 paper=paper,
@@ -172,7 +172,7 @@ def _questions_on(papers: Sequence[int]) -> list[set[int]]:
 
 
 @dataclass(frozen=True)
-class Writing:
+class PaperInProgress:
     """Where an answer comes from. No clock decides which of two is newer.
 
     `page` is one load of the page, `step` counts what that page has answered, and `seen` is the revision of the answer
@@ -185,7 +185,7 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedAnswers:
     """What the server holds now. `is_newer`: something that the page had not seen, so its own answer was left out."""
 
     given: Any
@@ -195,8 +195,8 @@ class Kept:
 
 
 def save_answer(
-    *, by: Staff, paper: int, place: int, given: Any, writing: Writing, now: datetime | None = None
-) -> Kept:
+    *, by: Staff, paper: int, place: int, given: Any, writing: PaperInProgress, now: datetime | None = None
+) -> SavedAnswers:
     """Keeps the answer to one question; None takes it away. Repeats are harmless, and so is one that comes late.
 
     Raises PaperOver, NotAnAnswer, ExamNotFound.
@@ -204,16 +204,16 @@ def save_answer(
     now = now or timezone.now()
     with transaction.atomic():
         locked = access.lock_paper(by, paper)
-        if locked.submitted_at is not None or now > locked.due_at + GRACE:
+        if locked.submitted_at is not None or now > locked.due_at + GRACE_PERIOD:
             raise PaperOver
         item = locked.items.filter(place=place).first()
         if item is None or not (given is None or _is_for(item, given)):
             raise NotAnAnswer
         is_kept = _keep(item, given, writing, now) or item.given == given
-    return Kept(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
+    return SavedAnswers(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
 
 
-def _keep(item: PaperItem, given: Any, writing: Writing, now: datetime) -> bool:
+def _keep(item: PaperItem, given: Any, writing: PaperInProgress, now: datetime) -> bool:
     """Stores the answer unless it is older than what is stored. In the caller's transaction, the paper locked."""
     is_same_page = item.revision > 0 and item.page == writing.page
     is_next = writing.step > item.step if is_same_page else writing.seen == item.revision
@@ -225,11 +225,11 @@ def _keep(item: PaperItem, given: Any, writing: Writing, now: datetime) -> bool:
 
 
 def _keep_all(
-    paper: Paper, answers: Mapping[int, Any], writings: Mapping[int, Writing], now: datetime
+    paper: Paper, answers: Mapping[int, Any], writings: Mapping[int, PaperInProgress], now: datetime
 ) -> None:
     fitting = _fitting(paper, answers)
     for item in paper.items.filter(place__in=fitting):
-        _keep(item, fitting[item.place], writings.get(item.place, Writing()), now)
+        _keep(item, fitting[item.place], writings.get(item.place, PaperInProgress()), now)
 
 
 def _fitting(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
@@ -254,7 +254,7 @@ def hand_in(
     by: Staff,
     paper: int,
     answers: Mapping[int, Any],
-    writings: Mapping[int, Writing] | None = None,
+    writings: Mapping[int, PaperInProgress] | None = None,
     is_by_clock: bool = False,
     now: datetime | None = None,
 ) -> Paper:
@@ -270,10 +270,10 @@ def hand_in(
         if locked.submitted_at is None:
             if is_by_clock and now < locked.due_at:
                 raise TimeLeft
-            is_late = now > locked.due_at + GRACE
+            is_late = now > locked.due_at + GRACE_PERIOD
             if not is_late:
                 _keep_all(locked, answers, writings or {}, now)
-            mark(locked, locked.due_at if is_late else now, by=by)
+            mark_paper(locked, locked.due_at if is_late else now, by=by)
     return locked
 
 
@@ -283,7 +283,7 @@ def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> i
     Any process may call it at any time: what another is marking just now is left to it.
     """
     now = now or timezone.now()
-    due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE)
+    due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE_PERIOD)
     if of is not None:
         due = due.filter(staff=of)
     marked = 0
@@ -296,6 +296,6 @@ def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> i
                 .first()
             )
             if paper is not None:
-                mark(paper, paper.due_at, by=None)
+                mark_paper(paper, paper.due_at, by=None)
                 marked += 1
     return marked

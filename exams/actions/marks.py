@@ -6,14 +6,14 @@ from typing import Any
 
 from accounts import audit
 from accounts.models import Staff
-from exams.actions.pass_requirements import met
+from exams.actions.pass_requirements import is_requirement_met
 from exams.actions.questions import count_asked
 from exams.models import Appeal, Paper, PaperItem, Question
 from exams.rules.gap_answers import bare
 from exams.rules.marking import FULL, credit_of, percent_of
 
 
-def mark(paper: Paper, at: datetime, *, by: Staff | None) -> None:
+def mark_paper(paper: Paper, at: datetime, *, by: Staff | None) -> None:
     """Marks a paper as handed in at this time. In the caller's transaction, the paper locked."""
     items = list(paper.items.all())
     granted = Appeal.objects.filter(
@@ -34,7 +34,7 @@ def mark(paper: Paper, at: datetime, *, by: Staff | None) -> None:
     audit.record(by, "paper.marked", paper, percent=paper.percent, passed=paper.is_passed)
 
 
-def mark_anew(appeal: Appeal, by: Staff) -> int:
+def remark_papers(appeal: Appeal, by: Staff) -> int:
     """Gives full marks for the question to everybody whom the accepted appeal helps; returns how many papers changed.
 
     In the caller's transaction, the appeal locked. Until an editor has looked at it, the question is drawn no more.
@@ -65,7 +65,7 @@ def _sum_up(paper: Paper, items: Sequence[PaperItem]) -> None:
     paper.is_passed = paper.percent >= paper.exam.pass_percent
     paper.save(update_fields=["submitted_at", "credit", "percent", "is_passed"])
     if paper.is_passed:
-        met(paper.exam, paper.staff)
+        is_requirement_met(paper.exam, paper.staff)
 
 
 def _helps(appeal: Appeal, item: PaperItem) -> bool:

@@ -1,6 +1,6 @@
 """Where a pass is required: who has not passed takes no conversations of the department from a day on.
 
-The bar itself is `accounts.TakingBar`; these are the only ones who write those whose key begins with `exam/`.
+The bar itself is `accounts.QueueRestriction`; these are the only ones who write those whose key begins with `exam/`.
 """
 
 from datetime import date, timedelta
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.access import require
-from accounts.models import Role, Staff, TakingBar
+from accounts.models import QueueRestriction, Role, Staff
 from exams.errors import ExamNotFound
 from exams.models import Exam, Paper
 
@@ -38,21 +38,23 @@ def keep_requirement(exam: Exam, today: date | None = None) -> int:
     """The same for one exam, in the caller's transaction."""
     today = today or timezone.localdate()
     key = key_of(exam)
-    stored = {(bar.staff_id, bar.department_id): bar for bar in TakingBar.objects.filter(key=key)}
+    stored = {(bar.staff_id, bar.department_id): bar for bar in QueueRestriction.objects.filter(key=key)}
     wanted = _wanted(exam)
     if exam.closes_at < timezone.now():
         # Who comes when it is over cannot sit it any more.
         wanted &= stored.keys()
     new = [
-        TakingBar(staff_id=staff, department_id=department, key=key, why=exam.name, since=_since(exam, today))
+        QueueRestriction(
+            staff_id=staff, department_id=department, key=key, why=exam.name, since=_since(exam, today)
+        )
         for staff, department in sorted(wanted - stored.keys())
     ]
-    TakingBar.objects.bulk_create(new, ignore_conflicts=True)
+    QueueRestriction.objects.bulk_create(new, ignore_conflicts=True)
     gone = [bar for pair, bar in stored.items() if pair not in wanted]
-    TakingBar.objects.filter(pk__in=[bar.pk for bar in gone]).delete()
+    QueueRestriction.objects.filter(pk__in=[bar.pk for bar in gone]).delete()
     moved = 0
     if exam.required_from is not None:
-        moved = TakingBar.objects.filter(key=key, since__lt=exam.required_from).update(
+        moved = QueueRestriction.objects.filter(key=key, since__lt=exam.required_from).update(
             since=exam.required_from
         )
     for bar in new:
@@ -62,11 +64,11 @@ def keep_requirement(exam: Exam, today: date | None = None) -> int:
     return len(new) + len(gone) + moved
 
 
-def met(exam: Exam, staff: Staff) -> None:
+def is_requirement_met(exam: Exam, staff: Staff) -> None:
     """Somebody has passed: this bar goes, and those of earlier exams of the same departments. In the caller's
     transaction."""
     earlier = Exam.objects.filter(opens_at__lte=exam.opens_at, required_from__isnull=False)
-    bars = TakingBar.objects.filter(
+    bars = QueueRestriction.objects.filter(
         staff=staff,
         department__in=exam.departments.values("pk"),
         key__in=[key_of(each) for each in earlier.only("pk")],
@@ -76,12 +78,14 @@ def met(exam: Exam, staff: Staff) -> None:
     bars.delete()
 
 
-def lift_bar(*, by: Staff, bar: int) -> None:
+def lift_restriction(*, by: Staff, bar: int) -> None:
     """A supervisor says that it shall not hold for this one. Lifting twice is harmless. Raises ExamNotFound."""
     require(by, "see_exam_results")
     with transaction.atomic():
         found = (
-            TakingBar.objects.select_for_update(of=("self",)).filter(pk=bar, key__startswith="exam/").first()
+            QueueRestriction.objects.select_for_update(of=("self",))
+            .filter(pk=bar, key__startswith="exam/")
+            .first()
         )
         if found is None:
             raise ExamNotFound

@@ -11,14 +11,14 @@ from accounts.models import Staff
 from exams import access
 from exams.errors import QuestionTaken
 from exams.models import Question
-from exams.rules.question_generation import Proposal, Source, proposals
-from exams.rules.question_parsing import Written
+from exams.rules.question_generation import ProposedQuestion, Source, propose
+from exams.rules.question_parsing import ParsedQuestion
 from knowledge.errors import NotInState, PointNotFound
 from knowledge.models import Point
-from knowledge.selectors import branch_of
+from knowledge.selectors import subtree_ids
 
 State = Question.State
-MOST_POINTS = 2_000
+MAX_POINTS = 2_000
 
 
 def propose_questions(*, by: Staff, category: int | None, most: int = 200) -> int:
@@ -29,9 +29,9 @@ def propose_questions(*, by: Staff, category: int | None, most: int = 200) -> in
     require(by, "set_exams")
     points = Point.objects.filter(published__isnull=False).select_related("published")
     if category is not None:
-        points = points.filter(published__category__in=branch_of(category))
+        points = points.filter(published__category__in=subtree_ids(category))
     sources: dict[int, list[Source]] = {}
-    for point in points.order_by("pk")[:MOST_POINTS]:
+    for point in points.order_by("pk")[:MAX_POINTS]:
         said = point.published
         assert said is not None
         source = Source(point.pk, said.number, said.title, said.answer, point.language)
@@ -42,7 +42,7 @@ def propose_questions(*, by: Staff, category: int | None, most: int = 200) -> in
         for siblings in sources.values()
         for source in siblings
         # A category of two or three has too few beside it: then those of the whole branch stand beside.
-        for proposal in proposals(source, siblings if len(siblings) >= 4 else everything)
+        for proposal in propose(source, siblings if len(siblings) >= 4 else everything)
     ]
     with transaction.atomic():
         _drop_outdated()
@@ -68,7 +68,7 @@ def _drop_outdated() -> None:
     ).delete()
 
 
-def _question(proposal: Proposal) -> Question:
+def _question(proposal: ProposedQuestion) -> Question:
     return Question(
         point_id=proposal.point,
         version=proposal.version,
@@ -80,7 +80,7 @@ def _question(proposal: Proposal) -> Question:
     )
 
 
-def save_question(*, by: Staff, point: int, written: Written, question: int | None = None) -> Question:
+def save_question(*, by: Staff, point: int, written: ParsedQuestion, question: int | None = None) -> Question:
     """Stores a new question of a point, or other words of one. What an editor writes is accepted.
 
     It asks for the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken, PointNotFound.

@@ -96,7 +96,7 @@ def _quotas(count: int, shares: Mapping[int, int]) -> dict[int, int]:
     return quotas
 
 
-def laid_out(
+def shuffled_options(
     kind: str, options: Sequence[str], answer: Sequence[Any], seed: int
 ) -> tuple[list[str], list[Any]]:
     """The options in this paper's order, and the right answer in its terms (`PaperItem.shown`, `.right`)."""

@@ -77,7 +77,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ProposedQuestion:
     """By the names of `Question`."""
 
     point: int
@@ -89,7 +89,7 @@ class Proposal:
     explanation: str = ""
 
 
-def proposals(source: Source, siblings: Sequence[Source], seed: int = 1) -> list[Proposal]:
+def propose(source: Source, siblings: Sequence[Source], seed: int = 1) -> list[ProposedQuestion]:
     """What can be asked about a point, at most one of each kind; `siblings`: the points beside it, of its language."""
     dice = Random(f"{seed} {source.point} {source.version}")
     others = [each for each in siblings if each.point != source.point and each.language == source.language]
@@ -97,16 +97,18 @@ def proposals(source: Source, siblings: Sequence[Source], seed: int = 1) -> list
     return list(_proposals(source, others, dice))
 
 
-def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterator[Proposal]:
+def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterator[ProposedQuestion]:
     words = _WORDS["zh" if source.language == "zh" else "en"]
     facts = facts_of(source.answer)
     foreign = [fact for each in others for fact in facts_of(each.answer)[:2] if fact not in facts]
     # A sentence that says nearly what the point says would be a second right answer.
     foreign = [each for each in dict.fromkeys(foreign) if not any(is_alike(each, fact) for fact in facts)]
 
-    def made(kind: str, options: list[str], answer: list[Any], fact: str = "") -> Proposal:
+    def made(kind: str, options: list[str], answer: list[Any], fact: str = "") -> ProposedQuestion:
         stem = words[kind].format(title=source.title, fact=fact)
-        return Proposal(source.point, source.version, kind, stem, options, answer, source.answer[:1000])
+        return ProposedQuestion(
+            source.point, source.version, kind, stem, options, answer, source.answer[:1000]
+        )
 
     if facts and len(foreign) >= 3:
         right = max(facts, key=_says_much)

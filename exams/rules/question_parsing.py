@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from core.text.cleaning import cleaned, one_line
+from core.text.cleaning import clean_line, clean_text
 from exams.errors import QuestionIncomplete
 from exams.models import QuestionKind
 
@@ -17,7 +17,7 @@ MOST_OPTIONS = 8
 
 
 @dataclass(frozen=True)
-class Written:
+class ParsedQuestion:
     """By the names of `Question`; `checked` says what is wrong."""
 
     kind: str
@@ -30,10 +30,10 @@ class Written:
         """The same, as it is stored. Raises QuestionIncomplete with every problem, by the name of the field."""
         values = {
             "kind": self.kind,
-            "stem": cleaned(self.stem),
+            "stem": clean_text(self.stem),
             "options": self.options,
             "answer": self.answer,
-            "explanation": cleaned(self.explanation),
+            "explanation": clean_text(self.explanation),
         }
         problems: dict[str, list[str]] = {}
         if not values["stem"]:
@@ -72,10 +72,10 @@ class Written:
         return ""
 
 
-def read_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
+def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
     """Options and answer as an editor writes them, one a line: a * before what is right, steps in their order,
     fillings, or 对/错 (true/false)."""
-    texts = [text for line in lines.splitlines() if (text := one_line(line, 1000))]
+    texts = [text for line in lines.splitlines() if (text := clean_line(line, 1000))]
     if kind == QuestionKind.TRUE_FALSE:
         word = texts[0].strip(RIGHT_MARK + " ").casefold() if len(texts) == 1 else ""
         truth = {"对": 1, "正确": 1, "true": 1, "错": 0, "错误": 0, "false": 0}.get(word)
@@ -88,7 +88,7 @@ def read_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
     return [text.lstrip(RIGHT_MARK + "＊").strip() for text in texts], right
 
 
-def written_lines(kind: str, options: Sequence[str], answer: Sequence[Any]) -> str:
+def format_lines(kind: str, options: Sequence[str], answer: Sequence[Any]) -> str:
     """The other way round: what the editor finds in the form."""
     if kind == QuestionKind.TRUE_FALSE:
         return "true" if list(answer) == [1] else "false"

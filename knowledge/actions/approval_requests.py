@@ -1,7 +1,7 @@
 """What of a knowledge point is sent for approval. In the caller's transaction, the point locked."""
 
 from accounts.approvals import actions as approvals
-from accounts.approvals.authors import note_author
+from accounts.approvals.authors import record_author
 from accounts.approvals.digest import digest_of
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
@@ -14,14 +14,14 @@ State = Version.State
 
 def note_writer(point: Point, by: Staff | None) -> None:
     """Remember who wrote a part of what the point is to say."""
-    note_author(VERSION, point.key, by)
+    record_author(VERSION, point.key, by)
 
 
 def request_version(*, by: Staff, version: Version) -> ApprovalRequest:
     """Send a version in review for approval, with what it takes the place of."""
     point = version.point
     before, after = version_content(point)
-    proposal = approvals.Proposal(point.key, version.title, before, after)
+    proposal = approvals.RequestDraft(point.key, version.title, before, after)
     return approvals.request_approval(by=by, kind=VERSION, proposal=proposal)
 
 
@@ -67,5 +67,5 @@ def request_phrasings(*, by: Staff, point: Point) -> ApprovalRequest | None:
     if not after["phrasings"]:
         approvals.cancel(by=by, kind=PHRASINGS, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)
         return None
-    proposal = approvals.Proposal(point.key, str(before["title"]) or point.key, before, after)
+    proposal = approvals.RequestDraft(point.key, str(before["title"]) or point.key, before, after)
     return approvals.request_approval(by=by, kind=PHRASINGS, proposal=proposal)

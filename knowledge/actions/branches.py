@@ -10,7 +10,7 @@ from accounts.approvals.actions import request_many
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Staff
-from knowledge.actions.index_revisions import new_edition
+from knowledge.actions.editions import new_edition
 from knowledge.approval_kinds import BRANCH
 from knowledge.models import Branch, Category, Region
 

@@ -9,13 +9,13 @@ from accounts.models import Staff
 from knowledge import access
 from knowledge.actions.phrasings import add_phrasings, set_phrasings
 from knowledge.actions.points import create_point, save_draft, set_owner, submit
-from knowledge.actions.use import settle_gap
+from knowledge.actions.use import settle_unanswered
 from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, PointIncomplete
-from knowledge.models import Gap, Point, Version
+from knowledge.models import Point, UnansweredQuestion, Version
 
 # Of the questions of a gap, so many become phrasings of the point that answers it.
-FROM_A_GAP = 40
+FROM_UNANSWERED = 40
 
 
 def seen_of(point: Point) -> str:
@@ -43,8 +43,8 @@ def begin_point(
         version = create_point(
             by=by, key=key, language=language, owner=owner, content=content, phrasings=phrasings
         )
-        if gap is not None and Gap.objects.filter(pk=gap).exists():
-            settle_gap(by=by, gap=gap, point=version.point)
+        if gap is not None and UnansweredQuestion.objects.filter(pk=gap).exists():
+            settle_unanswered(by=by, gap=gap, point=version.point)
         if is_ready:
             submit(by=by, version=version.pk)
     return version
@@ -91,17 +91,17 @@ def revise_point(
             submit(by=by, version=newest.pk)
 
 
-def answer_gap(*, by: Staff, gap: int, point: Point, with_questions: bool) -> None:
+def answer_unanswered(*, by: Staff, gap: int, point: Point, with_questions: bool) -> None:
     """The point answers what was asked; `with_questions`: and is found by it from now on."""
     require(by, "edit_points")
     with transaction.atomic():
-        found = access.lock_gap(by, gap)
+        found = access.lock_unanswered(by, gap)
         if with_questions:
-            asked = [found.text, *found.questions.values_list("text", flat=True)[:FROM_A_GAP]]
+            asked = [found.text, *found.questions.values_list("text", flat=True)[:FROM_UNANSWERED]]
             add_phrasings(by=by, point=point.pk, phrasings=asked)
-        settle_gap(by=by, gap=gap, point=point)
+        settle_unanswered(by=by, gap=gap, point=point)
 
 
-def dismiss_gap(*, by: Staff, gap: int) -> None:
+def dismiss_unanswered(*, by: Staff, gap: int) -> None:
     """It needs no point."""
-    settle_gap(by=by, gap=gap, point=None)
+    settle_unanswered(by=by, gap=gap, point=None)

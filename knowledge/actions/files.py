@@ -14,7 +14,7 @@ from accounts.approvals import actions as approvals
 from accounts.approvals.digest import Fields
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
-from chat.attachments.file_types import NAMES, examined
+from chat.attachments.file_types import NAMES, examine_in_sandbox
 from chat.errors import FileRefused
 from knowledge import access
 from knowledge.approval_kinds import POINT_FILE
@@ -24,7 +24,7 @@ PER_POINT = 10
 MEGABYTES = 10
 
 
-class TooManyFiles(FileRefused):
+class TooManyPointFiles(FileRefused):
     words = _("No more than 10 files belong to one point.")
 
 
@@ -33,11 +33,11 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
 
     Raises a Refusal that says what is wrong with the file.
     """
-    found = examined(upload, list(NAMES), MEGABYTES)
+    found = examine_in_sandbox(upload, list(NAMES), MEGABYTES)
     with transaction.atomic():
         locked = access.lock_point(by, point)
         if locked.files.count() >= PER_POINT:
-            raise TooManyFiles
+            raise TooManyPointFiles
         file = PointFile(
             point=locked,
             name=found.name,
@@ -48,7 +48,7 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
         # Under a name that nobody can guess, as those of conversations.
         file.file.save(f"{uuid4().hex}{NAMES[found.content_type][1]}", ContentFile(found.content), save=False)
         file.save(force_insert=True)
-        proposal = approvals.Proposal(str(file.pk), file.name, {}, file_fields(file))
+        proposal = approvals.RequestDraft(str(file.pk), file.name, {}, file_fields(file))
         approvals.request_approval(by=by, kind=POINT_FILE, proposal=proposal)
         audit.record(by, "point.file_attached", locked, file=file.pk, size=file.size)
     return file

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from accounts.approvals import actions as approvals
-from accounts.approvals.authors import note_author_of_many
+from accounts.approvals.authors import record_author_of_many
 from accounts.models import Staff
 from knowledge.actions.approval_requests import renew_version_request
 from knowledge.approval_kinds import PHRASINGS, VERSION
@@ -29,7 +29,7 @@ def request_imported(
     `rephrased`: the points whose phrasings the import has changed.
     """
     keys = {version.point.key for version in versions} | {point.key for point in rephrased}
-    note_author_of_many(VERSION, keys, by)
+    record_author_of_many(VERSION, keys, by)
     approvals.request_many(by=by, kind=VERSION, proposals=_version_proposals(versions))
     waiting = [point for point in rephrased if point.pk in offered]
     approvals.request_many(by=by, kind=PHRASINGS, proposals=_phrasing_proposals(waiting))
@@ -39,7 +39,7 @@ def request_imported(
             renew_version_request(by=by, point=point)
 
 
-def _version_proposals(versions: Sequence[Version]) -> list[approvals.Proposal]:
+def _version_proposals(versions: Sequence[Version]) -> list[approvals.RequestDraft]:
     paths = category_paths()
     points = [version.point_id for version in versions]
     published: dict[int, Version] = {}
@@ -51,18 +51,18 @@ def _version_proposals(versions: Sequence[Version]) -> list[approvals.Proposal]:
     for version in versions:
         said = published.get(version.point_id)
         before, after = before_and_after(said, version, accepted.get(version.point_id, ()), paths)
-        proposals.append(approvals.Proposal(version.point.key, version.title, before, after))
+        proposals.append(approvals.RequestDraft(version.point.key, version.title, before, after))
     return proposals
 
 
-def _phrasing_proposals(points: Collection[Point]) -> list[approvals.Proposal]:
+def _phrasing_proposals(points: Collection[Point]) -> list[approvals.RequestDraft]:
     waiting = _phrasings([point.pk for point in points], "waiting")
     proposals = []
     for point in points:
         if texts := waiting.get(point.pk):
             title = point.published.title if point.published is not None else ""
             before, after = {"title": title}, {"title": title, "phrasings": texts}
-            proposals.append(approvals.Proposal(point.key, title or point.key, before, after))
+            proposals.append(approvals.RequestDraft(point.key, title or point.key, before, after))
     return proposals
 
 

@@ -13,8 +13,8 @@ from accounts.approvals.actions import cancel_many
 from accounts.approvals.authors import forget_authors
 from accounts.models import Staff
 from chat.actions.canned_replies import withdraw_replies
+from knowledge.actions.editions import new_edition
 from knowledge.actions.import_requests import offered_points, request_imported
-from knowledge.actions.index_revisions import new_edition
 from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, OBJECTS, Content, phrasings_of
 from knowledge.errors import PointIncomplete
@@ -25,7 +25,7 @@ AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Given:
+class PointToImport:
     """A point as a file gives it. `phrasings` None: those that it has stay."""
 
     key: str
@@ -38,7 +38,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImportResult:
     new: int
     changed: int
     unchanged: int
@@ -52,7 +52,7 @@ class ImportRefused(PointIncomplete):
         self.rows = rows
 
 
-def import_points(*, by: Staff | None, given: Iterable[Given]) -> Outcome:
+def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> ImportResult:
     """Stores what is new or says something else than what is stored, as one transaction.
 
     What a person brings in (`by`) waits for a second person's approval; what a command brings in is published. A point
@@ -109,12 +109,12 @@ def import_points(*, by: Staff | None, given: Iterable[Given]) -> Outcome:
             edition = new_edition()
             for pks in _parts(sorted(touched)):
                 Point.objects.filter(pk__in=pks).update(edition=edition)
-        outcome = Outcome(len(new), len(changed) - len(new), len(points) - len(changed))
+        outcome = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed))
         audit.record(by, "points.imported", None, new=outcome.new, changed=outcome.changed)
     return outcome
 
 
-def _checked(points: Sequence[Given]) -> dict[str, dict[str, object]]:
+def _checked(points: Sequence[PointToImport]) -> dict[str, dict[str, object]]:
     problems: dict[int, dict[str, list[str]]] = {}
     checked: dict[str, dict[str, object]] = {}
     for number, each in enumerate(points):
@@ -156,7 +156,7 @@ def _last_said(points: Sequence[Point]) -> dict[int, Version]:
     return found
 
 
-def _put_circumstances(points: Sequence[Given], stored: dict[str, Point]) -> set[int]:
+def _put_circumstances(points: Sequence[PointToImport], stored: dict[str, Point]) -> set[int]:
     """Language and owner, which are the point's and not a version's. Returns the ids of those that changed."""
     changed = []
     for each in points:
@@ -172,7 +172,7 @@ def _put_circumstances(points: Sequence[Given], stored: dict[str, Point]) -> set
 
 def _versions(
     by: Staff | None,
-    changed: Sequence[Given],
+    changed: Sequence[PointToImport],
     stored: dict[str, Point],
     making: dict[int, Version],
     checked: dict[str, dict[str, object]],
@@ -224,7 +224,7 @@ def _publish(versions: Sequence[Version]) -> None:
 
 
 def _put_phrasings(
-    by: Staff | None, points: Sequence[Given], stored: dict[str, Point], offered: set[int]
+    by: Staff | None, points: Sequence[PointToImport], stored: dict[str, Point], offered: set[int]
 ) -> set[int]:
     """Returns the ids of the points whose phrasings are others now.
 

@@ -15,17 +15,17 @@ from accounts.approvals.authors import forget_authors
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
 from chat.actions.canned_replies import withdraw_replies
-from core.text.cleaning import one_line
+from core.text.cleaning import clean_line
 from knowledge import access
 from knowledge.actions.approval_requests import note_writer, request_version
-from knowledge.actions.index_revisions import new_edition
+from knowledge.actions.editions import new_edition
 from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, KeyTaken, NotInState
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State
-IN_THE_MAKING = (State.DRAFT, State.REVIEW, State.APPROVED)
+UNPUBLISHED_STATES = (State.DRAFT, State.REVIEW, State.APPROVED)
 
 
 def create_point(
@@ -62,7 +62,7 @@ def save_draft(*, by: Staff, point: int, content: Content, seen: datetime | None
     values = content.checked()
     with transaction.atomic():
         locked = access.lock_point(by, point)
-        version = locked.versions.filter(state__in=IN_THE_MAKING).first()
+        version = locked.versions.filter(state__in=UNPUBLISHED_STATES).first()
         if version is None:
             number = (locked.versions.aggregate(last=Max("number"))["last"] or 0) + 1
             version = Version.objects.create(point=locked, number=number, author=by, **values)
@@ -114,7 +114,7 @@ def send_back(*, by: Staff, version: int, remark: str) -> None:
         request = waiting_for(found)
         if request is None:
             raise NotInState
-        approvals.reject(by=by, uuid=request.uuid, reason=one_line(remark, 500))
+        approvals.reject(by=by, uuid=request.uuid, reason=clean_line(remark, 500))
 
 
 def approve(*, by: Staff, version: int, digest: str) -> None:
@@ -169,7 +169,7 @@ def withdraw(*, by: Staff, point: int, reason: str) -> None:
         locked = access.lock_point(by, point)
         if locked.published is not None:
             audit.record(by, "point.withdrawn", locked, version=locked.published.number)
-            _write(locked.published, remark=one_line(reason, 500))
+            _write(locked.published, remark=clean_line(reason, 500))
             end(locked)
 
 
@@ -217,7 +217,7 @@ def discard_draft(*, by: Staff, version: int) -> None:
     """Removes a version that was never said; a point that has no other goes with it. Raises NotInState."""
     with transaction.atomic():
         found = access.lock_version(by, version)
-        if found.state not in IN_THE_MAKING:
+        if found.state not in UNPUBLISHED_STATES:
             raise NotInState
         audit.record(by, "point.draft_discarded", found.point, version=found.number)
         point = found.point

@@ -8,11 +8,19 @@ from accounts import audit
 from accounts.access import require
 from accounts.models import Staff
 from chat.models import Conversation, Message
-from core.text.cleaning import one_line
+from core.text.cleaning import clean_line
 from knowledge import access, message_sources
 from knowledge.errors import OutOfDate
-from knowledge.models import Branch, Gap, GapQuestion, Phrasing, Point, Use, Version
-from privacy.masking import masked
+from knowledge.models import (
+    Branch,
+    Phrasing,
+    Point,
+    UnansweredQuestion,
+    UnansweredQuestionExample,
+    Use,
+    Version,
+)
+from privacy.masking import mask
 
 # What is learned from and what a gap keeps is a question, not a story.
 QUESTION_CHARACTERS = 200
@@ -46,7 +54,7 @@ def require_current(source: str) -> Version | None:
     return version
 
 
-def note_use(
+def record_use(
     *, by: Staff, version: Version, conversation: Conversation, seq: int, question: str, is_edited: bool
 ) -> None:
     """An answer made from this version was accepted as message `seq`. Noting it twice is harmless.
@@ -64,7 +72,7 @@ def note_use(
             return
         Point.objects.filter(pk=version.point_id).update(uses=F("uses") + 1)
         _close_questions(conversation, seq)
-        text = one_line(masked(question), 1000)
+        text = clean_line(mask(question), 1000)
         if not MIN_CHARACTERS <= len(text) <= QUESTION_CHARACTERS or text == version.title:
             return
         phrasing, is_new = Phrasing.objects.get_or_create(
@@ -76,23 +84,25 @@ def note_use(
 
 def _close_questions(conversation: Conversation, answer: int) -> None:
     """What was asked lately and is answered now is no gap; an open gap that nobody has asked any more goes."""
-    answered = GapQuestion.objects.filter(
+    answered = UnansweredQuestionExample.objects.filter(
         conversation=conversation,
         seq__gte=answer - ANSWERED_WITHIN,
         seq__lt=answer,
-        gap__state=Gap.State.OPEN,
+        gap__state=UnansweredQuestion.State.OPEN,
     )
-    for gap in Gap.objects.select_for_update().filter(pk__in=answered.order_by().values("gap")):
+    for gap in UnansweredQuestion.objects.select_for_update().filter(
+        pk__in=answered.order_by().values("gap")
+    ):
         gone, _of_each = answered.filter(gap=gap).delete()
         if gap.count > gone:
-            Gap.objects.filter(pk=gap.pk).update(count=F("count") - gone)
+            UnansweredQuestion.objects.filter(pk=gap.pk).update(count=F("count") - gone)
         else:
             gap.delete()
 
 
 def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
     """An agent's word on whether the point helped in this conversation. The last one counts; the same again changes
-    nothing. A visitor's is `knowledge.actions.visitor_suggestions.judge_shown`."""
+    nothing. A visitor's is `knowledge.actions.visitor_suggestions.record_feedback`."""
     with transaction.atomic():
         # Whoever presses twice at once gets in line here.
         Point.objects.select_for_update().get(pk=version.point_id)
@@ -115,33 +125,35 @@ def count_word(use: Use, is_helpful: bool) -> None:
     Point.objects.filter(versions=use.version_id).update(**changed)
 
 
-def note_gap(*, message: Message, language: str, like: int | None) -> None:
+def record_unanswered(*, message: Message, language: str, like: int | None) -> None:
     """No point answers what this visitor asked. `like`: the open gap of those who asked alike, if there is one.
 
     Noting a message twice is harmless.
     """
-    text = one_line(masked(message.body), QUESTION_CHARACTERS)
+    text = clean_line(mask(message.body), QUESTION_CHARACTERS)
     if not text:
         return
     with transaction.atomic():
-        open_gaps = Gap.objects.select_for_update().filter(state=Gap.State.OPEN)
+        open_gaps = UnansweredQuestion.objects.select_for_update().filter(state=UnansweredQuestion.State.OPEN)
         gap = open_gaps.filter(pk=like).first() if like is not None else None
-        if GapQuestion.objects.filter(conversation=message.conversation_id, seq=message.seq).exists():
+        if UnansweredQuestionExample.objects.filter(
+            conversation=message.conversation_id, seq=message.seq
+        ).exists():
             return
         if gap is None:
-            gap = Gap.objects.create(text=text, language=language)
-        GapQuestion.objects.create(
+            gap = UnansweredQuestion.objects.create(text=text, language=language)
+        UnansweredQuestionExample.objects.create(
             gap=gap, conversation_id=message.conversation_id, seq=message.seq, text=text, at=message.at
         )
-        Gap.objects.filter(pk=gap.pk).update(count=F("count") + 1, last_at=timezone.now())
+        UnansweredQuestion.objects.filter(pk=gap.pk).update(count=F("count") + 1, last_at=timezone.now())
 
 
-def settle_gap(*, by: Staff, gap: int, point: Point | None) -> None:
+def settle_unanswered(*, by: Staff, gap: int, point: Point | None) -> None:
     """An editor has answered it with a point, or says that it needs none. Saying it twice is harmless."""
     require(by, "edit_points")
-    state = Gap.State.ANSWERED if point else Gap.State.DISMISSED
+    state = UnansweredQuestion.State.ANSWERED if point else UnansweredQuestion.State.DISMISSED
     with transaction.atomic():
-        found = access.lock_gap(by, gap)
+        found = access.lock_unanswered(by, gap)
         if (found.state, found.point_id) == (state, point.pk if point else None):
             return
         found.state, found.point = state, point

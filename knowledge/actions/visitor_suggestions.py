@@ -11,7 +11,7 @@ from knowledge.errors import PointNotFound
 from knowledge.models import Use, Version
 
 
-def note_shown(*, conversation: Conversation, versions: Iterable[Version]) -> None:
+def record_shown(*, conversation: Conversation, versions: Iterable[Version]) -> None:
     """The box has these before the visitor's eyes. Noting them again is harmless."""
     Use.objects.bulk_create(
         [Use(version=version, conversation=conversation, by=Use.By.BOX) for version in versions],
@@ -19,7 +19,7 @@ def note_shown(*, conversation: Conversation, versions: Iterable[Version]) -> No
     )
 
 
-def judge_shown(*, conversation: Conversation, source: str, is_helpful: bool) -> None:
+def record_feedback(*, conversation: Conversation, source: str, is_helpful: bool) -> None:
     """Whether it solved what the visitor came for. Their last word counts; the same again changes nothing.
 
     Raises PointNotFound for what was not shown in this conversation.

@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_parts import ByRights
-from accounts.approvals.admin import AsksForApproval
+from accounts.admin_parts import RightsModelAdmin
+from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.models import Staff
-from core.text.cleaning import one_line
+from core.text.cleaning import clean_line
 from knowledge.actions.branches import save_branch, save_part
 from knowledge.admin.transfer import TransferMixin
 from knowledge.approval_kinds import BRANCH
@@ -29,7 +29,7 @@ class LinesField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         return list(
-            dict.fromkeys(text for line in (value or "").splitlines() if (text := one_line(line, 80)))
+            dict.fromkeys(text for line in (value or "").splitlines() if (text := clean_line(line, 80)))
         )
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -59,7 +59,7 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Branch)
-class BranchAdmin(ByRights, AsksForApproval, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+class BranchAdmin(RightsModelAdmin, ApprovalAdminMixin, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     view_right = change_right = "edit_points"
     approval_kinds, approval_key = (BRANCH,), "key"
     resource_classes: Any = (BranchTable,)
@@ -87,7 +87,7 @@ class BranchAdmin(ByRights, AsksForApproval, TransferMixin, admin.ModelAdmin):  
         )
 
 
-class PartAdmin(ByRights, admin.ModelAdmin):  # type: ignore[type-arg]
+class PartAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = change_right = "edit_points"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

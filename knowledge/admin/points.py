@@ -16,22 +16,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.access import may
-from accounts.admin_parts import BoundedPaginator, ByRights, has_right
+from accounts.admin_parts import BoundedPaginator, RightsModelAdmin, has_right
 from accounts.approvals.selectors import pending
 from accounts.models import Department, Staff
 from knowledge.admin.transfer import TransferMixin
 from knowledge.approval_kinds import VERSION
 from knowledge.import_export.points import PointTable
 from knowledge.models import Category, Point, Version
-from knowledge.selectors import IN_THE_MAKING
-from knowledge.selectors_pages import STATES, Wanted, narrowed
+from knowledge.selectors import UNPUBLISHED_STATES
+from knowledge.selectors_pages import STATES, PointFilter, filter_points
 
 State = Version.State
 # More than the page shows, so that it can say how many are left out.
 LISTED_AT_ONCE = 100
 
 
-class Narrowed(admin.SimpleListFilter):
+class FilteredExportForm(admin.SimpleListFilter):
     """A filter of the list that `knowledge.selectors_pages` knows too."""
 
     field = ""
@@ -43,13 +43,13 @@ class Narrowed(admin.SimpleListFilter):
         assert isinstance(request.user, Staff)
         chosen: Any = int(value) if value.isdecimal() else value
         try:
-            return narrowed(queryset, request.user, Wanted(**{self.field: chosen}))
+            return filter_points(queryset, request.user, PointFilter(**{self.field: chosen}))
         except ValueError as error:
             # Not a choice of this filter: admin goes back to the whole list.
             raise IncorrectLookupParameters from error
 
 
-class StateFilter(Narrowed):
+class StateFilter(FilteredExportForm):
     title = gettext_lazy("state")
     parameter_name = field = "state"
 
@@ -57,7 +57,7 @@ class StateFilter(Narrowed):
         return STATES
 
 
-class CategoryFilter(Narrowed):
+class CategoryFilter(FilteredExportForm):
     title = gettext_lazy("category")
     parameter_name = field = "category"
 
@@ -66,7 +66,7 @@ class CategoryFilter(Narrowed):
         return [(str(each.pk), each.name) for each in tops]
 
 
-class DepartmentFilter(Narrowed):
+class DepartmentFilter(FilteredExportForm):
     title = gettext_lazy("business line")
     parameter_name = field = "department"
 
@@ -75,7 +75,7 @@ class DepartmentFilter(Narrowed):
 
 
 @admin.register(Point)
-class PointAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     """The auditor finds here who was told a point."""
 
     change_right = ""
@@ -151,7 +151,7 @@ class PointAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[mis
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         assert isinstance(request.user, Staff)
-        return narrowed(queryset, request.user, Wanted(words=search_term)), False
+        return filter_points(queryset, request.user, PointFilter(words=search_term)), False
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)
@@ -193,7 +193,7 @@ class PointAdmin(ByRights, TransferMixin, admin.ModelAdmin):  # type: ignore[mis
         shown = [
             version
             for version in point.said  # type: ignore[attr-defined]
-            if version.state in (State.PUBLISHED, *IN_THE_MAKING)
+            if version.state in (State.PUBLISHED, *UNPUBLISHED_STATES)
         ] or [_shown(point)]
         return ", ".join(f"{version.number} {version.get_state_display()}" for version in shown)
 

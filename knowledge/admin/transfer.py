@@ -17,7 +17,7 @@ from accounts import audit
 from accounts.admin_parts import has_right
 from accounts.models import Staff
 from chat.archive.exports import CsvFile, XlsxFile
-from knowledge.import_export.cells import Unreadable
+from knowledge.import_export.cells import UnreadableFile
 from knowledge.import_export.sheets import SheetFile
 
 
@@ -65,7 +65,7 @@ class TransferMixin(ImportExportMixin):
         return has_right(request, "edit_points")
 
     def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
-        words = str(e) if isinstance(e, Unreadable) else _("This file cannot be read.")
+        words = str(e) if isinstance(e, UnreadableFile) else _("This file cannot be read.")
         form.add_error("import_file", words)
 
     def add_success_message(self, result: Any, request: HttpRequest) -> None:

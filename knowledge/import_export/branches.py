@@ -12,13 +12,13 @@ from django.utils.translation import gettext_lazy
 from tablib import Dataset
 
 from accounts.models import Staff
-from chat.archive.exports import quoted
-from core.text.cleaning import one_line
+from chat.archive.exports import quote_formula
+from core.text.cleaning import clean_line
 from knowledge.actions.branches import BRANCH_FIELDS, import_branches
 from knowledge.content import KEY
 from knowledge.import_export.cells import CellProblem
-from knowledge.import_export.preview import Found, Preview, SheetTable, by_key, in_lots
-from knowledge.import_export.sheets import Column, Row, as_lines, lines_of, read, text_of, yes_of
+from knowledge.import_export.preview import FileRow, Preview, SheetTable, by_key, in_lots
+from knowledge.import_export.sheets import Column, TableRow, as_lines, lines_of, read, text_of, yes_of
 from knowledge.models import Branch, Region
 
 COLUMNS = (
@@ -43,7 +43,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Read:
+class BranchFileRow:
     branch: Branch
     region: str
 
@@ -59,9 +59,9 @@ class BranchTable(SheetTable):
         return self.bounded(queryset).select_related("region")
 
     def export_resource(self, instance: Branch, selected_fields: Any = None, **kwargs: Any) -> list[Any]:
-        return [quoted(cell) for cell in _cells(instance, instance.region.name).values()]
+        return [quote_formula(cell) for cell in _cells(instance, instance.region.name).values()]
 
-    def check(self, dataset: Dataset) -> tuple[Preview, list[Read]]:
+    def check(self, dataset: Dataset) -> tuple[Preview, list[BranchFileRow]]:
         sheet = read(dataset, COLUMNS, ["key"])
         preview = Preview(problems=sheet.problems)
         regions = by_key(Region, "name", "name_en")
@@ -71,7 +71,7 @@ class BranchTable(SheetTable):
             for lot in in_lots(sorted(set(keys)))
             for branch in Branch.objects.filter(key__in=lot).select_related("region")
         }
-        good: list[Read] = []
+        good: list[BranchFileRow] = []
         rows: dict[str, int] = {}
         for row, key in zip(sheet.rows, keys, strict=True):
             before = stored.get(key)
@@ -84,17 +84,17 @@ class BranchTable(SheetTable):
                 continue
             good.append(found)
             if before is None:
-                preview.new.append(Found(row.number, key, found.branch.name))
+                preview.new.append(FileRow(row.number, key, found.branch.name))
                 continue
             old, new = _cells(before, before.region.name), _cells(found.branch, found.region)
             changes = self.changes(preview, old, new)
             if changes:
-                preview.changed.append(Found(row.number, key, found.branch.name, changes))
+                preview.changed.append(FileRow(row.number, key, found.branch.name, changes))
             else:
                 preview.unchanged += 1
         return preview, good
 
-    def store(self, by: Staff, given: list[Read]) -> None:
+    def store(self, by: Staff, given: list[BranchFileRow]) -> None:
         import_branches(by=by, given=[(each.branch, each.region) for each in given])
 
 
@@ -125,7 +125,7 @@ def _degrees(value: Decimal | None) -> str:
     return "" if value is None else f"{value:.5f}"
 
 
-def _text(row: Row, name: str) -> str:
+def _text(row: TableRow, name: str) -> str:
     try:
         return text_of(row.cells.get(name)).strip()
     except CellProblem:
@@ -133,8 +133,8 @@ def _text(row: Row, name: str) -> str:
 
 
 def _read(
-    row: Row, key: str, before: Branch | None, regions: dict[str, Any]
-) -> tuple[Read, dict[str, list[str]]]:
+    row: TableRow, key: str, before: Branch | None, regions: dict[str, Any]
+) -> tuple[BranchFileRow, dict[str, list[str]]]:
     """The branch as the row says it, not stored; a column that the file has not leaves what is stored."""
     problems: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def _read(
         branch.clean_fields(exclude=["key", "region", *problems])
     except ValidationError as error:
         problems |= error.message_dict
-    return Read(branch, known.name if known else region), problems
+    return BranchFileRow(branch, known.name if known else region), problems
 
 
 def _value(name: str, cell: Any) -> Any:
@@ -185,7 +185,7 @@ def _value(name: str, cell: Any) -> Any:
             except (InvalidOperation, ValueError) as error:
                 raise CellProblem(_("“%(text)s” is no number.") % {"text": text[:30]}) from error
         case _:
-            return one_line(text_of(cell), 1000)
+            return clean_line(text_of(cell), 1000)
 
 
 def _choice(choices: Any, text: str) -> str:

@@ -9,7 +9,7 @@ MAX_COLUMNS = 60
 MAX_CELL_CHARACTERS = 32_767
 
 
-class Unreadable(ValueError):
+class UnreadableFile(ValueError):
     """The file is not a table that can be read; says why in words."""
 
 
@@ -17,7 +17,7 @@ class CellProblem(ValueError):
     """The content of a cell is not what it has to be; says why in words."""
 
 
-class Unclear:
+class UnclearCell:
     """A cell that cannot be read as it is shown. It is refused where its column is read."""
 
     def __init__(self, reason: str) -> None:

@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from django.utils.translation import gettext as _
 
-from knowledge.import_export.cells import Unclear
+from knowledge.import_export.cells import UnclearCell
 
 # Excel shows an integer of more digits as 1.2E+11, and keeps 15 digits of any number.
 GENERAL_DIGITS = 11
@@ -13,12 +13,12 @@ KEPT_DIGITS = 15
 _PADDED = re.compile(r"(#,##)?(0+)(?:\.(0+))?(%?)")
 
 
-def shown_number(written: str, number_format: str) -> str | Unclear:
+def shown_number(written: str, number_format: str) -> str | UnclearCell:
     """Return a number as a spreadsheet shows it: 1 in the format 0000 is "0001". `Unclear` where it is not certain."""
     try:
         value = Decimal(written)
     except InvalidOperation:
-        return Unclear(_("“%(text)s” is no number.") % {"text": written[:30]})
+        return UnclearCell(_("“%(text)s” is no number.") % {"text": written[:30]})
     if number_format in ("General", "@", ""):
         return _general(value)
     found = _PADDED.fullmatch(number_format)
@@ -36,7 +36,7 @@ def shown_number(written: str, number_format: str) -> str | Unclear:
     return sign + whole.rjust(len(padding), "0") + (f".{rest}" if rest else "") + percent
 
 
-def _general(value: Decimal) -> str | Unclear:
+def _general(value: Decimal) -> str | UnclearCell:
     if value == value.to_integral_value():
         digits = f"{value:f}".partition(".")[0]
         return digits if len(digits.lstrip("-")) <= GENERAL_DIGITS else _too_long()
@@ -44,12 +44,12 @@ def _general(value: Decimal) -> str | Unclear:
     return _too_long() if "e" in text else text
 
 
-def _too_long() -> Unclear:
+def _too_long() -> UnclearCell:
     words = _("A spreadsheet does not keep a number this long. Format the column as text and type it again.")
-    return Unclear(words)
+    return UnclearCell(words)
 
 
-def format_is_unclear(number_format: str) -> Unclear:
+def format_is_unclear(number_format: str) -> UnclearCell:
     """Return the refusal of a number whose format shows it in a way that we cannot follow."""
     words = _("The format of this cell (%(format)s) shows the number in another way. Format it as text.")
-    return Unclear(words % {"format": number_format[:30]})
+    return UnclearCell(words % {"format": number_format[:30]})

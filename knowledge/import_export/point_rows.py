@@ -10,14 +10,14 @@ from django.utils.translation import gettext as _
 from accounts.access import CAPABILITIES
 from accounts.models import Department, Staff
 from chat.models.texts import LANGUAGES
-from knowledge.actions.imports import Given
+from knowledge.actions.imports import PointToImport
 from knowledge.content import KEY, Content, phrasings_of
 from knowledge.errors import PointIncomplete
 from knowledge.import_export.cells import CellProblem
 from knowledge.import_export.preview import by_key, in_lots
-from knowledge.import_export.sheets import Row, as_lines, day_of, lines_of, text_of, yes_of
+from knowledge.import_export.sheets import TableRow, as_lines, day_of, lines_of, text_of, yes_of
 from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
-from knowledge.selectors import IN_THE_MAKING, category_paths
+from knowledge.selectors import UNPUBLISHED_STATES, category_paths
 
 # Where a column of the file is called otherwise than the field of a version.
 _OF_FIELDS = {"is_public": "public"}
@@ -28,16 +28,16 @@ _LANGUAGES = {
 
 
 @dataclass(frozen=True)
-class Read:
+class PointFileRow:
     """What a row says: `given` without its category, which is made only when the file is stored."""
 
-    row: Row
+    row: TableRow
     key: str
-    given: Given
+    given: PointToImport
     path: str
 
 
-def text_of_key(row: Row) -> str:
+def text_of_key(row: TableRow) -> str:
     try:
         return text_of(row.cells["key"]).strip()
     except CellProblem:
@@ -93,7 +93,7 @@ def as_said(points: QuerySet[Point]) -> QuerySet[Point]:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPoint:
     """A point as it stands: `version` is in the making, or is said, or was said last."""
 
     point: Point
@@ -101,29 +101,29 @@ class Stored:
     phrasings: list[str]
 
 
-def stored_points(keys: list[str]) -> dict[str, Stored]:
+def stored_points(keys: list[str]) -> dict[str, StoredPoint]:
     """Four queries for every 500 points."""
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredPoint] = {}
     for lot in in_lots(sorted(set(keys))):
         for point in as_said(Point.objects.filter(key__in=lot)):
             said: list[Version] = point.said  # type: ignore[attr-defined]
-            making = next((version for version in said if version.state in IN_THE_MAKING), None)
+            making = next((version for version in said if version.state in UNPUBLISHED_STATES), None)
             texts = [each.text for each in point.accepted]  # type: ignore[attr-defined]
-            found[point.key] = Stored(point, making or said[0], texts)
+            found[point.key] = StoredPoint(point, making or said[0], texts)
     return found
 
 
 class Reader:
     """One row: what it says, or what is wrong with it. A column that the file has not leaves what is stored."""
 
-    def __init__(self, row: Row, names: Names, stored: Stored | None) -> None:
+    def __init__(self, row: TableRow, names: Names, stored: StoredPoint | None) -> None:
         self.row = row
         self.stored = stored
         self.problems: dict[str, list[str]] = {}
         self._names = names
         self.read = self._read()
 
-    def _read(self) -> Read:
+    def _read(self) -> PointFileRow:
         version, point = (self.stored.version, self.stored.point) if self.stored else (None, None)
         key = text_of_key(self.row)
         if not KEY.fullmatch(key):
@@ -152,7 +152,7 @@ class Reader:
         if owner is not None and owner.role not in CAPABILITIES["edit_points"]:
             self._wrong("owner", _("%(name)s may not edit knowledge points.") % {"name": owner})
         language = self._language(point.language if point else "zh")
-        return Read(self.row, key, Given(key, language, content, phrasings, owner), path)
+        return PointFileRow(self.row, key, PointToImport(key, language, content, phrasings, owner), path)
 
     def _check(self, content: Content, phrasings: list[str] | None) -> None:
         for check in (content.checked, lambda: phrasings_of(phrasings or ())):

@@ -9,12 +9,19 @@ from django.utils.translation import gettext_lazy
 from tablib import Dataset
 
 from accounts.models import Staff
-from chat.archive.exports import quoted
+from chat.archive.exports import quote_formula
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content, phrasings_of
-from knowledge.import_export.point_rows import Names, Read, Reader, as_said, stored_points, text_of_key
-from knowledge.import_export.preview import Found, Preview, SheetTable
+from knowledge.import_export.point_rows import (
+    Names,
+    PointFileRow,
+    Reader,
+    as_said,
+    stored_points,
+    text_of_key,
+)
+from knowledge.import_export.preview import FileRow, Preview, SheetTable
 from knowledge.import_export.sheets import Column, read
 from knowledge.models import Point, Version
 
@@ -69,16 +76,16 @@ class PointTable(SheetTable):
             "helped": instance.helped,
             "missed": instance.missed,
         }
-        return [cell if isinstance(cell, int) else quoted(cell) for cell in cells.values()]
+        return [cell if isinstance(cell, int) else quote_formula(cell) for cell in cells.values()]
 
     # -- Brought in --------------------------------------------------------------------------------------------------
 
-    def check(self, dataset: Dataset) -> tuple[Preview, list[Read]]:
+    def check(self, dataset: Dataset) -> tuple[Preview, list[PointFileRow]]:
         sheet = read(dataset, COLUMNS, ["key"])
         preview = Preview(problems=sheet.problems)
         names = Names()
         stored = stored_points([text_of_key(row) for row in sheet.rows])
-        good: list[Read] = []
+        good: list[PointFileRow] = []
         rows: dict[str, int] = {}
         for row in sheet.rows:
             key = text_of_key(row)
@@ -99,7 +106,7 @@ class PointTable(SheetTable):
         found, stored = reader.read, reader.stored
         given = found.given
         if stored is None:
-            preview.new.append(Found(found.row.number, found.key, given.content.title))
+            preview.new.append(FileRow(found.row.number, found.key, given.content.title))
             return
         before = names.cells(stored.version, stored.phrasings, stored.point.language, stored.point.owner)
         cleaned = Content(**given.content.values())
@@ -110,18 +117,18 @@ class PointTable(SheetTable):
             after["phrasings"] = before["phrasings"]
         changes = self.changes(preview, before, after)
         if changes:
-            preview.changed.append(Found(found.row.number, found.key, given.content.title, changes))
+            preview.changed.append(FileRow(found.row.number, found.key, given.content.title, changes))
         else:
             preview.unchanged += 1
 
-    def store(self, by: Staff, given: list[Read]) -> None:
+    def store(self, by: Staff, given: list[PointFileRow]) -> None:
         with transaction.atomic():
             paths = {read.path for read in given}
             categories = {path: category_at(path) for path in sorted(paths)}
             import_points(
                 by=by,
                 given=[
-                    Given(
+                    PointToImport(
                         each.key,
                         each.given.language,
                         Content(**each.given.content.values() | {"category": categories[each.path]}),

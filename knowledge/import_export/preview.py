@@ -17,7 +17,7 @@ from knowledge.import_export.sheets import Column
 
 
 @dataclass(frozen=True)
-class Found:
+class FileRow:
     """A row that would be stored. `changes`: the columns that differ, by their names for people."""
 
     number: int
@@ -27,7 +27,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Wrong:
+class RowProblem:
     """A row that cannot be stored: what is wrong, by the names of the columns for people."""
 
     number: int
@@ -40,9 +40,9 @@ class Preview:
     # So many of each kind are shown; all are counted.
     SHOWN: ClassVar[int] = 200
 
-    new: list[Found] = field(default_factory=list)
-    changed: list[Found] = field(default_factory=list)
-    wrong: list[Wrong] = field(default_factory=list)
+    new: list[FileRow] = field(default_factory=list)
+    changed: list[FileRow] = field(default_factory=list)
+    wrong: list[RowProblem] = field(default_factory=list)
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -55,19 +55,19 @@ class Preview:
         return max(len(self.new), len(self.changed), len(self.wrong)) > self.SHOWN
 
     @property
-    def shown_new(self) -> list[Found]:
+    def shown_new(self) -> list[FileRow]:
         return self.new[: self.SHOWN]
 
     @property
-    def shown_changed(self) -> list[Found]:
+    def shown_changed(self) -> list[FileRow]:
         return self.changed[: self.SHOWN]
 
     @property
-    def shown_wrong(self) -> list[Wrong]:
+    def shown_wrong(self) -> list[RowProblem]:
         return self.wrong[: self.SHOWN]
 
 
-class Previewed(Result):
+class PreviewRow(Result):
     """The result of django-import-export, with our preview in place of its rows."""
 
     def __init__(self, preview: Preview) -> None:
@@ -101,11 +101,11 @@ class SheetTable(Table):
     # What it leaves out of the library's own is for rows that are stored one by one.
     def import_data(  # type: ignore[override]
         self, dataset: Dataset, dry_run: bool = False, **kwargs: Any
-    ) -> Previewed:
+    ) -> PreviewRow:
         preview, given = self.check(dataset)
         if not dry_run and preview.is_good:
             self.store(kwargs["user"], given)
-        return Previewed(preview)
+        return PreviewRow(preview)
 
     def check(self, dataset: Dataset) -> tuple[Preview, list[Any]]:
         raise NotImplementedError
@@ -133,8 +133,8 @@ class SheetTable(Table):
         self._seconds -= time.monotonic() - start
         return pieces
 
-    def wrong(self, number: int, key: str, problems: Mapping[str, list[str]]) -> Wrong:
-        return Wrong(number, key, [(self.words_of(name), words) for name, words in problems.items()])
+    def wrong(self, number: int, key: str, problems: Mapping[str, list[str]]) -> RowProblem:
+        return RowProblem(number, key, [(self.words_of(name), words) for name, words in problems.items()])
 
 
 def in_lots(keys: list[str], count: int = 500) -> list[list[str]]:

@@ -21,8 +21,8 @@ from knowledge.import_export.cells import (
     MAX_LINES,
     MAX_ROWS,
     CellProblem,
-    Unclear,
-    Unreadable,
+    UnclearCell,
+    UnreadableFile,
 )
 
 _DAYS = (
@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """`number`: as the spreadsheet counts. `cells`: by the names of the columns that the file has."""
 
     number: int
@@ -57,10 +57,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TableFile:
     """`problems`: what is wrong with the file as a whole; then there are no rows."""
 
-    rows: list[Row]
+    rows: list[TableRow]
     problems: list[str]
 
 
@@ -77,7 +77,7 @@ class SheetFile(CsvFile):
         if in_stream.startswith(b"PK\x03\x04"):
             lines = xlsx.read_lines(in_stream)
         elif in_stream.startswith(b"\xd0\xcf\x11\xe0"):
-            raise Unreadable(
+            raise UnreadableFile(
                 _("This is a file of an old Excel (.xls). Save it as .xlsx or CSV and try again.")
             )
         else:
@@ -85,7 +85,7 @@ class SheetFile(CsvFile):
         while lines and _is_empty(lines[-1]):
             lines.pop()
         if not lines:
-            raise Unreadable(_("This file is empty."))
+            raise UnreadableFile(_("This file is empty."))
         width = max(len(line) for line in lines)
         padded = [[*line, *[None] * (width - len(line))] for line in lines]
         return Dataset(*padded[1:], headers=["" if cell is None else str(cell) for cell in padded[0]])
@@ -95,7 +95,7 @@ def _csv_lines(data: bytes) -> list[list[Any]]:
     """Return the rows of a CSV file. Reading stops at the first row that is too many, too wide or too long."""
     text = _decoded(data)
     if "\x00" in text:
-        raise Unreadable(_("This is neither a spreadsheet (.xlsx) nor a CSV file."))
+        raise UnreadableFile(_("This is neither a spreadsheet (.xlsx) nor a CSV file."))
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     lines: list[list[Any]] = []
@@ -107,19 +107,19 @@ def _csv_lines(data: bytes) -> list[list[Any]]:
             if _is_empty(line):
                 line = []
             elif number > MAX_LINES:
-                raise Unreadable(
+                raise UnreadableFile(
                     _("Something stands in row %(row)d: at most %(count)d rows.")
                     % {"row": number, "count": MAX_LINES}
                 )
             elif len(line) > MAX_COLUMNS:
-                raise Unreadable(
+                raise UnreadableFile(
                     _("Row %(row)d has %(count)d columns: more than this table has.")
                     % {"row": number, "count": len(line)}
                 )
             if number <= MAX_LINES:
                 lines.append(line)
     except csv.Error as error:
-        raise Unreadable(_("This CSV file is damaged: %(words)s") % {"words": error}) from error
+        raise UnreadableFile(_("This CSV file is damaged: %(words)s") % {"words": error}) from error
     return lines
 
 
@@ -136,7 +136,7 @@ def _decoded(data: bytes) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise Unreadable(
+    raise UnreadableFile(
         _("The letters of this file are in no encoding that we know. Save it as CSV UTF-8, or as .xlsx.")
     )
 
@@ -155,7 +155,7 @@ def _is_empty(cells: Sequence[Any]) -> bool:
     return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
-def read(dataset: Dataset, columns: Sequence[Column], required: Sequence[str]) -> Sheet:
+def read(dataset: Dataset, columns: Sequence[Column], required: Sequence[str]) -> TableFile:
     """The rows that hold anything. Without the `required` columns, or with unknown ones, only problems."""
     known = _names_of(columns)
     problems: list[str] = []
@@ -191,14 +191,14 @@ def read(dataset: Dataset, columns: Sequence[Column], required: Sequence[str]) -
     if len(lines) > MAX_ROWS:
         problems.append(_("At most %(count)d rows at once.") % {"count": MAX_ROWS})
     if problems:
-        return Sheet([], problems)
+        return TableFile([], problems)
     read_columns = {column.name for column in columns if column.is_read}
     rows = [
-        Row(number, {name: line[place] for name, place in places.items() if name in read_columns})
+        TableRow(number, {name: line[place] for name, place in places.items() if name in read_columns})
         for number, line in enumerate(lines, start=2)
         if not _is_empty(line)
     ]
-    return Sheet(rows, [] if rows else [_("There are no rows below the names of the columns.")])
+    return TableFile(rows, [] if rows else [_("There are no rows below the names of the columns.")])
 
 
 def _names_of(columns: Sequence[Column]) -> dict[str, str]:
@@ -218,7 +218,7 @@ def text_of(cell: Any) -> str:
     """Return the text as it is shown. Raises CellProblem where that is not certain, and for a spreadsheet's error."""
     if cell is None:
         return ""
-    if isinstance(cell, Unclear):
+    if isinstance(cell, UnclearCell):
         raise CellProblem(cell.reason)
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"

@@ -20,7 +20,13 @@ from openpyxl.utils import get_column_letter
 from openpyxl.utils.cell import column_index_from_string, coordinate_from_string, range_boundaries
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
-from knowledge.import_export.cells import MAX_CELL_CHARACTERS, MAX_COLUMNS, MAX_LINES, Unclear, Unreadable
+from knowledge.import_export.cells import (
+    MAX_CELL_CHARACTERS,
+    MAX_COLUMNS,
+    MAX_LINES,
+    UnclearCell,
+    UnreadableFile,
+)
 from knowledge.import_export.numbers import format_is_unclear, shown_number
 
 # Limits of the whole file: bytes when unpacked, parts, strings, cells, and characters that are kept.
@@ -50,11 +56,11 @@ def read_lines(data: bytes) -> list[list[Any]]:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             return _Book(archive).lines()
-    except Unreadable:
+    except UnreadableFile:
         raise
     except Exception as error:
         # What a damaged file raises differs from fault to fault.
-        raise Unreadable(_("This spreadsheet is damaged, or protected by a password.")) from error
+        raise UnreadableFile(_("This spreadsheet is damaged, or protected by a password.")) from error
 
 
 def _name(node: Element) -> str:
@@ -77,7 +83,7 @@ class _Book:
         self._cells = self._characters = self._elements = self._rows = 0
         parts = archive.infolist()
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > UNPACKED_BYTES:
-            raise Unreadable(_("This spreadsheet is too large."))
+            raise UnreadableFile(_("This spreadsheet is too large."))
         self._epoch: Any = CALENDAR_WINDOWS_1900
         self._formats: list[str] = []
         self._whole_tags: dict[str, bool] = {}
@@ -90,7 +96,7 @@ class _Book:
         filled = [(name, sheet) for name, address in addresses if (sheet := self._read_sheet(address)).rows]
         if len(filled) > 1:
             names = ", ".join(f"“{name[:31]}”" for name, _sheet in filled)
-            raise Unreadable(_("Several sheets hold something: %(names)s. Keep one.") % {"names": names})
+            raise UnreadableFile(_("Several sheets hold something: %(names)s. Keep one.") % {"names": names})
         return _lines_of(filled[0][1]) if filled else []
 
     # -- Parts -----------------------------------------------------------------------------------------------------
@@ -112,7 +118,7 @@ class _Book:
                     self._elements += 1
                     is_much = self._elements > MAX_ELEMENTS or ignored > MAX_IGNORED
                     if is_much or held > MAX_HELD or len(path) > MAX_DEPTH:
-                        raise Unreadable(_("This spreadsheet is too large."))
+                        raise UnreadableFile(_("This spreadsheet is too large."))
                     continue
                 path.pop()
                 whole -= is_whole
@@ -167,7 +173,7 @@ class _Book:
         for _event, node in self._events("xl/sharedStrings.xml"):
             if _name(node) == "si":
                 if len(self._strings) >= MAX_STRINGS:
-                    raise Unreadable(_("This spreadsheet is too large."))
+                    raise UnreadableFile(_("This spreadsheet is too large."))
                 self._strings.append(self._text(node))
 
     def _text(self, node: Element) -> str:
@@ -179,7 +185,7 @@ class _Book:
         text = "".join(parts)
         self._characters += len(text)
         if self._characters > MAX_CHARACTERS:
-            raise Unreadable(_("This spreadsheet is too large."))
+            raise UnreadableFile(_("This spreadsheet is too large."))
         return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
 
     # -- One sheet -------------------------------------------------------------------------------------------------
@@ -192,7 +198,7 @@ class _Book:
                 case "row":
                     self._rows += 1
                     if self._rows > MAX_ROW_ELEMENTS:
-                        raise Unreadable(_("This spreadsheet is too large."))
+                        raise UnreadableFile(_("This spreadsheet is too large."))
                     line = int(node.get("r") or line + 1)
                     self._read_row(sheet, line, node)
                 case "col" if node.get("hidden") in ("1", "true"):
@@ -204,7 +210,7 @@ class _Book:
                         raise ValueError("a merged cell without a place")
                     sheet.merged.append((top, bottom, left, right))
                     if len(sheet.merged) > MAX_MERGED:
-                        raise Unreadable(_("This spreadsheet is too large."))
+                        raise UnreadableFile(_("This spreadsheet is too large."))
         return sheet
 
     def _read_row(self, sheet: _Sheet, line: int, node: Element) -> None:
@@ -221,13 +227,13 @@ class _Book:
             )
             self._cells += 1
             if self._cells > MAX_CELLS:
-                raise Unreadable(_("This spreadsheet is too large."))
+                raise UnreadableFile(_("This spreadsheet is too large."))
             value = self._value(cell)
             if value is None or (isinstance(value, str) and not value.strip()):
                 continue
             _check_place(line, column)
             if isinstance(value, str) and len(value) > MAX_CELL_CHARACTERS:
-                raise Unreadable(
+                raise UnreadableFile(
                     _("Row %(row)d, column %(letter)s: more than %(count)d characters.")
                     % {"row": line, "letter": get_column_letter(column), "count": MAX_CELL_CHARACTERS}
                 )
@@ -243,7 +249,7 @@ class _Book:
         written = parts["v"].text if "v" in parts else None
         if written is None:
             if "f" in parts and kind != "str":
-                return Unclear(
+                return UnclearCell(
                     _(
                         "The formula here has no result yet. Open the file in a spreadsheet program and save it."
                     )
@@ -257,7 +263,7 @@ class _Book:
             case "b":
                 return written in ("1", "true")
             case "e":
-                return Unclear(_("A formula has failed here: %(words)s") % {"words": written[:20]})
+                return UnclearCell(_("A formula has failed here: %(words)s") % {"words": written[:20]})
             case "d":
                 return written
         style = int(cell.get("s", "0"))
@@ -290,17 +296,17 @@ class _LimitedPart:
         data = self._part.read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise Unreadable(_("This spreadsheet is too large."))
+            raise UnreadableFile(_("This spreadsheet is too large."))
         return data
 
 
 def _check_place(line: int, column: int) -> None:
     if line > MAX_LINES:
-        raise Unreadable(
+        raise UnreadableFile(
             _("Something stands in row %(row)d: at most %(count)d rows.") % {"row": line, "count": MAX_LINES}
         )
     if column > MAX_COLUMNS:
-        raise Unreadable(
+        raise UnreadableFile(
             _("Row %(row)d: something stands in column %(letter)s, beyond the columns of this table.")
             % {"row": line, "letter": get_column_letter(column)}
         )
@@ -310,16 +316,16 @@ def _lines_of(sheet: _Sheet) -> list[list[Any]]:
     """Return the rows in full, merged cells filled. Raises Unreadable for what is there and not shown."""
     for line in sorted(sheet.rows):
         if line in sheet.hidden_rows:
-            raise Unreadable(_("Row %(row)d is hidden. Show it or delete it.") % {"row": line})
+            raise UnreadableFile(_("Row %(row)d is hidden. Show it or delete it.") % {"row": line})
         if hidden := sheet.hidden_columns & sheet.rows[line].keys():
             letter = get_column_letter(min(hidden))
-            raise Unreadable(_("Column %(letter)s is hidden. Show it or delete it.") % {"letter": letter})
+            raise UnreadableFile(_("Column %(letter)s is hidden. Show it or delete it.") % {"letter": letter})
     for first_row, last_row, first_column, last_column in sheet.merged:
         value = sheet.rows.get(first_row, {}).get(first_column)
         if value is None:
             continue
         if last_column > first_column:
-            value = Unclear(_("This cell is merged over several columns."))
+            value = UnclearCell(_("This cell is merged over several columns."))
         for line in range(first_row, min(last_row, MAX_LINES) + 1):
             # A row that holds nothing else is no row of the table.
             if line == first_row or line in sheet.rows:

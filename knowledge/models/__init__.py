@@ -2,18 +2,18 @@
 
 from knowledge.models.branches import Branch, Region
 from knowledge.models.points import Category, Edition, Phrasing, Point, PointFile, Version
-from knowledge.models.use import Gap, GapQuestion, Use
+from knowledge.models.use import UnansweredQuestion, UnansweredQuestionExample, Use
 
 __all__ = [
     "Branch",
     "Category",
     "Edition",
-    "Gap",
-    "GapQuestion",
     "Phrasing",
     "Point",
     "PointFile",
     "Region",
+    "UnansweredQuestion",
+    "UnansweredQuestionExample",
     "Use",
     "Version",
 ]

@@ -52,7 +52,7 @@ class Use(models.Model):
         return f"{self.version_id} {self.at:%Y-%m-%d}"
 
 
-class Gap(models.Model):
+class UnansweredQuestion(models.Model):
     """A question that no point answers, with all who asked it alike."""
 
     class State(models.TextChoices):
@@ -82,10 +82,12 @@ class Gap(models.Model):
         return self.text
 
 
-class GapQuestion(models.Model):
+class UnansweredQuestionExample(models.Model):
     """One customer's question in a gap, in their words."""
 
-    gap = models.ForeignKey(Gap, models.CASCADE, related_name="questions", verbose_name=_("gap"))
+    gap = models.ForeignKey(
+        UnansweredQuestion, models.CASCADE, related_name="questions", verbose_name=_("gap")
+    )
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, related_name="+", verbose_name=_("conversation")
     )

@@ -4,7 +4,7 @@ docs/decisions/008-finding-points.md says what it is made of, and what each part
 """
 
 from knowledge.search.confidence import NOT_ANSWERED
-from knowledge.search.index import Hit, Index
-from knowledge.search.tokenizer import Entry
+from knowledge.search.index import Index, IndexHit
+from knowledge.search.tokenizer import IndexEntry
 
-__all__ = ["NOT_ANSWERED", "Entry", "Hit", "Index"]
+__all__ = ["NOT_ANSWERED", "Index", "IndexEntry", "IndexHit"]

@@ -2,7 +2,7 @@
 
 from math import exp
 
-from knowledge.search.tokenizer import plain, words_of
+from knowledge.search.tokenizer import plain, tokens_of
 
 # Below this confidence no entry answers the question.
 NOT_ANSWERED = 0.3
@@ -13,7 +13,7 @@ def shared(folded: str, text: str) -> float:
     other = plain(text)
     if folded in other:
         return 1.0
-    one, two = set(words_of(folded)), set(words_of(other))
+    one, two = set(tokens_of(folded)), set(tokens_of(other))
     return len(one & two) / (len(one) * len(two)) ** 0.5 if one and two else 0.0
 
 

@@ -137,7 +137,7 @@ def vectors_of(texts: Sequence[str]) -> Vectors:
     return Vectors.from_bytes([found[key] for key in keys])
 
 
-class Sense(NamedTuple):
+class TextEmbeddings(NamedTuple):
     """What an entry means: the vectors of title and phrasings, a row each; in a `Space`, the lengths of these rows, and
     the direction of their middle and its answer along the axes."""
 
@@ -147,7 +147,7 @@ class Sense(NamedTuple):
     answer: Floats
 
 
-class Space:
+class EmbeddingSpace:
     """Vectors seen so that what differs among the phrasings of one entry counts little, and what tells entries apart
     counts much: by the inverse of the covariance within entries, shrunk towards none where phrasings are few.
 
@@ -185,24 +185,24 @@ class Space:
         found = self._stretched(vectors)
         return found / self._lengths(found)[..., None]
 
-    def sense(self, texts: Vectors, answer: Vectors) -> Sense:
+    def sense(self, texts: Vectors, answer: Vectors) -> TextEmbeddings:
         """Of one entry, from the vectors of its title and phrasings, a row each, and the one of its answer."""
         rows = texts.floats()
-        return Sense(
+        return TextEmbeddings(
             texts,
             self._lengths(self._stretched(rows)),
             self.placed(rows.mean(axis=0)) @ self.axes,
             answer.floats()[0] @ self.answer_axes,
         )
 
-    def without(self, sense: Sense, rows: Sequence[int]) -> Sense:
+    def without(self, sense: TextEmbeddings, rows: Sequence[int]) -> TextEmbeddings:
         """The sense of an entry as if these of its texts were not there; it has others."""
         kept = np.delete(np.arange(len(sense.lengths)), rows)
         texts = Vectors(sense.texts.steps[kept], sense.texts.scale[kept])
         centre = self.placed(texts.floats().mean(axis=0)) @ self.axes
         return sense._replace(texts=texts, lengths=sense.lengths[kept], centre=centre)
 
-    def cosines(self, senses: Sequence[Sense], asked: Floats) -> Floats:
+    def cosines(self, senses: Sequence[TextEmbeddings], asked: Floats) -> Floats:
         """Of the texts of these entries, one after the other, to a question that is `placed`. The question is taken
         back to where the texts are: one product with the map instead of one for each text."""
         back = self.stretch @ asked

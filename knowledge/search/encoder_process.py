@@ -15,7 +15,7 @@ MANY = 200
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def vectors_apart(texts: Sequence[str]) -> Vectors:
+def encode_in_process(texts: Sequence[str]) -> Vectors:
     """As `vectors_of`, and this process is not slowed down. Raises CalledProcessError."""
     store = kept_in()
     if store is not None and len(texts) > MANY:

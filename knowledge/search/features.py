@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knowledge.search.embeddings import Sense, Space, Vectors
-from knowledge.search.postings import Counted, Floats, Vocabulary
-from knowledge.search.tokenizer import Entry, bare, features_of, pairs_of, plain, simplified
-from knowledge.search.typeahead import Forms
+from knowledge.search.embeddings import EmbeddingSpace, TextEmbeddings, Vectors
+from knowledge.search.postings import Floats, TermCounts, Vocabulary
+from knowledge.search.tokenizer import IndexEntry, bare, features_of, pairs_of, plain, simplified
+from knowledge.search.typeahead import TypeaheadIndex
 
 # A word of the title counts as much as in so many phrasings.
 TITLE_WORDS = 3
@@ -19,32 +19,34 @@ Encode = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class EntryFeatures:
     """What is worked out of an entry once; `sense` once it is taught."""
 
-    entry: Entry
+    entry: IndexEntry
     texts: tuple[str, ...]
-    words: Counted
-    answer: Counted
-    forms: Forms
-    sense: Sense | None = None
+    words: TermCounts
+    answer: TermCounts
+    forms: TypeaheadIndex
+    sense: TextEmbeddings | None = None
 
 
-def known_of(entry: Entry, vocabulary: Vocabulary, answers: Vocabulary) -> Known:
+def features_of_entry(entry: IndexEntry, vocabulary: Vocabulary, answers: Vocabulary) -> EntryFeatures:
     texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
     words = Counter(word for text in texts for word in features_of(bare(text)))
     for word in features_of(bare(entry.title)):
         words[word] += TITLE_WORDS - 1
     answer = Counter(pairs_of(plain(entry.answer)))
-    return Known(entry, texts, vocabulary.count(words), answers.count(answer), Forms.of(texts))
+    return EntryFeatures(
+        entry, texts, vocabulary.count(words), answers.count(answer), TypeaheadIndex.of(texts)
+    )
 
 
-def size_of(known: Sequence[Known]) -> int:
+def size_of(known: Sequence[EntryFeatures]) -> int:
     """How many texts they have, with the answers."""
     return sum(len(each.texts) + 1 for each in known)
 
 
-def vectors_for(known: Sequence[Known], encode: Encode) -> list[Vectors]:
+def vectors_for(known: Sequence[EntryFeatures], encode: Encode) -> list[Vectors]:
     """Of each entry a row for each text, and one for the answer."""
     lengths = [len(each.texts) + 1 for each in known]
     texts = [
@@ -54,7 +56,9 @@ def vectors_for(known: Sequence[Known], encode: Encode) -> list[Vectors]:
     return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
 
 
-def with_senses(known: Sequence[Known], vectors: Sequence[Vectors], space: Space) -> list[Known]:
+def with_embeddings(
+    known: Sequence[EntryFeatures], vectors: Sequence[Vectors], space: EmbeddingSpace
+) -> list[EntryFeatures]:
     return [
         replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1)))
         for each, rows in zip(known, vectors, strict=True)

@@ -7,16 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from knowledge.search.answer_weights import SAFE, fit_weights
+from knowledge.search.answer_weights import SAFE_WEIGHTS, fit_weights
 from knowledge.search.confidence import NOT_ANSWERED, confidence_of, shared
-from knowledge.search.embeddings import Space, vector_of, vectors_of, vectors_of_questions
-from knowledge.search.features import Encode, Known, known_of, size_of, vectors_for, with_senses
+from knowledge.search.embeddings import EmbeddingSpace, vector_of, vectors_of, vectors_of_questions
+from knowledge.search.features import (
+    Encode,
+    EntryFeatures,
+    features_of_entry,
+    size_of,
+    vectors_for,
+    with_embeddings,
+)
 from knowledge.search.postings import Floats, Vocabulary
-from knowledge.search.query_rewriting import Pinyin, in_standard_words
-from knowledge.search.scorers import WORDS, AnswerWeights, Judges, spread_of
-from knowledge.search.tokenizer import RUN, Entry, bare, parts_of, plain, simplified, words_of
-from knowledge.search.topic_filter import STRANGE, Subject, learn_subject
-from knowledge.search.typeahead import Typing, one_line, without_slips
+from knowledge.search.query_rewriting import PinyinConverter, to_standard_words
+from knowledge.search.scorers import WORDS, AnswerWeights, ScorerSet, spread_of
+from knowledge.search.tokenizer import RUN, IndexEntry, bare, parts_of, plain, simplified, tokens_of
+from knowledge.search.topic_filter import STRANGE, TopicFilter, train_topic_filter
+from knowledge.search.typeahead import TypedQuery, correct_typos, one_line
 
 LANGUAGE = 1.0
 EXACT = 3.0
@@ -32,7 +39,7 @@ Prefer = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class IndexHit:
     """`matched`: the title or phrasing that comes nearest; `confidence`: 0 to 1, that this entry answers."""
 
     id: int
@@ -41,15 +48,15 @@ class Hit:
     confidence: float
 
 
-class Lessons(NamedTuple):
+class LearnedModels(NamedTuple):
     """What an index was taught by all of its entries together."""
 
-    space: Space
+    space: EmbeddingSpace
     weights: AnswerWeights
-    subject: Subject
+    subject: TopicFilter
 
 
-class Question(NamedTuple):
+class IndexQuery(NamedTuple):
     """What is asked: its words as they are compared, and the vectors of the whole and of its clauses, where meanings
     are known."""
 
@@ -61,11 +68,12 @@ class Index:
     """Entries and what is known of them. It never changes: `with_changes` and `taught` give another one, so whoever
     reads one is not disturbed."""
 
-    def __init__(self, entries: Iterable[Entry] = (), *, teach: bool = False) -> None:
+    def __init__(self, entries: Iterable[IndexEntry] = (), *, teach: bool = False) -> None:
         """`teach`: with meanings too, which takes a second for a thousand phrasings."""
         vocabulary, answers = Vocabulary(), Vocabulary()
         known = [
-            known_of(entry, vocabulary, answers) for entry in {entry.id: entry for entry in entries}.values()
+            features_of_entry(entry, vocabulary, answers)
+            for entry in {entry.id: entry for entry in entries}.values()
         ]
         self._set(known, vocabulary, answers, None)
         if teach:
@@ -74,7 +82,7 @@ class Index:
     def __len__(self) -> int:
         return len(self._known)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[IndexEntry]:
         return [known.entry for known in self._known]
 
     @property
@@ -87,7 +95,7 @@ class Index:
         waiting = [each for each in self._known if each.sense is None]
         return len(waiting), size_of(waiting)
 
-    def with_changes(self, put: Iterable[Entry], drop: Iterable[int] = ()) -> "Index":
+    def with_changes(self, put: Iterable[IndexEntry], drop: Iterable[int] = ()) -> "Index":
         """With these entries in place of those of their ids, and without the dropped ones.
 
         In a taught index a few new texts get their meaning at once; many are found by their words until `taught`.
@@ -95,9 +103,9 @@ class Index:
         kept = {known.entry.id: known for known in self._known}
         for pk in drop:
             kept.pop(pk, None)
-        new = [known_of(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
+        new = [features_of_entry(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
         if self._lessons is not None and new and size_of(new) <= AT_ONCE:
-            new = with_senses(new, vectors_for(new, vectors_of), self._lessons.space)
+            new = with_embeddings(new, vectors_for(new, vectors_of), self._lessons.space)
         kept |= {known.entry.id: known for known in new}
         made = Index()
         made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._lessons)
@@ -125,33 +133,39 @@ class Index:
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _learned(self, encode: Encode) -> tuple[list[Known], Vocabulary, Vocabulary, Lessons | None]:
+    def _learned(
+        self, encode: Encode
+    ) -> tuple[list[EntryFeatures], Vocabulary, Vocabulary, LearnedModels | None]:
         if not self._known:
             return [], self._vocabulary, self._answer_vocabulary, None
         vectors = vectors_for(self._known, encode)
         texts = [rows.rows(0, -1) for rows in vectors]
-        space = Space(texts, [rows.rows(-1) for rows in vectors])
+        space = EmbeddingSpace(texts, [rows.rows(-1) for rows in vectors])
         # The first who asks should not wait for the encoder to be read.
         vector_of(" ")
-        known = with_senses(self._known, vectors, space)
-        judges = Judges(known, self._vocabulary, self._answer_vocabulary, space)
-        lessons = Lessons(space, fit_weights(judges, space), learn_subject(texts, encode))
+        known = with_embeddings(self._known, vectors, space)
+        judges = ScorerSet(known, self._vocabulary, self._answer_vocabulary, space)
+        lessons = LearnedModels(space, fit_weights(judges, space), train_topic_filter(texts, encode))
         return known, self._vocabulary, self._answer_vocabulary, lessons
 
     def _set(
-        self, known: Sequence[Known], vocabulary: Vocabulary, answers: Vocabulary, lessons: Lessons | None
+        self,
+        known: Sequence[EntryFeatures],
+        vocabulary: Vocabulary,
+        answers: Vocabulary,
+        lessons: LearnedModels | None,
     ) -> None:
         self._known = list(known)
         self._vocabulary, self._answer_vocabulary, self._lessons = vocabulary, answers, lessons
-        self._judges = Judges(self._known, vocabulary, answers, lessons and lessons.space)
-        self._weights = SAFE if lessons is None else lessons.weights
+        self._judges = ScorerSet(self._known, vocabulary, answers, lessons and lessons.space)
+        self._weights = SAFE_WEIGHTS if lessons is None else lessons.weights
         self._exact: dict[str, int] = {}
         for place, each in enumerate(known):
             for text in each.forms.texts:
                 self._exact.setdefault(text, place)
-        self._typing = Typing([each.forms for each in known])
+        self._typing = TypedQuery([each.forms for each in known])
         self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
-        self._pinyin: Pinyin | None = None
+        self._pinyin: PinyinConverter | None = None
 
     # -- finding -----------------------------------------------------------------------------------------
 
@@ -163,14 +177,14 @@ class Index:
         keep: Keep | None = None,
         prefer: Prefer | None = None,
         language: str | None = None,
-    ) -> list[Hit]:
+    ) -> list[IndexHit]:
         """The entries that a customer most likely asks for, the likeliest first; only those that `keep` lets pass.
 
         `prefer`: how much likelier an entry is whatever was asked, on a scale on which 1 is much.
         """
         if not self._known or not text.strip():
             return []
-        parts = parts_of(self._in_characters(in_standard_words(text)))
+        parts = parts_of(self._in_characters(to_standard_words(text)))
         vectors = self._vectors(parts)
         scores = self._scores(parts[0], vectors[0] if vectors else None, language)
         if len(parts) > 1:
@@ -181,7 +195,7 @@ class Index:
             ]
             scores = _with_clauses(scores, clauses)
         self._raise_exact(scores, text)
-        return self._hits(scores, Question(one_line(parts[0]), vectors), limit, keep, prefer)
+        return self._hits(scores, IndexQuery(one_line(parts[0]), vectors), limit, keep, prefer)
 
     def _in_characters(self, text: str) -> str:
         """The text with pinyin in characters, where it is pinyin of words that entries have."""
@@ -191,7 +205,7 @@ class Index:
             counts: Counter[int] = Counter()
             for each in self._known:
                 counts.update(dict(zip(each.words.words.tolist(), each.words.counts.tolist(), strict=True)))
-            self._pinyin = Pinyin(
+            self._pinyin = PinyinConverter(
                 {
                     word: counts[number]
                     for number, word in enumerate(self._vocabulary.words())
@@ -231,11 +245,11 @@ class Index:
     def _hits(
         self,
         scores: Floats,
-        question: Question,
+        question: IndexQuery,
         limit: int,
         keep: Keep | None,
         prefer: Prefer | None,
-    ) -> list[Hit]:
+    ) -> list[IndexHit]:
         found: dict[int, float] = {}
         # Who is preferred may stand a little behind; nobody is fetched from far.
         for place in np.argsort(-scores, kind="stable"):
@@ -248,14 +262,14 @@ class Index:
         is_strange = self._is_strange(question)
         return [self._hit(place, found, question, is_strange) for place in best]
 
-    def _is_strange(self, question: Question) -> bool:
+    def _is_strange(self, question: IndexQuery) -> bool:
         """Whether nothing in it is a bank's business, though entries come near."""
         if self._lessons is None or not question.vectors or question.folded in self._exact:
             return False
         subject = self._lessons.subject
         return not any(subject.has(vector) for vector in question.vectors)
 
-    def _hit(self, place: int, found: dict[int, float], question: Question, is_strange: bool) -> Hit:
+    def _hit(self, place: int, found: dict[int, float], question: IndexQuery, is_strange: bool) -> IndexHit:
         known = self._known[place]
         lead = found[place] - max((score for other, score in found.items() if other != place), default=0.0)
         lead = max(-3.0, min(3.0, lead))
@@ -272,7 +286,7 @@ class Index:
             confidence = max(0.0, min(1.0, alike[nearest] + 0.1 * lead))
         if is_strange:
             confidence *= STRANGE
-        return Hit(known.entry.id, found[place], known.texts[nearest], confidence)
+        return IndexHit(known.entry.id, found[place], known.texts[nearest], confidence)
 
     # -- as it is typed ----------------------------------------------------------------------------------
 
@@ -284,26 +298,26 @@ class Index:
         keep: Keep | None = None,
         prefer: Prefer | None = None,
         language: str | None = None,
-    ) -> list[Hit]:
+    ) -> list[IndexHit]:
         """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, what
         sounds the same, slips; and what the words typed so far find, by meaning too once they are a question."""
         if not self._known or not typed.strip():
             return []
-        text = without_slips(self._in_characters(typed), self._vocabulary.words)
-        vectors = self._vectors([text]) if len(words_of(plain(text))) >= QUESTION_WORDS else []
+        text = correct_typos(self._in_characters(typed), self._vocabulary.words)
+        vectors = self._vectors([text]) if len(tokens_of(plain(text))) >= QUESTION_WORDS else []
         scores = self._scores(text, vectors[0] if vectors else None, language)
         self._raise_exact(scores, typed)
         top = max(3.0, float(scores.max()))
         for place, fits in self._typing.fits(typed).items():
             scores[place] = max(float(scores[place]), 0.0) + top * fits
-        return self._hits(scores, Question(one_line(typed), vectors), limit, keep, prefer)
+        return self._hits(scores, IndexQuery(one_line(typed), vectors), limit, keep, prefer)
 
     def look_up(self, words: str, limit: int) -> list[int]:
         """The entries that these words name, likeliest first, and no other however many are wanted: parts, pinyin,
         initials and slips as in `suggest`; and what is meant, where that is clear."""
         if not self._known or not words.strip():
             return []
-        text = without_slips(words, self._vocabulary.words)
+        text = correct_typos(words, self._vocabulary.words)
         fits = {self._known[place].entry.id for place in self._typing.fits(words)}
         named = self.suggest(words, limit, keep=fits.__contains__)
         meant = [hit for hit in self.find(text, limit) if hit.confidence >= NOT_ANSWERED]

@@ -13,17 +13,17 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from core.text.pinyin import blurred, readings_of
+from core.text.pinyin import readings_of, without_similar_sounds
 
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 # Letters of a spelling that are looked at, and of the longest syllable.
 MOST_LETTERS, LONGEST = 60, 6
 # Letters from which on the beginning of one syllable alone is looked for.
 FEWEST = 4
-_NONE: Places = np.zeros(0, np.int64)
+_NONE: Positions = np.zeros(0, np.int64)
 
 
-class Spellings:
+class PinyinIndex:
     """The titles of many entries, ready to be searched by their sound."""
 
     def __init__(self, titles: Sequence[str]) -> None:
@@ -45,25 +45,25 @@ class Spellings:
         for character in self._places:
             for reading in readings_of(character):
                 self._read_as[reading].add(character)
-                self._blurred[blurred(reading)].add(character)
+                self._blurred[without_similar_sounds(reading)].add(character)
                 for length in range(1, len(reading) + 1):
                     self._begin_with[reading[:length]].add(character)
-        self._followers: dict[tuple[Sounding, str], Places] = {}
+        self._followers: dict[tuple[Sounding, str], Positions] = {}
 
     def read_as(self, spelling: str) -> set[int]:
         """The entries whose title holds these syllables, the last perhaps unfinished; where there is none, those that
         differ in what many do not tell apart (zh and z, ng and n)."""
-        return self._followed(spelling, Spellings._exact) or self._followed(spelling, Spellings._nearly)
+        return self._followed(spelling, PinyinIndex._exact) or self._followed(spelling, PinyinIndex._nearly)
 
     def sounds_like(self, characters: str) -> set[int]:
         """The entries whose title holds characters that may be read as these."""
-        return self._followed(characters, Spellings._sounding)
+        return self._followed(characters, PinyinIndex._sounding)
 
     def with_initials(self, letters: str) -> dict[int, bool]:
         """The entries whose title holds these first letters, and whether it begins with them."""
-        places: Places | None = None
+        places: Positions | None = None
         for letter in letters[:MOST_LETTERS]:
-            places = self._next(places, Spellings._beginning, letter)
+            places = self._next(places, PinyinIndex._beginning, letter)
             if not len(places):
                 return {}
         if places is None:
@@ -80,7 +80,7 @@ class Spellings:
         return self._read_as.get(part, set())
 
     def _nearly(self, part: str) -> set[str]:
-        return self._blurred.get(blurred(part), set())
+        return self._blurred.get(without_similar_sounds(part), set())
 
     def _beginning(self, part: str) -> set[str]:
         return self._begin_with.get(part, set())
@@ -93,21 +93,21 @@ class Spellings:
 
     def _followed(self, spelling: str, sounding: Sounding) -> set[int]:
         spelling = spelling[:MOST_LETTERS]
-        reached: list[list[Places]] = [[] for _ in range(len(spelling) + 1)]
+        reached: list[list[Positions]] = [[] for _ in range(len(spelling) + 1)]
         for at in range(len(spelling)):
             if at and not reached[at]:
                 continue
             before = np.concatenate(reached[at]) if at else None
             for part in _parts(spelling, at):
                 is_last = at + len(part) == len(spelling) and (at or len(part) >= FEWEST)
-                for kind in (sounding, Spellings._beginning) if is_last else (sounding,):
+                for kind in (sounding, PinyinIndex._beginning) if is_last else (sounding,):
                     places = self._next(before, kind, part)
                     if len(places):
                         reached[at + len(part)].append(places)
         ends = reached[-1]
         return set(self._entries(np.concatenate(ends) - 1).tolist()) if ends else set()
 
-    def _next(self, before: Places | None, sounding: Sounding, part: str) -> Places:
+    def _next(self, before: Positions | None, sounding: Sounding, part: str) -> Positions:
         """The places after those where the part is heard, right at the places `before`."""
         found = self._followers.get((sounding, part))
         if found is None:
@@ -121,12 +121,12 @@ class Spellings:
         is_before[before] = True
         return found[is_before[found - 1]]
 
-    def _entries(self, places: Places) -> Places:
-        found: Places = np.searchsorted(self._begins, places, side="right") - 1
+    def _entries(self, places: Positions) -> Positions:
+        found: Positions = np.searchsorted(self._begins, places, side="right") - 1
         return found
 
 
-Sounding = Callable[[Spellings, str], set[str]]
+Sounding = Callable[[PinyinIndex, str], set[str]]
 
 
 def _parts(spelling: str, at: int) -> Iterator[str]:

@@ -15,18 +15,18 @@ Floats = NDArray[np.float32]
 K1, B = 1.2, 0.75
 
 
-class Counted(NamedTuple):
+class TermCounts(NamedTuple):
     """The words of one entry by their numbers, how often each stands there, and how many they are together."""
 
     words: Ints
     counts: Floats
     size: float
 
-    def without(self, words: Sequence[int]) -> "Counted":
+    def without(self, words: Sequence[int]) -> "TermCounts":
         """As if these words, each as often as it stands among them, had not been in the entry."""
         fewer = Counter(words)
         counts = np.array([max(0.0, count - fewer[word]) for word, count in zip(*self[:2], strict=True)])
-        return Counted(self.words, counts.astype(np.float32), max(0.0, self.size - len(words)))
+        return TermCounts(self.words, counts.astype(np.float32), max(0.0, self.size - len(words)))
 
 
 class Vocabulary:
@@ -43,11 +43,11 @@ class Vocabulary:
         # A copy in one step: another thread may add words meanwhile.
         return list(self._numbers)
 
-    def count(self, counts: Counter[str]) -> Counted:
+    def count(self, counts: Counter[str]) -> TermCounts:
         with self._growing:
             numbers = [self._numbers.setdefault(word, len(self._numbers)) for word in counts]
         values = np.fromiter(counts.values(), np.float32, len(counts))
-        return Counted(np.array(numbers, np.int32), values, float(values.sum()))
+        return TermCounts(np.array(numbers, np.int32), values, float(values.sum()))
 
     def numbers(self, words: Iterable[str]) -> list[int]:
         """The numbers of those that any entry has, as often as they stand there."""
@@ -63,7 +63,7 @@ class Vocabulary:
 class Postings:
     """For each word the entries that have it, one after the other, with what it says for each."""
 
-    def __init__(self, entries: Sequence[Counted], words: int) -> None:
+    def __init__(self, entries: Sequence[TermCounts], words: int) -> None:
         self._entries = len(entries)
         sizes = np.array([entry.size for entry in entries], np.float32)
         self._mean = float(sizes.mean()) if len(sizes) and sizes.any() else 1.0
@@ -92,7 +92,7 @@ class Postings:
         found = np.bincount(self._owner[where], weights=self._value[where], minlength=self._entries)
         return found.astype(np.float32)
 
-    def score_of(self, entry: Counted, words: Ints) -> float:
+    def score_of(self, entry: TermCounts, words: Ints) -> float:
         """What the words say for an entry with these counts, among the others."""
         is_asked = np.isin(entry.words, words) & (entry.words < len(self._rarity))
         counts, rarity = entry.counts[is_asked], self._rarity[entry.words[is_asked]]

@@ -28,7 +28,7 @@ _SYLLABLE = re.compile(
 )
 
 
-def in_standard_words(text: str) -> str:
+def to_standard_words(text: str) -> str:
     """The text, simplified where it has such words, with words of a dialect replaced by those of dialect.txt."""
     plain = simplified(text)
     pattern, words = _dialect(bool(_CANTONESE.search(plain)))
@@ -47,7 +47,7 @@ def _dialect(is_cantonese: bool) -> tuple[re.Pattern[str], dict[str, str]]:
     return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE), words
 
 
-class Pinyin:
+class PinyinConverter:
     """Chinese words by their pinyin, the most frequent where several sound alike."""
 
     def __init__(self, counts: Mapping[str, float]) -> None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.search.embeddings import ANSWER_AXES, ENTRY_AXES, Space, nearness
-from knowledge.search.features import Known, rows_of
+from knowledge.search.embeddings import ANSWER_AXES, ENTRY_AXES, EmbeddingSpace, nearness
+from knowledge.search.features import EntryFeatures, rows_of
 from knowledge.search.postings import Floats, Postings, Vocabulary
 from knowledge.search.tokenizer import bare, features_of, pairs_of, plain
 
@@ -27,18 +27,22 @@ class AnswerWeights(NamedTuple):
     meaning: float
 
 
-class LeftOut(NamedTuple):
+class HeldOutPhrasing(NamedTuple):
     """Phrasings of an entry that count as if they were not there: the entry's place, and their rows among its texts."""
 
     place: int
     rows: tuple[int, ...]
 
 
-class Judges:
+class ScorerSet:
     """The judges of some entries, each with a number for every entry."""
 
     def __init__(
-        self, known: Sequence[Known], vocabulary: Vocabulary, answers: Vocabulary, space: Space | None
+        self,
+        known: Sequence[EntryFeatures],
+        vocabulary: Vocabulary,
+        answers: Vocabulary,
+        space: EmbeddingSpace | None,
     ) -> None:
         self.known, self.space = known, space
         self._vocabulary, self._answer_vocabulary = vocabulary, answers
@@ -51,7 +55,7 @@ class Judges:
         self._centres = rows_of([sense and sense.centre for sense in senses], ENTRY_AXES)
         self._answers = rows_of([sense and sense.answer for sense in senses], ANSWER_AXES)
 
-    def by_words(self, asks: str, left_out: LeftOut | None = None) -> Floats:
+    def by_words(self, asks: str, left_out: HeldOutPhrasing | None = None) -> Floats:
         features = features_of(asks)
         words = self._vocabulary.known(features)
         found = self._words.scores(words)
@@ -65,7 +69,9 @@ class Judges:
     def by_answer_words(self, asks: str) -> Floats:
         return self._answer_words.scores(self._answer_vocabulary.known(pairs_of(plain(asks))))
 
-    def by_meaning(self, space: Space, vector: Floats, left_out: LeftOut | None = None) -> Floats:
+    def by_meaning(
+        self, space: EmbeddingSpace, vector: Floats, left_out: HeldOutPhrasing | None = None
+    ) -> Floats:
         """The cosine to the middle of each entry's phrasings. Of the nearest entries it moves towards that of their
         nearest phrasing, the more of them there are the further."""
         asked = space.placed(vector)
@@ -91,7 +97,7 @@ class Judges:
             found[near] += (share * (nearest - found[near])).astype(np.float32)
         return spread_of(found, self.has_sense)
 
-    def by_answer_meaning(self, space: Space, vector: Floats) -> Floats:
+    def by_answer_meaning(self, space: EmbeddingSpace, vector: Floats) -> Floats:
         return spread_of(self._answers @ (vector @ space.answer_axes), self.has_answer)
 
 

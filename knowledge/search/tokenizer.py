@@ -37,7 +37,7 @@ ASKING, LAST = 4, 6
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """What can be found. `id` is the caller's; title and phrasings are how it is asked for, `answer` helps a little."""
 
     id: int
@@ -87,7 +87,7 @@ def _length(text: str) -> int:
     return sum(len(run) if HAN.match(run) else 1 for run in RUN.findall(text))
 
 
-def words_of(folded: str) -> list[str]:
+def tokens_of(folded: str) -> list[str]:
     """The words of a text that is `plain`: "cards" gives card; "卡丢失" gives 卡, 丢失 and, since not all cut
     words alike, 丢 and 失."""
     found: list[str] = []
@@ -116,7 +116,7 @@ def pairs_of(folded: str) -> list[str]:
 def features_of(text: str) -> list[str]:
     """Words and, marked by &, meanings."""
     folded = plain(text)
-    return words_of(folded) + [f"&{name}" for name in meanings_in(folded)]
+    return tokens_of(folded) + [f"&{name}" for name in meanings_in(folded)]
 
 
 def stem(word: str) -> str:

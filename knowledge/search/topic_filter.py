@@ -26,7 +26,7 @@ OTHERS_BELOW, OWN_BELOW = 0.95, 0.03
 STRANGE = 0.3
 
 
-class Subject(NamedTuple):
+class TopicFilter(NamedTuple):
     """`direction` and `middle` give a vector its place between other questions and a bank's; `floor` parts them."""
 
     direction: Floats
@@ -38,15 +38,15 @@ class Subject(NamedTuple):
         return float((vector - self.middle) @ self.direction) >= self.floor
 
 
-def everyday() -> tuple[list[str], list[str]]:
+def everyday_texts() -> tuple[list[str], list[str]]:
     """Questions that customers ask a bank, and others."""
     lines = EVERYDAY.read_text(encoding="utf-8").splitlines()
     return [line[2:] for line in lines if line[:1] == "+"], [line[2:] for line in lines if line[:1] == "-"]
 
 
-def learn_subject(texts: Sequence[Vectors], encode: Callable[[Sequence[str]], Vectors]) -> Subject:
+def train_topic_filter(texts: Sequence[Vectors], encode: Callable[[Sequence[str]], Vectors]) -> TopicFilter:
     """`texts`: of each entry the vectors of its title and phrasings."""
-    of_banks, of_others = everyday()
+    of_banks, of_others = everyday_texts()
     vectors = encode([*of_banks, *of_others]).floats()
     steps = np.concatenate([rows.steps for rows in texts])
     scale = np.concatenate([rows.scale for rows in texts])
@@ -61,7 +61,7 @@ def learn_subject(texts: Sequence[Vectors], encode: Callable[[Sequence[str]], Ve
             found.append((group[~rows] - middle) @ direction)
     own, others = np.concatenate([*held[0], *held[1]]), np.concatenate(held[2])
     floor = min(float(np.quantile(others, OTHERS_BELOW)), float(np.quantile(own, OWN_BELOW)))
-    return Subject(*_regression(groups), floor)
+    return TopicFilter(*_regression(groups), floor)
 
 
 def _regression(groups: Sequence[Floats]) -> tuple[Floats, Floats]:

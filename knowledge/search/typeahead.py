@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from core.text.pinyin import without_tone_numbers, without_tones
-from knowledge.search.pinyin_search import Spellings
+from knowledge.search.pinyin_search import PinyinIndex
 from knowledge.search.tokenizer import HAN, RUN, plain, simplified, stem
 
 # How well an entry fits, by what of it fits.
@@ -17,7 +17,7 @@ BEGINS, INITIALS_BEGIN, IN_TITLE, INITIALS, PINYIN, SOUNDS, IN_PHRASING, ALL_WOR
 
 
 @dataclass(frozen=True, slots=True)
-class Forms:
+class TypeaheadIndex:
     """How an entry may be typed: its title and phrasings as they are compared; and its title without signs and blanks,
     by whose sound it is found."""
 
@@ -26,7 +26,7 @@ class Forms:
     letters: str
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> "Forms":
+    def of(cls, texts: Sequence[str]) -> "TypeaheadIndex":
         """`texts`: title and phrasings."""
         lines = tuple(one_line(text) for text in texts)
         return cls(lines[0], lines, "".join(RUN.findall(lines[0])))
@@ -36,13 +36,13 @@ def one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
 
-class Typing:
+class TypedQuery:
     """The forms of many entries, ready to be searched for what is typed."""
 
-    def __init__(self, forms: Sequence[Forms]) -> None:
+    def __init__(self, forms: Sequence[TypeaheadIndex]) -> None:
         self._titles = _Lines([each.title for each in forms])
         self._texts = _Lines(["\n".join(each.texts) for each in forms])
-        self._spellings = Spellings([each.letters for each in forms])
+        self._spellings = PinyinIndex([each.letters for each in forms])
 
     def fits(self, typed: str) -> dict[int, float]:
         """Of each entry that it fits, by its place: how well, 0 to 2."""
@@ -96,7 +96,7 @@ class _Lines:
             at = self._all.find(part, self._begins[place + 1])
 
 
-def without_slips(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
+def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
     """The text with each longer English word that is not known put right, where one letter makes it one that is."""
     words = {stem(word) for word in re.findall("[a-z]{4,}", plain(typed))}
     if not words:

@@ -32,7 +32,7 @@ from core.refusals import Refusal
 from knowledge.actions import editing, files, imports, phrasings, points
 from knowledge.actions.branches import category_at
 from knowledge.content import Content
-from knowledge.models import Gap, Phrasing, Point, PointFile, Version
+from knowledge.models import Phrasing, Point, PointFile, UnansweredQuestion, Version
 from tests.harness.approvals import approve_pending, approve_version, pending
 from tests.harness.files import pdf
 from tests.people import Cast, create_cast, session_of
@@ -374,8 +374,8 @@ def test_a_suggestion_and_a_gap_bring_phrasings_that_wait(cast: Cast) -> None:
     point = published(cast, is_public=True)
     suggested = Phrasing.objects.create(point=point, text="卡被偷", state=Phrasing.State.SUGGESTED)
     phrasings.judge_phrasing(by=cast.ning, phrasing=suggested.pk, is_accepted=True)
-    gap = Gap.objects.create(text="钱包没了", count=1)
-    editing.answer_gap(by=cast.an, gap=gap.pk, point=point, with_questions=True)
+    gap = UnansweredQuestion.objects.create(text="钱包没了", count=1)
+    editing.answer_unanswered(by=cast.an, gap=gap.pk, point=point, with_questions=True)
     (request,) = pending()
     assert request.after["phrasings"] == ["卡被偷", "钱包没了"]
     assert set(request.authors.all()) == {cast.ning, cast.an}
@@ -398,8 +398,12 @@ def test_phrasings_that_nobody_approves_in_time_are_suggested_again(cast: Cast) 
 def test_an_import_sends_words_and_public_phrasings_for_approval(cast: Cast) -> None:
     point = published(cast, is_public=True)
     given = [
-        imports.Given("card-lost", "zh", a_content("请打电话。", is_public=True), ["卡丢了", "卡没了"]),
-        imports.Given("card-new", "zh", replace(a_content(is_public=True), title="怎么办卡？"), ["办卡"]),
+        imports.PointToImport(
+            "card-lost", "zh", a_content("请打电话。", is_public=True), ["卡丢了", "卡没了"]
+        ),
+        imports.PointToImport(
+            "card-new", "zh", replace(a_content(is_public=True), title="怎么办卡？"), ["办卡"]
+        ),
     ]
     imports.import_points(by=cast.ning, given=given)
     found = {(request.kind, request.subject): request for request in pending()}
@@ -420,7 +424,7 @@ def test_an_import_sends_words_and_public_phrasings_for_approval(cast: Cast) -> 
 
 def test_an_import_over_a_colleagues_draft_keeps_the_colleague_an_author(cast: Cast) -> None:
     a_draft(cast.yun)
-    imports.import_points(by=cast.ning, given=[imports.Given("card-lost", "zh", a_content("免费。"))])
+    imports.import_points(by=cast.ning, given=[imports.PointToImport("card-lost", "zh", a_content("免费。"))])
     with pytest.raises(OwnWork):
         approve_pending(by=cast.yun)
     assert approve_pending(by=cast.an) == 1

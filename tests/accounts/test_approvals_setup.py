@@ -18,7 +18,7 @@ from chat.actions.canned_replies import delete_reply, save_reply, withdraw_repli
 from chat.actions.setup import remove_setup, renew_secret, save_setup, switch_site_on
 from chat.errors import ShortcutTaken
 from chat.models import BusinessText, CannedReply, QuickTopic, Site, WrapUpCode
-from console.approvals.comparison import sheet_of
+from console.approvals.comparison import comparison_of
 from knowledge.actions.branches import import_branches, save_branch
 from knowledge.models import Branch, Region
 from tests.harness.approvals import approve_pending, pending
@@ -359,5 +359,5 @@ def test_the_fields_of_a_request_are_read_in_the_order_of_the_form(cast: Cast) -
     save_reply(staff=cast.yun, reply=reply)
     (request,) = pending()
     with translation.override("en"):
-        sheet = sheet_of(request, cast.an)
+        sheet = comparison_of(request, cast.an)
     assert [change.name for change in sheet.changes] == ["Language", "Shortcut", "Title", "Text", "In use"]

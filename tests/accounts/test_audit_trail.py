@@ -133,7 +133,7 @@ ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
     "accounts_department": SET_UP,
     "accounts_staff": SET_UP,
-    "accounts_takingbar": SET_UP,
+    "accounts_queuerestriction": SET_UP,
     "chat_cannedreply": SET_UP,
     "chat_conversation": "records.searched",
     "chat_site": SET_UP,

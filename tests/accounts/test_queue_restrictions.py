@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone, translation
 
-from accounts.models import Department, Staff, TakingBar
+from accounts.models import Department, QueueRestriction, Staff
 from chat.actions import agents
-from chat.errors import NobodyWaiting, TakingBarred
-from console.inbox.initial_state import first_state
+from chat.errors import NobodyWaiting, QueueRestricted
+from console.inbox.initial_state import initial_state
 from tests.people import Cast, go_online, start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -20,7 +20,7 @@ def bar(
     staff: Staff, department: Department, *, days: int = 0, is_lifted: bool = False, key: str = "exam/1"
 ) -> None:
     since = timezone.localdate() + timedelta(days=days)
-    TakingBar.objects.create(
+    QueueRestriction.objects.create(
         staff=staff, department=department, key=key, why="十一月月考", since=since, is_lifted=is_lifted
     )
 
@@ -29,7 +29,7 @@ def test_of_two_bars_the_one_that_holds_counts(cast: Cast) -> None:
     start(cast, department="cards")
     bar(cast.mei, cast.cards, days=9)
     bar(cast.mei, cast.cards, key="exam/2")
-    with pytest.raises(TakingBarred):
+    with pytest.raises(QueueRestricted):
         agents.take_next(staff=cast.mei)
 
 
@@ -45,7 +45,7 @@ def test_the_next_is_taken_from_the_departments_that_are_left(both: Cast) -> Non
     loan = start(both, department="loans")
     bar(both.mei, both.cards)
     assert agents.take_next(staff=both.mei) == loan
-    with translation.override("zh-hans"), pytest.raises(TakingBarred) as refusal:
+    with translation.override("zh-hans"), pytest.raises(QueueRestricted) as refusal:
         agents.take_next(staff=both.mei)
     with translation.override("zh-hans"):
         words = str(refusal.value.words)
@@ -56,7 +56,7 @@ def test_one_who_waits_longer_in_a_barred_department_does_not_stand_before_the_o
     first = start(both, department="cards")
     loan = start(both, department="loans")
     bar(both.mei, both.cards)
-    with pytest.raises(TakingBarred):
+    with pytest.raises(QueueRestricted):
         agents.take(staff=both.mei, uuid=first.uuid)
     assert agents.take(staff=both.mei, uuid=loan.uuid) == loan
 
@@ -75,8 +75,8 @@ def test_their_console_knows_from_which_lines_nobody_can_be_taken(both: Cast) ->
     bar(both.mei, both.cards, key="exam/2")
     bar(both.mei, both.loans, days=1)
     bar(both.yun, both.cards)
-    assert first_state(both.mei)["me"]["barred"] == [both.cards.pk]
-    assert first_state(both.yun)["me"]["barred"] == []
+    assert initial_state(both.mei)["me"]["barred"] == [both.cards.pk]
+    assert initial_state(both.yun)["me"]["barred"] == []
 
 
 def test_it_is_theirs_alone(cast: Cast) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 
 from demo.generator import generated_points, generated_queries
-from knowledge.search import Entry, Index
+from knowledge.search import Index, IndexEntry
 from knowledge.search.embeddings import keep_vectors_in
 from tests.bench import load, servers
 from tests.bench.load import percentile
@@ -28,7 +28,7 @@ def knowledge_rows(plan: Plan) -> list[Row]:
     keep_vectors_in(VECTORS)
     index = Index(
         (
-            Entry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])
+            IndexEntry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])
             for number, each in enumerate(described)
         ),
         teach=True,

@@ -69,8 +69,8 @@ print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({
 # In an order that foreign keys allow.
 TABLES_OF_A_TEST = (
     "knowledge_use",
-    "knowledge_gapquestion",
-    "knowledge_gap",
+    "knowledge_unansweredquestionexample",
+    "knowledge_unansweredquestion",
     "chat_rating",
     "chat_assignment",
     "chat_attachment",
@@ -79,7 +79,7 @@ TABLES_OF_A_TEST = (
     "chat_conversation",
     "chat_visitor",
     "chat_identityuse",
-    "accounts_takingbar",
+    "accounts_queuerestriction",
     "exams_appeal",
     "exams_paperitem",
     "exams_paper",

@@ -15,8 +15,8 @@ from tests.people import MEI, YUN, Person
 # Three choices whose right option is the first written one; a gap; steps.
 QUESTIONS = """
 from accounts.models import Department, Staff
-from knowledge.actions import exams, questions
-from exams.rules.question_parsing import Written
+from exams.actions import exams, questions
+from exams.rules.question_parsing import ParsedQuestion
 from tests.harness.exams import open_exam, publish_points
 yun = Staff.objects.get(username="yun")
 cards = Department.objects.get(code="cards")
@@ -29,15 +29,15 @@ kinds = [
     ("order", "排序题？", ["第一步", "第二步", "第三步"], [0, 1, 2]),
 ]
 for point, kind in zip(points, kinds, strict=False):
-    questions.save_question(by=yun, point=point.pk, written=Written(*kind, "见要点。"))
+    questions.save_question(by=yun, point=point.pk, written=ParsedQuestion(*kind, "见要点。"))
 """
 GAP_ONLY = QUESTIONS.replace("zip(points, kinds,", "zip(points, kinds[3:4],")
 SET = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"
 BARRED = f"""{SET}
-from accounts.models import TakingBar
+from accounts.models import QueueRestriction
 from django.utils import timezone
 mei = Staff.objects.get(username="mei")
-TakingBar.objects.create(staff=mei, department=cards, key="exam/0", why="十月月考", since=timezone.localdate())
+QueueRestriction.objects.create(staff=mei, department=cards, key="exam/0", why="十月月考", since=timezone.localdate())
 """
 PROPOSE = SET + "\nquestions.propose_questions(by=yun, category=None)\n"
 

@@ -28,7 +28,7 @@ from knowledge.actions import points, use
 from knowledge.actions.editing import begin_point
 from knowledge.actions.branches import category_at
 from knowledge.content import Content
-from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
+from knowledge.models import Phrasing, Point, UnansweredQuestion, UnansweredQuestionExample, Version
 from tests.harness.approvals import approve_version
 from tests.people import Cast, say, start_with
 from chat.actions.posts import post_batch
@@ -47,11 +47,12 @@ approve_version(by=cast.yun, version=version.pk)
 point = version.point
 for text, count in (("刚在菜市场钱包被偷了", 7), ("卡掉了", 4), ("在吗", 2)):
     Phrasing.objects.create(point=point, text=text, state="suggested", count=count)
-gap = Gap.objects.create(text="周日开门吗", count=3)
+gap = UnansweredQuestion.objects.create(text="周日开门吗", count=3)
 for text in ("周日开门吗", "星期天上班吗", "礼拜天营业不"):
     conversation = start_with(cast, cast.mei)
-    GapQuestion.objects.create(gap=gap, conversation=conversation, seq=say(conversation, text).seq, text=text)
-Gap.objects.create(text="能不能换外币硬币", count=1)
+    UnansweredQuestionExample.objects.create(
+        gap=gap, conversation=conversation, seq=say(conversation, text).seq, text=text)
+UnansweredQuestion.objects.create(text="能不能换外币硬币", count=1)
 version = Version.objects.get(point=point)
 said = {{"body": version.answer, "source": version.source}}
 post_batch([make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), **said)])
@@ -59,8 +60,8 @@ use.note_use(by=cast.mei, version=version, conversation=conversation, seq=2, que
 """
 FORGET = (
     "DELETE FROM knowledge_use",
-    "DELETE FROM knowledge_gapquestion",
-    "DELETE FROM knowledge_gap",
+    "DELETE FROM knowledge_unansweredquestionexample",
+    "DELETE FROM knowledge_unansweredquestion",
     "DELETE FROM chat_cannedreply",
     "DELETE FROM knowledge_phrasing",
     "UPDATE knowledge_point SET published_id = NULL",

@@ -11,15 +11,16 @@ from tests.people import MEI
 
 LOST = "您别急。打 95000 按 0 口头挂失，五天内带身份证到网点办书面挂失。"
 LOAD = f"""
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.actions.branches import category_at
 from knowledge.content import Content
 from knowledge.models import Branch, Region
 from accounts.models import Department
 cards = Department.objects.get(code="cards")
 def given(key, title, answer, *phrasings):
-    return Given(key, "zh", Content(title=title, answer=answer, note="先安抚客户", category=category_at("银行卡/挂失"),
-                                    department=cards), phrasings)
+    category = category_at("银行卡/挂失")
+    content = Content(title=title, answer=answer, note="先安抚客户", category=category, department=cards)
+    return PointToImport(key, "zh", content, phrasings)
 import_points(by=None, given=[
     given("browser-lost", "贝壳卡丢了怎么挂失？", "{LOST}", "卡找不到了", "贝壳卡挂失"),
     given("browser-swallowed", "贝壳机吞卡了怎么办？", "请在机器旁等候，三个工作日内领取。", "机器把卡吃了"),
@@ -29,7 +30,7 @@ region, _ = Region.objects.get_or_create(name="望江区")
 Branch.objects.get_or_create(key="browser-hospital", defaults=dict(kind="atm", name="市二院自助点", region=region,
     address="康宁路61号", weekday_hours="24h", saturday_hours="24h", sunday_hours="24h", aliases=["第二医院"],
     latitude="29.9", longitude="124.1", edition=1))
-from knowledge.actions.index_revisions import new_edition
+from knowledge.actions.editions import new_edition
 Branch.objects.update(edition=new_edition())
 """
 WITHDRAW = """

@@ -19,7 +19,7 @@ LOST = "银行卡丢了怎么挂失？"
 SWALLOWED = "取款机吞卡了怎么办？"
 LOAD_POINTS = """
 from accounts.models import Department
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.actions.branches import category_at
 from knowledge.content import Content
 from knowledge.models import Branch, Region
@@ -29,7 +29,7 @@ def given(key, language, title, phrasings, answer, links=()):
         title=title, answer=answer, category=category_at("银行卡/挂失"),
         department=Department.objects.get(code="cards"), is_public=True, links=[list(link) for link in links],
     )
-    return Given(f"answers-{key}", language, content, phrasings)
+    return PointToImport(f"answers-{key}", language, content, phrasings)
 
 steps = "".join(f"\\n第 {number} 步：请照手机银行里的提示做，做完再看下一步，不用着急。" for number in range(1, 16))
 import_points(by=None, given=[

@@ -23,7 +23,7 @@ from chat.errors import (
     NobodyWaiting,
     NotAssigned,
     NotAvailable,
-    NotFirstInLine,
+    NotFirstInQueue,
     NotFound,
     Refusal,
     TextTooLong,
@@ -95,7 +95,7 @@ def test_an_assignment_says_who_when_why_and_who_was_next(cast: Cast) -> None:
 
 def test_taking_a_certain_one_needs_it_to_be_first_or_the_right_to_choose(cast: Cast) -> None:
     first, second = start(cast), start(cast)
-    with pytest.raises(NotFirstInLine):
+    with pytest.raises(NotFirstInQueue):
         agents.take(staff=cast.mei, uuid=second.uuid)
     assert agents.take(staff=cast.yun, uuid=second.uuid) == second
     assert agents.take(staff=cast.mei, uuid=first.uuid) == first

@@ -22,7 +22,7 @@ from chat.actions import agents, visitors
 from chat.actions.posts import Mark, Outcome, Post, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message
-from chat.protocol import Accepted, Event, MessagePosted, SeenChanged, serializers
+from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
 from tests.people import Cast, create_cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -50,7 +50,7 @@ def test_a_post_is_stored_with_the_next_seq_and_the_counters_follow(cast: Cast) 
     post = visitor_post(conversation, "我的卡\n被吞了")
     outcome, events = one(post)
 
-    assert isinstance(outcome, Accepted)
+    assert isinstance(outcome, AcceptedFrame)
     assert (outcome.client_id, outcome.seq) == (str(post.client_id), 1)
     message = Message.objects.get()
     assert (message.seq, message.body, message.author_role, message.author_name) == (
@@ -78,7 +78,7 @@ def test_an_answer_ends_the_waiting_for_one_and_keeps_the_unread_count(cast: Cas
     say(conversation, "在吗")
     outcome, _ = one(agent_post(conversation, cast.mei))
 
-    assert isinstance(outcome, Accepted)
+    assert isinstance(outcome, AcceptedFrame)
     conversation.refresh_from_db()
     assert conversation.unanswered_since is None
     assert conversation.first_response_at is not None
@@ -142,7 +142,7 @@ def test_the_same_client_id_in_two_conversations_is_two_messages(cast: Cast) -> 
     client_id = uuid4()
     outcomes, _ = post_batch([visitor_post(first, "一", client_id), visitor_post(second, "一", client_id)])
 
-    assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True]
+    assert [isinstance(outcome, AcceptedFrame) for outcome in outcomes] == [True, True]
 
 
 # -- Repeats after another conversation has begun ----------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_post_accepted_before_another_conversation_began_gets_the_same_answer(
     again, events = one(repeated_in(second, post, written_for=written_for))
 
     assert again == accepted
-    assert isinstance(again, Accepted)
+    assert isinstance(again, AcceptedFrame)
     assert again.conversation == str(first.uuid)
     assert (seqs(first)[0], seqs(second), events) == (1, [], [])
 
@@ -196,8 +196,8 @@ def test_post_never_accepted_and_written_for_an_ended_conversation_is_refused(ca
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
     # Without the name of a conversation, or sent again on purpose, it goes into the new one.
-    assert isinstance(one(repeated_in(second, lost, written_for=second.uuid))[0], Accepted)
-    assert isinstance(one(repeated_in(second, visitor_post(first)))[0], Accepted)
+    assert isinstance(one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
+    assert isinstance(one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 
 
 def test_post_repeated_by_another_visitor_is_theirs(cast: Cast) -> None:
@@ -206,7 +206,7 @@ def test_post_repeated_by_another_visitor_is_theirs(cast: Cast) -> None:
     one(post)
     outcome, _ = one(repeated_in(theirs, post))
 
-    assert isinstance(outcome, Accepted)
+    assert isinstance(outcome, AcceptedFrame)
     assert outcome.conversation == str(theirs.uuid)
 
 
@@ -287,7 +287,14 @@ def test_a_refusal_in_a_batch_leaves_no_gap_and_spoils_nothing(cast: Cast) -> No
         ]
     )
 
-    assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, False, True, False, True, True]
+    assert [isinstance(outcome, AcceptedFrame) for outcome in outcomes] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
     assert seqs(mine) == [1, 2]
     assert seqs(other) == list(range(1, before + 3))
 
@@ -388,7 +395,7 @@ class AnyOrder(TestCase):
         cast = create_cast()
         conversation = start_with(cast, cast.mei)
         ids = [uuid4() for _ in range(5)]
-        answers: dict[UUID, Accepted] = {}
+        answers: dict[UUID, AcceptedFrame] = {}
         for steps in batches:
             posts, marks = [], []
             for who, number, what in steps:
@@ -405,7 +412,7 @@ class AnyOrder(TestCase):
                     marks.append(Mark(conversation.pk, number * 2, number, **marker))  # type: ignore[arg-type]
             outcomes, events = post_batch(posts, marks)
             for post, outcome in zip(posts, outcomes, strict=True):
-                if isinstance(outcome, Accepted):
+                if isinstance(outcome, AcceptedFrame):
                     assert answers.setdefault(post.client_id, outcome) == outcome
             conversation.refresh_from_db()
             stored = seqs(conversation)

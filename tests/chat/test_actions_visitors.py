@@ -122,15 +122,15 @@ def test_letters_that_a_database_cannot_hold_are_left_out(cast: Cast) -> None:
         "https://a.example/",
         "phone",
     )
-    strange, known = sessions.find([Hello("qing\x00lan"), Hello(cast.site.key)])
+    strange, known = sessions.find_session([Hello("qing\x00lan"), Hello(cast.site.key)])
     assert isinstance(strange, NotFound)
-    assert isinstance(known, sessions.Found)
+    assert isinstance(known, sessions.VisitorSession)
 
 
 def test_words_as_long_as_the_protocol_allows_fit(cast: Cast) -> None:
     hello = Hello(cast.site.key, language="x" * 10, page="h" * 2000, device="d" * 20)
     start_frame = Start(uuid4(), {"name": "长" * 200, "subject": "s" * 200, "k" * 30: "v" * 200}, 2**62)
-    found = sessions.begin(cast.site, uuid4(), start_frame, hello)
+    found = sessions.start_conversation(cast.site, uuid4(), start_frame, hello)
 
     assert found.visitor is not None
     assert (found.pk, found.visitor.name) == (Conversation.objects.get().pk, "长" * 60)
@@ -248,7 +248,7 @@ def test_a_customer_with_an_open_conversation_keeps_that_one(cast: Cast, announc
     )
     assert "ConversationChanged" in announced.kinds()
     assert list(visitor.conversations.all()) == [theirs]
-    assert sessions.found_as(cast.site, visitor).pk == theirs.pk
+    assert sessions.session_for(cast.site, visitor).pk == theirs.pk
 
 
 def test_an_agent_is_told_when_a_customer_goes_on_elsewhere(cast: Cast) -> None:
@@ -270,15 +270,15 @@ def test_what_came_along_is_before_them_though_another_that_ended_is_newer(cast:
     identify(cast, anonymous.visitor.uuid)
 
     assert begin(cast, visitor_uuid=visitor.uuid) == anonymous
-    assert sessions.found_as(cast.site, visitor).pk == anonymous.pk
+    assert sessions.session_for(cast.site, visitor).pk == anonymous.pk
     visitor.refresh_from_db()
     words = token_for(visitor.uuid, cast.site.key, visitor.token_generation)
     read = read_token(words)
     assert read is not None
-    (found,) = sessions.find([Hello(cast.site.key, token=words)])
-    assert isinstance(found, sessions.Found)
+    (found,) = sessions.find_session([Hello(cast.site.key, token=words)])
+    assert isinstance(found, sessions.VisitorSession)
     assert found.pk == anonymous.pk
-    assert access.conversation_of(visitor) == access.present_of(cast.site, read) == anonymous
+    assert access.conversation_of(visitor) == access.current_conversation_of(cast.site, read) == anonymous
     visitors.end_by_visitor(visitor=visitor)
     anonymous.refresh_from_db()
     assert anonymous.status == "closed"

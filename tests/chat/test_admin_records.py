@@ -20,7 +20,7 @@ from openpyxl.utils.escape import unescape
 
 from accounts.models import AuditEntry, Staff
 from chat.actions import agents, visitors
-from chat.archive.exports import _in_xml, quoted
+from chat.archive.exports import _in_xml, quote_formula
 from chat.models import Conversation, Message, Visitor
 from tests.people import Cast, say, session_of, start, start_with
 
@@ -401,7 +401,7 @@ def test_only_those_who_may_export(cast: Cast) -> None:
 @given(st.text())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_apostrophe_is_always_the_only_thing_added(text: str) -> None:
-    shown = quoted(text)
+    shown = quote_formula(text)
     assert shown.removeprefix("'") == text
     assert not shown.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
 

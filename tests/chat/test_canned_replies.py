@@ -52,15 +52,17 @@ def test_the_spellings_of_a_title_fit_their_column() -> None:
 
 def test_placeholders_are_filled_and_those_without_a_value_stay() -> None:
     values = {"visitor_name": "", "agent_name": "林梅", "agent_number": "1001"}
-    text = canned_replies.filled("{visitor_name}您好，我是{ agent_name }，｛agent_number｝号 {card}", values)
+    text = canned_replies.fill_placeholders(
+        "{visitor_name}您好，我是{ agent_name }，｛agent_number｝号 {card}", values
+    )
 
     assert text == "{visitor_name}您好，我是林梅，1001号 {card}"
-    assert canned_replies.unfilled(text) == ["visitor_name"]
+    assert canned_replies.unfilled_placeholders(text) == ["visitor_name"]
 
 
 def test_what_a_value_holds_is_not_filled_again() -> None:
     assert (
-        canned_replies.filled("{visitor_name}", {"visitor_name": "{hotline}", "hotline": "95000"})
+        canned_replies.fill_placeholders("{visitor_name}", {"visitor_name": "{hotline}", "hotline": "95000"})
         == "{hotline}"
     )
 
@@ -68,8 +70,8 @@ def test_what_a_value_holds_is_not_filled_again() -> None:
 @given(st.text())
 def test_a_text_without_braces_is_left_as_it_is(text: str) -> None:
     if not set("{}｛｝") & set(text):
-        assert canned_replies.filled(text, dict.fromkeys(canned_replies.PLACEHOLDERS, "x")) == text
-        assert canned_replies.unfilled(text) == []
+        assert canned_replies.fill_placeholders(text, dict.fromkeys(canned_replies.PLACEHOLDERS, "x")) == text
+        assert canned_replies.unfilled_placeholders(text) == []
 
 
 @pytest.mark.django_db

@@ -34,7 +34,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
 PAGE = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
 
 BOTH = [
-    protocol.Refused,
+    protocol.RefusedFrame,
     protocol.MessageFrame,
     protocol.Messages,
     protocol.TypingFrame,
@@ -47,9 +47,9 @@ FRAMES: dict[str, list[Any]] = {
     "server_to_visitor": [
         *BOTH,
         protocol.Welcome,
-        protocol.Accepted,
+        protocol.AcceptedFrame,
         protocol.StateFrame,
-        protocol.Queue,
+        protocol.QueueFrame,
         protocol.Pong,
     ],
     "console_to_server": list(get_args(protocol.ConsoleFrame)),
@@ -236,7 +236,7 @@ def test_half_a_character_becomes_a_sign_for_it() -> None:
     text = json.dumps({**post, "body": "CUT"}).replace("CUT", r"\ud83d 好 \udc00\ud83d\ude00 \\ud83d")
     frame = protocol.decode_visitor(text)
 
-    assert isinstance(frame, protocol.Post)
+    assert isinstance(frame, protocol.PostFrame)
     assert frame.body == "\ufffd 好 \ufffd😀 \\ud83d"
 
 

@@ -33,12 +33,12 @@ class Rush:
         self.batches: list[int] = []
         self._threads = threads
         self._is_serving, self._may_go_on = threading.Event(), threading.Event()
-        self._take_together = queue.take_together
-        monkeypatch.setattr(queue, "take_together", self._serve)
-        self.desk = queue.Desk()
+        self._take_together = queue.assign_next_batch
+        monkeypatch.setattr(queue, "assign_next_batch", self._serve)
+        self.desk = queue.QueueCombiner()
         monkeypatch.setattr(queue, "_desk", self.desk)
 
-    def _serve(self, takers: list[queue.Taker | Staff]) -> Any:
+    def _serve(self, takers: list[queue.NextRequest | Staff]) -> Any:
         self.batches.append(len(takers))
         self._is_serving.set()
         assert self._may_go_on.wait(WITHIN_SECONDS)
@@ -176,8 +176,13 @@ def places(cast: Cast) -> list[Conversation]:
 def test_of_several_lines_the_one_who_has_waited_longest_is_taken() -> None:
     cast = create_cast()
     loans, cards, loans_2, cards_2, cards_3 = places(cast)
-    assert queue.take_together([cast.mei, cast.yun, cast.jun, cast.yun]) == [cards, loans, loans_2, cards_2]
-    assert queue.take_together([cast.jun, cast.yun, cast.mei]) == [None, cards_3, None]
+    assert queue.assign_next_batch([cast.mei, cast.yun, cast.jun, cast.yun]) == [
+        cards,
+        loans,
+        loans_2,
+        cards_2,
+    ]
+    assert queue.assign_next_batch([cast.jun, cast.yun, cast.mei]) == [None, cards_3, None]
     check_each_is_whole(5)
 
 
@@ -196,7 +201,7 @@ def test_each_assignment_names_who_was_next_then() -> None:
     go_online(cast.mei, cast.hao, cast.yun)
     for _ in range(5):
         start(cast)
-    queue.take_together([cast.mei, cast.mei, cast.hao, cast.mei, cast.yun])
+    queue.assign_next_batch([cast.mei, cast.mei, cast.hao, cast.mei, cast.yun])
     following = Assignment.objects.order_by("conversation_id").values_list(
         "next_in_line__username", flat=True
     )

@@ -17,7 +17,7 @@ from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Staff, TakingBar
+from accounts.models import AuditEntry, QueueRestriction, Staff
 from chat.actions import agents
 from chat.models import CannedReply, Conversation
 from exams.actions import appeals
@@ -28,7 +28,7 @@ from knowledge.actions.branches import category_at
 from knowledge.actions.editing import seen_of
 from knowledge.actions.files import attach_file
 from knowledge.content import Content
-from knowledge.models import Gap, Phrasing, Point, PointFile
+from knowledge.models import Phrasing, Point, PointFile, UnansweredQuestion
 from tests.conftest import WriterAtOnce
 from tests.harness.approvals import approve_pending, approve_version, digest_of_version, pending
 from tests.harness.exams import create_editor, open_exam, questions_about_cards, sit
@@ -289,10 +289,10 @@ class World:
     paper: Paper
     marked: Paper
     appeal: Appeal
-    bar: TakingBar
+    bar: QueueRestriction
     point: Point
     phrasing: Phrasing
-    gap: Gap
+    gap: UnansweredQuestion
     file: PointFile
 
 
@@ -315,7 +315,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     editor = create_editor()
     question, *_ = questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards, required_from=timezone.localdate(), resits=3, pass_percent=10)
-    bar = TakingBar.objects.get(staff=cast.mei)
+    bar = QueueRestriction.objects.get(staff=cast.mei)
     marked = sit(cast.hao, exam, right=1)
     appeal = appeals.make_appeal(by=cast.hao, paper=marked.pk, place=3, reason="两个都对。")
     paper = begin_paper(by=cast.mei, exam=exam.pk)
@@ -323,7 +323,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     content = Content("卡丢了怎么挂失？", "请尽快挂失。", category_at("银行卡/挂失"))
     points.submit(by=cast.ning, version=points.save_draft(by=cast.ning, point=point.pk, content=content).pk)
     phrasing = Phrasing.objects.create(point=point, text="卡找不到了", state=Phrasing.State.SUGGESTED)
-    gap = Gap.objects.create(text="你们会下班吗", count=3)
+    gap = UnansweredQuestion.objects.create(text="你们会下班吗", count=3)
     file = attach_file(by=cast.ning, point=point.pk, upload=a_file())
     approve_pending(by=cast.yun, kind="knowledge.point_file")
     return World(

@@ -16,11 +16,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Staff, TakingBar
+from accounts.models import AuditEntry, QueueRestriction, Staff
 from exams import selectors
 from exams.actions import appeals, exams, questions
 from exams.models import Appeal, Exam, Paper, Question
-from exams.rules.question_parsing import Written
+from exams.rules.question_parsing import ParsedQuestion
 from tests.harness.exams import (
     ask_about,
     before_promotion,
@@ -72,7 +72,7 @@ def secret_exam(cast: Cast, editor: Staff) -> Paper:
     ]
     for point, (kind, stem, options, answer) in zip(points, kinds, strict=True):
         questions.save_question(
-            by=editor, point=point.pk, written=Written(kind, stem, options, answer, f"秘密解释{kind}")
+            by=editor, point=point.pk, written=ParsedQuestion(kind, stem, options, answer, f"秘密解释{kind}")
         )
     return exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards, question_count=5).pk)
 
@@ -120,10 +120,14 @@ def test_a_reload_gives_the_same_paper_with_what_was_answered(cast: Cast, editor
     filling = paper.items.get(kind="fill_in")
     choice = paper.items.get(kind="single")
     exams.save_answer(
-        by=cast.mei, paper=paper.pk, place=filling.place, given=["我填的"], writing=exams.Writing(step=1)
+        by=cast.mei,
+        paper=paper.pk,
+        place=filling.place,
+        given=["我填的"],
+        writing=exams.PaperInProgress(step=1),
     )
     exams.save_answer(
-        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], writing=exams.Writing(step=1)
+        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], writing=exams.PaperInProgress(step=1)
     )
     first, second = page_of(cast.mei, f"papers/{paper.pk}/"), page_of(cast.mei, f"papers/{paper.pk}/")
     assert _without_secrets(first) == _without_secrets(second)
@@ -277,7 +281,7 @@ def test_questions_are_proposed_and_judged_one_after_the_other(cast: Cast, edito
     publish_points(6)
     client = client_of(editor)
     client.post("/console/exams/questions/propose")
-    waiting = list(selectors.to_judge())
+    waiting = list(selectors.proposed_questions())
     first, second = waiting[0], waiting[1]
     assert first.stem in page_of(editor, "questions/judging").replace("&quot;", '"')
     way = client.post(f"/console/exams/questions/{first.pk}/judge", {"verdict": "accept"})["Location"]
@@ -338,10 +342,10 @@ def test_a_missing_pass_is_said_in_the_console_two_weeks_before_it_bars(cast: Ca
     _exam_of_cards(cast, editor, required_from=timezone.localdate() + timedelta(days=30))
     client = client_of(cast.mei)
     assert "bar-warning" not in client.get("/console/").content.decode()
-    TakingBar.objects.update(since=timezone.localdate() + timedelta(days=14))
+    QueueRestriction.objects.update(since=timezone.localdate() + timedelta(days=14))
     page = client.get("/console/").content.decode()
     assert f"From {timezone.localdate() + timedelta(days=14)} you take conversations of Cards only" in page
-    bar = TakingBar.objects.get(staff=cast.mei)
+    bar = QueueRestriction.objects.get(staff=cast.mei)
     assert "from " in page_of(cast.yun, "results/")
     client_of(cast.yun).post(f"/console/exams/bars/{bar.pk}/lift")
     assert "bar-warning" not in client.get("/console/").content.decode()
@@ -406,7 +410,7 @@ def test_admin_shows_exams_papers_and_bars_and_changes_none(cast: Cast, editor: 
         "exams/exam/": 200, f"exams/exam/{exam.pk}/change/": 200, "exams/exam/add/": 403,
         "exams/question/": 200, f"exams/question/{question.pk}/change/": 200,
         "exams/paper/": 200, f"exams/paper/{marked.pk}/change/": 200, f"exams/paper/{own.pk}/change/": 403,
-        "accounts/takingbar/": 200,
+        "accounts/queuerestriction/": 200,
     }  # fmt: skip
     client = client_of(cast.yun)
     assert {path: client.get(f"/admin/{path}").status_code for path in paths} == paths

@@ -30,11 +30,11 @@ from core import periodic
 from knowledge.actions import points, use
 from knowledge.actions.branches import category_at
 from knowledge.actions.editing import begin_point, seen_of
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
 from knowledge.differences import differences
-from knowledge.models import Gap, GapQuestion, Phrasing, Point, Version
-from knowledge.published_index import library
+from knowledge.models import Phrasing, Point, UnansweredQuestion, UnansweredQuestionExample, Version
+from knowledge.published_index import published
 from knowledge.search import embeddings
 from tests.harness.approvals import approve_pending, approve_version, digest_of_version
 from tests.harness.files import pdf
@@ -103,7 +103,7 @@ def told(cast: Cast, point: Point, agent: Staff, *, body: str = "", reference: s
     )
     posts.post_batch([post])
     seq = Message.objects.filter(conversation=conversation).order_by("-seq")[0].seq
-    use.note_use(
+    use.record_use(
         by=agent,
         version=point.published,
         conversation=conversation,
@@ -200,7 +200,7 @@ def test_a_search_makes_as_many_queries_for_many_hits_as_for_few_and_has_pages(c
 
     def some(first: int, count: int) -> None:
         given = [
-            Given(
+            PointToImport(
                 f"point-{number}",
                 "zh",
                 Content(f"问题{number}？", "答", category_at("目录")),
@@ -210,8 +210,8 @@ def test_a_search_makes_as_many_queries_for_many_hits_as_for_few_and_has_pages(c
         ]
         import_points(by=None, given=given)
         # At once, not within a second: it looks at nothing new between two requests.
-        library.forget()
-        library.current()
+        published.forget()
+        published.current()
 
     def queries() -> int:
         client.post("/console/found-points", {"q": "问题"})
@@ -233,7 +233,7 @@ def test_the_desk_says_how_much_waits(cast: Cast) -> None:
     lost = a_point(cast, valid_until=timezone.localdate() + timedelta(days=10))
     points.submit(by=cast.yun, version=a_draft(cast, lost, "请打客服挂失。", by=cast.yun).pk)
     Phrasing.objects.create(point=lost, text="卡没了", state=Phrasing.State.SUGGESTED)
-    Gap.objects.create(text="你们几点下班", count=2)
+    UnansweredQuestion.objects.create(text="你们几点下班", count=2)
     desk = client_of(cast.ning).get("/console/points/").context["desk"]
     assert (desk.to_approve, desk.sent_back, desk.expiring, desk.gaps, desk.phrasings) == (1, 0, 1, 1, 1)
     assert "desk" not in client_of(cast.mei).get("/console/points/").context
@@ -242,7 +242,7 @@ def test_the_desk_says_how_much_waits(cast: Cast) -> None:
 def test_lists_and_pages_make_as_many_queries_for_many_points_as_for_few(cast: Cast) -> None:
     def some(first: int, count: int) -> None:
         given = [
-            Given(
+            PointToImport(
                 f"point-{number}",
                 "zh",
                 Content(f"问题{number}？", "答", category_at(f"目录{number % 9}")),
@@ -467,12 +467,12 @@ def test_a_suggested_phrasing_is_accepted_or_declined(cast: Cast) -> None:
     assert "None waits for you." in page(cast.ning, "phrasings/")
 
 
-def a_gap(cast: Cast, *texts: str) -> Gap:
-    gap = Gap.objects.create(text=texts[0], count=len(texts))
+def a_gap(cast: Cast, *texts: str) -> UnansweredQuestion:
+    gap = UnansweredQuestion.objects.create(text=texts[0], count=len(texts))
     for text in texts:
         conversation = start_with(cast, cast.mei)
         seq = say(conversation, text).seq
-        GapQuestion.objects.create(gap=gap, conversation=conversation, seq=seq, text=text)
+        UnansweredQuestionExample.objects.create(gap=gap, conversation=conversation, seq=seq, text=text)
     return gap
 
 
@@ -499,7 +499,7 @@ def test_a_gap_becomes_a_point_belongs_to_one_or_needs_none(cast: Cast) -> None:
     assert client.post("/console/new-point/create", form).status_code == 302
     client.post(f"/console/gaps/{belongs.pk}/settle", {"point": "card-lost"})
     client.post(f"/console/gaps/{needless.pk}/settle")
-    states = [Gap.objects.get(pk=each.pk) for each in (made, belongs, needless)]
+    states = [UnansweredQuestion.objects.get(pk=each.pk) for each in (made, belongs, needless)]
     assert [each.state for each in states] == ["answered", "answered", "dismissed"]
     assert [each.point.key if each.point else "" for each in states] == ["hours", "card-lost", ""]
     assert "卡找不到了" in [each.text for each in point.phrasings.all()]
@@ -636,7 +636,7 @@ def test_the_list_tells_editors_how_many_points_are_still_being_learned(
         words = "1 point is still being learned"
         assert words in page(cast.ning, "points/")
         assert words not in page(cast.mei, "points/")
-        learning = library._learning
+        learning = published._learning
         assert learning is not None
         may_learn.set()
         learning.join()

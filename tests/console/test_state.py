@@ -25,7 +25,7 @@ from chat.realtime import delivery
 from chat.realtime.delivery import Hub
 from chat.selectors import page_of
 from console.inbox import selectors
-from console.inbox.initial_state import first_state
+from console.inbox.initial_state import initial_state
 from tests.conftest import Announced
 from tests.harness.servers.process import ROOT
 from tests.people import Cast, go_online, say, start, start_with
@@ -44,7 +44,7 @@ class Screen:
         self.sees_all = staff.role == "supervisor"
         self.watched = {str(conversation.uuid): conversation.pk for conversation in watched}
         self.frames: list[dict[str, Any]] = []
-        self.first = first_state(staff) | {"open": ""}
+        self.first = initial_state(staff) | {"open": ""}
         self.opened = [thread_of(conversation) for conversation in watched]
         self.pages = [msgspec.to_builtins(page_of(conversation, 0)) for conversation in watched]
 
@@ -119,7 +119,7 @@ class World:
 
     def check(self) -> None:
         for screen, state in zip(self.screens, states_of(self.screens), strict=True):
-            fresh = first_state(screen.staff)
+            fresh = initial_state(screen.staff)
             expected = {row["id"]: row for row in fresh["rows"]}
             assert listed(state["rows"], screen) == listed(expected, screen), screen.staff
             assert state["waiting_count"] == fresh["waiting_count"], screen.staff

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from chat.models import CannedReply, Conversation, Message
 from knowledge.actions.branches import category_at, save_branch
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.actions.points import keep_validity, withdraw
 from knowledge.content import Content
-from knowledge.models import Branch, Gap, Phrasing, Point, Region, Use
-from knowledge.published_index import Library, library
+from knowledge.models import Branch, Phrasing, Point, Region, UnansweredQuestion, Use
+from knowledge.published_index import PublishedIndex, published
 from tests.conftest import WriterAtOnce
 from tests.people import Cast, say, start_with
 
@@ -53,7 +53,7 @@ def points(cast: Cast) -> None:
 
 def _given(
     key: str, language: str, title: str, phrasings: list[str], answer: str, *, cast: Cast, **other: Any
-) -> Given:
+) -> PointToImport:
     content = Content(
         title=title,
         answer=answer,
@@ -62,7 +62,7 @@ def _given(
         department=cast.cards,
         **other,
     )
-    return Given(key, language, content, phrasings)
+    return PointToImport(key, language, content, phrasings)
 
 
 def ask(client: Client, path: str, **data: Any) -> Any:
@@ -96,7 +96,7 @@ def test_the_likeliest_points_for_what_was_asked_last_come_with_the_passage_that
     assert first["note"] == "先安抚"
     assert "挂失" in first["passage"]
     assert len(answer["points"]) <= 3
-    assert not Gap.objects.exists()
+    assert not UnansweredQuestion.objects.exists()
 
 
 def test_who_has_said_nothing_is_offered_nothing(points: None, mei: Client, talk: Conversation) -> None:
@@ -200,7 +200,7 @@ def test_a_question_that_no_point_answers_is_a_gap_and_those_alike_are_one(
     other = start_with(cast, cast.mei)
     say(other, "你们银行卖演唱会门票吗")
     ask(mei, "points/likely", conversation=other.uuid)
-    gap = Gap.objects.get()
+    gap = UnansweredQuestion.objects.get()
     assert (gap.text, gap.count) == ("你们银行卖不卖演唱会门票", 2)
 
 
@@ -221,7 +221,7 @@ def test_an_agents_last_word_on_whether_it_helped_is_counted_once(
 def test_what_is_published_anywhere_is_found_here_within_a_second_and_what_expires_at_once(
     points: None, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other_process = Library()
+    other_process = PublishedIndex()
     other_process.current()
     import_points(by=None, given=[_given("shell", "zh", "能用贝壳付款吗？", [], "不能。", cast=cast)])
     other_process._looked_at -= 2
@@ -242,7 +242,7 @@ def test_a_question_costs_few_queries(
     points: None, mei: Client, talk: Conversation, django_assert_max_num_queries: Any
 ) -> None:
     say(talk, "卡丢了")
-    library.current()
+    published.current()
     with django_assert_max_num_queries(7):
         ask(mei, "points/likely", conversation=talk.uuid)
     with django_assert_max_num_queries(7):

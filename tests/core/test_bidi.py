@@ -13,7 +13,7 @@ from chat.actions import agents
 from chat.archive.transcript import transcript_of
 from chat.canned_replies import values_for
 from chat.models import Conversation
-from core.text.bidi import closed, without_marks
+from core.text.bidi import close_marks, remove_marks
 from tests.people import Cast, say, session_of, start
 
 MARKS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -35,12 +35,12 @@ EVIL = f"王{PDI}{RLO}五{RLO}"
     ],
 )
 def test_closed_closes_what_each_paragraph_leaves_open(text: str, expected: str) -> None:
-    assert closed(text) == expected
-    assert closed(expected) == expected
+    assert close_marks(text) == expected
+    assert close_marks(expected) == expected
 
 
 def test_without_marks_keeps_everything_else() -> None:
-    assert without_marks(f"evil{RLO}gpj.exe \u200e\u200dשלום") == "evilgpj.exe \u200e\u200dשלום"
+    assert remove_marks(f"evil{RLO}gpj.exe \u200e\u200dשלום") == "evilgpj.exe \u200e\u200dשלום"
 
 
 @pytest.mark.both_databases

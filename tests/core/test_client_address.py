@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from chat import limits
 from chat.errors import NotFound
-from chat.realtime.coalescing import Gathering
+from chat.realtime.coalescing import RequestCoalescer
 from chat.realtime.socket_counts import SHARED_FROM, SocketCounts
 from chat.widget import consumers
 from core.client_address import address_of
@@ -97,7 +97,7 @@ async def test_too_many_from_one_address_come_back_later_and_keep_nobody_else_wa
         asked.extend(hellos)
         return [NotFound() for _ in hellos]
 
-    monkeypatch.setattr(consumers, "_finding", Gathering(find))
+    monkeypatch.setattr(consumers, "_finding", RequestCoalescer(find))
 
     async def bye(address: str) -> dict[str, Any]:
         box = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")

@@ -35,8 +35,8 @@ from exams.actions.drill import next_question
 from exams.actions.exams import begin_paper
 from exams.models import Appeal, Paper
 from knowledge import selectors_recipients, suggestions
-from knowledge.models import Gap, Point, Use
-from knowledge.published_index import library
+from knowledge.models import Point, UnansweredQuestion, Use
+from knowledge.published_index import published
 from knowledge.question_detection import asks_for_a_point
 from knowledge.search import NOT_ANSWERED
 from server import process_lock
@@ -196,8 +196,8 @@ def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, d
     assert len(selectors.by_category(papers)) > 10
     assert len(selectors.most_missed(papers)) > 5
     assert selectors.open_appeals().count() == Appeal.objects.count() == 1
-    assert {bar.staff.username for bar in selectors.holding_bars()} == {"sun"}
-    assert selectors.to_judge().count() > 10
+    assert {bar.staff.username for bar in selectors.active_restrictions()} == {"sun"}
+    assert selectors.proposed_questions().count() > 10
 
     lin = Staff.objects.get(username="lin")
     asked = next_question(staff=lin)
@@ -214,19 +214,19 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
     changed = Point.objects.get(key=CHANGED)
     assert changed.published is not None
     assert NEW_RULE in changed.published.answer
-    told = selectors_recipients.told_of(changed, selectors_recipients.WantedTold())
-    assert {row.number for row in selectors_recipients.told_rows(list(told))} == {1}
+    told = selectors_recipients.recipients_of(changed, selectors_recipients.RecipientFilter())
+    assert {row.number for row in selectors_recipients.recipient_rows(list(told))} == {1}
     used = Use.objects.filter(by=Use.By.AGENT, seq__isnull=False)
     assert used.count() > 30
     assert sum(Point.objects.values_list("uses", flat=True)) == used.count()
     assert set(Use.objects.values_list("is_helpful", flat=True)) == {None, True, False}
-    assert Gap.objects.filter(count__gte=2).exists()
-    library.forget()
+    assert UnansweredQuestion.objects.filter(count__gte=2).exists()
+    published.forget()
     # Whichever of them is asked first that day names the gap.
     for dialogue in dialogues():
         for text in (turn.text for turn in dialogue.turns if turn.unanswered):
             assert asks_for_a_point(text)
-            found = suggestions.likely(text, language=dialogue.language)
+            found = suggestions.suggest_for(text, language=dialogue.language)
             assert not found or found[0].confidence < NOT_ANSWERED, text
 
 
@@ -336,4 +336,4 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         assert server.stored() == before
         server.kill()
         # Killed, it leaves no lock behind.
-        os.close(process_lock.hold(server.folder / "state", "ours"))
+        os.close(process_lock.acquire(server.folder / "state", "ours"))

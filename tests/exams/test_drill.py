@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Staff
 from exams import selectors_drill
 from exams.actions import exams
-from exams.actions.drill import Answered, answer_question, asked_of, next_question
+from exams.actions.drill import DrillResult, answer_question, next_question, offered_question
 from exams.errors import ExamNotFound, NotAnAnswer
 from exams.models import DrillCard, DrillOffer, Question
 from knowledge.actions.branches import category_at
@@ -35,7 +35,7 @@ def asked_questions(cast: Cast, editor: Staff) -> list[Question]:
     return questions_about_cards(cast, editor, 14)
 
 
-def answer(staff: Staff, *, rightly: bool, now: Any = None) -> Answered:
+def answer(staff: Staff, *, rightly: bool, now: Any = None) -> DrillResult:
     asked = next_question(staff=staff, now=now)
     assert asked is not None
     given = list(asked.right) if rightly else [(asked.right[0] + 1) % 4]
@@ -229,7 +229,7 @@ def test_nothing_that_stands_on_a_colleagues_open_paper_is_asked_or_answered(
     assert not on_paper & set(selectors_drill.askable(cast.mei, timezone.now()).values_list("pk", flat=True))
     if offered.question.pk not in on_paper:
         DrillOffer.objects.update(question=paper.items.all()[0].question)
-        offered = asked_of(cast.mei, paper.items.all()[0].question, 0)
+        offered = offered_question(cast.mei, paper.items.all()[0].question, 0)
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=offered.question.pk, review=0, given=[0])
     again = next_question(staff=cast.mei)

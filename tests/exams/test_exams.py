@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import AuditEntry, Staff, TakingBar
+from accounts.models import AuditEntry, QueueRestriction, Staff
 from chat.errors import EmptyText
 from exams.actions import appeals, exams, pass_requirements, questions
 from exams.errors import (
@@ -34,8 +34,8 @@ from exams.errors import (
     TimeLeft,
 )
 from exams.models import Appeal, Exam, Paper, PaperItem, Question
-from exams.question_pool import candidates_of, drawable
-from exams.rules.question_parsing import Written, read_lines, written_lines
+from exams.question_pool import candidates_for, eligible_questions
+from exams.rules.question_parsing import ParsedQuestion, format_lines, parse_lines
 from knowledge.actions import points
 from knowledge.actions.branches import category_at
 from knowledge.content import Content
@@ -84,7 +84,7 @@ def test_proposals_wait_for_an_editor_and_are_made_once(cast: Cast, editor: Staf
     publish_points(6)
     count = questions.propose_questions(by=editor, category=None)
     assert count == Question.objects.filter(state=State.PROPOSED, author=None).count() > 12
-    assert not drawable().exists()
+    assert not eligible_questions().exists()
     first, second, *_ = Question.objects.all()
     questions.accept_question(by=editor, question=first.pk)
     questions.accept_question(by=editor, question=first.pk)
@@ -92,9 +92,9 @@ def test_proposals_wait_for_an_editor_and_are_made_once(cast: Cast, editor: Staf
     questions.decline_question(by=editor, question=second.pk)
     assert questions.propose_questions(by=editor, category=None) == 0
     assert verbs().count("question.accepted") == verbs().count("question.declined") == 1
-    assert list(drawable()) == [first]
+    assert list(eligible_questions()) == [first]
     questions.take_back(by=editor, question=first.pk)
-    assert not drawable().exists()
+    assert not eligible_questions().exists()
 
 
 def test_proposals_of_a_category_are_about_it_and_all_under_it(cast: Cast, editor: Staff) -> None:
@@ -112,16 +112,16 @@ def test_a_question_whose_point_says_something_else_now_is_looked_at_before_it_i
     cast: Cast, editor: Staff
 ) -> None:
     (question,) = ask_about(publish_points(1), editor)
-    assert list(drawable()) == [question]
+    assert list(eligible_questions()) == [question]
     replace(question.point, editor, cast.yun)
-    assert not drawable().exists()
+    assert not eligible_questions().exists()
     questions.accept_question(by=editor, question=question.pk)
-    assert list(drawable()) == [question]
+    assert list(eligible_questions()) == [question]
     assert verbs()[-1] == "question.confirmed"
     question.refresh_from_db()
     assert question.version == 2
     points.withdraw(by=cast.yun, point=question.point_id, reason="没有了")
-    assert not drawable().exists()
+    assert not eligible_questions().exists()
 
 
 def test_outdated_proposals_make_room_for_new_ones(cast: Cast, editor: Staff) -> None:
@@ -152,9 +152,9 @@ def test_outdated_proposals_make_room_for_new_ones(cast: Cast, editor: Staff) ->
 def test_what_is_missing_in_a_question_is_said_for_every_field(
     kind: str, stem: str, lines: str, fields: set[str]
 ) -> None:
-    options, answer = read_lines(kind, lines)
+    options, answer = parse_lines(kind, lines)
     with pytest.raises(QuestionIncomplete) as refusal:
-        Written(kind, stem, options, answer).checked()
+        ParsedQuestion(kind, stem, options, answer).checked()
     assert set(refusal.value.problems) == fields
 
 
@@ -172,8 +172,8 @@ def test_what_is_missing_in_a_question_is_said_for_every_field(
 def test_lines_are_read_as_they_were_written(
     kind: str, lines: str, options: list[str], answer: list[object]
 ) -> None:
-    assert read_lines(kind, lines) == (options, answer)
-    assert read_lines(kind, written_lines(kind, options, answer)) == (options, answer)
+    assert parse_lines(kind, lines) == (options, answer)
+    assert parse_lines(kind, format_lines(kind, options, answer)) == (options, answer)
 
 
 def test_a_question_stands_once_at_its_point_and_other_words_begin_to_be_counted_anew(
@@ -183,10 +183,10 @@ def test_a_question_stands_once_at_its_point_and_other_words_begin_to_be_counted
     with pytest.raises(QuestionTaken):
         ask_about([question.point], editor)
     Question.objects.update(asked=9, missed=4)
-    same = Written("single", question.stem, question.options, question.answer, "另一个解释")
+    same = ParsedQuestion("single", question.stem, question.options, question.answer, "另一个解释")
     questions.save_question(by=editor, point=question.point_id, written=same, question=question.pk)
     assert Question.objects.get().asked == 9
-    other = Written("single", question.stem, ["甲", "乙"], [1])
+    other = ParsedQuestion("single", question.stem, ["甲", "乙"], [1])
     questions.save_question(by=editor, point=question.point_id, written=other, question=question.pk)
     assert (Question.objects.get().asked, Question.objects.get().missed) == (0, 0)
 
@@ -270,31 +270,35 @@ def test_the_shares_of_an_exam_are_drawn_by_category_and_department(cast: Cast, 
     exam = open_exam(
         editor, cast.cards, shares=[(category_at("银行卡"), 3), (cast.loans, 1)], question_count=8
     )
-    candidates, shares = candidates_of(exam)
+    candidates, shares = candidates_for(exam)
     assert sorted(shares.values()) == [1, 3]
     assert len(candidates) == 20
     paper = exams.begin_paper(by=cast.mei, exam=exam.pk)
     about_loans = paper.items.filter(question__point__published__department=cast.loans).count()
     assert about_loans == 2
     whole = open_exam(editor, cast.cards, name="不分")
-    assert len(candidates_of(whole)[0]) == 12
+    assert len(candidates_for(whole)[0]) == 12
 
 
 def test_answers_are_kept_one_by_one_and_a_late_one_does_not_undo_a_newer(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for step, given in ((1, [0]), (3, [2]), (3, [2]), (2, [1])):
-        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, writing=exams.Writing(step=step))
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=1, given=given, writing=exams.PaperInProgress(step=step)
+        )
     assert paper.items.get(place=1).given == [2]
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, writing=exams.Writing(step=4))
+    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, writing=exams.PaperInProgress(step=4))
     assert paper.items.get(place=1).given is None
     for place, wrong in ((1, [7]), (1, ["x"]), (1, [0, 1]), (99, [0]), (1, {"a": 1})):
         with pytest.raises(NotAnAnswer):
             exams.save_answer(
-                by=cast.mei, paper=paper.pk, place=place, given=wrong, writing=exams.Writing(step=9)
+                by=cast.mei, paper=paper.pk, place=place, given=wrong, writing=exams.PaperInProgress(step=9)
             )
     with pytest.raises(ExamNotFound):
-        exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.Writing(step=9))
+        exams.save_answer(
+            by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=9)
+        )
 
 
 def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
@@ -303,11 +307,21 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
     right = right_answers(paper)
     in_grace, over = paper.due_at + timedelta(seconds=4), paper.due_at + timedelta(seconds=6)
     exams.save_answer(
-        by=cast.mei, paper=paper.pk, place=1, given=right[1], writing=exams.Writing(step=1), now=in_grace
+        by=cast.mei,
+        paper=paper.pk,
+        place=1,
+        given=right[1],
+        writing=exams.PaperInProgress(step=1),
+        now=in_grace,
     )
     with pytest.raises(PaperOver):
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=2, given=right[2], writing=exams.Writing(step=1), now=over
+            by=cast.mei,
+            paper=paper.pk,
+            place=2,
+            given=right[2],
+            writing=exams.PaperInProgress(step=1),
+            now=over,
         )
     assert exams.settle_overdue(now=in_grace) == 0
     handed_in = exams.hand_in(by=cast.mei, paper=paper.pk, answers=right, now=over)
@@ -321,7 +335,7 @@ def test_a_paper_whose_time_is_over_is_marked_by_itself_from_what_was_saved(
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for place, answer in list(right_answers(paper).items())[:4]:
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=place, given=answer, writing=exams.Writing(step=1)
+            by=cast.mei, paper=paper.pk, place=place, given=answer, writing=exams.PaperInProgress(step=1)
         )
     over = paper.due_at + timedelta(minutes=1)
     assert [exams.settle_overdue(now=over), exams.settle_overdue(now=over)] == [1, 0]
@@ -336,7 +350,9 @@ def test_handing_in_twice_gives_one_result(cast: Cast, editor: Staff) -> None:
     assert (paper.percent, paper.is_passed, again.percent) == (90, True, 90)
     assert verbs().count("paper.marked") == 1
     with pytest.raises(PaperOver):
-        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=[0], writing=exams.Writing(step=99))
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=99)
+        )
     asked = Question.objects.filter(asked=1)
     assert (asked.count(), asked.filter(missed=1).count()) == (10, 1)
 
@@ -361,14 +377,14 @@ def test_the_pass_mark_stays_when_somebody_has_begun(cast: Cast, editor: Staff) 
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     exams.begin_paper(by=cast.mei, exam=exam.pk)
-    plan = exams.Plan(
+    plan = exams.ExamPlan(
         name="改名", departments=[cast.cards], opens_at=exam.opens_at, closes_at=exam.closes_at, minutes=20,
         question_count=5, pass_percent=80, resits=3,
     )  # fmt: skip
     exams.save_exam(by=editor, plan=plan, exam=exam.pk)
     assert Exam.objects.get().resits == 3
     with pytest.raises(ExamBegun):
-        exams.save_exam(by=editor, plan=exams.Plan(**vars(plan) | {"pass_percent": 60}), exam=exam.pk)
+        exams.save_exam(by=editor, plan=exams.ExamPlan(**vars(plan) | {"pass_percent": 60}), exam=exam.pk)
 
 
 # -- Appeals ----------------------------------------------------------------------------------------------------
@@ -486,7 +502,7 @@ def test_whoever_set_judged_or_changed_an_exam_in_another_role_does_not_sit_it(
     asked = questions_about_cards(cast, editor, 12)
     exam = open_exam(editor, cast.cards)
     for changed_by in (cast.yun, cast.ning):
-        plan = exams.Plan(
+        plan = exams.ExamPlan(
             name="改名", departments=[cast.cards], opens_at=exam.opens_at, closes_at=exam.closes_at, minutes=20,
             question_count=10, pass_percent=80, resits=3,
         )  # fmt: skip
@@ -524,7 +540,7 @@ def test_of_two_tabs_the_one_that_has_seen_the_newest_answer_wins_whatever_their
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
 
     def save(given: Any, page: str, step: int, seen: int) -> tuple[Any, int, bool]:
-        writing = exams.Writing(page, step, seen)
+        writing = exams.PaperInProgress(page, step, seen)
         kept = exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, writing=writing)
         return kept.given, kept.revision, kept.is_newer
 
@@ -539,7 +555,7 @@ def test_of_two_tabs_the_one_that_has_seen_the_newest_answer_wins_whatever_their
     assert save([3], "second", 1, 2) == ([3], 3, False)
     # The same answer from elsewhere is no quarrel.
     assert save([3], "third", 1, 0) == ([3], 3, False)
-    writings = {1: exams.Writing("third", 2, 0)}
+    writings = {1: exams.PaperInProgress("third", 2, 0)}
     exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, writings=writings)
     assert paper.items.get(place=1).given == [3]
 
@@ -559,7 +575,7 @@ def test_a_page_whose_clock_is_wrong_hands_nothing_in(cast: Cast, editor: Staff)
 
 
 def bars() -> dict[str, object]:
-    return {bar.staff.username: bar.since for bar in TakingBar.objects.select_related("staff")}
+    return {bar.staff.username: bar.since for bar in QueueRestriction.objects.select_related("staff")}
 
 
 def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
@@ -599,19 +615,19 @@ def test_a_supervisor_lifts_a_bar_for_good_and_the_next_pass_meets_earlier_requi
     old = open_exam(
         editor, cast.cards, required_from=timezone.localdate(), opens_at=timezone.now() - timedelta(days=40)
     )
-    bar = TakingBar.objects.get(staff=cast.hao)
+    bar = QueueRestriction.objects.get(staff=cast.hao)
     for _ in range(2):
-        pass_requirements.lift_bar(by=cast.yun, bar=bar.pk)
+        pass_requirements.lift_restriction(by=cast.yun, bar=bar.pk)
     with pytest.raises(PermissionDenied):
-        pass_requirements.lift_bar(by=cast.mei, bar=bar.pk)
+        pass_requirements.lift_restriction(by=cast.mei, bar=bar.pk)
     assert pass_requirements.keep_requirements() == 0
-    assert TakingBar.objects.get(staff=cast.hao).is_lifted
+    assert QueueRestriction.objects.get(staff=cast.hao).is_lifted
     assert verbs().count("bar.lifted") == 1
     new = open_exam(editor, cast.cards, name="十二月", required_from=timezone.localdate())
     sit(cast.mei, new)
-    assert not TakingBar.objects.filter(staff=cast.mei).exists()
+    assert not QueueRestriction.objects.filter(staff=cast.mei).exists()
     assert pass_requirements.keep_requirements() == 0
-    assert TakingBar.objects.filter(key=pass_requirements.key_of(old)).count() == 1
+    assert QueueRestriction.objects.filter(key=pass_requirements.key_of(old)).count() == 1
 
 
 def test_an_accepted_appeal_that_makes_a_pass_lifts_the_bar(cast: Cast, editor: Staff) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.library import points
-from exams.rules.drawing import MAX_SHARED, Candidate, draw, laid_out, weight_of
+from exams.rules.drawing import MAX_SHARED, Candidate, draw, shuffled_options, weight_of
 from exams.rules.marking import FULL, credit_of, is_answer, percent_of
-from exams.rules.question_generation import Proposal, Source, facts_of, is_alike, proposals, steps_of
+from exams.rules.question_generation import ProposedQuestion, Source, facts_of, is_alike, propose, steps_of
 
 LOST = Source(
     1,
@@ -29,19 +29,19 @@ BESIDE = [
 ]
 
 
-def of_kind(kind: str, source: Source = LOST, beside: list[Source] | None = None) -> Proposal:
-    return {each.kind: each for each in proposals(source, BESIDE if beside is None else beside)}[kind]
+def of_kind(kind: str, source: Source = LOST, beside: list[Source] | None = None) -> ProposedQuestion:
+    return {each.kind: each for each in propose(source, BESIDE if beside is None else beside)}[kind]
 
 
 # -- Proposing --------------------------------------------------------------------------------------------------
 
 
 def test_a_point_with_steps_and_figures_gives_a_question_of_every_kind() -> None:
-    found = proposals(LOST, BESIDE)
+    found = propose(LOST, BESIDE)
     assert [each.kind for each in found] == ["single", "multiple", "true_false", "fill_in", "order"]
     assert {(each.point, each.version) for each in found} == {(1, 3)}
-    assert found == proposals(LOST, list(reversed(BESIDE))) or len(found) == 5
-    assert proposals(LOST, BESIDE) == found
+    assert found == propose(LOST, list(reversed(BESIDE))) or len(found) == 5
+    assert propose(LOST, BESIDE) == found
 
 
 def test_one_option_of_a_single_choice_is_the_points_own_and_the_others_are_not() -> None:
@@ -54,7 +54,7 @@ def test_one_option_of_a_single_choice_is_the_points_own_and_the_others_are_not(
 def test_a_sentence_that_says_the_same_is_no_wrong_option() -> None:
     same = Source(9, 1, "补卡", "7天内带上身份证到网点补卡，工本费10元。", "zh")
     assert is_alike(same.answer, facts_of(LOST.answer)[-1])
-    for each in proposals(LOST, [same, *BESIDE]):
+    for each in propose(LOST, [same, *BESIDE]):
         wrong = [option for index, option in enumerate(each.options) if index not in each.answer]
         assert same.answer not in wrong
         assert same.answer.rstrip("。") not in wrong
@@ -64,7 +64,7 @@ def test_a_false_statement_differs_from_the_point_in_one_figure() -> None:
     said = {
         each.answer[0]: each.stem
         for seed in range(30)
-        for each in proposals(LOST, BESIDE, seed)
+        for each in propose(LOST, BESIDE, seed)
         if each.kind == "true_false"
     }
     assert set(said) == {0, 1}
@@ -84,7 +84,7 @@ def test_english_points_are_asked_in_english_and_only_beside_english_ones() -> N
     lost = Source(
         7, 1, "How do I report a lost card?", "Call 95000 at once. A new card takes 5 working days.", "en"
     )
-    found = proposals(lost, BESIDE)
+    found = propose(lost, BESIDE)
     assert {each.kind for each in found} == {"true_false", "fill_in"}
     assert all(each.stem.startswith("“How do I report a lost card?”") for each in found)
 
@@ -129,7 +129,7 @@ def test_no_text_breaks_the_proposing_and_right_answers_are_among_the_options(
     answer: str, others: list[str]
 ) -> None:
     beside = [Source(index, 1, "别的", text, "zh") for index, text in enumerate(others, start=2)]
-    for each in proposals(Source(1, 1, "怎么办理？", answer, "zh"), beside):
+    for each in propose(Source(1, 1, "怎么办理？", answer, "zh"), beside):
         assert len(set(each.options)) == len(each.options)
         if each.kind in ("single", "multiple"):
             assert 0 < len(each.answer) < len(each.options)
@@ -217,9 +217,9 @@ def test_what_changed_and_what_is_missed_comes_sooner() -> None:
 
 @given(st.lists(st.text(min_size=1), min_size=3, max_size=8, unique=True), st.integers(0, 2**62))
 def test_the_right_answer_is_right_in_whatever_order_the_options_stand(options: list[str], seed: int) -> None:
-    shown, right = laid_out("multiple", options, [0, 2], seed)
+    shown, right = shuffled_options("multiple", options, [0, 2], seed)
     assert {shown[index] for index in right} == {options[0], options[2]}
-    steps, order = laid_out("order", options, list(range(len(options))), seed)
+    steps, order = shuffled_options("order", options, list(range(len(options))), seed)
     assert [steps[index] for index in order] == options
     assert steps != options
 

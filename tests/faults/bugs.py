@@ -81,7 +81,7 @@ class Planted:
         replace_in("chat.realtime.delivery:Hub.route", self._around_route)
         replace_in("chat.selectors:messages_after", self._around_page)
         replace_in("chat.actions.agents:take", self._around_take)
-        replace_in("accounts.access:revoked", self._around_revoked)
+        replace_in("accounts.access:rights_lost", self._around_revoked)
 
     def _is_turn(self) -> bool:
         self._turns += 1
@@ -160,12 +160,12 @@ class Planted:
         return outcomes[: len(posts)], events
 
     def _loses_accepted(self, store: Callable[..., Any], posts: list[Any]) -> Any:
-        from chat.protocol import Accepted
+        from chat.protocol import AcceptedFrame
 
         if not self._is_turn():
             return store(posts)
         outcomes, events = store(posts[:-1])
-        return [*outcomes, Accepted(str(posts[-1].client_id), 1, "2026-01-01T00:00:00.000Z")], events
+        return [*outcomes, AcceptedFrame(str(posts[-1].client_id), 1, "2026-01-01T00:00:00.000Z")], events
 
     def _alters(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         if self._is_turn():
@@ -174,7 +174,7 @@ class Planted:
 
     def _answers_early(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         from chat.models import Conversation
-        from chat.protocol import Accepted
+        from chat.protocol import AcceptedFrame
 
         heads = dict(
             Conversation.objects.filter(pk__in={post.pk for post in posts}).values_list("pk", "last_seq")
@@ -184,7 +184,7 @@ class Planted:
             answer = self._answers.pop(post.client_id, None)
             if answer is not None:
                 self.deeds += 1
-                answer(Accepted(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
+                answer(AcceptedFrame(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
         time.sleep(0.1)
         return store(posts)
 

@@ -153,11 +153,11 @@ class Failpoints:
         return around
 
     def _around_answer(self, answer: Callable[..., Any]) -> Callable[..., Any]:
-        from chat.protocol import Accepted
+        from chat.protocol import AcceptedFrame
 
         def around(socket: Any, frame: Any) -> Any:
             result = answer(socket, frame)
-            if isinstance(frame, Accepted):
+            if isinstance(frame, AcceptedFrame):
                 # When what was handed over has gone out.
                 asyncio.get_running_loop().call_later(0.05, self.reach, "after_ack")
             return result

@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts.models import Department, Role, Staff
 from exams.actions import exams, questions
 from exams.models import Exam, Paper, Question
-from exams.rules.question_parsing import Written
+from exams.rules.question_parsing import ParsedQuestion
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
 from knowledge.models import Point
 from tests.people import Cast
@@ -32,7 +32,7 @@ def publish_points(
     """`card-1` ...: published points with an answer of their own each."""
     where = category_at(category)
     given = [
-        Given(
+        PointToImport(
             f"card-{number}",
             "zh",
             Content(
@@ -54,7 +54,7 @@ def ask_about(points: list[Point], by: Staff) -> list[Question]:
         questions.save_question(
             by=by,
             point=point.pk,
-            written=Written(
+            written=ParsedQuestion(
                 "single",
                 f"{point.published.title} 几天内？",  # type: ignore[union-attr]
                 ["对的那个", "错的甲", "错的乙", "错的丙"],
@@ -79,7 +79,7 @@ def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
         "pass_percent": 80,
         "resits": 1,
     }
-    return exams.save_exam(by=by, plan=exams.Plan(**values | changes))
+    return exams.save_exam(by=by, plan=exams.ExamPlan(**values | changes))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import Staff
 from chat.actions.posts import Post, post_batch
 from chat.models import CannedReply, Conversation, Level, Note, Rating, Site, Status, Visitor
-from chat.protocol import Accepted
+from chat.protocol import AcceptedFrame
 from chat.widget import tokens
 from tests.hostile.corpus import (
     BODY,
@@ -63,7 +63,7 @@ def conversations() -> None:
         for batch in batches(bodies, 200):
             posts = [Post(conversation.pk, uuid4(), body, visitor_id=visitor.pk) for body in batch]
             outcomes, _ = post_batch(posts)
-            assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+            assert all(isinstance(outcome, AcceptedFrame) for outcome in outcomes)
         Note.objects.bulk_create(
             Note(conversation=conversation, after_seq=seq, author=mei, body=body)
             for seq, body in enumerate(notes[index], start=1)

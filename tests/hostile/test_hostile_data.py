@@ -18,12 +18,12 @@ from chat.actions import agents, visitors
 from chat.actions.canned_replies import make_answer, save_reply
 from chat.actions.posts import Post, post_batch
 from chat.archive.transcript import transcript_of
-from chat.canned_replies import unfilled
+from chat.canned_replies import unfilled_placeholders
 from chat.errors import EmptyText, UnfilledPlaceholder
 from chat.models import CannedReply, Conversation, Note, Rating, Visitor
-from chat.protocol import Accepted
+from chat.protocol import AcceptedFrame
 from chat.selectors import page_of
-from core.text.cleaning import cleaned, one_line
+from core.text.cleaning import clean_line, clean_text
 from tests.hostile.corpus import (
     BODY,
     COMMENT,
@@ -59,7 +59,7 @@ def say_all(conversation: Conversation, bodies: list[str]) -> None:
     for batch in batches(bodies, 200):
         visitor = conversation.visitor_id
         outcomes, _ = post_batch([Post(conversation.pk, uuid4(), body, visitor_id=visitor) for body in batch])
-        assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+        assert all(isinstance(outcome, AcceptedFrame) for outcome in outcomes)
 
 
 def bodies_of(conversation: Conversation) -> list[str]:
@@ -79,11 +79,11 @@ def test_there_are_enough_of_our_own() -> None:
 
 def test_words_are_changed_in_no_other_way_than_is_said() -> None:
     for text in EVERY:
-        assert cleaned(text) == as_text(text)
-        assert one_line(text, NAME) == as_line(text, NAME)
+        assert clean_text(text) == as_text(text)
+        assert clean_line(text, NAME) == as_line(text, NAME)
         # Doing it twice is harmless.
-        assert cleaned(cleaned(text)) == cleaned(text)
-        assert one_line(one_line(text, NAME), NAME) == one_line(text, NAME)
+        assert clean_text(clean_text(text)) == clean_text(text)
+        assert clean_line(clean_line(text, NAME), NAME) == clean_line(text, NAME)
 
 
 @pytest.mark.both_databases
@@ -92,7 +92,7 @@ def test_a_frame_brings_every_string(db: None) -> None:
         for piece in texts([text]):
             sent = json.dumps({"kind": "post", "client_id": str(uuid4()), "body": piece})
             frame = protocol.decode_visitor(sent)
-            assert isinstance(frame, protocol.Post)
+            assert isinstance(frame, protocol.PostFrame)
             assert as_text(frame.body) == piece
 
 
@@ -116,7 +116,7 @@ def test_messages_are_stored_and_sent_as_they_were_written(cast: Cast) -> None:
 def test_agents_answers_are_stored_as_they_were_written(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     wanted = texts(own()) + packed(naughty() + payloads(), BODY)
-    wanted = [text for text in wanted if not unfilled(text)]
+    wanted = [text for text in wanted if not unfilled_placeholders(text)]
 
     for batch in batches(wanted, 100):
         posts = [

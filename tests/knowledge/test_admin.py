@@ -18,9 +18,9 @@ from accounts.approvals.errors import OwnWork
 from accounts.models import AuditEntry, Staff
 from knowledge.actions import phrasings, points
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
-from knowledge.import_export.cells import Unreadable
+from knowledge.import_export.cells import UnreadableFile
 from knowledge.import_export.preview import Preview
 from knowledge.import_export.sheets import SheetFile
 from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
@@ -87,7 +87,7 @@ def published(cast: Cast, key: str = "card-lost", **other: Any) -> Point:
     content = Content(
         "卡丢了怎么挂失？", other.pop("answer", "请马上挂失。"), category_at("银行卡/挂失"), **other
     )
-    import_points(by=None, given=[Given(key, "zh", content, ["卡丢了", "卡找不到"])])
+    import_points(by=None, given=[PointToImport(key, "zh", content, ["卡丢了", "卡找不到"])])
     return Point.objects.select_related("published").get(key=key)
 
 
@@ -279,7 +279,7 @@ def test_a_head_that_cannot_be_read_is_said_in_words(
 def test_what_is_no_table_is_refused_in_words(data: bytes, words: str) -> None:
     from django.utils import translation
 
-    with translation.override("en"), pytest.raises(Unreadable, match=words):
+    with translation.override("en"), pytest.raises(UnreadableFile, match=words):
         SheetFile().create_dataset(data)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from knowledge.differences import MAX_CHARACTERS, Piece, differences
 from knowledge.import_export.points import PointTable
-from knowledge.import_export.preview import Found, Preview
+from knowledge.import_export.preview import FileRow, Preview
 
 TEXTS = st.text(
     st.one_of(st.sampled_from("的一是不了年利率1.35%ab \n"), st.characters(codec="utf-8")), max_size=60
@@ -59,7 +59,7 @@ def test_rewritten_chinese_sentence_is_shown_in_readable_pieces() -> None:
 def test_import_preview_compares_only_the_rows_that_it_shows() -> None:
     preview, table = Preview(), PointTable()
     assert table.changes(preview, {"title": "旧"}, {"title": "新"})[0][1]
-    preview.changed = [Found(number, "key", "title") for number in range(Preview.SHOWN)]
+    preview.changed = [FileRow(number, "key", "title") for number in range(Preview.SHOWN)]
     assert [pieces for _name, pieces in table.changes(preview, {"title": "旧"}, {"title": "新"})] == [[]]
 
 

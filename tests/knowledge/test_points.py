@@ -19,10 +19,10 @@ from chat.models import CannedReply, Message
 from knowledge import selectors
 from knowledge.actions import phrasings, points, use
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, ImportRefused, import_points
+from knowledge.actions.imports import ImportRefused, PointToImport, import_points
 from knowledge.content import Content
 from knowledge.errors import DraftChanged, KeyTaken, NotInState, OutOfDate, OwnWork, PointIncomplete
-from knowledge.models import Edition, Gap, Phrasing, Point, Version
+from knowledge.models import Edition, Phrasing, Point, UnansweredQuestion, Version
 from tests.conftest import Announced
 from tests.harness.approvals import approve_version
 from tests.people import Cast, say, start, start_with
@@ -194,7 +194,7 @@ def test_phrasings_change_at_once_and_what_came_from_use_waits(cast: Cast, edito
     conversation = start_with(cast, cast.mei)
     assert point.published is not None
     for seq in (2, 2, 4):
-        use.note_use(
+        use.record_use(
             by=cast.mei,
             version=point.published,
             conversation=conversation,
@@ -231,7 +231,7 @@ def test_a_message_keeps_what_it_was_made_from_and_a_replaced_version_finds_who_
         use.require_current(source)
     told = selectors.messages_from(point.published).get()
     assert told.conversation == conversation
-    assert selectors.told_counts(point) == {1: 1}
+    assert selectors.recipient_counts(point) == {1: 1}
     assert selectors.messages_from(draft).count() == 0
     assert use.require_current("") is None
     assert Message.objects.exclude(source="").count() == 1
@@ -242,30 +242,30 @@ def test_questions_without_an_answer_gather_in_a_gap(cast: Cast, editor: Staff) 
     say(conversation, "能用贝壳付款吗")
     say(conversation, "贝壳可以付款不")
     first, second = conversation.messages.filter(author_role="visitor").order_by("seq")
-    use.note_gap(message=first, language="zh", like=None)
-    gap = Gap.objects.get()
-    use.note_gap(message=second, language="zh", like=gap.pk)
-    use.note_gap(message=second, language="zh", like=gap.pk)
+    use.record_unanswered(message=first, language="zh", like=None)
+    gap = UnansweredQuestion.objects.get()
+    use.record_unanswered(message=second, language="zh", like=gap.pk)
+    use.record_unanswered(message=second, language="zh", like=gap.pk)
     gap.refresh_from_db()
     assert (gap.text, gap.count) == ("能用贝壳付款吗", 2)
-    use.settle_gap(by=editor, gap=gap.pk, point=None)
+    use.settle_unanswered(by=editor, gap=gap.pk, point=None)
     third = say(conversation, "贝壳")
-    use.note_gap(message=conversation.messages.get(seq=third.seq), language="zh", like=gap.pk)
-    assert Gap.objects.filter(state=Gap.State.OPEN).get() != gap
+    use.record_unanswered(message=conversation.messages.get(seq=third.seq), language="zh", like=gap.pk)
+    assert UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).get() != gap
 
 
 def test_an_import_by_a_person_waits_for_approval_and_by_a_command_is_said(cast: Cast, editor: Staff) -> None:
-    given = [Given(f"point-{n}", "zh", a_content(f"答案{n}"), [f"问法{n}"]) for n in range(3)]
+    given = [PointToImport(f"point-{n}", "zh", a_content(f"答案{n}"), [f"问法{n}"]) for n in range(3)]
     outcome = import_points(by=editor, given=given)
     assert (outcome.new, outcome.changed, outcome.unchanged) == (3, 0, 0)
     assert set(Version.objects.values_list("state", flat=True)) == {State.REVIEW}
     assert import_points(by=editor, given=given).unchanged == 3
-    import_points(by=None, given=[Given("point-0", "zh", a_content("新答案"), ["问法0", "另一个"])])
+    import_points(by=None, given=[PointToImport("point-0", "zh", a_content("新答案"), ["问法0", "另一个"])])
     point = Point.objects.get(key="point-0")
     assert point.published is not None
     assert (point.published.answer, point.published.number) == ("新答案", 1)
     assert [each.text for each in point.phrasings.all()] == ["问法0", "另一个"]
-    import_points(by=None, given=[Given("point-0", "zh", a_content("更新的答案"))])
+    import_points(by=None, given=[PointToImport("point-0", "zh", a_content("更新的答案"))])
     assert list(point.versions.order_by("number").values_list("number", "state")) == [
         (1, State.REPLACED),
         (2, State.PUBLISHED),
@@ -275,9 +275,9 @@ def test_an_import_by_a_person_waits_for_approval_and_by_a_command_is_said(cast:
 
 def test_an_import_with_one_wrong_row_stores_nothing_and_names_it(cast: Cast, editor: Staff) -> None:
     given = [
-        Given("good", "zh", a_content()),
-        Given("bad", "zh", a_content("")),
-        Given("fine", "zh", a_content()),
+        PointToImport("good", "zh", a_content()),
+        PointToImport("bad", "zh", a_content("")),
+        PointToImport("fine", "zh", a_content()),
     ]
     with pytest.raises(ImportRefused) as refusal:
         import_points(by=editor, given=given)

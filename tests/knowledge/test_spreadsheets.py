@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from openpyxl.worksheet.worksheet import Worksheet
 from tablib import Dataset
 
-from chat.archive.exports import CsvFile, XlsxFile, quoted
-from knowledge.import_export.cells import MAX_COLUMNS, MAX_LINES, CellProblem, Unreadable
+from chat.archive.exports import CsvFile, XlsxFile, quote_formula
+from knowledge.import_export.cells import MAX_COLUMNS, MAX_LINES, CellProblem, UnreadableFile
 from knowledge.import_export.numbers import shown_number
 from knowledge.import_export.sheets import SheetFile, day_of, text_of, yes_of
 
@@ -178,9 +178,9 @@ def test_hidden_rows_and_columns_with_content_are_refused_by_their_place() -> No
         with_cells(["key", "title"], ["a", "b"])(sheet)
         sheet.column_dimensions["B"].hidden = True
 
-    with pytest.raises(Unreadable, match="Row 3 is hidden"):
+    with pytest.raises(UnreadableFile, match="Row 3 is hidden"):
         read(workbook(with_hidden_row))
-    with pytest.raises(Unreadable, match="Column B is hidden"):
+    with pytest.raises(UnreadableFile, match="Column B is hidden"):
         read(workbook(with_hidden_column))
 
 
@@ -197,7 +197,7 @@ def test_two_sheets_with_content_are_refused_by_name_and_empty_or_hidden_ones_ar
         book: Any = sheet.parent
         book["Other"].sheet_state = "hidden"
 
-    with pytest.raises(Unreadable, match="Other"):
+    with pytest.raises(UnreadableFile, match="Other"):
         read(workbook(change))
     assert read(workbook(hide))[0] == ("a",)
 
@@ -215,7 +215,7 @@ def test_texts_that_are_exported_come_back_as_they_were(texts: list[str]) -> Non
         if isinstance(file, CsvFile) and any("\x00" in text for text in texts):
             continue  # No text of ours holds NUL; a CSV file with one is no CSV file.
         table = Dataset(headers=["key", *(f"column {number}" for number, _text in enumerate(texts))])
-        table.append(["row", *(quoted(text) for text in texts)])
+        table.append(["row", *(quote_formula(text) for text in texts)])
         data = file.export_data(table)
         back = [text_of(cell) for cell in read(data)[0][1:]]
         back += [""] * (len(texts) - len(back))
@@ -322,7 +322,7 @@ HOSTILE = [
 def test_a_hostile_file_is_refused_in_words_within_a_bounded_memory(make: Callable[[], bytes]) -> None:
     data = make()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(UnreadableFile) as refused:
         read(data)
     grown_kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert str(refused.value)
@@ -330,7 +330,7 @@ def test_a_hostile_file_is_refused_in_words_within_a_bounded_memory(make: Callab
 
 
 def test_a_cell_far_right_is_named() -> None:
-    with pytest.raises(Unreadable, match=r"Row 1\b.*XFD"):
+    with pytest.raises(UnreadableFile, match=r"Row 1\b.*XFD"):
         read(cell_far_right())
 
 
@@ -355,12 +355,12 @@ def test_a_damaged_utf8_file_is_refused_and_not_read_as_gb18030() -> None:
     text = "key,title\na,卡丢了怎么办\nb,挂失要带什么证件\n"
     assert len(read(text.encode("gb18030"))) == len(read(text.encode())) == 2
     damaged = text.encode().replace("证".encode(), "证".encode()[:2] + b"\xff")
-    with pytest.raises(Unreadable, match="encoding"):
+    with pytest.raises(UnreadableFile, match="encoding"):
         read(damaged)
-    with pytest.raises(Unreadable, match="encoding"):
+    with pytest.raises(UnreadableFile, match="encoding"):
         read(b"\xef\xbb\xbf" + text.encode("gb18030"))
 
 
 def test_a_quote_that_is_never_closed_swallows_no_rows() -> None:
-    with pytest.raises(Unreadable, match="damaged"):
+    with pytest.raises(UnreadableFile, match="damaged"):
         read(b'key,title\na,"open\nb,two\nc,three\n')

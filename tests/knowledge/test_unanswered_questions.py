@@ -8,12 +8,12 @@ from chat.models import Conversation
 from knowledge import suggestions, unanswered_questions
 from knowledge.actions import use
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, import_points
+from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
 from knowledge.customer_question import question_in
-from knowledge.models import Gap, GapQuestion, Point
+from knowledge.models import Point, UnansweredQuestion, UnansweredQuestionExample
 from knowledge.question_detection import asks_for_a_point
-from privacy.masking import masked
+from privacy.masking import mask
 from tests.people import Cast, say, start_with
 
 
@@ -82,7 +82,7 @@ def test_thanks_stories_and_what_goes_on_from_before_are_none(text: str) -> None
     ],
 )
 def test_numbers_names_and_addresses_are_hidden(said: str, seen: str) -> None:
-    assert masked(said) == seen
+    assert mask(said) == seen
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_numbers_names_and_addresses_are_hidden(said: str, seen: str) -> None:
     ],
 )
 def test_a_question_without_them_stays_as_it_is(text: str) -> None:
-    assert masked(text) == text
+    assert mask(text) == text
 
 
 @pytest.fixture
@@ -113,14 +113,14 @@ def talk(cast: Cast) -> Conversation:
         category=category_at("存款"),
         department=cast.cards,
     )
-    import_points(by=None, given=[Given("rate", "zh", content, ["存一年多少利息"])])
+    import_points(by=None, given=[PointToImport("rate", "zh", content, ["存一年多少利息"])])
     return start_with(cast, cast.mei)
 
 
 def note(conversation: Conversation) -> None:
     """As the console does when it asks what is likely."""
     question, seq = question_in(conversation)
-    unanswered_questions.note(conversation, seq, suggestions.likely(question, language="zh"))
+    unanswered_questions.record_question(conversation, seq, suggestions.suggest_for(question, language="zh"))
 
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -131,22 +131,22 @@ def test_small_talk_makes_no_gap_and_a_question_does_without_what_names_a_person
         say(talk, text)
         note(talk)
         note(talk)
-    assert [gap.text for gap in Gap.objects.all()] == ["我叫#，周日开门吗"]
-    assert GapQuestion.objects.get().text == "我叫#，周日开门吗"
+    assert [gap.text for gap in UnansweredQuestion.objects.all()] == ["我叫#，周日开门吗"]
+    assert UnansweredQuestionExample.objects.get().text == "我叫#，周日开门吗"
 
 
 def test_a_question_that_a_story_hides_is_asked_by_itself(talk: Conversation) -> None:
     say(talk, "刚下夜班 ICU的 困死 外面还在下雨 孩子又发烧 婆婆打电话来催我回去做饭")
     say(talk, "存一年多少利息")
-    unanswered_questions.note(talk, question_in(talk)[1], [])
-    assert not Gap.objects.exists()
+    unanswered_questions.record_question(talk, question_in(talk)[1], [])
+    assert not UnansweredQuestion.objects.exists()
 
 
 def answer(cast: Cast, talk: Conversation) -> None:
     version = Point.objects.select_related("published").get(key="rate").published
     assert version is not None
     seq = say(talk, "一年定期年利率 1.35%。", by=cast.mei).seq
-    use.note_use(by=cast.mei, version=version, conversation=talk, seq=seq, question="", is_edited=False)
+    use.record_use(by=cast.mei, version=version, conversation=talk, seq=seq, question="", is_edited=False)
 
 
 def test_what_a_point_answers_after_all_is_no_gap_and_does_not_become_one_again(
@@ -157,16 +157,16 @@ def test_what_a_point_answers_after_all_is_no_gap_and_does_not_become_one_again(
     note(talk)
     say(other, "你们银行卖演唱会门票吗")
     note(other)
-    gap = Gap.objects.get()
+    gap = UnansweredQuestion.objects.get()
     assert gap.count == 2
     say(other, "请您稍等", by=cast.mei)
     answer(cast, other)
     gap.refresh_from_db()
     assert (gap.count, [each.conversation_id for each in gap.questions.all()]) == (1, [talk.pk])
     answer(cast, talk)
-    assert not Gap.objects.exists()
+    assert not UnansweredQuestion.objects.exists()
     note(talk)
-    assert not Gap.objects.exists()
+    assert not UnansweredQuestion.objects.exists()
 
 
 def test_what_was_asked_long_before_stays_a_gap(cast: Cast, talk: Conversation) -> None:
@@ -175,4 +175,4 @@ def test_what_was_asked_long_before_stays_a_gap(cast: Cast, talk: Conversation) 
     for number in range(use.ANSWERED_WITHIN):
         say(talk, f"第{number}件事")
     answer(cast, talk)
-    assert Gap.objects.get().count == 1
+    assert UnansweredQuestion.objects.get().count == 1

@@ -17,8 +17,8 @@ from chat.models import Conversation
 from chat.widget.tokens import token_for
 from knowledge import views
 from knowledge.actions.branches import category_at
-from knowledge.actions.imports import Given, import_points
-from knowledge.actions.visitor_suggestions import judge_shown, note_shown
+from knowledge.actions.imports import PointToImport, import_points
+from knowledge.actions.visitor_suggestions import record_feedback, record_shown
 from knowledge.content import Content
 from knowledge.models import Point, Region, Use, Version
 from tests.people import SITE_KEY, Cast, go_online, say, start
@@ -40,14 +40,14 @@ def full_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
 def points(cast: Cast) -> None:
     def given(
         key: str, title: str, phrasings: list[str], answer: str, language: str = "zh", **more: Any
-    ) -> Given:
+    ) -> PointToImport:
         about: dict[str, Any] = {
             "is_public": True,
             "category": category_at("银行卡/挂失"),
             "department": cast.cards,
         }
         content = Content(title=title, answer=answer, note="先安抚", **about | more)
-        return Given(key, language, content, phrasings)
+        return PointToImport(key, language, content, phrasings)
 
     region = Region.objects.create(name="望江区")
     lost = ["卡找不到了咋办", "钱包被偷了卡在里面", "我要挂失"]
@@ -221,7 +221,7 @@ def test_a_database_that_is_away_is_said_in_a_word_and_holds_up_nothing(
     def away(**_: object) -> None:
         raise DatabaseError(QUESTION)
 
-    monkeypatch.setattr("knowledge.actions.visitor_suggestions.note_shown", away)
+    monkeypatch.setattr("knowledge.actions.visitor_suggestions.record_shown", away)
     assert ask(client, text=QUESTION, token=token(waiting)).status_code == 503
     assert say(waiting, QUESTION).seq == 1
 
@@ -266,8 +266,8 @@ def test_the_agent_sees_what_the_box_has_shown_and_what_was_said_of_it(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     versions = Version.objects.filter(point__key__in=["lost", "rate"]).order_by("point__key")
-    note_shown(conversation=waiting, versions=versions)
-    judge_shown(conversation=waiting, source=versions[0].source, is_helpful=False)
+    record_shown(conversation=waiting, versions=versions)
+    record_feedback(conversation=waiting, source=versions[0].source, is_helpful=False)
     html = card(client, cast.mei, waiting)
     assert "银行卡丢了怎么挂失？" in html
     assert "一年定期利率是多少？" in html

@@ -15,9 +15,9 @@ import chat.realtime.writer
 from chat import protocol, selectors
 from chat.actions.posts import Mark, Outcome, Post
 from chat.models import Conversation
-from chat.protocol import Accepted, Event, MessageData, MessagePosted, NoteAdded, stamp
+from chat.protocol import AcceptedFrame, Event, MessageData, MessagePosted, NoteAdded, stamp
 from chat.realtime import delivery, sweep
-from chat.realtime.sent_state import fingerprint_of
+from chat.realtime.sent_state import snapshot_of
 from chat.widget import consumers
 from tests.machine.clock import clock
 
@@ -45,7 +45,7 @@ def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
         named = zip(outcomes, posts, strict=True)
         return [
             msgspec.structs.replace(outcome, client_id=str(post.client_id))
-            if isinstance(outcome, Accepted)
+            if isinstance(outcome, AcceptedFrame)
             else outcome
             for outcome, post in named
         ], events
@@ -67,7 +67,7 @@ def it_is_accepted_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
     submit = chat.realtime.writer.Writer.submit
 
     def hasty(writer: chat.realtime.writer.Writer, post: Post, answer: Callable[[Outcome], None]) -> None:
-        answer(Accepted(str(post.client_id), 1, stamp(clock.now())))
+        answer(AcceptedFrame(str(post.client_id), 1, stamp(clock.now())))
         submit(writer, post, lambda _: None)
 
     patch.setattr(chat.realtime.writer.Writer, "submit", hasty)
@@ -125,13 +125,13 @@ def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         pass
 
-    patch.setattr(sweep, "_heal", nothing)
+    patch.setattr(sweep, "_send_missed", nothing)
 
 
 def a_message_tells_all_of_its_row(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(delivery, "is_in_step", lambda *_: True)
-    patch.setattr(delivery, "after_message", lambda _, row: fingerprint_of(row))
-    patch.setattr(delivery, "after_marks", lambda _, row, *__, **___: fingerprint_of(row))
+    patch.setattr(delivery, "is_current", lambda *_: True)
+    patch.setattr(delivery, "with_message", lambda _, row: snapshot_of(row))
+    patch.setattr(delivery, "with_read_marks", lambda _, row, *__, **___: snapshot_of(row))
 
 
 def in_browsers(_: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from chat.actions.posts import Outcome, Post
 from chat.realtime import delivery, writer
-from chat.realtime.coalescing import Gathering
+from chat.realtime.coalescing import RequestCoalescer
 from tests.machine.clock import PROCESS
 from tests.machine.threads import Thread, awaited, pause
 
@@ -112,8 +112,8 @@ def share(patch: pytest.MonkeyPatch) -> None:
     stand_ins: dict[int, Current] = {id(delivery.hub): the_hub, id(writer.writer): the_writer}
     for module in [module for name, module in sys.modules.items() if name.split(".")[0] in OURS]:
         for name, value in list(vars(module).items()):
-            if isinstance(value, Gathering):
-                stand_ins.setdefault(id(value), Current(partial(Gathering, value._answer)))
+            if isinstance(value, RequestCoalescer):
+                stand_ins.setdefault(id(value), Current(partial(RequestCoalescer, value._answer)))
             if id(value) in stand_ins:
                 patch.setattr(module, name, stand_ins[id(value)])
 

@@ -14,7 +14,7 @@ from django.db import OperationalError
 
 from accounts.models import Staff
 from chat.errors import Refusal
-from console.inbox.initial_state import first_state
+from console.inbox.initial_state import initial_state
 from tests.machine.browsers import Browsers, Screen
 from tests.machine.clock import BEGINNING, SimulatedLoop, clock
 from tests.machine.judge import Judge
@@ -101,7 +101,7 @@ class World:
         if tab not in self.session_of_tab:
             self.session_of_tab[tab] = self.sessions[staff.username].pop()
             self.staff_of_tab[tab] = staff
-        first = msgspec.to_builtins(first_state(staff))
+        first = msgspec.to_builtins(initial_state(staff))
         self.do(tab, "load", tab, True, first)
 
     def departments_of(self, staff: Staff) -> set[int]:

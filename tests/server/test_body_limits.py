@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pytest
 
 from server import body_limits
-from server.body_limits import MEGABYTE, OTHER_BYTES, UPLOAD_BYTES, BoundedBodies, bound_of
+from server.body_limits import MEGABYTE, OTHER_BYTES, UPLOAD_BYTES, BodySizeLimit, limit_for
 from tests.harness.servers import AppServer
 
 
@@ -51,7 +51,7 @@ async def ask(path: str, chunks: list[bytes], length: str | None) -> tuple[Reade
     headers = [(b"authorization", b"Bearer x")]
     if length is not None:
         headers.append((b"content-length", length.encode()))
-    await BoundedBodies(reader)({"path": path, "headers": headers}, receive, send)
+    await BodySizeLimit(reader)({"path": path, "headers": headers}, receive, send)
     return reader, statuses, len(left)
 
 
@@ -100,7 +100,7 @@ async def test_slow_body_is_refused_and_keeps_no_turn(monkeypatch: pytest.Monkey
     async def send(message: dict[str, Any]) -> None:
         statuses.append(message.get("status", 0))
 
-    await BoundedBodies(Reader())({"path": "/console/", "headers": []}, never, send)
+    await BodySizeLimit(Reader())({"path": "/console/", "headers": []}, never, send)
     assert statuses == [408, 0, 0]
 
 
@@ -116,7 +116,7 @@ async def test_slow_body_is_refused_and_keeps_no_turn(monkeypatch: pytest.Monkey
     ],
 )
 def test_only_files_of_somebody_known_may_be_large(path: str, header: bytes, size: int) -> None:
-    assert bound_of(path, [header]).size == size
+    assert limit_for(path, [header]).size == size
 
 
 # -- real servers ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from server.concurrency_limit import InTurn
+from server.concurrency_limit import ConcurrencyLimit
 from tests.conftest import bank_environment
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
 
@@ -25,7 +25,7 @@ async def test_the_others_wait_for_their_turn() -> None:
         inside -= 1
         answered.append(scope["number"])
 
-    in_turn = InTurn(application, pool=8)
+    in_turn = ConcurrencyLimit(application, pool=8)
     await asyncio.gather(*(in_turn({"number": number}, None, None) for number in range(50)))
     assert most == 3
     assert answered == list(range(50))

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from server.js_bundler import CannotGather, gather, minified
+from server.js_bundler import BundleError, bundle, minified
 from tests.harness.servers.process import ROOT
 
 MODULES = {
@@ -25,7 +25,7 @@ MODULES = {
 
 
 def test_modules_run_in_one_file_as_they_did_in_many() -> None:
-    script = gather("a/main.js", MODULES.__getitem__)
+    script = bundle("a/main.js", MODULES.__getitem__)
     result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
     assert result.stdout == "2 3\n"
     assert "/*" not in script
@@ -33,7 +33,7 @@ def test_modules_run_in_one_file_as_they_did_in_many() -> None:
 
 
 def test_private_names_are_shortened_and_mean_the_same() -> None:
-    script = gather("a/private.js", MODULES.__getitem__)
+    script = bundle("a/private.js", MODULES.__getitem__)
     result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
     assert result.stdout == "2\n"
     assert '"#count"' in script
@@ -51,8 +51,8 @@ def test_private_names_are_shortened_and_mean_the_same() -> None:
     ],
 )
 def test_a_form_that_is_not_understood_is_refused(text: str) -> None:
-    with pytest.raises(CannotGather):
-        gather("a/x.js", {**MODULES, "a/x.js": text}.__getitem__)
+    with pytest.raises(BundleError):
+        bundle("a/x.js", {**MODULES, "a/x.js": text}.__getitem__)
 
 
 @pytest.mark.parametrize("body", ["const two = 3;", "console.log(two);", "export function twice(two) {}"])
@@ -63,8 +63,8 @@ def test_a_name_that_means_something_else_in_another_module_is_refused(body: str
         "a.js": "const two = 2;\nexport const one = two - 1;\n",
         "b.js": f"export function twice() {{}}\n{body}\n",
     }
-    with pytest.raises(CannotGather, match="declares: two"):
-        gather("main.js", modules.__getitem__)
+    with pytest.raises(BundleError, match="declares: two"):
+        bundle("main.js", modules.__getitem__)
 
 
 def test_what_the_script_itself_declares_is_its_own() -> None:
@@ -72,7 +72,7 @@ def test_what_the_script_itself_declares_is_its_own() -> None:
         "main.js": 'import { one } from "./a.js";\nconst two = 5;\nconsole.log(one, two);\n',
         "a.js": "const two = 2;\nexport const one = two - 1;\n",
     }
-    script = minified(gather("main.js", modules.__getitem__))
+    script = minified(bundle("main.js", modules.__getitem__))
     result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
     assert result.stdout == "1 5\n"
 
@@ -82,13 +82,13 @@ def test_modules_that_import_each_other_are_refused() -> None:
         "a.js": 'import { b } from "./b.js";\n',
         "b.js": 'import { a } from "./a.js";\nexport const b = 1;\n',
     }
-    with pytest.raises(CannotGather, match="imports itself"):
-        gather("a.js", modules.__getitem__)
+    with pytest.raises(BundleError, match="imports itself"):
+        bundle("a.js", modules.__getitem__)
 
 
 def test_the_box_itself_can_be_gathered() -> None:
     static = ROOT / "static"
-    script = gather("widget/main.js", lambda name: (static / name).read_text(encoding="utf-8"))
+    script = bundle("widget/main.js", lambda name: (static / name).read_text(encoding="utf-8"))
     subprocess.run(
         ["node", "--input-type=module", "--check"], input=script, text=True, check=True, capture_output=True
     )

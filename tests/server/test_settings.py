@@ -25,7 +25,7 @@ from django.db import IntegrityError
 
 from chat.models import Conversation
 from config import env
-from server.log_format import MOST_A_MINUTE, Throttle
+from server.log_format import MAX_PER_MINUTE, Throttle
 from tests.harness.servers import AppServer, ServerFailed
 from tests.harness.servers.process import ROOT
 from tests.harness.sockets import handshake_status
@@ -284,14 +284,14 @@ def test_strangers_do_not_fill_the_log(server: Any) -> None:
     with AppServer(
         {}, server=server, options=["--verbosity=0"] if server == "daphne" else ["--no-access-log"]
     ) as app:
-        for _ in range(MOST_A_MINUTE * 3):
+        for _ in range(MAX_PER_MINUTE * 3):
             connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
             connection.request("GET", "/console/", headers={"Host": "卡号6222.example".encode()})
             connection.getresponse().read()
             connection.close()
         handshake_status(app, "/ws/chat/", app.url)
         lines = app.log.splitlines()
-    assert len(lines) < MOST_A_MINUTE * 2 + 10, lines[-3:]
+    assert len(lines) < MAX_PER_MINUTE * 2 + 10, lines[-3:]
     assert "6222" not in app.log
     assert "ERROR" not in app.log
     assert "WebSocket" not in app.log, "uvicorn names every socket"

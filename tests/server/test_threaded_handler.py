@@ -13,9 +13,9 @@ from django.test import override_settings
 from django.urls import path
 from django.utils.translation import get_language
 
-from core.database_threads import step_aside
-from server.concurrency_limit import InTurn
-from server.threaded_handler import OnThreads
+from core.database_threads import release_slot
+from server.concurrency_limit import ConcurrencyLimit
+from server.threaded_handler import ThreadedASGIHandler
 
 FILE_BYTES = 300_000
 
@@ -58,12 +58,12 @@ def open_files() -> set[Path]:
 
 
 @pytest.fixture
-def handler() -> Iterator[OnThreads]:
+def handler() -> Iterator[ThreadedASGIHandler]:
     with override_settings(ROOT_URLCONF=__name__):
-        yield OnThreads()
+        yield ThreadedASGIHandler()
 
 
-async def test_nothing_of_a_request_is_left_on_its_thread_for_the_next(handler: OnThreads) -> None:
+async def test_nothing_of_a_request_is_left_on_its_thread_for_the_next(handler: ThreadedASGIHandler) -> None:
     bodies = [
         (await ask(handler, "/language", accept_language=tag))[1]["body"]
         for tag in ("en", "zh-CN", "en", "fr")
@@ -71,17 +71,17 @@ async def test_nothing_of_a_request_is_left_on_its_thread_for_the_next(handler: 
     assert bodies == [b"en", b"zh-hans", b"en", b"zh-hans"]
 
 
-async def test_a_file_is_sent_piece_by_piece_and_closed(handler: OnThreads, tmp_path: Path) -> None:
+async def test_a_file_is_sent_piece_by_piece_and_closed(handler: ThreadedASGIHandler, tmp_path: Path) -> None:
     content = bytes(range(256)) * (FILE_BYTES // 256)
     (tmp_path / "file").write_bytes(content)
     started, *parts = await ask(handler, "/file", x_file=str(tmp_path / "file"))
     assert started["status"] == 200
     assert b"".join(part.get("body", b"") for part in parts) == content
-    assert max(len(part.get("body", b"")) for part in parts) <= OnThreads.chunk_size
+    assert max(len(part.get("body", b"")) for part in parts) <= ThreadedASGIHandler.chunk_size
     assert tmp_path / "file" not in open_files()
 
 
-async def test_what_is_missing_is_answered_like_everything_else(handler: OnThreads) -> None:
+async def test_what_is_missing_is_answered_like_everything_else(handler: ThreadedASGIHandler) -> None:
     assert (await ask(handler, "/nothing"))[0]["status"] == 404
 
 
@@ -92,7 +92,7 @@ async def test_who_waits_for_others_gives_the_turn_away_once() -> None:
     async def waiting(scope: dict[str, Any], receive: Any, send: Any) -> None:
         nonlocal inside
         for _ in range(2):
-            await asyncio.to_thread(step_aside)
+            await asyncio.to_thread(release_slot)
         inside += 1
         if inside == 20:
             all_in.set()
@@ -108,7 +108,7 @@ async def test_who_waits_for_others_gives_the_turn_away_once() -> None:
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await scope["view"](scope, receive, send)
 
-    in_turn = InTurn(application, pool=1)
+    in_turn = ConcurrencyLimit(application, pool=1)
     await asyncio.gather(*(in_turn({"view": waiting}, None, None) for _ in range(20)))
     inside = 0
     await asyncio.gather(*(in_turn({"view": working}, None, None) for _ in range(20)))

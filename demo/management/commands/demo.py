@@ -46,8 +46,8 @@ class Command(BaseCommand):
             raise CommandError("The demo runs on SQLite: unset LIANXIN_DATABASE_URL.")
         url = f"http://{HOST}:{port}/"
         try:
-            held_until_it_serves = process_lock.hold(settings.STATE_DIR, url)
-        except process_lock.Held as held:
+            held_until_it_serves = process_lock.acquire(settings.STATE_DIR, url)
+        except process_lock.AlreadyRunning as held:
             raise CommandError(
                 f"这份数据已有一个服务在用（{held.words or '正在启动'}），先停掉它。\n"
                 f"A server already runs on this data ({held.words or 'starting'}): stop it first,"

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from knowledge.search import NOT_ANSWERED, Entry, Index
+from knowledge.search import NOT_ANSWERED, Index, IndexEntry
 
 POINT_COLUMNS = ("id", "title", "phrasings", "answer", "language")
 QUERY_COLUMNS = ("text", "id")
@@ -91,10 +91,10 @@ def rows_of(
         raise CommandError(f"{file} cannot be read: {error}") from error
 
 
-def read_points(file: Path) -> tuple[dict[str, int], list[Entry]]:
+def read_points(file: Path) -> tuple[dict[str, int], list[IndexEntry]]:
     """The number of each id in the file, and the entries by these numbers."""
     names: dict[str, int] = {}
-    entries: list[Entry] = []
+    entries: list[IndexEntry] = []
     for line, row in rows_of(file, POINT_COLUMNS, ("id", "title")):
         if not row["id"] or not row["title"]:
             raise CommandError(f"{file}, line {line}: a point needs an id and a title")
@@ -105,7 +105,7 @@ def read_points(file: Path) -> tuple[dict[str, int], list[Entry]]:
             raise CommandError(f"{file}, line {line}: language {language!r}; use zh or en")
         phrasings = tuple(text for part in row["phrasings"].split("|") if (text := part.strip()))
         names[row["id"]] = len(entries)
-        entries.append(Entry(len(entries), row["title"], phrasings, row["answer"], language))
+        entries.append(IndexEntry(len(entries), row["title"], phrasings, row["answer"], language))
     if not entries:
         raise CommandError(f"{file}: no points")
     return names, entries
@@ -122,7 +122,7 @@ def read_queries(file: Path, names: dict[str, int]) -> list[tuple[str, int | Non
     return asked
 
 
-def evaluate(entries: list[Entry], asked: list[tuple[str, int | None]]) -> Figures:
+def evaluate(entries: list[IndexEntry], asked: list[tuple[str, int | None]]) -> Figures:
     began = perf_counter()
     index = Index(entries, teach=True)
     build = perf_counter() - began

@@ -8,7 +8,7 @@ import pytest
 
 from chat import access
 from chat.actions.agents import transfer_to_agent
-from chat.archive.search import Page, conversations_with, excerpt_of, search_messages
+from chat.archive.search import ResultPage, conversations_with, excerpt_of, search_messages
 from chat.archive.search_terms import runs_of
 from chat.models import Conversation, Message
 from tests.people import Cast, go_online, say, start
@@ -28,7 +28,7 @@ BODIES = [
 ]
 
 
-def bodies(page: Page) -> list[str]:
+def bodies(page: ResultPage) -> list[str]:
     found = [Message.objects.get(conversation__uuid=hit.conversation, seq=hit.seq).body for hit in page.hits]
     assert all(hit.excerpt.hit in body for hit, body in zip(page.hits, found, strict=True))
     return found
@@ -107,7 +107,7 @@ def test_only_what_the_reader_may_see_is_found(way: None, conversations: list[Co
     assert bodies(search_messages(mine, "银行")) == [BODIES[5]]
     assert conversations_with(mine, "银行") == ([conversations[2].pk], False)
     for nothing in (Conversation.objects.none(), Conversation.objects.filter(pk__in=[])):
-        assert search_messages(nothing, "银行") == Page([], None)
+        assert search_messages(nothing, "银行") == ResultPage([], None)
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(way: None, cast: Cast) -> None:

@@ -367,7 +367,7 @@ def test_a_conversation_that_ends_while_the_file_is_looked_at_keeps_nothing(
 ) -> None:
     conversation = start_with(cast, cast.mei)
 
-    def slowly(site: Site, upload: Any) -> file_types.Examined:
+    def slowly(site: Site, upload: Any) -> file_types.ExaminedFile:
         agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
         return examine(site, upload)
 

@@ -15,7 +15,7 @@ from chat.models import Site
 from knowledge.actions.files import attach_file
 from tests.harness.files import pdf, uploaded
 
-# A child process is waited for without the connection, which is looked at for that (core.database_threads.step_aside).
+# `sandbox.run` closes the database connection while it waits (core.database_threads.release_slot).
 pytestmark = pytest.mark.django_db
 
 SCRIPT: dict[str, Any] = {"S": Name.JavaScript, "JS": "app.alert(1)"}

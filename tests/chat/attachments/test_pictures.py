@@ -12,7 +12,7 @@ from chat.attachments.file_types import FileDamaged, TooManyPixels, examine
 from chat.models import Site
 from tests.harness.files import uploaded
 
-# A child process is waited for without the connection, which is looked at for that (core.database_threads.step_aside).
+# `sandbox.run` closes the database connection while it waits (core.database_threads.release_slot).
 pytestmark = pytest.mark.django_db
 
 GREY = Image.linear_gradient("L")

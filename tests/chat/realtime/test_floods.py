@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from chat import limits
 from chat.realtime import frame_meter
 from chat.realtime import sockets as chat_socket
-from chat.realtime.frame_meter import Count, Meter, frame_length
+from chat.realtime.frame_meter import FrameCounter, FrameMeter, frame_length
 from chat.widget import consumers
 from tests.conftest import Processes
 from tests.harness.servers import AppServer
@@ -165,7 +165,7 @@ def test_length_of_a_frame_is_read_from_its_header(length: int) -> None:
 )
 def test_frames_are_counted_however_they_are_cut(lengths: list[int], cuts: list[int]) -> None:
     stream = b"".join(frame(TEXT, b"x" * length) for length in lengths)
-    count = Count()
+    count = FrameCounter()
     count._frames = limits.Bucket(burst=len(lengths), per_second=0)
     at = 0
     for cut in [*cuts, len(stream)]:
@@ -176,7 +176,7 @@ def test_frames_are_counted_however_they_are_cut(lengths: list[int], cuts: list[
 
 
 def test_bytes_sent_one_by_one_cost_more_than_their_number() -> None:
-    count = Count()
+    count = FrameCounter()
     count._bytes = limits.Bucket(burst=10 * (frame_meter.READ_COST_BYTES + 1), per_second=0)
     assert [count.is_within(b"\x81") for _ in range(11)] == [True] * 10 + [False]
 
@@ -192,7 +192,7 @@ class Protocol:
 @pytest.mark.parametrize("receive", ["data_received", "dataReceived"])
 def test_flooded_meter_passes_nothing_on_and_tells_once(receive: str) -> None:
     protocol, pauses, told = Protocol(), list[bool](), list[bool]()
-    under_test = Meter(protocol, lambda: pauses.append(True))
+    under_test = FrameMeter(protocol, lambda: pauses.append(True))
     under_test.watch(lambda: told.append(True))
     data = frame(TEXT, b"x")
     for _ in range(1000):
@@ -207,6 +207,6 @@ def test_flooded_meter_passes_nothing_on_and_tells_once(receive: str) -> None:
 
 
 def test_what_random_bytes_say_never_fails() -> None:
-    count = Count()
+    count = FrameCounter()
     while count.is_within(os.urandom(64)):
         pass

@@ -8,8 +8,8 @@ import pytest
 
 from chat.actions.posts import Outcome, Post
 from chat.errors import ConversationClosed, TooFast, Unavailable
-from chat.protocol import Accepted
-from chat.realtime.post_queue import MOST_HELD, PostQueue
+from chat.protocol import AcceptedFrame
+from chat.realtime.post_queue import MAX_HELD, PostQueue
 
 
 def post_of(client_id: UUID) -> Post:
@@ -25,14 +25,16 @@ class Desk:
         self.queue = PostQueue(lambda post: self.submitted.append(post.client_id), self._answer)
 
     def _answer(self, client_id: UUID, outcome: Outcome) -> None:
-        self.answers.append((client_id, outcome.code if not isinstance(outcome, Accepted) else "accepted"))
+        self.answers.append(
+            (client_id, outcome.code if not isinstance(outcome, AcceptedFrame) else "accepted")
+        )
 
     def add(self, *client_ids: UUID) -> None:
         for client_id in client_ids:
             self.queue.add(post_of(client_id))
 
     def settle(self, outcome: Outcome | None = None) -> None:
-        self.queue.settle(outcome or Accepted("", 1, ""))
+        self.queue.settle(outcome or AcceptedFrame("", 1, ""))
 
     def held(self) -> list[UUID]:
         return [post.client_id for post in self.queue.held]
@@ -92,10 +94,10 @@ def test_put_off_post_that_is_found_stored_leaves_the_next_refused_one_first(des
 
 def test_held_posts_of_one_socket_are_bounded(desk: Desk) -> None:
     desk.queue.put_off(post_of(A), TooFast())
-    for _ in range(MOST_HELD * 2):
+    for _ in range(MAX_HELD * 2):
         desk.queue.hold(post_of(uuid4()))
 
-    assert len(desk.held()) == MOST_HELD
+    assert len(desk.held()) == MAX_HELD
     assert desk.held()[0] == A
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from chat.protocol import Row
-from chat.realtime.sent_state import after_marks, after_message, fingerprint_of, is_in_step
+from chat.realtime.sent_state import is_current, snapshot_of, with_message, with_read_marks
 from tests.harness.servers.process import ROOT
 
 EXAMPLES = json.loads((ROOT / "tests" / "protocol_examples.json").read_text(encoding="utf-8"))
@@ -18,7 +18,7 @@ ROW = next(
     for frame in EXAMPLES["server_to_console"]
     if frame["kind"] == "message"
 )
-KNOWN = fingerprint_of(ROW)
+KNOWN = snapshot_of(ROW)
 
 
 def changed(**changes: Any) -> Row:
@@ -37,32 +37,32 @@ def changed(**changes: Any) -> Row:
     ids=str,
 )
 def test_a_row_in_another_state_waits_for_its_change(change: dict[str, Any]) -> None:
-    assert not is_in_step(KNOWN, changed(**change))
+    assert not is_current(KNOWN, changed(**change))
 
 
 def test_a_row_that_only_says_more_is_shown() -> None:
-    assert is_in_step(KNOWN, changed(last_seq=9, unread=9, visitor_read=9, agent_read=9))
-    assert is_in_step(None, changed(status="closed"))
+    assert is_current(KNOWN, changed(last_seq=9, unread=9, visitor_read=9, agent_read=9))
+    assert is_current(None, changed(status="closed"))
 
 
 def test_a_message_tells_boxes_no_marks_and_takes_none_back_on_consoles() -> None:
-    told = after_message(KNOWN, changed(last_seq=9, unread=4, agent_read=9, visitor_read=0))
+    told = with_message(KNOWN, changed(last_seq=9, unread=4, agent_read=9, visitor_read=0))
     assert told == KNOWN._replace(last_seq=9, unread=4, visitor_read=0)
 
 
 def test_marks_tell_of_no_message() -> None:
     row = changed(last_seq=9, unread=0, visitor_received=8, visitor_read=8, agent_received=9, agent_read=9)
-    visitor = after_marks(KNOWN, row, "visitor", is_shown=False)
+    visitor = with_read_marks(KNOWN, row, "visitor", is_shown=False)
     assert visitor == KNOWN._replace(visitor_received=8, visitor_read=8)
-    agent = after_marks(KNOWN, row, "agent", is_shown=True)
+    agent = with_read_marks(KNOWN, row, "agent", is_shown=True)
     assert agent == KNOWN._replace(unread=0, agent_received=9, agent_read=9)
 
 
 def test_marks_that_come_too_late_are_told_as_they_were() -> None:
     late = changed(agent_received=0, agent_read=0)
     for is_shown in (True, False):
-        assert after_marks(KNOWN, late, "agent", is_shown=is_shown).agent_read == 0
+        assert with_read_marks(KNOWN, late, "agent", is_shown=is_shown).agent_read == 0
 
 
 def test_where_nothing_was_told_the_row_is_what_was_told() -> None:
-    assert after_message(None, ROW) == after_marks(None, ROW, "agent", is_shown=False) == KNOWN
+    assert with_message(None, ROW) == with_read_marks(None, ROW, "agent", is_shown=False) == KNOWN

@@ -22,7 +22,7 @@ from accounts.session_queries import SessionStore
 from chat.actions import agents
 from chat.actions.posts import Post
 from chat.models import Conversation, Message
-from chat.protocol import Accepted, AccessRevoked
+from chat.protocol import AcceptedFrame, AccessRevoked
 from chat.protocol.serializers import person_of
 from chat.realtime import delivery
 from chat.realtime.writer import writer
@@ -602,7 +602,7 @@ def test_a_mark_of_the_former_conversation_says_nothing_about_the_new_one(
 def writer_says(conversation: Conversation, body: str, agent: Staff) -> None:
     """As an agent's POST in a process without sockets: through the writer, told to all by the doorbell."""
     outcome = writer.post(Post(conversation.pk, uuid4(), body, agent=person_of(agent))).result(10)
-    assert isinstance(outcome, Accepted)
+    assert isinstance(outcome, AcceptedFrame)
     assert writer.stop(10)
 
 

@@ -18,15 +18,15 @@ from django.db import OperationalError, connection
 
 from accounts.models import Department, Staff
 from chat.actions import agents, visitors
-from chat.actions.events import row_now
+from chat.actions.events import current_row
 from chat.actions.posts import Mark, Post, post_batch
 from chat.models import Conversation, Visitor
-from chat.protocol import Queue, Row, Welcome
+from chat.protocol import QueueFrame, Row, Welcome
 from chat.protocol.serializers import person_of
 from chat.realtime import delivery
-from chat.realtime.coalescing import Gathering
+from chat.realtime.coalescing import RequestCoalescer
 from chat.realtime.delivery import Hub
-from chat.realtime.sent_state import fingerprint_of
+from chat.realtime.sent_state import snapshot_of
 from chat.widget import consumers, sessions
 from chat.widget.consumers import VisitorConsumer
 from console.inbox.consumers import ConsoleConsumer
@@ -41,9 +41,9 @@ State = dict[str, Any]
 def welcome_of(conversation: Conversation) -> State:
     """What a box that opens now is given."""
     visitor = Conversation.objects.get(pk=conversation.pk).visitor
-    found = sessions.found_as(visitor.site, visitor)
+    found = sessions.session_for(visitor.site, visitor)
     assert found.pk == conversation.pk
-    ((welcome, _),) = sessions.welcomes([sessions.Resumed(found)])
+    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(found)])
     given: State = msgspec.to_builtins(welcome)
     return {"state": given["state"], "messages": given["messages"]}
 
@@ -83,7 +83,7 @@ class Screen:
     def state_changed(self, row: Row) -> None:
         self.is_waiting = row.status == "waiting"
 
-    def tell_place(self, frame: Queue) -> None:
+    def tell_place(self, frame: QueueFrame) -> None:
         raise AssertionError("only the sweep tells places")
 
     def tokens_voided(self, generation: int) -> None:
@@ -195,7 +195,7 @@ def test_a_whole_day_in_one_go(cast: Cast, announced: Announced) -> None:
 
 def told_of(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
     """What the sweep takes for told here, and what it will find stored."""
-    return hub.told[conversation.pk], fingerprint_of(row_now(conversation))
+    return hub.told[conversation.pk], snapshot_of(current_row(conversation))
 
 
 @pytest.mark.parametrize("later", ["answer", "seen by agent", "seen by visitor"])
@@ -205,7 +205,7 @@ def test_what_comes_later_does_not_pass_for_the_change_that_was_lost(
     conversation = start(cast)
     hub, screen = Hub(), Screen()
     hub.join(conversation.pk, screen)
-    hub.note_row(conversation.pk, row_now(conversation))
+    hub.note_row(conversation.pk, current_row(conversation))
     WAITING["post"](cast, conversation)
     WAITING["take"](cast, conversation)
     announced.take()
@@ -222,7 +222,7 @@ def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: An
     conversation = start_with(cast, cast.mei)
     posted(conversation)
     hub = Hub()
-    hub.note_row(conversation.pk, row_now(conversation))
+    hub.note_row(conversation.pk, current_row(conversation))
     announced.take()
     marked(conversation, 1, 1, agent_id=cast.mei.pk)
     late = announced.take()
@@ -290,10 +290,10 @@ def quiet_hub() -> Any:
 
 @pytest.mark.django_db(transaction=True)
 async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_hub: Hub) -> None:
-    def before() -> tuple[Cast, Conversation, sessions.Found]:
+    def before() -> tuple[Cast, Conversation, sessions.VisitorSession]:
         cast = create_cast()
         conversation = start(cast)
-        opened = sessions.found_as(cast.site, conversation.visitor)
+        opened = sessions.session_for(cast.site, conversation.visitor)
         agents.take(staff=cast.mei, uuid=conversation.uuid)
         return cast, conversation, opened
 
@@ -313,8 +313,8 @@ async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: 
     def before() -> tuple[Cast, Conversation, Welcome]:
         cast = create_cast()
         conversation = start(cast)
-        ((welcome, _),) = sessions.welcomes(
-            [sessions.Resumed(sessions.found_as(cast.site, conversation.visitor))]
+        ((welcome, _),) = sessions.welcome_frames(
+            [sessions.ResumedSession(sessions.session_for(cast.site, conversation.visitor))]
         )
         return cast, conversation, welcome
 
@@ -337,14 +337,14 @@ async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: 
 async def test_a_read_that_fails_leaves_no_socket_mute(
     quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def before() -> sessions.Found:
+    def before() -> sessions.VisitorSession:
         cast = create_cast()
-        return sessions.found_as(cast.site, start(cast).visitor)
+        return sessions.session_for(cast.site, start(cast).visitor)
 
     def fail(_: object) -> Any:
         raise OperationalError
 
-    monkeypatch.setattr(consumers, "_welcoming", Gathering(fail))
+    monkeypatch.setattr(consumers, "_welcoming", RequestCoalescer(fail))
     opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
         with pytest.raises(OperationalError):

@@ -48,7 +48,7 @@ class Process:
 
     def __init__(self) -> None:
         self.hub = Hub()
-        self.seen = sweep_queries.Seen(timezone.now())
+        self.seen = sweep_queries.SweepCursor(timezone.now())
         self.looked_at: list[int] = []
         self.round()
 
@@ -59,7 +59,7 @@ class Process:
         return box
 
     def round(self) -> None:
-        self.seen = async_to_sync(sweep._heal)(self.hub, self.seen)
+        self.seen = async_to_sync(sweep._send_missed)(self.hub, self.seen)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def process(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
     process = Process()
     concerned = sweep_queries._concerned
 
-    def noting(asked: sweep_queries.Asked) -> Any:
+    def noting(asked: sweep_queries.SweepRequest) -> Any:
         answer = concerned(asked)
         process.looked_at = sorted(answer[3])
         return answer

@@ -15,10 +15,10 @@ import pytest
 from django.db import connection, transaction
 
 from chat import access
-from chat.actions.events import Change
+from chat.actions.events import ConversationChange
 from chat.actions.posts import Mark, Outcome, Post
 from chat.models import Conversation, Message
-from chat.protocol import Accepted, Event, MessagePosted
+from chat.protocol import AcceptedFrame, Event, MessagePosted
 from chat.realtime import delivery
 from chat.realtime.writer import MAX_QUEUED, Writer
 from tests.people import create_cast, start, start_with
@@ -79,7 +79,7 @@ def test_what_is_accepted_can_be_read_by_anybody_at_that_moment(writer: Writer) 
     def look(future: Future[Outcome]) -> None:
         # On the writer's thread, before it goes on; another connection must see the message already.
         outcome = future.result()
-        assert isinstance(outcome, Accepted)
+        assert isinstance(outcome, AcceptedFrame)
         with ThreadPoolExecutor(1) as other:
             seen.append(other.submit(is_there, outcome.client_id).result(WITHIN_SECONDS))
 
@@ -97,7 +97,7 @@ def test_posts_of_one_sender_keep_their_order(writer: Writer, heard: Heard) -> N
     futures = [writer.post(post(conversation, f"第{number}句")) for number in range(450)]
     outcomes = [answer(future) for future in futures]
 
-    assert [outcome.seq for outcome in outcomes if isinstance(outcome, Accepted)] == list(range(1, 451))
+    assert [outcome.seq for outcome in outcomes if isinstance(outcome, AcceptedFrame)] == list(range(1, 451))
     assert stored(conversation) == [(number + 1, f"第{number}句") for number in range(450)]
     assert heard.seqs(conversation) == list(range(1, 451))
 
@@ -111,7 +111,7 @@ def test_many_threads_leave_no_gap(writer: Writer) -> None:
         futures = list(threads.map(writer.post, posts))
     outcomes = [answer(future) for future in futures]
 
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert all(isinstance(outcome, AcceptedFrame) for outcome in outcomes)
     for conversation in conversations:
         assert [seq for seq, _ in stored(conversation)] == list(range(1, 81))
 
@@ -126,10 +126,10 @@ def test_two_writers_and_an_action_share_the_numbers_of_one_conversation(writer:
         futures += [each.post(post(conversation, f"{number}")) for each in (writer, second)]
         if number % 4 == 0:
             with transaction.atomic():
-                change = Change(access.lock(conversation.pk))
+                change = ConversationChange(access.lock(conversation.pk))
                 change.say("assigned", "%(name)s", name="x")
                 change.save()
-    assert all(isinstance(answer(future), Accepted) for future in futures)
+    assert all(isinstance(answer(future), AcceptedFrame) for future in futures)
     assert second.stop(WITHIN_SECONDS)
     assert [seq for seq, _ in stored(conversation)] == list(range(1, before + 91))
     conversation.refresh_from_db()
@@ -143,7 +143,7 @@ def test_a_repeat_gets_the_same_answer_even_while_the_first_is_on_its_way(writer
     outcomes = [answer(future) for future in [writer.post(same) for _ in range(20)]]
     outcomes.append(answer(writer.post(same)))
 
-    assert isinstance(outcomes[0], Accepted)
+    assert isinstance(outcomes[0], AcceptedFrame)
     assert outcomes == outcomes[:1] * 21
     assert stored(conversation) == [(1, "一次")]
 
@@ -172,7 +172,7 @@ def test_one_that_cannot_be_stored_spoils_nothing_for_the_others(
         ]
     outcomes = [answer(future) for future in futures]
 
-    assert [isinstance(outcome, Accepted) for outcome in outcomes] == [True, True, False, True]
+    assert [isinstance(outcome, AcceptedFrame) for outcome in outcomes] == [True, True, False, True]
     assert stored(conversation) == [(1, "零"), (2, "一"), (3, "二")]
     assert stored(other) == []
     assert heard.seqs(conversation) == [1, 2, 3]
@@ -187,7 +187,7 @@ def test_who_cannot_take_the_answer_harms_nobody(writer: Writer) -> None:
     for number in range(50):
         writer.submit(post(conversation, f"{number}"), fail)
         writer.post(post(conversation, f"{number}"))
-    assert isinstance(answer(writer.post(post(conversation, "x"))), Accepted)
+    assert isinstance(answer(writer.post(post(conversation, "x"))), AcceptedFrame)
     assert [seq for seq, _ in stored(conversation)] == list(range(1, 102))
 
 
@@ -220,5 +220,5 @@ def test_a_stopped_writer_has_answered_everybody_and_starts_again(writer: Writer
     assert writer.stop(WITHIN_SECONDS)
     assert all(future.done() for future in futures)
 
-    assert isinstance(answer(writer.post(post(conversation, "y"))), Accepted)
+    assert isinstance(answer(writer.post(post(conversation, "y"))), AcceptedFrame)
     assert len(stored(conversation)) == 51

@@ -39,9 +39,9 @@ def identify(cast: Cast, uuid: UUID, **claims: Any) -> Visitor:
     return identities.identify(site=cast.site, visitor_uuid=uuid, identity=identity_token(**claims))
 
 
-def found_by(cast: Cast, token: str) -> sessions.Found:
-    (found,) = sessions.find([Hello(cast.site.key, token=token)])
-    assert isinstance(found, sessions.Found)
+def found_by(cast: Cast, token: str) -> sessions.VisitorSession:
+    (found,) = sessions.find_session([Hello(cast.site.key, token=token)])
+    assert isinstance(found, sessions.VisitorSession)
     return found
 
 
@@ -177,7 +177,7 @@ def test_no_address_takes_a_void_token(cast: Cast, client: Client) -> None:
     assert client.post(path, asked, content_type=kind, headers=headers).status_code == 200
     read = read_token(void)
     assert read is not None
-    assert access.present_of(cast.site, read) is None
+    assert access.current_conversation_of(cast.site, read) is None
 
 
 @pytest.mark.django_db
@@ -260,10 +260,10 @@ def test_customer_whose_mark_has_lapsed_is_still_nobody_elses(cast: Cast) -> Non
 def test_welcome_says_how_long_verified_holds(cast: Cast) -> None:
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid)
-    ((welcome, _),) = sessions.welcomes([sessions.Resumed(found_by(cast, token_now(customer)))])
+    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(found_by(cast, token_now(customer)))])
     assert (welcome.level, welcome.verified_seconds > 1700) == ("verified", True)
     grow_old(customer)
-    ((welcome, _),) = sessions.welcomes([sessions.Resumed(found_by(cast, token_now(customer)))])
+    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(found_by(cast, token_now(customer)))])
     assert (welcome.level, welcome.verified_seconds) == ("claimed", 0)
 
 
@@ -297,5 +297,5 @@ def test_card_record_transcript_and_list_say_when_identity_was_verified(cast: Ca
 def test_hellos_take_two_queries_with_tokens_of_any_generation(cast: Cast) -> None:
     tokens = [token_now(start(cast).visitor) for _ in range(3)]
     with CaptureQueriesContext(connection) as queries:
-        sessions.find([Hello(cast.site.key, token=token) for token in tokens])
+        sessions.find_session([Hello(cast.site.key, token=token) for token in tokens])
     assert len(queries) == 2

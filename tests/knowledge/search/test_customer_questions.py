@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.library import points
-from knowledge.search import NOT_ANSWERED, Entry, Index
+from knowledge.search import NOT_ANSWERED, Index, IndexEntry
 
 QUESTIONS = Path(__file__).with_name("questions")
 SHOWN = 3
@@ -27,7 +27,7 @@ def described() -> list[dict[str, object]]:
 def index(described: list[dict[str, object]]) -> Index:
     return Index(
         (
-            Entry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])  # type: ignore[arg-type]
+            IndexEntry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])  # type: ignore[arg-type]
             for number, each in enumerate(described)
         ),
         teach=True,

@@ -14,21 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.library import points
-from knowledge.search import NOT_ANSWERED, Entry, Index, embeddings
+from knowledge.search import NOT_ANSWERED, Index, IndexEntry, embeddings
 from knowledge.search.embeddings import vector_of, vectors_of
-from knowledge.search.encoder_process import MANY, vectors_apart
+from knowledge.search.encoder_process import MANY, encode_in_process
 from knowledge.search.scorers import AnswerWeights
 from knowledge.search.tokenizer import bare, features_of, meanings_in, parts_of, plain
-from knowledge.search.topic_filter import everyday
-from knowledge.search.typeahead import without_slips
+from knowledge.search.topic_filter import everyday_texts
+from knowledge.search.typeahead import correct_typos
 from tests.hostile.corpus import naughty, own
 
 ENTRIES = [
-    Entry(1, "银行卡丢了怎么挂失？", ("卡找不到了咋办", "钱包被偷了"), "拨打客服热线口头挂失。"),
-    Entry(2, "取款机吞卡了怎么办？", ("机器把我卡吃了",), "请在三个工作日内到网点领取。"),
-    Entry(3, "定期存款提前支取有利息吗？", ("没到期想取出来",), "提前支取的部分按活期计息。"),
-    Entry(4, "How do I block a lost card?", ("lost my card", "my wallet was stolen"), "Call us.", "en"),
-    Entry(5, "What does a transfer cost?", ("fee for sending money",), "It is free online.", "en"),
+    IndexEntry(1, "银行卡丢了怎么挂失？", ("卡找不到了咋办", "钱包被偷了"), "拨打客服热线口头挂失。"),
+    IndexEntry(2, "取款机吞卡了怎么办？", ("机器把我卡吃了",), "请在三个工作日内到网点领取。"),
+    IndexEntry(3, "定期存款提前支取有利息吗？", ("没到期想取出来",), "提前支取的部分按活期计息。"),
+    IndexEntry(4, "How do I block a lost card?", ("lost my card", "my wallet was stolen"), "Call us.", "en"),
+    IndexEntry(5, "What does a transfer cost?", ("fee for sending money",), "It is free online.", "en"),
 ]
 INDEX = Index(ENTRIES, teach=True)
 
@@ -82,7 +82,7 @@ def test_what_is_said_for_politeness_decides_nothing(text: str, asks: str) -> No
 def test_where_there_are_no_answers_they_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     index = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
     scores = [hit.score for hit in index.find("钱包丢了")]
-    monkeypatch.setattr("knowledge.search.answer_weights.SAFE", AnswerWeights(0.0, 0.0))
+    monkeypatch.setattr("knowledge.search.answer_weights.SAFE_WEIGHTS", AnswerWeights(0.0, 0.0))
     without = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
     assert [hit.score for hit in without.find("钱包丢了")] == scores
 
@@ -103,7 +103,7 @@ def test_a_story_around_the_question_does_not_hide_it() -> None:
 
 def test_of_a_long_message_the_sentence_that_asks_counts_and_courtesy_does_not() -> None:
     index = INDEX.with_changes(
-        [Entry(9, "你好", ("您好，在吗", "谢谢你啊")), Entry(10, "几点开门？", ("周末上班吗",))]
+        [IndexEntry(9, "你好", ("您好，在吗", "谢谢你啊")), IndexEntry(10, "几点开门？", ("周末上班吗",))]
     )
     story = (
         "你好，打扰一下。我昨天刚从外地出差回来，家里事情又多，一直没顾上。存的定期没到期，能先取出来吗，利息怎么算？"
@@ -169,9 +169,9 @@ def test_an_agent_finds_in_spite_of_slips_and_of_characters_that_sound_the_same(
 
 def test_a_word_still_being_typed_is_no_slip() -> None:
     known = {"transfer", "card", "cost"}
-    assert without_slips("trans", known.copy) == "trans"
-    assert without_slips("transfre my crad", known.copy) == "transfer my card"
-    assert without_slips("挂失 qwxyz", known.copy) == "挂失 qwxyz"
+    assert correct_typos("trans", known.copy) == "trans"
+    assert correct_typos("transfre my crad", known.copy) == "transfer my card"
+    assert correct_typos("挂失 qwxyz", known.copy) == "挂失 qwxyz"
 
 
 def test_what_is_typed_names_the_phrasing_that_holds_it() -> None:
@@ -180,20 +180,20 @@ def test_what_is_typed_names_the_phrasing_that_holds_it() -> None:
 
 
 def test_a_changed_entry_is_found_at_once_by_its_meaning_and_the_others_are_as_they_were() -> None:
-    after = INDEX.with_changes([Entry(6, "能用贝壳付款吗？")], drop=[2])
+    after = INDEX.with_changes([IndexEntry(6, "能用贝壳付款吗？")], drop=[2])
     assert ids(after, "海边捡的贝壳可以拿来买东西吗")[0] == 6
     assert 2 not in ids(after, "吞卡")
     assert after.is_taught_all
     assert ids(INDEX, "吞卡")[0] == 2, "what somebody is reading does not change"
     before, now = INDEX.find("钱包被偷了卡没了")[0], after.find("钱包被偷了卡没了")[0]
     assert (before.id, before.matched) == (now.id, now.matched)
-    renamed = after.with_changes([Entry(1, "宠物可以进网点吗？")])
+    renamed = after.with_changes([IndexEntry(1, "宠物可以进网点吗？")])
     assert ids(renamed, "小狗可以一起带进来吗")[0] == 1
     assert renamed.find("卡找不到了咋办")[0].id != 1
 
 
 def test_many_changes_at_once_are_found_by_words_until_they_are_learned() -> None:
-    many = [Entry(number, f"第{number}号产品的起存金额") for number in range(100, 170)]
+    many = [IndexEntry(number, f"第{number}号产品的起存金额") for number in range(100, 170)]
     after = INDEX.with_changes(many)
     assert not after.is_taught_all
     assert ids(after, "第123号产品起存多少")[0] == 123
@@ -203,7 +203,7 @@ def test_many_changes_at_once_are_found_by_words_until_they_are_learned() -> Non
 
 def test_what_was_learned_meanwhile_is_taken_over_by_an_index_that_changed() -> None:
     begun = Index(ENTRIES)
-    changed = begun.with_changes([Entry(1, "宠物可以进网点吗？")], drop=[3])
+    changed = begun.with_changes([IndexEntry(1, "宠物可以进网点吗？")], drop=[3])
     now = changed.with_knowledge_of(begun.taught())
     assert now.is_taught_all
     assert len(now) == 4
@@ -220,7 +220,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_vectors_are_kept_and_worked_out_once(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"第{number}个问题" for number in range(MANY + 1)]
-    apart = vectors_apart(texts)
+    apart = encode_in_process(texts)
 
     def never(texts: object) -> None:
         raise AssertionError(texts)
@@ -241,7 +241,7 @@ def test_no_words_of_customers_are_kept(store: Path) -> None:
         (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
     # Texts and answers, and the questions that the subject is learned from, each of them once.
     texts = {text for entry in ENTRIES for text in (entry.title, *entry.phrasings, entry.answer)}
-    assert count == len(texts.union(*everyday()))
+    assert count == len(texts.union(*everyday_texts()))
     assert "挂失".encode() not in store.read_bytes()
 
 
@@ -268,7 +268,7 @@ def test_readers_are_not_disturbed_by_changes() -> None:
     for reader in readers:
         reader.start()
     for number in range(10, 60):
-        index[0] = index[0].with_changes([Entry(number, f"新业务{number}怎么办理")], drop=[number - 5])
+        index[0] = index[0].with_changes([IndexEntry(number, f"新业务{number}怎么办理")], drop=[number - 5])
     is_over.set()
     for reader in readers:
         reader.join()
@@ -301,7 +301,7 @@ def test_the_demos_points_are_found_by_wordings_that_were_left_out(
         phrasings = list(point["phrasings"])
         dice.shuffle(phrasings)
         kept = len(phrasings) * 2 // 3
-        entries.append(Entry(number, point["title"], tuple(phrasings[:kept]), point["answer"], language))
+        entries.append(IndexEntry(number, point["title"], tuple(phrasings[:kept]), point["answer"], language))
         queries += [(text, number) for text in phrasings[kept:]]
     index = Index(entries, teach=True)
     found = [ids(index, text) for text, _ in queries]

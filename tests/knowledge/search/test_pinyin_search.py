@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.text.pinyin import readings_of, without_tones
-from knowledge.search import Entry, Index
+from knowledge.search import Index, IndexEntry
 
 TITLES = [
     "信用卡怎么还款？",
@@ -19,7 +19,7 @@ TITLES = [
     "女儿的账户谁管",
     "策略产品说明",
 ]
-INDEX = Index([Entry(number, title) for number, title in enumerate(TITLES)])
+INDEX = Index([IndexEntry(number, title) for number, title in enumerate(TITLES)])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_spelling_that_no_title_has_is_no_error(typed: str) -> None:
 
 
 def test_a_spelling_never_runs_from_one_title_into_the_next() -> None:
-    index = Index([Entry(1, "开户还"), Entry(2, "款项")])
+    index = Index([IndexEntry(1, "开户还"), IndexEntry(2, "款项")])
     assert index.suggest("huankuan") == []
     assert index.suggest("还款") == [] or all(hit.score < 3 for hit in index.suggest("还款"))
 

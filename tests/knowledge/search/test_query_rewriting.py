@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from knowledge.search.query_rewriting import Pinyin, in_standard_words
+from knowledge.search.query_rewriting import PinyinConverter, to_standard_words
 
-WORDS = Pinyin(
+WORDS = PinyinConverter(
     {
         "银行卡": 9,
         "还款": 5,
@@ -71,9 +71,9 @@ def test_what_is_no_pinyin_of_known_words_stays(text: str) -> None:
     ],
 )
 def test_words_of_a_dialect_become_those_of_points(text: str, standard: str) -> None:
-    assert in_standard_words(text) == standard
+    assert to_standard_words(text) == standard
 
 
 @pytest.mark.parametrize("text", ["户口迁移", "转人工", "返现", "我忙碌了一天", "How do I pay", "帳戶"])
 def test_words_that_mandarin_has_too_stay(text: str) -> None:
-    assert in_standard_words(text) == text
+    assert to_standard_words(text) == text
