@@ -28,16 +28,20 @@ class KnowledgeShelf:
             conversation=conversation,
             seq=seq,
             question=question,
-            is_edited=turn.text != message_sources.text_of(version.answer, version.links),
+            is_edited=turn.text != message_sources.message_text(version.answer, version.links),
         )
         if turn.helped is not None:
-            use.judge(version=version, is_helpful=turn.helped, conversation=conversation, by=by)
+            use.record_agent_feedback(
+                version=version, is_helpful=turn.helped, conversation=conversation, by=by
+            )
 
     def unanswered(self, conversation: Conversation, seq: int) -> None:
         # What the console's search would find for it: nothing. A test looks whether that is still so.
         message = Message.objects.get(conversation=conversation, seq=seq)
         use.record_unanswered(
-            message=message, language=conversation.language, like=unanswered_questions.alike(message.body)
+            message=message,
+            language=conversation.language,
+            like=unanswered_questions.similar_question(message.body),
         )
 
     def _version(self, key: str) -> Version:

@@ -1,4 +1,4 @@
-"""The doors to knowledge: staff read what is published, editors everything."""
+"""Access checks of knowledge: staff read published points, editors read and change everything."""
 
 from collections.abc import Iterable
 
@@ -13,16 +13,16 @@ UNPUBLISHED_STATES = (Version.State.DRAFT, Version.State.REVIEW, Version.State.A
 
 
 def point_for(staff: Staff, key: str) -> Point:
-    """A point that is published, or for an editor any. Raises PointNotFound, PermissionDenied."""
+    """Return a published point; editors get unpublished ones too. Raises PointNotFound, PermissionDenied."""
     require(staff, "use_knowledge")
     point = Point.objects.select_related("published", "owner").filter(key=key).first()
-    if point is None or (point.published is None and not _edits(staff)):
+    if point is None or (point.published is None and not _is_editor(staff)):
         raise PointNotFound
     return point
 
 
 def recipients_point_for(staff: Staff, key: str) -> Point:
-    """A point, for who may see which customers were told it. Raises PointNotFound, PermissionDenied."""
+    """Return a point for staff who may see its recipients. Raises PointNotFound, PermissionDenied."""
     require(staff, "see_who_was_told")
     point = Point.objects.select_related("published").filter(key=key).first()
     if point is None:
@@ -31,44 +31,58 @@ def recipients_point_for(staff: Staff, key: str) -> Point:
 
 
 def version_for(staff: Staff, point: Point, number: int | None) -> Version:
-    """The version of this number, or what is said now, or for an editor what is to be said. Raises PointNotFound."""
+    """Return a version of the point. Raises PointNotFound.
+
+    Editors get version `number`; without a number the published version, or the newest one where none is published.
+    Everyone else always gets the published version.
+    """
     versions = point.versions.select_related(
         "point", "author", "reviewer", "category", "department", "region", "branch"
     )
-    if not _edits(staff):
+    if not _is_editor(staff):
         number = point.published.number if point.published else -1
     if number is not None:
-        found = versions.filter(number=number).first()
+        version = versions.filter(number=number).first()
     elif point.published is not None:
-        found = versions.filter(pk=point.published.pk).first()
+        version = versions.filter(pk=point.published.pk).first()
     else:
-        found = versions.order_by("-number").first()
-    if found is None:
+        version = versions.order_by("-number").first()
+    if version is None:
         raise PointNotFound
-    return found
+    return version
 
 
 def file_for(staff: Staff, pk: int) -> PointFile:
-    """A file of a point that this member of staff may read; one that waits for approval, editors and those who approve.
+    """Return a file of a point that this staff member may read. Only editors may read a file that waits for approval.
 
     Raises PointNotFound, PermissionDenied.
     """
     file = PointFile.objects.select_related("point").filter(pk=pk).first()
-    if file is None or not (file.is_approved or _edits(staff)):
+    if file is None or not (file.is_approved or _is_editor(staff)):
         require(staff, "use_knowledge")
         raise PointNotFound
     point_for(staff, file.point.key)
     return file
 
 
-def readable_examples(staff: Staff, gaps: Iterable[UnansweredQuestion]) -> set[int]:
-    """Of the conversations in the gaps' `examples`, those that this member of staff may read. One query."""
-    asked = [question.conversation_id for gap in gaps for question in gap.examples]  # type: ignore[attr-defined]
-    return readable(staff, asked)
+def readable_examples(staff: Staff, questions: Iterable[UnansweredQuestion]) -> set[int]:
+    """Return the ids of the conversations that this staff member may read, among those of the questions' `examples`.
+
+    One query.
+    """
+    conversations = [
+        example.conversation_id
+        for question in questions
+        for example in question.examples  # type: ignore[attr-defined]
+    ]
+    return readable(staff, conversations)
 
 
 def lock_point(staff: Staff, pk: int) -> Point:
-    """A point that this editor may change, locked until the end. Raises PointNotFound, PermissionDenied."""
+    """Return a point that this editor may change, locked until the transaction ends.
+
+    Raises PointNotFound, PermissionDenied.
+    """
     require(staff, "edit_points")
     point = Point.objects.select_for_update(of=("self",)).select_related("published").filter(pk=pk).first()
     if point is None:
@@ -77,7 +91,7 @@ def lock_point(staff: Staff, pk: int) -> Point:
 
 
 def lock_version(staff: Staff, pk: int, right: str = "edit_points") -> Version:
-    """A version, its point locked with it. Raises PointNotFound, PermissionDenied without `right`."""
+    """Return a version, with its point locked. Raises PointNotFound, and PermissionDenied without `right`."""
     require(staff, right)
     point = Version.objects.filter(pk=pk).values_list("point", flat=True).first()
     if point is None:
@@ -96,35 +110,35 @@ def lock_phrasing(staff: Staff, pk: int) -> Phrasing:
 
 def lock_unanswered(staff: Staff, pk: int) -> UnansweredQuestion:
     require(staff, "edit_points")
-    gap = UnansweredQuestion.objects.select_for_update(of=("self",)).filter(pk=pk).first()
-    if gap is None:
+    question = UnansweredQuestion.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+    if question is None:
         raise PointNotFound
-    return gap
+    return question
 
 
-def _edits(staff: Staff) -> bool:
+def _is_editor(staff: Staff) -> bool:
     return may(staff, "edit_points")
 
 
 def moves_for(
     staff: Staff, point: Point, version: Version, waiting: ApprovalRequest | None = None
 ) -> frozenset[str]:
-    """What this member of staff may do now with this version of the point; the actions ask again.
+    """Return what this staff member may do now with this version of the point, to show the buttons of a page.
 
-    `waiting`: the request for exactly the words that are shown, if one waits.
+    The actions check again. `waiting` is the pending approval request for exactly the content shown, if there is one.
     """
-    state, edits, approves = version.state, _edits(staff), may(staff, "approve_points")
+    state, is_editor, is_approver = version.state, _is_editor(staff), may(staff, "approve_points")
     is_open = waiting is not None and waiting.is_open
-    is_others = waiting is not None and staff not in waiting.authors.all()
+    was_written_by_others = waiting is not None and staff not in waiting.authors.all()
     is_unsent = state == Version.State.DRAFT or (state == Version.State.REVIEW and not is_open)
     allowed = {
-        "edit": edits
+        "edit": is_editor
         and (state in UNPUBLISHED_STATES or version.pk == point.published_id or not point.published),
-        "submit": edits and is_unsent,
-        "approve": approves and state == Version.State.REVIEW and is_others and is_open,
-        "send_back": approves and state == Version.State.REVIEW and is_others,
-        "discard": edits and state in UNPUBLISHED_STATES,
-        "withdraw": edits and state == Version.State.PUBLISHED,
+        "submit": is_editor and is_unsent,
+        "approve": is_approver and state == Version.State.REVIEW and was_written_by_others and is_open,
+        "send_back": is_approver and state == Version.State.REVIEW and was_written_by_others,
+        "discard": is_editor and state in UNPUBLISHED_STATES,
+        "withdraw": is_editor and state == Version.State.PUBLISHED,
         "keep_reply": may(staff, "use_console") and state == Version.State.PUBLISHED,
         "see_told": may(staff, "see_who_was_told"),
     }

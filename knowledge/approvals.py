@@ -20,12 +20,12 @@ State = ApprovalRequest.State
 LABELS = {
     "phrasings": _("phrasings"),
     "point": _("knowledge point"),
-    "sha256": _("check value (SHA-256)"),
+    "sha256": _("checksum (SHA-256)"),
 }
 
 
 class PointKind(Kind):
-    """Something that belongs to a point. The subject is the point's key."""
+    """Base class of the kinds that concern a point. The subject of a request is the point's key."""
 
     right = "approve_points"
 
@@ -37,19 +37,19 @@ class PointKind(Kind):
         return locked.filter(key=subject).first()
 
     def label_of(self, field: str) -> str:
-        known: Any = Version._meta
-        words = LABELS.get(field) or known.get_field(field).verbose_name
-        return capfirst(str(words))
+        options: Any = Version._meta
+        label = LABELS.get(field) or options.get_field(field).verbose_name
+        return capfirst(str(label))
 
     def address_of(self, request: ApprovalRequest) -> str:
         return reverse("console:point", args=[request.subject])
 
 
 class VersionKind(PointKind):
-    """The words of a version, and the phrasings that it takes to customers."""
+    """The content of a version, and the phrasings that become visible to the widget with it."""
 
     name: ClassVar[str] = VERSION
-    label = _("words of a knowledge point")
+    label = _("content of a knowledge point")
     fields = FIELDS
 
     def current(self, request: ApprovalRequest) -> Fields:
@@ -76,7 +76,7 @@ class VersionKind(PointKind):
 
 
 class PhrasingsKind(PointKind):
-    """New phrasings of a point that the box offers to customers."""
+    """New phrasings of a point that the widget suggests to visitors."""
 
     name: ClassVar[str] = PHRASINGS
     label = _("phrasings of a public knowledge point")
@@ -101,7 +101,7 @@ class PhrasingsKind(PointKind):
 
 
 class PointFileKind(PointKind):
-    """A form or a leaflet. The subject is the id of the stored file, which nobody is sent before it is approved."""
+    """A form or a leaflet. The subject is the id of the stored file; agents cannot send it before it is approved."""
 
     name: ClassVar[str] = POINT_FILE
     label = _("file of a knowledge point")
@@ -129,9 +129,9 @@ class PointFileKind(PointKind):
             files.delete_file(by=by, file=file)
 
     def label_of(self, field: str) -> str:
-        known: Any = PointFile._meta
-        words = LABELS.get(field) or known.get_field(field).verbose_name
-        return capfirst(str(words))
+        options: Any = PointFile._meta
+        label = LABELS.get(field) or options.get_field(field).verbose_name
+        return capfirst(str(label))
 
     def address_of(self, request: ApprovalRequest) -> str:
         file = self._file(request.subject)

@@ -1,24 +1,26 @@
-"""What the customer asks: the words that an answer is looked for, and later learned from."""
+"""The visitor's current question: suggestions are searched for it, and an answer that was sent is learned for it."""
 
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 
-# A question is in the last few things they said; what was said long before is another one.
-LOOKED_BACK = 8
+# The question is in the visitor's last few messages; earlier messages belong to another one.
+MAX_MESSAGES = 8
 MAX_CHARACTERS = 400
 
 
 def question_in(conversation: Conversation, before: int | None = None) -> tuple[str, int]:
-    """What the visitor has said since the last answer (that before message `before`, if it is given), and the seq of
-    its last message; ("", 0) when they have said nothing. One query."""
+    """Return the visitor's text since the last answer, and the seq of its last message; ("", 0) if there is none.
+
+    With `before`, only messages with a smaller seq count. One query.
+    """
     messages = Message.objects.filter(conversation=conversation, kind=MessageKind.TEXT)
     if before is not None:
         messages = messages.filter(seq__lt=before)
-    said: list[str] = []
+    texts: list[str] = []
     last = 0
-    for role, body, seq in messages.order_by("-seq").values_list("author_role", "body", "seq")[:LOOKED_BACK]:
+    for role, body, seq in messages.order_by("-seq").values_list("author_role", "body", "seq")[:MAX_MESSAGES]:
         if role == AuthorRole.VISITOR:
-            said.append(body)
+            texts.append(body)
             last = last or seq
-        elif said:
+        elif texts:
             break
-    return " ".join(reversed(said))[-MAX_CHARACTERS:], last
+    return " ".join(reversed(texts))[-MAX_CHARACTERS:], last

@@ -1,4 +1,4 @@
-"""What is different between two texts, for the eye: characters in Chinese, whole words and figures otherwise."""
+"""Differences between two texts for a reader: by character in Chinese, by whole words and numbers otherwise."""
 
 import re
 import time
@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 from diff_match_patch import diff_match_patch
 
-# Seconds for one comparison. What is not compared by then is shown as one change: right, but coarse.
+# Seconds for one comparison. The part not compared by then is shown as one change: correct, but coarse.
 SECONDS = 0.2
-# Longer than an answer may be. Looking for repeats in longer texts passes the limit of time.
+# Longer than an answer may be. In longer texts the search for repeats exceeds the time limit.
 MAX_CHARACTERS = 5_000
 _PIECES = re.compile(r"[A-Za-z]+|\d+(?:[.,]\d+)*|\s+|.", re.DOTALL)
-# Private-use planes: one code point for each word of several characters, as the library compares characters.
+# diff-match-patch compares characters, so each longer word is replaced by one code point of the private-use planes.
 _WORD_CODES = range(0xF0000, 0x10FFFE)
 
 
@@ -25,22 +25,22 @@ _KINDS: dict[int, Literal["same", "removed", "added"]] = {-1: "removed", 0: "sam
 
 
 def differences(old: str, new: str, seconds: float = SECONDS) -> list[Piece]:
-    """The texts in pieces: `same` and `removed` together are the old one, `same` and `added` the new one.
+    """Split the texts into pieces: `same` and `removed` together make the old text, `same` and `added` the new one.
 
-    Takes about `seconds` at most, whatever the texts are.
+    Takes at most about `seconds`, whatever the texts are.
     """
     if old == new:
         return [Piece("same", old)] if old else []
     if max(len(old), len(new)) > MAX_CHARACTERS or seconds <= 0:
         return _one_change(old, new)
-    codes = _Codes(old + new)
-    library = diff_match_patch()
-    library.Diff_Timeout = seconds
-    before, after = codes.encoded(old), codes.encoded(new)
-    found = library.diff_main(before, after, False, time.time() + seconds)
-    # Joins changes over what is too short to be read between them.
-    library.diff_cleanupSemantic(found)
-    return [Piece(_KINDS[kind], codes.decoded(text)) for kind, text in found if text]
+    codes = _WordCodes(old + new)
+    matcher = diff_match_patch()
+    matcher.Diff_Timeout = seconds
+    before, after = codes.encode(old), codes.encode(new)
+    changes = matcher.diff_main(before, after, False, time.time() + seconds)
+    # Merge changes that are separated only by a few equal characters, which nobody could read.
+    matcher.diff_cleanupSemantic(changes)
+    return [Piece(_KINDS[kind], codes.decode(text)) for kind, text in changes if text]
 
 
 def _one_change(old: str, new: str) -> list[Piece]:
@@ -48,8 +48,8 @@ def _one_change(old: str, new: str) -> list[Piece]:
     return [piece for piece in pieces if piece.text]
 
 
-class _Codes:
-    """Each word and figure as one code point that stands in neither text, so that none is cut in two."""
+class _WordCodes:
+    """Map each word and number to one code point that occurs in neither text, so that a diff never splits one."""
 
     def __init__(self, text: str) -> None:
         used = {ord(character) for character in text if character >= chr(_WORD_CODES.start)}
@@ -57,7 +57,7 @@ class _Codes:
         self._codes: dict[str, str] = {}
         self._words: dict[str, str] = {}
 
-    def encoded(self, text: str) -> str:
+    def encode(self, text: str) -> str:
         return "".join(self._code_of(piece) for piece in _PIECES.findall(text))
 
     def _code_of(self, piece: str) -> str:
@@ -69,5 +69,5 @@ class _Codes:
             self._words[code] = piece
         return code
 
-    def decoded(self, text: str) -> str:
+    def decode(self, text: str) -> str:
         return "".join(self._words.get(code, code) for code in text)

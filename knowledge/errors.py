@@ -1,4 +1,4 @@
-"""Why an action on knowledge is refused."""
+"""Refusals raised by the actions on knowledge."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -7,11 +7,11 @@ from chat.errors import NotFound, Refusal
 
 
 class PointNotFound(NotFound):
-    words = _("This knowledge point does not exist, or it is not open to you.")
+    words = _("This knowledge point does not exist, or you can't open it.")
 
 
 class PointIncomplete(Refusal):
-    """With `problems`: what is wrong, by the name of the field."""
+    """A form with mistakes. `problems` maps the name of a field to the messages about it."""
 
     code = "point_incomplete"
     words = _("Something is missing or not right yet.")
@@ -23,19 +23,17 @@ class PointIncomplete(Refusal):
 
 class KeyTaken(Refusal):
     code = "key_taken"
-    words = _("Another knowledge point has this key already.")
+    words = _("Another knowledge point already has this key.")
 
 
 class DraftChanged(Refusal):
     code = "draft_changed"
-    words = _(
-        "Somebody else has changed this draft meanwhile. Your words are still here; compare, then save again."
-    )
+    words = _("Someone else has changed this draft. Your text is still here: compare, then save again.")
 
 
 class NotInState(Refusal):
     code = "not_in_state"
-    words = _("This version has moved on meanwhile. Please reload the page.")
+    words = _("The state of this version has changed. Reload the page.")
 
 
 class RemarkMissing(Refusal):
@@ -44,9 +42,7 @@ class RemarkMissing(Refusal):
 
 
 class OutOfDate(Refusal):
-    """What an agent is about to send was made from a version that is no longer said."""
+    """The message that an agent is about to send was made from a version that is no longer published."""
 
     code = "out_of_date"
-    words = _(
-        "This answer has been changed or withdrawn meanwhile. Please look at the new one before you send."
-    )
+    words = _("This answer was changed or withdrawn. Check the current one before you send.")

@@ -1,26 +1,26 @@
-"""`Message.source` as this app writes it: which words an answer was made from."""
+"""`Message.source` as this app writes it: the version of a point, or the edition of a branch, that an answer used."""
 
 import re
 from collections.abc import Iterable
 
-_SOURCE = re.compile(r"point/(\d{1,18})/(\d{1,9})")
-_PLACE = re.compile(r"place/(\d{1,18})/(\d{1,18})")
+_POINT_SOURCE = re.compile(r"point/(\d{1,18})/(\d{1,9})")
+_BRANCH_SOURCE = re.compile(r"place/(\d{1,18})/(\d{1,18})")
 
 
-def named_in(source: str) -> tuple[int, int] | None:
-    """(id of the point, number of the version), or None where it names none."""
-    match = _SOURCE.fullmatch(source)
+def point_version_in(source: str) -> tuple[int, int] | None:
+    """Return (id of the point, number of the version), or None if the source names none."""
+    match = _POINT_SOURCE.fullmatch(source)
     return (int(match[1]), int(match[2])) if match else None
 
 
-def place_in(source: str) -> tuple[int, int] | None:
-    """(id of the branch, its edition), or None where it names none."""
-    match = _PLACE.fullmatch(source)
+def branch_edition_in(source: str) -> tuple[int, int] | None:
+    """Return (id of the branch, its edition), or None if the source names none."""
+    match = _BRANCH_SOURCE.fullmatch(source)
     return (int(match[1]), int(match[2])) if match else None
 
 
-def text_of(answer: str, links: Iterable[tuple[str, str]]) -> str:
-    """The words that go to the customer: the answer, and a line for each link."""
+def message_text(answer: str, links: Iterable[tuple[str, str]]) -> str:
+    """Return the message for the customer: the answer, and a line for each link (label, URL)."""
     return "\n".join(
-        [answer, *(address if words == address else f"{words} {address}" for words, address in links)]
+        [answer, *(address if label == address else f"{label} {address}" for label, address in links)]
     )

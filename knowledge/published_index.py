@@ -1,8 +1,8 @@
-"""All published points and branches in the memory of one process, searched without a database query.
+"""All published points and active branches in the memory of one process, searched without a database query.
 
-Every change that a search must see raises the index revision (`knowledge.actions.editions`). A lookup compares
-revisions at most once a second, by one query, and reads what has changed since. So every process follows, even when a
-notification is lost.
+Every change that a search must see raises the edition (`knowledge.actions.editions`). A lookup compares editions at
+most once a second, with one query, and reads what has changed since. Every process thus catches up even if it misses a
+notification.
 """
 
 import logging
@@ -21,19 +21,19 @@ from core.text.chinese_variants import fold_variants
 from knowledge import selectors
 from knowledge.models import Branch, Edition, Phrasing, Point
 from knowledge.search import Index, IndexEntry
-from knowledge.search.embeddings import keep_vectors_in
+from knowledge.search.embeddings import set_vector_store
 from knowledge.search.encoder_process import encode_in_process
 
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0
-# What it takes to learn one text on one core that others use too: 121 s for 5,000 points with 45,000 phrasings.
-SECONDS_PER_TEXT = 0.0025
+# Measured on one core shared with other work: 121 s for 5,000 points with 45,000 phrasings.
+ENCODING_SECONDS_PER_TEXT = 0.0025
 
 
 @dataclass(frozen=True, slots=True)
 class CachedPoint:
-    """A published point as a search result shows it, and what decides whether it may be shown."""
+    """A published point: the fields that a search result shows, and those that decide whether it may be shown."""
 
     pk: int
     key: str
@@ -59,34 +59,37 @@ class CachedPoint:
 
 @dataclass(frozen=True, slots=True)
 class LearningProgress:
-    """Points whose meanings are not known yet, and about how many seconds it takes until they are."""
+    """Number of points that have no embeddings yet, and the estimated seconds until they have them."""
 
     points: int
     seconds: int
 
 
 class PublishedIndex:
-    """What this process knows. Readers take what stands; one thread at a time brings it up to date."""
+    """The published knowledge of this process.
+
+    One thread at a time updates it, and readers use the previous data meanwhile.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         self._learning: threading.Thread | None = None
         self._learning_since = 0.0
         self.edition = -1
         self.points: dict[int, CachedPoint] = {}
         self.index = Index()
-        self.places: dict[int, Branch] = {}
-        self.place_index = Index()
+        self.branches: dict[int, Branch] = {}
+        self.branch_index = Index()
 
     def current(self) -> "PublishedIndex":
-        """Itself, as of at most a second ago. The first call reads everything, and others wait for it."""
+        """Return this index, at most about a second old. The first call reads everything; concurrent calls wait."""
         if self.edition < 0:
             with self._lock:
                 if self.edition < 0:
                     self._follow()
-        elif monotonic() - self._looked_at > FRESH_SECONDS and self._lock.acquire(blocking=False):
-            # Others go on meanwhile with what stands.
+        elif monotonic() - self._checked_at > FRESH_SECONDS and self._lock.acquire(blocking=False):
+            # Other threads keep using the previous data during the update.
             try:
                 self._follow()
             finally:
@@ -94,29 +97,29 @@ class PublishedIndex:
         return self
 
     def unlearned(self) -> LearningProgress | None:
-        """What is being learned at present; None when everything is known, or nothing is to be learned."""
+        """Return how much is left to encode; None when everything has embeddings, or learning is switched off."""
         if not settings.LEARNING:
             return None
         index, learning = self.index, self._learning
-        points, texts = index.untaught()
+        points, texts = index.untrained_counts()
         if not points or learning is None:
             return None
         elapsed = monotonic() - self._learning_since
-        # Vectors that were kept are there at once, and other work may come between: the figure is a guess.
-        return LearningProgress(points, max(5, round(texts * SECONDS_PER_TEXT - elapsed)))
+        # An estimate: stored vectors need no work, and other processes may compete for the core.
+        return LearningProgress(points, max(5, round(texts * ENCODING_SECONDS_PER_TEXT - elapsed)))
 
     def forget(self) -> None:
-        """Begins anew at the next call; for tests, whose database goes back."""
+        """Read everything again at the next call; for tests, which roll their database back."""
         self.edition = -1
 
     def _follow(self) -> None:
         newest = Edition.objects.filter(pk=1).values_list("number", flat=True).first() or 0
-        self._looked_at = monotonic()
+        self._checked_at = monotonic()
         if newest == self.edition:
             return
         if newest < self.edition or self.edition < 0:
-            # For the first time, or the database has been restored to what it was.
-            self.points, self.index, self.places, self.place_index = {}, Index(), {}, Index()
+            # The first read, or the database was restored from an older backup.
+            self.points, self.index, self.branches, self.branch_index = {}, Index(), {}, Index()
             self._read(Point.objects.filter(published__isnull=False), Branch.objects.filter(is_active=True))
         else:
             changed = {"edition__gt": self.edition, "edition__lte": newest}
@@ -125,60 +128,60 @@ class PublishedIndex:
         self._learn()
 
     def _learn(self) -> None:
-        """Has the index learn what its texts mean, on a thread that mostly waits for a process of its own.
+        """Start a thread that trains the index with embeddings; it mostly waits for a separate encoder process.
 
-        While one is under way, what changes meanwhile waits for the next.
+        Only one runs at a time. Changes made during a run are picked up by the next run.
         """
-        if not settings.LEARNING or self._learning is not None or self.index.is_taught_all:
+        if not settings.LEARNING or self._learning is not None or self.index.is_trained:
             return
         self._learning_since = monotonic()
-        keep_vectors_in(settings.STATE_DIR / "vectors.sqlite3")
+        set_vector_store(settings.STATE_DIR / "vectors.sqlite3")
         self._learning = threading.Thread(
-            target=self._taught, args=(self.index,), name="learning", daemon=True
+            target=self._train, args=(self.index,), name="learning", daemon=True
         )
         self._learning.start()
 
-    def _taught(self, index: Index) -> None:
+    def _train(self, index: Index) -> None:
         try:
-            taught = index.taught(encode_in_process)
+            trained = index.trained(encode_in_process)
         except Exception as error:
-            # What is there finds well enough without; the next change tries again.
-            logger.warning("the library did not learn: %s", type(error).__name__)
-            taught = None
+            # The untrained index still finds entries by their words, and the next change tries again.
+            logger.warning("training of the published index failed: %s", type(error).__name__)
+            trained = None
         with self._lock:
             self._learning = None
-            if taught is not None:
-                self.index = taught if self.index is index else self.index.with_knowledge_of(taught)
+            if trained is not None:
+                self.index = trained if self.index is index else self.index.with_models_of(trained)
                 self._learn()
 
-    def _read(self, points: Any, places: Any) -> None:
+    def _read(self, points: Any, branches: Any) -> None:
         paths = selectors.category_paths()
         accepted = Phrasing.objects.filter(state=Phrasing.State.ACCEPTED).order_by("pk")
-        shelved, entries, gone = dict(self.points), [], []
+        cached, entries, gone = dict(self.points), [], []
         for point in points.select_related("published").prefetch_related(
             Prefetch("phrasings", accepted, to_attr="accepted")
         ):
             if point.published is None:
-                if shelved.pop(point.pk, None) is not None:
+                if cached.pop(point.pk, None) is not None:
                     gone.append(point.pk)
                 continue
-            shelved[point.pk] = _shelved(point, paths)
-            entries.append(_entry(point, paths))
+            cached[point.pk] = _cached_point(point, paths)
+            entries.append(_point_entry(point, paths))
         self.index = self.index.with_changes(entries, gone)
-        self.points = shelved
-        standing, entries, gone = dict(self.places), [], []
-        for place in places.select_related("region"):
-            if not place.is_active:
-                if standing.pop(place.pk, None) is not None:
-                    gone.append(place.pk)
+        self.points = cached
+        active, entries, gone = dict(self.branches), [], []
+        for branch in branches.select_related("region"):
+            if not branch.is_active:
+                if active.pop(branch.pk, None) is not None:
+                    gone.append(branch.pk)
                 continue
-            standing[place.pk] = place
-            entries.append(_place_entry(place))
-        self.place_index = self.place_index.with_changes(entries, gone)
-        self.places = standing
+            active[branch.pk] = branch
+            entries.append(_branch_entry(branch))
+        self.branch_index = self.branch_index.with_changes(entries, gone)
+        self.branches = active
 
 
-def _shelved(point: Point, paths: dict[int, str]) -> CachedPoint:
+def _cached_point(point: Point, paths: dict[int, str]) -> CachedPoint:
     version = point.published
     assert version is not None
     return CachedPoint(
@@ -195,14 +198,14 @@ def _shelved(point: Point, paths: dict[int, str]) -> CachedPoint:
         department=version.department_id,
         region=version.region_id,
         branch=version.branch_id,
-        links=tuple((words, address) for words, address in version.links),
+        links=tuple((label, address) for label, address in version.links),
         is_public=version.is_public,
         valid_until=version.valid_until,
         uses=point.uses,
     )
 
 
-def _entry(point: Point, paths: dict[int, str]) -> IndexEntry:
+def _point_entry(point: Point, paths: dict[int, str]) -> IndexEntry:
     version = point.published
     assert version is not None
     return IndexEntry(
@@ -214,13 +217,13 @@ def _entry(point: Point, paths: dict[int, str]) -> IndexEntry:
     )
 
 
-def _place_entry(place: Branch) -> IndexEntry:
-    names = (place.name_en, place.region.name, *place.aliases, f"{place.region.name}{place.name}")
+def _branch_entry(branch: Branch) -> IndexEntry:
+    names = (branch.name_en, branch.region.name, *branch.aliases, f"{branch.region.name}{branch.name}")
     return IndexEntry(
-        id=place.pk,
-        title=place.name,
+        id=branch.pk,
+        title=branch.name,
         phrasings=tuple(name for name in names if name),
-        answer=f"{place.address} {place.address_en}",
+        answer=f"{branch.address} {branch.address_en}",
         language="zh",
     )
 
@@ -229,15 +232,15 @@ published = PublishedIndex()
 
 
 def warm() -> None:
-    """Reads everything ahead of the first question; on a thread of its own when a server starts."""
+    """Read everything before the first question arrives; called on its own thread when a server starts."""
     close_old_connections()
-    # Its first use builds a table, which the first message with Chinese words would wait for.
+    # The first call builds a table; without this the first message in Chinese would wait for it.
     fold_variants("户")
     try:
         published.current()
     except Exception as error:
-        # The first who asks tries again.
-        logger.warning("the library could not be read: %s", type(error).__name__)
+        # The first search tries again.
+        logger.warning("the published index could not be read: %s", type(error).__name__)
     finally:
         close_old_connections()
 

@@ -1,4 +1,4 @@
-"""Who was told a point, as a file to take away: ready to be contacted."""
+"""The recipients of a point as a CSV file, so that the bank can contact them."""
 
 import csv
 from io import StringIO
@@ -18,26 +18,29 @@ RECIPIENT_COLUMNS = (
     gettext_lazy("conversation"),
     gettext_lazy("at"),
     gettext_lazy("version"),
-    gettext_lazy("words were changed"),
+    gettext_lazy("text was changed"),
     gettext_lazy("agent"),
-    gettext_lazy("what was said"),
+    gettext_lazy("message sent"),
 )
 
 
 def recipients_file(point: Point, wanted: RecipientFilter) -> tuple[bytes, int]:
-    """CSV in UTF-8 with its mark, formula-safe as `chat.archive.exports`, and how many rows. Raises TooManyRows."""
+    """Return the file and its number of rows. Raises TooManyRows.
+
+    The file is CSV in UTF-8 with a byte order mark; formulas are quoted as in `chat.archive.exports`.
+    """
     messages = list(recipients_of(point, wanted)[: MAX_ROWS + 1])
     if len(messages) > MAX_ROWS:
-        words = ngettext(
+        message = ngettext(
             "That is more than %(count)d row. Narrow it by the filters, for example by the dates.",
             "That is more than %(count)d rows. Narrow it by the filters, for example by the dates.",
             MAX_ROWS,
         )
-        raise TooManyRows(words % {"count": MAX_ROWS})
+        raise TooManyRows(message % {"count": MAX_ROWS})
     text = StringIO()
-    out = csv.writer(text)
-    out.writerow([str(column) for column in RECIPIENT_COLUMNS])
-    out.writerows([quote_formula(value) for value in _row(row)] for row in recipient_rows(messages))
+    writer = csv.writer(text)
+    writer.writerow([str(column) for column in RECIPIENT_COLUMNS])
+    writer.writerows([quote_formula(value) for value in _row(row)] for row in recipient_rows(messages))
     return text.getvalue().encode("utf-8-sig", "replace"), len(messages)
 
 

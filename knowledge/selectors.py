@@ -1,4 +1,4 @@
-"""Reads of knowledge. Each says how many queries it makes."""
+"""Queries of knowledge. Each docstring says how many queries it makes."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -16,34 +16,34 @@ EXPIRY_WARNING = timedelta(days=14)
 
 
 def category_paths() -> dict[int, str]:
-    """Every category's place in the tree by its id, e.g. `银行卡/挂失与补卡`. One query."""
+    """Return the path of every category in the tree by its id, e.g. `银行卡/挂失与补卡`. One query."""
     stored = {pk: (parent, name) for pk, parent, name in Category.objects.values_list("pk", "parent", "name")}
 
     def path(pk: int, depth: int = 0) -> str:
         parent, name = stored[pk]
-        # A ring cannot be made through the actions; one made by hand must not hang a page.
+        # The actions cannot create a cycle; one made by hand in the database must not hang a page.
         return name if parent is None or depth > 8 else f"{path(parent, depth + 1)}/{name}"
 
     return {pk: path(pk) for pk in stored}
 
 
 def subtree_ids(category: int) -> set[int]:
-    """The category and all under it. One query."""
+    """Return the ids of the category and of all categories below it. One query."""
     children: dict[int | None, list[int]] = {}
     for pk, parent in Category.objects.values_list("pk", "parent"):
         children.setdefault(parent, []).append(pk)
-    found: set[int] = set()
-    line = [category]
-    while line:
-        pk = line.pop()
-        if pk not in found:
-            found.add(pk)
-            line += children.get(pk, [])
-    return found
+    ids: set[int] = set()
+    pending = [category]
+    while pending:
+        pk = pending.pop()
+        if pk not in ids:
+            ids.add(pk)
+            pending += children.get(pk, [])
+    return ids
 
 
 def points_for_editors() -> QuerySet[Point]:
-    """All points with their published version and the one in the making (`making`, a list). Two queries when read."""
+    """Return all points with their published and unpublished versions (`making`, a list). Two queries when read."""
     making = Version.objects.filter(state__in=UNPUBLISHED_STATES).select_related(
         "author", "category", "department"
     )
@@ -53,7 +53,7 @@ def points_for_editors() -> QuerySet[Point]:
 
 
 def in_state(points: QuerySet[Point], state: str) -> QuerySet[Point]:
-    """Those that are published, withdrawn, or have a version in this state."""
+    """Filter points by state: published, withdrawn, or with a version in this state."""
     if state == Version.State.PUBLISHED:
         return points.filter(published__isnull=False)
     if state == Version.State.WITHDRAWN:
@@ -66,18 +66,18 @@ def _has(states: Iterable[str]) -> Exists:
 
 
 def expiring(owner: Staff | None = None, today: date | None = None) -> QuerySet[Version]:
-    """Published versions that expire within two weeks, the first to expire first; of one owner, or all."""
+    """Return published versions that expire within two weeks, the earliest first; of one owner, or of all."""
     today = today or timezone.localdate()
-    found = Version.objects.filter(
+    versions = Version.objects.filter(
         state=Version.State.PUBLISHED, valid_until__gte=today, valid_until__lte=today + EXPIRY_WARNING
     )
     if owner is not None:
-        found = found.filter(point__owner=owner)
-    return found.select_related("point", "point__owner").order_by("valid_until", "pk")
+        versions = versions.filter(point__owner=owner)
+    return versions.select_related("point", "point__owner").order_by("valid_until", "pk")
 
 
 def suggested_phrasings() -> QuerySet[Phrasing]:
-    """What customers asked so and agents answered with the point, most frequent first."""
+    """Return suggested phrasings: questions that agents answered with a published point, most frequent first."""
     return (
         Phrasing.objects.filter(state=Phrasing.State.SUGGESTED, point__published__isnull=False)
         .select_related("point__published")
@@ -86,7 +86,7 @@ def suggested_phrasings() -> QuerySet[Phrasing]:
 
 
 def messages_from(version: Version) -> QuerySet[Message]:
-    """Every message that was made from this version: who was told it. Newest first, by an index."""
+    """Return every message made from this version, newest first. An index serves the order."""
     return (
         Message.objects.filter(source=version.source)
         .exclude(source="")
@@ -95,31 +95,31 @@ def messages_from(version: Version) -> QuerySet[Message]:
     )
 
 
-def versions_named(named: Iterable[str]) -> list[Version]:
-    """The versions that these sources name, whatever has become of them. One query."""
-    wanted = Q(pk__in=[])
-    for source in named:
-        if (found := message_sources.named_in(source)) is not None:
-            wanted |= Q(point=found[0], number=found[1])
-    return list(Version.objects.filter(wanted))
+def versions_of_sources(sources: Iterable[str]) -> list[Version]:
+    """Return the versions that these message sources name, in whatever state they are now. One query."""
+    condition = Q(pk__in=[])
+    for source in sources:
+        if (named := message_sources.point_version_in(source)) is not None:
+            condition |= Q(point=named[0], number=named[1])
+    return list(Version.objects.filter(condition))
 
 
 def shown_in(conversation: Conversation) -> list[Use]:
-    """What the box showed the visitor while they waited, in the order of it. One query."""
-    shown = Use.objects.filter(conversation=conversation, by=Use.By.BOX)
+    """Return the suggestions that the widget showed the visitor in the queue, in that order. One query."""
+    shown = Use.objects.filter(conversation=conversation, by=Use.By.WIDGET)
     return list(shown.select_related("version").order_by("id"))
 
 
 def recipient_counts(point: Point) -> dict[int, int]:
-    """How many messages were made from each version of the point, by its number. One query."""
+    """Return the number of messages made from each version of the point, by version number. One query."""
     sources = {version.source: version.number for version in point.versions.all()}
-    counted = (
-        Message.objects.filter(source__in=sources).values("source").order_by().annotate(told=Count("pk"))
+    counts = (
+        Message.objects.filter(source__in=sources).values("source").order_by().annotate(messages=Count("pk"))
     )
-    return {sources[row["source"]]: row["told"] for row in counted}
+    return {sources[row["source"]]: row["messages"] for row in counts}
 
 
 def readable_by(staff: Staff, is_editor: bool) -> QuerySet[Point]:
-    """The points that this member of staff may open."""
-    found = Point.objects.select_related("published__category", "published__department")
-    return found if is_editor else found.filter(Q(published__isnull=False))
+    """Return the points that this staff member may open."""
+    points = Point.objects.select_related("published__category", "published__department")
+    return points if is_editor else points.filter(Q(published__isnull=False))

@@ -1,4 +1,4 @@
-"""Reads for the pages of those who look up and keep knowledge points. Each says how many queries it makes."""
+"""Queries for the console's pages of knowledge points. Each docstring says how many queries it makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from knowledge.selectors import (
 
 State = Version.State
 
-# What a list can be narrowed to, besides the states of a version.
+# Filters of a list besides the states of a version.
 TO_APPROVE, SENT_BACK, EXPIRING = "to_approve", "sent_back", "expiring"
 STATES = [
     (TO_APPROVE, _("waiting for my approval")),
@@ -41,14 +41,14 @@ STATES = [
     (EXPIRING, _("expires soon")),
 ]
 MAX_WORDS = 6
-# Of what the library finds for words, a list has so many.
-LOOKED_UP = 100
+# Most points that the index search adds to a list.
+MAX_FOUND = 100
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class PointFilter:
-    """What a list is narrowed to; what is empty narrows nothing."""
+    """The filters of a list of points; an empty filter does not apply. `words` is the search text."""
 
     words: str = ""
     state: str = ""
@@ -60,7 +60,11 @@ class PointFilter:
 
 @dataclass(frozen=True)
 class ListedPoint:
-    """A point of a list: `shown` is what is said, or is to be said, or was said last; `making` waits beside it."""
+    """A row of a list of points.
+
+    `shown`: the published version, else the unpublished one, else the one published last. `making`: an unpublished
+    version beside it.
+    """
 
     point: Point
     shown: Version
@@ -79,7 +83,7 @@ class ListedPoint:
 
 @dataclass(frozen=True)
 class EditorTasks:
-    """How much waits for this editor."""
+    """Numbers of open tasks of an editor."""
 
     to_approve: int
     sent_back: int
@@ -89,51 +93,60 @@ class EditorTasks:
 
 
 def points_for(staff: Staff, wanted: PointFilter) -> QuerySet[Point]:
-    """The points of a list, what was changed last first, but what words mean before what only holds them; staff without
-    `edit_points` see those that are published."""
+    """Return the points of a list. Staff without `edit_points` see published ones only.
+
+    Points changed last come first; with search words, the matches of the index search come before them.
+    """
     is_editor = may(staff, "edit_points")
-    found = Point.objects.all() if is_editor else Point.objects.filter(published__isnull=False)
-    likely = search_points(wanted.words)
-    found = filter_points(found, staff, wanted, likely)
+    points = Point.objects.all() if is_editor else Point.objects.filter(published__isnull=False)
+    ranked = search_points(wanted.words)
+    points = filter_points(points, staff, wanted, ranked)
     if wanted.state == EXPIRING:
-        return found.order_by("published__valid_until", "pk")
+        return points.order_by("published__valid_until", "pk")
     newest = Version.objects.filter(point=OuterRef("pk")).order_by("-number").values("written_at")[:1]
-    found = found.annotate(changed_at=Subquery(newest))
-    if not likely:
-        return found.order_by("-changed_at", "-pk")
-    place = Case(*(When(pk=pk, then=place) for place, pk in enumerate(likely)), default=len(likely))
-    return found.order_by(place, "-changed_at", "-pk")
+    points = points.annotate(changed_at=Subquery(newest))
+    if not ranked:
+        return points.order_by("-changed_at", "-pk")
+    position = Case(*(When(pk=pk, then=position) for position, pk in enumerate(ranked)), default=len(ranked))
+    return points.order_by(position, "-changed_at", "-pk")
 
 
 def search_points(words: str) -> list[int]:
-    """The published points that words mean, likeliest first: by pinyin, synonyms and in spite of slips too. Without a
-    query but the library's own."""
-    return published.current().index.look_up(words, LOOKED_UP) if words.strip() else []
+    """Return the ids of the published points that match the words, best first, also by pinyin, synonym or typo.
+
+    The only query is the index's own check for a new edition.
+    """
+    return published.current().index.look_up(words, MAX_FOUND) if words.strip() else []
 
 
 def filter_points(
-    found: QuerySet[Point], staff: Staff, wanted: PointFilter, likely: Sequence[int] | None = None
+    points: QuerySet[Point], staff: Staff, wanted: PointFilter, ranked: Sequence[int] | None = None
 ) -> QuerySet[Point]:
-    """Those of the points that are wanted: the words stand in them, published or not, or the library finds them by
-    these (`likely`, unless it is not asked yet)."""
+    """Filter the points by `wanted`.
+
+    Search words match points that contain all of them, published or not, and the results of the index search. Pass
+    these as `ranked` if `search_points` was called already.
+    """
     is_editor = may(staff, "edit_points")
     if wanted.state and is_editor:
-        found = _in_state(found, staff, wanted.state)
-    said = Version.objects.filter(point=OuterRef("pk")).exclude(state=State.REPLACED)
+        points = _in_state(points, staff, wanted.state)
+    versions = Version.objects.filter(point=OuterRef("pk")).exclude(state=State.REPLACED)
     if not is_editor:
-        said = said.filter(state=State.PUBLISHED)
+        versions = versions.filter(state=State.PUBLISHED)
     if wanted.category is not None:
-        found = found.filter(Exists(said.filter(category__in=subtree_ids(wanted.category))))
+        points = points.filter(Exists(versions.filter(category__in=subtree_ids(wanted.category))))
     if wanted.department is not None:
-        found = found.filter(Exists(said.filter(department=wanted.department)))
+        points = points.filter(Exists(versions.filter(department=wanted.department)))
     if wanted.owner is not None:
-        found = found.filter(owner=wanted.owner)
+        points = points.filter(owner=wanted.owner)
     if wanted.language:
-        found = found.filter(language=wanted.language)
+        points = points.filter(language=wanted.language)
     if words := wanted.words.split()[:MAX_WORDS]:
-        holds_all = reduce(and_, (_holds(word, is_editor) for word in words))
-        found = found.filter(holds_all | Q(pk__in=search_points(wanted.words) if likely is None else likely))
-    return found
+        contains_all = reduce(and_, (_contains(word, is_editor) for word in words))
+        points = points.filter(
+            contains_all | Q(pk__in=search_points(wanted.words) if ranked is None else ranked)
+        )
+    return points
 
 
 def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Point]:
@@ -150,47 +163,51 @@ def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Poi
 
 
 def _to_approve(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """The versions that wait for this member of staff: they have written no part of them."""
+    """Return the requests for versions that this staff member may approve, having written no part of them."""
     return approvable_by(staff).filter(kind=VERSION).order_by().prefetch_related(None)
 
 
-def _holds(word: str, is_editor: bool) -> Q:
-    """Not by a subquery for each point: each table is looked through once."""
-    said = Version.objects.exclude(state=State.REPLACED)
+def _contains(word: str, is_editor: bool) -> Q:
+    """Match points that contain the word. The subqueries are uncorrelated, so each table is scanned only once."""
+    versions = Version.objects.exclude(state=State.REPLACED)
     if not is_editor:
-        said = said.filter(state=State.PUBLISHED)
-    said = said.filter(matches_any_form(("title", "answer", "note"), word))
-    asked = Phrasing.objects.filter(matches_any_form(("text",), word), state=Phrasing.State.ACCEPTED)
+        versions = versions.filter(state=State.PUBLISHED)
+    versions = versions.filter(matches_any_form(("title", "answer", "note"), word))
+    phrasings = Phrasing.objects.filter(matches_any_form(("text",), word), state=Phrasing.State.ACCEPTED)
     return (
-        Q(pk__in=said.order_by().values("point"))
-        | Q(pk__in=asked.order_by().values("point"))
+        Q(pk__in=versions.order_by().values("point"))
+        | Q(pk__in=phrasings.order_by().values("point"))
         | Q(key__iexact=word)
     )
 
 
 def list_rows(points: QuerySet[Point], is_editor: bool) -> list[ListedPoint]:
-    """The rows of these points. Three queries."""
+    """Return the rows of these points. Three queries."""
     versions = Version.objects.exclude(state=State.REPLACED).order_by("-number")
     if not is_editor:
         versions = versions.filter(state=State.PUBLISHED)
-    said = versions.select_related("author", "department")
+    current = versions.select_related("author", "department")
     paths = category_paths()
     return [
         _row(point, paths)
-        for point in points.select_related("owner").prefetch_related(Prefetch("versions", said, "said"))
+        for point in points.select_related("owner").prefetch_related(
+            Prefetch("versions", current, "current_versions")
+        )
     ]
 
 
 def _row(point: Point, paths: dict[int, str]) -> ListedPoint:
-    said: list[Version] = point.said  # type: ignore[attr-defined]
-    making = next((version for version in said if version.state in UNPUBLISHED_STATES), None)
-    published = next((version for version in said if version.state == State.PUBLISHED), None)
-    shown = published or making or said[0]
-    return ListedPoint(point, shown, making if making is not shown else None, paths[shown.category_id])
+    versions: list[Version] = point.current_versions  # type: ignore[attr-defined]
+    unpublished = next((version for version in versions if version.state in UNPUBLISHED_STATES), None)
+    published = next((version for version in versions if version.state == State.PUBLISHED), None)
+    shown = published or unpublished or versions[0]
+    return ListedPoint(
+        point, shown, unpublished if unpublished is not shown else None, paths[shown.category_id]
+    )
 
 
 def editor_tasks(staff: Staff) -> EditorTasks:
-    """Five queries."""
+    """Count the open tasks of this editor. Five queries."""
     mine = Version.objects.filter(state=State.DRAFT, author=staff, reviewer__isnull=False)
     return EditorTasks(
         to_approve=_to_approve(staff).count(),
@@ -202,20 +219,23 @@ def editor_tasks(staff: Staff) -> EditorTasks:
 
 
 def history_of(point: Point) -> list[Version]:
-    """Every version, the newest first. One query."""
+    """Return every version of the point, newest first. One query."""
     return list(point.versions.select_related("author", "reviewer").order_by("-number"))
 
 
 @dataclass(frozen=True)
 class FieldChange:
-    """A field that differs between two versions, by its name for the reader."""
+    """A field that differs between two versions. `name` is its label for the reader."""
 
     name: str
     pieces: list[Piece]
 
 
 def changes_between(old: Version, new: Version) -> list[FieldChange]:
-    """What differs, in the order of the page. One query besides those for departments, regions and branches."""
+    """Return the fields that differ, in the order of the page.
+
+    One query besides those for departments, regions and branches.
+    """
     paths = category_paths()
     before, after = _texts(old, paths), _texts(new, paths)
     return [
@@ -226,7 +246,7 @@ def changes_between(old: Version, new: Version) -> list[FieldChange]:
 
 
 def name_of(field: str) -> str:
-    """What a field of a version is called for the reader."""
+    """Return the label of a field of a version."""
     return str(getattr(Version._meta.get_field(field), "verbose_name", field))
 
 
@@ -239,7 +259,7 @@ def _texts(version: Version, paths: dict[int, str]) -> dict[str, str]:
         "department": str(version.department or ""),
         "region": str(version.region or ""),
         "branch": str(version.branch or ""),
-        "links": "\n".join(f"{words} | {address}" for words, address in version.links),
+        "links": "\n".join(f"{label} | {address}" for label, address in version.links),
         "is_public": str(_("yes") if version.is_public else _("no")),
         "valid_from": f"{version.valid_from or ''}",
         "valid_until": f"{version.valid_until or ''}",
@@ -247,16 +267,21 @@ def _texts(version: Version, paths: dict[int, str]) -> dict[str, str]:
 
 
 def points_of_replies(replies: list[CannedReply]) -> dict[int, Point]:
-    """The points that these replies were made from, by the id of the reply. One query."""
-    named = {reply.pk: found[0] for reply in replies if (found := message_sources.named_in(reply.source))}
-    points = Point.objects.select_related("published").in_bulk(set(named.values())) if named else {}
-    return {reply: points[point] for reply, point in named.items() if point in points}
+    """Return the points that these canned replies were made from, by the id of the reply. One query."""
+    point_ids = {
+        reply.pk: named[0] for reply in replies if (named := message_sources.point_version_in(reply.source))
+    }
+    points = Point.objects.select_related("published").in_bulk(set(point_ids.values())) if point_ids else {}
+    return {reply: points[point] for reply, point in point_ids.items() if point in points}
 
 
 def open_unanswered() -> QuerySet[UnansweredQuestion]:
-    """Questions that no point answers, those asked most first, each with three `examples`. Two queries when read."""
+    """Return the open unanswered questions, most frequent first, each with up to three `examples`.
+
+    Two queries when read.
+    """
     newest = UnansweredQuestionExample.objects.select_related("conversation").order_by("-id")[:EXAMPLES]
-    found = UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).order_by(
+    questions = UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).order_by(
         "-count", "-last_at", "pk"
     )
-    return found.prefetch_related(Prefetch("questions", newest, "examples"))
+    return questions.prefetch_related(Prefetch("questions", newest, "examples"))

@@ -1,4 +1,4 @@
-"""Reads of who was told what a point says. Each says how many queries it makes."""
+"""Queries for the recipients of a knowledge point. Each docstring says how many queries it makes."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,7 +13,7 @@ from knowledge.models import Point, Use
 
 @dataclass(frozen=True)
 class RecipientFilter:
-    """What the list of who was told is narrowed to; `before`: the page goes on after this message."""
+    """The filters of a list of recipients. `known`: only with a customer reference. `before`: only older messages."""
 
     version: int | None = None
     since: date | None = None
@@ -24,7 +24,7 @@ class RecipientFilter:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A message that was made from a version of a point."""
+    """A message made from version `number` of a point. `is_edited`: the agent changed the text before sending."""
 
     message: Message
     number: int
@@ -32,32 +32,32 @@ class Recipient:
 
 
 def recipients_of(point: Point, wanted: RecipientFilter) -> QuerySet[Message]:
-    """Every message made from these versions of the point, newest first, by the index on the source. One query."""
+    """Return every message made from the wanted versions of the point, newest first. One query, by the source index."""
     numbers = (
         [wanted.version] if wanted.version is not None else point.versions.values_list("number", flat=True)
     )
-    found = Message.objects.filter(source__in=[f"point/{point.pk}/{number}" for number in numbers])
+    messages = Message.objects.filter(source__in=[f"point/{point.pk}/{number}" for number in numbers])
     if wanted.since:
-        found = found.filter(at__gte=start_of(wanted.since))
+        messages = messages.filter(at__gte=start_of(wanted.since))
     if wanted.until:
-        found = found.filter(at__lt=end_of(wanted.until))
+        messages = messages.filter(at__lt=end_of(wanted.until))
     if wanted.known:
-        found = found.exclude(conversation__visitor__customer_reference="")
+        messages = messages.exclude(conversation__visitor__customer_reference="")
     if wanted.before is not None:
-        found = found.filter(pk__lt=wanted.before)
-    return found.select_related("conversation__visitor", "conversation__department", "agent").order_by("-pk")
+        messages = messages.filter(pk__lt=wanted.before)
+    return messages.select_related("conversation__visitor", "conversation__department", "agent").order_by(
+        "-pk"
+    )
 
 
 def recipient_rows(messages: list[Message]) -> list[Recipient]:
-    """With whether the agent changed the words. One query."""
-    places = {(message.conversation_id, message.seq) for message in messages}
-    uses = Use.objects.filter(
-        conversation__in={place[0] for place in places}, by=Use.By.AGENT, is_edited=True
-    )
+    """Return the messages with their version number and whether the agent changed the text. One query."""
+    conversations = {message.conversation_id for message in messages}
+    uses = Use.objects.filter(conversation__in=conversations, by=Use.By.AGENT, is_edited=True)
     edited = set(uses.values_list("conversation", "seq"))
     rows = []
     for message in messages:
-        named = message_sources.named_in(message.source)
+        named = message_sources.point_version_in(message.source)
         rows.append(
             Recipient(message, named[1] if named else 0, (message.conversation_id, message.seq) in edited)
         )
@@ -65,6 +65,6 @@ def recipient_rows(messages: list[Message]) -> list[Recipient]:
 
 
 def recipient_count(point: Point, wanted: RecipientFilter) -> int:
-    """How many visitors were told. One query."""
-    found = recipients_of(point, replace(wanted, before=None)).order_by()
-    return found.values("conversation__visitor").distinct().count()
+    """Return the number of visitors who received the answer. One query."""
+    messages = recipients_of(point, replace(wanted, before=None)).order_by()
+    return messages.values("conversation__visitor").distinct().count()

@@ -1,4 +1,4 @@
-"""What an approver of a version is shown: its content before and after, in the form of `accounts.approvals.digest`."""
+"""Snapshots of a version for its approver: the content before and after, in the form of `accounts.approvals.digest`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ OBJECTS = ("department", "region", "branch")
 
 
 def content_fields(version: Version, paths: Mapping[int, str]) -> Fields:
-    """Every content field of a version. `paths`: `category_paths()`."""
+    """Return every content field of a version. `paths`: the result of `category_paths()`."""
     fields: Fields = {name: shown(getattr(version, name)) for name in FIELDS if name != "category"}
     return fields | {"category": {"id": version.category_id, "name": paths.get(version.category_id, "")}}
 
@@ -23,25 +23,25 @@ def before_and_after(
     accepted: Iterable[str],
     paths: Mapping[int, str] | None = None,
 ) -> tuple[Fields, Fields]:
-    """What is said now, and what is to be said. No version gives no fields.
+    """Return the fields of the published version and of the version to approve; {} where there is none.
 
-    `accepted`: the phrasings of the point. They belong to the words where these bring them to customers: the box looks
-    in the phrasings of public points alone.
+    `accepted`: the phrasings of the point. They are part of a version that makes a point public, because only then
+    does the widget search them.
     """
-    known = category_paths() if paths is None else paths
-    before = content_fields(published, known) if published is not None else {}
-    after = content_fields(version, known) if version is not None else {}
+    known_paths = category_paths() if paths is None else paths
+    before = content_fields(published, known_paths) if published is not None else {}
+    after = content_fields(version, known_paths) if version is not None else {}
     if version is not None and version.is_public and not (published is not None and published.is_public):
         after["phrasings"] = list(accepted)
     return before, after
 
 
 def accepted_phrasings(point: Point) -> list[str]:
-    """The phrasings by which the point is found now, in order. One query."""
+    """Return the accepted phrasings of a point, in order. One query."""
     rows = point.phrasings.filter(state=Phrasing.State.ACCEPTED).order_by("pk")
     return list(rows.values_list("text", flat=True))
 
 
 def with_objects(versions: Any) -> Any:
-    """A queryset of versions with everything that a snapshot reads."""
+    """Add the related objects that a snapshot reads to a queryset of versions."""
     return versions.select_related(*OBJECTS)

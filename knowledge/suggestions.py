@@ -1,4 +1,4 @@
-"""What is offered for a question: the likeliest points, with the passage that answers, and places by their name."""
+"""Suggestions for a question: the most likely points with the passage that answers, and branches by their name."""
 
 import re
 from collections.abc import Callable, Mapping, Set
@@ -9,17 +9,20 @@ from knowledge.models import Branch
 from knowledge.published_index import CachedPoint, published, today
 from knowledge.search import IndexHit
 
-LIKELY = 3
-LISTED = 8
+MAX_SUGGESTIONS = 3
+MAX_LISTED = 8
 PASSAGE_CHARACTERS = 90
-# A sentence of an answer, or a line of it.
+# A sentence or a line of an answer.
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """`passage`: what of the answer comes nearest to the question; `matched`: the title or phrasing that was found;
-    `confidence`: 0 to 1."""
+    """A point suggested for a question.
+
+    `passage`: the part of the answer nearest to the question. `matched`: the title or phrasing that matched.
+    `confidence`: 0 to 1.
+    """
 
     point: CachedPoint
     passage: str
@@ -28,26 +31,35 @@ class Suggestion:
 
 
 def suggest_for(
-    text: str, *, language: str, department: int | None = None, only_public: bool = False, limit: int = LIKELY
+    text: str,
+    *,
+    language: str,
+    department: int | None = None,
+    only_public: bool = False,
+    limit: int = MAX_SUGGESTIONS,
 ) -> list[Suggestion]:
-    """The likeliest points for a customer's words, the likeliest first. Without a query but the library's own."""
+    """Return the most likely points for a visitor's text, the most likely first.
+
+    `department` prefers its points; `only_public` leaves the others, and other languages, out. The only query is the
+    index's own check for a new edition.
+    """
     if not text.strip():
         return []
-    shelves = published.current()
-    # As they stand: another thread may put a newer edition in their place meanwhile.
-    points, day = shelves.points, today()
+    current = published.current()
+    # Keep a reference: another thread may replace the points with a newer edition during the search.
+    points, day = current.points, today()
 
     def keep(pk: int) -> bool:
         point = points.get(pk)
         if point is None or not point.is_valid(day):
             return False
-        # An agent may translate what is kept in the other language; the box cannot.
+        # An agent can translate an answer from the other language; the widget cannot.
         return not only_public or (point.is_public and point.language == language)
 
-    hits = shelves.index.find(
+    hits = current.index.find(
         text, limit=limit, keep=keep, prefer=_preference(points, department), language=language
     )
-    return [_offer(points[hit.id], hit, text) for hit in hits]
+    return [_suggestion(points[hit.id], hit, text) for hit in hits]
 
 
 def search_for_agent(
@@ -57,16 +69,16 @@ def search_for_agent(
     department: int | None = None,
     categories: Set[int] | None = None,
     region: int | None = None,
-    limit: int = LISTED,
+    limit: int = MAX_LISTED,
 ) -> tuple[list[Suggestion], list[Branch]]:
-    """Points and places for what an agent types in the search box, from its first letter on.
+    """Return points and branches for the text that an agent types in the search field, from the first letter on.
 
-    `department` puts its points first; `categories` and `region` leave the others out.
+    `department` prefers its points; `categories` and `region` leave the others out.
     """
     if not typed.strip():
         return [], []
-    shelves = published.current()
-    points, standing, day = shelves.points, shelves.places, today()
+    current = published.current()
+    points, branches, day = current.points, current.branches, today()
 
     def keep(pk: int) -> bool:
         point = points.get(pk)
@@ -77,18 +89,18 @@ def search_for_agent(
             and (region is None or point.region in (None, region))
         )
 
-    hits = shelves.index.suggest(
+    hits = current.index.suggest(
         typed, limit=limit, keep=keep, prefer=_preference(points, department), language=language
     )
-    found = shelves.place_index.suggest(typed, limit=3)
-    places = [standing[hit.id] for hit in found if hit.id in standing]
+    branch_hits = current.branch_index.suggest(typed, limit=3)
+    found_branches = [branches[hit.id] for hit in branch_hits if hit.id in branches]
     if region is not None:
-        places = [place for place in places if place.region_id == region]
-    return [_offer(points[hit.id], hit, typed) for hit in hits], places
+        found_branches = [branch for branch in found_branches if branch.region_id == region]
+    return [_suggestion(points[hit.id], hit, typed) for hit in hits], found_branches
 
 
 def _preference(points: Mapping[int, CachedPoint], department: int | None) -> Callable[[int], float]:
-    """How much more likely a point is for what it is, whatever was asked."""
+    """Return a function that scores a point independently of the question: by its department and past uses."""
 
     def prefer(pk: int) -> float:
         point = points[pk]
@@ -97,17 +109,17 @@ def _preference(points: Mapping[int, CachedPoint], department: int | None) -> Ca
     return prefer
 
 
-def _offer(point: CachedPoint, hit: IndexHit, text: str) -> Suggestion:
+def _suggestion(point: CachedPoint, hit: IndexHit, text: str) -> Suggestion:
     return Suggestion(point, passage_of(point.answer, text), hit.matched, hit.confidence)
 
 
 def passage_of(answer: str, text: str) -> str:
-    """The sentence of the answer that shares most with the text, and as much of what follows as there is room for."""
+    """Return the sentence of the answer that shares most with the text, and as much of the rest as fits."""
     sentences = [match[0].strip() for match in _SENTENCE.finditer(answer) if match[0].strip()]
     if not sentences:
         return answer[:PASSAGE_CHARACTERS]
-    asked = _pairs(text)
-    shared = [len(asked & _pairs(sentence)) for sentence in sentences]
+    pairs = _pairs(text)
+    shared = [len(pairs & _pairs(sentence)) for sentence in sentences]
     first = shared.index(max(shared)) if max(shared) > 1 else 0
     passage = " ".join(sentences[first:])
     return passage if len(passage) <= PASSAGE_CHARACTERS else passage[: PASSAGE_CHARACTERS - 1] + "…"
@@ -115,13 +127,11 @@ def passage_of(answer: str, text: str) -> str:
 
 def _pairs(text: str) -> set[str]:
     folded = text.casefold()
-    return {
-        folded[index : index + 2] for index in range(len(folded) - 1) if folded[index : index + 2].isalnum()
-    }
+    return {folded[at : at + 2] for at in range(len(folded) - 1) if folded[at : at + 2].isalnum()}
 
 
 def department_of(staff: Staff, department: int | None) -> int | None:
-    """The department whose points come first: the conversation's, or the agent's first."""
+    """Return the department whose points are preferred: the given one, else the agent's first."""
     if department is not None:
         return department
     return staff.departments.order_by("order").values_list("pk", flat=True).first()

@@ -1,6 +1,8 @@
-"""Questions that no point answers: noted once, gathered with those that ask alike.
+"""Records visitors' questions that no point answers, once each, grouped with similar ones.
 
-Not what is merely said, and not what a point has answered after all (`knowledge.actions.use`)."""
+Messages that are not questions are skipped. A question that an agent answers with a point later is removed again
+(`knowledge.actions.use`).
+"""
 
 import logging
 from collections.abc import Sequence
@@ -17,16 +19,17 @@ from privacy.masking import mask
 
 logger = logging.getLogger(__name__)
 
-ALIKE = 0.6
-COMPARED = 500
+MIN_SIMILARITY = 0.6
+MAX_COMPARED = 500
 
 
-def record_question(conversation: Conversation, seq: int, found: Sequence[Suggestion]) -> None:
-    """Notes message `seq` of the visitor as a gap when it asks for what no point answers. It never fails the caller.
+def record_question(conversation: Conversation, seq: int, suggestions: Sequence[Suggestion]) -> None:
+    """Record the visitor's message `seq` as unanswered if it asks something that no point answers.
 
-    `found`: the likeliest for all that they have said since the last answer.
+    `suggestions` are those for all the visitor's messages since the last answer. A database error is logged and not
+    raised, because the caller's answer must not fail.
     """
-    if _is_answered(found):
+    if _is_answered(suggestions):
         return
     try:
         message = Message.objects.filter(
@@ -34,22 +37,24 @@ def record_question(conversation: Conversation, seq: int, found: Sequence[Sugges
         ).first()
         if message is None or not asks_for_a_point(message.body) or _is_known(message):
             return
-        # What was said besides may have hidden the question.
+        # The visitor's other messages may have hidden the question, so search for this one alone.
         alone = suggest_for(
             message.body, language=conversation.language, department=conversation.department_id
         )
         if not _is_answered(alone):
-            record_unanswered(message=message, language=conversation.language, like=alike(message.body))
+            record_unanswered(
+                message=message, language=conversation.language, like=similar_question(message.body)
+            )
     except DatabaseError as error:
-        logger.warning("a gap was not noted: %s", type(error).__name__)
+        logger.warning("an unanswered question was not recorded: %s", type(error).__name__)
 
 
-def _is_answered(found: Sequence[Suggestion]) -> bool:
-    return bool(found) and found[0].confidence >= NOT_ANSWERED
+def _is_answered(suggestions: Sequence[Suggestion]) -> bool:
+    return bool(suggestions) and suggestions[0].confidence >= NOT_ANSWERED
 
 
 def _is_known(message: Message) -> bool:
-    """Noted already, or answered with a point since. Two queries."""
+    """Return whether the message is recorded already, or an agent has answered it with a point. Two queries."""
     conversation, seq = message.conversation_id, message.seq
     return (
         UnansweredQuestionExample.objects.filter(conversation=conversation, seq=seq).exists()
@@ -59,17 +64,21 @@ def _is_known(message: Message) -> bool:
     )
 
 
-def alike(text: str) -> int | None:
-    """The open gap whose question comes near enough. Of the newest few hundred: editors keep them few."""
-    open_ones = (
+def similar_question(text: str) -> int | None:
+    """Return the id of the most similar open question, or None if none is similar enough.
+
+    Only the newest few hundred are compared; editors keep the list shorter than that.
+    """
+    open_questions = (
         UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN)
         .order_by("-last_at")
         .values_list("pk", "text", "language")
     )
     entries = [
-        IndexEntry(id=pk, title=words, language=language) for pk, words, language in open_ones[:COMPARED]
+        IndexEntry(id=pk, title=title, language=language)
+        for pk, title, language in open_questions[:MAX_COMPARED]
     ]
     if not entries:
         return None
     hits = Index(entries).find(mask(text), limit=1)
-    return hits[0].id if hits and hits[0].confidence >= ALIKE else None
+    return hits[0].id if hits and hits[0].confidence >= MIN_SIMILARITY else None

@@ -1,4 +1,4 @@
-"""The bank's answers in the visitor's box. Beside the box's own page: `chat.widget.urls`."""
+"""The widget's requests for suggested answers. The URLs of the widget itself are in `chat.widget.urls`."""
 
 from django.urls import URLPattern, URLResolver, path
 

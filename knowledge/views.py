@@ -1,7 +1,7 @@
-"""The bank's answers in the visitor's box: offered while somebody waits, and the visitor's word on them.
+"""Endpoints of the widget: answers suggested while a visitor waits, and the visitor's feedback on them.
 
-Who it is says the token in the body, never a cookie. Nothing of what was written is kept or logged, and no answer of
-these ever holds up the chat, which goes over the socket.
+The token in the body identifies the visitor, never a cookie. The text is neither stored nor logged. These requests
+never delay the conversation itself, which goes over the socket.
 """
 
 import logging
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 4 * 1024
 
 _visitors = limits.Buckets(limits.answers)
-# Behind one address there may be a whole company.
+# A whole company may share one address, so its limit is higher.
 _addresses = limits.Buckets(limits.answers_of_address)
 
 
@@ -59,9 +59,9 @@ def widget_view(
 ) -> Callable[
     [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
 ]:
-    """Calls the view with the site, the present conversation of the token (if there is one) and what was asked.
+    """Decorate a view of the widget: it gets the site, the token's current conversation (or None) and the decoded body.
 
-    Only for pages of our own origin, 4 KB at most, and not more than a person asks.
+    Refuses other origins, bodies over 4 KB, and more requests than a person makes. `kind` is the type of the body.
     """
 
     def wrapped(
@@ -71,84 +71,88 @@ def widget_view(
         @require_POST
         @answer_refusals
         @wraps(view)
-        def asked_by_box(request: HttpRequest, key: str) -> HttpResponseBase:
+        def handle_request(request: HttpRequest, key: str) -> HttpResponseBase:
             if not _is_own_page(request):
                 raise NotFound
-            asked = _body_of(request, kind)
+            body = _body_of(request, kind)
             try:
                 site = access.site_by_key(key)
                 if not site.suggests_answers:
                     raise NotFound
-                token = tokens.token_of_site(asked.token, key)
+                token = tokens.token_of_site(body.token, key)
                 if not _addresses.take(get_adapter().get_client_ip(request)) or (
                     token is not None and not _visitors.take(token.visitor)
                 ):
                     raise TooFast
                 conversation = None if token is None else access.current_conversation_of(site, token)
-                with translation.override(language_code(asked.language)):
-                    return view(site, conversation, asked)
+                with translation.override(language_code(body.language)):
+                    return view(site, conversation, body)
             except DatabaseError as error:
-                logger.warning("the box got no answers: %s", type(error).__name__)
+                logger.warning("the widget got no suggested answers: %s", type(error).__name__)
                 raise Unavailable from error
 
-        return asked_by_box
+        return handle_request
 
     return wrapped
 
 
 @widget_view(SuggestionRequest)
-def answers(site: Site, conversation: Conversation | None, asked: SuggestionRequest) -> HttpResponseBase:
-    """JSON `{text, token, language}`: up to three public points that answer it, `{answers: [{source, title, text}]}`.
+def answers(site: Site, conversation: Conversation | None, body: SuggestionRequest) -> HttpResponseBase:
+    """Take JSON `{text, token, language}` and return up to three public points, `{answers: [{source, title, text}]}`.
 
-    None when somebody is there, and none that is only somewhat like it.
+    Returns no answers once an agent is in the conversation, and leaves out those with a low confidence.
     """
     if conversation is not None and conversation.status != Status.WAITING:
         return JsonResponse({"answers": []})
-    found = [
-        offer
-        for offer in suggestions.suggest_for(
-            asked.text,
-            language=language_of(asked.language),
+    shown = [
+        suggestion
+        for suggestion in suggestions.suggest_for(
+            body.text,
+            language=language_of(body.language),
             department=conversation.department_id if conversation else site.department_id,
             only_public=True,
         )
-        if _may_be_shown(offer)
+        if _may_be_shown(suggestion)
     ]
-    if conversation is not None and found:
+    if conversation is not None and shown:
         visitor_suggestions.record_shown(
             conversation=conversation,
-            versions=selectors.versions_named(offer.point.source for offer in found),
+            versions=selectors.versions_of_sources(suggestion.point.source for suggestion in shown),
         )
-    return JsonResponse({"answers": [_shown(offer) for offer in found]})
+    return JsonResponse({"answers": [_shown(suggestion) for suggestion in shown]})
 
 
 @widget_view(FeedbackRequest)
-def feedback(site: Site, conversation: Conversation | None, asked: FeedbackRequest) -> HttpResponseBase:
-    """JSON `{token, source, is_helpful}`: the visitor's word on an answer that was shown in this conversation."""
+def feedback(site: Site, conversation: Conversation | None, body: FeedbackRequest) -> HttpResponseBase:
+    """Take JSON `{token, source, is_helpful}`: the visitor's feedback on an answer shown in this conversation."""
     if conversation is None:
         raise NotFound
     visitor_suggestions.record_feedback(
-        conversation=conversation, source=asked.source, is_helpful=asked.is_helpful
+        conversation=conversation, source=body.source, is_helpful=body.is_helpful
     )
-    return JsonResponse({"judged": asked.source})
+    return JsonResponse({"judged": body.source})
 
 
-def _may_be_shown(offer: Suggestion) -> bool:
-    """A rule of one region is nothing to tell somebody of whom nobody knows where they bank."""
-    return offer.confidence >= NOT_ANSWERED and offer.point.region is None and offer.point.branch is None
+def _may_be_shown(suggestion: Suggestion) -> bool:
+    """Return whether a visitor may see the suggestion. Regional answers are left out: their region is not known."""
+    return (
+        suggestion.confidence >= NOT_ANSWERED
+        and suggestion.point.region is None
+        and suggestion.point.branch is None
+    )
 
 
-def _shown(offer: Suggestion) -> dict[str, str]:
-    point = offer.point
+def _shown(suggestion: Suggestion) -> dict[str, str]:
+    point = suggestion.point
     return {
         "source": point.source,
         "title": point.title,
-        "text": message_sources.text_of(point.answer, point.links),
+        "text": message_sources.message_text(point.answer, point.links),
     }
 
 
 def _is_own_page(request: HttpRequest) -> bool:
-    """The box runs in a frame of our own origin, as `config.asgi` has it for its socket."""
+    """Return whether the request comes from our own origin, as the widget's do. `config.asgi` checks its socket."""
     origin = request.headers.get("Origin", "").lower()
     if settings.OWN_ORIGINS:
         return origin in settings.OWN_ORIGINS
@@ -156,7 +160,7 @@ def _is_own_page(request: HttpRequest) -> bool:
 
 
 def _body_of(request: HttpRequest, kind: type[Any]) -> Any:
-    """Raises BadRequest: too long, or not what was asked for."""
+    """Decode the JSON body as `kind`. Raises BadRequest if it is too long or malformed."""
     length = request.META.get("CONTENT_LENGTH") or ""
     if not length.isdigit() or int(length) > MAX_BYTES:
         raise BadRequest

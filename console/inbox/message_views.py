@@ -57,7 +57,7 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
             body=answer.body,
             choices=answer.choices,
             source=answer.source,
-            card="place" if message_sources.place_in(answer.source) else "",
+            card="place" if message_sources.branch_edition_in(answer.source) else "",
         )
         outcome = writer.post(post).result(WRITER_SECONDS)
     except Refusal as refusal:
@@ -76,7 +76,7 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def _version_of(uuid: UUID, answer: AgentPost) -> Version | None:
     """The version that it was made from. Raises BadRequest, and OutOfDate unless it was accepted before."""
     if answer.source and not (
-        message_sources.named_in(answer.source) or message_sources.place_in(answer.source)
+        message_sources.point_version_in(answer.source) or message_sources.branch_edition_in(answer.source)
     ):
         # It is stored with the message, in one batch with those of others: nothing that is no source of ours goes in.
         raise BadRequest
@@ -95,7 +95,7 @@ def _note_use(
     try:
         conversation = access.conversation_for(request.user, uuid)
         question, _seq = question_in(conversation, before=accepted.seq)
-        told = message_sources.text_of(version.answer, version.links)
+        told = message_sources.message_text(version.answer, version.links)
         use.record_use(
             by=request.user,
             version=version,

@@ -101,7 +101,9 @@ def judge(request: StaffRequest) -> HttpResponse:
     version = use.version_of(asked.source)
     if version is None:
         raise BadRequest
-    use.judge(version=version, is_helpful=asked.is_helpful, conversation=conversation, by=request.user)
+    use.record_agent_feedback(
+        version=version, is_helpful=asked.is_helpful, conversation=conversation, by=request.user
+    )
     return JsonResponse({"judged": asked.source})
 
 
@@ -114,7 +116,7 @@ def _point(offer: Suggestion) -> dict[str, Any]:
         "title": point.title,
         "passage": offer.passage,
         "matched": offer.matched,
-        "text": message_sources.text_of(point.answer, point.links),
+        "text": message_sources.message_text(point.answer, point.links),
         "note": point.note,
         "category": point.category_path,
         "valid_until": point.valid_until.isoformat() if point.valid_until else "",

@@ -18,7 +18,7 @@ from console.gate import StaffRequest, open_to, status_of
 from console.knowledge.forms import PointForm, first_values
 from knowledge import access
 from knowledge.actions import files
-from knowledge.actions.editing import begin_point, revise_point, seen_of
+from knowledge.actions.editing import begin_point, edit_token, revise_point
 from knowledge.errors import DraftChanged, PointIncomplete
 from knowledge.models import Phrasing, Point, UnansweredQuestion, Version
 from knowledge.selectors_pages import changes_between
@@ -77,7 +77,7 @@ def create(request: StaffRequest) -> HttpResponse:
 def edit_form(request: StaffRequest, key: str) -> HttpResponse:
     point = access.point_for(request.user, key)
     version = _begun_with(request, point)
-    form = PointForm(point=point, initial=first_values(point, version) | {"seen": seen_of(point)})
+    form = PointForm(point=point, initial=first_values(point, version) | {"seen": edit_token(point)})
     return _form(request, form, point)
 
 
@@ -140,7 +140,7 @@ def _both_texts(request: StaffRequest, form: PointForm, point: Point) -> dict[st
         # A category that only this form names is not made by looking.
         transaction.set_rollback(True)
     data = request.POST.copy()
-    data["seen"] = seen_of(point)
+    data["seen"] = edit_token(point)
     form.data = data
     return {"theirs": theirs, "changes": changes}
 

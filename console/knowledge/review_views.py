@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.gate import StaffRequest, open_to
 from knowledge import access, suggestions
 from knowledge.actions.editing import answer_unanswered, dismiss_unanswered
-from knowledge.actions.phrasings import judge_phrasing
+from knowledge.actions.phrasings import review_phrasing
 from knowledge.selectors import suggested_phrasings
 from knowledge.selectors_pages import open_unanswered
 
@@ -37,7 +37,7 @@ def phrasings(request: StaffRequest) -> HttpResponse:
 @open_to("edit_points")
 def judge(request: StaffRequest, pk: int) -> HttpResponse:
     """`accept` in the form, or not: the phrasing helps to find the point from now on, or is not offered again."""
-    judge_phrasing(by=request.user, phrasing=pk, is_accepted="accept" in request.POST)
+    review_phrasing(by=request.user, phrasing=pk, is_accepted="accept" in request.POST)
     return HttpResponse() if request.htmx else redirect("console:phrasings")
 
 

@@ -47,7 +47,7 @@ def point_page(
         "point": point,
         "version": version,
         "path": selectors.category_paths()[version.category_id],
-        "said": message_sources.text_of(version.answer, version.links),
+        "said": message_sources.message_text(version.answer, version.links),
         "files": point.files.all() if is_editor else point.files.filter(is_approved=True),
         "moves": access.moves_for(staff, point, version, behind.get("waiting")),
         "is_editor": is_editor,

@@ -19,7 +19,7 @@ from console.replies.forms import ReplyForm
 from knowledge import access as knowledge
 from knowledge.actions.use import require_current
 from knowledge.errors import PointNotFound
-from knowledge.message_sources import text_of
+from knowledge.message_sources import message_text
 from knowledge.models import Point
 from knowledge.selectors_pages import points_of_replies
 
@@ -132,7 +132,7 @@ def _words_of(point: Point) -> dict[str, Any]:
     return {
         "language": point.language,
         "title": version.title[:80],
-        "body": text_of(version.answer, version.links),
+        "body": message_text(version.answer, version.links),
         "source": version.source,
     }
 

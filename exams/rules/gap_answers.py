@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from exams.rules.numerals import NUMBER, number_of
-from knowledge.search.tokenizer import simplified
+from knowledge.search.tokenizer import to_simplified
 
 GAP = "____"
 _SAME_SIGNS = str.maketrans(
@@ -122,7 +122,7 @@ def is_same(right: str, given: str, stem: str = "") -> bool:
 
 def plain(text: str) -> str:
     """Width, case, traditional characters and the signs of one meaning made alike."""
-    folded = simplified(unicodedata.normalize("NFKC", text).casefold()).translate(_SAME_SIGNS).strip()
+    folded = to_simplified(unicodedata.normalize("NFKC", text).casefold()).translate(_SAME_SIGNS).strip()
     joined = re.sub(r"(?<=[\d一-鿿])\s+(?=[一-鿿])|(?<=[一-鿿])\s+(?=\d)", "", folded)
     return re.sub(r"(?<=\d)。(?=\d)", ".", joined)
 

@@ -1,4 +1,4 @@
-"""What of a knowledge point is sent for approval. In the caller's transaction, the point locked."""
+"""Approval requests for knowledge points. Call these in a transaction that holds the lock on the point."""
 
 from accounts.approvals import actions as approvals
 from accounts.approvals.authors import record_author
@@ -12,35 +12,39 @@ from knowledge.snapshots import accepted_phrasings, before_and_after, with_objec
 State = Version.State
 
 
-def note_writer(point: Point, by: Staff | None) -> None:
-    """Remember who wrote a part of what the point is to say."""
+def record_writer(point: Point, by: Staff | None) -> None:
+    """Record who wrote a part of the point's next version, so that this person cannot approve it."""
     record_author(VERSION, point.key, by)
 
 
 def request_version(*, by: Staff, version: Version) -> ApprovalRequest:
-    """Send a version in review for approval, with what it takes the place of."""
+    """Send a version in review for approval, together with the version that it would replace."""
     point = version.point
     before, after = version_content(point)
-    proposal = approvals.RequestDraft(point.key, version.title, before, after)
-    return approvals.request_approval(by=by, kind=VERSION, proposal=proposal)
+    draft = approvals.RequestDraft(point.key, version.title, before, after)
+    return approvals.request_approval(by=by, kind=VERSION, proposal=draft)
 
 
 def version_content(point: Point) -> tuple[dict[str, object], dict[str, object]]:
-    """What is said now, and the version in review; each as an approver is shown it, or empty."""
+    """Return the published version and the version in review as an approver sees them; {} where there is none."""
     versions = with_objects(point.versions.filter(state__in=(State.PUBLISHED, State.REVIEW)))
-    found = {version.state: version for version in versions}
-    return before_and_after(found.get(State.PUBLISHED), found.get(State.REVIEW), accepted_phrasings(point))
+    by_state = {version.state: version for version in versions}
+    return before_and_after(
+        by_state.get(State.PUBLISHED), by_state.get(State.REVIEW), accepted_phrasings(point)
+    )
 
 
 def shown_digest(point: Point, published: Version | None, version: Version, accepted: list[str]) -> str:
-    """The digest of a version as a page shows it, made of the very objects that are shown: a colleague may save between
-    two reads of one page."""
+    """Return the digest of a version as a page shows it.
+
+    It is computed from the objects that the page shows, because a colleague may save between two reads of one page.
+    """
     before, after = before_and_after(published, version, accepted)
     return digest_of(VERSION, point.key, before, after)
 
 
 def renew_version_request(*, by: Staff, point: Point) -> None:
-    """The phrasings that a version in review takes to customers have changed: what waits shows the new ones."""
+    """Send a public version in review for approval again, because its phrasings have changed."""
     version = point.versions.filter(state=State.REVIEW).first()
     if version is not None and version.is_public:
         version.point = point
@@ -48,13 +52,13 @@ def renew_version_request(*, by: Staff, point: Point) -> None:
 
 
 def is_offered_to_customers(point: Point) -> bool:
-    """Whether the box may offer the point, now or from a day for which that is approved."""
-    said = point.versions.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
-    return said.exists()
+    """Return whether the widget may suggest the point, now or from the first day of an approved version."""
+    versions = point.versions.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
+    return versions.exists()
 
 
 def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object]]:
-    """The title of what is said now, for context, and beside it the phrasings that wait."""
+    """Return the published title, for context, and the same with the phrasings that wait for approval."""
     title = point.published.title if point.published is not None else ""
     waiting = point.phrasings.filter(state=Phrasing.State.WAITING).order_by("pk")
     texts = list(waiting.values_list("text", flat=True))
@@ -62,10 +66,10 @@ def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object
 
 
 def request_phrasings(*, by: Staff, point: Point) -> ApprovalRequest | None:
-    """Send the phrasings that wait for approval, or take the request back where none waits any more."""
+    """Request approval of the waiting phrasings, or withdraw the request if none waits any more."""
     before, after = phrasings_content(point)
     if not after["phrasings"]:
         approvals.cancel(by=by, kind=PHRASINGS, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)
         return None
-    proposal = approvals.RequestDraft(point.key, str(before["title"]) or point.key, before, after)
-    return approvals.request_approval(by=by, kind=PHRASINGS, proposal=proposal)
+    draft = approvals.RequestDraft(point.key, str(before["title"]) or point.key, before, after)
+    return approvals.request_approval(by=by, kind=PHRASINGS, proposal=draft)

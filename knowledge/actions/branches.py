@@ -1,4 +1,4 @@
-"""Every change of regions, categories and branches; what a search must see makes a new edition."""
+"""Every change of regions, categories and branches. A change that a search must see makes a new edition."""
 
 from collections.abc import Sequence
 
@@ -21,12 +21,12 @@ BRANCH_FIELDS = tuple(
 )
 
 
-# What staff alone see, and the name by which everything finds a branch.
+# The fields of a new branch.
 NEW_FIELDS = ("key", "region", *BRANCH_FIELDS)
 
 
 def write_branch(by: Staff | None, branch: Branch, fields: Sequence[str]) -> None:
-    """Store a new branch, or these fields of one, and make a new edition: a search has to see it."""
+    """Store a new branch, or these fields of an existing one, and make a new edition so that searches see it."""
     branch.edition = new_edition()
     if branch._state.adding:
         branch.save(force_insert=True)
@@ -40,10 +40,10 @@ BRANCHES = RecordKind(BRANCH, Branch, NEW_FIELDS, right="approve_points", write=
 
 
 def save_branch(*, by: Staff | None, branch: Branch, changed: Sequence[str]) -> ApprovalRequest | None:
-    """Store the `changed` fields of a branch or cash machine; returns what waits for approval, if anything does.
+    """Store the `changed` fields of a branch or cash machine. Returns the approval request, if one is needed.
 
-    A new one waits as a whole. Switching one off and the duty contact, which staff alone see, take effect at once.
-    Without `by`: by a command of the server, at once.
+    A new branch needs approval as a whole. Deactivating a branch and changing its duty contact, which only staff see,
+    take effect at once. Without `by`, a server command writes it and everything takes effect at once.
     """
     if by is None:
         with transaction.atomic():
@@ -54,27 +54,27 @@ def save_branch(*, by: Staff | None, branch: Branch, changed: Sequence[str]) -> 
         stored = BRANCHES.stored(branch.key)
         if stored is None:
             return BRANCHES.request(by=by, stored=None, record=branch, fields=NEW_FIELDS)
-        direct, waiting = _split(stored, branch, changed_fields(stored, branch, changed))
-        if direct:
-            write_branch(by, branch, direct)
+        immediate, waiting = _split(stored, branch, changed_fields(stored, branch, changed))
+        if immediate:
+            write_branch(by, branch, immediate)
         if not waiting:
             return None
         return BRANCHES.request(by=by, stored=stored, record=branch, fields=waiting)
 
 
 def _split(stored: Branch, branch: Branch, fields: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What takes effect at once, and what waits for a second person."""
-    direct = [
+    """Split the fields into those that take effect at once and those that need approval by a second person."""
+    immediate = [
         name for name in fields if name == "duty_contact" or (name == "is_active" and not branch.is_active)
     ]
-    return direct, [name for name in fields if name not in direct]
+    return immediate, [name for name in fields if name not in immediate]
 
 
 def import_branches(*, by: Staff | None, given: Sequence[tuple[Branch, str]]) -> None:
-    """Stores these branches, found by their key, each in the region of this name; all of them or none.
+    """Store these branches, found by their key, each with the name of its region; all of them or none.
 
-    A region that is missing is made. What says the same as before is left alone. What a person brings in waits for a
-    second person, as in `save_branch`; what a command brings in takes effect at once.
+    Missing regions are created and unchanged branches are left alone. A person's import needs approval by a second
+    person, as in `save_branch`; a server command's import (`by` None) takes effect at once.
     """
     if by is not None:
         require(by, "edit_points")
@@ -96,7 +96,7 @@ def import_branches(*, by: Staff | None, given: Sequence[tuple[Branch, str]]) ->
             if before is None:
                 new.append(branch)
             elif any(
-                getattr(before, each) != getattr(branch, each) for each in (*BRANCH_FIELDS, "region_id")
+                getattr(before, field) != getattr(branch, field) for field in (*BRANCH_FIELDS, "region_id")
             ):
                 branch.pk = before.pk
                 changed.append(branch)
@@ -120,18 +120,18 @@ def _request_imported(
     for branch in changed:
         before = stored[branch.key]
         differing = changed_fields(before, branch, ("region", *BRANCH_FIELDS))
-        direct, waiting = _split(before, branch, differing)
-        if direct:
-            for name in direct:
+        immediate, waiting = _split(before, branch, differing)
+        if immediate:
+            for name in immediate:
                 setattr(before, name, getattr(branch, name))
-            write_branch(by, before, direct)
+            write_branch(by, before, immediate)
         if waiting:
             proposals.append(BRANCHES.proposal(str(branch), branch.key, before, branch, waiting))
     request_many(by=by, kind=BRANCH, proposals=proposals)
 
 
-def save_part(*, by: Staff, part: Category | Region, changed: Sequence[str]) -> None:
-    """Stores a new category or region, or the `changed` fields of one."""
+def save_region_or_category(*, by: Staff, part: Category | Region, changed: Sequence[str]) -> None:
+    """Store a new category or region, or the `changed` fields of an existing one."""
     require(by, "edit_points")
     with transaction.atomic():
         if part._state.adding:
@@ -144,11 +144,11 @@ def save_part(*, by: Staff, part: Category | Region, changed: Sequence[str]) -> 
 
 
 def category_at(path: str) -> Category:
-    """The category at this path (`银行卡/挂失与补卡`), made where it is missing; in the caller's transaction."""
-    found: Category | None = None
+    """Return the category at this path (`银行卡/挂失与补卡`), created where missing, in the caller's transaction."""
+    category: Category | None = None
     for name in (part.strip() for part in path.split("/")):
         if name:
-            found, _is_new = Category.objects.get_or_create(parent=found, name=name[:60])
-    if found is None:
-        found, _is_new = Category.objects.get_or_create(parent=None, name="—")
-    return found
+            category, _is_new = Category.objects.get_or_create(parent=category, name=name[:60])
+    if category is None:
+        category, _is_new = Category.objects.get_or_create(parent=None, name="—")
+    return category

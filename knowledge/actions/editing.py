@@ -1,4 +1,4 @@
-"""What the editors' pages do in one step: each puts the small actions together, as one transaction."""
+"""The steps of the editors' pages. Each combines several small actions in one transaction."""
 
 from collections.abc import Iterable
 
@@ -14,12 +14,12 @@ from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, PointIncomplete
 from knowledge.models import Point, UnansweredQuestion, Version
 
-# Of the questions of a gap, so many become phrasings of the point that answers it.
+# Most examples of an unanswered question that become phrasings of the point that answers it.
 FROM_UNANSWERED = 40
 
 
-def seen_of(point: Point) -> str:
-    """What stands for the words that an editor begins with: another text when somebody has written since."""
+def edit_token(point: Point) -> str:
+    """Return a token for the newest version that an editor starts from; it differs once somebody has saved since."""
     newest = point.versions.order_by("-number").values_list("number", "written_at").first()
     return f"{newest[0]} {newest[1].isoformat()}" if newest else ""
 
@@ -35,9 +35,9 @@ def begin_point(
     gap: int | None = None,
     is_ready: bool = False,
 ) -> Version:
-    """A new point, sent for review at once if `is_ready`; it settles the `gap` that asked for it.
+    """Create a point and return its first version, submitted for approval if `is_ready`.
 
-    Raises KeyTaken, PointIncomplete.
+    `gap`: the unanswered question that the point answers; it is settled too. Raises KeyTaken, PointIncomplete.
     """
     with transaction.atomic():
         version = create_point(
@@ -60,10 +60,12 @@ def revise_point(
     owner: Staff | None,
     is_ready: bool = False,
 ) -> None:
-    """The owner changes at once, and so do phrasings of a point that the box does not offer; other words than those
-    that stand become a draft.
+    """Change a point: its owner, phrasings and content, submitted for approval if `is_ready`.
 
-    `seen`: `seen_of` the point when the editor began. Raises DraftChanged when somebody has written since,
+    The owner changes at once, and so do the phrasings of a point that the widget does not suggest; other phrasings
+    wait for approval. Changed content becomes a draft.
+
+    `seen`: `edit_token` of the point when the editor began. Raises DraftChanged if somebody has saved since, and
     PointIncomplete with every problem.
     """
     problems: dict[str, list[str]] = {}
@@ -76,32 +78,32 @@ def revise_point(
         raise PointIncomplete(problems)
     with transaction.atomic():
         locked = access.lock_point(by, point)
-        if seen != seen_of(locked):
+        if seen != edit_token(locked):
             raise DraftChanged
         newest = locked.versions.order_by("-number").first()
         assert newest is not None
         set_phrasings(by=by, point=point, phrasings=phrasings)
         set_owner(by=by, point=point, owner=owner)
         values = content.values()
-        is_other = any(getattr(newest, name) != values[name] for name in FIELDS)
-        # What was withdrawn may be said again in the same words, if a second person agrees.
-        if is_other or newest.state in (Version.State.WITHDRAWN, Version.State.REPLACED):
+        has_changed = any(getattr(newest, name) != values[name] for name in FIELDS)
+        # A withdrawn version may be published again unchanged, if a second person approves.
+        if has_changed or newest.state in (Version.State.WITHDRAWN, Version.State.REPLACED):
             newest = save_draft(by=by, point=point, content=content)
         if is_ready and newest.state == Version.State.DRAFT:
             submit(by=by, version=newest.pk)
 
 
 def answer_unanswered(*, by: Staff, gap: int, point: Point, with_questions: bool) -> None:
-    """The point answers what was asked; `with_questions`: and is found by it from now on."""
+    """Settle an unanswered question with a point; `with_questions` makes its questions phrasings of the point."""
     require(by, "edit_points")
     with transaction.atomic():
-        found = access.lock_unanswered(by, gap)
+        question = access.lock_unanswered(by, gap)
         if with_questions:
-            asked = [found.text, *found.questions.values_list("text", flat=True)[:FROM_UNANSWERED]]
-            add_phrasings(by=by, point=point.pk, phrasings=asked)
+            texts = [question.text, *question.questions.values_list("text", flat=True)[:FROM_UNANSWERED]]
+            add_phrasings(by=by, point=point.pk, phrasings=texts)
         settle_unanswered(by=by, gap=gap, point=point)
 
 
 def dismiss_unanswered(*, by: Staff, gap: int) -> None:
-    """It needs no point."""
+    """Settle an unanswered question that needs no point."""
     settle_unanswered(by=by, gap=gap, point=None)

@@ -1,4 +1,4 @@
-"""The library's edition: what tells every process that there is something new to read."""
+"""The edition of the published knowledge: a number by which every process sees that there are changes to read."""
 
 from django.db.models import F
 
@@ -8,10 +8,10 @@ from knowledge.models import Edition
 
 
 def new_edition() -> int:
-    """The number of a new edition, in the caller's transaction, to be written to what changed.
+    """Return the number of a new edition, which the caller stores in the changed rows in the same transaction.
 
-    The row stays locked until the commit, so that editions become visible in their order: who has read edition N has
-    read all before it. Consoles are told when it commits.
+    The edition row stays locked until the commit, so editions become visible in order: a process that has read
+    edition N has read all earlier ones. Consoles are notified on commit.
     """
     if not Edition.objects.filter(pk=1).update(number=F("number") + 1):
         Edition.objects.get_or_create(pk=1)

@@ -1,4 +1,4 @@
-"""The forms and leaflets of a point. A new one waits for a second person; taking one away takes effect at once."""
+"""Files of a point: forms and leaflets. A new file needs approval by a second person; removal takes effect at once."""
 
 import hashlib
 from typing import Any
@@ -25,37 +25,39 @@ MEGABYTES = 10
 
 
 class TooManyPointFiles(FileRefused):
-    words = _("No more than 10 files belong to one point.")
+    words = _("A knowledge point can have at most 10 files.")
 
 
 def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointFile:
-    """Store a file for the point; agents see it when a second person has approved it.
+    """Store a file for the point. Agents see it once a second person has approved it.
 
     Raises a Refusal that says what is wrong with the file.
     """
-    found = examine_in_sandbox(upload, list(NAMES), MEGABYTES)
+    examined = examine_in_sandbox(upload, list(NAMES), MEGABYTES)
     with transaction.atomic():
         locked = access.lock_point(by, point)
         if locked.files.count() >= PER_POINT:
             raise TooManyPointFiles
         file = PointFile(
             point=locked,
-            name=found.name,
-            content_type=found.content_type,
-            size=len(found.content),
+            name=examined.name,
+            content_type=examined.content_type,
+            size=len(examined.content),
             by=by,
         )
-        # Under a name that nobody can guess, as those of conversations.
-        file.file.save(f"{uuid4().hex}{NAMES[found.content_type][1]}", ContentFile(found.content), save=False)
+        # Stored under a name that nobody can guess, like the attachments of conversations.
+        file.file.save(
+            f"{uuid4().hex}{NAMES[examined.content_type][1]}", ContentFile(examined.content), save=False
+        )
         file.save(force_insert=True)
-        proposal = approvals.RequestDraft(str(file.pk), file.name, {}, file_fields(file))
-        approvals.request_approval(by=by, kind=POINT_FILE, proposal=proposal)
+        draft = approvals.RequestDraft(str(file.pk), file.name, {}, file_fields(file))
+        approvals.request_approval(by=by, kind=POINT_FILE, proposal=draft)
         audit.record(by, "point.file_attached", locked, file=file.pk, size=file.size)
     return file
 
 
 def file_fields(file: PointFile) -> Fields:
-    """What an approver is shown of a file; its content by the SHA-256 of the stored bytes."""
+    """Return the fields of a file that an approver sees; the content is represented by its SHA-256."""
     try:
         with file.file.open("rb") as stored:
             checksum = hashlib.file_digest(stored, "sha256").hexdigest()
@@ -71,27 +73,29 @@ def file_fields(file: PointFile) -> Fields:
 
 
 def accept_file(*, by: Staff, file: PointFile) -> None:
-    """A second person has approved the file. In the caller's transaction, its point locked."""
+    """Mark a file as approved. Call it in a transaction that holds the lock on the point."""
     file.is_approved = True
     file.save(update_fields=["is_approved"])
     audit.record(by, "point.file_approved", file.point, file=file.pk)
 
 
 def remove_file(*, by: Staff, file: int) -> None:
-    """Take a file away from its point; what was sent of it before stays. Removing what is gone is harmless."""
+    """Remove a file from its point. Copies already sent to customers stay. Removing it twice is harmless."""
     with transaction.atomic():
-        found = PointFile.objects.select_related("point").filter(pk=file).first()
-        if found is None:
+        stored = PointFile.objects.select_related("point").filter(pk=file).first()
+        if stored is None:
             return
-        access.lock_point(by, found.point_id)
-        approvals.cancel(by=by, kind=POINT_FILE, subject=str(found.pk), state=ApprovalRequest.State.WITHDRAWN)
-        delete_file(by=by, file=found)
+        access.lock_point(by, stored.point_id)
+        approvals.cancel(
+            by=by, kind=POINT_FILE, subject=str(stored.pk), state=ApprovalRequest.State.WITHDRAWN
+        )
+        delete_file(by=by, file=stored)
 
 
 def delete_file(*, by: Staff | None, file: PointFile) -> None:
-    """Delete a file and its bytes. In the caller's transaction, its point locked."""
+    """Delete a file; its bytes go on commit. Call it in a transaction that holds the lock on the point."""
     audit.record(by, "point.file_removed", file.point, file=file.pk)
-    stored, name = file.file.storage, file.file.name
+    storage, name = file.file.storage, file.file.name
     file.delete()
     if name:
-        transaction.on_commit(lambda: stored.delete(name))
+        transaction.on_commit(lambda: storage.delete(name))

@@ -1,4 +1,4 @@
-"""Many points at once, by a few statements: from a file, from the demo, from a command. All of them or none."""
+"""Imports many points with few statements, from a file, the demo or a command: all of them or none."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,31 +21,33 @@ from knowledge.errors import PointIncomplete
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
 class PointToImport:
-    """A point as a file gives it. `phrasings` None: those that it has stay."""
+    """A point to import. With `phrasings` None an existing point keeps its phrasings."""
 
     key: str
     language: str
     content: Content
     phrasings: Sequence[str] | None = None
     owner: Staff | None = None
-    # Whether it says whose it is: then the owner of a point that is there already changes too.
-    says_owner: bool = False
+    # Whether `owner` also replaces the owner of an existing point.
+    has_owner: bool = False
 
 
 @dataclass(frozen=True)
 class ImportResult:
+    """Numbers of points."""
+
     new: int
     changed: int
     unchanged: int
 
 
 class ImportRefused(PointIncomplete):
-    """Nothing was stored. `rows`: what is wrong, by the number of the row, from 0, and the name of the field."""
+    """Nothing was stored. `rows` maps the index of a row, from 0, to the messages about each of its fields."""
 
     def __init__(self, rows: dict[int, dict[str, list[str]]]) -> None:
         super().__init__({})
@@ -53,10 +55,10 @@ class ImportRefused(PointIncomplete):
 
 
 def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> ImportResult:
-    """Stores what is new or says something else than what is stored, as one transaction.
+    """Store new and changed points in one transaction. Raises ImportRefused.
 
-    What a person brings in (`by`) waits for a second person's approval; what a command brings in is published. A point
-    with words in the making gets these in their place. Raises ImportRefused.
+    The import of a person (`by`) needs approval by a second person; that of a server command (`by` None) is published
+    at once. An unpublished version of a point is overwritten by the imported content.
     """
     if by is not None:
         require(by, "edit_points")
@@ -67,70 +69,71 @@ def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> Import
             point.key: point
             for point in Point.objects.select_for_update(of=("self",))
             .select_related("published")
-            .filter(key__in=[each.key for each in points])
+            .filter(key__in=[imported.key for imported in points])
             .order_by("pk")
         }
-        making = {
+        unpublished = {
             version.point_id: version
             for version in Version.objects.filter(
                 point__in=stored.values(), state__in=(State.DRAFT, State.REVIEW, State.APPROVED)
             )
         }
-        last = _last_said(
-            [point for point in stored.values() if not point.published and point.pk not in making]
+        last_versions = _newest_versions(
+            [point for point in stored.values() if not point.published and point.pk not in unpublished]
         )
-        new = [each for each in points if each.key not in stored]
-        made = Point.objects.bulk_create(
-            [Point(key=each.key, language=each.language, owner=each.owner) for each in new],
-            batch_size=AT_ONCE,
+        new = [imported for imported in points if imported.key not in stored]
+        created = Point.objects.bulk_create(
+            [Point(key=imported.key, language=imported.language, owner=imported.owner) for imported in new],
+            batch_size=BATCH_SIZE,
         )
-        stored |= {point.key: point for point in made}
+        stored |= {point.key: point for point in created}
         changed = [
-            each
-            for each in points
+            imported
+            for imported in points
             if _differs(
-                making.get(stored[each.key].pk)
-                or stored[each.key].published
-                or last.get(stored[each.key].pk),
-                checked[each.key],
+                unpublished.get(stored[imported.key].pk)
+                or stored[imported.key].published
+                or last_versions.get(stored[imported.key].pk),
+                checked[imported.key],
             )
         ]
-        moved = _put_circumstances(points, stored)
-        versions = _versions(by, changed, stored, making, checked)
+        updated = _update_points(points, stored)
+        versions = _write_versions(by, changed, stored, unpublished, checked)
         if by is None:
             _publish(versions)
         offered = offered_points([point.pk for point in stored.values()]) if by is not None else set()
-        rephrased = _put_phrasings(by, points, stored, offered)
+        rephrased = _replace_phrasings(by, points, stored, offered)
         if by is not None:
-            other = [point for point in stored.values() if point.pk in rephrased]
-            request_imported(by=by, versions=versions, rephrased=other, offered=offered)
-        touched = rephrased | moved | {version.point_id for version in versions if by is None}
+            rephrased_points = [point for point in stored.values() if point.pk in rephrased]
+            request_imported(by=by, versions=versions, rephrased=rephrased_points, offered=offered)
+        touched = rephrased | updated | {version.point_id for version in versions if by is None}
         if touched:
             edition = new_edition()
-            for pks in _parts(sorted(touched)):
+            for pks in _batches(sorted(touched)):
                 Point.objects.filter(pk__in=pks).update(edition=edition)
-        outcome = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed))
-        audit.record(by, "points.imported", None, new=outcome.new, changed=outcome.changed)
-    return outcome
+        result = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed))
+        audit.record(by, "points.imported", None, new=result.new, changed=result.changed)
+    return result
 
 
 def _checked(points: Sequence[PointToImport]) -> dict[str, dict[str, object]]:
-    problems: dict[int, dict[str, list[str]]] = {}
+    """Return the validated content of each point by its key. Raises ImportRefused."""
+    rows: dict[int, dict[str, list[str]]] = {}
     checked: dict[str, dict[str, object]] = {}
-    for number, each in enumerate(points):
-        found: dict[str, list[str]] = {}
+    for index, point in enumerate(points):
+        problems: dict[str, list[str]] = {}
         try:
-            checked[each.key] = each.content.checked()
+            checked[point.key] = point.content.checked()
         except PointIncomplete as refusal:
-            found |= refusal.problems
+            problems |= refusal.problems
         try:
-            phrasings_of(each.phrasings or ())
+            phrasings_of(point.phrasings or ())
         except PointIncomplete as refusal:
-            found |= refusal.problems
-        if found:
-            problems[number] = found
-    if problems:
-        raise ImportRefused(problems)
+            problems |= refusal.problems
+        if problems:
+            rows[index] = problems
+    if rows:
+        raise ImportRefused(rows)
     return checked
 
 
@@ -139,7 +142,7 @@ def _differs(version: Version | None, values: dict[str, object]) -> bool:
 
 
 def _stored_value(version: Version, name: str) -> object:
-    """Of what is an object of another table its id: nothing is read for it."""
+    """Return the value of a content field; for a foreign key its id, which needs no query."""
     return getattr(version, f"{name}_id" if name in OBJECTS else name)
 
 
@@ -147,39 +150,39 @@ def _value(value: object) -> object:
     return value.pk if isinstance(value, Model) else value
 
 
-def _last_said(points: Sequence[Point]) -> dict[int, Version]:
-    """What was said last of points that are withdrawn: in the same words they stay so."""
-    found: dict[int, Version] = {}
-    for pks in _parts([point.pk for point in points]):
+def _newest_versions(points: Sequence[Point]) -> dict[int, Version]:
+    """Return the newest version of each withdrawn point; importing the same content leaves the point withdrawn."""
+    newest: dict[int, Version] = {}
+    for pks in _batches([point.pk for point in points]):
         for version in Version.objects.filter(point__in=pks).order_by("number"):
-            found[version.point_id] = version
-    return found
+            newest[version.point_id] = version
+    return newest
 
 
-def _put_circumstances(points: Sequence[PointToImport], stored: dict[str, Point]) -> set[int]:
-    """Language and owner, which are the point's and not a version's. Returns the ids of those that changed."""
+def _update_points(points: Sequence[PointToImport], stored: dict[str, Point]) -> set[int]:
+    """Update language and owner, which belong to the point and not to a version. Returns the ids of changed points."""
     changed = []
-    for each in points:
-        point = stored[each.key]
-        owner = each.owner.pk if each.owner else None
-        if point.language != each.language or (each.says_owner and point.owner_id != owner):
-            point.language = each.language
-            point.owner_id = owner if each.says_owner else point.owner_id
+    for imported in points:
+        point = stored[imported.key]
+        owner = imported.owner.pk if imported.owner else None
+        if point.language != imported.language or (imported.has_owner and point.owner_id != owner):
+            point.language = imported.language
+            point.owner_id = owner if imported.has_owner else point.owner_id
             changed.append(point)
-    Point.objects.bulk_update(changed, ["language", "owner"], batch_size=AT_ONCE)
+    Point.objects.bulk_update(changed, ["language", "owner"], batch_size=BATCH_SIZE)
     return {point.pk for point in changed}
 
 
-def _versions(
+def _write_versions(
     by: Staff | None,
     changed: Sequence[PointToImport],
     stored: dict[str, Point],
-    making: dict[int, Version],
+    unpublished: dict[int, Version],
     checked: dict[str, dict[str, object]],
 ) -> list[Version]:
-    last = {
+    last_numbers = {
         pk: number
-        for pks in _parts([stored[each.key].pk for each in changed])
+        for pks in _batches([stored[imported.key].pk for imported in changed])
         for pk, number in Version.objects.filter(point__in=pks)
         .values_list("point")
         .annotate(last=Max("number"))
@@ -188,82 +191,93 @@ def _versions(
     now = timezone.now()
     state = State.REVIEW if by is not None else State.APPROVED
     new, old = [], []
-    for each in changed:
-        point = stored[each.key]
-        version = making.get(point.pk)
+    for imported in changed:
+        point = stored[imported.key]
+        version = unpublished.get(point.pk)
         if version is None:
-            version = Version(point=point, number=last.get(point.pk, 0) + 1)
+            version = Version(point=point, number=last_numbers.get(point.pk, 0) + 1)
             new.append(version)
         else:
             old.append(version)
-        for name, value in (checked[each.key] | {"state": state, "author": by, "written_at": now}).items():
+        for name, value in (
+            checked[imported.key] | {"state": state, "author": by, "written_at": now}
+        ).items():
             setattr(version, name, value)
         version.reviewer, version.reviewed_at, version.point = None, None, point
-    Version.objects.bulk_create(new, batch_size=AT_ONCE)
+    Version.objects.bulk_create(new, batch_size=BATCH_SIZE)
     written = [*FIELDS, "state", "author", "written_at", "reviewer", "reviewed_at"]
-    Version.objects.bulk_update(old, written, batch_size=AT_ONCE)
+    Version.objects.bulk_update(old, written, batch_size=BATCH_SIZE)
     return new + old
 
 
 def _publish(versions: Sequence[Version]) -> None:
-    """As `points.publish` does one by one."""
+    """Publish many versions as `points.publish` does for one."""
     now = timezone.now()
-    before = [version.point.published for version in versions if version.point.published is not None]
-    for each in before:
-        withdraw_replies(source=each.source)
-    for pks in _parts([each.pk for each in before]):
+    replaced = [version.point.published for version in versions if version.point.published is not None]
+    for version in replaced:
+        withdraw_replies(source=version.source)
+    for pks in _batches([version.pk for version in replaced]):
         Version.objects.filter(pk__in=pks).update(state=State.REPLACED, ended_at=now)
-    for pks in _parts([version.pk for version in versions]):
+    for pks in _batches([version.pk for version in versions]):
         Version.objects.filter(pk__in=pks).update(state=State.PUBLISHED, published_at=now)
     keys = [version.point.key for version in versions]
     cancel_many(kind=VERSION, subjects=keys)
     forget_authors(VERSION, keys)
-    said = Version.objects.filter(point=OuterRef("pk"), state=State.PUBLISHED).values("pk")[:1]
-    for pks in _parts([version.point_id for version in versions]):
-        Point.objects.filter(pk__in=pks).update(published=Subquery(said))
+    published = Version.objects.filter(point=OuterRef("pk"), state=State.PUBLISHED).values("pk")[:1]
+    for pks in _batches([version.point_id for version in versions]):
+        Point.objects.filter(pk__in=pks).update(published=Subquery(published))
 
 
-def _put_phrasings(
+def _replace_phrasings(
     by: Staff | None, points: Sequence[PointToImport], stored: dict[str, Point], offered: set[int]
 ) -> set[int]:
-    """Returns the ids of the points whose phrasings are others now.
+    """Replace the phrasings of the points. Returns the ids of the points whose phrasings have changed.
 
-    New ones of `offered` points wait for approval, beside those that wait already: a file names accepted ones alone.
+    New phrasings of `offered` points wait for approval. Phrasings that wait already are kept, because a file lists
+    only accepted ones.
     """
     wanted = {
-        stored[each.key].pk: phrasings_of(each.phrasings) for each in points if each.phrasings is not None
+        stored[imported.key].pk: phrasings_of(imported.phrasings)
+        for imported in points
+        if imported.phrasings is not None
     }
-    had: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
-    for pks in _parts(sorted(wanted)):
+    existing: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
+    for pks in _batches(sorted(wanted)):
         for phrasing in Phrasing.objects.filter(point__in=pks):
-            had[phrasing.point_id][phrasing.text] = phrasing
+            existing[phrasing.point_id][phrasing.text] = phrasing
     accepted, waiting = Phrasing.State.ACCEPTED, Phrasing.State.WAITING
     new: list[Phrasing] = []
-    gone: list[int] = []
-    back: dict[Phrasing.State, list[int]] = {accepted: [], waiting: []}
-    touched: set[int] = set()
+    removed: list[int] = []
+    restored: dict[Phrasing.State, list[int]] = {accepted: [], waiting: []}
+    changed: set[int] = set()
     for pk, texts in wanted.items():
         kept = set(texts)
-        found = had[pk]
+        known = existing[pk]
         state = waiting if pk in offered else accepted
-        mine = [Phrasing(point_id=pk, text=text, by=by, state=state) for text in texts if text not in found]
-        out = [each.pk for each in found.values() if each.state == accepted and each.text not in kept]
-        again = [
-            each.pk for each in found.values() if each.state not in (accepted, state) and each.text in kept
+        added = [Phrasing(point_id=pk, text=text, by=by, state=state) for text in texts if text not in known]
+        dropped = [
+            phrasing.pk
+            for phrasing in known.values()
+            if phrasing.state == accepted and phrasing.text not in kept
         ]
-        new, gone = new + mine, gone + out
-        back[state] += again
-        if mine or out or again:
-            touched.add(pk)
-    for pks in _parts(gone):
+        reinstated = [
+            phrasing.pk
+            for phrasing in known.values()
+            if phrasing.state not in (accepted, state) and phrasing.text in kept
+        ]
+        new, removed = new + added, removed + dropped
+        restored[state] += reinstated
+        if added or dropped or reinstated:
+            changed.add(pk)
+    for pks in _batches(removed):
         Phrasing.objects.filter(pk__in=pks).delete()
-    for state, found_again in back.items():
-        for pks in _parts(found_again):
+    for state, restored_pks in restored.items():
+        for pks in _batches(restored_pks):
             Phrasing.objects.filter(pk__in=pks).update(state=state)
-    Phrasing.objects.bulk_create(new, batch_size=AT_ONCE)
-    return touched
+    Phrasing.objects.bulk_create(new, batch_size=BATCH_SIZE)
+    return changed
 
 
-def _parts(pks: Sequence[int]) -> Iterable[Sequence[int]]:
-    """In lots, because SQLite takes only so many parameters."""
-    return (pks[start : start + AT_ONCE] for start in range(0, len(pks), AT_ONCE))
+def _batches(pks: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Split the ids into batches, because SQLite limits the number of parameters of a statement."""
+    return (pks[start : start + BATCH_SIZE] for start in range(0, len(pks), BATCH_SIZE))

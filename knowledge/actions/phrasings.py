@@ -1,4 +1,4 @@
-"""The phrasings of a point. Those of a point that the box offers to customers wait for a second person."""
+"""The phrasings of a point. New ones of a point that the widget suggests need approval by a second person."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from accounts.models import Staff
 from knowledge import access
 from knowledge.actions.approval_requests import (
     is_offered_to_customers,
-    note_writer,
+    record_writer,
     renew_version_request,
     request_phrasings,
 )
@@ -18,73 +18,77 @@ from knowledge.content import phrasings_of
 from knowledge.models import Phrasing, Point
 
 State = Phrasing.State
-# By which a point is found, or is to be found.
+# Phrasings by which a point is found, or will be once they are approved.
 KEPT = (State.ACCEPTED, State.WAITING)
 
 
 def kept_phrasings(point: Point) -> list[str]:
-    """The phrasings of a point, accepted or waiting, in order: what an editor's form begins with. One query."""
+    """Return the accepted and waiting phrasings of a point in order, to fill the editor's form. One query."""
     return list(point.phrasings.filter(state__in=KEPT).order_by("pk").values_list("text", flat=True))
 
 
 def set_phrasings(*, by: Staff, point: int, phrasings: Iterable[str]) -> None:
-    """Make these the phrasings of the point. What is left out goes at once; new ones of a point that the box offers
-    wait for a second person. Raises PointIncomplete."""
+    """Replace the phrasings of the point. Raises PointIncomplete.
+
+    Removals take effect at once. New phrasings of a point that the widget suggests wait for approval.
+    """
     texts = phrasings_of(phrasings)
     with transaction.atomic():
         locked = access.lock_point(by, point)
         stored = {phrasing.text: phrasing for phrasing in locked.phrasings.all()}
-        gone = [each for each in stored.values() if each.state in KEPT and each.text not in texts]
+        removed = [
+            phrasing for phrasing in stored.values() if phrasing.state in KEPT and phrasing.text not in texts
+        ]
         new = [text for text in texts if text not in stored or stored[text].state not in KEPT]
-        if not (gone or new):
+        if not (removed or new):
             return
-        locked.phrasings.filter(pk__in=[each.pk for each in gone]).delete()
+        locked.phrasings.filter(pk__in=[phrasing.pk for phrasing in removed]).delete()
         _add(locked, new, by)
         if new:
-            note_writer(locked, by)
+            record_writer(locked, by)
         touch(locked)
         audit.record(by, "point.phrasings_changed", locked, count=len(texts))
         _renew_requests(locked, by)
 
 
 def add_phrasings(*, by: Staff, point: int, phrasings: Iterable[str]) -> None:
-    """Add these to the phrasings of the point. Raises PointIncomplete."""
+    """Add phrasings to the point. Raises PointIncomplete."""
     with transaction.atomic():
         locked = access.lock_point(by, point)
         set_phrasings(by=by, point=point, phrasings=[*kept_phrasings(locked), *phrasings])
 
 
-def judge_phrasing(*, by: Staff, phrasing: int, is_accepted: bool) -> None:
-    """Accept or decline what was suggested from use. Doing it twice is harmless."""
+def review_phrasing(*, by: Staff, phrasing: int, is_accepted: bool) -> None:
+    """Accept or decline a suggested phrasing. Doing it twice is harmless."""
     with transaction.atomic():
-        # The point first, as everywhere: an approval locks it before anything of it.
-        known = Phrasing.objects.filter(pk=phrasing).values_list("point", flat=True).first()
-        point = access.lock_point(by, known or 0)
-        found = access.lock_phrasing(by, phrasing)
+        # Lock the point first, in the same order as an approval does, to avoid a deadlock.
+        point_id = Phrasing.objects.filter(pk=phrasing).values_list("point", flat=True).first()
+        point = access.lock_point(by, point_id or 0)
+        locked = access.lock_phrasing(by, phrasing)
         state = State.DECLINED
         if is_accepted:
-            if found.state in KEPT:
+            if locked.state in KEPT:
                 return
             state = State.WAITING if is_offered_to_customers(point) else State.ACCEPTED
-            note_writer(point, by)
-        elif found.state == state:
+            record_writer(point, by)
+        elif locked.state == state:
             return
-        found.state, found.by = state, by
-        found.save(update_fields=["state", "by"])
+        locked.state, locked.by = state, by
+        locked.save(update_fields=["state", "by"])
         touch(point)
         audit.record(by, "point.phrasing_judged", point, accepted=is_accepted)
         _renew_requests(point, by)
 
 
 def accept_waiting(*, by: Staff, point: Point) -> None:
-    """A second person has approved the phrasings that wait. In the caller's transaction, the point locked."""
+    """Accept the waiting phrasings of a point. Call it in a transaction that holds the lock on the point."""
     count = point.phrasings.filter(state=State.WAITING).update(state=State.ACCEPTED)
     touch(point)
     audit.record(by, "point.phrasings_changed", point, count=count)
 
 
 def put_back_waiting(*, point: Point, is_rejected: bool) -> None:
-    """Nobody has approved the phrasings that wait: rejected ones are declined, others are suggested again."""
+    """Return waiting phrasings without approval: declined if they were rejected, otherwise suggested again."""
     state = State.DECLINED if is_rejected else State.SUGGESTED
     point.phrasings.filter(state=State.WAITING).update(state=state)
 
@@ -92,9 +96,9 @@ def put_back_waiting(*, point: Point, is_rejected: bool) -> None:
 def _add(point: Point, texts: list[str], by: Staff) -> None:
     state = State.WAITING if is_offered_to_customers(point) else State.ACCEPTED
     point.phrasings.filter(text__in=texts).update(state=state, by=by)
-    known = set(point.phrasings.filter(text__in=texts).values_list("text", flat=True))
+    existing = set(point.phrasings.filter(text__in=texts).values_list("text", flat=True))
     Phrasing.objects.bulk_create(
-        [Phrasing(point=point, text=text, by=by, state=state) for text in texts if text not in known]
+        [Phrasing(point=point, text=text, by=by, state=state) for text in texts if text not in existing]
     )
 
 

@@ -1,4 +1,4 @@
-"""The life of a knowledge point: written, reviewed by a second person, said, replaced, withdrawn."""
+"""The life cycle of a knowledge point: drafted, approved by a second person, published, replaced, withdrawn."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -17,7 +17,7 @@ from accounts.models import Staff
 from chat.actions.canned_replies import withdraw_replies
 from core.text.cleaning import clean_line
 from knowledge import access
-from knowledge.actions.approval_requests import note_writer, request_version
+from knowledge.actions.approval_requests import record_writer, request_version
 from knowledge.actions.editions import new_edition
 from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, Content, phrasings_of
@@ -37,7 +37,10 @@ def create_point(
     content: Content,
     phrasings: Iterable[str],
 ) -> Version:
-    """A new point with a first draft. Without `by`: made by a command. Raises KeyTaken, PointIncomplete."""
+    """Create a point and return its first draft. Raises KeyTaken, PointIncomplete.
+
+    Without `by`, a server command creates it and no right is checked.
+    """
     if by is not None:
         require(by, "edit_points")
     values, texts = content.checked(), phrasings_of(phrasings)
@@ -46,7 +49,7 @@ def create_point(
             point = Point.objects.create(key=key, language=language, owner=owner)
             version = Version.objects.create(point=point, number=1, author=by, **values)
             Phrasing.objects.bulk_create([Phrasing(point=point, text=text, by=by) for text in texts])
-            note_writer(point, by)
+            record_writer(point, by)
             audit.record(by, "point.created", point, key=key)
     except IntegrityError as error:
         raise KeyTaken from error
@@ -54,10 +57,10 @@ def create_point(
 
 
 def save_draft(*, by: Staff, point: int, content: Content, seen: datetime | None = None) -> Version:
-    """Writes the point's draft; where there is none, a new version becomes one.
+    """Write the point's unpublished version and return it; where there is none, a new version is created.
 
-    One that was in review or approved goes back to being a draft. `seen` is the `written_at` of the draft that the
-    editor began with: DraftChanged when another has written since. Raises PointIncomplete.
+    A version that was in review or approved becomes a draft again. `seen` is the `written_at` of the draft that the
+    editor started from. Raises DraftChanged if somebody has saved since, and PointIncomplete.
     """
     values = content.checked()
     with transaction.atomic():
@@ -73,7 +76,7 @@ def save_draft(*, by: Staff, point: int, content: Content, seen: datetime | None
                 "state": State.DRAFT, "author": by, "written_at": timezone.now(), "reviewer": None, "reviewed_at": None,
             }  # fmt: skip
             _write(version, **changes)
-        note_writer(locked, by)
+        record_writer(locked, by)
         approvals.cancel(by=by, kind=VERSION, subject=locked.key)
         audit.record(by, "point.drafted", locked, version=version.number)
     return version
@@ -89,18 +92,18 @@ def set_owner(*, by: Staff, point: int, owner: Staff | None) -> None:
 
 
 def submit(*, by: Staff, version: int) -> None:
-    """Send a version for a second person's approval. Sending the same words twice is harmless. Raises NotInState."""
+    """Submit a version for approval by a second person. Submitting it twice is harmless. Raises NotInState."""
     with transaction.atomic():
-        found = access.lock_version(by, version)
-        if found.state != State.REVIEW:
-            _require_state(found, State.DRAFT)
-            _write(found, state=State.REVIEW, remark="")
-            audit.record(by, "point.submitted", found.point, version=found.number)
-        request_version(by=by, version=found)
+        locked = access.lock_version(by, version)
+        if locked.state != State.REVIEW:
+            _require_state(locked, State.DRAFT)
+            _write(locked, state=State.REVIEW, remark="")
+            audit.record(by, "point.submitted", locked.point, version=locked.number)
+        request_version(by=by, version=locked)
 
 
 def waiting_for(version: Version) -> ApprovalRequest | None:
-    """The request by which a version in review waits for approval; its digest stands for what a page shows."""
+    """Return the pending approval request of a version in review, or None. Its digest identifies the exact content."""
     if version.state != State.REVIEW:
         return None
     pending = ApprovalRequest.objects.filter(kind=VERSION, subject=version.point.key)
@@ -108,33 +111,36 @@ def waiting_for(version: Version) -> ApprovalRequest | None:
 
 
 def send_back(*, by: Staff, version: int, remark: str) -> None:
-    """Back to its author, with what is to be mended. Raises NotInState."""
+    """Return a version to its author. `remark` says what must be changed. Raises NotInState."""
     with transaction.atomic():
-        found = access.lock_version(by, version, "approve_points")
-        request = waiting_for(found)
+        locked = access.lock_version(by, version, "approve_points")
+        request = waiting_for(locked)
         if request is None:
             raise NotInState
         approvals.reject(by=by, uuid=request.uuid, reason=clean_line(remark, 500))
 
 
 def approve(*, by: Staff, version: int, digest: str) -> None:
-    """Approve a version in the words that `digest` stands for: they are said from now on, or from their first day.
+    """Approve a version if its content still has this `digest`. It is published now, or on its first valid day.
 
-    Approving what is approved is harmless. Raises NotInState, OwnWork for everybody who wrote any of it since the last
+    Approving it twice is harmless. Raises NotInState, OwnWork for everybody who wrote any part of it since the last
     publication, and what `approvals.approve` raises.
     """
     with transaction.atomic():
-        found = access.lock_version(by, version, "approve_points")
-        if found.state in (State.APPROVED, State.PUBLISHED) and found.reviewer_id == by.pk:
+        locked = access.lock_version(by, version, "approve_points")
+        if locked.state in (State.APPROVED, State.PUBLISHED) and locked.reviewer_id == by.pk:
             return
-        request = waiting_for(found)
+        request = waiting_for(locked)
         if request is None:
             raise NotInState
         approvals.approve(by=by, uuid=request.uuid, digest=digest)
 
 
 def accept(*, by: Staff, version: Version) -> None:
-    """Write that a version is approved. In the caller's transaction, its point locked."""
+    """Mark a version as approved and publish it if it is valid today.
+
+    Call it in a transaction that holds the lock on the point.
+    """
     audit.record(by, "point.approved", version.point, version=version.number)
     _write(version, state=State.APPROVED, reviewer=by, reviewed_at=timezone.now())
     if version.valid_from is None or version.valid_from <= timezone.localdate():
@@ -142,7 +148,7 @@ def accept(*, by: Staff, version: Version) -> None:
 
 
 def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None:
-    """Make a version in review a draft again. In the caller's transaction, its point locked."""
+    """Make a version in review a draft again. Call it in a transaction that holds the lock on the point."""
     changes: dict[str, Any] = {"state": State.DRAFT}
     if remark:
         changes |= {"remark": remark, "reviewer": by, "reviewed_at": timezone.now()}
@@ -151,12 +157,12 @@ def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None
 
 
 def publish(version: Version) -> None:
-    """Puts an approved version in place of the one before. In the caller's transaction, its point locked."""
+    """Replace the published version by this approved one. Call it in a transaction that holds the lock on the point."""
     point, now = version.point, timezone.now()
-    before = point.published
-    if before is not None:
-        _write(before, state=State.REPLACED, ended_at=now)
-        withdraw_replies(source=before.source)
+    previous = point.published
+    if previous is not None:
+        _write(previous, state=State.REPLACED, ended_at=now)
+        withdraw_replies(source=previous.source)
     _write(version, state=State.PUBLISHED, published_at=now)
     point.published = version
     touch(point, "published")
@@ -164,7 +170,7 @@ def publish(version: Version) -> None:
 
 
 def withdraw(*, by: Staff, point: int, reason: str) -> None:
-    """Nobody says it any more, nor a canned reply that was made of it. Withdrawing twice is harmless."""
+    """Withdraw the published version and the canned replies made from it. Withdrawing twice is harmless."""
     with transaction.atomic():
         locked = access.lock_point(by, point)
         if locked.published is not None:
@@ -174,7 +180,7 @@ def withdraw(*, by: Staff, point: int, reason: str) -> None:
 
 
 def end(point: Point) -> None:
-    """Takes the published version out of use. In the caller's transaction, the point locked."""
+    """Withdraw the published version. Call it in a transaction that holds the lock on the point."""
     assert point.published is not None
     withdraw_replies(source=point.published.source)
     _write(point.published, state=State.WITHDRAWN, ended_at=timezone.now())
@@ -183,9 +189,9 @@ def end(point: Point) -> None:
 
 
 def keep_validity(today: date | None = None) -> int:
-    """Withdraws what has expired and publishes what was approved for today; returns how many points changed.
+    """Withdraw expired versions and publish those approved for today. Returns the number of points changed.
 
-    Any process may call it at any time: what another has just done is not done again.
+    A periodic job; any process may call it at any time, because it skips points that another process has just changed.
     """
     today = today or timezone.localdate()
     due = Q(state=State.PUBLISHED, valid_until__lt=today) | (
@@ -195,16 +201,16 @@ def keep_validity(today: date | None = None) -> int:
     for point in sorted(set(Version.objects.filter(due).values_list("point", flat=True))):
         with transaction.atomic():
             locked = Point.objects.select_for_update(of=("self",)).select_related("published").get(pk=point)
-            changed += _keep_valid(locked, today)
+            changed += _update_validity(locked, today)
     return changed
 
 
-def _keep_valid(point: Point, today: date) -> bool:
-    next_one = point.versions.select_related("point__published").filter(state=State.APPROVED).first()
-    if next_one is not None and (next_one.valid_from is None or next_one.valid_from <= today):
-        next_one.point = point
-        publish(next_one)
-        audit.record(None, "point.published_on_its_day", point, version=next_one.number)
+def _update_validity(point: Point, today: date) -> bool:
+    approved = point.versions.select_related("point__published").filter(state=State.APPROVED).first()
+    if approved is not None and (approved.valid_from is None or approved.valid_from <= today):
+        approved.point = point
+        publish(approved)
+        audit.record(None, "point.published_on_its_day", point, version=approved.number)
         return True
     if point.published is not None and point.published.valid_until and point.published.valid_until < today:
         audit.record(None, "point.expired", point, version=point.published.number)
@@ -214,22 +220,22 @@ def _keep_valid(point: Point, today: date) -> bool:
 
 
 def discard_draft(*, by: Staff, version: int) -> None:
-    """Removes a version that was never said; a point that has no other goes with it. Raises NotInState."""
+    """Delete an unpublished version, and the point if it has no other version. Raises NotInState."""
     with transaction.atomic():
-        found = access.lock_version(by, version)
-        if found.state not in UNPUBLISHED_STATES:
+        locked = access.lock_version(by, version)
+        if locked.state not in UNPUBLISHED_STATES:
             raise NotInState
-        audit.record(by, "point.draft_discarded", found.point, version=found.number)
-        point = found.point
-        # Who wrote it stays known: the same words typed again are no less their author's.
+        audit.record(by, "point.draft_discarded", locked.point, version=locked.number)
+        point = locked.point
+        # The authors stay recorded, so that typing the same text again does not let an author approve it.
         approvals.cancel(by=by, kind=VERSION, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)
-        found.delete()
+        locked.delete()
         if not point.versions.exists():
             point.delete()
 
 
 def touch(point: Point, *fields: str) -> None:
-    """Store these fields of a point, and make a new edition: a search has to see it."""
+    """Store these fields of a point and make a new edition, so that searches see the change."""
     point.edition = new_edition()
     point.save(update_fields=[*fields, "edition"])
 

@@ -1,4 +1,4 @@
-"""What happens when points are used: it is counted, and learned from."""
+"""Records the use of points: counters, agents' feedback, suggested phrasings and unanswered questions."""
 
 from django.db import transaction
 from django.db.models import F
@@ -22,29 +22,30 @@ from knowledge.models import (
 )
 from privacy.masking import mask
 
-# What is learned from and what a gap keeps is a question, not a story.
+# Longer texts are stories rather than questions; they do not become phrasings, and unanswered questions are cut.
 QUESTION_CHARACTERS = 200
-# Nor a greeting, a yes or a no: 好的, ok.
+# Shorter texts are greetings, a yes or a no (好的, ok), which do not become phrasings.
 MIN_CHARACTERS = 4
-# A point that an agent sends answers what the visitor asked in so many messages before it.
+# A point that an agent sends answers the visitor's questions among this many messages before it.
 ANSWERED_WITHIN = 8
 
 
 def version_of(source: str) -> Version | None:
-    """The version, whatever has become of it, or None where the words were made from none."""
-    named = message_sources.named_in(source)
+    """Return the version that a message source names, in whatever state it is now, or None if it names none."""
+    named = message_sources.point_version_in(source)
     return Version.objects.filter(point=named[0], number=named[1]).first() if named else None
 
 
 def require_current(source: str) -> Version | None:
-    """The version that these words were made from, if it is what is said now; None where they name none, or a place.
+    """Return the published version that a message source names; None if it names a branch or nothing.
 
-    Raises OutOfDate: nobody is told what was true yesterday.
+    Raises OutOfDate if the version or the edition of the branch is no longer current, so that no customer receives an
+    old answer.
     """
-    place = message_sources.place_in(source)
-    if place and not Branch.objects.filter(pk=place[0], edition=place[1], is_active=True).exists():
+    branch = message_sources.branch_edition_in(source)
+    if branch and not Branch.objects.filter(pk=branch[0], edition=branch[1], is_active=True).exists():
         raise OutOfDate
-    named = message_sources.named_in(source)
+    named = message_sources.point_version_in(source)
     if named is None:
         return None
     point, number = named
@@ -57,9 +58,9 @@ def require_current(source: str) -> Version | None:
 def record_use(
     *, by: Staff, version: Version, conversation: Conversation, seq: int, question: str, is_edited: bool
 ) -> None:
-    """An answer made from this version was accepted as message `seq`. Noting it twice is harmless.
+    """Record that message `seq` was made from this version. Recording it twice is harmless.
 
-    The question that it answered becomes a suggested phrasing: an editor says whether it is one.
+    The `question` that it answered becomes a suggested phrasing, which an editor accepts or declines.
     """
     with transaction.atomic():
         _use, is_new = Use.objects.get_or_create(
@@ -83,37 +84,45 @@ def record_use(
 
 
 def _close_questions(conversation: Conversation, answer: int) -> None:
-    """What was asked lately and is answered now is no gap; an open gap that nobody has asked any more goes."""
+    """Remove the questions that message `answer` has answered from the open unanswered questions.
+
+    An unanswered question without any examples left is deleted.
+    """
     answered = UnansweredQuestionExample.objects.filter(
         conversation=conversation,
         seq__gte=answer - ANSWERED_WITHIN,
         seq__lt=answer,
         gap__state=UnansweredQuestion.State.OPEN,
     )
-    for gap in UnansweredQuestion.objects.select_for_update().filter(
+    for question in UnansweredQuestion.objects.select_for_update().filter(
         pk__in=answered.order_by().values("gap")
     ):
-        gone, _of_each = answered.filter(gap=gap).delete()
-        if gap.count > gone:
-            UnansweredQuestion.objects.filter(pk=gap.pk).update(count=F("count") - gone)
+        removed, _by_model = answered.filter(gap=question).delete()
+        if question.count > removed:
+            UnansweredQuestion.objects.filter(pk=question.pk).update(count=F("count") - removed)
         else:
-            gap.delete()
+            question.delete()
 
 
-def judge(*, version: Version, is_helpful: bool, conversation: Conversation, by: Staff) -> None:
-    """An agent's word on whether the point helped in this conversation. The last one counts; the same again changes
-    nothing. A visitor's is `knowledge.actions.visitor_suggestions.record_feedback`."""
+def record_agent_feedback(
+    *, version: Version, is_helpful: bool, conversation: Conversation, by: Staff
+) -> None:
+    """Record an agent's feedback on whether the point helped in this conversation.
+
+    The last feedback counts; repeating it changes nothing. For a visitor's feedback see
+    `knowledge.actions.visitor_suggestions.record_feedback`.
+    """
     with transaction.atomic():
-        # Whoever presses twice at once gets in line here.
+        # Serialises two presses at the same time, which would both create a row.
         Point.objects.select_for_update().get(pk=version.point_id)
-        said, _is_new = Use.objects.get_or_create(
+        use, _is_new = Use.objects.get_or_create(
             version=version, conversation=conversation, by=Use.By.AGENT, agent=by, seq=None
         )
-        count_word(said, is_helpful)
+        set_feedback(use, is_helpful)
 
 
-def count_word(use: Use, is_helpful: bool) -> None:
-    """Puts this word in place of the one before, and counts it, in the caller's transaction."""
+def set_feedback(use: Use, is_helpful: bool) -> None:
+    """Replace the feedback of this use and update the point's counters, in the caller's transaction."""
     before, use.is_helpful = use.is_helpful, is_helpful
     if before == is_helpful:
         return
@@ -126,36 +135,38 @@ def count_word(use: Use, is_helpful: bool) -> None:
 
 
 def record_unanswered(*, message: Message, language: str, like: int | None) -> None:
-    """No point answers what this visitor asked. `like`: the open gap of those who asked alike, if there is one.
+    """Record a visitor's message that no point answers. Recording it twice is harmless.
 
-    Noting a message twice is harmless.
+    `like`: the id of the similar open question that it is added to, if there is one.
     """
     text = clean_line(mask(message.body), QUESTION_CHARACTERS)
     if not text:
         return
     with transaction.atomic():
-        open_gaps = UnansweredQuestion.objects.select_for_update().filter(state=UnansweredQuestion.State.OPEN)
-        gap = open_gaps.filter(pk=like).first() if like is not None else None
+        open_questions = UnansweredQuestion.objects.select_for_update().filter(
+            state=UnansweredQuestion.State.OPEN
+        )
+        question = open_questions.filter(pk=like).first() if like is not None else None
         if UnansweredQuestionExample.objects.filter(
             conversation=message.conversation_id, seq=message.seq
         ).exists():
             return
-        if gap is None:
-            gap = UnansweredQuestion.objects.create(text=text, language=language)
+        if question is None:
+            question = UnansweredQuestion.objects.create(text=text, language=language)
         UnansweredQuestionExample.objects.create(
-            gap=gap, conversation_id=message.conversation_id, seq=message.seq, text=text, at=message.at
+            gap=question, conversation_id=message.conversation_id, seq=message.seq, text=text, at=message.at
         )
-        UnansweredQuestion.objects.filter(pk=gap.pk).update(count=F("count") + 1, last_at=timezone.now())
+        UnansweredQuestion.objects.filter(pk=question.pk).update(count=F("count") + 1, last_at=timezone.now())
 
 
 def settle_unanswered(*, by: Staff, gap: int, point: Point | None) -> None:
-    """An editor has answered it with a point, or says that it needs none. Saying it twice is harmless."""
+    """Settle the unanswered question `gap`: answered by `point`, or dismissed without one. Repeating it is harmless."""
     require(by, "edit_points")
     state = UnansweredQuestion.State.ANSWERED if point else UnansweredQuestion.State.DISMISSED
     with transaction.atomic():
-        found = access.lock_unanswered(by, gap)
-        if (found.state, found.point_id) == (state, point.pk if point else None):
+        question = access.lock_unanswered(by, gap)
+        if (question.state, question.point_id) == (state, point.pk if point else None):
             return
-        found.state, found.point = state, point
-        found.save(update_fields=["state", "point"])
-        audit.record(by, "gap.settled", found, state=state, point=point.pk if point else None)
+        question.state, question.point = state, point
+        question.save(update_fields=["state", "point"])
+        audit.record(by, "gap.settled", question, state=state, point=point.pk if point else None)

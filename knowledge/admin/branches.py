@@ -12,7 +12,7 @@ from accounts.admin_parts import RightsModelAdmin
 from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.models import Staff
 from core.text.cleaning import clean_line
-from knowledge.actions.branches import save_branch, save_part
+from knowledge.actions.branches import save_branch, save_region_or_category
 from knowledge.admin.transfer import TransferMixin
 from knowledge.approval_kinds import BRANCH
 from knowledge.import_export.branches import BranchTable
@@ -20,7 +20,7 @@ from knowledge.models import Branch, Category, Region
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one a line."""
+    """A form field for a list of texts, one per line."""
 
     widget = forms.Textarea
 
@@ -46,7 +46,9 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
     aliases = LinesField(
         label=gettext_lazy("other names"),
         required=False,
-        help_text=gettext_lazy("What people call the place, one a line: it is found by them."),
+        help_text=gettext_lazy(
+            "Other names that people use for it, one per line. The search finds it by them."
+        ),
     )
 
     class Meta:
@@ -73,30 +75,30 @@ class BranchAdmin(RightsModelAdmin, ApprovalAdminMixin, TransferMixin, admin.Mod
     list_per_page = 50
 
     def get_readonly_fields(self, request: HttpRequest, obj: Branch | None = None) -> tuple[str, ...]:
-        # Imports find a branch by it.
+        # Imports find a branch by its key.
         return ("key",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Branch, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         self.asked(request, save_branch(by=request.user, branch=obj, changed=form.changed_data))
 
-    def success_words(self) -> str:
+    def success_message(self) -> str:
         return _(
-            "Read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. What customers would see waits for the"
-            " approval of a second person."
+            "Read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. Changes that customers see need approval"
+            " by a second person."
         )
 
 
-class PartAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+class RegionOrCategoryAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     view_right = change_right = "edit_points"
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        save_part(by=request.user, part=obj, changed=form.changed_data)
+        save_region_or_category(by=request.user, part=obj, changed=form.changed_data)
 
 
 @admin.register(Region)
-class RegionAdmin(PartAdmin):
+class RegionAdmin(RegionOrCategoryAdmin):
     list_display = ("name", "name_en")
     search_fields = ("name", "name_en")
     fields = ("name", "name_en")
@@ -112,13 +114,13 @@ class CategoryForm(forms.ModelForm):  # type: ignore[type-arg]
         above = parent
         while above is not None:
             if above.pk == self.instance.pk:
-                raise forms.ValidationError(gettext_lazy("A category cannot stand under itself."))
+                raise forms.ValidationError(gettext_lazy("A category can't be below itself."))
             above = above.parent
         return parent
 
 
 @admin.register(Category)
-class CategoryAdmin(PartAdmin):
+class CategoryAdmin(RegionOrCategoryAdmin):
     form = CategoryForm
     list_display = ("name", "parent", "order")
     list_filter = (("parent", admin.RelatedOnlyFieldListFilter),)

@@ -1,5 +1,4 @@
-"""Knowledge points in admin: to find, to bring in and take away as a table, to approve many. Words are written in the
-console's pages."""
+"""Knowledge points in admin: search, import, export and approval of many. Their content is edited in the console."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -27,12 +26,12 @@ from knowledge.selectors import UNPUBLISHED_STATES
 from knowledge.selectors_pages import STATES, PointFilter, filter_points
 
 State = Version.State
-# More than the page shows, so that it can say how many are left out.
-LISTED_AT_ONCE = 100
+# More than the review page shows, so that the page can say how many it leaves out.
+MAX_SELECTED = 100
 
 
-class FilteredExportForm(admin.SimpleListFilter):
-    """A filter of the list that `knowledge.selectors_pages` knows too."""
+class PointListFilter(admin.SimpleListFilter):
+    """Base class of list filters that `knowledge.selectors_pages.filter_points` applies to its field `field`."""
 
     field = ""
 
@@ -45,11 +44,11 @@ class FilteredExportForm(admin.SimpleListFilter):
         try:
             return filter_points(queryset, request.user, PointFilter(**{self.field: chosen}))
         except ValueError as error:
-            # Not a choice of this filter: admin goes back to the whole list.
+            # Not a choice of this filter: admin then shows the whole list.
             raise IncorrectLookupParameters from error
 
 
-class StateFilter(FilteredExportForm):
+class StateFilter(PointListFilter):
     title = gettext_lazy("state")
     parameter_name = field = "state"
 
@@ -57,26 +56,25 @@ class StateFilter(FilteredExportForm):
         return STATES
 
 
-class CategoryFilter(FilteredExportForm):
+class CategoryFilter(PointListFilter):
     title = gettext_lazy("category")
     parameter_name = field = "category"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        tops = Category.objects.filter(parent=None)
-        return [(str(each.pk), each.name) for each in tops]
+        return [(str(category.pk), category.name) for category in Category.objects.filter(parent=None)]
 
 
-class DepartmentFilter(FilteredExportForm):
-    title = gettext_lazy("business line")
+class DepartmentFilter(PointListFilter):
+    title = gettext_lazy("department")
     parameter_name = field = "department"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [(str(each.pk), str(each)) for each in Department.objects.all()]
+        return [(str(department.pk), str(department)) for department in Department.objects.all()]
 
 
 @admin.register(Point)
 class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ignore[misc, type-arg]
-    """The auditor finds here who was told a point."""
+    """The list of points for editors, and for auditors who look up the recipients of a point."""
 
     change_right = ""
     resource_classes: Any = (PointTable,)
@@ -85,7 +83,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         "title",
         "key",
         "category",
-        "line",
+        "department",
         "language",
         "states",
         "owner",
@@ -103,7 +101,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         ("owner", admin.RelatedOnlyFieldListFilter),
     )
     search_fields = ("key",)
-    search_help_text = gettext_lazy("Words of title, phrasings or answer, or the key")
+    search_help_text = gettext_lazy("Searches titles, phrasings, answers and keys")
     sortable_by = ("key", "uses", "helped", "missed")
     ordering = ("-pk",)
     list_per_page = 50
@@ -116,7 +114,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         "title",
         "key",
         "category",
-        "line",
+        "department",
         "language",
         "states",
         "owner",
@@ -133,19 +131,21 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return has_right(request, "edit_points") or has_right(request, "see_who_was_told")
 
-    def success_words(self) -> str:
+    def success_message(self) -> str:
         return _(
-            "Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. New words wait for the approval of a"
-            " second person."
+            "Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. New content needs approval by a second"
+            " person."
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Point]:
-        said = (
+        versions = (
             Version.objects.exclude(state=State.REPLACED)
             .select_related("department", "category__parent__parent")
             .order_by("-number")
         )
-        return super().get_queryset(request).prefetch_related(Prefetch("versions", said, "said"))
+        return (
+            super().get_queryset(request).prefetch_related(Prefetch("versions", versions, "current_versions"))
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -160,41 +160,41 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
             actions.pop("approve_selected", None)
         return actions
 
-    @admin.action(description=gettext_lazy("Read and approve what waits"))
+    @admin.action(description=gettext_lazy("Review and approve selected points"))
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Point]) -> HttpResponse | None:
-        """Leads to the page that shows every difference: nothing is approved unread."""
+        """Redirect to the page that shows every difference, so that nothing is approved unread."""
         keys = queryset.order_by().values("key")
         waiting = pending().filter(kind=VERSION, subject__in=keys).values_list("uuid", flat=True)
-        chosen = urlencode([("id", str(uuid)) for uuid in waiting[:LISTED_AT_ONCE]])
+        chosen = urlencode([("id", str(uuid)) for uuid in waiting[:MAX_SELECTED]])
         if not chosen:
-            messages.warning(request, _("None of these waits for approval."))
+            messages.warning(request, _("None of the selected points needs approval."))
             return None
         return redirect(f"{reverse('console:approvals_review')}?{chosen}")
 
     @admin.display(description=gettext_lazy("title"))
     def title(self, point: Point) -> str:
-        return _shown(point).title
+        return _shown_version(point).title
 
     @admin.display(description=gettext_lazy("category"))
     def category(self, point: Point) -> str:
-        place: Category | None = _shown(point).category
+        category: Category | None = _shown_version(point).category
         names: list[str] = []
-        while place is not None and len(names) < 8:
-            names.append(place.name)
-            place = place.parent
+        while category is not None and len(names) < 8:
+            names.append(category.name)
+            category = category.parent
         return "/".join(reversed(names))
 
-    @admin.display(description=gettext_lazy("business line"))
-    def line(self, point: Point) -> str:
-        return str(_shown(point).department or "")
+    @admin.display(description=gettext_lazy("department"))
+    def department(self, point: Point) -> str:
+        return str(_shown_version(point).department or "")
 
     @admin.display(description=gettext_lazy("state"))
     def states(self, point: Point) -> str:
         shown = [
             version
-            for version in point.said  # type: ignore[attr-defined]
+            for version in point.current_versions  # type: ignore[attr-defined]
             if version.state in (State.PUBLISHED, *UNPUBLISHED_STATES)
-        ] or [_shown(point)]
+        ] or [_shown_version(point)]
         return ", ".join(f"{version.number} {version.get_state_display()}" for version in shown)
 
     @admin.display(description=gettext_lazy("in the console"))
@@ -202,12 +202,13 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         return format_html(
             '<a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("console:point", args=[point.key]),
-            _("The point with its versions"),
+            _("Point and versions"),
             reverse("console:point_told", args=[point.key]),
-            _("Who was told"),
+            _("Recipients"),
         )
 
 
-def _shown(point: Point) -> Version:
-    said: list[Version] = point.said  # type: ignore[attr-defined]
-    return next((version for version in said if version.state == State.PUBLISHED), said[0])
+def _shown_version(point: Point) -> Version:
+    """Return the published version, or else the newest one."""
+    versions: list[Version] = point.current_versions  # type: ignore[attr-defined]
+    return next((version for version in versions if version.state == State.PUBLISHED), versions[0])

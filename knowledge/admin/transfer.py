@@ -1,4 +1,4 @@
-"""What lists with import and export share: who may, which files, what is said, and the trail."""
+"""Import and export of admin lists: rights, file formats, messages and the audit trail."""
 
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ from knowledge.import_export.sheets import SheetFile
 
 
 class SheetImportForm(ImportForm):
-    """The file alone: what it is it says itself."""
+    """An import form with the file alone; its content decides the format."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,7 +31,7 @@ class SheetImportForm(ImportForm):
         self.fields["format"].widget = forms.HiddenInput()
         self.initial["format"] = "0"
 
-    # No script: there is no format to be guessed.
+    # No script, because there is no format to guess.
     media = forms.Media()
 
 
@@ -43,7 +43,7 @@ class SheetExportForm(ExportForm):
 
 
 class TransferMixin(ImportExportMixin):
-    """For an admin class: import in two steps, the first of which writes nothing; export of what the list shows."""
+    """Adds to an admin class an import in two steps, the first of which writes nothing, and an export of the list."""
 
     import_form_class: Any = SheetImportForm
     export_form_class: Any = SheetExportForm
@@ -51,9 +51,9 @@ class TransferMixin(ImportExportMixin):
     export_formats: ClassVar[list[Any]] = [XlsxFile, CsvFile]
     import_template_name = "admin/knowledge/import.html"
     export_template_name = "admin/knowledge/export.html"
-    # In the folder that all machines share: the second step may be answered by another one than the first.
+    # In the folder that all machines share, because another machine may serve the second step.
     tmp_storage_class: Any = MediaStorage
-    # Our own trail says it.
+    # Our own audit trail records it.
     skip_admin_log: Any = True
     what = gettext_lazy("rows")
     exported_verb = ""
@@ -65,19 +65,19 @@ class TransferMixin(ImportExportMixin):
         return has_right(request, "edit_points")
 
     def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
-        words = str(e) if isinstance(e, UnreadableFile) else _("This file cannot be read.")
-        form.add_error("import_file", words)
+        message = str(e) if isinstance(e, UnreadableFile) else _("This file cannot be read.")
+        form.add_error("import_file", message)
 
     def add_success_message(self, result: Any, request: HttpRequest) -> None:
         preview = result.preview
         if not preview.is_good:
-            words = _("Something has changed since the preview, and nothing was stored. Please try again.")
-            messages.error(request, words)
+            message = _("The data has changed since the preview. Nothing was stored. Import the file again.")
+            messages.error(request, message)
             return
         counts = {"new": len(preview.new), "changed": len(preview.changed), "unchanged": preview.unchanged}
-        messages.success(request, self.success_words() % counts)
+        messages.success(request, self.success_message() % counts)
 
-    def success_words(self) -> str:
+    def success_message(self) -> str:
         return _("Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged.")
 
     def get_data_for_export(self, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Points and branches as tables: brought in from a file, with a preview that writes nothing, and taken away."""
+"""Import and export of points and branches as tables. An import first shows a preview, which writes nothing."""

@@ -1,4 +1,4 @@
-"""Branches and cash machines as a table. What is brought in is shown at once."""
+"""Branches and cash machines as a table."""
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -17,8 +17,16 @@ from core.text.cleaning import clean_line
 from knowledge.actions.branches import BRANCH_FIELDS, import_branches
 from knowledge.content import KEY
 from knowledge.import_export.cells import CellProblem
-from knowledge.import_export.preview import FileRow, Preview, SheetTable, by_key, in_lots
-from knowledge.import_export.sheets import Column, TableRow, as_lines, lines_of, read, text_of, yes_of
+from knowledge.import_export.preview import FileRow, Preview, SheetTable, by_key, in_batches
+from knowledge.import_export.sheets import (
+    Column,
+    TableRow,
+    cell_bool,
+    cell_lines,
+    cell_text,
+    join_lines,
+    parse_table,
+)
 from knowledge.models import Branch, Region
 
 COLUMNS = (
@@ -44,6 +52,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class BranchFileRow:
+    """A branch read from a row, not stored, with the name of its region, which the import may have to create."""
+
     branch: Branch
     region: str
 
@@ -62,40 +72,42 @@ class BranchTable(SheetTable):
         return [quote_formula(cell) for cell in _cells(instance, instance.region.name).values()]
 
     def check(self, dataset: Dataset) -> tuple[Preview, list[BranchFileRow]]:
-        sheet = read(dataset, COLUMNS, ["key"])
-        preview = Preview(problems=sheet.problems)
+        table = parse_table(dataset, COLUMNS, ["key"])
+        preview = Preview(problems=table.problems)
         regions = by_key(Region, "name", "name_en")
-        keys = [_text(row, "key") for row in sheet.rows]
+        keys = [_text(row, "key") for row in table.rows]
         stored = {
             branch.key: branch
-            for lot in in_lots(sorted(set(keys)))
-            for branch in Branch.objects.filter(key__in=lot).select_related("region")
+            for batch in in_batches(sorted(set(keys)))
+            for branch in Branch.objects.filter(key__in=batch).select_related("region")
         }
-        good: list[BranchFileRow] = []
+        valid: list[BranchFileRow] = []
         rows: dict[str, int] = {}
-        for row, key in zip(sheet.rows, keys, strict=True):
+        for row, key in zip(table.rows, keys, strict=True):
             before = stored.get(key)
-            found, problems = _read(row, key, before, regions)
+            parsed, problems = _parse(row, key, before, regions)
             if key in rows:
-                problems.setdefault("key", []).append(_("Row %(number)d has it too.") % {"number": rows[key]})
+                problems.setdefault("key", []).append(
+                    _("Row %(number)d has the same key.") % {"number": rows[key]}
+                )
             rows.setdefault(key, row.number)
             if problems:
                 preview.wrong.append(self.wrong(row.number, key, problems))
                 continue
-            good.append(found)
+            valid.append(parsed)
             if before is None:
-                preview.new.append(FileRow(row.number, key, found.branch.name))
+                preview.new.append(FileRow(row.number, key, parsed.branch.name))
                 continue
-            old, new = _cells(before, before.region.name), _cells(found.branch, found.region)
+            old, new = _cells(before, before.region.name), _cells(parsed.branch, parsed.region)
             changes = self.changes(preview, old, new)
             if changes:
-                preview.changed.append(FileRow(row.number, key, found.branch.name, changes))
+                preview.changed.append(FileRow(row.number, key, parsed.branch.name, changes))
             else:
                 preview.unchanged += 1
-        return preview, good
+        return preview, valid
 
-    def store(self, by: Staff, given: list[BranchFileRow]) -> None:
-        import_branches(by=by, given=[(each.branch, each.region) for each in given])
+    def store(self, by: Staff, rows: list[BranchFileRow]) -> None:
+        import_branches(by=by, given=[(row.branch, row.region) for row in rows])
 
 
 def _cells(branch: Branch, region: str) -> dict[str, str]:
@@ -114,8 +126,8 @@ def _cells(branch: Branch, region: str) -> dict[str, str]:
         "saturday_hours": branch.saturday_hours,
         "sunday_hours": branch.sunday_hours,
         "telephone": branch.telephone,
-        "services": "\n".join(str(services.get(each, each)) for each in branch.services),
-        "aliases": as_lines(branch.aliases),
+        "services": "\n".join(str(services.get(service, service)) for service in branch.services),
+        "aliases": join_lines(branch.aliases),
         "duty_contact": branch.duty_contact,
         "is_active": _("yes") if branch.is_active else _("no"),
     }
@@ -127,15 +139,18 @@ def _degrees(value: Decimal | None) -> str:
 
 def _text(row: TableRow, name: str) -> str:
     try:
-        return text_of(row.cells.get(name)).strip()
+        return cell_text(row.cells.get(name)).strip()
     except CellProblem:
         return ""
 
 
-def _read(
+def _parse(
     row: TableRow, key: str, before: Branch | None, regions: dict[str, Any]
 ) -> tuple[BranchFileRow, dict[str, list[str]]]:
-    """The branch as the row says it, not stored; a column that the file has not leaves what is stored."""
+    """Return the branch of a row, not stored, and its problems by column.
+
+    `before`: the stored branch, whose values are kept for columns that the file does not have.
+    """
     problems: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     for column in COLUMNS:
@@ -153,48 +168,48 @@ def _read(
         if name in values:
             setattr(branch, name, values[name])
     region = _text(row, "region") if "region" in row.cells else before.region.name if before else ""
-    known = regions.get(region.casefold())
+    known_region = regions.get(region.casefold())
     if not region:
-        problems["region"] = [_("In which region?")]
+        problems["region"] = [_("Enter a region.")]
     elif len(region) > 40:
         problems["region"] = [_("At most 40 characters.")]
     if (branch.latitude is None) != (branch.longitude is None):
-        problems.setdefault("longitude", []).append(_("Latitude and longitude: both, or none."))
+        problems.setdefault("longitude", []).append(_("Enter both latitude and longitude, or neither."))
     try:
         branch.clean_fields(exclude=["key", "region", *problems])
     except ValidationError as error:
         problems |= error.message_dict
-    return BranchFileRow(branch, known.name if known else region), problems
+    return BranchFileRow(branch, known_region.name if known_region else region), problems
 
 
 def _value(name: str, cell: Any) -> Any:
     match name:
         case "is_active":
-            return yes_of(cell)
+            return cell_bool(cell)
         case "aliases":
-            return lines_of(cell)
+            return cell_lines(cell)
         case "services":
-            return [_choice(Branch.Service, each) for each in lines_of(cell)]
+            return [_choice(Branch.Service, service) for service in cell_lines(cell)]
         case "kind":
-            text = text_of(cell).strip()
+            text = cell_text(cell).strip()
             return _choice(Branch.Kind, text) if text else Branch.Kind.BRANCH
         case "latitude" | "longitude":
-            text = text_of(cell).strip()
+            text = cell_text(cell).strip()
             try:
                 return round(Decimal(text), 5) if text else None
             except (InvalidOperation, ValueError) as error:
-                raise CellProblem(_("“%(text)s” is no number.") % {"text": text[:30]}) from error
+                raise CellProblem(_("“%(text)s” is not a number.") % {"text": text[:30]}) from error
         case _:
-            return clean_line(text_of(cell), 1000)
+            return clean_line(cell_text(cell), 1000)
 
 
 def _choice(choices: Any, text: str) -> str:
-    """By its value, or by what it is called in any of our languages."""
+    """Return the value of a choice that is named by its value or by its label in any of our languages."""
     wanted = text.casefold()
     for language in ("zh-hans", "en"):
         with translation.override(language):
             for choice in choices:
                 if wanted in (choice.value.casefold(), str(choice.label).casefold()):
                     return str(choice.value)
-    words = ", ".join(str(choice.label) for choice in choices)
-    raise CellProblem(_("“%(text)s” is none of: %(words)s.") % {"text": text[:30], "words": words})
+    labels = ", ".join(str(choice.label) for choice in choices)
+    raise CellProblem(_("“%(text)s” is not one of: %(words)s.") % {"text": text[:30], "words": labels})

@@ -1,24 +1,24 @@
-"""What a cell of a table file holds, and the limits of such a file."""
+"""Limits of a table file, and errors of its cells."""
 
-# One more than the rows of data that an import takes: the names of the columns.
+# Rows of data that an import takes; the file has one more for the column names.
 MAX_ROWS = 20_000
 MAX_LINES = MAX_ROWS + 1
-# No table of ours has half as many.
+# Our widest table has fewer than half as many.
 MAX_COLUMNS = 60
-# What Excel itself keeps in a cell.
+# Excel's own limit for a cell.
 MAX_CELL_CHARACTERS = 32_767
 
 
 class UnreadableFile(ValueError):
-    """The file is not a table that can be read; says why in words."""
+    """The file cannot be read as a table. Its text is a message for the user."""
 
 
 class CellProblem(ValueError):
-    """The content of a cell is not what it has to be; says why in words."""
+    """The content of a cell is not valid. Its text is a message for the user."""
 
 
 class UnclearCell:
-    """A cell that cannot be read as it is shown. It is refused where its column is read."""
+    """A cell whose displayed text is uncertain. Reading it raises CellProblem; in an ignored column it does no harm."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

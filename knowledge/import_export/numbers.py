@@ -1,4 +1,4 @@
-"""Numbers as a spreadsheet shows them in the format of their cell."""
+"""Formats numbers as a spreadsheet displays them in the number format of their cell."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -7,24 +7,27 @@ from django.utils.translation import gettext as _
 
 from knowledge.import_export.cells import UnclearCell
 
-# Excel shows an integer of more digits as 1.2E+11, and keeps 15 digits of any number.
+# Excel displays an integer with more digits as 1.2E+11, and stores at most 15 digits of any number.
 GENERAL_DIGITS = 11
 KEPT_DIGITS = 15
 _PADDED = re.compile(r"(#,##)?(0+)(?:\.(0+))?(%?)")
 
 
 def shown_number(written: str, number_format: str) -> str | UnclearCell:
-    """Return a number as a spreadsheet shows it: 1 in the format 0000 is "0001". `Unclear` where it is not certain."""
+    """Return a number as a spreadsheet displays it: 1 in the format 0000 is "0001".
+
+    Returns an UnclearCell where the display is uncertain.
+    """
     try:
         value = Decimal(written)
     except InvalidOperation:
-        return UnclearCell(_("“%(text)s” is no number.") % {"text": written[:30]})
+        return UnclearCell(_("“%(text)s” is not a number.") % {"text": written[:30]})
     if number_format in ("General", "@", ""):
         return _general(value)
-    found = _PADDED.fullmatch(number_format)
-    if found is None:
+    match = _PADDED.fullmatch(number_format)
+    if match is None:
         return format_is_unclear(number_format)
-    grouped, padding, decimals, percent = found.groups()
+    grouped, padding, decimals, percent = match.groups()
     if percent:
         value *= 100
     places = len(decimals or "")
@@ -45,11 +48,12 @@ def _general(value: Decimal) -> str | UnclearCell:
 
 
 def _too_long() -> UnclearCell:
-    words = _("A spreadsheet does not keep a number this long. Format the column as text and type it again.")
-    return UnclearCell(words)
+    return UnclearCell(
+        _("A spreadsheet can't store a number this long. Format the column as text and enter it again.")
+    )
 
 
 def format_is_unclear(number_format: str) -> UnclearCell:
-    """Return the refusal of a number whose format shows it in a way that we cannot follow."""
-    words = _("The format of this cell (%(format)s) shows the number in another way. Format it as text.")
-    return UnclearCell(words % {"format": number_format[:30]})
+    """Return the problem of a number in a format that we cannot reproduce."""
+    message = _("The number format of this cell (%(format)s) isn't supported. Format the cell as text.")
+    return UnclearCell(message % {"format": number_format[:30]})

@@ -1,4 +1,4 @@
-"""One row of the table of knowledge points: what its words mean, and what stands there already."""
+"""One row of the table of knowledge points: parses its cells, and compares them with the stored point."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from knowledge.actions.imports import PointToImport
 from knowledge.content import KEY, Content, phrasings_of
 from knowledge.errors import PointIncomplete
 from knowledge.import_export.cells import CellProblem
-from knowledge.import_export.preview import by_key, in_lots
-from knowledge.import_export.sheets import TableRow, as_lines, day_of, lines_of, text_of, yes_of
+from knowledge.import_export.preview import by_key, in_batches
+from knowledge.import_export.sheets import TableRow, cell_bool, cell_date, cell_lines, cell_text, join_lines
 from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
 from knowledge.selectors import UNPUBLISHED_STATES, category_paths
 
-# Where a column of the file is called otherwise than the field of a version.
-_OF_FIELDS = {"is_public": "public"}
+# Fields of a version whose column in the file has another name.
+_FIELD_COLUMNS = {"is_public": "public"}
 _LANGUAGES = {
     **{code: code for code, _words in LANGUAGES},
     "中文": "zh", "汉语": "zh", "chinese": "zh", "英文": "en", "英语": "en", "english": "en",
@@ -29,23 +29,23 @@ _LANGUAGES = {
 
 @dataclass(frozen=True)
 class PointFileRow:
-    """What a row says: `given` without its category, which is made only when the file is stored."""
+    """A parsed row. `path` is the category, which is created only when the file is stored."""
 
     row: TableRow
     key: str
-    given: PointToImport
+    point: PointToImport
     path: str
 
 
-def text_of_key(row: TableRow) -> str:
+def key_in(row: TableRow) -> str:
     try:
-        return text_of(row.cells["key"]).strip()
+        return cell_text(row.cells["key"]).strip()
     except CellProblem:
         return ""
 
 
 class Names:
-    """What the words of a file mean, and the other way round. Five queries."""
+    """Lookup tables from the names in a file to objects, and back. Loading them takes five queries."""
 
     def __init__(self) -> None:
         self.paths = category_paths()
@@ -57,30 +57,33 @@ class Names:
         self.staff = {staff.number.casefold(): staff for staff in Staff.objects.all()}
 
     def cells(
-        self, said: Version | Content, phrasings: list[str], language: str, owner: Staff | None
+        self, content: Version | Content, phrasings: list[str], language: str, owner: Staff | None
     ) -> dict[str, str]:
-        """The cells of a point as text, in the order of COLUMNS, but for the key and what is only taken away."""
-        category = said.category
+        """Return the cells of a point as text, in the order of COLUMNS, without the key and the export-only columns."""
+        category = content.category
         return {
             "language": language,
-            "title": said.title,
-            "phrasings": as_lines(phrasings),
-            "answer": said.answer,
-            "note": said.note,
+            "title": content.title,
+            "phrasings": join_lines(phrasings),
+            "answer": content.answer,
+            "note": content.note,
             "category": self.paths.get(category.pk, "") if category else "",
-            "department": said.department.code if said.department else "",
-            "region": said.region.name if said.region else "",
-            "branch": said.branch.key if said.branch else "",
-            "links": "\n".join(f"{words} | {address}" for words, address in said.links),
-            "public": _("yes") if said.is_public else _("no"),
-            "valid_from": f"{said.valid_from or ''}",
-            "valid_until": f"{said.valid_until or ''}",
+            "department": content.department.code if content.department else "",
+            "region": content.region.name if content.region else "",
+            "branch": content.branch.key if content.branch else "",
+            "links": "\n".join(f"{label} | {address}" for label, address in content.links),
+            "public": _("yes") if content.is_public else _("no"),
+            "valid_from": f"{content.valid_from or ''}",
+            "valid_until": f"{content.valid_until or ''}",
             "owner": owner.number if owner else "",
         }
 
 
-def as_said(points: QuerySet[Point]) -> QuerySet[Point]:
-    """With `accepted`: the phrasings, and `said`: the versions that were not replaced, newest first. Three queries."""
+def with_versions(points: QuerySet[Point]) -> QuerySet[Point]:
+    """Prefetch accepted phrasings as `accepted`, and versions that were not replaced as `current_versions`.
+
+    Versions are in order, newest first. Three queries when read.
+    """
     accepted = Phrasing.objects.filter(state=Phrasing.State.ACCEPTED).order_by("id")
     newest = (
         Version.objects.exclude(state=Version.State.REPLACED)
@@ -88,13 +91,16 @@ def as_said(points: QuerySet[Point]) -> QuerySet[Point]:
         .order_by("-number")
     )
     return points.select_related("owner").prefetch_related(
-        Prefetch("phrasings", accepted, "accepted"), Prefetch("versions", newest, "said")
+        Prefetch("phrasings", accepted, "accepted"), Prefetch("versions", newest, "current_versions")
     )
 
 
 @dataclass(frozen=True)
 class StoredPoint:
-    """A point as it stands: `version` is in the making, or is said, or was said last."""
+    """A point and what an import of it is compared with.
+
+    `version`: the unpublished version, else the published one, else the one published last.
+    """
 
     point: Point
     version: Version
@@ -102,35 +108,38 @@ class StoredPoint:
 
 
 def stored_points(keys: list[str]) -> dict[str, StoredPoint]:
-    """Four queries for every 500 points."""
-    found: dict[str, StoredPoint] = {}
-    for lot in in_lots(sorted(set(keys))):
-        for point in as_said(Point.objects.filter(key__in=lot)):
-            said: list[Version] = point.said  # type: ignore[attr-defined]
-            making = next((version for version in said if version.state in UNPUBLISHED_STATES), None)
-            texts = [each.text for each in point.accepted]  # type: ignore[attr-defined]
-            found[point.key] = StoredPoint(point, making or said[0], texts)
-    return found
+    """Return the stored points by their keys. Four queries for every 500 points."""
+    stored: dict[str, StoredPoint] = {}
+    for batch in in_batches(sorted(set(keys))):
+        for point in with_versions(Point.objects.filter(key__in=batch)):
+            versions: list[Version] = point.current_versions  # type: ignore[attr-defined]
+            unpublished = next((version for version in versions if version.state in UNPUBLISHED_STATES), None)
+            texts = [phrasing.text for phrasing in point.accepted]  # type: ignore[attr-defined]
+            stored[point.key] = StoredPoint(point, unpublished or versions[0], texts)
+    return stored
 
 
-class Reader:
-    """One row: what it says, or what is wrong with it. A column that the file has not leaves what is stored."""
+class PointRowParser:
+    """Parses one row into `parsed`, and collects its `problems` by column.
+
+    A column that the file does not have keeps the stored value.
+    """
 
     def __init__(self, row: TableRow, names: Names, stored: StoredPoint | None) -> None:
         self.row = row
         self.stored = stored
         self.problems: dict[str, list[str]] = {}
         self._names = names
-        self.read = self._read()
+        self.parsed = self._parse()
 
-    def _read(self) -> PointFileRow:
+    def _parse(self) -> PointFileRow:
         version, point = (self.stored.version, self.stored.point) if self.stored else (None, None)
-        key = text_of_key(self.row)
+        key = key_in(self.row)
         if not KEY.fullmatch(key):
-            self._wrong("key", _("Letters, digits, - and _ only, at most 60."))
+            self._add_problem("key", _("Letters, digits, - and _ only, at most 60."))
         old_path = self._names.paths.get(version.category_id, "") if version else ""
         path = "/".join(part.strip() for part in self._text("category", old_path).split("/") if part.strip())
-        # A category that is not there yet is only made when the file is stored.
+        # A new category is created only when the file is stored.
         pk = self._names.categories.get(path)
         category = self._names.by_path[pk] if pk else Category(name=path.rpartition("/")[2]) if path else None
         content = Content(
@@ -138,19 +147,19 @@ class Reader:
             answer=self._text("answer", version.answer if version else ""),
             note=self._text("note", version.note if version else ""),
             category=category,
-            department=self._one_of("department", self._names.departments, version and version.department),
-            region=self._one_of("region", self._names.regions, version and version.region),
-            branch=self._one_of("branch", self._names.branches, version and version.branch),
+            department=self._lookup("department", self._names.departments, version and version.department),
+            region=self._lookup("region", self._names.regions, version and version.region),
+            branch=self._lookup("branch", self._names.branches, version and version.branch),
             links=self._cell("links", _links, version.links if version else []),
-            is_public=self._cell("public", yes_of, version.is_public if version else False),
-            valid_from=self._cell("valid_from", day_of, version.valid_from if version else None),
-            valid_until=self._cell("valid_until", day_of, version.valid_until if version else None),
+            is_public=self._cell("public", cell_bool, version.is_public if version else False),
+            valid_from=self._cell("valid_from", cell_date, version.valid_from if version else None),
+            valid_until=self._cell("valid_until", cell_date, version.valid_until if version else None),
         )
-        phrasings = self._cell("phrasings", lines_of, None)
+        phrasings = self._cell("phrasings", cell_lines, None)
         self._check(content, phrasings)
-        owner = self._one_of("owner", self._names.staff, point and point.owner)
+        owner = self._lookup("owner", self._names.staff, point and point.owner)
         if owner is not None and owner.role not in CAPABILITIES["edit_points"]:
-            self._wrong("owner", _("%(name)s may not edit knowledge points.") % {"name": owner})
+            self._add_problem("owner", _("%(name)s has no right to edit knowledge points.") % {"name": owner})
         language = self._language(point.language if point else "zh")
         return PointFileRow(self.row, key, PointToImport(key, language, content, phrasings, owner), path)
 
@@ -159,54 +168,54 @@ class Reader:
             try:
                 check()
             except PointIncomplete as refusal:
-                for name, words in refusal.problems.items():
-                    column = _OF_FIELDS.get(name, name)
+                for name, messages in refusal.problems.items():
+                    column = _FIELD_COLUMNS.get(name, name)
                     if column not in self.problems:
-                        self.problems[column] = words
+                        self.problems[column] = messages
 
     def _language(self, before: str) -> str:
         text = self._text("language", before).strip().casefold()
         language = _LANGUAGES.get(text or "zh")
         if language is None:
-            self._wrong("language", _("“%(text)s” is neither zh nor en.") % {"text": text[:30]})
+            self._add_problem("language", _("“%(text)s” is neither zh nor en.") % {"text": text[:30]})
             return before
         return language
 
-    def _cell(self, name: str, make: Any, otherwise: Any) -> Any:
+    def _cell(self, name: str, convert: Any, default: Any) -> Any:
         if name not in self.row.cells:
-            return otherwise
+            return default
         try:
-            return make(self.row.cells[name])
+            return convert(self.row.cells[name])
         except CellProblem as problem:
-            self._wrong(name, str(problem))
-            return otherwise
+            self._add_problem(name, str(problem))
+            return default
 
-    def _text(self, name: str, otherwise: str) -> str:
-        text: str = self._cell(name, text_of, otherwise)
+    def _text(self, name: str, default: str) -> str:
+        text: str = self._cell(name, cell_text, default)
         return text
 
-    def _one_of(self, name: str, known: Mapping[str, Any], otherwise: Any) -> Any:
+    def _lookup(self, name: str, known: Mapping[str, Any], default: Any) -> Any:
         if name not in self.row.cells:
-            return otherwise
+            return default
         text = self._text(name, "").strip()
         if not text:
             return None
-        # An owner may stand there with name and number.
-        found = known.get(text.casefold()) or (
+        # The owner may be written as name and number.
+        match = known.get(text.casefold()) or (
             known.get(text.split()[-1].casefold()) if name == "owner" else None
         )
-        if found is None:
-            self._wrong(name, _("There is no “%(text)s”.") % {"text": text[:40]})
-        return found
+        if match is None:
+            self._add_problem(name, _("“%(text)s” does not exist.") % {"text": text[:40]})
+        return match
 
-    def _wrong(self, name: str, words: str) -> None:
-        self.problems.setdefault(name, []).append(words)
+    def _add_problem(self, name: str, message: str) -> None:
+        self.problems.setdefault(name, []).append(message)
 
 
 def _links(cell: Any) -> list[list[str]]:
-    found = []
-    for line in text_of(cell).splitlines():
-        words, bar, address = line.rpartition("|")
+    links = []
+    for line in cell_text(cell).splitlines():
+        label, separator, address = line.rpartition("|")
         if line.strip():
-            found.append([words.strip(), address.strip()] if bar else ["", line.strip()])
-    return found
+            links.append([label.strip(), address.strip()] if separator else ["", line.strip()])
+    return links

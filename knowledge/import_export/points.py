@@ -1,4 +1,4 @@
-"""Knowledge points as a table. What a person brings in waits for a second person's approval."""
+"""Knowledge points as a table. A person's import needs approval by a second person."""
 
 from typing import Any, ClassVar
 
@@ -16,13 +16,13 @@ from knowledge.content import Content, phrasings_of
 from knowledge.import_export.point_rows import (
     Names,
     PointFileRow,
-    Reader,
-    as_said,
+    PointRowParser,
+    key_in,
     stored_points,
-    text_of_key,
+    with_versions,
 )
 from knowledge.import_export.preview import FileRow, Preview, SheetTable
-from knowledge.import_export.sheets import Column, read
+from knowledge.import_export.sheets import Column, parse_table
 from knowledge.models import Point, Version
 
 COLUMNS = (
@@ -33,7 +33,7 @@ COLUMNS = (
     Column("answer", gettext_lazy("answer")),
     Column("note", gettext_lazy("note")),
     Column("category", gettext_lazy("category")),
-    Column("department", gettext_lazy("business line")),
+    Column("department", gettext_lazy("department")),
     Column("region", gettext_lazy("region")),
     Column("branch", gettext_lazy("branch")),
     Column("links", gettext_lazy("links")),
@@ -56,17 +56,17 @@ class PointTable(SheetTable):
     def get_display_name(cls) -> str:
         return _("Knowledge points: one row each")
 
-    # -- Taken away --------------------------------------------------------------------------------------------------
+    # -- Export ------------------------------------------------------------------------------------------------------
 
     def filter_export(self, queryset: QuerySet[Point], **kwargs: Any) -> QuerySet[Point]:
         self._names = Names()
-        # What the list has fetched beforehand is for its own columns.
-        return as_said(self.bounded(queryset).prefetch_related(None))
+        # The list's own prefetches serve its columns only.
+        return with_versions(self.bounded(queryset).prefetch_related(None))
 
     def export_resource(self, instance: Point, selected_fields: Any = None, **kwargs: Any) -> list[Any]:
-        said: list[Version] = instance.said  # type: ignore[attr-defined]
-        version = said[0]
-        accepted = [each.text for each in instance.accepted]  # type: ignore[attr-defined]
+        versions: list[Version] = instance.current_versions  # type: ignore[attr-defined]
+        version = versions[0]
+        accepted = [phrasing.text for phrasing in instance.accepted]  # type: ignore[attr-defined]
         cells: dict[str, Any] = {
             "key": instance.key,
             **self._names.cells(version, accepted, instance.language, instance.owner),
@@ -78,64 +78,66 @@ class PointTable(SheetTable):
         }
         return [cell if isinstance(cell, int) else quote_formula(cell) for cell in cells.values()]
 
-    # -- Brought in --------------------------------------------------------------------------------------------------
+    # -- Import ------------------------------------------------------------------------------------------------------
 
     def check(self, dataset: Dataset) -> tuple[Preview, list[PointFileRow]]:
-        sheet = read(dataset, COLUMNS, ["key"])
-        preview = Preview(problems=sheet.problems)
+        table = parse_table(dataset, COLUMNS, ["key"])
+        preview = Preview(problems=table.problems)
         names = Names()
-        stored = stored_points([text_of_key(row) for row in sheet.rows])
-        good: list[PointFileRow] = []
+        stored = stored_points([key_in(row) for row in table.rows])
+        valid: list[PointFileRow] = []
         rows: dict[str, int] = {}
-        for row in sheet.rows:
-            key = text_of_key(row)
-            reader = Reader(row, names, stored.get(key))
-            problems = reader.problems
+        for row in table.rows:
+            key = key_in(row)
+            parser = PointRowParser(row, names, stored.get(key))
+            problems = parser.problems
             if key in rows:
-                problems.setdefault("key", []).append(_("Row %(number)d has it too.") % {"number": rows[key]})
+                problems.setdefault("key", []).append(
+                    _("Row %(number)d has the same key.") % {"number": rows[key]}
+                )
             rows.setdefault(key, row.number)
             if problems:
                 preview.wrong.append(self.wrong(row.number, key, problems))
                 continue
-            good.append(reader.read)
-            self._note(preview, reader, names)
-        return preview, good
+            valid.append(parser.parsed)
+            self._add_to_preview(preview, parser, names)
+        return preview, valid
 
-    def _note(self, preview: Preview, reader: Reader, names: Names) -> None:
-        """Under which of the kinds this row falls."""
-        found, stored = reader.read, reader.stored
-        given = found.given
+    def _add_to_preview(self, preview: Preview, parser: PointRowParser, names: Names) -> None:
+        """Add a valid row to the new, changed or unchanged rows of the preview."""
+        parsed, stored = parser.parsed, parser.stored
+        imported = parsed.point
         if stored is None:
-            preview.new.append(FileRow(found.row.number, found.key, given.content.title))
+            preview.new.append(FileRow(parsed.row.number, parsed.key, imported.content.title))
             return
         before = names.cells(stored.version, stored.phrasings, stored.point.language, stored.point.owner)
-        cleaned = Content(**given.content.values())
-        phrasings = stored.phrasings if given.phrasings is None else phrasings_of(given.phrasings)
-        after = names.cells(cleaned, phrasings, given.language, given.owner) | {"category": found.path}
+        cleaned = Content(**imported.content.values())
+        phrasings = stored.phrasings if imported.phrasings is None else phrasings_of(imported.phrasings)
+        after = names.cells(cleaned, phrasings, imported.language, imported.owner) | {"category": parsed.path}
         if set(phrasings) == set(stored.phrasings):
-            # In another order they are the same.
+            # The order of phrasings does not matter.
             after["phrasings"] = before["phrasings"]
         changes = self.changes(preview, before, after)
         if changes:
-            preview.changed.append(FileRow(found.row.number, found.key, given.content.title, changes))
+            preview.changed.append(FileRow(parsed.row.number, parsed.key, imported.content.title, changes))
         else:
             preview.unchanged += 1
 
-    def store(self, by: Staff, given: list[PointFileRow]) -> None:
+    def store(self, by: Staff, rows: list[PointFileRow]) -> None:
         with transaction.atomic():
-            paths = {read.path for read in given}
+            paths = {row.path for row in rows}
             categories = {path: category_at(path) for path in sorted(paths)}
             import_points(
                 by=by,
                 given=[
                     PointToImport(
-                        each.key,
-                        each.given.language,
-                        Content(**each.given.content.values() | {"category": categories[each.path]}),
-                        each.given.phrasings,
-                        each.given.owner,
-                        says_owner=True,
+                        row.key,
+                        row.point.language,
+                        Content(**row.point.content.values() | {"category": categories[row.path]}),
+                        row.point.phrasings,
+                        row.point.owner,
+                        has_owner=True,
                     )
-                    for each in given
+                    for row in rows
                 ],
             )

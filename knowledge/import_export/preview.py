@@ -1,4 +1,4 @@
-"""What a file would do, before it does it: what is new, what changes, what is wrong. Nothing is written."""
+"""The preview of an import: the new, changed and wrong rows of a file. It writes nothing."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from knowledge.import_export.sheets import Column
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row that would be stored. `changes`: the columns that differ, by their names for people."""
+    """A row that would be stored. `changes`: the labels of the columns that differ, with the differences."""
 
     number: int
     key: str
@@ -28,7 +28,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class RowProblem:
-    """A row that cannot be stored: what is wrong, by the names of the columns for people."""
+    """A row that cannot be stored. `problems`: the labels of the wrong columns, with messages."""
 
     number: int
     key: str
@@ -37,7 +37,9 @@ class RowProblem:
 
 @dataclass
 class Preview:
-    # So many of each kind are shown; all are counted.
+    """The rows of a file by kind. `problems` are those of the file as a whole; then there are no rows."""
+
+    # Rows of each kind that the page lists; all are counted.
     SHOWN: ClassVar[int] = 200
 
     new: list[FileRow] = field(default_factory=list)
@@ -67,8 +69,8 @@ class Preview:
         return self.wrong[: self.SHOWN]
 
 
-class PreviewRow(Result):
-    """The result of django-import-export, with our preview in place of its rows."""
+class PreviewResult(Result):
+    """A result of django-import-export that has our preview in place of its rows."""
 
     def __init__(self, preview: Preview) -> None:
         super().__init__()
@@ -83,12 +85,12 @@ class PreviewRow(Result):
         return False
 
 
-# Seconds for all comparisons of one preview; what is left then is shown as old and new.
+# Seconds for all comparisons of one preview. Later changes are shown as the old and the new text.
 COMPARISON_SECONDS = 5.0
 
 
 class SheetTable(Table):
-    """A table that can be brought in again: a whole file is checked, then stored as one transaction or not at all."""
+    """A table that can be exported and imported again. A file is checked as a whole, then stored in one transaction."""
 
     columns: ClassVar[tuple[Column, ...]]
 
@@ -96,33 +98,35 @@ class SheetTable(Table):
         super().__init__(**kwargs)
         self._seconds = COMPARISON_SECONDS
         for column in self.columns:
-            self.fields[column.name] = Field(attribute=column.name, column_name=column.words)
+            self.fields[column.name] = Field(attribute=column.name, column_name=column.label)
 
-    # What it leaves out of the library's own is for rows that are stored one by one.
+    # Replaces the method of django-import-export, which stores row by row.
     def import_data(  # type: ignore[override]
         self, dataset: Dataset, dry_run: bool = False, **kwargs: Any
-    ) -> PreviewRow:
-        preview, given = self.check(dataset)
+    ) -> PreviewResult:
+        preview, rows = self.check(dataset)
         if not dry_run and preview.is_good:
-            self.store(kwargs["user"], given)
-        return PreviewRow(preview)
+            self.store(kwargs["user"], rows)
+        return PreviewResult(preview)
 
     def check(self, dataset: Dataset) -> tuple[Preview, list[Any]]:
+        """Return the preview of a file, and the valid rows for `store`."""
         raise NotImplementedError
 
-    def store(self, by: Staff, given: list[Any]) -> None:
+    def store(self, by: Staff, rows: list[Any]) -> None:
+        """Store the rows of a file without problems."""
         raise NotImplementedError
 
-    def words_of(self, name: str) -> str:
-        return next((str(column.words) for column in self.columns if column.name == name), name)
+    def label_of(self, name: str) -> str:
+        return next((str(column.label) for column in self.columns if column.name == name), name)
 
     def changes(
         self, preview: Preview, before: Mapping[str, str], after: Mapping[str, str]
     ) -> list[tuple[str, list[Piece]]]:
-        """The columns that differ. Rows past those that `preview` shows are not compared piece by piece."""
+        """Return the columns that differ. Rows beyond those that `preview` lists are not compared in detail."""
         is_shown = len(preview.changed) < preview.SHOWN
         return [
-            (self.words_of(name), self._compare(before[name], after[name]) if is_shown else [])
+            (self.label_of(name), self._compare(before[name], after[name]) if is_shown else [])
             for name in before
             if before[name] != after[name]
         ]
@@ -134,19 +138,21 @@ class SheetTable(Table):
         return pieces
 
     def wrong(self, number: int, key: str, problems: Mapping[str, list[str]]) -> RowProblem:
-        return RowProblem(number, key, [(self.words_of(name), words) for name, words in problems.items()])
+        return RowProblem(
+            number, key, [(self.label_of(name), messages) for name, messages in problems.items()]
+        )
 
 
-def in_lots(keys: list[str], count: int = 500) -> list[list[str]]:
-    """SQLite takes only so many parameters."""
+def in_batches(keys: list[str], count: int = 500) -> list[list[str]]:
+    """Split the keys into batches, because SQLite limits the number of parameters of a statement."""
     return [keys[start : start + count] for start in range(0, len(keys), count)]
 
 
 def by_key(model: type[Model], *names: str) -> dict[str, Any]:
-    """Every object of a small table by each of these of its fields that is not empty. One query."""
+    """Return every object of a small table by the values of these fields, case-folded and not empty. One query."""
     return {
-        str(getattr(each, name)).casefold(): each
-        for each in model._default_manager.all()
+        str(getattr(obj, name)).casefold(): obj
+        for obj in model._default_manager.all()
         for name in names
-        if getattr(each, name)
+        if getattr(obj, name)
     }

@@ -1,4 +1,4 @@
-"""A table file as people make it: CSV in whatever encoding, or XLSX; its columns found by their names."""
+"""Reads table files: CSV in any usual encoding, or XLSX. Columns are found by their names."""
 
 import csv
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from knowledge.import_export.cells import (
     UnreadableFile,
 )
 
-_DAYS = (
+_DATE_FORMATS = (
     "%Y-%m-%d",
     "%Y/%m/%d",
     "%Y.%m.%d",
@@ -40,17 +40,17 @@ _ERRORS = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"}
 
 
 class Column(NamedTuple):
-    """`name`: in code and in the first row of a file; `words`: the same for people, in any of our languages."""
+    """A column of a table. The first row of a file may have its `name`, or its `label` in any of our languages."""
 
     name: str
-    words: str | Promise
-    # What only stands in what is taken away; where it is brought back, it is not read.
+    label: str | Promise
+    # False for export-only columns, which an import ignores.
     is_read: bool = True
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """`number`: as the spreadsheet counts. `cells`: by the names of the columns that the file has."""
+    """A row of a file. `number`: as a spreadsheet counts rows. `cells`: by the names of the columns in the file."""
 
     number: int
     cells: dict[str, Any]
@@ -58,14 +58,14 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableFile:
-    """`problems`: what is wrong with the file as a whole; then there are no rows."""
+    """The rows of a file, or the `problems` of the file as a whole; then there are no rows."""
 
     rows: list[TableRow]
     problems: list[str]
 
 
 class SheetFile(CsvFile):
-    """What is brought in says itself what it is: XLSX, or CSV in UTF-8, UTF-16 or GB 18030 (a Chinese Excel's)."""
+    """An uploaded file. Its content decides the format: XLSX, or CSV in UTF-8, UTF-16 or GB 18030 (Chinese Excel)."""
 
     def get_title(self) -> str:
         return "XLSX, CSV"
@@ -75,56 +75,56 @@ class SheetFile(CsvFile):
 
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Dataset:
         if in_stream.startswith(b"PK\x03\x04"):
-            lines = xlsx.read_lines(in_stream)
+            rows = xlsx.read_rows(in_stream)
         elif in_stream.startswith(b"\xd0\xcf\x11\xe0"):
             raise UnreadableFile(
-                _("This is a file of an old Excel (.xls). Save it as .xlsx or CSV and try again.")
+                _("This is an old Excel file (.xls). Save it as .xlsx or CSV and try again.")
             )
         else:
-            lines = _csv_lines(in_stream)
-        while lines and _is_empty(lines[-1]):
-            lines.pop()
-        if not lines:
+            rows = _csv_rows(in_stream)
+        while rows and _is_empty(rows[-1]):
+            rows.pop()
+        if not rows:
             raise UnreadableFile(_("This file is empty."))
-        width = max(len(line) for line in lines)
-        padded = [[*line, *[None] * (width - len(line))] for line in lines]
+        width = max(len(row) for row in rows)
+        padded = [[*row, *[None] * (width - len(row))] for row in rows]
         return Dataset(*padded[1:], headers=["" if cell is None else str(cell) for cell in padded[0]])
 
 
-def _csv_lines(data: bytes) -> list[list[Any]]:
-    """Return the rows of a CSV file. Reading stops at the first row that is too many, too wide or too long."""
-    text = _decoded(data)
+def _csv_rows(data: bytes) -> list[list[Any]]:
+    """Return the rows of a CSV file. Raises UnreadableFile at the first row beyond a limit."""
+    text = _decode(data)
     if "\x00" in text:
         raise UnreadableFile(_("This is neither a spreadsheet (.xlsx) nor a CSV file."))
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    lines: list[list[Any]] = []
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    rows: list[list[Any]] = []
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        for number, line in enumerate(
+        for number, row in enumerate(
             csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True), start=1
         ):
-            if _is_empty(line):
-                line = []
+            if _is_empty(row):
+                row = []
             elif number > MAX_LINES:
                 raise UnreadableFile(
-                    _("Something stands in row %(row)d: at most %(count)d rows.")
+                    _("Row %(row)d has content, but at most %(count)d rows are allowed.")
                     % {"row": number, "count": MAX_LINES}
                 )
-            elif len(line) > MAX_COLUMNS:
+            elif len(row) > MAX_COLUMNS:
                 raise UnreadableFile(
-                    _("Row %(row)d has %(count)d columns: more than this table has.")
-                    % {"row": number, "count": len(line)}
+                    _("Row %(row)d has %(count)d columns, more than this table.")
+                    % {"row": number, "count": len(row)}
                 )
             if number <= MAX_LINES:
-                lines.append(line)
+                rows.append(row)
     except csv.Error as error:
         raise UnreadableFile(_("This CSV file is damaged: %(words)s") % {"words": error}) from error
-    return lines
+    return rows
 
 
-def _decoded(data: bytes) -> str:
-    """Return the text of a CSV file. Raises Unreadable where a guess could read other letters than were written."""
+def _decode(data: bytes) -> str:
+    """Return the text of a CSV file. Raises UnreadableFile where a guess could decode the wrong characters."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings: tuple[str, ...] = ("utf-16",)
     elif data.startswith(b"\xef\xbb\xbf") or _is_damaged_utf8(data):
@@ -136,86 +136,86 @@ def _decoded(data: bytes) -> str:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UnreadableFile(
-        _("The letters of this file are in no encoding that we know. Save it as CSV UTF-8, or as .xlsx.")
-    )
+    raise UnreadableFile(_("Unknown text encoding. Save the file as CSV UTF-8 or as .xlsx."))
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
-    """Whether this is UTF-8 but for a few bytes, which GB 18030 would turn into other letters throughout.
+    """Return whether this is UTF-8 with a few damaged bytes. Decoded as GB 18030, all its characters would be wrong.
 
-    Read as UTF-8, a text in GB 18030 is mostly replacement characters; a damaged one has few.
+    Decoded as UTF-8, a GB 18030 text becomes mostly replacement characters; a damaged UTF-8 text has few.
     """
-    letters = [letter for letter in data.decode("utf-8", "replace") if letter > "\x7f"]
-    damaged = letters.count("\ufffd")
-    return 0 < damaged <= len(letters) // 5
+    characters = [character for character in data.decode("utf-8", "replace") if character > "\x7f"]
+    damaged = characters.count("\ufffd")
+    return 0 < damaged <= len(characters) // 5
 
 
 def _is_empty(cells: Sequence[Any]) -> bool:
     return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
-def read(dataset: Dataset, columns: Sequence[Column], required: Sequence[str]) -> TableFile:
-    """The rows that hold anything. Without the `required` columns, or with unknown ones, only problems."""
-    known = _names_of(columns)
+def parse_table(dataset: Dataset, columns: Sequence[Column], required: Sequence[str]) -> TableFile:
+    """Return the rows that are not empty. A missing `required` column or an unknown one is a problem of the file."""
+    known = _column_names(columns)
     problems: list[str] = []
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     headers = [str(header or "").strip().strip("\ufeff").strip() for header in dataset.headers or []]
-    lines = list(dataset)
-    for place, header in enumerate(headers):
-        letter = get_column_letter(place + 1)
+    rows = list(dataset)
+    for position, header in enumerate(headers):
+        letter = get_column_letter(position + 1)
         name = known.get(header.casefold())
         if not header:
-            if not _is_empty([line[place] for line in lines]):
+            if not _is_empty([row[position] for row in rows]):
                 problems.append(_("Column %(letter)s has no name in the first row.") % {"letter": letter})
         elif name is None:
             problems.append(
-                _("Column %(letter)s: nothing is called “%(name)s”.")
+                _("Column %(letter)s: there is no column “%(name)s”.")
                 % {"letter": letter, "name": header[:40]}
             )
-        elif name in places:
+        elif name in positions:
             problems.append(
-                _("Column %(letter)s: “%(name)s” is there twice.") % {"letter": letter, "name": header}
+                _("Column %(letter)s: “%(name)s” occurs twice.") % {"letter": letter, "name": header}
             )
         else:
-            places[name] = place
-    words = {column.name: str(column.words) for column in columns}
-    missing = [words[name] for name in required if name not in places]
+            positions[name] = position
+    labels = {column.name: str(column.label) for column in columns}
+    missing = [labels[name] for name in required if name not in positions]
     if missing:
         problems.append(_("These columns are missing: %(names)s.") % {"names": ", ".join(missing)})
     if problems:
-        names = ", ".join(str(column.words) for column in columns if column.is_read)
+        names = ", ".join(str(column.label) for column in columns if column.is_read)
         problems.append(
-            _("The first row has to hold the names of the columns. There are: %(names)s.") % {"names": names}
+            _("The first row must contain column names. Available columns: %(names)s.") % {"names": names}
         )
-    if len(lines) > MAX_ROWS:
+    if len(rows) > MAX_ROWS:
         problems.append(_("At most %(count)d rows at once.") % {"count": MAX_ROWS})
     if problems:
         return TableFile([], problems)
     read_columns = {column.name for column in columns if column.is_read}
-    rows = [
-        TableRow(number, {name: line[place] for name, place in places.items() if name in read_columns})
-        for number, line in enumerate(lines, start=2)
-        if not _is_empty(line)
+    table_rows = [
+        TableRow(
+            number, {name: row[position] for name, position in positions.items() if name in read_columns}
+        )
+        for number, row in enumerate(rows, start=2)
+        if not _is_empty(row)
     ]
-    return TableFile(rows, [] if rows else [_("There are no rows below the names of the columns.")])
+    return TableFile(table_rows, [] if table_rows else [_("There are no rows below the column names.")])
 
 
-def _names_of(columns: Sequence[Column]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _column_names(columns: Sequence[Column]) -> dict[str, str]:
+    names: dict[str, str] = {}
     for column in columns:
-        found[column.name.casefold()] = column.name
+        names[column.name.casefold()] = column.name
         for language in ("zh-hans", "en"):
             with translation.override(language):
-                found[str(column.words).casefold()] = column.name
-    return found
+                names[str(column.label).casefold()] = column.name
+    return names
 
 
-# -- What stands in a cell -------------------------------------------------------------------------------------------
+# -- Cells -----------------------------------------------------------------------------------------------------------
 
 
-def text_of(cell: Any) -> str:
-    """Return the text as it is shown. Raises CellProblem where that is not certain, and for a spreadsheet's error."""
+def cell_text(cell: Any) -> str:
+    """Return the text of a cell as displayed. Raises CellProblem where that is uncertain, and for a formula error."""
     if cell is None:
         return ""
     if isinstance(cell, UnclearCell):
@@ -223,34 +223,34 @@ def text_of(cell: Any) -> str:
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, date):
-        raise CellProblem(_("This is a date and not a text. Format the column as text and type it again."))
+        raise CellProblem(_("This is a date, not text. Format the column as text and enter it again."))
     text = str(cell)
     if text.strip() in _ERRORS:
-        raise CellProblem(_("A formula has failed here: %(words)s") % {"words": text.strip()})
-    # What was taken away has an apostrophe before what looks like a formula (chat.archive.exports).
+        raise CellProblem(_("A formula in this cell failed: %(words)s") % {"words": text.strip()})
+    # An export puts an apostrophe before a text that looks like a formula (chat.archive.exports).
     return text[1:] if text.startswith("'") and text[1:].startswith(("'", *STARTERS)) else text
 
 
-def day_of(cell: Any) -> date | None:
-    """A day as people and spreadsheets write it. Raises CellProblem."""
+def cell_date(cell: Any) -> date | None:
+    """Return the date in a cell, in any usual notation, or None if it is empty. Raises CellProblem."""
     if isinstance(cell, datetime):
         return cell.date()
     if isinstance(cell, date):
         return cell
-    text = text_of(cell).strip()
+    text = cell_text(cell).strip()
     if not text:
         return None
-    for form in _DAYS:
+    for date_format in _DATE_FORMATS:
         try:
-            return datetime.strptime(text, form).date()  # noqa: DTZ007  (a day, of no time zone)
+            return datetime.strptime(text, date_format).date()  # noqa: DTZ007  (a date has no time zone)
         except ValueError:
             continue
-    raise CellProblem(_("“%(text)s” is not a day. Write it so: 2026-01-31") % {"text": text[:30]})
+    raise CellProblem(_("“%(text)s” is not a date. Write it like this: 2026-01-31") % {"text": text[:30]})
 
 
-def yes_of(cell: Any) -> bool:
-    """Raises CellProblem."""
-    text = text_of(cell).strip().casefold()
+def cell_bool(cell: Any) -> bool:
+    """Return whether a cell says yes; an empty cell says no. Raises CellProblem."""
+    text = cell_text(cell).strip().casefold()
     if text in _YES:
         return True
     if text in _NO:
@@ -258,13 +258,13 @@ def yes_of(cell: Any) -> bool:
     raise CellProblem(_("“%(text)s” is neither yes nor no.") % {"text": text[:30]})
 
 
-def lines_of(cell: Any) -> list[str]:
-    """One a line, or on one line with | between."""
-    text = text_of(cell)
+def cell_lines(cell: Any) -> list[str]:
+    """Return the texts in a cell, which are on separate lines, or on one line separated by |."""
+    text = cell_text(cell)
     parts = text.splitlines() if "\n" in text else text.split("|")
     return [part.strip() for part in parts if part.strip()]
 
 
-def as_lines(texts: Sequence[str]) -> str:
-    """What `lines_of` reads as these again."""
+def join_lines(texts: Sequence[str]) -> str:
+    """Join texts into a cell that `cell_lines` splits into the same texts."""
     return "\n".join(texts) + ("\n" if len(texts) == 1 and "|" in texts[0] else "")

@@ -1,8 +1,8 @@
-"""The one sheet of an XLSX file, as a person sees it. Reading stops as soon as a limit is passed.
+"""Reads the one sheet of an XLSX file as a person sees it. Reading stops as soon as a limit is exceeded.
 
-openpyxl, which writes our exports, does not serve for reading: it drops the escapes of texts (`_x000D_`), tells nothing
-of how a cell is shown, and takes memory for cells that a file only claims to have. The parts of ECMA-376 that matter
-here are few: shared strings (18.4), number formats (18.8), cells, merged cells and hidden rows and columns (18.3).
+openpyxl, which writes our exports, is not suitable for reading: it drops the escapes of texts (`_x000D_`), does not
+tell how a cell is displayed, and allocates memory for cells that a file only claims to have. Few parts of ECMA-376
+matter here: shared strings (18.4), number formats (18.8), cells, merged cells and hidden rows and columns (18.3).
 """
 
 import re
@@ -29,37 +29,39 @@ from knowledge.import_export.cells import (
 )
 from knowledge.import_export.numbers import format_is_unclear, shown_number
 
-# Limits of the whole file: bytes when unpacked, parts, strings, cells, and characters that are kept.
+# Limits of the whole file: unpacked bytes, parts of the archive, shared strings and cells.
 UNPACKED_BYTES = 100 * 1024 * 1024
 MAX_PARTS = 2_000
 MAX_STRINGS = 400_000
 MAX_CELLS = 400_000
-# Rows, empty ones too.
+# Rows, including empty ones.
 MAX_ROW_ELEMENTS = 100_000
-# XML elements in all parts, in one row or text, and within each other.
+# XML elements in all parts together, and in one row or text.
 MAX_ELEMENTS = 1_600_000
-MAX_HELD = 200_000
-# Elements that nothing here reads.
+MAX_ELEMENTS_PER_GROUP = 200_000
+# Elements that this module does not read.
 MAX_IGNORED = 50_000
+# Nesting of XML elements.
 MAX_DEPTH = 50
+# Characters of all texts together.
 MAX_CHARACTERS = 40_000_000
 MAX_MERGED = 20_000
 
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
-def read_lines(data: bytes) -> list[list[Any]]:
-    """Return the rows of the sheet: texts as shown, dates, booleans, None, and `Unclear` for what has no one meaning.
+def read_rows(data: bytes) -> list[list[Any]]:
+    """Return the rows of the sheet: texts as displayed, dates, booleans, None, and UnclearCell for ambiguous cells.
 
-    Raises Unreadable with the reason, and with the row or column where there is one.
+    Raises UnreadableFile with the reason, and with the row or column where there is one.
     """
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            return _Book(archive).lines()
+            return _Workbook(archive).sheet_rows()
     except UnreadableFile:
         raise
     except Exception as error:
-        # What a damaged file raises differs from fault to fault.
+        # A damaged file can raise almost any exception.
         raise UnreadableFile(_("This spreadsheet is damaged, or protected by a password.")) from error
 
 
@@ -69,7 +71,7 @@ def _name(node: Element) -> str:
 
 @dataclass
 class _Sheet:
-    """What was read of one sheet."""
+    """The content of one sheet that is read. Rows and columns are numbered from 1."""
 
     rows: dict[int, dict[int, Any]] = field(default_factory=dict)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -77,7 +79,7 @@ class _Sheet:
     hidden_rows: set[int] = field(default_factory=set)
 
 
-class _Book:
+class _Workbook:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self._cells = self._characters = self._elements = self._rows = 0
@@ -89,35 +91,37 @@ class _Book:
         self._whole_tags: dict[str, bool] = {}
         self._strings: list[str] = []
 
-    def lines(self) -> list[list[Any]]:
-        addresses = self._sheet_addresses()
+    def sheet_rows(self) -> list[list[Any]]:
+        parts = self._sheet_parts()
         self._read_formats()
         self._read_strings()
-        filled = [(name, sheet) for name, address in addresses if (sheet := self._read_sheet(address)).rows]
+        filled = [(name, sheet) for name, part in parts if (sheet := self._read_sheet(part)).rows]
         if len(filled) > 1:
             names = ", ".join(f"“{name[:31]}”" for name, _sheet in filled)
-            raise UnreadableFile(_("Several sheets hold something: %(names)s. Keep one.") % {"names": names})
-        return _lines_of(filled[0][1]) if filled else []
+            raise UnreadableFile(
+                _("Several sheets have content: %(names)s. Keep only one.") % {"names": names}
+            )
+        return _rows_of(filled[0][1]) if filled else []
 
     # -- Parts -----------------------------------------------------------------------------------------------------
 
     def _events(self, name: str) -> Iterator[tuple[str, Element]]:
-        """Yield the ends of elements that are read as a whole. Each is dropped afterwards, so that no tree grows."""
+        """Yield each element that is read as a whole at its end. It is removed afterwards to keep the tree small."""
         with self._archive.open(name) as part:
             limited: Any = _LimitedPart(part)
             path: list[Element] = []
-            # How many open elements are read as a whole, and how many elements stand in them.
-            whole = held = ignored = 0
+            # Numbers of open elements that are read as a whole, of elements kept in the tree, and of ignored ones.
+            whole = kept = ignored = 0
             for event, node in iterparse(limited, events=("start", "end"), forbid_dtd=True):
                 is_whole = self._is_whole(node.tag)
                 if event == "start":
                     path.append(node)
                     whole += is_whole
-                    held += 1
+                    kept += 1
                     ignored += not whole
                     self._elements += 1
-                    is_much = self._elements > MAX_ELEMENTS or ignored > MAX_IGNORED
-                    if is_much or held > MAX_HELD or len(path) > MAX_DEPTH:
+                    is_too_large = self._elements > MAX_ELEMENTS or ignored > MAX_IGNORED
+                    if is_too_large or kept > MAX_ELEMENTS_PER_GROUP or len(path) > MAX_DEPTH:
                         raise UnreadableFile(_("This spreadsheet is too large."))
                     continue
                 path.pop()
@@ -125,7 +129,7 @@ class _Book:
                 if is_whole:
                     yield event, node
                 if not whole:
-                    held = 0
+                    kept = 0
                     node.clear()
                     if path:
                         path[-1].remove(node)
@@ -136,23 +140,23 @@ class _Book:
             known = self._whole_tags[tag] = tag.rpartition("}")[2] in _WHOLE
         return known
 
-    def _sheet_addresses(self) -> list[tuple[str, str]]:
-        """Return the visible sheets: name and part."""
+    def _sheet_parts(self) -> list[tuple[str, str]]:
+        """Return the name and the part of the archive of each visible sheet."""
         targets = {}
         for _event, node in self._events("xl/_rels/workbook.xml.rels"):
             if _name(node) == "Relationship":
                 targets[node.get("Id")] = node.get("Target", "")
-        found = []
+        sheets = []
         for _event, node in self._events("xl/workbook.xml"):
             if _name(node) == "workbookPr" and node.get("date1904") in ("1", "true"):
                 self._epoch = CALENDAR_MAC_1904
             elif _name(node) == "sheet" and node.get("state", "visible") == "visible":
                 key = next(value for name, value in node.items() if name.endswith("}id"))
                 target = targets[key]
-                address = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-                if "worksheets/" in address:
-                    found.append((node.get("name", ""), address))
-        return found
+                part = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+                if "worksheets/" in part:
+                    sheets.append((node.get("name", ""), part))
+        return sheets
 
     def _read_formats(self) -> None:
         """Read the number format of every cell style."""
@@ -177,7 +181,7 @@ class _Book:
                 self._strings.append(self._text(node))
 
     def _text(self, node: Element) -> str:
-        """Join the runs of a text, without its phonetic hints, and read its escapes."""
+        """Return a text: its runs joined, without phonetic hints, and with its escapes decoded."""
         parts = [child.text or "" for child in node if _name(child) == "t"]
         for run in node:
             if _name(run) == "r":
@@ -190,32 +194,32 @@ class _Book:
 
     # -- One sheet -------------------------------------------------------------------------------------------------
 
-    def _read_sheet(self, address: str) -> _Sheet:
+    def _read_sheet(self, part: str) -> _Sheet:
         sheet = _Sheet()
-        line = 0
-        for _event, node in self._events(address):
+        row = 0
+        for _event, node in self._events(part):
             match _name(node):
                 case "row":
                     self._rows += 1
                     if self._rows > MAX_ROW_ELEMENTS:
                         raise UnreadableFile(_("This spreadsheet is too large."))
-                    line = int(node.get("r") or line + 1)
-                    self._read_row(sheet, line, node)
+                    row = int(node.get("r") or row + 1)
+                    self._read_row(sheet, row, node)
                 case "col" if node.get("hidden") in ("1", "true"):
                     first, last = int(node.get("min", "1")), int(node.get("max", "1"))
                     sheet.hidden_columns |= set(range(first, min(last, MAX_COLUMNS) + 1))
                 case "mergeCell":
                     left, top, right, bottom = range_boundaries(node.get("ref", ""))
                     if left is None or top is None or right is None or bottom is None:
-                        raise ValueError("a merged cell without a place")
+                        raise ValueError("a merged cell without coordinates")
                     sheet.merged.append((top, bottom, left, right))
                     if len(sheet.merged) > MAX_MERGED:
                         raise UnreadableFile(_("This spreadsheet is too large."))
         return sheet
 
-    def _read_row(self, sheet: _Sheet, line: int, node: Element) -> None:
+    def _read_row(self, sheet: _Sheet, row: int, node: Element) -> None:
         if node.get("hidden") in ("1", "true"):
-            sheet.hidden_rows.add(line)
+            sheet.hidden_rows.add(row)
         column = 0
         cells: dict[int, Any] = {}
         for cell in node:
@@ -231,54 +235,55 @@ class _Book:
             value = self._value(cell)
             if value is None or (isinstance(value, str) and not value.strip()):
                 continue
-            _check_place(line, column)
+            _check_limits(row, column)
             if isinstance(value, str) and len(value) > MAX_CELL_CHARACTERS:
                 raise UnreadableFile(
                     _("Row %(row)d, column %(letter)s: more than %(count)d characters.")
-                    % {"row": line, "letter": get_column_letter(column), "count": MAX_CELL_CHARACTERS}
+                    % {"row": row, "letter": get_column_letter(column), "count": MAX_CELL_CHARACTERS}
                 )
             cells[column] = value
         if cells:
-            sheet.rows[line] = cells
+            sheet.rows[row] = cells
 
     def _value(self, cell: Element) -> Any:
         kind = cell.get("t", "n")
         parts = {_name(child): child for child in cell}
         if kind == "inlineStr":
             return self._text(parts["is"]) if "is" in parts else None
-        written = parts["v"].text if "v" in parts else None
-        if written is None:
+        raw = parts["v"].text if "v" in parts else None
+        if raw is None:
             if "f" in parts and kind != "str":
                 return UnclearCell(
                     _(
-                        "The formula here has no result yet. Open the file in a spreadsheet program and save it."
+                        "The formula in this cell has no result yet. Open the file in a spreadsheet program, save it"
+                        " and import it again."
                     )
                 )
             return None
         match kind:
             case "s":
-                return self._strings[int(written)]
+                return self._strings[int(raw)]
             case "str":
-                return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), written)
+                return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), raw)
             case "b":
-                return written in ("1", "true")
+                return raw in ("1", "true")
             case "e":
-                return UnclearCell(_("A formula has failed here: %(words)s") % {"words": written[:20]})
+                return UnclearCell(_("A formula in this cell failed: %(words)s") % {"words": raw[:20]})
             case "d":
-                return written
+                return raw
         style = int(cell.get("s", "0"))
         number_format = self._formats[style] if style < len(self._formats) else "General"
-        return self._number(written, number_format)
+        return self._number(raw, number_format)
 
-    def _number(self, written: str, number_format: str) -> Any:
+    def _number(self, raw: str, number_format: str) -> Any:
         if is_date_format(number_format):
-            value = from_excel(float(written), self._epoch)
+            value = from_excel(float(raw), self._epoch)
             return (
                 value
                 if hasattr(value, "year") and "d" in number_format.lower()
                 else format_is_unclear(number_format)
             )
-        return shown_number(written, number_format)
+        return shown_number(raw, number_format)
 
 
 # Elements that are read as a whole, with their children.
@@ -286,7 +291,7 @@ _WHOLE = {"si", "row", "sheet", "Relationship", "numFmt", "cellXfs", "col", "mer
 
 
 class _LimitedPart:
-    """A part of the archive of which at most UNPACKED_BYTES are read, whatever size it claims."""
+    """A part of the archive of which at most UNPACKED_BYTES are read, even if it claims a smaller size."""
 
     def __init__(self, part: IO[bytes]) -> None:
         self._part = part
@@ -300,24 +305,25 @@ class _LimitedPart:
         return data
 
 
-def _check_place(line: int, column: int) -> None:
-    if line > MAX_LINES:
+def _check_limits(row: int, column: int) -> None:
+    if row > MAX_LINES:
         raise UnreadableFile(
-            _("Something stands in row %(row)d: at most %(count)d rows.") % {"row": line, "count": MAX_LINES}
+            _("Row %(row)d has content, but at most %(count)d rows are allowed.")
+            % {"row": row, "count": MAX_LINES}
         )
     if column > MAX_COLUMNS:
         raise UnreadableFile(
-            _("Row %(row)d: something stands in column %(letter)s, beyond the columns of this table.")
-            % {"row": line, "letter": get_column_letter(column)}
+            _("Row %(row)d: column %(letter)s has content but is beyond the columns of this table.")
+            % {"row": row, "letter": get_column_letter(column)}
         )
 
 
-def _lines_of(sheet: _Sheet) -> list[list[Any]]:
-    """Return the rows in full, merged cells filled. Raises Unreadable for what is there and not shown."""
-    for line in sorted(sheet.rows):
-        if line in sheet.hidden_rows:
-            raise UnreadableFile(_("Row %(row)d is hidden. Show it or delete it.") % {"row": line})
-        if hidden := sheet.hidden_columns & sheet.rows[line].keys():
+def _rows_of(sheet: _Sheet) -> list[list[Any]]:
+    """Return the rows at equal width, with merged cells filled. Raises UnreadableFile for hidden content."""
+    for row in sorted(sheet.rows):
+        if row in sheet.hidden_rows:
+            raise UnreadableFile(_("Row %(row)d is hidden. Show it or delete it.") % {"row": row})
+        if hidden := sheet.hidden_columns & sheet.rows[row].keys():
             letter = get_column_letter(min(hidden))
             raise UnreadableFile(_("Column %(letter)s is hidden. Show it or delete it.") % {"letter": letter})
     for first_row, last_row, first_column, last_column in sheet.merged:
@@ -326,15 +332,15 @@ def _lines_of(sheet: _Sheet) -> list[list[Any]]:
             continue
         if last_column > first_column:
             value = UnclearCell(_("This cell is merged over several columns."))
-        for line in range(first_row, min(last_row, MAX_LINES) + 1):
-            # A row that holds nothing else is no row of the table.
-            if line == first_row or line in sheet.rows:
-                cells = sheet.rows[line]
+        for row in range(first_row, min(last_row, MAX_LINES) + 1):
+            # A row that has no other cell is not a row of the table.
+            if row == first_row or row in sheet.rows:
+                cells = sheet.rows[row]
                 cells |= dict.fromkeys(range(first_column, min(last_column, MAX_COLUMNS) + 1), value)
     last = max(sheet.rows)
     width = max(max(cells) for cells in sheet.rows.values())
     empty: dict[int, Any] = {}
     return [
-        [sheet.rows.get(line, empty).get(column) for column in range(1, width + 1)]
-        for line in range(1, last + 1)
+        [sheet.rows.get(row, empty).get(column) for column in range(1, width + 1)]
+        for row in range(1, last + 1)
     ]

@@ -1,4 +1,4 @@
-"""What the bank knows: points with their versions, branches, and how points are used."""
+"""Models of the bank's knowledge: points with their versions, branches, and the use of points."""
 
 from knowledge.models.branches import Branch, Region
 from knowledge.models.points import Category, Edition, Phrasing, Point, PointFile, Version

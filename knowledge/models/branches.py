@@ -1,4 +1,4 @@
-"""Where the bank is: regions, and the branches and cash machines in them."""
+"""Regions, and the bank's branches and cash machines in them."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Region(models.Model):
-    """A district or a county: where a branch stands, and where a knowledge point applies."""
+    """A district or county in which branches are and knowledge points apply."""
 
     name = models.CharField(_("name"), max_length=40, unique=True)
     name_en = models.CharField(_("name in English"), max_length=60, blank=True)
@@ -25,7 +25,7 @@ class Region(models.Model):
 
 
 class Branch(models.Model):
-    """A branch or a cash machine, as a customer is shown it; `duty_contact` is for staff only."""
+    """A branch or cash machine. Customers see all of it except `duty_contact`, which is for staff only."""
 
     class Kind(models.TextChoices):
         BRANCH = "branch", _("branch")
@@ -74,18 +74,18 @@ class Branch(models.Model):
         _("hours on weekdays"), max_length=60, help_text=_("09:00-17:00, or 24h")
     )
     saturday_hours = models.CharField(
-        _("hours on Saturdays"), max_length=60, blank=True, help_text=_("empty: closed")
+        _("hours on Saturdays"), max_length=60, blank=True, help_text=_("Leave empty if closed")
     )
     sunday_hours = models.CharField(
-        _("hours on Sundays"), max_length=60, blank=True, help_text=_("empty: closed")
+        _("hours on Sundays"), max_length=60, blank=True, help_text=_("Leave empty if closed")
     )
     telephone = models.CharField(_("telephone"), max_length=30, blank=True)
     services = models.JSONField(_("services"), default=list, blank=True)
     aliases = models.JSONField(
-        _("other names"), default=list, blank=True, help_text=_("what people call the place")
+        _("other names"), default=list, blank=True, help_text=_("Other names that people use for it")
     )
     duty_contact = models.CharField(
-        _("duty contact"), max_length=100, blank=True, help_text=_("for staff only")
+        _("duty contact"), max_length=100, blank=True, help_text=_("Visible to staff only")
     )
     is_active = models.BooleanField(_("in use"), default=True)
     edition = models.PositiveBigIntegerField(default=0, db_index=True, editable=False)

@@ -1,4 +1,4 @@
-"""The knowledge point: what the bank answers to a question, in versions that somebody else has approved."""
+"""The knowledge point: the bank's answer to a question, in versions that a second person approves."""
 
 from django.core.validators import MinLengthValidator
 from django.db import models
@@ -13,10 +13,15 @@ from knowledge.models.branches import Branch, Region
 
 
 class Category(models.Model):
-    """A place in the tree in which points are kept."""
+    """A node in the tree of categories of points."""
 
     parent = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("under")
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=_("parent category"),
     )
     name = models.CharField(_("name"), max_length=60)
     order = models.PositiveSmallIntegerField(_("order"), default=0)
@@ -34,9 +39,11 @@ class Category(models.Model):
 
 
 class Point(models.Model):
-    """One question and its answer. What stands here never changes by a new version: what is said is in `Version`."""
+    """A question and its answer. These fields do not depend on the version; the content is in `Version`."""
 
-    key = models.SlugField(_("key"), max_length=60, unique=True, help_text=_("names it in imports"))
+    key = models.SlugField(
+        _("key"), max_length=60, unique=True, help_text=_("Identifies the point in imports")
+    )
     language = models.CharField(_("language"), max_length=10, choices=LANGUAGES, default="zh")
     owner = models.ForeignKey(
         Staff,
@@ -45,18 +52,18 @@ class Point(models.Model):
         blank=True,
         related_name="owned_points",
         verbose_name=_("owner"),
-        help_text=_("is warned before it expires"),
+        help_text=_("Is warned before the point expires"),
     )
     published = models.OneToOneField(
         "Version", models.PROTECT, null=True, blank=True, editable=False, related_name="+"
     )
-    # Counted by the actions, so that a search need not count.
+    # Counters kept by the actions, so that a search does not count rows.
     uses = models.PositiveIntegerField(_("times used"), default=0, editable=False)
     helped = models.PositiveIntegerField(_("times it helped"), default=0, editable=False)
     missed = models.PositiveIntegerField(_("times it did not help"), default=0, editable=False)
-    # The edition of the library in which it last changed: what a process has to read again (knowledge.published_index).
+    # The edition in which the point last changed; a process reads points of newer editions (knowledge.published_index).
     edition = models.PositiveBigIntegerField(default=0, db_index=True, editable=False)
-    created_at = models.DateTimeField(_("made"), default=timezone.now, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
         verbose_name = _("knowledge point")
@@ -68,12 +75,12 @@ class Point(models.Model):
 
 
 class Version(models.Model):
-    """What a point says, or said, or is to say. Once approved its words never change."""
+    """A past, present or future content of a point. Once approved, it never changes."""
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")
         REVIEW = "review", _("in review")
-        # Approved, and valid only from a day to come.
+        # Approved, but valid only from a future day.
         APPROVED = "approved", _("approved")
         PUBLISHED = "published", _("published")
         REPLACED = "replaced", _("replaced")
@@ -85,15 +92,15 @@ class Version(models.Model):
     number = models.PositiveIntegerField(_("version"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
 
-    title = models.CharField(_("title"), max_length=120, help_text=_("the question as it is asked most"))
+    title = models.CharField(_("title"), max_length=120, help_text=_("The question in its most common form"))
     answer = models.TextField(
         _("answer"),
         max_length=MAX_BODY_CHARACTERS,
         validators=[MinLengthValidator(1)],
-        help_text=_("what is said to the customer"),
+        help_text=_("The text that is sent to customers"),
     )
     note = models.TextField(
-        _("note"), max_length=MAX_BODY_CHARACTERS, blank=True, help_text=_("for staff only")
+        _("note"), max_length=MAX_BODY_CHARACTERS, blank=True, help_text=_("Visible to staff only")
     )
     category = models.ForeignKey(Category, models.PROTECT, related_name="+", verbose_name=_("category"))
     department = models.ForeignKey(
@@ -102,8 +109,8 @@ class Version(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("business line"),
-        help_text=_("the department that answers for it"),
+        verbose_name=_("department"),
+        help_text=_("The department responsible for the content"),
     )
     region = models.ForeignKey(
         Region,
@@ -112,7 +119,7 @@ class Version(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("region"),
-        help_text=_("empty: everywhere"),
+        help_text=_("Leave empty for all regions"),
     )
     branch = models.ForeignKey(
         Branch,
@@ -121,14 +128,16 @@ class Version(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("branch"),
-        help_text=_("empty: every branch"),
+        help_text=_("Leave empty for all branches"),
     )
-    links = models.JSONField(_("links"), default=list, blank=True, help_text="[[words, address], ...]")
+    links = models.JSONField(_("links"), default=list, blank=True, help_text="[[label, URL], ...]")
     is_public = models.BooleanField(
-        _("public"), default=False, help_text=_("the box may offer it before an agent comes")
+        _("public"), default=False, help_text=_("The widget may suggest it before an agent answers")
     )
     valid_from = models.DateField(_("valid from"), null=True, blank=True)
-    valid_until = models.DateField(_("valid until"), null=True, blank=True, help_text=_("the last day"))
+    valid_until = models.DateField(
+        _("valid until"), null=True, blank=True, help_text=_("The last day on which it is valid")
+    )
 
     author = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("written by")
@@ -138,9 +147,9 @@ class Version(models.Model):
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("reviewed by")
     )
     reviewed_at = models.DateTimeField(_("reviewed"), null=True, blank=True)
-    remark = models.CharField(_("remark of the reviewer"), max_length=500, blank=True)
+    remark = models.CharField(_("reviewer's remark"), max_length=500, blank=True)
     published_at = models.DateTimeField(_("published"), null=True, blank=True)
-    ended_at = models.DateTimeField(_("no longer said since"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("out of use since"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("version")
@@ -183,19 +192,19 @@ class Version(models.Model):
 
     @property
     def source(self) -> str:
-        """What a message made from it keeps, so that one can tell who was told it: `Message.source`."""
+        """The `Message.source` of messages made from this version; the recipients of a point are found by it."""
         return f"point/{self.point_id}/{self.number}"
 
 
 class PointFile(models.Model):
-    """A form or a leaflet that belongs to a point; an agent sends it as a file."""
+    """A form or leaflet of a point, which agents send to customers."""
 
     point = models.ForeignKey(Point, models.CASCADE, related_name="files", verbose_name=_("knowledge point"))
     name = models.CharField(_("file name"), max_length=120)
     content_type = models.CharField(_("kind"), max_length=40)
     size = models.PositiveIntegerField(_("bytes"))
     file = models.FileField(_("file"), upload_to="points/")
-    # Agents see it only when a second person has approved it.
+    # Agents see the file only after a second person has approved it.
     is_approved = models.BooleanField(_("approved"), default=False)
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
@@ -212,8 +221,11 @@ class PointFile(models.Model):
 
 
 class Phrasing(models.Model):
-    """Another way in which customers ask. One that came from use waits for an editor to accept it; one of a point that
-    the box offers to customers also waits for a second person."""
+    """Another way in which customers ask for a point.
+
+    A phrasing learned from conversations is suggested until an editor accepts it. A new phrasing of a point that the
+    widget suggests also needs approval by a second person.
+    """
 
     class State(models.TextChoices):
         SUGGESTED = "suggested", _("suggested")
@@ -224,9 +236,9 @@ class Phrasing(models.Model):
     point = models.ForeignKey(
         Point, models.CASCADE, related_name="phrasings", verbose_name=_("knowledge point")
     )
-    text = models.CharField(_("words"), max_length=200)
+    text = models.CharField(_("text"), max_length=200)
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.ACCEPTED)
-    # How often it was asked so; of suggested ones the most frequent come first.
+    # Number of times customers asked in these words. The most frequent suggestions are listed first.
     count = models.PositiveIntegerField(_("times"), default=1)
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
@@ -249,7 +261,7 @@ class Phrasing(models.Model):
 
 
 class Edition(models.Model):
-    """One row: the number of the library's newest edition. Every change that a search must see makes a new one."""
+    """A single row with the number of the newest edition. Every change that a search must see raises it."""
 
     number = models.PositiveBigIntegerField(default=0)
 

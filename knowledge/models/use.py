@@ -1,4 +1,4 @@
-"""How points are used: inserted, helpful or not, and the questions that none answers."""
+"""The use of points: sent or shown, helpful or not; and questions that no point answers."""
 
 from django.db import models
 from django.utils import timezone
@@ -10,27 +10,27 @@ from knowledge.models.points import Point, Version
 
 
 class Use(models.Model):
-    """An answer that an agent sent was made from a point, or the box has shown one to a visitor.
+    """A version that an agent sent as an answer, or that the widget showed to a visitor.
 
-    Which words were said stands in the message itself (`Message.source`): this is for counting and for learning.
+    It serves for counting and learning. The record of the text that was sent is the message itself (`Message.source`).
     """
 
     class By(models.TextChoices):
         AGENT = "agent", _("sent by an agent")
-        BOX = "box", _("shown by the box")
+        WIDGET = "box", _("shown by the widget")
 
     version = models.ForeignKey(Version, models.PROTECT, related_name="uses", verbose_name=_("version"))
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("conversation")
     )
-    # The message of it; the box shows points beside the messages, and before there are any.
+    # The message made from the version; None where the widget showed it, which is outside the messages.
     seq = models.PositiveIntegerField(null=True, blank=True)
     by = models.CharField(_("by"), max_length=5, choices=By)
     agent = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("agent")
     )
-    is_edited = models.BooleanField(_("words were changed"), default=False)
-    # Said by the agent or by the visitor; None when nobody said.
+    is_edited = models.BooleanField(_("text was changed"), default=False)
+    # Feedback of the agent or the visitor; None without feedback.
     is_helpful = models.BooleanField(_("helpful"), null=True, blank=True)
     at = models.DateTimeField(_("at"), default=timezone.now)
 
@@ -53,7 +53,7 @@ class Use(models.Model):
 
 
 class UnansweredQuestion(models.Model):
-    """A question that no point answers, with all who asked it alike."""
+    """A question that no point answers, with the similar questions of other visitors (`questions`)."""
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
@@ -71,8 +71,8 @@ class UnansweredQuestion(models.Model):
     last_at = models.DateTimeField(_("last asked"), default=timezone.now)
 
     class Meta:
-        verbose_name = _("gap")
-        verbose_name_plural = _("gaps")
+        verbose_name = _("unanswered question")
+        verbose_name_plural = _("unanswered questions")
         ordering = ("-count", "-last_at")
         indexes = [
             models.Index(fields=["-count", "-last_at"], condition=models.Q(state="open"), name="gaps_open")
@@ -83,10 +83,10 @@ class UnansweredQuestion(models.Model):
 
 
 class UnansweredQuestionExample(models.Model):
-    """One customer's question in a gap, in their words."""
+    """A visitor's message that belongs to an unanswered question, in their own words."""
 
     gap = models.ForeignKey(
-        UnansweredQuestion, models.CASCADE, related_name="questions", verbose_name=_("gap")
+        UnansweredQuestion, models.CASCADE, related_name="questions", verbose_name=_("unanswered question")
     )
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, related_name="+", verbose_name=_("conversation")
@@ -96,8 +96,8 @@ class UnansweredQuestionExample(models.Model):
     at = models.DateTimeField(_("at"), default=timezone.now)
 
     class Meta:
-        verbose_name = _("question of a gap")
-        verbose_name_plural = _("questions of a gap")
+        verbose_name = _("example of an unanswered question")
+        verbose_name_plural = _("examples of unanswered questions")
         ordering = ("-id",)
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="gap_question_once_per_message")

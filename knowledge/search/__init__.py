@@ -1,6 +1,6 @@
-"""Finding knowledge points by what customers write and agents type. Knows no database: it is given entries.
+"""Search for knowledge points by a visitor's message or an agent's typing. It gets entries and uses no database.
 
-docs/decisions/008-finding-points.md says what it is made of, and what each part is worth.
+docs/decisions/008-finding-points.md describes its parts and how much each of them contributes.
 """
 
 from knowledge.search.confidence import NOT_ANSWERED

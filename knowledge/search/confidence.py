@@ -1,23 +1,33 @@
-"""How likely what was found is what was asked for: docs/decisions/008-finding-points.md has the measurements."""
+"""The confidence that a result answers the question; docs/decisions/008-finding-points.md has the measurements."""
 
 from math import exp
 
-from knowledge.search.tokenizer import plain, tokens_of
+from knowledge.search.tokenizer import normalize, tokens_of
 
-# Below this confidence no entry answers the question.
+# A result with a lower confidence does not answer the question.
 NOT_ANSWERED = 0.3
 
 
-def shared(folded: str, text: str) -> float:
-    """How alike two texts are by their words: 0 to 1; 1 too where one holds the other."""
-    other = plain(text)
+def word_similarity(folded: str, text: str) -> float:
+    """Return the similarity of two texts by their words, 0 to 1; also 1 where `text` contains `folded`.
+
+    `folded` is a normalised text; `text` is normalised here.
+    """
+    other = normalize(text)
     if folded in other:
         return 1.0
-    one, two = set(tokens_of(folded)), set(tokens_of(other))
-    return len(one & two) / (len(one) * len(two)) ** 0.5 if one and two else 0.0
+    words, other_words = set(tokens_of(folded)), set(tokens_of(other))
+    if not words or not other_words:
+        return 0.0
+    size: float = (len(words) * len(other_words)) ** 0.5
+    return len(words & other_words) / size
 
 
 def confidence_of(closeness: float, lead: float) -> float:
-    """How likely the entry is the right one, by logistic regression over questions that the entries answer and others:
-    docs/decisions/008-finding-points.md. `closeness`: the cosine to the nearest text; `lead`: to the next best."""
+    """Return the probability that an entry answers the question.
+
+    `closeness`: the cosine to the entry's nearest text. `lead`: its score minus that of the best other entry. The
+    coefficients come from a logistic regression over questions with and without an answer:
+    docs/decisions/008-finding-points.md.
+    """
     return 1 / (1 + exp(3.4 - 6.2 * closeness - 0.5 * lead))

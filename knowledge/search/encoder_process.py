@@ -1,4 +1,4 @@
-"""Vectors worked out by a process of its own at the lowest priority: a minute's work for 5,000 points that are new."""
+"""Encodes texts in a separate process at the lowest priority; 5,000 new points take about a minute."""
 
 import fcntl
 import json
@@ -8,20 +8,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from knowledge.search.embeddings import Vectors, keep_vectors_in, kept_in, vectors_of
+from knowledge.search.embeddings import Vectors, set_vector_store, vector_store, vectors_of
 
-# Fewer are not worth a process.
-MANY = 200
+# Fewer texts are encoded in this process.
+MIN_TEXTS = 200
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def encode_in_process(texts: Sequence[str]) -> Vectors:
-    """As `vectors_of`, and this process is not slowed down. Raises CalledProcessError."""
-    store = kept_in()
-    if store is not None and len(texts) > MANY:
-        # Processes of one machine take turns, and who comes later finds the work done.
-        with store.with_suffix(".lock").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+    """Return the same vectors as `vectors_of`, without slowing this process down. Raises CalledProcessError."""
+    store = vector_store()
+    if store is not None and len(texts) > MIN_TEXTS:
+        # One process of a machine encodes at a time; those that waited then find the vectors in the store.
+        with store.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             command = [sys.executable, "-m", "knowledge.search.encoder_process", str(store)]
             subprocess.run(command, input=json.dumps(list(texts)), encoding="utf-8", check=True, cwd=ROOT)  # noqa: S603
     return vectors_of(texts)
@@ -29,7 +29,7 @@ def encode_in_process(texts: Sequence[str]) -> Vectors:
 
 def _main(store: str) -> None:
     os.nice(19)
-    keep_vectors_in(Path(store))
+    set_vector_store(Path(store))
     vectors_of(json.load(sys.stdin))
 
 

@@ -1,4 +1,4 @@
-"""What is worked out of an entry once, and taken over by every index that it stands in."""
+"""Features of an entry, which are computed once and shared by all indexes that contain the entry."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,11 +8,18 @@ import numpy as np
 
 from knowledge.search.embeddings import EmbeddingSpace, TextEmbeddings, Vectors
 from knowledge.search.postings import Floats, TermCounts, Vocabulary
-from knowledge.search.tokenizer import IndexEntry, bare, features_of, pairs_of, plain, simplified
-from knowledge.search.typeahead import TypeaheadIndex
+from knowledge.search.tokenizer import (
+    IndexEntry,
+    character_pairs,
+    features_of,
+    normalize,
+    to_simplified,
+    without_courtesy,
+)
+from knowledge.search.typeahead import TypeaheadForms
 
-# A word of the title counts as much as in so many phrasings.
-TITLE_WORDS = 3
+# A word of the title counts as much as in this many phrasings.
+TITLE_WEIGHT = 3
 ANSWER_CHARACTERS = 200
 
 Encode = Callable[[Sequence[str]], Vectors]
@@ -20,55 +27,60 @@ Encode = Callable[[Sequence[str]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class EntryFeatures:
-    """What is worked out of an entry once; `sense` once it is taught."""
+    """The features of an entry. `embeddings` is None until the index is trained.
+
+    `texts`: title and phrasings without duplicates. `words`, `answer`: the terms of these texts and of the answer.
+    """
 
     entry: IndexEntry
     texts: tuple[str, ...]
     words: TermCounts
     answer: TermCounts
-    forms: TypeaheadIndex
-    sense: TextEmbeddings | None = None
+    forms: TypeaheadForms
+    embeddings: TextEmbeddings | None = None
 
 
 def features_of_entry(entry: IndexEntry, vocabulary: Vocabulary, answers: Vocabulary) -> EntryFeatures:
     texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
-    words = Counter(word for text in texts for word in features_of(bare(text)))
-    for word in features_of(bare(entry.title)):
-        words[word] += TITLE_WORDS - 1
-    answer = Counter(pairs_of(plain(entry.answer)))
+    words = Counter(word for text in texts for word in features_of(without_courtesy(text)))
+    for word in features_of(without_courtesy(entry.title)):
+        words[word] += TITLE_WEIGHT - 1
+    answer = Counter(character_pairs(normalize(entry.answer)))
     return EntryFeatures(
-        entry, texts, vocabulary.count(words), answers.count(answer), TypeaheadIndex.of(texts)
+        entry, texts, vocabulary.count(words), answers.count(answer), TypeaheadForms.of(texts)
     )
 
 
-def size_of(known: Sequence[EntryFeatures]) -> int:
-    """How many texts they have, with the answers."""
-    return sum(len(each.texts) + 1 for each in known)
+def count_texts(entries: Sequence[EntryFeatures]) -> int:
+    """Return the number of texts of the entries, including their answers."""
+    return sum(len(features.texts) + 1 for features in entries)
 
 
-def vectors_for(known: Sequence[EntryFeatures], encode: Encode) -> list[Vectors]:
-    """Of each entry a row for each text, and one for the answer."""
-    lengths = [len(each.texts) + 1 for each in known]
+def vectors_for(entries: Sequence[EntryFeatures], encode: Encode) -> list[Vectors]:
+    """Return for each entry a row for each text, and a last one for the answer."""
+    lengths = [len(features.texts) + 1 for features in entries]
     texts = [
-        text for each in known for text in (*map(bare, each.texts), each.entry.answer[:ANSWER_CHARACTERS])
+        text
+        for features in entries
+        for text in (*map(without_courtesy, features.texts), features.entry.answer[:ANSWER_CHARACTERS])
     ]
-    vectors, ends = encode([simplified(text) for text in texts]), np.cumsum(lengths)
+    vectors, ends = encode([to_simplified(text) for text in texts]), np.cumsum(lengths)
     return [vectors.rows(end - length, end) for length, end in zip(lengths, ends, strict=True)]
 
 
 def with_embeddings(
-    known: Sequence[EntryFeatures], vectors: Sequence[Vectors], space: EmbeddingSpace
+    entries: Sequence[EntryFeatures], vectors: Sequence[Vectors], space: EmbeddingSpace
 ) -> list[EntryFeatures]:
     return [
-        replace(each, sense=space.sense(rows.rows(0, -1), rows.rows(-1)))
-        for each, rows in zip(known, vectors, strict=True)
+        replace(features, embeddings=space.embed(rows.rows(0, -1), rows.rows(-1)))
+        for features, rows in zip(entries, vectors, strict=True)
     ]
 
 
-def rows_of(each: Sequence[Floats | None], length: int) -> Floats:
-    """One row for each, of zeros where there is none."""
-    found = np.zeros((len(each), length), np.float32)
-    for place, values in enumerate(each):
+def rows_of(rows: Sequence[Floats | None], length: int) -> Floats:
+    """Return a matrix with these rows; a row of zeros stands for None."""
+    matrix = np.zeros((len(rows), length), np.float32)
+    for position, values in enumerate(rows):
         if values is not None:
-            found[place] = values
-    return found
+            matrix[position] = values
+    return matrix

@@ -1,4 +1,4 @@
-"""The index: which entries come nearest to what was written, and to what is being typed."""
+"""The search index: the entries nearest to a message, and to what an agent is typing."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -8,31 +8,40 @@ from typing import NamedTuple
 import numpy as np
 
 from knowledge.search.answer_weights import SAFE_WEIGHTS, fit_weights
-from knowledge.search.confidence import NOT_ANSWERED, confidence_of, shared
+from knowledge.search.confidence import NOT_ANSWERED, confidence_of, word_similarity
 from knowledge.search.embeddings import EmbeddingSpace, vector_of, vectors_of, vectors_of_questions
 from knowledge.search.features import (
     Encode,
     EntryFeatures,
+    count_texts,
     features_of_entry,
-    size_of,
     vectors_for,
     with_embeddings,
 )
 from knowledge.search.postings import Floats, Vocabulary
 from knowledge.search.query_rewriting import PinyinConverter, to_standard_words
-from knowledge.search.scorers import WORDS, AnswerWeights, ScorerSet, spread_of
-from knowledge.search.tokenizer import RUN, IndexEntry, bare, parts_of, plain, simplified, tokens_of
-from knowledge.search.topic_filter import STRANGE, TopicFilter, train_topic_filter
-from knowledge.search.typeahead import TypedQuery, correct_typos, one_line
+from knowledge.search.scorers import WORD_WEIGHT, AnswerWeights, ScorerSet, standardize
+from knowledge.search.tokenizer import (
+    RUN,
+    IndexEntry,
+    normalize,
+    question_parts,
+    to_simplified,
+    tokens_of,
+    without_courtesy,
+)
+from knowledge.search.topic_filter import OFF_TOPIC_FACTOR, TopicFilter, train_topic_filter
+from knowledge.search.typeahead import TypeaheadIndex, correct_typos, normalized_line
 
-LANGUAGE = 1.0
-EXACT = 3.0
-# What the clauses of a long message weigh against the 1 of the whole, and how many of the best are taken.
-CLAUSES, BEST_CLAUSES = 0.5, 2
-# So many texts are given their meaning at once with a change; more wait for `taught`.
-AT_ONCE = 60
-# What is typed has a meaning of its own from so many words, or pairs of characters, on: half a word has none.
-QUESTION_WORDS = 6
+# Subtracted for an entry in another language, and added for a title or phrasing that is equal to the question.
+LANGUAGE_PENALTY = 1.0
+EXACT_BONUS = 3.0
+# Weight of the clauses of a long message against 1 for the whole, and the number of best clauses that count.
+CLAUSE_WEIGHT, BEST_CLAUSES = 0.5, 2
+# Most texts that a change encodes at once; more wait for `trained`.
+MAX_ENCODED_AT_ONCE = 60
+# Typed text is compared by embeddings from this many tokens on; before that it is only part of a question.
+MIN_QUESTION_TOKENS = 6
 
 Keep = Callable[[int], bool]
 Prefer = Callable[[int], float]
@@ -40,7 +49,7 @@ Prefer = Callable[[int], float]
 
 @dataclass(frozen=True, slots=True)
 class IndexHit:
-    """`matched`: the title or phrasing that comes nearest; `confidence`: 0 to 1, that this entry answers."""
+    """A search result. `matched`: the nearest title or phrasing; `confidence`: probability that the entry answers."""
 
     id: int
     score: float
@@ -49,125 +58,131 @@ class IndexHit:
 
 
 class LearnedModels(NamedTuple):
-    """What an index was taught by all of its entries together."""
+    """The models that an index learns from all of its entries together."""
 
     space: EmbeddingSpace
     weights: AnswerWeights
-    subject: TopicFilter
+    topic_filter: TopicFilter
 
 
 class IndexQuery(NamedTuple):
-    """What is asked: its words as they are compared, and the vectors of the whole and of its clauses, where meanings
-    are known."""
+    """A query: its normalised text, and the vectors of the whole and of its clauses; none in an untrained index."""
 
     folded: str
     vectors: Sequence[Floats]
 
 
 class Index:
-    """Entries and what is known of them. It never changes: `with_changes` and `taught` give another one, so whoever
-    reads one is not disturbed."""
+    """An immutable index of entries. `with_changes` and `trained` return another one, so readers are not disturbed.
 
-    def __init__(self, entries: Iterable[IndexEntry] = (), *, teach: bool = False) -> None:
-        """`teach`: with meanings too, which takes a second for a thousand phrasings."""
+    An index finds entries by their words. A trained one also finds them by their embeddings.
+    """
+
+    def __init__(self, entries: Iterable[IndexEntry] = (), *, train: bool = False) -> None:
+        """Build an index. `train`: with embeddings too, which takes a second for a thousand phrasings."""
         vocabulary, answers = Vocabulary(), Vocabulary()
-        known = [
+        features = [
             features_of_entry(entry, vocabulary, answers)
             for entry in {entry.id: entry for entry in entries}.values()
         ]
-        self._set(known, vocabulary, answers, None)
-        if teach:
-            self._set(*self._learned(vectors_of))
+        self._set(features, vocabulary, answers, None)
+        if train:
+            self._set(*self._learn(vectors_of))
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._entries)
 
     def entries(self) -> list[IndexEntry]:
-        return [known.entry for known in self._known]
+        return [features.entry for features in self._entries]
 
     @property
-    def is_taught_all(self) -> bool:
-        """Whether every entry is found by what it means, and none by its words alone."""
-        return bool(self._judges.has_sense.all())
+    def is_trained(self) -> bool:
+        """Whether every entry has embeddings."""
+        return bool(self._scorers.is_trained.all())
 
-    def untaught(self) -> tuple[int, int]:
-        """How many entries are found by their words alone, and how many texts they have."""
-        waiting = [each for each in self._known if each.sense is None]
-        return len(waiting), size_of(waiting)
+    def untrained_counts(self) -> tuple[int, int]:
+        """Return the number of entries without embeddings, and the number of their texts."""
+        untrained = [features for features in self._entries if features.embeddings is None]
+        return len(untrained), count_texts(untrained)
 
     def with_changes(self, put: Iterable[IndexEntry], drop: Iterable[int] = ()) -> "Index":
-        """With these entries in place of those of their ids, and without the dropped ones.
+        """Return an index with the entries `put`, which replace those with their ids, and without the ids `drop`.
 
-        In a taught index a few new texts get their meaning at once; many are found by their words until `taught`.
+        A trained index encodes a few new texts at once; many are found only by their words until it is `trained`.
         """
-        kept = {known.entry.id: known for known in self._known}
+        kept = {features.entry.id: features for features in self._entries}
         for pk in drop:
             kept.pop(pk, None)
         new = [features_of_entry(entry, self._vocabulary, self._answer_vocabulary) for entry in put]
-        if self._lessons is not None and new and size_of(new) <= AT_ONCE:
-            new = with_embeddings(new, vectors_for(new, vectors_of), self._lessons.space)
-        kept |= {known.entry.id: known for known in new}
-        made = Index()
-        made._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._lessons)
-        return made
+        if self._models is not None and new and count_texts(new) <= MAX_ENCODED_AT_ONCE:
+            new = with_embeddings(new, vectors_for(new, vectors_of), self._models.space)
+        kept |= {features.entry.id: features for features in new}
+        index = Index()
+        index._set(list(kept.values()), self._vocabulary, self._answer_vocabulary, self._models)
+        return index
 
-    def taught(self, vectors_of: Encode = vectors_of) -> "Index":
-        """The same, found by meanings too: a second for a thousand texts that are new, a few in all where their vectors
-        are kept. `vectors_of` may work them out elsewhere: `meaning.vectors_apart`."""
-        made = Index()
-        made._set(*self._learned(vectors_of))
-        return made
+    def trained(self, vectors_of: Encode = vectors_of) -> "Index":
+        """Return an index of the same entries with embeddings and newly learned models.
 
-    def with_knowledge_of(self, taught: "Index") -> "Index":
-        """The same, with what an index that this one or its forerunner was `taught` as knows of the entries that are
-        the same here; others keep their words alone, unless they are few."""
-        before = {each.entry: each for each in taught._known}
-        known = [
-            replace(each, sense=before[each.entry].sense if each.entry in before else None)
-            for each in self._known
-        ]
-        new = [each for each in known if each.sense is None]
-        made = Index()
-        made._set(known, self._vocabulary, self._answer_vocabulary, taught._lessons)
-        return made.with_changes([each.entry for each in new]) if size_of(new) <= AT_ONCE else made
+        It takes a second for a thousand new texts, and a few seconds in all where their vectors are stored.
+        `vectors_of` may encode them elsewhere, as `encoder_process.encode_in_process` does.
+        """
+        index = Index()
+        index._set(*self._learn(vectors_of))
+        return index
+
+    def with_models_of(self, trained: "Index") -> "Index":
+        """Return this index with the models of `trained`, which was trained from an earlier state of it.
+
+        Entries equal to those of `trained` take over their embeddings. The others are encoded at once if they are
+        few, and otherwise are found only by their words.
+        """
+        known = {features.entry: features.embeddings for features in trained._entries}
+        entries = [replace(features, embeddings=known.get(features.entry)) for features in self._entries]
+        new = [features for features in entries if features.embeddings is None]
+        index = Index()
+        index._set(entries, self._vocabulary, self._answer_vocabulary, trained._models)
+        if count_texts(new) > MAX_ENCODED_AT_ONCE:
+            return index
+        return index.with_changes([features.entry for features in new])
 
     # -- building ----------------------------------------------------------------------------------------
 
-    def _learned(
+    def _learn(
         self, encode: Encode
     ) -> tuple[list[EntryFeatures], Vocabulary, Vocabulary, LearnedModels | None]:
-        if not self._known:
+        if not self._entries:
             return [], self._vocabulary, self._answer_vocabulary, None
-        vectors = vectors_for(self._known, encode)
+        vectors = vectors_for(self._entries, encode)
         texts = [rows.rows(0, -1) for rows in vectors]
         space = EmbeddingSpace(texts, [rows.rows(-1) for rows in vectors])
-        # The first who asks should not wait for the encoder to be read.
+        # Load the encoder now, so that the first question does not wait for it.
         vector_of(" ")
-        known = with_embeddings(self._known, vectors, space)
-        judges = ScorerSet(known, self._vocabulary, self._answer_vocabulary, space)
-        lessons = LearnedModels(space, fit_weights(judges, space), train_topic_filter(texts, encode))
-        return known, self._vocabulary, self._answer_vocabulary, lessons
+        entries = with_embeddings(self._entries, vectors, space)
+        scorers = ScorerSet(entries, self._vocabulary, self._answer_vocabulary, space)
+        models = LearnedModels(space, fit_weights(scorers, space), train_topic_filter(texts, encode))
+        return entries, self._vocabulary, self._answer_vocabulary, models
 
     def _set(
         self,
-        known: Sequence[EntryFeatures],
+        entries: Sequence[EntryFeatures],
         vocabulary: Vocabulary,
         answers: Vocabulary,
-        lessons: LearnedModels | None,
+        models: LearnedModels | None,
     ) -> None:
-        self._known = list(known)
-        self._vocabulary, self._answer_vocabulary, self._lessons = vocabulary, answers, lessons
-        self._judges = ScorerSet(self._known, vocabulary, answers, lessons and lessons.space)
-        self._weights = SAFE_WEIGHTS if lessons is None else lessons.weights
+        self._entries = list(entries)
+        self._vocabulary, self._answer_vocabulary, self._models = vocabulary, answers, models
+        self._scorers = ScorerSet(self._entries, vocabulary, answers, models and models.space)
+        self._weights = SAFE_WEIGHTS if models is None else models.weights
         self._exact: dict[str, int] = {}
-        for place, each in enumerate(known):
-            for text in each.forms.texts:
-                self._exact.setdefault(text, place)
-        self._typing = TypedQuery([each.forms for each in known])
-        self._is_zh = np.array([each.entry.language == "zh" for each in known], dtype=bool)
+        for position, features in enumerate(entries):
+            for text in features.forms.texts:
+                self._exact.setdefault(text, position)
+        self._typeahead = TypeaheadIndex([features.forms for features in entries])
+        self._is_zh = np.array([features.entry.language == "zh" for features in entries], dtype=bool)
         self._pinyin: PinyinConverter | None = None
 
-    # -- finding -----------------------------------------------------------------------------------------
+    # -- search for messages -----------------------------------------------------------------------------
 
     def find(
         self,
@@ -178,33 +193,35 @@ class Index:
         prefer: Prefer | None = None,
         language: str | None = None,
     ) -> list[IndexHit]:
-        """The entries that a customer most likely asks for, the likeliest first; only those that `keep` lets pass.
+        """Return the entries that a visitor most likely asks for, the most likely first.
 
-        `prefer`: how much likelier an entry is whatever was asked, on a scale on which 1 is much.
+        `keep` filters entries by id. `prefer` returns a bonus of an entry that does not depend on the question; 1 is
+        a large bonus.
         """
-        if not self._known or not text.strip():
+        if not self._entries or not text.strip():
             return []
-        parts = parts_of(self._in_characters(to_standard_words(text)))
+        parts = question_parts(self._in_characters(to_standard_words(text)))
         vectors = self._vectors(parts)
         scores = self._scores(parts[0], vectors[0] if vectors else None, language)
         if len(parts) > 1:
             clauses = [
-                self._scores(part, vectors[at] if vectors else None, language)
-                for at, part in enumerate(parts)
-                if at
+                self._scores(part, vectors[number] if vectors else None, language)
+                for number, part in enumerate(parts)
+                if number
             ]
             scores = _with_clauses(scores, clauses)
         self._raise_exact(scores, text)
-        return self._hits(scores, IndexQuery(one_line(parts[0]), vectors), limit, keep, prefer)
+        return self._hits(scores, IndexQuery(normalized_line(parts[0]), vectors), limit, keep, prefer)
 
     def _in_characters(self, text: str) -> str:
-        """The text with pinyin in characters, where it is pinyin of words that entries have."""
+        """Return the text with pinyin converted to characters, where it is pinyin of words that entries contain."""
         if RUN.search(text) is None or text.isnumeric():
             return text
         if self._pinyin is None:
             counts: Counter[int] = Counter()
-            for each in self._known:
-                counts.update(dict(zip(each.words.words.tolist(), each.words.counts.tolist(), strict=True)))
+            for features in self._entries:
+                terms = features.words
+                counts.update(dict(zip(terms.words.tolist(), terms.counts.tolist(), strict=True)))
             self._pinyin = PinyinConverter(
                 {
                     word: counts[number]
@@ -215,80 +232,84 @@ class Index:
         return self._pinyin.in_characters(text)
 
     def _vectors(self, parts: Sequence[str]) -> Sequence[Floats]:
-        """The vectors of the texts; none where meanings are not known."""
-        if self._lessons is None or not all(RUN.search(plain(part)) for part in parts):
+        """Return the vectors of the texts; none in an untrained index, or if a text has no words."""
+        if self._models is None or not all(RUN.search(normalize(part)) for part in parts):
             return []
-        return list(vectors_of_questions([simplified(bare(part)) for part in parts]))
+        return list(vectors_of_questions([to_simplified(without_courtesy(part)) for part in parts]))
 
     def _scores(self, text: str, vector: Floats | None, language: str | None) -> Floats:
-        """How likely each entry is the one, in spreads above the mean; -inf where nothing speaks for it."""
-        asks = bare(text)
-        words, answers = self._judges.by_words(asks), self._judges.by_answer_words(asks)
-        scores = WORDS * spread_of(words) + self._weights.words * spread_of(answers)
-        nothing = (words == 0) & (answers == 0)
-        if vector is not None and self._lessons is not None:
-            space = self._lessons.space
-            scores += self._judges.by_meaning(space, vector)
-            scores += self._weights.meaning * self._judges.by_answer_meaning(space, vector)
-            nothing &= ~self._judges.has_sense
+        """Return the score of each entry, a sum of standard scores; -inf for entries that do not match at all."""
+        query = without_courtesy(text)
+        words, answers = self._scorers.by_words(query), self._scorers.by_answer_words(query)
+        scores = WORD_WEIGHT * standardize(words) + self._weights.words * standardize(answers)
+        has_no_match = (words == 0) & (answers == 0)
+        if vector is not None and self._models is not None:
+            space = self._models.space
+            scores += self._scorers.by_meaning(space, vector)
+            scores += self._weights.meaning * self._scorers.by_answer_meaning(space, vector)
+            has_no_match &= ~self._scorers.is_trained
         if language is not None:
-            scores[self._is_zh != (language == "zh")] -= np.float32(LANGUAGE)
-        scores[nothing] = -np.inf
+            scores[self._is_zh != (language == "zh")] -= np.float32(LANGUAGE_PENALTY)
+        scores[has_no_match] = -np.inf
         return scores
 
     def _raise_exact(self, scores: Floats, text: str) -> None:
-        """Puts the entry first that has the text word for word."""
-        exact = self._exact.get(one_line(text))
+        """Rank the entry first whose title or phrasing is equal to the text."""
+        exact = self._exact.get(normalized_line(text))
         if exact is not None:
-            scores[exact] = max(0.0, float(scores[exact]), float(scores.max())) + EXACT
+            scores[exact] = max(0.0, float(scores[exact]), float(scores.max())) + EXACT_BONUS
 
     def _hits(
         self,
         scores: Floats,
-        question: IndexQuery,
+        query: IndexQuery,
         limit: int,
         keep: Keep | None,
         prefer: Prefer | None,
     ) -> list[IndexHit]:
-        found: dict[int, float] = {}
-        # Who is preferred may stand a little behind; nobody is fetched from far.
-        for place in np.argsort(-scores, kind="stable"):
-            if scores[place] == -np.inf or len(found) >= limit * 4 + 8:
+        ranked: dict[int, float] = {}
+        # A preferred entry may rank a little lower before its bonus, so look some way beyond the limit.
+        for position in np.argsort(-scores, kind="stable"):
+            if scores[position] == -np.inf or len(ranked) >= limit * 4 + 8:
                 break
-            pk = self._known[place].entry.id
+            pk = self._entries[position].entry.id
             if keep is None or keep(pk):
-                found[int(place)] = float(scores[place]) + (prefer(pk) if prefer else 0.0)
-        best = sorted(found, key=lambda place: -found[place])[:limit]
-        is_strange = self._is_strange(question)
-        return [self._hit(place, found, question, is_strange) for place in best]
+                ranked[int(position)] = float(scores[position]) + (prefer(pk) if prefer else 0.0)
+        best = sorted(ranked, key=lambda position: -ranked[position])[:limit]
+        is_off_topic = self._is_off_topic(query)
+        return [self._hit(position, ranked, query, is_off_topic) for position in best]
 
-    def _is_strange(self, question: IndexQuery) -> bool:
-        """Whether nothing in it is a bank's business, though entries come near."""
-        if self._lessons is None or not question.vectors or question.folded in self._exact:
+    def _is_off_topic(self, query: IndexQuery) -> bool:
+        """Return whether the query is not about banking, however near entries are."""
+        if self._models is None or not query.vectors or query.folded in self._exact:
             return False
-        subject = self._lessons.subject
-        return not any(subject.has(vector) for vector in question.vectors)
+        topic_filter = self._models.topic_filter
+        return not any(topic_filter.accepts(vector) for vector in query.vectors)
 
-    def _hit(self, place: int, found: dict[int, float], question: IndexQuery, is_strange: bool) -> IndexHit:
-        known = self._known[place]
-        lead = found[place] - max((score for other, score in found.items() if other != place), default=0.0)
+    def _hit(
+        self, position: int, scores: dict[int, float], query: IndexQuery, is_off_topic: bool
+    ) -> IndexHit:
+        features = self._entries[position]
+        lead = scores[position] - max(
+            (score for other, score in scores.items() if other != position), default=0.0
+        )
         lead = max(-3.0, min(3.0, lead))
-        if question.vectors and self._lessons is not None and known.sense is not None:
-            space = self._lessons.space
+        if query.vectors and self._models is not None and features.embeddings is not None:
+            space = self._models.space
             cosines = np.stack(
-                [space.cosines([known.sense], space.placed(vector)) for vector in question.vectors]
+                [space.cosines([features.embeddings], space.project(vector)) for vector in query.vectors]
             )
             nearest = int(cosines.max(axis=0).argmax())
             confidence = confidence_of(float(cosines.max()), lead)
         else:
-            alike = [shared(question.folded, text) for text in known.forms.texts]
-            nearest = alike.index(max(alike))
-            confidence = max(0.0, min(1.0, alike[nearest] + 0.1 * lead))
-        if is_strange:
-            confidence *= STRANGE
-        return IndexHit(known.entry.id, found[place], known.texts[nearest], confidence)
+            similarities = [word_similarity(query.folded, text) for text in features.forms.texts]
+            nearest = similarities.index(max(similarities))
+            confidence = max(0.0, min(1.0, similarities[nearest] + 0.1 * lead))
+        if is_off_topic:
+            confidence *= OFF_TOPIC_FACTOR
+        return IndexHit(features.entry.id, scores[position], features.texts[nearest], confidence)
 
-    # -- as it is typed ----------------------------------------------------------------------------------
+    # -- search while typing -----------------------------------------------------------------------------
 
     def suggest(
         self,
@@ -299,36 +320,41 @@ class Index:
         prefer: Prefer | None = None,
         language: str | None = None,
     ) -> list[IndexHit]:
-        """What an agent may mean who has typed so far: parts of titles and phrasings, pinyin and its initials, what
-        sounds the same, slips; and what the words typed so far find, by meaning too once they are a question."""
-        if not self._known or not typed.strip():
+        """Return the entries that an agent may mean by the text typed so far.
+
+        It matches parts of titles and phrasings, pinyin and pinyin initials, characters that sound the same, and
+        typos; and it searches for the words, by embeddings too once they are long enough for a question.
+        """
+        if not self._entries or not typed.strip():
             return []
         text = correct_typos(self._in_characters(typed), self._vocabulary.words)
-        vectors = self._vectors([text]) if len(tokens_of(plain(text))) >= QUESTION_WORDS else []
+        vectors = self._vectors([text]) if len(tokens_of(normalize(text))) >= MIN_QUESTION_TOKENS else []
         scores = self._scores(text, vectors[0] if vectors else None, language)
         self._raise_exact(scores, typed)
         top = max(3.0, float(scores.max()))
-        for place, fits in self._typing.fits(typed).items():
-            scores[place] = max(float(scores[place]), 0.0) + top * fits
-        return self._hits(scores, IndexQuery(one_line(typed), vectors), limit, keep, prefer)
+        for position, fits in self._typeahead.fits(typed).items():
+            scores[position] = max(float(scores[position]), 0.0) + top * fits
+        return self._hits(scores, IndexQuery(normalized_line(typed), vectors), limit, keep, prefer)
 
     def look_up(self, words: str, limit: int) -> list[int]:
-        """The entries that these words name, likeliest first, and no other however many are wanted: parts, pinyin,
-        initials and slips as in `suggest`; and what is meant, where that is clear."""
-        if not self._known or not words.strip():
+        """Return the ids of the entries that match the words, best first, and of no others.
+
+        Entries match as in `suggest`, by parts, pinyin, initials or typos, or as confident answers as in `find`.
+        """
+        if not self._entries or not words.strip():
             return []
         text = correct_typos(words, self._vocabulary.words)
-        fits = {self._known[place].entry.id for place in self._typing.fits(words)}
-        named = self.suggest(words, limit, keep=fits.__contains__)
-        meant = [hit for hit in self.find(text, limit) if hit.confidence >= NOT_ANSWERED]
-        return list(dict.fromkeys(hit.id for hit in (*named, *meant)))[:limit]
+        fits = {self._entries[position].entry.id for position in self._typeahead.fits(words)}
+        matches = self.suggest(words, limit, keep=fits.__contains__)
+        answers = [hit for hit in self.find(text, limit) if hit.confidence >= NOT_ANSWERED]
+        return list(dict.fromkeys(hit.id for hit in (*matches, *answers)))[:limit]
 
 
 def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
-    """The scores of a long message: the whole, and half of what its best two clauses say on average.
+    """Return the scores of a long message: those of the whole, plus half the mean of its best two clauses.
 
     The best clause alone would let a side remark decide ("I run a small restaurant" in a story of a frozen account).
     """
     best = np.sort(np.maximum(np.stack(clauses), np.float32(-1)), axis=0)[-BEST_CLAUSES:]
-    found: Floats = (whole + CLAUSES * best.mean(axis=0)) / np.float32(1 + CLAUSES)
-    return found
+    combined: Floats = (whole + CLAUSE_WEIGHT * best.mean(axis=0)) / np.float32(1 + CLAUSE_WEIGHT)
+    return combined

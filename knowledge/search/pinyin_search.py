@@ -1,7 +1,7 @@
-"""Titles by how they sound: pinyin with every reading of each character, first letters, and both mixed with characters.
+"""Searches titles by sound: full pinyin with every reading of each character, initials, and both mixed with characters.
 
-Every character of all titles has a place in one long row. A reading leads to the places of the characters that have it,
-and a spelling is followed from place to place, so any combination of readings is found and none is written down.
+All titles are joined into one string. A reading leads to the positions of the characters that have it, and a spelling
+is followed from position to position. Any combination of readings is thus found, and none has to be stored.
 """
 
 from __future__ import annotations
@@ -16,119 +16,127 @@ from numpy.typing import NDArray
 from core.text.pinyin import readings_of, without_similar_sounds
 
 Positions = NDArray[np.int64]
-# Letters of a spelling that are looked at, and of the longest syllable.
-MOST_LETTERS, LONGEST = 60, 6
-# Letters from which on the beginning of one syllable alone is looked for.
-FEWEST = 4
+# Letters of a spelling that are used, and of the longest syllable.
+MAX_LETTERS, MAX_SYLLABLE_LETTERS = 60, 6
+# Fewest letters of a spelling that is only the start of a single syllable.
+MIN_SYLLABLE_LETTERS = 4
 _NONE: Positions = np.zeros(0, np.int64)
 
 
 class PinyinIndex:
-    """The titles of many entries, ready to be searched by their sound."""
+    """The titles of many entries, to be searched by their sound."""
 
     def __init__(self, titles: Sequence[str]) -> None:
-        """`titles`: letters, digits and Chinese characters alone."""
-        row = "\0".join(titles)
-        self._begins = np.array(list(accumulate((len(title) + 1 for title in titles), initial=0)), np.int64)
-        codes = np.frombuffer(row.encode("utf-32-le", "surrogatepass"), np.uint32)
+        """Build the index. `titles` contain only letters, digits and Chinese characters."""
+        joined = "\0".join(titles)
+        self._starts = np.array(list(accumulate((len(title) + 1 for title in titles), initial=0)), np.int64)
+        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
         self._size = len(codes)
         order = np.argsort(codes, kind="stable")
         values, starts = np.unique(codes[order], return_index=True)
-        self._places = {
-            chr(value): places
-            for value, places in zip(values, np.split(order, starts)[1:], strict=True)
+        self._positions = {
+            chr(value): positions
+            for value, positions in zip(values, np.split(order, starts)[1:], strict=True)
             if value
         }
-        self._read_as: dict[str, set[str]] = defaultdict(set)
-        self._begin_with: dict[str, set[str]] = defaultdict(set)
-        self._blurred: dict[str, set[str]] = defaultdict(set)
-        for character in self._places:
+        self._with_reading: dict[str, set[str]] = defaultdict(set)
+        self._starting_with: dict[str, set[str]] = defaultdict(set)
+        self._with_similar_reading: dict[str, set[str]] = defaultdict(set)
+        for character in self._positions:
             for reading in readings_of(character):
-                self._read_as[reading].add(character)
-                self._blurred[without_similar_sounds(reading)].add(character)
+                self._with_reading[reading].add(character)
+                self._with_similar_reading[without_similar_sounds(reading)].add(character)
                 for length in range(1, len(reading) + 1):
-                    self._begin_with[reading[:length]].add(character)
-        self._followers: dict[tuple[Sounding, str], Positions] = {}
+                    self._starting_with[reading[:length]].add(character)
+        self._followers: dict[tuple[CharacterLookup, str], Positions] = {}
 
     def read_as(self, spelling: str) -> set[int]:
-        """The entries whose title holds these syllables, the last perhaps unfinished; where there is none, those that
-        differ in what many do not tell apart (zh and z, ng and n)."""
-        return self._followed(spelling, PinyinIndex._exact) or self._followed(spelling, PinyinIndex._nearly)
+        """Return the entries whose title contains these syllables; the last syllable may be incomplete.
+
+        If there are none, returns those that differ only in sounds that many confuse (zh and z, ng and n).
+        """
+        return self._follow(spelling, PinyinIndex._chars_read_as) or self._follow(
+            spelling, PinyinIndex._chars_read_similarly
+        )
 
     def sounds_like(self, characters: str) -> set[int]:
-        """The entries whose title holds characters that may be read as these."""
-        return self._followed(characters, PinyinIndex._sounding)
+        """Return the entries whose title contains characters that sound like these."""
+        return self._follow(characters, PinyinIndex._chars_sounding_like)
 
     def with_initials(self, letters: str) -> dict[int, bool]:
-        """The entries whose title holds these first letters, and whether it begins with them."""
-        places: Positions | None = None
-        for letter in letters[:MOST_LETTERS]:
-            places = self._next(places, PinyinIndex._beginning, letter)
-            if not len(places):
+        """Return the entries whose title contains these initials, and whether it starts with them."""
+        positions: Positions | None = None
+        for letter in letters[:MAX_LETTERS]:
+            positions = self._next(positions, PinyinIndex._chars_starting_with, letter)
+            if not len(positions):
                 return {}
-        if places is None:
+        if positions is None:
             return {}
-        begins = places - len(letters[:MOST_LETTERS])
-        found: dict[int, bool] = {}
-        for entry, begin in zip(self._entries(begins).tolist(), begins.tolist(), strict=True):
-            found[entry] = found.get(entry, False) or begin == self._begins[entry]
-        return found
+        starts = positions - len(letters[:MAX_LETTERS])
+        matches: dict[int, bool] = {}
+        for entry, start in zip(self._entries(starts).tolist(), starts.tolist(), strict=True):
+            matches[entry] = matches.get(entry, False) or start == self._starts[entry]
+        return matches
 
-    # -- the characters that a part of a spelling stands for ---------------------------------------------
+    # -- the characters that a part of a spelling may stand for ------------------------------------------
 
-    def _exact(self, part: str) -> set[str]:
-        return self._read_as.get(part, set())
+    def _chars_read_as(self, part: str) -> set[str]:
+        return self._with_reading.get(part, set())
 
-    def _nearly(self, part: str) -> set[str]:
-        return self._blurred.get(without_similar_sounds(part), set())
+    def _chars_read_similarly(self, part: str) -> set[str]:
+        return self._with_similar_reading.get(without_similar_sounds(part), set())
 
-    def _beginning(self, part: str) -> set[str]:
-        return self._begin_with.get(part, set())
+    def _chars_starting_with(self, part: str) -> set[str]:
+        return self._starting_with.get(part, set())
 
-    def _sounding(self, part: str) -> set[str]:
+    def _chars_sounding_like(self, part: str) -> set[str]:
         readings = readings_of(part) if len(part) == 1 else ()
-        return {other for reading in readings for other in self._read_as.get(reading, ())}
+        return {other for reading in readings for other in self._with_reading.get(reading, ())}
 
     # -- following a spelling ----------------------------------------------------------------------------
 
-    def _followed(self, spelling: str, sounding: Sounding) -> set[int]:
-        spelling = spelling[:MOST_LETTERS]
+    def _follow(self, spelling: str, lookup: CharacterLookup) -> set[int]:
+        spelling = spelling[:MAX_LETTERS]
+        # For each number of letters read, the positions in the titles that such a reading ends at.
         reached: list[list[Positions]] = [[] for _ in range(len(spelling) + 1)]
-        for at in range(len(spelling)):
-            if at and not reached[at]:
+        for offset in range(len(spelling)):
+            if offset and not reached[offset]:
                 continue
-            before = np.concatenate(reached[at]) if at else None
-            for part in _parts(spelling, at):
-                is_last = at + len(part) == len(spelling) and (at or len(part) >= FEWEST)
-                for kind in (sounding, PinyinIndex._beginning) if is_last else (sounding,):
-                    places = self._next(before, kind, part)
-                    if len(places):
-                        reached[at + len(part)].append(places)
+            before = np.concatenate(reached[offset]) if offset else None
+            for part in _syllables(spelling, offset):
+                is_last = offset + len(part) == len(spelling) and (
+                    offset or len(part) >= MIN_SYLLABLE_LETTERS
+                )
+                for kind in (lookup, PinyinIndex._chars_starting_with) if is_last else (lookup,):
+                    positions = self._next(before, kind, part)
+                    if len(positions):
+                        reached[offset + len(part)].append(positions)
         ends = reached[-1]
         return set(self._entries(np.concatenate(ends) - 1).tolist()) if ends else set()
 
-    def _next(self, before: Positions | None, sounding: Sounding, part: str) -> Positions:
-        """The places after those where the part is heard, right at the places `before`."""
-        found = self._followers.get((sounding, part))
-        if found is None:
-            places = [self._places[character] for character in sounding(self, part)]
-            if not places:
+    def _next(self, before: Positions | None, lookup: CharacterLookup, part: str) -> Positions:
+        """Return the positions after the characters that match the part and are at one of the positions `before`."""
+        followers = self._followers.get((lookup, part))
+        if followers is None:
+            positions = [self._positions[character] for character in lookup(self, part)]
+            if not positions:
                 return _NONE
-            found = self._followers[sounding, part] = np.concatenate(places) + 1
+            followers = self._followers[lookup, part] = np.concatenate(positions) + 1
         if before is None:
-            return found
+            return followers
         is_before = np.zeros(self._size + 2, dtype=bool)
         is_before[before] = True
-        return found[is_before[found - 1]]
+        return followers[is_before[followers - 1]]
 
-    def _entries(self, places: Positions) -> Positions:
-        found: Positions = np.searchsorted(self._begins, places, side="right") - 1
-        return found
-
-
-Sounding = Callable[[PinyinIndex, str], set[str]]
+    def _entries(self, positions: Positions) -> Positions:
+        entries: Positions = np.searchsorted(self._starts, positions, side="right") - 1
+        return entries
 
 
-def _parts(spelling: str, at: int) -> Iterator[str]:
-    for length in range(1, min(LONGEST, len(spelling) - at) + 1):
-        yield spelling[at : at + length]
+CharacterLookup = Callable[[PinyinIndex, str], set[str]]
+
+
+def _syllables(spelling: str, offset: int) -> Iterator[str]:
+    """Yield every part of the spelling at this offset that is short enough for a syllable."""
+    for length in range(1, min(MAX_SYLLABLE_LETTERS, len(spelling) - offset) + 1):
+        yield spelling[offset : offset + length]

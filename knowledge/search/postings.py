@@ -1,4 +1,4 @@
-"""BM25 over the words of entries, laid out so that one entry's change needs no other's words again."""
+"""BM25 over the words of entries, laid out so that a change of one entry does not tokenise the others again."""
 
 import threading
 from collections import Counter
@@ -16,21 +16,21 @@ K1, B = 1.2, 0.75
 
 
 class TermCounts(NamedTuple):
-    """The words of one entry by their numbers, how often each stands there, and how many they are together."""
+    """The words of an entry as term numbers, with the count of each; `size` is the sum of the counts."""
 
     words: Ints
     counts: Floats
     size: float
 
     def without(self, words: Sequence[int]) -> "TermCounts":
-        """As if these words, each as often as it stands among them, had not been in the entry."""
+        """Return the counts without these words; a word given twice is subtracted twice."""
         fewer = Counter(words)
         counts = np.array([max(0.0, count - fewer[word]) for word, count in zip(*self[:2], strict=True)])
         return TermCounts(self.words, counts.astype(np.float32), max(0.0, self.size - len(words)))
 
 
 class Vocabulary:
-    """The numbers of words. It only grows, so snapshots of an index share it."""
+    """Maps words to term numbers. It only grows, so snapshots of an index can share it."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -40,7 +40,7 @@ class Vocabulary:
         return len(self._numbers)
 
     def words(self) -> Iterable[str]:
-        # A copy in one step: another thread may add words meanwhile.
+        # An atomic copy, because another thread may add words during the iteration.
         return list(self._numbers)
 
     def count(self, counts: Counter[str]) -> TermCounts:
@@ -50,18 +50,18 @@ class Vocabulary:
         return TermCounts(np.array(numbers, np.int32), values, float(values.sum()))
 
     def numbers(self, words: Iterable[str]) -> list[int]:
-        """The numbers of those that any entry has, as often as they stand there."""
+        """Return the numbers of the words that are in the vocabulary, with repeats."""
         return [self._numbers[word] for word in words if word in self._numbers]
 
     def known(self, words: Iterable[str]) -> Ints:
-        """The numbers of those that any entry has, each once."""
-        found = {self._numbers.get(word, -1) for word in words}
-        found.discard(-1)
-        return np.fromiter(found, np.int32, len(found))
+        """Return the numbers of the words that are in the vocabulary, each once."""
+        numbers = {self._numbers.get(word, -1) for word in words}
+        numbers.discard(-1)
+        return np.fromiter(numbers, np.int32, len(numbers))
 
 
 class Postings:
-    """For each word the entries that have it, one after the other, with what it says for each."""
+    """Posting lists: for each word the entries that contain it and its BM25 value in each, in consecutive arrays."""
 
     def __init__(self, entries: Sequence[TermCounts], words: int) -> None:
         self._entries = len(entries)
@@ -71,30 +71,32 @@ class Postings:
         word = np.concatenate([entry.words for entry in entries] or [np.zeros(0, np.int32)])
         count = np.concatenate([entry.counts for entry in entries] or [np.zeros(0, np.float32)])
         owner = np.repeat(np.arange(len(entries), dtype=np.int32), lengths)
-        spread = np.bincount(word, minlength=words)
-        self._rarity = np.log(1 + (len(entries) - spread + 0.5) / (spread + 0.5)).astype(np.float32)
+        document_frequency = np.bincount(word, minlength=words)
+        self._rarity = np.log(
+            1 + (len(entries) - document_frequency + 0.5) / (document_frequency + 0.5)
+        ).astype(np.float32)
         order = np.argsort(word, kind="stable")
         word, count, self._owner = word[order], count[order], owner[order]
         length = K1 * (1 - B + B * sizes / self._mean)
         self._value = self._rarity[word] * count * np.float32(K1 + 1) / (count + length[self._owner])
-        self._start = np.concatenate(([0], np.cumsum(spread))).astype(np.int64)
+        self._start = np.concatenate(([0], np.cumsum(document_frequency))).astype(np.int64)
 
     def scores(self, words: Ints) -> Floats:
-        """Of each entry, what the words say for it together."""
-        # Words that came after this snapshot are in none of its entries.
+        """Return the BM25 score of each entry for these words."""
+        # Words added to the vocabulary after this snapshot are in none of its entries.
         words = words[words < len(self._start) - 1]
-        begins = self._start[words]
-        counts = self._start[words + 1] - begins
+        starts = self._start[words]
+        counts = self._start[words + 1] - starts
         total = int(counts.sum())
         if not total:
             return np.zeros(self._entries, np.float32)
-        where = np.arange(total) + np.repeat(begins - np.cumsum(counts) + counts, counts)
-        found = np.bincount(self._owner[where], weights=self._value[where], minlength=self._entries)
-        return found.astype(np.float32)
+        indexes = np.arange(total) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+        totals = np.bincount(self._owner[indexes], weights=self._value[indexes], minlength=self._entries)
+        return totals.astype(np.float32)
 
     def score_of(self, entry: TermCounts, words: Ints) -> float:
-        """What the words say for an entry with these counts, among the others."""
-        is_asked = np.isin(entry.words, words) & (entry.words < len(self._rarity))
-        counts, rarity = entry.counts[is_asked], self._rarity[entry.words[is_asked]]
+        """Return the BM25 score that an entry with these counts would have among the others."""
+        is_queried = np.isin(entry.words, words) & (entry.words < len(self._rarity))
+        counts, rarity = entry.counts[is_queried], self._rarity[entry.words[is_queried]]
         length = K1 * (1 - B + B * entry.size / self._mean)
         return float((rarity * counts * (K1 + 1) / (counts + length)).sum())

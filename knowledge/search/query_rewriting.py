@@ -1,4 +1,4 @@
-"""A customer's words as the points have them: dialect in standard words, and pinyin in characters."""
+"""Rewrites a visitor's message into the words of the points: dialect into standard words, pinyin into characters."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,20 +8,20 @@ from math import log
 from pathlib import Path
 
 from core.text.pinyin import readings_of, without_tone_numbers, without_tones
-from knowledge.search.tokenizer import HAN, simplified
+from knowledge.search.tokenizer import HAN, to_simplified
 
 DIALECT = Path(__file__).with_name("dialect.txt")
-# Characters that written Mandarin does not use.
+# Characters that occur in written Cantonese but not in Mandarin.
 _CANTONESE = re.compile("[唔咗嘅喺冇佢哋啲嚟嗰㗎俾畀攞咁嘢揿㩒喎]")
 _WORD = r"(?:[A-Za-z\u00c0-\u024f\u0300-\u036f'’]+[1-5]?)+"
 _LATIN = re.compile(rf"{_WORD}(?:\s+{_WORD})*")
-# Pinyin of fewer letters may be anything.
-_FEWEST_LETTERS = 5
-# What of the letters words of two characters and more must make up, for them to be pinyin.
-_SHARE = 0.5
-# Cost of a single character over that of a word, in nats; and of a syllable that no word has.
-_SINGLE, _UNKNOWN = 3.0, 14.0
-_MOST_READINGS, _LONGEST = 8, 30
+# Fewer Latin letters are too ambiguous to be taken for pinyin.
+_MIN_LETTERS = 5
+# Share of the letters that must belong to words of two or more characters for a text to be pinyin.
+_MIN_WORD_SHARE = 0.5
+# Extra cost of a word of one character, and the cost of a syllable that is in no word, both in nats.
+_SINGLE_CHARACTER_COST, _UNKNOWN_SYLLABLE_COST = 3.0, 14.0
+_MAX_SPELLINGS, _MAX_WORD_LETTERS = 8, 30
 _SYLLABLE = re.compile(
     "(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:iang|iong|uang|ang|eng|ing|ong|uai|uan|ian|iao|ai|an|ao|ei|en|er|ia|ie|in|iu"
     "|ou|ua|ue|ui|un|uo|ve|a|e|i|o|u|v)"
@@ -29,77 +29,82 @@ _SYLLABLE = re.compile(
 
 
 def to_standard_words(text: str) -> str:
-    """The text, simplified where it has such words, with words of a dialect replaced by those of dialect.txt."""
-    plain = simplified(text)
-    pattern, words = _dialect(bool(_CANTONESE.search(plain)))
-    found = pattern.sub(lambda match: words[match[0].lower()], plain)
-    return found if found != plain else text
+    """Replace words of a dialect by the standard words of dialect.txt.
+
+    A text with such words is returned in simplified characters, any other text unchanged.
+    """
+    simplified = to_simplified(text)
+    pattern, words = _dialect(bool(_CANTONESE.search(simplified)))
+    standard = pattern.sub(lambda match: words[match[0].lower()], simplified)
+    return standard if standard != simplified else text
 
 
 @cache
 def _dialect(is_cantonese: bool) -> tuple[re.Pattern[str], dict[str, str]]:
+    """Return a pattern of the dialect words, and the standard word of each. Lines with ~ are for Cantonese texts."""
     words = {}
     for line in DIALECT.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#") and (is_cantonese or not line.startswith("~")):
             word, standard = line.removeprefix("~").split()
-            words[simplified(word)] = standard
+            words[to_simplified(word)] = standard
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE), words
 
 
 class PinyinConverter:
-    """Chinese words by their pinyin, the most frequent where several sound alike."""
+    """Converts pinyin to Chinese words, to the most frequent one where several sound alike."""
 
     def __init__(self, counts: Mapping[str, float]) -> None:
-        """`counts`: how often each word is used; those that are not Chinese are left out."""
+        """`counts`: the frequency of each word. Words that are not Chinese are ignored."""
         chinese = {word: count for word, count in counts.items() if HAN.match(word)}
         total = sum(chinese.values()) or 1.0
         self._words: dict[str, tuple[float, str]] = {}
         for word, count in chinese.items():
-            cost = log(total / count) + (_SINGLE if len(word) == 1 else 0.0)
+            cost = log(total / count) + (_SINGLE_CHARACTER_COST if len(word) == 1 else 0.0)
             for spelling in _spellings(word):
                 best = self._words.get(spelling)
                 if best is None or (cost, word) < best:
                     self._words[spelling] = (cost, word)
 
     def in_characters(self, text: str) -> str:
-        """The text with runs of pinyin in characters, as far as they are pinyin of these words."""
-        return _LATIN.sub(lambda match: self._read(match[0]) or match[0], text)
+        """Return the text with runs of pinyin converted to characters, where they are pinyin of these words."""
+        return _LATIN.sub(lambda match: self._convert(match[0]) or match[0], text)
 
-    def _read(self, typed: str) -> str:
-        """The characters of a run of Latin letters; empty where it is not pinyin."""
+    def _convert(self, typed: str) -> str:
+        """Return the characters of a run of Latin letters; "" if it is not pinyin."""
         letters = "".join(without_tone_numbers(without_tones(typed)).split())
-        if not _FEWEST_LETTERS <= len(letters) <= 200 or not letters.isascii():
+        if not _MIN_LETTERS <= len(letters) <= 200 or not letters.isascii():
             return ""
-        # The cheapest way to each letter: its cost, where its last part begins, and the word of that part.
-        ways: list[tuple[float, int, str] | None] = [(0.0, 0, "")] + [None] * len(letters)
-        for begin in range(len(letters)):
-            way = ways[begin]
-            if way is None:
+        # The cheapest segmentation up to each letter (Viterbi): its cost, the start of its last part, and that word.
+        best: list[tuple[float, int, str] | None] = [(0.0, 0, "")] + [None] * len(letters)
+        for start in range(len(letters)):
+            segment = best[start]
+            if segment is None:
                 continue
-            for end in range(begin + 1, min(len(letters), begin + _LONGEST) + 1):
-                part = letters[begin:end]
-                found = self._words.get(part)
-                if found is None:
+            for end in range(start + 1, min(len(letters), start + _MAX_WORD_LETTERS) + 1):
+                part = letters[start:end]
+                candidate = self._words.get(part)
+                if candidate is None:
                     if not _SYLLABLE.fullmatch(part):
                         continue
-                    found = (_UNKNOWN, "")
-                there = ways[end]
-                if there is None or way[0] + found[0] < there[0]:
-                    ways[end] = (way[0] + found[0], begin, found[1])
+                    candidate = (_UNKNOWN_SYLLABLE_COST, "")
+                current = best[end]
+                if current is None or segment[0] + candidate[0] < current[0]:
+                    best[end] = (segment[0] + candidate[0], start, candidate[1])
         parts: list[str] = []
-        known, end = 0, len(letters)
+        word_letters, end = 0, len(letters)
         while end:
-            way = ways[end]
-            if way is None:
+            segment = best[end]
+            if segment is None:
                 return ""
-            parts.append(way[2])
-            known += end - way[1] if len(way[2]) > 1 else 0
-            end = way[1]
-        return "".join(reversed(parts)) if known >= _SHARE * len(letters) else ""
+            parts.append(segment[2])
+            word_letters += end - segment[1] if len(segment[2]) > 1 else 0
+            end = segment[1]
+        return "".join(reversed(parts)) if word_letters >= _MIN_WORD_SHARE * len(letters) else ""
 
 
 @lru_cache(maxsize=100_000)
 def _spellings(word: str) -> tuple[str, ...]:
+    """Return the pinyin spellings of a word, one for each combination of readings, at most `_MAX_SPELLINGS`."""
     combined: Iterable[tuple[str, ...]] = product(*(readings_of(character) for character in word))
-    return tuple(dict.fromkeys("".join(each) for each in islice(combined, _MOST_READINGS)))
+    return tuple(dict.fromkeys("".join(syllables) for syllables in islice(combined, _MAX_SPELLINGS)))

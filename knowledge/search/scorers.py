@@ -1,4 +1,4 @@
-"""What speaks for each entry: the words of title and phrasings, their meaning, and those of the answer."""
+"""Scores of each entry for a question: by words and embeddings of title and phrasings, and by those of the answer."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,106 +6,118 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.search.embeddings import ANSWER_AXES, ENTRY_AXES, EmbeddingSpace, nearness
+from knowledge.search.embeddings import ANSWER_AXES, ENTRY_AXES, EmbeddingSpace, soft_maximum
 from knowledge.search.features import EntryFeatures, rows_of
 from knowledge.search.postings import Floats, Postings, Vocabulary
-from knowledge.search.tokenizer import bare, features_of, pairs_of, plain
+from knowledge.search.tokenizer import character_pairs, features_of, normalize, without_courtesy
 
-# What words weigh against the 1 of what title and phrasings mean.
-WORDS = 0.5
-# Entries whose phrasings are looked at one by one.
-CLOSELY = 32
-# An entry of this many phrasings is judged by the nearest of them as much as by all.
+# Weight of the words of title and phrasings; their embeddings have weight 1.
+WORD_WEIGHT = 0.5
+# Number of nearest entries whose phrasings are compared one by one.
+MAX_COMPARED_CLOSELY = 32
+# With this many phrasings, the nearest phrasing of an entry counts as much as the mean of all.
 PHRASINGS_FOR_NEAREST = 30
 
 
 class AnswerWeights(NamedTuple):
-    """What the words and the meaning of answers weigh. They stand apart from title and phrasings: in one field with
-    them they lowered every score."""
+    """The weights of the words and the embeddings of answers.
+
+    Answers are scored apart from title and phrasings, because in one field with them they lowered every score.
+    """
 
     words: float
     meaning: float
 
 
 class HeldOutPhrasing(NamedTuple):
-    """Phrasings of an entry that count as if they were not there: the entry's place, and their rows among its texts."""
+    """Phrasings to score without: the position of their entry, and their rows among its texts."""
 
-    place: int
+    position: int
     rows: tuple[int, ...]
 
 
 class ScorerSet:
-    """The judges of some entries, each with a number for every entry."""
+    """Scorers for a list of entries. Each returns an array with a score for every entry."""
 
     def __init__(
         self,
-        known: Sequence[EntryFeatures],
+        entries: Sequence[EntryFeatures],
         vocabulary: Vocabulary,
         answers: Vocabulary,
         space: EmbeddingSpace | None,
     ) -> None:
-        self.known, self.space = known, space
+        self.entries, self.space = entries, space
         self._vocabulary, self._answer_vocabulary = vocabulary, answers
-        self._words = Postings([each.words for each in known], len(vocabulary))
-        self._answer_words = Postings([each.answer for each in known], len(answers))
-        self.has_sense = np.array([each.sense is not None for each in known], dtype=bool)
-        # Where there is no answer its vector says nothing.
-        self.has_answer = self.has_sense & np.array([bool(each.entry.answer) for each in known], dtype=bool)
-        senses = [each.sense for each in known] if space is not None else []
-        self._centres = rows_of([sense and sense.centre for sense in senses], ENTRY_AXES)
-        self._answers = rows_of([sense and sense.answer for sense in senses], ANSWER_AXES)
+        self._words = Postings([features.words for features in entries], len(vocabulary))
+        self._answer_words = Postings([features.answer for features in entries], len(answers))
+        self.is_trained = np.array([features.embeddings is not None for features in entries], dtype=bool)
+        # The vector of an empty answer means nothing.
+        self.has_answer = self.is_trained & np.array(
+            [bool(features.entry.answer) for features in entries], dtype=bool
+        )
+        rows = [features.embeddings for features in entries] if space is not None else []
+        self._centres = rows_of([embeddings and embeddings.centre for embeddings in rows], ENTRY_AXES)
+        self._answers = rows_of([embeddings and embeddings.answer for embeddings in rows], ANSWER_AXES)
 
-    def by_words(self, asks: str, left_out: HeldOutPhrasing | None = None) -> Floats:
-        features = features_of(asks)
+    def by_words(self, query: str, held_out: HeldOutPhrasing | None = None) -> Floats:
+        features = features_of(query)
         words = self._vocabulary.known(features)
-        found = self._words.scores(words)
-        if left_out is not None:
-            entry = self.known[left_out.place]
-            gone = [word for row in left_out.rows for word in features_of(bare(entry.texts[row]))]
-            counted = entry.words.without(self._vocabulary.numbers(gone))
-            found[left_out.place] = self._words.score_of(counted, words)
-        return found
+        scores = self._words.scores(words)
+        if held_out is not None:
+            entry = self.entries[held_out.position]
+            removed = [
+                word for row in held_out.rows for word in features_of(without_courtesy(entry.texts[row]))
+            ]
+            counted = entry.words.without(self._vocabulary.numbers(removed))
+            scores[held_out.position] = self._words.score_of(counted, words)
+        return scores
 
-    def by_answer_words(self, asks: str) -> Floats:
-        return self._answer_words.scores(self._answer_vocabulary.known(pairs_of(plain(asks))))
+    def by_answer_words(self, query: str) -> Floats:
+        return self._answer_words.scores(self._answer_vocabulary.known(character_pairs(normalize(query))))
 
     def by_meaning(
-        self, space: EmbeddingSpace, vector: Floats, left_out: HeldOutPhrasing | None = None
+        self, space: EmbeddingSpace, vector: Floats, held_out: HeldOutPhrasing | None = None
     ) -> Floats:
-        """The cosine to the middle of each entry's phrasings. Of the nearest entries it moves towards that of their
-        nearest phrasing, the more of them there are the further."""
-        asked = space.placed(vector)
-        along = asked @ space.axes
-        found: Floats = self._centres @ along
+        """Score by the cosine between the question's `vector` and the centre of each entry's phrasings.
+
+        For the nearest entries the score moves towards the cosine to their nearest phrasing; the more phrasings an
+        entry has, the further it moves.
+        """
+        question = space.project(vector)
+        along = question @ space.axes
+        scores: Floats = self._centres @ along
         changed = None
-        if left_out is not None and (sense := self.known[left_out.place].sense) is not None:
-            changed = space.without(sense, left_out.rows)
-            found[left_out.place] = changed.centre @ along
-        count = min(CLOSELY, len(found))
-        near, senses = [], []
-        for place in np.argpartition(-found, count - 1)[:count]:
-            sense = self.known[place].sense
-            if changed is not None and left_out is not None and place == left_out.place:
-                sense = changed
-            if sense is not None:
-                near.append(place)
-                senses.append(sense)
-        if senses:
-            sizes = np.array([len(sense.lengths) for sense in senses])
-            nearest = nearness(space.cosines(senses, asked), sizes)
+        if held_out is not None and (embeddings := self.entries[held_out.position].embeddings) is not None:
+            changed = space.without(embeddings, held_out.rows)
+            scores[held_out.position] = changed.centre @ along
+        count = min(MAX_COMPARED_CLOSELY, len(scores))
+        near, compared = [], []
+        for position in np.argpartition(-scores, count - 1)[:count]:
+            embeddings = self.entries[position].embeddings
+            if changed is not None and held_out is not None and position == held_out.position:
+                embeddings = changed
+            if embeddings is not None:
+                near.append(position)
+                compared.append(embeddings)
+        if compared:
+            sizes = np.array([len(embeddings.lengths) for embeddings in compared])
+            nearest = soft_maximum(space.cosines(compared, question), sizes)
             share = (sizes - 1) / (sizes + PHRASINGS_FOR_NEAREST)
-            found[near] += (share * (nearest - found[near])).astype(np.float32)
-        return spread_of(found, self.has_sense)
+            scores[near] += (share * (nearest - scores[near])).astype(np.float32)
+        return standardize(scores, self.is_trained)
 
     def by_answer_meaning(self, space: EmbeddingSpace, vector: Floats) -> Floats:
-        return spread_of(self._answers @ (vector @ space.answer_axes), self.has_answer)
+        return standardize(self._answers @ (vector @ space.answer_axes), self.has_answer)
 
 
-def spread_of(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
-    """How many spreads each value is above the mean; 0 for those that are not among them."""
-    some = values if among is None else values[among]
-    spread = float(some.std()) if len(some) else 0.0
-    if spread == 0:
+def standardize(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
+    """Return the standard scores of the values: standard deviations above the mean.
+
+    With `among`, mean and deviation are those of the selected values, and the others get 0.
+    """
+    selected = values if among is None else values[among]
+    deviation = float(selected.std()) if len(selected) else 0.0
+    if deviation == 0:
         return np.zeros_like(values)
-    found: Floats = (values - some.mean(dtype=np.float32)) / np.float32(spread)
-    return found if among is None else np.where(among, found, np.float32(0))
+    scores: Floats = (values - selected.mean(dtype=np.float32)) / np.float32(deviation)
+    return scores if among is None else np.where(among, scores, np.float32(0))

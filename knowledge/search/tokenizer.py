@@ -1,4 +1,4 @@
-"""From text to words: Chinese ones and their characters, stemmed English ones, and the meanings of synonyms.txt."""
+"""Splits text into Chinese words and their characters, stemmed English words, and the meanings of synonyms.txt."""
 
 import re
 import unicodedata
@@ -9,21 +9,21 @@ from pathlib import Path
 import rjieba
 from opencc import OpenCC
 
-# Of a long text the beginning decides.
+# Only the beginning of a longer text is used.
 MAX_CHARACTERS = 400
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 RUN = re.compile(f"[{_HAN}]+|[^\\W_{_HAN}]+")
 HAN = re.compile(f"[{_HAN}]")
 _LATIN = re.compile("[a-z0-9]+")
 _SUFFIXES = ("ing", "edly", "ed", "es", "s")
-_ALIKE = str.maketrans("帐", "账")
+_SAME_CHARACTER = str.maketrans("帐", "账")
 SYNONYMS = Path(__file__).with_name("synonyms.txt")
 
 
 # A message of more words or Chinese characters may hold a question among other things.
-LONG = 30
+LONG_MESSAGE = 30
 SENTENCE = re.compile(r"[^。！？!?.;；\n]+")
-# What is said for the sake of politeness, and asks nothing.
+# Polite phrases, which ask nothing.
 COURTESY = re.compile(
     "[你您]们?好|(早上|上午|中午|下午|晚上)好|在吗|有人吗|打扰(一下|了)?|不好意思|请[问教](一?下)?"
     "|我?[想要](请教|咨询|请问|问|了解)(一?下)?|(咨询|问)一?下|麻烦[你您]?(帮我|帮忙)?|谢谢[你您]?们?|感谢[你您]?|辛苦了"
@@ -32,13 +32,13 @@ COURTESY = re.compile(
     re.IGNORECASE,
 )
 CLAUSE = re.compile("[^，,]+")
-# Shorter sentences ask nothing; and so many are looked at, the last, since stories come before questions.
-ASKING, LAST = 4, 6
+# Shorter sentences ask nothing. Only the last of the others are used, because a story comes before its question.
+MIN_QUESTION_LETTERS, MAX_SENTENCES = 4, 6
 
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """What can be found. `id` is the caller's; title and phrasings are how it is asked for, `answer` helps a little."""
+    """An entry of the index. `id` is the caller's. Title and phrasings are what is asked; `answer` counts less."""
 
     id: int
     title: str
@@ -47,80 +47,87 @@ class IndexEntry:
     language: str = "zh"
 
 
-def plain(text: str) -> str:
-    """The text as it is compared: compatibility forms unified, cases folded, Chinese simplified; its beginning."""
-    return simplified(unicodedata.normalize("NFKC", text[: MAX_CHARACTERS * 2]).casefold()[:MAX_CHARACTERS])
+def normalize(text: str) -> str:
+    """Return the beginning of the text in NFKC, case-folded and in simplified Chinese, as texts are compared."""
+    return to_simplified(
+        unicodedata.normalize("NFKC", text[: MAX_CHARACTERS * 2]).casefold()[:MAX_CHARACTERS]
+    )
 
 
-def simplified(text: str) -> str:
-    """Traditional characters as simplified ones, of which encoder and points know more; and one 账 for both."""
-    return _simplified().convert(text).translate(_ALIKE) if HAN.search(text) else text
+def to_simplified(text: str) -> str:
+    """Convert traditional characters to simplified ones, which the encoder and the points know better, and 帐 to 账."""
+    return _simplifier().convert(text).translate(_SAME_CHARACTER) if HAN.search(text) else text
 
 
-def bare(text: str) -> str:
-    """The text without what is said for the sake of politeness, unless nothing would be left that asks."""
-    found = COURTESY.sub(" ", text).strip(" ,，。.!！~～")
-    return found if _asks(found) else text
+def without_courtesy(text: str) -> str:
+    """Return the text without polite phrases, or unchanged if too little would be left."""
+    rest = COURTESY.sub(" ", text).strip(" ,，。.!！~～")
+    return rest if _may_ask(rest) else text
 
 
-def parts_of(text: str) -> list[str]:
-    """What of a message may be the question: all of it, and each of its sentences where it is long."""
+def question_parts(text: str) -> list[str]:
+    """Return the parts of a message that may be the question: all of it, then its last sentences if it is long."""
     text = text[:MAX_CHARACTERS]
-    if _length(text) <= LONG:
+    if _length(text) <= LONG_MESSAGE:
         return [text]
-    # Many write commas where others end a sentence.
+    # Many people write commas instead of ending a sentence.
     sentences = [
         part.strip()
-        for each in SENTENCE.findall(text)
-        for part in (CLAUSE.findall(each) if _length(each) > LONG else [each])
+        for sentence in SENTENCE.findall(text)
+        for part in (CLAUSE.findall(sentence) if _length(sentence) > LONG_MESSAGE else [sentence])
     ]
-    asking = [each for each in sentences if _asks(COURTESY.sub("", plain(each)))]
-    return [text, *asking[-LAST:]] if len(sentences) > 1 else [text]
+    questions = [sentence for sentence in sentences if _may_ask(COURTESY.sub("", normalize(sentence)))]
+    return [text, *questions[-MAX_SENTENCES:]] if len(sentences) > 1 else [text]
 
 
-def _asks(text: str) -> bool:
-    return sum(map(len, RUN.findall(text))) >= ASKING
+def _may_ask(text: str) -> bool:
+    return sum(map(len, RUN.findall(text))) >= MIN_QUESTION_LETTERS
 
 
 def _length(text: str) -> int:
-    """In words, and Chinese characters."""
+    """Return the number of words and Chinese characters."""
     return sum(len(run) if HAN.match(run) else 1 for run in RUN.findall(text))
 
 
 def tokens_of(folded: str) -> list[str]:
-    """The words of a text that is `plain`: "cards" gives card; "卡丢失" gives 卡, 丢失 and, since not all cut
-    words alike, 丢 and 失."""
-    found: list[str] = []
+    """Return the words of a normalised text, English ones stemmed: "cards" gives card.
+
+    Chinese words are followed by their characters, because word boundaries are ambiguous: "卡丢失" gives 卡, 丢失, 丢
+    and 失.
+    """
+    tokens: list[str] = []
     for run in RUN.findall(folded):
         if HAN.match(run):
             words = rjieba.cut(run)
-            found += words
-            found += [character for word in words if len(word) > 1 for character in word]
+            tokens += words
+            tokens += [character for word in words if len(word) > 1 for character in word]
         else:
-            found.append(stem(run))
-    return found
+            tokens.append(stem(run))
+    return tokens
 
 
-def pairs_of(folded: str) -> list[str]:
-    """As `words_of`, with pairs of Chinese characters in place of words: "丢失卡" gives 丢失, 失卡. Answers are
-    compared by these."""
-    found: list[str] = []
+def character_pairs(folded: str) -> list[str]:
+    """Return the stemmed English words and the pairs of Chinese characters of a normalised text.
+
+    "丢失卡" gives 丢失 and 失卡. Answers are compared by these.
+    """
+    pairs: list[str] = []
     for run in RUN.findall(folded):
         if HAN.match(run):
-            found += [run[at : at + 2] for at in range(len(run) - 1)] or [run]
+            pairs += [run[start : start + 2] for start in range(len(run) - 1)] or [run]
         else:
-            found.append(stem(run))
-    return found
+            pairs.append(stem(run))
+    return pairs
 
 
 def features_of(text: str) -> list[str]:
-    """Words and, marked by &, meanings."""
-    folded = plain(text)
+    """Return the tokens of a text and the names of its meanings, which start with &."""
+    folded = normalize(text)
     return tokens_of(folded) + [f"&{name}" for name in meanings_in(folded)]
 
 
 def stem(word: str) -> str:
-    """An English word without its ending, roughly."""
+    """Return an English word without a common ending."""
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             return word[: -len(suffix)]
@@ -128,26 +135,29 @@ def stem(word: str) -> str:
 
 
 @cache
-def _simplified() -> OpenCC:
+def _simplifier() -> OpenCC:
     return OpenCC("t2s")
 
 
 @cache
 def _synonyms() -> tuple[dict[str, list[str]], dict[str, list[int]]]:
-    """The names of meanings by phrase, Latin phrases as stemmed words; and how long phrases are that begin with a word
-    or a Chinese character: in words, or in characters."""
+    """Read synonyms.txt. Return the names of meanings by phrase, and the lengths of phrases by their beginning.
+
+    A Latin phrase is a sequence of stemmed words, and its beginning is a word; a Chinese phrase begins with a
+    character. Lengths are in words or in characters.
+    """
     names: dict[str, list[str]] = {}
     lengths: dict[str, set[int]] = {}
     for line in SYNONYMS.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         name, _, phrases = line.partition(":")
-        for phrase in (each.strip().casefold() for each in phrases.split(",")):
+        for phrase in (part.strip().casefold() for part in phrases.split(",")):
             parts = list(phrase) if HAN.search(phrase) else _latin_words(phrase)
             if parts:
                 names.setdefault(phrase if HAN.search(phrase) else " ".join(parts), []).append(name)
                 lengths.setdefault(parts[0], set()).add(len(parts))
-    return names, {begin: sorted(found) for begin, found in lengths.items()}
+    return names, {beginning: sorted(counts) for beginning, counts in lengths.items()}
 
 
 def _latin_words(folded: str) -> list[str]:
@@ -155,15 +165,15 @@ def _latin_words(folded: str) -> list[str]:
 
 
 def meanings_in(folded: str) -> list[str]:
-    """The names of the lines of synonyms.txt of which a phrase stands in the text, in the order of the alphabet."""
+    """Return the sorted names of the meanings in synonyms.txt that have a phrase in the normalised text."""
     names, lengths = _synonyms()
-    found: set[str] = set()
+    meanings: set[str] = set()
     words = _latin_words(folded)
-    for begin, word in enumerate(words):
+    for start, word in enumerate(words):
         for length in lengths.get(word, ()):
-            found.update(names.get(" ".join(words[begin : begin + length]), ()))
+            meanings.update(names.get(" ".join(words[start : start + length]), ()))
     if HAN.search(folded):
-        for begin, character in enumerate(folded):
+        for start, character in enumerate(folded):
             for length in lengths.get(character, ()):
-                found.update(names.get(folded[begin : begin + length], ()))
-    return sorted(found)
+                meanings.update(names.get(folded[start : start + length], ()))
+    return sorted(meanings)

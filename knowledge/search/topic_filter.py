@@ -1,7 +1,7 @@
-"""Whether a question is a bank's business at all, learned from the bank's own points and from everyday.txt.
+"""Detects questions that are not about banking, learned from the bank's own points and from everyday.txt.
 
-A customer may ask anything, and something is always nearest. Ridge regression tells vectors of a bank's questions from
-those of others; the floor leaves out the share of others that `OTHERS_BELOW` says, by cross-validation.
+A visitor may ask anything, and some entry is always the nearest. Ridge regression separates the vectors of banking
+questions from others. Cross-validation sets the floor so that the share `OFF_TOPIC_BELOW` of the others is below it.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,66 +15,71 @@ from knowledge.search.embeddings import SIZE, Vectors
 
 Floats = NDArray[np.float32]
 
-EVERYDAY = Path(__file__).with_name("everyday.txt")
-# Texts of points that are looked at: more change nothing.
-MOST_TEXTS = 1500
+EVERYDAY_FILE = Path(__file__).with_name("everyday.txt")
+# Most texts of points used for training; more do not change the result.
+MAX_TEXTS = 1500
 RIDGE = 2.0
 FOLDS = 5
-# The share of other questions that are to lie below the floor, unless more than so many of the bank's own would.
-OTHERS_BELOW, OWN_BELOW = 0.95, 0.03
-# What the confidence of an answer is multiplied by for a question below the floor.
-STRANGE = 0.3
+# Share of off-topic questions to be below the floor, but at most the second share of banking questions may be.
+OFF_TOPIC_BELOW, ON_TOPIC_BELOW = 0.95, 0.03
+# The confidence of an answer is multiplied by this for a question below the floor.
+OFF_TOPIC_FACTOR = 0.3
 
 
 class TopicFilter(NamedTuple):
-    """`direction` and `middle` give a vector its place between other questions and a bank's; `floor` parts them."""
+    """A linear classifier. `direction` and `middle` give the score of a vector; banking questions reach the `floor`."""
 
     direction: Floats
     middle: Floats
     floor: float
 
-    def has(self, vector: Floats) -> bool:
-        """Whether a question with this vector is a bank's business."""
+    def accepts(self, vector: Floats) -> bool:
+        """Return whether a question with this vector is about banking."""
         return float((vector - self.middle) @ self.direction) >= self.floor
 
 
 def everyday_texts() -> tuple[list[str], list[str]]:
-    """Questions that customers ask a bank, and others."""
-    lines = EVERYDAY.read_text(encoding="utf-8").splitlines()
+    """Return the banking questions and the other questions of everyday.txt."""
+    lines = EVERYDAY_FILE.read_text(encoding="utf-8").splitlines()
     return [line[2:] for line in lines if line[:1] == "+"], [line[2:] for line in lines if line[:1] == "-"]
 
 
 def train_topic_filter(texts: Sequence[Vectors], encode: Callable[[Sequence[str]], Vectors]) -> TopicFilter:
-    """`texts`: of each entry the vectors of its title and phrasings."""
-    of_banks, of_others = everyday_texts()
-    vectors = encode([*of_banks, *of_others]).floats()
+    """Train the filter. `texts`: for each entry the vectors of its title and phrasings."""
+    banking, other = everyday_texts()
+    vectors = encode([*banking, *other]).floats()
     steps = np.concatenate([rows.steps for rows in texts])
     scale = np.concatenate([rows.scale for rows in texts])
-    every = max(1, len(scale) // MOST_TEXTS)
-    points = Vectors(steps[::every], scale[::every]).floats()
-    groups = (points, vectors[: len(of_banks)], vectors[len(of_banks) :])
-    held: list[list[Floats]] = [[], [], []]
+    step = max(1, len(scale) // MAX_TEXTS)
+    points = Vectors(steps[::step], scale[::step]).floats()
+    groups = (points, vectors[: len(banking)], vectors[len(banking) :])
+    scores: list[list[Floats]] = [[], [], []]
     for fold in range(FOLDS):
-        inside = [np.arange(len(group)) % FOLDS != fold for group in groups]
-        direction, middle = _regression([group[rows] for group, rows in zip(groups, inside, strict=True)])
-        for found, group, rows in zip(held, groups, inside, strict=True):
-            found.append((group[~rows] - middle) @ direction)
-    own, others = np.concatenate([*held[0], *held[1]]), np.concatenate(held[2])
-    floor = min(float(np.quantile(others, OTHERS_BELOW)), float(np.quantile(own, OWN_BELOW)))
+        in_training = [np.arange(len(group)) % FOLDS != fold for group in groups]
+        direction, middle = _regression(
+            [group[rows] for group, rows in zip(groups, in_training, strict=True)]
+        )
+        for group_scores, group, rows in zip(scores, groups, in_training, strict=True):
+            group_scores.append((group[~rows] - middle) @ direction)
+    own, others = np.concatenate([*scores[0], *scores[1]]), np.concatenate(scores[2])
+    floor = min(float(np.quantile(others, OFF_TOPIC_BELOW)), float(np.quantile(own, ON_TOPIC_BELOW)))
     return TopicFilter(*_regression(groups), floor)
 
 
 def _regression(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """The points and other banks' questions are to be 1, the rest -1; both sides weigh the same."""
+    """Fit points and banking questions to 1 and other questions to -1, with equal weight for both sides.
+
+    Returns the direction and the weighted mean.
+    """
     points, banks, others = groups
     rows = np.concatenate([points, banks, others]).astype(np.float64)
     sizes = [len(points), len(banks), len(others)]
     weights = np.repeat([0.25 / max(1, sizes[0]), 0.25 / sizes[1], 0.5 / sizes[2]], sizes)
     weights /= weights.sum()
-    wanted = np.repeat([1.0, 1.0, -1.0], sizes)
+    targets = np.repeat([1.0, 1.0, -1.0], sizes)
     middle = weights @ rows
-    apart = rows - middle
-    square = (apart * weights[:, None]).T @ apart
+    deviations = rows - middle
+    square = (deviations * weights[:, None]).T @ deviations
     square += RIDGE * np.trace(square) / SIZE * np.eye(SIZE)
-    direction = np.linalg.solve(square, (apart * weights[:, None]).T @ wanted)
+    direction = np.linalg.solve(square, (deviations * weights[:, None]).T @ targets)
     return direction.astype(np.float32), middle.astype(np.float32)

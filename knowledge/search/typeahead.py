@@ -1,4 +1,4 @@
-"""What an agent has typed so far, against titles and phrasings: parts of them, pinyin and its initials, and slips."""
+"""Matches the text that an agent has typed so far with titles and phrasings: parts, pinyin, initials and typos."""
 
 import re
 from bisect import bisect_right
@@ -8,119 +8,125 @@ from itertools import accumulate
 
 from core.text.pinyin import without_tone_numbers, without_tones
 from knowledge.search.pinyin_search import PinyinIndex
-from knowledge.search.tokenizer import HAN, RUN, plain, simplified, stem
+from knowledge.search.tokenizer import HAN, RUN, normalize, stem, to_simplified
 
-# How well an entry fits, by what of it fits.
+# Scores of an entry by the kind of match.
 BEGINS, INITIALS_BEGIN, IN_TITLE, INITIALS, PINYIN, SOUNDS, IN_PHRASING, ALL_WORDS = (
     2.0, 1.8, 1.5, 1.2, 1.1, 1.0, 0.8, 0.7,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class TypeaheadIndex:
-    """How an entry may be typed: its title and phrasings as they are compared; and its title without signs and blanks,
-    by whose sound it is found."""
+class TypeaheadForms:
+    """The forms of an entry that typed text is compared with.
+
+    `title` and `texts` (title and phrasings) are normalised. `letters` is the title without punctuation and spaces,
+    which is searched by sound.
+    """
 
     title: str
     texts: tuple[str, ...]
     letters: str
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> "TypeaheadIndex":
-        """`texts`: title and phrasings."""
-        lines = tuple(one_line(text) for text in texts)
-        return cls(lines[0], lines, "".join(RUN.findall(lines[0])))
+    def of(cls, texts: Sequence[str]) -> "TypeaheadForms":
+        """Return the forms of an entry with these texts, the title first."""
+        normalized = tuple(normalized_line(text) for text in texts)
+        return cls(normalized[0], normalized, "".join(RUN.findall(normalized[0])))
 
 
-def one_line(text: str) -> str:
-    return " ".join(plain(text).split())
+def normalized_line(text: str) -> str:
+    return " ".join(normalize(text).split())
 
 
-class TypedQuery:
-    """The forms of many entries, ready to be searched for what is typed."""
+class TypeaheadIndex:
+    """The forms of many entries, to be searched for typed text."""
 
-    def __init__(self, forms: Sequence[TypeaheadIndex]) -> None:
-        self._titles = _Lines([each.title for each in forms])
-        self._texts = _Lines(["\n".join(each.texts) for each in forms])
-        self._spellings = PinyinIndex([each.letters for each in forms])
+    def __init__(self, entries: Sequence[TypeaheadForms]) -> None:
+        self._titles = _TextSearch([forms.title for forms in entries])
+        self._texts = _TextSearch(["\n".join(forms.texts) for forms in entries])
+        self._spellings = PinyinIndex([forms.letters for forms in entries])
 
     def fits(self, typed: str) -> dict[int, float]:
-        """Of each entry that it fits, by its place: how well, 0 to 2."""
-        text = one_line(typed)
+        """Return the match scores, 0 to 2, of the entries that match, by their position."""
+        text = normalized_line(typed)
         if not text:
             return {}
-        found: dict[int, float] = {}
+        scores: dict[int, float] = {}
 
-        def note(lines: _Lines, part: str, begins: float, within: float) -> None:
-            for place, is_beginning in lines.having(part):
-                found[place] = max(found.get(place, 0.0), begins if is_beginning else within)
+        def add(texts: _TextSearch, part: str, at_start: float, inside: float) -> None:
+            for position, is_at_start in texts.containing(part):
+                scores[position] = max(scores.get(position, 0.0), at_start if is_at_start else inside)
 
-        note(self._titles, text, BEGINS, IN_TITLE)
-        note(self._texts, text, IN_PHRASING, IN_PHRASING)
-        for place, fit in self._by_sound(typed):
-            found[place] = max(found.get(place, 0.0), fit)
+        add(self._titles, text, BEGINS, IN_TITLE)
+        add(self._texts, text, IN_PHRASING, IN_PHRASING)
+        for position, score in self._by_sound(typed):
+            scores[position] = max(scores.get(position, 0.0), score)
         words = text.split()
         if len(words) > 1:
-            having = [{place for place, _ in self._texts.having(word)} for word in words]
-            for place in set.intersection(*having):
-                found.setdefault(place, ALL_WORDS)
-        return found
+            matches = [{position for position, _ in self._texts.containing(word)} for word in words]
+            for position in set.intersection(*matches):
+                scores.setdefault(position, ALL_WORDS)
+        return scores
 
     def _by_sound(self, typed: str) -> Iterator[tuple[int, float]]:
-        letters = "".join(RUN.findall(simplified(without_tones(typed))))
+        letters = "".join(RUN.findall(to_simplified(without_tones(typed))))
         if len(letters) < 2:
             return
         if len(HAN.findall(letters)) == len(letters):
             # 吞咔 sounds like 吞卡.
-            yield from ((place, SOUNDS) for place in self._spellings.sounds_like(letters))
+            yield from ((position, SOUNDS) for position in self._spellings.sounds_like(letters))
             return
-        for place, is_beginning in self._spellings.with_initials(letters).items():
-            yield place, INITIALS_BEGIN if is_beginning else INITIALS
-        read = self._spellings.read_as(letters) or self._spellings.read_as(without_tone_numbers(letters))
-        yield from ((place, PINYIN) for place in read)
+        for position, is_at_start in self._spellings.with_initials(letters).items():
+            yield position, INITIALS_BEGIN if is_at_start else INITIALS
+        spelled = self._spellings.read_as(letters) or self._spellings.read_as(without_tone_numbers(letters))
+        yield from ((position, PINYIN) for position in spelled)
 
 
-class _Lines:
-    """Texts in one, so that one pass finds those that have a part."""
+class _TextSearch:
+    """Many texts joined into one, so that a single pass finds those that contain a part."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._all = "\0".join(texts)
-        self._begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        self._joined = "\0".join(texts)
+        self._starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
 
-    def having(self, part: str) -> Iterator[tuple[int, bool]]:
-        """The places of the texts that have it, and whether they begin with it."""
-        at = self._all.find(part)
-        while at >= 0:
-            place = bisect_right(self._begins, at) - 1
-            yield place, at == self._begins[place]
-            at = self._all.find(part, self._begins[place + 1])
+    def containing(self, part: str) -> Iterator[tuple[int, bool]]:
+        """Yield the positions of the texts that contain the part, and whether they start with it."""
+        offset = self._joined.find(part)
+        while offset >= 0:
+            position = bisect_right(self._starts, offset) - 1
+            yield position, offset == self._starts[position]
+            offset = self._joined.find(part, self._starts[position + 1])
 
 
 def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
-    """The text with each longer English word that is not known put right, where one letter makes it one that is."""
-    words = {stem(word) for word in re.findall("[a-z]{4,}", plain(typed))}
+    """Return the text with unknown English words of four letters and more corrected where one typo explains them.
+
+    `known_words` is called only if there are such words.
+    """
+    words = {stem(word) for word in re.findall("[a-z]{4,}", normalize(typed))}
     if not words:
         return typed
     known = [word for word in known_words() if word.isascii() and len(word) > 2]
-    text = plain(typed)
+    text = normalize(typed)
     for word in words:
-        if any(each.startswith(word) for each in known):
-            # It is known, or still being typed.
+        if any(other.startswith(word) for other in known):
+            # The word is known, or still being typed.
             continue
-        near = min((each for each in known if _is_one_slip(word, each)), default=None)
-        if near:
-            text = re.sub(rf"\b{word}", near, text)
+        correction = min((other for other in known if _is_one_typo(word, other)), default=None)
+        if correction:
+            text = re.sub(rf"\b{word}", correction, text)
     return text
 
 
-def _is_one_slip(one: str, other: str) -> bool:
-    """One letter too many, too few or wrong, or two the wrong way round."""
+def _is_one_typo(one: str, other: str) -> bool:
+    """Return whether the words differ by one inserted, missing or wrong letter, or by two swapped letters."""
     if one == other or abs(len(one) - len(other)) > 1:
         return False
-    begin = 0
-    while begin < min(len(one), len(other)) and one[begin] == other[begin]:
-        begin += 1
-    rest, others = one[begin:], other[begin:]
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    rest, others = one[start:], other[start:]
     return (
         rest[1:] == others[1:]
         or rest[1:] == others

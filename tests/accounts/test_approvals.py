@@ -373,7 +373,7 @@ def test_phrasings_of_a_version_approved_for_a_day_to_come_wait(cast: Cast) -> N
 def test_a_suggestion_and_a_gap_bring_phrasings_that_wait(cast: Cast) -> None:
     point = published(cast, is_public=True)
     suggested = Phrasing.objects.create(point=point, text="卡被偷", state=Phrasing.State.SUGGESTED)
-    phrasings.judge_phrasing(by=cast.ning, phrasing=suggested.pk, is_accepted=True)
+    phrasings.review_phrasing(by=cast.ning, phrasing=suggested.pk, is_accepted=True)
     gap = UnansweredQuestion.objects.create(text="钱包没了", count=1)
     editing.answer_unanswered(by=cast.an, gap=gap.pk, point=point, with_questions=True)
     (request,) = pending()

@@ -7,7 +7,7 @@ import time
 
 from demo.generator import generated_points, generated_queries
 from knowledge.search import Index, IndexEntry
-from knowledge.search.embeddings import keep_vectors_in
+from knowledge.search.embeddings import set_vector_store
 from tests.bench import load, servers
 from tests.bench.load import percentile
 from tests.bench.plan import Plan
@@ -25,13 +25,13 @@ def knowledge_rows(plan: Plan) -> list[Row]:
     queries = [text for text, _ in generated_queries(described, ASKED, seed=2)]
     # As a server keeps them: to work them out takes a minute.
     VECTORS.parent.mkdir(parents=True, exist_ok=True)
-    keep_vectors_in(VECTORS)
+    set_vector_store(VECTORS)
     index = Index(
         (
             IndexEntry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])
             for number, each in enumerate(described)
         ),
-        teach=True,
+        train=True,
     )
     times = []
     for text in queries:

@@ -25,7 +25,7 @@ from exams.actions.exams import begin_paper
 from exams.models import Appeal, Exam, Paper, Question
 from knowledge.actions import points
 from knowledge.actions.branches import category_at
-from knowledge.actions.editing import seen_of
+from knowledge.actions.editing import edit_token
 from knowledge.actions.files import attach_file
 from knowledge.content import Content
 from knowledge.models import Phrasing, Point, PointFile, UnansweredQuestion
@@ -225,7 +225,7 @@ def knowledge_addresses(world: World) -> list[Address]:
     point = {
         "title": "卡丢了怎么挂失？", "answer": "请马上挂失。", "category": "银行卡/挂失", "language": "zh",
     }  # fmt: skip
-    changed = point | {"seen": seen_of(world.point)}
+    changed = point | {"seen": edit_token(world.point)}
     digest = digest_of_version(world.point.versions.get(number=2).pk)
     phrasing, gap, file = world.phrasing.pk, world.gap.pk, world.file.pk
     return [

@@ -29,7 +29,7 @@ from chat.models import CannedReply, Conversation, Message
 from core import periodic
 from knowledge.actions import points, use
 from knowledge.actions.branches import category_at
-from knowledge.actions.editing import begin_point, seen_of
+from knowledge.actions.editing import begin_point, edit_token
 from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
 from knowledge.differences import differences
@@ -89,7 +89,7 @@ def form_of(point: Point, **changes: Any) -> dict[str, Any]:
     version = point.versions.order_by("-number")[0]
     return {
         "title": version.title, "answer": version.answer, "note": version.note, "category": "银行卡/挂失",
-        "phrasings": "卡丢了", "links": "", "owner": point.owner_id or "", "seen": seen_of(point), **changes,
+        "phrasings": "卡丢了", "links": "", "owner": point.owner_id or "", "seen": edit_token(point), **changes,
     }  # fmt: skip
 
 
@@ -375,7 +375,7 @@ def test_a_new_point_is_written_and_sent_for_review_in_one_step(cast: Cast) -> N
     assert [each.text for each in version.point.phrasings.all()] == ["开卡", "办卡"]
     again = client.post("/console/new-point/create", form)
     assert again.status_code == 422
-    assert "has this key already" in again.content.decode()
+    assert "already has this key" in again.content.decode()
 
 
 def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(cast: Cast) -> None:
@@ -630,7 +630,7 @@ def test_the_list_tells_editors_how_many_points_are_still_being_learned(
         return embeddings.vectors_of(texts)
 
     monkeypatch.setattr(embeddings, "_store", None)
-    monkeypatch.setattr("knowledge.published_index.vectors_apart", vectors_when_allowed)
+    monkeypatch.setattr("knowledge.published_index.encode_in_process", vectors_when_allowed)
     a_point(cast, "lost", department=cast.cards)
     with override_settings(LEARNING=True, STATE_DIR=tmp_path):
         words = "1 point is still being learned"

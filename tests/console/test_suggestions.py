@@ -224,7 +224,7 @@ def test_what_is_published_anywhere_is_found_here_within_a_second_and_what_expir
     other_process = PublishedIndex()
     other_process.current()
     import_points(by=None, given=[_given("shell", "zh", "能用贝壳付款吗？", [], "不能。", cast=cast)])
-    other_process._looked_at -= 2
+    other_process._checked_at -= 2
     assert "shell" in {point.key for point in other_process.current().points.values()}
     found = other_process.index.find("可以用贝壳付款吗", limit=1)
     assert other_process.points[found[0].id].key == "shell"
@@ -234,7 +234,7 @@ def test_what_is_published_anywhere_is_found_here_within_a_second_and_what_expir
         given=[_given("rate", "zh", "一年定期利率是多少？", [], "1.2%", cast=cast, valid_until=until)],
     )
     keep_validity(until + timedelta(days=1))
-    other_process._looked_at -= 2
+    other_process._checked_at -= 2
     assert "rate" not in {point.key for point in other_process.current().points.values()}
 
 

@@ -1,4 +1,4 @@
-"""Points and branches as tables: what a file would do, what it does, and what is said of one that is wrong."""
+"""Points and branches in admin: import with preview, export, the list, and the forms."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.people import Cast
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 State = Version.State
-HEAD = "key,title,phrasings,answer,category"
-LOST = "card-lost,卡丢了怎么挂失？,卡丢了|卡找不到,请马上挂失。,银行卡/挂失"
+HEADER = "key,title,phrasings,answer,category"
+LOST_ROW = "card-lost,卡丢了怎么挂失？,卡丢了|卡找不到,请马上挂失。,银行卡/挂失"
 
 
 @pytest.fixture(autouse=True)
@@ -46,19 +46,19 @@ def client_of(staff: Staff, language: str = "en") -> Client:
     return client
 
 
-def xlsx(*lines: list[Any]) -> bytes:
+def workbook(*rows: list[Any]) -> bytes:
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
-    for line in lines:
-        sheet.append(line)
+    for row in rows:
+        sheet.append(row)
     data = BytesIO()
     book.save(data)
     return data.getvalue()
 
 
 class Importer:
-    """The two steps of an import, as a person in admin takes them."""
+    """The two steps of an import in admin: the preview and the confirmation."""
 
     def __init__(self, staff: Staff, model: str = "point") -> None:
         self.client = client_of(staff)
@@ -71,7 +71,7 @@ class Importer:
             f"{self.address}import/", {"import_file": upload, "format": "0", "resource": "0"}
         )
 
-    def seen(self, data: bytes | str, name: str = "points.csv") -> Preview:
+    def read_preview(self, data: bytes | str, name: str = "points.csv") -> Preview:
         response = self.preview(data, name)
         assert response.status_code == 200
         preview: Preview = response.context["result"].preview
@@ -91,7 +91,7 @@ def published(cast: Cast, key: str = "card-lost", **other: Any) -> Point:
     return Point.objects.select_related("published").get(key=key)
 
 
-def test_the_preview_tells_what_would_happen_and_writes_nothing(cast: Cast) -> None:
+def test_preview_lists_the_changes_of_a_file_and_writes_nothing(cast: Cast) -> None:
     published(cast)
     published(cast, "same")
     before = (
@@ -100,18 +100,18 @@ def test_the_preview_tells_what_would_happen_and_writes_nothing(cast: Cast) -> N
         Category.objects.count(),
         Phrasing.objects.count(),
     )
-    seen = Importer(cast.ning).seen(
+    preview = Importer(cast.ning).read_preview(
         "\n".join(
             [
-                HEAD,
+                HEADER,
                 "card-lost,卡丢了怎么挂失？,卡丢了|卡找不到,请马上打客服挂失。,银行卡/新目录",
                 "same,卡丢了怎么挂失？,卡找不到|卡丢了,请马上挂失。,银行卡/挂失",
                 "new-one,怎么开户？,,请带身份证。,账户",
             ]
         )
     )
-    assert (len(seen.new), len(seen.changed), seen.unchanged, seen.wrong) == (1, 1, 1, [])
-    [changed] = seen.changed
+    assert (len(preview.new), len(preview.changed), preview.unchanged, preview.wrong) == (1, 1, 1, [])
+    [changed] = preview.changed
     assert [name for name, _pieces in changed.changes] == ["answer", "category"]
     assert "".join(piece.text for piece in changed.changes[0][1] if piece.kind == "added") == "打客服"
     assert before == (
@@ -119,13 +119,11 @@ def test_the_preview_tells_what_would_happen_and_writes_nothing(cast: Cast) -> N
     )  # fmt: skip
 
 
-def test_a_preview_shows_of_each_kind_what_it_is_about_and_the_first_of_many(
-    cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Preview, "SHOWN", 1)
     published(cast)
     rows = [
-        HEAD,
+        HEADER,
         "card-lost,卡丢了怎么挂失？,卡丢了|卡找不到,请马上打客服挂失。,银行卡/挂失",
         "new-one,怎么开户？,,请带身份证。,账户",
         "new-two,怎么销户？,,请带身份证。,账户",
@@ -134,31 +132,31 @@ def test_a_preview_shows_of_each_kind_what_it_is_about_and_the_first_of_many(
     page = Importer(cast.ning).preview("\n".join(rows)).content.decode()
     for shown in "<caption>Wrong</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
         assert page.count(shown) == 1, shown
-    # What has changed has its title under its key; what is wrong has none.
+    # A changed row has its title under its key; a wrong row has none.
     assert page.count("卡丢了怎么挂失？") == 1
     assert "怎么销户？" not in page
     assert "怎么转账？" not in page
-    assert "Of each kind the first 1 are shown." in page
+    assert "Only the first 1 rows of each kind are listed." in page
 
 
-def test_what_a_person_brings_in_waits_for_somebody_else(cast: Cast) -> None:
-    response = Importer(cast.ning).store(f"{HEAD}\n{LOST}")
-    assert "wait for the approval of a second person" in response.content.decode()
+def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> None:
+    response = Importer(cast.ning).store(f"{HEADER}\n{LOST_ROW}")
+    assert "New content needs approval by a second person" in response.content.decode()
     version = Version.objects.get()
     assert (version.state, version.author, str(version.point.language)) == (State.REVIEW, cast.ning, "zh")
-    assert [each.text for each in version.point.phrasings.all()] == ["卡丢了", "卡找不到"]
+    assert [phrasing.text for phrasing in version.point.phrasings.all()] == ["卡丢了", "卡找不到"]
 
     def chosen_page(staff: Staff) -> str:
         chosen = {"action": "approve_selected", "_selected_action": [str(version.point_id)]}
         return client_of(staff).post("/admin/knowledge/point/", chosen, follow=True).content.decode()
 
-    # Nothing is approved by choosing it: a page shows every word first.
+    # Selecting a point does not approve it: a page shows its whole content first.
     assert "a second person has to" in chosen_page(cast.ning)
     shown = chosen_page(cast.yun)
     version.refresh_from_db()
     assert version.state == State.REVIEW
-    for words in (version.answer, version.title, "银行卡/挂失"):
-        assert words in shown, words
+    for text in (version.answer, version.title, "银行卡/挂失"):
+        assert text in shown, text
     pair = f"{pending()[0].uuid}:{pending()[0].digest}"
     assert f'value="{pair}"' in shown
     answer = client_of(cast.yun).post("/console/approvals/approve", {"request": pair})
@@ -169,11 +167,11 @@ def test_what_a_person_brings_in_waits_for_somebody_else(cast: Cast) -> None:
     assert AuditEntry.objects.filter(verb="approval.approved", actor=cast.yun).count() == 1
 
 
-def test_one_wrong_row_and_nothing_is_stored(cast: Cast) -> None:
+def test_file_with_a_wrong_row_is_not_stored(cast: Cast) -> None:
     importer = Importer(cast.ning)
     rows = [
-        HEAD + ",valid_until,public,department,owner,links",
-        LOST + ",2026-12-31,yes,cards,4001,网点 | https://bank.example/a",
+        HEADER + ",valid_until,public,department,owner,links",
+        LOST_ROW + ",2026-12-31,yes,cards,4001,网点 | https://bank.example/a",
         "card lost,,," + "长" * 2001 + ",,someday,perhaps,moon,1001,ftp://x",
         "card-lost,卡丢了？,,好。,卡,,,,,",
     ]
@@ -182,34 +180,34 @@ def test_one_wrong_row_and_nothing_is_stored(cast: Cast) -> None:
     assert [row.number for row in preview.wrong] == [3, 4]
     wrong = dict(preview.wrong[0].problems)
     assert set(wrong) == {
-        "key", "title", "answer", "category", "valid until", "public", "business line", "owner", "links",
+        "key", "title", "answer", "category", "valid until", "public", "department", "owner", "links",
     }  # fmt: skip
-    assert dict(preview.wrong[1].problems) == {"key": ["Row 2 has it too."]}
+    assert dict(preview.wrong[1].problems) == {"key": ["Row 2 has the same key."]}
     assert "confirm_form" not in response.context
     page = response.content.decode()
-    assert "“someday” is not a day." in page
+    assert "“someday” is not a date." in page
     assert "Nothing was stored." in page
     assert not Point.objects.exists()
 
 
-def test_a_file_that_became_wrong_after_its_preview_stores_nothing(cast: Cast) -> None:
+def test_file_that_became_wrong_after_its_preview_is_not_stored(cast: Cast) -> None:
     importer = Importer(cast.ning)
-    data = f"{HEAD},department\n{LOST},cards\nother,怎么开户？,,请来。,账户,loans"
+    data = f"{HEADER},department\n{LOST_ROW},cards\nother,怎么开户？,,请来。,账户,loans"
     form = importer.preview(data).context["confirm_form"]
     cast.loans.delete()
     response = importer.client.post(f"{importer.address}process_import/", form.initial, follow=True)
-    assert "nothing was stored" in response.content.decode()
+    assert "Nothing was stored" in response.content.decode()
     assert not Point.objects.exists()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
-@pytest.mark.parametrize("head", ["编号,标题,其他问法,答复,目录", HEAD.upper()])
-def test_a_csv_of_any_excel_is_read(cast: Cast, encoding: str, head: str) -> None:
-    if head != HEAD.upper():
+@pytest.mark.parametrize("head", ["编号,标题,其他问法,答复,目录", HEADER.upper()])
+def test_csv_in_any_encoding_of_excel_is_read(cast: Cast, encoding: str, head: str) -> None:
+    if head != HEADER.upper():
         head = ",".join(zh_names("key", "title", "phrasings", "answer", "category"))
-    seen = Importer(cast.ning).seen(f"{head}\r\n{LOST}\r\n\r\n".encode(encoding))
-    assert seen.problems == []
-    assert [row.title for row in seen.new] == ["卡丢了怎么挂失？"]
+    preview = Importer(cast.ning).read_preview(f"{head}\r\n{LOST_ROW}\r\n\r\n".encode(encoding))
+    assert preview.problems == []
+    assert [row.title for row in preview.new] == ["卡丢了怎么挂失？"]
 
 
 def zh_names(*names: str) -> list[str]:
@@ -218,22 +216,22 @@ def zh_names(*names: str) -> list[str]:
     from knowledge.import_export.points import COLUMNS
 
     with translation.override("zh-hans"):
-        words = {column.name: str(column.words) for column in COLUMNS}
-    return [words[name] for name in names]
+        labels = {column.name: str(column.label) for column in COLUMNS}
+    return [labels[name] for name in names]
 
 
-def test_a_spreadsheet_with_numbers_days_and_blanks_is_read_as_people_mean_it(cast: Cast) -> None:
+def test_spreadsheet_with_numbers_dates_and_empty_rows_is_imported(cast: Cast) -> None:
     cast.ning.number = "4001"
     seen_at = datetime(2026, 12, 31)  # noqa: DTZ001  (a spreadsheet has no time zone)
-    data = xlsx(
+    data = workbook(
         ["key", "title", "answer", "category", "valid_from", "valid_until", "owner", "public"],
         [20260101, 95000, 123.0, "费用", 20260101, seen_at, 4001, True],
         [None, None, None, None, None, None, None, None],
         ["b", "标题", "第一行\n第二行", "费用", "2026年1月5日", "2026/2/1", "宁编 4001", "否"],
     )
     importer = Importer(cast.ning)
-    seen = importer.seen(data, "points.xlsx")
-    assert (seen.problems, seen.wrong) == ([], [])
+    preview = importer.read_preview(data, "points.xlsx")
+    assert (preview.problems, preview.wrong) == ([], [])
     importer.store(data)
     first, second = (Version.objects.get(point__key=key) for key in ("20260101", "b"))
     assert (first.title, first.answer, first.is_public) == ("95000", "123", True)
@@ -243,48 +241,46 @@ def test_a_spreadsheet_with_numbers_days_and_blanks_is_read_as_people_mean_it(ca
 
 
 @pytest.mark.parametrize(
-    ("lines", "problem"),
+    ("rows", "problem"),
     [
         (
             [["知识点一览", None, None], ["key", "title", "answer"], ["a", "b", "c"]],
-            "nothing is called “知识点一览”",
+            "there is no column “知识点一览”",
         ),
         ([["key", None, "answer"], ["a", "b", "c"]], "Column B has no name"),
-        ([["key", "title", "Title"], ["a", "b", "c"]], "is there twice"),
+        ([["key", "title", "Title"], ["a", "b", "c"]], "occurs twice"),
         ([["title", "answer"], ["b", "c"]], "These columns are missing: key."),
         ([["key", "title"], [None, None]], "There are no rows"),
     ],
 )
-def test_a_head_that_cannot_be_read_is_said_in_words(
-    cast: Cast, lines: list[list[Any]], problem: str
-) -> None:
-    response = Importer(cast.ning).preview(xlsx(*lines), "points.xlsx")
+def test_wrong_header_is_explained_in_the_preview(cast: Cast, rows: list[list[Any]], problem: str) -> None:
+    response = Importer(cast.ning).preview(workbook(*rows), "points.xlsx")
     if "result" in response.context:
-        assert any(problem in words for words in response.context["result"].preview.problems)
+        assert any(problem in message for message in response.context["result"].preview.problems)
     else:
         assert problem == "There are no rows"
         assert response.context["form"].errors["import_file"]
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         (b"PK\x03\x04nonsense", "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "old Excel"),
         (b"", "empty"),
-        (b"\x81\xff\xfe\x00\xff", "no encoding"),
+        (b"\x81\xff\xfe\x00\xff", "Unknown text encoding"),
         (b"\x00\x01\x02", "neither a spreadsheet"),
     ],
 )
-def test_what_is_no_table_is_refused_in_words(data: bytes, words: str) -> None:
+def test_file_that_is_not_a_table_is_refused_with_a_reason(data: bytes, message: str) -> None:
     from django.utils import translation
 
-    with translation.override("en"), pytest.raises(UnreadableFile, match=words):
+    with translation.override("en"), pytest.raises(UnreadableFile, match=message):
         SheetFile().create_dataset(data)
 
 
 @pytest.mark.parametrize("format_index", ["0", "1"])
-def test_what_was_taken_away_comes_back_as_it_was(cast: Cast, format_index: str) -> None:
+def test_exported_file_is_imported_without_changes(cast: Cast, format_index: str) -> None:
     point = published(
         cast, answer="=1+1 是公式吗？\n'不是", links=[["网点", "https://bank.example/a"]], department=cast.cards,
         valid_until=date(2030, 1, 1), is_public=True,
@@ -298,12 +294,18 @@ def test_what_was_taken_away_comes_back_as_it_was(cast: Cast, format_index: str)
     assert response.status_code == 200
     if format_index == "1":
         assert "'=1+1" in response.content.decode("utf-8-sig")
-    seen = Importer(cast.ning).seen(response.content)
-    assert (seen.problems, seen.wrong, seen.new, seen.changed, seen.unchanged) == ([], [], [], [], 2)
+    preview = Importer(cast.ning).read_preview(response.content)
+    assert (preview.problems, preview.wrong, preview.new, preview.changed, preview.unchanged) == (
+        [],
+        [],
+        [],
+        [],
+        2,
+    )
     assert AuditEntry.objects.get(verb="points.exported").detail == {"count": 2}
 
 
-def test_a_column_that_is_not_there_leaves_what_is_stored(cast: Cast) -> None:
+def test_column_missing_from_the_file_keeps_the_stored_value(cast: Cast) -> None:
     point = published(cast, note="先核实身份", department=cast.cards)
     Importer(cast.ning).store("key,answer\ncard-lost,请打客服挂失。")
     version = point.versions.get(number=2)
@@ -311,7 +313,7 @@ def test_a_column_that_is_not_there_leaves_what_is_stored(cast: Cast) -> None:
     assert point.phrasings.count() == 2
 
 
-def test_the_owner_changes_with_the_file(cast: Cast) -> None:
+def test_import_changes_the_owner(cast: Cast) -> None:
     point = published(cast)
     Importer(cast.ning).store("key,owner\ncard-lost,9001")
     point.refresh_from_db()
@@ -319,7 +321,7 @@ def test_the_owner_changes_with_the_file(cast: Cast) -> None:
     assert point.versions.count() == 1
 
 
-def test_the_list_is_searched_and_narrowed_by_a_bounded_number_of_queries(
+def test_list_is_searched_and_filtered_with_a_bounded_number_of_queries(
     cast: Cast, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(30):
@@ -332,7 +334,7 @@ def test_the_list_is_searched_and_narrowed_by_a_bounded_number_of_queries(
     assert "0 knowledge points" in client.get("/admin/knowledge/point/?q=没有的词").content.decode()
 
 
-def test_an_auditor_finds_the_way_to_who_was_told_and_changes_nothing(cast: Cast) -> None:
+def test_auditor_finds_the_link_to_the_recipients_and_cannot_change_anything(cast: Cast) -> None:
     point = published(cast)
     client = client_of(cast.wen)
     page = client.get(f"/admin/knowledge/point/{point.pk}/change/").content.decode()
@@ -351,13 +353,13 @@ BRANCHES = (
 )
 
 
-def test_branches_come_in_and_go_out_as_a_table(cast: Cast) -> None:
+def test_branches_are_imported_and_exported(cast: Cast) -> None:
     importer = Importer(cast.ning, "branch")
     kind = str(Branch.Kind.BRANCH.label)
     data = BRANCHES.replace("网点", kind).replace("贷款", str(Branch.Service.LOANS.label))
-    assert len(importer.seen(data).new) == 2
+    assert len(importer.read_preview(data).new) == 2
     assert not Branch.objects.exists()
-    assert "waits for the approval of a second person" in importer.store(data).content.decode()
+    assert "need approval by a second person" in importer.store(data).content.decode()
     assert not Branch.objects.exists()
     with pytest.raises(OwnWork):
         approve_pending(by=cast.ning)
@@ -370,13 +372,13 @@ def test_branches_come_in_and_go_out_as_a_table(cast: Cast) -> None:
     )
     assert north.edition > 0
     response = client_of(cast.ning).post("/admin/knowledge/branch/export/", {"format": "0", "resource": "0"})
-    assert importer.seen(response.content).unchanged == 2
-    wrong = importer.seen("key,kind,latitude\nnorth,moon,x\nnew,branch,1").wrong
-    assert [name for name, _words in wrong[0].problems][:2] == ["kind", "latitude"]
-    assert {"name", "region", "address"} <= {name for name, _words in wrong[1].problems}
+    assert importer.read_preview(response.content).unchanged == 2
+    wrong = importer.read_preview("key,kind,latitude\nnorth,moon,x\nnew,branch,1").wrong
+    assert [name for name, _messages in wrong[0].problems][:2] == ["kind", "latitude"]
+    assert {"name", "region", "address"} <= {name for name, _messages in wrong[1].problems}
 
 
-def test_a_branch_is_changed_by_its_form_and_its_edition_moves_on(cast: Cast) -> None:
+def test_branch_form_change_takes_effect_on_approval_with_a_new_edition(cast: Cast) -> None:
     Importer(cast.ning, "branch").store(BRANCHES.replace("网点", "branch").replace("贷款", "loans"))
     approve_pending(by=cast.yun)
     north = Branch.objects.get(key="north")
@@ -397,14 +399,14 @@ def test_a_branch_is_changed_by_its_form_and_its_edition_moves_on(cast: Cast) ->
     ]  # fmt: skip
 
 
-def test_regions_and_categories_are_set_up_and_no_category_stands_under_itself(cast: Cast) -> None:
+def test_regions_and_categories_are_created_and_a_cycle_is_refused(cast: Cast) -> None:
     client = client_of(cast.ning)
     assert client.post("/admin/knowledge/region/add/", {"name": "城南区"}).status_code == 302
     assert Region.objects.get().name == "城南区"
     assert client.post("/admin/knowledge/category/add/", {"name": "贷款", "order": 1}).status_code == 302
     top = Category.objects.get()
     below = Category.objects.create(parent=top, name="房贷")
-    ring = {"parent": below.pk, "name": "贷款", "order": 1}
-    assert client.post(f"/admin/knowledge/category/{top.pk}/change/", ring).status_code == 200
+    cycle = {"parent": below.pk, "name": "贷款", "order": 1}
+    assert client.post(f"/admin/knowledge/category/{top.pk}/change/", cycle).status_code == 200
     top.refresh_from_db()
     assert top.parent is None

@@ -1,4 +1,4 @@
-"""Differences of two texts: right for every pair, readable in Chinese, bounded in time."""
+"""Differences between two texts: correct for every pair, readable in Chinese, and bounded in time."""
 
 import random
 
@@ -37,7 +37,7 @@ def test_worst_pair_of_two_thousand_characters_is_compared_within_its_seconds() 
     old, new = ("".join(source.choices("的一是不了", k=2000)) for _ in range(2))
     pieces = differences(old, new, seconds=0.01)
     assert_rejoined(pieces, old, new)
-    # A comparison to the end has hundreds of pieces, and takes minutes.
+    # A complete comparison has hundreds of pieces and takes minutes.
     assert len(pieces) < 10
 
 
@@ -56,7 +56,7 @@ def test_rewritten_chinese_sentence_is_shown_in_readable_pieces() -> None:
     assert len(pieces) <= 12
 
 
-def test_import_preview_compares_only_the_rows_that_it_shows() -> None:
+def test_import_preview_compares_only_the_rows_that_it_lists() -> None:
     preview, table = Preview(), PointTable()
     assert table.changes(preview, {"title": "旧"}, {"title": "新"})[0][1]
     preview.changed = [FileRow(number, "key", "title") for number in range(Preview.SHOWN)]

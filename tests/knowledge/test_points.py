@@ -1,4 +1,4 @@
-"""The life of a knowledge point: draft, review by a second person, published, replaced, expired, withdrawn."""
+"""The life cycle of a knowledge point: drafted, approved by a second person, published, replaced, withdrawn."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 State = Version.State
 
 
-def a_content(answer: str = "请在手机银行里挂失。", **other: Any) -> Content:
+def content_with(answer: str = "请在手机银行里挂失。", **other: Any) -> Content:
     return Content(title="卡丢了怎么挂失？", answer=answer, category=category_at("银行卡/挂失"), **other)
 
 
@@ -41,14 +41,14 @@ def editor(cast: Cast) -> Staff:
     return cast.ning
 
 
-def a_point(editor: Staff, cast: Cast, key: str = "card-lost", **other: Any) -> Point:
-    """Written by the editor, approved by the supervisor."""
+def publish_point(editor: Staff, cast: Cast, key: str = "card-lost", **other: Any) -> Point:
+    """Publish a point that the editor wrote and the supervisor approved."""
     version = points.create_point(
         by=editor,
         key=key,
         language="zh",
         owner=editor,
-        content=a_content(**other),
+        content=content_with(**other),
         phrasings=["卡丢了", "挂失"],
     )
     points.submit(by=editor, version=version.pk)
@@ -56,9 +56,9 @@ def a_point(editor: Staff, cast: Cast, key: str = "card-lost", **other: Any) -> 
     return Point.objects.select_related("published").get(pk=version.point_id)
 
 
-def test_a_point_is_said_only_when_a_second_person_has_approved_it(cast: Cast, editor: Staff) -> None:
+def test_point_is_published_only_after_approval_by_a_second_person(cast: Cast, editor: Staff) -> None:
     version = points.create_point(
-        by=editor, key="card-lost", language="zh", owner=editor, content=a_content(), phrasings=["卡丢了"]
+        by=editor, key="card-lost", language="zh", owner=editor, content=content_with(), phrasings=["卡丢了"]
     )
     with pytest.raises(NotInState):
         approve_version(by=cast.yun, version=version.pk)
@@ -75,42 +75,42 @@ def test_a_point_is_said_only_when_a_second_person_has_approved_it(cast: Cast, e
     assert AuditEntry.objects.filter(verb="point.approved").count() == 1
 
 
-def test_the_database_itself_wants_a_second_person(cast: Cast, editor: Staff) -> None:
+def test_database_refuses_a_version_approved_by_its_author(cast: Cast, editor: Staff) -> None:
     version = points.create_point(
-        by=editor, key="card-lost", language="zh", owner=None, content=a_content(), phrasings=[]
+        by=editor, key="card-lost", language="zh", owner=None, content=content_with(), phrasings=[]
     )
     with pytest.raises(IntegrityError), transaction.atomic():
         Version.objects.filter(pk=version.pk).update(state=State.PUBLISHED, reviewer=editor)
 
 
-def test_agents_cannot_write_points(cast: Cast) -> None:
+def test_create_point_refuses_agents(cast: Cast) -> None:
     with pytest.raises(PermissionDenied):
         points.create_point(
-            by=cast.mei, key="card-lost", language="zh", owner=None, content=a_content(), phrasings=[]
+            by=cast.mei, key="card-lost", language="zh", owner=None, content=content_with(), phrasings=[]
         )
 
 
-def test_a_key_names_one_point(cast: Cast, editor: Staff) -> None:
-    a_point(editor, cast)
+def test_create_point_refuses_a_key_that_is_taken(cast: Cast, editor: Staff) -> None:
+    publish_point(editor, cast)
     with pytest.raises(KeyTaken):
         points.create_point(
-            by=editor, key="card-lost", language="zh", owner=None, content=a_content(), phrasings=[]
+            by=editor, key="card-lost", language="zh", owner=None, content=content_with(), phrasings=[]
         )
 
 
-def test_what_is_missing_is_said_for_every_field() -> None:
+def test_content_checked_reports_every_wrong_field() -> None:
     content = Content(title="", answer="", category=None, links=[["网点", "javascript:alert(1)"]])
     with pytest.raises(PointIncomplete) as refusal:
         content.checked()
     assert set(refusal.value.problems) == {"title", "answer", "category", "links"}
 
 
-def test_a_new_version_waits_while_the_old_one_is_still_said(
+def test_new_version_waits_while_the_old_one_stays_published(
     cast: Cast, editor: Staff, announced: Announced
 ) -> None:
-    point = a_point(editor, cast)
+    point = publish_point(editor, cast)
     assert announced.kinds() == ["KnowledgeChanged"]
-    draft = points.save_draft(by=editor, point=point.pk, content=a_content("请到网点挂失。"))
+    draft = points.save_draft(by=editor, point=point.pk, content=content_with("请到网点挂失。"))
     assert (draft.number, draft.state) == (2, State.DRAFT)
     assert Point.objects.get().published.answer == "请在手机银行里挂失。"  # type: ignore[union-attr]
     points.submit(by=editor, version=draft.pk)
@@ -121,32 +121,32 @@ def test_a_new_version_waits_while_the_old_one_is_still_said(
     assert Version.objects.get(number=1).state == State.REPLACED
 
 
-def test_two_editors_do_not_undo_each_other(cast: Cast, editor: Staff) -> None:
-    point = a_point(editor, cast)
-    first = points.save_draft(by=editor, point=point.pk, content=a_content("一"))
-    points.save_draft(by=cast.yun, point=point.pk, content=a_content("二"), seen=first.written_at)
+def test_save_draft_refuses_a_draft_that_another_editor_has_changed(cast: Cast, editor: Staff) -> None:
+    point = publish_point(editor, cast)
+    first = points.save_draft(by=editor, point=point.pk, content=content_with("一"))
+    points.save_draft(by=cast.yun, point=point.pk, content=content_with("二"), seen=first.written_at)
     with pytest.raises(DraftChanged):
-        points.save_draft(by=editor, point=point.pk, content=a_content("三"), seen=first.written_at)
+        points.save_draft(by=editor, point=point.pk, content=content_with("三"), seen=first.written_at)
 
 
-def test_what_is_changed_after_it_was_approved_has_to_be_approved_again(cast: Cast, editor: Staff) -> None:
+def test_save_draft_after_approval_makes_the_version_a_draft_again(cast: Cast, editor: Staff) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
-    point = a_point(editor, cast)
-    draft = points.save_draft(by=editor, point=point.pk, content=a_content("明天起", valid_from=tomorrow))
+    point = publish_point(editor, cast)
+    draft = points.save_draft(by=editor, point=point.pk, content=content_with("明天起", valid_from=tomorrow))
     points.submit(by=editor, version=draft.pk)
     approve_version(by=cast.yun, version=draft.pk)
     draft.refresh_from_db()
     assert draft.state == State.APPROVED
-    points.save_draft(by=cast.yun, point=point.pk, content=a_content("又改了", valid_from=tomorrow))
+    points.save_draft(by=cast.yun, point=point.pk, content=content_with("又改了", valid_from=tomorrow))
     draft.refresh_from_db()
     assert (draft.state, draft.reviewer, draft.author) == (State.DRAFT, None, cast.yun)
 
 
-def test_a_version_approved_for_a_day_to_come_is_said_from_that_day(cast: Cast, editor: Staff) -> None:
+def test_keep_validity_publishes_an_approved_version_on_its_first_day(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
-    point = a_point(editor, cast)
+    point = publish_point(editor, cast)
     draft = points.save_draft(
-        by=editor, point=point.pk, content=a_content("新利率", valid_from=today + timedelta(days=3))
+        by=editor, point=point.pk, content=content_with("新利率", valid_from=today + timedelta(days=3))
     )
     points.submit(by=editor, version=draft.pk)
     approve_version(by=cast.yun, version=draft.pk)
@@ -156,9 +156,9 @@ def test_a_version_approved_for_a_day_to_come_is_said_from_that_day(cast: Cast, 
     assert Point.objects.get().published == draft
 
 
-def test_an_expired_point_goes_and_takes_its_canned_replies_with_it(cast: Cast, editor: Staff) -> None:
+def test_keep_validity_withdraws_an_expired_point_and_its_canned_replies(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
-    point = a_point(editor, cast, valid_until=today)
+    point = publish_point(editor, cast, valid_until=today)
     assert point.published is not None
     reply = CannedReply(
         owner=cast.mei,
@@ -168,7 +168,7 @@ def test_an_expired_point_goes_and_takes_its_canned_replies_with_it(cast: Cast, 
         source=point.published.source,
     )
     save_reply(staff=cast.mei, reply=reply)
-    assert [each.point for each in selectors.expiring(editor)] == [point]
+    assert [version.point for version in selectors.expiring(editor)] == [point]
     assert points.keep_validity(today) == 0
     assert reply in usable_by(cast.mei)
     assert points.keep_validity(today + timedelta(days=1)) == 1
@@ -177,19 +177,19 @@ def test_an_expired_point_goes_and_takes_its_canned_replies_with_it(cast: Cast, 
     assert Version.objects.get().state == State.WITHDRAWN
 
 
-def test_withdrawing_twice_is_harmless(cast: Cast, editor: Staff) -> None:
-    point = a_point(editor, cast)
+def test_withdraw_twice_is_recorded_once(cast: Cast, editor: Staff) -> None:
+    point = publish_point(editor, cast)
     points.withdraw(by=cast.yun, point=point.pk, reason="费率变了")
     points.withdraw(by=cast.yun, point=point.pk, reason="费率变了")
     assert AuditEntry.objects.filter(verb="point.withdrawn").count() == 1
     assert list(selectors.in_state(Point.objects.all(), State.WITHDRAWN)) == [point]
 
 
-def test_phrasings_change_at_once_and_what_came_from_use_waits(cast: Cast, editor: Staff) -> None:
-    point = a_point(editor, cast)
+def test_set_phrasings_takes_effect_at_once_and_learned_phrasings_wait(cast: Cast, editor: Staff) -> None:
+    point = publish_point(editor, cast)
     edition = Edition.objects.get().number
     phrasings.set_phrasings(by=editor, point=point.pk, phrasings=["卡丢了", " 卡丢了 ", "丢卡\n了", ""])
-    assert [each.text for each in point.phrasings.all()] == ["卡丢了", "丢卡 了"]
+    assert [phrasing.text for phrasing in point.phrasings.all()] == ["卡丢了", "丢卡 了"]
     assert Edition.objects.get().number == edition + 1
     conversation = start_with(cast, cast.mei)
     assert point.published is not None
@@ -205,16 +205,16 @@ def test_phrasings_change_at_once_and_what_came_from_use_waits(cast: Cast, edito
     suggested = selectors.suggested_phrasings().get()
     assert (suggested.text, suggested.count) == ("我的卡不见了呀", 2)
     assert Point.objects.get().uses == 2
-    phrasings.judge_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
-    phrasings.judge_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
+    phrasings.review_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
+    phrasings.review_phrasing(by=editor, phrasing=suggested.pk, is_accepted=True)
     assert Phrasing.objects.get(text="我的卡不见了呀").state == Phrasing.State.ACCEPTED
     assert Point.objects.get().edition == Edition.objects.get().number == edition + 2
 
 
-def test_a_message_keeps_what_it_was_made_from_and_a_replaced_version_finds_who_was_told(
+def test_message_keeps_its_source_and_a_replaced_version_still_has_its_recipients(
     cast: Cast, editor: Staff
 ) -> None:
-    point = a_point(editor, cast)
+    point = publish_point(editor, cast)
     assert point.published is not None
     conversation = start_with(cast, cast.mei)
     say(conversation, "卡丢了")
@@ -224,48 +224,52 @@ def test_a_message_keeps_what_it_was_made_from_and_a_replaced_version_finds_who_
         staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), body=point.published.answer, source=source
     )
     post_batch([post])
-    draft = points.save_draft(by=editor, point=point.pk, content=a_content("利率变了。"))
+    draft = points.save_draft(by=editor, point=point.pk, content=content_with("利率变了。"))
     points.submit(by=editor, version=draft.pk)
     approve_version(by=cast.yun, version=draft.pk)
     with pytest.raises(OutOfDate):
         use.require_current(source)
-    told = selectors.messages_from(point.published).get()
-    assert told.conversation == conversation
+    message = selectors.messages_from(point.published).get()
+    assert message.conversation == conversation
     assert selectors.recipient_counts(point) == {1: 1}
     assert selectors.messages_from(draft).count() == 0
     assert use.require_current("") is None
     assert Message.objects.exclude(source="").count() == 1
 
 
-def test_questions_without_an_answer_gather_in_a_gap(cast: Cast, editor: Staff) -> None:
+def test_record_unanswered_groups_similar_questions_until_they_are_settled(cast: Cast, editor: Staff) -> None:
     conversation = start(cast)
     say(conversation, "能用贝壳付款吗")
     say(conversation, "贝壳可以付款不")
     first, second = conversation.messages.filter(author_role="visitor").order_by("seq")
     use.record_unanswered(message=first, language="zh", like=None)
-    gap = UnansweredQuestion.objects.get()
-    use.record_unanswered(message=second, language="zh", like=gap.pk)
-    use.record_unanswered(message=second, language="zh", like=gap.pk)
-    gap.refresh_from_db()
-    assert (gap.text, gap.count) == ("能用贝壳付款吗", 2)
-    use.settle_unanswered(by=editor, gap=gap.pk, point=None)
+    question = UnansweredQuestion.objects.get()
+    use.record_unanswered(message=second, language="zh", like=question.pk)
+    use.record_unanswered(message=second, language="zh", like=question.pk)
+    question.refresh_from_db()
+    assert (question.text, question.count) == ("能用贝壳付款吗", 2)
+    use.settle_unanswered(by=editor, gap=question.pk, point=None)
     third = say(conversation, "贝壳")
-    use.record_unanswered(message=conversation.messages.get(seq=third.seq), language="zh", like=gap.pk)
-    assert UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).get() != gap
+    use.record_unanswered(message=conversation.messages.get(seq=third.seq), language="zh", like=question.pk)
+    assert UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).get() != question
 
 
-def test_an_import_by_a_person_waits_for_approval_and_by_a_command_is_said(cast: Cast, editor: Staff) -> None:
-    given = [PointToImport(f"point-{n}", "zh", a_content(f"答案{n}"), [f"问法{n}"]) for n in range(3)]
-    outcome = import_points(by=editor, given=given)
-    assert (outcome.new, outcome.changed, outcome.unchanged) == (3, 0, 0)
+def test_import_by_a_person_waits_for_approval_and_by_a_command_is_published(
+    cast: Cast, editor: Staff
+) -> None:
+    given = [PointToImport(f"point-{n}", "zh", content_with(f"答案{n}"), [f"问法{n}"]) for n in range(3)]
+    result = import_points(by=editor, given=given)
+    assert (result.new, result.changed, result.unchanged) == (3, 0, 0)
     assert set(Version.objects.values_list("state", flat=True)) == {State.REVIEW}
     assert import_points(by=editor, given=given).unchanged == 3
-    import_points(by=None, given=[PointToImport("point-0", "zh", a_content("新答案"), ["问法0", "另一个"])])
+    import_points(
+        by=None, given=[PointToImport("point-0", "zh", content_with("新答案"), ["问法0", "另一个"])]
+    )
     point = Point.objects.get(key="point-0")
     assert point.published is not None
     assert (point.published.answer, point.published.number) == ("新答案", 1)
-    assert [each.text for each in point.phrasings.all()] == ["问法0", "另一个"]
-    import_points(by=None, given=[PointToImport("point-0", "zh", a_content("更新的答案"))])
+    assert [phrasing.text for phrasing in point.phrasings.all()] == ["问法0", "另一个"]
+    import_points(by=None, given=[PointToImport("point-0", "zh", content_with("更新的答案"))])
     assert list(point.versions.order_by("number").values_list("number", "state")) == [
         (1, State.REPLACED),
         (2, State.PUBLISHED),
@@ -273,11 +277,11 @@ def test_an_import_by_a_person_waits_for_approval_and_by_a_command_is_said(cast:
     assert point.phrasings.count() == 2
 
 
-def test_an_import_with_one_wrong_row_stores_nothing_and_names_it(cast: Cast, editor: Staff) -> None:
+def test_import_with_a_wrong_row_stores_nothing_and_names_the_row(cast: Cast, editor: Staff) -> None:
     given = [
-        PointToImport("good", "zh", a_content()),
-        PointToImport("bad", "zh", a_content("")),
-        PointToImport("fine", "zh", a_content()),
+        PointToImport("good", "zh", content_with()),
+        PointToImport("bad", "zh", content_with("")),
+        PointToImport("fine", "zh", content_with()),
     ]
     with pytest.raises(ImportRefused) as refusal:
         import_points(by=editor, given=given)
@@ -285,7 +289,7 @@ def test_an_import_with_one_wrong_row_stores_nothing_and_names_it(cast: Cast, ed
     assert not Point.objects.exists()
 
 
-def test_dates_the_wrong_way_round_are_refused() -> None:
+def test_content_checked_refuses_a_last_day_before_the_first() -> None:
     with pytest.raises(PointIncomplete) as refusal:
-        a_content(valid_from=date(2026, 2, 2), valid_until=date(2026, 1, 1)).checked()
+        content_with(valid_from=date(2026, 2, 2), valid_until=date(2026, 1, 1)).checked()
     assert "valid_until" in refusal.value.problems

@@ -1,4 +1,4 @@
-"""Table files: read as they are shown or refused with the place, and reading stops at the limits."""
+"""Table files: cells are read as displayed or refused with their position, and reading stops at the limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tablib import Dataset
 from chat.archive.exports import CsvFile, XlsxFile, quote_formula
 from knowledge.import_export.cells import MAX_COLUMNS, MAX_LINES, CellProblem, UnreadableFile
 from knowledge.import_export.numbers import shown_number
-from knowledge.import_export.sheets import SheetFile, day_of, text_of, yes_of
+from knowledge.import_export.sheets import SheetFile, cell_bool, cell_date, cell_text
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +39,10 @@ def workbook(change: Callable[[Worksheet], None], **options: Any) -> bytes:
     return content.getvalue()
 
 
-def with_cells(*lines: list[Any]) -> Callable[[Worksheet], None]:
+def with_rows(*rows: list[Any]) -> Callable[[Worksheet], None]:
     def change(sheet: Worksheet) -> None:
-        for line in lines:
-            sheet.append(line)
+        for row in rows:
+            sheet.append(row)
 
     return change
 
@@ -60,7 +60,7 @@ def first_cell(value: Any, number_format: str = "General") -> Any:
     return read(workbook(change))[0][0]
 
 
-# -- As shown --------------------------------------------------------------------------------------------------------
+# -- Cells as displayed ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -85,42 +85,46 @@ def first_cell(value: Any, number_format: str = "General") -> Any:
         ("=1+1 as text", "@", None),
     ],
 )
-def test_a_number_is_read_as_its_format_shows_it(value: Any, number_format: str, shown: str | None) -> None:
+def test_cell_text_returns_a_number_as_its_format_displays_it(
+    value: Any, number_format: str, shown: str | None
+) -> None:
     cell = first_cell(value, number_format)
     if shown is None:
         with pytest.raises(CellProblem, match="formula"):
-            text_of(cell)
+            cell_text(cell)
     else:
-        assert text_of(cell) == shown
+        assert cell_text(cell) == shown
 
 
 @pytest.mark.parametrize(
-    ("value", "number_format", "words"),
+    ("value", "number_format", "message"),
     [
         (6222020000000001, "General", "number this long"),
         (6222020000000001, "0", "number this long"),
         (123456789012, "General", "number this long"),
         (1e-9, "General", "number this long"),
-        (5, '"A-"0000', "another way"),
-        (5, "0.00E+00", "another way"),
-        (5, "[Red]0", "another way"),
-        (0.5, "h:mm", "another way"),
-        (date(2026, 1, 5), "yyyy-mm-dd", "date and not a text"),
+        (5, '"A-"0000', "isn't supported"),
+        (5, "0.00E+00", "isn't supported"),
+        (5, "[Red]0", "isn't supported"),
+        (0.5, "h:mm", "isn't supported"),
+        (date(2026, 1, 5), "yyyy-mm-dd", "date, not text"),
     ],
 )
-def test_a_number_that_is_shown_otherwise_is_refused(value: Any, number_format: str, words: str) -> None:
-    with pytest.raises(CellProblem, match=words):
-        text_of(first_cell(value, number_format))
+def test_cell_text_refuses_a_number_whose_display_is_uncertain(
+    value: Any, number_format: str, message: str
+) -> None:
+    with pytest.raises(CellProblem, match=message):
+        cell_text(first_cell(value, number_format))
 
 
 @pytest.mark.parametrize(
     "number_format", ["yyyy-mm-dd", "yyyy/m/d", "d.m.yy", 'yyyy"年"m"月"d"日"', "mm-dd-yy"]
 )
-def test_a_date_is_read_in_any_format_that_shows_the_day(number_format: str) -> None:
-    assert day_of(first_cell(datetime(2026, 1, 5), number_format)) == date(2026, 1, 5)  # noqa: DTZ001
+def test_cell_date_reads_every_date_format(number_format: str) -> None:
+    assert cell_date(first_cell(datetime(2026, 1, 5), number_format)) == date(2026, 1, 5)  # noqa: DTZ001
 
 
-def test_dates_of_the_1904_system_are_the_days_that_are_shown() -> None:
+def test_cell_date_reads_dates_of_the_1904_system() -> None:
     book = openpyxl.Workbook()
     book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
     sheet = book.active
@@ -128,54 +132,54 @@ def test_dates_of_the_1904_system_are_the_days_that_are_shown() -> None:
     sheet["A1"], sheet["A2"] = "valid_until", datetime(2026, 1, 5)  # noqa: DTZ001
     content = BytesIO()
     book.save(content)
-    assert day_of(read(content.getvalue())[0][0]) == date(2026, 1, 5)
+    assert cell_date(read(content.getvalue())[0][0]) == date(2026, 1, 5)
 
 
-def test_a_plain_number_is_no_day() -> None:
+def test_cell_date_refuses_a_plain_number() -> None:
     with pytest.raises(CellProblem):
-        day_of(first_cell(46023))
+        cell_date(first_cell(46023))
 
 
-def test_yes_and_no_of_a_spreadsheet_are_read() -> None:
-    assert yes_of(first_cell(True))
-    assert not yes_of(first_cell(False))
+def test_cell_bool_reads_booleans_of_a_spreadsheet() -> None:
+    assert cell_bool(first_cell(True))
+    assert not cell_bool(first_cell(False))
 
 
-def test_an_error_cell_is_refused() -> None:
+def test_cell_text_refuses_an_error() -> None:
     with pytest.raises(CellProblem, match="failed"):
-        text_of(first_cell("#N/A"))
+        cell_text(first_cell("#N/A"))
 
 
-def test_a_formula_without_a_result_is_refused_and_not_read_as_empty() -> None:
+def test_cell_text_refuses_a_formula_without_a_result() -> None:
     with pytest.raises(CellProblem, match="no result"):
-        text_of(first_cell("=1+1"))
+        cell_text(first_cell("=1+1"))
 
 
-def test_a_merged_cell_stands_in_each_of_its_rows() -> None:
+def test_cell_merged_over_rows_is_read_in_each_row() -> None:
     def change(sheet: Worksheet) -> None:
-        with_cells(["key", "valid_until"], ["a", "2026-01-31"], ["b", None], ["c", None])(sheet)
+        with_rows(["key", "valid_until"], ["a", "2026-01-31"], ["b", None], ["c", None])(sheet)
         sheet.merge_cells("B2:B4")
 
     assert [row[1] for row in read(workbook(change))] == ["2026-01-31"] * 3
 
 
-def test_a_cell_merged_over_columns_is_refused() -> None:
+def test_cell_merged_over_columns_is_refused() -> None:
     def change(sheet: Worksheet) -> None:
-        with_cells(["key", "title", "answer"], ["a", "both", None])(sheet)
+        with_rows(["key", "title", "answer"], ["a", "both", None])(sheet)
         sheet.merge_cells("B2:C2")
 
     for cell in read(workbook(change))[0][1:]:
         with pytest.raises(CellProblem, match="merged"):
-            text_of(cell)
+            cell_text(cell)
 
 
-def test_hidden_rows_and_columns_with_content_are_refused_by_their_place() -> None:
+def test_hidden_rows_and_columns_with_content_are_refused_by_name() -> None:
     def with_hidden_row(sheet: Worksheet) -> None:
-        with_cells(["key"], ["a"], ["b"])(sheet)
+        with_rows(["key"], ["a"], ["b"])(sheet)
         sheet.row_dimensions[3].hidden = True
 
     def with_hidden_column(sheet: Worksheet) -> None:
-        with_cells(["key", "title"], ["a", "b"])(sheet)
+        with_rows(["key", "title"], ["a", "b"])(sheet)
         sheet.column_dimensions["B"].hidden = True
 
     with pytest.raises(UnreadableFile, match="Row 3 is hidden"):
@@ -184,9 +188,9 @@ def test_hidden_rows_and_columns_with_content_are_refused_by_their_place() -> No
         read(workbook(with_hidden_column))
 
 
-def test_two_sheets_with_content_are_refused_by_name_and_empty_or_hidden_ones_are_not() -> None:
+def test_second_sheet_is_refused_by_name_unless_empty_or_hidden() -> None:
     def change(sheet: Worksheet) -> None:
-        with_cells(["key"], ["a"])(sheet)
+        with_rows(["key"], ["a"])(sheet)
         book: Any = sheet.parent
         book.create_sheet("Empty")
         other = book.create_sheet("Other")
@@ -210,20 +214,20 @@ def test_rich_text_is_read_as_one_text() -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=4))
-def test_texts_that_are_exported_come_back_as_they_were(texts: list[str]) -> None:
+def test_exported_texts_are_imported_unchanged(texts: list[str]) -> None:
     for file in (XlsxFile(), CsvFile()):
         if isinstance(file, CsvFile) and any("\x00" in text for text in texts):
-            continue  # No text of ours holds NUL; a CSV file with one is no CSV file.
+            continue  # No text of ours contains NUL, and a CSV file with NUL is refused.
         table = Dataset(headers=["key", *(f"column {number}" for number, _text in enumerate(texts))])
         table.append(["row", *(quote_formula(text) for text in texts)])
         data = file.export_data(table)
-        back = [text_of(cell) for cell in read(data)[0][1:]]
-        back += [""] * (len(texts) - len(back))
+        imported = [cell_text(cell) for cell in read(data)[0][1:]]
+        imported += [""] * (len(texts) - len(imported))
         expected = ["" if not text.strip() else text for text in texts]
-        assert ["" if not text.strip() else text for text in back] == expected
+        assert ["" if not text.strip() else text for text in imported] == expected
 
 
-def test_an_escape_that_is_a_text_stays_a_text() -> None:
+def test_text_that_looks_like_an_escape_is_imported_unchanged() -> None:
     table = Dataset(["a", "_x000D_ and \r\n"], headers=["key", "answer"])
     assert read(XlsxFile().export_data(table))[0][1] == "_x000D_ and \r\n"
 
@@ -234,9 +238,9 @@ SHEET = "xl/worksheets/sheet1.xml"
 NS = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 
 
-def replaced(part: str, content: bytes, base: bytes | None = None) -> bytes:
-    """Return a workbook in which one part is this."""
-    source = zipfile.ZipFile(BytesIO(base or workbook(with_cells(["key"], ["a"]))))
+def with_part(part: str, content: bytes, base: bytes | None = None) -> bytes:
+    """Return a workbook with one part replaced."""
+    source = zipfile.ZipFile(BytesIO(base or workbook(with_rows(["key"], ["a"]))))
     target = BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in source.namelist():
@@ -246,57 +250,57 @@ def replaced(part: str, content: bytes, base: bytes | None = None) -> bytes:
     return target.getvalue()
 
 
-def sheet_of(inner: str) -> bytes:
+def sheet_xml(inner: str) -> bytes:
     return f"<worksheet {NS}><sheetData>{inner}</sheetData></worksheet>".encode()
 
 
-def cell_far_right() -> bytes:
+def cell_beyond_columns() -> bytes:
     rows = "".join(f'<row r="{n}"><c r="XFD{n}" t="str"><v>x</v></c></row>' for n in range(1, 2001))
-    return replaced(SHEET, sheet_of(rows))
+    return with_part(SHEET, sheet_xml(rows))
 
 
-def a_million_empty_rows() -> bytes:
-    return replaced(SHEET, sheet_of("<row/>" * 1_200_000))
+def million_empty_rows() -> bytes:
+    return with_part(SHEET, sheet_xml("<row/>" * 1_200_000))
 
 
 def many_strings() -> bytes:
-    return replaced("xl/sharedStrings.xml", f"<sst {NS}>{'<si/>' * 1_200_000}</sst>".encode())
+    return with_part("xl/sharedStrings.xml", f"<sst {NS}>{'<si/>' * 1_200_000}</sst>".encode())
 
 
 def strings_of_many_runs() -> bytes:
     runs = "<si>" + "<r><t>x</t></r>" * 150_000 + "</si>"
-    return replaced("xl/sharedStrings.xml", f"<sst {NS}>{runs}</sst>".encode())
+    return with_part("xl/sharedStrings.xml", f"<sst {NS}>{runs}</sst>".encode())
 
 
 def nested_elements() -> bytes:
-    return replaced(SHEET, sheet_of("<a>" * 100_000 + "</a>" * 100_000))
+    return with_part(SHEET, sheet_xml("<a>" * 100_000 + "</a>" * 100_000))
 
 
-def elements_that_nobody_reads() -> bytes:
-    return replaced(SHEET, sheet_of("<b/>" * 1_200_000))
+def ignored_elements() -> bytes:
+    return with_part(SHEET, sheet_xml("<b/>" * 1_200_000))
 
 
 def entities() -> bytes:
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-    return replaced(SHEET, bomb.encode() + sheet_of('<row><c t="str"><v>&b;</v></c></row>'))
+    return with_part(SHEET, bomb.encode() + sheet_xml('<row><c t="str"><v>&b;</v></c></row>'))
 
 
-def a_huge_text() -> bytes:
-    return replaced(SHEET, sheet_of(f'<row><c t="str"><v>{"x" * 60_000_000}</v></c></row>'))
+def huge_text() -> bytes:
+    return with_part(SHEET, sheet_xml(f'<row><c t="str"><v>{"x" * 60_000_000}</v></c></row>'))
 
 
 def unpacked_too_large() -> bytes:
-    return replaced("xl/media/zeros.bin", bytes(120_000_000))
+    return with_part("xl/media/zeros.bin", bytes(120_000_000))
 
 
 def many_merged() -> bytes:
     merged = "".join(f'<mergeCell ref="A{n}:A{n + 1}"/>' for n in range(1, 60_001, 2))
     inner = f'<worksheet {NS}><sheetData><row><c t="str"><v>key</v></c></row></sheetData>'
-    return replaced(SHEET, f"{inner}<mergeCells>{merged}</mergeCells></worksheet>".encode())
+    return with_part(SHEET, f"{inner}<mergeCells>{merged}</mergeCells></worksheet>".encode())
 
 
 def row_too_far_down() -> bytes:
-    return replaced(SHEET, sheet_of('<row r="1048576"><c r="A1048576" t="str"><v>x</v></c></row>'))
+    return with_part(SHEET, sheet_xml('<row r="1048576"><c r="A1048576" t="str"><v>x</v></c></row>'))
 
 
 def wide_csv() -> bytes:
@@ -312,14 +316,14 @@ def long_csv_cell() -> bytes:
 
 
 HOSTILE = [
-    cell_far_right, a_million_empty_rows, many_strings, strings_of_many_runs, nested_elements,
-    elements_that_nobody_reads, entities, a_huge_text, unpacked_too_large, many_merged, row_too_far_down,
+    cell_beyond_columns, million_empty_rows, many_strings, strings_of_many_runs, nested_elements,
+    ignored_elements, entities, huge_text, unpacked_too_large, many_merged, row_too_far_down,
     wide_csv, long_csv, long_csv_cell,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", HOSTILE)
-def test_a_hostile_file_is_refused_in_words_within_a_bounded_memory(make: Callable[[], bytes]) -> None:
+def test_hostile_file_is_refused_with_a_message_within_bounded_memory(make: Callable[[], bytes]) -> None:
     data = make()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UnreadableFile) as refused:
@@ -329,19 +333,19 @@ def test_a_hostile_file_is_refused_in_words_within_a_bounded_memory(make: Callab
     assert grown_kilobytes < 250_000
 
 
-def test_a_cell_far_right_is_named() -> None:
+def test_cell_beyond_the_columns_is_named() -> None:
     with pytest.raises(UnreadableFile, match=r"Row 1\b.*XFD"):
-        read(cell_far_right())
+        read(cell_beyond_columns())
 
 
-def test_a_table_as_large_as_may_be_is_read() -> None:
-    lines = [["key", *(f"c{n}" for n in range(14))]] + [["k", *["内容"] * 14]] * 5000
-    assert len(read(workbook(with_cells(*lines)))) == 5000
+def test_large_table_within_the_limits_is_read() -> None:
+    rows = [["key", *(f"c{n}" for n in range(14))]] + [["k", *["内容"] * 14]] * 5000
+    assert len(read(workbook(with_rows(*rows)))) == 5000
     assert MAX_COLUMNS > 40
 
 
 @given(st.integers(-(10**14), 10**14), st.integers(1, 8))
-def test_a_padded_number_is_its_digits(number: int, zeros: int) -> None:
+def test_shown_number_pads_with_zeros(number: int, zeros: int) -> None:
     shown = shown_number(str(number), "0" * zeros)
     assert isinstance(shown, str)
     assert int(shown) == number
@@ -351,7 +355,7 @@ def test_a_padded_number_is_its_digits(number: int, zeros: int) -> None:
 # -- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_utf8_file_is_refused_and_not_read_as_gb18030() -> None:
+def test_damaged_utf8_file_is_refused_and_not_decoded_as_gb18030() -> None:
     text = "key,title\na,卡丢了怎么办\nb,挂失要带什么证件\n"
     assert len(read(text.encode("gb18030"))) == len(read(text.encode())) == 2
     damaged = text.encode().replace("证".encode(), "证".encode()[:2] + b"\xff")
@@ -361,6 +365,6 @@ def test_a_damaged_utf8_file_is_refused_and_not_read_as_gb18030() -> None:
         read(b"\xef\xbb\xbf" + text.encode("gb18030"))
 
 
-def test_a_quote_that_is_never_closed_swallows_no_rows() -> None:
+def test_csv_file_with_an_unclosed_quote_is_refused() -> None:
     with pytest.raises(UnreadableFile, match="damaged"):
         read(b'key,title\na,"open\nb,two\nc,three\n')

@@ -1,4 +1,4 @@
-"""Questions that no point answers: what is one, what is none, and what editors see of the customer's words."""
+"""Unanswered questions: which messages become one, when they are removed, and how visitors' texts are masked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.people import Cast, say, start_with
         "how to set the app in english",
     ],
 )
-def test_what_many_may_ask_is_a_question_for_a_point(text: str) -> None:
+def test_asks_for_a_point_accepts_questions_that_many_may_ask(text: str) -> None:
     assert asks_for_a_point(text)
 
 
@@ -55,12 +55,12 @@ def test_what_many_may_ask_is_a_question_for_a_point(text: str) -> None:
         "scan worked",
     ],
 )
-def test_thanks_stories_and_what_goes_on_from_before_are_none(text: str) -> None:
+def test_asks_for_a_point_rejects_thanks_stories_and_follow_ups(text: str) -> None:
     assert not asks_for_a_point(text)
 
 
 @pytest.mark.parametrize(
-    ("said", "seen"),
+    ("text", "masked"),
     [
         ("我叫王小明，卡丢了", "我叫#，卡丢了"),
         ("我妈叫李桂芳能代办吗", "我妈叫#能代办吗"),
@@ -81,8 +81,8 @@ def test_thanks_stories_and_what_goes_on_from_before_are_none(text: str) -> None
         ("I live at 12 Baker Street, flat 5b", "I live at # Baker Street, flat #"),
     ],
 )
-def test_numbers_names_and_addresses_are_hidden(said: str, seen: str) -> None:
-    assert mask(said) == seen
+def test_mask_hides_numbers_names_and_addresses(text: str, masked: str) -> None:
+    assert mask(text) == masked
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_numbers_names_and_addresses_are_hidden(said: str, seen: str) -> None:
         "一年三年五年的定期利率",
     ],
 )
-def test_a_question_without_them_stays_as_it_is(text: str) -> None:
+def test_mask_leaves_a_question_without_personal_data_unchanged(text: str) -> None:
     assert mask(text) == text
 
 
 @pytest.fixture
-def talk(cast: Cast) -> Conversation:
+def conversation(cast: Cast) -> Conversation:
     content = Content(
         title="一年定期利率是多少？",
         answer="一年定期年利率 1.35%。",
@@ -117,8 +117,8 @@ def talk(cast: Cast) -> Conversation:
     return start_with(cast, cast.mei)
 
 
-def note(conversation: Conversation) -> None:
-    """As the console does when it asks what is likely."""
+def record_last_question(conversation: Conversation) -> None:
+    """Do what the console does when it asks for suggestions."""
     question, seq = question_in(conversation)
     unanswered_questions.record_question(conversation, seq, suggestions.suggest_for(question, language="zh"))
 
@@ -126,53 +126,56 @@ def note(conversation: Conversation) -> None:
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
-def test_small_talk_makes_no_gap_and_a_question_does_without_what_names_a_person(talk: Conversation) -> None:
+def test_small_talk_is_not_recorded_and_a_question_is_recorded_masked(conversation: Conversation) -> None:
     for text in ("哈哈 那家面我吃过", "我叫王小明，周日开门吗"):
-        say(talk, text)
-        note(talk)
-        note(talk)
-    assert [gap.text for gap in UnansweredQuestion.objects.all()] == ["我叫#，周日开门吗"]
+        say(conversation, text)
+        record_last_question(conversation)
+        record_last_question(conversation)
+    assert [question.text for question in UnansweredQuestion.objects.all()] == ["我叫#，周日开门吗"]
     assert UnansweredQuestionExample.objects.get().text == "我叫#，周日开门吗"
 
 
-def test_a_question_that_a_story_hides_is_asked_by_itself(talk: Conversation) -> None:
-    say(talk, "刚下夜班 ICU的 困死 外面还在下雨 孩子又发烧 婆婆打电话来催我回去做饭")
-    say(talk, "存一年多少利息")
-    unanswered_questions.record_question(talk, question_in(talk)[1], [])
+def test_question_hidden_by_a_story_is_searched_alone(conversation: Conversation) -> None:
+    say(conversation, "刚下夜班 ICU的 困死 外面还在下雨 孩子又发烧 婆婆打电话来催我回去做饭")
+    say(conversation, "存一年多少利息")
+    unanswered_questions.record_question(conversation, question_in(conversation)[1], [])
     assert not UnansweredQuestion.objects.exists()
 
 
-def answer(cast: Cast, talk: Conversation) -> None:
+def answer(cast: Cast, conversation: Conversation) -> None:
     version = Point.objects.select_related("published").get(key="rate").published
     assert version is not None
-    seq = say(talk, "一年定期年利率 1.35%。", by=cast.mei).seq
-    use.record_use(by=cast.mei, version=version, conversation=talk, seq=seq, question="", is_edited=False)
+    seq = say(conversation, "一年定期年利率 1.35%。", by=cast.mei).seq
+    use.record_use(
+        by=cast.mei, version=version, conversation=conversation, seq=seq, question="", is_edited=False
+    )
 
 
-def test_what_a_point_answers_after_all_is_no_gap_and_does_not_become_one_again(
-    cast: Cast, talk: Conversation
+def test_question_answered_with_a_point_later_is_removed_and_not_recorded_again(
+    cast: Cast, conversation: Conversation
 ) -> None:
     other = start_with(cast, cast.mei)
-    say(talk, "你们银行卖不卖演唱会门票")
-    note(talk)
+    say(conversation, "你们银行卖不卖演唱会门票")
+    record_last_question(conversation)
     say(other, "你们银行卖演唱会门票吗")
-    note(other)
-    gap = UnansweredQuestion.objects.get()
-    assert gap.count == 2
+    record_last_question(other)
+    question = UnansweredQuestion.objects.get()
+    assert question.count == 2
     say(other, "请您稍等", by=cast.mei)
     answer(cast, other)
-    gap.refresh_from_db()
-    assert (gap.count, [each.conversation_id for each in gap.questions.all()]) == (1, [talk.pk])
-    answer(cast, talk)
+    question.refresh_from_db()
+    assert question.count == 1
+    assert [example.conversation_id for example in question.questions.all()] == [conversation.pk]
+    answer(cast, conversation)
     assert not UnansweredQuestion.objects.exists()
-    note(talk)
+    record_last_question(conversation)
     assert not UnansweredQuestion.objects.exists()
 
 
-def test_what_was_asked_long_before_stays_a_gap(cast: Cast, talk: Conversation) -> None:
-    say(talk, "你们银行卖不卖演唱会门票")
-    note(talk)
+def test_question_asked_long_before_the_answer_stays_recorded(cast: Cast, conversation: Conversation) -> None:
+    say(conversation, "你们银行卖不卖演唱会门票")
+    record_last_question(conversation)
     for number in range(use.ANSWERED_WITHIN):
-        say(talk, f"第{number}件事")
-    answer(cast, talk)
+        say(conversation, f"第{number}件事")
+    answer(cast, conversation)
     assert UnansweredQuestion.objects.get().count == 1

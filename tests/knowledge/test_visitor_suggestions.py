@@ -1,4 +1,4 @@
-"""The bank's answers in the visitor's box: who is offered which, and what becomes of the visitor's word on them."""
+"""Answers suggested in the widget: which visitors see which, and how their feedback is recorded."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.people import SITE_KEY, Cast, go_online, say, start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
-OWN = "http://testserver"
-LOST = "打 95000 按 1 口头挂失，五天内带身份证到网点办书面挂失。"
+OWN_ORIGIN = "http://testserver"
+LOST_ANSWER = "打 95000 按 1 口头挂失，五天内带身份证到网点办书面挂失。"
 QUESTION = "我在菜市场钱包被偷了，卡也在里面，怎么挂失"
 
 
@@ -38,15 +38,15 @@ def full_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def points(cast: Cast) -> None:
-    def given(
-        key: str, title: str, phrasings: list[str], answer: str, language: str = "zh", **more: Any
+    def point(
+        key: str, title: str, phrasings: list[str], answer: str, language: str = "zh", **overrides: Any
     ) -> PointToImport:
-        about: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "is_public": True,
             "category": category_at("银行卡/挂失"),
             "department": cast.cards,
         }
-        content = Content(title=title, answer=answer, note="先安抚", **about | more)
+        content = Content(title=title, answer=answer, note="先安抚", **defaults | overrides)
         return PointToImport(key, language, content, phrasings)
 
     region = Region.objects.create(name="望江区")
@@ -54,11 +54,11 @@ def points(cast: Cast) -> None:
     import_points(
         by=None,
         given=[
-            given("lost", "银行卡丢了怎么挂失？", lost, LOST, links=[["挂失指南", "https://www.bank.example/lost"]]),
-            given("staff", "柜员如何办理挂失？", ["挂失怎么操作系统"], "进 0451 交易。", is_public=False),
-            given("rate", "一年定期利率是多少？", ["存一年多少利息"], "年利率 1.35%。"),
-            given("village", "社保卡在哪儿补办？", ["社保卡丢了去哪补"], "到镇上的网点。", region=region),
-            given("en-lost", "How do I block a lost card?", ["lost my card"], "Call 95000 and press 1.", "en"),
+            point("lost", "银行卡丢了怎么挂失？", lost, LOST_ANSWER, links=[["挂失指南", "https://www.bank.example/lost"]]),
+            point("staff", "柜员如何办理挂失？", ["挂失怎么操作系统"], "进 0451 交易。", is_public=False),
+            point("rate", "一年定期利率是多少？", ["存一年多少利息"], "年利率 1.35%。"),
+            point("village", "社保卡在哪儿补办？", ["社保卡丢了去哪补"], "到镇上的网点。", region=region),
+            point("en-lost", "How do I block a lost card?", ["lost my card"], "Call 95000 and press 1.", "en"),
         ],
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def token(conversation: Conversation) -> str:
 
 
 def ask(
-    client: Client, path: str = "answers", *, origin: str = OWN, site: str = SITE_KEY, **data: Any
+    client: Client, path: str = "answers", *, origin: str = OWN_ORIGIN, site: str = SITE_KEY, **data: Any
 ) -> Any:
     headers = {"origin": origin} if origin else {}
     return client.post(
@@ -84,22 +84,22 @@ def ask(
 def answers(client: Client, text: str = QUESTION, **data: Any) -> list[dict[str, str]]:
     response = ask(client, text=text, **data)
     assert response.status_code == 200, response.content
-    found: list[dict[str, str]] = response.json()["answers"]
-    return found
+    shown: list[dict[str, str]] = response.json()["answers"]
+    return shown
 
 
-def test_who_waits_is_offered_the_public_points_that_answer(
+def test_waiting_visitor_gets_the_public_points_that_answer(
     client: Client, points: None, waiting: Conversation
 ) -> None:
     first, *others = answers(client, token=token(waiting))
     assert first["title"] == "银行卡丢了怎么挂失？"
-    assert first["text"] == f"{LOST}\n挂失指南 https://www.bank.example/lost"
+    assert first["text"] == f"{LOST_ANSWER}\n挂失指南 https://www.bank.example/lost"
     assert set(first) == {"source", "title", "text"}
-    assert "柜员如何办理挂失？" not in {each["title"] for each in others}
+    assert "柜员如何办理挂失？" not in {answer["title"] for answer in others}
     assert len(others) <= 2
 
 
-def test_staff_points_and_those_of_one_region_are_never_shown_even_when_they_answer_best(
+def test_staff_points_and_regional_points_are_never_shown_to_visitors(
     client: Client, points: None, waiting: Conversation
 ) -> None:
     for text in ("柜员如何办理挂失？", "挂失怎么操作系统"):
@@ -107,7 +107,7 @@ def test_staff_points_and_those_of_one_region_are_never_shown_even_when_they_ans
     assert "镇上" not in str(answers(client, "社保卡丢了去哪补", token=token(waiting)))
 
 
-def test_what_nothing_answers_is_answered_by_nothing(
+def test_question_that_no_point_answers_gets_no_answers(
     client: Client, points: None, waiting: Conversation
 ) -> None:
     assert answers(client, "明天会下雨吗", token=token(waiting)) == []
@@ -115,29 +115,27 @@ def test_what_nothing_answers_is_answered_by_nothing(
     assert not Use.objects.exists()
 
 
-def test_english_finds_english(client: Client, points: None, waiting: Conversation) -> None:
-    found = answers(client, "I lost my card", token=token(waiting), language="en")
-    assert found[0]["title"] == "How do I block a lost card?"
+def test_english_question_gets_an_english_answer(client: Client, points: None, waiting: Conversation) -> None:
+    shown = answers(client, "I lost my card", token=token(waiting), language="en")
+    assert shown[0]["title"] == "How do I block a lost card?"
 
 
-def test_before_there_is_a_conversation_answers_are_given_and_nothing_is_noted(
-    client: Client, points: None
-) -> None:
+def test_answers_without_a_conversation_are_shown_and_not_recorded(client: Client, points: None) -> None:
     assert answers(client)
     assert answers(client, token="forged")
     assert not Use.objects.exists()
 
 
-def test_what_was_shown_is_noted_once_however_often_it_is_asked_for(
+def test_answers_shown_repeatedly_are_recorded_once(
     client: Client, points: None, waiting: Conversation
 ) -> None:
     shown, *_again = [answers(client, token=token(waiting)) for _ in range(3)]
-    uses = Use.objects.filter(conversation=waiting, by=Use.By.BOX)
-    assert {use.version.source for use in uses} == {each["source"] for each in shown}
+    uses = Use.objects.filter(conversation=waiting, by=Use.By.WIDGET)
+    assert {use.version.source for use in uses} == {answer["source"] for answer in shown}
     assert all(use.is_helpful is None for use in uses)
 
 
-def test_nobody_who_is_talked_to_is_offered_anything(
+def test_visitor_with_an_agent_gets_no_answers(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     go_online(cast.mei)
@@ -146,7 +144,7 @@ def test_nobody_who_is_talked_to_is_offered_anything(
     assert not Use.objects.exists()
 
 
-def test_a_site_that_suggests_none_has_neither_the_element_nor_the_address(
+def test_site_that_suggests_no_answers_has_neither_the_element_nor_the_endpoint(
     client: Client, points: None, cast: Cast
 ) -> None:
     assert 'id="answers"' in client.get(f"/widget/{SITE_KEY}/").content.decode()
@@ -158,11 +156,11 @@ def test_a_site_that_suggests_none_has_neither_the_element_nor_the_address(
 
 
 @pytest.mark.parametrize("origin", ["", "https://www.bank.example", "http://testserver.evil.example", "null"])
-def test_only_our_own_pages_are_answered(client: Client, points: None, origin: str) -> None:
+def test_answers_refuses_other_origins(client: Client, points: None, origin: str) -> None:
     assert ask(client, origin=origin, text=QUESTION).status_code == 404
 
 
-def test_behind_the_banks_name_only_that_name_is_our_own(client: Client, points: None, settings: Any) -> None:
+def test_answers_accepts_only_the_configured_origins(client: Client, points: None, settings: Any) -> None:
     settings.OWN_ORIGINS = ["https://chat.bank.example"]
     assert ask(client, origin="https://chat.bank.example", text=QUESTION).status_code == 200
     assert ask(client, text=QUESTION).status_code == 404
@@ -173,37 +171,37 @@ def test_behind_the_banks_name_only_that_name_is_our_own(client: Client, points:
     [b"", b"nonsense", b"{}", b"[]", b'{"text": 3}', b"\xff", json.dumps({"text": "x" * 401}).encode(),
      json.dumps({"text": "x", "more": "x" * 4096}).encode()],
 )  # fmt: skip
-def test_what_is_no_question_is_refused(client: Client, points: None, body: bytes) -> None:
+def test_malformed_body_is_refused(client: Client, points: None, body: bytes) -> None:
     for path in ("answers", "answers/judge"):
         response = client.post(
-            f"/widget/{SITE_KEY}/{path}", body, content_type="text/plain", headers={"origin": OWN}
+            f"/widget/{SITE_KEY}/{path}", body, content_type="text/plain", headers={"origin": OWN_ORIGIN}
         )
         assert response.status_code == 400
     assert ask(client, site="nobody", text=QUESTION).status_code == 404
     assert client.get(f"/widget/{SITE_KEY}/answers").status_code == 405
 
 
-def test_half_a_character_is_no_reason_to_refuse(client: Client, points: None) -> None:
+def test_lone_surrogate_in_the_body_is_accepted(client: Client, points: None) -> None:
     body = '{"text": "\\ude00 我的银行卡丢了怎么挂失"}'
     response = client.post(
-        f"/widget/{SITE_KEY}/answers", body, content_type="text/plain", headers={"origin": OWN}
+        f"/widget/{SITE_KEY}/answers", body, content_type="text/plain", headers={"origin": OWN_ORIGIN}
     )
     assert response.json()["answers"]
 
 
-def test_nobody_asks_faster_than_a_person_writes(
+def test_answers_are_rate_limited_by_visitor_and_by_address(
     client: Client, points: None, waiting: Conversation, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes = [ask(client, text=QUESTION, token=token(waiting)).status_code for _ in range(22)]
     assert codes[:20] == [200] * 20
     assert codes[21] == 429
-    # A colleague's customer behind the same address is not held up by it.
+    # Another visitor at the same address is not affected.
     assert ask(client, text=QUESTION, token=token(start(cast))).status_code == 200
     monkeypatch.setattr(views, "_addresses", limits.Buckets(lambda: limits.Bucket(burst=2, per_second=0)))
     assert [ask(client, text=QUESTION).status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_nothing_is_set_kept_or_logged_of_it(
+def test_answers_sets_no_cookie_and_neither_caches_nor_logs_the_text(
     client: Client, points: None, waiting: Conversation, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -215,18 +213,18 @@ def test_nothing_is_set_kept_or_logged_of_it(
     assert token(waiting)[:20] not in caplog.text
 
 
-def test_a_database_that_is_away_is_said_in_a_word_and_holds_up_nothing(
+def test_database_error_answers_503_and_does_not_affect_messages(
     client: Client, points: None, waiting: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(**_: object) -> None:
+    def fail(**_: object) -> None:
         raise DatabaseError(QUESTION)
 
-    monkeypatch.setattr("knowledge.actions.visitor_suggestions.record_shown", away)
+    monkeypatch.setattr("knowledge.actions.visitor_suggestions.record_shown", fail)
     assert ask(client, text=QUESTION, token=token(waiting)).status_code == 503
     assert say(waiting, QUESTION).seq == 1
 
 
-def test_the_visitors_last_word_counts_and_only_once(
+def test_last_feedback_of_a_visitor_counts_once(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     source = answers(client, token=token(waiting))[0]["source"]
@@ -245,7 +243,7 @@ def test_the_visitors_last_word_counts_and_only_once(
     assert Use.objects.get(version__point=point).is_helpful is True
 
 
-def test_nobody_judges_what_was_not_shown_to_them(
+def test_feedback_on_an_answer_that_was_not_shown_is_refused(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     shown = answers(client, token=token(waiting))[0]["source"]
@@ -262,7 +260,7 @@ def test_nobody_judges_what_was_not_shown_to_them(
     assert not Point.objects.filter(helped__gt=0).exists()
 
 
-def test_the_agent_sees_what_the_box_has_shown_and_what_was_said_of_it(
+def test_customer_card_lists_the_answers_shown_by_the_widget_with_feedback(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     versions = Version.objects.filter(point__key__in=["lost", "rate"]).order_by("point__key")
@@ -280,7 +278,7 @@ def card(client: Client, staff: Staff, conversation: Conversation) -> str:
     return client.get(f"/console/conversations/{conversation.uuid}/card").content.decode()
 
 
-def test_a_question_costs_few_queries(
+def test_answers_makes_at_most_seven_queries(
     client: Client, points: None, waiting: Conversation, django_assert_max_num_queries: Any
 ) -> None:
     answers(client, token=token(waiting))

@@ -1,4 +1,4 @@
-"""How well the search finds: points and queries from two files, an index of its own, nothing else touched."""
+"""Measures the quality of the search with points and queries from two files. It touches nothing else."""
 
 import csv
 import json
@@ -22,8 +22,11 @@ RANKS = 10
 
 @dataclass(frozen=True)
 class Figures:
-    """`shown`: the share of questions whose first answer is sure enough for the widget; `strange_shown`: that of
-    questions that no point answers, where there are any."""
+    """The figures of a run.
+
+    `shown`: share of answerable queries whose first result is confident enough for the widget. `strange_shown`: the
+    share of other queries for which that happens, or None without such queries.
+    """
 
     hit_at_1: float
     hit_at_3: float
@@ -40,9 +43,9 @@ class Figures:
 
 class Command(BaseCommand):
     help = (
-        "Builds an index of the points in a CSV file, asks it every query of another, and prints hit@1, hit@3,"
-        " hit@5, MRR (of the first ten), the share that is sure enough to be shown, and the time of a search. No"
-        " database is read or written."
+        "Builds an index of the points in a CSV file, runs every query of another file, and prints hit@1, hit@3,"
+        " hit@5, MRR (of the first ten results), the share of queries with a first result confident enough to be"
+        " shown, and the time of a search. Reads and writes no database."
     )
     requires_system_checks: list[str] = []
 
@@ -51,20 +54,19 @@ class Command(BaseCommand):
             "--points",
             type=Path,
             required=True,
-            help="CSV: id, title, phrasings (with | between), answer, language",
+            help="CSV: id, title, phrasings (separated by |), answer, language",
         )
         parser.add_argument(
             "--queries",
             type=Path,
             required=True,
-            help="CSV: text, id of the point that answers; empty: none does",
+            help="CSV: text, id of the point that answers it; an empty id means that no point answers it",
         )
-        parser.add_argument("--json", action="store_true", help="print the figures alone, as JSON")
+        parser.add_argument("--json", action="store_true", help="print only the figures, as JSON")
 
     def handle(self, *args: Any, points: Path, queries: Path, **options: Any) -> None:
-        names, entries = read_points(points)
-        asked = read_queries(queries, names)
-        figures = evaluate(entries, asked)
+        numbers, entries = read_points(points)
+        figures = evaluate(entries, read_queries(queries, numbers))
         shown = {name.replace("hit_at_", "hit@"): value for name, value in asdict(figures).items()}
         if options["json"]:
             self.stdout.write(json.dumps(shown))
@@ -76,7 +78,7 @@ class Command(BaseCommand):
 def rows_of(
     file: Path, columns: tuple[str, ...], required: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows with the number of their line. Raises CommandError with what is wrong, and where."""
+    """Yield the rows with their line numbers. Raises CommandError with the problem and its line."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -92,71 +94,71 @@ def rows_of(
 
 
 def read_points(file: Path) -> tuple[dict[str, int], list[IndexEntry]]:
-    """The number of each id in the file, and the entries by these numbers."""
-    names: dict[str, int] = {}
+    """Return the entries, numbered from 0, and the number of each id of the file."""
+    numbers: dict[str, int] = {}
     entries: list[IndexEntry] = []
     for line, row in rows_of(file, POINT_COLUMNS, ("id", "title")):
         if not row["id"] or not row["title"]:
             raise CommandError(f"{file}, line {line}: a point needs an id and a title")
-        if row["id"] in names:
-            raise CommandError(f"{file}, line {line}: {row['id']} stands there twice")
+        if row["id"] in numbers:
+            raise CommandError(f"{file}, line {line}: {row['id']} occurs twice")
         language = row["language"] or "zh"
         if language not in LANGUAGES:
             raise CommandError(f"{file}, line {line}: language {language!r}; use zh or en")
         phrasings = tuple(text for part in row["phrasings"].split("|") if (text := part.strip()))
-        names[row["id"]] = len(entries)
+        numbers[row["id"]] = len(entries)
         entries.append(IndexEntry(len(entries), row["title"], phrasings, row["answer"], language))
     if not entries:
         raise CommandError(f"{file}: no points")
-    return names, entries
+    return numbers, entries
 
 
-def read_queries(file: Path, names: dict[str, int]) -> list[tuple[str, int | None]]:
-    asked: list[tuple[str, int | None]] = []
+def read_queries(file: Path, numbers: dict[str, int]) -> list[tuple[str, int | None]]:
+    queries: list[tuple[str, int | None]] = []
     for line, row in rows_of(file, QUERY_COLUMNS, QUERY_COLUMNS):
-        if row["id"] and row["id"] not in names:
+        if row["id"] and row["id"] not in numbers:
             raise CommandError(f"{file}, line {line}: no point {row['id']!r}")
-        asked.append((row["text"], names[row["id"]] if row["id"] else None))
-    if all(wanted is None for _, wanted in asked):
+        queries.append((row["text"], numbers[row["id"]] if row["id"] else None))
+    if all(wanted is None for _, wanted in queries):
         raise CommandError(f"{file}: no queries")
-    return asked
+    return queries
 
 
-def evaluate(entries: list[IndexEntry], asked: list[tuple[str, int | None]]) -> Figures:
-    began = perf_counter()
-    index = Index(entries, teach=True)
-    build = perf_counter() - began
+def evaluate(entries: list[IndexEntry], queries: list[tuple[str, int | None]]) -> Figures:
+    start = perf_counter()
+    index = Index(entries, train=True)
+    build = perf_counter() - start
     ranks: list[int] = []
     times: list[float] = []
     shown: list[bool] = []
     strange_shown: list[bool] = []
-    for text, wanted in asked:
-        began = perf_counter()
+    for text, wanted in queries:
+        start = perf_counter()
         hits = index.find(text, RANKS)
-        times.append((perf_counter() - began) * 1000)
+        times.append((perf_counter() - start) * 1000)
         is_shown = bool(hits) and hits[0].confidence >= NOT_ANSWERED
         if wanted is None:
             strange_shown.append(is_shown)
             continue
         shown.append(is_shown)
-        found = [hit.id for hit in hits]
-        ranks.append(found.index(wanted) if wanted in found else RANKS)
-    cuts = quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
+        ids = [hit.id for hit in hits]
+        ranks.append(ids.index(wanted) if wanted in ids else RANKS)
+    percentiles = quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
 
-    def hit_at(rank: int) -> float:
-        return _share([each < rank for each in ranks])
+    def hit_at(top: int) -> float:
+        return _share([rank < top for rank in ranks])
 
     return Figures(
         hit_at(1),
         hit_at(3),
         hit_at(5),
-        round(sum(1 / (rank + 1) for rank in ranks if rank < RANKS) / len(ranks), 4),
+        round(sum(1 / (top + 1) for top in ranks if top < RANKS) / len(ranks), 4),
         _share(shown),
         _share(strange_shown) if strange_shown else None,
-        round(cuts[49], 2),
-        round(cuts[94], 2),
+        round(percentiles[49], 2),
+        round(percentiles[94], 2),
         len(entries),
-        len(asked),
+        len(queries),
         round(build, 1),
     )
 

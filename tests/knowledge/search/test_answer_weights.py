@@ -1,4 +1,4 @@
-"""What answers weigh in the search is fitted to each bank's own phrasings."""
+"""The weight of answers in the search is fitted to each bank's own phrasings."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ ENTRIES = [
     IndexEntry(number, point["title"], tuple(point["phrasings"][:6]), point["answer"])
     for number, point in enumerate(DESCRIBED)
 ]
-# Each answer belongs to another point, so that answers say nothing of what is asked.
+# Each answer belongs to another point, so that answers say nothing about their questions.
 SHUFFLED = [replace(entry, answer=ENTRIES[(entry.id + 37) % len(ENTRIES)].answer) for entry in ENTRIES]
 
 
 def weights_of(entries: list[IndexEntry]) -> AnswerWeights:
-    lessons = Index(entries, teach=True)._lessons
-    assert lessons is not None
-    return lessons.weights
+    models = Index(entries, train=True)._models
+    assert models is not None
+    return models.weights
 
 
 @pytest.fixture(scope="module")
-def own() -> AnswerWeights:
+def fitted() -> AnswerWeights:
     return weights_of(ENTRIES)
 
 
-def test_answers_that_say_nothing_of_their_points_weigh_less_than_where_nothing_is_known() -> None:
+def test_fit_weights_gives_unrelated_answers_less_weight_than_the_safe_weights() -> None:
     assert max(weights_of(SHUFFLED)) < 0.15 < min(SAFE_WEIGHTS)
 
 
-def test_the_same_points_get_the_same_weights(own: AnswerWeights) -> None:
-    assert weights_of(list(ENTRIES)) == own
+def test_fit_weights_gives_equal_points_equal_weights(fitted: AnswerWeights) -> None:
+    assert weights_of(list(ENTRIES)) == fitted
 
 
 @pytest.mark.parametrize("kept", [{"phrasings": ()}, {"answer": ""}])
-def test_without_phrasings_or_answers_the_weights_are_the_safe_ones(kept: dict[str, object]) -> None:
+def test_fit_weights_without_phrasings_or_answers_returns_the_safe_weights(kept: dict[str, object]) -> None:
     assert weights_of([replace(entry, **kept) for entry in ENTRIES[:20]]) == SAFE_WEIGHTS  # type: ignore[arg-type]
 
 
-def test_few_phrasings_move_the_weights_a_little(own: AnswerWeights) -> None:
+def test_fit_weights_with_few_phrasings_stays_near_the_safe_weights(fitted: AnswerWeights) -> None:
     few = weights_of([replace(entry, phrasings=entry.phrasings[:1]) for entry in SHUFFLED[:5]])
     assert all(abs(weight - safe) < 0.03 for weight, safe in zip(few, SAFE_WEIGHTS, strict=True))

@@ -1,7 +1,7 @@
-"""The search on questions that were written for its tests: stories, pinyin, dialects, and what is none of a bank's.
+"""Quality of the search on questions written for these tests: stories, pinyin, dialects and off-topic questions.
 
-Half of each file (the even lines) was looked at while the search was made; the others were asked once, at the end.
-`python manage.py evaluate_search` prints the same figures for files of a bank's own.
+The even lines of each file were used while the search was developed; the odd lines only once, at the end.
+`python manage.py evaluate_search` prints the same figures for a bank's own files.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from demo.library import points
 from knowledge.search import NOT_ANSWERED, Index, IndexEntry
 
 QUESTIONS = Path(__file__).with_name("questions")
-SHOWN = 3
+RESULTS = 3
 
 
 @pytest.fixture(scope="module")
-def described() -> list[dict[str, object]]:
+def demo_points() -> list[dict[str, object]]:
     return list(points())
 
 
 @pytest.fixture(scope="module")
-def index(described: list[dict[str, object]]) -> Index:
+def index(demo_points: list[dict[str, object]]) -> Index:
     return Index(
         (
-            IndexEntry(number, each["title"], tuple(each["phrasings"]), each["answer"], each["language"])  # type: ignore[arg-type]
-            for number, each in enumerate(described)
+            IndexEntry(number, point["title"], tuple(point["phrasings"]), point["answer"], point["language"])  # type: ignore[arg-type]
+            for number, point in enumerate(demo_points)
         ),
-        teach=True,
+        train=True,
     )
 
 
-def asked(name: str) -> list[tuple[str, str]]:
+def read_questions(name: str) -> list[tuple[str, str]]:
     with (QUESTIONS / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
         return [(row["text"], row["id"]) for row in csv.DictReader(stream)]
 
@@ -42,26 +42,26 @@ def asked(name: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("name", "first", "three"), [("stories", 0.6, 0.93), ("pinyin", 0.8, 0.9), ("dialect", 0.7, 0.95)]
 )
-def test_questions_of_a_kind_find_their_point(
-    index: Index, described: list[dict[str, object]], name: str, first: float, three: float
+def test_find_ranks_the_point_that_answers_first_or_among_three(
+    index: Index, demo_points: list[dict[str, object]], name: str, first: float, three: float
 ) -> None:
-    questions = asked(name)
-    found = [[described[hit.id]["key"] for hit in index.find(text, SHOWN)] for text, _ in questions]
-    pairs = list(zip(found, questions, strict=True))
+    questions = read_questions(name)
+    results = [[demo_points[hit.id]["key"] for hit in index.find(text, RESULTS)] for text, _ in questions]
+    pairs = list(zip(results, questions, strict=True))
     at_first = sum(keys[:1] == [wanted] for keys, (_, wanted) in pairs)
     missed = [text for keys, (text, wanted) in pairs if wanted not in keys]
     assert 1 - len(missed) / len(questions) >= three, missed
     assert at_first / len(questions) >= first
 
 
-def test_little_is_shown_for_questions_that_are_none_of_a_banks(
-    index: Index, described: list[dict[str, object]]
+def test_find_is_confident_for_at_most_a_tenth_of_off_topic_questions(
+    index: Index, demo_points: list[dict[str, object]]
 ) -> None:
-    public = {number for number, each in enumerate(described) if each["public"]}
-    questions = [text for text, _ in asked("strange")]
+    public = {number for number, point in enumerate(demo_points) if point["public"]}
+    questions = [text for text, _ in read_questions("strange")]
     shown = [
         text
         for text in questions
-        if any(hit.confidence >= NOT_ANSWERED for hit in index.find(text, SHOWN, keep=public.__contains__))
+        if any(hit.confidence >= NOT_ANSWERED for hit in index.find(text, RESULTS, keep=public.__contains__))
     ]
     assert len(shown) / len(questions) <= 0.1, shown

@@ -1,4 +1,4 @@
-"""`manage.py evaluate_search`: the figures, and what it says of files that are not as they should be."""
+"""`manage.py evaluate_search`: its figures, and its errors for files with mistakes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_the_figures_as_json_without_a_database(tmp_path: Path, encoding: str) -> None:
+def test_evaluate_search_prints_its_figures_as_json_without_a_database(tmp_path: Path, encoding: str) -> None:
     figures = json.loads(run(tmp_path, POINTS, QUERIES, "--json", encoding=encoding))
     assert figures["hit@1"] == figures["hit@5"] == figures["mrr"] == 0.75
     assert (figures["points"], figures["queries"]) == (3, 4)
@@ -37,23 +37,23 @@ def test_the_figures_as_json_without_a_database(tmp_path: Path, encoding: str) -
     assert figures["strange_shown"] is None
 
 
-def test_questions_that_no_point_answers_are_counted_apart(tmp_path: Path) -> None:
+def test_evaluate_search_counts_questions_without_a_point_apart(tmp_path: Path) -> None:
     figures = json.loads(run(tmp_path, POINTS, QUERIES + "红烧肉怎么做,\n？,\n", "--json"))
     assert (figures["hit@1"], figures["shown"], figures["strange_shown"]) == (0.75, 0.75, 0.0)
     assert figures["queries"] == 6
 
 
-def test_the_figures_for_people(tmp_path: Path) -> None:
+def test_evaluate_search_prints_one_line_for_each_figure(tmp_path: Path) -> None:
     assert [line.split()[0] for line in run(tmp_path).splitlines()][:6] == [
         "hit@1", "hit@3", "hit@5", "mrr", "shown", "strange_shown",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("points", "queries", "words"),
+    ("points", "queries", "message"),
     [
         ("id,phrasings\na,b\n", QUERIES, "no column title"),
-        (POINTS + "a,再来一次,,,zh\n", QUERIES, "line 5: a stands there twice"),
+        (POINTS + "a,再来一次,,,zh\n", QUERIES, "line 5: a occurs twice"),
         (POINTS + "d,,,,zh\n", QUERIES, "line 5: a point needs an id and a title"),
         (POINTS + "d,x,,,fr\n", QUERIES, "line 5: language 'fr'"),
         (POINTS + "d,x,y,z,zh,more\n", QUERIES, "line 5: more fields than columns"),
@@ -62,12 +62,14 @@ def test_the_figures_for_people(tmp_path: Path) -> None:
         ("id,title\n", QUERIES, "no points"),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_line(tmp_path: Path, points: str, queries: str, words: str) -> None:
-    with pytest.raises(CommandError, match=words):
+def test_evaluate_search_refuses_a_wrong_file_and_names_the_line(
+    tmp_path: Path, points: str, queries: str, message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
         run(tmp_path, points, queries)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+def test_evaluate_search_refuses_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read"):
         run(tmp_path, encoding="utf-16")
     with pytest.raises(CommandError, match="cannot be read"):

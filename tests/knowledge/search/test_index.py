@@ -1,4 +1,4 @@
-"""Finding: what customers write and agents type, in Chinese and English, and what an index does as it changes."""
+"""The search index: results for visitors' messages and agents' typing in Chinese and English, and changes of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from demo.library import points
 from knowledge.search import NOT_ANSWERED, Index, IndexEntry, embeddings
 from knowledge.search.embeddings import vector_of, vectors_of
-from knowledge.search.encoder_process import MANY, encode_in_process
+from knowledge.search.encoder_process import MIN_TEXTS, encode_in_process
 from knowledge.search.scorers import AnswerWeights
-from knowledge.search.tokenizer import bare, features_of, meanings_in, parts_of, plain
+from knowledge.search.tokenizer import features_of, meanings_in, normalize, question_parts, without_courtesy
 from knowledge.search.topic_filter import everyday_texts
 from knowledge.search.typeahead import correct_typos
 from tests.hostile.corpus import naughty, own
@@ -30,7 +30,7 @@ ENTRIES = [
     IndexEntry(4, "How do I block a lost card?", ("lost my card", "my wallet was stolen"), "Call us.", "en"),
     IndexEntry(5, "What does a transfer cost?", ("fee for sending money",), "It is free online.", "en"),
 ]
-INDEX = Index(ENTRIES, teach=True)
+INDEX = Index(ENTRIES, train=True)
 
 
 def ids(index: Index, text: str, **how: object) -> list[int]:
@@ -50,12 +50,12 @@ def ids(index: Index, text: str, **how: object) -> list[int]:
         ("定期存款未到期，想提早攞返啲錢，利息點計", 3),
     ],
 )
-def test_a_customers_words_find_the_point_that_answers(text: str, wanted: int) -> None:
+def test_find_ranks_the_point_that_answers_a_message_first(text: str, wanted: int) -> None:
     assert ids(INDEX, text)[0] == wanted
 
 
-def test_traditional_characters_are_words_as_the_simplified_ones() -> None:
-    assert plain("帳戶轉帳 Ａpp 帐户") == "账户转账 app 账户"
+def test_find_treats_traditional_characters_like_simplified_ones() -> None:
+    assert normalize("帳戶轉帳 Ａpp 帐户") == "账户转账 app 账户"
     by_words = Index(ENTRIES)
     assert ids(by_words, "掛失")[0] == ids(by_words, "挂失")[0] == 1
     assert [hit.score for hit in INDEX.find("銀行卡遺失點樣掛失")] == [
@@ -64,7 +64,7 @@ def test_traditional_characters_are_words_as_the_simplified_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "asks"),
+    ("text", "question"),
     [
         ("你好，请问一下定期怎么取？谢谢", "定期怎么取？"),
         ("Hello, please block my card, thank you very much", "block my card"),
@@ -74,26 +74,26 @@ def test_traditional_characters_are_words_as_the_simplified_ones() -> None:
         ("how many cards can I have", "how many cards can I have"),
     ],
 )
-def test_what_is_said_for_politeness_decides_nothing(text: str, asks: str) -> None:
-    assert " ".join(bare(text).split()) == asks
-    assert [hit.score for hit in INDEX.find(text)] == [hit.score for hit in INDEX.find(asks)]
+def test_find_ignores_polite_phrases(text: str, question: str) -> None:
+    assert " ".join(without_courtesy(text).split()) == question
+    assert [hit.score for hit in INDEX.find(text)] == [hit.score for hit in INDEX.find(question)]
 
 
-def test_where_there_are_no_answers_they_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
+def test_find_without_answers_does_not_depend_on_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = Index([replace(entry, answer="") for entry in ENTRIES], train=True)
     scores = [hit.score for hit in index.find("钱包丢了")]
     monkeypatch.setattr("knowledge.search.answer_weights.SAFE_WEIGHTS", AnswerWeights(0.0, 0.0))
-    without = Index([replace(entry, answer="") for entry in ENTRIES], teach=True)
+    without = Index([replace(entry, answer="") for entry in ENTRIES], train=True)
     assert [hit.score for hit in without.find("钱包丢了")] == scores
 
 
-def test_what_is_asked_word_for_word_comes_first_and_names_what_matched() -> None:
+def test_find_ranks_an_equal_phrasing_first_and_returns_it_as_matched() -> None:
     hit = INDEX.find("没到期想取出来")[0]
     assert (hit.id, hit.matched) == (3, "没到期想取出来")
     assert hit.confidence > NOT_ANSWERED
 
 
-def test_a_story_around_the_question_does_not_hide_it() -> None:
+def test_find_finds_a_question_inside_a_story() -> None:
     story = (
         "你好，打扰一下。我今天早上带孩子去医院看病，路上顺便去了趟你们楼下的自助银行，本来想取五百块钱，"
         "排了半天队，结果机器把我的卡吞进去不吐出来了，旁边也没有工作人员，我现在着急用钱，怎么办啊？谢谢"
@@ -101,7 +101,7 @@ def test_a_story_around_the_question_does_not_hide_it() -> None:
     assert ids(INDEX, story)[0] == 2
 
 
-def test_of_a_long_message_the_sentence_that_asks_counts_and_courtesy_does_not() -> None:
+def test_find_weighs_the_asking_sentence_of_a_long_message_above_polite_ones() -> None:
     index = INDEX.with_changes(
         [IndexEntry(9, "你好", ("您好，在吗", "谢谢你啊")), IndexEntry(10, "几点开门？", ("周末上班吗",))]
     )
@@ -111,39 +111,39 @@ def test_of_a_long_message_the_sentence_that_asks_counts_and_courtesy_does_not()
     )
     assert ids(index, story)[0] == 3
     assert ids(index, "你好")[0] == 9
-    assert parts_of("你好。" * 20) == ["你好。" * 20]
+    assert question_parts("你好。" * 20) == ["你好。" * 20]
 
 
-def test_words_alone_find_until_meanings_are_learned() -> None:
+def test_find_works_by_words_before_the_index_is_trained() -> None:
     index = Index(ENTRIES)
-    assert not index.is_taught_all
+    assert not index.is_trained
     assert ids(index, "我的卡找不到了")[0] == 1
     assert ids(index, "机器不退卡")[0] == 2
 
 
-def test_the_other_language_is_understood() -> None:
+def test_find_finds_a_point_in_the_other_language() -> None:
     assert ids(INDEX, "Is there interest if I withdraw my fixed-term savings early?", limit=2)[0] == 3
 
 
-def test_what_has_nothing_in_common_finds_nothing() -> None:
+def test_find_without_any_common_word_or_entry_returns_nothing() -> None:
     assert Index(ENTRIES).find("qqq") == []
     assert INDEX.find("   ") == INDEX.find("？！") == []
-    assert Index().find("卡丢了") == Index(teach=True).find("卡丢了") == Index().suggest("卡") == []
+    assert Index().find("卡丢了") == Index(train=True).find("卡丢了") == Index().suggest("卡") == []
 
 
 @pytest.mark.parametrize(
     "text", ["今天天气怎么样", "who won the match last night", "帮我写一首关于春天的诗", "哈哈哈哈"]
 )
-def test_what_no_point_answers_is_known_by_its_confidence(text: str) -> None:
+def test_find_has_low_confidence_for_questions_that_no_point_answers(text: str) -> None:
     assert all(hit.confidence < NOT_ANSWERED for hit in INDEX.find(text))
 
 
 @pytest.mark.parametrize("typed", ["挂失", "yhkd", "yinhangka", "银行卡丢", "卡找不到"])
-def test_an_agent_finds_by_parts_by_pinyin_and_by_its_initials(typed: str) -> None:
+def test_suggest_finds_by_parts_pinyin_and_initials(typed: str) -> None:
     assert INDEX.suggest(typed)[0].id == 1
 
 
-def test_only_what_is_kept_is_found_and_what_is_preferred_comes_before_its_like() -> None:
+def test_find_applies_keep_prefer_and_language() -> None:
     assert 1 not in ids(INDEX, "卡丢了", keep=lambda pk: pk != 1)
     assert ids(INDEX, "卡", prefer=lambda pk: 5.0 if pk == 2 else 0.0)[0] == 2
     assert ids(INDEX, "card 卡", language="en")[0] == 4
@@ -161,30 +161,28 @@ def test_only_what_is_kept_is_found_and_what_is_preferred_comes_before_its_like(
         ("zhiqu", 3),
     ],
 )
-def test_an_agent_finds_in_spite_of_slips_and_of_characters_that_sound_the_same(
-    typed: str, wanted: int
-) -> None:
+def test_suggest_finds_despite_typos_and_characters_that_sound_the_same(typed: str, wanted: int) -> None:
     assert INDEX.suggest(typed)[0].id == wanted
 
 
-def test_a_word_still_being_typed_is_no_slip() -> None:
+def test_correct_typos_leaves_an_unfinished_word_alone() -> None:
     known = {"transfer", "card", "cost"}
     assert correct_typos("trans", known.copy) == "trans"
     assert correct_typos("transfre my crad", known.copy) == "transfer my card"
     assert correct_typos("挂失 qwxyz", known.copy) == "挂失 qwxyz"
 
 
-def test_what_is_typed_names_the_phrasing_that_holds_it() -> None:
+def test_suggest_returns_the_phrasing_that_contains_the_text_as_matched() -> None:
     hit = INDEX.suggest("钱包被偷")[0]
     assert (hit.id, hit.matched) == (1, "钱包被偷了")
 
 
-def test_a_changed_entry_is_found_at_once_by_its_meaning_and_the_others_are_as_they_were() -> None:
+def test_with_changes_encodes_a_changed_entry_at_once_and_keeps_the_others() -> None:
     after = INDEX.with_changes([IndexEntry(6, "能用贝壳付款吗？")], drop=[2])
     assert ids(after, "海边捡的贝壳可以拿来买东西吗")[0] == 6
     assert 2 not in ids(after, "吞卡")
-    assert after.is_taught_all
-    assert ids(INDEX, "吞卡")[0] == 2, "what somebody is reading does not change"
+    assert after.is_trained
+    assert ids(INDEX, "吞卡")[0] == 2, "an index that somebody is reading never changes"
     before, now = INDEX.find("钱包被偷了卡没了")[0], after.find("钱包被偷了卡没了")[0]
     assert (before.id, before.matched) == (now.id, now.matched)
     renamed = after.with_changes([IndexEntry(1, "宠物可以进网点吗？")])
@@ -192,20 +190,20 @@ def test_a_changed_entry_is_found_at_once_by_its_meaning_and_the_others_are_as_t
     assert renamed.find("卡找不到了咋办")[0].id != 1
 
 
-def test_many_changes_at_once_are_found_by_words_until_they_are_learned() -> None:
+def test_with_changes_finds_many_new_entries_by_words_until_training() -> None:
     many = [IndexEntry(number, f"第{number}号产品的起存金额") for number in range(100, 170)]
     after = INDEX.with_changes(many)
-    assert not after.is_taught_all
+    assert not after.is_trained
     assert ids(after, "第123号产品起存多少")[0] == 123
     assert ids(after, "钱包被偷了")[0] == 1
-    assert after.taught().is_taught_all
+    assert after.trained().is_trained
 
 
-def test_what_was_learned_meanwhile_is_taken_over_by_an_index_that_changed() -> None:
-    begun = Index(ENTRIES)
-    changed = begun.with_changes([IndexEntry(1, "宠物可以进网点吗？")], drop=[3])
-    now = changed.with_knowledge_of(begun.taught())
-    assert now.is_taught_all
+def test_with_models_of_takes_over_models_trained_before_a_change() -> None:
+    before = Index(ENTRIES)
+    changed = before.with_changes([IndexEntry(1, "宠物可以进网点吗？")], drop=[3])
+    now = changed.with_models_of(before.trained())
+    assert now.is_trained
     assert len(now) == 4
     assert ids(now, "小狗可以一起带进来吗")[0] == 1
     assert ids(now, "机器不退卡")[0] == 2
@@ -218,40 +216,42 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_vectors_are_kept_and_worked_out_once(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"第{number}个问题" for number in range(MANY + 1)]
-    apart = encode_in_process(texts)
+def test_vectors_of_reads_stored_vectors_and_encodes_once(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"第{number}个问题" for number in range(MIN_TEXTS + 1)]
+    encoded = encode_in_process(texts)
 
     def never(texts: object) -> None:
         raise AssertionError(texts)
 
-    monkeypatch.setattr(embeddings, "_encoded", never)
-    kept = vectors_of(texts)
-    assert (kept.steps == apart.steps).all()
+    monkeypatch.setattr(embeddings, "_encode", never)
+    stored = vectors_of(texts)
+    assert (stored.steps == encoded.steps).all()
     monkeypatch.undo()
-    assert abs(kept.floats()[7] - vector_of(texts[7])).max() < 0.01, (
-        "a quarter of the size costs next to nothing"
+    assert abs(stored.floats()[7] - vector_of(texts[7])).max() < 0.01, (
+        "quantising to 8 bits costs almost no precision"
     )
 
 
-def test_no_words_of_customers_are_kept(store: Path) -> None:
-    index = Index(ENTRIES, teach=True)
+def test_vector_store_has_no_vectors_of_visitors_questions(store: Path) -> None:
+    index = Index(ENTRIES, train=True)
     index.find("我的秘密是四十二")
     with closing(sqlite3.connect(store)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
-    # Texts and answers, and the questions that the subject is learned from, each of them once.
+    # Texts and answers, and the questions that the topic filter is trained with, each of them once.
     texts = {text for entry in ENTRIES for text in (entry.title, *entry.phrasings, entry.answer)}
     assert count == len(texts.union(*everyday_texts()))
     assert "挂失".encode() not in store.read_bytes()
 
 
-def test_synonyms_of_both_languages_have_a_meaning() -> None:
+def test_meanings_in_finds_synonyms_of_both_languages() -> None:
     assert "swallowed" in meanings_in("atm把卡吞了")
     assert "swallowed" in meanings_in("the machine ate my card")
     assert "lost" in meanings_in("i can’t find it")
 
 
-def test_readers_are_not_disturbed_by_changes() -> None:
+def test_index_is_read_safely_while_other_threads_change_it() -> None:
     index = [INDEX]
     failed: list[Exception] = []
     is_over = Event()
@@ -275,37 +275,37 @@ def test_readers_are_not_disturbed_by_changes() -> None:
     assert failed == []
 
 
-def test_no_text_is_too_strange() -> None:
+def test_find_and_suggest_accept_hostile_texts() -> None:
     for text in own() + naughty():
         INDEX.find(text)
         INDEX.suggest(text)
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_read(text: str) -> None:
+def test_find_and_suggest_accept_any_text(text: str) -> None:
     features_of(text)
     assert all(0 <= hit.confidence <= 1 for hit in INDEX.find(text))
     INDEX.suggest(text)
 
 
 @pytest.mark.parametrize(("language", "first", "five"), [("zh", 0.58, 0.84), ("en", 0.36, 0.68)])
-def test_the_demos_points_are_found_by_wordings_that_were_left_out(
-    language: str, first: float, five: float
-) -> None:
-    """Above what words alone find (Chinese .56 and .82, English .29 and .63), below what was measured (.65 and .90, .43
-    and .77)."""
-    dice = Random(1)
+def test_find_ranks_demo_points_well_for_held_out_phrasings(language: str, first: float, five: float) -> None:
+    """The limits are above a search by words alone (Chinese .56 and .82, English .29 and .63).
+
+    They are below the measured figures (.65 and .90, .43 and .77).
+    """
+    random = Random(1)
     entries, queries = [], []
-    described = [point for point in points() if point["language"] == language]
-    for number, point in enumerate(described[:: len(described) // 75]):
+    points_of_language = [point for point in points() if point["language"] == language]
+    for number, point in enumerate(points_of_language[:: len(points_of_language) // 75]):
         phrasings = list(point["phrasings"])
-        dice.shuffle(phrasings)
+        random.shuffle(phrasings)
         kept = len(phrasings) * 2 // 3
         entries.append(IndexEntry(number, point["title"], tuple(phrasings[:kept]), point["answer"], language))
         queries += [(text, number) for text in phrasings[kept:]]
-    index = Index(entries, teach=True)
-    found = [ids(index, text) for text, _ in queries]
-    at_first = sum(hits[:1] == [wanted] for hits, (_, wanted) in zip(found, queries, strict=True))
-    among_five = sum(wanted in hits for hits, (_, wanted) in zip(found, queries, strict=True))
+    index = Index(entries, train=True)
+    results = [ids(index, text) for text, _ in queries]
+    at_first = sum(hits[:1] == [wanted] for hits, (_, wanted) in zip(results, queries, strict=True))
+    among_five = sum(wanted in hits for hits, (_, wanted) in zip(results, queries, strict=True))
     assert at_first / len(queries) > first
     assert among_five / len(queries) > five

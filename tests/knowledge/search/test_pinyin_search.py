@@ -1,4 +1,4 @@
-"""Titles are found by pinyin: every reading of a character, unfinished syllables, first letters, and slips."""
+"""Search for titles by pinyin: every reading of a character, incomplete syllables, initials and similar sounds."""
 
 from __future__ import annotations
 
@@ -69,27 +69,27 @@ INDEX = Index([IndexEntry(number, title) for number, title in enumerate(TITLES)]
         ("celue", 9),
     ],
 )
-def test_a_title_is_found_by_how_it_sounds(typed: str, wanted: int) -> None:
+def test_suggest_finds_a_title_by_its_sound(typed: str, wanted: int) -> None:
     assert INDEX.suggest(typed)[0].id == wanted
 
 
 @pytest.mark.parametrize("typed", ["huan", "hang", "a", "zzz", "huankuanx", "'", "ng"])
-def test_a_spelling_that_no_title_has_is_no_error(typed: str) -> None:
+def test_suggest_accepts_a_spelling_that_no_title_has(typed: str) -> None:
     assert len(INDEX.suggest(typed)) <= len(TITLES)
 
 
-def test_a_spelling_never_runs_from_one_title_into_the_next() -> None:
+def test_suggest_never_matches_a_spelling_across_two_titles() -> None:
     index = Index([IndexEntry(1, "开户还"), IndexEntry(2, "款项")])
     assert index.suggest("huankuan") == []
     assert index.suggest("还款") == [] or all(hit.score < 3 for hit in index.suggest("还款"))
 
 
-def test_readings_hold_each_syllable_and_what_is_typed_for_u_with_dots() -> None:
+def test_readings_of_has_every_syllable_and_the_spellings_of_u_umlaut() -> None:
     assert {"hai", "huan"} <= set(readings_of("还"))
     assert {"xing", "hang"} <= set(readings_of("行"))
     assert {"lv", "lu", "lyu"} <= set(readings_of("绿"))
     assert readings_of("a") == ("a",)
 
 
-def test_tones_and_apostrophes_are_left_out() -> None:
+def test_without_tones_removes_tones_and_apostrophes() -> None:
     assert without_tones("XĪ'ĀN nǚ lüè qù jü") == "xian nv lve qu ju"

@@ -1,4 +1,4 @@
-"""What customers write in dialect or pinyin becomes words that points have; other texts stay as they are."""
+"""Messages in dialect or pinyin are rewritten into the words of points; other texts stay unchanged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from knowledge.search.query_rewriting import PinyinConverter, to_standard_words
 
-WORDS = PinyinConverter(
+CONVERTER = PinyinConverter(
     {
         "银行卡": 9,
         "还款": 5,
@@ -25,7 +25,7 @@ WORDS = PinyinConverter(
 
 
 @pytest.mark.parametrize(
-    ("typed", "read"),
+    ("typed", "converted"),
     [
         ("wo de yinhangka diule zenmeban", "我的银行卡丢了怎么办"),
         ("wodeyinhangkadiulezenmeban", "我的银行卡丢了怎么办"),
@@ -40,8 +40,8 @@ WORDS = PinyinConverter(
         ("我的yinhangka，diule！", "我的银行卡，丢了！"),
     ],
 )
-def test_pinyin_is_read_as_words_that_are_known(typed: str, read: str) -> None:
-    assert WORDS.in_characters(typed) == read
+def test_pinyin_of_known_words_is_converted_to_characters(typed: str, converted: str) -> None:
+    assert CONVERTER.in_characters(typed) == converted
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_pinyin_is_read_as_words_that_are_known(typed: str, read: str) -> None:
         "x" * 300,
     ],
 )
-def test_what_is_no_pinyin_of_known_words_stays(text: str) -> None:
-    assert WORDS.in_characters(text) == text
+def test_text_that_is_not_pinyin_of_known_words_stays_unchanged(text: str) -> None:
+    assert CONVERTER.in_characters(text) == text
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_what_is_no_pinyin_of_known_words_stays(text: str) -> None:
         ("密码搞忘了咋个办", "密码忘记了怎么办"),
     ],
 )
-def test_words_of_a_dialect_become_those_of_points(text: str, standard: str) -> None:
+def test_dialect_words_become_standard_words(text: str, standard: str) -> None:
     assert to_standard_words(text) == standard
 
 
 @pytest.mark.parametrize("text", ["户口迁移", "转人工", "返现", "我忙碌了一天", "How do I pay", "帳戶"])
-def test_words_that_mandarin_has_too_stay(text: str) -> None:
+def test_words_that_mandarin_also_uses_stay_unchanged(text: str) -> None:
     assert to_standard_words(text) == text
