@@ -18,15 +18,35 @@ const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", rea
 export function dayElement(message, { previous, language, words }) {
   const at = new Date(message.at);
   if (previous && isSameDay(at, new Date(previous.at))) return null;
-  const now = new Date();
-  const time = make("time", "day");
-  time.dateTime = message.at.slice(0, 10);
-  time.textContent = isSameDay(at, now)
-    ? words.today
-    : isSameDay(at, new Date(now.getTime() - 86_400_000))
-      ? words.yesterday
-      : at.toLocaleDateString(language, { dateStyle: "full" });
+  const time = make("time", "day", dayName(at, { language, words }));
+  time.dateTime = message.at;
   return time;
+}
+
+/**
+ * Names the days in `place` again: after midnight, what was today is yesterday.
+ *
+ * @param {HTMLElement} place
+ * @param {{language: string, words: ChatWords}} options
+ */
+export function renameDays(place, options) {
+  for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (place.querySelectorAll("time.day"))) {
+    const name = dayName(new Date(time.dateTime), options);
+    // An unchanged text is not written: a screen reader would say it again.
+    if (time.textContent !== name) time.textContent = name;
+  }
+}
+
+/**
+ * The day as the reader's calendar names it. Where clocks are put forward or back, a day has 23 or 25 hours.
+ *
+ * @param {Date} at
+ * @param {{language: string, words: ChatWords, now?: Date}} options
+ */
+export function dayName(at, { language, words, now = new Date() }) {
+  if (isSameDay(at, now)) return words.today;
+  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
+  return isSameDay(at, yesterday) ? words.yesterday : at.toLocaleDateString(language, { dateStyle: "full" });
 }
 
 /**

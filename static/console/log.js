@@ -76,7 +76,8 @@ export class Log {
   /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @returns {Piece[]} */
   #day(message, previous) {
     const element = dayElement(message, { previous, language: this.#language, words: this.#words });
-    return element ? [{ key: `day-${message.seq}`, make: () => element }] : [];
+    // With the name in the key: after midnight "today" becomes another line.
+    return element ? [{ key: `day-${message.seq} ${element.textContent}`, make: () => element }] : [];
   }
 
   /** @param {Piece[]} pieces */
