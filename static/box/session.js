@@ -30,7 +30,7 @@ export class Session {
   #isSuperseded = false;
   /** The bank's page has to say anew who is logged in, once the visitor looks. */
   #isIdentityDue = false;
-  #typedAt = 0;
+  #typedAt = -Infinity;
   /** @type {ChatFrame[]} wanted while the line was away */
   #later = [];
   /** @type {Record<string, number>} */
@@ -86,8 +86,8 @@ export class Session {
   }
 
   typing() {
-    if (this.conversation.isOpen && Date.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
-      this.#typedAt = Date.now();
+    if (this.conversation.isOpen && performance.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
+      this.#typedAt = performance.now();
     }
   }
 
