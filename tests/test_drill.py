@@ -74,6 +74,7 @@ def test_the_same_answer_twice_counts_once(cast: Cast, asked_questions: list[Que
     assert (DrillCard.objects.get().reviews, Question.objects.get(pk=asked.question.pk).asked) == (1, 1)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_ten_a_day_and_then_tomorrow(cast: Cast, asked_questions: list[Question]) -> None:
     lefts = [answer(cast.mei, rightly=True).left for _ in range(settings.DRILL_A_DAY)]
     assert lefts == list(range(9, -1, -1))

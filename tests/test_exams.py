@@ -560,6 +560,7 @@ def bars() -> dict[str, object]:
     return {bar.staff.username: bar.since for bar in TakingBar.objects.select_related("staff")}
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
     cast: Cast, editor: Staff
 ) -> None:
@@ -575,6 +576,7 @@ def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
     assert bars() == {"hao": far}
 
 
+@pytest.mark.usefixtures("one_day")
 def test_nobody_is_barred_without_two_weeks_warning(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     exam = open_exam(editor, cast.cards, required_from=today)
