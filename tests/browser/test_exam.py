@@ -291,7 +291,8 @@ def test_letters_typed_into_a_drill_gap_that_has_just_gone_take_nobody(
 def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, server: ChatServer) -> None:
     server.manage("shell", "-v0", "-c", QUESTIONS)
     page = room(MEI, "/console/")
-    for left in (9, 8):
+    # After midnight there are ten again, and nine after this answer.
+    for left in ("9", "[89]"):
         button = re.compile("One question|Another one")
         page.get_by_role("button", name=button).click()
         page.locator("#drill-answer").wait_for()
@@ -304,7 +305,7 @@ def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, serv
         else:
             page.keyboard.press("1")
         page.locator("#drill-answer").click()
-        expect(page.locator("#drill-next")).to_have_text(f"Another one ({left} left today)")
+        expect(page.locator("#drill-next")).to_have_text(re.compile(rf"^Another one \({left} left today\)$"))
     assert server.execute("SELECT count(*) FROM knowledge_drillcard WHERE reviews = 1") == [(2,)]
     page.get_by_role("button", name="Enough for now").click()
     expect(page.get_by_role("button", name="One question")).to_be_focused()
