@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -10,11 +11,21 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.agent import WireAgent
 from tests.browser.box import OPEN_SHADOWS, Box
-from tests.browser.conftest import NETWORK_ERRORS, PHONE, Axe, ChatServer, HostPage, PageFactory, Screenshot
+from tests.browser.conftest import (
+    CLOCK_A_DAY_FAST,
+    DAY_MS,
+    NETWORK_ERRORS,
+    PHONE,
+    Axe,
+    ChatServer,
+    HostPage,
+    PageFactory,
+    Screenshot,
+)
 from tests.browser.waiting import wait_until
 from tests.people import IDENTITY_SECRET, SITE_KEY
 
@@ -140,6 +151,35 @@ def test_the_conversation_and_the_draft_outlive_a_reload(open_box: Open, server:
         expect(again.log.get_by_text("我的卡被吞了")).to_be_visible()
         expect(again.text).to_have_value("写到一半")
         expect(again.log.locator(".message")).to_have_count(3)
+
+
+def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
+    page_factory: PageFactory, host_page: HostPage
+) -> None:
+    page = page_factory()
+    page.add_init_script(CLOCK_A_DAY_FAST)
+    lines: list[WebSocketRoute] = []
+
+    def between(line: WebSocketRoute) -> None:
+        far = line.connect_to_server()
+        lines.append(line)
+        line.on_message(far.send)
+        far.on_message(line.send)
+
+    page.context.route_web_socket("**/ws/chat/", between)
+    box = Box(page, host_page.url())
+    box.says("我的卡被吞了")
+    day = box.log.locator(".day")
+    expect(day).to_have_text("今天")
+
+    def later(days: int) -> None:
+        now = int(time.time() * 1000) + days * DAY_MS
+        lines[-1].send(json.dumps({"kind": "pong", "head": 0, "now": now}))
+
+    later(1)
+    expect(day).to_have_text("昨天")
+    later(3)
+    expect(day).to_have_text(re.compile("年.*星期"))
 
 
 def test_what_is_written_without_a_network_arrives_once_and_in_order(
