@@ -114,6 +114,7 @@ export class Session {
   restart() {
     this.#dismissed = this.conversation.id;
     this.memory.keepToken("", "none", this.#dismissed);
+    this.memory.set("rating", null);
     this.#clear();
     this.onChange();
   }

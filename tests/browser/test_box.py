@@ -153,6 +153,73 @@ def test_the_conversation_and_the_draft_outlive_a_reload(open_box: Open, server:
         expect(again.log.locator(".message")).to_have_count(3)
 
 
+def test_the_form_before_the_chat_outlives_a_reload_and_the_other_language(
+    open_box: Open, server: ChatServer
+) -> None:
+    box = open_box()
+    box.frame.get_by_label("怎么称呼您").fill("李雷")
+    box.frame.get_by_label("事由").select_option("cards")
+    box.page.reload()
+    again = Box(box.page)
+    expect(again.frame.get_by_label("怎么称呼您")).to_have_value("李雷")
+    expect(again.frame.get_by_label("事由")).to_have_value("cards")
+    again.frame.locator("#language").click()
+    expect(again.frame.get_by_label("Your name")).to_have_value("李雷")
+    again.says("我的卡被吞了")
+    assert server.execute("SELECT name FROM chat_visitor") == [("李雷",)]
+    # What the bank has got stays no longer in the browser.
+    assert not any(key.endswith(".form") for key in again.kept())
+
+
+def test_a_rating_outlives_a_selection_that_ends_outside_escape_a_cut_and_a_reload(
+    open_box: Open, server: ChatServer
+) -> None:
+    words = "很快，谢谢；不过请在机器上写清楚电话。" * 8
+    with WireAgent(server) as mei:
+        box = open_box(allow=NETWORK_ERRORS)
+        box.says("我的卡被吞了")
+        mei.take()
+        box.frame.get_by_role("button", name="结束", exact=True).click()
+        # Escape, and a press beside it, close the question only: the chat goes on.
+        box.page.keyboard.press("Escape")
+        expect(box.frame.locator("#sure")).to_be_hidden()
+        box.frame.get_by_role("button", name="结束", exact=True).click()
+        box.frame.get_by_role("button", name="结束对话").click()
+        box.frame.get_by_role("radio", name="满意", exact=True).check(force=True)
+        comment = box.frame.get_by_label("想多说一句")
+        comment.fill(words)
+        place = comment.bounding_box()
+        assert place is not None
+        box.page.mouse.move(place["x"] + 40, place["y"] + 12)
+        box.page.mouse.down()
+        box.page.mouse.move(5, 5)
+        box.page.mouse.up()
+        expect(comment).to_have_value(words)
+        comment.press("Escape")
+        expect(comment).to_be_hidden()
+        box.page.evaluate("() => Lianxin.open()")
+        expect(comment).to_have_value(words)
+
+        box.page.reload()
+        again = Box(box.page, is_open=False)
+        box.page.evaluate("() => Lianxin.open()")
+        comment = again.frame.get_by_label("想多说一句")
+        expect(comment).to_have_value(words)
+        expect(again.frame.get_by_role("radio", name="满意", exact=True)).to_be_checked()
+        again.frame.locator("#language").click()
+        comment = again.frame.get_by_label("Anything to add?")
+        expect(comment).to_have_value(words)
+
+        server.kill()
+        expect(again.frame.get_by_text("No connection. We keep trying")).to_be_visible()
+        again.frame.get_by_role("button", name="Send rating").click()
+        expect(comment).to_have_value(words)
+    server.start()
+    expect(again.frame.locator("#thanks")).not_to_be_empty(timeout=40_000)
+    server.wait_for_rows("SELECT score, comment FROM chat_rating", [(4, words)])
+    assert not any(key.endswith(".rating") for key in again.kept())
+
+
 def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
     page_factory: PageFactory, host_page: HostPage
 ) -> None:
