@@ -578,3 +578,19 @@ def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
         days_later = 3
         page.evaluate("() => dispatchEvent(new Event('focus'))")
         expect(day).to_have_text(re.compile(r"^\w+day, "))
+
+
+@pytest.mark.parametrize("width", [1280, 1440])
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_the_placeholder_of_the_answer_search_fits(
+    console: OpenConsole, server: ChatServer, width: int, locale: str
+) -> None:
+    page = console(locale=locale, viewport=(width, 900))
+    with WireVisitor(server, name="李雷"):
+        page.keyboard.press("n")
+        field = page.locator("#points-q")
+        expect(field).to_be_visible()
+        # Chromium tells no width of a placeholder: the same words as a value have the same width.
+        field.evaluate("field => { field.value = field.placeholder }")
+        wide, room = field.evaluate("field => [field.scrollWidth, field.clientWidth]")
+        assert wide <= room
