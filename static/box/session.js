@@ -22,6 +22,8 @@ export class Session {
   refusal = "";
   token;
   #isKnown;
+  /** How far the server is ahead of `performance.now()`, ms; until it has said so, by this machine's clock. */
+  #ahead = performance.timeOrigin;
   #isVisible = false;
   #seen = "";
   #dismissed = "";
@@ -71,6 +73,11 @@ export class Session {
     });
   }
 
+  /** The server's time, ms since 1970. */
+  get now() {
+    return performance.now() + this.#ahead;
+  }
+
   // -- what the visitor does -----------------------------------------------------------------------------
 
   /** @param {string} body @param {{form?: object, topic?: number}} [beginning] */
@@ -107,6 +114,7 @@ export class Session {
   restart() {
     this.#dismissed = this.conversation.id;
     this.memory.keepToken("", "none", this.#dismissed);
+    this.memory.set("rating", null);
     this.#clear();
     this.onChange();
   }
@@ -141,6 +149,7 @@ export class Session {
   #receive(frame) {
     const { kind } = frame;
     const now = this.conversation;
+    if (frame.now) this.#ahead = frame.now - performance.now();
     const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";

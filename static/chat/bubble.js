@@ -9,44 +9,39 @@ const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
 /**
- * The line with the day above a message, where the day changes.
+ * The line above a message where the day changes. `nameDays` writes the day into it.
  *
  * @param {ChatMessage} message
- * @param {MessageOptions} options
+ * @param {ChatMessage} [previous]
  * @returns {HTMLElement | null}
  */
-export function dayElement(message, { previous, language, words }) {
-  const at = new Date(message.at);
-  if (previous && isSameDay(at, new Date(previous.at))) return null;
-  const time = make("time", "day", dayName(at, { language, words }));
+export function dayElement(message, previous) {
+  if (previous && isSameDay(new Date(message.at), new Date(previous.at))) return null;
+  const time = make("time", "day");
   time.dateTime = message.at;
   return time;
 }
 
 /**
- * Names the days in `place` again: after midnight, what was today is yesterday.
+ * Writes the days of a log, and writes them anew after midnight.
  *
- * @param {HTMLElement} place
+ * @param {HTMLElement} log
+ * @param {number} now the server's time, ms since 1970: the reader's clock may be wrong
  * @param {{language: string, words: ChatWords}} options
  */
-export function renameDays(place, options) {
-  for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (place.querySelectorAll("time.day"))) {
-    const name = dayName(new Date(time.dateTime), options);
-    // An unchanged text is not written: a screen reader would say it again.
-    if (time.textContent !== name) time.textContent = name;
+export function nameDays(log, now, { language, words }) {
+  const today = new Date(now);
+  const yesterday = new Date(now);
+  yesterday.setDate(today.getDate() - 1);
+  for (const day of /** @type {NodeListOf<HTMLTimeElement>} */ (log.querySelectorAll(".day"))) {
+    const at = new Date(day.dateTime);
+    const name = isSameDay(at, today)
+      ? words.today
+      : isSameDay(at, yesterday)
+        ? words.yesterday
+        : at.toLocaleDateString(language, { dateStyle: "full" });
+    if (day.textContent !== name) day.textContent = name;
   }
-}
-
-/**
- * The day as the reader's calendar names it. Where clocks are put forward or back, a day has 23 or 25 hours.
- *
- * @param {Date} at
- * @param {{language: string, words: ChatWords, now?: Date}} options
- */
-export function dayName(at, { language, words, now = new Date() }) {
-  if (isSameDay(at, now)) return words.today;
-  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
-  return isSameDay(at, yesterday) ? words.yesterday : at.toLocaleDateString(language, { dateStyle: "full" });
 }
 
 /**

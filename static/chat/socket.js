@@ -80,6 +80,7 @@ export class LiveSocket {
     this.#onStatus("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
+    // The wall clock: `performance.now()` stands still in some browsers while the machine sleeps, and #probe compares.
     this.#triedAt = Date.now();
     this.#after("answer", WELCOME_MS, this.#lose);
     socket.onopen = () => socket.send(JSON.stringify(this.#hello()));

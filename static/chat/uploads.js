@@ -26,6 +26,7 @@ export class UploadQueue {
   /** @type {AbortController | null} */
   #current = null;
   #timer = 0;
+  /** When the next try may begin, by `performance.now()`: the machine's clock may be set meanwhile. */
   #restsUntil = 0;
 
   /**

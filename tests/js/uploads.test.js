@@ -145,3 +145,15 @@ test("nothing goes before there is a conversation", async () => {
   uploads.flush();
   assert.equal(sent.length, 1);
 });
+
+test("the wait that the server asks for is as long when the machine's clock is set meanwhile", async () => {
+  const uploads = queue();
+  const real = Date.now;
+  uploads.add(file("a.png"));
+  await sent[0].answer({ status: 429, refused: { words: "slow", retry_after_ms: 4000 } });
+  Date.now = () => real() - 3_600_000;
+  uploads.add(file("b.png"));
+  clock.tick(4002);
+  Date.now = real;
+  assert.equal(sent.length, 2);
+});
