@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from chat import limits, metrics, protocol
 from chat.delivery import hub
-from chat.errors import BadRequest, EmptyText, Refusal, TextTooLong, Unavailable
+from chat.errors import Refusal, Unavailable, refusal_of
+from chat.languages import language_code
 from chat.line import Line
 from chat.protocol import BadFrame, Bye, Refused
 
@@ -39,8 +40,6 @@ CLOSE_CODES = {
     "access_revoked": 4403,
     "not_found": 4404,
 }
-
-OF_A_BAD_FRAME = {each.code: each for each in (BadRequest, EmptyText, TextTooLong)}
 
 Message = MutableMapping[str, Any]
 
@@ -138,7 +137,10 @@ class Socket(AsyncConsumer):
         except Refusal as refusal:
             self.refuse(refusal, self.about)
         except BadFrame as bad:
-            self.refuse(OF_A_BAD_FRAME[bad.code](), bad.client_id)
+            if bad.language:
+                # A hello that is refused says it too.
+                self.language = language_code(bad.language)
+            self.refuse(refusal_of(bad.bound), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)
@@ -156,7 +158,8 @@ class Socket(AsyncConsumer):
         metrics.refused.labels(refusal.code).inc()
         with translation.override(self.language):
             words = str(refusal.words)
-        self.push(protocol.encode(Refused(refusal.code, words, client_id, refusal.retry_after_ms)))
+        frame = Refused(refusal.code, words, client_id, refusal.retry_after_ms, refusal.field, refusal.limit)
+        self.push(protocol.encode(frame))
 
     # -- frames out --------------------------------------------------------------------------------------
 

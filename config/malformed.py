@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import RequestDataTooBig
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -11,7 +13,7 @@ from django.utils.log import log_response
 from django.utils.translation import gettext_lazy as _
 
 from chat.attachment_views import refused
-from chat.errors import BadRequest
+from chat.errors import BadRequest, Refusal, TextTooLong
 from config.away import waits_for_page
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,21 @@ MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLo
 
 class Malformed(BadRequest):
     words = _("A number or a character in this request cannot be read. Go back and check what you entered.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses with 400, as `handler400`: a body above its limit, and whatever else."""
+    if isinstance(exception, RequestDataTooBig):
+        return _answer(request, TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+    return _answer(request, BadRequest())
+
+
+def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    response: HttpResponse = refused(refusal)
+    if waits_for_page(request):
+        response = render(request, "malformed.html", {"words": refusal.words}, status=response.status_code)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 class MalformedValues:
@@ -40,10 +57,7 @@ class MalformedValues:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         if not isinstance(error, MALFORMED):
             return None
-        response: HttpResponse = refused(Malformed())
-        if waits_for_page(request):
-            response = render(request, "malformed.html", {"words": Malformed.words}, status=400)
-        response["Cache-Control"] = "no-store"
+        response = _answer(request, Malformed())
         # With the place, in case the fault is ours after all; never with the value.
         words = "a value was refused: %s"
         log_response(

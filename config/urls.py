@@ -6,6 +6,8 @@ from django.views.i18n import set_language
 from accounts.views import SignInView, change_password
 from console.views import tokens
 
+handler400 = "config.malformed.bad_request"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.urls")),
     path("", include("knowledge.urls")),

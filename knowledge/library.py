@@ -21,6 +21,7 @@ from chat.variants import fold_variants
 from knowledge import selectors
 from knowledge.finding import Entry, Index
 from knowledge.finding.apart import vectors_apart
+from knowledge.finding.index import AT_ONCE
 from knowledge.finding.meaning import keep_vectors_in
 from knowledge.models import Branch, Edition, Phrasing, Point
 
@@ -63,6 +64,11 @@ class Unlearned:
 
     points: int
     seconds: int
+
+
+def seconds_to_learn(texts: int) -> int:
+    """About how many seconds it takes to learn the meanings of new texts; 0 for a few, or where nothing is learned."""
+    return max(5, round(texts * SECONDS_PER_TEXT)) if settings.LEARNING and texts > AT_ONCE else 0
 
 
 class Library:

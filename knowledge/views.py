@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
-import msgspec
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.db import DatabaseError
@@ -20,11 +19,12 @@ from django.views.decorators.http import require_POST
 from msgspec import Meta, Struct
 
 from chat import access, limits, tokens
-from chat.attachment_views import refusable
-from chat.errors import BadRequest, NotFound, TooFast, Unavailable
+from chat.attachment_views import refusable, refused
+from chat.errors import BadRequest, NotFound, TextTooLong, TooFast, Unavailable
+from chat.json_bodies import decode_body
 from chat.languages import language_code, language_of
 from chat.models import Conversation, Site, Status
-from chat.protocol import with_whole_characters
+from chat.protocol import head_of
 from knowledge import offers, selectors, sources
 from knowledge.actions import showing
 from knowledge.finding import NOT_ANSWERED
@@ -73,7 +73,12 @@ def from_the_box(
         def asked_by_box(request: HttpRequest, key: str) -> HttpResponseBase:
             if not _is_own_page(request):
                 raise NotFound
-            asked = _body_of(request, kind)
+            try:
+                asked = _body_of(request, kind)
+            except TextTooLong as refusal:
+                language = head_of(request.body).language
+                with translation.override(language_code(language) if isinstance(language, str) else None):
+                    return refused(refusal)
             try:
                 site = access.site_by_key(key)
                 if not site.suggests_answers:
@@ -153,11 +158,10 @@ def _is_own_page(request: HttpRequest) -> bool:
 
 
 def _body_of(request: HttpRequest, kind: type[Any]) -> Any:
-    """Raises BadRequest: too long, or not what was asked for."""
+    """Raises TextTooLong in the box's language, and BadRequest."""
     length = request.META.get("CONTENT_LENGTH") or ""
-    if not length.isdigit() or int(length) > MAX_BYTES:
+    if not length.isdigit():
         raise BadRequest
-    try:
-        return msgspec.json.decode(with_whole_characters(request.body.decode()), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadRequest from error
+    if int(length) > MAX_BYTES:
+        raise TextTooLong("", MAX_BYTES)
+    return decode_body(request.body, kind)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry, Staff, TakingBar
-from chat.errors import EmptyText
+from chat.errors import EmptyText, TextTooLong
 from knowledge.actions import appeals, exams, points, questions, requirements
 from knowledge.actions.places import category_at
 from knowledge.content import Content
@@ -293,6 +293,12 @@ def test_answers_are_kept_one_by_one_and_a_late_one_does_not_undo_a_newer(cast: 
             )
     with pytest.raises(ExamNotFound):
         exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.Writing(step=9))
+    paper.items.filter(place=1).update(kind="fill_in")
+    with pytest.raises(TextTooLong) as caught:
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=1, given=["长" * 101], writing=exams.Writing(step=9)
+        )
+    assert (caught.value.field, caught.value.limit) == ("given", 100)
 
 
 def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
@@ -428,6 +434,8 @@ def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their
     other = place % 10 + 1
     with pytest.raises(EmptyText):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason=" ")
+    with pytest.raises(TextTooLong):
+        appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="长" * 1001)
     with pytest.raises(ExamNotFound):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=other, reason="对的")
     with pytest.raises(ExamNotFound):
@@ -435,7 +443,11 @@ def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their
     late = timezone.now() + timedelta(days=15)
     with pytest.raises(AppealTooLate):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="晚了", now=late)
-    appeal = appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="我觉得对")
+    lines = "长" * 998 + "\r\n" + "长"
+    appeal = appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason=lines)
+    assert len(appeal.reason) == 1000, "a line break is one character, as the browser counts"
+    with pytest.raises(TextTooLong):
+        appeals.decide_appeal(by=cast.ning, appeal=appeal.pk, is_accepted=False, words="长" * 1001)
     with pytest.raises(OwnAppeal):
         appeals.decide_appeal(by=cast.yun, appeal=appeal.pk, is_accepted=True)
     with pytest.raises(PermissionDenied):

@@ -36,12 +36,17 @@ class Accepted(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
 
 
 class Refused(Struct, tag_field="kind", tag="refused", omit_defaults=True):
-    """`words` are for the reader. With `retry_after_ms` the same may be tried again; without it is final."""
+    """`words` are for the reader. With `retry_after_ms` the same may be tried again; without it is final.
+
+    With `too_long`, `field` names what was, and `limit` its most characters; no `field`: the whole, in bytes.
+    """
 
     code: str
     words: str
     client_id: str = ""
     retry_after_ms: int = 0
+    field: str = ""
+    limit: int = 0
 
 
 class MessageFrame(Struct, tag_field="kind", tag="message", omit_defaults=True):

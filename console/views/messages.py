@@ -14,8 +14,9 @@ from msgspec import Meta, Struct
 from chat import access
 from chat.actions.replies import make_answer
 from chat.errors import BadRequest, Refusal, Unavailable
+from chat.json_bodies import decode_body
 from chat.models import Message
-from chat.protocol import MAX_BODY_CHARACTERS, Accepted, with_whole_characters
+from chat.protocol import Accepted, head_of
 from chat.writer import writer
 from console.gate import StaffRequest, refused, staff_view
 from knowledge import sources
@@ -31,9 +32,9 @@ WRITER_SECONDS = 8
 
 class Answer(Struct):
     client_id: UUID
-    # Longer than may be sent, so that "too long" is said in words and not as a bad request.
-    body: Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS * 5)]
-    choices: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=10)] = []
+    # `make_answer` says how long these may be, without the white space around them.
+    body: str
+    choices: Annotated[list[str], Meta(max_length=10)] = []
     # What it was made from, when it was: `source` of a knowledge point or a place.
     source: Annotated[str, Meta(max_length=40)] = ""
 
@@ -43,10 +44,9 @@ class Answer(Struct):
 def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """JSON `{client_id, body, choices, source}`; the answer is `{"accepted": {...}}`, the same again for a repeat."""
     try:
-        text = with_whole_characters(request.body.decode())
-        answer = msgspec.json.decode(text, type=Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return refused(request, BadRequest())
+        answer = decode_body(request.body, Answer)
+    except Refusal as refusal:
+        return refused(request, refusal, head_of(request.body).id)
     client_id = str(answer.client_id)
     try:
         version = _version_of(uuid, answer)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -12,6 +11,7 @@ from msgspec import Meta, Struct
 
 from chat import access
 from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from chat.languages import language_of
 from console.gate import StaffRequest, staff_view
 from knowledge import gaps, offers, places, selectors, sources
@@ -40,13 +40,6 @@ class Judged(Struct):
     is_helpful: bool
 
 
-def _asked(request: StaffRequest, kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(request.body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
-
-
 @require_POST
 @never_cache
 @staff_view
@@ -55,7 +48,7 @@ def likely(request: StaffRequest) -> HttpResponse:
 
     A question that none of them answers is noted as a gap.
     """
-    asked = _asked(request, Likely)
+    asked = decode_body(request.body, Likely)
     conversation = access.conversation_for(request.user, asked.conversation)
     question, seq = question_in(conversation)
     found = offers.likely(question, language=conversation.language, department=conversation.department_id)
@@ -70,7 +63,7 @@ def likely(request: StaffRequest) -> HttpResponse:
 @staff_view
 def looked_for(request: StaffRequest) -> HttpResponse:
     """JSON `{q, conversation, category, region}`: points and places for what was typed so far."""
-    asked = _asked(request, LookedFor)
+    asked = decode_body(request.body, LookedFor)
     language, department = language_of(request.LANGUAGE_CODE), None
     if asked.conversation is not None:
         conversation = access.conversation_for(request.user, asked.conversation)
@@ -94,7 +87,7 @@ def looked_for(request: StaffRequest) -> HttpResponse:
 @staff_view
 def judge(request: StaffRequest) -> HttpResponse:
     """JSON `{source, conversation, is_helpful}`: the agent's word on a point."""
-    asked = _asked(request, Judged)
+    asked = decode_body(request.body, Judged)
     conversation = access.conversation_for(request.user, asked.conversation)
     version = use.version_of(asked.source)
     if version is None:

@@ -17,6 +17,7 @@ from accounts import audit
 from accounts.admin_parts import has_right
 from accounts.models import Staff
 from chat.exports import CsvFile, XlsxFile
+from knowledge.library import seconds_to_learn
 from knowledge.transfer.cells import Unreadable
 from knowledge.transfer.sheets import SheetFile
 
@@ -76,6 +77,12 @@ class TransferMixin(ImportExportMixin):
             return
         counts = {"new": len(preview.new), "changed": len(preview.changed), "unchanged": preview.unchanged}
         messages.success(request, self.success_words() % counts)
+        if seconds := seconds_to_learn(preview.texts):
+            words = _(
+                "When they are approved, learning what the new words mean takes about %(seconds)d s. Until then the"
+                " points are found by their words."
+            )
+            messages.info(request, words % {"seconds": seconds})
 
     def success_words(self) -> str:
         return _("Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged.")

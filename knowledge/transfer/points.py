@@ -117,11 +117,11 @@ class PointTable(SheetTable):
         else:
             preview.unchanged += 1
 
-    def store(self, by: Staff, given: list[Read]) -> None:
+    def store(self, by: Staff, given: list[Read]) -> int:
         with transaction.atomic():
             paths = {read.path for read in given}
             categories = {path: category_at(path) for path in sorted(paths)}
-            import_points(
+            outcome = import_points(
                 by=by,
                 given=[
                     Given(
@@ -135,3 +135,4 @@ class PointTable(SheetTable):
                     for each in given
                 ],
             )
+        return outcome.texts
