@@ -458,7 +458,7 @@ def test_a_reader_that_stopped_and_reads_on_hears_why_the_line_ends(cast: Cast, 
 
 def slow_at(server: AppServer) -> list[str]:
     """The line of this process's metrics that counts slow readers; none before the first."""
-    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
+    with urlopen(f"{server.url}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
     return [line for line in lines if line.startswith('lianxin_sockets_ended_total{code="slow"}')]
 
