@@ -23,6 +23,7 @@ from knowledge.models import Branch, Edition, Phrasing, Point
 from knowledge.search import Index, IndexEntry
 from knowledge.search.embeddings import set_vector_store
 from knowledge.search.encoder_process import encode_in_process
+from knowledge.search.index import MAX_ENCODED_AT_ONCE
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,13 @@ class LearningProgress:
 
     points: int
     seconds: int
+
+
+def seconds_to_learn(texts: int) -> int:
+    """Return the estimated seconds to encode new texts; 0 for a few, which are encoded at once, or without learning."""
+    if not settings.LEARNING or texts <= MAX_ENCODED_AT_ONCE:
+        return 0
+    return max(5, round(texts * ENCODING_SECONDS_PER_TEXT))
 
 
 class PublishedIndex:

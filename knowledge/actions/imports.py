@@ -39,11 +39,12 @@ class PointToImport:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """Numbers of points."""
+    """Numbers of points. `texts`: titles, phrasings and answers of new and changed points, which must be encoded."""
 
     new: int
     changed: int
     unchanged: int
+    texts: int = 0
 
 
 class ImportRefused(PointIncomplete):
@@ -111,7 +112,8 @@ def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> Import
             edition = new_edition()
             for pks in _batches(sorted(touched)):
                 Point.objects.filter(pk__in=pks).update(edition=edition)
-        result = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed))
+        texts = sum(2 + len(imported.phrasings or ()) for imported in changed)
+        result = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed), texts)
         audit.record(by, "points.imported", None, new=result.new, changed=result.changed)
     return result
 

@@ -106,8 +106,10 @@ class BranchTable(SheetTable):
                 preview.unchanged += 1
         return preview, valid
 
-    def store(self, by: Staff, rows: list[BranchFileRow]) -> None:
+    def store(self, by: Staff, rows: list[BranchFileRow]) -> int:
         import_branches(by=by, given=[(row.branch, row.region) for row in rows])
+        # Branches are found only by their words and need no embeddings.
+        return 0
 
 
 def _cells(branch: Branch, region: str) -> dict[str, str]:

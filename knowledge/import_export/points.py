@@ -123,11 +123,11 @@ class PointTable(SheetTable):
         else:
             preview.unchanged += 1
 
-    def store(self, by: Staff, rows: list[PointFileRow]) -> None:
+    def store(self, by: Staff, rows: list[PointFileRow]) -> int:
         with transaction.atomic():
             paths = {row.path for row in rows}
             categories = {path: category_at(path) for path in sorted(paths)}
-            import_points(
+            result = import_points(
                 by=by,
                 given=[
                     PointToImport(
@@ -141,3 +141,4 @@ class PointTable(SheetTable):
                     for row in rows
                 ],
             )
+        return result.texts

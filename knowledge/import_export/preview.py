@@ -47,6 +47,8 @@ class Preview:
     wrong: list[RowProblem] = field(default_factory=list)
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
+    # Number of stored texts that must be encoded for the search.
+    texts: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -106,15 +108,15 @@ class SheetTable(Table):
     ) -> PreviewResult:
         preview, rows = self.check(dataset)
         if not dry_run and preview.is_good:
-            self.store(kwargs["user"], rows)
+            preview.texts = self.store(kwargs["user"], rows)
         return PreviewResult(preview)
 
     def check(self, dataset: Dataset) -> tuple[Preview, list[Any]]:
         """Return the preview of a file, and the valid rows for `store`."""
         raise NotImplementedError
 
-    def store(self, by: Staff, rows: list[Any]) -> None:
-        """Store the rows of a file without problems."""
+    def store(self, by: Staff, rows: list[Any]) -> int:
+        """Store the rows of a file without problems. Returns the number of texts that the search must encode."""
         raise NotImplementedError
 
     def label_of(self, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.test import Client, override_settings
 
 from accounts.approvals.errors import OwnWork
@@ -130,13 +131,13 @@ def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch:
         "wrong one,怎么转账？,,好。,账户",
     ]
     page = Importer(cast.ning).preview("\n".join(rows)).content.decode()
-    for shown in "<caption>Wrong</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
+    for shown in "<caption>Errors</caption>", "<ins>打客服</ins", "怎么开户？", "<b>key</b>:":
         assert page.count(shown) == 1, shown
     # A changed row has its title under its key; a wrong row has none.
     assert page.count("卡丢了怎么挂失？") == 1
     assert "怎么销户？" not in page
     assert "怎么转账？" not in page
-    assert "Only the first 1 rows of each kind are listed." in page
+    assert "Only the first 1 rows of each kind are shown." in page
 
 
 def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> None:
@@ -165,6 +166,31 @@ def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> Non
     assert point.published == version
     assert point.edition > 0
     assert AuditEntry.objects.filter(verb="approval.approved", actor=cast.yun).count() == 1
+
+
+def test_import_says_how_long_the_search_takes_to_learn_the_texts(cast: Cast) -> None:
+    rows = [f"key-{n},卡丢了{n}怎么挂失？,卡丢了{n}|卡找不到{n},请马上挂失。,银行卡/挂失" for n in range(600)]
+    message = "to learn the new texts"
+    with override_settings(LEARNING=True):
+        page = Importer(cast.ning).store("\n".join([HEADER, *rows])).content.decode()
+        assert f"about 6 s {message}" in page
+        again = Importer(cast.ning).store("\n".join([HEADER, *rows]))
+        assert "600 unchanged" in again.content.decode()
+        assert message not in again.content.decode()
+        few = Importer(cast.ning).store(f"{HEADER}\n{LOST_ROW}")
+        assert message not in few.content.decode(), "a few texts are encoded at once"
+    other = rows[0].replace("key-0", "key-x")
+    assert message not in Importer(cast.ning).store(f"{HEADER}\n{other}").content.decode()
+
+
+def test_import_command_says_how_long_the_search_takes_to_learn_the_texts(cast: Cast) -> None:
+    for is_learning, times in ((True, 1), (True, 0), (False, 0)):
+        out = StringIO()
+        with override_settings(LEARNING=is_learning):
+            call_command("import_points", generate=60, stdout=out)
+        assert out.getvalue().count("are learning what the new words mean, for about 5 s") == times, (
+            out.getvalue()
+        )
 
 
 def test_file_with_a_wrong_row_is_not_stored(cast: Cast) -> None:

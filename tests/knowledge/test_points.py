@@ -129,6 +129,7 @@ def test_save_draft_refuses_a_draft_that_another_editor_has_changed(cast: Cast, 
         points.save_draft(by=editor, point=point.pk, content=content_with("三"), seen=first.written_at)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_save_draft_after_approval_makes_the_version_a_draft_again(cast: Cast, editor: Staff) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
     point = publish_point(editor, cast)
@@ -142,6 +143,7 @@ def test_save_draft_after_approval_makes_the_version_a_draft_again(cast: Cast, e
     assert (draft.state, draft.reviewer, draft.author) == (State.DRAFT, None, cast.yun)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_keep_validity_publishes_an_approved_version_on_its_first_day(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     point = publish_point(editor, cast)
@@ -156,6 +158,7 @@ def test_keep_validity_publishes_an_approved_version_on_its_first_day(cast: Cast
     assert Point.objects.get().published == draft
 
 
+@pytest.mark.usefixtures("one_day")
 def test_keep_validity_withdraws_an_expired_point_and_its_canned_replies(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     point = publish_point(editor, cast, valid_until=today)

@@ -166,11 +166,7 @@ def test_answers_accepts_only_the_configured_origins(client: Client, points: Non
     assert ask(client, text=QUESTION).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"nonsense", b"{}", b"[]", b'{"text": 3}', b"\xff", json.dumps({"text": "x" * 401}).encode(),
-     json.dumps({"text": "x", "more": "x" * 4096}).encode()],
-)  # fmt: skip
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"{}", b"[]", b'{"text": 3}', b"\xff"])
 def test_malformed_body_is_refused(client: Client, points: None, body: bytes) -> None:
     for path in ("answers", "answers/judge"):
         response = client.post(
