@@ -139,7 +139,7 @@ def feedback(site: Site, conversation: Conversation | None, body: FeedbackReques
 
 
 def _may_be_shown(suggestion: Suggestion) -> bool:
-    """Return whether a visitor may see the suggestion. Regional answers are left out: their region is not known."""
+    """Return whether a visitor may see the suggestion. It must not depend on a region, as the visitor's is unknown."""
     return (
         suggestion.confidence >= NOT_ANSWERED
         and suggestion.point.region is None
@@ -157,7 +157,7 @@ def _shown(suggestion: Suggestion) -> dict[str, str]:
 
 
 def _is_own_page(request: HttpRequest) -> bool:
-    """Return whether the request comes from our own origin, as the widget's do. `config.asgi` checks its socket."""
+    """Return whether the request comes from our own origin, like all requests of the widget."""
     origin = request.headers.get("Origin", "").lower()
     if settings.OWN_ORIGINS:
         return origin in settings.OWN_ORIGINS
