@@ -84,9 +84,9 @@ def template_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def document_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the paragraphs and list items of Markdown without code blocks, with their first line."""
+    """Yield the paragraphs and list items of Markdown, without headings and code blocks, with their first line."""
     without_code = re.sub(
-        r"^(```|~~~).*?^\1", lambda code: "\n" * code[0].count("\n"), source, flags=re.S | re.M
+        r"^(```|~~~).*?^\1|^#[^\n]*", lambda code: "\n" * code[0].count("\n"), source, flags=re.S | re.M
     )
     row = 1
     for block in re.split(r"(\n\s*\n|\n(?=\s*(?:[-*|]|\d+\.) ?))", without_code):
