@@ -20,7 +20,9 @@ PLACEHOLDERS = {"uuid": "ID", "slug": "KEY", "int": "N"}
 OUR_MODULES = ("chat.", "console.", "knowledge.")
 
 
-def list_addresses(patterns: Iterable[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, Any]]:
+def list_addresses(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str = "/"
+) -> Iterator[tuple[str, Any]]:
     """Yield each of our addresses, with the placeholders of the page, and its view."""
     for pattern in patterns:
         path = prefix + re.sub(r"<(\w+):\w+>", lambda match: PLACEHOLDERS[match[1]], str(pattern.pattern))
