@@ -1,4 +1,4 @@
-"""The checks of `make lint`: programs that read the project and judge it, several at once."""
+"""The checks of `make lint`: programs that check the project without running it, several at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 TSC = "node_modules/.bin/tsc"
 
-# A bank's set-up as the guide for operating it asks for; checking it connects to nothing.
+# A bank's settings as docs/operate.md requires them. The check connects to neither server.
 BANK = {
     "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
     "LIANXIN_ALLOWED_HOSTS": "chat.bank.example",
@@ -30,13 +30,15 @@ BANK = {
 
 @dataclass(frozen=True)
 class Check:
+    """A program that passes with exit code 0, and the settings with which it runs."""
+
     name: str
     command: Sequence[str | Path]
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
 CHECKS = [
-    # The long one first: the others fill the second core meanwhile.
+    # The longest check first: the others share the second core meanwhile.
     Check("types (mypy)", [PROGRAMS / "mypy", "--no-error-summary"]),
     Check("style (ruff)", [PROGRAMS / "ruff", "check", "--output-format=concise", "."]),
     Check(
@@ -44,18 +46,18 @@ CHECKS = [
     ),
     Check("imports (import-linter)", [PROGRAMS / "lint-imports", "--no-logo"]),
     Check("templates (djlint)", [PROGRAMS / "djlint", "--lint", "--quiet", "--use-gitignore", "."]),
-    Check("types of the browser's code (tsc)", [TSC, "--project", "jsconfig.json"]),
-    Check("types of its tests (tsc)", [TSC, "--project", "tests/js/jsconfig.json"]),
+    Check("types of the browser code (tsc)", [TSC, "--project", "jsconfig.json"]),
+    Check("types of the browser code's tests (tsc)", [TSC, "--project", "tests/js/jsconfig.json"]),
     Check("migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
     Check(
-        "a bank's set-up", [sys.executable, "manage.py", "check", "--deploy", "--fail-level=WARNING"], BANK
+        "settings of a bank", [sys.executable, "manage.py", "check", "--deploy", "--fail-level=WARNING"], BANK
     ),
     Check("translations", [sys.executable, "-m", "scripts.catalogue", "check"]),
 ]
 
 
 def run_checks(environment: Mapping[str, str], output: TextIO) -> list[str]:
-    """Run every check, print how each went and what the failed ones said; return the names of those."""
+    """Run every check, print its result and the output of failed checks; return the names of the failed ones."""
 
     def run(check: Check) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,7 +1,7 @@
-"""Check the English of the project: `python -m scripts.prose [FILE]...`, without files every tracked one.
+"""Check the English of the project: `python -m scripts.prose [FILE]...`; without arguments, of every tracked file.
 
-It reads docstrings and comments of Python, comments of JavaScript and CSS, templates, Markdown, and the English texts
-of the catalogue, and reports the patterns of `PATTERNS`, each with the reason. docs/glossary.md lists the words.
+Reads docstrings and comments of Python, comments of JavaScript, CSS and templates, Markdown, and the English texts of
+the catalogue. Reports each match of `PATTERNS` with its reason. docs/glossary.md lists the words to use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import polib
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = "locale/zh_Hans/LC_MESSAGES/django.po"
 MAX_TEMPLATE_LINE = 140
-# Vendored or generated texts, the record of former releases, and this file.
+# Vendored or generated texts, the changelog, and files that list the patterns themselves.
 LEFT_OUT = (
     "static/vendor/",
     "node_modules/",
@@ -50,7 +50,7 @@ COMPILED = [(re.compile(pattern, re.M), reason) for pattern, reason in PATTERNS.
 
 
 def python_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield docstrings, and comments joined over consecutive lines, with their first line."""
+    """Yield docstrings and comments with the number of their first line; consecutive comment lines are joined."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
@@ -72,21 +72,22 @@ def python_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def script_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the comments of JavaScript or CSS, with their first line."""
+    """Yield the comments of JavaScript or CSS with the number of their first line."""
     for match in re.finditer(r"/\*.*?\*/|(?:^[ \t]*//[^\n]*\n)+", source, re.S | re.M):
         text = re.sub(r"\n\s*(?:\*|//) ?", " ", match[0]).strip("/* \n\t")
         yield source.count("\n", 0, match.start()) + 1, text
 
 
 def template_texts(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the comments of a template with the number of their first line."""
     for match in re.finditer(r"\{#(.*?)#\}|\{% comment %\}(.*?)\{% endcomment %\}", source, re.S):
         yield source.count("\n", 0, match.start()) + 1, (match[1] or match[2]).strip()
 
 
 def document_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the paragraphs and list items of Markdown without code blocks, with their first line."""
+    """Yield paragraphs and list items of Markdown with the number of their first line, without headings and code."""
     without_code = re.sub(
-        r"^(```|~~~).*?^\1", lambda code: "\n" * code[0].count("\n"), source, flags=re.S | re.M
+        r"^(```|~~~).*?^\1|^#[^\n]*", lambda code: "\n" * code[0].count("\n"), source, flags=re.S | re.M
     )
     row = 1
     for block in re.split(r"(\n\s*\n|\n(?=\s*(?:[-*|]|\d+\.) ?))", without_code):
@@ -97,13 +98,14 @@ def document_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def catalogue_texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the English texts of a catalogue with their line number."""
     for entry in polib.pofile(str(path)):
         if not entry.obsolete:
             yield entry.linenum or 0, entry.msgid
 
 
 def texts_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the English texts of one file, each with its line."""
+    """Yield the English texts of one file, each with its line number."""
     if path.suffix == ".po":
         yield from catalogue_texts(path)
         return
@@ -120,7 +122,7 @@ def texts_of(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def problems_of(path: Path) -> Iterator[str]:
-    """Yield one line for each pattern found in a file, and for each template line that is too long."""
+    """Yield one line for each match of a pattern in a file, and for each template line that is too long."""
     name = path.relative_to(ROOT)
     for row, text in texts_of(path):
         for pattern, reason in COMPILED:
@@ -137,9 +139,9 @@ def main(arguments: list[str]) -> int:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = arguments or [name for name in listed.splitlines() if (ROOT / name).exists()]
     paths = [ROOT / name for name in names if not name.startswith(LEFT_OUT) and "/migrations/" not in name]
-    found = [problem for path in paths for problem in problems_of(path.resolve())]
-    print("\n".join(found) if found else "no problem found")
-    return 1 if found else 0
+    problems = [problem for path in paths for problem in problems_of(path.resolve())]
+    print("\n".join(problems) if problems else "no problem found")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

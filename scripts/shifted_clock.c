@@ -1,6 +1,6 @@
 /* Shifts the wall clock of a process by SHIFTED_CLOCK_SECONDS, for `scripts/test --clock`. Monotonic clocks stay real.
  *
- * libfaketime 0.9.10 (Debian 12) does not serve here: with real monotonic clocks it makes clock_nanosleep, and so
+ * libfaketime 0.9.10 (Debian 12) cannot be used: with real monotonic clocks it makes clock_nanosleep, and therefore
  * Python's time.sleep, fail with EINVAL; with shifted ones Python's waits with a timeout never return. */
 #define _GNU_SOURCE
 #include <stdlib.h>

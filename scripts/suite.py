@@ -1,22 +1,22 @@
-"""Check everything: `scripts/test [--only STEP]... [--clock MOMENT] [what pytest takes]`.
+"""Run all checks and tests: `scripts/test [--only STEP]... [--clock MOMENT] [arguments of pytest]`.
 
-The steps; all of them run even when one fails, and the exit code says whether any did:
+All steps run even when one fails; the exit code is not 0 if any failed:
 
-  servers   pytest, the tests that break, drain, measure or simulate, on servers that they start themselves
-  browser   pytest tests/browser, in a process of its own: Playwright's event loop and Django's guard
-            against queries from asynchronous code do not bear each other in one
+  servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
+  browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
+            refuses synchronous queries
   main      pytest, everything else
   faults    a short run of the fault checker (docs/faults.md), with servers of its own
-  sqlite    pytest, the tests marked both_databases, with neither PostgreSQL nor Redis
+  sqlite    pytest, the tests marked both_databases, without PostgreSQL and Redis
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-As many run at once as there are cores, the long ones first. Each step that needs PostgreSQL and Redis has its own,
-and what a step prints comes in one piece when it ends; a step that runs alone prints as it goes. With arguments for
-pytest, only the steps that run pytest do. The last line is pytest's own, or for several steps the sum of theirs.
+Steps run in parallel, one for each core, the longest first. Each step that needs PostgreSQL and Redis has its own.
+The output of a step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only
+the steps that use pytest run. The last line is pytest's own, or the sum over several steps.
 
-`--clock "2028-02-29 23:58"` starts the run at that moment of the bank's day: the clock of every process is shifted
-(pytest, servers, databases, browsers). Durations stay real.
+`--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone: the wall clock of every process is
+shifted (pytest, servers, databases, browsers). Durations stay real.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from tests.harness.servers import PrivatePostgres, PrivateRedis, ServerFailed
 from tests.harness.servers.prepared import PREPARED_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
-# What belongs to a step of its own; the step `main` has the rest.
+# Tests that belong to other steps than `main`, which runs the rest.
 TESTS = {
     "servers": [
         "tests/faults",
@@ -67,47 +67,47 @@ STEPS = ("servers", "browser", "main", "faults", "sqlite", "lint", "js")
 PYTEST_STEPS = ("servers", "browser", "main", "sqlite")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
-# The time zone of config.settings, in which days begin.
+# LIANXIN_TIME_ZONE by default: a day of the bank begins at midnight here.
 BANK_TIME = ZoneInfo("Asia/Shanghai")
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b")
 
 
 class Stopped(Exception):
-    """The run is to end: nothing new is started."""
+    """The run is ending, so no further program is started."""
 
 
 @dataclass
 class Step:
-    """How one step went: why it failed or "", how long it took, and what it printed unless it ran alone."""
+    """The result of one step. `reason` says why it failed, "" if it passed; `printed` is empty if it ran alone."""
 
     name: str
-    words: str
+    reason: str
     seconds: float
     printed: str
 
     @property
     def has_failed(self) -> bool:
-        return self.words not in ("", NOTHING_SELECTED)
+        return self.reason not in ("", NOTHING_SELECTED)
 
     @property
-    def line(self) -> str:
-        went = "FAILED" if self.has_failed else "passed"
-        return f"  {self.name:<8} {went} {self.seconds:6.1f} s  {self.words}".rstrip()
+    def summary(self) -> str:
+        result = "FAILED" if self.has_failed else "passed"
+        return f"  {self.name:<8} {result} {self.seconds:6.1f} s  {self.reason}".rstrip()
 
     def counts(self) -> Counter[str]:
-        """What pytest counted, from its last line."""
+        """Return the counts of passed, failed and other tests from the last line of pytest."""
         last = self.printed.rstrip().rpartition("\n")[2]
         is_pytest = self.name in PYTEST_STEPS
         return Counter({word: int(number) for number, word in COUNTS.findall(last)} if is_pytest else {})
 
     def failures(self) -> list[str]:
-        """The lines that name what failed, as pytest sums them up."""
+        """Return the lines of pytest's summary that name failed tests."""
         return [line for line in self.printed.splitlines() if line.startswith(("FAILED ", "ERROR "))]
 
 
 @dataclass
 class Suite:
-    """One run: what was asked for, and the programs that run now."""
+    """One run: its arguments, and the programs that are running."""
 
     pytest_arguments: Sequence[str]
     state: Path
@@ -116,64 +116,67 @@ class Suite:
     _is_stopping: bool = False
 
     def run(self, names: Sequence[str]) -> int:
-        """Run the steps, say how they went, and return the exit code."""
+        """Run the steps, print their results, and return the exit code."""
         names = [name for name in STEPS if name in names and self.paths(name)]
-        began = time.monotonic()
+        started = time.monotonic()
         if len(names) == 1:
             print(f"\n== {names[0]}", flush=True)
-            done = [self.step(names[0], sys.stdout)]
+            done = [self.run_step(names[0], sys.stdout)]
             if names[0] not in PYTEST_STEPS:
-                print("", done[0].line, sep="\n")
+                print("", done[0].summary, sep="\n")
         else:
-            done = self.side_by_side(names)
-            self.sum_up(done, time.monotonic() - began)
-        ran_no_test = set(names) <= set(PYTEST_STEPS) and all(one.words == NOTHING_SELECTED for one in done)
-        return 1 if ran_no_test or any(one.has_failed for one in done) else 0
+            done = self.run_in_parallel(names)
+            self.print_summary(done, time.monotonic() - started)
+        ran_no_test = set(names) <= set(PYTEST_STEPS) and all(
+            step.reason == NOTHING_SELECTED for step in done
+        )
+        return 1 if ran_no_test or any(step.has_failed for step in done) else 0
 
-    def side_by_side(self, names: Sequence[str]) -> list[Step]:
+    def run_in_parallel(self, names: Sequence[str]) -> list[Step]:
         done = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             try:
-                running = [pool.submit(self.captured, name) for name in names]
-                for ended in as_completed(running):
-                    step = ended.result()
+                running = [pool.submit(self.run_captured, name) for name in names]
+                for future in as_completed(running):
+                    step = future.result()
                     show(step)
                     done.append(step)
             except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
-                # Ctrl-C has reached the children as well; a second signal would interrupt their cleaning up.
+                # Ctrl-C has reached the children as well; a second signal would interrupt their clean-up.
                 self.stop(terminate=not isinstance(error, KeyboardInterrupt))
-                for ended in running:
-                    if not ended.cancelled() and ended.exception() is None and ended.result() not in done:
-                        show(ended.result())
+                for future in running:
+                    if not future.cancelled() and future.exception() is None and future.result() not in done:
+                        show(future.result())
                 raise
         return done
 
-    def captured(self, name: str) -> Step:
+    def run_captured(self, name: str) -> Step:
+        """Run a step with its output in a file, and return it with that output."""
         with (self.state / f"{name}.output").open("w+", encoding="utf-8", errors="replace") as output:
-            step = self.step(name, output)
+            step = self.run_step(name, output)
             output.seek(0)
             step.printed = output.read()
         return step
 
-    def step(self, name: str, output: TextIO) -> Step:
-        began = time.monotonic()
+    def run_step(self, name: str, output: TextIO) -> Step:
+        started = time.monotonic()
         try:
-            words: str = getattr(self, name)(output)
+            reason: str = getattr(self, name)(output)
         except ServerFailed as error:
             print(error, file=output, flush=True)
-            words = "a server failed"
-        return Step(name, words, time.monotonic() - began, "")
+            reason = "a server failed"
+        return Step(name, reason, time.monotonic() - started, "")
 
-    def sum_up(self, done: Sequence[Step], seconds: float) -> None:
-        print("", "All of it:", *(step.line for step in done), sep="\n")
+    def print_summary(self, done: Sequence[Step], seconds: float) -> None:
+        print("", "All steps:", *(step.summary for step in done), sep="\n")
         if failures := [line for step in done for line in step.failures()]:
             print("", *failures, sep="\n")
         counts: Counter[str] = sum((step.counts() for step in done), Counter())
-        words = ", ".join(f"{counts[word]} {word}" for word in sorted(counts))
-        print("", f"{words or 'no test of pytest'} in {seconds:.2f}s", sep="\n", flush=True)
+        totals = ", ".join(f"{counts[outcome]} {outcome}" for outcome in sorted(counts))
+        print("", f"{totals or 'no test of pytest'} in {seconds:.2f}s", sep="\n", flush=True)
 
-    # The steps. Each returns "" when it passed, otherwise why not.
+    # The steps. Each returns "" when it passed, otherwise the reason of the failure.
 
     def servers(self, output: TextIO) -> str:
         return self.pytest_on_servers("servers", output)
@@ -182,8 +185,8 @@ class Suite:
         return self.pytest_on_servers("browser", output)
 
     def main(self, output: TextIO) -> str:
-        others = [f"--ignore={path}" for paths in TESTS.values() for path in paths]
-        return self.pytest_on_servers("main", output, *others)
+        ignored = [f"--ignore={path}" for paths in TESTS.values() for path in paths]
+        return self.pytest_on_servers("main", output, *ignored)
 
     def faults(self, output: TextIO) -> str:
         command = [sys.executable, "-m", "tests.faults", "--short", "--visitors", "12"]
@@ -198,21 +201,21 @@ class Suite:
     def js(self, output: TextIO) -> str:
         files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.js"))
         if not files:
-            return "tests/js holds no test"
+            return "tests/js has no tests"
         command = ["node", "--test", "--test-reporter=spec", *files]
         return failure(self.call(command, self.environment({}), output))
 
-    # What they share.
+    # Shared by the steps.
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return our environment with these LIANXIN_ settings and no others: a run depends on nobody's."""
+        """Return our environment with these LIANXIN_ settings only, so that no setting of the caller affects a run."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
-        ours = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
-        return {**inherited, **ours, **settings}
+        own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
+        return {**inherited, **own, **settings}
 
     @contextmanager
     def bank(self) -> Iterator[dict[str, str]]:
-        """The environment of a bank's set-up, with a PostgreSQL and a Redis of its own."""
+        """Start a private PostgreSQL and Redis, and yield the environment of a bank that uses them."""
         with PrivatePostgres() as postgres, PrivateRedis() as redis:
             yield self.environment(
                 {
@@ -223,28 +226,28 @@ class Suite:
             )
 
     def paths(self, step: str) -> list[str]:
-        """Return the tests that a step runs: those of its kind that were named, or all of its kind."""
-        named = [word for word in self.pytest_arguments if is_path(word)]
+        """Return the tests that a step runs: the named ones that belong to it, or all of its tests."""
+        named = [argument for argument in self.pytest_arguments if is_path(argument)]
         if not named:
             return TESTS.get(step, ["tests"])
         if step == "sqlite":
-            return [word for word in named if step_of(word) != "browser"]
-        return [word for word in named if step_of(word) == step]
+            return [path for path in named if step_of(path) != "browser"]
+        return [path for path in named if step_of(path) == step]
 
-    def pytest_on_servers(self, step: str, output: TextIO, *ours: str) -> str:
+    def pytest_on_servers(self, step: str, output: TextIO, *extra: str) -> str:
         with self.bank() as environment:
-            return self.pytest(step, environment, output, *ours)
+            return self.pytest(step, environment, output, *extra)
 
-    def pytest(self, step: str, environment: Mapping[str, str], output: TextIO, *ours: str) -> str:
-        options = [word for word in self.pytest_arguments if not is_path(word)]
-        command = [sys.executable, "-m", "pytest", *options, *ours, *self.paths(step)]
+    def pytest(self, step: str, environment: Mapping[str, str], output: TextIO, *extra: str) -> str:
+        options = [argument for argument in self.pytest_arguments if not is_path(argument)]
+        command = [sys.executable, "-m", "pytest", *options, *extra, *self.paths(step)]
         code = self.call(command, environment, output)
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
-            return NOTHING_SELECTED if self.pytest_arguments else "there is no such test"
+            return NOTHING_SELECTED if self.pytest_arguments else "there are no tests"
         return failure(code)
 
     def call(self, command: Sequence[str], environment: Mapping[str, str], output: TextIO) -> int:
-        """Run a program to its end and return its exit code."""
+        """Run a program, wait for its end and return its exit code."""
         with self._lock:
             if self._is_stopping:
                 raise Stopped
@@ -260,7 +263,7 @@ class Suite:
         try:
             return child.wait()
         except BaseException as error:
-            # Only where a step runs alone: a thread hears no signal.
+            # Only in a step that runs alone: signals never reach the threads of parallel steps.
             self.stop(terminate=not isinstance(error, KeyboardInterrupt))
             raise
         finally:
@@ -268,7 +271,7 @@ class Suite:
                 self._children.discard(child)
 
     def stop(self, *, terminate: bool) -> None:
-        """Start nothing more, and wait for what runs; it may clean up, within a time."""
+        """Start no more programs, wait up to CHILD_STOP_SECONDS for the running ones, and then kill them."""
         with self._lock:
             self._is_stopping = True
             children = list(self._children)
@@ -284,18 +287,18 @@ class Suite:
 
 
 def show(step: Step) -> None:
-    print(f"\n== {step.name}", step.printed.strip("\n"), step.line, sep="\n", flush=True)
+    print(f"\n== {step.name}", step.printed.strip("\n"), step.summary, sep="\n", flush=True)
 
 
-def is_path(word: str) -> bool:
-    """Tell a test that is named (`tests/chat/test_post.py::test_repeat`) from an option of pytest."""
-    return word.startswith("tests") and (ROOT / word.split("::")[0]).exists()
+def is_path(argument: str) -> bool:
+    """Return whether an argument of pytest names a test (`tests/docs/test_readme.py::test_x`) and is not an option."""
+    return argument.startswith("tests") and (ROOT / argument.split("::")[0]).exists()
 
 
 def step_of(path: str) -> str:
-    """The step whose servers a named test wants."""
+    """Return the step to which a test belongs."""
     for step, paths in TESTS.items():
-        if any(path.startswith(own) for own in paths):
+        if any(path.startswith(prefix) for prefix in paths):
             return step
     return "main"
 
@@ -305,27 +308,27 @@ def failure(code: int) -> str:
 
 
 def bank_moment(text: str) -> datetime:
-    """Read `2028-02-29 23:58` as a moment in the bank's time zone. Raises ValueError, as argparse expects."""
+    """Parse `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError, as argparse expects."""
     return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
 
 
 def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
     """Return the environment in which every child process starts at `moment`; needs a C compiler (`cc`).
 
-    An offset rather than a fixed time, so that all processes of the run agree. Monotonic clocks stay real: time limits
-    and pauses last as long as they say.
+    An offset, not a fixed time, so that all processes of the run agree. Monotonic clocks stay real, so timeouts and
+    pauses keep their length.
     """
     library = folder / "shifted_clock.so"
     source = ROOT / "scripts/shifted_clock.c"
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
-    # Servers that run under an account of their own read it too.
+    # Servers that run under an account of their own have to read it too.
     folder.chmod(0o755)
     seconds = round(moment.timestamp() - time.time())
     return {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(seconds)}
 
 
 def stop(number: int, _: FrameType | None) -> None:
-    """Turn a signal to end into an exception, once: servers and folders are removed on the way out."""
+    """Turn the first termination signal into an exception, so that servers are stopped and folders removed."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
@@ -338,7 +341,7 @@ def main() -> int:
     steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    # A shell has what it starts in the background ignore Ctrl-C; the servers under test are to hear it.
+    # A shell lets background programs ignore Ctrl-C; the servers under test must receive it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lianxin-test-") as state:
         if known.clock:

@@ -1,4 +1,4 @@
-"""The page about HTTP: every address of visitors and of the console stands on it, with its method, and no other."""
+"""docs/http.md lists every address of visitors and of the console with its method, and no other address."""
 
 from __future__ import annotations
 
@@ -15,40 +15,43 @@ from tests.harness.servers.process import ROOT
 
 PAGE = (ROOT / "docs/http.md").read_text(encoding="utf-8")
 DOCUMENTED = dict(re.findall(r"^\| `(/[^`]*)` \| (GET|POST) \|", PAGE, re.MULTILINE))
-KINDS = {"uuid": "ID", "slug": "KEY", "int": "N"}
-# Django's and allauth's own, and the administrators' pages.
-OURS = ("chat.", "console.", "knowledge.")
+PLACEHOLDERS = {"uuid": "ID", "slug": "KEY", "int": "N"}
+# The page leaves out admin and the addresses of Django and allauth.
+OUR_MODULES = ("chat.", "console.", "knowledge.")
 
 
-def addresses(patterns: Iterable[URLPattern | URLResolver], before: str = "/") -> Iterator[tuple[str, Any]]:
-    for each in patterns:
-        path = before + re.sub(r"<(\w+):\w+>", lambda found: KINDS[found[1]], str(each.pattern))
-        if isinstance(each, URLResolver):
-            if each.app_name != "admin":
-                yield from addresses(each.url_patterns, path)
-        elif each.callback.__module__.startswith(OURS):
-            yield path, each.callback
+def list_addresses(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str = "/"
+) -> Iterator[tuple[str, Any]]:
+    """Yield each of our addresses, with the placeholders of the page, and its view."""
+    for pattern in patterns:
+        path = prefix + re.sub(r"<(\w+):\w+>", lambda match: PLACEHOLDERS[match[1]], str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            if pattern.app_name != "admin":
+                yield from list_addresses(pattern.url_patterns, path)
+        elif pattern.callback.__module__.startswith(OUR_MODULES):
+            yield path, pattern.callback
 
 
-ADDRESSES = dict(addresses(get_resolver().url_patterns))
+ADDRESSES = dict(list_addresses(get_resolver().url_patterns))
 
 
-def test_every_address_is_documented_and_no_other() -> None:
+def test_page_lists_every_address_and_no_other() -> None:
     assert DOCUMENTED.keys() == ADDRESSES.keys()
 
 
 @pytest.mark.parametrize("address", sorted(DOCUMENTED))
-def test_an_address_takes_the_method_that_the_page_names(client: Client, address: str) -> None:
-    """The other one is answered with 405 before anything else is looked at."""
-    real = address.replace("ID", "0f8fad5b-d9cb-469f-a165-70867728950e").replace("KEY", "qinglan")
-    other = client.post if DOCUMENTED[address] == "GET" else client.get
-    answer = other(real.replace("/N", "/1"))
+def test_address_answers_405_to_any_method_but_the_documented_one(client: Client, address: str) -> None:
+    """The method is checked before rights, so one client without a session can test every address."""
+    path = address.replace("ID", "0f8fad5b-d9cb-469f-a165-70867728950e").replace("KEY", "qinglan")
+    send = client.post if DOCUMENTED[address] == "GET" else client.get
+    response = send(path.replace("/N", "/1"))
 
-    assert answer.status_code == 405
-    assert DOCUMENTED[address] in answer["Allow"]
+    assert response.status_code == 405
+    assert DOCUMENTED[address] in response["Allow"]
 
 
-def test_every_status_of_visitors_addresses_is_named() -> None:
+def test_page_names_every_status_of_the_visitors_addresses() -> None:
     visitors = PAGE.split("## Visitors")[1].split("## Staff")[0]
     for code, status in STATUSES.items():
         assert re.search(rf"{status} (`\w+`( and )?)*`{code}`", visitors.replace("\n", " ")), code
