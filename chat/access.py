@@ -10,7 +10,7 @@ from accounts.access import may
 from accounts.models import Staff
 from chat import batch_statements
 from chat.errors import NotAssigned, NotFound
-from chat.models import OPEN, PRESENT_FIRST, Attachment, Conversation, Site, Status, Visitor
+from chat.models import CURRENT_FIRST, OPEN, Attachment, Conversation, Site, Status, Visitor
 from chat.protocol import serializers
 from chat.widget import tokens
 
@@ -50,12 +50,12 @@ def visible_to(staff: Staff) -> QuerySet[Conversation]:
     )
 
 
-def readable(staff: Staff, pks: list[int]) -> set[int]:
+def readable_ids(staff: Staff, pks: list[int]) -> set[int]:
     """Those of these conversations that this member of staff may read. One query."""
     return set(visible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
-def audible_to(staff: Staff) -> QuerySet[Conversation]:
+def followable_by(staff: Staff) -> QuerySet[Conversation]:
     """The conversations that this member of staff may follow live.
 
     Of those that they once had and that go on in another department they may read, but hear no more.
@@ -72,9 +72,9 @@ def audible_to(staff: Staff) -> QuerySet[Conversation]:
     )
 
 
-def audible(staff: Staff, pks: list[int]) -> set[int]:
+def followable_ids(staff: Staff, pks: list[int]) -> set[int]:
     """Those of these conversations that this member of staff may follow live. One query."""
-    return set(audible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
+    return set(followable_by(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
 def is_assigned_to(staff: Staff, pk: int) -> bool:
@@ -135,7 +135,7 @@ def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
 
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     """This conversation of the visitor's own, or their open or newest one, locked. Raises NotFound."""
-    own = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True)
+    own = visitor.conversations.order_by(*CURRENT_FIRST).values_list("pk", flat=True)
     present = (own if uuid is None else own.filter(uuid=uuid)).first()
     if present is None:
         raise NotFound
@@ -160,7 +160,7 @@ def visitor_by_token(token: str | None) -> Visitor:
 def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     """This conversation of the visitor's own, or their open or newest one. Raises NotFound."""
     own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by(
-        *PRESENT_FIRST
+        *CURRENT_FIRST
     )
     conversation = (own if uuid is None else own.filter(uuid=uuid)).first()
     if conversation is None:
@@ -173,7 +173,7 @@ def current_conversation_of(site: Site, token: tokens.VisitorToken) -> Conversat
     own = Conversation.objects.select_related("visitor").filter(
         visitor__uuid=token.visitor, visitor__site=site
     )
-    present = own.order_by(*PRESENT_FIRST).first()
+    present = own.order_by(*CURRENT_FIRST).first()
     return present if present is not None and present.visitor.accepts(token.generation) else None
 
 

@@ -17,7 +17,7 @@ from chat import canned_replies
 from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, REPLY, SITE
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
 
-RIGHT = "approve_set_up"
+APPROVAL_RIGHT = "approve_set_up"
 SITE_FIELDS = (
     "is_active", "name_zh", "name_en", "allowed_origins", "department", "hotline", "accent", "position", "title_zh",
     "title_en", "launcher_zh", "launcher_en", "suggests_answers", "attachments", "attachment_types",
@@ -29,24 +29,24 @@ PART_LABELS = {
     "texts": _("business texts"),
 }
 REPLY_FIELDS = ("department", "owner", "language", "shortcut", "title", "body", "source", "is_active")
-SetUp = Site | FormField | QuickTopic | BusinessText | WrapUpCode
+SetupRecord = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 
 
-def full_content_of(subject: SetUp) -> Site | WrapUpCode:
+def audited_object_of(subject: SetupRecord) -> Site | WrapUpCode:
     """What an entry of the audit trail is about: for a part, its site."""
     return subject if isinstance(subject, Site | WrapUpCode) else subject.site
 
 
-def write_setup(by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
+def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
     """Store a new object, or these fields of one. The trail names the fields, never what is in them."""
     kind, is_new = subject._meta.model_name, subject._state.adding
     if is_new:
         subject.save(force_insert=True)
-        audit.record(by, "setup.created", full_content_of(subject), kind=kind, id=subject.pk)
+        audit.record(by, "setup.created", audited_object_of(subject), kind=kind, id=subject.pk)
     else:
         subject.save(update_fields=fields)
         audit.record(
-            by, "setup.changed", full_content_of(subject), kind=kind, id=subject.pk, fields=list(fields)
+            by, "setup.changed", audited_object_of(subject), kind=kind, id=subject.pk, fields=list(fields)
         )
 
 
@@ -114,12 +114,12 @@ def _site_page(subject: str) -> str:
     return reverse("admin:chat_site_change", args=[subject])
 
 
-SITE_KIND = SiteKind(SITE, Site, SITE_FIELDS, right=RIGHT, write=write_setup, address=_site_page)
+SITE_KIND = SiteKind(SITE, Site, SITE_FIELDS, right=APPROVAL_RIGHT, write=write_setup, address=_site_page)
 FORM_FIELDS = RecordKind(
     FORM_FIELD,
     FormField,
     ("site", "key", "kind", "label_zh", "label_en", "is_required", "order"),
-    right=RIGHT,
+    right=APPROVAL_RIGHT,
     write=write_setup,
     label=_("question of the form before the chat"),
 )
@@ -127,13 +127,13 @@ QUICK_TOPICS = RecordKind(
     QUICK_TOPIC,
     QuickTopic,
     ("site", "language", "label", "first_message", "department", "order"),
-    right=RIGHT,
+    right=APPROVAL_RIGHT,
     write=write_setup,
 )
 BUSINESS_TEXTS = RecordKind(
-    BUSINESS_TEXT, BusinessText, ("site", "code", "language", "body"), right=RIGHT, write=write_setup
+    BUSINESS_TEXT, BusinessText, ("site", "code", "language", "body"), right=APPROVAL_RIGHT, write=write_setup
 )
 REPLIES = RecordKind(
-    REPLY, CannedReply, REPLY_FIELDS, right=RIGHT, write=write_reply, label=_("shared reply")
+    REPLY, CannedReply, REPLY_FIELDS, right=APPROVAL_RIGHT, write=write_reply, label=_("shared reply")
 )
 KINDS = (SITE_KIND, FORM_FIELDS, QUICK_TOPICS, BUSINESS_TEXTS, REPLIES)

@@ -28,9 +28,9 @@ def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
         run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
         return
     fields = _fields(model, rows[0])
-    places = ", ".join(_place(field, "%s") for field in fields)
+    places = ", ".join(_value_sql(field, "%s") for field in fields)
     # The names are the model's own.
-    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({places})"  # noqa: S608
+    sql = f"INSERT INTO {_table_name(model)} ({_column_names(fields)}) VALUES ({places})"  # noqa: S608
     _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
 
 
@@ -41,8 +41,8 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple
         run(_update_from_json(model, columns), [_encoder.encode(given).decode()])
         return
     fields = _fields(model, (*columns, "id"))
-    places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
-    sql = f"UPDATE {_table(model)} SET {places} WHERE {_name(fields[-1])} = %s"  # noqa: S608
+    places = ", ".join(f"{_column_name(field)} = %s" for field in fields[:-1])
+    sql = f"UPDATE {_table_name(model)} SET {places} WHERE {_column_name(fields[-1])} = %s"  # noqa: S608
     _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
 
 
@@ -61,22 +61,24 @@ def run_in_one_statement() -> Iterator[None]:
 @cache
 def _insert_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
     fields = _fields(model, columns)
-    values = ", ".join(_place(field, f"given.{_name(field)}") for field in fields)
-    return f"INSERT INTO {_table(model)} ({_columns(fields)}) SELECT {values} FROM {_given(fields)}"  # noqa: S608
+    values = ", ".join(_value_sql(field, f"given.{_column_name(field)}") for field in fields)
+    return (
+        f"INSERT INTO {_table_name(model)} ({_column_names(fields)}) SELECT {values} FROM {_rows_sql(fields)}"  # noqa: S608
+    )
 
 
 @cache
 def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
     key, *fields = _fields(model, ("id", *columns))
-    values = ", ".join(f"{_name(field)} = given.{_name(field)}" for field in fields)
-    condition = f"{_table(model)}.{_name(key)} = given.{_name(key)}"
-    return f"UPDATE {_table(model)} SET {values} FROM {_given([key, *fields])} WHERE {condition}"  # noqa: S608
+    values = ", ".join(f"{_column_name(field)} = given.{_column_name(field)}" for field in fields)
+    condition = f"{_table_name(model)}.{_column_name(key)} = given.{_column_name(key)}"
+    return f"UPDATE {_table_name(model)} SET {values} FROM {_rows_sql([key, *fields])} WHERE {condition}"  # noqa: S608
 
 
-def _given(fields: Iterable[Any]) -> str:
+def _rows_sql(fields: Iterable[Any]) -> str:
     """The rows of the parameter, a JSON list of objects, as a table."""
     columns = ", ".join(
-        f"{_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
+        f"{_column_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
         for field in fields
     )
     return f"json_to_recordset(%s::json) AS given({columns})"
@@ -87,7 +89,7 @@ def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
     return [known[column] for column in columns]
 
 
-def _place(field: Any, value: str) -> str:
+def _value_sql(field: Any, value: str) -> str:
     """Where the value goes: as it is, or through the function that its field asks for."""
     placeholder: str = (
         field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
@@ -99,16 +101,16 @@ def _adapted(field: Any, row: Mapping[str, Any]) -> Any:
     return field.get_db_prep_save(row[field.column], connection)
 
 
-def _table(model: type[Model]) -> str:
+def _table_name(model: type[Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 
 
-def _name(field: Any) -> str:
+def _column_name(field: Any) -> str:
     return connection.ops.quote_name(field.column)
 
 
-def _columns(fields: Iterable[Any]) -> str:
-    return ", ".join(map(_name, fields))
+def _column_names(fields: Iterable[Any]) -> str:
+    return ", ".join(map(_column_name, fields))
 
 
 def _run_for_each(sql: str, rows: Iterable[Sequence[Any]]) -> None:

@@ -14,7 +14,7 @@ from core.text.pinyin import spellings_of
 # `{name}`, in ASCII braces or the full-width ones that a Chinese keyboard writes.
 _PLACEHOLDER = re.compile(r"[{｛]\s*([a-z_]{2,30})\s*[}｝]")
 # Spellings by first letters, and as many by whole syllables; and the characters they may take together.
-SPELLINGS, INITIALS_LENGTH = 12, 600
+MAX_SPELLINGS, MAX_INITIALS_LENGTH = 12, 600
 PLACEHOLDERS = ("visitor_name", "agent_name", "agent_number", "bank_name", "hotline")
 
 
@@ -44,8 +44,8 @@ def initials_of(title: str) -> str:
     """What a title is found by, with blanks between: the first letters of its pinyin, and the pinyin itself, each with
     the readings of characters that have several. Other letters stay as they are."""
     found = ""
-    for spelling in spellings_of(title, SPELLINGS):
-        if len(found) + len(spelling) < INITIALS_LENGTH:
+    for spelling in spellings_of(title, MAX_SPELLINGS):
+        if len(found) + len(spelling) < MAX_INITIALS_LENGTH:
             found += f" {spelling}" if found else spelling
     return found
 

@@ -82,7 +82,7 @@ STARTS_OF_ADDRESS = 120, 60
 UPLOADS_OF_ADDRESS = 120, 60
 
 
-def asks() -> Bucket:
+def control_requests() -> Bucket:
     """What a visitor does once or twice on one socket (identify, end, rate), and what every console may hear of."""
     return Bucket(burst=10, per_second=0.2)
 
@@ -95,11 +95,11 @@ def transcripts() -> Bucket:
     return Bucket(burst=10, per_second=0.1)
 
 
-def answers() -> Bucket:
+def suggestions() -> Bucket:
     """What a visitor's box asks for beside the chat: once for each message while they wait."""
     return Bucket(burst=20, per_second=0.5)
 
 
-def answers_of_address() -> Bucket:
+def suggestions_of_address() -> Bucket:
     """The same from one network address, behind which there may be many."""
     return Bucket(burst=200, per_second=10)

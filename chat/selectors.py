@@ -25,7 +25,7 @@ from chat import batch_statements
 from chat.models import Conversation, Message, Status, Visitor
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, QueueFrame, Row, serializers
 
-USUAL_HANDLE_SECONDS = 180
+DEFAULT_HANDLE_SECONDS = 180
 # Daphne sends no frame over 1 MiB, and a phone should not wait for one: a page ends here too.
 PAGE_OF_CHARACTERS = 60_000
 
@@ -57,12 +57,12 @@ def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGE
     return Messages(str(conversation.uuid), found, head, more)
 
 
-def seq_in(text: str) -> int:
+def parse_seq(text: str) -> int:
     """A seq as an address names it; 0 for what is none."""
     return int(text[:9]) if text.isdecimal() else 0
 
 
-def by_site_key(shown: list[Row]) -> dict[int, Row]:
+def rows_by_conversation_pk(shown: list[Row]) -> dict[int, Row]:
     """The rows by the keys of their conversations. One query."""
     by_uuid = {row.id: row for row in shown}
     stored = Conversation.objects.filter(uuid__in=by_uuid).order_by().values_list("pk", "uuid")
@@ -83,7 +83,7 @@ def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
 
 
 # With each bar that is or will be: by a join, which costs a microsecond for an agent where a subquery cost ten.
-_departments = batch_statements.PreparedSelect(
+_departments_of_staff = batch_statements.PreparedSelect(
     lambda: (
         Staff.departments.through._default_manager.filter(  # type: ignore[misc]
             staff__pk__among=batch_statements.PARAM
@@ -113,7 +113,7 @@ def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
         found |= dict.fromkeys(overseers, everywhere)
     if others := found.keys() - overseers:
         today, barred = timezone.localdate(), set()
-        for staff, department, since in _departments.rows(others):
+        for staff, department, since in _departments_of_staff.rows(others):
             found[staff].append(department)
             if since is not None and since <= today:
                 barred.add((staff, department))
@@ -124,26 +124,26 @@ def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
     return found
 
 
-_online = batch_statements.PreparedFirst(
+_least_busy_online = batch_statements.PreparedFirst(
     lambda: (
         Presence.objects.filter(
             seen_at__since=batch_statements.PARAM, status=PresenceStatus.ONLINE, staff__is_active=True
         )
         .filter(staff__departments__pk__being=batch_statements.PARAM)
-        .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
+        .annotate(active=Subquery(_active_count_of(OuterRef("staff_id"))))
         .order_by("active", "staff_id")
         .values_list("staff_id", "active")
     )
 )
 
 
-def _active_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
+def _active_count_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
     of_agent = Conversation.objects.filter(agent_id=agent, status=Status.ACTIVE).order_by()
     # Not Count, which would group: of none it would make NULL, which stands in another place on each database.
     return of_agent.annotate(count=Func(F("id"), function="COUNT")).values("count")
 
 
-class Colleagues:
+class LeastBusyColleagues:
     """Who is online in each of these departments with the fewest conversations. One query for each department.
 
     `departments`: one for each time that will be asked. Each time somebody gets one more, so that one of as many as
@@ -155,7 +155,7 @@ class Colleagues:
         self._active: dict[int, int] = {}
         self._online: dict[int, list[int]] = {}
         for department in set(departments):
-            found = _online.first(len(departments) + 1, since, department)
+            found = _least_busy_online.first(len(departments) + 1, since, department)
             self._online[department] = [staff for staff, _ in found]
             self._active.update(found)
 
@@ -203,7 +203,7 @@ def _handle_seconds(department: int) -> float:
     ).aggregate(mean=Avg(ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())))[
         "mean"
     ]
-    return mean.total_seconds() if mean else USUAL_HANDLE_SECONDS
+    return mean.total_seconds() if mean else DEFAULT_HANDLE_SECONDS
 
 
 def token_generations(visitors: list[int]) -> dict[int, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from accounts.access import may, require
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
-from chat.access import readable
+from chat.access import readable_ids
 from knowledge.errors import PointNotFound
 from knowledge.models import Phrasing, Point, PointFile, UnansweredQuestion, Version
 
@@ -64,7 +64,7 @@ def file_for(staff: Staff, pk: int) -> PointFile:
 def readable_examples(staff: Staff, gaps: Iterable[UnansweredQuestion]) -> set[int]:
     """Of the conversations in the gaps' `examples`, those that this member of staff may read. One query."""
     asked = [question.conversation_id for gap in gaps for question in gap.examples]  # type: ignore[attr-defined]
-    return readable(staff, asked)
+    return readable_ids(staff, asked)
 
 
 def lock_point(staff: Staff, pk: int) -> Point:

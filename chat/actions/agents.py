@@ -13,7 +13,7 @@ from chat import access
 from chat.actions.assigning import CHANGED_FIELDS, AssignmentResult, assign
 from chat.actions.closing import end, finish_assignment
 from chat.actions.events import ConversationChange
-from chat.actions.queue import NextRequest, assign_next, assigned_lately_to, restricted_agents
+from chat.actions.queue import NextRequest, assign_next, find_assigned, restriction_refusal
 from chat.errors import (
     AlreadyTaken,
     ClientIdReused,
@@ -43,13 +43,13 @@ def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     """
     require(staff, "answer")
     taker = NextRequest(staff, client_id)
-    if taken := assigned_lately_to(taker):
+    if taken := find_assigned(taker):
         return taken
     try:
         return assign_next(taker)
     except (IntegrityError, NobodyWaiting):
         # The same press, sent twice at once: the other request has taken it meanwhile.
-        if taken := assigned_lately_to(taker):
+        if taken := find_assigned(taker):
             return taken
         raise
 
@@ -71,7 +71,7 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
             raise ConversationClosed
         if not may(staff, "choose_from_queue"):
             if restricted_departments(staff).filter(department=conversation.department_id).exists():
-                raise restricted_agents(staff)
+                raise restriction_refusal(staff)
             if takeable_queue(staff).first() != conversation:
                 raise NotFirstInQueue
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 from accounts import audit
 from accounts.models import AuditEntry, Staff
 from chat import batch_statements, selectors
-from chat.actions.events import data_of, event_message
+from chat.actions.events import event_message, message_data_of
 from chat.models import Assignment, Conversation, Message, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, serializers
 from chat.realtime import delivery
@@ -42,7 +42,7 @@ def assign(assigned: Sequence[AssignmentResult]) -> None:
     now = timezone.now()
     if had := [each.row["id"] for each in assigned if each.row["agent_id"] is not None]:
         Assignment.objects.filter(conversation__in=had, until_at__isnull=True).update(until_at=now)
-    colleagues = selectors.Colleagues([each.row["department_id"] for each in assigned])
+    colleagues = selectors.LeastBusyColleagues([each.row["department_id"] for each in assigned])
     messages, assignments, entries = [], [], []
     events: list[Event] = []
     for each in assigned:
@@ -86,7 +86,7 @@ def assign(assigned: Sequence[AssignmentResult]) -> None:
             audit.entry(each.by, "conversation.assigned", "chat.conversation", str(row["uuid"]), detail)
         )
         now_seen = serializers.row_of(row)
-        events.append(MessagePosted(row["id"], data_of(message), now_seen))
+        events.append(MessagePosted(row["id"], message_data_of(message), now_seen))
         events.append(ConversationChanged(row["id"], now_seen, *was))
     with batch_statements.run_in_one_statement():
         batch_statements.insert(Message, messages)

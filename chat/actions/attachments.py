@@ -13,7 +13,7 @@ from accounts.models import Staff
 from chat import access
 from chat.actions.posts import Post
 from chat.attachments.file_types import (
-    PER_CONVERSATION,
+    MAX_PER_CONVERSATION,
     ExaminedFile,
     FilesDisabled,
     TooManyAttachments,
@@ -27,7 +27,7 @@ from chat.realtime.writer import writer
 
 logger = logging.getLogger(__name__)
 
-STORED_WITHIN_SECONDS = 20
+MAX_STORE_SECONDS = 20
 
 
 def send_file_as_visitor(
@@ -63,10 +63,10 @@ def _send(
     attachment = Attachment.objects.filter(conversation=conversation, client_id=post.client_id).first()
     is_new = attachment is None
     if attachment is None:
-        attachment = _keep(conversation, post.client_id, role, upload)
+        attachment = _store(conversation, post.client_id, role, upload)
     elif attachment.by_role != role or attachment.name != clean_name(upload.name, attachment.content_type):
         raise ClientIdReused
-    outcome = _say(post, attachment)
+    outcome = _post_message(post, attachment)
     if isinstance(outcome, AcceptedFrame):
         return outcome
     if is_new and not outcome.retry_after_ms:
@@ -74,7 +74,7 @@ def _send(
     raise outcome
 
 
-def _keep(
+def _store(
     conversation: Conversation, client_id: UUID, role: AuthorRole, upload: "UploadedFile[Any]"
 ) -> Attachment:
     """Checks the file and keeps it. What is refused leaves neither row nor file."""
@@ -82,7 +82,7 @@ def _keep(
         raise ConversationClosed
     if not conversation.site.attachments:
         raise FilesDisabled
-    if conversation.attachments.count() >= PER_CONVERSATION:
+    if conversation.attachments.count() >= MAX_PER_CONVERSATION:
         raise TooManyAttachments
     examined = examine(conversation.site, upload)
     attachment = _unsaved(conversation, client_id, role, examined)
@@ -91,7 +91,7 @@ def _keep(
         with transaction.atomic():
             # Under the lock, so that many at once cannot pass the quota together.
             access.lock(conversation.pk)
-            if conversation.attachments.count() >= PER_CONVERSATION:
+            if conversation.attachments.count() >= MAX_PER_CONVERSATION:
                 raise TooManyAttachments
             attachment.save(force_insert=True)
     except IntegrityError:
@@ -119,7 +119,7 @@ def _unsaved(
     )
 
 
-def _say(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
+def _post_message(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
     payload = {
         "attachment": str(attachment.uuid),
         "content_type": attachment.content_type,
@@ -138,7 +138,7 @@ def _say(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
         payload=payload,
     )
     try:
-        return writer.post(said).result(STORED_WITHIN_SECONDS)
+        return writer.post(said).result(MAX_STORE_SECONDS)
     except StillWaiting:
         # It may yet be stored: file and row stay, and a repeat gets the answer.
         return Unavailable()

@@ -31,7 +31,7 @@ from chat.protocol.serializers import person_of
 from core.text.cleaning import clean_line, clean_text
 
 MAX_CHOICE_CHARACTERS = 40
-CHOICES_AT_ONCE = range(2, 5)
+CHOICE_COUNTS = range(2, 5)
 
 
 def make_answer(
@@ -72,7 +72,7 @@ def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
         return EmptyText()
     if len(body) > MAX_BODY_CHARACTERS or any(len(choice) > MAX_CHOICE_CHARACTERS for choice in choices):
         return TextTooLong()
-    if choices and (len(choices) not in CHOICES_AT_ONCE or len(set(choices)) < len(choices)):
+    if choices and (len(choices) not in CHOICE_COUNTS or len(set(choices)) < len(choices)):
         return BadRequest()
     if any(canned_replies.unfilled_placeholders(text) for text in (body, *choices)):
         return UnfilledPlaceholder()

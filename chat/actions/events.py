@@ -55,7 +55,7 @@ class ConversationChange:
         conversation.save(update_fields=list(dict.fromkeys(fields)))
         row = current_row(conversation)
         events: list[Event] = [
-            MessagePosted(conversation.pk, data_of(message), row) for message in self._said
+            MessagePosted(conversation.pk, message_data_of(message), row) for message in self._said
         ]
         events.append(ConversationChanged(conversation.pk, row, *self._was))
         delivery.announce_on_commit(*events)
@@ -86,7 +86,7 @@ def event_message(
     }
 
 
-def data_of(message: Mapping[str, Any]) -> MessageData:
+def message_data_of(message: Mapping[str, Any]) -> MessageData:
     """What screens are told of an event message."""
     return MessageData(
         seq=message["seq"],

@@ -45,14 +45,14 @@ def identify(
             customer_reference=str(claims["sub"]),
             defaults={"level": Level.VERIFIED, "verified_at": now, "language": language},
         )
-        verified, former = _lock(verified, visitor_uuid)
+        verified, former = _lock_both(verified, visitor_uuid)
         verified.level, verified.verified_at, verified.last_seen_at = Level.VERIFIED, now, now
         verified.name = name or verified.name
         verified.save(update_fields=["level", "verified_at", "last_seen_at", "name"])
         _void_tokens(verified)
         if former is not None:
             _void_tokens(former)
-        _bring_along(former, verified)
+        _move_open_conversation(former, verified)
     return verified
 
 
@@ -132,7 +132,7 @@ def _use_once(site: Site, claims: dict[str, Any]) -> None:
     IdentityUse.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1)).delete()
 
 
-def _lock(verified: Visitor, former_uuid: UUID) -> tuple[Visitor, Visitor | None]:
+def _lock_both(verified: Visitor, former_uuid: UUID) -> tuple[Visitor, Visitor | None]:
     """Both visitors locked in id order: two browsers that exchange their customers do not wait for each other."""
     both = Visitor.objects.filter(pk=verified.pk) | Visitor.objects.filter(uuid=former_uuid)
     locked = {visitor.pk: visitor for visitor in both.select_for_update(of=("self",)).order_by("pk")}
@@ -146,7 +146,7 @@ def _void_tokens(visitor: Visitor) -> None:
     delivery.announce_on_commit(VisitorTokensVoided(visitor.pk, visitor.token_generation))
 
 
-def _bring_along(former: Visitor | None, verified: Visitor) -> None:
+def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
     """Hand the open conversation of a visitor who is nobody's customer to the verified one.
 
     Where that one has one open already, they go on in that, and the other ends: nobody reads what is said there.

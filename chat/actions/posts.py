@@ -56,7 +56,7 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ReadMark:
     """How far one side (`visitor_id` or `agent_id`) has received and read conversation `pk`."""
 
     pk: int
@@ -86,7 +86,7 @@ _COUNTERS = (
 )
 
 
-def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
+def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
     """Stores posts and marks in one transaction; returns an outcome for each post, in order, and what to announce.
 
     The rows of the conversations are locked in id order, so that seq is 1, 2, 3 ... in order of commit and
@@ -102,7 +102,7 @@ def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[
 
 
 def _store(
-    posts: Sequence[Post], marks: Sequence[Mark], *, are_new: bool
+    posts: Sequence[Post], marks: Sequence[ReadMark], *, are_new: bool
 ) -> tuple[list[Outcome], list[Event]]:
     wanted = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
     with transaction.atomic():
@@ -221,7 +221,7 @@ class _Batch:
         self._known.setdefault(post.client_id, []).append(stored)
         return AcceptedFrame(str(post.client_id), seq, stamp(now), str(row["uuid"]))
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: ReadMark) -> None:
         row = self._locked.get(mark.pk)
         if row is None:
             return

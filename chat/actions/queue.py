@@ -44,11 +44,11 @@ def assign_next(taker: NextRequest) -> Conversation:
     Raises NobodyWaiting, QueueRestricted, Unavailable, and IntegrityError when this press has taken one already.
     """
     # Within a transaction of the caller's nobody else can be served.
-    taken = None if connection.in_atomic_block else _desk.ask(taker)
-    return taken or _take_alone(taker)
+    taken = None if connection.in_atomic_block else _combiner.ask(taker)
+    return taken or _assign_alone(taker)
 
 
-def assigned_lately_to(taker: NextRequest) -> Conversation | None:
+def find_assigned(taker: NextRequest) -> Conversation | None:
     """Return the conversation that this press has taken before, if it has."""
     if taker.client_id is None:
         return None
@@ -64,12 +64,12 @@ def assign_next_batch(takers: Sequence[NextRequest | Staff]) -> list[Conversatio
     """
     named = [taker if isinstance(taker, NextRequest) else NextRequest(taker) for taker in takers]
     with transaction.atomic():
-        return _assign(named, _lock_firsts(named))
+        return _assign(named, _lock_first_for_each(named))
 
 
-def _take_alone(taker: NextRequest) -> Conversation:
+def _assign_alone(taker: NextRequest) -> Conversation:
     with transaction.atomic():
-        (taken,) = _assign([taker], _lock_firsts([taker]))
+        (taken,) = _assign([taker], _lock_first_for_each([taker]))
         if taken is None:
             (taken,) = _assign([taker], [_wait_for_first(taker.staff)])
     assert taken is not None
@@ -99,10 +99,10 @@ def _wait_for_first(staff: Staff) -> int:
         if access.lock(first.pk).status == Status.WAITING:
             return first.pk
         seen.add(first.pk)
-    raise restricted_agents(staff) if restricted_departments(staff).exists() else NobodyWaiting()
+    raise restriction_refusal(staff) if restricted_departments(staff).exists() else NobodyWaiting()
 
 
-def restricted_agents(staff: Staff) -> QueueRestricted:
+def restriction_refusal(staff: Staff) -> QueueRestricted:
     """Why, in words, this agent takes none from some of their departments."""
     bars = list(restricted_departments(staff).select_related("department"))
     between = gettext(", ")
@@ -111,10 +111,10 @@ def restricted_agents(staff: Staff) -> QueueRestricted:
 
 
 # Where somebody stands in a line, the smallest first: priority with the sign turned, since when, id.
-_Place = tuple[int, datetime, int]
+_QueueKey = tuple[int, datetime, int]
 
 
-def _waiting(*, to_lock: bool) -> batch_statements.PreparedFirst:
+def _waiting_query(*, to_lock: bool) -> batch_statements.PreparedFirst:
     # Nothing but the line itself: it walks its index to the first ones and stops.
     line = Conversation.objects.filter(department__pk__being=batch_statements.PARAM, status=Status.WAITING)
     ordered = line.order_by("-priority", "waiting_since", "id").values_list("priority", "waiting_since", "id")
@@ -123,11 +123,11 @@ def _waiting(*, to_lock: bool) -> batch_statements.PreparedFirst:
     )
 
 
-_seen = _waiting(to_lock=False)
-_free = _waiting(to_lock=True)
+_any_waiting = _waiting_query(to_lock=False)
+_lockable_waiting = _waiting_query(to_lock=True)
 
 
-def _lock_firsts(takers: Sequence[NextRequest]) -> list[int | None]:
+def _lock_first_for_each(takers: Sequence[NextRequest]) -> list[int | None]:
     """For each of them the id of the one who has waited longest in their departments, locked.
 
     Of each line only as many are locked as will be taken from it: whom we lock, others cannot take.
@@ -139,20 +139,22 @@ def _lock_firsts(takers: Sequence[NextRequest]) -> list[int | None]:
         wanted = Counter(department for own in departments for department in own)
     else:
         lines = {department for own in departments for department in own}
-        seen = {department: _places(_seen, department, len(takers)) for department in lines}
-        shared = _shared(seen, departments)
+        seen = {department: _queue_keys(_any_waiting, department, len(takers)) for department in lines}
+        shared = _distribute(seen, departments)
         wanted = Counter(department for department, _ in filter(None, shared))
-    locked = {department: _places(_free, department, count) for department, count in wanted.items()}
-    shared = _shared(locked, departments)
+    locked = {
+        department: _queue_keys(_lockable_waiting, department, count) for department, count in wanted.items()
+    }
+    shared = _distribute(locked, departments)
     return [got[1] if got is not None else None for got in shared]
 
 
-def _places(line: batch_statements.PreparedFirst, department: int, limit: int) -> deque[_Place]:
+def _queue_keys(line: batch_statements.PreparedFirst, department: int, limit: int) -> deque[_QueueKey]:
     return deque((-priority, since, pk) for priority, since, pk in line.first(limit, department))
 
 
-def _shared(
-    lines: Mapping[int, deque[_Place]], takers: Iterable[Iterable[int]]
+def _distribute(
+    lines: Mapping[int, deque[_QueueKey]], takers: Iterable[Iterable[int]]
 ) -> list[tuple[int, int] | None]:
     """To each taker, by their departments, the first of these lines: department and id. Takes them out of the lines."""
     shared: list[tuple[int, int] | None] = []
@@ -175,7 +177,7 @@ def _conversation(row: Mapping[str, object]) -> Conversation:
     return Conversation.from_db(connection.alias, _OWN_FIELDS, [row[name] for name in _OWN_FIELDS])
 
 
-class _Asking:
+class _QueuedRequest:
     """Who asks, and what they get. `may_go_on`: it is decided, or it is their turn to serve all who wait."""
 
     def __init__(self, taker: NextRequest) -> None:
@@ -192,7 +194,7 @@ class QueueCombiner:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asking: list[_Asking] = []
+        self._asking: list[_QueuedRequest] = []
         self._is_serving = False
 
     @property
@@ -202,7 +204,7 @@ class QueueCombiner:
 
     def ask(self, taker: NextRequest) -> Conversation | None:
         """What they got; None when they have to look for themselves. Raises Unavailable when the database failed."""
-        asking = _Asking(taker)
+        asking = _QueuedRequest(taker)
         with self._lock:
             self._asking.append(asking)
             asking.serves, self._is_serving = not self._is_serving, True
@@ -231,7 +233,7 @@ class QueueCombiner:
             for asking in together:
                 asking.may_go_on.set()
 
-    def _outcomes(self, together: Sequence[_Asking]) -> Sequence[Conversation | Unavailable | None]:
+    def _outcomes(self, together: Sequence[_QueuedRequest]) -> Sequence[Conversation | Unavailable | None]:
         try:
             return assign_next_batch([asking.taker for asking in together])
         except (OperationalError, InterfaceError) as error:
@@ -245,4 +247,4 @@ class QueueCombiner:
             return [None] * len(together)
 
 
-_desk = QueueCombiner()
+_combiner = QueueCombiner()

@@ -20,22 +20,22 @@ from chat.approvals import (
     FORM_FIELDS,
     QUICK_TOPICS,
     SITE_KIND,
-    SetUp,
-    full_content_of,
+    SetupRecord,
+    audited_object_of,
     full_site_content,
     is_switch_on,
     write_setup,
 )
-from chat.attachments.file_types import NAMES
+from chat.attachments.file_types import FILE_TYPES
 from chat.errors import BadRequest, NotFound
 from chat.models import BusinessText, FormField, QuickTopic, Site, WrapUpCode
 from chat.models.site import new_secret
 
 # Parts of a site, which may be taken away again; a site or a code that was in use is switched off instead.
-Part = FormField | QuickTopic | BusinessText
+SitePart = FormField | QuickTopic | BusinessText
 
 
-def save_setup(*, by: Staff, subject: SetUp, fields: Sequence[str]) -> ApprovalRequest | None:
+def save_setup(*, by: Staff, subject: SetupRecord, fields: Sequence[str]) -> ApprovalRequest | None:
     """Store a new object, or those of the `fields` of one that differ; returns what waits for approval, if anything.
 
     A site that is switched off, and a new one always is, is changed at once: nothing of it reaches customers. What
@@ -76,7 +76,7 @@ def _change_site(by: Staff, site: Site, fields: Sequence[str]) -> ApprovalReques
     stored = SITE_KIND.stored(str(site.pk))
     differing = changed_fields(stored, site, fields)
     if stored.is_active:
-        direct = [name for name in differing if _takes_away(name, stored, site)]
+        direct = [name for name in differing if _is_reduction(name, stored, site)]
     else:
         direct = [name for name in differing if name != "is_active"]
     if direct:
@@ -87,7 +87,7 @@ def _change_site(by: Staff, site: Site, fields: Sequence[str]) -> ApprovalReques
     return SITE_KIND.request(by=by, stored=stored, record=site, fields=waiting) if waiting else None
 
 
-def _takes_away(name: str, stored: Site, site: Site) -> bool:
+def _is_reduction(name: str, stored: Site, site: Site) -> bool:
     """Whether the new value of this field gives customers nothing that they did not have."""
     match name:
         case "is_active" | "attachments" | "suggests_answers":
@@ -97,7 +97,7 @@ def _takes_away(name: str, stored: Site, site: Site) -> bool:
         case "allowed_origins":
             return set(site.origins) <= set(stored.origins)
         case "attachment_types":
-            return set(site.attachment_types or NAMES) <= set(stored.attachment_types or NAMES)
+            return set(site.attachment_types or FILE_TYPES) <= set(stored.attachment_types or FILE_TYPES)
         case "attachment_megabytes":
             return site.attachment_megabytes < stored.attachment_megabytes
         case _:
@@ -115,7 +115,7 @@ def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool
     return None
 
 
-def _save_part(by: Staff, part: Part, fields: Sequence[str]) -> ApprovalRequest | None:
+def _save_part(by: Staff, part: SitePart, fields: Sequence[str]) -> ApprovalRequest | None:
     site = SITE_KIND.stored(str(part.site_id))
     if site is None:
         raise NotFound
@@ -132,7 +132,7 @@ def _save_part(by: Staff, part: Part, fields: Sequence[str]) -> ApprovalRequest 
     return kind.request(by=by, stored=stored, record=part, fields=differing) if differing else None
 
 
-def _store(by: Staff, subject: SetUp, fields: Sequence[str]) -> bool:
+def _store(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> bool:
     """Store at once; returns whether there was anything to store."""
     if subject._state.adding:
         write_setup(by, subject, [])
@@ -144,13 +144,13 @@ def _store(by: Staff, subject: SetUp, fields: Sequence[str]) -> bool:
     return bool(changed)
 
 
-def _kind_of(part: Part) -> RecordKind:
+def _kind_of(part: SitePart) -> RecordKind:
     if isinstance(part, FormField):
         return FORM_FIELDS
     return QUICK_TOPICS if isinstance(part, QuickTopic) else BUSINESS_TEXTS
 
 
-def remove_setup(*, by: Staff, subject: Part) -> None:
+def remove_setup(*, by: Staff, subject: SitePart) -> None:
     """Take a part of a site away, at once. Removing what is gone is harmless."""
     require(by, "set_up")
     if not isinstance(subject, FormField | QuickTopic | BusinessText):
@@ -161,7 +161,7 @@ def remove_setup(*, by: Staff, subject: Part) -> None:
         removed, _ = type(subject).objects.filter(pk=pk).delete()
         if not removed:
             return
-        audit.record(by, "setup.removed", full_content_of(subject), kind=subject._meta.model_name, id=pk)
+        audit.record(by, "setup.removed", audited_object_of(subject), kind=subject._meta.model_name, id=pk)
         gone = ApprovalRequest.State.WITHDRAWN
         approvals.cancel(by=by, kind=_kind_of(subject).name, subject=str(pk), state=gone)
         if site is not None and not site.is_active:

@@ -11,7 +11,7 @@ from chat.actions.closing import end
 from chat.actions.events import ConversationChange, current_row
 from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
-    PRESENT_FIRST,
+    CURRENT_FIRST,
     Conversation,
     FormField,
     Level,
@@ -80,7 +80,7 @@ def start_conversation(
             return conversation
     except IntegrityError:
         # Two tabs, or a repeat on another process, began at the same moment: theirs is ours.
-        begun = Conversation.objects.filter(visitor__uuid=visitor_uuid).order_by(*PRESENT_FIRST).first()
+        begun = Conversation.objects.filter(visitor__uuid=visitor_uuid).order_by(*CURRENT_FIRST).first()
         assert begun is not None
         return begun
 

@@ -28,7 +28,7 @@ from chat.archive.reading_audit import audit_file
 from chat.archive.search import conversations_with
 from chat.errors import NotFound
 from chat.models import Conversation, Visitor
-from chat.selectors import seq_in
+from chat.selectors import parse_seq
 from chat.widget.attachment_views import file_response, transcript_response
 from core.text.chinese_variants import matches_any_form
 
@@ -149,7 +149,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
             words = _("There is more than can be listed: these are the newest. A longer search finds less.")
             messages.warning(request, words)
         return queryset.filter(
-            Q(pk__in=found) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number(term)
+            Q(pk__in=found) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number_prefix(term)
         ), False
 
     # -- reading one -------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Conversation %(number)s") % {"number": conversation},
-            "record": record_of(conversation, seq_in(request.GET.get("after", ""))),
+            "record": record_of(conversation, parse_seq(request.GET.get("after", ""))),
             "conversation": conversation,
             "rating": getattr(conversation, "rating", None),
             "may_export": self.has_export_permission(request),
@@ -240,7 +240,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         return f"lianxin-{timezone.localtime():%Y%m%d-%H%M}.{file_format.get_extension()}"
 
 
-def _with_number(term: str) -> Q:
+def _with_number_prefix(term: str) -> Q:
     """The conversations whose number begins so; at least the eight characters that lists show."""
     digits = term.replace("-", "").lower()
     if not re.fullmatch(r"[0-9a-f]{8,32}", digits):

@@ -18,17 +18,17 @@ from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
 from accounts.models import Staff
-from chat.actions.setup import Part, remove_setup, save_setup, switch_site_on
+from chat.actions.setup import SitePart, remove_setup, save_setup, switch_site_on
 from chat.admin.secrets import renew_secret_view
 from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
-from chat.attachments.file_types import NAMES
+from chat.attachments.file_types import FILE_TYPES
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
 
 class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
     attachment_types = forms.MultipleChoiceField(
         label=gettext_lazy("Kinds of file"),
-        choices=[(content_type, name) for content_type, (name, _ending) in NAMES.items()],
+        choices=[(content_type, name) for content_type, (name, _ending) in FILE_TYPES.items()],
         widget=forms.CheckboxSelectMultiple,
         required=False,
         help_text=gettext_lazy(
@@ -209,7 +209,7 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
         formset.save(commit=False)
         for gone in formset.deleted_objects:
             remove_setup(by=request.user, subject=gone)
-        altered: list[tuple[Part, list[str]]] = [
+        altered: list[tuple[SitePart, list[str]]] = [
             *formset.changed_objects,
             *((new, []) for new in formset.new_objects),
         ]

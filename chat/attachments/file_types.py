@@ -15,12 +15,12 @@ from chat.errors import FileRefused, FileTooLarge
 from chat.models import Site
 
 MEGABYTE = 1024 * 1024
-PER_CONVERSATION = 30
+MAX_PER_CONVERSATION = 30
 # What is kept of a picture; more is not seen on any screen.
-KEPT_PIXELS = 16_000_000
+MAX_STORED_PIXELS = 16_000_000
 
 PDF = "application/pdf"
-NAMES = {
+FILE_TYPES = {
     "image/jpeg": ("JPG", ".jpg"),
     "image/png": ("PNG", ".png"),
     "image/gif": ("GIF", ".gif"),
@@ -28,15 +28,15 @@ NAMES = {
     PDF: ("PDF", ".pdf"),
 }
 # Made anew as: a GIF keeps its first frame, as a PNG.
-_MADE = {
+_STORED_TYPES = {
     "image/jpeg": "image/jpeg",
     "image/png": "image/png",
     "image/gif": "image/png",
     "image/webp": "image/webp",
 }
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP"}
-_PDF_CHILD = Path(__file__).with_name("pdf_child.py")
-_PICTURE_CHILD = Path(__file__).with_name("picture_child.py")
+_PDF_SCRIPT = Path(__file__).with_name("pdf_process.py")
+_PICTURE_SCRIPT = Path(__file__).with_name("picture_process.py")
 
 
 class FilesDisabled(FileRefused):
@@ -57,19 +57,19 @@ class TooManyAttachments(FileRefused):
 
     def __init__(self) -> None:
         self.words = format_lazy(
-            _("No more than {count} files fit into one conversation."), count=PER_CONVERSATION
+            _("No more than {count} files fit into one conversation."), count=MAX_PER_CONVERSATION
         )
 
 
-class KindRefused(FileRefused):
+class FileTypeRefused(FileRefused):
     def __init__(self, allowed: list[str]) -> None:
-        kinds = ", ".join(NAMES[content_type][0] for content_type in allowed)
+        kinds = ", ".join(FILE_TYPES[content_type][0] for content_type in allowed)
         self.words = format_lazy(
             _("This kind of file cannot be sent. What can be sent: {kinds}."), kinds=kinds
         )
 
 
-class PictureTooLarge(FileTooLarge):
+class FileOverSizeLimit(FileTooLarge):
     def __init__(self, megabytes: int) -> None:
         self.words = format_lazy(_("This file is too large: at most {megabytes} MB."), megabytes=megabytes)
 
@@ -117,7 +117,7 @@ class ExaminedFile:
 
 def allowed_types(site: Site) -> list[str]:
     """The kinds of file that may be sent on this site, in a fixed order; all when none is named."""
-    return [kind for kind in NAMES if not site.attachment_types or kind in site.attachment_types]
+    return [kind for kind in FILE_TYPES if not site.attachment_types or kind in site.attachment_types]
 
 
 def max_bytes(site: Site) -> int:
@@ -132,20 +132,20 @@ def examine(site: Site, upload: "UploadedFile[Any]") -> ExaminedFile:
 def examine_in_sandbox(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) -> ExaminedFile:
     """The same for what no site sends: `allowed` are content types of NAMES."""
     if upload.size is None or upload.size > megabytes * MEGABYTE:
-        raise PictureTooLarge(megabytes)
+        raise FileOverSizeLimit(megabytes)
     data = upload.read()
     if not data:
         raise FileEmpty
-    content_type = type_of(data)
+    content_type = detect_type(data)
     if content_type not in allowed:
-        raise KindRefused(allowed)
+        raise FileTypeRefused(allowed)
     if content_type == PDF:
         _check_pdf(data)
         return ExaminedFile(data, PDF, clean_name(upload.name, PDF), None, None)
     return _reencode(data, content_type, upload.name)
 
 
-def type_of(data: bytes) -> str:
+def detect_type(data: bytes) -> str:
     """The content type by the first bytes, "" for any other."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
@@ -165,7 +165,7 @@ def _check_pdf(data: bytes) -> None:
     if b"%%EOF" not in data[-2048:]:
         raise FileDamaged
     try:
-        header, _content = sandbox.run(_PDF_CHILD, data)
+        header, _content = sandbox.run(_PDF_SCRIPT, data)
     except sandbox.LimitReached as error:
         raise TooComplex from error
     if "refused" in header:
@@ -174,10 +174,10 @@ def _check_pdf(data: bytes) -> None:
 
 def _reencode(data: bytes, content_type: str, name: str | None) -> ExaminedFile:
     """Decode and encode a picture in a child process. Raises FileDamaged, TooManyPixels and TooComplex."""
-    made = _MADE[content_type]
+    made = _STORED_TYPES[content_type]
     formats = (_FORMATS[content_type], _FORMATS[made])
     try:
-        header, content = sandbox.run(_PICTURE_CHILD, data, *formats, str(KEPT_PIXELS))
+        header, content = sandbox.run(_PICTURE_SCRIPT, data, *formats, str(MAX_STORED_PIXELS))
     except sandbox.LimitReached as error:
         raise TooComplex from error
     if header.get("refused") == "too_many_pixels":
@@ -190,7 +190,7 @@ def _reencode(data: bytes, content_type: str, name: str | None) -> ExaminedFile:
 def clean_name(name: str | None, content_type: str) -> str:
     """A file name to show and to save under: one line, no path, nothing that turns the reading order, and the
     ending of what the file is."""
-    ending = NAMES[content_type][1]
+    ending = FILE_TYPES[content_type][1]
     text = unicodedata.normalize("NFC", name or "").replace("\\", "/").rsplit("/", 1)[-1]
     # Cc, Cf: control and format characters, among them the marks that turn the order of letters. Cs: half a pair.
     text = "".join(
@@ -198,7 +198,7 @@ def clean_name(name: str | None, content_type: str) -> str:
     )
     text = re.sub(r'[<>:"|?*]', "_", " ".join(text.split()))
     stem, suffix = PurePosixPath(text).stem, PurePosixPath(text).suffix.lower()
-    known = {ending for _, ending in NAMES.values()} | {".jpeg"}
+    known = {ending for _, ending in FILE_TYPES.values()} | {".jpeg"}
     stem = (stem if suffix in known else text).strip(". ")[:100].strip()
     if not stem:
         stem = "file" if content_type == PDF else "picture"

@@ -21,7 +21,7 @@ WALL_SECONDS = 40
 # Seconds that a request waits for the children of earlier requests.
 QUEUE_SECONDS = 30
 
-_CHILD = Path(__file__).with_name("bounded_child.py")
+_CHILD_SCRIPT = Path(__file__).with_name("sandbox_process.py")
 # One child at a time in each server process, so that six uploads at once need no more memory than one.
 _slot = threading.BoundedSemaphore(1)
 
@@ -53,7 +53,7 @@ def run(script: Path, data: bytes, *arguments: str) -> SandboxResult:
 
 def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> SandboxResult:
     limits = (str(MEMORY_BYTES), str(PROCESSOR_SECONDS))
-    command = [sys.executable, "-I", "-B", str(_CHILD), str(script), *limits, *arguments]
+    command = [sys.executable, "-I", "-B", str(_CHILD_SCRIPT), str(script), *limits, *arguments]
     try:
         done = subprocess.run(  # noqa: S603  (no part of the command comes from a user)
             command,

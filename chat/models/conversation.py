@@ -24,7 +24,7 @@ class Status(models.TextChoices):
 OPEN = (Status.WAITING, Status.ACTIVE)
 # Of one visitor's conversations the one that they have before them is the first: the open one, otherwise the newest.
 # One that came along at sign-in may be open and older than another that has ended.
-PRESENT_FIRST = (
+CURRENT_FIRST = (
     models.Case(models.When(status__in=OPEN, then=0), default=1, output_field=models.SmallIntegerField()),
     "-id",
 )

@@ -20,7 +20,7 @@ _encoder = msgspec.json.Encoder()
 
 _VISITOR_KINDS = frozenset(cls.__struct_config__.tag for cls in VisitorFrame.__args__)
 # What people write goes in these: the refusal says that it was too long.
-_KINDS_WITH_WORDS = frozenset({"post", "start", "rate"})
+_KINDS_WITH_TEXT = frozenset({"post", "start", "rate"})
 _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__args__)
 
 
@@ -37,7 +37,7 @@ class BadFrame(ValueError):
         self.code = code
 
 
-class _Head(Struct):
+class _FrameHead(Struct):
     kind: str
     client_id: UUID | None = None
 
@@ -46,7 +46,7 @@ class _Kind(Struct):
     kind: str
 
 
-_head_decoder = msgspec.json.Decoder(_Head)
+_head_decoder = msgspec.json.Decoder(_FrameHead)
 _kind_decoder = msgspec.json.Decoder(_Kind)
 
 
@@ -68,21 +68,21 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
         raise _bad("bad_frame", head, str(error)) from error
 
 
-def _head_of(text: str) -> _Head | None:
+def _head_of(text: str) -> _FrameHead | None:
     """What a frame says of itself, however wrong the rest is; None where it is no frame at all."""
     for decoder in (_head_decoder, _kind_decoder):
         try:
             head = decoder.decode(text)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             continue
-        return head if isinstance(head, _Head) else _Head(head.kind)
+        return head if isinstance(head, _FrameHead) else _FrameHead(head.kind)
     return None
 
 
-def _bad(reason: str, head: _Head | None, why: str) -> BadFrame:
+def _bad(reason: str, head: _FrameHead | None, why: str) -> BadFrame:
     """The error, with the code that tells the writer of the words. `why` is what msgspec says: it gives no code."""
     code = "bad_frame"
-    if head is not None and head.kind in _KINDS_WITH_WORDS:
+    if head is not None and head.kind in _KINDS_WITH_TEXT:
         code = "too_long" if "length <=" in why else "empty" if "length >=" in why else code
     return BadFrame(reason, str(head.client_id or "") if head else "", code)
 

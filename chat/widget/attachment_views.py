@@ -18,7 +18,7 @@ from msgspec import to_builtins
 from chat import access, limits
 from chat.actions.attachments import send_file_as_visitor
 from chat.archive.transcript import file_name, transcript_of
-from chat.attachments.file_types import PictureTooLarge, max_bytes
+from chat.attachments.file_types import FileOverSizeLimit, max_bytes
 from chat.errors import BadRequest, Refusal, TooFast
 from chat.languages import language_code
 from chat.models import Conversation, Site, Visitor
@@ -82,7 +82,7 @@ def check_length(request: HttpRequest, site: Site) -> None:
     except ValueError as error:
         raise BadRequest from error
     if length > max_bytes(site) + MULTIPART_BYTES:
-        raise PictureTooLarge(site.attachment_megabytes)
+        raise FileOverSizeLimit(site.attachment_megabytes)
 
 
 def has_sent_too_much(request: HttpRequest) -> bool:

@@ -19,7 +19,7 @@ from hypothesis.extra.django import TestCase
 
 from accounts.models import Staff
 from chat.actions import agents, visitors
-from chat.actions.posts import Mark, Outcome, Post, post_batch
+from chat.actions.posts import Outcome, Post, ReadMark, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message
 from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
@@ -313,7 +313,7 @@ def test_an_agent_cannot_take_the_answer_to_a_visitors_client_id(cast: Cast) -> 
 
 def mark(conversation: Conversation, received: int, read: int, *, by: Staff | None = None) -> Sequence[Event]:
     marker = {"agent_id": by.pk} if by else {"visitor_id": conversation.visitor_id}
-    _, events = post_batch([], [Mark(conversation.pk, received, read, **marker)])
+    _, events = post_batch([], [ReadMark(conversation.pk, received, read, **marker)])
     conversation.refresh_from_db()
     return events
 
@@ -358,7 +358,7 @@ def test_the_agents_mark_lowers_the_unread_count_to_what_is_behind_it(cast: Cast
 def test_a_mark_counts_what_comes_in_the_same_batch(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     head = conversation.last_seq
-    post_batch([visitor_post(conversation)], [Mark(conversation.pk, head, head, agent_id=cast.mei.pk)])
+    post_batch([visitor_post(conversation)], [ReadMark(conversation.pk, head, head, agent_id=cast.mei.pk)])
 
     conversation.refresh_from_db()
     assert conversation.unread_by_agent == 1
@@ -369,7 +369,7 @@ def test_others_mark_nothing(cast: Cast) -> None:
 
     assert mark(conversation, 1, 1, by=cast.hao) == []
     _, events = post_batch(
-        [], [Mark(conversation.pk, 1, 1, visitor_id=other.visitor_id), Mark(987_654, 1, 1)]
+        [], [ReadMark(conversation.pk, 1, 1, visitor_id=other.visitor_id), ReadMark(987_654, 1, 1)]
     )
     assert events == []
     assert conversation.visitor_received_seq == conversation.agent_received_seq == 0
@@ -409,7 +409,7 @@ class AnyOrder(TestCase):
                     posts.append(Post(conversation.pk, ids[number], f"第{number}句", **author))  # type: ignore[arg-type]
                 elif who in ("visitor", "agent"):
                     marker = {"agent_id": cast.mei.pk} if who == "agent" else author
-                    marks.append(Mark(conversation.pk, number * 2, number, **marker))  # type: ignore[arg-type]
+                    marks.append(ReadMark(conversation.pk, number * 2, number, **marker))  # type: ignore[arg-type]
             outcomes, events = post_batch(posts, marks)
             for post, outcome in zip(posts, outcomes, strict=True):
                 if isinstance(outcome, AcceptedFrame):

@@ -36,7 +36,7 @@ class Rush:
         self._take_together = queue.assign_next_batch
         monkeypatch.setattr(queue, "assign_next_batch", self._serve)
         self.desk = queue.QueueCombiner()
-        monkeypatch.setattr(queue, "_desk", self.desk)
+        monkeypatch.setattr(queue, "_combiner", self.desk)
 
     def _serve(self, takers: list[queue.NextRequest | Staff]) -> Any:
         self.batches.append(len(takers))

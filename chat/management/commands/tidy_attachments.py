@@ -25,15 +25,18 @@ class Command(BaseCommand):
         said = Message.objects.filter(conversation=OuterRef("conversation"), client_id=OuterRef("client_id"))
         unsaid = Attachment.objects.filter(at__lt=before).exclude(Exists(said))
         rows, _ = unsaid.delete()
-        files = sum(_remove(path) for path in _older(Path(settings.MEDIA_ROOT), before.timestamp()))
+        files = sum(
+            _remove_unreferenced(path)
+            for path in _files_older_than(Path(settings.MEDIA_ROOT), before.timestamp())
+        )
         self.stdout.write(f"{rows} entries and {files} files removed")
 
 
-def _older(folder: Path, before: float) -> list[Path]:
+def _files_older_than(folder: Path, before: float) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < before]
 
 
-def _is_named(file: str) -> bool:
+def _is_referenced(file: str) -> bool:
     """Whether a row of any table names it: other apps keep files here too."""
     return any(
         model._default_manager.filter(**{field.name: file}).exists()
@@ -43,8 +46,8 @@ def _is_named(file: str) -> bool:
     )
 
 
-def _remove(path: Path) -> bool:
-    if _is_named(path.relative_to(settings.MEDIA_ROOT).as_posix()):
+def _remove_unreferenced(path: Path) -> bool:
+    if _is_referenced(path.relative_to(settings.MEDIA_ROOT).as_posix()):
         return False
     path.unlink(missing_ok=True)
     return True

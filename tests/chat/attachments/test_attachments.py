@@ -172,7 +172,7 @@ def test_a_large_picture_is_kept_smaller() -> None:
     found = examine(Site(), uploaded(picture("JPEG", (6000, 5000))))
     assert found.width
     assert found.height
-    assert found.width * found.height <= file_types.KEPT_PIXELS
+    assert found.width * found.height <= file_types.MAX_STORED_PIXELS
     assert abs(found.width / found.height - 1.2) < 0.01
 
 
@@ -330,7 +330,7 @@ def test_many_at_once_with_one_client_id_keep_one_file(cast: Cast, tmp_path: Pat
 def test_many_at_once_cannot_pass_the_quota_together(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.actions.attachments.PER_CONVERSATION", 3)
+    monkeypatch.setattr("chat.actions.attachments.MAX_PER_CONVERSATION", 3)
     conversation = start(cast)
 
     def send(_: int) -> bool:
