@@ -1,4 +1,4 @@
-"""The kinds of approval for what customers see of a site, and for shared replies; `ChatConfig` registers them."""
+"""Approval kinds for the parts of a site that customers see, and for shared replies; `ChatConfig` registers them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ SITE_FIELDS = (
     "attachment_megabytes", "requires_nonce",
 )  # fmt: skip
 PART_LABELS = {
-    "form_fields": _("form before the chat"),
+    "form_fields": _("pre-chat form"),
     "quick_topics": _("quick topics"),
     "texts": _("business texts"),
 }
@@ -33,12 +33,15 @@ SetupRecord = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 
 
 def audited_object_of(subject: SetupRecord) -> Site | WrapUpCode:
-    """What an entry of the audit trail is about: for a part, its site."""
+    """Return the object that audit entries about `subject` refer to: for a part of a site, the site."""
     return subject if isinstance(subject, Site | WrapUpCode) else subject.site
 
 
 def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
-    """Store a new object, or these fields of one. The trail names the fields, never what is in them."""
+    """Store a new object, or the given fields of an existing one.
+
+    The audit entry names the fields, never their values.
+    """
     kind, is_new = subject._meta.model_name, subject._state.adding
     if is_new:
         subject.save(force_insert=True)
@@ -51,7 +54,7 @@ def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
 
 
 def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
-    """Store a reply, with the initials that it is found by."""
+    """Store a canned reply with the pinyin spellings of its title, by which search finds it."""
     is_new = reply._state.adding
     reply.initials = canned_replies.initials_of(reply.title)
     reply.save()
@@ -59,7 +62,10 @@ def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
 
 
 class SiteKind(RecordKind):
-    """The fields of a site. That a site is switched on is one request, which shows all of it with its parts."""
+    """Approval kind for the fields of a site.
+
+    A request to switch a site on is special: it shows the whole site with its parts.
+    """
 
     def proposed(self, request: ApprovalRequest) -> Fields:
         if not is_switch_on(request):
@@ -84,29 +90,35 @@ class SiteKind(RecordKind):
 
 
 def is_switch_on(request: ApprovalRequest) -> bool:
+    """Return whether this is a request to switch on a site that is switched off."""
     return request.before.get("is_active") is False
 
 
 def full_site_content(site: Site) -> Fields:
-    """Everything that customers see of a site as soon as it is switched on. Four queries."""
+    """Return everything that customers see of a site once it is switched on. Four queries."""
     fields = SITE_KIND.shown(site, SITE_FIELDS) | {"is_active": True}
     return fields | {
         "form_fields": [
             [
-                str(each.order),
-                each.key,
-                each.get_kind_display(),
-                each.label_zh,
-                each.label_en,
-                str(each.is_required),
+                str(field.order),
+                field.key,
+                field.get_kind_display(),
+                field.label_zh,
+                field.label_en,
+                str(field.is_required),
             ]
-            for each in site.form_fields.order_by("order", "id")
+            for field in site.form_fields.order_by("order", "id")
         ],
         "quick_topics": [
-            [each.language, each.label, each.first_message, each.department.code if each.department else ""]
-            for each in site.quick_topics.select_related("department").order_by("order", "id")
+            [
+                topic.language,
+                topic.label,
+                topic.first_message,
+                topic.department.code if topic.department else "",
+            ]
+            for topic in site.quick_topics.select_related("department").order_by("order", "id")
         ],
-        "texts": [[each.code, each.language, each.body] for each in site.texts.order_by("code", "language")],
+        "texts": [[text.code, text.language, text.body] for text in site.texts.order_by("code", "language")],
     }
 
 
@@ -121,7 +133,7 @@ FORM_FIELDS = RecordKind(
     ("site", "key", "kind", "label_zh", "label_en", "is_required", "order"),
     right=APPROVAL_RIGHT,
     write=write_setup,
-    label=_("question of the form before the chat"),
+    label=_("pre-chat form question"),
 )
 QUICK_TOPICS = RecordKind(
     QUICK_TOPIC,

@@ -1,8 +1,9 @@
-"""What is written for a whole batch at once: one statement each, whose text never changes.
+"""Insert and update many rows with one prepared statement whose text never changes.
 
-Django makes the statements from the models, once a process, and they run on Django's connection inside its transaction.
-A queryset would make them anew each time, which costs more than PostgreSQL takes to run them: decision 006. How many
-rows there are goes into one parameter, so that PostgreSQL too reads and plans a statement once.
+The statements are built from the models once in each process, and run on Django's connection inside its transaction. A
+queryset would build the SQL again for each batch, which costs more than PostgreSQL needs to run it (decision 006). On
+PostgreSQL all rows are sent as one JSON parameter: the text does not depend on the number of rows, and each statement
+is planned once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,33 +24,35 @@ _encoder = msgspec.json.Encoder()
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Stores rows, each with a value for the same columns. Raises django.db.Error, and then stores none."""
+    """Insert rows that all have values for the same columns. Raises django.db.Error, and then inserts none."""
     if connection.vendor == "postgresql":
         run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
         return
     fields = _fields(model, rows[0])
-    places = ", ".join(_value_sql(field, "%s") for field in fields)
-    # The names are the model's own.
-    sql = f"INSERT INTO {_table_name(model)} ({_column_names(fields)}) VALUES ({places})"  # noqa: S608
-    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+    placeholders = ", ".join(_value_sql(field, "%s") for field in fields)
+    # S608: every name comes from the model.
+    sql = f"INSERT INTO {_table_name(model)} ({_column_names(fields)}) VALUES ({placeholders})"  # noqa: S608
+    _execute_many(sql, ([_database_value(field, row) for field in fields] for row in rows))
 
 
 def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
-    """Writes these columns of rows that stand under their `id`. Raises django.db.Error."""
+    """Update these columns of existing rows, which are found by their `id`. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         given = [{name: row[name] for name in ("id", *columns)} for row in rows]
         run(_update_from_json(model, columns), [_encoder.encode(given).decode()])
         return
     fields = _fields(model, (*columns, "id"))
-    places = ", ".join(f"{_column_name(field)} = %s" for field in fields[:-1])
-    sql = f"UPDATE {_table_name(model)} SET {places} WHERE {_column_name(fields[-1])} = %s"  # noqa: S608
-    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+    placeholders = ", ".join(f"{_column_name(field)} = %s" for field in fields[:-1])
+    sql = f"UPDATE {_table_name(model)} SET {placeholders} WHERE {_column_name(fields[-1])} = %s"  # noqa: S608
+    _execute_many(sql, ([_database_value(field, row) for field in fields] for row in rows))
 
 
 @contextmanager
 def run_in_one_statement() -> Iterator[None]:
-    """The inserts and updates in here go to the database together, and are waited for once. Raises django.db.Error at
-    its end, of the first that failed."""
+    """Send the inserts and updates of the block to the database in one pipeline, with one round trip.
+
+    Raises django.db.Error at the end of the block, for the first statement that failed.
+    """
     if connection.vendor != "postgresql":
         yield
         return
@@ -76,7 +79,7 @@ def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
 
 
 def _rows_sql(fields: Iterable[Any]) -> str:
-    """The rows of the parameter, a JSON list of objects, as a table."""
+    """Return SQL that turns the parameter, a JSON list of objects, into the table `given`."""
     columns = ", ".join(
         f"{_column_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
         for field in fields
@@ -90,14 +93,14 @@ def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
 
 
 def _value_sql(field: Any, value: str) -> str:
-    """Where the value goes: as it is, or through the function that its field asks for."""
+    """Return SQL for a value: the value itself, or a call of the function that the field requires."""
     placeholder: str = (
         field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
     )
     return placeholder % value if value != "%s" else placeholder
 
 
-def _adapted(field: Any, row: Mapping[str, Any]) -> Any:
+def _database_value(field: Any, row: Mapping[str, Any]) -> Any:
     return field.get_db_prep_save(row[field.column], connection)
 
 
@@ -113,6 +116,6 @@ def _column_names(fields: Iterable[Any]) -> str:
     return ", ".join(map(_column_name, fields))
 
 
-def _run_for_each(sql: str, rows: Iterable[Sequence[Any]]) -> None:
+def _execute_many(sql: str, rows: Iterable[Sequence[Any]]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(sql, list(rows))

@@ -1,8 +1,8 @@
 """Every frame on a visitor's or a console's socket, and every event between server processes.
 
-docs/protocol.md explains them; tests/protocol_examples.json holds an example of each, read by the tests of both
-sides. A frame is a JSON object of at most 16 KiB with its `kind`. Times are UTC, ISO 8601 with milliseconds.
-A kind that this version does not know is ignored, so that old and new versions may run side by side.
+docs/protocol.md explains them; tests/protocol_examples.json holds an example of each, which the tests of server and
+scripts read. A frame is a JSON object of at most 16 KiB with a `kind`. Times are UTC in ISO 8601 with milliseconds.
+Unknown kinds are ignored, so that old and new versions can run side by side.
 """
 
 from chat.protocol.codec import (

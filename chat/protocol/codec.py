@@ -1,4 +1,4 @@
-"""From text to frames and events, and back."""
+"""Decode and encode frames and events."""
 
 import json
 from typing import Any
@@ -19,16 +19,15 @@ _raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 _VISITOR_KINDS = frozenset(cls.__struct_config__.tag for cls in VisitorFrame.__args__)
-# What people write goes in these: the refusal says that it was too long.
+# Kinds that carry text typed by a person: their refusal says whether it was too long or empty.
 _KINDS_WITH_TEXT = frozenset({"post", "start", "rate"})
 _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__args__)
 
 
 class BadFrame(ValueError):
-    """A frame of a known kind, or of no kind at all, that is not as the protocol says.
+    """A frame that violates the protocol: of a known kind but invalid, or not a frame at all.
 
-    Holds no text of the frame: only the `client_id` that it is about, where it names one, and the `code` of its refusal
-    (`chat/errors.py`).
+    It holds no text of the frame, only its `client_id`, if any, and the `code` of the refusal (`chat/errors.py`).
     """
 
     def __init__(self, reason: str, client_id: str = "", code: str = "bad_frame") -> None:
@@ -51,15 +50,15 @@ _kind_decoder = msgspec.json.Decoder(_Kind)
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
-    # A character takes four bytes at most: only a long text needs to be counted.
+    # A character has at most four bytes in UTF-8, so only long texts need to be encoded and counted.
     if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
         head = _head_of(text)
         raise _bad("too_long", head, "length <=")
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        if (whole := replace_lone_surrogates(text)) != text:
-            return _decode(whole, decoder, known)
+        if (repaired := replace_lone_surrogates(text)) != text:
+            return _decode(repaired, decoder, known)
         head = _head_of(text)
         if head is None:
             raise BadFrame("not_a_frame") from error
@@ -69,7 +68,7 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
 
 
 def _head_of(text: str) -> _FrameHead | None:
-    """What a frame says of itself, however wrong the rest is; None where it is no frame at all."""
+    """Return `kind` and `client_id` of a frame whose other fields may be invalid; None if it is not a frame."""
     for decoder in (_head_decoder, _kind_decoder):
         try:
             head = decoder.decode(text)
@@ -80,7 +79,10 @@ def _head_of(text: str) -> _FrameHead | None:
 
 
 def _bad(reason: str, head: _FrameHead | None, why: str) -> BadFrame:
-    """The error, with the code that tells the writer of the words. `why` is what msgspec says: it gives no code."""
+    """Make the error with the refusal code for the author of the text.
+
+    `why` is the message of msgspec, which has no error codes: its wording tells which length was violated.
+    """
     code = "bad_frame"
     if head is not None and head.kind in _KINDS_WITH_TEXT:
         code = "too_long" if "length <=" in why else "empty" if "length >=" in why else code
@@ -88,29 +90,28 @@ def _bad(reason: str, head: _FrameHead | None, why: str) -> BadFrame:
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """The same JSON with U+FFFD for each half of a character, which no database stores and msgspec refuses.
+    """Replace each lone surrogate in a JSON text by U+FFFD: databases cannot store it and msgspec rejects it.
 
-    JSON can name half a surrogate pair, and a browser sends it where an emoji was cut in two. Text that is no JSON
-    comes back as it is.
+    A browser sends half a surrogate pair when an emoji was cut in two. Text that is not JSON is returned unchanged.
     """
     if "\\ud" not in text.lower():
         return text
     try:
-        whole = json.dumps(json.loads(text), ensure_ascii=False)
+        decoded = json.dumps(json.loads(text), ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-    mended = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text if mended == whole else mended
+    repaired = decoded.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text if repaired == decoded else repaired
 
 
 def decode_visitor(text: str) -> VisitorFrame | None:
-    """The frame, or None for a kind that this version does not know. Raises BadFrame."""
+    """Decode a visitor's frame. Returns None for an unknown kind. Raises BadFrame."""
     frame: VisitorFrame | None = _decode(text, _visitor_decoder, _VISITOR_KINDS)
     return frame
 
 
 def decode_console(text: str) -> ConsoleFrame | None:
-    """The frame, or None for a kind that this version does not know. Raises BadFrame."""
+    """Decode a console's frame. Returns None for an unknown kind. Raises BadFrame."""
     frame: ConsoleFrame | None = _decode(text, _console_decoder, _CONSOLE_KINDS)
     return frame
 
@@ -124,7 +125,7 @@ def encode_events(events: list[Event]) -> bytes:
 
 
 def decode_events(data: bytes | str) -> list[Event]:
-    """The events of a batch; those that this version does not know or understand are left out."""
+    """Decode a batch of events, leaving out those of an unknown kind or with invalid fields."""
     events: list[Event] = []
     try:
         batch = _raw_decoder.decode(data)

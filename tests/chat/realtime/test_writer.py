@@ -127,7 +127,7 @@ def test_two_writers_and_an_action_share_the_numbers_of_one_conversation(writer:
         if number % 4 == 0:
             with transaction.atomic():
                 change = ConversationChange(access.lock(conversation.pk))
-                change.say("assigned", "%(name)s", name="x")
+                change.add_event("assigned", "%(name)s", name="x")
                 change.save()
     assert all(isinstance(answer(future), AcceptedFrame) for future in futures)
     assert second.stop(WITHIN_SECONDS)
