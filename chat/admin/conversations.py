@@ -152,7 +152,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
             Q(pk__in=conversations) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number_prefix(term)
         ), False
 
-    # -- reading one conversation -------------------------------------------------------------------------------------
+    # -- reading one conversation ------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
