@@ -3,6 +3,7 @@
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from chat.protocol import LengthViolation
 from core.refusals import Refusal as Refusal
 
 
@@ -75,9 +76,35 @@ class EmptyText(Refusal):
     words = _("There is nothing to send yet.")
 
 
+TOO_LONG = {
+    "": _("That is too much at once: at most {limit} bytes."),
+    "body": _("The text is too long: at most {limit} characters. Please send it in parts."),
+    "choices": _("One of the choices is too long: at most {limit} characters."),
+    "comment": _("The comment is too long: at most {limit} characters."),
+    "form": _("Something in the form is too long: at most {limit} characters."),
+    "given": _("The answer is too long: at most {limit} characters."),
+    "identity": _("The identity token is too long: at most {limit} characters. You can chat without it."),
+    "note": _("The note is too long: at most {limit} characters."),
+    "q": _("The search is too long: at most {limit} characters."),
+    "reason": _("The reason is too long: at most {limit} characters."),
+    "text": _("The question is too long: at most {limit} characters."),
+}
+OTHER_TOO_LONG = _("The field “{field}” is too long: at most {limit} characters.")
+
+
 class TextTooLong(Refusal):
+    """A text is longer than allowed. `field` is its name in the protocol or form, `limit` its maximum in characters.
+
+    With an empty `field` the whole frame or body exceeds `limit` bytes.
+    """
+
     code = "too_long"
-    words = _("That is too long. Please send it in parts.")
+
+    def __init__(self, field: str, limit: int) -> None:
+        message = TOO_LONG.get(field, OTHER_TOO_LONG)
+        self.field, self.limit = field, limit
+        self.words = format_lazy(message, field=field, limit=f"{limit:,}")
+        super().__init__(f"{field} {limit}")
 
 
 class UnfilledPlaceholder(Refusal):
@@ -98,6 +125,13 @@ class ClientIdReused(Refusal):
 class BadRequest(Refusal):
     code = "bad_frame"
     words = _("We could not read this request. Please reload the page.")
+
+
+def decoding_refusal(violation: LengthViolation | None) -> Refusal:
+    """Return the refusal of a frame or body that could not be decoded: TextTooLong, EmptyText or BadRequest."""
+    if violation is None:
+        return BadRequest()
+    return TextTooLong(violation.field, violation.limit) if violation.is_too_long else EmptyText()
 
 
 class FormIncomplete(Refusal):

@@ -28,7 +28,7 @@ from chat.errors import (
     WrapUpCodeMissing,
 )
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
-from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
+from chat.protocol import MAX_BODY_CHARACTERS, MAX_COMMENT_CHARACTERS, NoteAdded
 from chat.protocol.serializers import note_of
 from chat.realtime import delivery
 from chat.selectors import takeable_queue
@@ -144,7 +144,7 @@ def close_conversation(
             return conversation
         if code is None:
             raise WrapUpCodeMissing
-        comment = _clean(comment, max_length=500)
+        comment = _clean(comment, "comment", MAX_COMMENT_CHARACTERS)
         if conversation.is_open:
             end(conversation, by="agent")
         change = ConversationChange(conversation)
@@ -162,7 +162,7 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
     Raises EmptyText, TextTooLong, NotFound, and ClientIdReused when another note has this client_id.
     """
     require(staff, "answer")
-    if not _clean(body):
+    if not _clean(body, "note"):
         raise EmptyText
     with transaction.atomic():
         conversation = access.lock_conversation_for(staff, uuid)
@@ -187,17 +187,17 @@ def _assign(conversation: Conversation, agent: Staff, reason: Assignment.Reason,
         setattr(conversation, name, row[name])
 
 
-def _clean(text: str, *, max_length: int = MAX_BODY_CHARACTERS) -> str:
+def _clean(text: str, field: str, max_length: int = MAX_BODY_CHARACTERS) -> str:
     text = clean_text(text)
     if len(text) > max_length:
-        raise TextTooLong
+        raise TextTooLong(field, max_length)
     return text
 
 
 def _add_note(
     conversation: Conversation, staff: Staff, body: str, client_id: UUID | None = None
 ) -> Note | None:
-    if not (body := _clean(body)):
+    if not (body := _clean(body, "note")):
         return None
     note, is_new = Note.objects.get_or_create(
         conversation=conversation,

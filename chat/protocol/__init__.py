@@ -5,6 +5,7 @@ scripts read. A frame is a JSON object of at most 16 KiB with a `kind`. Times ar
 Unknown kinds are ignored, so that old and new versions can run side by side.
 """
 
+from chat.protocol.bounds import LengthViolation, head_of, length_violation_of
 from chat.protocol.codec import (
     BadFrame,
     decode_console,
@@ -113,6 +114,7 @@ __all__ = [
     "Identify",
     "KnowledgeChanged",
     "KnowledgeFrame",
+    "LengthViolation",
     "Logout",
     "MessageData",
     "MessageFrame",
@@ -153,6 +155,8 @@ __all__ = [
     "decode_visitor",
     "encode",
     "encode_events",
+    "head_of",
+    "length_violation_of",
     "replace_lone_surrogates",
     "stamp",
 ]

@@ -2,11 +2,11 @@
 
 import json
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
+from chat.protocol.bounds import FrameHead, LengthViolation, head_of, length_violation_of
 from chat.protocol.console import ConsoleFrame
 from chat.protocol.events import Event
 from chat.protocol.parts import MAX_FRAME_BYTES
@@ -19,74 +19,52 @@ _raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 _VISITOR_KINDS = frozenset(cls.__struct_config__.tag for cls in VisitorFrame.__args__)
-# Kinds that carry text typed by a person: their refusal says whether it was too long or empty.
-_KINDS_WITH_TEXT = frozenset({"post", "start", "rate"})
 _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__args__)
 
 
 class BadFrame(ValueError):
     """A frame that violates the protocol: of a known kind but invalid, or not a frame at all.
 
-    It holds no text of the frame, only its `client_id`, if any, and the `code` of the refusal (`chat/errors.py`).
+    It holds no text of the frame, only its `client_id`, the `language` of a hello, and the length violation when a
+    string was too long or empty.
     """
 
-    def __init__(self, reason: str, client_id: str = "", code: str = "bad_frame") -> None:
+    def __init__(
+        self, reason: str, head: FrameHead | None = None, violation: LengthViolation | None = None
+    ) -> None:
         super().__init__(reason)
-        self.client_id = client_id
-        self.code = code
-
-
-class _FrameHead(Struct):
-    kind: str
-    client_id: UUID | None = None
-
-
-class _Kind(Struct):
-    kind: str
-
-
-_head_decoder = msgspec.json.Decoder(_FrameHead)
-_kind_decoder = msgspec.json.Decoder(_Kind)
+        self.client_id = head.id if head else ""
+        self.language = (
+            head.language if head and head.kind == "hello" and isinstance(head.language, str) else ""
+        )
+        self.violation = violation
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
     # A character has at most four bytes in UTF-8, so only long texts need to be encoded and counted.
     if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
-        head = _head_of(text)
-        raise _bad("too_long", head, "length <=")
+        raise BadFrame("too_long", head_of(text), _violation_of_long(text, decoder))
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         if (repaired := replace_lone_surrogates(text)) != text:
             return _decode(repaired, decoder, known)
-        head = _head_of(text)
-        if head is None:
+        head = head_of(text)
+        if not isinstance(head.kind, str):
             raise BadFrame("not_a_frame") from error
         if head.kind not in known:
             return None
-        raise _bad("bad_frame", head, str(error)) from error
+        raise BadFrame("bad_frame", head, length_violation_of(error)) from error
 
 
-def _head_of(text: str) -> _FrameHead | None:
-    """Return `kind` and `client_id` of a frame whose other fields may be invalid; None if it is not a frame."""
-    for decoder in (_head_decoder, _kind_decoder):
-        try:
-            head = decoder.decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            continue
-        return head if isinstance(head, _FrameHead) else _FrameHead(head.kind)
-    return None
-
-
-def _bad(reason: str, head: _FrameHead | None, why: str) -> BadFrame:
-    """Make the error with the refusal code for the author of the text.
-
-    `why` is the message of msgspec, which has no error codes: its wording tells which length was violated.
-    """
-    code = "bad_frame"
-    if head is not None and head.kind in _KINDS_WITH_TEXT:
-        code = "too_long" if "length <=" in why else "empty" if "length >=" in why else code
-    return BadFrame(reason, str(head.client_id or "") if head else "", code)
+def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
+    """Return the limit that an oversized frame breaks: that of one of its fields, or else of the frame, in bytes."""
+    try:
+        decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        if (violation := length_violation_of(error)) is not None and violation.is_too_long:
+            return violation
+    return LengthViolation("", MAX_FRAME_BYTES)
 
 
 def replace_lone_surrogates(text: str) -> str:

@@ -10,7 +10,7 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
 
     `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them by
     these. `nonce` must be in the next identity token. `verified_seconds` is the time for which the visitor stays
-    verified without a new token.
+    verified without a new token. `now` is the server's time in milliseconds since 1970; old servers leave it out (0).
     """
 
     token: str
@@ -23,6 +23,7 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     name: str = ""
     nonce: str = ""
     verified_seconds: int = 0
+    now: int = 0
 
 
 class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
@@ -37,13 +38,17 @@ class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True
 class RefusedFrame(Struct, tag_field="kind", tag="refused", omit_defaults=True):
     """The request is refused. `words` are shown to the person.
 
-    With `retry_after_ms` the client may try the same request again; without it the refusal is final.
+    With `retry_after_ms` the client may try the same request again; without it the refusal is final. With the code
+    `too_long`, `field` names the field and `limit` its maximum in characters; without `field`, the whole frame exceeds
+    `limit` bytes.
     """
 
     code: str
     words: str
     client_id: str = ""
     retry_after_ms: int = 0
+    field: str = ""
+    limit: int = 0
 
 
 class MessageFrame(Struct, tag_field="kind", tag="message", omit_defaults=True):
@@ -88,10 +93,14 @@ class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
     read: int
 
 
-class Pong(Struct, tag_field="kind", tag="pong"):
-    """The answer to ping. `head` is the last seq of the conversation, so that a lost last message is noticed."""
+class Pong(Struct, tag_field="kind", tag="pong", omit_defaults=True):
+    """The answer to ping. `head` is the last seq of the conversation, so that a lost last message is noticed.
+
+    `now` is the server's time, as in Welcome.
+    """
 
     head: int
+    now: int = 0
 
 
 class Bye(Struct, tag_field="kind", tag="bye"):
