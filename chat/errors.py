@@ -11,7 +11,7 @@ class NotFound(Refusal):
     """The object does not exist or the person may not see it. Both look the same, so nothing is disclosed."""
 
     code = "not_found"
-    words = _("This conversation does not exist, or you may not see it.")
+    words = _("This conversation does not exist, or you do not have access to it.")
 
 
 class ConversationClosed(Refusal):
@@ -77,13 +77,13 @@ class EmptyText(Refusal):
 
 
 TOO_LONG = {
-    "": _("That is too much at once: at most {limit} bytes."),
+    "": _("This request is too large: at most {limit} bytes."),
     "body": _("The text is too long: at most {limit} characters. Please send it in parts."),
     "choices": _("One of the choices is too long: at most {limit} characters."),
     "comment": _("The comment is too long: at most {limit} characters."),
-    "form": _("Something in the form is too long: at most {limit} characters."),
+    "form": _("An answer in the form is too long: at most {limit} characters."),
     "given": _("The answer is too long: at most {limit} characters."),
-    "identity": _("The identity token is too long: at most {limit} characters. You can chat without it."),
+    "identity": _("The identity token is too long: at most {limit} characters. You can still chat with us."),
     "note": _("The note is too long: at most {limit} characters."),
     "q": _("The search is too long: at most {limit} characters."),
     "reason": _("The reason is too long: at most {limit} characters."),

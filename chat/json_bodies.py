@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:
-    """Decode the body as `kind`. Raises TextTooLong or EmptyText for a string of a wrong length, otherwise BadRequest."""
+    """Decode the body as `kind`. Raises TextTooLong or EmptyText for a string of wrong length, else BadRequest."""
     try:
         return msgspec.json.decode(replace_lone_surrogates(body.decode()), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

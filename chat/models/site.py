@@ -199,7 +199,7 @@ class TextCode(models.TextChoices):
     PRIVACY = "privacy", _("privacy reminder")
     WAITING = "waiting", _("while waiting")
     NOBODY = "nobody", _("when no agent is online")
-    ENDED = "ended", _("after the chat")
+    ENDED = "ended", _("after the conversation")
     RATING = "rating", _("rating question")
 
 
