@@ -72,7 +72,7 @@ def starts() -> Bucket:
 
 
 def hellos_of_address() -> Bucket:
-    """Connections from one network address, which a whole company may share: a tenth of what one process can answer."""
+    """Connections from one network address, which a whole company may share: a tenth of what we can answer."""
     return Bucket(burst=1000, per_second=100)
 
 

@@ -81,7 +81,7 @@ def queue_of(staff: Staff) -> QuerySet[Conversation]:
 
 
 def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
-    """Return the queue of this agent without the departments from which a restriction bars them now."""
+    """Return the queue of this agent without the departments that are restricted for them now."""
     return queue_of(staff).exclude(department__in=restricted_departments(staff).values("department"))
 
 
@@ -178,8 +178,8 @@ class LeastBusyColleagues:
 def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
     """Return the queue position of each of these conversations that is still waiting.
 
-    At most four queries a department.
-    The estimate is the position times the department's mean handle time of the last hour, divided by the agents online.
+    At most four queries a department. The estimate is the position times the department's mean handle time of the last
+    hour, divided by the agents online.
     """
     wanted = set(pks)
     departments = (

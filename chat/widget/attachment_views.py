@@ -80,7 +80,7 @@ def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
 
 
 def check_length(request: HttpRequest, site: Site) -> None:
-    """Before anything of the body is read. Raises BadRequest without a length, PictureTooLarge with too much."""
+    """Before anything of the body is read. Raises BadRequest without a length, FileOverSizeLimit with too much."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or "")
     except ValueError as error:
