@@ -1,4 +1,8 @@
-"""May this person do it? One door for each kind of object; missing and forbidden look the same."""
+"""Access checks: one function for each kind of object and person.
+
+An object that does not exist and one that the person may not see both raise NotFound, so the answer does not tell
+which of the two it is.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,21 +14,21 @@ from accounts.access import may
 from accounts.models import Staff
 from chat import batch_statements
 from chat.errors import NotAssigned, NotFound
-from chat.models import OPEN, PRESENT_FIRST, Attachment, Conversation, Site, Status, Visitor
+from chat.models import CURRENT_FIRST, OPEN, Attachment, Conversation, Site, Status, Visitor
 from chat.protocol import serializers
 from chat.widget import tokens
 
 
 def sites_in_use(keys: Iterable[str]) -> dict[str, Site]:
-    """The sites in use with these public keys, by key. One query."""
-    # PostgreSQL does not even look for a text with a zero in it.
+    """Return the active sites with these public keys, by key. One query."""
+    # PostgreSQL raises an error for a parameter that contains NUL.
     wanted = {key for key in keys if "\x00" not in key}
-    found = Site.objects.select_related("department").filter(key__in=wanted, is_active=True)
-    return {site.key: site for site in found}
+    sites = Site.objects.select_related("department").filter(key__in=wanted, is_active=True)
+    return {site.key: site for site in sites}
 
 
 def site_by_key(key: str) -> Site:
-    """The site in use with this public key. Raises NotFound."""
+    """Return the active site with this public key. Raises NotFound."""
     site = sites_in_use([key]).get(key)
     if site is None:
         raise NotFound
@@ -32,58 +36,63 @@ def site_by_key(key: str) -> Site:
 
 
 def visible_to(staff: Staff) -> QuerySet[Conversation]:
-    """The conversations this member of staff may read.
+    """Return the conversations that this staff member may read.
 
-    Supervisors and auditors all; an agent those of their departments, those they ever had, and those of a visitor
-    whom they have before them now.
+    Supervisors and auditors may read all. An agent may read those of their departments, those that were ever assigned
+    to them, and every conversation of a visitor with whom they have an unclosed conversation.
     """
     if may(staff, "see_all_conversations") or may(staff, "read_records"):
         return Conversation.objects.all()
     if not may(staff, "answer"):
         return Conversation.objects.none()
-    before_me = Conversation.objects.filter(agent=staff).exclude(status=Status.CLOSED).values("visitor")
+    current_visitors = (
+        Conversation.objects.filter(agent=staff).exclude(status=Status.CLOSED).values("visitor")
+    )
     return Conversation.objects.filter(
         Q(department__in=staff.departments.values("pk"))
         | Q(agent=staff)
         | Q(pk__in=staff.assignments.values("conversation"))
-        | Q(visitor__in=before_me)
+        | Q(visitor__in=current_visitors)
     )
 
 
-def readable(staff: Staff, pks: list[int]) -> set[int]:
-    """Those of these conversations that this member of staff may read. One query."""
+def readable_ids(staff: Staff, pks: list[int]) -> set[int]:
+    """Return the ids, out of `pks`, of conversations that this staff member may read. One query."""
     return set(visible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
-def audible_to(staff: Staff) -> QuerySet[Conversation]:
-    """The conversations that this member of staff may follow live.
+def followable_by(staff: Staff) -> QuerySet[Conversation]:
+    """Return the conversations whose live events this staff member may receive.
 
-    Of those that they once had and that go on in another department they may read, but hear no more.
+    An agent may still read a conversation that was transferred from them to another department, but receives no live
+    events of it while it is open.
     """
     visible = visible_to(staff)
     if may(staff, "see_all_conversations") or may(staff, "read_records"):
         return visible
-    before_me = Conversation.objects.filter(agent=staff).exclude(status=Status.CLOSED).values("visitor")
+    current_visitors = (
+        Conversation.objects.filter(agent=staff).exclude(status=Status.CLOSED).values("visitor")
+    )
     return visible.filter(
         Q(department__in=staff.departments.values("pk"))
         | Q(agent=staff)
-        | Q(visitor__in=before_me)
+        | Q(visitor__in=current_visitors)
         | ~Q(status__in=OPEN)
     )
 
 
-def audible(staff: Staff, pks: list[int]) -> set[int]:
-    """Those of these conversations that this member of staff may follow live. One query."""
-    return set(audible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
+def followable_ids(staff: Staff, pks: list[int]) -> set[int]:
+    """Return the ids, out of `pks`, of conversations that this staff member may follow live. One query."""
+    return set(followable_by(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
 def is_assigned_to(staff: Staff, pk: int) -> bool:
-    """Whether this member of staff is the one who talks in this conversation now. One query."""
+    """Return whether the conversation is active and assigned to this staff member. One query."""
     return Conversation.objects.filter(pk=pk, agent=staff, status=Status.ACTIVE).exists()
 
 
 def conversation_for(staff: Staff, uuid: UUID) -> Conversation:
-    """A conversation this member of staff may read. Raises NotFound."""
+    """Return a conversation that this staff member may read. Raises NotFound."""
     try:
         return visible_to(staff).select_related("visitor", "agent", "department", "site").get(uuid=uuid)
     except Conversation.DoesNotExist as error:
@@ -91,13 +100,13 @@ def conversation_for(staff: Staff, uuid: UUID) -> Conversation:
 
 
 def lock_conversation_for(staff: Staff, uuid: UUID) -> Conversation:
-    """The same, locked until the transaction ends. Raises NotFound."""
+    """Return a conversation that this staff member may read, locked until the transaction ends. Raises NotFound."""
     conversation = conversation_for(staff, uuid)
     return lock(conversation.pk)
 
 
 def lock_own_conversation(staff: Staff, uuid: UUID) -> Conversation:
-    """A conversation assigned to this member of staff, locked. Raises NotFound, NotAssigned."""
+    """Return a conversation assigned to this staff member, locked. Raises NotFound, NotAssigned."""
     conversation = lock_conversation_for(staff, uuid)
     if conversation.agent_id != staff.pk:
         raise NotAssigned
@@ -105,7 +114,10 @@ def lock_own_conversation(staff: Staff, uuid: UUID) -> Conversation:
 
 
 def lock(pk: int) -> Conversation:
-    """By id, locked, as it stands after everybody who came before; no question of rights. Raises NotFound."""
+    """Lock a conversation by id and return its current row, without checking rights. Raises NotFound.
+
+    Waits for transactions that hold the lock, and reads what they have committed.
+    """
     try:
         return (
             Conversation.objects.select_for_update(of=("self",))
@@ -116,7 +128,7 @@ def lock(pk: int) -> Conversation:
         raise NotFound from error
 
 
-_locking = batch_statements.PreparedSelect(
+_lock_query = batch_statements.PreparedSelect(
     lambda: (
         Conversation.objects.select_for_update(of=("self",))
         .filter(pk__among=batch_statements.PARAM)
@@ -127,40 +139,46 @@ _locking = batch_statements.PreparedSelect(
 
 
 def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """The ROW_FIELDS of those of these that there are, locked in id order, by id; no question of rights. One query."""
+    """Lock conversations in id order and return their ROW_FIELDS by id, without checking rights. One query.
+
+    Ids that do not exist are left out.
+    """
     return {
-        values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _locking.rows(pks)
+        values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _lock_query.rows(pks)
     }
 
 
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
-    """This conversation of the visitor's own, or their open or newest one, locked. Raises NotFound."""
-    own = visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True)
-    present = (own if uuid is None else own.filter(uuid=uuid)).first()
-    if present is None:
+    """Return a conversation of this visitor, locked; without `uuid` their open one, or else the newest.
+
+    Raises NotFound.
+    """
+    own = visitor.conversations.order_by(*CURRENT_FIRST).values_list("pk", flat=True)
+    pk = (own if uuid is None else own.filter(uuid=uuid)).first()
+    if pk is None:
         raise NotFound
-    return lock(present)
+    return lock(pk)
 
 
 def visitor_by_token(token: str | None) -> Visitor:
-    """The visitor whom a token names, on a site in use. Raises NotFound."""
-    read = tokens.read_token(token)
-    if read is None:
+    """Return the visitor named by a token of an active site. Raises NotFound."""
+    contents = tokens.read_token(token)
+    if contents is None:
         raise NotFound
     visitor = (
         Visitor.objects.select_related("site")
-        .filter(uuid=read.visitor, site__key=read.site_key, site__is_active=True)
+        .filter(uuid=contents.visitor, site__key=contents.site_key, site__is_active=True)
         .first()
     )
-    if visitor is None or not visitor.accepts(read.generation):
+    if visitor is None or not visitor.accepts(contents.generation):
         raise NotFound
     return visitor
 
 
 def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
-    """This conversation of the visitor's own, or their open or newest one. Raises NotFound."""
+    """Return a conversation of this visitor; without `uuid` their open one, or else the newest. Raises NotFound."""
     own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by(
-        *PRESENT_FIRST
+        *CURRENT_FIRST
     )
     conversation = (own if uuid is None else own.filter(uuid=uuid)).first()
     if conversation is None:
@@ -169,16 +187,19 @@ def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
 
 
 def current_conversation_of(site: Site, token: tokens.VisitorToken) -> Conversation | None:
-    """The open or newest conversation of the visitor for whom this token of the site speaks. One query."""
+    """Return the open conversation, or else the newest, of the visitor to whom the token belongs. One query.
+
+    None when there is none, or when the token is no longer valid for the visitor.
+    """
     own = Conversation.objects.select_related("visitor").filter(
         visitor__uuid=token.visitor, visitor__site=site
     )
-    present = own.order_by(*PRESENT_FIRST).first()
-    return present if present is not None and present.visitor.accepts(token.generation) else None
+    current = own.order_by(*CURRENT_FIRST).first()
+    return current if current is not None and current.visitor.accepts(token.generation) else None
 
 
 def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
-    """A file of one of the visitor's own conversations. Raises NotFound."""
+    """Return a file of one of the visitor's own conversations. Raises NotFound."""
     attachment = Attachment.objects.filter(uuid=uuid, conversation__visitor=visitor).first()
     if attachment is None:
         raise NotFound
@@ -186,9 +207,9 @@ def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
 
 
 def attachment_for(staff: Staff, uuid: UUID) -> Attachment:
-    """A file of a conversation this member of staff may read. Raises NotFound."""
-    readable_ones = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk"))
-    attachment = readable_ones.select_related("conversation").first()
+    """Return a file of a conversation that this staff member may read. Raises NotFound."""
+    readable_files = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk"))
+    attachment = readable_files.select_related("conversation").first()
     if attachment is None:
         raise NotFound
     return attachment

@@ -1,4 +1,4 @@
-"""The names of the kinds of approval that the chat registers (`chat.approvals`)."""
+"""Names of the approval kinds that `chat.approvals` registers."""
 
 SITE = "chat.site"
 FORM_FIELD = "chat.form_field"

@@ -1,4 +1,4 @@
-"""The kinds of approval for what customers see of a site, and for shared replies; `ChatConfig` registers them."""
+"""Approval kinds for the parts of a site that customers see, and for shared replies; `ChatConfig` registers them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,41 +17,44 @@ from chat import canned_replies
 from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, REPLY, SITE
 from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
 
-RIGHT = "approve_set_up"
+APPROVAL_RIGHT = "approve_set_up"
 SITE_FIELDS = (
     "is_active", "name_zh", "name_en", "allowed_origins", "department", "hotline", "accent", "position", "title_zh",
     "title_en", "launcher_zh", "launcher_en", "suggests_answers", "attachments", "attachment_types",
     "attachment_megabytes", "requires_nonce",
 )  # fmt: skip
 PART_LABELS = {
-    "form_fields": _("form before the chat"),
+    "form_fields": _("pre-chat form"),
     "quick_topics": _("quick topics"),
     "texts": _("business texts"),
 }
 REPLY_FIELDS = ("department", "owner", "language", "shortcut", "title", "body", "source", "is_active")
-SetUp = Site | FormField | QuickTopic | BusinessText | WrapUpCode
+SetupRecord = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 
 
-def full_content_of(subject: SetUp) -> Site | WrapUpCode:
-    """What an entry of the audit trail is about: for a part, its site."""
+def audited_object_of(subject: SetupRecord) -> Site | WrapUpCode:
+    """Return the object that audit entries about `subject` refer to: for a part of a site, the site."""
     return subject if isinstance(subject, Site | WrapUpCode) else subject.site
 
 
-def write_setup(by: Staff, subject: SetUp, fields: Sequence[str]) -> None:
-    """Store a new object, or these fields of one. The trail names the fields, never what is in them."""
+def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
+    """Store a new object, or the given fields of an existing one.
+
+    The audit entry names the fields, never their values.
+    """
     kind, is_new = subject._meta.model_name, subject._state.adding
     if is_new:
         subject.save(force_insert=True)
-        audit.record(by, "setup.created", full_content_of(subject), kind=kind, id=subject.pk)
+        audit.record(by, "setup.created", audited_object_of(subject), kind=kind, id=subject.pk)
     else:
         subject.save(update_fields=fields)
         audit.record(
-            by, "setup.changed", full_content_of(subject), kind=kind, id=subject.pk, fields=list(fields)
+            by, "setup.changed", audited_object_of(subject), kind=kind, id=subject.pk, fields=list(fields)
         )
 
 
 def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
-    """Store a reply, with the initials that it is found by."""
+    """Store a canned reply with the pinyin spellings of its title, by which search finds it."""
     is_new = reply._state.adding
     reply.initials = canned_replies.initials_of(reply.title)
     reply.save()
@@ -59,7 +62,10 @@ def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
 
 
 class SiteKind(RecordKind):
-    """The fields of a site. That a site is switched on is one request, which shows all of it with its parts."""
+    """Approval kind for the fields of a site.
+
+    A request to switch a site on is special: it shows the whole site with its parts.
+    """
 
     def proposed(self, request: ApprovalRequest) -> Fields:
         if not is_switch_on(request):
@@ -84,29 +90,35 @@ class SiteKind(RecordKind):
 
 
 def is_switch_on(request: ApprovalRequest) -> bool:
+    """Return whether this is a request to switch on a site that is switched off."""
     return request.before.get("is_active") is False
 
 
 def full_site_content(site: Site) -> Fields:
-    """Everything that customers see of a site as soon as it is switched on. Four queries."""
+    """Return everything that customers see of a site once it is switched on. Four queries."""
     fields = SITE_KIND.shown(site, SITE_FIELDS) | {"is_active": True}
     return fields | {
         "form_fields": [
             [
-                str(each.order),
-                each.key,
-                each.get_kind_display(),
-                each.label_zh,
-                each.label_en,
-                str(each.is_required),
+                str(field.order),
+                field.key,
+                field.get_kind_display(),
+                field.label_zh,
+                field.label_en,
+                str(field.is_required),
             ]
-            for each in site.form_fields.order_by("order", "id")
+            for field in site.form_fields.order_by("order", "id")
         ],
         "quick_topics": [
-            [each.language, each.label, each.first_message, each.department.code if each.department else ""]
-            for each in site.quick_topics.select_related("department").order_by("order", "id")
+            [
+                topic.language,
+                topic.label,
+                topic.first_message,
+                topic.department.code if topic.department else "",
+            ]
+            for topic in site.quick_topics.select_related("department").order_by("order", "id")
         ],
-        "texts": [[each.code, each.language, each.body] for each in site.texts.order_by("code", "language")],
+        "texts": [[text.code, text.language, text.body] for text in site.texts.order_by("code", "language")],
     }
 
 
@@ -114,26 +126,26 @@ def _site_page(subject: str) -> str:
     return reverse("admin:chat_site_change", args=[subject])
 
 
-SITE_KIND = SiteKind(SITE, Site, SITE_FIELDS, right=RIGHT, write=write_setup, address=_site_page)
+SITE_KIND = SiteKind(SITE, Site, SITE_FIELDS, right=APPROVAL_RIGHT, write=write_setup, address=_site_page)
 FORM_FIELDS = RecordKind(
     FORM_FIELD,
     FormField,
     ("site", "key", "kind", "label_zh", "label_en", "is_required", "order"),
-    right=RIGHT,
+    right=APPROVAL_RIGHT,
     write=write_setup,
-    label=_("question of the form before the chat"),
+    label=_("pre-chat form question"),
 )
 QUICK_TOPICS = RecordKind(
     QUICK_TOPIC,
     QuickTopic,
     ("site", "language", "label", "first_message", "department", "order"),
-    right=RIGHT,
+    right=APPROVAL_RIGHT,
     write=write_setup,
 )
 BUSINESS_TEXTS = RecordKind(
-    BUSINESS_TEXT, BusinessText, ("site", "code", "language", "body"), right=RIGHT, write=write_setup
+    BUSINESS_TEXT, BusinessText, ("site", "code", "language", "body"), right=APPROVAL_RIGHT, write=write_setup
 )
 REPLIES = RecordKind(
-    REPLY, CannedReply, REPLY_FIELDS, right=RIGHT, write=write_reply, label=_("shared reply")
+    REPLY, CannedReply, REPLY_FIELDS, right=APPROVAL_RIGHT, write=write_reply, label=_("shared reply")
 )
 KINDS = (SITE_KIND, FORM_FIELDS, QUICK_TOPICS, BUSINESS_TEXTS, REPLIES)

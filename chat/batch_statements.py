@@ -1,8 +1,9 @@
-"""What is written for a whole batch at once: one statement each, whose text never changes.
+"""Insert and update many rows with one prepared statement whose text never changes.
 
-Django makes the statements from the models, once a process, and they run on Django's connection inside its transaction.
-A queryset would make them anew each time, which costs more than PostgreSQL takes to run them: decision 006. How many
-rows there are goes into one parameter, so that PostgreSQL too reads and plans a statement once.
+The statements are built from the models once in each process, and run on Django's connection inside its transaction. A
+queryset would build the SQL again for each batch, which costs more than PostgreSQL needs to run it (decision 006). On
+PostgreSQL all rows are sent as one JSON parameter: the text does not depend on the number of rows, and each statement
+is planned once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,33 +24,35 @@ _encoder = msgspec.json.Encoder()
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Stores rows, each with a value for the same columns. Raises django.db.Error, and then stores none."""
+    """Insert rows that all have values for the same columns. Raises django.db.Error, and then inserts none."""
     if connection.vendor == "postgresql":
         run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
         return
     fields = _fields(model, rows[0])
-    places = ", ".join(_place(field, "%s") for field in fields)
-    # The names are the model's own.
-    sql = f"INSERT INTO {_table(model)} ({_columns(fields)}) VALUES ({places})"  # noqa: S608
-    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+    placeholders = ", ".join(_value_sql(field, "%s") for field in fields)
+    # S608: every name comes from the model.
+    sql = f"INSERT INTO {_table_name(model)} ({_column_names(fields)}) VALUES ({placeholders})"  # noqa: S608
+    _execute_many(sql, ([_database_value(field, row) for field in fields] for row in rows))
 
 
 def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
-    """Writes these columns of rows that stand under their `id`. Raises django.db.Error."""
+    """Update these columns of existing rows, which are found by their `id`. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         given = [{name: row[name] for name in ("id", *columns)} for row in rows]
         run(_update_from_json(model, columns), [_encoder.encode(given).decode()])
         return
     fields = _fields(model, (*columns, "id"))
-    places = ", ".join(f"{_name(field)} = %s" for field in fields[:-1])
-    sql = f"UPDATE {_table(model)} SET {places} WHERE {_name(fields[-1])} = %s"  # noqa: S608
-    _run_for_each(sql, ([_adapted(field, row) for field in fields] for row in rows))
+    placeholders = ", ".join(f"{_column_name(field)} = %s" for field in fields[:-1])
+    sql = f"UPDATE {_table_name(model)} SET {placeholders} WHERE {_column_name(fields[-1])} = %s"  # noqa: S608
+    _execute_many(sql, ([_database_value(field, row) for field in fields] for row in rows))
 
 
 @contextmanager
 def run_in_one_statement() -> Iterator[None]:
-    """The inserts and updates in here go to the database together, and are waited for once. Raises django.db.Error at
-    its end, of the first that failed."""
+    """Send the inserts and updates of the block to the database in one pipeline, with one round trip.
+
+    Raises django.db.Error at the end of the block, for the first statement that failed.
+    """
     if connection.vendor != "postgresql":
         yield
         return
@@ -61,22 +64,24 @@ def run_in_one_statement() -> Iterator[None]:
 @cache
 def _insert_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
     fields = _fields(model, columns)
-    values = ", ".join(_place(field, f"given.{_name(field)}") for field in fields)
-    return f"INSERT INTO {_table(model)} ({_columns(fields)}) SELECT {values} FROM {_given(fields)}"  # noqa: S608
+    values = ", ".join(_value_sql(field, f"given.{_column_name(field)}") for field in fields)
+    return (
+        f"INSERT INTO {_table_name(model)} ({_column_names(fields)}) SELECT {values} FROM {_rows_sql(fields)}"  # noqa: S608
+    )
 
 
 @cache
 def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
     key, *fields = _fields(model, ("id", *columns))
-    values = ", ".join(f"{_name(field)} = given.{_name(field)}" for field in fields)
-    condition = f"{_table(model)}.{_name(key)} = given.{_name(key)}"
-    return f"UPDATE {_table(model)} SET {values} FROM {_given([key, *fields])} WHERE {condition}"  # noqa: S608
+    values = ", ".join(f"{_column_name(field)} = given.{_column_name(field)}" for field in fields)
+    condition = f"{_table_name(model)}.{_column_name(key)} = given.{_column_name(key)}"
+    return f"UPDATE {_table_name(model)} SET {values} FROM {_rows_sql([key, *fields])} WHERE {condition}"  # noqa: S608
 
 
-def _given(fields: Iterable[Any]) -> str:
-    """The rows of the parameter, a JSON list of objects, as a table."""
+def _rows_sql(fields: Iterable[Any]) -> str:
+    """Return SQL that turns the parameter, a JSON list of objects, into the table `given`."""
     columns = ", ".join(
-        f"{_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
+        f"{_column_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
         for field in fields
     )
     return f"json_to_recordset(%s::json) AS given({columns})"
@@ -87,30 +92,30 @@ def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
     return [known[column] for column in columns]
 
 
-def _place(field: Any, value: str) -> str:
-    """Where the value goes: as it is, or through the function that its field asks for."""
+def _value_sql(field: Any, value: str) -> str:
+    """Return SQL for a value: the value itself, or a call of the function that the field requires."""
     placeholder: str = (
         field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
     )
     return placeholder % value if value != "%s" else placeholder
 
 
-def _adapted(field: Any, row: Mapping[str, Any]) -> Any:
+def _database_value(field: Any, row: Mapping[str, Any]) -> Any:
     return field.get_db_prep_save(row[field.column], connection)
 
 
-def _table(model: type[Model]) -> str:
+def _table_name(model: type[Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 
 
-def _name(field: Any) -> str:
+def _column_name(field: Any) -> str:
     return connection.ops.quote_name(field.column)
 
 
-def _columns(fields: Iterable[Any]) -> str:
-    return ", ".join(map(_name, fields))
+def _column_names(fields: Iterable[Any]) -> str:
+    return ", ".join(map(_column_name, fields))
 
 
-def _run_for_each(sql: str, rows: Iterable[Sequence[Any]]) -> None:
+def _execute_many(sql: str, rows: Iterable[Sequence[Any]]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(sql, list(rows))

@@ -1,4 +1,4 @@
-"""Canned replies: how they are found, and the placeholders in their words."""
+"""Canned replies: search by pinyin, placeholders in the text, and who may use or edit them."""
 
 import re
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from chat.models import CannedReply, Conversation
 from core.text.bidi import remove_marks
 from core.text.pinyin import spellings_of
 
-# `{name}`, in ASCII braces or the full-width ones that a Chinese keyboard writes.
+# `{name}`, in ASCII braces or in the full-width braces that a Chinese keyboard types.
 _PLACEHOLDER = re.compile(r"[{｛]\s*([a-z_]{2,30})\s*[}｝]")
-# Spellings by first letters, and as many by whole syllables; and the characters they may take together.
-SPELLINGS, INITIALS_LENGTH = 12, 600
+# Limits for `initials_of`: the number of spellings of each kind, and the characters of all of them together.
+MAX_SPELLINGS, MAX_INITIALS_LENGTH = 12, 600
 PLACEHOLDERS = ("visitor_name", "agent_name", "agent_number", "bank_name", "hotline")
 
 
 def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
-    """What each placeholder stands for here; empty where nothing is known (a visitor without a name)."""
+    """Return the value of each placeholder, empty where it is unknown (a visitor without a name)."""
     language = conversation.language
     return {
         "visitor_name": remove_marks(conversation.visitor.name),
@@ -31,37 +31,38 @@ def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
-    """The text with every placeholder filled that has a value; the others stay as they are."""
+    """Replace every placeholder that has a value; the others stay as they are."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[0], text)
 
 
 def unfilled_placeholders(text: str) -> list[str]:
-    """The known placeholders that still stand in the text."""
+    """Return the known placeholders that the text still contains."""
     return [name for name in _PLACEHOLDER.findall(text) if name in PLACEHOLDERS]
 
 
 def initials_of(title: str) -> str:
-    """What a title is found by, with blanks between: the first letters of its pinyin, and the pinyin itself, each with
-    the readings of characters that have several. Other letters stay as they are."""
-    found = ""
-    for spelling in spellings_of(title, SPELLINGS):
-        if len(found) + len(spelling) < INITIALS_LENGTH:
-            found += f" {spelling}" if found else spelling
-    return found
+    """Return the pinyin spellings by which search finds a title, separated by spaces.
+
+    They are the initials of its syllables and the full pinyin, once for each combination of readings where characters
+    have several. Other letters stay as they are.
+    """
+    initials = ""
+    for spelling in spellings_of(title, MAX_SPELLINGS):
+        if len(initials) + len(spelling) < MAX_INITIALS_LENGTH:
+            initials += f" {spelling}" if initials else spelling
+    return initials
 
 
 def usable_by(staff: Staff) -> QuerySet[CannedReply]:
-    """The replies this agent may send: everybody's, their departments' and their own. One query."""
-    of_departments = Q(owner=None)
+    """Return the replies this agent may send: those for everyone, of their departments, and their own. One query."""
+    shared = Q(owner=None)
     if not may(staff, "see_all_conversations"):
-        of_departments &= Q(department=None) | Q(department__in=staff.departments.values("pk"))
-    return CannedReply.objects.filter(Q(owner=staff) | of_departments, is_active=True).order_by(
-        "shortcut", "id"
-    )
+        shared &= Q(department=None) | Q(department__in=staff.departments.values("pk"))
+    return CannedReply.objects.filter(Q(owner=staff) | shared, is_active=True).order_by("shortcut", "id")
 
 
 def editable_by(staff: Staff) -> QuerySet[CannedReply]:
-    """The replies this member of staff may change: their own, and with the right to it those of all."""
+    """Return the replies this staff member may change: their own, and shared ones with `edit_shared_replies`."""
     editable = Q(owner=staff)
     if may(staff, "edit_shared_replies"):
         editable |= Q(owner=None)

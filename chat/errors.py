@@ -1,33 +1,33 @@
-"""Why an action is refused. One class a reason; `code` goes over the wire, `words` are for the reader."""
+"""Refusals of chat actions, one class for each reason. `code` goes over the wire, `words` are shown to the person."""
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from chat.protocol import BrokenBound
+from chat.protocol import LengthViolation
 from core.refusals import Refusal as Refusal
 
 
 class NotFound(Refusal):
-    """Missing, or not yours: the two look the same."""
+    """The object does not exist or the person may not see it. Both look the same, so nothing is disclosed."""
 
     code = "not_found"
-    words = _("This conversation does not exist, or it is not open to you.")
+    words = _("This conversation does not exist, or you do not have access to it.")
 
 
 class ConversationClosed(Refusal):
     code = "closed"
-    words = _("This conversation has ended. Start a new one to go on.")
+    words = _("This conversation has ended. Start a new one to continue.")
 
 
 class WrittenForAnotherConversation(ConversationClosed):
-    """The post names a conversation that has ended, and another has begun since."""
+    """The post names a conversation that has ended, and the visitor has started another since."""
 
-    words = _("The chat you wrote this in has ended. You can send it in the new chat.")
+    words = _("The conversation you wrote this for has ended. You can send it in the new one.")
 
 
 class NotAssigned(Refusal):
     code = "not_assigned"
-    words = _("Only the agent who has this conversation may do that.")
+    words = _("Only the agent assigned to this conversation can do that.")
 
 
 class AlreadyTaken(Refusal):
@@ -41,26 +41,29 @@ class NobodyWaiting(Refusal):
 
 
 class QueueRestricted(Refusal):
-    """Somebody waits, or may, in a department of which the agent takes none for now (`accounts.QueueRestriction`)."""
+    """The agent may not take conversations of some of their departments for now (`accounts.QueueRestriction`).
+
+    Visitors may be waiting there: NobodyWaiting would be misleading.
+    """
 
     code = "taking_barred"
 
     def __init__(self, departments: str, why: str) -> None:
-        said = _(
-            "You take no conversations of {departments} for now; still missing: {why}. Your supervisor can help."
+        message = _(
+            "You can't take {departments} conversations yet. Required: {why}. Your supervisor can help."
         )
-        self.words = format_lazy(said, departments=departments, why=why)
+        self.words = format_lazy(message, departments=departments, why=why)
         super().__init__(str(self.words))
 
 
 class NotFirstInQueue(Refusal):
     code = "not_first_in_line"
-    words = _("Somebody has been waiting longer. Take the next in line.")
+    words = _("Someone else has been waiting longer. Take the next conversation in the queue.")
 
 
 class NotAvailable(Refusal):
     code = "not_available"
-    words = _("This colleague is not online. Choose another, or a department.")
+    words = _("This colleague is not online. Choose another colleague or a department.")
 
 
 class WrapUpCodeMissing(Refusal):
@@ -74,13 +77,13 @@ class EmptyText(Refusal):
 
 
 TOO_LONG = {
-    "": _("That is too much at once: at most {limit} bytes."),
+    "": _("This request is too large: at most {limit} bytes."),
     "body": _("The text is too long: at most {limit} characters. Please send it in parts."),
     "choices": _("One of the choices is too long: at most {limit} characters."),
     "comment": _("The comment is too long: at most {limit} characters."),
-    "form": _("Something in the form is too long: at most {limit} characters."),
+    "form": _("An answer in the form is too long: at most {limit} characters."),
     "given": _("The answer is too long: at most {limit} characters."),
-    "identity": _("The identity token is too long: at most {limit} characters. You can chat without it."),
+    "identity": _("The identity token is too long: at most {limit} characters. You can still chat with us."),
     "note": _("The note is too long: at most {limit} characters."),
     "q": _("The search is too long: at most {limit} characters."),
     "reason": _("The reason is too long: at most {limit} characters."),
@@ -90,52 +93,55 @@ OTHER_TOO_LONG = _("The field “{field}” is too long: at most {limit} charact
 
 
 class TextTooLong(Refusal):
-    """`field` as the protocol or the form names it; "" is the whole frame or body, whose `limit` is in bytes."""
+    """A text is longer than allowed. `field` is its name in the protocol or form, `limit` its maximum in characters.
+
+    With an empty `field` the whole frame or body exceeds `limit` bytes.
+    """
 
     code = "too_long"
 
     def __init__(self, field: str, limit: int) -> None:
-        said = TOO_LONG.get(field, OTHER_TOO_LONG)
+        message = TOO_LONG.get(field, OTHER_TOO_LONG)
         self.field, self.limit = field, limit
-        self.words = format_lazy(said, field=field, limit=f"{limit:,}")
+        self.words = format_lazy(message, field=field, limit=f"{limit:,}")
         super().__init__(f"{field} {limit}")
 
 
 class UnfilledPlaceholder(Refusal):
     code = "unfilled_placeholder"
-    words = _("A placeholder in braces is not filled yet.")
+    words = _("Replace the placeholders in braces before you send.")
 
 
 class ShortcutTaken(Refusal):
     code = "shortcut_taken"
-    words = _("Another reply has this shortcut already.")
+    words = _("Another reply already has this shortcut. Choose a different one.")
 
 
 class ClientIdReused(Refusal):
     code = "client_id_reused"
-    words = _("This message was sent already, with other words.")
+    words = _("This message was already sent with different text.")
 
 
 class BadRequest(Refusal):
     code = "bad_frame"
-    words = _("The chat did not understand that. Please reload the page.")
+    words = _("We could not read this request. Please reload the page.")
 
 
-def refusal_of(bound: BrokenBound | None) -> Refusal:
-    """The refusal of a frame or body: too long or empty where that is what is wrong, else not understood."""
-    if bound is None:
+def decoding_refusal(violation: LengthViolation | None) -> Refusal:
+    """Return the refusal of a frame or body that could not be decoded: TextTooLong, EmptyText or BadRequest."""
+    if violation is None:
         return BadRequest()
-    return TextTooLong(bound.field, bound.limit) if bound.is_too_long else EmptyText()
+    return TextTooLong(violation.field, violation.limit) if violation.is_too_long else EmptyText()
 
 
 class FormIncomplete(Refusal):
     code = "form_incomplete"
-    words = _("Please fill in what is marked as required.")
+    words = _("Please fill in the required fields.")
 
 
 class IdentityRefused(Refusal):
     code = "identity_refused"
-    words = _("We could not confirm who you are. You can chat without it.")
+    words = _("We could not confirm who you are. You can still chat with us.")
 
 
 class RatingRefused(Refusal):
@@ -160,7 +166,7 @@ class TooFast(Refusal):
 
 
 class Unavailable(Refusal):
-    """The database did not answer; nothing is lost on the sender's side."""
+    """The database did not answer. The sender keeps the message and retries."""
 
     code = "unavailable"
     words = _("Not sent yet. We'll keep trying.")

@@ -1,11 +1,11 @@
-"""The two languages of a conversation, `zh` and `en`, and what Django calls them."""
+"""The two languages of a conversation, `zh` and `en`, and Django's codes for them."""
 
 
 def language_of(tag: str) -> str:
-    """`zh` for any kind of Chinese (BCP 47, e.g. `zh-CN`), `en` for everything else."""
+    """Return `zh` for any BCP 47 tag of Chinese (e.g. `zh-CN`), `en` for any other tag."""
     return "zh" if tag.startswith("zh") else "en"
 
 
 def language_code(language: str) -> str:
-    """Django's code for a conversation's language."""
+    """Return Django's code for the language of a conversation."""
     return "zh-hans" if language_of(language) == "zh" else "en"

@@ -1,4 +1,4 @@
-"""Named limits. Token buckets in memory: a limit holds for one socket, or one key, of one process."""
+"""Rate limits as token buckets in memory. A bucket counts for one socket or one key, in one process only."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from django.conf import settings
 
 
 class Bucket:
-    """`burst` at once, then `per_second`; time is a monotonic clock in seconds."""
+    """Token bucket: allows `burst` at once and refills `per_second`. Times are monotonic, in seconds."""
 
     __slots__ = ("_at", "_burst", "_level", "_per_second")
 
@@ -20,7 +20,7 @@ class Bucket:
         self._at = time.monotonic()
 
     def take(self, amount: float = 1, now: float | None = None) -> bool:
-        """Whether as many more are allowed, and takes them."""
+        """Take `amount` tokens and return True, or return False when there are too few."""
         now = time.monotonic() if now is None else now
         self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
         self._at = now
@@ -31,75 +31,77 @@ class Bucket:
 
 
 class Buckets:
-    """A bucket for each key, from any thread. Of `most` keys the one not used for longest is forgotten."""
+    """One bucket for each key; thread-safe. Above `max_keys` the least recently used key is dropped."""
 
-    def __init__(self, new: Callable[[], Bucket], *, most: int = 10_000) -> None:
-        self._new = new
-        self._most = most
+    def __init__(self, new_bucket: Callable[[], Bucket], *, max_keys: int = 10_000) -> None:
+        self._new_bucket = new_bucket
+        self._max_keys = max_keys
         self._lock = threading.Lock()
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
 
     def take(self, key: Hashable | None) -> bool:
-        """Whether one more is allowed for this key, and takes it. None: always."""
+        """Take one token of this key and return True, or return False. A key of None is not limited."""
         if key is None:
             return True
         with self._lock:
-            bucket = self._buckets.pop(key, None) or self._new()
+            bucket = self._buckets.pop(key, None) or self._new_bucket()
             self._buckets[key] = bucket
-            if len(self._buckets) > self._most:
+            if len(self._buckets) > self._max_keys:
                 self._buckets.popitem(last=False)
             return bucket.take()
 
 
 def frames() -> Bucket:
-    """Frames of any kind on one socket, control frames and fragments too; more is a flood and ends it."""
+    """Frames of any kind on one socket, including control frames and fragments; a flood closes the socket."""
     return Bucket(burst=120, per_second=20 * settings.POSTS_PER_SECOND)
 
 
 def frame_bytes() -> Bucket:
-    """Bytes of frames on one socket: four times what a dozen of the longest posts and their repeats come to."""
+    """Bytes of frames on one socket: four times the size of a dozen posts of maximum length with their repeats."""
     return Bucket(burst=1024 * 1024, per_second=64 * 1024 * settings.POSTS_PER_SECOND)
 
 
 def posts() -> Bucket:
-    """Messages of one visitor's socket: a person in a hurry, not a machine."""
+    """Messages on a visitor's socket: enough for a person who types fast, too few for a script."""
     return Bucket(burst=12, per_second=settings.POSTS_PER_SECOND)
 
 
 def starts() -> Bucket:
-    """Conversations begun on one socket."""
+    """Conversations started on one socket."""
     return Bucket(burst=5, per_second=1 / 60)
 
 
 def hellos_of_address() -> Bucket:
-    """Who comes from one network address, behind which there may be a whole company: a tenth of what we can answer."""
+    """Connections from one network address, which a whole company may share: a tenth of what we can answer."""
     return Bucket(burst=1000, per_second=100)
 
 
-# Conversations begun from one network address in so many seconds, on all processes: agents have to answer each.
+# Conversations started from one network address: count and seconds, over all processes. Agents must answer each.
 STARTS_OF_ADDRESS = 120, 60
-# Files sent from one network address in so many seconds, on all processes: each is decoded and kept.
+# Files sent from one network address: count and seconds, over all processes. Each file is decoded and stored.
 UPLOADS_OF_ADDRESS = 120, 60
 
 
-def asks() -> Bucket:
-    """What a visitor does once or twice on one socket (identify, end, rate), and what every console may hear of."""
+def control_requests() -> Bucket:
+    """Requests that a visitor makes once or twice on one socket: identify, end, rate. Each may notify every console."""
     return Bucket(burst=10, per_second=0.2)
 
 
 def uploads() -> Bucket:
+    """Files sent by one visitor or agent."""
     return Bucket(burst=6, per_second=0.2)
 
 
 def transcripts() -> Bucket:
+    """Transcripts downloaded by one visitor."""
     return Bucket(burst=10, per_second=0.1)
 
 
-def answers() -> Bucket:
-    """What a visitor's box asks for beside the chat: once for each message while they wait."""
+def suggestions() -> Bucket:
+    """Requests for suggestions by one visitor: the widget makes one for each message while they wait."""
     return Bucket(burst=20, per_second=0.5)
 
 
-def answers_of_address() -> Bucket:
-    """The same from one network address, behind which there may be many."""
+def suggestions_of_address() -> Bucket:
+    """Requests for suggestions from one network address, which many visitors may share."""
     return Bucket(burst=200, per_second=10)

@@ -1,4 +1,4 @@
-"""Reads of many rows for the chat itself. Each says how many queries it makes."""
+"""Queries that read many rows for the chat. Each docstring states the number of queries."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -25,15 +25,15 @@ from chat import batch_statements
 from chat.models import Conversation, Message, Status, Visitor
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, QueueFrame, Row, serializers
 
-USUAL_HANDLE_SECONDS = 180
-# Daphne sends no frame over 1 MiB, and a phone should not wait for one: a page ends here too.
+DEFAULT_HANDLE_SECONDS = 180
+# A second limit for a page of messages: Daphne sends no frame over 1 MiB, and a phone should not wait for one.
 PAGE_OF_CHARACTERS = 60_000
 
 
 def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[list[MessageData], bool]:
-    """Messages with seq > after, in order, and whether there are more. One query.
+    """Return the messages with seq > after, in order, and whether there are more. One query.
 
-    At most `limit`, and no more than PAGE_OF_CHARACTERS, but always one.
+    Returns at most `limit` messages and PAGE_OF_CHARACTERS characters, but at least one message if there is any.
     """
     stored = list(
         Message.objects.filter(conversation=pk, seq__gt=after)
@@ -51,26 +51,29 @@ def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[
 
 
 def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGES) -> Messages:
-    """The answer to fetch and watch. One query."""
-    found, more = messages_after(conversation.pk, after, limit)
-    head = max(conversation.last_seq, found[-1].seq if found else 0)
-    return Messages(str(conversation.uuid), found, head, more)
+    """Return the answer to a fetch or watch frame: the messages after `after`. One query."""
+    page, more = messages_after(conversation.pk, after, limit)
+    head = max(conversation.last_seq, page[-1].seq if page else 0)
+    return Messages(str(conversation.uuid), page, head, more)
 
 
-def seq_in(text: str) -> int:
-    """A seq as an address names it; 0 for what is none."""
+def parse_seq(text: str) -> int:
+    """Return the seq in a query parameter, or 0 if it is not a number."""
     return int(text[:9]) if text.isdecimal() else 0
 
 
-def by_site_key(shown: list[Row]) -> dict[int, Row]:
-    """The rows by the keys of their conversations. One query."""
-    by_uuid = {row.id: row for row in shown}
+def rows_by_conversation_pk(rows: list[Row]) -> dict[int, Row]:
+    """Return the rows by the primary key of their conversation. One query."""
+    by_uuid = {row.id: row for row in rows}
     stored = Conversation.objects.filter(uuid__in=by_uuid).order_by().values_list("pk", "uuid")
     return {pk: by_uuid[str(uuid)] for pk, uuid in stored}
 
 
 def queue_of(staff: Staff) -> QuerySet[Conversation]:
-    """Who waits in the departments of this agent, of all for a supervisor; first come first."""
+    """Return the waiting conversations of this agent's departments (a supervisor's: all), in queue order.
+
+    Higher priority comes first, then the longer wait.
+    """
     waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
     if may(staff, "see_all_conversations"):
         return waiting
@@ -78,76 +81,77 @@ def queue_of(staff: Staff) -> QuerySet[Conversation]:
 
 
 def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
-    """The same without the departments of which this agent takes none for now."""
+    """Return the queue of this agent without the departments that are restricted for them now."""
     return queue_of(staff).exclude(department__in=restricted_departments(staff).values("department"))
 
 
-# With each bar that is or will be: by a join, which costs a microsecond for an agent where a subquery cost ten.
-_departments = batch_statements.PreparedSelect(
+# Departments with the start of each queue restriction, present or future. The join takes 1 µs for an agent, a subquery
+# took 10 µs.
+_departments_of_staff = batch_statements.PreparedSelect(
     lambda: (
         Staff.departments.through._default_manager.filter(  # type: ignore[misc]
             staff__pk__among=batch_statements.PARAM
         )
         .annotate(
-            bar=FilteredRelation(
+            restriction=FilteredRelation(
                 "staff__bars",
                 condition=Q(staff__bars__is_lifted=False, staff__bars__department_id=F("department_id")),
             )
         )
         .order_by()
-        .values_list("staff_id", "department_id", "bar__since")
+        .values_list("staff_id", "department_id", "restriction__since")
     )
 )
 _all_departments = batch_statements.PreparedSelect(lambda: Department.objects.order_by().values_list("pk"))
 
 
 def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
-    """From the lines of which departments each of them may take, by id; a supervisor from all.
+    """Return the departments from whose queues each staff member may take conversations, by staff id.
 
-    What they are barred from (`accounts.QueueRestriction`) is left out. Two queries at most.
+    A supervisor may take from all. Departments with a queue restriction in force are left out. At most two queries.
     """
-    overseers = {staff.pk for staff in people if may(staff, "see_all_conversations")}
-    found: dict[int, list[int]] = {staff.pk: [] for staff in people}
-    if overseers:
+    supervisors = {staff.pk for staff in people if may(staff, "see_all_conversations")}
+    departments: dict[int, list[int]] = {staff.pk: [] for staff in people}
+    if supervisors:
         everywhere = [pk for (pk,) in _all_departments.rows()]
-        found |= dict.fromkeys(overseers, everywhere)
-    if others := found.keys() - overseers:
-        today, barred = timezone.localdate(), set()
-        for staff, department, since in _departments.rows(others):
-            found[staff].append(department)
+        departments |= dict.fromkeys(supervisors, everywhere)
+    if others := departments.keys() - supervisors:
+        today, restricted = timezone.localdate(), set()
+        for staff, department, since in _departments_of_staff.rows(others):
+            departments[staff].append(department)
             if since is not None and since <= today:
-                barred.add((staff, department))
-        # One that is barred for two reasons came twice.
+                restricted.add((staff, department))
+        # dict.fromkeys: the join returns a department twice when it has two restrictions.
         for staff in others:
-            free = (each for each in dict.fromkeys(found[staff]) if (staff, each) not in barred)
-            found[staff] = list(free)
-    return found
+            unrestricted = (pk for pk in dict.fromkeys(departments[staff]) if (staff, pk) not in restricted)
+            departments[staff] = list(unrestricted)
+    return departments
 
 
-_online = batch_statements.PreparedFirst(
+_least_busy_online = batch_statements.PreparedFirst(
     lambda: (
         Presence.objects.filter(
             seen_at__since=batch_statements.PARAM, status=PresenceStatus.ONLINE, staff__is_active=True
         )
         .filter(staff__departments__pk__being=batch_statements.PARAM)
-        .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
+        .annotate(active=Subquery(_active_count_of(OuterRef("staff_id"))))
         .order_by("active", "staff_id")
         .values_list("staff_id", "active")
     )
 )
 
 
-def _active_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
+def _active_count_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
     of_agent = Conversation.objects.filter(agent_id=agent, status=Status.ACTIVE).order_by()
-    # Not Count, which would group: of none it would make NULL, which stands in another place on each database.
+    # Not Count(), which would add GROUP BY: no rows would then give NULL, which PostgreSQL and SQLite sort differently.
     return of_agent.annotate(count=Func(F("id"), function="COUNT")).values("count")
 
 
-class Colleagues:
-    """Who is online in each of these departments with the fewest conversations. One query for each department.
+class LeastBusyColleagues:
+    """Agents online in each department, for choosing the one with the fewest active conversations.
 
-    `departments`: one for each time that will be asked. Each time somebody gets one more, so that one of as many as
-    these and one more is the answer.
+    `departments` holds one entry for each later call of `next_in`. One query for each different department. It reads
+    len(departments) + 1 agents: each call gives one agent one more conversation, so the answer is always among them.
     """
 
     def __init__(self, departments: Sequence[int]) -> None:
@@ -155,23 +159,27 @@ class Colleagues:
         self._active: dict[int, int] = {}
         self._online: dict[int, list[int]] = {}
         for department in set(departments):
-            found = _online.first(len(departments) + 1, since, department)
-            self._online[department] = [staff for staff, _ in found]
-            self._active.update(found)
+            least_busy = _least_busy_online.first(len(departments) + 1, since, department)
+            self._online[department] = [staff for staff, _ in least_busy]
+            self._active.update(least_busy)
 
     def next_in(self, department: int, agent: int) -> int | None:
-        """Who has the fewest in the department, but for this agent, who gets one more."""
-        others = ((self._active[each], each) for each in self._online[department] if each != agent)
-        _, following = min(others, default=(0, None))
+        """Return the least busy online agent of the department other than `agent`, or None.
+
+        Counts one more conversation for `agent`, to whom one is being assigned.
+        """
+        others = ((self._active[staff], staff) for staff in self._online[department] if staff != agent)
+        _, least_busy = min(others, default=(0, None))
         if agent in self._active:
             self._active[agent] += 1
-        return following
+        return least_busy
 
 
 def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
-    """The place of each of these that is still waiting. Four queries a department at most.
+    """Return the queue position of each of these conversations that is still waiting.
 
-    The estimate is the place times the mean handle time of the department's last hour, shared by those online.
+    At most four queries a department. The estimate is the position times the department's mean handle time of the last
+    hour, divided by the agents online.
     """
     wanted = set(pks)
     departments = (
@@ -180,32 +188,32 @@ def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
         .values_list("department_id", flat=True)
         .distinct()
     )
-    places: dict[int, QueueFrame] = {}
+    frames: dict[int, QueueFrame] = {}
     for department in list(departments):
         online = len(presence.online_ids(department))
-        each = _handle_seconds(department) / online if online else None
-        line = (
+        seconds_each = _handle_seconds(department) / online if online else None
+        queue = (
             Conversation.objects.filter(department=department, status=Status.WAITING)
             .order_by("-priority", "waiting_since", "id")
             .values_list("pk", flat=True)
         )
-        for place, pk in enumerate(line.iterator(chunk_size=2000), start=1):
+        for position, pk in enumerate(queue.iterator(chunk_size=2000), start=1):
             if pk in wanted:
-                estimate = round(place * each) if each is not None else None
-                places[pk] = QueueFrame(place, estimate, bool(online))
-    return places
+                estimate = round(position * seconds_each) if seconds_each is not None else None
+                frames[pk] = QueueFrame(position, estimate, bool(online))
+    return frames
 
 
 def _handle_seconds(department: int) -> float:
-    lately = timezone.now() - timedelta(hours=1)
+    hour_ago = timezone.now() - timedelta(hours=1)
     mean = Conversation.objects.filter(
-        department=department, ended_at__gte=lately, assigned_at__isnull=False, started_at__gte=lately
+        department=department, ended_at__gte=hour_ago, assigned_at__isnull=False, started_at__gte=hour_ago
     ).aggregate(mean=Avg(ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())))[
         "mean"
     ]
-    return mean.total_seconds() if mean else USUAL_HANDLE_SECONDS
+    return mean.total_seconds() if mean else DEFAULT_HANDLE_SECONDS
 
 
 def token_generations(visitors: list[int]) -> dict[int, int]:
-    """The present token generation of each of these visitors, by id. One query."""
+    """Return the current token generation of each of these visitors, by id. One query."""
     return dict(Visitor.objects.filter(pk__in=visitors).values_list("pk", "token_generation"))

@@ -19,7 +19,7 @@ from django.utils import timezone
 from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
 from chat.actions import agents, identities, visitors
-from chat.actions.posts import Mark, Post, post_batch
+from chat.actions.posts import Post, ReadMark, post_batch
 from chat.errors import NotFirstInQueue, Refusal
 from chat.models import Conversation, Site, Visitor, WrapUpCode
 from chat.protocol.serializers import person_of
@@ -200,12 +200,12 @@ class _Player:
         payload = {"choices": turn.choices} if turn.choices else {}
         if writer is None:
             post = Post(pk, uuid4(), turn.text, visitor_id=visitor, payload=payload)
-            marks = [Mark(pk, here, here, visitor_id=visitor)]
-            marks += [Mark(pk, here, 0, agent_id=self._agent.pk)] if self._agent else []
+            marks = [ReadMark(pk, here, here, visitor_id=visitor)]
+            marks += [ReadMark(pk, here, 0, agent_id=self._agent.pk)] if self._agent else []
         else:
             source = shelf.source_of(turn.source) if shelf and turn.source else ""
             post = Post(pk, uuid4(), turn.text, agent=person_of(writer), payload=payload, source=source)
-            marks = [Mark(pk, here, 0, visitor_id=visitor), Mark(pk, here, here, agent_id=writer.pk)]
+            marks = [ReadMark(pk, here, 0, visitor_id=visitor), ReadMark(pk, here, here, agent_id=writer.pk)]
         (outcome,), _ = post_batch([post], marks)
         if isinstance(outcome, Refusal):
             raise outcome
@@ -239,8 +239,8 @@ class _Player:
     def _read(self) -> None:
         """Both have read to the end."""
         pk, here = self._conversation.pk, 2**31 - 1
-        marks = [Mark(pk, here, here, visitor_id=self._visitor.pk)]
-        marks += [Mark(pk, here, here, agent_id=self._agent.pk)] if self._agent else []
+        marks = [ReadMark(pk, here, here, visitor_id=self._visitor.pk)]
+        marks += [ReadMark(pk, here, here, agent_id=self._agent.pk)] if self._agent else []
         post_batch([], marks)
 
 

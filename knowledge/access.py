@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from accounts.access import may, require
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
-from chat.access import readable
+from chat.access import readable_ids
 from knowledge.errors import PointNotFound
 from knowledge.models import Phrasing, Point, PointFile, UnansweredQuestion, Version
 
@@ -75,7 +75,7 @@ def readable_examples(staff: Staff, questions: Iterable[UnansweredQuestion]) -> 
         for question in questions
         for example in question.examples  # type: ignore[attr-defined]
     ]
-    return readable(staff, conversations)
+    return readable_ids(staff, conversations)
 
 
 def lock_point(staff: Staff, pk: int) -> Point:

@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 4 * 1024
 
-_visitors = limits.Buckets(limits.answers)
+_visitors = limits.Buckets(limits.suggestions)
 # A whole company may share one address, so its limit is higher.
-_addresses = limits.Buckets(limits.answers_of_address)
+_addresses = limits.Buckets(limits.suggestions_of_address)
 
 
 class SuggestionRequest(Struct):

@@ -27,29 +27,29 @@ GUARDS = {
         "machine/test_machine.py::test_a_planted_fault_is_found",
     ],
     "3 seq has no gap, and both sides resume after N": [
-        "chat/test_actions_posts.py::test_of_posts_and_marks_keeps_the_numbers",
+        "chat/test_actions_posts.py::test_random_batches_of_posts_and_read_marks_keep_seq_without_gaps",
         "chat/realtime/test_writer.py::test_many_threads_leave_no_gap",
         "chat/realtime/test_writer.py::test_two_writers_and_an_action_share_the_numbers_of_one_conversation",
         "chat/realtime/test_sockets.py::test_a_visitor_comes_back_to_what_is_new",
     ],
     "4 doing anything twice is harmless": [
-        "chat/test_actions_posts.py::test_a_repeat_gets_the_first_answer_and_announces_nothing",
-        "chat/test_actions_visitors.py::test_starting_twice_is_one_conversation",
-        "chat/test_actions_agents.py::test_taking_twice_is_harmless_and_taking_a_colleagues_is_refused",
-        "chat/test_actions_agents.py::test_a_note_twice_is_one_note",
+        "chat/test_actions_posts.py::test_repeat_gets_the_first_answer_and_announces_nothing",
+        "chat/test_actions_visitors.py::test_start_twice_gives_one_conversation",
+        "chat/test_actions_agents.py::test_take_twice_is_harmless_and_take_of_a_colleagues_is_refused",
+        "chat/test_actions_agents.py::test_add_note_twice_creates_one_note",
         "chat/realtime/test_writer.py::test_a_repeat_gets_the_same_answer_even_while_the_first_is_on_its_way",
     ],
     "5 a note never reaches a visitor": [
-        "chat/test_actions_agents.py::test_a_note_is_for_staff_and_is_no_message",
+        "chat/test_actions_agents.py::test_add_note_creates_no_message",
         "chat/realtime/test_sockets.py::test_a_note_never_reaches_a_visitor",
         "chat/realtime/test_state_equals_events.py::test_while_talking",
     ],
     "6 one agent at most, one winner and one clear answer": [
-        "chat/test_actions_agents.py::test_many_who_click_together_get_one_each",
-        "chat/test_actions_agents.py::test_two_who_want_the_same_one_get_one_winner_and_one_clear_answer",
-        "chat/test_queue.py::test_who_asks_meanwhile_is_served_in_one_transaction_in_order",
+        "chat/test_actions_agents.py::test_concurrent_take_next_gives_each_agent_a_different_conversation",
+        "chat/test_actions_agents.py::test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal",
+        "chat/test_queue.py::test_requests_during_a_transaction_share_the_next_one_in_order",
         "faults/test_outages.py::test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_all",
-        "chat/test_actions_visitors.py::test_two_tabs_that_begin_in_the_same_moment_share_one_conversation",
+        "chat/test_actions_visitors.py::test_concurrent_starts_of_one_visitor_share_one_conversation",
     ],
     "7 one write path": ["test_invariants.py::test_only_actions_write"],
     "8 frames carry all a screen needs": [
@@ -58,15 +58,15 @@ GUARDS = {
         "chat/realtime/test_sockets.py::test_a_visitor_and_an_agent_talk_across_processes",
     ],
     "9 unknown kinds are ignored": [
-        "chat/test_protocol.py::test_a_kind_from_another_version_is_ignored",
-        "chat/test_protocol.py::test_a_batch_keeps_what_it_understands",
+        "chat/test_protocol.py::test_unknown_kind_is_ignored",
+        "chat/test_protocol.py::test_decode_events_skips_unknown_and_invalid_events",
         "chat/realtime/test_sockets.py::test_frames_of_another_version_are_ignored_and_bad_ones_refused",
     ],
     "10 no words, tokens or numbers in URLs, logs, Redis keys": [
         "faults/test_outages.py::test_redis_holds_no_words_and_no_names",
         "server/test_settings.py::test_an_error_of_the_database_is_logged_without_the_row",
         "server/test_settings.py::test_errors_that_quote_are_logged_without_their_words",
-        "chat/test_protocol.py::test_a_bad_frame_keeps_no_words_of_the_frame",
+        "chat/test_protocol.py::test_bad_frame_contains_no_text_of_the_frame",
     ],
 }
 

@@ -1,4 +1,4 @@
-"""What an agent or supervisor does besides posting: take, assign, transfer, end, close, note."""
+"""Actions of agents and supervisors other than posting: take, assign, transfer, end, close, add a note."""
 
 from uuid import UUID, uuid4
 
@@ -13,7 +13,7 @@ from chat import access
 from chat.actions.assigning import CHANGED_FIELDS, AssignmentResult, assign
 from chat.actions.closing import end, finish_assignment
 from chat.actions.events import ConversationChange
-from chat.actions.queue import NextRequest, assign_next, assigned_lately_to, restricted_agents
+from chat.actions.queue import NextRequest, assign_next, find_assigned, restriction_refusal
 from chat.errors import (
     AlreadyTaken,
     ClientIdReused,
@@ -36,29 +36,29 @@ from core.text.cleaning import clean_text
 
 
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
-    """Take the conversation that is first in the queue of the agent's departments.
+    """Assign the first waiting conversation of the agent's departments to them, and return it.
 
-    `client_id` names the press of the button: a repeat gives the same conversation and takes no other.
-    Raises NobodyWaiting, or QueueRestricted where some of the departments are barred to them.
+    `client_id` identifies the click: a repeated request returns the same conversation and takes no other.
+    Raises NobodyWaiting, or QueueRestricted when some of the agent's departments are restricted for them.
     """
     require(staff, "answer")
-    taker = NextRequest(staff, client_id)
-    if taken := assigned_lately_to(taker):
+    request = NextRequest(staff, client_id)
+    if taken := find_assigned(request):
         return taken
     try:
-        return assign_next(taker)
+        return assign_next(request)
     except (IntegrityError, NobodyWaiting):
-        # The same press, sent twice at once: the other request has taken it meanwhile.
-        if taken := assigned_lately_to(taker):
+        # The same request was sent twice at once, and the other one has taken a conversation meanwhile.
+        if taken := find_assigned(request):
             return taken
         raise
 
 
 def take(*, staff: Staff, uuid: UUID) -> Conversation:
-    """Takes this waiting conversation. Taking what is mine already is harmless.
+    """Assign this waiting conversation to the agent. Does nothing if it is already theirs.
 
-    Raises AlreadyTaken when a colleague has it, NotFirstInQueue when somebody has waited longer and the right to
-    choose is missing, QueueRestricted, ConversationClosed, NotFound.
+    Raises AlreadyTaken when a colleague has it, NotFirstInQueue when another visitor has waited longer and the agent
+    lacks the right `choose_from_queue`, QueueRestricted, ConversationClosed, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -71,7 +71,7 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
             raise ConversationClosed
         if not may(staff, "choose_from_queue"):
             if restricted_departments(staff).filter(department=conversation.department_id).exists():
-                raise restricted_agents(staff)
+                raise restriction_refusal(staff)
             if takeable_queue(staff).first() != conversation:
                 raise NotFirstInQueue
         _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
@@ -79,12 +79,13 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
 
 
 def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") -> Conversation:
-    """Hands an open conversation to a colleague who is online, with a note for them; also a supervisor's assignment.
+    """Transfer an open conversation to an online colleague, with an optional note for them.
 
-    Raises NotAvailable, NotAssigned, ConversationClosed, NotFound.
+    Supervisors use it to assign a conversation that is not theirs. Does nothing if the colleague already has it. Raises
+    NotAvailable, NotAssigned, ConversationClosed, NotFound.
     """
     with transaction.atomic():
-        conversation = _lock_to_move(staff, uuid)
+        conversation = _lock_for_transfer(staff, uuid)
         if conversation.agent_id == to.pk:
             return conversation
         if not may(to, "answer") or to.pk not in presence.online_ids():
@@ -97,21 +98,21 @@ def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") ->
 
 
 def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: str = "") -> Conversation:
-    """Puts an open conversation into a department's line, where it keeps the time it began to wait.
+    """Put an open conversation into a department's queue, where it keeps the time since which it has waited.
 
     Raises NotAssigned, ConversationClosed, NotFound.
     """
     with transaction.atomic():
-        conversation = _lock_to_move(staff, uuid)
+        conversation = _lock_for_transfer(staff, uuid)
         if conversation.status == Status.WAITING and conversation.department_id == to.pk:
             return conversation
         _add_note(conversation, staff, note)
         change = ConversationChange(conversation)
         finish_assignment(conversation)
         conversation.status, conversation.agent, conversation.department = Status.WAITING, None, to
-        change.say(
+        change.add_event(
             "transferred",
-            gettext_noop("You are being connected with %(department)s."),
+            gettext_noop("You are being transferred to %(department)s."),
             department=to.name_in(conversation.language),
         )
         change.save("status", "agent", "department")
@@ -120,7 +121,7 @@ def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: st
 
 
 def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:
-    """Ends my open conversation; it goes to wrap-up. Ending what has ended is harmless."""
+    """End an open conversation of the agent; it goes to wrap-up. Does nothing if it has ended already."""
     with transaction.atomic():
         conversation = access.lock_own_conversation(staff, uuid)
         if conversation.is_open:
@@ -131,7 +132,9 @@ def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:
 def close_conversation(
     *, staff: Staff, uuid: UUID, code: WrapUpCode | None, comment: str = ""
 ) -> Conversation:
-    """Ends my conversation if it has not ended, and closes it with a wrap-up code. Closing again is harmless.
+    """Close a conversation of the agent with a wrap-up code, and end it first if it is open.
+
+    Does nothing if it is closed already. `comment` has at most 500 characters.
 
     Raises WrapUpCodeMissing, TextTooLong, NotAssigned, NotFound.
     """
@@ -154,9 +157,9 @@ def close_conversation(
 
 
 def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = None) -> Note:
-    """Adds words for colleagues to a conversation this member of staff may read. A repeat gives the same note.
+    """Add a note for colleagues to a conversation that this staff member may read. A repeat returns the same note.
 
-    Raises EmptyText, TextTooLong, NotFound, and ClientIdReused where another note has this client_id.
+    Raises EmptyText, TextTooLong, NotFound, and ClientIdReused when another note has this client_id.
     """
     require(staff, "answer")
     if not _clean(body, "note"):
@@ -168,7 +171,7 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
     return note
 
 
-def _lock_to_move(staff: Staff, uuid: UUID) -> Conversation:
+def _lock_for_transfer(staff: Staff, uuid: UUID) -> Conversation:
     conversation = access.lock_conversation_for(staff, uuid)
     if not conversation.is_open:
         raise ConversationClosed
@@ -184,10 +187,10 @@ def _assign(conversation: Conversation, agent: Staff, reason: Assignment.Reason,
         setattr(conversation, name, row[name])
 
 
-def _clean(text: str, field: str, longest: int = MAX_BODY_CHARACTERS) -> str:
+def _clean(text: str, field: str, max_length: int = MAX_BODY_CHARACTERS) -> str:
     text = clean_text(text)
-    if len(text) > longest:
-        raise TextTooLong(field, longest)
+    if len(text) > max_length:
+        raise TextTooLong(field, max_length)
     return text
 
 

@@ -1,4 +1,4 @@
-"""Assigning: whose conversation it is from now on. One way for all: taken from the line, handed over, given."""
+"""Assign conversations to agents: the one way for taking from the queue, transfers and supervisors' assignments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,21 @@ from django.utils.translation import gettext_noop
 from accounts import audit
 from accounts.models import AuditEntry, Staff
 from chat import batch_statements, selectors
-from chat.actions.events import data_of, event_message
+from chat.actions.events import event_message, message_data_of
 from chat.models import Assignment, Conversation, Message, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, serializers
 from chat.realtime import delivery
 
-# What an assignment changes of a conversation.
+# Columns of a conversation that an assignment changes.
 CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "last_seq", "last_message_at")
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentResult:
-    """`row`: the ROW_FIELDS of a locked, open conversation, which `assign` brings up to date."""
+    """One conversation to assign. `row` holds the ROW_FIELDS of a locked, open conversation; `assign` updates it.
+
+    `by` is the staff member who assigns; `client_id` identifies their click on "next".
+    """
 
     row: dict[str, Any]
     agent: Staff
@@ -31,29 +34,29 @@ class AssignmentResult:
     client_id: UUID | None = None
 
 
-def assign(assigned: Sequence[AssignmentResult]) -> None:
-    """Assigns so many conversations in the caller's transaction, and announces when it commits.
+def assign(assignments: Sequence[AssignmentResult]) -> None:
+    """Assign conversations in the caller's transaction, and announce the changes when it commits.
 
-    Six statements however many they are. Raises IntegrityError when one of them has an agent all the same, or when
-    its `client_id` has taken another conversation.
+    Six statements, whatever the number of conversations. Raises IntegrityError when one of them has an agent after all,
+    or when its `client_id` has already taken another conversation.
     """
-    if not assigned:
+    if not assignments:
         return
     now = timezone.now()
-    if had := [each.row["id"] for each in assigned if each.row["agent_id"] is not None]:
-        Assignment.objects.filter(conversation__in=had, until_at__isnull=True).update(until_at=now)
-    colleagues = selectors.Colleagues([each.row["department_id"] for each in assigned])
-    messages, assignments, entries = [], [], []
+    if reassigned := [item.row["id"] for item in assignments if item.row["agent_id"] is not None]:
+        Assignment.objects.filter(conversation__in=reassigned, until_at__isnull=True).update(until_at=now)
+    colleagues = selectors.LeastBusyColleagues([item.row["department_id"] for item in assignments])
+    messages, records, entries = [], [], []
     events: list[Event] = []
-    for each in assigned:
-        row, agent = each.row, each.agent
-        was = row["status"], row["agent_id"], row["department_id"]
+    for item in assignments:
+        row, agent = item.row, item.agent
+        before = row["status"], row["agent_id"], row["department_id"]
         message = event_message(
             row["id"],
             row["last_seq"] + 1,
             row["language"],
             "assigned",
-            gettext_noop("%(name)s (no. %(number)s) is with you now."),
+            gettext_noop("%(name)s (staff no. %(number)s) is now helping you."),
             {"name": agent.name_in(row["language"]), "number": agent.number},
             now,
         )
@@ -68,29 +71,29 @@ def assign(assigned: Sequence[AssignmentResult]) -> None:
             last_message_at=now,
         )
         messages.append(message)
-        assignments.append(
+        records.append(
             {
                 "conversation_id": row["id"],
                 "agent_id": agent.pk,
                 "department_id": row["department_id"],
                 "at": now,
                 "until_at": None,
-                "reason": each.reason.value,
-                "by_id": each.by.pk,
-                "client_id": each.client_id,
+                "reason": item.reason.value,
+                "by_id": item.by.pk,
+                "client_id": item.client_id,
                 "next_in_line_id": colleagues.next_in(row["department_id"], agent.pk),
             }
         )
-        detail = {"agent": agent.pk, "reason": each.reason.value}
+        detail = {"agent": agent.pk, "reason": item.reason.value}
         entries.append(
-            audit.entry(each.by, "conversation.assigned", "chat.conversation", str(row["uuid"]), detail)
+            audit.entry(item.by, "conversation.assigned", "chat.conversation", str(row["uuid"]), detail)
         )
-        now_seen = serializers.row_of(row)
-        events.append(MessagePosted(row["id"], data_of(message), now_seen))
-        events.append(ConversationChanged(row["id"], now_seen, *was))
+        new_row = serializers.row_of(row)
+        events.append(MessagePosted(row["id"], message_data_of(message), new_row))
+        events.append(ConversationChanged(row["id"], new_row, *before))
     with batch_statements.run_in_one_statement():
         batch_statements.insert(Message, messages)
-        batch_statements.insert(Assignment, assignments)
+        batch_statements.insert(Assignment, records)
         batch_statements.insert(AuditEntry, entries)
-        batch_statements.update(Conversation, [each.row for each in assigned], CHANGED_FIELDS)
+        batch_statements.update(Conversation, [item.row for item in assignments], CHANGED_FIELDS)
     delivery.announce_on_commit(*events)

@@ -1,7 +1,7 @@
-"""Sending a file: kept first, then said as a message like any other."""
+"""Send a file: store it first, then post a message that refers to it."""
 
 import logging
-from concurrent.futures import TimeoutError as StillWaiting
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +13,7 @@ from accounts.models import Staff
 from chat import access
 from chat.actions.posts import Post
 from chat.attachments.file_types import (
-    PER_CONVERSATION,
+    MAX_PER_CONVERSATION,
     ExaminedFile,
     FilesDisabled,
     TooManyAttachments,
@@ -27,21 +27,22 @@ from chat.realtime.writer import writer
 
 logger = logging.getLogger(__name__)
 
-STORED_WITHIN_SECONDS = 20
+MAX_STORE_SECONDS = 20
 
 
 def send_file_as_visitor(
     *, visitor: Visitor, uuid: UUID, client_id: UUID, upload: "UploadedFile[Any]"
 ) -> AcceptedFrame:
-    """Sends a file in the visitor's own conversation.
+    """Send a file in one of the visitor's conversations.
 
-    A repeat of the client_id gives the first answer again, in whichever of their conversations that was. Raises
-    NotFound, ConversationClosed, FileRefused and its kin, ClientIdReused, Unavailable (then try again).
+    A repeat of the client_id gets the first answer again, whichever of the visitor's conversations it was sent in.
+    Raises NotFound, ConversationClosed, FileRefused or a subclass, ClientIdReused, and Unavailable, after which the
+    caller may try again.
     """
     conversation = access.conversation_of(visitor, uuid)
-    sent = Attachment.objects.filter(client_id=client_id, conversation__visitor=visitor)
-    if (before := sent.select_related("conversation").first()) is not None:
-        conversation = before.conversation
+    repeats = Attachment.objects.filter(client_id=client_id, conversation__visitor=visitor)
+    if (stored := repeats.select_related("conversation").first()) is not None:
+        conversation = stored.conversation
     post = Post(conversation.pk, client_id, "", visitor_id=visitor.pk, is_returning=True)
     return _send(conversation, post, AuthorRole.VISITOR, upload)
 
@@ -49,7 +50,11 @@ def send_file_as_visitor(
 def send_file_as_agent(
     *, staff: Staff, uuid: UUID, client_id: UUID, upload: "UploadedFile[Any]"
 ) -> AcceptedFrame:
-    """The same for the agent who has the conversation. Raises NotAssigned as well."""
+    """Send a file in a conversation that is assigned to the agent.
+
+    A repeat of the client_id gets the first answer again. Raises the refusals of `send_file_as_visitor`, and
+    NotAssigned.
+    """
     conversation = access.conversation_for(staff, uuid)
     if conversation.agent_id != staff.pk:
         raise NotAssigned
@@ -63,10 +68,10 @@ def _send(
     attachment = Attachment.objects.filter(conversation=conversation, client_id=post.client_id).first()
     is_new = attachment is None
     if attachment is None:
-        attachment = _keep(conversation, post.client_id, role, upload)
+        attachment = _store(conversation, post.client_id, role, upload)
     elif attachment.by_role != role or attachment.name != clean_name(upload.name, attachment.content_type):
         raise ClientIdReused
-    outcome = _say(post, attachment)
+    outcome = _post_message(post, attachment)
     if isinstance(outcome, AcceptedFrame):
         return outcome
     if is_new and not outcome.retry_after_ms:
@@ -74,28 +79,28 @@ def _send(
     raise outcome
 
 
-def _keep(
+def _store(
     conversation: Conversation, client_id: UUID, role: AuthorRole, upload: "UploadedFile[Any]"
 ) -> Attachment:
-    """Checks the file and keeps it. What is refused leaves neither row nor file."""
+    """Check the file and store it. A refused file leaves neither a row nor a file on disk."""
     if not conversation.is_open:
         raise ConversationClosed
     if not conversation.site.attachments:
         raise FilesDisabled
-    if conversation.attachments.count() >= PER_CONVERSATION:
+    if conversation.attachments.count() >= MAX_PER_CONVERSATION:
         raise TooManyAttachments
     examined = examine(conversation.site, upload)
     attachment = _unsaved(conversation, client_id, role, examined)
     attachment.file.save(uuid4().hex, ContentFile(examined.content), save=False)
     try:
         with transaction.atomic():
-            # Under the lock, so that many at once cannot pass the quota together.
+            # Counted again under the lock: concurrent uploads must not exceed the quota together.
             access.lock(conversation.pk)
-            if conversation.attachments.count() >= PER_CONVERSATION:
+            if conversation.attachments.count() >= MAX_PER_CONVERSATION:
                 raise TooManyAttachments
             attachment.save(force_insert=True)
     except IntegrityError:
-        # The same one, sent twice at the same moment: the other was first.
+        # The same file was sent twice at once, and the other request was first.
         _remove_file(attachment)
         return Attachment.objects.get(conversation=conversation, client_id=client_id)
     except BaseException:
@@ -119,7 +124,7 @@ def _unsaved(
     )
 
 
-def _say(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
+def _post_message(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
     payload = {
         "attachment": str(attachment.uuid),
         "content_type": attachment.content_type,
@@ -127,7 +132,7 @@ def _say(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
         "width": attachment.width,
         "height": attachment.height,
     }
-    said = Post(
+    message = Post(
         post.pk,
         post.client_id,
         attachment.name,
@@ -138,14 +143,14 @@ def _say(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal:
         payload=payload,
     )
     try:
-        return writer.post(said).result(STORED_WITHIN_SECONDS)
-    except StillWaiting:
-        # It may yet be stored: file and row stay, and a repeat gets the answer.
+        return writer.post(message).result(MAX_STORE_SECONDS)
+    except FutureTimeout:
+        # The message may still be stored, so file and row stay; a repeat gets the answer.
         return Unavailable()
 
 
 def _discard(attachment: Attachment) -> None:
-    """Takes back a file whose message was refused for good."""
+    """Remove a file whose message was finally refused."""
     with transaction.atomic():
         access.lock(attachment.conversation_id)
         if Message.objects.filter(
@@ -162,4 +167,4 @@ def _remove_file(attachment: Attachment) -> None:
     try:
         attachment.file.delete(save=False)
     except OSError as error:
-        logger.warning("the file of a refused upload stays behind: %s", type(error).__name__)
+        logger.warning("could not delete the file of a refused upload: %s", type(error).__name__)

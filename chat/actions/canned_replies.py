@@ -1,4 +1,4 @@
-"""Canned replies, and the answer that an agent sends."""
+"""Save, delete and withdraw canned replies, and prepare an agent's answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ from chat.protocol.serializers import person_of
 from core.text.cleaning import clean_line, clean_text
 
 MAX_CHOICE_CHARACTERS = 40
-CHOICES_AT_ONCE = range(2, 5)
+CHOICE_COUNTS = range(2, 5)
 
 
 def make_answer(
@@ -44,13 +44,13 @@ def make_answer(
     source: str = "",
     card: str = "",
 ) -> Post:
-    """What an agent wrote, ready for the writer.
+    """Check an agent's answer and return it as a post for the writer.
 
-    `choices`: two to four buttons for the visitor, or none; `source`: what it was made from (`Message.source`);
-    `card`: as what the box draws it (`place`).
+    `choices` are two to four quick-reply buttons for the visitor, or none. `source` is what the answer was made from
+    (`Message.source`). `card` names the card as which the widget shows the message (`place` for a branch).
 
-    Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. Whether the conversation is open and
-    theirs the writer decides, when it is locked.
+    Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. The writer checks, under the lock, that
+    the conversation is open and assigned to the agent.
     """
     require(staff, "answer")
     body = clean_text(body)
@@ -74,7 +74,7 @@ def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
         return TextTooLong("body", MAX_BODY_CHARACTERS)
     if any(len(choice) > MAX_CHOICE_CHARACTERS for choice in choices):
         return TextTooLong("choices", MAX_CHOICE_CHARACTERS)
-    if choices and (len(choices) not in CHOICES_AT_ONCE or len(set(choices)) < len(choices)):
+    if choices and (len(choices) not in CHOICE_COUNTS or len(set(choices)) < len(choices)):
         return BadRequest()
     if any(canned_replies.unfilled_placeholders(text) for text in (body, *choices)):
         return UnfilledPlaceholder()
@@ -82,11 +82,11 @@ def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
 
 
 def save_reply(*, staff: Staff, reply: CannedReply) -> ApprovalRequest | None:
-    """Store a new or changed reply, with the initials it is found by; returns what waits for approval, if anything.
+    """Store a new or changed reply. Returns the approval request when the change needs one.
 
-    Everybody may keep replies of their own, at once; those of a department and of all need `edit_shared_replies` and a
-    second person. Raises ShortcutTaken when another of the same scope and language has it, EmptyText, TextTooLong,
-    NotFound.
+    A personal reply is stored at once. A reply of a department or for everyone needs the right `edit_shared_replies`
+    and the approval of a second person. Raises ShortcutTaken when another reply of the same scope and language has the
+    shortcut, EmptyText, TextTooLong, NotFound.
     """
     reply.title = clean_line(reply.title, 80)
     reply.body = clean_text(reply.body)
@@ -110,20 +110,20 @@ def save_reply(*, staff: Staff, reply: CannedReply) -> ApprovalRequest | None:
 
 
 def _request_shared(staff: Staff, stored: CannedReply | None, reply: CannedReply) -> ApprovalRequest | None:
-    """A reply that every agent may send waits for a second person, also one that was personal until now."""
-    same = CannedReply.objects.filter(
+    """Request approval of a shared reply, including one that was personal until now."""
+    same_shortcut = CannedReply.objects.filter(
         owner=None, department=reply.department_id, language=reply.language, shortcut=reply.shortcut
     )
-    if same.exclude(pk=reply.pk).exists():
+    if same_shortcut.exclude(pk=reply.pk).exists():
         raise ShortcutTaken
     if stored is not None and not changed_fields(stored, reply, REPLY_FIELDS):
         return None
-    # All of it is shown: words of a reply are read as a whole.
+    # All fields, not only the changed ones: the approver reads the reply as a whole.
     return REPLIES.request(by=staff, stored=stored, record=reply, fields=REPLY_FIELDS)
 
 
 def delete_reply(*, staff: Staff, pk: int) -> None:
-    """Removes a reply. Removing what is gone is harmless. Raises NotFound for one that is not theirs to remove."""
+    """Delete a reply. Does nothing if it does not exist. Raises NotFound when the staff member may not delete it."""
     with transaction.atomic():
         reply = CannedReply.objects.select_for_update().filter(pk=pk).first()
         if reply is None:
@@ -135,14 +135,14 @@ def delete_reply(*, staff: Staff, pk: int) -> None:
 
 
 def withdraw_replies(*, source: str) -> int:
-    """Take the replies that were made from this source out of use, in the caller's transaction; returns how many.
+    """Deactivate the replies made from this source, in the caller's transaction. Returns their number.
 
-    Those that wait for approval are taken back.
+    Requests for approval of such replies are withdrawn.
     """
-    gone = CannedReply.objects.filter(source=source, is_active=True).update(is_active=False)
+    count = CannedReply.objects.filter(source=source, is_active=True).update(is_active=False)
     waiting = ApprovalRequest.objects.filter(kind=REPLY, after__source=source)
     approvals.cancel_all(waiting, state=ApprovalRequest.State.WITHDRAWN)
-    return gone
+    return count
 
 
 def _require_scope(staff: Staff, reply: CannedReply | None) -> None:

@@ -1,4 +1,4 @@
-"""What happened in a conversation, said to both sides as a message with a seq like any other."""
+"""Changes of a conversation, announced to both sides as event messages with a seq like any other message."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ from chat.realtime import delivery
 
 
 class ConversationChange:
-    """One change of a locked conversation: `say` what both sides should read, then `save`, which also announces.
+    """One change of a locked conversation: `add_event` for what both sides should read, then `save`, which announces.
 
-    change = Change(conversation)
+    change = ConversationChange(conversation)
     conversation.agent = staff
-    change.say("assigned", "...")
+    change.add_event("assigned", "...")
     change.save("agent")
     """
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._was = (conversation.status, conversation.agent_id, conversation.department_id)
-        self._said: list[dict[str, Any]] = []
+        self._before = (conversation.status, conversation.agent_id, conversation.department_id)
+        self._events: list[dict[str, Any]] = []
 
-    def say(self, code: str, words: str, /, **values: Any) -> None:
-        """Adds an event message. `words` is a msgid (gettext_noop), kept in the conversation's language."""
+    def add_event(self, code: str, msgid: str, /, **values: Any) -> None:
+        """Insert an event message. `msgid` (gettext_noop) is stored in the language of the conversation."""
         conversation = self._conversation
         conversation.last_seq += 1
         conversation.last_message_at = timezone.now()
@@ -40,37 +40,38 @@ class ConversationChange:
             conversation.last_seq,
             conversation.language,
             code,
-            words,
+            msgid,
             values,
             conversation.last_message_at,
         )
         batch_statements.insert(Message, [message])
-        self._said.append(message)
+        self._events.append(message)
 
     def save(self, *fields: str) -> None:
-        """Writes the named fields and what was said, and announces both when the transaction commits."""
+        """Write the named fields, and announce them and the event messages when the transaction commits."""
         conversation = self._conversation
-        if self._said:
+        if self._events:
             fields = (*fields, "last_seq", "last_message_at")
         conversation.save(update_fields=list(dict.fromkeys(fields)))
         row = current_row(conversation)
         events: list[Event] = [
-            MessagePosted(conversation.pk, data_of(message), row) for message in self._said
+            MessagePosted(conversation.pk, message_data_of(message), row) for message in self._events
         ]
-        events.append(ConversationChanged(conversation.pk, row, *self._was))
+        events.append(ConversationChanged(conversation.pk, row, *self._before))
         delivery.announce_on_commit(*events)
 
 
 def current_row(conversation: Conversation) -> Row:
+    """Read the row of a conversation from the database. One query."""
     return serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 
 def event_message(
-    pk: int, seq: int, language: str, code: str, words: str, values: Mapping[str, str], at: datetime
+    pk: int, seq: int, language: str, code: str, msgid: str, values: Mapping[str, str], at: datetime
 ) -> dict[str, Any]:
-    """The columns of an event message of conversation `pk`. `words` is a msgid; the text is in `language`."""
+    """Return the columns of an event message of conversation `pk`, with `msgid` translated to `language`."""
     with translation.override(language_code(language)):
-        body = gettext(words) % values
+        body = gettext(msgid) % values
     return {
         "conversation_id": pk,
         "seq": seq,
@@ -86,8 +87,8 @@ def event_message(
     }
 
 
-def data_of(message: Mapping[str, Any]) -> MessageData:
-    """What screens are told of an event message."""
+def message_data_of(message: Mapping[str, Any]) -> MessageData:
+    """Return an event message, given by its columns, as it goes over the wire."""
     return MessageData(
         seq=message["seq"],
         type=message["kind"],
@@ -100,7 +101,7 @@ def data_of(message: Mapping[str, Any]) -> MessageData:
 
 
 def digest_of(conversation: Conversation) -> str:
-    """SHA-256 over the transcript: seq, role, name, time and text of every message, each with its length."""
+    """Return the SHA-256 of the transcript: seq, role, name, time and text of every message, each with its length."""
     digest = hashlib.sha256()
     stored = conversation.messages.order_by("seq").values_list(
         "seq", "author_role", "author_name", "at", "body"

@@ -1,4 +1,4 @@
-"""Posting: the hot path. What many sockets want to say goes into one transaction."""
+"""Store posts and read marks of many sockets in one transaction. This is the hot path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,10 +30,10 @@ from chat.protocol import (
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What somebody wants to say: a visitor (`visitor_id`) or an agent (`agent`) in conversation `pk`.
+    """A message to store in conversation `pk`, by a visitor (`visitor_id`) or an agent (`agent`).
 
-    `written_for`: the conversation that a visitor wrote it for, where the client names one. `is_returning`: the visitor
-    has other conversations, in one of which it may have been accepted before.
+    `written_for` is the conversation for which a visitor wrote it, if the client names one. `is_returning` means that
+    the visitor has other conversations, in one of which a repeat may have been accepted already.
     """
 
     pk: int
@@ -45,9 +45,9 @@ class Post:
     is_returning: bool = False
     kind: MessageKind = MessageKind.TEXT
     payload: dict[str, Any] = field(default_factory=dict)
-    # `Message.source`: what it was made from. Staff only.
+    # Source of the text (`Message.source`), for staff only.
     source: str = ""
-    # When it came to this process.
+    # Monotonic time at which this process received it.
     received_at: float = field(default_factory=monotonic, compare=False)
 
     @property
@@ -56,8 +56,8 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How far one side (`visitor_id` or `agent_id`) has received and read conversation `pk`."""
+class ReadMark:
+    """The seqs up to which one side (`visitor_id` or `agent_id`) has received and read conversation `pk`."""
 
     pk: int
     received: int
@@ -69,7 +69,7 @@ class Mark:
 Outcome = AcceptedFrame | Refusal
 
 
-# Everything that a post or a mark may change of a conversation.
+# Columns of a conversation that a post or a read mark may change.
 _COUNTERS = (
     "last_seq",
     "last_message_at",
@@ -86,27 +86,27 @@ _COUNTERS = (
 )
 
 
-def post_batch(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
-    """Stores posts and marks in one transaction; returns an outcome for each post, in order, and what to announce.
+def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
+    """Store posts and read marks in one transaction. Returns the outcome of each post, in order, and the events.
 
-    The rows of the conversations are locked in id order, so that seq is 1, 2, 3 ... in order of commit and
-    batches of several processes cannot deadlock. A repeat of a client_id gives the stored answer again, for a visitor
-    in whichever of their conversations it was stored.
-    Raises django.db.Error when the database fails; then nothing is stored.
+    The conversations are locked in id order, so that seq is 1, 2, 3 ... in commit order and batches of several
+    processes cannot deadlock. A repeat of a client_id gets the stored answer again; a visitor's repeat does so
+    whichever of their conversations it was stored in. Raises django.db.Error when the database fails; then nothing is
+    stored.
     """
     try:
         return _store(posts, marks, are_new=True)
     except IntegrityError:
-        # One was stored before: that is so rare that it is cheaper to find out by trying.
+        # A post was stored before. Repeats are so rare that this costs less than looking for them in every batch.
         return _store(posts, marks, are_new=False)
 
 
 def _store(
-    posts: Sequence[Post], marks: Sequence[Mark], *, are_new: bool
+    posts: Sequence[Post], marks: Sequence[ReadMark], *, are_new: bool
 ) -> tuple[list[Outcome], list[Event]]:
-    wanted = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
+    pks = sorted({post.pk for post in posts} | {mark.pk for mark in marks})
     with transaction.atomic():
-        batch = _Batch(posts, access.lock_conversations(wanted), timezone.now(), are_new=are_new)
+        batch = _Batch(posts, access.lock_conversations(pks), timezone.now(), are_new=are_new)
         outcomes = [batch.post(post) for post in posts]
         for mark in marks:
             batch.mark(mark)
@@ -115,7 +115,7 @@ def _store(
 
 
 class _Batch:
-    """The rows of one transaction, changed in memory first and then written once each."""
+    """The conversations of one transaction: changed in memory first, then each written once."""
 
     def __init__(
         self,
@@ -128,17 +128,18 @@ class _Batch:
         self._posts = posts
         self._locked = locked
         self._now = now
-        self._known: dict[UUID, list[StoredPost]] = {}
+        self._stored: dict[UUID, list[StoredPost]] = {}
         self._is_looked_up = False
-        # One more query, but only for those who have had another conversation.
+        # One more query, only when a visitor has had another conversation.
         if not are_new or any(post.is_returning for post in posts):
             self._look_up()
         self._messages: list[dict[str, Any]] = []
-        self._said: list[tuple[int, MessageData]] = []
+        self._posted: list[tuple[int, MessageData]] = []
         self._changed: dict[int, None] = {}
         self._marked: dict[tuple[int, AuthorRole], None] = {}
 
     def post(self, post: Post) -> Outcome:
+        """Add the post to the batch, or return why it is refused or the first answer to a repeat."""
         row = self._locked.get(post.pk)
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
             return NotFound()
@@ -150,20 +151,20 @@ class _Batch:
         elif post.agent is not None and row["agent_id"] != post.agent.id:
             refusal = NotAssigned()
         if refusal is not None:
-            # What was accepted before stays so.
+            # A post that was accepted before gets that answer again, even if it would be refused now.
             self._look_up()
-        for stored in self._known.get(post.client_id, ()):
+        for stored in self._stored.get(post.client_id, ()):
             if stored.is_repeated_by(post):
                 return stored.answer_to(post)
-        return refusal or self._say(post, row)
+        return refusal or self._add_message(post, row)
 
     def _look_up(self) -> None:
         if not self._is_looked_up:
             self._is_looked_up = True
             for client_id, stored in find_stored(self._posts).items():
-                self._known.setdefault(client_id, []).extend(stored)
+                self._stored.setdefault(client_id, []).extend(stored)
 
-    def _say(self, post: Post, row: dict[str, Any]) -> AcceptedFrame:
+    def _add_message(self, post: Post, row: dict[str, Any]) -> AcceptedFrame:
         now, role = self._now, post.role
         changes: dict[str, Any] = {
             "last_seq": row["last_seq"] + 1,
@@ -180,7 +181,7 @@ class _Batch:
             number = post.agent.number
             name = post.agent.name if row["language"] == "zh" else post.agent.name_en or post.agent.name
             changes["agent_message_count"] = row["agent_message_count"] + 1
-            # Not a mark of reading: what arrived while the agent wrote stays unread until it was on screen.
+            # An answer is not a read mark: what arrived while the agent wrote stays unread until the screen showed it.
             changes["unanswered_since"] = None
             if row["first_response_at"] is None:
                 changes["first_response_at"] = now
@@ -213,15 +214,16 @@ class _Batch:
             client_id=str(post.client_id),
             payload=post.payload,
         )
-        self._said.append((post.pk, data))
+        self._posted.append((post.pk, data))
         agent_id = post.agent.id if post.agent else None
         stored = StoredPost(
             *(post.pk, row["uuid"], row["visitor_id"]), seq, now, role, agent_id, post.body, post.payload
         )
-        self._known.setdefault(post.client_id, []).append(stored)
+        self._stored.setdefault(post.client_id, []).append(stored)
         return AcceptedFrame(str(post.client_id), seq, stamp(now), str(row["uuid"]))
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: ReadMark) -> None:
+        """Apply a read mark of the visitor or the assigned agent; others are ignored."""
         row = self._locked.get(mark.pk)
         if row is None:
             return
@@ -231,7 +233,7 @@ class _Batch:
             role = AuthorRole.AGENT
         else:
             return
-        # Marks never go back and never pass the head.
+        # A read mark never moves back and never passes last_seq.
         read = max(row[f"{role}_read_seq"], min(mark.read, row["last_seq"]))
         received = max(row[f"{role}_received_seq"], min(mark.received, row["last_seq"]), read)
         changes: dict[str, Any] = {f"{role}_read_seq": read, f"{role}_received_seq": received}
@@ -244,8 +246,10 @@ class _Batch:
     def _unread_after(self, pk: int, seq: int, row: dict[str, Any]) -> int:
         if seq >= row["last_seq"]:
             return 0
-        stored = Message.objects.filter(conversation=pk, seq__gt=seq, author_role=AuthorRole.VISITOR).count()
-        return stored + sum(
+        in_database = Message.objects.filter(
+            conversation=pk, seq__gt=seq, author_role=AuthorRole.VISITOR
+        ).count()
+        return in_database + sum(
             1
             for message in self._messages
             if message["conversation_id"] == pk
@@ -265,7 +269,7 @@ class _Batch:
 
     def events(self) -> list[Event]:
         current = {pk: serializers.row_of(self._locked[pk]) for pk in self._changed}
-        events: list[Event] = [MessagePosted(pk, data, current[pk]) for pk, data in self._said]
+        events: list[Event] = [MessagePosted(pk, data, current[pk]) for pk, data in self._posted]
         for pk, role in self._marked:
             row = self._locked[pk]
             frame = SeenFrame(str(row["uuid"]), role, row[f"{role}_received_seq"], row[f"{role}_read_seq"])

@@ -1,4 +1,4 @@
-"""What an agent says they are, told to every console."""
+"""Set an agent's presence and announce it to every console."""
 
 from django.db import transaction
 
@@ -10,7 +10,7 @@ from chat.realtime import delivery
 
 
 def set_presence(*, staff: Staff, status: PresenceStatus) -> None:
-    """Says it to every console. Saying the same again is harmless."""
+    """Set the presence of an agent and announce it. Setting the same status again is harmless."""
     require(staff, "answer")
     with transaction.atomic():
         presence.set_status(staff=staff, status=status)

@@ -1,7 +1,7 @@
-"""The line: who asks for the next gets the first in line.
+"""Take the next conversation from the queue.
 
-Those who ask while others are being served are served together after them, in one transaction: its statements and its
-commit are shared by all.
+Requests that arrive while others are being served are then served together in one transaction, so that they share its
+statements and its commit (flat combining).
 """
 
 import logging
@@ -27,29 +27,30 @@ from core.database_threads import release_slot
 
 logger = logging.getLogger(__name__)
 
+# Maximum number of requests in one transaction.
 MAX_COMBINED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class NextRequest:
-    """A member of staff who asks for the next conversation; `client_id` names the press of the button."""
+    """A staff member's request for the next conversation. `client_id` identifies the click."""
 
     staff: Staff
     client_id: UUID | None = None
 
 
 def assign_next(taker: NextRequest) -> Conversation:
-    """Assign the first conversation in the queue of the taker's departments to them.
+    """Assign the first conversation in the queue of the agent's departments to them.
 
-    Raises NobodyWaiting, QueueRestricted, Unavailable, and IntegrityError when this press has taken one already.
+    Raises NobodyWaiting, QueueRestricted, Unavailable, and IntegrityError when this click has already taken one.
     """
-    # Within a transaction of the caller's nobody else can be served.
-    taken = None if connection.in_atomic_block else _desk.ask(taker)
-    return taken or _take_alone(taker)
+    # The caller's transaction cannot be shared with other requests.
+    taken = None if connection.in_atomic_block else _combiner.ask(taker)
+    return taken or _assign_alone(taker)
 
 
-def assigned_lately_to(taker: NextRequest) -> Conversation | None:
-    """Return the conversation that this press has taken before, if it has."""
+def find_assigned(taker: NextRequest) -> Conversation | None:
+    """Return the conversation that this click has already taken, or None."""
     if taker.client_id is None:
         return None
     return Conversation.objects.filter(
@@ -58,18 +59,19 @@ def assigned_lately_to(taker: NextRequest) -> Conversation | None:
 
 
 def assign_next_batch(takers: Sequence[NextRequest | Staff]) -> list[Conversation | None]:
-    """One for each of those who ask, in the order in which they came; one transaction. Staff alone name no press.
+    """Assign one conversation to each request, in order, in one transaction.
 
-    None: all whom they may take are locked at this moment, or nobody waits.
+    A Staff stands for a request without client_id. The result is None for a request when nobody waits whom they may
+    take, or all such conversations are locked.
     """
-    named = [taker if isinstance(taker, NextRequest) else NextRequest(taker) for taker in takers]
+    requests = [item if isinstance(item, NextRequest) else NextRequest(item) for item in takers]
     with transaction.atomic():
-        return _assign(named, _lock_firsts(named))
+        return _assign(requests, _lock_first_for_each(requests))
 
 
-def _take_alone(taker: NextRequest) -> Conversation:
+def _assign_alone(taker: NextRequest) -> Conversation:
     with transaction.atomic():
-        (taken,) = _assign([taker], _lock_firsts([taker]))
+        (taken,) = _assign([taker], _lock_first_for_each([taker]))
         if taken is None:
             (taken,) = _assign([taker], [_wait_for_first(taker.staff)])
     assert taken is not None
@@ -89,48 +91,50 @@ def _assign(takers: Sequence[NextRequest], chosen: Sequence[int | None]) -> list
 
 
 def _wait_for_first(staff: Staff) -> int:
-    """The first who still waits, locked. Raises NobodyWaiting, QueueRestricted.
+    """Lock the first conversation that is still waiting and return its id. Raises NobodyWaiting, QueueRestricted.
 
-    Those in line are locked by colleagues who take them, or only because the visitor is writing: worth a moment. No
-    other conversation may be locked meanwhile, or two who wait for each other would be a deadlock.
+    Waits for the locks of others: of a colleague who takes the conversation, or of a message that its visitor is
+    sending. The caller must hold no lock of another conversation, or two waiting transactions could deadlock.
     """
-    seen: set[int] = set()
-    while (first := takeable_queue(staff).exclude(pk__in=seen).first()) is not None:
+    tried: set[int] = set()
+    while (first := takeable_queue(staff).exclude(pk__in=tried).first()) is not None:
         if access.lock(first.pk).status == Status.WAITING:
             return first.pk
-        seen.add(first.pk)
-    raise restricted_agents(staff) if restricted_departments(staff).exists() else NobodyWaiting()
+        tried.add(first.pk)
+    raise restriction_refusal(staff) if restricted_departments(staff).exists() else NobodyWaiting()
 
 
-def restricted_agents(staff: Staff) -> QueueRestricted:
-    """Why, in words, this agent takes none from some of their departments."""
-    bars = list(restricted_departments(staff).select_related("department"))
-    between = gettext(", ")
-    departments = between.join(dict.fromkeys(str(bar.department) for bar in bars))
-    return QueueRestricted(departments, between.join(dict.fromkeys(bar.why for bar in bars)))
+def restriction_refusal(staff: Staff) -> QueueRestricted:
+    """Return the refusal that names the agent's restricted departments and what they still have to pass."""
+    restrictions = list(restricted_departments(staff).select_related("department"))
+    comma = gettext(", ")
+    departments = comma.join(dict.fromkeys(str(item.department) for item in restrictions))
+    return QueueRestricted(departments, comma.join(dict.fromkeys(item.why for item in restrictions)))
 
 
-# Where somebody stands in a line, the smallest first: priority with the sign turned, since when, id.
-_Place = tuple[int, datetime, int]
+# Sort key of a waiting conversation, smallest first: negated priority, waiting since, id.
+_QueueKey = tuple[int, datetime, int]
 
 
-def _waiting(*, to_lock: bool) -> batch_statements.PreparedFirst:
-    # Nothing but the line itself: it walks its index to the first ones and stops.
-    line = Conversation.objects.filter(department__pk__being=batch_statements.PARAM, status=Status.WAITING)
-    ordered = line.order_by("-priority", "waiting_since", "id").values_list("priority", "waiting_since", "id")
+def _waiting_query(*, to_lock: bool) -> batch_statements.PreparedFirst:
+    # No joins, so that the database reads only the first entries of the index `waiting_in_order`.
+    queue = Conversation.objects.filter(department__pk__being=batch_statements.PARAM, status=Status.WAITING)
+    ordered = queue.order_by("-priority", "waiting_since", "id").values_list(
+        "priority", "waiting_since", "id"
+    )
     return batch_statements.PreparedFirst(
         lambda: ordered.select_for_update(of=("self",), skip_locked=True) if to_lock else ordered
     )
 
 
-_seen = _waiting(to_lock=False)
-_free = _waiting(to_lock=True)
+_any_waiting = _waiting_query(to_lock=False)
+_lockable_waiting = _waiting_query(to_lock=True)
 
 
-def _lock_firsts(takers: Sequence[NextRequest]) -> list[int | None]:
-    """For each of them the id of the one who has waited longest in their departments, locked.
+def _lock_first_for_each(takers: Sequence[NextRequest]) -> list[int | None]:
+    """Lock the first waiting conversation in the departments of each request and return their ids, or None.
 
-    Of each line only as many are locked as will be taken from it: whom we lock, others cannot take.
+    Each conversation is given to one request. No more are locked than will be taken: others cannot take a locked one.
     """
     by_staff = departments_of([taker.staff for taker in takers])
     departments = [by_staff[taker.staff.pk] for taker in takers]
@@ -138,111 +142,126 @@ def _lock_firsts(takers: Sequence[NextRequest]) -> list[int | None]:
     if all(len(own) <= 1 for own in departments):
         wanted = Counter(department for own in departments for department in own)
     else:
-        lines = {department for own in departments for department in own}
-        seen = {department: _places(_seen, department, len(takers)) for department in lines}
-        shared = _shared(seen, departments)
-        wanted = Counter(department for department, _ in filter(None, shared))
-    locked = {department: _places(_free, department, count) for department, count in wanted.items()}
-    shared = _shared(locked, departments)
-    return [got[1] if got is not None else None for got in shared]
+        queues = {department for own in departments for department in own}
+        unlocked = {department: _queue_keys(_any_waiting, department, len(takers)) for department in queues}
+        expected = _distribute(unlocked, departments)
+        wanted = Counter(department for department, _ in filter(None, expected))
+    locked = {
+        department: _queue_keys(_lockable_waiting, department, count) for department, count in wanted.items()
+    }
+    return [result[1] if result is not None else None for result in _distribute(locked, departments)]
 
 
-def _places(line: batch_statements.PreparedFirst, department: int, limit: int) -> deque[_Place]:
-    return deque((-priority, since, pk) for priority, since, pk in line.first(limit, department))
+def _queue_keys(query: batch_statements.PreparedFirst, department: int, limit: int) -> deque[_QueueKey]:
+    return deque((-priority, since, pk) for priority, since, pk in query.first(limit, department))
 
 
-def _shared(
-    lines: Mapping[int, deque[_Place]], takers: Iterable[Iterable[int]]
+def _distribute(
+    queues: Mapping[int, deque[_QueueKey]], takers: Iterable[Iterable[int]]
 ) -> list[tuple[int, int] | None]:
-    """To each taker, by their departments, the first of these lines: department and id. Takes them out of the lines."""
-    shared: list[tuple[int, int] | None] = []
+    """Give each taker, given by their departments, the first conversation: department and id, or None.
+
+    Removes the conversations from `queues`.
+    """
+    results: list[tuple[int, int] | None] = []
     for departments in takers:
-        firsts = ((lines[each][0], each) for each in departments if lines.get(each))
-        place, department = min(firsts, default=(None, 0))
-        if place is None:
-            shared.append(None)
+        firsts = ((queues[pk][0], pk) for pk in departments if queues.get(pk))
+        key, department = min(firsts, default=(None, 0))
+        if key is None:
+            results.append(None)
         else:
-            lines[department].popleft()
-            shared.append((department, place[2]))
-    return shared
+            queues[department].popleft()
+            results.append((department, key[2]))
+    return results
 
 
 _OWN_FIELDS = [name for name in serializers.ROW_FIELDS if "__" not in name]
 
 
 def _conversation(row: Mapping[str, object]) -> Conversation:
-    """As the ORM would give it, without what a row does not hold; that is read when it is asked for."""
+    """Make a model instance from ROW_FIELDS. Fields that the row does not hold are deferred."""
     return Conversation.from_db(connection.alias, _OWN_FIELDS, [row[name] for name in _OWN_FIELDS])
 
 
-class _Asking:
-    """Who asks, and what they get. `may_go_on`: it is decided, or it is their turn to serve all who wait."""
+class _QueuedRequest:
+    """A request of one thread and its outcome.
+
+    `may_go_on` is set when the outcome is known, or when this thread has to serve the waiting requests (`is_server`).
+    """
 
     def __init__(self, taker: NextRequest) -> None:
         self.taker = taker
-        self.serves = False
+        self.is_server = False
         self.outcome: Conversation | Unavailable | None = None
         self.may_go_on = threading.Event()
 
 
 class QueueCombiner:
-    """Who comes when nobody is being served serves themselves, and the first of those who came meanwhile serves all of
-    these. So it needs no thread and no connection of its own, and who comes alone waits for nobody.
+    """Combine concurrent requests for the next conversation into one transaction.
+
+    A thread that arrives when no request is being served serves its own at once. Threads that arrive meanwhile wait;
+    then the first of them serves all of them together. The combiner needs no thread and no connection of its own, and a
+    request that comes alone does not wait.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asking: list[_Asking] = []
+        self._queued: list[_QueuedRequest] = []
         self._is_serving = False
 
     @property
     def waiting(self) -> int:
-        """How many ask while others are being served."""
-        return len(self._asking)
+        """Number of requests that wait while others are being served."""
+        return len(self._queued)
 
     def ask(self, taker: NextRequest) -> Conversation | None:
-        """What they got; None when they have to look for themselves. Raises Unavailable when the database failed."""
-        asking = _Asking(taker)
+        """Return the assigned conversation, or None when the caller has to try alone. Raises Unavailable.
+
+        Unavailable means that the database failed.
+        """
+        request = _QueuedRequest(taker)
         with self._lock:
-            self._asking.append(asking)
-            asking.serves, self._is_serving = not self._is_serving, True
-        if not asking.serves:
+            self._queued.append(request)
+            request.is_server, self._is_serving = not self._is_serving, True
+        if not request.is_server:
             release_slot()
-            asking.may_go_on.wait()
-        if asking.serves:
+            request.may_go_on.wait()
+        if request.is_server:
             self._serve()
-        if isinstance(asking.outcome, Unavailable):
-            raise asking.outcome
-        return asking.outcome
+        if isinstance(request.outcome, Unavailable):
+            raise request.outcome
+        return request.outcome
 
     def _serve(self) -> None:
         with self._lock:
-            together, self._asking = self._asking[:MAX_COMBINED], self._asking[MAX_COMBINED:]
+            batch, self._queued = self._queued[:MAX_COMBINED], self._queued[MAX_COMBINED:]
         try:
-            for asking, outcome in zip(together, self._outcomes(together), strict=True):
-                asking.outcome = outcome
+            for request, outcome in zip(batch, self._outcomes(batch), strict=True):
+                request.outcome = outcome
         finally:
             with self._lock:
-                following = self._asking[0] if self._asking else None
+                following = self._queued[0] if self._queued else None
                 self._is_serving = following is not None
             if following is not None:
-                following.serves = True
+                following.is_server = True
                 following.may_go_on.set()
-            for asking in together:
-                asking.may_go_on.set()
+            for request in batch:
+                request.may_go_on.set()
 
-    def _outcomes(self, together: Sequence[_Asking]) -> Sequence[Conversation | Unavailable | None]:
+    def _outcomes(self, batch: Sequence[_QueuedRequest]) -> Sequence[Conversation | Unavailable | None]:
         try:
-            return assign_next_batch([asking.taker for asking in together])
+            return assign_next_batch([request.taker for request in batch])
         except (OperationalError, InterfaceError) as error:
-            # It may have been committed or not: who asks again at once might get two.
-            logger.warning("%d agents got nobody: %s", len(together), type(error).__name__)
+            # The commit may have succeeded: an automatic retry could give an agent two conversations.
+            logger.warning("no conversation assigned to %d agents: %s", len(batch), type(error).__name__)
             connection.close()
-            return [Unavailable() for _ in together]
+            return [Unavailable() for _ in batch]
         except Exception as error:
-            # One of them spoils it for the others: each for themselves.
-            logger.warning("%d agents are served one by one: %s", len(together), type(error).__name__)
-            return [None] * len(together)
+            # One bad request fails the whole batch, so each request is retried alone.
+            logger.warning(
+                "retrying the requests of %d agents one by one: %s", len(batch), type(error).__name__
+            )
+            return [None] * len(batch)
 
 
-_desk = QueueCombiner()
+_combiner = QueueCombiner()

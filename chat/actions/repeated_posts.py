@@ -1,4 +1,4 @@
-"""Repeats: what was accepted before under the client_id of a post, and the answer that it gets again."""
+"""Find posts that repeat an accepted message, by client_id, and give them the first answer again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StoredPost(NamedTuple):
-    """A message that has been accepted under a client_id."""
+    """A stored message, as far as it is needed to recognise and answer a repeated post. `pk` is the conversation's."""
 
     pk: int
     conversation: UUID
@@ -31,19 +31,20 @@ class StoredPost(NamedTuple):
     payload: dict[str, Any]
 
     def is_repeated_by(self, post: Post) -> bool:
-        """Whether the post, which has this client_id, may be a repeat of this message.
+        """Return whether the post, which has the client_id of this message, may be a repeat of it.
 
-        An agent's POST names the conversation. A visitor's may come after that one has ended and another has begun,
-        even for the customer as whom the visitor has signed in since: then it names the one it was written for.
+        An agent's post always names its conversation. A visitor's repeat may arrive after that conversation has ended
+        and another has started, even under the customer as whom the visitor has signed in since; `written_for` then
+        names the conversation for which it was written.
         """
         is_own = post.agent is None and post.visitor_id == self.visitor_id
         return post.pk == self.pk or is_own or post.written_for == self.conversation
 
     def answer_to(self, post: Post) -> AcceptedFrame | ClientIdReused:
-        """The answer of the first time, unless the words are others."""
+        """Return the first answer again, or ClientIdReused when author or content differ."""
         agent_id = post.agent.id if post.agent else None
-        said = (post.role, agent_id, post.body, post.payload)
-        if said != (self.role, self.agent_id, self.body, self.payload):
+        content = (post.role, agent_id, post.body, post.payload)
+        if content != (self.role, self.agent_id, self.body, self.payload):
             return ClientIdReused()
         return AcceptedFrame(str(post.client_id), self.seq, stamp(self.at), str(self.conversation))
 
@@ -55,16 +56,16 @@ _COLUMNS = (
 
 
 def find_stored(posts: Sequence[Post]) -> dict[UUID, list[StoredPost]]:
-    """The messages that were accepted under the client_ids of these posts, where they may repeat them. One query."""
-    # By way of the conversations, which are few: there is no index on the client_id alone.
+    """Return stored messages that these posts may repeat, by client_id. One query."""
+    # Through the conversations, which are few: there is no index on client_id alone.
     conversations = Conversation.objects.filter(
         Q(pk__in={post.pk for post in posts})
         | Q(visitor__in={post.visitor_id for post in posts if post.is_returning})
         | Q(uuid__in={post.written_for for post in posts if post.written_for})
     )
-    found: dict[UUID, list[StoredPost]] = {}
+    stored: dict[UUID, list[StoredPost]] = {}
     for client_id, *values in Message.objects.filter(
         conversation__in=conversations.values("pk"), client_id__in=[post.client_id for post in posts]
     ).values_list("client_id", *_COLUMNS):
-        found.setdefault(client_id, []).append(StoredPost(*values))
-    return found
+        stored.setdefault(client_id, []).append(StoredPost(*values))
+    return stored

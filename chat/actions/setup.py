@@ -1,6 +1,7 @@
-"""What an administrator sets up: sites with their form, topics and texts, and wrap-up codes. Every write is audited.
+"""Configuration by administrators: sites with their form, topics and texts, and wrap-up codes. Every write is audited.
 
-What customers would see waits for a second person; taking something away takes effect at once.
+A change that customers would see needs the approval of a second person. Removing or restricting something takes effect
+at once.
 """
 
 from collections.abc import Sequence
@@ -20,26 +21,27 @@ from chat.approvals import (
     FORM_FIELDS,
     QUICK_TOPICS,
     SITE_KIND,
-    SetUp,
-    full_content_of,
+    SetupRecord,
+    audited_object_of,
     full_site_content,
     is_switch_on,
     write_setup,
 )
-from chat.attachments.file_types import NAMES
+from chat.attachments.file_types import FILE_TYPES
 from chat.errors import BadRequest, NotFound
 from chat.models import BusinessText, FormField, QuickTopic, Site, WrapUpCode
 from chat.models.site import new_secret
 
-# Parts of a site, which may be taken away again; a site or a code that was in use is switched off instead.
-Part = FormField | QuickTopic | BusinessText
+# Parts of a site, which can be removed. A site or a wrap-up code that was in use can only be switched off.
+SitePart = FormField | QuickTopic | BusinessText
 
 
-def save_setup(*, by: Staff, subject: SetUp, fields: Sequence[str]) -> ApprovalRequest | None:
-    """Store a new object, or those of the `fields` of one that differ; returns what waits for approval, if anything.
+def save_setup(*, by: Staff, subject: SetupRecord, fields: Sequence[str]) -> ApprovalRequest | None:
+    """Store a new object, or the changed ones of `fields`. Returns the approval request when the change needs one.
 
-    A site that is switched off, and a new one always is, is changed at once: nothing of it reaches customers. What
-    would change on a site in use waits, unless it takes something away. Wrap-up codes are for staff only.
+    A site that is switched off, as every new site is, changes at once: customers see nothing of it. A change of an
+    active site waits for approval unless it only removes or restricts something. Wrap-up codes, which only staff see,
+    change at once.
     """
     require(by, "set_up")
     with transaction.atomic():
@@ -52,7 +54,7 @@ def save_setup(*, by: Staff, subject: SetUp, fields: Sequence[str]) -> ApprovalR
 
 
 def switch_site_on(*, by: Staff, site: Site) -> ApprovalRequest:
-    """Ask that a site be switched on; the request shows all of it, with its parts. Raises NotFound."""
+    """Request that a site be switched on; the request shows the whole site with its parts. Raises NotFound."""
     require(by, "set_up")
     with transaction.atomic():
         stored = SITE_KIND.stored(str(site.pk))
@@ -74,21 +76,21 @@ def _create_site(by: Staff, site: Site) -> ApprovalRequest | None:
 
 def _change_site(by: Staff, site: Site, fields: Sequence[str]) -> ApprovalRequest | None:
     stored = SITE_KIND.stored(str(site.pk))
-    differing = changed_fields(stored, site, fields)
+    changed = changed_fields(stored, site, fields)
     if stored.is_active:
-        direct = [name for name in differing if _takes_away(name, stored, site)]
+        direct = [name for name in changed if _is_reduction(name, stored, site)]
     else:
-        direct = [name for name in differing if name != "is_active"]
+        direct = [name for name in changed if name != "is_active"]
     if direct:
         write_setup(by, site, direct)
     if not stored.is_active:
-        return _renew_switch_on(by, site, is_changed=bool(direct), is_wanted="is_active" in differing)
-    waiting = [name for name in differing if name not in direct]
+        return _renew_switch_on(by, site, is_changed=bool(direct), is_wanted="is_active" in changed)
+    waiting = [name for name in changed if name not in direct]
     return SITE_KIND.request(by=by, stored=stored, record=site, fields=waiting) if waiting else None
 
 
-def _takes_away(name: str, stored: Site, site: Site) -> bool:
-    """Whether the new value of this field gives customers nothing that they did not have."""
+def _is_reduction(name: str, stored: Site, site: Site) -> bool:
+    """Return whether the new value of this field gives customers nothing that they did not have before."""
     match name:
         case "is_active" | "attachments" | "suggests_answers":
             return not getattr(site, name)
@@ -97,16 +99,16 @@ def _takes_away(name: str, stored: Site, site: Site) -> bool:
         case "allowed_origins":
             return set(site.origins) <= set(stored.origins)
         case "attachment_types":
-            return set(site.attachment_types or NAMES) <= set(stored.attachment_types or NAMES)
+            return set(site.attachment_types or FILE_TYPES) <= set(stored.attachment_types or FILE_TYPES)
         case "attachment_megabytes":
             return site.attachment_megabytes < stored.attachment_megabytes
         case _:
-            # Which department takes what no subject sends elsewhere, no customer sees.
+            # Customers do not see which department receives conversations without a subject.
             return name == "department"
 
 
 def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool) -> ApprovalRequest | None:
-    """A site that is switched off was changed: a request to switch it on shows the change too."""
+    """Renew the waiting request to switch on a changed site, so that it shows the change, or make one if wanted."""
     if is_changed:
         record_author(SITE, str(site.pk), by)
     waiting = approvals.waiting_request(SITE, str(site.pk))
@@ -115,7 +117,7 @@ def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool
     return None
 
 
-def _save_part(by: Staff, part: Part, fields: Sequence[str]) -> ApprovalRequest | None:
+def _save_part(by: Staff, part: SitePart, fields: Sequence[str]) -> ApprovalRequest | None:
     site = SITE_KIND.stored(str(part.site_id))
     if site is None:
         raise NotFound
@@ -128,12 +130,12 @@ def _save_part(by: Staff, part: Part, fields: Sequence[str]) -> ApprovalRequest 
     stored = kind.stored(str(part.pk))
     if stored is None:
         raise NotFound
-    differing = changed_fields(stored, part, fields)
-    return kind.request(by=by, stored=stored, record=part, fields=differing) if differing else None
+    changed = changed_fields(stored, part, fields)
+    return kind.request(by=by, stored=stored, record=part, fields=changed) if changed else None
 
 
-def _store(by: Staff, subject: SetUp, fields: Sequence[str]) -> bool:
-    """Store at once; returns whether there was anything to store."""
+def _store(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> bool:
+    """Store without approval. Returns whether anything has changed."""
     if subject._state.adding:
         write_setup(by, subject, [])
         return True
@@ -144,14 +146,14 @@ def _store(by: Staff, subject: SetUp, fields: Sequence[str]) -> bool:
     return bool(changed)
 
 
-def _kind_of(part: Part) -> RecordKind:
+def _kind_of(part: SitePart) -> RecordKind:
     if isinstance(part, FormField):
         return FORM_FIELDS
     return QUICK_TOPICS if isinstance(part, QuickTopic) else BUSINESS_TEXTS
 
 
-def remove_setup(*, by: Staff, subject: Part) -> None:
-    """Take a part of a site away, at once. Removing what is gone is harmless."""
+def remove_setup(*, by: Staff, subject: SitePart) -> None:
+    """Remove a part of a site, at once. Does nothing if it does not exist. Raises BadRequest for any other object."""
     require(by, "set_up")
     if not isinstance(subject, FormField | QuickTopic | BusinessText):
         raise BadRequest
@@ -161,17 +163,17 @@ def remove_setup(*, by: Staff, subject: Part) -> None:
         removed, _ = type(subject).objects.filter(pk=pk).delete()
         if not removed:
             return
-        audit.record(by, "setup.removed", full_content_of(subject), kind=subject._meta.model_name, id=pk)
-        gone = ApprovalRequest.State.WITHDRAWN
-        approvals.cancel(by=by, kind=_kind_of(subject).name, subject=str(pk), state=gone)
+        audit.record(by, "setup.removed", audited_object_of(subject), kind=subject._meta.model_name, id=pk)
+        withdrawn = ApprovalRequest.State.WITHDRAWN
+        approvals.cancel(by=by, kind=_kind_of(subject).name, subject=str(pk), state=withdrawn)
         if site is not None and not site.is_active:
             _renew_switch_on(by, site, is_changed=True, is_wanted=False)
 
 
 def renew_secret(*, by: Staff, site: Site) -> None:
-    """Make a new identity secret, at once: tokens signed with the former one are refused from now on.
+    """Replace the identity secret of a site. Tokens signed with the former secret are refused from now on.
 
-    The page shows it once, to `by`.
+    The caller shows the new secret to `by`, once.
     """
     require(by, "set_up")
     with transaction.atomic():

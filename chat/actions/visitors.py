@@ -1,4 +1,4 @@
-"""What a visitor does besides posting: begin, end, rate."""
+"""Actions of a visitor other than posting: start, end and rate a conversation."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from chat.actions.closing import end
 from chat.actions.events import ConversationChange, current_row
 from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
-    PRESENT_FIRST,
+    CURRENT_FIRST,
     Conversation,
     FormField,
     Level,
@@ -37,9 +37,10 @@ def start_conversation(
     page: str = "",
     device: str = "",
 ) -> Conversation:
-    """Begins a conversation, and makes the visitor on their first. Repeats, and a second tab, get the same one.
+    """Start a conversation, and create the visitor if this is their first.
 
-    Raises FormIncomplete when a required answer is missing.
+    Repeats with the same client_id, and a second tab while one is open, get the existing conversation. Raises
+    FormIncomplete when a required answer is missing.
     """
     fields = list(site.form_fields.all())
     answers = {field.key: clean_line(form.get(field.key, ""), MAX_ANSWER_CHARACTERS) for field in fields}
@@ -50,12 +51,12 @@ def start_conversation(
             visitor, _ = Visitor.objects.select_for_update(of=("self",)).get_or_create(
                 uuid=visitor_uuid, defaults={"site": site, "language": language}
             )
-            begun = (
+            existing = (
                 visitor.conversations.filter(client_id=client_id).first()
                 or visitor.conversations.filter(status__in=(Status.WAITING, Status.ACTIVE)).first()
             )
-            if begun is not None:
-                return begun
+            if existing is not None:
+                return existing
             name = clean_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
             if name and not visitor.is_customer:
                 visitor.level, visitor.name = Level.CLAIMED, name
@@ -75,20 +76,20 @@ def start_conversation(
                 device=device.replace("\x00", "")[:20],
             )
             row = current_row(conversation)
-            was = ("", None, conversation.department_id)
-            delivery.announce_on_commit(ConversationChanged(conversation.pk, row, *was))
+            before = ("", None, conversation.department_id)
+            delivery.announce_on_commit(ConversationChanged(conversation.pk, row, *before))
             return conversation
     except IntegrityError:
-        # Two tabs, or a repeat on another process, began at the same moment: theirs is ours.
-        begun = Conversation.objects.filter(visitor__uuid=visitor_uuid).order_by(*PRESENT_FIRST).first()
-        assert begun is not None
-        return begun
+        # Another tab, or a repeat handled by another process, started one at the same moment: return that one.
+        existing = Conversation.objects.filter(visitor__uuid=visitor_uuid).order_by(*CURRENT_FIRST).first()
+        assert existing is not None
+        return existing
 
 
 def _destination(
     site: Site, fields: list[FormField], answers: dict[str, str], topic: int | None
 ) -> tuple[Department, str]:
-    """The department and the subject that the form or a quick topic chose."""
+    """Return the department and the subject chosen in the form or by a quick topic."""
     for field in fields:
         if field.kind == FormField.Kind.DEPARTMENT and answers[field.key]:
             chosen = Department.objects.filter(code=answers[field.key], is_active=True).first()
@@ -102,9 +103,9 @@ def _destination(
 
 
 def end_by_visitor(*, visitor: Visitor, uuid: UUID | None = None) -> None:
-    """The visitor ends their conversation, or leaves the queue. Ending what has ended is harmless.
+    """End the visitor's conversation, or let them leave the queue. Does nothing if it has ended.
 
-    Without `uuid` it is the one that they have now. Raises NotFound.
+    Without `uuid`, their current conversation. Raises NotFound.
     """
     with transaction.atomic():
         conversation = access.lock_conversation_of(visitor, uuid)
@@ -114,10 +115,10 @@ def end_by_visitor(*, visitor: Visitor, uuid: UUID | None = None) -> None:
 
 
 def rate(*, visitor: Visitor, score: int, comment: str, uuid: UUID | None = None) -> None:
-    """Rates the visitor's ended conversation; rating again replaces the former one.
+    """Rate the visitor's ended conversation; a second rating replaces the first.
 
-    Without `uuid` it is the one that they have now. Raises NotFound, and RatingRefused while it is open or
-    when no agent was there to rate.
+    Without `uuid`, their current conversation. Raises NotFound, and RatingRefused while it is open or when it never had
+    an agent.
     """
     with transaction.atomic():
         conversation = access.lock_conversation_of(visitor, uuid)

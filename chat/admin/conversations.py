@@ -1,4 +1,4 @@
-"""Conversations in admin: to find, to read as they were, to export. Nobody adds, changes or removes one here."""
+"""Conversations in admin: search, read-only transcript and export. Nobody can add, change or delete one here."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ from chat.archive.reading_audit import audit_file
 from chat.archive.search import conversations_with
 from chat.errors import NotFound
 from chat.models import Conversation, Visitor
-from chat.selectors import seq_in
+from chat.selectors import parse_seq
 from chat.widget.attachment_views import file_response, transcript_response
 from core.text.chinese_variants import matches_any_form
 
@@ -58,8 +58,8 @@ class RatingFilter(admin.SimpleListFilter):
 class RecordsExportForm(ExportForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["resource"].label = _("What")
-        self.fields["format"].label = _("File")
+        self.fields["resource"].label = _("Data to export")
+        self.fields["format"].label = _("File format")
 
 
 @admin.register(Conversation)
@@ -92,7 +92,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
     )
     search_fields = ("uuid",)
     search_help_text = gettext_lazy(
-        "Words that were said, visitor's name, customer reference, or number of a conversation"
+        "Search by message text, visitor name, customer reference or conversation number"
     )
     sortable_by = ("started_at",)
     ordering = ("-id",)
@@ -137,8 +137,8 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         if not term:
             return queryset, False
         assert isinstance(request.user, Staff)
-        # Ids first, so that each of the three ways takes its own index.
-        found, has_more = conversations_with(access.visible_to(request.user), term, MAX_RESULTS)
+        # Ids first, so that each of the three searches (text, visitor, number) uses its own index.
+        conversations, has_more = conversations_with(access.visible_to(request.user), term, MAX_RESULTS)
         visitors = list(
             Visitor.objects.filter(matches_any_form(("name",), term) | Q(customer_reference=term))
             .order_by("-pk")
@@ -146,22 +146,22 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         )
         if has_more or len(visitors) > MAX_RESULTS:
             request.search_was_cut = True  # type: ignore[attr-defined]
-            words = _("There is more than can be listed: these are the newest. A longer search finds less.")
-            messages.warning(request, words)
+            warning = _("Too many results: only the newest are listed. Add words to narrow the search.")
+            messages.warning(request, warning)
         return queryset.filter(
-            Q(pk__in=found) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number(term)
+            Q(pk__in=conversations) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number_prefix(term)
         ), False
 
-    # -- reading one -------------------------------------------------------------------------------------
+    # -- reading one conversation ------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
-        ours = [
+        own_urls = [
             path("<int:pk>/transcript/", view(self.transcript_view), name="chat_conversation_transcript"),
             path("files/<uuid:uuid>/", view(self.file_view), name="chat_conversation_file"),
         ]
         urls: list[URLPattern] = super().get_urls()
-        return ours + urls
+        return own_urls + urls
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -175,7 +175,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Conversation %(number)s") % {"number": conversation},
-            "record": record_of(conversation, seq_in(request.GET.get("after", ""))),
+            "record": record_of(conversation, parse_seq(request.GET.get("after", ""))),
             "conversation": conversation,
             "rating": getattr(conversation, "rating", None),
             "may_export": self.has_export_permission(request),
@@ -202,10 +202,10 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         return file_response(attachment)
 
     def _get(self, pk: str) -> Conversation:
-        everything = Conversation.objects.select_related(
+        conversations = Conversation.objects.select_related(
             "site", "visitor", "department", "agent", "wrap_up_code", "rating"
         )
-        conversation = everything.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 19 else None
+        conversation = conversations.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 19 else None
         if conversation is None:
             raise Http404
         return conversation
@@ -217,13 +217,13 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
 
     def get_data_for_export(self, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any) -> Any:
         if getattr(request, "search_was_cut", False):
-            raise TooManyRows(_("The search finds more than can be listed. Narrow it before you export."))
+            raise TooManyRows(_("Too many results to export. Narrow the search first."))
         data = super().get_data_for_export(request, queryset, **kwargs)
         assert isinstance(request.user, Staff)
         form = kwargs["export_form"]
         what = self.choose_export_resource_class(form, request).__name__
         filters = {name: value for name, value in request.GET.items() if name != "q"}
-        # The words of a search may be a customer's name: that there was one is enough.
+        # The search text may be a customer's name, so only its presence is recorded.
         is_search = bool(request.GET.get("q"))
         audit.record(
             request.user,
@@ -240,8 +240,8 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         return f"lianxin-{timezone.localtime():%Y%m%d-%H%M}.{file_format.get_extension()}"
 
 
-def _with_number(term: str) -> Q:
-    """The conversations whose number begins so; at least the eight characters that lists show."""
+def _with_number_prefix(term: str) -> Q:
+    """Match conversations whose number starts with `term`: at least the eight hexadecimal digits that lists show."""
     digits = term.replace("-", "").lower()
     if not re.fullmatch(r"[0-9a-f]{8,32}", digits):
         return Q(pk__in=[])

@@ -1,4 +1,4 @@
-"""A new identity secret for a site: shown once, on the answer to the press of the button, and never again."""
+"""Admin page that creates a new identity secret for a site and shows it once, in the response to the POST."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from chat.models import Site
 @never_cache
 @sensitive_variables("secret")
 def renew_secret_view(request: HttpRequest, site: Site, context: dict[str, Any]) -> TemplateResponse:
-    """Asks for the administrator's own password, then makes the secret and shows it in this one answer."""
+    """Ask for the administrator's own password, then create the secret and show it in this response only."""
     assert isinstance(request.user, Staff)
     form = ConfirmedForm(request.POST or None)
     form.by = request.user

@@ -1,4 +1,4 @@
-"""Sites in admin, with the form before the chat, the quick topics and the business texts."""
+"""Sites in admin, with their pre-chat form, quick topics and business texts."""
 
 from typing import Any, ClassVar
 
@@ -18,22 +18,22 @@ from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
 from accounts.models import Staff
-from chat.actions.setup import Part, remove_setup, save_setup, switch_site_on
+from chat.actions.setup import SitePart, remove_setup, save_setup, switch_site_on
 from chat.admin.secrets import renew_secret_view
 from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, SITE
-from chat.attachments.file_types import NAMES
+from chat.attachments.file_types import FILE_TYPES
 from chat.models import BusinessText, FormField, QuickTopic, Site
 
 
 class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
     attachment_types = forms.MultipleChoiceField(
-        label=gettext_lazy("Kinds of file"),
-        choices=[(content_type, name) for content_type, (name, _ending) in NAMES.items()],
+        label=gettext_lazy("File types"),
+        choices=[(content_type, name) for content_type, (name, _ending) in FILE_TYPES.items()],
         widget=forms.CheckboxSelectMultiple,
         required=False,
         help_text=gettext_lazy(
-            "What a file is, its content says and not its name. None marked: all of these. "
-            "Pictures are made anew, without the place and the camera that were noted in them."
+            "File types are detected from the content, not from the file name. If none is ticked, all are "
+            "allowed. Pictures are re-encoded without location and camera data."
         ),
     )
 
@@ -64,21 +64,28 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "allowed_origins": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         }
         help_texts = {
-            "is_active": gettext_lazy("Without the mark the box is not shown on any page."),
+            "is_active": gettext_lazy("If unticked, the widget is not shown on any page."),
             "allowed_origins": gettext_lazy(
-                "The addresses of the bank's pages that may show the box, one a line, without a path: "
-                "https://www.bank.example. Every host counts for itself, www.bank.example and bank.example are two."
+                "Origins of the bank's pages that may show the widget, one per line, without a path, for example "
+                "https://www.bank.example. Each host counts separately: www.bank.example and bank.example are two"
+                " origins."
             ),
-            "hotline": gettext_lazy("Shown wherever a customer may be left waiting."),
+            "hotline": gettext_lazy("Shown wherever a visitor may have to wait."),
             "suggests_answers": gettext_lazy(
-                "The box looks for public knowledge points that answer what was written, and shows up to three, "
-                "closed, under the waiting line. Without the mark it neither asks for any nor shows any."
+                "While a visitor waits, the widget searches the public knowledge points for answers to their "
+                "message and shows at most three, collapsed, below the queue position. If unticked, it does not "
+                "search."
             ),
             "accent": gettext_lazy(
-                "Of button, head and the customer's own words. Any colour stays readable."
+                "Colour of the button, the header and the visitor's own messages. Text stays readable on any "
+                "colour."
             ),
-            "launcher_zh": gettext_lazy("Beside the button's sign; empty: the sign alone."),
-            "launcher_en": gettext_lazy("Beside the button's sign; empty: the sign alone."),
+            "launcher_zh": gettext_lazy(
+                "Shown beside the icon on the button. Leave empty to show only the icon."
+            ),
+            "launcher_en": gettext_lazy(
+                "Shown beside the icon on the button. Leave empty to show only the icon."
+            ),
         }
 
     def clean_allowed_origins(self) -> str:
@@ -87,7 +94,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class PartFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
-    """A table's fields have their words in its head only: here each has them for a screen reader too."""
+    """Inline formset that labels each field for screen readers: a tabular inline shows labels only in its header."""
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
@@ -136,36 +143,36 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
             {"fields": ("key", "allowed_origins", "script_tag", "requires_nonce", "secret")},
         ),
         (
-            gettext_lazy("Looks"),
+            gettext_lazy("Appearance"),
             {"fields": ("accent", "position", "title_zh", "title_en", "launcher_zh", "launcher_en")},
         ),
-        (gettext_lazy("While somebody waits"), {"fields": ("suggests_answers",)}),
+        (gettext_lazy("While a visitor waits"), {"fields": ("suggests_answers",)}),
         (gettext_lazy("Files"), {"fields": ("attachments", "attachment_types", "attachment_megabytes")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
-        # The key stands in the bank's pages: a changed one would take the box away from them.
+        # The bank's pages contain the key: if it changed, the widget would vanish from them.
         return (*self.readonly_fields, "key") if obj else self.readonly_fields
 
     @admin.display(description=gettext_lazy("Script tag"))
     def script_tag(self, site: Site) -> str:
         if site._state.adding:
-            return _("Shown when the site is saved.")
+            return _("Shown after you save the site.")
         host = settings.OWN_ORIGINS[0] if settings.OWN_ORIGINS else _("https://the-address-of-this-service")
         tag = f'<script async src="{host}/widget.js" data-site="{site.key}"></script>'
-        words = _("Goes into every page that shows the box, just before </body>.")
-        return format_html('<code class="copy">{}</code><div class="help">{}</div>', tag, words)
+        help_text = _("Paste this into every page that should show the widget, just before </body>.")
+        return format_html('<code class="copy">{}</code><div class="help">{}</div>', tag, help_text)
 
     @admin.display(description=gettext_lazy("Identity secret"))
     def secret(self, site: Site) -> str:
-        """Never the secret itself: it is shown once, when it is made."""
+        """Return a link to the page that creates a secret; the secret itself is shown only there, once."""
         if site._state.adding:
-            return _("Made on a page of its own when the site is saved.")
+            return _("After you save the site, create it on a separate page.")
         return format_html(
             '<a class="button" href="{}">{}</a><div class="help">{}</div>',
             reverse("admin:chat_site_secret", args=[site.pk]),
             _("Make a new identity secret"),
-            _("With it the bank's server signs who is logged in. It is shown once, when it is made."),
+            _("The bank's server signs identity tokens with it. It is shown only once, when it is created."),
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -183,7 +190,10 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
         return renew_secret_view(request, site, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def waiting_for(self, obj: Site) -> QuerySet[ApprovalRequest]:
-        """The requests of the site and of its parts; a new part has no id, and names its site."""
+        """Return the pending requests of the site and its parts.
+
+        The subject of a request for a new part has no id yet, so such requests are found by the site in their content.
+        """
         parts = Q(kind__in=(FORM_FIELD, QUICK_TOPIC, BUSINESS_TEXT), after__site__id=obj.pk)
         for kind, part in ((FORM_FIELD, FormField), (QUICK_TOPIC, QuickTopic), (BUSINESS_TEXT, BusinessText)):
             known = part._default_manager.filter(site=obj).values_list("pk", flat=True)
@@ -193,7 +203,7 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         if not (change and form.initial.get("is_active")):
-            # Switched on when the parts are stored too, so that one request shows all of it.
+            # `save_related` switches the site on after its parts are stored, so that one request shows all of them.
             obj.is_active = False
         self.asked(request, save_setup(by=request.user, subject=obj, fields=form.changed_data))
 
@@ -207,11 +217,11 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         formset.save(commit=False)
-        for gone in formset.deleted_objects:
-            remove_setup(by=request.user, subject=gone)
-        altered: list[tuple[Part, list[str]]] = [
+        for deleted in formset.deleted_objects:
+            remove_setup(by=request.user, subject=deleted)
+        changed: list[tuple[SitePart, list[str]]] = [
             *formset.changed_objects,
             *((new, []) for new in formset.new_objects),
         ]
-        for part, fields in altered:
+        for part, fields in changed:
             self.asked(request, save_setup(by=request.user, subject=part, fields=fields))

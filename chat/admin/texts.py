@@ -26,20 +26,22 @@ class CannedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        same = CannedReply.objects.filter(
+        same_shortcut = CannedReply.objects.filter(
             owner=None,
             department=cleaned.get("department"),
             language=cleaned.get("language", ""),
             shortcut=cleaned.get("shortcut", ""),
         )
-        if same.exclude(pk=self.instance.pk).exists():
-            self.add_error("shortcut", _("Another reply of this department and language has this shortcut."))
+        if same_shortcut.exclude(pk=self.instance.pk).exists():
+            self.add_error(
+                "shortcut", _("Another reply for this department and language already has this shortcut.")
+            )
         return cleaned
 
 
 @admin.register(CannedReply)
 class CannedReplyAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Shared replies and those of departments. Personal ones are their owner's, in the console."""
+    """Replies for everyone and of departments. Owners edit personal replies in the console."""
 
     view_right = change_right = delete_right = "edit_shared_replies"
     approval_kinds = (REPLY,)
@@ -48,7 +50,7 @@ class CannedReplyAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin): 
     list_filter = ("department", "language")
     list_select_related = ("department",)
     search_fields = ("title", "shortcut", "initials", "body")
-    search_help_text = gettext_lazy("Words of title or text, shortcut, or the pinyin initials of the title")
+    search_help_text = gettext_lazy("Search by title, text, shortcut, or pinyin initials of the title")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CannedReply]:
         return super().get_queryset(request).filter(owner=None)
@@ -76,7 +78,7 @@ class WrapUpCodeAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-
     fields = ("name_zh", "name_en", "code", "department", "is_active", "order")
 
     def get_readonly_fields(self, request: HttpRequest, obj: WrapUpCode | None = None) -> tuple[str, ...]:
-        # Reports and exports name it by its code.
+        # Reports and exports identify a wrap-up code by `code`, so it must not change.
         return ("code",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: WrapUpCode, form: Any, change: bool) -> None:

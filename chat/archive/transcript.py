@@ -16,7 +16,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from chat.attachments.file_types import NAMES
+from chat.attachments.file_types import FILE_TYPES
 from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, MessageKind
 from core.text.bidi import remove_marks
@@ -87,7 +87,7 @@ def _author(message: dict[str, Any]) -> str:
 
 
 def _file(payload: dict[str, Any]) -> str:
-    kind = NAMES.get(str(payload.get("content_type")), ("",))[0]
+    kind = FILE_TYPES.get(str(payload.get("content_type")), ("",))[0]
     return _("File: %(kind)s, %(size)s") % {"kind": kind, "size": filesizeformat(payload.get("size", 0))}
 
 

@@ -1,4 +1,7 @@
-"""What a file is, by its content and never by its name; pictures are made anew, without what was hidden in them."""
+"""Check uploaded files and make them safe to store.
+
+The type is detected from the content, never from the name. Pictures are re-encoded without hidden data.
+"""
 
 import re
 import unicodedata
@@ -15,28 +18,28 @@ from chat.errors import FileRefused, FileTooLarge
 from chat.models import Site
 
 MEGABYTE = 1024 * 1024
-PER_CONVERSATION = 30
-# What is kept of a picture; more is not seen on any screen.
-KEPT_PIXELS = 16_000_000
+MAX_PER_CONVERSATION = 30
+# Larger pictures are scaled down: no screen shows more pixels.
+MAX_STORED_PIXELS = 16_000_000
 
 PDF = "application/pdf"
-NAMES = {
+FILE_TYPES = {
     "image/jpeg": ("JPG", ".jpg"),
     "image/png": ("PNG", ".png"),
     "image/gif": ("GIF", ".gif"),
     "image/webp": ("WebP", ".webp"),
     PDF: ("PDF", ".pdf"),
 }
-# Made anew as: a GIF keeps its first frame, as a PNG.
-_MADE = {
+# The type as which a picture is stored. A GIF becomes a PNG of its first frame.
+_STORED_TYPES = {
     "image/jpeg": "image/jpeg",
     "image/png": "image/png",
     "image/gif": "image/png",
     "image/webp": "image/webp",
 }
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP"}
-_PDF_CHILD = Path(__file__).with_name("pdf_process.py")
-_PICTURE_CHILD = Path(__file__).with_name("picture_process.py")
+_PDF_SCRIPT = Path(__file__).with_name("pdf_process.py")
+_PICTURE_SCRIPT = Path(__file__).with_name("picture_process.py")
 
 
 class FilesDisabled(FileRefused):
@@ -49,7 +52,7 @@ class FileEmpty(FileRefused):
 
 class FileDamaged(FileRefused):
     code = "file_damaged"
-    words = _("This file is damaged and cannot be opened. Please save it again, or send another.")
+    words = _("This file is damaged and cannot be opened. Please save it again or send another file.")
 
 
 class TooManyAttachments(FileRefused):
@@ -57,27 +60,27 @@ class TooManyAttachments(FileRefused):
 
     def __init__(self) -> None:
         self.words = format_lazy(
-            _("No more than {count} files fit into one conversation."), count=PER_CONVERSATION
+            _("You can send at most {count} files in one conversation."), count=MAX_PER_CONVERSATION
         )
 
 
-class KindRefused(FileRefused):
+class FileTypeRefused(FileRefused):
     def __init__(self, allowed: list[str]) -> None:
-        kinds = ", ".join(NAMES[content_type][0] for content_type in allowed)
-        self.words = format_lazy(
-            _("This kind of file cannot be sent. What can be sent: {kinds}."), kinds=kinds
-        )
+        kinds = ", ".join(FILE_TYPES[content_type][0] for content_type in allowed)
+        self.words = format_lazy(_("This kind of file cannot be sent. You can send: {kinds}."), kinds=kinds)
 
 
-class PictureTooLarge(FileTooLarge):
+class FileOverSizeLimit(FileTooLarge):
     def __init__(self, megabytes: int) -> None:
-        self.words = format_lazy(_("This file is too large: at most {megabytes} MB."), megabytes=megabytes)
+        self.words = format_lazy(
+            _("This file is too large. The limit is {megabytes} MB."), megabytes=megabytes
+        )
 
 
 class TooManyPixels(FileTooLarge):
     def __init__(self, megapixels: int) -> None:
         self.words = format_lazy(
-            _("This picture is too large: at most {megapixels} megapixels."), megapixels=megapixels
+            _("This picture is too large. The limit is {megapixels} megapixels."), megapixels=megapixels
         )
 
 
@@ -88,14 +91,14 @@ class PdfActive(FileRefused):
 
 
 class PdfLocked(FileRefused):
-    words = _("This PDF needs a password, so it cannot be checked. Please send it without one.")
+    words = _("This PDF needs a password, so we cannot check it. Please send a copy without a password.")
 
 
 class TooComplex(FileTooLarge):
-    words = _("This file is too complex to be checked. Please save it in a smaller size, or send another.")
+    words = _("This file is too complex to check. Please save a smaller version or send another file.")
 
 
-# By what chat/attachments/pdf_process.py answers.
+# By the `refused` header of chat/attachments/pdf_process.py.
 _PDF_REFUSALS: dict[str, type[FileRefused]] = {
     "active": PdfActive,
     "password": PdfLocked,
@@ -106,7 +109,7 @@ _PDF_REFUSALS: dict[str, type[FileRefused]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFile:
-    """What may be stored. `name` is fit for any file system; `width` and `height` are None for a PDF."""
+    """A file that may be stored. `name` is valid on any file system; `width` and `height` are None for a PDF."""
 
     content: bytes
     content_type: str
@@ -116,8 +119,8 @@ class ExaminedFile:
 
 
 def allowed_types(site: Site) -> list[str]:
-    """The kinds of file that may be sent on this site, in a fixed order; all when none is named."""
-    return [kind for kind in NAMES if not site.attachment_types or kind in site.attachment_types]
+    """Return the content types that may be sent on this site, in a fixed order; all when the site names none."""
+    return [name for name in FILE_TYPES if not site.attachment_types or name in site.attachment_types]
 
 
 def max_bytes(site: Site) -> int:
@@ -125,28 +128,31 @@ def max_bytes(site: Site) -> int:
 
 
 def examine(site: Site, upload: "UploadedFile[Any]") -> ExaminedFile:
-    """Checks a file against what the site allows and makes it safe to keep. Raises Refusal with words that say why."""
+    """Check a file against the limits of the site and make it safe to store. Raises FileRefused or a subclass."""
     return examine_in_sandbox(upload, allowed_types(site), site.attachment_megabytes)
 
 
 def examine_in_sandbox(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) -> ExaminedFile:
-    """The same for what no site sends: `allowed` are content types of NAMES."""
+    """Check a file against allowed content types (of FILE_TYPES) and a maximum size, and make it safe to store.
+
+    Raises FileRefused or a subclass.
+    """
     if upload.size is None or upload.size > megabytes * MEGABYTE:
-        raise PictureTooLarge(megabytes)
+        raise FileOverSizeLimit(megabytes)
     data = upload.read()
     if not data:
         raise FileEmpty
-    content_type = type_of(data)
+    content_type = detect_type(data)
     if content_type not in allowed:
-        raise KindRefused(allowed)
+        raise FileTypeRefused(allowed)
     if content_type == PDF:
         _check_pdf(data)
         return ExaminedFile(data, PDF, clean_name(upload.name, PDF), None, None)
     return _reencode(data, content_type, upload.name)
 
 
-def type_of(data: bytes) -> str:
-    """The content type by the first bytes, "" for any other."""
+def detect_type(data: bytes) -> str:
+    """Return the content type according to the first bytes, or "" for any other type."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -161,11 +167,11 @@ def type_of(data: bytes) -> str:
 
 
 def _check_pdf(data: bytes) -> None:
-    """Let through what only shows pages, in a child process. Raises FileDamaged, PdfActive, PdfLocked, TooComplex."""
+    """Check in a child process that a PDF only shows pages. Raises FileDamaged, PdfActive, PdfLocked, TooComplex."""
     if b"%%EOF" not in data[-2048:]:
         raise FileDamaged
     try:
-        header, _content = sandbox.run(_PDF_CHILD, data)
+        header, _content = sandbox.run(_PDF_SCRIPT, data)
     except sandbox.LimitReached as error:
         raise TooComplex from error
     if "refused" in header:
@@ -173,33 +179,38 @@ def _check_pdf(data: bytes) -> None:
 
 
 def _reencode(data: bytes, content_type: str, name: str | None) -> ExaminedFile:
-    """Decode and encode a picture in a child process. Raises FileDamaged, TooManyPixels and TooComplex."""
-    made = _MADE[content_type]
-    formats = (_FORMATS[content_type], _FORMATS[made])
+    """Decode a picture and encode it again in a child process. Raises FileDamaged, TooManyPixels, TooComplex."""
+    stored_type = _STORED_TYPES[content_type]
+    formats = (_FORMATS[content_type], _FORMATS[stored_type])
     try:
-        header, content = sandbox.run(_PICTURE_CHILD, data, *formats, str(KEPT_PIXELS))
+        header, content = sandbox.run(_PICTURE_SCRIPT, data, *formats, str(MAX_STORED_PIXELS))
     except sandbox.LimitReached as error:
         raise TooComplex from error
     if header.get("refused") == "too_many_pixels":
         raise TooManyPixels(header["megapixels"])
     if "refused" in header:
         raise FileDamaged
-    return ExaminedFile(content, made, clean_name(name, made), header["width"], header["height"])
+    return ExaminedFile(
+        content, stored_type, clean_name(name, stored_type), header["width"], header["height"]
+    )
 
 
 def clean_name(name: str | None, content_type: str) -> str:
-    """A file name to show and to save under: one line, no path, nothing that turns the reading order, and the
-    ending of what the file is."""
-    ending = NAMES[content_type][1]
+    """Return a file name that is safe to show and to save under.
+
+    It is one line without a path or characters that change the reading order, and has the extension of the content
+    type.
+    """
+    extension = FILE_TYPES[content_type][1]
     text = unicodedata.normalize("NFC", name or "").replace("\\", "/").rsplit("/", 1)[-1]
-    # Cc, Cf: control and format characters, among them the marks that turn the order of letters. Cs: half a pair.
+    # Cc and Cf: control and format characters, including direction marks. Cs: lone surrogates.
     text = "".join(
         " " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter for letter in text
     )
     text = re.sub(r'[<>:"|?*]', "_", " ".join(text.split()))
     stem, suffix = PurePosixPath(text).stem, PurePosixPath(text).suffix.lower()
-    known = {ending for _, ending in NAMES.values()} | {".jpeg"}
+    known = {extension for _, extension in FILE_TYPES.values()} | {".jpeg"}
     stem = (stem if suffix in known else text).strip(". ")[:100].strip()
     if not stem:
         stem = "file" if content_type == PDF else "picture"
-    return stem + ending
+    return stem + extension

@@ -1,7 +1,7 @@
-"""Look into a PDF for anything that acts: scripts, actions, embedded files, forms that send. Runs in a child process.
+"""Search a PDF for active content: scripts, actions, embedded files, forms that submit. Runs in a child process.
 
-All objects are read, also those in object streams, in encrypted files and of earlier revisions (ISO 32000-2, 7.5 and
-12.6).
+All objects are read, including those in object streams, in encrypted files and in earlier revisions (ISO 32000-2, 7.5
+and 12.6).
 """
 
 import re
@@ -10,21 +10,22 @@ from typing import Any
 
 import pikepdf
 
-# An earlier revision is what stands before one of the last ends of the file; a viewer that repairs may show it.
+# An incremental update appends to the file and leaves earlier revisions, each ending in %%EOF. A viewer that repairs
+# damaged files may show one of them.
 MAX_REVISIONS = 20
 MAX_OBJECTS = 200_000
 MAX_DEPTH = 60
-# Keys of dictionaries that hold a script, an action that runs by itself, or a whole other file or form.
+# Dictionary keys whose value is a script, an automatic action, an embedded file or an XFA form.
 ACTIVE_KEYS = {
     "/JS", "/JavaScript", "/AA", "/XFA", "/EmbeddedFile", "/EmbeddedFiles", "/RichMedia", "/RichMediaContent",
     "/RichMediaSettings", "/3DD", "/OnInstantiate",
 }  # fmt: skip
-# Other actions, by their /S, which page labels and structure elements have as well (12.6.4).
+# Action types, the value of /S (12.6.4). Page labels and structure elements also have an /S.
 ACTIONS = {
     "/GoToR", "/GoToE", "/GoToDp", "/Launch", "/Sound", "/Movie", "/SubmitForm", "/ResetForm", "/ImportData",
     "/JavaScript", "/SetOCGState", "/Rendition", "/GoTo3DView", "/RichMediaExecute", "/Hide",
 }  # fmt: skip
-# Actions that may stay: they turn pages and open addresses after a press.
+# Allowed actions: they turn pages, or open addresses after a click.
 HARMLESS_ACTIONS = {"/GoTo", "/URI", "/Named"}
 ACTIVE_TYPES = {"/EmbeddedFile"}
 ACTIVE_SUBTYPES = {
@@ -34,15 +35,15 @@ HARMLESS_SCHEMES = re.compile(rb"\s*(https?|mailto|tel):", re.IGNORECASE)
 
 
 class ActiveContent(Exception):
-    """The file holds something that acts."""
+    """The file has active content."""
 
 
 class NestedTooDeep(Exception):
-    """More objects, or deeper ones, than any document has."""
+    """The file has more objects, revisions or nesting levels than any real document."""
 
 
 def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return an empty header when the file only shows pages, else `refused`: why it cannot be sent."""
+    """Return an empty header when the file only shows pages, otherwise one with `refused`: "active", "password" ..."""
     try:
         for revision in [data, *revisions(data)]:
             check(revision, is_whole=revision is data)
@@ -60,7 +61,7 @@ def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def revisions(data: bytes) -> list[bytes]:
-    """What the file was before each incremental update."""
+    """Return the file as it was before each incremental update."""
     ends = [match.end() for match in re.finditer(rb"%%EOF", data)][:-1]
     if len(ends) > MAX_REVISIONS:
         raise NestedTooDeep
@@ -68,12 +69,13 @@ def revisions(data: bytes) -> list[bytes]:
 
 
 def check(data: bytes, *, is_whole: bool) -> None:
+    """Check every object of one revision. Raises ActiveContent, NestedTooDeep or an error of pikepdf."""
     try:
         opened = pikepdf.open(BytesIO(data), suppress_warnings=True)
     except pikepdf.PdfError:
         if is_whole:
             raise
-        # An %%EOF that ends no revision, as in a file that is written for the web: part of the whole.
+        # This %%EOF does not end a revision, as in linearized files. The whole file is checked anyway.
         return
     with opened as pdf:
         if is_whole and not len(pdf.pages):
@@ -86,7 +88,7 @@ def check(data: bytes, *, is_whole: bool) -> None:
 
 
 def walk(item: Any, depth: int) -> None:
-    """Check the direct values of an object. What it refers to is an object of its own turn."""
+    """Check the direct values of an object. Indirect values are separate objects, which `check` also visits."""
     if depth > MAX_DEPTH:
         raise NestedTooDeep
     if isinstance(item, pikepdf.Array):

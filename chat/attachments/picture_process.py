@@ -10,14 +10,15 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 MEGAPIXEL = 1_000_000
-# A JPEG is decoded at a fraction of its size; one byte a pixel needs a quarter of the memory of colours.
+# Limit for pictures that need little memory: JPEGs, which can be decoded at half the size, and modes of one byte a
+# pixel.
 MAX_PIXELS_SMALL = 40 * MEGAPIXEL
 MAX_PIXELS = 16 * MEGAPIXEL
 SMALL_MODES = {"1", "L", "P"}
-# Photoshop writes a history of several megabytes into the text of a PNG.
+# Photoshop writes an edit history of several megabytes into the text chunks of a PNG.
 MAX_TEXT_BYTES = 8 * 1024 * 1024
 PLAIN_MODES = {"L", "RGB", "RGBA"}
-# The exponent of sRGB, by which screens show what says nothing else (PNG 3rd edition, 11.3.2.2).
+# The gamma of sRGB, which screens assume for pictures without colour data (PNG 3rd edition, 11.3.2.2).
 SCREEN_GAMMA = 2.2
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 88, "optimize": True},
@@ -25,7 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 88, "method": 2},
 }
 
-Image.MAX_IMAGE_PIXELS = None  # The limits by kind replace Pillow's, which says nothing about bytes.
+Image.MAX_IMAGE_PIXELS = None  # Replaced by `max_pixels`: Pillow's limit ignores the bytes per pixel.
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT_BYTES
 
 
@@ -47,13 +48,15 @@ def answer(data: bytes, source: str, target: str, kept_pixels: str) -> tuple[dic
 
 
 def max_pixels(picture: Image.Image, source: str) -> int:
+    """Return the number of pixels up to which a picture is decoded; it depends on the memory for each pixel."""
     is_small = source == "JPEG" or (source == "PNG" and picture.mode in SMALL_MODES)
     return MAX_PIXELS_SMALL if is_small else MAX_PIXELS
 
 
 def plain_picture(picture: Image.Image, source: str, kept_pixels: int) -> Image.Image:
+    """Return the picture upright, in sRGB, without metadata, and scaled down to at most `kept_pixels`."""
     if source == "JPEG" and picture.width * picture.height > kept_pixels:
-        # Decodes at half the size: a quarter of the memory. The mode stays, the profile of the colours needs it.
+        # Decodes at half the size with a quarter of the memory. The mode is kept, because the colour profile needs it.
         picture.draft(picture.mode, (picture.width // 2, picture.height // 2))
     picture.load()
     info: dict[Any, Any] = dict(picture.info)
@@ -71,11 +74,11 @@ def plain_picture(picture: Image.Image, source: str, kept_pixels: int) -> Image.
 
 
 def eight_bit(picture: Image.Image) -> Image.Image:
-    """The picture with 8 bits a channel, as L, RGB, RGBA or CMYK."""
+    """Return the picture with 8 bits a channel, as L, RGB, RGBA or CMYK."""
     if picture.mode.startswith("I;16"):
         return _eight_bit_grey(picture)
     if picture.mode in ("I", "F"):
-        # No format that may be sent is decoded to these; `convert` would clip them to white.
+        # No allowed format is decoded to these modes, and `convert` would clip them to white.
         raise ValueError(picture.mode)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         return picture.convert("RGBA")
@@ -85,7 +88,7 @@ def eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bit_grey(picture: Image.Image) -> Image.Image:
-    """Keep the upper byte of every sample, as screens do; `convert` clips everything above 255 to white."""
+    """Keep the high byte of every 16-bit sample, as screens do; `convert` would clip values above 255 to white."""
     samples = picture.tobytes()
     is_big = picture.mode == "I;16B"
     high = Image.frombytes("L", picture.size, samples[0 if is_big else 1 :: 2])
@@ -102,10 +105,10 @@ def _eight_bit_grey(picture: Image.Image) -> Image.Image:
 
 
 def in_srgb(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
-    """Apply the colour profile, or the gamma of a PNG, which go away with the metadata."""
+    """Apply the colour profile, or the gamma of a PNG, because both are removed with the metadata."""
     profile = info.get("icc_profile")
     if profile:
-        # A wrong profile is ignored, as browsers do.
+        # An invalid profile is ignored, as browsers do.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
             picture = _from_profile(picture, profile)
     elif "srgb" not in info:

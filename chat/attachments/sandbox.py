@@ -1,8 +1,8 @@
-"""Run a parser of hostile files in a child process with limits on memory, processor time and wall time.
+"""Parse untrusted files in a child process with limits on memory, processor time and wall time.
 
 A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The parent only copies bytes: the child
-parses, answers and ends, so its memory goes back to the system whatever the file did. It inherits no variables, hence
-no secrets, and cannot write files.
+parses, answers and exits, so its memory returns to the system whatever the file does. The child inherits no environment
+variables, hence no secrets, and cannot write files.
 """
 
 import json
@@ -18,29 +18,30 @@ from core.database_threads import release_slot
 MEMORY_BYTES = 640 * 1024 * 1024
 PROCESSOR_SECONDS = 20
 WALL_SECONDS = 40
-# Seconds that a request waits for the children of earlier requests.
+# Maximum seconds that a request waits for the child processes of earlier requests.
 QUEUE_SECONDS = 30
 
-_CHILD = Path(__file__).with_name("sandbox_process.py")
-# One child at a time in each server process, so that six uploads at once need no more memory than one.
+_CHILD_SCRIPT = Path(__file__).with_name("sandbox_process.py")
+# One child at a time in each server process, so that concurrent uploads need no more memory than one.
 _slot = threading.BoundedSemaphore(1)
 
 
 class LimitReached(Exception):
-    """The child needed more memory or time than it may take, or the parser crashed."""
+    """The child exceeded its memory or time limit, or the parser crashed."""
 
 
 class SandboxResult(NamedTuple):
-    """`header` is what the script says of the file, `content` what it made of it."""
+    """The answer of a script: `header` with its findings about the file, `content` with the converted file."""
 
     header: dict[str, Any]
     content: bytes
 
 
 def run(script: Path, data: bytes, *arguments: str) -> SandboxResult:
-    """Call `answer(data, *arguments)` of `script` in a child process.
+    """Call `answer(data, *arguments)` of `script` in a child process and return its result.
 
-    `script` imports nothing of this project. Raises LimitReached, and TooFast when other files take too long.
+    `script` must not import anything of this project. Raises LimitReached, and TooFast when other files keep the slot
+    for more than QUEUE_SECONDS.
     """
     release_slot()
     if not _slot.acquire(timeout=QUEUE_SECONDS):
@@ -53,9 +54,9 @@ def run(script: Path, data: bytes, *arguments: str) -> SandboxResult:
 
 def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> SandboxResult:
     limits = (str(MEMORY_BYTES), str(PROCESSOR_SECONDS))
-    command = [sys.executable, "-I", "-B", str(_CHILD), str(script), *limits, *arguments]
+    command = [sys.executable, "-I", "-B", str(_CHILD_SCRIPT), str(script), *limits, *arguments]
     try:
-        done = subprocess.run(  # noqa: S603  (no part of the command comes from a user)
+        child = subprocess.run(  # noqa: S603  (no part of the command comes from a user)
             command,
             input=data,
             capture_output=True,
@@ -65,7 +66,7 @@ def _run(script: Path, data: bytes, arguments: tuple[str, ...]) -> SandboxResult
         )
     except subprocess.TimeoutExpired as error:
         raise LimitReached from error
-    if done.returncode:
+    if child.returncode:
         raise LimitReached
-    header, _newline, content = done.stdout.partition(b"\n")
+    header, _newline, content = child.stdout.partition(b"\n")
     return SandboxResult(json.loads(header), content)

@@ -1,6 +1,6 @@
-"""Child process of `chat.attachments.sandbox`: sets the limits, loads the script, answers once.
+"""Child process of `chat.attachments.sandbox`: sets limits, runs a script on one file, writes the answer and exits.
 
-It imports the standard library only.
+It imports only the standard library.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ def set_limits(memory: int, seconds: int) -> None:
     limits = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: seconds,
-        # No files are written, and no memory of a customer's file ends in a core dump.
+        # The child cannot write files, and no part of a customer's file ends up in a core dump.
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
     }
     for kind, limit in limits.items():
-        # macOS refuses some limits; there the demo relies on the checks of the scripts and on the wall time.
+        # macOS refuses some limits; there only the checks of the scripts and the wall-time limit apply.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (limit, limit))
 

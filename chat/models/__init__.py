@@ -1,12 +1,12 @@
-from chat.models.conversation import OPEN, PRESENT_FIRST, Assignment, Conversation, Rating, Status
+from chat.models.conversation import CURRENT_FIRST, OPEN, Assignment, Conversation, Rating, Status
 from chat.models.message import Attachment, AuthorRole, Message, MessageKind, Note
 from chat.models.site import BusinessText, FormField, QuickTopic, Site, TextCode
 from chat.models.texts import CannedReply, WrapUpCode
 from chat.models.visitor import IdentityUse, Level, Visitor, verified_since
 
 __all__ = [
+    "CURRENT_FIRST",
     "OPEN",
-    "PRESENT_FIRST",
     "Assignment",
     "Attachment",
     "AuthorRole",

@@ -1,4 +1,4 @@
-"""Conversation, who was assigned to it, and how it was rated."""
+"""Conversation, its assignments to agents, and its rating."""
 
 import uuid
 
@@ -22,23 +22,25 @@ class Status(models.TextChoices):
 
 
 OPEN = (Status.WAITING, Status.ACTIVE)
-# Of one visitor's conversations the one that they have before them is the first: the open one, otherwise the newest.
-# One that came along at sign-in may be open and older than another that has ended.
-PRESENT_FIRST = (
+# Sorts a visitor's current conversation first: the open one, or else the newest. The open one is not always the newest:
+# a conversation that moves to a customer at sign-in may be older than one of theirs that has ended.
+CURRENT_FIRST = (
     models.Case(models.When(status__in=OPEN, then=0), default=1, output_field=models.SmallIntegerField()),
     "-id",
 )
 
 
 class Conversation(models.Model):
-    """One contact from first word to wrap-up. Counters and marks are kept by the writer, never counted on reading.
+    """One contact of a visitor, from the first message to wrap-up. The writer maintains its counters and read marks.
 
-    `last_seq` is the head of the sequence 1, 2, 3 ... of its messages. A mark such as `agent_read_seq` says
-    that the agent has read everything up to and including that seq; marks never go back.
+    `last_seq` is the highest of the numbers 1, 2, 3 ... of its messages. A read mark such as `agent_read_seq` means
+    that the agent has read everything up to and including that seq; read marks never decrease.
     """
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    client_id = models.UUIDField(editable=False, help_text="chosen by the box: starting twice is harmless")
+    client_id = models.UUIDField(
+        editable=False, help_text="chosen by the widget, so that a repeated start is harmless"
+    )
     site = models.ForeignKey(Site, models.PROTECT, verbose_name=_("site"))
     visitor = models.ForeignKey(
         Visitor, models.PROTECT, related_name="conversations", verbose_name=_("visitor")
@@ -52,8 +54,8 @@ class Conversation(models.Model):
     )
     language = models.CharField(_("language"), max_length=10, default="zh")
     subject = models.CharField(_("subject"), max_length=100, blank=True)
-    form = models.JSONField(_("answers of the form"), default=dict, blank=True)
-    page = models.CharField(_("page"), max_length=300, blank=True, help_text=_("without its query"))
+    form = models.JSONField(_("form answers"), default=dict, blank=True)
+    page = models.CharField(_("page"), max_length=300, blank=True, help_text=_("without the query string"))
     device = models.CharField(_("device"), max_length=20, blank=True)
 
     last_seq = models.PositiveIntegerField(default=0)
@@ -65,7 +67,7 @@ class Conversation(models.Model):
     visitor_message_count = models.PositiveIntegerField(_("messages of the visitor"), default=0)
     agent_message_count = models.PositiveIntegerField(_("messages of agents"), default=0)
     excerpt = models.CharField(
-        max_length=120, blank=True, help_text="the newest message's beginning, for lists"
+        max_length=120, blank=True, help_text="beginning of the newest message, for lists"
     )
 
     started_at = models.DateTimeField(_("started"), default=timezone.now)
@@ -73,10 +75,10 @@ class Conversation(models.Model):
     assigned_at = models.DateTimeField(_("first assigned"), null=True, blank=True)
     first_response_at = models.DateTimeField(_("first answered"), null=True, blank=True)
     unanswered_since = models.DateTimeField(
-        null=True, blank=True, help_text="first visitor message after the last answer"
+        null=True, blank=True, help_text="time of the first visitor message after the last answer"
     )
     last_message_at = models.DateTimeField(null=True, blank=True)
-    # When the bank's site last proved, before the end, who the visitor is. The record keeps it.
+    # When the bank's site last verified the visitor before the end; kept in the record of the conversation.
     verified_at = models.DateTimeField(_("identity verified"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_by = models.CharField(_("ended by"), max_length=8, blank=True)
@@ -86,7 +88,10 @@ class Conversation(models.Model):
     )
     wrap_up_comment = models.CharField(_("wrap-up comment"), max_length=500, blank=True)
     digest = models.CharField(
-        _("digest"), max_length=64, blank=True, help_text=_("SHA-256 over the transcript, made at its end")
+        _("digest"),
+        max_length=64,
+        blank=True,
+        help_text=_("SHA-256 of the transcript, computed when the conversation ends"),
     )
 
     class Meta:
@@ -132,7 +137,7 @@ class Conversation(models.Model):
 
 
 class Assignment(models.Model):
-    """Who had a conversation, from when until when, why, by whom, and who would have been next."""
+    """Period in which an agent had a conversation, with the reason, who assigned it and who would have been next."""
 
     class Reason(models.TextChoices):
         TAKEN = "taken", _("taken from the queue")
@@ -152,10 +157,10 @@ class Assignment(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("who was next"),
-        help_text=_("the colleague online in the department with the fewest conversations then"),
+        verbose_name=_("next agent"),
+        help_text=_("The online colleague in the department who had the fewest conversations at that time."),
     )
-    # Of the press that took it: the same press, sent again, takes no other conversation.
+    # Identifies the click that took the conversation: the same request, sent again, takes no other one.
     client_id = models.UUIDField(null=True, blank=True, editable=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Message (both sides see it), Note (staff only) and Attachment."""
+"""Message, which both sides see; Note, which only staff see; and Attachment."""
 
 import uuid
 
@@ -25,7 +25,7 @@ class AuthorRole(models.TextChoices):
 
 
 class Message(models.Model):
-    """What both sides see, in the order of `seq`. Never changed once written."""
+    """One message of a conversation, seen by both sides in the order of `seq`. Never changed once written."""
 
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages")
     seq = models.PositiveIntegerField()
@@ -36,7 +36,7 @@ class Message(models.Model):
     agent = models.ForeignKey(Staff, models.PROTECT, null=True, blank=True, verbose_name=_("agent"))
     body = models.TextField(_("text"), blank=True)
     payload = models.JSONField(default=dict, blank=True)
-    # What an agent's words were made from, named as the app that keeps it does (point/<id>/<version>). For staff only.
+    # Source of an agent's text, in the form of the app that owns it (point/<id>/<version>). Staff only.
     source = models.CharField(max_length=40, blank=True, default="", db_default="", editable=False)
     at = models.DateTimeField(_("at"), default=timezone.now)
     terms = TermsField(editable=False, default=list)
@@ -60,11 +60,11 @@ class Message(models.Model):
 
 
 class Note(models.Model):
-    """Words for colleagues. Its own table and its own path: it can never reach a visitor."""
+    """Text for colleagues. It has its own table and its own code path, so it can never reach a visitor."""
 
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="notes")
     client_id = models.UUIDField(default=uuid.uuid4)
-    after_seq = models.PositiveIntegerField(help_text="the head of the conversation when it was written")
+    after_seq = models.PositiveIntegerField(help_text="last_seq of the conversation when it was written")
     author = models.ForeignKey(Staff, models.PROTECT, verbose_name=_("author"))
     body = models.TextField(_("text"))
     at = models.DateTimeField(_("at"), default=timezone.now)

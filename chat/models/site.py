@@ -1,4 +1,4 @@
-"""Site: a website that embeds the box, with its looks, its form and its words."""
+"""Site: a website that embeds the widget, with its appearance, its pre-chat form and its texts."""
 
 import re
 import secrets
@@ -21,22 +21,25 @@ def new_secret() -> str:
 
 
 def validate_origins(value: str) -> None:
-    """One full origin a line, as a browser sends it: scheme and host, and the port when it is not the usual one."""
+    """Check for one origin on each line, as browsers send it: scheme and host, and the port unless it is the default.
+
+    Raises ValidationError with the invalid text.
+    """
     for line in value.splitlines():
         parts = urlsplit(line.strip())
         if not line.strip():
             continue
         if parts.scheme not in {"http", "https"} or not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", parts.netloc):
             raise ValidationError(
-                _("“%(line)s” is not an origin such as https://www.bank.example"), params={"line": line}
+                _("“%(line)s” is not an origin. Example: https://www.bank.example"), params={"line": line}
             )
         if f"{parts.scheme}://{parts.netloc}" != line.strip():
             raise ValidationError(
-                _("“%(line)s”: leave out everything after the host and port"), params={"line": line}
+                _("“%(line)s”: remove everything after the host and port"), params={"line": line}
             )
 
 
-validate_colour = RegexValidator(r"^#[0-9a-fA-F]{6}$", _("a colour such as #1b5e4b"))
+validate_colour = RegexValidator(r"^#[0-9a-fA-F]{6}$", _("Enter a colour such as #1b5e4b."))
 
 
 class Site(models.Model):
@@ -50,7 +53,7 @@ class Site(models.Model):
         unique=True,
         default=new_key,
         validators=[RegexValidator(r"^[a-z0-9-]+$")],
-        help_text=_("public; stands in the script tag"),
+        help_text=_("Public. Part of the script tag."),
     )
     name_zh = models.CharField(_("bank's name in Chinese"), max_length=60)
     name_en = models.CharField(_("bank's name in English"), max_length=60)
@@ -58,30 +61,31 @@ class Site(models.Model):
     allowed_origins = models.TextField(
         _("allowed origins"),
         validators=[validate_origins],
-        help_text=_("one a line; only pages of these may show the box"),
+        help_text=_("One per line. Only pages of these origins may show the widget."),
     )
     identity_secret = models.CharField(
         _("identity secret"),
         max_length=128,
         default=new_secret,
         help_text=_(
-            "signs the tokens by which the bank's site says who is logged in; keep it on the bank's server"
+            "Signs the tokens that tell which customer is logged in on the bank's site. Keep it on the bank's "
+            "server."
         ),
     )
     requires_nonce = models.BooleanField(
-        _("identity tokens carry the browser's nonce"),
+        _("require a nonce in identity tokens"),
         default=True,
         db_default=True,
         help_text=_(
-            "A token that was copied on its way is of no use in another browser. "
-            "Untick only while the bank's server cannot put the nonce into its tokens."
+            "With the nonce, a stolen token is useless in another browser. Untick only while the bank's server "
+            "cannot put the nonce into its tokens."
         ),
     )
     department = models.ForeignKey(
         Department,
         models.PROTECT,
         verbose_name=_("department"),
-        help_text=_("takes what no subject sends elsewhere"),
+        help_text=_("Receives conversations that no form answer or quick topic sends to another department."),
     )
     hotline = models.CharField(_("hotline"), max_length=30, blank=True)
     accent = models.CharField(_("colour"), max_length=7, default="#1b5e4b", validators=[validate_colour])
@@ -93,24 +97,25 @@ class Site(models.Model):
     )
     launcher_en = models.CharField(_("launcher text in English"), max_length=20, blank=True, default="Chat")
     suggests_answers = models.BooleanField(
-        _("answers are suggested"),
+        _("suggest answers"),
         default=True,
         db_default=True,
         help_text=_(
-            "the box offers public knowledge points while somebody waits; a person is always one press away"
+            "The widget suggests public knowledge points while a visitor waits. A person is always one click "
+            "away."
         ),
     )
-    attachments = models.BooleanField(_("files may be sent"), default=True)
+    attachments = models.BooleanField(_("allow files"), default=True)
     attachment_types = models.JSONField(
-        _("kinds of file"),
+        _("file types"),
         default=list,
         blank=True,
         help_text=_(
-            "of image/png, image/jpeg, image/gif, image/webp, application/pdf; none named: all of these"
+            "Any of image/png, image/jpeg, image/gif, image/webp, application/pdf. Empty: all of these."
         ),
     )
     attachment_megabytes = models.PositiveSmallIntegerField(
-        _("largest file, MB"), default=10, validators=[MinValueValidator(1), MaxValueValidator(50)]
+        _("maximum file size (MB)"), default=10, validators=[MinValueValidator(1), MaxValueValidator(50)]
     )
 
     class Meta:
@@ -126,17 +131,17 @@ class Site(models.Model):
         return [line.strip() for line in self.allowed_origins.splitlines() if line.strip()]
 
     def in_language(self, field: str, language: str | None) -> str:
-        """`name`, `title` or `launcher` in Chinese or, for any other language, in English."""
+        """Return `name`, `title` or `launcher` in Chinese, or in English for any other language."""
         value: str = getattr(self, f"{field}_{'zh' if (language or 'zh').startswith('zh') else 'en'}")
         return value
 
 
 class FormField(models.Model):
-    """A question of the short form before the chat."""
+    """A question of the pre-chat form."""
 
     class Kind(models.TextChoices):
         NAME = "name", _("the visitor's name")
-        DEPARTMENT = "department", _("subject: chooses the department")
+        DEPARTMENT = "department", _("subject (determines the department)")
         TEXT = "text", _("free text")
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="form_fields", verbose_name=_("site"))
@@ -149,7 +154,7 @@ class FormField(models.Model):
 
     class Meta:
         verbose_name = _("form field")
-        verbose_name_plural = _("form before the chat")
+        verbose_name_plural = _("pre-chat form")
         ordering = ("order", "id")
         constraints = [models.UniqueConstraint(fields=["site", "key"], name="form_field_once_per_site")]
 
@@ -157,19 +162,19 @@ class FormField(models.Model):
         return self.label_zh
 
     def label_in(self, language: str | None) -> str:
-        """The label in `zh...` or, for any other language, in English."""
+        """Return the label in Chinese, or in English for any other language."""
         return self.label_zh if (language or "zh").startswith("zh") else self.label_en
 
 
 class QuickTopic(models.Model):
-    """A button on the first screen: what people come for at this hour."""
+    """A button on the first screen of the widget for a frequent request."""
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="quick_topics", verbose_name=_("site"))
     language = models.CharField(
         _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
     )
     label = models.CharField(_("label"), max_length=40)
-    first_message = models.CharField(_("what it says for the visitor"), max_length=200)
+    first_message = models.CharField(_("message sent for the visitor"), max_length=200)
     department = models.ForeignKey(
         Department, models.SET_NULL, null=True, blank=True, verbose_name=_("department")
     )
@@ -185,22 +190,22 @@ class QuickTopic(models.Model):
 
 
 class TextCode(models.TextChoices):
-    """The business texts that a bank may word for itself."""
+    """Places in the widget whose text a bank may write itself."""
 
-    GREETING_MORNING = "greeting_morning", _("greeting in the morning (5 to 12 h)")
-    GREETING_AFTERNOON = "greeting_afternoon", _("greeting in the afternoon (12 to 18 h)")
-    GREETING_EVENING = "greeting_evening", _("greeting in the evening (18 to 23 h)")
-    GREETING_NIGHT = "greeting_night", _("greeting at night (23 to 5 h)")
-    PRIVACY = "privacy", _("what not to write")
+    GREETING_MORNING = "greeting_morning", _("morning greeting (05:00 to 12:00)")
+    GREETING_AFTERNOON = "greeting_afternoon", _("afternoon greeting (12:00 to 18:00)")
+    GREETING_EVENING = "greeting_evening", _("evening greeting (18:00 to 23:00)")
+    GREETING_NIGHT = "greeting_night", _("night greeting (23:00 to 05:00)")
+    PRIVACY = "privacy", _("privacy reminder")
     WAITING = "waiting", _("while waiting")
-    NOBODY = "nobody", _("when nobody is online")
-    ENDED = "ended", _("after the chat")
-    RATING = "rating", _("the question of the rating")
+    NOBODY = "nobody", _("when no agent is online")
+    ENDED = "ended", _("after the conversation")
+    RATING = "rating", _("rating question")
 
 
 class BusinessText(models.Model):
     site = models.ForeignKey(Site, models.CASCADE, related_name="texts", verbose_name=_("site"))
-    code = models.CharField(_("where it stands"), max_length=30, choices=TextCode)
+    code = models.CharField(_("where it is shown"), max_length=30, choices=TextCode)
     language = models.CharField(
         _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
     )

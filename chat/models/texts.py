@@ -1,4 +1,4 @@
-"""Words kept ready for agents: canned replies and wrap-up codes."""
+"""Texts and codes prepared for agents: canned replies and wrap-up codes."""
 
 from django.db import models
 from django.db.models.functions import Coalesce
@@ -11,7 +11,7 @@ LANGUAGES = [("zh", _("Chinese")), ("en", _("English"))]
 
 
 class CannedReply(models.Model):
-    """A reply kept ready. Shared by all, of a department, or of one agent (at most one of the two is set)."""
+    """A prepared reply: for everyone, for one department, or personal. `department` and `owner` exclude each other."""
 
     department = models.ForeignKey(
         Department,
@@ -19,7 +19,7 @@ class CannedReply(models.Model):
         null=True,
         blank=True,
         verbose_name=_("department"),
-        help_text=_("empty: for every department"),
+        help_text=_("Leave empty for all departments."),
     )
     owner = models.ForeignKey(
         Staff,
@@ -28,20 +28,24 @@ class CannedReply(models.Model):
         blank=True,
         verbose_name=_("owner"),
         related_name="canned_replies",
-        help_text=_("set: a personal reply"),
+        help_text=_("Set only for a personal reply."),
     )
     language = models.CharField(_("language"), max_length=10, choices=LANGUAGES, default="zh")
-    shortcut = models.SlugField(_("shortcut"), max_length=30, help_text=_("found by / and its letters"))
+    shortcut = models.SlugField(
+        _("shortcut"), max_length=30, help_text=_("Agents find the reply by typing / and the shortcut.")
+    )
     title = models.CharField(_("title"), max_length=80)
     body = models.TextField(
         _("text"),
         max_length=2000,
-        help_text=_("may hold {visitor_name} {agent_name} {agent_number} {bank_name} {hotline}"),
+        help_text=_(
+            "May contain the placeholders {visitor_name} {agent_name} {agent_number} {bank_name} {hotline}"
+        ),
     )
     initials = models.CharField(
-        max_length=600, blank=True, editable=False, help_text="how the title is typed in pinyin, for finding"
+        max_length=600, blank=True, editable=False, help_text="pinyin spellings of the title, for search"
     )
-    # As in Message. A reply that was made from a knowledge point goes out of use with it.
+    # Source of the reply, as in Message. It is deactivated when that knowledge point changes or is withdrawn.
     source = models.CharField(
         max_length=40, blank=True, default="", db_default="", editable=False, db_index=True
     )
@@ -79,7 +83,7 @@ class WrapUpCode(models.Model):
         null=True,
         blank=True,
         verbose_name=_("department"),
-        help_text=_("empty: for every department"),
+        help_text=_("Leave empty for all departments."),
     )
     is_active = models.BooleanField(_("in use"), default=True)
     order = models.PositiveSmallIntegerField(_("order"), default=0)

@@ -1,4 +1,4 @@
-"""Visitor: somebody on a site, and how sure we are who that is."""
+"""Visitor: a person on a site, and how reliably they are identified."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models.site import Site
 
-# A customer's token is good for this long after the last sign-in, however often a welcome renews it.
+# Hours after the last sign-in for which a customer's token is valid, even if welcome frames have renewed it since.
 SIGNED_IN_HOURS = 12
 
 
@@ -28,7 +28,9 @@ class Visitor(models.Model):
         max_length=10,
         choices=Level,
         default=Level.ANONYMOUS,
-        help_text=_("claimed: says a name; verified: the bank's site has signed who it is"),
+        help_text=_(
+            "Claimed: the visitor gave a name. Verified: the bank's site confirmed the identity with a signed token."
+        ),
     )
     customer_reference = models.CharField(_("customer reference"), max_length=64, blank=True)
     name = models.CharField(_("name"), max_length=60, blank=True)
@@ -36,7 +38,7 @@ class Visitor(models.Model):
     first_seen_at = models.DateTimeField(_("first seen"), default=timezone.now)
     last_seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
     verified_at = models.DateTimeField(_("last verified"), null=True, blank=True, editable=False)
-    # Raised by a sign-in and by a logout: tokens of an earlier generation are void.
+    # Raised by sign-in and logout, which voids tokens of earlier generations.
     token_generation = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
@@ -64,11 +66,11 @@ class Visitor(models.Model):
 
     @property
     def is_customer(self) -> bool:
-        """Whether the bank's site has ever said who this is. Only a newer sign-in makes the visitor verified again."""
+        """Whether the bank's site has ever identified this visitor, even if they are no longer verified."""
         return bool(self.customer_reference)
 
     def accepts(self, generation: int) -> bool:
-        """Whether a token of this generation still speaks for the visitor."""
+        """Return whether a token of this generation is still valid for the visitor."""
         if generation != self.token_generation:
             return False
         if not self.is_customer:
@@ -77,25 +79,28 @@ class Visitor(models.Model):
         return self.verified_at is not None and self.verified_at > oldest
 
     def level_now(self) -> "Level":
-        """The level, and no longer "verified" from the second on in which that lapses."""
+        """Return the level, lowered at once when the verification has expired.
+
+        The stored level is only lowered by the next run of `lapse_identities`.
+        """
         if self.level == Level.VERIFIED and not self.verified_seconds():
             return Level.CLAIMED
         return Level(self.level)
 
     def verified_seconds(self) -> int:
-        """Seconds until "verified" lapses; 0 for a visitor who is not verified."""
+        """Return the seconds until the verification expires; 0 for a visitor who is not verified."""
         if self.level != Level.VERIFIED or self.verified_at is None:
             return 0
         return max(0, round((self.verified_at - verified_since()).total_seconds()))
 
 
 def verified_since() -> datetime:
-    """The moment before which a proof of identity no longer counts as verified."""
+    """Return the time since which a sign-in still counts as verified."""
     return timezone.now() - timedelta(minutes=settings.VERIFIED_MINUTES)
 
 
 class IdentityUse(models.Model):
-    """An identity token that has been used: each is good once."""
+    """An identity token that has been used. Each token is valid once."""
 
     token_id = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField(db_index=True)

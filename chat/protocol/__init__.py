@@ -1,11 +1,11 @@
 """Every frame on a visitor's or a console's socket, and every event between server processes.
 
-docs/protocol.md explains them; tests/protocol_examples.json holds an example of each, read by the tests of both
-sides. A frame is a JSON object of at most 16 KiB with its `kind`. Times are UTC, ISO 8601 with milliseconds.
-A kind that this version does not know is ignored, so that old and new versions may run side by side.
+docs/protocol.md explains them; tests/protocol_examples.json holds an example of each, which the tests of server and
+scripts read. A frame is a JSON object of at most 16 KiB with a `kind`. Times are UTC in ISO 8601 with milliseconds.
+Unknown kinds are ignored, so that old and new versions can run side by side.
 """
 
-from chat.protocol.bounds import BrokenBound, broken_bound, head_of
+from chat.protocol.bounds import LengthViolation, head_of, length_violation_of
 from chat.protocol.codec import (
     BadFrame,
     decode_console,
@@ -98,7 +98,6 @@ __all__ = [
     "AccessRevoked",
     "BadFrame",
     "Body",
-    "BrokenBound",
     "Bye",
     "ConsoleFetch",
     "ConsoleFrame",
@@ -115,6 +114,7 @@ __all__ = [
     "Identify",
     "KnowledgeChanged",
     "KnowledgeFrame",
+    "LengthViolation",
     "Logout",
     "MessageData",
     "MessageFrame",
@@ -150,13 +150,13 @@ __all__ = [
     "VisitorTyping",
     "Watch",
     "Welcome",
-    "broken_bound",
     "decode_console",
     "decode_events",
     "decode_visitor",
     "encode",
     "encode_events",
     "head_of",
+    "length_violation_of",
     "replace_lone_surrogates",
     "stamp",
 ]

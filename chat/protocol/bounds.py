@@ -1,6 +1,6 @@
-"""Which string of a frame or a JSON body is too long or empty, by what msgspec says of it.
+"""Find the string of a frame or JSON body that is too long or empty, from the error message of msgspec.
 
-Only looked at when decoding has failed: what is good costs nothing more.
+Used only after decoding has failed, so that valid input costs nothing extra.
 """
 
 import re
@@ -11,22 +11,25 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-# "Expected `str` of length <= 2000 - at `$.body`"; a path may also be `$.form[...]`, or `key` in `$.form`.
+# For example "Expected `str` of length <= 2000 - at `$.body`". The path may also be `$.form[...]` or `key` in `$.form`.
 _LENGTH = re.compile(r"Expected `str` of length (<=|>=) (\d+)(?P<path>.*)", re.DOTALL)
 _NAME = re.compile(r"\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenBound:
-    """`field` as the protocol names it; `limit` in characters. With `is_too_long` false the string is empty."""
+class LengthViolation:
+    """A string whose length is not allowed: longer than `limit` characters or, if not `is_too_long`, empty.
+
+    `field` is its name in the protocol, or "" for the whole frame or body, whose `limit` is in bytes.
+    """
 
     field: str
     limit: int
     is_too_long: bool = True
 
 
-class Head(Struct):
-    """What a frame or body says of itself, however wrong the rest is. Its fields may be of any type."""
+class FrameHead(Struct):
+    """Fields that identify a frame or body which is otherwise invalid. Their values may have any type."""
 
     kind: Any = None
     client_id: Any = None
@@ -34,28 +37,28 @@ class Head(Struct):
 
     @property
     def id(self) -> str:
-        """The `client_id`, or "" when it is none."""
+        """The `client_id`, or "" when it is missing or not a UUID."""
         try:
             return str(UUID(self.client_id))
         except (ValueError, TypeError, AttributeError):
             return ""
 
 
-_head_decoder = msgspec.json.Decoder(Head)
+_head_decoder = msgspec.json.Decoder(FrameHead)
 
 
-def broken_bound(error: Exception) -> BrokenBound | None:
-    """The bound that a string has broken; None when something else is wrong."""
-    said = _LENGTH.match(str(error)) if isinstance(error, msgspec.ValidationError) else None
-    if said is None:
+def length_violation_of(error: Exception) -> LengthViolation | None:
+    """Return the length violation that a decoding error reports; None for any other error."""
+    match = _LENGTH.match(str(error)) if isinstance(error, msgspec.ValidationError) else None
+    if match is None:
         return None
-    names = _NAME.findall(said["path"])
-    return BrokenBound(names[-1] if names else "", int(said[2]), said[1] == "<=")
+    names = _NAME.findall(match["path"])
+    return LengthViolation(names[-1] if names else "", int(match[2]), match[1] == "<=")
 
 
-def head_of(text: str | bytes) -> Head:
-    """The head of what could not be decoded; an empty one when it is no JSON object."""
+def head_of(text: str | bytes) -> FrameHead:
+    """Return the head of a frame or body that could not be decoded; an empty one if it is not a JSON object."""
     try:
         return _head_decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return Head()
+        return FrameHead()

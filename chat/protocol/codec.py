@@ -1,4 +1,4 @@
-"""From text to frames and events, and back."""
+"""Decode and encode frames and events."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from chat.protocol.bounds import BrokenBound, Head, broken_bound, head_of
+from chat.protocol.bounds import FrameHead, LengthViolation, head_of, length_violation_of
 from chat.protocol.console import ConsoleFrame
 from chat.protocol.events import Event
 from chat.protocol.parts import MAX_FRAME_BYTES
@@ -23,72 +23,73 @@ _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__a
 
 
 class BadFrame(ValueError):
-    """A frame of a known kind, or of no kind at all, that is not as the protocol says.
+    """A frame that violates the protocol: of a known kind but invalid, or not a frame at all.
 
-    Holds no text of the frame: only the `client_id` that it is about, where it names one, the `language` of a hello,
-    and the `bound` that was broken when a string was too long or empty.
+    It holds no text of the frame, only its `client_id`, the `language` of a hello, and the length violation when a
+    string was too long or empty.
     """
 
-    def __init__(self, reason: str, head: Head | None = None, bound: BrokenBound | None = None) -> None:
+    def __init__(
+        self, reason: str, head: FrameHead | None = None, violation: LengthViolation | None = None
+    ) -> None:
         super().__init__(reason)
         self.client_id = head.id if head else ""
         self.language = (
             head.language if head and head.kind == "hello" and isinstance(head.language, str) else ""
         )
-        self.bound = bound
+        self.violation = violation
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
-    # A character takes four bytes at most: only a long text needs to be counted.
+    # A character has at most four bytes in UTF-8, so only long texts need to be encoded and counted.
     if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
-        raise BadFrame("too_long", head_of(text), _bound_of_long(text, decoder))
+        raise BadFrame("too_long", head_of(text), _violation_of_long(text, decoder))
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        if (whole := replace_lone_surrogates(text)) != text:
-            return _decode(whole, decoder, known)
+        if (repaired := replace_lone_surrogates(text)) != text:
+            return _decode(repaired, decoder, known)
         head = head_of(text)
         if not isinstance(head.kind, str):
             raise BadFrame("not_a_frame") from error
         if head.kind not in known:
             return None
-        raise BadFrame("bad_frame", head, broken_bound(error)) from error
+        raise BadFrame("bad_frame", head, length_violation_of(error)) from error
 
 
-def _bound_of_long(text: str, decoder: Any) -> BrokenBound:
-    """What is too long in a frame that is too long: one of its fields, or else all of it, in bytes."""
+def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
+    """Return the limit that an oversized frame breaks: that of one of its fields, or else of the frame, in bytes."""
     try:
         decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        if (bound := broken_bound(error)) is not None and bound.is_too_long:
-            return bound
-    return BrokenBound("", MAX_FRAME_BYTES)
+        if (violation := length_violation_of(error)) is not None and violation.is_too_long:
+            return violation
+    return LengthViolation("", MAX_FRAME_BYTES)
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """The same JSON with U+FFFD for each half of a character, which no database stores and msgspec refuses.
+    """Replace each lone surrogate in a JSON text by U+FFFD: databases cannot store it and msgspec rejects it.
 
-    JSON can name half a surrogate pair, and a browser sends it where an emoji was cut in two. Text that is no JSON
-    comes back as it is.
+    A browser sends half a surrogate pair when an emoji was cut in two. Text that is not JSON is returned unchanged.
     """
     if "\\ud" not in text.lower():
         return text
     try:
-        whole = json.dumps(json.loads(text), ensure_ascii=False)
+        decoded = json.dumps(json.loads(text), ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-    mended = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text if mended == whole else mended
+    repaired = decoded.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text if repaired == decoded else repaired
 
 
 def decode_visitor(text: str) -> VisitorFrame | None:
-    """The frame, or None for a kind that this version does not know. Raises BadFrame."""
+    """Decode a visitor's frame. Returns None for an unknown kind. Raises BadFrame."""
     frame: VisitorFrame | None = _decode(text, _visitor_decoder, _VISITOR_KINDS)
     return frame
 
 
 def decode_console(text: str) -> ConsoleFrame | None:
-    """The frame, or None for a kind that this version does not know. Raises BadFrame."""
+    """Decode a console's frame. Returns None for an unknown kind. Raises BadFrame."""
     frame: ConsoleFrame | None = _decode(text, _console_decoder, _CONSOLE_KINDS)
     return frame
 
@@ -102,7 +103,7 @@ def encode_events(events: list[Event]) -> bytes:
 
 
 def decode_events(data: bytes | str) -> list[Event]:
-    """The events of a batch; those that this version does not know or understand are left out."""
+    """Decode a batch of events, leaving out those of an unknown kind or with invalid fields."""
     events: list[Event] = []
     try:
         batch = _raw_decoder.decode(data)

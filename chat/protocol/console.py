@@ -1,4 +1,4 @@
-"""Frames from a console to the server, and those that only a console is sent."""
+"""Frames from a console to the server, and frames that the server sends only to consoles."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +14,7 @@ class ConsoleHello(Struct, tag_field="kind", tag="hello"):
 
 
 class Watch(Struct, tag_field="kind", tag="watch"):
-    """Send the live messages of this conversation, and first those after `after`."""
+    """Asks for the live messages of a conversation, and first for the stored ones with seq > `after`."""
 
     conversation: UUID
     after: Seq = 0
@@ -44,7 +44,7 @@ ConsoleFrame = ConsoleHello | Watch | Unwatch | ConsoleTyping | ConsoleSeen | Co
 
 
 class ConsoleWelcome(Struct, tag_field="kind", tag="welcome"):
-    """`rows`: everything in this agent's lists as it stands now; what is not among them has gone."""
+    """The answer to hello. `rows` holds every conversation in this agent's lists; the console removes all others."""
 
     heartbeat_seconds: int
     rows: list[Row]
@@ -53,7 +53,7 @@ class ConsoleWelcome(Struct, tag_field="kind", tag="welcome"):
 
 
 class RowFrame(Struct, tag_field="kind", tag="conversation"):
-    """A conversation in one of this agent's lists changed. `listed` false: it has left them."""
+    """A conversation in one of this agent's lists changed. `listed` is false when it is in none of them any more."""
 
     row: Row
     listed: bool
@@ -74,12 +74,12 @@ class PresenceFrame(Struct, tag_field="kind", tag="presence"):
 
 
 class ConsolePong(Struct, tag_field="kind", tag="pong"):
-    """`heads`: last seq of each watched conversation."""
+    """The answer to ping. `heads` holds the last seq of each watched conversation, so that a lost message shows."""
 
     heads: dict[str, int]
 
 
 class KnowledgeFrame(Struct, tag_field="kind", tag="knowledge"):
-    """The library has a new edition: what is offered on the screen may be out of date."""
+    """The published index has a new edition: suggestions on the screen may be out of date."""
 
     edition: int

@@ -1,4 +1,4 @@
-"""Events between server processes: what happened, and what is needed to route it."""
+"""Events between server processes, each with what is needed to route it to sockets."""
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ class MessagePosted(Struct, tag_field="event", tag="message_posted"):
 
 
 class ConversationChanged(Struct, tag_field="event", tag="conversation_changed"):
-    """With what it was before, so that those who lose it from their lists hear of it."""
+    """A conversation changed. The former values let processes notify consoles whose lists it leaves."""
 
     pk: int
     row: Row
@@ -45,21 +45,21 @@ class PresenceChanged(Struct, tag_field="event", tag="presence_changed"):
 
 
 class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
-    """A member of staff lost their rights, in all sessions or in this one; or, without `staff`, a session has ended."""
+    """A staff member lost rights, in all sessions or in one; without `staff`, that session has ended."""
 
     staff: int = 0
     session: str = ""
 
 
 class VisitorTokensVoided(Struct, tag_field="event", tag="visitor_tokens_voided"):
-    """A visitor signed in or logged out: sockets that were opened with a token below `generation` end."""
+    """A visitor signed in or logged out: sockets opened with a token of a lower generation close."""
 
     visitor: int
     generation: int
 
 
 class KnowledgeChanged(Struct, tag_field="event", tag="knowledge_changed"):
-    """The library has a new edition: consoles look again at what they offer."""
+    """The published index has a new edition: consoles load their suggestions again."""
 
     edition: int
 

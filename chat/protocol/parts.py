@@ -1,4 +1,4 @@
-"""What frames and events are made of, and the sizes they may have."""
+"""Types shared by frames and events, and their size limits."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -20,12 +20,12 @@ Token = Annotated[str, Meta(max_length=4096)]
 
 
 def stamp(at: datetime) -> str:
-    """A time as it goes over the wire, e.g. `2026-11-23T01:04:05.678Z`."""
+    """Format a time for the wire, e.g. `2026-11-23T01:04:05.678Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Person(Struct, frozen=True):
-    """An agent as others see them. `name_en` is empty when it does not differ."""
+    """An agent as other people see them. `name_en` is empty when it does not differ from `name`."""
 
     id: int
     name: str
@@ -34,7 +34,10 @@ class Person(Struct, frozen=True):
 
 
 class MessageData(Struct, frozen=True, omit_defaults=True):
-    """A message as both sides see it. `payload`: choices of a quick reply, the attachment, or the event's code."""
+    """A message as both sides see it.
+
+    `payload` holds the choices of a quick reply, the data of an attachment, or the code of an event.
+    """
 
     seq: int
     type: str
@@ -48,7 +51,7 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
 
 
 class Row(Struct, frozen=True):
-    """A conversation as the console's lists show it."""
+    """A conversation as the lists of the console show it."""
 
     id: str
     status: str

@@ -1,4 +1,4 @@
-"""From what is stored to what goes over the wire: the one place where a Row, a State or a MessageData is made."""
+"""Convert database rows to structs of the wire. Only this module makes Row, State and MessageData from stored data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,11 +57,12 @@ MESSAGE_FIELDS = (
 
 
 def person_of(staff: Staff) -> Person:
+    """Return a staff member as other people see them."""
     return Person(staff.pk, staff.name, staff.name_en, staff.number)
 
 
 def row_of(values: Mapping[str, Any]) -> Row:
-    """The row of a conversation from its ROW_FIELDS."""
+    """Make the row of a conversation from its ROW_FIELDS."""
     agent = None
     if values["agent_id"] is not None:
         agent = Person(
@@ -95,7 +96,7 @@ def row_of(values: Mapping[str, Any]) -> Row:
 
 
 def state_of(row: Row) -> State:
-    """What the visitor may see of a row."""
+    """Return the part of a row that the visitor may see."""
     return State(
         id=row.id,
         status=row.status,
@@ -109,18 +110,18 @@ def state_of(row: Row) -> State:
 
 
 def note_of(note: Note, conversation: Conversation) -> NoteFrame:
-    """A note of this conversation, as consoles are sent it."""
+    """Make the frame that carries a note of this conversation to consoles."""
     author = person_of(note.author)
     return NoteFrame(str(conversation.uuid), note.pk, note.after_seq, author, note.body, stamp(note.at))
 
 
 def rows_in(conversations: QuerySet[Conversation]) -> list[Row]:
-    """One query."""
+    """Return the rows of these conversations. One query."""
     return [row_of(values) for values in conversations.values(*ROW_FIELDS)]
 
 
 def message_of(values: Mapping[str, Any]) -> MessageData:
-    """A message from its MESSAGE_FIELDS."""
+    """Make a message from its MESSAGE_FIELDS."""
     return MessageData(
         seq=values["seq"],
         type=values["kind"],

@@ -1,4 +1,4 @@
-"""Frames from the server to a visitor; most go to a console too."""
+"""Frames from the server to a visitor. Most of them also go to a console."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -6,11 +6,11 @@ from chat.protocol.parts import MessageData, Row, State
 
 
 class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
-    """The answer to hello, start and identify: everything the box needs to be right again.
+    """The answer to hello, start and identify: the complete state that the widget has to show.
 
-    `recovered` false: what the box shows belongs to another conversation, it starts from these messages. `nonce`
-    belongs into the next identity token. `verified_seconds`: how long "verified" still holds without a newer one.
-    `now`: the server's time in milliseconds since 1970; 0 when an older server leaves it out.
+    `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them by
+    these. `nonce` must be in the next identity token. `verified_seconds` is the time for which the visitor stays
+    verified without a new token. `now` is the server's time in milliseconds since 1970; old servers leave it out (0).
     """
 
     token: str
@@ -27,7 +27,7 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
 
 
 class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
-    """Committed, as message `seq` of `conversation`. For a repeat, what was answered the first time."""
+    """The post is committed as message `seq` of `conversation`. A repeat gets the first answer again."""
 
     client_id: str
     seq: int
@@ -36,9 +36,11 @@ class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True
 
 
 class RefusedFrame(Struct, tag_field="kind", tag="refused", omit_defaults=True):
-    """`words` are for the reader. With `retry_after_ms` the same may be tried again; without it is final.
+    """The request is refused. `words` are shown to the person.
 
-    With `too_long`, `field` names what was, and `limit` its most characters; no `field`: the whole, in bytes.
+    With `retry_after_ms` the client may try the same request again; without it the refusal is final. With the code
+    `too_long`, `field` names the field and `limit` its maximum in characters; without `field`, the whole frame exceeds
+    `limit` bytes.
     """
 
     code: str
@@ -56,7 +58,7 @@ class MessageFrame(Struct, tag_field="kind", tag="message", omit_defaults=True):
 
 
 class Messages(Struct, tag_field="kind", tag="messages"):
-    """The answer to fetch and watch: messages in order, `more` when a page was not enough; `head` is the last seq."""
+    """The answer to fetch and watch: messages in order. `more`: others follow; `head`: last seq of the conversation."""
 
     conversation: str
     messages: list[MessageData]
@@ -69,7 +71,7 @@ class StateFrame(Struct, tag_field="kind", tag="state"):
 
 
 class QueueFrame(Struct, tag_field="kind", tag="queue"):
-    """For a waiting visitor: `place` counts from 1; `estimate_seconds` null when nobody is online to tell by."""
+    """Queue position of a waiting visitor. `place` counts from 1; `estimate_seconds` is null if no agent is online."""
 
     place: int
     estimate_seconds: int | None
@@ -83,7 +85,7 @@ class TypingFrame(Struct, tag_field="kind", tag="is_typing", omit_defaults=True)
 
 
 class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
-    """How far the side `role` has received and read."""
+    """The seqs up to which the side `role` has received and read."""
 
     conversation: str
     role: str
@@ -92,9 +94,9 @@ class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
 
 
 class Pong(Struct, tag_field="kind", tag="pong", omit_defaults=True):
-    """The answer to ping. `head`: last seq of this socket's conversation, so that a lost last message shows.
+    """The answer to ping. `head` is the last seq of the conversation, so that a lost last message is noticed.
 
-    `now`: as in the welcome.
+    `now` is the server's time, as in Welcome.
     """
 
     head: int
@@ -102,5 +104,7 @@ class Pong(Struct, tag_field="kind", tag="pong", omit_defaults=True):
 
 
 class Bye(Struct, tag_field="kind", tag="bye"):
+    """The last frame before the server closes the socket. The code says whether the client should reconnect."""
+
     code: str
     retry_after_ms: int

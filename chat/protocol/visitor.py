@@ -18,12 +18,12 @@ from chat.protocol.parts import (
 
 
 class Hello(Struct, tag_field="kind", tag="hello"):
-    """The first frame. `conversation` and `after` say what the box has on screen already."""
+    """The first frame. `conversation` and `after` tell which messages the widget already shows."""
 
     site: Short
     version: int = VERSION
     token: Token | None = None
-    # Only described by these: one that is too long is cut, not refused.
+    # These only describe the visitor: a value that is too long is cut, not refused.
     language: str = "zh"
     page: str = ""
     device: str = ""
@@ -32,7 +32,7 @@ class Hello(Struct, tag_field="kind", tag="hello"):
 
 
 class Start(Struct, tag_field="kind", tag="start"):
-    """Begins a conversation. With the `client_id` of one begun before it is the same one again."""
+    """Starts a conversation. A repeat of the `client_id` returns the conversation that it started before."""
 
     client_id: UUID
     form: dict[Annotated[str, Meta(max_length=30)], Answer] = {}
@@ -40,9 +40,9 @@ class Start(Struct, tag_field="kind", tag="start"):
 
 
 class PostFrame(Struct, tag_field="kind", tag="post", omit_defaults=True):
-    """Says something, in the conversation that this socket has now.
+    """Posts a message in the current conversation of this socket.
 
-    With `conversation` only in that one: it is refused (`closed`) where another has begun since.
+    With `conversation`, only in that one: the post is refused (`closed`) when another has started since.
     """
 
     client_id: UUID
@@ -55,9 +55,9 @@ class VisitorTyping(Struct, tag_field="kind", tag="typing"):
 
 
 class VisitorSeen(Struct, tag_field="kind", tag="seen"):
-    """Everything up to and including `received` has arrived, up to `read` has been on a visible screen.
+    """Read mark: messages up to `received` have arrived, and those up to `read` were on a visible screen.
 
-    Of `conversation`; a box that is older does not say of which.
+    Old versions of the widget do not send `conversation`.
     """
 
     received: Seq
@@ -71,13 +71,13 @@ class Fetch(Struct, tag_field="kind", tag="fetch"):
 
 
 class End(Struct, tag_field="kind", tag="end", omit_defaults=True):
-    """Ends `conversation`; without it, the one that the visitor has now."""
+    """Ends `conversation`; without it, the visitor's current one."""
 
     conversation: UUID | None = None
 
 
 class Rate(Struct, tag_field="kind", tag="rate", omit_defaults=True):
-    """Rates `conversation`; without it, the one that the visitor has now."""
+    """Rates `conversation`; without it, the visitor's current one."""
 
     score: Annotated[int, Meta(ge=1, le=5)]
     comment: Annotated[str, Meta(max_length=MAX_COMMENT_CHARACTERS)] = ""
@@ -85,13 +85,13 @@ class Rate(Struct, tag_field="kind", tag="rate", omit_defaults=True):
 
 
 class Identify(Struct, tag_field="kind", tag="identify"):
-    """A token signed by the bank's site that says who is logged in there."""
+    """Signs the visitor in with an identity token of the bank's site."""
 
     identity: Token
 
 
 class Logout(Struct, tag_field="kind", tag="logout"):
-    """The customer has logged out of the bank's site: every token of this visitor is void from now on."""
+    """The customer has logged out of the bank's site: all tokens of this visitor become void."""
 
 
 class Ping(Struct, tag_field="kind", tag="ping"):

@@ -13,7 +13,7 @@ from django.utils import translation
 from msgspec import Struct
 
 from chat import limits, protocol
-from chat.errors import Refusal, Unavailable, refusal_of
+from chat.errors import Refusal, Unavailable, decoding_refusal
 from chat.languages import language_code
 from chat.protocol import BadFrame, Bye, RefusedFrame
 from chat.realtime import metrics
@@ -142,7 +142,7 @@ class Socket(AsyncConsumer):
             if bad.language:
                 # A hello that is refused says it too.
                 self.language = language_code(bad.language)
-            self.refuse(refusal_of(bad.bound), bad.client_id)
+            self.refuse(decoding_refusal(bad.violation), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.about)

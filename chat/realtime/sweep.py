@@ -163,7 +163,7 @@ async def _check_rights(hub: "Hub") -> None:
     for socket in open_ones:
         if socket.watched and not socket.sees_all:
             watched = dict(socket.watched)
-            audible = await in_thread(access.audible, socket.staff, list(watched.values()))
+            audible = await in_thread(access.followable_ids, socket.staff, list(watched.values()))
             for uuid, pk in watched.items():
                 if pk not in audible and socket.watched.pop(uuid, None) is not None:
                     hub.unwatch(pk, socket)

@@ -13,7 +13,7 @@ from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connection
 
-from chat.actions.posts import Mark, Outcome, Post, post_batch
+from chat.actions.posts import Outcome, Post, ReadMark, post_batch
 from chat.errors import Unavailable
 from chat.protocol import AcceptedFrame, Event
 from chat.realtime import delivery, metrics
@@ -34,7 +34,7 @@ class Writer:
     def __init__(self) -> None:
         self._wake = threading.Condition()
         self._posts: deque[_Queued] = deque()
-        self._marks: dict[tuple[int, int | None, int | None], Mark] = {}
+        self._marks: dict[tuple[int, int | None, int | None], ReadMark] = {}
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._is_ending = False
@@ -58,7 +58,7 @@ class Writer:
         self.submit(post, future.set_result)
         return future
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: ReadMark) -> None:
         """Queues a mark. Only the newest of each reader and conversation is stored; one lost comes again."""
         with self._wake:
             if len(self._marks) >= MAX_QUEUED:
@@ -66,7 +66,7 @@ class Writer:
             key = (mark.pk, mark.visitor_id, mark.agent_id)
             former = self._marks.get(key)
             if former is not None:
-                mark = Mark(
+                mark = ReadMark(
                     mark.pk,
                     max(mark.received, former.received),
                     max(mark.read, former.read),
@@ -121,7 +121,7 @@ class Writer:
                 marks, self._marks = list(self._marks.values()), {}
             self._store(posts, marks)
 
-    def _store(self, posts: list[_Queued], marks: list[Mark]) -> None:
+    def _store(self, posts: list[_Queued], marks: list[ReadMark]) -> None:
         """Stores them and answers each; whatever happens, each is answered once."""
         try:
             outcomes, events = self._tried([post for post, _ in posts], marks)
@@ -145,7 +145,7 @@ class Writer:
             except Exception as error:
                 logger.error("an outcome was not taken: %s", type(error).__name__)
 
-    def _tried(self, posts: list[Post], marks: list[Mark]) -> tuple[list[Outcome], list[Event]]:
+    def _tried(self, posts: list[Post], marks: list[ReadMark]) -> tuple[list[Outcome], list[Event]]:
         """As post_batch, several times where that may help. Raises django.db.Error as it does."""
         for attempt in range(1, ATTEMPTS + 1):
             connection.ensure_connection()

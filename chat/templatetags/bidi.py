@@ -9,11 +9,11 @@ register = template.Library()
 
 @register.filter
 def letters(text: str) -> SafeString:
-    """The text to the letter: a carriage return, which HTML would read as a line feed, stays what it is."""
-    return mark_safe(escape(text).replace("\r", "&#13;"))  # noqa: S308 (escaped in the same breath)
+    """Escape a text and keep its carriage returns, which HTML would otherwise read as line feeds."""
+    return mark_safe(escape(text).replace("\r", "&#13;"))  # noqa: S308 (`escape` has made it safe)
 
 
 @register.filter
 def without_marks(name: object) -> str:
-    """A name within a sentence: without the marks that would turn the words beside it."""
+    """Remove direction marks from a name inside a sentence, where they would reorder the words around it."""
     return bidi.remove_marks(str(name))

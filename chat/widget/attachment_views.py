@@ -19,7 +19,7 @@ from msgspec import to_builtins
 from chat import access, limits
 from chat.actions.attachments import send_file_as_visitor
 from chat.archive.transcript import file_name, transcript_of
-from chat.attachments.file_types import PictureTooLarge, max_bytes
+from chat.attachments.file_types import FileOverSizeLimit, max_bytes
 from chat.errors import BadRequest, Refusal, TextTooLong, TooFast
 from chat.languages import language_code
 from chat.models import Conversation, Site, Visitor
@@ -80,13 +80,13 @@ def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
 
 
 def check_length(request: HttpRequest, site: Site) -> None:
-    """Before anything of the body is read. Raises BadRequest without a length, PictureTooLarge with too much."""
+    """Before anything of the body is read. Raises BadRequest without a length, FileOverSizeLimit with too much."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or "")
     except ValueError as error:
         raise BadRequest from error
     if length > max_bytes(site) + MULTIPART_BYTES:
-        raise PictureTooLarge(site.attachment_megabytes)
+        raise FileOverSizeLimit(site.attachment_megabytes)
 
 
 def has_sent_too_much(request: HttpRequest) -> bool:

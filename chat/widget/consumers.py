@@ -9,7 +9,7 @@ from django.db import Error
 
 from chat import limits, protocol
 from chat.actions import identities, visitors
-from chat.actions.posts import Mark, Outcome, Post
+from chat.actions.posts import Outcome, Post, ReadMark
 from chat.actions.repeated_posts import find_stored
 from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
 from chat.languages import language_code
@@ -77,7 +77,7 @@ class VisitorConsumer(Socket):
         self._posts = limits.posts()
         self._lookups = limits.posts()
         self._starts = limits.starts()
-        self._asks = limits.asks()
+        self._asks = limits.control_requests()
         self._typing = limits.posts()
         await self.accept()
 
@@ -310,7 +310,7 @@ class VisitorConsumer(Socket):
         # One that was on its way while another conversation began says nothing about that one.
         is_of_this = frame.conversation is None or str(frame.conversation) == self.conversation
         if self.pk is not None and self.visitor is not None and is_of_this:
-            writer.mark(Mark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
+            writer.mark(ReadMark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
 
     def _is_typing(self) -> None:
         if self.pk is not None and self._typing.take():

@@ -13,7 +13,7 @@ from chat import access, batch_statements, selectors
 from chat.actions import identities, visitors
 from chat.errors import NotFound
 from chat.languages import language_of
-from chat.models import PRESENT_FIRST, Conversation, Level, Site, Visitor
+from chat.models import CURRENT_FIRST, Conversation, Level, Site, Visitor
 from chat.protocol import Hello, Messages, Row, Start, Welcome, serializers
 from chat.widget import tokens
 
@@ -48,7 +48,7 @@ def find_session(hellos: Sequence[Hello]) -> list[VisitorSession | NotFound]:
     sites = access.sites_in_use(hello.site for hello in hellos)
     read = [tokens.token_of_site(hello.token, hello.site) for hello in hellos]
     theirs = Conversation.objects.filter(visitor=OuterRef("pk")).values("pk")
-    present, second = theirs.order_by(*PRESENT_FIRST)[:1], theirs.order_by()[1:2]
+    present, second = theirs.order_by(*CURRENT_FIRST)[:1], theirs.order_by()[1:2]
     known: dict[UUID, Any] = {
         visitor.uuid: visitor
         for visitor in Visitor.objects.filter(uuid__in={token.visitor for token in read if token}).annotate(
@@ -78,7 +78,7 @@ def find_session(hellos: Sequence[Hello]) -> list[VisitorSession | NotFound]:
 
 def session_for(site: Site, visitor: Visitor) -> VisitorSession:
     """The same for somebody who is known already. One query."""
-    newest = list(visitor.conversations.order_by(*PRESENT_FIRST).values_list("pk", flat=True)[:2])
+    newest = list(visitor.conversations.order_by(*CURRENT_FIRST).values_list("pk", flat=True)[:2])
     return VisitorSession(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
 
 

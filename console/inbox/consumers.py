@@ -15,7 +15,7 @@ from accounts import audit, presence
 from accounts.access import may
 from accounts.models import Presence, Staff
 from chat import access, limits, protocol
-from chat.actions.posts import Mark
+from chat.actions.posts import ReadMark
 from chat.archive.reading_audit import audit_reading
 from chat.errors import NotFound
 from chat.models import Conversation, Status
@@ -37,7 +37,7 @@ from chat.protocol import (
 from chat.realtime.delivery import announce, hub
 from chat.realtime.sockets import Socket
 from chat.realtime.writer import writer
-from chat.selectors import by_site_key, page_of
+from chat.selectors import page_of, rows_by_conversation_pk
 from console.inbox import selectors
 from core.database_threads import in_thread
 
@@ -102,7 +102,7 @@ class ConsoleConsumer(Socket):
                 await self._is_typing(frame)
             case ConsoleSeen():
                 pk = self._watched(frame.conversation)
-                writer.mark(Mark(pk, frame.received, frame.read, agent_id=self.staff_id))
+                writer.mark(ReadMark(pk, frame.received, frame.read, agent_id=self.staff_id))
             case ConsoleFetch():
                 self.answer(await in_thread(self._page, frame.conversation, frame.after, frame.limit))
             case Ping():
@@ -127,7 +127,7 @@ class ConsoleConsumer(Socket):
         welcome = ConsoleWelcome(
             settings.HEARTBEAT_SECONDS, lists.rows, lists.waiting_count, presence.current(mine)
         )
-        return welcome, by_site_key(lists.rows)
+        return welcome, rows_by_conversation_pk(lists.rows)
 
     def _conversation(self, uuid: UUID) -> Conversation:
         """Raises NotFound, which is noted: it may be another department's."""
@@ -150,7 +150,7 @@ class ConsoleConsumer(Socket):
         """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
         conversation = await in_thread(self._conversation, frame.conversation)
         uuid = str(frame.conversation)
-        if not await in_thread(access.audible, self.staff, [conversation.pk]):
+        if not await in_thread(access.followable_ids, self.staff, [conversation.pk]):
             # It goes on elsewhere: what was said may be read, and nothing more is heard.
             self.answer(
                 await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
@@ -187,7 +187,7 @@ class ConsoleConsumer(Socket):
 
     async def _return_to(self, pk: int, row: Row) -> None:
         try:
-            if await in_thread(access.audible, self.staff, [pk]):
+            if await in_thread(access.followable_ids, self.staff, [pk]):
                 await self._watch(Watch(UUID(row.id), row.last_seq))
         except Exception as error:
             # The database is away: whoever opens the conversation again asks again.

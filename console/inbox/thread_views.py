@@ -12,7 +12,7 @@ from chat import access, canned_replies
 from chat.archive.reading_audit import audit_first_glance, audit_reading
 from chat.models import Conversation, Status
 from chat.protocol import serializers
-from chat.selectors import page_of, seq_in
+from chat.selectors import page_of, parse_seq
 from console.gate import StaffRequest, staff_view
 from console.inbox import selectors
 from knowledge.selectors import shown_in
@@ -38,7 +38,7 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
     }
     audit_reading(request.user, conversation, where="console")
     if conversation.status == Status.CLOSED:
-        after = seq_in(request.GET.get("after", ""))
+        after = parse_seq(request.GET.get("after", ""))
         answer["messages"] = page_of(conversation, after, TRANSCRIPT_PAGE)
     return JsonResponse(msgspec.to_builtins(answer))
 

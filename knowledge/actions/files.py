@@ -14,7 +14,7 @@ from accounts.approvals import actions as approvals
 from accounts.approvals.digest import Fields
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
-from chat.attachments.file_types import NAMES, examine_in_sandbox
+from chat.attachments.file_types import FILE_TYPES, examine_in_sandbox
 from chat.errors import FileRefused
 from knowledge import access
 from knowledge.approval_kinds import POINT_FILE
@@ -33,7 +33,7 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
 
     Raises a Refusal that says what is wrong with the file.
     """
-    examined = examine_in_sandbox(upload, list(NAMES), MEGABYTES)
+    examined = examine_in_sandbox(upload, list(FILE_TYPES), MEGABYTES)
     with transaction.atomic():
         locked = access.lock_point(by, point)
         if locked.files.count() >= PER_POINT:
@@ -47,7 +47,7 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
         )
         # Stored under a name that nobody can guess, like the attachments of conversations.
         file.file.save(
-            f"{uuid4().hex}{NAMES[examined.content_type][1]}", ContentFile(examined.content), save=False
+            f"{uuid4().hex}{FILE_TYPES[examined.content_type][1]}", ContentFile(examined.content), save=False
         )
         file.save(force_insert=True)
         draft = approvals.RequestDraft(str(file.pk), file.name, {}, file_fields(file))

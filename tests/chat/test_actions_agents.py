@@ -1,6 +1,6 @@
-"""What an agent or supervisor does besides posting: take, transfer, end, close, note.
+"""Actions of agents and supervisors other than posting: take, transfer, end, close, add a note.
 
-Guards invariants 4 (twice is harmless), 5 (a note is never a message) and 6 (one agent at most, one clear winner).
+Tests invariants 4 (doing anything twice is harmless), 5 (a note never reaches a visitor) and 6 (one agent at most).
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ from tests.people import Cast, create_cast, go_online, say, start, start_with
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
-def fresh(conversation: Conversation) -> Conversation:
+def reloaded(conversation: Conversation) -> Conversation:
     return Conversation.objects.get(pk=conversation.pk)
 
 
 # -- Take ------------------------------------------------------------------------------------------------------
 
 
-def test_who_came_first_is_taken_first(cast: Cast, announced: Announced) -> None:
+def test_take_next_takes_the_first_conversation_of_the_agents_departments(
+    cast: Cast, announced: Announced
+) -> None:
     first, second = start(cast), start(cast)
     start(cast, department="loans")
     announced.take()
@@ -53,7 +55,7 @@ def test_who_came_first_is_taken_first(cast: Cast, announced: Announced) -> None
     assert agents.take_next(staff=cast.hao) == second
     with pytest.raises(NobodyWaiting):
         agents.take_next(staff=cast.mei)
-    stored = fresh(first)
+    stored = reloaded(first)
     assert (stored.status, stored.agent, stored.last_seq) == (Status.ACTIVE, cast.mei, 1)
     assert stored.assigned_at is not None
     posted, changed = announced.take()[:2]
@@ -69,19 +71,19 @@ def test_who_came_first_is_taken_first(cast: Cast, announced: Announced) -> None
     assert "1001" in posted.message.body
 
 
-def test_urgent_goes_first(cast: Cast) -> None:
+def test_take_next_takes_higher_priority_first(cast: Cast) -> None:
     start(cast)
     urgent = start(cast)
     Conversation.objects.filter(pk=urgent.pk).update(priority=5)
     assert agents.take_next(staff=cast.mei) == urgent
 
 
-def test_a_supervisor_takes_from_every_line(cast: Cast) -> None:
+def test_take_next_of_a_supervisor_takes_from_every_department(cast: Cast) -> None:
     conversation = start(cast, department="loans")
     assert agents.take_next(staff=cast.yun) == conversation
 
 
-def test_an_assignment_says_who_when_why_and_who_was_next(cast: Cast) -> None:
+def test_assignment_records_agent_reason_author_and_next_agent(cast: Cast) -> None:
     go_online(cast.mei, cast.hao, cast.jun)
     start(cast)
     agents.take_next(staff=cast.mei)
@@ -93,7 +95,7 @@ def test_an_assignment_says_who_when_why_and_who_was_next(cast: Cast) -> None:
     assert (entry.actor, entry.detail) == (cast.mei, {"agent": cast.mei.pk, "reason": "taken"})
 
 
-def test_taking_a_certain_one_needs_it_to_be_first_or_the_right_to_choose(cast: Cast) -> None:
+def test_take_requires_first_in_queue_or_the_right_to_choose(cast: Cast) -> None:
     first, second = start(cast), start(cast)
     with pytest.raises(NotFirstInQueue):
         agents.take(staff=cast.mei, uuid=second.uuid)
@@ -101,9 +103,7 @@ def test_taking_a_certain_one_needs_it_to_be_first_or_the_right_to_choose(cast: 
     assert agents.take(staff=cast.mei, uuid=first.uuid) == first
 
 
-def test_taking_twice_is_harmless_and_taking_a_colleagues_is_refused(
-    cast: Cast, announced: Announced
-) -> None:
+def test_take_twice_is_harmless_and_take_of_a_colleagues_is_refused(cast: Cast, announced: Announced) -> None:
     conversation = start(cast)
     agents.take(staff=cast.mei, uuid=conversation.uuid)
     announced.take()
@@ -112,18 +112,18 @@ def test_taking_twice_is_harmless_and_taking_a_colleagues_is_refused(
         agents.take(staff=cast.hao, uuid=conversation.uuid)
 
     assert announced.take() == []
-    assert fresh(conversation).agent == cast.mei
+    assert reloaded(conversation).agent == cast.mei
     assert Assignment.objects.count() == 1
 
 
-def test_another_departments_looks_like_none(cast: Cast) -> None:
+def test_take_of_another_departments_conversation_is_not_found(cast: Cast) -> None:
     conversation = start(cast, department="loans")
     for uuid in (conversation.uuid, uuid4()):
         with pytest.raises(NotFound):
             agents.take(staff=cast.mei, uuid=uuid)
 
 
-def test_what_has_ended_is_not_taken(cast: Cast) -> None:
+def test_take_of_an_ended_conversation_is_refused(cast: Cast) -> None:
     conversation = start(cast)
     visitors.end_by_visitor(visitor=conversation.visitor)
     with pytest.raises(ConversationClosed):
@@ -131,7 +131,7 @@ def test_what_has_ended_is_not_taken(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("who", ["wen", "an"])
-def test_auditors_and_administrators_take_nothing(cast: Cast, who: str) -> None:
+def test_take_by_auditors_and_administrators_is_refused(cast: Cast, who: str) -> None:
     conversation = start(cast)
     with pytest.raises(PermissionDenied):
         agents.take_next(staff=getattr(cast, who))
@@ -140,7 +140,7 @@ def test_auditors_and_administrators_take_nothing(cast: Cast, who: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_who_click_together_get_one_each() -> None:
+def test_concurrent_take_next_gives_each_agent_a_different_conversation() -> None:
     """Invariant 6."""
     cast = create_cast()
     waiting = {start(cast).pk for _ in range(3)}
@@ -156,14 +156,14 @@ def test_many_who_click_together_get_one_each() -> None:
             connection.close()
 
     with ThreadPoolExecutor(6) as threads:
-        got = list(threads.map(click, [cast.mei, cast.hao, cast.yun] * 2))
-    taken = [pk for pk in got if pk is not None]
+        results = list(threads.map(click, [cast.mei, cast.hao, cast.yun] * 2))
+    taken = [pk for pk in results if pk is not None]
     assert sorted(taken) == sorted(waiting)
     assert Assignment.objects.filter(until_at=None).count() == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_who_want_the_same_one_get_one_winner_and_one_clear_answer() -> None:
+def test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal() -> None:
     """Invariant 6."""
     cast = create_cast()
     conversation = start(cast)
@@ -181,12 +181,12 @@ def test_two_who_want_the_same_one_get_one_winner_and_one_clear_answer() -> None
 
     with ThreadPoolExecutor(2) as threads:
         assert sorted(threads.map(click, [cast.mei, cast.hao])) == ["already_taken", "taken"]
-    assert fresh(conversation).messages.count() == 1
+    assert reloaded(conversation).messages.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_who_is_just_writing_is_taken_all_the_same() -> None:
-    """The writer holds the conversation's lock for a moment: that is not "nobody is waiting"."""
+def test_take_next_waits_for_a_conversation_locked_by_the_writer() -> None:
+    """The writer locks a conversation for a moment; meanwhile the queue is not empty."""
     cast = create_cast()
     conversation = start(cast)
     is_locked, may_go = threading.Event(), threading.Event()
@@ -210,7 +210,7 @@ def test_one_who_is_just_writing_is_taken_all_the_same() -> None:
         writing = threads.submit(write)
         assert is_locked.wait(10)
         taking = threads.submit(take)
-        # It must be waiting for the lock, and not have given up.
+        # `take` must be waiting for the lock, and must not have raised NobodyWaiting.
         with pytest.raises(TimeoutError):
             taking.result(0.3)
         may_go.set()
@@ -221,13 +221,13 @@ def test_one_who_is_just_writing_is_taken_all_the_same() -> None:
 # -- Transfer --------------------------------------------------------------------------------------------------
 
 
-def test_a_colleague_gets_it_with_a_note(cast: Cast, announced: Announced) -> None:
+def test_transfer_to_agent_assigns_the_colleague_and_adds_the_note(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.jun)
     announced.take()
     agents.transfer_to_agent(staff=cast.mei, uuid=conversation.uuid, to=cast.jun, note="客户很急")
 
-    stored = fresh(conversation)
+    stored = reloaded(conversation)
     assert (stored.agent, stored.status) == (cast.jun, Status.ACTIVE)
     note, posted, changed = announced.take()
     assert isinstance(note, NoteAdded)
@@ -246,7 +246,7 @@ def test_a_colleague_gets_it_with_a_note(cast: Cast, announced: Announced) -> No
     )
 
 
-def test_a_transfer_to_who_has_it_changes_nothing(cast: Cast, announced: Announced) -> None:
+def test_transfer_to_the_assigned_agent_changes_nothing(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     announced.take()
     agents.transfer_to_agent(staff=cast.mei, uuid=conversation.uuid, to=cast.mei)
@@ -254,7 +254,7 @@ def test_a_transfer_to_who_has_it_changes_nothing(cast: Cast, announced: Announc
 
 
 @pytest.mark.parametrize("status", [None, *set(PresenceStatus) - {PresenceStatus.ONLINE}])
-def test_nobody_is_given_to_a_colleague_who_is_not_online(cast: Cast, status: PresenceStatus | None) -> None:
+def test_transfer_to_an_agent_who_is_not_online_is_refused(cast: Cast, status: PresenceStatus | None) -> None:
     conversation = start_with(cast, cast.mei)
     if status:
         Presence.objects.create(staff=cast.hao, status=status)
@@ -263,7 +263,7 @@ def test_nobody_is_given_to_a_colleague_who_is_not_online(cast: Cast, status: Pr
     assert not Note.objects.exists(), "a refused transfer leaves no note behind"
 
 
-def test_presence_is_a_lease(cast: Cast) -> None:
+def test_transfer_to_an_agent_whose_presence_has_expired_is_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.hao)
     Presence.objects.filter(staff=cast.hao).update(seen_at="2026-01-01T00:00:00Z")
@@ -272,14 +272,14 @@ def test_presence_is_a_lease(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("who", ["wen", "an"])
-def test_who_may_not_answer_is_given_nothing(cast: Cast, who: str) -> None:
+def test_transfer_to_staff_who_may_not_answer_is_refused(cast: Cast, who: str) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(getattr(cast, who))
     with pytest.raises(NotAvailable):
         agents.transfer_to_agent(staff=cast.mei, uuid=conversation.uuid, to=getattr(cast, who))
 
 
-def test_only_who_has_it_or_a_supervisor_moves_it(cast: Cast) -> None:
+def test_transfer_requires_the_assigned_agent_or_a_supervisor(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.hao, cast.jun)
     with pytest.raises(NotAssigned):
@@ -293,7 +293,7 @@ def test_only_who_has_it_or_a_supervisor_moves_it(cast: Cast) -> None:
     assert Assignment.objects.latest("id").reason == "assigned"
 
 
-def test_an_auditor_reads_and_moves_nothing(cast: Cast) -> None:
+def test_transfer_by_auditor_or_administrator_is_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.hao)
     with pytest.raises(NotAssigned):
@@ -302,21 +302,23 @@ def test_an_auditor_reads_and_moves_nothing(cast: Cast) -> None:
         agents.transfer_to_agent(staff=cast.an, uuid=conversation.uuid, to=cast.hao)
 
 
-def test_a_department_gets_it_back_in_line_with_its_waiting_time(cast: Cast, announced: Announced) -> None:
+def test_transfer_to_department_keeps_waiting_since(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     start(cast, department="loans")
     announced.take()
     agents.transfer_to_department(staff=cast.mei, uuid=conversation.uuid, to=cast.loans, note="问房贷")
 
-    stored = fresh(conversation)
+    stored = reloaded(conversation)
     assert (stored.status, stored.agent, stored.department) == (Status.WAITING, None, cast.loans)
     assert stored.waiting_since == conversation.waiting_since
     assert announced.kinds() == ["NoteAdded", "MessagePosted", "ConversationChanged"]
     assert not Assignment.objects.filter(conversation=conversation, until_at=None).exists()
-    assert agents.take_next(staff=cast.jun) == conversation, "it has waited longer than who came after it"
+    assert agents.take_next(staff=cast.jun) == conversation, (
+        "it has waited longer than the other conversation"
+    )
 
 
-def test_a_transfer_to_where_it_waits_changes_nothing(cast: Cast, announced: Announced) -> None:
+def test_transfer_to_the_department_where_it_waits_changes_nothing(cast: Cast, announced: Announced) -> None:
     conversation = start(cast)
     announced.take()
     agents.transfer_to_department(staff=cast.yun, uuid=conversation.uuid, to=cast.cards, note="x")
@@ -324,7 +326,7 @@ def test_a_transfer_to_where_it_waits_changes_nothing(cast: Cast, announced: Ann
     assert not Note.objects.exists()
 
 
-def test_what_has_ended_is_not_moved(cast: Cast) -> None:
+def test_transfer_of_an_ended_conversation_is_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.hao)
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
@@ -337,17 +339,17 @@ def test_what_has_ended_is_not_moved(cast: Cast) -> None:
 # -- End and close ---------------------------------------------------------------------------------------------
 
 
-def test_an_agent_ends_and_then_closes_with_a_code(cast: Cast, announced: Announced) -> None:
+def test_end_and_close_announce_each_step_once(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     announced.take()
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
     assert announced.kinds() == ["MessagePosted", "ConversationChanged"]
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
     assert announced.take() == []
-    assert fresh(conversation).status == Status.WRAP_UP
+    assert reloaded(conversation).status == Status.WRAP_UP
 
     agents.close_conversation(staff=cast.mei, uuid=conversation.uuid, code=cast.done, comment=" 已挂失 ")
-    stored = fresh(conversation)
+    stored = reloaded(conversation)
     assert (stored.status, stored.wrap_up_code, stored.wrap_up_comment) == (
         Status.CLOSED,
         cast.done,
@@ -359,27 +361,29 @@ def test_an_agent_ends_and_then_closes_with_a_code(cast: Cast, announced: Announ
     assert announced.take() == []
 
 
-def test_closing_an_open_one_ends_it_too(cast: Cast) -> None:
+def test_close_of_an_open_conversation_ends_it_too(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     agents.close_conversation(staff=cast.mei, uuid=conversation.uuid, code=cast.done)
-    stored = fresh(conversation)
+    stored = reloaded(conversation)
     assert (stored.status, stored.ended_by) == (Status.CLOSED, "agent")
     assert stored.ended_at is not None
 
 
-def test_closing_needs_a_code_and_a_short_comment(cast: Cast, announced: Announced) -> None:
+def test_close_requires_a_code_and_a_short_comment(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     announced.take()
     with pytest.raises(WrapUpCodeMissing):
         agents.close_conversation(staff=cast.mei, uuid=conversation.uuid, code=None)
     with pytest.raises(TextTooLong):
         agents.close_conversation(staff=cast.mei, uuid=conversation.uuid, code=cast.done, comment="长" * 501)
-    assert fresh(conversation).status == Status.ACTIVE
+    assert reloaded(conversation).status == Status.ACTIVE
     assert announced.take() == []
 
 
 @pytest.mark.parametrize(("who", "refusal"), [("hao", NotAssigned), ("yun", NotAssigned), ("jun", NotFound)])
-def test_nobody_ends_or_closes_a_colleagues(cast: Cast, who: str, refusal: type[Refusal]) -> None:
+def test_end_and_close_of_a_colleagues_conversation_are_refused(
+    cast: Cast, who: str, refusal: type[Refusal]
+) -> None:
     conversation = start_with(cast, cast.mei)
     with pytest.raises(refusal):
         agents.end_conversation(staff=getattr(cast, who), uuid=conversation.uuid)
@@ -387,20 +391,20 @@ def test_nobody_ends_or_closes_a_colleagues(cast: Cast, who: str, refusal: type[
         agents.close_conversation(staff=getattr(cast, who), uuid=conversation.uuid, code=cast.done)
 
 
-def test_the_digest_is_of_the_whole_transcript(cast: Cast) -> None:
+def test_digests_of_different_transcripts_differ(cast: Cast) -> None:
     first, second = start_with(cast, cast.mei), start_with(cast, cast.hao)
     say(first, "一")
     say(second, "二")
     agents.end_conversation(staff=cast.mei, uuid=first.uuid)
     agents.end_conversation(staff=cast.hao, uuid=second.uuid)
-    digests = {fresh(first).digest, fresh(second).digest}
+    digests = {reloaded(first).digest, reloaded(second).digest}
     assert len(digests) == 2
 
 
 # -- Note ------------------------------------------------------------------------------------------------------
 
 
-def test_a_note_is_for_staff_and_is_no_message(cast: Cast, announced: Announced) -> None:
+def test_add_note_creates_no_message(cast: Cast, announced: Announced) -> None:
     """Invariant 5."""
     conversation = start_with(cast, cast.mei)
     announced.take()
@@ -409,14 +413,14 @@ def test_a_note_is_for_staff_and_is_no_message(cast: Cast, announced: Announced)
 
     assert (note.body, note.after_seq, note.author) == ("客户是老人", conversation.last_seq, cast.mei)
     assert Message.objects.count() == messages
-    assert fresh(conversation).last_seq == conversation.last_seq
-    assert fresh(conversation).excerpt == ""
+    assert reloaded(conversation).last_seq == conversation.last_seq
+    assert reloaded(conversation).excerpt == ""
     (event,) = announced.take()
     assert isinstance(event, NoteAdded)
     assert (event.note.id, event.note.body, event.agent) == (note.pk, "客户是老人", cast.mei.pk)
 
 
-def test_a_note_twice_is_one_note(cast: Cast, announced: Announced) -> None:
+def test_add_note_twice_creates_one_note(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     client_id = uuid4()
     first = agents.add_note(staff=cast.mei, uuid=conversation.uuid, body="老人", client_id=client_id)
@@ -427,7 +431,7 @@ def test_a_note_twice_is_one_note(cast: Cast, announced: Announced) -> None:
         agents.add_note(staff=cast.hao, uuid=conversation.uuid, body="老人", client_id=client_id)
 
 
-def test_colleagues_of_the_department_may_note_and_others_may_not(cast: Cast) -> None:
+def test_add_note_requires_an_agent_of_the_department(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     agents.add_note(staff=cast.hao, uuid=conversation.uuid, body="认识他")
     with pytest.raises(NotFound):
@@ -437,7 +441,7 @@ def test_colleagues_of_the_department_may_note_and_others_may_not(cast: Cast) ->
             agents.add_note(staff=person, uuid=conversation.uuid, body="认识他")
 
 
-def test_a_note_has_words_and_not_too_many(cast: Cast) -> None:
+def test_add_note_refuses_empty_and_too_long_text(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     for body in ("", " \n\x00"):
         with pytest.raises(EmptyText):
@@ -446,7 +450,7 @@ def test_a_note_has_words_and_not_too_many(cast: Cast) -> None:
         agents.add_note(staff=cast.mei, uuid=conversation.uuid, body="长" * 2001)
 
 
-# -- Who may read ----------------------------------------------------------------------------------------------
+# -- Read access -----------------------------------------------------------------------------------------------
 
 
 def may_read(staff: Staff, uuid: UUID) -> bool:
@@ -457,7 +461,7 @@ def may_read(staff: Staff, uuid: UUID) -> bool:
     return True
 
 
-def test_who_may_read_a_conversation(cast: Cast) -> None:
+def test_conversation_is_readable_by_its_department_supervisors_and_auditors(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     readers = {
         name
@@ -467,7 +471,7 @@ def test_who_may_read_a_conversation(cast: Cast) -> None:
     assert readers == {"mei", "hao", "yun", "wen"}
 
 
-def test_who_had_it_may_read_it_and_what_the_same_visitor_said_before(cast: Cast) -> None:
+def test_agent_reads_the_visitors_earlier_conversations_until_theirs_is_closed(cast: Cast) -> None:
     earlier = start_with(cast, cast.hao)
     agents.close_conversation(staff=cast.hao, uuid=earlier.uuid, code=cast.done)
     go_online(cast.jun)
@@ -481,7 +485,7 @@ def test_who_had_it_may_read_it_and_what_the_same_visitor_said_before(cast: Cast
     assert not may_read(cast.jun, earlier.uuid)
 
 
-def test_who_is_switched_off_reads_nothing(cast: Cast) -> None:
+def test_deactivated_staff_read_nothing(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     for person in (cast.mei, cast.yun, cast.wen):
         person.is_active = False

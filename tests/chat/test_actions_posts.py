@@ -1,6 +1,6 @@
-"""Posting: what one batch stores, refuses and announces.
+"""Posts and read marks: what one batch stores, refuses and announces.
 
-Guards invariants 3 (seq without a gap), 4 (twice is harmless) and 8 (events carry all a screen needs).
+Tests invariants 3 (seq without a gap), 4 (doing anything twice is harmless) and 8 (events carry all a screen needs).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hypothesis.extra.django import TestCase
 
 from accounts.models import Staff
 from chat.actions import agents, visitors
-from chat.actions.posts import Mark, Outcome, Post, post_batch
+from chat.actions.posts import Outcome, Post, ReadMark, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message
 from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
@@ -36,7 +36,7 @@ def agent_post(conversation: Conversation, agent: Staff, body: str = "您好") -
     return Post(conversation.pk, uuid4(), body, agent=serializers.person_of(agent))
 
 
-def one(post: Post) -> tuple[Outcome, list[Event]]:
+def post_one(post: Post) -> tuple[Outcome, list[Event]]:
     (outcome,), events = post_batch([post])
     return outcome, events
 
@@ -45,10 +45,10 @@ def seqs(conversation: Conversation) -> list[int]:
     return list(conversation.messages.order_by("seq").values_list("seq", flat=True))
 
 
-def test_a_post_is_stored_with_the_next_seq_and_the_counters_follow(cast: Cast) -> None:
+def test_post_is_stored_with_the_next_seq_and_updates_the_counters(cast: Cast) -> None:
     conversation = start(cast, name="李雷")
     post = visitor_post(conversation, "我的卡\n被吞了")
-    outcome, events = one(post)
+    outcome, events = post_one(post)
 
     assert isinstance(outcome, AcceptedFrame)
     assert (outcome.client_id, outcome.seq) == (str(post.client_id), 1)
@@ -73,10 +73,10 @@ def test_a_post_is_stored_with_the_next_seq_and_the_counters_follow(cast: Cast) 
     assert event.row == serializers.rows_in(Conversation.objects.all())[0]
 
 
-def test_an_answer_ends_the_waiting_for_one_and_keeps_the_unread_count(cast: Cast) -> None:
+def test_answer_clears_unanswered_since_and_keeps_the_unread_count(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     say(conversation, "在吗")
-    outcome, _ = one(agent_post(conversation, cast.mei))
+    outcome, _ = post_one(agent_post(conversation, cast.mei))
 
     assert isinstance(outcome, AcceptedFrame)
     conversation.refresh_from_db()
@@ -87,26 +87,26 @@ def test_an_answer_ends_the_waiting_for_one_and_keeps_the_unread_count(cast: Cas
 
 
 @pytest.mark.parametrize(("language", "name"), [("zh", "林梅"), ("en", "Mei Lin")])
-def test_an_agent_is_named_in_the_language_of_the_conversation(cast: Cast, language: str, name: str) -> None:
+def test_agent_name_is_in_the_language_of_the_conversation(cast: Cast, language: str, name: str) -> None:
     conversation = start_with(cast, cast.mei, language=language)
     say(conversation, "hello", by=cast.mei)
 
     assert conversation.messages.latest("seq").author_name == name
 
 
-def test_a_repeat_gets_the_first_answer_and_announces_nothing(cast: Cast) -> None:
+def test_repeat_gets_the_first_answer_and_announces_nothing(cast: Cast) -> None:
     conversation = start(cast)
     post = visitor_post(conversation)
-    first, _ = one(post)
+    first, _ = post_one(post)
     say(conversation, "还有")
-    again, events = one(post)
+    again, events = post_one(post)
 
     assert again == first
     assert events == []
     assert seqs(conversation) == [1, 2]
 
 
-def test_a_repeat_in_the_same_batch_is_one_message(cast: Cast) -> None:
+def test_repeat_in_the_same_batch_is_one_message(cast: Cast) -> None:
     conversation = start(cast)
     post = visitor_post(conversation)
     outcomes, events = post_batch([post, post, visitor_post(conversation)])
@@ -116,28 +116,28 @@ def test_a_repeat_in_the_same_batch_is_one_message(cast: Cast) -> None:
     assert len(events) == 2
 
 
-def test_a_repeat_after_the_end_is_still_accepted_and_a_new_one_refused(cast: Cast) -> None:
+def test_repeat_after_the_end_is_accepted_and_a_new_post_refused(cast: Cast) -> None:
     conversation = start(cast)
     post = visitor_post(conversation)
-    first, _ = one(post)
+    first, _ = post_one(post)
     visitors.end_by_visitor(visitor=conversation.visitor)
 
-    assert one(post)[0] == first
-    outcome, events = one(visitor_post(conversation))
+    assert post_one(post)[0] == first
+    outcome, events = post_one(visitor_post(conversation))
     assert isinstance(outcome, ConversationClosed)
     assert events == []
 
 
-def test_a_client_id_with_other_words_is_refused(cast: Cast) -> None:
+def test_client_id_reused_with_other_text_is_refused(cast: Cast) -> None:
     conversation = start(cast)
     client_id = uuid4()
-    one(visitor_post(conversation, "一", client_id))
+    post_one(visitor_post(conversation, "一", client_id))
 
-    assert isinstance(one(visitor_post(conversation, "二", client_id))[0], ClientIdReused)
+    assert isinstance(post_one(visitor_post(conversation, "二", client_id))[0], ClientIdReused)
     assert [message.body for message in Message.objects.all()] == ["一"]
 
 
-def test_the_same_client_id_in_two_conversations_is_two_messages(cast: Cast) -> None:
+def test_same_client_id_in_two_conversations_is_two_messages(cast: Cast) -> None:
     first, second = start(cast), start(cast)
     client_id = uuid4()
     outcomes, _ = post_batch([visitor_post(first, "一", client_id), visitor_post(second, "一", client_id)])
@@ -145,31 +145,31 @@ def test_the_same_client_id_in_two_conversations_is_two_messages(cast: Cast) -> 
     assert [isinstance(outcome, AcceptedFrame) for outcome in outcomes] == [True, True]
 
 
-# -- Repeats after another conversation has begun ----------------------------------------------------------------
+# -- Repeats after another conversation has started ------------------------------------------------------------
 
 
-def end_and_begin_another(cast: Cast, conversation: Conversation) -> Conversation:
+def end_and_start_another(cast: Cast, conversation: Conversation) -> Conversation:
     visitors.end_by_visitor(visitor=conversation.visitor)
     return start(cast, visitor=conversation.visitor.uuid)
 
 
 def repeated_in(conversation: Conversation, post: Post, **changes: Any) -> Post:
-    """The post as the visitor's socket hands it on when it has that conversation now."""
+    """Return the post as the visitor's socket passes it on when its current conversation is `conversation`."""
     return replace(
         post, pk=conversation.pk, visitor_id=conversation.visitor_id, **{"is_returning": True} | changes
     )
 
 
 @pytest.mark.parametrize("names_its_conversation", [True, False])
-def test_post_accepted_before_another_conversation_began_gets_the_same_answer(
+def test_repeat_after_another_conversation_started_gets_the_first_answer(
     cast: Cast, names_its_conversation: bool
 ) -> None:
     first = start(cast)
     post = visitor_post(first)
-    accepted, _ = one(post)
-    second = end_and_begin_another(cast, first)
+    accepted, _ = post_one(post)
+    second = end_and_start_another(cast, first)
     written_for = first.uuid if names_its_conversation else None
-    again, events = one(repeated_in(second, post, written_for=written_for))
+    again, events = post_one(repeated_in(second, post, written_for=written_for))
 
     assert again == accepted
     assert isinstance(again, AcceptedFrame)
@@ -177,49 +177,49 @@ def test_post_accepted_before_another_conversation_began_gets_the_same_answer(
     assert (seqs(first)[0], seqs(second), events) == (1, [], [])
 
 
-def test_post_accepted_before_another_conversation_began_is_refused_with_other_words(cast: Cast) -> None:
+def test_repeat_with_other_text_after_another_conversation_started_is_refused(cast: Cast) -> None:
     first = start(cast)
     post = visitor_post(first)
-    one(post)
-    second = end_and_begin_another(cast, first)
+    post_one(post)
+    second = end_and_start_another(cast, first)
 
-    assert isinstance(one(repeated_in(second, post, body="别的"))[0], ClientIdReused)
+    assert isinstance(post_one(repeated_in(second, post, body="别的"))[0], ClientIdReused)
     assert seqs(second) == []
 
 
-def test_post_never_accepted_and_written_for_an_ended_conversation_is_refused(cast: Cast) -> None:
+def test_new_post_written_for_an_ended_conversation_is_refused(cast: Cast) -> None:
     first = start(cast)
-    second = end_and_begin_another(cast, first)
+    second = end_and_start_another(cast, first)
     lost = visitor_post(first)
 
-    outcome, events = one(repeated_in(second, lost, written_for=first.uuid))
+    outcome, events = post_one(repeated_in(second, lost, written_for=first.uuid))
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
-    # Without the name of a conversation, or sent again on purpose, it goes into the new one.
-    assert isinstance(one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
-    assert isinstance(one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
+    # Without a conversation, or sent again by the visitor, it goes into the new one.
+    assert isinstance(post_one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
+    assert isinstance(post_one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 
 
-def test_post_repeated_by_another_visitor_is_theirs(cast: Cast) -> None:
+def test_post_with_another_visitors_client_id_is_a_new_message(cast: Cast) -> None:
     mine, theirs = start(cast), start(cast)
     post = visitor_post(mine)
-    one(post)
-    outcome, _ = one(repeated_in(theirs, post))
+    post_one(post)
+    outcome, _ = post_one(repeated_in(theirs, post))
 
     assert isinstance(outcome, AcceptedFrame)
     assert outcome.conversation == str(theirs.uuid)
 
 
-def test_post_repeated_after_signing_in_gets_the_same_answer_where_it_names_its_conversation(
+def test_repeat_after_sign_in_that_names_its_conversation_gets_the_first_answer(
     cast: Cast,
 ) -> None:
     first = start(cast)
     post = visitor_post(first)
-    accepted, _ = one(post)
+    accepted, _ = post_one(post)
     visitors.end_by_visitor(visitor=first.visitor)
-    # The customer as whom the visitor has signed in is another visitor.
+    # The customer as whom the visitor signs in is another Visitor object.
     customer = start(cast)
-    again, _ = one(repeated_in(customer, post, written_for=first.uuid, is_returning=False))
+    again, _ = post_one(repeated_in(customer, post, written_for=first.uuid, is_returning=False))
 
     assert again == accepted
 
@@ -227,13 +227,13 @@ def test_post_repeated_after_signing_in_gets_the_same_answer_where_it_names_its_
 def test_agents_repeat_with_other_choices_or_by_a_colleague_is_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     post = replace(agent_post(conversation, cast.mei), payload={"choices": ["是", "否"]})
-    accepted, _ = one(post)
+    accepted, _ = post_one(post)
 
-    assert one(post)[0] == accepted
-    assert isinstance(one(replace(post, payload={}))[0], ClientIdReused)
+    assert post_one(post)[0] == accepted
+    assert isinstance(post_one(replace(post, payload={}))[0], ClientIdReused)
     agents.transfer_to_agent(staff=cast.yun, uuid=conversation.uuid, to=online(cast.hao))
-    assert one(post)[0] == accepted
-    assert isinstance(one(replace(post, agent=serializers.person_of(cast.hao)))[0], ClientIdReused)
+    assert post_one(post)[0] == accepted
+    assert isinstance(post_one(replace(post, agent=serializers.person_of(cast.hao)))[0], ClientIdReused)
 
 
 def test_repeats_are_looked_up_by_one_query_and_only_for_visitors_with_other_conversations(
@@ -242,8 +242,8 @@ def test_repeats_are_looked_up_by_one_query_and_only_for_visitors_with_other_con
     first = start(cast)
     with CaptureQueriesContext(connection) as once:
         post_batch([visitor_post(first), visitor_post(first)])
-    second = end_and_begin_another(cast, first)
-    assert "client_id" not in str([each["sql"] for each in once if each["sql"].startswith("SELECT")])
+    second = end_and_start_another(cast, first)
+    assert "client_id" not in str([query["sql"] for query in once if query["sql"].startswith("SELECT")])
     with django_assert_num_queries(len(once) + 1):
         post_batch([repeated_in(second, visitor_post(first)), repeated_in(second, visitor_post(first))])
 
@@ -253,27 +253,27 @@ def online(staff: Staff) -> Staff:
     return staff
 
 
-def test_a_stranger_posts_nothing(cast: Cast) -> None:
+def test_post_in_another_visitors_conversation_is_not_found(cast: Cast) -> None:
     mine, theirs = start(cast), start(cast)
     stranger = Post(theirs.pk, uuid4(), "我是谁", visitor_id=mine.visitor_id)
 
-    assert isinstance(one(stranger)[0], NotFound)
-    assert isinstance(one(Post(987_654, uuid4(), "x", visitor_id=mine.visitor_id))[0], NotFound)
-    assert isinstance(one(Post(theirs.pk, uuid4(), "x"))[0], NotFound)
+    assert isinstance(post_one(stranger)[0], NotFound)
+    assert isinstance(post_one(Post(987_654, uuid4(), "x", visitor_id=mine.visitor_id))[0], NotFound)
+    assert isinstance(post_one(Post(theirs.pk, uuid4(), "x"))[0], NotFound)
     assert not Message.objects.exists()
 
 
-def test_only_the_agent_who_has_it_answers(cast: Cast) -> None:
+def test_post_by_an_agent_who_is_not_assigned_is_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     before = seqs(conversation)
 
     for colleague in (cast.hao, cast.jun, cast.yun):
-        assert isinstance(one(agent_post(conversation, colleague))[0], NotAssigned)
-    assert isinstance(one(agent_post(start(cast), cast.mei))[0], NotAssigned)
+        assert isinstance(post_one(agent_post(conversation, colleague))[0], NotAssigned)
+    assert isinstance(post_one(agent_post(start(cast), cast.mei))[0], NotAssigned)
     assert seqs(conversation) == before
 
 
-def test_a_refusal_in_a_batch_leaves_no_gap_and_spoils_nothing(cast: Cast) -> None:
+def test_refusal_in_a_batch_leaves_no_gap_and_affects_no_other_post(cast: Cast) -> None:
     mine, other = start(cast), start_with(cast, cast.mei)
     before = other.last_seq
     outcomes, _ = post_batch(
@@ -299,83 +299,85 @@ def test_a_refusal_in_a_batch_leaves_no_gap_and_spoils_nothing(cast: Cast) -> No
     assert seqs(other) == list(range(1, before + 3))
 
 
-def test_an_agent_cannot_take_the_answer_to_a_visitors_client_id(cast: Cast) -> None:
+def test_agents_post_with_a_visitors_client_id_is_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     client_id = uuid4()
-    one(visitor_post(conversation, "好", client_id))
-    outcome, _ = one(Post(conversation.pk, client_id, "好", agent=serializers.person_of(cast.mei)))
+    post_one(visitor_post(conversation, "好", client_id))
+    outcome, _ = post_one(Post(conversation.pk, client_id, "好", agent=serializers.person_of(cast.mei)))
 
     assert isinstance(outcome, ClientIdReused)
 
 
-# -- Marks -----------------------------------------------------------------------------------------------------
+# -- Read marks ------------------------------------------------------------------------------------------------
 
 
-def mark(conversation: Conversation, received: int, read: int, *, by: Staff | None = None) -> Sequence[Event]:
-    marker = {"agent_id": by.pk} if by else {"visitor_id": conversation.visitor_id}
-    _, events = post_batch([], [Mark(conversation.pk, received, read, **marker)])
+def set_read_mark(
+    conversation: Conversation, received: int, read: int, *, by: Staff | None = None
+) -> Sequence[Event]:
+    author = {"agent_id": by.pk} if by else {"visitor_id": conversation.visitor_id}
+    _, events = post_batch([], [ReadMark(conversation.pk, received, read, **author)])
     conversation.refresh_from_db()
     return events
 
 
-def test_a_mark_says_how_far_a_side_has_come(cast: Cast) -> None:
+def test_read_mark_announces_received_and_read_seq(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     say(conversation, "一", by=cast.mei)
-    (event,) = mark(conversation, 2, 1)
+    (event,) = set_read_mark(conversation, 2, 1)
 
     assert isinstance(event, SeenChanged)
     assert (event.frame.role, event.frame.received, event.frame.read) == ("visitor", 2, 1)
     assert (conversation.visitor_received_seq, conversation.visitor_read_seq) == (2, 1)
 
 
-def test_a_mark_never_goes_back_and_never_passes_the_head(cast: Cast) -> None:
+def test_read_mark_never_moves_back_or_passes_last_seq(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
-    mark(conversation, 2_000_000_000, 2_000_000_000)
+    set_read_mark(conversation, 2_000_000_000, 2_000_000_000)
     assert conversation.visitor_read_seq == conversation.last_seq
 
-    assert mark(conversation, 0, 0) == []
+    assert set_read_mark(conversation, 0, 0) == []
     assert conversation.visitor_read_seq == conversation.last_seq
 
 
-def test_what_was_read_has_been_received(cast: Cast) -> None:
+def test_read_mark_raises_received_to_read(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
-    mark(conversation, 0, 1)
+    set_read_mark(conversation, 0, 1)
     assert conversation.visitor_received_seq == 1
 
 
-def test_the_agents_mark_lowers_the_unread_count_to_what_is_behind_it(cast: Cast) -> None:
+def test_agents_read_mark_sets_unread_to_the_messages_after_it(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     for body in "一二三":
         say(conversation, body)
     say(conversation, "好", by=cast.mei)
-    mark(conversation, 5, 3, by=cast.mei)
+    set_read_mark(conversation, 5, 3, by=cast.mei)
     assert conversation.unread_by_agent == 1
 
-    mark(conversation, 5, 5, by=cast.mei)
+    set_read_mark(conversation, 5, 5, by=cast.mei)
     assert conversation.unread_by_agent == 0
 
 
-def test_a_mark_counts_what_comes_in_the_same_batch(cast: Cast) -> None:
+def test_read_mark_counts_messages_of_the_same_batch_as_unread(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     head = conversation.last_seq
-    post_batch([visitor_post(conversation)], [Mark(conversation.pk, head, head, agent_id=cast.mei.pk)])
+    post_batch([visitor_post(conversation)], [ReadMark(conversation.pk, head, head, agent_id=cast.mei.pk)])
 
     conversation.refresh_from_db()
     assert conversation.unread_by_agent == 1
 
 
-def test_others_mark_nothing(cast: Cast) -> None:
+def test_read_marks_of_others_are_ignored(cast: Cast) -> None:
     conversation, other = start_with(cast, cast.mei), start(cast)
 
-    assert mark(conversation, 1, 1, by=cast.hao) == []
+    assert set_read_mark(conversation, 1, 1, by=cast.hao) == []
     _, events = post_batch(
-        [], [Mark(conversation.pk, 1, 1, visitor_id=other.visitor_id), Mark(987_654, 1, 1)]
+        [], [ReadMark(conversation.pk, 1, 1, visitor_id=other.visitor_id), ReadMark(987_654, 1, 1)]
     )
     assert events == []
     assert conversation.visitor_received_seq == conversation.agent_received_seq == 0
 
 
-# -- Any order of anything ----------------------------------------------------------------------------------------
+# -- Random batches --------------------------------------------------------------------------------------------
 
 STEPS = st.lists(
     st.tuples(
@@ -387,11 +389,13 @@ STEPS = st.lists(
 )
 
 
-class AnyOrder(TestCase):
-    """Invariant 3 and 4: whatever comes in whatever order, seq is 1, 2, 3 ... and a repeat is the same answer."""
+class RandomBatches(TestCase):
+    """Invariants 3 and 4: in any order of posts and read marks seq has no gap, and a repeat gets the same answer."""
 
     @given(batches=st.lists(STEPS, max_size=4))
-    def test_of_posts_and_marks_keeps_the_numbers(self, batches: list[list[tuple[str, int, str]]]) -> None:
+    def test_random_batches_of_posts_and_read_marks_keep_seq_without_gaps(
+        self, batches: list[list[tuple[str, int, str]]]
+    ) -> None:
         cast = create_cast()
         conversation = start_with(cast, cast.mei)
         ids = [uuid4() for _ in range(5)]
@@ -408,8 +412,8 @@ class AnyOrder(TestCase):
                 if what == "text":
                     posts.append(Post(conversation.pk, ids[number], f"第{number}句", **author))  # type: ignore[arg-type]
                 elif who in ("visitor", "agent"):
-                    marker = {"agent_id": cast.mei.pk} if who == "agent" else author
-                    marks.append(Mark(conversation.pk, number * 2, number, **marker))  # type: ignore[arg-type]
+                    reader = {"agent_id": cast.mei.pk} if who == "agent" else author
+                    marks.append(ReadMark(conversation.pk, number * 2, number, **reader))  # type: ignore[arg-type]
             outcomes, events = post_batch(posts, marks)
             for post, outcome in zip(posts, outcomes, strict=True):
                 if isinstance(outcome, AcceptedFrame):
@@ -425,7 +429,7 @@ class AnyOrder(TestCase):
                 serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))
             )
 
-    def test_ending_after_all_that_makes_a_digest(self) -> None:
+    def test_end_stores_a_digest(self) -> None:
         cast = create_cast()
         conversation = start_with(cast, cast.mei)
         say(conversation, "再见")

@@ -1,6 +1,6 @@
-"""What a visitor does besides posting: begin, say who they are, end, rate.
+"""Actions of a visitor other than posting: start, identify, end, rate.
 
-Guards invariants 4 (twice is harmless) and 6 (one open conversation, one answer in a race).
+Tests invariants 4 (doing anything twice is harmless) and 6 (one open conversation, one winner of a race).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_w
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
-def begin(cast: Cast, **changed: Any) -> Conversation:
+def start_conversation(cast: Cast, **changed: Any) -> Conversation:
     values: dict[str, Any] = {
         "site": cast.site,
         "visitor_uuid": uuid4(),
@@ -40,12 +40,12 @@ def begin(cast: Cast, **changed: Any) -> Conversation:
     return visitors.start_conversation(**values)
 
 
-# -- Begin -----------------------------------------------------------------------------------------------------
+# -- Start -----------------------------------------------------------------------------------------------------
 
 
-def test_a_conversation_begins_and_waits(cast: Cast, announced: Announced) -> None:
+def test_start_conversation_creates_a_waiting_conversation(cast: Cast, announced: Announced) -> None:
     visitor = uuid4()
-    conversation = begin(
+    conversation = start_conversation(
         cast,
         visitor_uuid=visitor,
         form={"name": "  李 雷 ", "subject": "loans"},
@@ -65,89 +65,95 @@ def test_a_conversation_begins_and_waits(cast: Cast, announced: Announced) -> No
     assert (event.row.id, event.row.status, event.was_status) == (str(conversation.uuid), "waiting", "")
 
 
-def test_a_quick_topic_gives_the_subject_and_the_department(cast: Cast) -> None:
+def test_start_with_a_quick_topic_sets_subject_and_department(cast: Cast) -> None:
     topic = QuickTopic.objects.create(
         site=cast.site, language="zh", label="房贷", first_message="我想问房贷。", department=cast.loans
     )
-    conversation = begin(cast, topic=topic.pk)
+    conversation = start_conversation(cast, topic=topic.pk)
     assert (conversation.subject, conversation.department) == ("房贷", cast.loans)
 
 
 @pytest.mark.parametrize("topic", [None, 0, -1, 987_654])
-def test_an_unknown_topic_or_department_goes_where_the_site_says(cast: Cast, topic: int | None) -> None:
-    conversation = begin(cast, topic=topic, form={"subject": "no-such-department"})
+def test_start_with_unknown_topic_or_department_uses_the_sites_department(
+    cast: Cast, topic: int | None
+) -> None:
+    conversation = start_conversation(cast, topic=topic, form={"subject": "no-such-department"})
     assert (conversation.subject, conversation.department) == ("", cast.cards)
 
 
-def test_a_topic_of_another_site_counts_for_nothing(cast: Cast) -> None:
+def test_start_ignores_a_topic_of_another_site(cast: Cast) -> None:
     other = Site.objects.create(key="other", name_zh="别家", name_en="Other", department=cast.loans)
     topic = QuickTopic.objects.create(
         site=other, language="zh", label="别家", first_message="x", department=cast.loans
     )
-    assert begin(cast, topic=topic.pk).department == cast.cards
+    assert start_conversation(cast, topic=topic.pk).department == cast.cards
 
 
-def test_starting_twice_is_one_conversation(cast: Cast, announced: Announced) -> None:
+def test_start_twice_gives_one_conversation(cast: Cast, announced: Announced) -> None:
     visitor, client_id = uuid4(), uuid4()
-    first = begin(cast, visitor_uuid=visitor, client_id=client_id)
+    first = start_conversation(cast, visitor_uuid=visitor, client_id=client_id)
     announced.take()
 
-    assert begin(cast, visitor_uuid=visitor, client_id=client_id) == first
-    assert begin(cast, visitor_uuid=visitor) == first, "a second tab gets the open one"
+    assert start_conversation(cast, visitor_uuid=visitor, client_id=client_id) == first
+    assert start_conversation(cast, visitor_uuid=visitor) == first, "a second tab gets the open conversation"
     assert announced.take() == []
     visitors.end_by_visitor(visitor=first.visitor)
-    assert begin(cast, visitor_uuid=visitor, client_id=client_id) == first, "a late repeat starts nothing new"
-    assert begin(cast, visitor_uuid=visitor) != first
+    assert start_conversation(cast, visitor_uuid=visitor, client_id=client_id) == first, (
+        "a late repeat starts nothing new"
+    )
+    assert start_conversation(cast, visitor_uuid=visitor) != first
 
 
-def test_a_required_answer_is_required(cast: Cast, announced: Announced) -> None:
+def test_start_without_a_required_answer_is_refused(cast: Cast, announced: Announced) -> None:
     FormField.objects.filter(kind=FormField.Kind.NAME).update(is_required=True)
     with pytest.raises(FormIncomplete):
-        begin(cast, form={"name": " \x00 \n"})
+        start_conversation(cast, form={"name": " \x00 \n"})
     assert not Visitor.objects.exists()
     assert announced.take() == []
 
 
-def test_a_verified_name_is_not_overwritten_by_the_form(cast: Cast) -> None:
+def test_start_does_not_overwrite_a_verified_name(cast: Cast) -> None:
     visitor = identify(cast, name="李雷")
-    conversation = begin(cast, visitor_uuid=visitor.uuid, form={"name": "行长"})
+    conversation = start_conversation(cast, visitor_uuid=visitor.uuid, form={"name": "行长"})
     assert (conversation.visitor.name, conversation.visitor.level) == ("李雷", Level.VERIFIED)
 
 
-def test_letters_that_a_database_cannot_hold_are_left_out(cast: Cast) -> None:
-    conversation = begin(cast, form={"name": "李\x00雷"}, page="https://a.example/\x00?b", device="pho\x00ne")
+def test_start_removes_nul_characters(cast: Cast) -> None:
+    conversation = start_conversation(
+        cast, form={"name": "李\x00雷"}, page="https://a.example/\x00?b", device="pho\x00ne"
+    )
     conversation.refresh_from_db()
     assert (conversation.visitor.name, conversation.page, conversation.device) == (
         "李雷",
         "https://a.example/",
         "phone",
     )
-    strange, known = sessions.find_session([Hello("qing\x00lan"), Hello(cast.site.key)])
-    assert isinstance(strange, NotFound)
-    assert isinstance(known, sessions.VisitorSession)
+    unknown, session = sessions.find_session([Hello("qing\x00lan"), Hello(cast.site.key)])
+    assert isinstance(unknown, NotFound)
+    assert isinstance(session, sessions.VisitorSession)
 
 
-def test_words_as_long_as_the_protocol_allows_fit(cast: Cast) -> None:
+def test_start_stores_values_of_the_maximum_length(cast: Cast) -> None:
     hello = Hello(cast.site.key, language="x" * 10, page="h" * 2000, device="d" * 20)
     start_frame = Start(uuid4(), {"name": "长" * 200, "subject": "s" * 200, "k" * 30: "v" * 200}, 2**62)
-    found = sessions.start_conversation(cast.site, uuid4(), start_frame, hello)
+    session = sessions.start_conversation(cast.site, uuid4(), start_frame, hello)
 
-    assert found.visitor is not None
-    assert (found.pk, found.visitor.name) == (Conversation.objects.get().pk, "长" * 60)
+    assert session.visitor is not None
+    assert (session.pk, session.visitor.name) == (Conversation.objects.get().pk, "长" * 60)
 
 
-# -- A race ----------------------------------------------------------------------------------------------------
+# -- Concurrent starts -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_tabs_that_begin_in_the_same_moment_share_one_conversation() -> None:
+def test_concurrent_starts_of_one_visitor_share_one_conversation() -> None:
     cast = create_cast()
     visitor, together = uuid4(), threading.Barrier(4)
 
     def tab(_: int) -> int:
         try:
             together.wait(10)
-            return begin(cast, visitor_uuid=visitor).pk
+            return start_conversation(cast, visitor_uuid=visitor).pk
         finally:
             connection.close()
 
@@ -156,10 +162,12 @@ def test_two_tabs_that_begin_in_the_same_moment_share_one_conversation() -> None
     assert Conversation.objects.count() == Visitor.objects.count() == 1
 
 
-# -- Who is it -------------------------------------------------------------------------------------------------
+# -- Identity --------------------------------------------------------------------------------------------------
 
 
-def token(cast: Cast, *, secret: str = IDENTITY_SECRET, algorithm: str = "HS256", **changed: Any) -> str:
+def identity_token(
+    cast: Cast, *, secret: str = IDENTITY_SECRET, algorithm: str = "HS256", **changed: Any
+) -> str:
     now = datetime.now(UTC)
     claims = {
         "sub": "C-10023",
@@ -176,11 +184,11 @@ def token(cast: Cast, *, secret: str = IDENTITY_SECRET, algorithm: str = "HS256"
 
 def identify(cast: Cast, visitor: UUID | None = None, identity: str = "", **claims: Any) -> Visitor:
     return identities.identify(
-        site=cast.site, visitor_uuid=visitor or uuid4(), identity=identity or token(cast, **claims)
+        site=cast.site, visitor_uuid=visitor or uuid4(), identity=identity or identity_token(cast, **claims)
     )
 
 
-def test_a_token_of_the_banks_site_makes_a_verified_visitor(cast: Cast) -> None:
+def test_identify_makes_a_verified_visitor(cast: Cast) -> None:
     visitor = identify(cast, name="李雷")
     assert (visitor.level, visitor.customer_reference, visitor.name) == (Level.VERIFIED, "C-10023", "李雷")
     assert identify(cast, name="李雷雷") == visitor, "the same customer again, on another device"
@@ -188,7 +196,7 @@ def test_a_token_of_the_banks_site_makes_a_verified_visitor(cast: Cast) -> None:
     assert visitor.name == "李雷雷"
 
 
-def test_what_was_begun_before_comes_along(cast: Cast, announced: Announced) -> None:
+def test_identify_moves_the_open_conversation_to_the_customer(cast: Cast, announced: Announced) -> None:
     conversation = start(cast, name="小李")
     say(conversation, "在吗")
     announced.take()
@@ -197,13 +205,13 @@ def test_what_was_begun_before_comes_along(cast: Cast, announced: Announced) -> 
     conversation.refresh_from_db()
     assert conversation.visitor == visitor
     *voided, event = announced.take()
-    assert {type(each) for each in voided} == {VisitorTokensVoided}
+    assert {type(item) for item in voided} == {VisitorTokensVoided}
     assert isinstance(event, ConversationChanged)
     assert (event.row.visitor_name, event.row.level) == ("李雷", "verified")
     say(conversation, "是我")
 
 
-def test_who_began_it_reads_no_more_of_it(cast: Cast) -> None:
+def test_identify_ends_the_anonymous_visitors_access(cast: Cast) -> None:
     conversation = start(cast)
     before = conversation.visitor
     say(conversation, "在吗")
@@ -214,17 +222,17 @@ def test_who_began_it_reads_no_more_of_it(cast: Cast) -> None:
     assert sessions.page(visitor, conversation.uuid, 0, 10).head == 1
 
 
-def test_what_another_customer_began_on_this_computer_does_not_come_along(cast: Cast) -> None:
+def test_identify_does_not_move_another_customers_conversation(cast: Cast) -> None:
     first = identify(cast, sub="C-1")
-    theirs = begin(cast, visitor_uuid=first.uuid)
+    of_first = start_conversation(cast, visitor_uuid=first.uuid)
     second = identify(cast, first.uuid, sub="C-2")
 
-    theirs.refresh_from_db()
-    assert theirs.visitor == first
+    of_first.refresh_from_db()
+    assert of_first.visitor == first
     assert not second.conversations.exists()
 
 
-def test_what_has_ended_stays_where_it_was(cast: Cast) -> None:
+def test_identify_does_not_move_an_ended_conversation(cast: Cast) -> None:
     conversation = start(cast)
     visitors.end_by_visitor(visitor=conversation.visitor)
     identify(cast, conversation.visitor.uuid)
@@ -232,10 +240,12 @@ def test_what_has_ended_stays_where_it_was(cast: Cast) -> None:
     assert conversation.visitor.level == Level.ANONYMOUS
 
 
-def test_a_customer_with_an_open_conversation_keeps_that_one(cast: Cast, announced: Announced) -> None:
-    """And nobody takes one in which nobody is any more."""
+def test_identify_keeps_the_customers_open_conversation_and_ends_the_other(
+    cast: Cast, announced: Announced
+) -> None:
+    """An agent must not take a conversation that its visitor has left."""
     visitor = identify(cast)
-    theirs = begin(cast, visitor_uuid=visitor.uuid)
+    of_customer = start_conversation(cast, visitor_uuid=visitor.uuid)
     anonymous = start(cast)
     announced.take()
     identify(cast, anonymous.visitor.uuid)
@@ -247,13 +257,13 @@ def test_a_customer_with_an_open_conversation_keeps_that_one(cast: Cast, announc
         "visitor",
     )
     assert "ConversationChanged" in announced.kinds()
-    assert list(visitor.conversations.all()) == [theirs]
-    assert sessions.session_for(cast.site, visitor).pk == theirs.pk
+    assert list(visitor.conversations.all()) == [of_customer]
+    assert sessions.session_for(cast.site, visitor).pk == of_customer.pk
 
 
-def test_an_agent_is_told_when_a_customer_goes_on_elsewhere(cast: Cast) -> None:
+def test_identify_puts_an_abandoned_active_conversation_into_wrap_up(cast: Cast) -> None:
     visitor = identify(cast)
-    begin(cast, visitor_uuid=visitor.uuid)
+    start_conversation(cast, visitor_uuid=visitor.uuid)
     anonymous = start_with(cast, cast.mei)
     identify(cast, anonymous.visitor.uuid)
 
@@ -261,37 +271,37 @@ def test_an_agent_is_told_when_a_customer_goes_on_elsewhere(cast: Cast) -> None:
     assert (anonymous.status, anonymous.agent, anonymous.ended_by) == ("wrap_up", cast.mei, "visitor")
 
 
-def test_what_came_along_is_before_them_though_another_that_ended_is_newer(cast: Cast) -> None:
+def test_moved_conversation_is_current_although_an_ended_one_is_newer(cast: Cast) -> None:
     anonymous = start(cast)
     visitor = identify(cast)
-    newer = begin(cast, visitor_uuid=visitor.uuid)
+    newer = start_conversation(cast, visitor_uuid=visitor.uuid)
     visitors.end_by_visitor(visitor=visitor)
     assert newer.pk > anonymous.pk
     identify(cast, anonymous.visitor.uuid)
 
-    assert begin(cast, visitor_uuid=visitor.uuid) == anonymous
+    assert start_conversation(cast, visitor_uuid=visitor.uuid) == anonymous
     assert sessions.session_for(cast.site, visitor).pk == anonymous.pk
     visitor.refresh_from_db()
-    words = token_for(visitor.uuid, cast.site.key, visitor.token_generation)
-    read = read_token(words)
-    assert read is not None
-    (found,) = sessions.find_session([Hello(cast.site.key, token=words)])
-    assert isinstance(found, sessions.VisitorSession)
-    assert found.pk == anonymous.pk
-    assert access.conversation_of(visitor) == access.current_conversation_of(cast.site, read) == anonymous
+    visitor_token = token_for(visitor.uuid, cast.site.key, visitor.token_generation)
+    contents = read_token(visitor_token)
+    assert contents is not None
+    (session,) = sessions.find_session([Hello(cast.site.key, token=visitor_token)])
+    assert isinstance(session, sessions.VisitorSession)
+    assert session.pk == anonymous.pk
+    assert access.conversation_of(visitor) == access.current_conversation_of(cast.site, contents) == anonymous
     visitors.end_by_visitor(visitor=visitor)
     anonymous.refresh_from_db()
     assert anonymous.status == "closed"
 
 
-def test_a_token_is_good_once(cast: Cast) -> None:
-    identity = token(cast)
+def test_identity_token_is_valid_once(cast: Cast) -> None:
+    identity = identity_token(cast)
     identify(cast, identity=identity)
     with pytest.raises(IdentityRefused):
         identify(cast, identity=identity)
 
 
-def test_long_token_ids_that_begin_alike_are_two(cast: Cast) -> None:
+def test_token_ids_that_differ_only_at_the_end_are_distinct(cast: Cast) -> None:
     identify(cast, jti="x" * 63 + "1")
     identify(cast, jti="x" * 63 + "2")
     assert IdentityUse.objects.count() == 2
@@ -328,7 +338,7 @@ def test_long_token_ids_that_begin_alike_are_two(cast: Cast) -> None:
     ],
     ids=str,
 )
-def test_any_other_token_is_refused(cast: Cast, announced: Announced, claims: dict[str, Any]) -> None:
+def test_invalid_identity_token_is_refused(cast: Cast, announced: Announced, claims: dict[str, Any]) -> None:
     secret, algorithm = claims.pop("secret", IDENTITY_SECRET), claims.pop("algorithm", "HS256")
     now = datetime.now(UTC)
     body = {
@@ -352,26 +362,26 @@ def test_any_other_token_is_refused(cast: Cast, announced: Announced, claims: di
 
 
 @pytest.mark.parametrize("identity", ["", "x", "a.b.c", "\x00", "ä.ö.ü", "." * 4096, "\ud800.x.y"], ids=ascii)
-def test_what_is_no_token_is_refused(cast: Cast, identity: str) -> None:
+def test_malformed_identity_token_is_refused(cast: Cast, identity: str) -> None:
     with pytest.raises(IdentityRefused):
         identities.identify(site=cast.site, visitor_uuid=uuid4(), identity=identity)
 
 
-def test_a_site_without_a_secret_believes_nobody(cast: Cast) -> None:
+def test_identify_on_a_site_without_a_secret_is_refused(cast: Cast) -> None:
     cast.site.identity_secret = ""
     with pytest.raises(IdentityRefused):
         identify(cast)
 
 
-def test_an_unsigned_token_is_refused(cast: Cast) -> None:
+def test_unsigned_identity_token_is_refused(cast: Cast) -> None:
     with pytest.raises(IdentityRefused):
-        identify(cast, identity=token(cast, secret="", algorithm="none"))
+        identify(cast, identity=identity_token(cast, secret="", algorithm="none"))
 
 
 # -- End and rate ----------------------------------------------------------------------------------------------
 
 
-def test_leaving_the_queue_closes_at_once(cast: Cast, announced: Announced) -> None:
+def test_end_while_waiting_closes_at_once(cast: Cast, announced: Announced) -> None:
     conversation = start(cast)
     announced.take()
     visitors.end_by_visitor(visitor=conversation.visitor)
@@ -387,7 +397,7 @@ def test_leaving_the_queue_closes_at_once(cast: Cast, announced: Announced) -> N
     assert (changed.was_status, changed.row.status, changed.row.last_seq) == ("waiting", "closed", 1)
 
 
-def test_ending_a_talk_leaves_it_to_the_agent_to_wrap_up(cast: Cast, announced: Announced) -> None:
+def test_end_of_an_active_conversation_puts_it_into_wrap_up(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     announced.take()
     visitors.end_by_visitor(visitor=conversation.visitor)
@@ -400,7 +410,7 @@ def test_ending_a_talk_leaves_it_to_the_agent_to_wrap_up(cast: Cast, announced: 
     assert len(conversation.digest) == 64
 
 
-def test_there_must_be_something_to_end_or_rate(cast: Cast) -> None:
+def test_end_and_rate_without_a_conversation_are_not_found(cast: Cast) -> None:
     visitor = Visitor.objects.create(site=cast.site)
     with pytest.raises(NotFound):
         visitors.end_by_visitor(visitor=visitor)
@@ -408,7 +418,7 @@ def test_there_must_be_something_to_end_or_rate(cast: Cast) -> None:
         visitors.rate(visitor=visitor, score=5, comment="")
 
 
-def test_an_ended_conversation_is_rated_and_rated_again(cast: Cast, announced: Announced) -> None:
+def test_second_rating_replaces_the_first(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     visitors.end_by_visitor(visitor=conversation.visitor)
     announced.take()
@@ -422,7 +432,7 @@ def test_an_ended_conversation_is_rated_and_rated_again(cast: Cast, announced: A
     assert conversation.messages.count() == 2
 
 
-def test_what_is_open_or_was_never_answered_cannot_be_rated(cast: Cast, announced: Announced) -> None:
+def test_rate_of_an_open_or_never_assigned_conversation_is_refused(cast: Cast, announced: Announced) -> None:
     talking = start_with(cast, cast.mei)
     left = start(cast)
     visitors.end_by_visitor(visitor=left.visitor)
@@ -434,7 +444,7 @@ def test_what_is_open_or_was_never_answered_cannot_be_rated(cast: Cast, announce
     assert announced.take() == []
 
 
-def test_a_rating_is_of_the_newest_conversation(cast: Cast) -> None:
+def test_rate_applies_to_the_current_conversation(cast: Cast) -> None:
     first = start_with(cast, cast.mei)
     agents.end_conversation(staff=cast.mei, uuid=first.uuid)
     start(cast, visitor=first.visitor.uuid)

@@ -1,4 +1,4 @@
-"""The records in admin: found, read as they were, taken away without harm, and never altered."""
+"""Conversation records in admin: search, transcript, audit trail and export; nobody can change them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def closed(cast: Cast, *, score: int = 0, language: str = "zh") -> Conversation:
     return conversation
 
 
-# -- finding --------------------------------------------------------------------------------------------------
+# -- search ----------------------------------------------------------------------------------------------------
 
 
 def test_filters_narrow_the_list(cast: Cast, reader: Client) -> None:
@@ -94,7 +94,7 @@ def test_filters_narrow_the_list(cast: Cast, reader: Client) -> None:
     assert listed(reader, rating="none") == {waiting.pk, unrated.pk}
 
 
-def test_the_dates_hold_whole_days_of_the_banks_own_zone(cast: Cast, reader: Client) -> None:
+def test_date_filter_covers_whole_days_of_the_banks_time_zone(cast: Cast, reader: Client) -> None:
     # Shanghai is eight hours ahead: these are the first and the last minute of 10 March there.
     first, last, after = start(cast), start(cast), start(cast)
     for conversation, at in (
@@ -108,12 +108,12 @@ def test_the_dates_hold_whole_days_of_the_banks_own_zone(cast: Cast, reader: Cli
     assert listed(reader, started_at_until="2026-03-09") == set()
     everything = {first.pk, last.pk, after.pk}
     assert listed(reader, started_at_from="soon") == everything
-    # The ends of the calendar have no moment in UTC.
+    # The first and the last day of the calendar cannot be converted to UTC.
     assert listed(reader, started_at_from="0001-01-01", started_at_until="9999-12-31") == everything
     assert listed(reader, started_at_from="9999-12-31") == set()
 
 
-def test_the_search_knows_words_names_references_and_numbers(cast: Cast, reader: Client) -> None:
+def test_search_finds_text_names_references_and_numbers(cast: Cast, reader: Client) -> None:
     said, named, verified = start(cast), start(cast, name="欧阳娜娜"), start(cast)
     say(said, "我的银行卡被吞了")
     Visitor.objects.filter(pk=verified.visitor.pk).update(
@@ -130,7 +130,7 @@ def test_the_search_knows_words_names_references_and_numbers(cast: Cast, reader:
         assert listed(reader, q=hostile) <= {said.pk, named.pk, verified.pk}
 
 
-def test_the_list_takes_as_many_queries_for_fifty_as_for_one(cast: Cast, reader: Client) -> None:
+def test_list_query_count_does_not_depend_on_the_number_of_rows(cast: Cast, reader: Client) -> None:
     def queries(**query: str) -> int:
         with CaptureQueriesContext(
             connection,
@@ -148,24 +148,24 @@ def test_the_list_takes_as_many_queries_for_fifty_as_for_one(cast: Cast, reader:
     assert searched <= plain + 4
 
 
-def test_administrators_see_no_conversation_anywhere(cast: Cast) -> None:
+def test_administrators_see_no_conversations(cast: Cast) -> None:
     conversation = closed(cast)
-    say_client = browser_of(cast.an)
+    client = browser_of(cast.an)
     pages = [
         LIST,
         f"{LIST}{conversation.pk}/change/",
         f"{LIST}{conversation.pk}/transcript/",
         f"{LIST}export/",
     ]
-    assert [say_client.get(page).status_code for page in pages] == [403] * 4
-    assert say_client.post(f"{LIST}export/", {"resource": 0, "format": 0}).status_code == 403
-    assert "你好" not in say_client.get("/admin/", follow=True).content.decode()
+    assert [client.get(page).status_code for page in pages] == [403] * 4
+    assert client.post(f"{LIST}export/", {"resource": 0, "format": 0}).status_code == 403
+    assert "你好" not in client.get("/admin/", follow=True).content.decode()
 
 
-# -- reading --------------------------------------------------------------------------------------------------
+# -- transcript ------------------------------------------------------------------------------------------------
 
 
-def test_opening_a_conversation_is_noted_each_time(cast: Cast, reader: Client) -> None:
+def test_each_opening_of_a_conversation_is_audited(cast: Cast, reader: Client) -> None:
     conversation = closed(cast)
     for _ in range(2):
         assert reader.get(f"{LIST}{conversation.pk}/change/").status_code == 200
@@ -175,13 +175,13 @@ def test_opening_a_conversation_is_noted_each_time(cast: Cast, reader: Client) -
     ] * 2
 
 
-def test_looking_at_the_list_is_not_opening(cast: Cast, reader: Client) -> None:
+def test_list_view_is_not_audited_as_reading_a_transcript(cast: Cast, reader: Client) -> None:
     closed(cast)
     listed(reader, q="你好")
     assert not AuditEntry.objects.filter(verb="transcript.read").exists()
 
 
-def test_it_shows_who_had_it_why_by_whom_and_who_was_next(cast: Cast, reader: Client) -> None:
+def test_record_shows_assignments_with_reason_author_and_next_agent(cast: Cast, reader: Client) -> None:
     conversation = start_with(cast, cast.mei)
     from tests.people import go_online
 
@@ -198,7 +198,7 @@ def test_it_shows_who_had_it_why_by_whom_and_who_was_next(cast: Cast, reader: Cl
     assert "★★★★☆" in page
 
 
-def test_a_long_conversation_comes_in_pages_with_its_notes_once(
+def test_pages_of_a_long_record_show_each_note_once(
     cast: Cast, reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.archive.conversation_log.PAGE", 4)
@@ -208,22 +208,22 @@ def test_a_long_conversation_comes_in_pages_with_its_notes_once(
         say(conversation, f"words-{number}")
         if number in (2, 6):
             agents.add_note(staff=cast.mei, uuid=conversation.uuid, body=f"note-{number}")
-    found: list[str] = []
+    shown: list[str] = []
     query: dict[str, str] = {}
     while True:
         answer = reader.get(f"{LIST}{conversation.pk}/change/", query)
-        found += re.findall(r">((?:words|note)-(?:\d|first))<", answer.content.decode())
+        shown += re.findall(r">((?:words|note)-(?:\d|first))<", answer.content.decode())
         after = answer.context["record"].after
         if after is None:
             break
         query = {"after": str(after)}
-    assert found == [
+    assert shown == [
         "note-first", "words-0", "words-1", "words-2", "note-2", "words-3", "words-4", "words-5", "words-6", "note-6",
         "words-7",
     ]  # fmt: skip
 
 
-def test_reading_takes_as_many_queries_however_long_it_is(cast: Cast, reader: Client) -> None:
+def test_record_query_count_does_not_depend_on_its_length(cast: Cast, reader: Client) -> None:
     conversation = start_with(cast, cast.mei)
     url = f"{LIST}{conversation.pk}/change/"
 
@@ -242,16 +242,16 @@ def test_reading_takes_as_many_queries_however_long_it_is(cast: Cast, reader: Cl
 
 
 @pytest.mark.parametrize("path", ["0", "999999", "x", "99999999999999999999", "-1"])
-def test_what_is_not_there_is_not_there(cast: Cast, reader: Client, path: str) -> None:
+def test_unknown_conversation_is_404(cast: Cast, reader: Client, path: str) -> None:
     assert reader.get(f"{LIST}{path}/change/").status_code == 404
 
 
-def test_nobody_alters_records_in_admin(cast: Cast) -> None:
+def test_records_cannot_be_changed_in_admin(cast: Cast) -> None:
     conversation = closed(cast)
     entry, last = AuditEntry.objects.order_by("pk")[0], AuditEntry.objects.latest("pk")
 
     def stored() -> Any:
-        # Being refused adds entries; those that were there stay as they were.
+        # Refused requests add audit entries; the earlier ones must stay unchanged.
         entries = AuditEntry.objects.filter(pk__lte=last.pk).order_by("pk")
         return [list(Message.objects.values()), list(Conversation.objects.values()), list(entries.values())]
 
@@ -281,16 +281,16 @@ def test_nobody_alters_records_in_admin(cast: Cast) -> None:
     assert set(new) <= {"access.refused", "records.searched", "audit.read"}
 
 
-# -- the audit trail ------------------------------------------------------------------------------------------
+# -- the audit trail -------------------------------------------------------------------------------------------
 
 
-def test_the_trail_is_found_by_what_by_whom_and_when(cast: Cast, reader: Client) -> None:
+def test_audit_trail_is_filtered_by_verb_actor_object_and_date(cast: Cast, reader: Client) -> None:
     conversation = closed(cast)
     reader.get(f"{LIST}{conversation.pk}/change/")
 
     def verbs(**query: str) -> set[str]:
         answer = reader.get("/admin/accounts/auditentry/", query)
-        # That the trail was looked at stands in it too.
+        # Viewing the audit trail is itself audited.
         return {entry.verb for entry in answer.context["cl"].result_list} - {"audit.read"}
 
     assert {"conversation.assigned", "conversation.closed", "transcript.read"} <= verbs()
@@ -303,7 +303,7 @@ def test_the_trail_is_found_by_what_by_whom_and_when(cast: Cast, reader: Client)
     assert "查看会话记录" in reader.get("/admin/accounts/auditentry/").content.decode()
 
 
-# -- export ---------------------------------------------------------------------------------------------------
+# -- export ----------------------------------------------------------------------------------------------------
 
 CONVERSATIONS, TRANSCRIPTS = 0, 1
 XLSX, CSV = 0, 1
@@ -328,7 +328,7 @@ def exported(client: Client, resource: int, kind: int, **query: str) -> list[lis
 
 
 @pytest.mark.parametrize("kind", [XLSX, CSV])
-def test_a_transcript_taken_away_runs_nothing_and_loses_no_letter(
+def test_exported_transcript_has_no_formulas_and_keeps_every_character(
     cast: Cast, reader: Client, kind: int
 ) -> None:
     conversation = start_with(cast, cast.mei)
@@ -345,21 +345,21 @@ def test_a_transcript_taken_away_runs_nothing_and_loses_no_letter(
 
 
 @pytest.mark.parametrize("kind", [XLSX, CSV])
-def test_conversations_taken_away_have_a_row_each(cast: Cast, reader: Client, kind: int) -> None:
+def test_export_has_one_row_for_each_conversation(cast: Cast, reader: Client, kind: int) -> None:
     good = closed(cast, score=5)
     Visitor.objects.filter(pk=good.visitor.pk).update(name="=cmd")
     waiting = start(cast)
     head, *rows = exported(reader, CONVERSATIONS, kind)
     assert len(set(head)) == len(head)
-    found = {row[head.index("会话")]: dict(zip(head, row, strict=True)) for row in rows}
-    assert set(found) == {str(good.uuid), str(waiting.uuid)}
-    row = found[str(good.uuid)]
+    by_number = {row[head.index("会话")]: dict(zip(head, row, strict=True)) for row in rows}
+    assert set(by_number) == {str(good.uuid), str(waiting.uuid)}
+    row = by_number[str(good.uuid)]
     assert (row["访客"], str(row["评分"]), row["小结代码"], row["工号"]) == ("'=cmd", "5", "done", "1001")
     assert row["开始时间"] == f"{timezone.localtime(good.started_at):%Y-%m-%d %H:%M:%S}"
-    assert found[str(waiting.uuid)]["评分"] in ("", None)
+    assert by_number[str(waiting.uuid)]["评分"] in ("", None)
 
 
-def test_an_export_follows_the_lists_filters_and_is_noted(cast: Cast, reader: Client) -> None:
+def test_export_applies_the_filters_of_the_list_and_is_audited(cast: Cast, reader: Client) -> None:
     closed(cast)
     waiting = start(cast)
     say(waiting, "一句很特别的话")
@@ -375,7 +375,7 @@ def test_an_export_follows_the_lists_filters_and_is_noted(cast: Cast, reader: Cl
     assert "特别" not in str(second.detail)
 
 
-def test_too_large_an_export_is_refused_with_words(
+def test_export_over_the_limit_is_refused_with_a_message(
     cast: Cast, reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.archive.exports.MAX_ROWS", 2)
@@ -389,7 +389,7 @@ def test_too_large_an_export_is_refused_with_words(
     assert len(exported(reader, CONVERSATIONS, CSV)) == 2
 
 
-def test_only_those_who_may_export(cast: Cast) -> None:
+def test_export_requires_the_right(cast: Cast) -> None:
     closed(cast)
     statuses = {}
     for staff in (cast.yun, cast.wen, cast.an, cast.mei):
@@ -400,14 +400,14 @@ def test_only_those_who_may_export(cast: Cast) -> None:
 
 @given(st.text())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_apostrophe_is_always_the_only_thing_added(text: str) -> None:
-    shown = quote_formula(text)
-    assert shown.removeprefix("'") == text
-    assert not shown.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
+def test_quote_formula_adds_only_an_apostrophe(text: str) -> None:
+    quoted = quote_formula(text)
+    assert quoted.removeprefix("'") == text
+    assert not quoted.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
 
 
 @given(st.text(st.characters(codec="utf-8")))
-def test_what_xml_cannot_hold_comes_back(text: str) -> None:
+def test_characters_invalid_in_xml_survive_the_round_trip(text: str) -> None:
     written = _in_xml(text)
     assert unescape(written) == text
     assert not re.search("[\x00-\x08\x0b-\x1f]", written)

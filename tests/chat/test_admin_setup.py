@@ -1,4 +1,4 @@
-"""Setting up in admin: who may, what is stored and noted, and what words a mistake gets."""
+"""Configuration in admin: rights, what is stored and audited, and error messages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page_of(model: str, what: str = "changelist", *args: Any) -> str:
 
 
 class FormReader(HTMLParser):
-    """What a browser would send back of the page's form, nothing changed."""
+    """Reads the data that a browser would submit for an unchanged form of the page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class FormReader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._tag == "textarea" and self._field in self.data:
-            # The first line feed is the page's own.
+            # HTML drops a line feed directly after <textarea>.
             former = self.data[self._field]
             self.data[self._field] = former + data if former else data.removeprefix("\n")
 
@@ -94,14 +94,14 @@ def form_of(page: Any) -> dict[str, Any]:
     return reader.data
 
 
-def noted(verb: str) -> list[AuditEntry]:
+def audit_entries(verb: str) -> list[AuditEntry]:
     return list(AuditEntry.objects.filter(verb=verb).order_by("pk"))
 
 
-# -- the door -------------------------------------------------------------------------------------------------
+# -- access ----------------------------------------------------------------------------------------------------
 
 
-def test_there_is_one_door_to_sign_in(cast: Cast) -> None:
+def test_admin_login_redirects_to_the_console_login(cast: Cast) -> None:
     client = Client()
     answer = client.get("/admin/", follow=True)
     assert [url for url, _ in answer.redirect_chain] == [
@@ -111,7 +111,7 @@ def test_there_is_one_door_to_sign_in(cast: Cast) -> None:
     assert client.post("/admin/login/", {"username": "an", "password": "x"}).status_code == 302
 
 
-def test_agents_are_sent_away_even_with_djangos_staff_mark(cast: Cast, signed_in: SignedIn) -> None:
+def test_agents_are_refused_even_with_is_staff(cast: Cast, signed_in: SignedIn) -> None:
     Staff.objects.filter(pk=cast.mei.pk).update(is_staff=True, is_superuser=True)
     client = signed_in(cast.mei)
     assert client.get("/admin/", follow=True).status_code == 403
@@ -129,7 +129,7 @@ MAY_OPEN = {
 
 
 @pytest.mark.parametrize("person", MAY_OPEN)
-def test_who_may_open_which_list_and_see_it_on_the_first_page(
+def test_each_role_opens_exactly_the_lists_that_its_index_shows(
     cast: Cast, signed_in: SignedIn, person: str
 ) -> None:
     client = signed_in(getattr(cast, person))
@@ -141,7 +141,7 @@ def test_who_may_open_which_list_and_see_it_on_the_first_page(
         assert {model for model in everything if page_of(model) in first} == opened
 
 
-def test_who_may_add_and_change_and_that_hardly_anything_can_be_deleted(
+def test_administrators_add_setup_and_only_shared_replies_can_be_deleted(
     cast: Cast, signed_in: SignedIn
 ) -> None:
     reply = CannedReply.objects.create(shortcut="hi", title="hi", body="hi")
@@ -167,7 +167,7 @@ def test_who_may_add_and_change_and_that_hardly_anything_can_be_deleted(
     assert deleted == editors
 
 
-# -- staff ----------------------------------------------------------------------------------------------------
+# -- staff -----------------------------------------------------------------------------------------------------
 
 NEW = {
     "username": "xin",
@@ -183,16 +183,16 @@ NEW = {
 
 
 @pytest.fixture
-def an_has_a_password(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The administrator can confirm who is at the keyboard, and no wrong try of another test counts."""
+def administrator_password(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the administrator a password to confirm with, and fresh counters of wrong passwords."""
     settings.REDIS_URL = ""
     monkeypatch.setattr(rate_limits, "local_counters", rate_limits.LocalCounters())
     cast.an.set_password(PASSWORD)
     cast.an.save()
 
 
-@pytest.mark.usefixtures("an_has_a_password")
-def test_a_new_colleague_can_sign_in_and_is_noted(cast: Cast, signed_in: SignedIn) -> None:
+@pytest.mark.usefixtures("administrator_password")
+def test_new_staff_member_is_stored_with_a_password_and_audited(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     answer = client.post(page_of("accounts_staff", "add"), NEW | {"departments": [cast.cards.pk]})
     assert answer.status_code == 302
@@ -202,7 +202,7 @@ def test_a_new_colleague_can_sign_in_and_is_noted(cast: Cast, signed_in: SignedI
     assert not staff.is_staff
     assert not staff.is_superuser
     assert staff.must_change_password
-    (entry,) = noted("staff.created")
+    (entry,) = audit_entries("staff.created")
     assert (entry.actor, entry.object_id) == (cast.an, str(staff.pk))
     assert "lamp" not in str(entry.detail)
 
@@ -220,8 +220,8 @@ def test_a_new_colleague_can_sign_in_and_is_noted(cast: Cast, signed_in: SignedI
         ({"own_password": ""}, "own_password"),
     ],
 )
-@pytest.mark.usefixtures("an_has_a_password")
-def test_a_mistake_in_a_new_account_is_told_at_its_field(
+@pytest.mark.usefixtures("administrator_password")
+def test_invalid_new_account_shows_the_error_at_its_field(
     cast: Cast, signed_in: SignedIn, changed: dict[str, str], field: str
 ) -> None:
     answer = signed_in(cast.an).post(page_of("accounts_staff", "add"), NEW | changed)
@@ -230,7 +230,7 @@ def test_a_mistake_in_a_new_account_is_told_at_its_field(
     assert Staff.objects.count() == len(PEOPLE)
 
 
-def test_switching_somebody_off_ends_session_presence_and_console(
+def test_deactivating_staff_ends_session_presence_and_console(
     cast: Cast, signed_in: SignedIn, announced: Announced
 ) -> None:
     go_online(cast.mei)
@@ -246,8 +246,8 @@ def test_switching_somebody_off_ends_session_presence_and_console(
     assert AccessRevoked(cast.mei.pk) in announced.take()
     assert not Session.objects.filter(session_key=theirs).exists()
     assert Presence.objects.get(staff=cast.mei).status == "offline"
-    assert noted("staff.changed")[0].detail["is_active"] is False
-    # Somebody has to look after the customer.
+    assert audit_entries("staff.changed")[0].detail["is_active"] is False
+    # A warning says how many open conversations need another agent.
     assert "1" in str([message.message for message in answer.context["messages"]])
     conversation.refresh_from_db()
     assert conversation.agent == cast.mei
@@ -263,7 +263,7 @@ def test_switching_somebody_off_ends_session_presence_and_console(
         ({}, False),
     ],
 )
-def test_only_what_takes_rights_away_ends_the_console(
+def test_only_a_loss_of_rights_ends_the_console(
     cast: Cast, signed_in: SignedIn, announced: Announced, changes: dict[str, Any], ends: bool
 ) -> None:
     client = signed_in(cast.an)
@@ -271,12 +271,12 @@ def test_only_what_takes_rights_away_ends_the_console(
     form = form_of(client.get(page)) | changes
     assert client.post(page, form).status_code == 302
     assert (AccessRevoked(cast.mei.pk) in announced.take()) is ends
-    assert bool(noted("staff.changed")) is bool(changes)
+    assert bool(audit_entries("staff.changed")) is bool(changes)
     cast.mei.refresh_from_db()
     assert cast.mei.is_staff is (changes.get("role") == "auditor")
 
 
-def test_nobody_takes_their_own_rights_away(cast: Cast, signed_in: SignedIn) -> None:
+def test_administrators_cannot_remove_their_own_rights(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("accounts_staff", "change", cast.an.pk)
     form = form_of(client.get(page))
@@ -292,8 +292,8 @@ def test_nobody_takes_their_own_rights_away(cast: Cast, signed_in: SignedIn) -> 
     assert (cast.an.is_active, cast.an.role) == (True, "administrator")
 
 
-@pytest.mark.usefixtures("an_has_a_password")
-def test_a_new_password_ends_every_session_of_that_account(
+@pytest.mark.usefixtures("administrator_password")
+def test_new_password_ends_every_session_of_the_account(
     cast: Cast, signed_in: SignedIn, announced: Announced
 ) -> None:
     theirs = [session_of(cast.mei), session_of(cast.mei)]
@@ -305,8 +305,8 @@ def test_a_new_password_ends_every_session_of_that_account(
     assert bad.status_code == 200
     assert bad.context["form"].errors
     good = {"new_password1": "a-lamp-at-night-3", "new_password2": "a-lamp-at-night-3"}
-    for without in ({}, {"own_password": "a-lamp-at-night-3"}):
-        assert client.post(page, good | without).context["form"].errors.keys() == {"own_password"}
+    for wrong_confirmation in ({}, {"own_password": "a-lamp-at-night-3"}):
+        assert client.post(page, good | wrong_confirmation).context["form"].errors.keys() == {"own_password"}
     assert Session.objects.filter(session_key__in=theirs).count() == 2
     assert client.post(page, good | own).status_code == 302
     cast.mei.refresh_from_db()
@@ -315,10 +315,10 @@ def test_a_new_password_ends_every_session_of_that_account(
     assert not Session.objects.filter(session_key__in=theirs).exists()
     assert Session.objects.filter(session_key=others).exists()
     assert AccessRevoked(cast.mei.pk) in announced.take()
-    assert noted("staff.password_set")[0].actor == cast.an
+    assert audit_entries("staff.password_set")[0].actor == cast.an
 
 
-def test_ones_own_new_password_keeps_this_session_only(cast: Cast, signed_in: SignedIn) -> None:
+def test_own_password_change_keeps_only_the_current_session(cast: Cast, signed_in: SignedIn) -> None:
     cast.yun.set_password("the-old-one-of-yun")
     cast.yun.save()
     other, client = session_of(cast.yun), signed_in(cast.yun)
@@ -335,10 +335,10 @@ def test_supervisors_cannot_set_passwords_of_others(cast: Cast, signed_in: Signe
     page = reverse("admin:auth_user_password_change", args=[cast.an.pk])
     form = {"new_password1": "a-lamp-at-night-3", "new_password2": "a-lamp-at-night-3"}
     assert signed_in(cast.yun).post(page, form).status_code == 403
-    assert not noted("staff.password_set")
+    assert not audit_entries("staff.password_set")
 
 
-def test_the_first_administrator_is_made_at_the_command_line(
+def test_create_administrator_command_creates_the_first_administrator(
     db: None, monkeypatch: pytest.MonkeyPatch, signed_in: SignedIn
 ) -> None:
     monkeypatch.setattr("sys.stdin", StringIO("short\n"))
@@ -353,18 +353,18 @@ def test_the_first_administrator_is_made_at_the_command_line(
     assert staff.check_password("a-lamp-at-night-3")
     assert (staff.role, staff.is_superuser) == ("administrator", False)
     assert signed_in(staff).get(page_of("chat_site")).status_code == 200
-    assert noted("staff.created")[0].actor is None
+    assert audit_entries("staff.created")[0].actor is None
 
 
-# -- departments, codes, replies ------------------------------------------------------------------------------
+# -- departments, codes, replies -------------------------------------------------------------------------------
 
 
-def test_departments_and_wrap_up_codes_are_stored_and_noted(cast: Cast, signed_in: SignedIn) -> None:
+def test_departments_and_wrap_up_codes_are_stored_and_audited(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     form = {"name_zh": "理财", "name_en": "Savings", "code": "savings", "is_active": "on", "order": 3}
     assert client.post(page_of("accounts_department", "add"), form).status_code == 302
     assert client.post(page_of("chat_wrapupcode", "add"), form).status_code == 302
-    # Its name reaches customers when somebody else has approved it; the code is for staff only.
+    # Customers see a department's name, so it needs approval; wrap-up codes are for staff only.
     assert not Department.objects.get(code="savings").is_active
     assert approve_pending(by=cast.yun) == 1
     assert Department.objects.get(code="savings").is_active
@@ -374,17 +374,19 @@ def test_departments_and_wrap_up_codes_are_stored_and_noted(cast: Cast, signed_i
     assert client.post(page_of("chat_wrapupcode", "change", code.pk), form).status_code == 302
     department.refresh_from_db()
     assert (department.is_active, department.code) == (False, "savings")
-    assert [entry.detail for entry in noted("department.changed")] == [
+    assert [entry.detail for entry in audit_entries("department.changed")] == [
         {"fields": ["is_active", "name_en", "name_zh"]},
         {"fields": ["is_active"]},
     ]
-    assert [entry.detail["kind"] for entry in (*noted("setup.created"), *noted("setup.changed"))] == [
+    assert [
+        entry.detail["kind"] for entry in (*audit_entries("setup.created"), *audit_entries("setup.changed"))
+    ] == [
         "wrapupcode",
         "wrapupcode",
     ]
 
 
-def test_shared_replies_are_kept_and_personal_ones_left_alone(cast: Cast, signed_in: SignedIn) -> None:
+def test_shared_replies_are_editable_and_personal_ones_are_not(cast: Cast, signed_in: SignedIn) -> None:
     personal = CannedReply.objects.create(owner=cast.mei, shortcut="mine", title="mine", body="mine")
     client = signed_in(cast.yun)
     form = {
@@ -409,15 +411,15 @@ def test_shared_replies_are_kept_and_personal_ones_left_alone(cast: Cast, signed
     assert [entry.verb for entry in replies] == ["reply.created", "reply.deleted"]
 
 
-# -- sites ----------------------------------------------------------------------------------------------------
+# -- sites -----------------------------------------------------------------------------------------------------
 
 
-def test_a_site_with_its_parts_is_changed_and_every_part_noted(cast: Cast, signed_in: SignedIn) -> None:
+def test_change_of_a_site_with_its_parts_audits_each_part(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)
     form = form_of(client.get(page))
     first = cast.site.form_fields.order_by("order")[0]
-    gone = cast.site.quick_topics.order_by("order", "id")[0]
+    deleted = cast.site.quick_topics.order_by("order", "id")[0]
     form |= {
         "title_zh": "找人聊聊",
         "attachment_types": ["image/png", "application/pdf"],
@@ -431,7 +433,7 @@ def test_a_site_with_its_parts_is_changed_and_every_part_noted(cast: Cast, signe
     answer = client.post(page, form)
     assert answer.status_code == 302, answer.context["errors"]
     cast.site.refresh_from_db()
-    # Fewer kinds of file and a topic less take effect at once; new words wait.
+    # Removing file types and a topic takes effect at once; new texts wait for approval.
     assert cast.site.title_zh != "找人聊聊"
     assert not BusinessText.objects.exists()
     assert approve_pending(by=cast.yun) == 3
@@ -439,7 +441,7 @@ def test_a_site_with_its_parts_is_changed_and_every_part_noted(cast: Cast, signe
     assert cast.site.title_zh == "找人聊聊"
     assert cast.site.attachment_types == ["image/png", "application/pdf"]
     assert FormField.objects.get(pk=first.pk).label_zh == "您贵姓"
-    assert not QuickTopic.objects.filter(pk=gone.pk).exists()
+    assert not QuickTopic.objects.filter(pk=deleted.pk).exists()
     assert BusinessText.objects.get().body == "请不要写密码。"
     entries = AuditEntry.objects.filter(verb__startswith="setup.").order_by("pk")
     assert [(entry.verb, entry.detail["kind"]) for entry in entries] == [
@@ -453,7 +455,7 @@ def test_a_site_with_its_parts_is_changed_and_every_part_noted(cast: Cast, signe
     assert [entry.detail.get("fields") for entry in entries][:3] == [["attachment_types"], None, ["title_zh"]]
 
 
-def test_a_site_that_nobody_changed_is_not_noted(cast: Cast, signed_in: SignedIn) -> None:
+def test_unchanged_site_is_not_audited(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)
     assert client.post(page, form_of(client.get(page))).status_code == 302
@@ -472,21 +474,21 @@ def test_a_site_that_nobody_changed_is_not_noted(cast: Cast, signed_in: SignedIn
         ("", ""),
     ],
 )
-def test_a_mistake_in_the_origins_is_told_with_the_line(
+def test_error_for_an_invalid_origin_quotes_it(
     cast: Cast, signed_in: SignedIn, origins: str, part: str
 ) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)
     answer = client.post(page, form_of(client.get(page)) | {"allowed_origins": origins})
     assert answer.status_code == 200
-    (words,) = answer.context["adminform"].form.errors["allowed_origins"]
-    assert part in words
+    (message,) = answer.context["adminform"].form.errors["allowed_origins"]
+    assert part in message
     cast.site.refresh_from_db()
     assert cast.site.allowed_origins == "https://www.bank.example"
 
 
-@pytest.mark.usefixtures("an_has_a_password")
-def test_secret_is_shown_once_when_it_is_made_and_never_noted(cast: Cast, signed_in: SignedIn) -> None:
+@pytest.mark.usefixtures("administrator_password")
+def test_secret_is_shown_once_and_never_audited(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)
     before = cast.site.identity_secret
@@ -512,14 +514,14 @@ def test_secret_is_shown_once_when_it_is_made_and_never_noted(cast: Cast, signed
     assert after not in str(list(AuditEntry.objects.values()))
 
 
-def test_the_key_of_a_site_cannot_be_changed(cast: Cast, signed_in: SignedIn) -> None:
+def test_site_key_cannot_be_changed(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)
     assert client.post(page, form_of(client.get(page)) | {"key": "other"}).status_code == 302
     assert Site.objects.get(pk=cast.site.pk).key == cast.site.key
 
 
-def test_a_new_site_gets_a_key_and_a_secret_of_its_own(cast: Cast, signed_in: SignedIn) -> None:
+def test_new_site_gets_its_own_key_and_waits_for_approval(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "add")
     form = form_of(client.get(page)) | {
@@ -533,8 +535,8 @@ def test_a_new_site_gets_a_key_and_a_secret_of_its_own(cast: Cast, signed_in: Si
     site = Site.objects.get(name_en="B")
     assert len(site.key) == 16
     assert site.origins == ["https://b.example:8443"]
-    assert noted("setup.created")[0].object_id == str(site.pk)
-    # One request shows all of it; until then no page may show the box.
+    assert audit_entries("setup.created")[0].object_id == str(site.pk)
+    # One approval request shows the whole site; until it is approved no page may show the widget.
     assert not site.is_active
     assert approve_pending(by=cast.yun) == 1
     site.refresh_from_db()

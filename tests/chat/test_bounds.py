@@ -1,4 +1,4 @@
-"""Each string that is bounded says, one character beyond its bound, which it is and how long it may be."""
+"""A string one character over its maximum length is refused with its field and its limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from msgspec import inspect
 import console
 import knowledge.views
 from chat import protocol
-from chat.errors import TextTooLong, refusal_of
+from chat.errors import TextTooLong, decoding_refusal
 from chat.json_bodies import decode_body
 from chat.models import Conversation, Message, Site
 from tests.conftest import WriterAtOnce
@@ -39,16 +39,16 @@ Decode = Callable[[str], Any]
 
 
 def example_of(kind: inspect.Type) -> Any:
-    """A value that a field of this type takes."""
+    """Return a valid value of this type."""
     match kind:
         case inspect.StructType(fields=fields, tag=tag, tag_field=tag_field):
-            return {tag_field: tag} | {each.encode_name: example_of(each.type) for each in fields}
+            return {tag_field: tag} | {member.encode_name: example_of(member.type) for member in fields}
         case inspect.UnionType(types=types):
-            return example_of(next(each for each in types if not isinstance(each, inspect.NoneType)))
-        case inspect.StrType(min_length=least):
-            return "x" * (least or 0)
-        case inspect.IntType(ge=least):
-            return least or 0
+            return example_of(next(item for item in types if not isinstance(item, inspect.NoneType)))
+        case inspect.StrType(min_length=minimum):
+            return "x" * (minimum or 0)
+        case inspect.IntType(ge=minimum):
+            return minimum or 0
         case inspect.UUIDType():
             return str(uuid4())
         case inspect.BoolType():
@@ -62,26 +62,26 @@ def example_of(kind: inspect.Type) -> Any:
     raise AssertionError(kind)
 
 
-def beyond(kind: inspect.Type, name: str = "") -> Iterator[tuple[str, int, Any]]:
-    """For each bounded string in a value of this type: its name, its bound, a value that is one character beyond."""
+def too_long_values(kind: inspect.Type, name: str = "") -> Iterator[tuple[str, int, Any]]:
+    """Yield field, limit and a value one character too long, for each limited string in a value of this type."""
     match kind:
-        case inspect.StrType(max_length=int(most)):
-            yield name, most, "长" * (most + 1)
+        case inspect.StrType(max_length=int(limit)):
+            yield name, limit, "长" * (limit + 1)
         case inspect.UnionType(types=types):
-            for each in types:
-                yield from beyond(each, name)
+            for item in types:
+                yield from too_long_values(item, name)
         case inspect.ListType(item_type=item):
-            for field, most, value in beyond(item, name):
-                yield field, most, [value]
+            for field, limit, value in too_long_values(item, name):
+                yield field, limit, [value]
         case inspect.DictType(key_type=key, value_type=of):
-            for field, most, value in beyond(key, name):
-                yield field, most, {value: ""}
-            for field, most, value in beyond(of, name):
-                yield field, most, {"key": value}
+            for field, limit, value in too_long_values(key, name):
+                yield field, limit, {value: ""}
+            for field, limit, value in too_long_values(of, name):
+                yield field, limit, {"key": value}
         case inspect.StructType(fields=fields):
             for member in fields:
-                for field, most, value in beyond(member.type, member.encode_name):
-                    yield field, most, example_of(kind) | {member.encode_name: value}
+                for field, limit, value in too_long_values(member.type, member.encode_name):
+                    yield field, limit, example_of(kind) | {member.encode_name: value}
 
 
 def frames() -> Iterator[tuple[str, Decode, Any]]:
@@ -94,11 +94,11 @@ def frames() -> Iterator[tuple[str, Decode, Any]]:
 
 
 def bodies() -> Iterator[tuple[str, Any]]:
-    """Every struct by which a view decodes JSON."""
+    """Yield name and type of every struct that a view decodes from JSON."""
     modules = [
-        importlib.import_module(each.name)
-        for each in pkgutil.walk_packages(console.__path__, "console.")
-        if each.name.endswith("views")
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(console.__path__, "console.")
+        if module.name.endswith("views")
     ]
     for module in (*modules, knowledge.views):
         for value in vars(module).values():
@@ -108,51 +108,52 @@ def bodies() -> Iterator[tuple[str, Any]]:
 
 
 FRAMES = [
-    pytest.param(decode, field, most, value, id=f"{name}-{field}-{most}")
+    pytest.param(decode, field, limit, value, id=f"{name}-{field}-{limit}")
     for name, decode, kind in frames()
-    for field, most, value in beyond(inspect.type_info(kind))
+    for field, limit, value in too_long_values(inspect.type_info(kind))
 ]
 BODIES = [
-    pytest.param(kind, field, most, value, id=f"{name}-{field}")
+    pytest.param(kind, field, limit, value, id=f"{name}-{field}")
     for name, kind in bodies()
-    for field, most, value in beyond(inspect.type_info(kind))
+    for field, limit, value in too_long_values(inspect.type_info(kind))
 ]
 
 
-def test_all_bounded_strings_are_found() -> None:
+def test_all_limited_strings_are_found() -> None:
     assert len(FRAMES) == 7
     assert len(BODIES) >= 9
 
 
-@pytest.mark.parametrize(("decode", "field", "most", "value"), FRAMES)
-def test_a_frame_says_which_of_its_strings_is_too_long(
-    decode: Decode, field: str, most: int, value: dict[str, Any]
+@pytest.mark.parametrize(("decode", "field", "limit", "value"), FRAMES)
+def test_refusal_of_a_frame_names_the_string_that_is_too_long(
+    decode: Decode, field: str, limit: int, value: dict[str, Any]
 ) -> None:
     with pytest.raises(protocol.BadFrame) as caught:
         decode(json.dumps(value, ensure_ascii=False))
-    assert caught.value.bound == protocol.BrokenBound(field, most)
+    assert caught.value.violation == protocol.LengthViolation(field, limit)
     assert caught.value.client_id == value.get("client_id", "")
-    assert (field, most) in TABLE
-    assert in_both_languages(refusal_of(caught.value.bound), most)
+    assert (field, limit) in TABLE
+    assert in_both_languages(decoding_refusal(caught.value.violation), limit)
 
 
-@pytest.mark.parametrize(("kind", "field", "most", "value"), BODIES)
-def test_a_body_says_which_of_its_strings_is_too_long(
-    kind: type[Any], field: str, most: int, value: dict[str, Any]
+@pytest.mark.parametrize(("kind", "field", "limit", "value"), BODIES)
+def test_refusal_of_a_json_body_names_the_string_that_is_too_long(
+    kind: type[Any], field: str, limit: int, value: dict[str, Any]
 ) -> None:
     with pytest.raises(TextTooLong) as caught:
         decode_body(json.dumps(value).encode(), kind)
-    assert (caught.value.field, caught.value.limit) == (field, most)
-    assert (field, most) in TABLE
-    assert in_both_languages(caught.value, most)
+    assert (caught.value.field, caught.value.limit) == (field, limit)
+    assert (field, limit) in TABLE
+    assert in_both_languages(caught.value, limit)
 
 
-def in_both_languages(refusal: Any, most: int) -> bool:
-    words = []
+def in_both_languages(refusal: Any, limit: int) -> bool:
+    """Return whether the texts of the refusal in both languages differ and name the limit."""
+    texts = []
     for language in ("en", "zh-hans"):
         with translation.override(language):
-            words.append(str(refusal.words))
-    return words[0] != words[1] and all(f"{most:,}" in each for each in words)
+            texts.append(str(refusal.words))
+    return texts[0] != texts[1] and all(f"{limit:,}" in text for text in texts)
 
 
 @pytest.fixture
@@ -181,26 +182,26 @@ def post(client: Client, path: str, data: Any) -> Any:
     ],
     ids=str,
 )
-def test_an_agents_message_that_is_too_long_is_refused_under_its_client_id(
+def test_too_long_agent_message_is_refused_with_its_client_id(
     cast: Cast, mei: Client, fields: dict[str, Any], field: str, limit: int
 ) -> None:
-    talk = start_with(cast, cast.mei)
+    conversation = start_with(cast, cast.mei)
     client_id = str(uuid4())
     expected = {"code": "too_long", "words": "", "client_id": client_id, "field": field, "limit": limit}
-    path = f"/console/conversations/{talk.uuid}/messages"
+    path = f"/console/conversations/{conversation.uuid}/messages"
     assert post(mei, path, {"client_id": client_id, **fields}) == (422, expected)
     assert not Message.objects.filter(client_id=client_id).exists()
 
 
 @pytest.mark.django_db
-def test_a_message_with_white_space_around_it_is_measured_without(cast: Cast, mei: Client) -> None:
-    talk: Conversation = start_with(cast, cast.mei)
-    path = f"/console/conversations/{talk.uuid}/messages"
+def test_message_length_excludes_surrounding_white_space(cast: Cast, mei: Client) -> None:
+    conversation: Conversation = start_with(cast, cast.mei)
+    path = f"/console/conversations/{conversation.uuid}/messages"
     assert post(mei, path, {"client_id": str(uuid4()), "body": "长" * 2000 + " " * 300})[0] == 200
 
 
 @pytest.mark.django_db
-def test_a_body_beyond_what_any_request_may_have_is_refused_with_its_limit(cast: Cast, mei: Client) -> None:
+def test_request_body_over_the_general_limit_is_refused_with_the_limit(cast: Cast, mei: Client) -> None:
     expected = {"code": "too_long", "words": "", "limit": 1024 * 1024}
     assert post(mei, "/console/points/find", {"q": "x" * 1_100_000}) == (422, expected)
     answer = mei.post(
@@ -216,11 +217,13 @@ def test_a_body_beyond_what_any_request_may_have_is_refused_with_its_limit(cast:
     [("notes", {"body": "长" * 2001}, "2000"), ("close", {"comment": "长" * 501}, "500")],
     ids=str,
 )
-def test_a_form_that_is_too_long_comes_back_with_its_words_and_the_limit(
+def test_too_long_form_text_is_returned_with_the_limit(
     cast: Cast, mei: Client, path: str, fields: dict[str, str], limit: str
 ) -> None:
-    talk = start_with(cast, cast.mei)
-    answer = mei.post(f"/console/conversations/{talk.uuid}/{path}", {"client_id": str(uuid4()), **fields})
+    conversation = start_with(cast, cast.mei)
+    answer = mei.post(
+        f"/console/conversations/{conversation.uuid}/{path}", {"client_id": str(uuid4()), **fields}
+    )
     shown = answer.content.decode()
     assert answer.status_code == 422
     assert limit in shown
@@ -231,11 +234,11 @@ def test_a_form_that_is_too_long_comes_back_with_its_words_and_the_limit(
 @pytest.mark.parametrize(
     ("text", "field", "limit"), [("长" * 401, "text", 400), ("长" * 2000, "", 4096)], ids=["text", "all"]
 )
-def test_a_question_of_the_box_that_is_too_long_is_refused_in_its_language(
+def test_too_long_question_of_a_visitor_is_refused_in_their_language(
     cast: Cast, client: Client, text: str, field: str, limit: int
 ) -> None:
     Site.objects.filter(key=SITE_KEY).update(suggests_answers=True)
-    said = {}
+    messages = {}
     for language in ("zh", "en"):
         data = json.dumps({"text": text, "language": language}, ensure_ascii=False)
         answer = client.post(
@@ -247,6 +250,6 @@ def test_a_question_of_the_box_that_is_too_long_is_refused_in_its_language(
         assert answer.status_code == 422
         refused = answer.json()["refused"]
         assert (refused["code"], refused.get("field", ""), refused["limit"]) == ("too_long", field, limit)
-        said[language] = refused["words"]
-    assert "最多" in said["zh"]
-    assert "at most" in said["en"]
+        messages[language] = refused["words"]
+    assert "最多" in messages["zh"]
+    assert "at most" in messages["en"]

@@ -1,4 +1,4 @@
-"""Canned replies: their placeholders, how they are found, who may change them; and what an agent may send."""
+"""Canned replies: placeholders, search by pinyin and who may change them; and the answers that an agent may send."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from tests.people import Cast, start_with
         ("银行长期限额调整", ["yhcqxetz"]),
     ],
 )
-def test_a_title_is_found_by_every_reading_of_its_characters(title: str, typed: list[str]) -> None:
+def test_initials_of_contains_every_reading_of_a_title(title: str, typed: list[str]) -> None:
     assert set(typed) <= set(canned_replies.initials_of(title).split())
 
 
-def test_the_spellings_of_a_title_fit_their_column() -> None:
+def test_initials_of_fits_its_column() -> None:
     assert canned_replies.initials_of("") == canned_replies.initials_of("？！") == ""
     longest = CannedReply._meta.get_field("initials").max_length
     assert longest
     assert len(canned_replies.initials_of("行长还重调" * 16)) <= longest
 
 
-def test_placeholders_are_filled_and_those_without_a_value_stay() -> None:
+def test_fill_placeholders_keeps_those_without_a_value() -> None:
     values = {"visitor_name": "", "agent_name": "林梅", "agent_number": "1001"}
     text = canned_replies.fill_placeholders(
         "{visitor_name}您好，我是{ agent_name }，｛agent_number｝号 {card}", values
@@ -60,7 +60,7 @@ def test_placeholders_are_filled_and_those_without_a_value_stay() -> None:
     assert canned_replies.unfilled_placeholders(text) == ["visitor_name"]
 
 
-def test_what_a_value_holds_is_not_filled_again() -> None:
+def test_fill_placeholders_does_not_fill_placeholders_in_values() -> None:
     assert (
         canned_replies.fill_placeholders("{visitor_name}", {"visitor_name": "{hotline}", "hotline": "95000"})
         == "{hotline}"
@@ -68,7 +68,7 @@ def test_what_a_value_holds_is_not_filled_again() -> None:
 
 
 @given(st.text())
-def test_a_text_without_braces_is_left_as_it_is(text: str) -> None:
+def test_text_without_braces_is_unchanged(text: str) -> None:
     if not set("{}｛｝") & set(text):
         assert canned_replies.fill_placeholders(text, dict.fromkeys(canned_replies.PLACEHOLDERS, "x")) == text
         assert canned_replies.unfilled_placeholders(text) == []
@@ -80,7 +80,7 @@ class TestActions:
     def reply(self, **fields: object) -> CannedReply:
         return CannedReply(**{"shortcut": "sd", "title": "稍等", "body": "请稍等。", **fields})
 
-    def test_saving_twice_under_one_shortcut_is_refused(self, cast: Cast) -> None:
+    def test_save_reply_refuses_a_shortcut_in_use(self, cast: Cast) -> None:
         save_reply(staff=cast.mei, reply=self.reply(owner=cast.mei))
         save_reply(staff=cast.hao, reply=self.reply(owner=cast.hao))
         save_reply(staff=cast.mei, reply=self.reply(owner=cast.mei, language="en"))
@@ -88,7 +88,7 @@ class TestActions:
             save_reply(staff=cast.mei, reply=self.reply(owner=cast.mei, title="另一条"))
         assert CannedReply.objects.count() == 3
 
-    def test_an_agent_keeps_only_replies_of_their_own(self, cast: Cast) -> None:
+    def test_agents_edit_only_their_own_replies(self, cast: Cast) -> None:
         for reply in (self.reply(), self.reply(department=cast.cards), self.reply(owner=cast.hao)):
             with pytest.raises(NotFound):
                 save_reply(staff=cast.mei, reply=reply)
@@ -102,7 +102,7 @@ class TestActions:
             delete_reply(staff=cast.mei, pk=shared.pk)
         assert CannedReply.objects.get().owner is None
 
-    def test_removing_twice_is_harmless(self, cast: Cast) -> None:
+    def test_delete_reply_twice_is_harmless(self, cast: Cast) -> None:
         reply = self.reply(owner=cast.mei)
         save_reply(staff=cast.mei, reply=reply)
         for _ in range(2):
@@ -110,7 +110,7 @@ class TestActions:
         assert not CannedReply.objects.exists()
 
     @pytest.mark.parametrize(("field", "value"), [("title", "  "), ("body", "\x00")])
-    def test_a_reply_without_words_is_refused(self, cast: Cast, field: str, value: str) -> None:
+    def test_save_reply_without_text_is_refused(self, cast: Cast, field: str, value: str) -> None:
         with pytest.raises(EmptyText):
             save_reply(staff=cast.mei, reply=self.reply(owner=cast.mei, **{field: value}))
 
@@ -128,14 +128,14 @@ class TestActions:
             ("请选", ["是", "长" * 41], TextTooLong),
         ],
     )
-    def test_what_may_not_go_out_is_refused(
+    def test_make_answer_refuses_invalid_content(
         self, cast: Cast, body: str, choices: list[str], refusal: type[Refusal]
     ) -> None:
         conversation = start_with(cast, cast.mei)
         with pytest.raises(refusal):
             make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), body=body, choices=choices)
 
-    def test_braces_that_are_no_placeholder_go_out(self, cast: Cast) -> None:
+    def test_make_answer_accepts_braces_that_are_not_placeholders(self, cast: Cast) -> None:
         conversation = start_with(cast, cast.mei)
         post = make_answer(
             staff=cast.mei,

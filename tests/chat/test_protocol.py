@@ -1,6 +1,6 @@
-"""The wire protocol: every frame has an example, the page about it is true, and nothing that arrives breaks it.
+"""The wire protocol: every frame has an example, docs/protocol.md is complete, and no input breaks decoding.
 
-Guards invariant 9 of the design (unknown kinds are ignored).
+Tests invariant 9 (unknown kinds are ignored).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BOTH = [
     protocol.SeenFrame,
     protocol.Bye,
 ]
-# Which frames go which way. A frame of chat/protocol that is in none of these fails a test below.
+# The direction of every frame. `test_every_tagged_struct_has_a_direction` fails for a frame that is missing here.
 FRAMES: dict[str, list[Any]] = {
     "visitor_to_server": list(get_args(protocol.VisitorFrame)),
     "server_to_visitor": [
@@ -83,7 +83,7 @@ def example_of(side: str, kind: str) -> dict[str, Any]:
 # -- The examples and the page ---------------------------------------------------------------------------------
 
 
-def test_every_tagged_struct_of_the_protocol_goes_some_way() -> None:
+def test_every_tagged_struct_has_a_direction() -> None:
     declared = {
         struct
         for struct in vars(protocol).values()
@@ -93,13 +93,13 @@ def test_every_tagged_struct_of_the_protocol_goes_some_way() -> None:
 
 
 @pytest.mark.parametrize("side", FRAMES)
-def test_every_frame_and_event_has_an_example_and_no_example_is_of_something_else(side: str) -> None:
+def test_examples_cover_exactly_the_frames_and_events(side: str) -> None:
     tag = "event" if side == "events" else "kind"
     assert {example[tag] for example in EXAMPLES[side]} == {tag_of(struct) for struct in FRAMES[side]}
 
 
 @pytest.mark.parametrize(("side", "example"), ALL_EXAMPLES)
-def test_an_example_is_exactly_what_goes_over_the_wire(side: str, example: dict[str, Any]) -> None:
+def test_example_is_unchanged_by_decoding_and_encoding(side: str, example: dict[str, Any]) -> None:
     tag = example["event" if side == "events" else "kind"]
     struct = next(struct for struct in FRAMES[side] if tag_of(struct) == tag)
     frame = msgspec.json.decode(json.dumps(example), type=struct)
@@ -111,7 +111,7 @@ def test_an_example_is_exactly_what_goes_over_the_wire(side: str, example: dict[
         assert protocol.decode_events(protocol.encode_events([frame])) == [frame]
 
 
-def test_the_page_shows_every_example_and_only_examples() -> None:
+def test_page_shows_exactly_the_examples() -> None:
     shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
     known = [example for examples in EXAMPLES.values() for example in examples]
 
@@ -119,7 +119,7 @@ def test_the_page_shows_every_example_and_only_examples() -> None:
     assert [example for example in known if example not in shown] == []
 
 
-def test_the_page_explains_every_refusal_and_every_goodbye() -> None:
+def test_page_explains_every_refusal_and_bye_code() -> None:
     for app in (accounts, chat, knowledge, console):
         for module in pkgutil.walk_packages(app.__path__, f"{app.__name__}."):
             if ".migrations" not in module.name and ".management" not in module.name:
@@ -133,28 +133,28 @@ def test_the_page_explains_every_refusal_and_every_goodbye() -> None:
         code: STATUSES.get(code, 409) for code in retries
     }
     assert len(explained) == len(retries)
-    goodbyes = re.findall(r"^\| `(\w+)` \| (\d{4}) \|", PAGE, re.MULTILINE)
-    assert {code: int(number) for code, number in goodbyes} == CLOSE_CODES
+    bye_codes = re.findall(r"^\| `(\w+)` \| (\d{4}) \|", PAGE, re.MULTILINE)
+    assert {code: int(number) for code, number in bye_codes} == CLOSE_CODES
 
 
 def _refusals(refusal: type[Refusal]) -> list[type[Refusal]]:
-    found = [refusal, *(each for child in refusal.__subclasses__() for each in _refusals(child))]
-    return [each for each in found if not each.__module__.startswith("tests.")]
+    subclasses = [item for child in refusal.__subclasses__() for item in _refusals(child)]
+    return [item for item in (refusal, *subclasses) if not item.__module__.startswith("tests.")]
 
 
-def test_the_page_names_every_limit() -> None:
+def test_page_names_every_limit() -> None:
     for number in (protocol.MAX_FRAME_BYTES, protocol.MAX_BODY_CHARACTERS, protocol.MAX_COMMENT_CHARACTERS):
         assert f"{number:,}" in PAGE
     assert f"at most {protocol.PAGE_OF_MESSAGES}" in PAGE
     assert f"version {protocol.VERSION}" in PAGE
 
 
-# -- What arrives ----------------------------------------------------------------------------------------------
+# -- Decoding --------------------------------------------------------------------------------------------------
 
-words = st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | words,
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(words, children, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(texts, children, max_size=4),
     max_leaves=12,
 )
 KINDS = sorted({tag_of(struct) for side in DECODERS for struct in FRAMES[side]})
@@ -162,14 +162,14 @@ KINDS = sorted({tag_of(struct) for side in DECODERS for struct in FRAMES[side]})
 
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
 @given(text=st.text() | json_values.map(json.dumps))
-def test_decoding_raises_nothing_but_bad_frame(decode: Any, text: str) -> None:
+def test_decoding_any_text_raises_only_bad_frame(decode: Any, text: str) -> None:
     with suppress(BadFrame):
         decode(text)
 
 
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
-@given(kind=st.sampled_from(KINDS), fields=st.dictionaries(words, json_values, max_size=5), data=st.data())
-def test_no_value_of_a_known_kind_breaks_decoding(
+@given(kind=st.sampled_from(KINDS), fields=st.dictionaries(texts, json_values, max_size=5), data=st.data())
+def test_decoding_any_values_of_a_known_kind_raises_only_bad_frame(
     decode: Any, kind: str, fields: dict[str, Any], data: st.DataObject
 ) -> None:
     names = [
@@ -191,14 +191,14 @@ def test_no_value_of_a_known_kind_breaks_decoding(
 
 
 @pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
-@given(kind=words.filter(lambda kind: kind not in KINDS), fields=st.dictionaries(words, json_values))
-def test_a_kind_from_another_version_is_ignored(decode: Any, kind: str, fields: dict[str, Any]) -> None:
+@given(kind=texts.filter(lambda kind: kind not in KINDS), fields=st.dictionaries(texts, json_values))
+def test_unknown_kind_is_ignored(decode: Any, kind: str, fields: dict[str, Any]) -> None:
     text = json.dumps({**fields, "kind": kind}, ensure_ascii=False)
     assert decode(text) is None
 
 
 @pytest.mark.parametrize("side", DECODERS)
-def test_a_field_from_another_version_is_ignored(side: str) -> None:
+def test_unknown_field_is_ignored(side: str) -> None:
     for example in EXAMPLES[side]:
         assert DECODERS[side](json.dumps({**example, "new": {"in": "version 2"}})) is not None
 
@@ -226,12 +226,12 @@ def test_a_field_from_another_version_is_ignored(side: str) -> None:
     ],
     ids=lambda text: ascii(text)[-60:],
 )
-def test_what_is_no_frame_is_a_bad_frame(text: str) -> None:
+def test_invalid_frame_raises_bad_frame(text: str) -> None:
     with pytest.raises(BadFrame):
         protocol.decode_visitor(text)
 
 
-def test_half_a_character_becomes_a_sign_for_it() -> None:
+def test_lone_surrogate_becomes_the_replacement_character() -> None:
     post = example_of("visitor_to_server", "post")
     text = json.dumps({**post, "body": "CUT"}).replace("CUT", r"\ud83d 好 \udc00\ud83d\ude00 \\ud83d")
     frame = protocol.decode_visitor(text)
@@ -240,7 +240,7 @@ def test_half_a_character_becomes_a_sign_for_it() -> None:
     assert frame.body == "\ufffd 好 \ufffd😀 \\ud83d"
 
 
-def test_a_frame_is_at_most_16_kib_in_bytes() -> None:
+def test_frame_over_16_kib_is_refused() -> None:
     def frame(bytes_: int) -> str:
         rest = '{"kind": "ping", "x": ""}'
         return rest.replace('""', '"' + "x" * (bytes_ - len(rest)) + '"')
@@ -252,14 +252,14 @@ def test_a_frame_is_at_most_16_kib_in_bytes() -> None:
         protocol.decode_visitor('{"kind": "ping", "x": "' + "好" * 6_000 + '"}')
 
 
-def test_a_body_is_counted_in_characters() -> None:
+def test_body_length_is_counted_in_characters() -> None:
     post = example_of("visitor_to_server", "post")
     assert protocol.decode_visitor(json.dumps({**post, "body": "😀" * 2000}, ensure_ascii=False))
     with pytest.raises(BadFrame, match="bad_frame"):
         protocol.decode_visitor(json.dumps({**post, "body": "x" * 2001}))
 
 
-def test_a_bad_frame_keeps_no_words_of_the_frame() -> None:
+def test_bad_frame_contains_no_text_of_the_frame() -> None:
     with pytest.raises(BadFrame) as caught:
         protocol.decode_visitor('{"kind": "post", "body": "6222020000001234567"}')
     assert "6222" not in str(caught.value)
@@ -268,7 +268,7 @@ def test_a_bad_frame_keeps_no_words_of_the_frame() -> None:
 # -- Between processes -----------------------------------------------------------------------------------------
 
 
-def test_a_batch_keeps_what_it_understands() -> None:
+def test_decode_events_skips_unknown_and_invalid_events() -> None:
     batch = [*EXAMPLES["events"], {"event": "from_tomorrow", "pk": 1}, {"event": "note_added"}, {}, 7, None]
     events = protocol.decode_events(json.dumps(batch))
 
@@ -276,12 +276,12 @@ def test_a_batch_keeps_what_it_understands() -> None:
 
 
 @given(text=st.text() | json_values.map(json.dumps))
-def test_a_batch_that_is_no_batch_is_empty(text: str) -> None:
+def test_decode_events_of_an_invalid_batch_is_empty(text: str) -> None:
     assert protocol.decode_events(text) == []
 
 
-@given(body=words, seq=st.integers(1, 2**31 - 1))
-def test_any_text_comes_out_of_a_frame_as_it_went_in(body: str, seq: int) -> None:
+@given(body=texts, seq=st.integers(1, 2**31 - 1))
+def test_any_text_is_unchanged_by_encoding_and_decoding(body: str, seq: int) -> None:
     message = protocol.MessageData(seq, "text", "visitor", body[:60], body, "2026-11-23T01:04:05.678Z")
     frame = protocol.MessageFrame("0f8fad5b-d9cb-469f-a165-70867728950e", message)
     again = msgspec.json.decode(protocol.encode(frame), type=protocol.MessageFrame)

@@ -1,6 +1,6 @@
-"""The line: those who ask for the next in the same moment are served in one transaction, each with one of their own.
+"""Concurrent requests for the next conversation share one transaction, and each gets its own conversation.
 
-Guards invariants 4 (twice is harmless), 6 (one agent at most) and 7 (one write path).
+Tests invariants 4 (doing anything twice is harmless), 6 (one agent at most) and 7 (one write path).
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_database
 WITHIN_SECONDS = 20
 
 
-class Rush:
-    """Many who ask while the first of them is being served, so that all the others come into one transaction."""
+class ConcurrentRequests:
+    """Sends requests while the first of them is being served, so that all others share the next transaction."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor) -> None:
         self.batches: list[int] = []
         self._threads = threads
         self._is_serving, self._may_go_on = threading.Event(), threading.Event()
-        self._take_together = queue.assign_next_batch
+        self._assign_next_batch = queue.assign_next_batch
         monkeypatch.setattr(queue, "assign_next_batch", self._serve)
-        self.desk = queue.QueueCombiner()
-        monkeypatch.setattr(queue, "_desk", self.desk)
+        self.combiner = queue.QueueCombiner()
+        monkeypatch.setattr(queue, "_combiner", self.combiner)
 
     def _serve(self, takers: list[queue.NextRequest | Staff]) -> Any:
         self.batches.append(len(takers))
         self._is_serving.set()
         assert self._may_go_on.wait(WITHIN_SECONDS)
-        return self._take_together(takers)
+        return self._assign_next_batch(takers)
 
     def ask(
         self, *staff: Staff, client_ids: Sequence[UUID | None] = ()
     ) -> list[Conversation | str | type[Exception]]:
-        """What each got: the conversation, the code of the refusal, or the kind of error."""
-        presses = dict(enumerate(client_ids))
-        first = self._threads.submit(self._click, staff[0], presses.get(0))
+        """Return the result of each request: the conversation, the code of the refusal, or the type of the error."""
+        ids = dict(enumerate(client_ids))
+        first = self._threads.submit(self._click, staff[0], ids.get(0))
         assert self._is_serving.wait(WITHIN_SECONDS)
         others: list[Future[Any]] = []
         for number, member in enumerate(staff[1:], start=1):
-            others.append(self._threads.submit(self._click, member, presses.get(number)))
-            # In this order.
-            while self.desk.waiting < number:
+            others.append(self._threads.submit(self._click, member, ids.get(number)))
+            # The next request starts only when this one waits, which keeps the order.
+            while self.combiner.waiting < number:
                 pass
         self._may_go_on.set()
-        return [each.result(WITHIN_SECONDS) for each in (first, *others)]
+        return [future.result(WITHIN_SECONDS) for future in (first, *others)]
 
     @staticmethod
     def _click(staff: Staff, client_id: UUID | None) -> Conversation | str | type[Exception]:
@@ -73,13 +73,13 @@ class Rush:
 
 
 @pytest.fixture
-def rush(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rush]:
+def concurrent(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConcurrentRequests]:
     with ThreadPoolExecutor(10) as threads:
-        yield Rush(monkeypatch, threads)
+        yield ConcurrentRequests(monkeypatch, threads)
 
 
-def check_each_is_whole(taken: int) -> None:
-    """Of every conversation that was taken all is stored, of every other one nothing."""
+def check_stored_completely(taken: int) -> None:
+    """Check that `taken` conversations are stored as assigned with all their rows, and the others without any."""
     active = Conversation.objects.filter(status=Status.ACTIVE)
     assert active.count() == Assignment.objects.filter(until_at=None).count() == taken
     assert AuditEntry.objects.filter(verb="conversation.assigned").count() == taken
@@ -93,40 +93,42 @@ def check_each_is_whole(taken: int) -> None:
         assert (conversation.agent, conversation.last_seq) == (None, 0)
 
 
-def test_who_asks_meanwhile_is_served_in_one_transaction_in_order(rush: Rush) -> None:
+def test_requests_during_a_transaction_share_the_next_one_in_order(concurrent: ConcurrentRequests) -> None:
     cast = create_cast()
     waiting = [start(cast) for _ in range(6)]
-    got = rush.ask(cast.mei, cast.hao, cast.yun, cast.mei, cast.hao)
+    results = concurrent.ask(cast.mei, cast.hao, cast.yun, cast.mei, cast.hao)
 
-    assert got == waiting[:5]
-    assert rush.batches == [1, 4]
-    check_each_is_whole(5)
+    assert results == waiting[:5]
+    assert concurrent.batches == [1, 4]
+    check_stored_completely(5)
 
 
-def test_of_more_than_there_are_the_last_hear_that_nobody_waits(rush: Rush) -> None:
+def test_last_requests_get_nobody_waiting_when_the_queue_runs_empty(concurrent: ConcurrentRequests) -> None:
     cast = create_cast()
     waiting = [start(cast) for _ in range(2)]
-    got = rush.ask(cast.mei, cast.hao, cast.mei, cast.jun)
+    results = concurrent.ask(cast.mei, cast.hao, cast.mei, cast.jun)
 
-    assert got == [*waiting, "nobody_waiting", "nobody_waiting"]
-    check_each_is_whole(2)
+    assert results == [*waiting, "nobody_waiting", "nobody_waiting"]
+    check_stored_completely(2)
 
 
-def test_one_who_cannot_be_served_spoils_nothing_for_the_others(rush: Rush) -> None:
+def test_failing_request_does_not_affect_the_others(concurrent: ConcurrentRequests) -> None:
     cast = create_cast()
     waiting = {start(cast).pk for _ in range(4)}
     broken = Staff.objects.get(pk=cast.hao.pk)
     broken.name = "half a \ud83d character"
-    got = rush.ask(cast.mei, cast.yun, broken, cast.mei)
+    results = concurrent.ask(cast.mei, cast.yun, broken, cast.mei)
 
-    assert got[2] is UnicodeEncodeError
-    taken = [each.pk for each in got if isinstance(each, Conversation)]
+    assert results[2] is UnicodeEncodeError
+    taken = [item.pk for item in results if isinstance(item, Conversation)]
     assert len(taken) == len(set(taken)) == 3
     assert set(taken) < waiting
-    check_each_is_whole(3)
+    check_stored_completely(3)
 
 
-def test_when_the_database_fails_all_may_ask_again(rush: Rush, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_failure_refuses_all_requests_with_unavailable(
+    concurrent: ConcurrentRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cast = create_cast()
     first, second = start(cast), start(cast)
 
@@ -135,47 +137,45 @@ def test_when_the_database_fails_all_may_ask_again(rush: Rush, monkeypatch: pyte
 
     with monkeypatch.context() as broken:
         broken.setattr(batch_statements, "update", fail)
-        assert rush.ask(cast.mei, cast.hao, cast.yun) == ["unavailable"] * 3
-    check_each_is_whole(0)
+        assert concurrent.ask(cast.mei, cast.hao, cast.yun) == ["unavailable"] * 3
+    check_stored_completely(0)
 
     assert agents.take_next(staff=cast.mei) == first
     assert agents.take_next(staff=cast.hao) == second
 
 
 @pytest.mark.parametrize("write", ["insert", "update"])
-def test_what_breaks_off_between_two_writes_leaves_nothing(
-    write: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last of the inserts, or the update after them, never comes: as when the process is killed there."""
+def test_interruption_between_two_writes_stores_nothing(write: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction breaks off before the last insert or before the update, as if the process were killed there."""
     cast = create_cast()
     start(cast)
-    whole: Callable[..., None] = getattr(batch_statements, write)
+    original: Callable[..., None] = getattr(batch_statements, write)
 
     def cut(model: type, *rest: Any) -> None:
         if model in (AuditEntry, Conversation):
             raise KeyboardInterrupt
-        whole(model, *rest)
+        original(model, *rest)
 
     with monkeypatch.context() as broken:
         broken.setattr(batch_statements, write, cut)
         with pytest.raises(KeyboardInterrupt):
             agents.take_next(staff=cast.mei)
-    check_each_is_whole(0)
+    check_stored_completely(0)
 
     agents.take_next(staff=cast.mei)
-    check_each_is_whole(1)
+    check_stored_completely(1)
 
 
-def places(cast: Cast) -> list[Conversation]:
-    """In turn of each department, the oldest first."""
+def start_in_two_departments(cast: Cast) -> list[Conversation]:
+    """Start conversations of loans, cards, loans, cards and cards, the oldest first."""
     return [
         start(cast, department=department) for department in ("loans", "cards", "loans", "cards", "cards")
     ]
 
 
-def test_of_several_lines_the_one_who_has_waited_longest_is_taken() -> None:
+def test_batch_takes_the_longest_waiting_of_several_departments() -> None:
     cast = create_cast()
-    loans, cards, loans_2, cards_2, cards_3 = places(cast)
+    loans, cards, loans_2, cards_2, cards_3 = start_in_two_departments(cast)
     assert queue.assign_next_batch([cast.mei, cast.yun, cast.jun, cast.yun]) == [
         cards,
         loans,
@@ -183,57 +183,63 @@ def test_of_several_lines_the_one_who_has_waited_longest_is_taken() -> None:
         cards_2,
     ]
     assert queue.assign_next_batch([cast.jun, cast.yun, cast.mei]) == [None, cards_3, None]
-    check_each_is_whole(5)
+    check_stored_completely(5)
 
 
-def test_who_has_no_department_takes_nobody() -> None:
+def test_take_next_without_departments_raises_nobody_waiting() -> None:
     cast = create_cast()
     start(cast)
     cast.mei.departments.clear()
     with pytest.raises(NobodyWaiting):
         agents.take_next(staff=cast.mei)
-    check_each_is_whole(0)
+    check_stored_completely(0)
 
 
-def test_each_assignment_names_who_was_next_then() -> None:
-    """Also of those in one transaction, where each has one more after it."""
+def test_assignments_of_one_batch_record_the_next_agent() -> None:
+    """Each assignment of the batch counts the ones before it."""
     cast = create_cast()
     go_online(cast.mei, cast.hao, cast.yun)
     for _ in range(5):
         start(cast)
     queue.assign_next_batch([cast.mei, cast.mei, cast.hao, cast.mei, cast.yun])
-    following = Assignment.objects.order_by("conversation_id").values_list(
+    next_agents = Assignment.objects.order_by("conversation_id").values_list(
         "next_in_line__username", flat=True
     )
-    assert list(following) == ["hao", "hao", "yun", "yun", "hao"]
+    assert list(next_agents) == ["hao", "hao", "yun", "yun", "hao"]
 
 
-def test_take_next_pressed_twice_takes_one_conversation(cast: Cast) -> None:
+def test_take_next_repeated_takes_one_conversation(cast: Cast) -> None:
     go_online(cast.mei)
     first, second = start(cast), start(cast)
-    press = uuid4()
-    assert agents.take_next(staff=cast.mei, client_id=press) == first
-    assert agents.take_next(staff=cast.mei, client_id=press) == first
-    assert agents.take_next(staff=cast.hao, client_id=press) == second, "a press is the person's own"
+    client_id = uuid4()
+    assert agents.take_next(staff=cast.mei, client_id=client_id) == first
+    assert agents.take_next(staff=cast.mei, client_id=client_id) == first
+    assert agents.take_next(staff=cast.hao, client_id=client_id) == second, (
+        "a client_id counts only for its own staff member"
+    )
     assert Assignment.objects.count() == 2
 
 
-def test_take_next_pressed_twice_at_once_takes_one_conversation(cast: Cast, rush: Rush) -> None:
-    """Both requests are served in one transaction, where the second cannot see what the first has taken."""
+def test_take_next_repeated_concurrently_takes_one_conversation(
+    cast: Cast, concurrent: ConcurrentRequests
+) -> None:
+    """Both requests are served in one transaction, where the second cannot see the assignment of the first."""
     go_online(cast.mei)
     first, second = start(cast), start(cast)
     third = start(cast)
-    press = uuid4()
-    got = rush.ask(cast.hao, cast.mei, cast.mei, client_ids=[None, press, press])
-    assert got[0] == first
-    assert got[1] == got[2] in (second, third)
+    client_id = uuid4()
+    results = concurrent.ask(cast.hao, cast.mei, cast.mei, client_ids=[None, client_id, client_id])
+    assert results[0] == first
+    assert results[1] == results[2] in (second, third)
     assert Assignment.objects.filter(by=cast.mei).count() == 1
 
 
-def test_take_next_sent_again_after_the_queue_is_empty_gives_what_it_took(cast: Cast, rush: Rush) -> None:
+def test_take_next_repeated_after_the_queue_is_empty_returns_the_same(
+    cast: Cast, concurrent: ConcurrentRequests
+) -> None:
     go_online(cast.mei)
     start(cast)
     only = start(cast)
-    press = uuid4()
-    got = rush.ask(cast.hao, cast.mei, cast.mei, client_ids=[None, press, press])
-    assert got[1:] == [only, only]
+    client_id = uuid4()
+    results = concurrent.ask(cast.hao, cast.mei, cast.mei, client_ids=[None, client_id, client_id])
+    assert results[1:] == [only, only]

@@ -455,7 +455,7 @@ def test_a_refusal_is_said_in_the_readers_language(world: World) -> None:
         language: client.get(path, headers={"accept-language": language}).json()["refused"]["words"]
         for language in ("zh-hans", "en")
     }
-    assert said["en"] == "This conversation does not exist, or it is not open to you."
+    assert said["en"] == "This conversation does not exist, or you do not have access to it."
     assert said["zh-hans"] != said["en"]
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from accounts.models import PresenceStatus, Staff
 from chat.actions import agents, visitors
-from chat.actions.posts import Mark, Post, post_batch
+from chat.actions.posts import Post, ReadMark, post_batch
 from chat.actions.presence import set_presence
 from chat.models import Conversation, Status
 from chat.protocol import Row, serializers
@@ -142,7 +142,7 @@ def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
 
 def mark(conversation: Conversation, read: int, *, by: Staff | None = None) -> None:
     visitor = conversation.visitor_id if by is None else None
-    _, events = post_batch([], [Mark(conversation.pk, read, read, visitor, by.pk if by else None)])
+    _, events = post_batch([], [ReadMark(conversation.pk, read, read, visitor, by.pk if by else None)])
     delivery.announce(events)
 
 

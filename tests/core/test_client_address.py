@@ -55,7 +55,7 @@ def test_where_somebody_comes_from(
 
 
 def test_no_more_addresses_are_remembered_than_there_is_room_for() -> None:
-    buckets = limits.Buckets(lambda: limits.Bucket(burst=1, per_second=0), most=3)
+    buckets = limits.Buckets(lambda: limits.Bucket(burst=1, per_second=0), max_keys=3)
     assert [buckets.take(each) for each in "aabcd"] == [True, False, True, True, True]
     assert buckets.take("a"), "the one that was not seen for longest is forgotten"
     assert len(buckets._buckets) == 3

@@ -32,8 +32,8 @@ QUESTION = "我在菜市场钱包被偷了，卡也在里面，怎么挂失"
 
 @pytest.fixture(autouse=True)
 def full_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "_visitors", limits.Buckets(limits.answers))
-    monkeypatch.setattr(views, "_addresses", limits.Buckets(limits.answers_of_address))
+    monkeypatch.setattr(views, "_visitors", limits.Buckets(limits.suggestions))
+    monkeypatch.setattr(views, "_addresses", limits.Buckets(limits.suggestions_of_address))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import chat.actions.posts
 import chat.realtime.writer
 from chat import protocol, selectors
-from chat.actions.posts import Mark, Outcome, Post
+from chat.actions.posts import Outcome, Post, ReadMark
 from chat.models import Conversation
 from chat.protocol import AcceptedFrame, Event, MessageData, MessagePosted, NoteAdded, stamp
 from chat.realtime import delivery, sweep
@@ -38,7 +38,7 @@ def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
 def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
     post_batch, known = vars(chat.realtime.writer)["post_batch"], set[UUID]()
 
-    def forgetful(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
+    def forgetful(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
         renamed = [replace(post, client_id=uuid4()) if post.client_id in known else post for post in posts]
         known.update(post.client_id for post in posts)
         outcomes, events = post_batch(renamed, marks)
@@ -112,7 +112,7 @@ def fetch_is_dead(patch: pytest.MonkeyPatch) -> None:
 def marks_go_back(patch: pytest.MonkeyPatch) -> None:
     post_batch = vars(chat.realtime.writer)["post_batch"]
 
-    def back(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> tuple[list[Outcome], list[Event]]:
+    def back(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
         stored: tuple[list[Outcome], list[Event]] = post_batch(posts, marks)
         if posts:
             Conversation.objects.filter(pk__in=[post.pk for post in posts]).update(visitor_read_seq=0)

@@ -190,7 +190,7 @@ class Judge:
         for uuid, thread in screen["threads"].items():
             if now[uuid].status == "closed" or not (uuid in mine or uuid == screen["current"]):
                 continue
-            if not access.audible_to(staff).filter(uuid=uuid).exists():
+            if not access.followable_by(staff).filter(uuid=uuid).exists():
                 # It goes on in another department: what was heard before stays on the screen.
                 continue
             stored = self._stored.get(uuid, [])

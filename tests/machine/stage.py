@@ -19,7 +19,7 @@ import chat.realtime.sockets
 import chat.realtime.writer
 import core.database_threads
 from chat import limits, selectors
-from chat.actions.posts import Mark, Post, post_batch
+from chat.actions.posts import Post, ReadMark, post_batch
 from tests.machine import threads
 from tests.machine.browsers import Node
 from tests.machine.clock import PROCESS, SimulatedDatetime, clock
@@ -97,7 +97,7 @@ def _database() -> Any:
 def _slowly(post_batch: Any) -> Any:
     """The writer's commit takes its time, fails when the database is away, and may be the process's last deed."""
 
-    def slow(posts: Sequence[Post], marks: Sequence[Mark] = ()) -> Any:
+    def slow(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> Any:
         process = PROCESS.get()
         assert process is not None
         threads.pause(process.world.loop.delay())

@@ -1,4 +1,4 @@
-"""Remove what uploads left behind that never became a message, for example when the power went between two steps."""
+"""Remove uploads that never became a message, for example because of a power failure between the two steps."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -15,26 +15,35 @@ from chat.models import Attachment, Message
 
 
 class Command(BaseCommand):
-    help = "Removes files that no message names and that are older than --hours. Safe to run at any time, and again."
+    help = (
+        "Removes files older than --hours that no message refers to. Safe to run at any time and repeatedly."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--hours", type=int, default=24, help="how old a file must be (24)")
+        parser.add_argument(
+            "--hours", type=int, default=24, help="minimum age of a file in hours (default 24)"
+        )
 
     def handle(self, *args: Any, hours: int, **options: Any) -> None:
         before = timezone.now() - timedelta(hours=hours)
-        said = Message.objects.filter(conversation=OuterRef("conversation"), client_id=OuterRef("client_id"))
-        unsaid = Attachment.objects.filter(at__lt=before).exclude(Exists(said))
-        rows, _ = unsaid.delete()
-        files = sum(_remove(path) for path in _older(Path(settings.MEDIA_ROOT), before.timestamp()))
-        self.stdout.write(f"{rows} entries and {files} files removed")
+        posted = Message.objects.filter(
+            conversation=OuterRef("conversation"), client_id=OuterRef("client_id")
+        )
+        orphans = Attachment.objects.filter(at__lt=before).exclude(Exists(posted))
+        rows, _ = orphans.delete()
+        files = sum(
+            _remove_unreferenced(path)
+            for path in _files_older_than(Path(settings.MEDIA_ROOT), before.timestamp())
+        )
+        self.stdout.write(f"removed {rows} rows and {files} files")
 
 
-def _older(folder: Path, before: float) -> list[Path]:
+def _files_older_than(folder: Path, before: float) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < before]
 
 
-def _is_named(file: str) -> bool:
-    """Whether a row of any table names it: other apps keep files here too."""
+def _is_referenced(file: str) -> bool:
+    """Return whether a row of any model refers to the file. Other apps store files in the same folder."""
     return any(
         model._default_manager.filter(**{field.name: file}).exists()
         for model in apps.get_models()
@@ -43,8 +52,8 @@ def _is_named(file: str) -> bool:
     )
 
 
-def _remove(path: Path) -> bool:
-    if _is_named(path.relative_to(settings.MEDIA_ROOT).as_posix()):
+def _remove_unreferenced(path: Path) -> bool:
+    if _is_referenced(path.relative_to(settings.MEDIA_ROOT).as_posix()):
         return False
     path.unlink(missing_ok=True)
     return True

@@ -1,4 +1,4 @@
-"""Files: what they are by their bytes, who may send and have them, and that nothing is kept twice or for nothing."""
+"""Attachments: type detection, who may send and read them, and that no file is stored twice or left behind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -46,7 +47,7 @@ def _media(tmp_path: Path) -> Any:
 
 @pytest.fixture(autouse=True)
 def _own_writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A writer of the test's own. It ends with it, and its connection too: the test's database can go then."""
+    """Gives each test its own writer, and closes its connection at the end so that the database can be dropped."""
     writer = Writer()
     monkeypatch.setattr("chat.actions.attachments.writer", writer)
     yield
@@ -69,7 +70,7 @@ def uploaded(content: bytes, name: str = "card.png") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content, "text/html")
 
 
-def kept_files(folder: Path) -> list[Path]:
+def stored_files(folder: Path) -> list[Path]:
     return [path for path in (folder / "media").rglob("*") if path.is_file()]
 
 
@@ -90,7 +91,7 @@ def post(
     return client.post("/chat/attachments", form, headers=bearer(conversation))
 
 
-# -- what a file is -------------------------------------------------------------------------------------------
+# -- checking a file -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -102,19 +103,21 @@ def post(
         ("GIF", "image/png", ".png"),
     ],
 )
-def test_a_picture_is_what_its_bytes_say_whatever_its_name(kind: str, content_type: str, ending: str) -> None:
-    found = examine(Site(), uploaded(picture(kind), "statement.html"))
-    assert (found.content_type, found.width, found.height) == (content_type, 40, 20)
-    assert found.name == "statement.html" + ending
-    with Image.open(BytesIO(found.content)) as opened:
+def test_picture_type_is_detected_from_its_bytes_not_its_name(
+    kind: str, content_type: str, ending: str
+) -> None:
+    examined = examine(Site(), uploaded(picture(kind), "statement.html"))
+    assert (examined.content_type, examined.width, examined.height) == (content_type, 40, 20)
+    assert examined.name == "statement.html" + ending
+    with Image.open(BytesIO(examined.content)) as opened:
         assert opened.get_format_mimetype() == content_type
 
 
-def test_place_camera_comment_and_profile_are_gone_and_the_picture_stands_upright() -> None:
+def test_metadata_of_a_picture_is_removed_and_its_orientation_applied() -> None:
     source = Image.new("RGB", (60, 30), "white")
     source.paste((200, 0, 0), (0, 0, 20, 10))
     exif = Image.Exif()
-    exif[0x0112] = 6  # Turned: show it a quarter turn clockwise.
+    exif[0x0112] = 6  # Orientation: display rotated by 90 degrees clockwise.
     exif[0x010F] = "SECRET-CAMERA"
     exif.get_ifd(0x8825)[1] = "N"
     content = BytesIO()
@@ -122,17 +125,17 @@ def test_place_camera_comment_and_profile_are_gone_and_the_picture_stands_uprigh
         content, "JPEG", exif=exif, comment=b"SECRET-COMMENT", icc_profile=b"SECRET-PROFILE" * 20, quality=95
     )
     assert b"SECRET-CAMERA" in content.getvalue()
-    found = examine(Site(), uploaded(content.getvalue(), "IMG_1.jpeg"))
-    assert (found.width, found.height, found.name) == (30, 60, "IMG_1.jpg")
-    assert b"SECRET" not in found.content
-    with Image.open(BytesIO(found.content)) as opened:
+    examined = examine(Site(), uploaded(content.getvalue(), "IMG_1.jpeg"))
+    assert (examined.width, examined.height, examined.name) == (30, 60, "IMG_1.jpg")
+    assert b"SECRET" not in examined.content
+    with Image.open(BytesIO(examined.content)) as opened:
         assert not opened.getexif()
         assert not {"exif", "icc_profile", "comment", "gps"} & set(opened.info)
         pixel: Any = opened.convert("RGB").getpixel((25, 5))
         assert pixel[0] > 150 > pixel[1]
 
 
-def test_text_of_a_png_and_what_hangs_behind_it_are_gone() -> None:
+def test_png_text_and_trailing_data_are_removed() -> None:
     from PIL.PngImagePlugin import PngInfo
 
     notes = PngInfo()
@@ -141,12 +144,12 @@ def test_text_of_a_png_and_what_hangs_behind_it_are_gone() -> None:
     assert b"SECRET" not in examine(Site(), uploaded(data)).content
 
 
-def test_of_an_animation_the_first_frame_stays_and_what_is_clear_stays_clear() -> None:
+def test_animation_keeps_its_first_frame_and_transparency() -> None:
     frames = [Image.new("RGBA", (10, 10), colour) for colour in ((255, 0, 0, 0), (0, 0, 255, 255))]
     content = BytesIO()
     frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=100)
-    found = examine(Site(), uploaded(content.getvalue(), "lamp.gif"))
-    with Image.open(BytesIO(found.content)) as opened:
+    examined = examine(Site(), uploaded(content.getvalue(), "lamp.gif"))
+    with Image.open(BytesIO(examined.content)) as opened:
         assert getattr(opened, "n_frames", 1) == 1
         pixel: Any = opened.convert("RGBA").getpixel((5, 5))
         assert pixel[3] == 0
@@ -161,19 +164,19 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(7000, 7000), (30_000, 30_000), (1, 50_000_000)])
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
-    # Its pixels are not there: a decoder would call it damaged.
+def test_picture_with_too_many_pixels_is_refused_before_decoding(size: tuple[int, int]) -> None:
+    # The file has no pixel data: a decoder would report it as damaged.
     with pytest.raises(FileTooLarge) as refused:
         examine(Site(), uploaded(bomb(*size)))
     assert "16" in str(refused.value.words)
 
 
-def test_a_large_picture_is_kept_smaller() -> None:
-    found = examine(Site(), uploaded(picture("JPEG", (6000, 5000))))
-    assert found.width
-    assert found.height
-    assert found.width * found.height <= file_types.KEPT_PIXELS
-    assert abs(found.width / found.height - 1.2) < 0.01
+def test_large_picture_is_scaled_down() -> None:
+    examined = examine(Site(), uploaded(picture("JPEG", (6000, 5000))))
+    assert examined.width
+    assert examined.height
+    assert examined.width * examined.height <= file_types.MAX_STORED_PIXELS
+    assert abs(examined.width / examined.height - 1.2) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -189,13 +192,13 @@ def test_a_large_picture_is_kept_smaller() -> None:
         "纯文字".encode(),
     ],
 )
-def test_other_kinds_are_refused_and_told_what_can_be_sent(content: bytes) -> None:
+def test_refusal_of_another_type_names_the_allowed_types(content: bytes) -> None:
     with pytest.raises(FileRefused) as refused:
         examine(Site(attachment_types=["image/png", "application/pdf"]), uploaded(content))
     assert "PNG, PDF" in str(refused.value.words)
 
 
-def test_a_kind_that_the_site_does_not_allow_is_refused() -> None:
+def test_type_that_the_site_does_not_allow_is_refused() -> None:
     with pytest.raises(FileRefused):
         examine(Site(attachment_types=["application/pdf"]), uploaded(picture()))
     assert (
@@ -206,13 +209,13 @@ def test_a_kind_that_the_site_does_not_allow_is_refused() -> None:
 @pytest.mark.parametrize(
     "content", [picture()[:60], picture("JPEG")[:80], PDF[:30], b"%PDF-1.7" + b"\x00" * 500]
 )
-def test_a_damaged_file_is_refused(content: bytes) -> None:
+def test_damaged_file_is_refused(content: bytes) -> None:
     with pytest.raises(FileRefused) as refused:
         examine(Site(), uploaded(content))
     assert refused.value.code == "file_damaged"
 
 
-def test_an_empty_file_and_one_too_large_are_refused_with_the_limit() -> None:
+def test_empty_and_too_large_files_are_refused() -> None:
     with pytest.raises(FileRefused):
         examine(Site(), uploaded(b""))
     with pytest.raises(FileTooLarge) as refused:
@@ -237,14 +240,14 @@ def test_an_empty_file_and_one_too_large_are_refused_with_the_limit() -> None:
         ("half\ud83d.png", "half.png"),
     ],
 )
-def test_a_file_name_is_made_fit(given: str | None, clean: str) -> None:
+def test_clean_name_returns_a_safe_name(given: str | None, clean: str) -> None:
     assert clean_name(given, "image/png") == clean
 
 
-# -- sending --------------------------------------------------------------------------------------------------
+# -- sending ---------------------------------------------------------------------------------------------------
 
 
-def test_a_visitors_file_is_a_message_and_comes_back_the_same(
+def test_visitors_file_becomes_a_message_and_is_served_unchanged(
     cast: Cast, client: Client, tmp_path: Path
 ) -> None:
     conversation = start(cast)
@@ -261,7 +264,7 @@ def test_a_visitors_file_is_a_message_and_comes_back_the_same(
         "width": 40,
         "height": 20,
     }
-    (file,) = kept_files(tmp_path)
+    (file,) = stored_files(tmp_path)
     assert attachment.size == file.stat().st_size
     assert "卡" not in file.name
     assert str(attachment.uuid).replace("-", "") not in file.name
@@ -276,7 +279,7 @@ def test_a_visitors_file_is_a_message_and_comes_back_the_same(
     assert "Set-Cookie" not in response
 
 
-def test_a_pdf_is_never_shown_in_place(cast: Cast, client: Client) -> None:
+def test_pdf_is_served_as_a_download(cast: Cast, client: Client) -> None:
     conversation = start(cast)
     assert post(client, conversation, PDF, "对账单.pdf").status_code == 200
     attachment = Attachment.objects.get()
@@ -286,17 +289,17 @@ def test_a_pdf_is_never_shown_in_place(cast: Cast, client: Client) -> None:
     assert response.getvalue() == PDF
 
 
-def test_the_same_client_id_again_gives_the_same_answer_and_nothing_more(
+def test_repeated_upload_gets_the_first_answer_and_stores_nothing(
     cast: Cast, client: Client, tmp_path: Path
 ) -> None:
     conversation = start(cast)
     client_id = uuid4()
     first, second = (post(client, conversation, picture(), client_id=client_id) for _ in range(2))
     assert first.json() == second.json()
-    assert (Message.objects.count(), Attachment.objects.count(), len(kept_files(tmp_path))) == (1, 1, 1)
+    assert (Message.objects.count(), Attachment.objects.count(), len(stored_files(tmp_path))) == (1, 1, 1)
 
 
-def test_the_same_client_id_with_another_file_is_refused(cast: Cast) -> None:
+def test_client_id_reused_with_another_file_is_refused(cast: Cast) -> None:
     conversation = start(cast)
     client_id = uuid4()
     send: dict[str, Any] = {
@@ -309,7 +312,7 @@ def test_the_same_client_id_with_another_file_is_refused(cast: Cast) -> None:
         send_file_as_visitor(**send, upload=uploaded(picture(), "b.png"))
 
 
-def test_many_at_once_with_one_client_id_keep_one_file(cast: Cast, tmp_path: Path) -> None:
+def test_concurrent_uploads_with_one_client_id_store_one_file(cast: Cast, tmp_path: Path) -> None:
     conversation = start(cast)
     client_id = uuid4()
 
@@ -324,13 +327,13 @@ def test_many_at_once_with_one_client_id_keep_one_file(cast: Cast, tmp_path: Pat
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(send, range(8))) == {1}
-    assert (Message.objects.count(), Attachment.objects.count(), len(kept_files(tmp_path))) == (1, 1, 1)
+    assert (Message.objects.count(), Attachment.objects.count(), len(stored_files(tmp_path))) == (1, 1, 1)
 
 
-def test_many_at_once_cannot_pass_the_quota_together(
+def test_concurrent_uploads_do_not_exceed_the_quota(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.actions.attachments.PER_CONVERSATION", 3)
+    monkeypatch.setattr("chat.actions.attachments.MAX_PER_CONVERSATION", 3)
     conversation = start(cast)
 
     def send(_: int) -> bool:
@@ -347,10 +350,10 @@ def test_many_at_once_cannot_pass_the_quota_together(
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(send, range(8))) == 3
-    assert (Message.objects.count(), Attachment.objects.count(), len(kept_files(tmp_path))) == (3, 3, 3)
+    assert (Message.objects.count(), Attachment.objects.count(), len(stored_files(tmp_path))) == (3, 3, 3)
 
 
-def test_what_is_refused_leaves_neither_row_nor_file(cast: Cast, tmp_path: Path) -> None:
+def test_refused_upload_leaves_neither_row_nor_file(cast: Cast, tmp_path: Path) -> None:
     conversation = start_with(cast, cast.mei)
     send: dict[str, Any] = {"visitor": conversation.visitor, "uuid": conversation.uuid, "client_id": uuid4()}
     with pytest.raises(FileRefused):
@@ -359,19 +362,19 @@ def test_what_is_refused_leaves_neither_row_nor_file(cast: Cast, tmp_path: Path)
     with pytest.raises(ConversationClosed):
         send_file_as_visitor(**send, upload=uploaded(picture()))
     assert not Attachment.objects.exists()
-    assert not kept_files(tmp_path)
+    assert not stored_files(tmp_path)
 
 
-def test_a_conversation_that_ends_while_the_file_is_looked_at_keeps_nothing(
+def test_upload_stores_nothing_when_the_conversation_ends_during_the_check(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation = start_with(cast, cast.mei)
 
-    def slowly(site: Site, upload: Any) -> file_types.ExaminedFile:
+    def end_first(site: Site, upload: Any) -> file_types.ExaminedFile:
         agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
         return examine(site, upload)
 
-    monkeypatch.setattr("chat.actions.attachments.examine", slowly)
+    monkeypatch.setattr("chat.actions.attachments.examine", end_first)
     with pytest.raises(ConversationClosed):
         send_file_as_visitor(
             visitor=conversation.visitor,
@@ -380,26 +383,26 @@ def test_a_conversation_that_ends_while_the_file_is_looked_at_keeps_nothing(
             upload=uploaded(picture()),
         )
     assert not Attachment.objects.exists()
-    assert not kept_files(tmp_path)
+    assert not stored_files(tmp_path)
 
 
-def test_files_can_be_switched_off(cast: Cast, client: Client) -> None:
+def test_upload_is_refused_where_the_site_disables_files(cast: Cast, client: Client) -> None:
     Site.objects.update(attachments=False)
     answer = post(client, start(cast), picture())
     assert answer.status_code == 415
     assert answer.json()["refused"]["words"]
 
 
-# -- who may --------------------------------------------------------------------------------------------------
+# -- access ----------------------------------------------------------------------------------------------------
 
 
-def test_without_a_good_token_there_is_nothing(cast: Cast, client: Client) -> None:
+def test_attachments_without_a_valid_token_are_not_found(cast: Cast, client: Client) -> None:
     conversation, other = start(cast), start(cast)
     assert post(client, conversation, picture()).status_code == 200
     uuid = Attachment.objects.get().uuid
     good = bearer(conversation)["Authorization"]
-    closed_site = token_for(conversation.visitor.uuid, "another-site")
-    for header in ("", "Bearer", "Bearer x", good + "x", "Basic " + good, f"Bearer {closed_site}"):
+    other_site_token = token_for(conversation.visitor.uuid, "another-site")
+    for header in ("", "Bearer", "Bearer x", good + "x", "Basic " + good, f"Bearer {other_site_token}"):
         for path in (f"/chat/attachments/{uuid}", "/chat/transcript"):
             assert client.get(path, headers={"Authorization": header}).status_code == 404, header
         form = {"file": uploaded(picture()), "client_id": uuid4(), "conversation": conversation.uuid}
@@ -410,7 +413,7 @@ def test_without_a_good_token_there_is_nothing(cast: Cast, client: Client) -> No
     assert Attachment.objects.count() == 1
 
 
-def test_a_session_of_staff_opens_no_door_of_visitors(cast: Cast, client: Client) -> None:
+def test_staff_session_gives_no_access_to_visitor_endpoints(cast: Cast, client: Client) -> None:
     conversation = start_with(cast, cast.mei)
     client.cookies["sessionid"] = session_of(cast.mei)
     assert client.get("/chat/transcript").status_code == 404
@@ -418,12 +421,12 @@ def test_a_session_of_staff_opens_no_door_of_visitors(cast: Cast, client: Client
     assert client.post("/chat/attachments", form).status_code == 404
 
 
-def test_a_visitor_needs_no_cookie_against_forged_requests(cast: Cast) -> None:
-    strict = Client(enforce_csrf_checks=True)
-    assert post(strict, start(cast), picture()).status_code == 200
+def test_visitor_upload_needs_no_csrf_cookie(cast: Cast) -> None:
+    checking = Client(enforce_csrf_checks=True)
+    assert post(checking, start(cast), picture()).status_code == 200
 
 
-def test_the_agent_sends_and_reads_and_another_agent_does_not_send(cast: Cast) -> None:
+def test_only_the_assigned_agent_sends_files(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     send: dict[str, Any] = {"uuid": conversation.uuid, "upload": uploaded(picture())}
     assert send_file_as_agent(staff=cast.mei, client_id=uuid4(), **send).seq
@@ -435,7 +438,7 @@ def test_the_agent_sends_and_reads_and_another_agent_does_not_send(cast: Cast) -
         send_file_as_agent(staff=cast.jun, client_id=uuid4(), **send)
 
 
-def test_who_may_read_a_file_in_the_console(cast: Cast, client: Client) -> None:
+def test_console_file_is_readable_by_those_who_may_read_the_conversation(cast: Cast, client: Client) -> None:
     conversation = start_with(cast, cast.mei)
     assert post(client, conversation, picture()).status_code == 200
     url = f"/console/attachments/{Attachment.objects.get().uuid}"
@@ -452,24 +455,24 @@ def test_who_may_read_a_file_in_the_console(cast: Cast, client: Client) -> None:
     assert [status(staff) for staff in everybody] == [200, 200, 404, 200, 403, 401]
 
 
-def test_the_console_guards_against_forged_requests(cast: Cast) -> None:
+def test_console_upload_requires_a_csrf_token(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
-    strict = Client(enforce_csrf_checks=True)
-    strict.cookies["sessionid"] = session_of(cast.mei)
+    checking = Client(enforce_csrf_checks=True)
+    checking.cookies["sessionid"] = session_of(cast.mei)
     form = {"file": uploaded(picture()), "client_id": uuid4()}
     url = f"/console/conversations/{conversation.uuid}/attachments"
-    assert strict.post(url, form).status_code == 403
+    assert checking.post(url, form).status_code == 403
     assert not Attachment.objects.exists()
-    tolerant = Client()
-    tolerant.cookies["sessionid"] = session_of(cast.mei)
+    unchecked = Client()
+    unchecked.cookies["sessionid"] = session_of(cast.mei)
     form = {"file": uploaded(picture()), "client_id": uuid4()}
-    assert tolerant.post(url, form).status_code == 200
+    assert unchecked.post(url, form).status_code == 200
 
 
-# -- limits ---------------------------------------------------------------------------------------------------
+# -- limits ----------------------------------------------------------------------------------------------------
 
 
-def test_a_body_that_is_too_long_is_refused_by_its_length(cast: Cast, client: Client) -> None:
+def test_request_body_over_the_size_limit_is_refused(cast: Cast, client: Client) -> None:
     Site.objects.update(attachment_megabytes=1)
     answer = post(client, start(cast), b"0" * (2 * 1024 * 1024))
     assert answer.status_code == 413
@@ -477,7 +480,7 @@ def test_a_body_that_is_too_long_is_refused_by_its_length(cast: Cast, client: Cl
     assert "1 MB" in answer.json()["refused"]["words"]
 
 
-def test_a_body_without_file_or_ids_is_refused(cast: Cast, client: Client) -> None:
+def test_request_without_file_or_ids_is_refused(cast: Cast, client: Client) -> None:
     conversation = start(cast)
     for form in (
         {"client_id": uuid4(), "conversation": conversation.uuid},
@@ -490,7 +493,11 @@ def test_a_body_without_file_or_ids_is_refused(cast: Cast, client: Client) -> No
         assert answer.json()["refused"]["code"] == "bad_frame"
 
 
-def test_a_visitor_in_too_much_of_a_hurry_is_asked_to_wait(cast: Cast, client: Client) -> None:
+def test_uploads_over_the_rate_limit_are_refused_with_retry_after(
+    cast: Cast, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the clock of the buckets stopped, a slow machine does not refill them between two uploads.
+    monkeypatch.setattr("chat.limits.time", SimpleNamespace(monotonic=lambda: 0.0))
     conversation, other = start(cast), start(cast)
     statuses = [post(client, conversation, picture()).status_code for _ in range(7)]
     assert statuses == [200] * 6 + [429]
@@ -500,16 +507,16 @@ def test_a_visitor_in_too_much_of_a_hurry_is_asked_to_wait(cast: Cast, client: C
     assert post(client, other, picture()).status_code == 200
 
 
-def test_refusals_speak_the_visitors_language(cast: Cast, client: Client) -> None:
-    words = {}
+def test_refusals_are_in_the_visitors_language(cast: Cast, client: Client) -> None:
+    messages = {}
     for language in ("zh", "en"):
         answer = post(client, start(cast, language=language), b"MZ\x00", "a.exe")
-        words[language] = answer.json()["refused"]["words"]
-    assert words["en"].startswith("This kind of file cannot be sent")
-    assert not words["zh"].isascii()
+        messages[language] = answer.json()["refused"]["words"]
+    assert messages["en"].startswith("This kind of file cannot be sent")
+    assert not messages["zh"].isascii()
 
 
-def test_a_transferred_agent_no_longer_sends(cast: Cast) -> None:
+def test_former_agent_cannot_send_files_after_a_transfer(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.hao)
     agents.transfer_to_agent(staff=cast.mei, uuid=conversation.uuid, to=cast.hao)
@@ -519,10 +526,10 @@ def test_a_transferred_agent_no_longer_sends(cast: Cast) -> None:
         )
 
 
-def test_what_a_power_cut_left_behind_is_tidied_away(cast: Cast, client: Client, tmp_path: Path) -> None:
+def test_tidy_attachments_removes_only_orphans(cast: Cast, client: Client, tmp_path: Path) -> None:
     conversation = start(cast)
     assert post(client, conversation, picture()).status_code == 200
-    said = Attachment.objects.get()
+    posted = Attachment.objects.get()
     Attachment.objects.create(
         conversation=conversation,
         client_id=uuid4(),
@@ -535,13 +542,13 @@ def test_what_a_power_cut_left_behind_is_tidied_away(cast: Cast, client: Client,
     folder = tmp_path / "media" / "a"
     folder.mkdir(parents=True)
     (folder / "b").write_bytes(b"x")
-    (folder / "nobodys").write_bytes(b"x")
-    # By the clock of the test, which `scripts/test --clock` shifts and the kernel's is not.
+    (folder / "unreferenced").write_bytes(b"x")
+    # Set by the test's clock, which `scripts/test --clock` shifts; the kernel's clock is not shifted.
     now = time.time()
-    os.utime(folder / "nobodys", (now, now))
+    os.utime(folder / "unreferenced", (now, now))
     call_command("tidy_attachments", stdout=StringIO())
-    assert len(kept_files(tmp_path)) == 3
+    assert len(stored_files(tmp_path)) == 3
     for _ in range(2):
         call_command("tidy_attachments", hours=-1, stdout=StringIO())
-        assert list(Attachment.objects.all()) == [said]
-        assert [path.name for path in kept_files(tmp_path)] == [Path(said.file.path).name]
+        assert list(Attachment.objects.all()) == [posted]
+        assert [path.name for path in stored_files(tmp_path)] == [Path(posted.file.path).name]

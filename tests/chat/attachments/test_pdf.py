@@ -1,4 +1,4 @@
-"""PDF files that act are refused, wherever the script hides; those that only show pages stay as they are."""
+"""PDFs with active content are refused, however it is hidden; PDFs that only show pages are stored unchanged."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -23,7 +23,7 @@ SCRIPT: dict[str, Any] = {"S": Name.JavaScript, "JS": "app.alert(1)"}
 
 def _on_page(key: str, value: Any) -> Callable[[Pdf], None]:
     def change(document: Pdf) -> None:
-        # A copy: an object belongs to the first document that it was put into.
+        # Parsed again as a copy: an object belongs to the first document into which it is inserted.
         document.pages[0].obj[key] = document.make_indirect(pikepdf.Object.parse(value.unparse()))
 
     return change
@@ -74,12 +74,12 @@ HIDING: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("options", HIDING.values(), ids=HIDING)
 @pytest.mark.parametrize("change", ACTIVE.values(), ids=ACTIVE)
-def test_pdf_with_anything_active_is_refused(change: Callable[[Pdf], None], options: dict[str, Any]) -> None:
+def test_pdf_with_active_content_is_refused(change: Callable[[Pdf], None], options: dict[str, Any]) -> None:
     with pytest.raises(PdfActive):
         examine(Site(), uploaded(pdf(change, **options)))
 
 
-def test_script_of_an_earlier_revision_is_refused() -> None:
+def test_pdf_with_a_script_in_an_earlier_revision_is_refused() -> None:
     first = pdf(ACTIVE["open action"])
     catalog = int(first.split(b"/Root ")[1].split()[0])
     start = len(first)
@@ -112,7 +112,7 @@ def test_pdf_that_opens_at_a_page_and_numbers_its_pages_is_kept() -> None:
     assert examine(Site(), uploaded(data)).content == data
 
 
-def test_pdf_with_a_password_is_refused_in_words() -> None:
+def test_pdf_with_a_password_is_refused() -> None:
     locked = pdf(encryption=pikepdf.Encryption(owner="a", user="b", R=6))
     with pytest.raises(PdfLocked):
         examine(Site(), uploaded(locked))
@@ -137,6 +137,6 @@ def test_file_that_needs_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPa
         examine(Site(), uploaded(pdf()))
 
 
-def test_script_in_a_file_of_a_point_is_refused() -> None:
+def test_active_pdf_is_refused_as_a_file_of_a_knowledge_point() -> None:
     with pytest.raises(PdfActive):
         attach_file(by=Staff(), point=1, upload=uploaded(pdf(ACTIVE["open action"]), "form.pdf"))

@@ -1,4 +1,4 @@
-"""A stored picture looks like the one that was sent, in every mode that the formats have; others are refused."""
+"""A stored picture looks like the original in every colour mode of the allowed formats; invalid ones are refused."""
 
 import struct
 import zlib
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 GREY = Image.linear_gradient("L")
 COLOURS = Image.merge("RGB", (GREY, GREY.rotate(90), GREY.rotate(180)))
-CLEAR = Image.merge("RGBA", (*COLOURS.split(), GREY))
+TRANSPARENT = Image.merge("RGBA", (*COLOURS.split(), GREY))
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -39,7 +39,7 @@ def png(
 
 
 def deep_rows(channels: int) -> bytes:
-    """A gradient of 16-bit samples, 64 by 64."""
+    """Return the rows of a gradient with 16-bit samples, 64 by 64 pixels."""
     return b"".join(b"\0" + struct.pack(">H", row * 1024) * (64 * channels) for row in range(64))
 
 
@@ -49,9 +49,9 @@ def stored(data: bytes) -> Image.Image:
         return picture
 
 
-def assert_alike(found: Image.Image, wanted: Image.Image, tolerance: float = 4) -> None:
-    assert found.size == wanted.size
-    first, second = (ImageStat.Stat(picture.convert("RGBA")) for picture in (found, wanted))
+def assert_alike(actual: Image.Image, expected: Image.Image, tolerance: float = 4) -> None:
+    assert actual.size == expected.size
+    first, second = (ImageStat.Stat(picture.convert("RGBA")) for picture in (actual, expected))
     for name in ("mean", "stddev"):
         assert getattr(first, name) == pytest.approx(getattr(second, name), abs=tolerance)
 
@@ -61,33 +61,33 @@ ALIKE: dict[str, tuple[bytes, Image.Image]] = {
     "L": (saved(GREY), GREY),
     "LA": (saved(Image.merge("LA", (GREY, GREY))), Image.merge("LA", (GREY, GREY))),
     "P": (saved(COLOURS.quantize(256)), COLOURS.quantize(256)),
-    "P with a clear colour": (saved(GREY.convert("P"), transparency=0), CLEAR.copy()),
+    "P with a transparent colour": (saved(GREY.convert("P"), transparency=0), TRANSPARENT.copy()),
     "RGB": (saved(COLOURS), COLOURS),
-    "RGBA": (saved(CLEAR), CLEAR),
+    "RGBA": (saved(TRANSPARENT), TRANSPARENT),
     "JPEG grey": (saved(GREY, "JPEG"), GREY),
     "JPEG progressive": (saved(COLOURS, "JPEG", progressive=True), COLOURS),
     "JPEG CMYK": (saved(COLOURS.convert("CMYK"), "JPEG"), COLOURS),
     "GIF": (saved(GREY, "GIF"), GREY),
-    "WebP": (saved(CLEAR, "WEBP", lossless=True), CLEAR),
+    "WebP": (saved(TRANSPARENT, "WEBP", lossless=True), TRANSPARENT),
     "16-bit grey": (png((64, 64), 16, 0, deep_rows(1)), GREY.resize((64, 64))),
     "16-bit colours": (png((64, 64), 16, 2, deep_rows(3)), GREY.resize((64, 64))),
 }
-with Image.open(BytesIO(ALIKE["P with a clear colour"][0])) as _opened:
-    ALIKE["P with a clear colour"] = (ALIKE["P with a clear colour"][0], _opened.convert("RGBA"))
+with Image.open(BytesIO(ALIKE["P with a transparent colour"][0])) as _opened:
+    ALIKE["P with a transparent colour"] = (ALIKE["P with a transparent colour"][0], _opened.convert("RGBA"))
 
 
-@pytest.mark.parametrize(("data", "wanted"), ALIKE.values(), ids=ALIKE)
-def test_picture_of_any_mode_is_stored_as_it_looks(data: bytes, wanted: Image.Image) -> None:
-    assert_alike(stored(data), wanted)
+@pytest.mark.parametrize(("data", "expected"), ALIKE.values(), ids=ALIKE)
+def test_stored_picture_of_any_mode_looks_the_same(data: bytes, expected: Image.Image) -> None:
+    assert_alike(stored(data), expected)
 
 
-def test_clear_value_of_a_16_bit_grey_picture_stays_clear() -> None:
+def test_transparent_value_of_a_16_bit_grey_picture_stays_transparent() -> None:
     data = png((64, 64), 16, 0, deep_rows(1), chunk(b"tRNS", struct.pack(">H", 1024)))
     alpha = stored(data).getchannel("A")
     assert [alpha.getpixel((5, row)) for row in range(3)] == [255, 0, 255]
 
 
-def test_gamma_of_a_png_is_applied_before_it_is_dropped() -> None:
+def test_gamma_of_a_png_is_applied_before_it_is_removed() -> None:
     rows = b"".join(b"\0" + bytes([128]) * 64 for _row in range(64))
     linear = stored(png((64, 64), 8, 0, rows, chunk(b"gAMA", struct.pack(">I", 100_000))))
     assert linear.convert("L").getpixel((5, 5)) == round(255 * (128 / 255) ** (1 / 2.2))
@@ -95,7 +95,7 @@ def test_gamma_of_a_png_is_applied_before_it_is_dropped() -> None:
     assert usual.convert("L").getpixel((5, 5)) == 128
 
 
-def test_colour_profile_is_applied_before_it_is_dropped() -> None:
+def test_colour_profile_is_applied_before_it_is_removed() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert_alike(stored(saved(COLOURS, icc_profile=lab)), COLOURS)
 
@@ -103,10 +103,10 @@ def test_colour_profile_is_applied_before_it_is_dropped() -> None:
 def test_orientation_is_applied_once() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = stored(saved(COLOURS.resize((60, 30)), "JPEG", exif=exif))
-    assert found.size == (30, 60)
-    assert not found.getexif()
-    assert_alike(found, COLOURS.resize((60, 30)).transpose(Image.Transpose.ROTATE_270))
+    picture = stored(saved(COLOURS.resize((60, 30)), "JPEG", exif=exif))
+    assert picture.size == (30, 60)
+    assert not picture.getexif()
+    assert_alike(picture, COLOURS.resize((60, 30)).transpose(Image.Transpose.ROTATE_270))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
@@ -121,13 +121,13 @@ def test_picture_without_a_width_is_refused() -> None:
         examine(Site(), uploaded(png((0, 64), 8, 0, b"")))
 
 
-def test_colours_are_limited_by_their_bytes_and_the_words_say_how_many_pixels() -> None:
+def test_colour_picture_over_16_megapixels_is_refused_with_the_limit() -> None:
     with pytest.raises(TooManyPixels) as refused:
         examine(Site(), uploaded(png((6300, 6300), 8, 6, b"")))
     assert "16" in str(refused.value.words)
 
 
-def test_text_that_unpacks_to_gigabytes_is_refused() -> None:
+def test_compressed_text_bomb_in_a_png_is_refused() -> None:
     text = zlib.compress(bytes(50_000_000), 9)
     with pytest.raises(FileDamaged):
         examine(Site(), uploaded(png((64, 64), 16, 0, deep_rows(1), chunk(b"zTXt", b"a\0\0" + text))))

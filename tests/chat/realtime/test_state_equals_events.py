@@ -19,7 +19,7 @@ from django.db import OperationalError, connection
 from accounts.models import Department, Staff
 from chat.actions import agents, visitors
 from chat.actions.events import current_row
-from chat.actions.posts import Mark, Post, post_batch
+from chat.actions.posts import Post, ReadMark, post_batch
 from chat.models import Conversation, Visitor
 from chat.protocol import QueueFrame, Row, Welcome
 from chat.protocol.serializers import person_of
@@ -93,14 +93,16 @@ class Screen:
         raise AssertionError("only the sweep looks at whose it is")
 
 
-def posted(conversation: Conversation, *, by: Staff | None = None, marks: list[Mark] | None = None) -> None:
+def posted(
+    conversation: Conversation, *, by: Staff | None = None, marks: list[ReadMark] | None = None
+) -> None:
     author: dict[str, Any] = {"agent": person_of(by)} if by else {"visitor_id": conversation.visitor_id}
     _, events = post_batch([Post(conversation.pk, uuid4(), "说", **author)] * 2, marks or [])
     delivery.announce(events)
 
 
 def marked(conversation: Conversation, received: int, read: int, **by: int) -> None:
-    delivery.announce(post_batch([], [Mark(conversation.pk, received, read, **by)])[1])
+    delivery.announce(post_batch([], [ReadMark(conversation.pk, received, read, **by)])[1])
 
 
 def changed_department(cast: Cast, conversation: Conversation, to: Department) -> None:
@@ -127,7 +129,7 @@ ACTIVE: dict[str, Step] = {
     "seen by agent": lambda cast, it: marked(it, 1, 1, agent_id=cast.mei.pk),
     "received by agent": lambda cast, it: marked(it, 1, 0, agent_id=cast.mei.pk),
     "seen by visitor": lambda cast, it: marked(it, 1, 1, visitor_id=it.visitor_id),
-    "post and seen": lambda cast, it: posted(it, marks=[Mark(it.pk, 2, 1, agent_id=cast.mei.pk)]),
+    "post and seen": lambda cast, it: posted(it, marks=[ReadMark(it.pk, 2, 1, agent_id=cast.mei.pk)]),
     "end by agent": lambda cast, it: agents.end_conversation(staff=cast.mei, uuid=it.uuid),
     "end by visitor": lambda cast, it: visitors.end_by_visitor(visitor=it.visitor),
     "close": lambda cast, it: agents.close_conversation(staff=cast.mei, uuid=it.uuid, code=cast.done),

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from chat import access
 from chat.actions.events import ConversationChange
-from chat.actions.posts import Mark, Outcome, Post
+from chat.actions.posts import Outcome, Post, ReadMark
 from chat.models import Conversation, Message
 from chat.protocol import AcceptedFrame, Event, MessagePosted
 from chat.realtime import delivery
@@ -127,7 +127,7 @@ def test_two_writers_and_an_action_share_the_numbers_of_one_conversation(writer:
         if number % 4 == 0:
             with transaction.atomic():
                 change = ConversationChange(access.lock(conversation.pk))
-                change.say("assigned", "%(name)s", name="x")
+                change.add_event("assigned", "%(name)s", name="x")
                 change.save()
     assert all(isinstance(answer(future), AcceptedFrame) for future in futures)
     assert second.stop(WITHIN_SECONDS)
@@ -196,8 +196,8 @@ def test_only_the_furthest_mark_of_each_reader_is_stored(writer: Writer) -> None
     conversation = start_with(cast, cast.mei)
     for number in (1, 3, 2):
         answer(writer.post(post(conversation, "x")))
-        writer.mark(Mark(conversation.pk, number, number, visitor_id=conversation.visitor_id))
-    writer.mark(Mark(conversation.pk, 4, 1, visitor_id=conversation.visitor_id))
+        writer.mark(ReadMark(conversation.pk, number, number, visitor_id=conversation.visitor_id))
+    writer.mark(ReadMark(conversation.pk, 4, 1, visitor_id=conversation.visitor_id))
     assert writer.wait_until_idle(WITHIN_SECONDS)
 
     conversation.refresh_from_db()
