@@ -21,7 +21,7 @@ from chat.realtime import metrics
 
 P = ParamSpec("P")
 
-STATUSES = {
+STATUS_BY_CODE = {
     "not_found": 404,
     "no_right": 403,
     "password_change_due": 403,
@@ -77,27 +77,27 @@ class StaffRequest(HttpRequest):
 
 
 View = Callable[Concatenate[StaffRequest, P], HttpResponse]
-Gated = Callable[Concatenate[HttpRequest, P], HttpResponse]
+PlainView = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
+def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
     """Lets in staff who have one of these rights. A Refusal becomes its words with its status.
 
     A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
     """
 
-    def decorate(view: View[P]) -> Gated[P]:
+    def decorate(view: View[P]) -> PlainView[P]:
         @wraps(view)
         def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not isinstance(request.user, Staff):
                 if request.method == "GET" and wants_page(request):
                     return redirect_to_login(request.get_full_path())
-                return refused(request, SignedOut())
+                return refusal_response(request, SignedOut())
             staff = request.user
             if staff.must_change_password:
                 if wants_page(request):
                     return redirect("password")
-                return refused(request, PasswordChangeDue())
+                return refusal_response(request, PasswordChangeDue())
             if not any(may(staff, right) for right in rights):
                 return _refused_to(staff, request, NoRight())
             try:
@@ -118,15 +118,15 @@ def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpRes
         match = request.resolver_match
         view, kwargs = (match.view_name, match.kwargs) if match is not None else ("", {})
         audit.record_refusal(staff, view, refusal.code, object_id=str(kwargs.get("uuid", "")))
-    return refused(request, refusal)
+    return refusal_response(request, refusal)
 
 
-def staff_view(view: View[P]) -> Gated[P]:
+def staff_view(view: View[P]) -> PlainView[P]:
     """Lets in staff who talk with customers."""
     return open_to("use_console")(view)
 
 
-def knowledge_view(view: View[P]) -> Gated[P]:
+def knowledge_view(view: View[P]) -> PlainView[P]:
     """Lets in whoever may use knowledge: also editors, who have no inbox."""
     return open_to("use_knowledge")(view)
 
@@ -147,10 +147,10 @@ def is_retryable(refusal: Refusal) -> bool:
 
 
 def status_of(refusal: Refusal) -> int:
-    return STATUSES.get(refusal.code, 409)
+    return STATUS_BY_CODE.get(refusal.code, 409)
 
 
-def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
+def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
     metrics.refused.labels(refusal.code).inc()
     status = status_of(refusal)
     if wants_page(request) and request.method == "POST":

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.form_recovery import is_own_page, recovery_page
 from accounts.models import Staff
-from console.gate import SignedOut, StalePage, refused, wants_page
+from console.gate import SignedOut, StalePage, refusal_response, wants_page
 
 
 @require_GET
@@ -32,7 +32,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a POST with an old token: signing in, in any tab, replaces the token of every open page."""
     is_staff_page = request.path.startswith(("/console/", "/admin/"))
     if is_staff_page and not wants_page(request):
-        return refused(request, StalePage() if isinstance(request.user, Staff) else SignedOut())
+        return refusal_response(request, StalePage() if isinstance(request.user, Staff) else SignedOut())
     if is_staff_page and is_own_page(request) and request.POST:
         return recovery_page(request, StalePage.words, status=403)
     return render(request, "403_csrf.html", status=403)

@@ -129,7 +129,7 @@ def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
                 clock.at += timedelta(minutes=20)
                 _appeal(paper)
     clock.at = now - timedelta(hours=30)
-    questions.propose_questions(by=editor, category=category_at("支付").pk, most=WAITING)
+    questions.propose_questions(by=editor, category=category_at("支付").pk, max_new=WAITING)
     return sum(map(len, (BEFORE_LAST, LAST, NOW)))
 
 
@@ -162,7 +162,7 @@ def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> e
 
 def _questions(editor: Staff) -> None:
     for name in CATEGORIES:
-        questions.propose_questions(by=editor, category=category_at(name).pk, most=LOOKED_AT)
+        questions.propose_questions(by=editor, category=category_at(name).pk, max_new=LOOKED_AT)
     for number, pk in enumerate(Question.objects.order_by("pk").values_list("pk", flat=True)):
         if number % DECLINED_EACH == DECLINED_EACH - 1:
             questions.decline_question(by=editor, question=pk)
@@ -172,7 +172,7 @@ def _questions(editor: Staff) -> None:
         point = Point.objects.get(key=key)
         assert point.published is not None
         written = replace(words, explanation=point.published.answer)
-        questions.save_question(by=editor, point=point.pk, written=written)
+        questions.save_question(by=editor, point=point.pk, parsed=written)
 
 
 def _sit(who: Staff, exam: Exam, sitting: Sitting, clock: Clock, *, seed: int) -> Paper:

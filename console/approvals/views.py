@@ -20,7 +20,7 @@ from core.refusals import Refusal
 RIGHTS = ("approve_points", "approve_set_up", "edit_points", "edit_shared_replies", "set_up")
 REQUESTS_PER_PAGE = 50
 # Requests on one page of several: each is shown in full.
-AT_ONCE = 50
+MAX_REVIEWED = 50
 
 
 @require_GET
@@ -37,7 +37,7 @@ def approvals(request: StaffRequest) -> HttpResponse:
         "for_me": rows_of(page.object_list),
         "mine": rows_of(mine[:REQUESTS_PER_PAGE]),
         "decided": rows_of(selectors.recently_decided(request.user)),
-        "at_once": AT_ONCE,
+        "at_once": MAX_REVIEWED,
     }
     return render(request, "console/approvals/list.html", context)
 
@@ -65,11 +65,11 @@ def _page(
 def review(request: StaffRequest) -> HttpResponse:
     """Several requests, each with every difference in full. `id` in the query names each of them."""
     wanted = list(dict.fromkeys(request.GET.getlist("id")))
-    sheets = [sheet for text in wanted[:AT_ONCE] if (sheet := _sheet(request, text)) is not None]
+    sheets = [sheet for text in wanted[:MAX_REVIEWED] if (sheet := _sheet(request, text)) is not None]
     context = {
         "sheets": sheets,
         "approvable": sum(sheet.may_approve for sheet in sheets),
-        "left_out": max(0, len(wanted) - AT_ONCE),
+        "left_out": max(0, len(wanted) - MAX_REVIEWED),
     }
     return render(request, "console/approvals/review.html", context)
 
@@ -87,7 +87,7 @@ def _sheet(request: StaffRequest, text: str) -> ApprovalComparison | None:
 def approve_several(request: StaffRequest) -> HttpResponse:
     """`request` in the form, for each: its id and the digest of what the page showed. Each stands for itself."""
     outcomes: list[tuple[Any, str]] = []
-    for pair in request.POST.getlist("request")[:AT_ONCE]:
+    for pair in request.POST.getlist("request")[:MAX_REVIEWED]:
         text, _colon, digest = pair.partition(":")
         try:
             uuid = UUID(text)

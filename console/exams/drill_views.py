@@ -10,9 +10,9 @@ from django.views.decorators.http import require_GET, require_POST
 from msgspec import Meta, Struct
 
 from chat.errors import BadRequest
-from console.exams.question_display import in_words, question_display
+from console.exams.question_display import answer_lines, question_display
 from console.gate import StaffRequest, staff_view
-from exams.actions.drill import answer_question, exams_first, next_question
+from exams.actions.drill import answer_question, exams_to_sit_first, next_question
 from exams.rules.marking import FULL
 
 Id = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -31,7 +31,7 @@ def drill(request: StaffRequest) -> HttpResponse:
     """The next question, or the words that there is none."""
     asked = next_question(staff=request.user)
     if asked is None:
-        first = exams_first(staff=request.user)
+        first = exams_to_sit_first(staff=request.user)
         return render(request, "console/exams/_drill.html", {"sheet": None, "first": first})
     question = asked.question
     sheet = question_display(
@@ -51,12 +51,12 @@ def drill_answer(request: StaffRequest) -> HttpResponse:
     done = answer_question(
         by=request.user, question=answer.question, review=answer.review, given=answer.given
     )
-    question = done.asked.question
+    question = done.drill_question.question
     return JsonResponse(
         {
             "marks": "full" if done.credit == FULL else "part" if done.credit else "none",
-            "right": in_words(question.kind, done.asked.shown, done.asked.right),
+            "right": answer_lines(question.kind, done.drill_question.shown, done.drill_question.right),
             "why": question.explanation,
-            "left": done.left,
+            "left": done.left_today,
         }
     )

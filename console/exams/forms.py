@@ -13,14 +13,14 @@ from exams.models import Exam, Question, QuestionKind
 from exams.rules.question_parsing import ParsedQuestion, format_lines, parse_lines
 from knowledge.models import Category
 
-WHEN = "%Y-%m-%dT%H:%M"
+DATETIME_FORMAT = "%Y-%m-%dT%H:%M"
 
 
 def _moment(label: Any) -> forms.DateTimeField:
     return forms.DateTimeField(
         label=label,
-        input_formats=[WHEN, "%Y-%m-%dT%H:%M:%S"],
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WHEN),
+        input_formats=[DATETIME_FORMAT, "%Y-%m-%dT%H:%M:%S"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=DATETIME_FORMAT),
     )
 
 
@@ -143,7 +143,7 @@ class QuestionForm(forms.Form):
             }
         super().__init__(*args, **kwargs)
 
-    def written(self) -> ParsedQuestion:
+    def parsed(self) -> ParsedQuestion:
         data = self.cleaned_data
         options, answer = parse_lines(data["kind"], data["lines"])
         return ParsedQuestion(data["kind"], data["stem"], options, answer, data["explanation"])
@@ -158,7 +158,7 @@ class ResultsForm(forms.Form):
     exam = forms.ModelChoiceField(Exam.objects.all(), label=_("Exam"), required=False, empty_label=_("all"))
 
 
-class FilterForm(forms.Form):
+class QuestionFilterForm(forms.Form):
     STATES = (
         ("", _("all")),
         ("accepted", _("accepted")),

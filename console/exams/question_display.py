@@ -67,7 +67,7 @@ def _options(kind: str, shown: Sequence[str], given: Sequence[Any]) -> list[Opti
     ]
 
 
-def in_words(kind: str, shown: Sequence[str], answer: Any) -> list[str]:
+def answer_lines(kind: str, shown: Sequence[str], answer: Any) -> list[str]:
     """An answer, given or right, as lines to read; none for no answer."""
     if not answer:
         return []

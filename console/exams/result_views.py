@@ -24,8 +24,8 @@ from exams.actions import exams as actions
 from exams.actions.pass_requirements import lift_restriction
 from exams.models import Paper
 
-BACK = timedelta(days=180)
-LATEST = 50
+DEFAULT_PERIOD = timedelta(days=180)
+MAX_LATEST_PAPERS = 50
 
 
 @require_GET
@@ -55,7 +55,7 @@ def results(request: StaffRequest) -> HttpResponse:
         "until": until,
         "plots": plots,
         "missed": selectors.most_missed(papers),
-        "latest": papers.select_related("exam", "staff").order_by("-submitted_at")[:LATEST],
+        "latest": papers.select_related("exam", "staff").order_by("-submitted_at")[:MAX_LATEST_PAPERS],
         "bars": list(selectors.active_restrictions()[:200]),
         "today": timezone.localdate(),
         "kept": urlencode(kept),
@@ -99,7 +99,7 @@ def results_table(request: StaffRequest) -> HttpResponse:
 @knowledge_view
 def lift(request: StaffRequest, pk: int) -> HttpResponse:
     """This bar shall not hold for this one."""
-    lift_restriction(by=request.user, bar=pk)
+    lift_restriction(by=request.user, restriction=pk)
     return redirect("console:exam_results")
 
 
@@ -108,9 +108,9 @@ def _asked(form: ResultsForm) -> tuple[QuerySet[Paper], date, date]:
     form.is_valid()
     asked = getattr(form, "cleaned_data", {})
     until = asked.get("until") or timezone.localdate()
-    since = asked.get("since") or until - BACK
+    since = asked.get("since") or until - DEFAULT_PERIOD
     department, exam = asked.get("department"), asked.get("exam")
-    papers = selectors.marked(
+    papers = selectors.marked_papers(
         since=since,
         until=until,
         department=department.pk if department else None,

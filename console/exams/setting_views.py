@@ -16,8 +16,8 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import audit
 from accounts.access import require
 from chat.errors import BadRequest, Refusal
-from console.exams.forms import ExamForm, FilterForm, QuestionForm
-from console.exams.question_display import in_words
+from console.exams.forms import ExamForm, QuestionFilterForm, QuestionForm
+from console.exams.question_display import answer_lines
 from console.gate import StaffRequest, knowledge_view, status_of
 from exams import question_pool, selectors
 from exams.actions import appeals, questions
@@ -29,7 +29,7 @@ from knowledge.models import Point
 from knowledge.selectors import category_paths
 from knowledge.selectors_pages import PointFilter, points_for
 
-PAGE = 30
+ITEMS_PER_PAGE = 30
 
 
 def _number(text: str | None) -> int | None:
@@ -48,7 +48,7 @@ def setting(request: StaffRequest) -> HttpResponse:
     context = {
         "tab": "setting",
         "exams": selectors.exams_for_setting()[:60],
-        "stock": selectors.stock(),
+        "stock": selectors.question_counts(),
         "appeals": selectors.open_appeals().count(),
         "now": timezone.now(),
     }
@@ -125,7 +125,7 @@ def _exam_page(request: StaffRequest, form: ExamForm, exam: Exam | None, status:
 def question_list(request: StaffRequest) -> HttpResponse:
     require(request.user, "set_exams")
     paths = category_paths()
-    form = FilterForm(request.GET, paths=paths)
+    form = QuestionFilterForm(request.GET, paths=paths)
     asked = form.cleaned_data if form.is_valid() else {}
     found = selectors.questions_for_setting(
         state=asked.get("state", ""),
@@ -133,7 +133,7 @@ def question_list(request: StaffRequest) -> HttpResponse:
         kind=asked.get("kind", ""),
         words=asked.get("words", ""),
     )
-    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     kept = {name: str(value) for name, value in request.GET.items() if name != "page" and value}
     context = {
         "tab": "questions",
@@ -141,7 +141,7 @@ def question_list(request: StaffRequest) -> HttpResponse:
         "page": page,
         "kept": urlencode(kept),
         "paths": paths,
-        "stock": selectors.stock(),
+        "stock": selectors.question_counts(),
         "categories": sorted(paths.items(), key=lambda each: each[1]),
     }
     return render(request, "console/exams/questions.html", context)
@@ -177,7 +177,7 @@ def judging(request: StaffRequest) -> HttpResponse:
     if question is not None:
         context |= {
             "right": set(question.answer) if question.kind in ("single", "multiple") else set(),
-            "answer": in_words(question.kind, question.options, question.answer),
+            "answer": answer_lines(question.kind, question.options, question.answer),
             "is_outdated": question.version != question.point.published.number,  # type: ignore[union-attr]
         }
     return render(request, "console/exams/proposed_questions.html", context)
@@ -192,7 +192,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
         case "decline":
             questions.decline_question(by=request.user, question=pk)
         case "back":
-            questions.take_back(by=request.user, question=pk)
+            questions.return_to_proposed(by=request.user, question=pk)
         case _:
             raise BadRequest
     is_back = request.POST["verdict"] == "back"
@@ -220,7 +220,7 @@ def question_new(request: StaffRequest) -> HttpResponse:
             points_for(request.user, PointFilter(words=words))
             .filter(published__isnull=False)
             .select_related("published")
-            .annotate(asked=Count("questions"))[:PAGE]
+            .annotate(asked=Count("questions"))[:ITEMS_PER_PAGE]
         )
     return _question_page(request, QuestionForm(), point, words=words, found=found)
 
@@ -269,7 +269,7 @@ def _save_question(request: StaffRequest, point: Point, question: Question | Non
             questions.save_question(
                 by=request.user,
                 point=point.pk,
-                written=form.written(),
+                parsed=form.parsed(),
                 question=question.pk if question else None,
             )
             is_judging = request.POST.get("then") == "judging"
@@ -319,12 +319,12 @@ def appeal_list(request: StaffRequest) -> HttpResponse:
         {
             "appeal": appeal,
             "item": appeal.item,
-            "given": in_words(appeal.item.kind, appeal.item.shown, appeal.item.given),
-            "right": in_words(appeal.item.kind, appeal.item.shown, appeal.item.right),
+            "given": answer_lines(appeal.item.kind, appeal.item.shown, appeal.item.given),
+            "right": answer_lines(appeal.item.kind, appeal.item.shown, appeal.item.right),
             "is_own": appeal.item.paper.staff_id == request.user.pk,
             "is_barred": appeal.item.paper.exam_id in exams or appeal.item.question_id in asked,
         }
-        for appeal in selectors.open_appeals()[:PAGE]
+        for appeal in selectors.open_appeals()[:ITEMS_PER_PAGE]
     ]
     audit.record(request.user, "appeals.read", None, count=len(waiting))
     context = {"tab": "setting", "waiting": waiting, "remedies": Appeal.Remedy.choices}

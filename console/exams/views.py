@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from accounts import audit
 from accounts.access import may
 from chat.errors import BadRequest
-from console.exams.question_display import in_words, question_display
+from console.exams.question_display import answer_lines, question_display
 from console.gate import StaffRequest, knowledge_view, staff_view
 from console.ui_strings import exam_strings
 from exams import access, selectors
@@ -37,8 +37,8 @@ class AnswersForm(Struct):
     seen: Step = 0
 
     @property
-    def writing(self) -> actions.PaperInProgress:
-        return actions.PaperInProgress(self.page, self.step, self.seen)
+    def origin(self) -> actions.AnswerOrigin:
+        return actions.AnswerOrigin(self.page, self.step, self.seen)
 
 
 class HandInForm(Struct):
@@ -65,7 +65,7 @@ def exams(request: StaffRequest) -> HttpResponse:
     context = {
         "tab": "mine",
         "standings": standings,
-        "may_sit": any(each.writing or (each.is_open and each.left) for each in standings),
+        "may_sit": any(each.open_paper or (each.is_open and each.attempts_left) for each in standings),
         "warnings": selectors.warnings_of(request.user),
         "day": timezone.localdate(),
     }
@@ -115,14 +115,14 @@ def answer(request: StaffRequest, pk: int) -> HttpResponse:
     """JSON `{place, given, page, step, seen}`: keeps one answer; says what is kept now and how much time is left."""
     asked = _asked(request, AnswersForm)
     kept = actions.save_answer(
-        by=request.user, paper=pk, place=asked.place, given=asked.given, writing=asked.writing
+        by=request.user, paper=pk, place=asked.place, given=asked.given, origin=asked.origin
     )
     return JsonResponse(
         {
             "given": kept.given,
             "revision": kept.revision,
             "is_newer": kept.is_newer,
-            "left_ms": _milliseconds(kept.left),
+            "left_ms": _milliseconds(kept.time_left),
         }
     )
 
@@ -151,7 +151,7 @@ def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
         by=request.user,
         paper=pk,
         answers={each.place: each.given for each in asked.answers},
-        writings={each.place: each.writing for each in asked.answers},
+        origins={each.place: each.origin for each in asked.answers},
         is_by_clock=asked.is_by_clock,
     )
     return JsonResponse({"result": reverse("console:exam_paper", args=[marked.pk])})
@@ -181,7 +181,7 @@ def _result(request: StaffRequest, paper: Paper) -> HttpResponse:
         "is_own": is_own,
         "answers": [_marked(item, is_secret=item.question_id in secret) for item in items],
         "missed": sum(item.credit != FULL for item in items),
-        "may_appeal": is_own and timezone.now() <= paper.submitted_at + appeals.WITHIN,
+        "may_appeal": is_own and timezone.now() <= paper.submitted_at + appeals.APPEAL_PERIOD,
     }
     return render(request, "console/exams/result.html", context)
 
@@ -190,8 +190,8 @@ def _marked(item: PaperItem, *, is_secret: bool) -> dict[str, Any]:
     return {
         "item": item,
         "is_secret": is_secret,
-        "given": in_words(item.kind, item.shown, item.given),
-        "right": [] if is_secret else in_words(item.kind, item.shown, item.right),
+        "given": answer_lines(item.kind, item.shown, item.given),
+        "right": [] if is_secret else answer_lines(item.kind, item.shown, item.right),
         "marks": "full" if item.credit == FULL else "part" if item.credit else "none",
         "point": None if is_secret else item.question.point,
         "appeal": getattr(item, "appeal", None),

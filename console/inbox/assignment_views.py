@@ -16,7 +16,7 @@ from chat import access
 from chat.actions import agents
 from chat.errors import BadRequest, ClientIdReused, Refusal
 from chat.models import Conversation
-from console.gate import StaffRequest, refused, staff_view, status_of
+from console.gate import StaffRequest, refusal_response, staff_view, status_of
 from console.inbox.forms import CloseForm, NoteForm, TransferForm
 
 
@@ -34,7 +34,7 @@ def take_next(request: StaffRequest) -> HttpResponse:
         is_json = request.content_type == "application/json"
         press = msgspec.json.decode(request.body if is_json else b"{}", type=ButtonPress)
     except msgspec.MsgspecError:
-        return refused(request, BadRequest())
+        return refusal_response(request, BadRequest())
     taken = agents.take_next(staff=request.user, client_id=press.client_id)
     return JsonResponse({"conversation": str(taken.uuid)})
 

@@ -17,7 +17,7 @@ from chat.errors import BadRequest, Refusal, Unavailable
 from chat.models import Message
 from chat.protocol import MAX_BODY_CHARACTERS, AcceptedFrame, replace_lone_surrogates
 from chat.realtime.writer import writer
-from console.gate import StaffRequest, refused, staff_view
+from console.gate import StaffRequest, refusal_response, staff_view
 from knowledge import message_sources
 from knowledge.actions import use
 from knowledge.customer_question import question_in
@@ -26,7 +26,7 @@ from knowledge.models import Version
 
 logger = logging.getLogger(__name__)
 
-WRITER_SECONDS = 8
+WRITER_TIMEOUT_SECONDS = 8
 
 
 class AgentPost(Struct):
@@ -46,7 +46,7 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
         text = replace_lone_surrogates(request.body.decode())
         answer = msgspec.json.decode(text, type=AgentPost)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return refused(request, BadRequest())
+        return refusal_response(request, BadRequest())
     client_id = str(answer.client_id)
     try:
         version = _version_of(uuid, answer)
@@ -59,15 +59,15 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
             source=answer.source,
             card="place" if message_sources.place_in(answer.source) else "",
         )
-        outcome = writer.post(post).result(WRITER_SECONDS)
+        outcome = writer.post(post).result(WRITER_TIMEOUT_SECONDS)
     except Refusal as refusal:
-        return refused(request, refusal, client_id)
+        return refusal_response(request, refusal, client_id)
     except NotInTime:
         # It may still be stored; the same client_id asks again, and gets the same answer then.
-        logger.warning("the writer did not answer in %d s", WRITER_SECONDS)
-        return refused(request, Unavailable(), client_id)
+        logger.warning("the writer did not answer in %d s", WRITER_TIMEOUT_SECONDS)
+        return refusal_response(request, Unavailable(), client_id)
     if isinstance(outcome, Refusal):
-        return refused(request, outcome, client_id)
+        return refusal_response(request, outcome, client_id)
     if version is not None:
         _note_use(request, uuid, answer, version, outcome)
     return JsonResponse({"accepted": msgspec.to_builtins(outcome)})

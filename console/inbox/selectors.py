@@ -15,12 +15,12 @@ from chat.models import Conversation, FormField, Note, Status, WrapUpCode
 from chat.protocol import NoteFrame, Row, serializers
 from chat.selectors import queue_of
 
-WAITING_SHOWN = 100
-EARLIER_SHOWN = 20
+MAX_WAITING_SHOWN = 100
+MAX_EARLIER_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Lists:
+class ConversationLists:
     """`rows`: my conversations, the first of the line, for a supervisor the team's; `waiting_count` is of all."""
 
     rows: list[Row]
@@ -28,7 +28,7 @@ class Lists:
 
 
 @dataclass(frozen=True)
-class Today:
+class TodayFigures:
     """`handle_seconds` is the mean from assignment to end, None before the first end."""
 
     contacts: int
@@ -49,16 +49,18 @@ class Colleague:
     open_now: int
 
 
-def lists_for(staff: Staff) -> Lists:
+def lists_for(staff: Staff) -> ConversationLists:
     """Two queries; a third when more wait than are shown."""
     in_hand = Q(agent=staff) & Q(status__in=(Status.ACTIVE, Status.WRAP_UP))
     if may(staff, "see_all_conversations"):
         in_hand |= Q(status=Status.ACTIVE)
     waiting = queue_of(staff)
     found = serializers.rows_in(Conversation.objects.filter(in_hand).order_by("assigned_at", "id"))
-    line = [serializers.row_of(values) for values in waiting.values(*serializers.ROW_FIELDS)[:WAITING_SHOWN]]
-    count = len(line) if len(line) < WAITING_SHOWN else waiting.count()
-    return Lists(found + line, count)
+    line = [
+        serializers.row_of(values) for values in waiting.values(*serializers.ROW_FIELDS)[:MAX_WAITING_SHOWN]
+    ]
+    count = len(line) if len(line) < MAX_WAITING_SHOWN else waiting.count()
+    return ConversationLists(found + line, count)
 
 
 def presence_of(staff: Staff) -> PresenceStatus:
@@ -66,7 +68,7 @@ def presence_of(staff: Staff) -> PresenceStatus:
     return presence.current(Presence.objects.filter(staff=staff).first())
 
 
-def today_of(staff: Staff) -> Today:
+def today_of(staff: Staff) -> TodayFigures:
     """What this agent has had since midnight. One query."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     handled = ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())
@@ -76,7 +78,7 @@ def today_of(staff: Staff) -> Today:
     )
     figures = mine.aggregate(contacts=Count("pk"), handle=Avg(handled))
     handle = figures["handle"]
-    return Today(figures["contacts"], round(handle.total_seconds()) if handle else None)
+    return TodayFigures(figures["contacts"], round(handle.total_seconds()) if handle else None)
 
 
 def notes_of(conversation: Conversation) -> list[NoteFrame]:
@@ -92,7 +94,7 @@ def earlier_of(staff: Staff, conversation: Conversation) -> list[Conversation]:
         .filter(visitor=conversation.visitor_id)
         .exclude(pk=conversation.pk)
         .select_related("agent", "wrap_up_code", "rating", "department")
-        .order_by("-id")[:EARLIER_SHOWN]
+        .order_by("-id")[:MAX_EARLIER_SHOWN]
     )
 
 

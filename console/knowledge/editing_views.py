@@ -15,7 +15,7 @@ from chat.errors import BadRequest, Refusal
 from chat.languages import language_of
 from chat.widget.attachment_views import file_response
 from console.gate import StaffRequest, open_to, status_of
-from console.knowledge.forms import PointForm, first_values
+from console.knowledge.forms import PointForm, initial_values
 from knowledge import access
 from knowledge.actions import files
 from knowledge.actions.editing import begin_point, revise_point, seen_of
@@ -27,7 +27,7 @@ from knowledge.selectors_pages import changes_between
 @require_GET
 @never_cache
 @open_to("edit_points")
-def new_form(request: StaffRequest) -> HttpResponse:
+def new_point_form(request: StaffRequest) -> HttpResponse:
     """`gap` in the query: the questions that it is to answer are its title and phrasings already."""
     first: dict[str, Any] = {"language": language_of(get_language() or "zh"), "owner": request.user.pk}
     number = request.GET.get("gap", "")
@@ -77,7 +77,7 @@ def create(request: StaffRequest) -> HttpResponse:
 def edit_form(request: StaffRequest, key: str) -> HttpResponse:
     point = access.point_for(request.user, key)
     version = _begun_with(request, point)
-    form = PointForm(point=point, initial=first_values(point, version) | {"seen": seen_of(point)})
+    form = PointForm(point=point, initial=initial_values(point, version) | {"seen": seen_of(point)})
     return _form(request, form, point)
 
 

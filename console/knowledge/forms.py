@@ -214,7 +214,7 @@ class PointForm(forms.Form):
         return lines
 
 
-def first_values(point: Point, version: Version) -> dict[str, Any]:
+def initial_values(point: Point, version: Version) -> dict[str, Any]:
     """What the form of this version begins with."""
     return {
         **{

@@ -36,7 +36,7 @@ def points(request: StaffRequest) -> HttpResponse:
 @require_POST
 @never_cache
 @open_to("use_knowledge")
-def found(request: StaffRequest) -> HttpResponse:
+def search(request: StaffRequest) -> HttpResponse:
     context = _found(request, request.POST)
     if request.htmx:
         return render(request, "console/knowledge/points.html#found", context)

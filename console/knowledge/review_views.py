@@ -17,7 +17,7 @@ from knowledge.selectors import suggested_phrasings
 from knowledge.selectors_pages import open_unanswered
 
 ITEMS_PER_PAGE = 30
-POINTS_OFFERED = 8
+MAX_SUGGESTIONS = 8
 
 
 @require_GET
@@ -44,7 +44,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
 @require_GET
 @never_cache
 @open_to("edit_points")
-def gaps(request: StaffRequest) -> HttpResponse:
+def unanswered_questions(request: StaffRequest) -> HttpResponse:
     """The open questions, those asked most first, each with examples and the way to the conversations I may read."""
     page = Paginator(open_unanswered(), ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "readable": access.readable_examples(request.user, page.object_list)}
@@ -54,17 +54,17 @@ def gaps(request: StaffRequest) -> HttpResponse:
 @require_POST
 @never_cache
 @open_to("edit_points")
-def gap_points(request: StaffRequest, pk: int) -> HttpResponse:
+def suggested_points(request: StaffRequest, pk: int) -> HttpResponse:
     """Points that may answer the gap, by words. By a POST: they are a customer's."""
     words, language = request.POST.get("q", "")[:200], request.POST.get("language", "zh")
-    found, _places = suggestions.search_for_agent(words, language=language, limit=POINTS_OFFERED)
+    found, _places = suggestions.search_for_agent(words, language=language, limit=MAX_SUGGESTIONS)
     context: dict[str, Any] = {"offers": found, "gap": pk}
     return render(request, "console/knowledge/unanswered_questions.html#offered", context)
 
 
 @require_POST
 @open_to("edit_points")
-def settle_gap(request: StaffRequest, pk: int) -> HttpResponse:
+def settle_question(request: StaffRequest, pk: int) -> HttpResponse:
     """With a `point`'s key: it belongs to that one, and its questions become phrasings; without: it needs none."""
     key = request.POST.get("point", "")
     if key:

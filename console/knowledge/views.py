@@ -106,7 +106,7 @@ def differences(request: StaffRequest, key: str) -> HttpResponse:
 # -- Moves: each a button of the page. What is refused shows the page again, with the words and what was typed. -----
 
 
-def _moved(
+def _run_move(
     request: StaffRequest, key: str, number: int, move: Callable[[Version], None], remark: str = ""
 ) -> HttpResponse:
     found = access.point_for(request.user, key)
@@ -126,7 +126,9 @@ def _moved(
 @require_POST
 @open_to("edit_points")
 def submit(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    return _moved(request, key, number, lambda version: actions.submit(by=request.user, version=version.pk))
+    return _run_move(
+        request, key, number, lambda version: actions.submit(by=request.user, version=version.pk)
+    )
 
 
 @require_POST
@@ -134,7 +136,7 @@ def submit(request: StaffRequest, key: str, number: int) -> HttpResponse:
 def approve(request: StaffRequest, key: str, number: int) -> HttpResponse:
     """`digest` in the form: of the words that the page showed. Other words are refused."""
     digest = request.POST.get("digest", "")
-    return _moved(
+    return _run_move(
         request,
         key,
         number,
@@ -148,7 +150,7 @@ def send_back(request: StaffRequest, key: str, number: int) -> HttpResponse:
     def move(version: Version) -> None:
         actions.send_back(by=request.user, version=version.pk, remark=_remark(request))
 
-    return _moved(request, key, number, move, request.POST.get("remark", ""))
+    return _run_move(request, key, number, move, request.POST.get("remark", ""))
 
 
 @require_POST
@@ -162,13 +164,13 @@ def withdraw(request: StaffRequest, key: str, number: int) -> HttpResponse:
             raise NotInState
         actions.withdraw(by=request.user, point=version.point_id, reason=reason)
 
-    return _moved(request, key, number, move, request.POST.get("remark", ""))
+    return _run_move(request, key, number, move, request.POST.get("remark", ""))
 
 
 @require_POST
 @open_to("edit_points")
 def discard(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    return _moved(
+    return _run_move(
         request, key, number, lambda version: actions.discard_draft(by=request.user, version=version.pk)
     )
 

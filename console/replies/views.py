@@ -23,8 +23,8 @@ from knowledge.message_sources import text_of
 from knowledge.models import Point
 from knowledge.selectors_pages import points_of_replies
 
-SHOWN = ("id", "shortcut", "title", "body", "language", "initials", "source")
-FIELDS = (*SHOWN, "owner_id", "department_id")
+SHOWN_FIELDS = ("id", "shortcut", "title", "body", "language", "initials", "source")
+FIELDS = (*SHOWN_FIELDS, "owner_id", "department_id")
 
 
 @require_GET
@@ -37,7 +37,7 @@ def usable(request: StaffRequest) -> HttpResponse:
         {
             "replies": [
                 {
-                    **{name: reply[name] for name in SHOWN},
+                    **{name: reply[name] for name in SHOWN_FIELDS},
                     "scope": "personal"
                     if reply["owner_id"]
                     else "department"

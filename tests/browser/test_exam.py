@@ -29,7 +29,7 @@ kinds = [
     ("order", "排序题？", ["第一步", "第二步", "第三步"], [0, 1, 2]),
 ]
 for point, kind in zip(points, kinds, strict=False):
-    questions.save_question(by=yun, point=point.pk, written=ParsedQuestion(*kind, "见要点。"))
+    questions.save_question(by=yun, point=point.pk, parsed=ParsedQuestion(*kind, "见要点。"))
 """
 GAP_ONLY = QUESTIONS.replace("zip(points, kinds,", "zip(points, kinds[3:4],")
 SET = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"

@@ -72,7 +72,7 @@ def secret_exam(cast: Cast, editor: Staff) -> Paper:
     ]
     for point, (kind, stem, options, answer) in zip(points, kinds, strict=True):
         questions.save_question(
-            by=editor, point=point.pk, written=ParsedQuestion(kind, stem, options, answer, f"秘密解释{kind}")
+            by=editor, point=point.pk, parsed=ParsedQuestion(kind, stem, options, answer, f"秘密解释{kind}")
         )
     return exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards, question_count=5).pk)
 
@@ -124,10 +124,10 @@ def test_a_reload_gives_the_same_paper_with_what_was_answered(cast: Cast, editor
         paper=paper.pk,
         place=filling.place,
         given=["我填的"],
-        writing=exams.PaperInProgress(step=1),
+        origin=exams.AnswerOrigin(step=1),
     )
     exams.save_answer(
-        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], writing=exams.PaperInProgress(step=1)
+        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], origin=exams.AnswerOrigin(step=1)
     )
     first, second = page_of(cast.mei, f"papers/{paper.pk}/"), page_of(cast.mei, f"papers/{paper.pk}/")
     assert _without_secrets(first) == _without_secrets(second)

@@ -204,7 +204,7 @@ def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, d
     assert asked is not None
     assert asked.review > 0
     standing = selectors.standings_of(lin)[0]
-    assert (standing.is_open, standing.left) == (True, 2)
+    assert (standing.is_open, standing.attempts_left) == (True, 2)
     paper = begin_paper(by=lin, exam=standing.exam.pk)
     assert paper.items.count() == standing.exam.question_count
 

@@ -47,16 +47,18 @@ def test_what_was_missed_comes_back_tomorrow_and_what_was_known_later(
 ) -> None:
     now = timezone.now()
     missed, known = answer(cast.mei, rightly=False, now=now), answer(cast.mei, rightly=True, now=now)
-    assert missed.asked.question != known.asked.question
+    assert missed.drill_question.question != known.drill_question.question
     assert now < missed.due_at <= now + timedelta(days=1) < known.due_at
     tomorrow = now + timedelta(days=1, minutes=1)
     again = next_question(staff=cast.mei, now=tomorrow)
     assert again is not None
-    assert (again.question, again.review) == (missed.asked.question, 1)
+    assert (again.question, again.review) == (missed.drill_question.question, 1)
     due = [answer(cast.mei, rightly=True, now=tomorrow).due_at]
     for _ in range(3):
         now = due[-1] + timedelta(minutes=1)
-        DrillCard.objects.exclude(question=missed.asked.question).update(due_at=now + timedelta(days=900))
+        DrillCard.objects.exclude(question=missed.drill_question.question).update(
+            due_at=now + timedelta(days=900)
+        )
         due.append(answer(cast.mei, rightly=True, now=now).due_at)
     gaps = [later - sooner for sooner, later in pairwise(due)]
     assert gaps == sorted(gaps)
@@ -76,7 +78,7 @@ def test_the_same_answer_twice_counts_once(cast: Cast, asked_questions: list[Que
 
 
 def test_ten_a_day_and_then_tomorrow(cast: Cast, asked_questions: list[Question]) -> None:
-    lefts = [answer(cast.mei, rightly=True).left for _ in range(settings.DRILL_A_DAY)]
+    lefts = [answer(cast.mei, rightly=True).left_today for _ in range(settings.DRILL_A_DAY)]
     assert lefts == list(range(9, -1, -1))
     assert next_question(staff=cast.mei) is None
     assert next_question(staff=cast.mei, now=timezone.now() + timedelta(days=1)) is not None
@@ -88,7 +90,7 @@ def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_as
 ) -> None:
     often = asked_questions[9].point
     Point.objects.filter(pk=often.pk).update(uses=50)
-    first = answer(cast.mei, rightly=True).asked
+    first = answer(cast.mei, rightly=True).drill_question
     assert first.question.point == often
     paper = sit(cast.mei, open_exam(editor, cast.cards), right=9)
     asked = next_question(staff=cast.mei)

@@ -22,6 +22,7 @@ from exams.errors import (
     ExamBegun,
     ExamNotFound,
     ExamNotOpen,
+    JudgeSatExam,
     NoAttemptLeft,
     NoQuestions,
     NotAnAnswer,
@@ -29,8 +30,7 @@ from exams.errors import (
     PaperOver,
     QuestionIncomplete,
     QuestionTaken,
-    SatSameExam,
-    SetterSitsNone,
+    SetterMayNotSit,
     TimeLeft,
 )
 from exams.models import Appeal, Exam, Paper, PaperItem, Question
@@ -93,7 +93,7 @@ def test_proposals_wait_for_an_editor_and_are_made_once(cast: Cast, editor: Staf
     assert questions.propose_questions(by=editor, category=None) == 0
     assert verbs().count("question.accepted") == verbs().count("question.declined") == 1
     assert list(eligible_questions()) == [first]
-    questions.take_back(by=editor, question=first.pk)
+    questions.return_to_proposed(by=editor, question=first.pk)
     assert not eligible_questions().exists()
 
 
@@ -154,7 +154,7 @@ def test_what_is_missing_in_a_question_is_said_for_every_field(
 ) -> None:
     options, answer = parse_lines(kind, lines)
     with pytest.raises(QuestionIncomplete) as refusal:
-        ParsedQuestion(kind, stem, options, answer).checked()
+        ParsedQuestion(kind, stem, options, answer).validated()
     assert set(refusal.value.problems) == fields
 
 
@@ -184,10 +184,10 @@ def test_a_question_stands_once_at_its_point_and_other_words_begin_to_be_counted
         ask_about([question.point], editor)
     Question.objects.update(asked=9, missed=4)
     same = ParsedQuestion("single", question.stem, question.options, question.answer, "另一个解释")
-    questions.save_question(by=editor, point=question.point_id, written=same, question=question.pk)
+    questions.save_question(by=editor, point=question.point_id, parsed=same, question=question.pk)
     assert Question.objects.get().asked == 9
     other = ParsedQuestion("single", question.stem, ["甲", "乙"], [1])
-    questions.save_question(by=editor, point=question.point_id, written=other, question=question.pk)
+    questions.save_question(by=editor, point=question.point_id, parsed=other, question=question.pk)
     assert (Question.objects.get().asked, Question.objects.get().missed) == (0, 0)
 
 
@@ -199,7 +199,7 @@ def test_agents_do_not_set_exams_nor_judge_questions(cast: Cast, editor: Staff) 
         questions.propose_questions(by=cast.mei, category=None)
     with pytest.raises(PermissionDenied):
         open_exam(cast.mei, cast.cards)
-    with pytest.raises(SetterSitsNone):
+    with pytest.raises(SetterMayNotSit):
         exams.begin_paper(by=editor, exam=1)
 
 
@@ -285,20 +285,18 @@ def test_answers_are_kept_one_by_one_and_a_late_one_does_not_undo_a_newer(cast: 
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for step, given in ((1, [0]), (3, [2]), (3, [2]), (2, [1])):
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=1, given=given, writing=exams.PaperInProgress(step=step)
+            by=cast.mei, paper=paper.pk, place=1, given=given, origin=exams.AnswerOrigin(step=step)
         )
     assert paper.items.get(place=1).given == [2]
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, writing=exams.PaperInProgress(step=4))
+    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, origin=exams.AnswerOrigin(step=4))
     assert paper.items.get(place=1).given is None
     for place, wrong in ((1, [7]), (1, ["x"]), (1, [0, 1]), (99, [0]), (1, {"a": 1})):
         with pytest.raises(NotAnAnswer):
             exams.save_answer(
-                by=cast.mei, paper=paper.pk, place=place, given=wrong, writing=exams.PaperInProgress(step=9)
+                by=cast.mei, paper=paper.pk, place=place, given=wrong, origin=exams.AnswerOrigin(step=9)
             )
     with pytest.raises(ExamNotFound):
-        exams.save_answer(
-            by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=9)
-        )
+        exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], origin=exams.AnswerOrigin(step=9))
 
 
 def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
@@ -311,7 +309,7 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
         paper=paper.pk,
         place=1,
         given=right[1],
-        writing=exams.PaperInProgress(step=1),
+        origin=exams.AnswerOrigin(step=1),
         now=in_grace,
     )
     with pytest.raises(PaperOver):
@@ -320,7 +318,7 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
             paper=paper.pk,
             place=2,
             given=right[2],
-            writing=exams.PaperInProgress(step=1),
+            origin=exams.AnswerOrigin(step=1),
             now=over,
         )
     assert exams.settle_overdue(now=in_grace) == 0
@@ -335,7 +333,7 @@ def test_a_paper_whose_time_is_over_is_marked_by_itself_from_what_was_saved(
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for place, answer in list(right_answers(paper).items())[:4]:
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=place, given=answer, writing=exams.PaperInProgress(step=1)
+            by=cast.mei, paper=paper.pk, place=place, given=answer, origin=exams.AnswerOrigin(step=1)
         )
     over = paper.due_at + timedelta(minutes=1)
     assert [exams.settle_overdue(now=over), exams.settle_overdue(now=over)] == [1, 0]
@@ -350,9 +348,7 @@ def test_handing_in_twice_gives_one_result(cast: Cast, editor: Staff) -> None:
     assert (paper.percent, paper.is_passed, again.percent) == (90, True, 90)
     assert verbs().count("paper.marked") == 1
     with pytest.raises(PaperOver):
-        exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=99)
-        )
+        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=[0], origin=exams.AnswerOrigin(step=99))
     asked = Question.objects.filter(asked=1)
     assert (asked.count(), asked.filter(missed=1).count()) == (10, 1)
 
@@ -468,7 +464,7 @@ def test_who_sat_the_exam_or_had_the_question_does_not_decide_appeals_about_it(
     mei, _hao, yun = sat_alike(cast, editor)
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="两个都对。")
     for accepted in (True, False):
-        with pytest.raises(SatSameExam):
+        with pytest.raises(JudgeSatExam):
             appeals.decide_appeal(
                 by=cast.yun, appeal=appeal.pk, is_accepted=accepted, remedy=Appeal.Remedy.ALL
             )
@@ -478,7 +474,7 @@ def test_who_sat_the_exam_or_had_the_question_does_not_decide_appeals_about_it(
     again = sit(cast.hao, other, right=0)
     about = again.items.get(question=missed(mei).question)
     second = appeals.make_appeal(by=cast.hao, paper=again.pk, place=about.place, reason="我也是。")
-    with pytest.raises(SatSameExam):
+    with pytest.raises(JudgeSatExam):
         appeals.decide_appeal(by=cast.yun, appeal=second.pk, is_accepted=True)
     appeals.decide_appeal(by=editor, appeal=appeal.pk, is_accepted=True)
 
@@ -491,7 +487,7 @@ def test_whoever_may_set_exams_sits_none(cast: Cast, editor: Staff) -> None:
     exam = open_exam(editor, cast.cards)
     for setter in (cast.yun, cast.an, editor):
         setter.departments.add(cast.cards)
-        with pytest.raises(SetterSitsNone):
+        with pytest.raises(SetterMayNotSit):
             exams.begin_paper(by=setter, exam=exam.pk)
     assert not Paper.objects.exists()
 
@@ -509,10 +505,10 @@ def test_whoever_set_judged_or_changed_an_exam_in_another_role_does_not_sit_it(
         exams.save_exam(by=changed_by, plan=plan, exam=exam.pk)
     for setter in (editor, cast.yun, cast.ning):
         setter.departments.add(cast.cards)
-        with before_promotion(setter), pytest.raises(SetterSitsNone):
+        with before_promotion(setter), pytest.raises(SetterMayNotSit):
             exams.begin_paper(by=setter, exam=exam.pk)
     # Of another exam they are asked nothing that they have written or judged themselves, whoever wrote it last.
-    questions.take_back(by=cast.an, question=asked[0].pk)
+    questions.return_to_proposed(by=cast.an, question=asked[0].pk)
     questions.accept_question(by=cast.an, question=asked[0].pk)
     cast.an.departments.add(cast.cards)
     with before_promotion(cast.an):
@@ -526,7 +522,7 @@ def test_the_judge_of_an_appeal_does_not_sit_the_exam_afterwards(cast: Cast, edi
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="两个都对。")
     appeals.decide_appeal(by=cast.an, appeal=appeal.pk, is_accepted=True)
     cast.an.departments.add(cast.cards)
-    with before_promotion(cast.an), pytest.raises(SetterSitsNone):
+    with before_promotion(cast.an), pytest.raises(SetterMayNotSit):
         exams.begin_paper(by=cast.an, exam=mei.exam_id)
 
 
@@ -540,8 +536,8 @@ def test_of_two_tabs_the_one_that_has_seen_the_newest_answer_wins_whatever_their
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
 
     def save(given: Any, page: str, step: int, seen: int) -> tuple[Any, int, bool]:
-        writing = exams.PaperInProgress(page, step, seen)
-        kept = exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, writing=writing)
+        writing = exams.AnswerOrigin(page, step, seen)
+        kept = exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, origin=writing)
         return kept.given, kept.revision, kept.is_newer
 
     assert save([0], "first", 1, 0) == ([0], 1, False)
@@ -555,8 +551,8 @@ def test_of_two_tabs_the_one_that_has_seen_the_newest_answer_wins_whatever_their
     assert save([3], "second", 1, 2) == ([3], 3, False)
     # The same answer from elsewhere is no quarrel.
     assert save([3], "third", 1, 0) == ([3], 3, False)
-    writings = {1: exams.PaperInProgress("third", 2, 0)}
-    exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, writings=writings)
+    writings = {1: exams.AnswerOrigin("third", 2, 0)}
+    exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, origins=writings)
     assert paper.items.get(place=1).given == [3]
 
 
@@ -588,7 +584,7 @@ def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
     assert bars() == {"mei": far, "hao": far}
     sit(cast.mei, exam)
     assert bars() == {"hao": far}
-    assert pass_requirements.keep_requirements() == 0
+    assert pass_requirements.update_all_restrictions() == 0
     sit(cast.hao, exam, right=3)
     assert bars() == {"hao": far}
 
@@ -598,13 +594,13 @@ def test_nobody_is_barred_without_two_weeks_warning(cast: Cast, editor: Staff) -
     exam = open_exam(editor, cast.cards, required_from=today)
     assert bars() == {"mei": today + timedelta(days=14), "hao": today + timedelta(days=14)}
     cast.jun.departments.add(cast.cards)
-    assert pass_requirements.keep_requirements(today + timedelta(days=3)) == 1
+    assert pass_requirements.update_all_restrictions(today + timedelta(days=3)) == 1
     assert bars()["jun"] == today + timedelta(days=17)
     cast.jun.departments.remove(cast.cards)
-    assert pass_requirements.keep_requirements() == 1
+    assert pass_requirements.update_all_restrictions() == 1
     Exam.objects.filter(pk=exam.pk).update(closes_at=timezone.now() - timedelta(minutes=1))
     cast.jun.departments.add(cast.cards)
-    assert pass_requirements.keep_requirements() == 0
+    assert pass_requirements.update_all_restrictions() == 0
     assert set(bars()) == {"mei", "hao"}
 
 
@@ -617,16 +613,16 @@ def test_a_supervisor_lifts_a_bar_for_good_and_the_next_pass_meets_earlier_requi
     )
     bar = QueueRestriction.objects.get(staff=cast.hao)
     for _ in range(2):
-        pass_requirements.lift_restriction(by=cast.yun, bar=bar.pk)
+        pass_requirements.lift_restriction(by=cast.yun, restriction=bar.pk)
     with pytest.raises(PermissionDenied):
-        pass_requirements.lift_restriction(by=cast.mei, bar=bar.pk)
-    assert pass_requirements.keep_requirements() == 0
+        pass_requirements.lift_restriction(by=cast.mei, restriction=bar.pk)
+    assert pass_requirements.update_all_restrictions() == 0
     assert QueueRestriction.objects.get(staff=cast.hao).is_lifted
     assert verbs().count("bar.lifted") == 1
     new = open_exam(editor, cast.cards, name="十二月", required_from=timezone.localdate())
     sit(cast.mei, new)
     assert not QueueRestriction.objects.filter(staff=cast.mei).exists()
-    assert pass_requirements.keep_requirements() == 0
+    assert pass_requirements.update_all_restrictions() == 0
     assert QueueRestriction.objects.filter(key=pass_requirements.key_of(old)).count() == 1
 
 

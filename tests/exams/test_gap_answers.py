@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exams.rules.gap_answers import is_same
+from exams.rules.gap_answers import is_same_filling
 from exams.rules.marking import FULL, credit_of
 
 # Accepted filling: what is accepted | what is not. Those with blanks in them stand below.
@@ -149,4 +149,4 @@ def test_the_unit_beside_the_gap_counts(stem: str, right: str, given: str, is_ri
 def test_only_signs_are_no_answer_and_every_accepted_filling_counts() -> None:
     assert credit_of("fill_in", ["5"], ["。，"]) == 0
     assert credit_of("fill_in", ["三天", "72小时"], ["72 小时"]) == FULL
-    assert is_same("5", "五")
+    assert is_same_filling("5", "五")

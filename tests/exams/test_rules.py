@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from demo.library import points
 from exams.rules.drawing import MAX_SHARED, Candidate, draw, shuffled_options, weight_of
 from exams.rules.marking import FULL, credit_of, is_answer, percent_of
-from exams.rules.question_generation import ProposedQuestion, Source, facts_of, is_alike, propose, steps_of
+from exams.rules.question_generation import (
+    ProposedQuestion,
+    SourcePoint,
+    facts_of,
+    is_similar,
+    propose,
+    steps_of,
+)
 
-LOST = Source(
+LOST = SourcePoint(
     1,
     3,
     "卡丢了怎么挂失？",
@@ -22,14 +29,16 @@ LOST = Source(
     "zh",
 )
 BESIDE = [
-    Source(2, 1, "吞卡怎么取回？", "吞卡后请在 15 天内带身份证到所属网点领取。", "zh"),
-    Source(3, 1, "卡片激活", "新卡可在手机银行激活，也可在柜员机上改初始密码。", "zh"),
-    Source(4, 1, "换卡收费吗？", "到期换卡免费，加急寄送收费 25 元。", "zh"),
-    Source(5, 1, "小额免密", "单笔 1000 元以下免密，每日累计不超过 3 笔。", "zh"),
+    SourcePoint(2, 1, "吞卡怎么取回？", "吞卡后请在 15 天内带身份证到所属网点领取。", "zh"),
+    SourcePoint(3, 1, "卡片激活", "新卡可在手机银行激活，也可在柜员机上改初始密码。", "zh"),
+    SourcePoint(4, 1, "换卡收费吗？", "到期换卡免费，加急寄送收费 25 元。", "zh"),
+    SourcePoint(5, 1, "小额免密", "单笔 1000 元以下免密，每日累计不超过 3 笔。", "zh"),
 ]
 
 
-def of_kind(kind: str, source: Source = LOST, beside: list[Source] | None = None) -> ProposedQuestion:
+def of_kind(
+    kind: str, source: SourcePoint = LOST, beside: list[SourcePoint] | None = None
+) -> ProposedQuestion:
     return {each.kind: each for each in propose(source, BESIDE if beside is None else beside)}[kind]
 
 
@@ -52,8 +61,8 @@ def test_one_option_of_a_single_choice_is_the_points_own_and_the_others_are_not(
 
 
 def test_a_sentence_that_says_the_same_is_no_wrong_option() -> None:
-    same = Source(9, 1, "补卡", "7天内带上身份证到网点补卡，工本费10元。", "zh")
-    assert is_alike(same.answer, facts_of(LOST.answer)[-1])
+    same = SourcePoint(9, 1, "补卡", "7天内带上身份证到网点补卡，工本费10元。", "zh")
+    assert is_similar(same.answer, facts_of(LOST.answer)[-1])
     for each in propose(LOST, [same, *BESIDE]):
         wrong = [option for index, option in enumerate(each.options) if index not in each.answer]
         assert same.answer not in wrong
@@ -81,7 +90,7 @@ def test_the_gap_takes_the_figure_and_leaves_its_unit() -> None:
 
 
 def test_english_points_are_asked_in_english_and_only_beside_english_ones() -> None:
-    lost = Source(
+    lost = SourcePoint(
         7, 1, "How do I report a lost card?", "Call 95000 at once. A new card takes 5 working days.", "en"
     )
     found = propose(lost, BESIDE)
@@ -128,8 +137,8 @@ def test_of_the_demos_many_numbered_answers_few_are_steps() -> None:
 def test_no_text_breaks_the_proposing_and_right_answers_are_among_the_options(
     answer: str, others: list[str]
 ) -> None:
-    beside = [Source(index, 1, "别的", text, "zh") for index, text in enumerate(others, start=2)]
-    for each in propose(Source(1, 1, "怎么办理？", answer, "zh"), beside):
+    beside = [SourcePoint(index, 1, "别的", text, "zh") for index, text in enumerate(others, start=2)]
+    for each in propose(SourcePoint(1, 1, "怎么办理？", answer, "zh"), beside):
         assert len(set(each.options)) == len(each.options)
         if each.kind in ("single", "multiple"):
             assert 0 < len(each.answer) < len(each.options)
@@ -187,14 +196,14 @@ def test_papers_beside_each_other_share_no_more_than_half(seed: int) -> None:
     papers: list[list[int]] = []
     for number in range(8):
         beside = [set(paper) for paper in papers]
-        papers.append(draw(pool(90), count=20, shares={0: 1}, seed=seed + number, beside=beside))
+        papers.append(draw(pool(90), count=20, shares={0: 1}, seed=seed + number, neighbours=beside))
     for one, other in combinations(papers, 2):
         assert len({*one} & {*other}) <= 20 * MAX_SHARED
 
 
 def test_where_there_are_too_few_the_paper_is_still_whole_and_takes_what_fewest_have() -> None:
     first = draw(pool(20), count=15, shares={0: 1}, seed=1)
-    second = draw(pool(20), count=15, shares={0: 1}, seed=2, beside=[set(first)])
+    second = draw(pool(20), count=15, shares={0: 1}, seed=2, neighbours=[set(first)])
     assert len(second) == 15
     assert {*range(20)} - {*first} <= {*second}
 
