@@ -27,7 +27,7 @@ from chat.actions.events import digest_of
 from chat.models import AuthorRole, Conversation, MessageKind, Rating, Site, Status
 from demo import bank
 from demo.dialogues import Dialogue, dialogues
-from demo.editors import CHANGED, NEW_RULE
+from demo.editors import CHANGED_POINT, NEW_RULE
 from demo.load import load
 from demo.plan import ACTIVE_AGENTS, WAITING_DEPARTMENTS, plan
 from exams import selectors
@@ -211,7 +211,7 @@ def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, d
 
 @pytest.mark.both_databases
 def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, db: None) -> None:
-    changed = Point.objects.get(key=CHANGED)
+    changed = Point.objects.get(key=CHANGED_POINT)
     assert changed.published is not None
     assert NEW_RULE in changed.published.answer
     told = selectors_recipients.recipients_of(changed, selectors_recipients.RecipientFilter())

@@ -19,7 +19,7 @@ from demo.dialogues import FOLDER as CHAT_DEMO
 from demo.generator import generated_points, generated_queries
 from knowledge.models import Branch
 
-FOLDER = generator.WORDS.parent
+FOLDER = generator.WORDS_FILE.parent
 FIELDS = {
     "key", "title", "phrasings", "answer", "note", "category", "department", "links", "public",
 }  # fmt: skip
@@ -378,7 +378,7 @@ def test_queries_are_new_wordings_with_the_key_that_answers(made: list[dict[str,
 
 
 def test_half_of_the_queries_use_words_that_no_phrasing_has(made: list[dict[str, Any]]) -> None:
-    words = json.loads(generator.WORDS.read_text(encoding="utf-8"))["zh"]
+    words = json.loads(generator.WORDS_FILE.read_text(encoding="utf-8"))["zh"]
     kept_back = {
         say.replace("{p}", name)
         for action in words["actions"].values()
@@ -400,7 +400,7 @@ def test_queries_without_points_are_refused() -> None:
 
 
 def test_every_word_list_of_the_generator_has_what_it_takes() -> None:
-    for language, words in json.loads(generator.WORDS.read_text(encoding="utf-8")).items():
+    for language, words in json.loads(generator.WORDS_FILE.read_text(encoding="utf-8")).items():
         names = [name for product in words["products"].values() for name in product["names"]]
         assert len(set(names)) == len(names), language
         for key in (*words["products"], *words["actions"], *words["circumstances"]):
