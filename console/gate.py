@@ -1,4 +1,4 @@
-"""The gate before every view of the console: who is signed in, may they come in, and what a refusal looks like."""
+"""The access gate of every console view: it checks sign-in and rights, and turns refusals into responses."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -53,20 +53,20 @@ class SignedOut(Refusal):
 
 
 class StalePage(Refusal):
-    """The token against forgery is from before the last sign-in; a script gets the new one and tries again."""
+    """A POST whose CSRF token predates the last sign-in. A script fetches the new token and tries again."""
 
     code = "stale_page"
-    words = _("You have signed in again since this page was opened. What you wrote is kept: send it again.")
+    words = _("You have signed in again since you opened this page. What you wrote is kept. Send it again.")
 
 
 class NoRight(Refusal):
     code = "no_right"
-    words = _("Your account may not do that.")
+    words = _("You don't have permission to do that.")
 
 
 class PasswordChangeDue(Refusal):
     code = "password_change_due"
-    words = _("Choose a password of your own first.")
+    words = _("Change your initial password first.")
 
 
 class StaffRequest(HttpRequest):
@@ -81,9 +81,10 @@ PlainView = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
-    """Lets in staff who have one of these rights. A Refusal becomes its words with its status.
+    """Decorate a view so that only staff with at least one of these rights reach it.
 
-    A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
+    A Refusal becomes a response with its status: an HTML page for a page request, or JSON `{"refused": {...}}` in the
+    form of the socket's frame for a script.
     """
 
     def decorate(view: View[P]) -> PlainView[P]:
@@ -113,7 +114,10 @@ def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
 
 
 def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    """The refusal as an answer; one for want of a right is noted. Missing and forbidden look the same, so both are."""
+    """Return the response to a refusal.
+
+    NoRight and NotFound are recorded in the audit trail: missing and forbidden objects look the same, so both count.
+    """
     if isinstance(refusal, NoRight | NotFound):
         match = request.resolver_match
         view, kwargs = (match.view_name, match.kwargs) if match is not None else ("", {})
@@ -122,17 +126,17 @@ def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpRes
 
 
 def staff_view(view: View[P]) -> PlainView[P]:
-    """Lets in staff who talk with customers."""
+    """Decorate a view for staff who talk with customers."""
     return open_to("use_console")(view)
 
 
 def knowledge_view(view: View[P]) -> PlainView[P]:
-    """Lets in whoever may use knowledge: also editors, who have no inbox."""
+    """Decorate a view for all staff who may use knowledge, including editors, who have no inbox."""
     return open_to("use_knowledge")(view)
 
 
 def wants_page(request: HttpRequest) -> bool:
-    """Whether a person waits for a page: neither a script's fetch nor htmx asked."""
+    """Tell whether the response must be a page for a person, because neither a script nor htmx sent the request."""
     is_script = request.content_type == "application/json" or _by_htmx(request)
     return "text/html" in request.headers.get("Accept", "") and not is_script
 
@@ -142,7 +146,7 @@ def _by_htmx(request: HttpRequest) -> bool:
 
 
 def is_retryable(refusal: Refusal) -> bool:
-    """Whether the same request may succeed later."""
+    """Tell whether the same request may succeed later."""
     return bool(refusal.retry_after_ms)
 
 
@@ -151,6 +155,10 @@ def status_of(refusal: Refusal) -> int:
 
 
 def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
+    """Return a refusal as a page or as JSON, with its status.
+
+    A refused POST of a page gets the recovery page, which keeps what was typed.
+    """
     metrics.refused.labels(refusal.code).inc()
     status = status_of(refusal)
     if wants_page(request) and request.method == "POST":

@@ -1,4 +1,4 @@
-"""A question in a quiet minute, and what the answer came to."""
+"""Views of the daily drill: the next question and the result of an answer."""
 
 from typing import Annotated, Any
 
@@ -28,35 +28,39 @@ class DrillAnswerForm(Struct):
 @never_cache
 @staff_view
 def drill(request: StaffRequest) -> HttpResponse:
-    """The next question, or the words that there is none."""
-    asked = next_question(staff=request.user)
-    if asked is None:
-        first = exams_to_sit_first(staff=request.user)
-        return render(request, "console/exams/_drill.html", {"sheet": None, "first": first})
-    question = asked.question
-    sheet = question_display(
-        place=question.pk, kind=question.kind, stem=question.stem, shown=asked.shown, given=None
+    """Return the next question as a fragment, or a text that says why there is none."""
+    drill_question = next_question(staff=request.user)
+    if drill_question is None:
+        to_sit = exams_to_sit_first(staff=request.user)
+        return render(request, "console/exams/_drill.html", {"question": None, "exams_to_sit": to_sit})
+    question = drill_question.question
+    display = question_display(
+        place=question.pk, kind=question.kind, stem=question.stem, shown=drill_question.shown, given=None
     )
-    return render(request, "console/exams/_drill.html", {"sheet": sheet, "review": asked.review})
+    return render(request, "console/exams/_drill.html", {"question": display, "review": drill_question.review})
 
 
 @require_POST
 @staff_view
 def drill_answer(request: StaffRequest) -> HttpResponse:
-    """JSON `{question, review, given}`: how it was answered, what is right, how many the day still has."""
+    """Mark an answer, JSON `{question, review, given}`.
+
+    Return JSON `{marks, right, why, left}`: full, part or none, the right answer, its explanation, and the number of
+    questions left today.
+    """
     try:
         answer = msgspec.json.decode(request.body, type=DrillAnswerForm)
     except msgspec.MsgspecError as error:
         raise BadRequest from error
-    done = answer_question(
+    result = answer_question(
         by=request.user, question=answer.question, review=answer.review, given=answer.given
     )
-    question = done.drill_question.question
+    question = result.drill_question.question
     return JsonResponse(
         {
-            "marks": "full" if done.credit == FULL else "part" if done.credit else "none",
-            "right": answer_lines(question.kind, done.drill_question.shown, done.drill_question.right),
+            "marks": "full" if result.credit == FULL else "part" if result.credit else "none",
+            "right": answer_lines(question.kind, result.drill_question.shown, result.drill_question.right),
             "why": question.explanation,
-            "left": done.left_today,
+            "left": result.left_today,
         }
     )
