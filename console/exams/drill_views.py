@@ -37,7 +37,9 @@ def drill(request: StaffRequest) -> HttpResponse:
     display = question_display(
         place=question.pk, kind=question.kind, stem=question.stem, shown=drill_question.shown, given=None
     )
-    return render(request, "console/exams/_drill.html", {"question": display, "review": drill_question.review})
+    return render(
+        request, "console/exams/_drill.html", {"question": display, "review": drill_question.review}
+    )
 
 
 @require_POST

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.http import content_disposition_header
+from django.utils.http import content_disposition_header, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -92,8 +92,15 @@ def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
         filters = _filter(form)
         messages = list(recipients_of(point, filters)[: RECIPIENTS_PER_PAGE + 1])
         context["rows"] = recipient_rows(messages[:RECIPIENTS_PER_PAGE])
-        context["next"] = (
-            messages[RECIPIENTS_PER_PAGE - 1].pk if len(messages) > RECIPIENTS_PER_PAGE else None
-        )
+        before = messages[RECIPIENTS_PER_PAGE - 1].pk if len(messages) > RECIPIENTS_PER_PAGE else None
+        context["next"], context["next_query"] = before, _next_query(form, before)
         context["people"] = recipient_count(point, filters)
     return context
+
+
+def _next_query(form: RecipientsForm, before: int | None) -> str:
+    """Return the query of the next page: the filters as they were sent, and the last message shown."""
+    values = {name: form[name].value() or "" for name in ("version", "since", "until")}
+    if form["known"].value():
+        values["known"] = "on"
+    return urlencode(values | {"before": before})

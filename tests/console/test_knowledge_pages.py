@@ -234,9 +234,9 @@ def test_the_desk_says_how_much_waits(cast: Cast) -> None:
     points.submit(by=cast.yun, version=a_draft(cast, lost, "请打客服挂失。", by=cast.yun).pk)
     Phrasing.objects.create(point=lost, text="卡没了", state=Phrasing.State.SUGGESTED)
     UnansweredQuestion.objects.create(text="你们几点下班", count=2)
-    desk = client_of(cast.ning).get("/console/points/").context["desk"]
-    assert (desk.to_approve, desk.sent_back, desk.expiring, desk.gaps, desk.phrasings) == (1, 0, 1, 1, 1)
-    assert "desk" not in client_of(cast.mei).get("/console/points/").context
+    tasks = client_of(cast.ning).get("/console/points/").context["tasks"]
+    assert (tasks.to_approve, tasks.sent_back, tasks.expiring, tasks.gaps, tasks.phrasings) == (1, 0, 1, 1, 1)
+    assert "tasks" not in client_of(cast.mei).get("/console/points/").context
 
 
 def test_lists_and_pages_make_as_many_queries_for_many_points_as_for_few(cast: Cast) -> None:
