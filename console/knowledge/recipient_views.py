@@ -103,4 +103,4 @@ def _next_query(form: RecipientsForm, before: int | None) -> str:
     values = {name: form[name].value() or "" for name in ("version", "since", "until")}
     if form["known"].value():
         values["known"] = "on"
-    return urlencode(values | {"before": before})
+    return urlencode(values | {"before": before or ""})

@@ -1,4 +1,4 @@
-"""`make demo`: what it loads, how it starts, and what it refuses."""
+"""`make demo`: the data that it loads, its start, and the databases that it refuses."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from knowledge.search import NOT_ANSWERED
 from server import process_lock
 from tests.harness.servers.process import HOST, ROOT, Server, free_port
 
-# -- What is played when -------------------------------------------------------------------------------------
+# -- The plan of the day -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("minute", range(0, 24 * 60, 37))
-def test_at_any_time_of_day_every_dialogue_has_one_place(minute: int) -> None:
+def test_the_plan_at_any_time_of_day_uses_every_dialogue_once(minute: int) -> None:
     now = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(minutes=minute)
 
     past, active, waiting = plan(dialogues(), now)
@@ -67,12 +67,12 @@ def test_at_any_time_of_day_every_dialogue_has_one_place(minute: int) -> None:
         assert now - asked < timedelta(minutes=30)
 
 
-# -- What is stored ------------------------------------------------------------------------------------------
+# -- The stored data -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def day(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
-    """The site of the demo with its day, for all tests of this file; undone when the last has ended."""
+    """Load the demo's site with its day for all tests of this file; roll it back after the last one."""
     with django_db_blocker.unblock(), transaction.atomic():
         site = bank.set_up(origins=["http://127.0.0.1:8000"])
         load(site)
@@ -86,7 +86,9 @@ def conversations(day: Site, db: None) -> list[Conversation]:
 
 
 @pytest.mark.both_databases
-def test_a_newcomers_console_is_alive(conversations: list[Conversation]) -> None:
+def test_the_inbox_of_a_demo_agent_has_active_and_waiting_conversations(
+    conversations: list[Conversation],
+) -> None:
     by_status = [conversation.status for conversation in conversations]
 
     assert by_status.count(Status.ACTIVE) == len(ACTIVE_AGENTS)
@@ -100,7 +102,7 @@ def test_a_newcomers_console_is_alive(conversations: list[Conversation]) -> None
 
 
 @pytest.mark.both_databases
-def test_counters_and_seq_are_as_the_messages_are(conversations: list[Conversation]) -> None:
+def test_counters_and_seq_match_the_messages(conversations: list[Conversation]) -> None:
     for conversation in conversations:
         messages = list(conversation.messages.order_by("seq"))
         spoken = [message for message in messages if message.kind == MessageKind.TEXT]
@@ -118,7 +120,7 @@ def test_counters_and_seq_are_as_the_messages_are(conversations: list[Conversati
 
 
 @pytest.mark.both_databases
-def test_times_are_in_order_and_none_is_to_come(conversations: list[Conversation]) -> None:
+def test_times_are_in_order_and_none_is_in_the_future(conversations: list[Conversation]) -> None:
     now = timezone.now()
     for conversation in conversations:
         said = list(conversation.messages.order_by("seq").values_list("at", flat=True))
@@ -139,14 +141,14 @@ def test_times_are_in_order_and_none_is_to_come(conversations: list[Conversation
 
 
 @pytest.mark.both_databases
-def test_what_is_over_is_closed_as_its_dialogue_says(conversations: list[Conversation]) -> None:
+def test_past_conversations_are_closed_as_their_dialogues_say(conversations: list[Conversation]) -> None:
     closed = [conversation for conversation in conversations if conversation.status == Status.CLOSED]
     texts = {words_of(conversation): conversation for conversation in closed}
     assert len(texts) == len(closed)
     for dialogue in dialogues():
         conversation = texts.get(words_in(dialogue))
         if conversation is None:
-            continue  # One of those that go on now.
+            continue  # This conversation is still active.
         assert conversation.digest == digest_of(conversation)
         assert conversation.ended_by == ("agent" if dialogue.end == "agent" else "visitor")
         if dialogue.end != "left":
@@ -175,19 +177,19 @@ def words_in(dialogue: Dialogue) -> tuple[str, ...]:
 
 
 @pytest.mark.both_databases
-def test_somebody_who_is_here_now_has_been_here_before(conversations: list[Conversation]) -> None:
+def test_a_current_visitor_has_an_earlier_conversation(conversations: list[Conversation]) -> None:
     assert Conversation.objects.filter(
         status__in=(Status.ACTIVE, Status.WAITING), visitor__conversations__pk__lt=F("pk")
     ).exists()
 
 
-def test_everybody_of_the_demo_can_sign_in(day: Site, db: None) -> None:
+def test_all_staff_of_the_demo_can_sign_in(day: Site, db: None) -> None:
     for person in bank.PEOPLE:
         assert authenticate(username=person.username, password=bank.PASSWORD) is not None
 
 
 @pytest.mark.both_databases
-def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, db: None) -> None:
+def test_the_demo_has_two_past_exams_and_one_open_exam(day: Site, db: None) -> None:
     papers = Paper.objects.filter(submitted_at__isnull=False)
     assert papers.filter(number=2, is_passed=True).exists()
     assert papers.filter(number=2, is_passed=False).exists()
@@ -210,7 +212,7 @@ def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, d
 
 
 @pytest.mark.both_databases
-def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, db: None) -> None:
+def test_demo_answers_are_made_from_points_and_unanswered_questions_are_recorded(day: Site, db: None) -> None:
     changed = Point.objects.get(key=CHANGED_POINT)
     assert changed.published is not None
     assert NEW_RULE in changed.published.answer
@@ -222,7 +224,7 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
     assert set(Use.objects.values_list("is_helpful", flat=True)) == {None, True, False}
     assert UnansweredQuestion.objects.filter(count__gte=2).exists()
     published.forget()
-    # Whichever of them is asked first that day names the gap.
+    # The question asked first that day is the text of the group.
     for dialogue in dialogues():
         for text in (turn.text for turn in dialogue.turns if turn.unanswered):
             assert asks_for_a_point(text)
@@ -230,10 +232,10 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
             assert not found or found[0].confidence < NOT_ANSWERED, text
 
 
-# -- Loading again, and where not ----------------------------------------------------------------------------
+# -- Loading again, and refusals -----------------------------------------------------------------------------
 
 
-def test_loading_again_keeps_what_was_changed_and_adds_an_origin(day: Site, db: None) -> None:
+def test_loading_again_keeps_changes_and_adds_an_origin(day: Site, db: None) -> None:
     Staff.objects.filter(username="lin").update(name="林小晓")
     before = Conversation.objects.count()
 
@@ -247,7 +249,7 @@ def test_loading_again_keeps_what_was_changed_and_adds_an_origin(day: Site, db: 
 
 
 @pytest.mark.both_databases
-def test_a_bank_in_earnest_is_refused(db: None) -> None:
+def test_load_demo_refuses_a_database_with_other_staff(db: None) -> None:
     Staff.objects.create(username="somebody", number="7")
     Site.objects.filter(key=bank.SITE_KEY).update(key="a-bank")
     before = Staff.objects.count()
@@ -258,7 +260,7 @@ def test_a_bank_in_earnest_is_refused(db: None) -> None:
     assert Staff.objects.count() == before
 
 
-def test_a_servers_database_is_refused(db: None) -> None:
+def test_load_demo_refuses_a_database_server(db: None) -> None:
     if connection.vendor != "postgresql":
         pytest.fail("this test needs PostgreSQL: run it by make test")
     with pytest.raises(CommandError, match="a server's"):
@@ -269,10 +271,10 @@ def test_a_servers_database_is_refused(db: None) -> None:
 
 
 class DemoServer(Server):
-    """`manage.py demo`, as `make demo` calls it."""
+    """A process of `manage.py demo`, started as `make demo` does."""
 
     name = "demo"
-    # Ten seconds of work, beside everything else that a machine may be doing.
+    # Starting takes about ten seconds of work, and the machine may be busy.
     start_seconds = 120.0
     stop_signal = signal.SIGINT
 
@@ -310,7 +312,9 @@ def demo_refused(state: Path, port: int) -> str:
     return result.stderr
 
 
-def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tmp_path: Path) -> None:
+def test_the_demo_starts_prints_its_address_refuses_a_second_server_and_keeps_its_data(
+    tmp_path: Path,
+) -> None:
     with DemoServer() as server:
         for words in (
             f"http://127.0.0.1:{server.port}/console/",
@@ -321,9 +325,9 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         ):
             assert words in server.log
 
-        # The same folder: one process to one SQLite, on whatever port.
+        # Same folder: one SQLite database serves one process, whatever the port.
         assert f"http://127.0.0.1:{server.port}/" in demo_refused(server.folder / "state", free_port())
-        # The same port, other data.
+        # Same port, another folder.
         assert f"Port {server.port} cannot be used" in demo_refused(tmp_path / "other", server.port)
 
         before = server.stored()
@@ -335,5 +339,5 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         server.start()
         assert server.stored() == before
         server.kill()
-        # Killed, it leaves no lock behind.
+        # A killed server leaves no lock behind.
         os.close(process_lock.acquire(server.folder / "state", "ours"))

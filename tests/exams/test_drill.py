@@ -1,4 +1,4 @@
-"""The daily drill: which question comes, how answers space it, how many a day, and never beside a paper."""
+"""The daily drill: the choice of questions, their spacing, the daily limit, and its separation from papers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def answer(staff: Staff, *, rightly: bool, now: Any = None) -> DrillResult:
     return answer_question(by=staff, question=asked.question.pk, review=asked.review, given=given, now=now)
 
 
-def test_what_was_missed_comes_back_tomorrow_and_what_was_known_later(
+def test_a_missed_question_returns_tomorrow_and_a_known_one_later(
     cast: Cast, asked_questions: list[Question]
 ) -> None:
     now = timezone.now()
@@ -65,19 +65,21 @@ def test_what_was_missed_comes_back_tomorrow_and_what_was_known_later(
     assert gaps[-1] > timedelta(days=7)
 
 
-def test_the_same_answer_twice_counts_once(cast: Cast, asked_questions: list[Question]) -> None:
+def test_a_repeated_drill_answer_counts_once(cast: Cast, asked_questions: list[Question]) -> None:
     asked = next_question(staff=cast.mei)
     assert asked is not None
     outcomes = [
         answer_question(by=cast.mei, question=asked.question.pk, review=0, given=list(asked.right))
         for _ in range(2)
     ]
-    assert [each.credit for each in outcomes] == [100, 100]
+    assert [outcome.credit for outcome in outcomes] == [100, 100]
     assert outcomes[0].due_at == outcomes[1].due_at
     assert (DrillCard.objects.get().reviews, Question.objects.get(pk=asked.question.pk).asked) == (1, 1)
 
 
-def test_ten_a_day_and_then_tomorrow(cast: Cast, asked_questions: list[Question]) -> None:
+def test_the_drill_stops_at_the_daily_limit_until_tomorrow(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
     lefts = [answer(cast.mei, rightly=True).left_today for _ in range(settings.DRILL_A_DAY)]
     assert lefts == list(range(9, -1, -1))
     assert next_question(staff=cast.mei) is None
@@ -85,7 +87,7 @@ def test_ten_a_day_and_then_tomorrow(cast: Cast, asked_questions: list[Question]
     assert next_question(staff=cast.hao) is not None
 
 
-def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_asked_most(
+def test_questions_missed_on_a_paper_come_first_then_those_about_points_used_most(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     often = asked_questions[9].point
@@ -98,7 +100,7 @@ def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_as
     assert asked.question == paper.items.get(credit=0).question
 
 
-def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
+def test_questions_that_an_open_exam_may_still_ask_are_not_drilled(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     inside = asked_questions[3].point.published
@@ -111,7 +113,7 @@ def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
     assert selectors_drill.askable(cast.mei, now).count() == 13
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=asked_questions[3].pk, review=0, given=[0])
-    # Before it opens, when it is over, and for whom it is not meant, it is a question like any other.
+    # Before the exam opens, after it closes, and for other departments, its questions are drilled.
     for other in (exam.opens_at - timedelta(minutes=1), exam.closes_at):
         assert asked_questions[3] in selectors_drill.askable(cast.mei, other)
     cast.jun.departments.add(cast.cards)
@@ -123,7 +125,7 @@ def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
 @pytest.mark.parametrize(
     ("rights", "is_drilled"), [([0], False), ([1], True), ([0, 1], True), ([0, 0], True)]
 )
-def test_who_has_passed_or_has_no_attempt_left_drills_everything_again(
+def test_all_questions_are_drilled_after_a_pass_or_the_last_attempt(
     cast: Cast, editor: Staff, asked_questions: list[Question], rights: list[int], is_drilled: bool
 ) -> None:
     exam = open_exam(editor, cast.cards, question_count=1)
@@ -136,7 +138,7 @@ def test_who_has_passed_or_has_no_attempt_left_drills_everything_again(
     assert ("is not drilled before you have sat it" in page) != is_drilled
 
 
-def test_while_a_paper_is_written_nothing_is_asked_beside_it(
+def test_the_drill_asks_nothing_while_the_person_has_an_open_paper(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
@@ -145,7 +147,9 @@ def test_while_a_paper_is_written_nothing_is_asked_beside_it(
         answer_question(by=cast.mei, question=asked_questions[0].pk, review=0, given=[0])
 
 
-def test_only_of_ones_own_departments_and_only_answers(cast: Cast, asked_questions: list[Question]) -> None:
+def test_the_drill_asks_about_ones_own_departments_and_rejects_invalid_answers(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
     assert next_question(staff=cast.jun) is None
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.jun, question=asked_questions[0].pk, review=0, given=[0])
@@ -155,7 +159,7 @@ def test_only_of_ones_own_departments_and_only_answers(cast: Cast, asked_questio
         answer_question(by=cast.mei, question=offered.question.pk, review=0, given=["x"])
 
 
-def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
+def test_the_drill_page_shows_the_answer_only_after_answering(
     cast: Cast, asked_questions: list[Question]
 ) -> None:
     client = Client(headers={"accept-language": "en"})
@@ -166,18 +170,20 @@ def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
     assert asked is not None
     assert f'data-question="{asked.question.pk}" data-review="0"' in page
     wrong = [(asked.right[0] + 1) % 4]
-    told = client.post(
+    result = client.post(
         "/console/drill/answer",
         {"question": asked.question.pk, "review": 0, "given": wrong},
         content_type="application/json",
     ).json()
-    assert told == {"marks": "none", "right": ["对的那个"], "why": "见要点。", "left": 9}
+    assert result == {"marks": "none", "right": ["对的那个"], "why": "见要点。", "left": 9}
 
 
-# -- Only what was offered ----------------------------------------------------------------------------------------
+# -- Only offered questions ---------------------------------------------------------------------------------------
 
 
-def test_a_question_that_was_not_offered_is_not_answered(cast: Cast, asked_questions: list[Question]) -> None:
+def test_answering_a_question_that_was_not_offered_is_refused(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
     offered = next_question(staff=cast.mei)
     assert offered is not None
     answered = 0
@@ -188,7 +194,7 @@ def test_a_question_that_was_not_offered_is_not_answered(cast: Cast, asked_quest
         except ExamNotFound:
             assert question != offered.question
     assert answered == 1
-    # Nor with somebody else's offer, nor the same one as another review.
+    # Another person's offer does not count, nor does the same question with another review number.
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.hao, question=offered.question.pk, review=0, given=[0])
     with pytest.raises(ExamNotFound):
@@ -208,18 +214,20 @@ def test_asking_again_offers_the_same_question_until_it_is_answered(
     assert second.question == asked_questions[9]
 
 
-def test_no_more_than_the_days_number_is_answered_by_whatever_way(
+def test_the_daily_limit_holds_for_every_way_of_answering(
     cast: Cast, asked_questions: list[Question]
 ) -> None:
     for _ in range(settings.DRILL_A_DAY):
         answer(cast.mei, rightly=False)
-    left = next(each for each in asked_questions if not DrillCard.objects.filter(question=each).exists())
+    left = next(
+        outcome for outcome in asked_questions if not DrillCard.objects.filter(question=outcome).exists()
+    )
     DrillOffer.objects.filter(staff=cast.mei).update(question=left, review=0, answered_at=None)
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=left.pk, review=0, given=[0])
 
 
-def test_nothing_that_stands_on_a_colleagues_open_paper_is_asked_or_answered(
+def test_questions_on_a_colleagues_open_paper_are_neither_asked_nor_answered(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     exam = open_exam(editor, cast.cards, question_count=10)
