@@ -120,6 +120,8 @@ def _drill_strings() -> dict[str, str]:
         "drill_none": _("Not quite. The correct answer:"),
         "drill_next": _("Next question ({left} left today)"),
         "drill_done": _("Done for today"),
+        "drill_unread": _("The question could not be loaded."),
+        "drill_unsent": _("Your answer was not sent. It is still here."),
     }
 
 

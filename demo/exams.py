@@ -107,12 +107,11 @@ WRITTEN_QUESTIONS = {
 def hold_exams(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
     """Hold three exams, from two months ago until shortly before `now`; return the number of papers."""
     editor, supervisor = staff["bian"], staff["zhou"]
-    opened = _opening(now)
-    openings = [_months_before(opened, 2), _months_before(opened, 1), opened]
-    clock.at = openings[0] - timedelta(days=4)
+    opening_times = openings(now)
+    clock.at = opening_times[0] - timedelta(days=4)
     _create_questions(editor)
     for number, (opens_at, sittings) in enumerate(
-        zip(openings, (TWO_MONTHS_AGO, LAST_MONTH, THIS_MONTH), strict=True)
+        zip(opening_times, (TWO_MONTHS_AGO, LAST_MONTH, THIS_MONTH), strict=True)
     ):
         clock.at = opens_at - timedelta(days=1)
         is_last, is_open = sittings is LAST_MONTH, sittings is THIS_MONTH
@@ -124,8 +123,7 @@ def hold_exams(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
             by=supervisor, plan=_plan(opens_at, is_open=is_open, required_from=required_from)
         )
         for sitting in sittings:
-            started_at = timezone.localtime(opens_at) + timedelta(days=sitting.day)
-            clock.at = started_at.replace(hour=sitting.hour, minute=5)
+            clock.at = sat_at(opens_at, sitting)
             paper = _sit(staff[sitting.username], exam, sitting, clock, seed=number)
             if sitting.appeals:
                 clock.at += timedelta(minutes=20)
@@ -135,14 +133,21 @@ def hold_exams(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
     return sum(map(len, (TWO_MONTHS_AGO, LAST_MONTH, THIS_MONTH)))
 
 
-def _opening(now: datetime) -> datetime:
-    """Return when this month's exam opened: at 8:00 on the day before yesterday."""
-    return timezone.localtime(now - OPENED_AGO).replace(hour=8, minute=0, second=0, microsecond=0)
+def openings(now: datetime) -> list[datetime]:
+    """Return when the three exams opened, oldest first: the last one at 8:00 on the day before yesterday."""
+    opened = timezone.localtime(now - OPENED_AGO).replace(hour=8, minute=0, second=0, microsecond=0)
+    return [_months_before(opened, 2), _months_before(opened, 1), opened]
+
+
+def sat_at(opens_at: datetime, sitting: Sitting) -> datetime:
+    """Return when the paper of this sitting was begun, in an exam that opened at `opens_at`."""
+    return (timezone.localtime(opens_at) + timedelta(days=sitting.day)).replace(hour=sitting.hour, minute=5)
 
 
 def _months_before(day: datetime, months: int) -> datetime:
+    """Return the same day of an earlier month, at most the 25th, so that the first paper is in that month."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return day.replace(year=year, month=month + 1, day=min(day.day, 28))
+    return day.replace(year=year, month=month + 1, day=min(day.day, 25))
 
 
 def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.ExamPlan:

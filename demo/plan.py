@@ -57,9 +57,13 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
         active.append(Scene(dialogue, now - timedelta(seconds=seconds_ago + lasted), until, uuid4()))
     waiting: list[Scene] = []
     for department, seconds_ago in zip(WAITING_DEPARTMENTS, WAITING_SECONDS_AGO, strict=True):
-        dialogue = next(
+        fitting = [
             candidate for candidate in by_time if candidate.department == department and candidate.agent
-        )
+        ]
+        if department == WAITING_DEPARTMENTS[-1] and not any(map(_may_return, active + waiting)):
+            # At every hour, at least one current visitor has been here before.
+            fitting = [candidate for candidate in fitting if candidate.level == "claimed"] or fitting
+        dialogue = fitting[0]
         by_time.remove(dialogue)
         until = next(index for index, turn in enumerate(dialogue.turns) if turn.by != "visitor")
         lasted = sum(turn.after for turn in dialogue.turns[:until])
@@ -113,6 +117,11 @@ def _middle_of(dialogue: Dialogue) -> int:
     )
 
 
+def _may_return(scene: Scene) -> bool:
+    """Tell whether the visitor states a name now, so that they may have an earlier, anonymous conversation."""
+    return scene.dialogue.level == "claimed"
+
+
 def _with_returning_visitors(past: list[Scene], now: list[Scene]) -> list[Scene]:
     """Give each current visitor who states a name an earlier, anonymous conversation in the same language.
 
@@ -121,7 +130,7 @@ def _with_returning_visitors(past: list[Scene], now: list[Scene]) -> list[Scene]
     nameless = [scene for scene in past if scene.dialogue.level == "anonymous" and scene.dialogue.agent]
     earlier: dict[str, UUID | None] = {}
     for scene in now:
-        if scene.dialogue.level != "claimed":
+        if not _may_return(scene):
             continue
         match = next(
             (

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from msgspec import Meta, Struct
 
-from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from console.exams.question_display import answer_lines, question_display
 from console.gate import StaffRequest, staff_view
 from exams.actions.drill import answer_question, exams_to_sit_first, next_question
@@ -50,10 +49,7 @@ def drill_answer(request: StaffRequest) -> HttpResponse:
     Return JSON `{marks, right, why, left}`: full, part or none, the right answer, its explanation, and the number of
     questions left today.
     """
-    try:
-        answer = msgspec.json.decode(request.body, type=DrillAnswerForm)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
+    answer = decode_body(request.body, DrillAnswerForm)
     result = answer_question(
         by=request.user, question=answer.question, review=answer.review, given=answer.given
     )

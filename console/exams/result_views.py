@@ -108,7 +108,7 @@ def _filtered_papers(form: ResultsForm) -> tuple[QuerySet[Paper], date, date]:
     form.is_valid()
     filters = getattr(form, "cleaned_data", {})
     until = filters.get("until") or timezone.localdate()
-    since = filters.get("since") or until - DEFAULT_PERIOD
+    since = filters.get("since") or max(until, date.min + DEFAULT_PERIOD) - DEFAULT_PERIOD
     department, exam = filters.get("department"), filters.get("exam")
     papers = selectors.marked_papers(
         since=since,

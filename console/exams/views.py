@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-import msgspec
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,6 +14,7 @@ from msgspec import Meta, Struct
 from accounts import audit
 from accounts.access import may
 from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from console.exams.question_display import answer_lines, question_display
 from console.gate import StaffRequest, knowledge_view, staff_view
 from console.ui_strings import exam_strings
@@ -44,13 +44,6 @@ class AnswersForm(Struct):
 class HandInForm(Struct):
     answers: list[AnswersForm]
     is_by_clock: bool = False
-
-
-def _decoded(request: StaffRequest, form_type: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(request.body, type=form_type)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
 
 
 @require_GET
@@ -118,7 +111,7 @@ def answer(request: StaffRequest, pk: int) -> HttpResponse:
 
     Return JSON `{given, revision, is_newer, left_ms}`: the answer that the server now holds and the time left.
     """
-    form = _decoded(request, AnswersForm)
+    form = decode_body(request.body, AnswersForm)
     saved = actions.save_answer(
         by=request.user, paper=pk, place=form.place, given=form.given, origin=form.origin
     )
@@ -154,7 +147,7 @@ def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
 
     `answers` are those on the page, because the last ones may not be saved yet.
     """
-    form = _decoded(request, HandInForm)
+    form = decode_body(request.body, HandInForm)
     marked = actions.hand_in(
         by=request.user,
         paper=pk,

@@ -14,8 +14,9 @@ from msgspec import Meta, Struct
 from chat import access
 from chat.actions.canned_replies import make_answer
 from chat.errors import BadRequest, Refusal, Unavailable
+from chat.json_bodies import decode_body
 from chat.models import Message
-from chat.protocol import MAX_BODY_CHARACTERS, AcceptedFrame, replace_lone_surrogates
+from chat.protocol import AcceptedFrame, head_of
 from chat.realtime.writer import writer
 from console.gate import StaffRequest, refusal_response, staff_view
 from knowledge import message_sources
@@ -31,9 +32,9 @@ WRITER_TIMEOUT_SECONDS = 8
 
 class AgentPost(Struct):
     client_id: UUID
-    # Accepts more than the limit, so that a long message gets a "too long" refusal and not a bad request.
-    body: Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS * 5)]
-    choices: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=10)] = []
+    # `make_answer` limits the lengths of these, without the white space around them.
+    body: str
+    choices: Annotated[list[str], Meta(max_length=10)] = []
     # The `source` of the knowledge point or branch that the message was made from, or "".
     source: Annotated[str, Meta(max_length=40)] = ""
 
@@ -46,10 +47,9 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     Return `{"accepted": {...}}`; a repeat with the same `client_id` returns the same.
     """
     try:
-        text = replace_lone_surrogates(request.body.decode())
-        agent_post = msgspec.json.decode(text, type=AgentPost)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return refusal_response(request, BadRequest())
+        agent_post = decode_body(request.body, AgentPost)
+    except Refusal as refusal:
+        return refusal_response(request, refusal, head_of(request.body).id)
     client_id = str(agent_post.client_id)
     try:
         version = _version_of(uuid, agent_post)

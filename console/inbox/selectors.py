@@ -85,7 +85,7 @@ def today_of(staff: Staff) -> TodayFigures:
     )
     figures = mine.aggregate(contacts=Count("pk"), handle=Avg(handled))
     handle = figures["handle"]
-    return TodayFigures(figures["contacts"], round(handle.total_seconds()) if handle else None)
+    return TodayFigures(figures["contacts"], None if handle is None else round(handle.total_seconds()))
 
 
 def notes_of(conversation: Conversation) -> list[NoteFrame]:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -12,6 +11,7 @@ from msgspec import Meta, Struct
 
 from chat import access
 from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from chat.languages import language_of
 from console.gate import StaffRequest, staff_view
 from knowledge import branch_cards, message_sources, selectors, suggestions, unanswered_questions
@@ -40,13 +40,6 @@ class HelpfulForm(Struct):
     is_helpful: bool
 
 
-def _decoded(request: StaffRequest, form_type: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(request.body, type=form_type)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
-
-
 @require_POST
 @never_cache
 @staff_view
@@ -55,7 +48,7 @@ def suggested(request: StaffRequest) -> HttpResponse:
 
     If the agent has the conversation and no point answers the question, it is recorded as unanswered.
     """
-    form = _decoded(request, SuggestionsForm)
+    form = decode_body(request.body, SuggestionsForm)
     conversation = access.conversation_for(request.user, form.conversation)
     question, seq = question_in(conversation)
     suggested_points = suggestions.suggest_for(
@@ -76,7 +69,7 @@ def suggested(request: StaffRequest) -> HttpResponse:
 @staff_view
 def found_points(request: StaffRequest) -> HttpResponse:
     """Return points and branches that match the text typed so far, for JSON `{q, conversation, category, region}`."""
-    form = _decoded(request, PointSearchForm)
+    form = decode_body(request.body, PointSearchForm)
     language, department = language_of(request.LANGUAGE_CODE), None
     if form.conversation is not None:
         conversation = access.conversation_for(request.user, form.conversation)
@@ -100,7 +93,7 @@ def found_points(request: StaffRequest) -> HttpResponse:
 @staff_view
 def judge(request: StaffRequest) -> HttpResponse:
     """Store the agent's feedback on a point, JSON `{source, conversation, is_helpful}`."""
-    form = _decoded(request, HelpfulForm)
+    form = decode_body(request.body, HelpfulForm)
     conversation = access.conversation_for(request.user, form.conversation)
     version = use.version_of(form.source)
     if version is None:

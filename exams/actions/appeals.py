@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import Staff
-from chat.errors import EmptyText
+from chat.errors import EmptyText, TextTooLong
 from core.text.cleaning import clean_text
 from exams import access, selectors
 from exams.actions.marks import remark_papers
@@ -22,10 +22,11 @@ MAX_CHARACTERS = 1000
 def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime | None = None) -> Appeal:
     """Store and return an appeal about a question that did not get full marks; a repeat returns the first appeal.
 
-    Raises EmptyText, AppealTooLate, and ExamNotFound when the paper is not marked or the question got full marks.
+    Raises EmptyText, TextTooLong, AppealTooLate, and ExamNotFound when the paper is not marked or the question got full
+    marks.
     """
     now = now or timezone.now()
-    cleaned_reason = clean_text(reason)[:MAX_CHARACTERS]
+    cleaned_reason = _bounded(reason, "reason")
     if not cleaned_reason:
         raise EmptyText
     with transaction.atomic():
@@ -43,6 +44,15 @@ def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime
     return appeal
 
 
+def _bounded(text: str, field: str) -> str:
+    """Return the cleaned text. Raises TextTooLong with the name of the field."""
+    # A browser counts a line break as one character and sends two.
+    text = clean_text(text).replace("\r\n", "\n")
+    if len(text) > MAX_CHARACTERS:
+        raise TextTooLong(field, MAX_CHARACTERS)
+    return text
+
+
 def decide_appeal(
     *, by: Staff, appeal: int, is_accepted: bool, remedy: str = Appeal.Remedy.SAME, words: str = ""
 ) -> Appeal:
@@ -52,9 +62,10 @@ def decide_appeal(
     accepted again by an editor before it is drawn again.
 
     Raises OwnAppeal when `by` made the appeal, JudgeSatExam when `by` has sat the exam or had the question,
-    AppealDecided when a different decision was made before, ExamNotFound.
+    AppealDecided when a different decision was made before, TextTooLong, ExamNotFound.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
+    answer = _bounded(words, "words")
     with transaction.atomic():
         locked = access.lock_appeal(by, appeal)
         if locked.item.paper.staff_id == by.pk:
@@ -67,7 +78,7 @@ def decide_appeal(
                 return locked
             raise AppealDecided
         locked.state, locked.decided_by, locked.decided_at = state, by, timezone.now()
-        locked.words = clean_text(words)[:MAX_CHARACTERS]
+        locked.words = answer
         locked.remedy = Appeal.Remedy(remedy) if is_accepted else ""
         locked.save(update_fields=["state", "decided_by", "decided_at", "words", "remedy"])
         papers = remark_papers(locked, by) if is_accepted else 0

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.access import require
 from accounts.models import Department, Staff
+from chat.errors import TextTooLong
 from core.text.cleaning import clean_line
 from exams import access, selectors
 from exams.actions.marks import mark_paper
@@ -36,6 +37,8 @@ from knowledge.models import Category
 
 # Accept answers that were already on their way when the time ran out.
 GRACE_PERIOD = timedelta(seconds=5)
+# The most characters of a fill-in answer.
+GAP_CHARACTERS = 100
 # A new paper is kept different from at most this many of the latest papers of other examinees.
 MAX_COMPARED_PAPERS = 60
 
@@ -202,7 +205,7 @@ def save_answer(
 ) -> SavedAnswer:
     """Store the answer to one question; None removes it. Repeated and delayed requests are harmless.
 
-    Raises PaperOver, NotAnAnswer, ExamNotFound.
+    Raises PaperOver, NotAnAnswer, TextTooLong, ExamNotFound.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -211,6 +214,8 @@ def save_answer(
             raise PaperOver
         item = locked.items.filter(place=place).first()
         if item is None or not (given is None or _is_answer_to(item, given)):
+            if item is not None and item.kind == "fill_in" and is_answer(item.kind, given):
+                raise TextTooLong("given", GAP_CHARACTERS)
             raise NotAnAnswer
         is_kept = _store_if_newer(item, given, origin, now) or item.given == given
     return SavedAnswer(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
@@ -251,7 +256,7 @@ def _is_answer_to(item: PaperItem, given: Any) -> bool:
     if not is_answer(item.kind, given):
         return False
     if item.kind == "fill_in":
-        return len(given[0]) <= 100
+        return len(given[0]) <= GAP_CHARACTERS
     option_count = 2 if item.kind == "true_false" else len(item.shown)
     is_complete = item.kind != "order" or len(given) == option_count
     return is_complete and all(index < option_count for index in given)

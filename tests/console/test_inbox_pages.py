@@ -202,6 +202,7 @@ def test_a_valid_presence_is_set_and_an_invalid_one_refused(cast: Cast) -> None:
     assert client.post("/console/presence", {"status": "asleep"}).status_code == 400
 
 
+@pytest.mark.usefixtures("one_day")
 def test_todays_figures_count_the_conversations_taken_today(cast: Cast) -> None:
     for _ in range(2):
         conversation = start_with(cast, cast.mei)

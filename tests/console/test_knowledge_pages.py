@@ -509,6 +509,7 @@ def test_an_unanswered_question_becomes_a_point_joins_one_or_is_dismissed(cast: 
 # -- Recipients ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_day")
 def test_recipients_are_listed_filtered_and_exported(cast: Cast) -> None:
     point = a_point(cast)
     answer_from(cast, point, cast.mei, reference="QL0001")

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry, QueueRestriction, Staff
-from chat.errors import EmptyText
+from chat.errors import EmptyText, TextTooLong
 from exams.actions import appeals, exams, pass_requirements, questions
 from exams.errors import (
     AlreadyPassed,
@@ -297,6 +297,12 @@ def test_answers_are_saved_singly_and_a_delayed_one_does_not_overwrite_a_newer_o
             )
     with pytest.raises(ExamNotFound):
         exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], origin=exams.AnswerOrigin(step=9))
+    paper.items.filter(place=1).update(kind="fill_in")
+    with pytest.raises(TextTooLong) as caught:
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=1, given=["长" * 101], origin=exams.AnswerOrigin(step=9)
+        )
+    assert (caught.value.field, caught.value.limit) == ("given", 100)
 
 
 def test_answers_after_the_time_and_the_grace_period_are_refused(cast: Cast, editor: Staff) -> None:
@@ -439,6 +445,8 @@ def test_an_appeal_needs_a_reason_a_miss_and_a_timely_request_and_another_judge(
     other = place % 10 + 1
     with pytest.raises(EmptyText):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason=" ")
+    with pytest.raises(TextTooLong):
+        appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="长" * 1001)
     with pytest.raises(ExamNotFound):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=other, reason="对的")
     with pytest.raises(ExamNotFound):
@@ -446,7 +454,11 @@ def test_an_appeal_needs_a_reason_a_miss_and_a_timely_request_and_another_judge(
     late = timezone.now() + timedelta(days=15)
     with pytest.raises(AppealTooLate):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="晚了", now=late)
-    appeal = appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="我觉得对")
+    lines = "长" * 998 + "\r\n" + "长"
+    appeal = appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason=lines)
+    assert len(appeal.reason) == 1000, "a line break is one character, as the browser counts"
+    with pytest.raises(TextTooLong):
+        appeals.decide_appeal(by=cast.ning, appeal=appeal.pk, is_accepted=False, words="长" * 1001)
     with pytest.raises(OwnAppeal):
         appeals.decide_appeal(by=cast.yun, appeal=appeal.pk, is_accepted=True)
     with pytest.raises(PermissionDenied):
@@ -570,6 +582,7 @@ def restriction_starts() -> dict[str, object]:
     }
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_required_exam_adds_restrictions_with_a_warning_and_a_pass_removes_them(
     cast: Cast, editor: Staff
 ) -> None:
@@ -585,6 +598,7 @@ def test_a_required_exam_adds_restrictions_with_a_warning_and_a_pass_removes_the
     assert restriction_starts() == {"hao": far}
 
 
+@pytest.mark.usefixtures("one_day")
 def test_no_restriction_starts_without_two_weeks_notice(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     exam = open_exam(editor, cast.cards, required_from=today)

@@ -12,6 +12,7 @@ from django.db import transaction
 from demo.generator import generated_points
 from demo.library import points_to_import
 from knowledge.actions.imports import ImportRefused, import_points
+from knowledge.published_index import seconds_to_learn
 
 LAW_FIELDS = {"id", "law", "law_date", "article", "text"}
 
@@ -41,6 +42,11 @@ class Command(BaseCommand):
         if options["verbosity"]:
             summary = f"{result.new} new, {result.changed} changed, {result.unchanged} unchanged"
             self.stdout.write(summary)
+            if seconds := seconds_to_learn(result.texts):
+                self.stdout.write(
+                    f"The servers are learning the meaning of the new texts, for about {seconds} s. Until then, search"
+                    " finds these points only by their words."
+                )
 
 
 def read_points(file: Path) -> Iterator[dict[str, Any]]:
