@@ -56,7 +56,7 @@ class StalePage(Refusal):
     """A POST whose CSRF token predates the last sign-in. A script fetches the new token and tries again."""
 
     code = "stale_page"
-    words = _("You have signed in again since you opened this page. What you wrote is kept. Send it again.")
+    words = _("You have signed in again since you opened this page. What you wrote is kept and can be sent again.")
 
 
 class NoRight(Refusal):
