@@ -56,7 +56,7 @@ UnansweredQuestion.objects.create(text="能不能换外币硬币", count=1)
 version = Version.objects.get(point=point)
 said = {{"body": version.answer, "source": version.source}}
 post_batch([make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), **said)])
-use.note_use(by=cast.mei, version=version, conversation=conversation, seq=2, question="", is_edited=False)
+use.record_use(by=cast.mei, version=version, conversation=conversation, seq=2, question="", is_edited=False)
 """
 FORGET = (
     "DELETE FROM knowledge_use",
