@@ -56,7 +56,9 @@ class StalePage(Refusal):
     """A POST whose CSRF token predates the last sign-in. A script fetches the new token and tries again."""
 
     code = "stale_page"
-    words = _("You have signed in again since you opened this page. What you wrote is kept and can be sent again.")
+    words = _(
+        "You have signed in again since you opened this page. What you wrote is kept and can be sent again."
+    )
 
 
 class NoRight(Refusal):
