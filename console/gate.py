@@ -1,4 +1,4 @@
-"""The gate before every view of the console: who is signed in, may they come in, and what a refusal looks like."""
+"""The access gate of every console view: it checks sign-in and rights, and turns refusals into responses."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,7 +21,7 @@ from chat.realtime import metrics
 
 P = ParamSpec("P")
 
-STATUSES = {
+STATUS_BY_CODE = {
     "not_found": 404,
     "no_right": 403,
     "password_change_due": 403,
@@ -53,20 +53,22 @@ class SignedOut(Refusal):
 
 
 class StalePage(Refusal):
-    """The token against forgery is from before the last sign-in; a script gets the new one and tries again."""
+    """A POST whose CSRF token predates the last sign-in. A script fetches the new token and tries again."""
 
     code = "stale_page"
-    words = _("You have signed in again since this page was opened. What you wrote is kept: send it again.")
+    words = _(
+        "You have signed in again since you opened this page. What you wrote is kept and can be sent again."
+    )
 
 
 class NoRight(Refusal):
     code = "no_right"
-    words = _("Your account may not do that.")
+    words = _("You don't have permission to do that.")
 
 
 class PasswordChangeDue(Refusal):
     code = "password_change_due"
-    words = _("Choose a password of your own first.")
+    words = _("Change your initial password first.")
 
 
 class StaffRequest(HttpRequest):
@@ -77,27 +79,28 @@ class StaffRequest(HttpRequest):
 
 
 View = Callable[Concatenate[StaffRequest, P], HttpResponse]
-Gated = Callable[Concatenate[HttpRequest, P], HttpResponse]
+PlainView = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
-    """Lets in staff who have one of these rights. A Refusal becomes its words with its status.
+def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
+    """Decorate a view so that only staff with at least one of these rights reach it.
 
-    A page answers with a page, a script with JSON `{"refused": {...}}` in the shape of the socket's frame.
+    A Refusal becomes a response with its status: an HTML page for a page request, or JSON `{"refused": {...}}` in the
+    form of the socket's frame for a script.
     """
 
-    def decorate(view: View[P]) -> Gated[P]:
+    def decorate(view: View[P]) -> PlainView[P]:
         @wraps(view)
         def gated(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not isinstance(request.user, Staff):
                 if request.method == "GET" and wants_page(request):
                     return redirect_to_login(request.get_full_path())
-                return refused(request, SignedOut())
+                return refusal_response(request, SignedOut())
             staff = request.user
             if staff.must_change_password:
                 if wants_page(request):
                     return redirect("password")
-                return refused(request, PasswordChangeDue())
+                return refusal_response(request, PasswordChangeDue())
             if not any(may(staff, right) for right in rights):
                 return _refused_to(staff, request, NoRight())
             try:
@@ -113,26 +116,29 @@ def open_to(*rights: str) -> Callable[[View[P]], Gated[P]]:
 
 
 def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    """The refusal as an answer; one for want of a right is noted. Missing and forbidden look the same, so both are."""
+    """Return the response to a refusal.
+
+    NoRight and NotFound are recorded in the audit trail: missing and forbidden objects look the same, so both count.
+    """
     if isinstance(refusal, NoRight | NotFound):
         match = request.resolver_match
         view, kwargs = (match.view_name, match.kwargs) if match is not None else ("", {})
         audit.record_refusal(staff, view, refusal.code, object_id=str(kwargs.get("uuid", "")))
-    return refused(request, refusal)
+    return refusal_response(request, refusal)
 
 
-def staff_view(view: View[P]) -> Gated[P]:
-    """Lets in staff who talk with customers."""
+def staff_view(view: View[P]) -> PlainView[P]:
+    """Decorate a view for staff who talk with customers."""
     return open_to("use_console")(view)
 
 
-def knowledge_view(view: View[P]) -> Gated[P]:
-    """Lets in whoever may use knowledge: also editors, who have no inbox."""
+def knowledge_view(view: View[P]) -> PlainView[P]:
+    """Decorate a view for all staff who may use knowledge, including editors, who have no inbox."""
     return open_to("use_knowledge")(view)
 
 
 def wants_page(request: HttpRequest) -> bool:
-    """Whether a person waits for a page: neither a script's fetch nor htmx asked."""
+    """Tell whether the response must be a page for a person, because neither a script nor htmx sent the request."""
     is_script = request.content_type == "application/json" or _by_htmx(request)
     return "text/html" in request.headers.get("Accept", "") and not is_script
 
@@ -142,15 +148,19 @@ def _by_htmx(request: HttpRequest) -> bool:
 
 
 def is_retryable(refusal: Refusal) -> bool:
-    """Whether the same request may succeed later."""
+    """Tell whether the same request may succeed later."""
     return bool(refusal.retry_after_ms)
 
 
 def status_of(refusal: Refusal) -> int:
-    return STATUSES.get(refusal.code, 409)
+    return STATUS_BY_CODE.get(refusal.code, 409)
 
 
-def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
+def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
+    """Return a refusal as a page or as JSON, with its status.
+
+    A refused POST of a page gets the recovery page, which keeps what was typed.
+    """
     metrics.refused.labels(refusal.code).inc()
     status = status_of(refusal)
     if wants_page(request) and request.method == "POST":

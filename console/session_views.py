@@ -1,4 +1,4 @@
-"""What a page that has been open for long needs to go on: today's token against forgery, and who is signed in."""
+"""Endpoints for pages that stay open for long: the current CSRF token, the signed-in person and the server's clock."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
@@ -9,13 +9,13 @@ from django.views.decorators.http import require_GET
 
 from accounts.form_recovery import is_own_page, recovery_page
 from accounts.models import Staff
-from console.gate import SignedOut, StalePage, refused, wants_page
+from console.gate import SignedOut, StalePage, refusal_response, wants_page
 
 
 @require_GET
 @never_cache
 def token(request: HttpRequest) -> HttpResponse:
-    """JSON `{token, staff}`; `staff` is 0 when nobody is signed in. Other origins cannot read it."""
+    """Return JSON `{token, staff}`; `staff` is 0 when nobody is signed in. Other origins cannot read it."""
     staff = request.user.pk if isinstance(request.user, Staff) else 0
     return JsonResponse({"token": get_token(request), "staff": staff})
 
@@ -23,16 +23,19 @@ def token(request: HttpRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def clock(request: HttpRequest) -> HttpResponse:
-    """JSON `{now, day}`: milliseconds since 1970, and the date in the bank's time zone. No query."""
+    """Return JSON `{now, day}`: milliseconds since 1970, and the date in the bank's time zone. No query."""
     now = timezone.now()
     return JsonResponse({"now": int(now.timestamp() * 1000), "day": str(timezone.localdate(now))})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a POST with an old token: signing in, in any tab, replaces the token of every open page."""
+    """Answer a POST with an invalid CSRF token: signing in, in any tab, replaces the token of every open page.
+
+    Staff pages get the StalePage refusal or, without a session, SignedOut; other pages get a plain 403.
+    """
     is_staff_page = request.path.startswith(("/console/", "/admin/"))
     if is_staff_page and not wants_page(request):
-        return refused(request, StalePage() if isinstance(request.user, Staff) else SignedOut())
+        return refusal_response(request, StalePage() if isinstance(request.user, Staff) else SignedOut())
     if is_staff_page and is_own_page(request) and request.POST:
         return recovery_page(request, StalePage.words, status=403)
     return render(request, "403_csrf.html", status=403)

@@ -1,6 +1,6 @@
-"""The invented bank of the demo: departments, staff, site, texts, replies and codes.
+"""The invented bank of the demo: departments, staff, site, texts, canned replies and wrap-up codes.
 
-Everything is made when it is missing and never changed afterwards: what somebody has set up otherwise stays.
+Missing objects are created and existing ones are never changed, so that edits by users of the demo stay.
 """
 
 import json
@@ -15,7 +15,7 @@ from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, 
 from demo.dialogues import FOLDER
 
 SITE_KEY = "demo"
-PASSWORD = "lianxin-demo"  # noqa: S105  (printed beside the logins; load_demo keeps it out of a bank's database)
+PASSWORD = "lianxin-demo"  # noqa: S105  (a published password; load_demo refuses other databases)
 HOTLINE = "400-000-1024"
 
 DEPARTMENTS = [
@@ -51,7 +51,7 @@ PEOPLE = [
     DemoPerson("admin", "王磊", "Wang Lei", "9001", Role.ADMINISTRATOR),
 ]
 
-# Which words of texts.json stand where.
+# The key in texts.json of each business text.
 TEXTS = {
     TextCode.PRIVACY: "privacy",
     TextCode.WAITING: "waiting",
@@ -68,14 +68,14 @@ GREETINGS = {
 
 
 def set_up(*, origins: list[str]) -> Site:
-    """Makes what is missing of the bank and lets pages of these origins show the box. Returns its site."""
+    """Create what is missing of the bank, allow these origins to embed the widget, and return the bank's site."""
     departments = {
         code: Department.objects.get_or_create(
             code=code, defaults={"name_zh": name_zh, "name_en": name_en, "order": order}
         )[0]
         for order, (code, name_zh, name_en) in enumerate(DEPARTMENTS)
     }
-    staff = _staff(departments)
+    staff = _create_staff(departments)
     site, is_new = Site.objects.get_or_create(
         key=SITE_KEY,
         defaults={
@@ -90,18 +90,21 @@ def set_up(*, origins: list[str]) -> Site:
         site.allowed_origins = "\n".join(allowed)
         site.save(update_fields=["allowed_origins"])
     if is_new:
-        _first_screen(site, departments)
-        _words_for_agents(departments, staff)
+        _create_widget_texts(site, departments)
+        _create_codes_and_replies(departments, staff)
     return site
 
 
-def _staff(departments: dict[str, Department]) -> dict[str, Staff]:
-    """The demo's people by username. One hash for all who are missing: making one takes a third of a second."""
-    found = Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username")
-    missing = [person for person in PEOPLE if person.username not in found]
+def _create_staff(departments: dict[str, Department]) -> dict[str, Staff]:
+    """Create the missing staff; return all staff of the demo by username.
+
+    All share one password hash, because computing one takes a third of a second.
+    """
+    staff = Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username")
+    missing = [person for person in PEOPLE if person.username not in staff]
     password = make_password(PASSWORD) if missing else ""
     for person in missing:
-        found[person.username] = Staff.objects.create(
+        staff[person.username] = Staff.objects.create(
             username=person.username,
             password=password,
             name=person.name,
@@ -110,15 +113,15 @@ def _staff(departments: dict[str, Department]) -> dict[str, Staff]:
             role=person.role,
             is_staff=person.role != Role.AGENT,
         )
-        found[person.username].departments.set([departments[code] for code in person.departments])
-    return found
+        staff[person.username].departments.set([departments[code] for code in person.departments])
+    return staff
 
 
 def _read(name: str) -> Any:
     return json.loads((FOLDER / name).read_text(encoding="utf-8"))
 
 
-def _first_screen(site: Site, departments: dict[str, Department]) -> None:
+def _create_widget_texts(site: Site, departments: dict[str, Department]) -> None:
     FormField.objects.bulk_create(
         [
             FormField(site=site, key="name", kind=FormField.Kind.NAME, order=0,
@@ -127,14 +130,14 @@ def _first_screen(site: Site, departments: dict[str, Department]) -> None:
                       label_zh="想咨询什么", label_en="What is it about?"),
         ]
     )  # fmt: skip
-    for language, words in _read("texts.json").items():
+    for language, texts in _read("texts.json").items():
         BusinessText.objects.bulk_create(
             [
-                BusinessText(site=site, code=code, language=language, body=words[key])
+                BusinessText(site=site, code=code, language=language, body=texts[key])
                 for code, key in TEXTS.items()
             ]
             + [
-                BusinessText(site=site, code=code, language=language, body=words["greeting"][key])
+                BusinessText(site=site, code=code, language=language, body=texts["greeting"][key])
                 for code, key in GREETINGS.items()
             ]
         )
@@ -148,12 +151,12 @@ def _first_screen(site: Site, departments: dict[str, Department]) -> None:
                     department=departments[topic["department"]],
                     order=order,
                 )
-                for order, topic in enumerate(words["quick_topics"])
+                for order, topic in enumerate(texts["quick_topics"])
             ]
         )
 
 
-def _words_for_agents(departments: dict[str, Department], staff: dict[str, Staff]) -> None:
+def _create_codes_and_replies(departments: dict[str, Department], staff: dict[str, Staff]) -> None:
     for code in _read("wrap_up_codes.json"):
         WrapUpCode.objects.get_or_create(
             code=code["code"],

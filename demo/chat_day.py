@@ -1,7 +1,7 @@
-"""A day of the demo bank: every dialogue once within the last 24 hours, some of them going on now.
+"""A day of the demo bank: every dialogue once within the last 24 hours, some of them still open.
 
-Each goes through the same actions as a real one, at the time on a clock that is set; so what is stored is what
-would have been stored. Dialogues overlap, and whatever comes next in time is done next.
+Each dialogue goes through the same actions as a real conversation, under a simulated clock, so the stored rows are
+those of real use. Dialogues overlap; their steps run in order of time.
 """
 
 import heapq
@@ -30,32 +30,34 @@ from demo.dialogues import Dialogue, Turn, dialogues
 from demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
 
 
-class DialogueShelf(Protocol):
-    """Where the agents of the day find their answers: what an app that keeps answers does when they are used."""
+class AnswerRecorder(Protocol):
+    """The knowledge side of the demo's day: it supplies sources of answers and records their use."""
 
     def source_of(self, key: str) -> str:
-        """`Message.source` for an answer made from what this key names."""
+        """Return the `Message.source` of an answer made from the point with this key."""
 
-    def answered(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
-        """The turn, made from `turn.source`, was stored as message `seq`."""
+    def record_answer(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
+        """Record that the turn, made from the point `turn.source`, was stored as message `seq`."""
 
-    def unanswered(self, conversation: Conversation, seq: int) -> None:
-        """Nothing answers what the visitor asked in message `seq`."""
+    def record_unanswered(self, conversation: Conversation, seq: int) -> None:
+        """Record that no point answers the visitor's question in message `seq`."""
 
 
 @dataclass(frozen=True)
 class Cast:
+    """The stored objects that the dialogues refer to, by their names in the files."""
+
     site: Site
     staff: dict[str, Staff]
     departments: dict[str, Department]
     codes: dict[str, WrapUpCode]
-    shelf: DialogueShelf | None
+    recorder: AnswerRecorder | None
 
 
-def play_day(site: Site, shelf: DialogueShelf | None = None) -> int:
-    """Stores the conversations of the last day, in the caller's transaction; returns how many.
+def play_day(site: Site, recorder: AnswerRecorder | None = None) -> int:
+    """Store the conversations of the last day in the caller's transaction; return how many.
 
-    Without a shelf nobody looks anything up.
+    Without a recorder, no use of knowledge is recorded.
     """
     now = timezone.now()
     past, active, waiting = plan(dialogues(), now)
@@ -64,7 +66,7 @@ def play_day(site: Site, shelf: DialogueShelf | None = None) -> int:
         Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username"),
         Department.objects.in_bulk(field_name="code"),
         WrapUpCode.objects.in_bulk(field_name="code"),
-        shelf,
+        recorder,
     )
     shift = [staff for staff in cast.staff.values() if staff.role in (Role.AGENT, Role.SUPERVISOR)]
     with clock_set(min(scene.at for scene in past) - timedelta(minutes=10)) as clock:
@@ -79,21 +81,22 @@ def play_day(site: Site, shelf: DialogueShelf | None = None) -> int:
 
 
 def _play(cast: Cast, scenes: Iterable[Scene], clock: Clock) -> None:
+    """Run the steps of all scenes in order of time. `order` breaks ties."""
     order = count()
-    line = []
+    pending = []
     for scene in scenes:
         player = _Player(cast, scene, clock).steps()
-        line.append((next(player), next(order), player))
-    heapq.heapify(line)
-    while line:
-        clock.at, _, player = heapq.heappop(line)
-        again = next(player, None)
-        if again is not None:
-            heapq.heappush(line, (again, next(order), player))
+        pending.append((next(player), next(order), player))
+    heapq.heapify(pending)
+    while pending:
+        clock.at, _, player = heapq.heappop(pending)
+        resume_at = next(player, None)
+        if resume_at is not None:
+            heapq.heappush(pending, (resume_at, next(order), player))
 
 
 class _Player:
-    """Plays one scene. `steps` yields the time at which it wants to go on, and is resumed when it is that time."""
+    """Plays one scene. `steps` yields the time of its next step; the caller resumes it at that time."""
 
     def __init__(self, cast: Cast, scene: Scene, clock: Clock) -> None:
         self._cast = cast
@@ -104,7 +107,7 @@ class _Player:
         self._at = scene.at
         self._unanswered = 0
 
-    def _in(self, seconds: float) -> datetime:
+    def _after(self, seconds: float) -> datetime:
         self._at += timedelta(seconds=seconds)
         return self._at
 
@@ -113,13 +116,13 @@ class _Player:
         self._begin()
         for turn in self._scene.turns:
             if turn.by == "agent" and self._agent is None:
-                # Taken on the way to the first answer.
-                yield self._in(turn.after / 2)
+                # The agent takes the conversation halfway to the first answer.
+                yield self._after(turn.after / 2)
                 yield from self._take(self._cast.staff[turn.agent or self._dialogue.agent])
-                yield self._in(turn.after / 2)
+                yield self._after(turn.after / 2)
             else:
-                yield self._in(turn.after)
-            self._turn(turn)
+                yield self._after(turn.after)
+            self._play_turn(turn)
         if self._scene.until is None:
             yield from self._finish()
 
@@ -153,82 +156,85 @@ class _Player:
         self._head = 0
 
     def _take(self, staff: Staff) -> Iterator[datetime]:
-        self._sign_of_life()
+        self._renew_presence()
         while True:
             try:
                 agents.take(staff=staff, uuid=self._conversation.uuid)
             except NotFirstInQueue:
-                # Somebody of another dialogue stands before this one: the turn comes when they are gone.
-                yield self._in(5)
+                # A conversation of another dialogue is first in the queue: wait until it is gone.
+                yield self._after(5)
                 continue
             self._agent = staff
-            if self._unanswered and self._cast.shelf:
-                # Their console has looked for it when the conversation was before them.
-                self._cast.shelf.unanswered(self._conversation, self._unanswered)
+            if self._unanswered and self._cast.recorder:
+                # A real console asks for suggestions once it shows the conversation, and so records the question.
+                self._cast.recorder.record_unanswered(self._conversation, self._unanswered)
             return
 
-    def _sign_of_life(self) -> None:
-        """Consoles renew the presence of their people; here nobody's is open."""
+    def _renew_presence(self) -> None:
+        """Renew the presence of all staff, as open consoles would."""
         presence.renew([staff.pk for staff in self._cast.staff.values()])
 
-    def _turn(self, turn: Turn) -> None:
+    def _play_turn(self, turn: Turn) -> None:
         conversation, agent = self._conversation, self._agent
         writer = self._cast.staff[turn.agent] if turn.agent else agent
         if turn.by == "visitor":
             self._post(turn, None)
             return
         if agent is None or writer is None:
-            raise ValueError(f"{self._dialogue.id}: nobody is assigned when {turn.text!r} is said")
+            raise ValueError(f"{self._dialogue.id}: no agent is assigned at the turn {turn.text!r}")
         if turn.by == "agent":
             self._post(turn, writer)
         elif turn.by == "note":
             agents.add_note(staff=writer, uuid=conversation.uuid, body=turn.text)
         elif turn.to_agent:
-            to = self._cast.staff[turn.to_agent]
-            self._sign_of_life()
-            agents.transfer_to_agent(staff=agent, uuid=conversation.uuid, to=to, note=turn.text)
-            self._agent = to
+            colleague = self._cast.staff[turn.to_agent]
+            self._renew_presence()
+            agents.transfer_to_agent(staff=agent, uuid=conversation.uuid, to=colleague, note=turn.text)
+            self._agent = colleague
         else:
             department = self._cast.departments[turn.to_department]
             agents.transfer_to_department(staff=agent, uuid=conversation.uuid, to=department, note=turn.text)
             self._agent = None
 
     def _post(self, turn: Turn, writer: Staff | None) -> None:
-        """Stores what is said; whoever speaks has read what stood there, and the other's screen has received it."""
-        pk, here = self._conversation.pk, 2**31 - 1
-        visitor, shelf = self._visitor.pk, self._cast.shelf
+        """Store a message, with read marks: its author has read all before it, the other side has received it."""
+        pk, far_seq = self._conversation.pk, 2**31 - 1
+        visitor, recorder = self._visitor.pk, self._cast.recorder
         payload = {"choices": turn.choices} if turn.choices else {}
         if writer is None:
             post = Post(pk, uuid4(), turn.text, visitor_id=visitor, payload=payload)
-            marks = [ReadMark(pk, here, here, visitor_id=visitor)]
-            marks += [ReadMark(pk, here, 0, agent_id=self._agent.pk)] if self._agent else []
+            marks = [ReadMark(pk, far_seq, far_seq, visitor_id=visitor)]
+            marks += [ReadMark(pk, far_seq, 0, agent_id=self._agent.pk)] if self._agent else []
         else:
-            source = shelf.source_of(turn.source) if shelf and turn.source else ""
+            source = recorder.source_of(turn.source) if recorder and turn.source else ""
             post = Post(pk, uuid4(), turn.text, agent=person_of(writer), payload=payload, source=source)
-            marks = [ReadMark(pk, here, 0, visitor_id=visitor), ReadMark(pk, here, here, agent_id=writer.pk)]
+            marks = [
+                ReadMark(pk, far_seq, 0, visitor_id=visitor),
+                ReadMark(pk, far_seq, far_seq, agent_id=writer.pk),
+            ]
         (outcome,), _ = post_batch([post], marks)
         if isinstance(outcome, Refusal):
             raise outcome
-        if shelf and writer and turn.source:
-            shelf.answered(turn, by=writer, conversation=self._conversation, seq=outcome.seq)
+        if recorder and writer and turn.source:
+            recorder.record_answer(turn, by=writer, conversation=self._conversation, seq=outcome.seq)
         elif turn.unanswered:
             self._unanswered = outcome.seq
 
     def _finish(self) -> Iterator[datetime]:
         dialogue, conversation = self._dialogue, self._conversation
-        yield self._in(END_SECONDS)
-        self._read()
+        yield self._after(END_SECONDS)
+        self._mark_all_read()
         if self._agent is None or dialogue.end != "agent":
             visitors.end_by_visitor(visitor=self._visitor)
         else:
             agents.end_conversation(staff=self._agent, uuid=conversation.uuid)
         if self._agent is None:
             return
-        self._read()
+        self._mark_all_read()
         if dialogue.rating is not None:
-            yield self._in(RATE_SECONDS)
+            yield self._after(RATE_SECONDS)
             visitors.rate(visitor=self._visitor, score=dialogue.rating, comment=dialogue.rating_comment)
-        yield self._in(CLOSE_SECONDS - RATE_SECONDS if dialogue.rating is not None else CLOSE_SECONDS)
+        yield self._after(CLOSE_SECONDS - RATE_SECONDS if dialogue.rating is not None else CLOSE_SECONDS)
         agents.close_conversation(
             staff=self._agent,
             uuid=conversation.uuid,
@@ -236,14 +242,14 @@ class _Player:
             comment=dialogue.wrap_up_comment,
         )
 
-    def _read(self) -> None:
-        """Both have read to the end."""
-        pk, here = self._conversation.pk, 2**31 - 1
-        marks = [ReadMark(pk, here, here, visitor_id=self._visitor.pk)]
-        marks += [ReadMark(pk, here, here, agent_id=self._agent.pk)] if self._agent else []
+    def _mark_all_read(self) -> None:
+        """Store that both sides have read to the end."""
+        pk, far_seq = self._conversation.pk, 2**31 - 1
+        marks = [ReadMark(pk, far_seq, far_seq, visitor_id=self._visitor.pk)]
+        marks += [ReadMark(pk, far_seq, far_seq, agent_id=self._agent.pk)] if self._agent else []
         post_batch([], marks)
 
 
 def _reference(dialogue: Dialogue) -> str:
-    """The customer's number at the bank, the same in every demo."""
+    """Return the customer's number at the bank, the same in every demo."""
     return f"QL{int(sha256(dialogue.id.encode()).hexdigest()[:12], 16) % 10**8:08}"

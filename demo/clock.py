@@ -1,4 +1,4 @@
-"""A clock that can be set, so that the real actions write what happened yesterday."""
+"""A simulated clock, so that the real actions can store events of the past."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 
 class Clock:
-    """What time it is within `clock_set()`."""
+    """The current time within `clock_set()`; assign `at` to change it."""
 
     def __init__(self, at: datetime) -> None:
         self.at = at
@@ -19,9 +19,10 @@ class Clock:
 
 @contextmanager
 def clock_set(at: datetime) -> Iterator[Clock]:
-    """Makes Django's clock, and that by which identity tokens run out, show `clock.at`. Not for a server's threads.
+    """Make Django's clock, and the clock that checks the expiry of identity tokens, return `clock.at`.
 
-    Fields keep `timezone.now` itself as their default, so what is replaced is the `datetime` it asks.
+    It patches process-wide state, so it must not be used in a server with several threads. Model fields hold a
+    reference to `timezone.now` as their default; therefore the `datetime` that it calls is replaced.
     """
     clock = Clock(at)
 

@@ -1,4 +1,4 @@
-"""The demo's dialogues, as data/README.md beside them describes: read once, checked while read."""
+"""The demo's dialogues, read from the files that demo/chat.md describes and validated while read."""
 
 from datetime import time
 from pathlib import Path
@@ -12,7 +12,7 @@ LANGUAGES = ("zh", "en")
 
 
 class Turn(Struct, frozen=True, forbid_unknown_fields=True):
-    """Something said, noted or done, `after` seconds after the turn before."""
+    """A message, a note or a transfer, `after` seconds after the previous turn."""
 
     by: Literal["visitor", "agent", "note", "transfer"]
     text: str
@@ -21,14 +21,15 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True):
     agent: str = ""
     to_department: str = ""
     to_agent: str = ""
-    # What an agent's words were made from, and their word on it; a visitor's question that nothing answers.
+    # `source`: the key of the point that an agent's message was made from; `helped`: the agent's feedback on that
+    # point; `unanswered`: no point answers this question of the visitor.
     source: str = ""
     helped: bool | None = None
     unanswered: bool = False
 
 
 class Dialogue(Struct, frozen=True, forbid_unknown_fields=True):
-    """One contact. `start` is a local time of day; `agent` a username, empty when nobody came in time."""
+    """One contact. `start` is a local time of day; `agent` is a username, empty if the visitor left the queue."""
 
     id: str
     title: str
@@ -54,12 +55,12 @@ class Dialogue(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def seconds(self) -> int:
-        """From the first turn to the last."""
+        """The time from the first turn to the last."""
         return sum(turn.after for turn in self.turns)
 
 
 def dialogues() -> list[Dialogue]:
-    """All of them, Chinese first. Raises msgspec.ValidationError with what is wrong."""
+    """Return all dialogues, Chinese first. Raises msgspec.ValidationError for an invalid file."""
     decoder = msgspec.json.Decoder(Dialogue)
     return [
         msgspec.structs.replace(decoder.decode(line), language=language)

@@ -1,4 +1,4 @@
-"""What the demo's editors have done lately, and what lies on their desks."""
+"""Recent work of the demo's editors: drafts, requests for approval, and a changed rule."""
 
 from dataclasses import replace
 
@@ -12,13 +12,13 @@ from knowledge.actions.editing import begin_point
 from knowledge.content import Content
 from knowledge.models import Branch, Point, Version
 
-# A rule that has just changed, after customers were told the old one.
-CHANGED = "cc-repay-how"
+# The point whose rule has just changed, after customers received an answer with the old rule.
+CHANGED_POINT = "cc-repay-how"
 OLD_RULE, NEW_RULE = "当天 18 点会再扣一次", "当天 20 点会再扣一次"
 
 
 def begin_work(*, editor: Staff, supervisor: Staff) -> None:
-    """Gives the editor points to look after; a new one and a change wait for approval, and one was sent back."""
+    """Make the editor owner of some points; leave a new point and a change waiting for approval, and one sent back."""
     Point.objects.filter(pk__in=Point.objects.order_by("key").values("pk")[:40]).update(owner=editor)
     begin_point(
         by=editor,
@@ -33,17 +33,17 @@ def begin_work(*, editor: Staff, supervisor: Staff) -> None:
         phrasings=["过年银行上班吗", "大年初三能办业务吗", "春节哪个网点开"],
         is_ready=True,
     )
-    changed, returned = (
-        _reworded(point, "还有不清楚的，随时找我们。", by=editor)
+    changed, sent_back = (
+        _draft_with_added_line(point, "还有不清楚的，随时找我们。", by=editor)
         for point in Point.objects.filter(language="zh").order_by("key")[:2]
     )
     actions.submit(by=editor, version=changed)
-    actions.submit(by=editor, version=returned)
-    actions.send_back(by=supervisor, version=returned, remark="末尾那句请写清楚找谁、打哪个电话。")
+    actions.submit(by=editor, version=sent_back)
+    actions.send_back(by=supervisor, version=sent_back, remark="末尾那句请写清楚找谁、打哪个电话。")
 
 
-def ask_for_approval(*, editor: Staff, supervisor: Staff, administrator: Staff, site: Site) -> None:
-    """Changes of a branch, a site and a shared reply, each waiting for a second person."""
+def request_approvals(*, editor: Staff, supervisor: Staff, administrator: Staff, site: Site) -> None:
+    """Change a branch, a site and a shared reply, so that each change waits for approval by a second person."""
     branch = Branch.objects.exclude(telephone="").order_by("key")[0]
     branch.telephone = f"{branch.telephone[:-2]}66"
     save_branch(by=editor, branch=branch, changed=["telephone"])
@@ -59,11 +59,11 @@ def ask_for_approval(*, editor: Staff, supervisor: Staff, administrator: Staff, 
 
 
 def change_rule(*, editor: Staff, supervisor: Staff) -> None:
-    """Publishes other words of a point from which customers were told something today."""
-    point = Point.objects.get(key=CHANGED)
+    """Publish a changed version of a point from which customers received answers today."""
+    point = Point.objects.get(key=CHANGED_POINT)
     assert point.published is not None
-    said = actions.content_of(point.published)
-    content = replace(said, answer=said.answer.replace(OLD_RULE, NEW_RULE))
+    published = actions.content_of(point.published)
+    content = replace(published, answer=published.answer.replace(OLD_RULE, NEW_RULE))
     version = actions.save_draft(by=editor, point=point.pk, content=content).pk
     actions.submit(by=editor, version=version)
     request = actions.waiting_for(Version.objects.select_related("point").get(pk=version))
@@ -71,8 +71,8 @@ def change_rule(*, editor: Staff, supervisor: Staff) -> None:
     actions.approve(by=supervisor, version=version, digest=request.digest)
 
 
-def _reworded(point: Point, words: str, *, by: Staff) -> int:
+def _draft_with_added_line(point: Point, added_line: str, *, by: Staff) -> int:
     assert point.published is not None
-    said = actions.content_of(point.published)
-    content = replace(said, answer=f"{said.answer}\n{words}")
+    published = actions.content_of(point.published)
+    content = replace(published, answer=f"{published.answer}\n{added_line}")
     return actions.save_draft(by=by, point=point.pk, content=content).pk

@@ -1,7 +1,7 @@
-"""The demo's exams: questions, two months that are over, this month's that can be sat, and the drill.
+"""The demo's exams: questions, the exams of the last two months, this month's open exam, and the drill.
 
-Everything goes through the actions, at the time on a clock that is set. Papers are drawn by seeds, and who knows how
-much is written here: the same in every demo.
+Everything goes through the real actions under a simulated clock. The seeds of the papers and the numbers of right
+answers are fixed here, so every demo is the same.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from exams.rules.question_parsing import ParsedQuestion
 from knowledge.actions.branches import category_at
 from knowledge.models import Point
 
-# What is asked about, and how many proposals the editor has looked at in each.
+# Questions are proposed from these categories, at most PROPOSALS_PER_CATEGORY from each.
 CATEGORIES = (
     "银行卡",
     "信用卡",
@@ -34,27 +34,27 @@ CATEGORIES = (
     "Cards",
     "Accounts",
 )
-LOOKED_AT = 30
-# Proposals of a last look that wait for a word, and every how many-th of the earlier ones was declined.
-WAITING, DECLINED_EACH = 12, 9
+PROPOSALS_PER_CATEGORY = 30
+# At most MAX_WAITING proposals wait for a decision; of the earlier ones, every DECLINE_EVERY-th was declined.
+MAX_WAITING, DECLINE_EVERY = 12, 9
 
 QUESTION_COUNT = 20
 OPEN_FOR = timedelta(days=21)
-OPENED_BEFORE = timedelta(days=2)
+OPENED_AGO = timedelta(days=2)
 
 
 @dataclass(frozen=True)
 class Sitting:
-    """`right`: so many of the paper's questions; `day` after the exam opened."""
+    """One attempt: who sits the exam, when (`day`: days after it opened), and the number of right answers."""
 
-    who: str
+    username: str
     day: int
     hour: int
-    right: int
+    right_answers: int
     appeals: bool = False
 
 
-BEFORE_LAST = [
+TWO_MONTHS_AGO = [
     Sitting("qian", 2, 10, 19),
     Sitting("tang", 3, 15, 16),
     Sitting("lin", 4, 14, 17),
@@ -64,7 +64,7 @@ BEFORE_LAST = [
     Sitting("he", 12, 10, 17),
     Sitting("sun", 15, 15, 16),
 ]
-LAST = [
+LAST_MONTH = [
     Sitting("lin", 2, 9, 19),
     Sitting("zhao", 3, 10, 18),
     Sitting("tang", 5, 14, 17),
@@ -74,10 +74,10 @@ LAST = [
     Sitting("sun", 18, 10, 15),
     Sitting("qian", 20, 14, 18, appeals=True),
 ]
-NOW = [Sitting("tang", 0, 15, 18), Sitting("qian", 1, 10, 19)]
+THIS_MONTH = [Sitting("tang", 0, 15, 18), Sitting("qian", 1, 10, 19)]
 
-# By the key of the point.
-WRITTEN = {
+# Questions written by hand, by the key of their point.
+WRITTEN_QUESTIONS = {
     "mb-phone-lost": ParsedQuestion(
         QuestionKind.ORDER,
         "客户说手机刚被偷，手机银行和银行卡都在里面。请把要做的事排成正确的顺序。",
@@ -104,15 +104,17 @@ WRITTEN = {
 }
 
 
-def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
-    """From two months ago until a few days before `now`; returns how many papers were written."""
+def hold_exams(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
+    """Hold three exams, from two months ago until shortly before `now`; return the number of papers."""
     editor, supervisor = staff["bian"], staff["zhou"]
-    begun = openings(now)
-    clock.at = begun[0] - timedelta(days=4)
-    _questions(editor)
-    for number, (opens_at, sittings) in enumerate(zip(begun, (BEFORE_LAST, LAST, NOW), strict=True)):
+    opening_times = openings(now)
+    clock.at = opening_times[0] - timedelta(days=4)
+    _create_questions(editor)
+    for number, (opens_at, sittings) in enumerate(
+        zip(opening_times, (TWO_MONTHS_AGO, LAST_MONTH, THIS_MONTH), strict=True)
+    ):
         clock.at = opens_at - timedelta(days=1)
-        is_last, is_open = sittings is LAST, sittings is NOW
+        is_last, is_open = sittings is LAST_MONTH, sittings is THIS_MONTH
         if is_open:
             _drill(staff["lin"], clock, opens_at)
             _drill(staff["zhao"], clock, opens_at)
@@ -120,38 +122,37 @@ def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
         exam = exams.save_exam(
             by=supervisor, plan=_plan(opens_at, is_open=is_open, required_from=required_from)
         )
-        for each in sittings:
-            clock.at = sat_at(opens_at, each)
-            paper = _sit(staff[each.who], exam, each, clock, seed=number)
-            if each.appeals:
+        for sitting in sittings:
+            clock.at = sat_at(opens_at, sitting)
+            paper = _sit(staff[sitting.username], exam, sitting, clock, seed=number)
+            if sitting.appeals:
                 clock.at += timedelta(minutes=20)
                 _appeal(paper)
     clock.at = now - timedelta(hours=30)
-    questions.propose_questions(by=editor, category=category_at("支付").pk, most=WAITING)
-    return sum(map(len, (BEFORE_LAST, LAST, NOW)))
+    questions.propose_questions(by=editor, category=category_at("支付").pk, max_new=MAX_WAITING)
+    return sum(map(len, (TWO_MONTHS_AGO, LAST_MONTH, THIS_MONTH)))
 
 
 def openings(now: datetime) -> list[datetime]:
-    """When the three exams opened, the oldest first: the last at eight in the morning of the day before yesterday."""
-    opened = timezone.localtime(now - OPENED_BEFORE).replace(hour=8, minute=0, second=0, microsecond=0)
+    """Return when the three exams opened, oldest first: the last one at 8:00 on the day before yesterday."""
+    opened = timezone.localtime(now - OPENED_AGO).replace(hour=8, minute=0, second=0, microsecond=0)
     return [_months_before(opened, 2), _months_before(opened, 1), opened]
 
 
 def sat_at(opens_at: datetime, sitting: Sitting) -> datetime:
-    """When a paper of the exam that opened then was begun."""
+    """Return when the paper of this sitting was begun, in an exam that opened at `opens_at`."""
     return (timezone.localtime(opens_at) + timedelta(days=sitting.day)).replace(hour=sitting.hour, minute=5)
 
 
 def _months_before(day: datetime, months: int) -> datetime:
-    """The same day of an earlier month, the 25th at the latest: its first paper is to be of that month, also in
-    February."""
+    """Return the same day of an earlier month, at most the 25th, so that the first paper is in that month."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     return day.replace(year=year, month=month + 1, day=min(day.day, 25))
 
 
 def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.ExamPlan:
-    # The open one asks about a part: the rest can be drilled meanwhile.
-    about = [("手机银行", 2), ("转账", 2), ("安全与防骗", 1)] if is_open else []
+    # The open exam covers only some categories, so that questions of the others can be drilled meanwhile.
+    subjects = [("手机银行", 2), ("转账", 2), ("安全与防骗", 1)] if is_open else []
     return exams.ExamPlan(
         name=f"{timezone.localtime(opens_at).month}月月考",
         departments=list(Department.objects.all()),
@@ -162,37 +163,37 @@ def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> e
         pass_percent=80,
         resits=1,
         required_from=required_from,
-        shares=[(category_at(name), weight) for name, weight in about],
+        shares=[(category_at(name), weight) for name, weight in subjects],
     )
 
 
-def _questions(editor: Staff) -> None:
+def _create_questions(editor: Staff) -> None:
     for name in CATEGORIES:
-        questions.propose_questions(by=editor, category=category_at(name).pk, most=LOOKED_AT)
+        questions.propose_questions(by=editor, category=category_at(name).pk, max_new=PROPOSALS_PER_CATEGORY)
     for number, pk in enumerate(Question.objects.order_by("pk").values_list("pk", flat=True)):
-        if number % DECLINED_EACH == DECLINED_EACH - 1:
+        if number % DECLINE_EVERY == DECLINE_EVERY - 1:
             questions.decline_question(by=editor, question=pk)
         else:
             questions.accept_question(by=editor, question=pk)
-    for key, words in WRITTEN.items():
+    for key, question in WRITTEN_QUESTIONS.items():
         point = Point.objects.get(key=key)
         assert point.published is not None
-        written = replace(words, explanation=point.published.answer)
-        questions.save_question(by=editor, point=point.pk, written=written)
+        with_explanation = replace(question, explanation=point.published.answer)
+        questions.save_question(by=editor, point=point.pk, parsed=with_explanation)
 
 
-def _sit(who: Staff, exam: Exam, sitting: Sitting, clock: Clock, *, seed: int) -> Paper:
-    seed = crc32(f"{seed} {sitting.who} {sitting.day}".encode())
-    paper = exams.begin_paper(by=who, exam=exam.pk, seed=seed)
+def _sit(examinee: Staff, exam: Exam, sitting: Sitting, clock: Clock, *, seed: int) -> Paper:
+    seed = crc32(f"{seed} {sitting.username} {sitting.day}".encode())
+    paper = exams.begin_paper(by=examinee, exam=exam.pk, seed=seed)
     items = list(paper.items.select_related("question__point"))
-    # What is hard for one is hard for all.
+    # Wrong answers fall on the same points for everyone, so that the results show points that are often missed.
     items.sort(key=lambda item: crc32(item.question.point.key.encode()))
     answers = {
-        item.place: (_right if number < sitting.right else _wrong)(item.kind, item.shown, item.right)
+        item.place: (_right if number < sitting.right_answers else _wrong)(item.kind, item.shown, item.right)
         for number, item in enumerate(items)
     }
-    clock.at += timedelta(minutes=12 + sitting.right % 9)
-    return exams.hand_in(by=who, paper=paper.pk, answers=answers)
+    clock.at += timedelta(minutes=12 + sitting.right_answers % 9)
+    return exams.hand_in(by=examinee, paper=paper.pk, answers=answers)
 
 
 def _right(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
@@ -200,7 +201,7 @@ def _right(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
 
 
 def _wrong(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
-    """A slip that gets no marks."""
+    """Return a wrong answer that gets no marks."""
     if kind == QuestionKind.FILL_IN:
         return [str(int(right[0]) + 5) if str(right[0]).isdecimal() else f"{right[0]}0"]
     if kind == QuestionKind.ORDER:
@@ -221,15 +222,15 @@ def _appeal(paper: Paper) -> None:
     )
 
 
-def _drill(who: Staff, clock: Clock, before: datetime) -> None:
-    """Some days of a few questions each, every second one missed: it comes back the next day."""
+def _drill(agent: Staff, clock: Clock, before: datetime) -> None:
+    """Answer four drill questions on each of three days and miss every second one, so that it returns the next day."""
     for days in (4, 3, 2):
         clock.at = before - timedelta(days=days, hours=-7)
         for number in range(4):
-            asked = drill.next_question(staff=who)
-            if asked is None:
+            offer = drill.next_question(staff=agent)
+            if offer is None:
                 return
             answer = _right if number % 2 == 0 else _wrong
-            given = answer(asked.question.kind, asked.shown, asked.right)
-            drill.answer_question(by=who, question=asked.question.pk, review=asked.review, given=given)
+            given = answer(offer.question.kind, offer.shown, offer.right)
+            drill.answer_question(by=agent, question=offer.question.pk, review=offer.review, given=given)
             clock.at += timedelta(minutes=3)

@@ -1,4 +1,4 @@
-"""The demo's day as the library has it: who was told what, what helped, and what no point answers."""
+"""The demo's day as knowledge records it: recipients of answers, feedback, and unanswered questions."""
 
 from accounts.models import Staff
 from chat.models import Conversation, Message
@@ -9,17 +9,17 @@ from knowledge.customer_question import question_in
 from knowledge.models import Point, Version
 
 
-class KnowledgeShelf:
-    """`demo.chat_day.DialogueShelf`: what the console does when its agent answers from a point, or finds none."""
+class KnowledgeRecorder:
+    """`demo.chat_day.AnswerRecorder`: what the console does when its agent answers from a point, or finds none."""
 
     def __init__(self) -> None:
         points = Point.objects.filter(published__isnull=False).select_related("published")
-        self._said = {point.key: point.published for point in points}
+        self._published = {point.key: point.published for point in points}
 
     def source_of(self, key: str) -> str:
         return self._version(key).source
 
-    def answered(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
+    def record_answer(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
         version = self._version(turn.source)
         question, _seq = question_in(conversation, before=seq)
         use.record_use(
@@ -35,8 +35,8 @@ class KnowledgeShelf:
                 version=version, is_helpful=turn.helped, conversation=conversation, by=by
             )
 
-    def unanswered(self, conversation: Conversation, seq: int) -> None:
-        # What the console's search would find for it: nothing. A test looks whether that is still so.
+    def record_unanswered(self, conversation: Conversation, seq: int) -> None:
+        # The console's search finds no point for these questions; a test checks that this is still true.
         message = Message.objects.get(conversation=conversation, seq=seq)
         use.record_unanswered(
             message=message,
@@ -45,6 +45,6 @@ class KnowledgeShelf:
         )
 
     def _version(self, key: str) -> Version:
-        version = self._said[key]
+        version = self._published[key]
         assert version is not None
         return version

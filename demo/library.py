@@ -1,4 +1,4 @@
-"""The demo's library: points and places of the invented bank, from the files beside this one."""
+"""The demo's knowledge: points and branches of the invented bank, from the data files in this folder."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -19,86 +19,88 @@ FOLDER = Path(__file__).parent
 
 
 def points() -> Iterator[dict[str, Any]]:
-    """Every point of the demo as its file has it: key, language, title, phrasings, answer, note, category, ..."""
+    """Yield every point of the demo as its file has it: key, language, title, phrasings, answer, note, category, ..."""
     for file in sorted(FOLDER.glob("points_*.jsonl")):
         language = file.stem.split("_")[1]
         for line in file.read_text(encoding="utf-8").splitlines():
             yield {"language": language} | json.loads(line)
 
 
-def places() -> list[dict[str, Any]]:
+def branches() -> list[dict[str, Any]]:
     stored: list[dict[str, Any]] = json.loads((FOLDER / "branches.json").read_text(encoding="utf-8"))
     return stored
 
 
-def fill() -> int:
-    """Stores what is missing of the demo's points and places, in the caller's transaction; returns how many points.
+def load_points() -> int:
+    """Store the missing points and branches of the demo in the caller's transaction; return the number of new points.
 
-    What somebody has changed stays.
+    Existing points and branches are not changed.
     """
-    _places()
+    _load_branches()
     known = set(Point.objects.values_list("key", flat=True))
-    outcome = import_points(by=None, given=given(point for point in points() if point["key"] not in known))
-    return outcome.new
+    result = import_points(
+        by=None, given=points_to_import(point for point in points() if point["key"] not in known)
+    )
+    return result.new
 
 
-def given(described: Iterable[dict[str, Any]]) -> list[PointToImport]:
-    """Points as the files describe them, ready to be stored. Categories are made where they are missing."""
+def points_to_import(rows: Iterable[dict[str, Any]]) -> list[PointToImport]:
+    """Convert rows of the files to points for import; create missing categories."""
     departments = Department.objects.in_bulk(field_name="code")
     category: Any = cache(category_at)
     return [
-        _given(each, category(each["category"]), departments.get(each["department"])) for each in described
+        _point_to_import(row, category(row["category"]), departments.get(row["department"])) for row in rows
     ]
 
 
-def _given(each: dict[str, Any], category: Category, department: Department | None) -> PointToImport:
-    until = each.get("valid_until")
+def _point_to_import(row: dict[str, Any], category: Category, department: Department | None) -> PointToImport:
+    until = row.get("valid_until")
     content = Content(
-        title=each["title"],
-        answer=each["answer"],
-        note=each.get("note", ""),
+        title=row["title"],
+        answer=row["answer"],
+        note=row.get("note", ""),
         category=category,
         department=department,
-        links=each.get("links", []),
-        is_public=each.get("public", False),
+        links=row.get("links", []),
+        is_public=row.get("public", False),
         valid_until=date.fromisoformat(until) if until else None,
     )
-    return PointToImport(each["key"], each.get("language", "zh"), content, each.get("phrasings", ()))
+    return PointToImport(row["key"], row.get("language", "zh"), content, row.get("phrasings", ()))
 
 
-def _places() -> None:
+def _load_branches() -> None:
     known = set(Branch.objects.values_list("key", flat=True))
-    new = [place for place in places() if place["key"] not in known]
+    new = [branch for branch in branches() if branch["key"] not in known]
     if not new:
         return
     edition = new_edition()
     regions: dict[str, Region] = {}
-    for place in new:
-        if place["district"] not in regions:
-            regions[place["district"]], _is_new = Region.objects.get_or_create(
-                name=place["district"], defaults={"name_en": place["district_en"]}
+    for branch in new:
+        if branch["district"] not in regions:
+            regions[branch["district"]], _is_new = Region.objects.get_or_create(
+                name=branch["district"], defaults={"name_en": branch["district_en"]}
             )
     Branch.objects.bulk_create(
         [
             Branch(
-                key=place["key"],
-                kind=place["kind"],
-                name=place["name"],
-                name_en=place["name_en"],
-                region=regions[place["district"]],
-                address=place["address"],
-                address_en=place["address_en"],
-                latitude=Decimal(str(place["latitude"])),
-                longitude=Decimal(str(place["longitude"])),
-                weekday_hours=place["hours"]["weekday"],
-                saturday_hours=place["hours"]["saturday"],
-                sunday_hours=place["hours"]["sunday"],
-                telephone=place["telephone"],
-                services=place["services"],
-                aliases=place["aliases"],
-                duty_contact=place["duty_contact"],
+                key=branch["key"],
+                kind=branch["kind"],
+                name=branch["name"],
+                name_en=branch["name_en"],
+                region=regions[branch["district"]],
+                address=branch["address"],
+                address_en=branch["address_en"],
+                latitude=Decimal(str(branch["latitude"])),
+                longitude=Decimal(str(branch["longitude"])),
+                weekday_hours=branch["hours"]["weekday"],
+                saturday_hours=branch["hours"]["saturday"],
+                sunday_hours=branch["hours"]["sunday"],
+                telephone=branch["telephone"],
+                services=branch["services"],
+                aliases=branch["aliases"],
+                duty_contact=branch["duty_contact"],
                 edition=edition,
             )
-            for place in new
+            for branch in new
         ]
     )

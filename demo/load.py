@@ -1,4 +1,4 @@
-"""The whole demo, from the bank's first point until now."""
+"""Loading of the whole demo, from the bank's first knowledge point until now."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,42 +11,42 @@ from demo import editors, exams, library
 from demo.bank import PEOPLE
 from demo.chat_day import play_day
 from demo.clock import clock_set
-from demo.knowledge_day import KnowledgeShelf
+from demo.knowledge_day import KnowledgeRecorder
 from exams.models import Exam
 
-# When the bank began to write down what it knows.
-BEGAN = timedelta(days=80)
+# The age of the bank's first knowledge points.
+KNOWLEDGE_AGE = timedelta(days=80)
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """How many of each were not there before."""
+class LoadedCounts:
+    """The numbers of new points, papers and conversations."""
 
     points: int = 0
     papers: int = 0
     conversations: int = 0
 
 
-def load(site: Site) -> Loaded:
-    """Stores what is missing of the demo, in the caller's transaction; what somebody has changed stays.
+def load(site: Site) -> LoadedCounts:
+    """Store the missing parts of the demo in the caller's transaction; existing objects are not changed.
 
-    In the order of time, each at its own time on a clock that is set.
+    The parts are stored in order of time, each at its own time on a simulated clock.
     """
     now = timezone.now()
     is_played = Conversation.objects.filter(site=site).exists()
     if is_played:
-        return Loaded(points=library.fill())
+        return LoadedCounts(points=library.load_points())
     staff = Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username")
     editor, supervisor = staff["bian"], staff["zhou"]
-    with clock_set(now - BEGAN) as clock:
-        points = library.fill()
-        papers = 0 if Exam.objects.exists() else exams.hold(staff, clock, now)
-    conversations = play_day(site, KnowledgeShelf())
+    with clock_set(now - KNOWLEDGE_AGE) as clock:
+        points = library.load_points()
+        papers = 0 if Exam.objects.exists() else exams.hold_exams(staff, clock, now)
+    conversations = play_day(site, KnowledgeRecorder())
     editors.change_rule(editor=editor, supervisor=supervisor)
     if points:
-        # Now, and not at the set clock: a request for approval expires after some days.
+        # At the real time, not on the simulated clock: requests for approval expire after some days.
         editors.begin_work(editor=editor, supervisor=supervisor)
-        editors.ask_for_approval(
+        editors.request_approvals(
             editor=editor, supervisor=supervisor, administrator=staff["admin"], site=site
         )
-    return Loaded(points, papers, conversations)
+    return LoadedCounts(points, papers, conversations)

@@ -1,4 +1,4 @@
-"""What of the demo's day is over, what goes on and what waits, seen from a moment."""
+"""The plan of the demo's day: which dialogues are over, active or waiting at a given time."""
 
 import re
 from dataclasses import dataclass, replace
@@ -9,16 +9,16 @@ from django.utils import timezone
 
 from demo.dialogues import Dialogue, Turn
 
-# Words by which one hears what time it is, and how far off they may be.
-HOURS = re.compile(
+# Words that reveal the time of day. An open dialogue with such words starts at most MAX_MINUTES_APART from now.
+TIME_WORDS = re.compile(
     r"早上好|上午好|中午好|下午好|晚上好|夜里好|晚安|[一二三四五六七八九十两\d]点"
     r"|[Gg]ood (morning|afternoon|evening|night)|\d ?[ap]m\b"
 )
-NEAR_MINUTES = 40
-# Nothing of the past reaches into the time of what goes on now.
-QUIET = timedelta(minutes=30)
+MAX_MINUTES_APART = 40
+# Past dialogues end at least this long before now, so that they do not overlap the open ones.
+QUIET_PERIOD = timedelta(minutes=30)
 END_SECONDS, CLOSE_SECONDS, RATE_SECONDS = 4, 40, 25
-# How long ago the last word was said, in what goes on now and in what is waiting.
+# The age of the last message in each active and each waiting conversation.
 ACTIVE_AGENTS = ("lin", "lin", "lin", "zhao", "sun")
 ACTIVE_SECONDS_AGO = (35, 80, 15, 50, 110)
 WAITING_DEPARTMENTS = ("cards", "digital", "loans", "general")
@@ -27,7 +27,7 @@ WAITING_SECONDS_AGO = (150, 95, 60, 20)
 
 @dataclass(frozen=True)
 class Scene:
-    """A dialogue that begins at `at`. With `until` it stops before that turn and stays open."""
+    """A dialogue that starts at `at`. If `until` is given, it stops before that turn and stays open."""
 
     dialogue: Dialogue
     at: datetime
@@ -40,26 +40,30 @@ class Scene:
 
 
 def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene], list[Scene]]:
-    """What is over, what goes on and what waits at `now`. Each dialogue stands in one of them, once.
+    """Divide the dialogues into past, active and waiting scenes at `now`; each dialogue is in one of them, once.
 
-    What goes on now is what belongs to this time of day: nobody says good night at noon. And a newcomer is not
-    greeted by an insult.
+    Open dialogues fit the time of day, so that nobody says good night at noon, and abusive ones are not among them, so
+    that the first thing a new user sees is not an insult.
     """
-    by_time = sorted(filter(_may_be_open, pool), key=lambda dialogue: _strangeness(dialogue, now))
+    by_time = sorted(filter(_may_be_open, pool), key=lambda dialogue: _mismatch(dialogue, now))
     active: list[Scene] = []
     for agent, seconds_ago in zip(ACTIVE_AGENTS, ACTIVE_SECONDS_AGO, strict=True):
-        dialogue = next(found for found in by_time if found.agent == agent and _can_go_on(found))
+        dialogue = next(
+            candidate for candidate in by_time if candidate.agent == agent and _can_go_on(candidate)
+        )
         by_time.remove(dialogue)
         until = _middle_of(dialogue)
         lasted = sum(turn.after for turn in dialogue.turns[:until])
         active.append(Scene(dialogue, now - timedelta(seconds=seconds_ago + lasted), until, uuid4()))
     waiting: list[Scene] = []
     for department, seconds_ago in zip(WAITING_DEPARTMENTS, WAITING_SECONDS_AGO, strict=True):
-        fits = [found for found in by_time if found.department == department and found.agent]
+        fitting = [
+            candidate for candidate in by_time if candidate.department == department and candidate.agent
+        ]
         if department == WAITING_DEPARTMENTS[-1] and not any(map(_may_return, active + waiting)):
-            # At every hour somebody is here who has been here before.
-            fits = [found for found in fits if found.level == "claimed"] or fits
-        dialogue = fits[0]
+            # At every hour, at least one current visitor has been here before.
+            fitting = [candidate for candidate in fitting if candidate.level == "claimed"] or fitting
+        dialogue = fitting[0]
         by_time.remove(dialogue)
         until = next(index for index, turn in enumerate(dialogue.turns) if turn.by != "visitor")
         lasted = sum(turn.after for turn in dialogue.turns[:until])
@@ -68,14 +72,14 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
     past = sorted(
         (Scene(dialogue, _last_time(dialogue, now)) for dialogue in over), key=lambda scene: scene.at
     )
-    return _with_returning(past, active + waiting), active, waiting
+    return _with_returning_visitors(past, active + waiting), active, waiting
 
 
-def _strangeness(dialogue: Dialogue, now: datetime) -> tuple[bool, int]:
-    """How odd it would be now, the least first."""
+def _mismatch(dialogue: Dialogue, now: datetime) -> tuple[bool, int]:
+    """Return a sort key: how badly the dialogue fits the current time, best fit first."""
     minutes = _minutes_between(dialogue, now)
-    names_hour = any(HOURS.search(turn.text) for turn in dialogue.turns)
-    return dialogue.wrap_up == "abuse" or (names_hour and minutes > NEAR_MINUTES), minutes
+    names_hour = any(TIME_WORDS.search(turn.text) for turn in dialogue.turns)
+    return dialogue.wrap_up == "abuse" or (names_hour and minutes > MAX_MINUTES_APART), minutes
 
 
 def _minutes_between(dialogue: Dialogue, now: datetime) -> int:
@@ -85,16 +89,19 @@ def _minutes_between(dialogue: Dialogue, now: datetime) -> int:
 
 
 def _last_time(dialogue: Dialogue, now: datetime) -> datetime:
-    """The last day on which it began at its time of day and is over by now."""
+    """Return the latest start at the dialogue's time of day so that it is over by now."""
     start = dialogue.starts_at
     at = timezone.localtime(now).replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
-    over = timedelta(seconds=dialogue.seconds + END_SECONDS + CLOSE_SECONDS + RATE_SECONDS) + QUIET
-    return at if at + over < now else at - timedelta(days=1)
+    needed = timedelta(seconds=dialogue.seconds + END_SECONDS + CLOSE_SECONDS + RATE_SECONDS) + QUIET_PERIOD
+    return at if at + needed < now else at - timedelta(days=1)
 
 
 def _may_be_open(dialogue: Dialogue) -> bool:
-    """Return whether it may be going on or waiting now. Editors see the questions that no point answers, and what
-    customers said of an answer, at every hour: those dialogues are always over."""
+    """Tell whether the dialogue may be active or waiting now.
+
+    Dialogues with an unanswered question or feedback on a point are always over, so that editors see these at every
+    hour.
+    """
     return not any(turn.unanswered or turn.helped is not None for turn in dialogue.turns)
 
 
@@ -103,7 +110,7 @@ def _can_go_on(dialogue: Dialogue) -> bool:
 
 
 def _middle_of(dialogue: Dialogue) -> int:
-    """Just past a visitor's turn after half of it: somebody expects an answer."""
+    """Return the index after the first visitor's turn in the second half, so that the visitor waits for an answer."""
     half = len(dialogue.turns) // 2
     return next(
         index + 1 for index, turn in enumerate(dialogue.turns) if index >= half and turn.by == "visitor"
@@ -111,12 +118,15 @@ def _middle_of(dialogue: Dialogue) -> int:
 
 
 def _may_return(scene: Scene) -> bool:
-    """Return whether they give a name now, and may have given none the time before."""
+    """Tell whether the visitor states a name now, so that they may have an earlier, anonymous conversation."""
     return scene.dialogue.level == "claimed"
 
 
-def _with_returning(past: list[Scene], now: list[Scene]) -> list[Scene]:
-    """Lets those who are here now and gave no name the time before have been here before, where languages agree."""
+def _with_returning_visitors(past: list[Scene], now: list[Scene]) -> list[Scene]:
+    """Give each current visitor who states a name an earlier, anonymous conversation in the same language.
+
+    The visitor then appears as a returning visitor.
+    """
     nameless = [scene for scene in past if scene.dialogue.level == "anonymous" and scene.dialogue.agent]
     earlier: dict[str, UUID | None] = {}
     for scene in now:
@@ -124,9 +134,10 @@ def _with_returning(past: list[Scene], now: list[Scene]) -> list[Scene]:
             continue
         match = next(
             (
-                found
-                for found in nameless
-                if found.dialogue.id not in earlier and found.dialogue.language == scene.dialogue.language
+                candidate
+                for candidate in nameless
+                if candidate.dialogue.id not in earlier
+                and candidate.dialogue.language == scene.dialogue.language
             ),
             None,
         )

@@ -1,25 +1,27 @@
-"""Access to exams: examinees read their own papers, supervisors read results, editors set and judge exams."""
+"""Access to exams: examinees read their own papers, supervisors read results, editors set exams and decide appeals."""
 
 from accounts.access import may, require
 from accounts.models import Staff
-from exams.errors import ExamNotFound, SetterSitsNone
+from exams.errors import ExamNotFound, SetterMayNotSit
 from exams.models import Appeal, Exam, Paper, Question
 
 
 def lock_question(staff: Staff, pk: int) -> Question:
-    """A question that this editor may judge and change. Raises ExamNotFound, PermissionDenied."""
+    """Return and lock a question that this editor may judge and change. Raises ExamNotFound, PermissionDenied."""
     require(staff, "set_exams")
-    found = Question.objects.select_for_update(of=("self",)).select_related("point__published").filter(pk=pk)
-    question = found.first()
+    questions = (
+        Question.objects.select_for_update(of=("self",)).select_related("point__published").filter(pk=pk)
+    )
+    question = questions.first()
     if question is None:
         raise ExamNotFound
     return question
 
 
 def exam_for(staff: Staff, pk: int) -> Exam:
-    """An exam of one of this examinee's departments. Raises SetterSitsNone, ExamNotFound, PermissionDenied."""
+    """Return an exam of one of the examinee's departments. Raises SetterMayNotSit, ExamNotFound, PermissionDenied."""
     if may(staff, "set_exams"):
-        raise SetterSitsNone
+        raise SetterMayNotSit
     require(staff, "take_exams")
     exam = Exam.objects.filter(pk=pk, departments__in=staff.departments.all()).distinct().first()
     if exam is None:
@@ -28,7 +30,7 @@ def exam_for(staff: Staff, pk: int) -> Exam:
 
 
 def lock_exam(pk: int) -> Exam:
-    """In the caller's transaction: papers of one exam are drawn one after the other."""
+    """Lock an exam in the caller's transaction, so that its papers are drawn one at a time. Raises ExamNotFound."""
     exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()
     if exam is None:
         raise ExamNotFound
@@ -36,7 +38,7 @@ def lock_exam(pk: int) -> Exam:
 
 
 def paper_for(staff: Staff, pk: int) -> Paper:
-    """An examinee's own paper; one that is marked also who sees results. Raises ExamNotFound."""
+    """Return the examinee's own paper, or a marked paper to staff who may see results. Raises ExamNotFound."""
     paper = Paper.objects.select_related("exam", "staff").filter(pk=pk).first()
     if paper is None or not (
         paper.staff_id == staff.pk or (paper.submitted_at and may(staff, "see_exam_results"))
@@ -46,7 +48,7 @@ def paper_for(staff: Staff, pk: int) -> Paper:
 
 
 def lock_paper(staff: Staff, pk: int) -> Paper:
-    """One's own paper, locked. Raises ExamNotFound."""
+    """Return and lock the examinee's own paper. Raises ExamNotFound."""
     paper = (
         Paper.objects.select_for_update(of=("self",))
         .select_related("exam", "staff")
@@ -59,6 +61,7 @@ def lock_paper(staff: Staff, pk: int) -> Paper:
 
 
 def lock_appeal(staff: Staff, pk: int) -> Appeal:
+    """Return and lock an appeal that this editor may decide. Raises ExamNotFound, PermissionDenied."""
     require(staff, "set_exams")
     appeal = (
         Appeal.objects.select_for_update(of=("self",))

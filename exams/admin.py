@@ -1,4 +1,4 @@
-"""Exams in admin, to look things up: they are set, sat and judged in the console, where the rules are."""
+"""Read-only admin of exams. Exams are set, sat and judged in the console, where the rules are enforced."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from exams.models import Exam, ExamShare, Paper, PaperItem, Question
 
 
 class ReadOnlyAdmin(RightsModelAdmin):
-    """Nothing is added, changed or removed here."""
+    """An admin that offers no adding, changing or deleting."""
 
     change_right = ""
 
@@ -77,7 +77,7 @@ class PaperAdmin(ReadOnlyAdmin, AuditedListMixin, admin.ModelAdmin):  # type: ig
         return response
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # One's own open paper is written in the console, and seen here only when it has been marked.
+        # Examinees write their open paper in the console and may see it here only after it is marked.
         is_open = isinstance(obj, Paper) and obj.submitted_at is None and obj.staff_id == request.user.pk
         return super().has_view_permission(request, obj) and not is_open
 

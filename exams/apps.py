@@ -9,6 +9,6 @@ class ExamsConfig(AppConfig):
     def ready(self) -> None:
         from core import periodic
         from exams.actions.exams import settle_overdue
-        from exams.actions.pass_requirements import keep_requirements
+        from exams.actions.pass_requirements import update_all_restrictions
 
-        periodic.register(settle_overdue, keep_requirements)
+        periodic.register(settle_overdue, update_all_restrictions)

@@ -6,10 +6,10 @@ from chat.errors import NotFound, Refusal
 
 
 class QuestionIncomplete(Refusal):
-    """With `problems`: what is wrong, by the name of the field."""
+    """A question that fails validation. `problems`: error messages by field name."""
 
     code = "question_incomplete"
-    words = _("Something is missing or not right yet.")
+    words = _("Some fields are missing or invalid. Correct them and save again.")
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
         super().__init__(str(self.words))
@@ -18,78 +18,78 @@ class QuestionIncomplete(Refusal):
 
 class QuestionTaken(Refusal):
     code = "question_taken"
-    words = _("This point has a question with these words already.")
+    words = _("This knowledge point already has a question with the same wording.")
 
 
 class ExamNotFound(NotFound):
-    words = _("This exam does not exist, or it is not open to you.")
+    words = _("This exam does not exist, or you don't have access to it.")
 
 
 class ExamNotOpen(Refusal):
     code = "exam_not_open"
-    words = _("This exam is not open now.")
+    words = _("This exam is not open at the moment.")
 
 
 class ExamBegun(Refusal):
     code = "exam_begun"
-    words = _("Somebody has begun this exam already: its pass mark stays as it is.")
+    words = _("The pass mark can't be changed: someone has already started this exam.")
 
 
 class NoAttemptLeft(Refusal):
     code = "no_attempt_left"
-    words = _("You have used all attempts at this exam.")
+    words = _("You have no attempts left at this exam.")
 
 
 class AlreadyPassed(Refusal):
     code = "already_passed"
-    words = _("You have passed this exam already.")
+    words = _("You have already passed this exam.")
 
 
 class AnotherPaperOpen(Refusal):
     code = "another_paper_open"
-    words = _("You have begun another exam. Finish that one first.")
+    words = _("You have another exam in progress. Finish it first.")
 
 
 class NoQuestions(Refusal):
     code = "no_questions"
-    words = _("There are no accepted questions for this exam yet. Please tell who set it.")
+    words = _("This exam has no accepted questions yet. Tell the person who set it.")
 
 
 class PaperOver(Refusal):
     code = "paper_over"
-    words = _("The time is over, or the paper has been handed in. What was saved before counts.")
+    words = _("Time is up, or the paper has been handed in. The answers saved before that count.")
 
 
 class NotAnAnswer(Refusal):
     code = "not_an_answer"
-    words = _("This is not an answer to this question.")
+    words = _("This answer does not fit the question.")
 
 
 class AppealTooLate(Refusal):
     code = "appeal_too_late"
-    words = _("An appeal can be made within fourteen days of the result.")
+    words = _("You can appeal only within 14 days of the result.")
 
 
 class OwnAppeal(Refusal):
     code = "own_appeal"
-    words = _("Somebody else has to decide about your own appeal.")
+    words = _("You can't decide your own appeal. Someone else has to.")
 
 
-class SetterSitsNone(Refusal):
+class SetterMayNotSit(Refusal):
     code = "setter_sits_none"
-    words = _("You have set this exam, judged it, or can see its answers: you cannot sit it.")
+    words = _("You can't sit this exam: you set it, decided appeals in it, or can see its answers.")
 
 
-class SatSameExam(Refusal):
+class JudgeSatExam(Refusal):
     code = "sat_same_exam"
-    words = _("You have sat this exam or had this question yourself: somebody else has to decide.")
+    words = _("You have sat this exam or had this question yourself. Someone else has to decide.")
 
 
 class TimeLeft(Refusal):
     code = "time_left"
-    words = _("The time is not over yet.")
+    words = _("There is still time left.")
 
 
 class AppealDecided(Refusal):
     code = "appeal_decided"
-    words = _("Somebody else has decided about this appeal already.")
+    words = _("Someone else has already decided this appeal.")

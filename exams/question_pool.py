@@ -1,4 +1,4 @@
-"""The questions that an exam may draw, with how much sooner than others."""
+"""The questions that an exam may draw, each with its weight in the drawing."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,42 +12,47 @@ from exams.models import Exam, Question
 from exams.rules.drawing import Candidate, weight_of
 from knowledge.selectors import subtree_ids
 
-CHANGED_LATELY = timedelta(days=45)
-# Of an exam without shares: everything that its departments answer.
-WHOLE = 0
+RECENTLY = timedelta(days=45)
+# The share id of an exam without shares: all points of its departments, and points of no department.
+WHOLE_EXAM = 0
 
 
 def eligible_questions() -> QuerySet[Question]:
-    """Accepted questions that ask for what is said now."""
+    """Return the accepted questions about the published version of their point."""
     return Question.objects.filter(
         state=Question.State.ACCEPTED, version=F("point__published__number"), point__published__isnull=False
     )
 
 
 def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
-    """What may be drawn, each in the first share that names it, and the shares' weights by their ids.
+    """Return the candidates for a paper, each in the first share that covers it, and the share weights by share id.
 
-    Two queries, and two for each share of a category.
+    Two queries, and one for each share, or two for a share of a category.
     """
-    found: dict[int, Candidate] = {}
-    for share, about in _about(exam).items():
-        for candidate in _candidates(eligible_questions().filter(about), share):
-            found.setdefault(candidate.question, candidate)
-    return list(found.values()), {share.pk: share.weight for share in exam.shares.all()} or {WHOLE: 1}
+    candidates: dict[int, Candidate] = {}
+    for share, condition in _share_conditions(exam).items():
+        for candidate in _candidates(eligible_questions().filter(condition), share):
+            candidates.setdefault(candidate.question, candidate)
+    return list(candidates.values()), {share.pk: share.weight for share in exam.shares.all()} or {
+        WHOLE_EXAM: 1
+    }
 
 
 def eligible_for(exam: Exam) -> Q:
-    """Which questions its papers may ask, in terms of `drawable()`. The queries of `candidates_of` without its own."""
-    return reduce(or_, _about(exam).values())
+    """Return the condition on `eligible_questions()` for questions that papers of this exam may ask.
+
+    One query, and one for each share of a category.
+    """
+    return reduce(or_, _share_conditions(exam).values())
 
 
-def _about(exam: Exam) -> dict[int, Q]:
-    """What each share is about, by its id."""
+def _share_conditions(exam: Exam) -> dict[int, Q]:
+    """Return the condition on questions of each share, by share id."""
     shares = list(exam.shares.all())
     if not shares:
         departments = exam.departments.values("pk")
         return {
-            WHOLE: Q(point__published__department__in=departments)
+            WHOLE_EXAM: Q(point__published__department__in=departments)
             | Q(point__published__department__isnull=True)
         }
     return {
@@ -59,11 +64,11 @@ def _about(exam: Exam) -> dict[int, Q]:
 
 
 def _candidates(questions: QuerySet[Question], share: int) -> Iterator[Candidate]:
-    since = timezone.now() - CHANGED_LATELY
+    since = timezone.now() - RECENTLY
     for pk, point, asked, missed, uses, number, published_at in questions.values_list(
         "pk", "point", "asked", "missed", "point__uses", "version", "point__published__published_at"
     ):
-        # A first version is new, not changed; both are worth knowing.
+        # A first version is new, not changed, so it gets no extra weight.
         is_changed = published_at is not None and published_at > since and number > 1
         weight = weight_of(is_changed=is_changed, asked=asked, missed=missed, uses=uses)
         yield Candidate(pk, point, share, weight)

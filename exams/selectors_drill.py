@@ -1,4 +1,4 @@
-"""Reads of the daily drill. Each says how many queries it makes."""
+"""Reads of the daily drill. Each docstring gives the number of queries."""
 
 from datetime import datetime
 
@@ -11,26 +11,29 @@ from exams.question_pool import eligible_for, eligible_questions
 
 
 def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
-    """The questions that may be asked of them: of their departments or of all, but nothing that an exam may still ask
-    of them or that stands on a paper which anybody is writing, and nothing at all while they write one themselves. One
-    query, and those of `exams.question_pool` for each exam before them."""
+    """Return the questions that may be asked in the person's drill.
+
+    These are questions about points of their departments or of no department. Questions that an exam may still ask
+    them, and questions on any open paper, are left out; while they have an open paper themselves, there are none. One
+    query, and those of `exams.question_pool.eligible_for` for each exam that they may still sit.
+    """
     writing = Paper.objects.filter(staff=staff, submitted_at__isnull=True)
-    of_theirs = Q(point__published__department__in=staff.departments.values("pk")) | Q(
+    of_departments = Q(point__published__department__in=staff.departments.values("pk")) | Q(
         point__published__department__isnull=True
     )
     on_open_paper = PaperItem.objects.filter(question=OuterRef("pk"), paper__submitted_at__isnull=True)
-    found = (
+    questions = (
         eligible_questions()
-        .filter(of_theirs, ~Exists(writing), ~Exists(on_open_paper))
+        .filter(of_departments, ~Exists(writing), ~Exists(on_open_paper))
         .select_related("point__published")
     )
-    for exam in exams_before(staff, now):
-        found = found.exclude(eligible_for(exam))
-    return found
+    for exam in exams_to_sit_first(staff, now):
+        questions = questions.exclude(eligible_for(exam))
+    return questions
 
 
-def exams_before(staff: Staff, now: datetime) -> QuerySet[Exam]:
-    """The exams that are open and that they have not passed and may still sit. One query when read."""
+def exams_to_sit_first(staff: Staff, now: datetime) -> QuerySet[Exam]:
+    """Return the open exams that the person has not passed and may still sit. One query when read."""
     mine = Q(papers__staff=staff)
     return (
         Exam.objects.filter(
@@ -52,16 +55,16 @@ def exams_before(staff: Staff, now: datetime) -> QuerySet[Exam]:
 
 
 def answered_today(staff: Staff, now: datetime) -> int:
-    """How many questions somebody has answered since midnight. One query."""
+    """Return the number of questions that the person has answered since midnight. One query."""
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     return DrillCard.objects.filter(staff=staff, reviewed_at__gte=midnight, reviews__gt=0).count()
 
 
-def next_for(staff: Staff, now: datetime) -> tuple[Question, int] | None:
-    """The question to ask next, and how often it was answered before.
+def next_question_for(staff: Staff, now: datetime) -> tuple[Question, int] | None:
+    """Return the question to ask next and how often the person has answered it, or None.
 
-    What is due comes first, then what was missed on a paper, then what customers ask most. Three queries at most, and
-    those of `askable`.
+    Due questions come first, then questions missed on a paper, then those about the points used most. At most three
+    queries, and those of `askable`.
     """
     questions = askable(staff, now)
     due = (
@@ -75,8 +78,8 @@ def next_for(staff: Staff, now: datetime) -> tuple[Question, int] | None:
     known = DrillCard.objects.filter(staff=staff, question=OuterRef("pk"))
     new = questions.exclude(Exists(known))
     missed = PaperItem.objects.filter(paper__staff=staff, question=OuterRef("pk"), credit__lt=100)
-    found = (
+    question = (
         new.filter(Exists(missed)).order_by("pk").first()
         or new.order_by(F("point__uses").desc(), F("missed").desc(), "pk").first()
     )
-    return (found, 0) if found else None
+    return (question, 0) if question else None

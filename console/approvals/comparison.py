@@ -1,4 +1,4 @@
-"""A request for approval as a page shows it: every field that differs, and those that stay."""
+"""The content of a request for approval as a page shows it: the changed fields and the unchanged ones."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from knowledge.differences import Piece, differences
 
 
 @dataclass(frozen=True)
-class Change:
-    """A field that differs, by its name for the reader."""
+class FieldDifference:
+    """A changed field: its label and the pieces of its text, each kept, removed or added."""
 
     name: str
     pieces: list[Piece]
@@ -20,11 +20,11 @@ class Change:
 
 @dataclass(frozen=True)
 class ApprovalComparison:
-    """One request with everything that an approver has to see, made of the request's own row and nothing else."""
+    """One request with everything that an approver must see, made from the row of the request alone."""
 
     request: ApprovalRequest
     label: str
-    changes: list[Change]
+    changes: list[FieldDifference]
     unchanged: list[tuple[str, str]]
     authors: list[str]
     address: str
@@ -46,9 +46,9 @@ class ApprovalComparison:
 
 
 def comparison_of(request: ApprovalRequest, reader: Staff) -> ApprovalComparison:
-    """The sheet of a request that the reader may see. One query, or none where the authors are there already."""
+    """Return the comparison of a request that the reader may see. One query, or none if authors are prefetched."""
     kind = kind_of(request)
-    writers = list(request.authors.all())
+    authors = list(request.authors.all())
     names = _in_reading_order(kind, dict.fromkeys([*request.before, *request.after]))
     changed = [name for name in names if _is_changed(kind, request, name)]
     return ApprovalComparison(
@@ -56,34 +56,34 @@ def comparison_of(request: ApprovalRequest, reader: Staff) -> ApprovalComparison
         label=str(kind.label),
         changes=[_change(kind, request, name) for name in changed],
         unchanged=[_unchanged(kind, request, name) for name in names if name not in changed],
-        authors=[str(writer) for writer in writers],
+        authors=[str(author) for author in authors],
         address=kind.address_of(request),
         attachment=kind.attachment_of(request),
-        is_mine=reader in writers,
+        is_mine=reader in authors,
         may_decide=may(reader, kind.right),
     )
 
 
 def rows_of(requests: Iterable[ApprovalRequest]) -> list[tuple[ApprovalRequest, str]]:
-    """The rows of a list: each request with what it is about."""
+    """Return the rows of a list: each request with the label of its kind."""
     return [(request, str(kind_of(request).label)) for request in requests]
 
 
 def _in_reading_order(kind: Kind, names: Iterable[str]) -> list[str]:
-    """Field names as a form has them: a JSON column of PostgreSQL keeps them in an order of its own."""
-    places = {name: place for place, name in enumerate(kind.fields)}
-    return sorted(names, key=lambda name: places.get(name, len(places)))
+    """Sort field names in the order of the form, because PostgreSQL does not keep the order of a JSON object."""
+    positions = {name: position for position, name in enumerate(kind.fields)}
+    return sorted(names, key=lambda name: positions.get(name, len(positions)))
 
 
 def _is_changed(kind: Kind, request: ApprovalRequest, name: str) -> bool:
-    """A field of something new that is left empty is no change to look at."""
+    """Tell whether a field changed. An empty field of a new object does not count."""
     before, after = request.before.get(name), request.after.get(name)
     return before != after and bool(kind.text_of(name, before) or kind.text_of(name, after))
 
 
-def _change(kind: Kind, request: ApprovalRequest, name: str) -> Change:
+def _change(kind: Kind, request: ApprovalRequest, name: str) -> FieldDifference:
     before, after = (kind.text_of(name, fields.get(name)) for fields in (request.before, request.after))
-    return Change(kind.label_of(name), differences(before, after))
+    return FieldDifference(kind.label_of(name), differences(before, after))
 
 
 def _unchanged(kind: Kind, request: ApprovalRequest, name: str) -> tuple[str, str]:

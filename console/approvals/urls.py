@@ -1,4 +1,4 @@
-"""Included by console.urls: what waits for approval."""
+"""URLs of approvals, included by console.urls."""
 
 from django.urls import path
 

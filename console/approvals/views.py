@@ -1,4 +1,4 @@
-"""What waits for approval: the lists, each request with every difference, and several at once."""
+"""Views of approvals: the lists, one request with its changes, and several requests at once."""
 
 from typing import Any
 from uuid import UUID
@@ -16,18 +16,18 @@ from console.approvals.comparison import ApprovalComparison, comparison_of, rows
 from console.gate import NoRight, StaffRequest, open_to, status_of
 from core.refusals import Refusal
 
-# Whoever approves something, or writes something that has to be approved.
+# The rights of staff who approve something or write something that needs approval.
 RIGHTS = ("approve_points", "approve_set_up", "edit_points", "edit_shared_replies", "set_up")
 REQUESTS_PER_PAGE = 50
-# Requests on one page of several: each is shown in full.
-AT_ONCE = 50
+# The most requests that are reviewed on one page, because each is shown in full.
+MAX_REVIEWED = 50
 
 
 @require_GET
 @never_cache
 @open_to(*RIGHTS)
 def approvals(request: StaffRequest) -> HttpResponse:
-    """What waits for me, what I have written, and what was decided lately."""
+    """Show the requests that the reader may approve, their own requests, and recent decisions."""
     page = Paginator(selectors.approvable_by(request.user), REQUESTS_PER_PAGE).get_page(
         request.GET.get("page")
     )
@@ -37,7 +37,7 @@ def approvals(request: StaffRequest) -> HttpResponse:
         "for_me": rows_of(page.object_list),
         "mine": rows_of(mine[:REQUESTS_PER_PAGE]),
         "decided": rows_of(selectors.recently_decided(request.user)),
-        "at_once": AT_ONCE,
+        "at_once": MAX_REVIEWED,
     }
     return render(request, "console/approvals/list.html", context)
 
@@ -52,9 +52,9 @@ def approval(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def _page(
     request: StaffRequest, uuid: UUID, refusal: Refusal | None = None, reason: str = ""
 ) -> HttpResponse:
-    """The page of a request, with why something was refused and what was typed then."""
-    sheet = comparison_of(selectors.request_for(request.user, uuid), request.user)
-    context = {"sheet": sheet, "refusal": refusal, "reason": reason}
+    """Render the page of a request, after a refusal with its text and the reason that was typed."""
+    comparison = comparison_of(selectors.request_for(request.user, uuid), request.user)
+    context = {"comparison": comparison, "refusal": refusal, "reason": reason}
     status = status_of(refusal) if refusal else 200
     return render(request, "console/approvals/request.html", context, status=status)
 
@@ -63,18 +63,20 @@ def _page(
 @never_cache
 @open_to(*RIGHTS)
 def review(request: StaffRequest) -> HttpResponse:
-    """Several requests, each with every difference in full. `id` in the query names each of them."""
-    wanted = list(dict.fromkeys(request.GET.getlist("id")))
-    sheets = [sheet for text in wanted[:AT_ONCE] if (sheet := _sheet(request, text)) is not None]
+    """Show several requests with all changes in full. Each `id` in the query names one."""
+    ids = list(dict.fromkeys(request.GET.getlist("id")))
+    comparisons = [
+        comparison for text in ids[:MAX_REVIEWED] if (comparison := _comparison(request, text)) is not None
+    ]
     context = {
-        "sheets": sheets,
-        "approvable": sum(sheet.may_approve for sheet in sheets),
-        "left_out": max(0, len(wanted) - AT_ONCE),
+        "comparisons": comparisons,
+        "approvable": sum(comparison.may_approve for comparison in comparisons),
+        "left_out": max(0, len(ids) - MAX_REVIEWED),
     }
     return render(request, "console/approvals/review.html", context)
 
 
-def _sheet(request: StaffRequest, text: str) -> ApprovalComparison | None:
+def _comparison(request: StaffRequest, text: str) -> ApprovalComparison | None:
     try:
         return comparison_of(selectors.request_for(request.user, UUID(text)), request.user)
     except (ValueError, RequestNotFound):
@@ -85,31 +87,34 @@ def _sheet(request: StaffRequest, text: str) -> ApprovalComparison | None:
 @never_cache
 @open_to(*RIGHTS)
 def approve_several(request: StaffRequest) -> HttpResponse:
-    """`request` in the form, for each: its id and the digest of what the page showed. Each stands for itself."""
+    """Approve several requests independently of each other, and show the outcome of each.
+
+    Each `request` in the form holds an id and the digest of the content that the page showed.
+    """
     outcomes: list[tuple[Any, str]] = []
-    for pair in request.POST.getlist("request")[:AT_ONCE]:
+    for pair in request.POST.getlist("request")[:MAX_REVIEWED]:
         text, _colon, digest = pair.partition(":")
         try:
             uuid = UUID(text)
-            found = selectors.request_for(request.user, uuid)
+            approval_request = selectors.request_for(request.user, uuid)
         except (ValueError, RequestNotFound):
             outcomes.append((None, str(RequestNotFound.words)))
             continue
         try:
             actions.approve(by=request.user, uuid=uuid, digest=digest)
-            outcomes.append((found, ""))
+            outcomes.append((approval_request, ""))
         except Refusal as refusal:
-            outcomes.append((found, str(refusal.words)))
+            outcomes.append((approval_request, str(refusal.words)))
         except PermissionDenied:
-            outcomes.append((found, str(NoRight.words)))
-    context = {"outcomes": outcomes, "approved": sum(not words for _found, words in outcomes)}
+            outcomes.append((approval_request, str(NoRight.words)))
+    context = {"outcomes": outcomes, "approved": sum(not refusal_text for _request, refusal_text in outcomes)}
     return render(request, "console/approvals/outcomes.html", context)
 
 
 @require_POST
 @open_to(*RIGHTS)
 def approve(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """`digest` in the form: of what the page showed. Other content is refused."""
+    """Approve a request. `digest` in the form is that of the content on the page; changed content is refused."""
     selectors.request_for(request.user, uuid)
     try:
         actions.approve(by=request.user, uuid=uuid, digest=request.POST.get("digest", ""))

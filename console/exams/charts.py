@@ -1,4 +1,4 @@
-"""Bars as a page draws them: horizontal, from zero, each with its name and its figure."""
+"""Layout of bar charts: horizontal bars that start at zero, each with its name and figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ ROW, BAR = 44, 12
 
 @dataclass(frozen=True)
 class Bar:
-    """Pixels down; the width is `figure.percent` of the whole."""
+    """One bar. `words_y` and `bar_y` are in pixels from the top; the width is `figure.percent` of the chart."""
 
     figure: Figure
     words_y: int
@@ -25,5 +25,5 @@ class BarChart:
 
 
 def bar_chart(figures: Sequence[Figure]) -> BarChart:
-    bars = [Bar(figure, at * ROW + 16, at * ROW + 23) for at, figure in enumerate(figures)]
+    bars = [Bar(figure, index * ROW + 16, index * ROW + 23) for index, figure in enumerate(figures)]
     return BarChart(len(figures) * ROW, BAR, bars)

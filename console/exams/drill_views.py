@@ -1,4 +1,4 @@
-"""A question in a quiet minute, and what the answer came to."""
+"""Views of the daily drill: the next question and the result of an answer."""
 
 from typing import Annotated, Any
 
@@ -9,9 +9,9 @@ from django.views.decorators.http import require_GET, require_POST
 from msgspec import Meta, Struct
 
 from chat.json_bodies import decode_body
-from console.exams.question_display import in_words, question_display
+from console.exams.question_display import answer_lines, question_display
 from console.gate import StaffRequest, staff_view
-from exams.actions.drill import answer_question, exams_first, next_question
+from exams.actions.drill import answer_question, exams_to_sit_first, next_question
 from exams.rules.marking import FULL
 
 Id = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -27,32 +27,38 @@ class DrillAnswerForm(Struct):
 @never_cache
 @staff_view
 def drill(request: StaffRequest) -> HttpResponse:
-    """The next question, or the words that there is none."""
-    asked = next_question(staff=request.user)
-    if asked is None:
-        first = exams_first(staff=request.user)
-        return render(request, "console/exams/_drill.html", {"sheet": None, "first": first})
-    question = asked.question
-    sheet = question_display(
-        place=question.pk, kind=question.kind, stem=question.stem, shown=asked.shown, given=None
+    """Return the next question as a fragment, or a text that says why there is none."""
+    drill_question = next_question(staff=request.user)
+    if drill_question is None:
+        to_sit = exams_to_sit_first(staff=request.user)
+        return render(request, "console/exams/_drill.html", {"question": None, "exams_to_sit": to_sit})
+    question = drill_question.question
+    display = question_display(
+        place=question.pk, kind=question.kind, stem=question.stem, shown=drill_question.shown, given=None
     )
-    return render(request, "console/exams/_drill.html", {"sheet": sheet, "review": asked.review})
+    return render(
+        request, "console/exams/_drill.html", {"question": display, "review": drill_question.review}
+    )
 
 
 @require_POST
 @staff_view
 def drill_answer(request: StaffRequest) -> HttpResponse:
-    """JSON `{question, review, given}`: how it was answered, what is right, how many the day still has."""
+    """Mark an answer, JSON `{question, review, given}`.
+
+    Return JSON `{marks, right, why, left}`: full, part or none, the right answer, its explanation, and the number of
+    questions left today.
+    """
     answer = decode_body(request.body, DrillAnswerForm)
-    done = answer_question(
+    result = answer_question(
         by=request.user, question=answer.question, review=answer.review, given=answer.given
     )
-    question = done.asked.question
+    question = result.drill_question.question
     return JsonResponse(
         {
-            "marks": "full" if done.credit == FULL else "part" if done.credit else "none",
-            "right": in_words(question.kind, done.asked.shown, done.asked.right),
+            "marks": "full" if result.credit == FULL else "part" if result.credit else "none",
+            "right": answer_lines(question.kind, result.drill_question.shown, result.drill_question.right),
             "why": question.explanation,
-            "left": done.left,
+            "left": result.left_today,
         }
     )

@@ -1,4 +1,4 @@
-"""The forms of those who set exams. They check shape; whether a thing may be done the actions decide."""
+"""Forms for editors who set exams. They check only the shape of the data; actions decide what is allowed."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,14 +13,14 @@ from exams.models import Exam, Question, QuestionKind
 from exams.rules.question_parsing import ParsedQuestion, format_lines, parse_lines
 from knowledge.models import Category
 
-WHEN = "%Y-%m-%dT%H:%M"
+DATETIME_FORMAT = "%Y-%m-%dT%H:%M"
 
 
-def _moment(label: Any) -> forms.DateTimeField:
+def _datetime_field(label: Any) -> forms.DateTimeField:
     return forms.DateTimeField(
         label=label,
-        input_formats=[WHEN, "%Y-%m-%dT%H:%M:%S"],
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=WHEN),
+        input_formats=[DATETIME_FORMAT, "%Y-%m-%dT%H:%M:%S"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=DATETIME_FORMAT),
     )
 
 
@@ -31,8 +31,8 @@ class ExamForm(forms.Form):
         label=_("Departments"),
         widget=forms.CheckboxSelectMultiple,
     )
-    opens_at = _moment(_("Opens"))
-    closes_at = _moment(_("Closes"))
+    opens_at = _datetime_field(_("Opens"))
+    closes_at = _datetime_field(_("Closes"))
     minutes = forms.IntegerField(label=_("Minutes"), min_value=1, max_value=240)
     question_count = forms.IntegerField(label=_("Number of questions"), min_value=1, max_value=200)
     pass_percent = forms.IntegerField(label=_("Pass mark, %"), min_value=1, max_value=100)
@@ -42,8 +42,8 @@ class ExamForm(forms.Form):
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text=_(
-            "Who has not passed takes no conversations of these departments from that day on, but not before two weeks"
-            " of warning. Empty: not required."
+            "Agents who haven't passed can't take these departments' conversations from this date, but they get at"
+            " least two weeks' notice. Leave empty if a pass is not required."
         ),
     )
 
@@ -59,8 +59,8 @@ class ExamForm(forms.Form):
             }  # fmt: skip
         super().__init__(*args, **kwargs)
         self._parts: dict[str, Category | Department] = {
-            **{f"share_category_{each.pk}": each for each in Category.objects.filter(parent=None)},
-            **{f"share_department_{each.pk}": each for each in Department.objects.filter(is_active=True)},
+            **{f"share_category_{part.pk}": part for part in Category.objects.filter(parent=None)},
+            **{f"share_department_{part.pk}": part for part in Department.objects.filter(is_active=True)},
         }
         for name, part in self._parts.items():
             self.fields[name] = forms.IntegerField(
@@ -68,21 +68,22 @@ class ExamForm(forms.Form):
             )
 
     def shares(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """The weights, as the page shows them in two groups."""
+        """Return the weight fields in the two groups that the page shows."""
         groups = {"share_category_": _("By category"), "share_department_": _("By department")}
         return [
-            (str(words), [self[name] for name in self._parts if name.startswith(prefix)])
-            for prefix, words in groups.items()
+            (str(label), [self[name] for name in self._parts if name.startswith(prefix)])
+            for prefix, label in groups.items()
         ]
 
     def plain(self) -> list[forms.BoundField]:
+        """Return the visible fields without the weights."""
         return [field for field in self.visible_fields() if field.name not in self._parts]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         opens, closes = data.get("opens_at"), data.get("closes_at")
         if opens and closes and opens >= closes:
-            self.add_error("closes_at", _("This is before it opens."))
+            self.add_error("closes_at", _("The exam must close after it opens."))
         return data
 
     def plan(self) -> ExamPlan:
@@ -115,22 +116,22 @@ class QuestionForm(forms.Form):
         label=_("Question"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("For a gap to fill, write ____ where it is."),
+        help_text=_("For a fill-in question, write ____ where the gap is."),
     )
     lines = forms.CharField(
         label=_("Options and answer"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 6}),
         help_text=_(
-            "One a line. Choices: a * before each right one. Gap: every filling that is right. Order: the steps in"
-            " their right order. True or false: the one word."
+            "One per line. Choices: put a * before each correct option. Fill in: every correct filling. Order: the"
+            " steps in the correct order. True or false: just that word."
         ),
     )
     explanation = forms.CharField(
         label=_("Explanation"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("Shown when the paper has been marked."),
+        help_text=_("Shown after the paper is marked."),
     )
 
     def __init__(self, *args: Any, question: Question | None = None, **kwargs: Any) -> None:
@@ -143,7 +144,7 @@ class QuestionForm(forms.Form):
             }
         super().__init__(*args, **kwargs)
 
-    def written(self) -> ParsedQuestion:
+    def parsed(self) -> ParsedQuestion:
         data = self.cleaned_data
         options, answer = parse_lines(data["kind"], data["lines"])
         return ParsedQuestion(data["kind"], data["stem"], options, answer, data["explanation"])
@@ -158,11 +159,11 @@ class ResultsForm(forms.Form):
     exam = forms.ModelChoiceField(Exam.objects.all(), label=_("Exam"), required=False, empty_label=_("all"))
 
 
-class FilterForm(forms.Form):
+class QuestionFilterForm(forms.Form):
     STATES = (
         ("", _("all")),
         ("accepted", _("accepted")),
-        ("look", _("to be looked at")),
+        ("look", _("needs review")),
         ("proposed", _("proposed")),
         ("declined", _("declined")),
     )
@@ -175,4 +176,4 @@ class FilterForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["category"]
         assert isinstance(field, forms.TypedChoiceField)
-        field.choices = [("", _("all")), *sorted(paths.items(), key=lambda each: each[1])]
+        field.choices = [("", _("all")), *sorted(paths.items(), key=lambda item: item[1])]

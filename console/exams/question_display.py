@@ -1,4 +1,4 @@
-"""A question as a page shows it, before and after it is marked."""
+"""Exam questions and answers as pages show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from exams.models import QuestionKind
 
 @dataclass(frozen=True)
 class Option:
-    """`number` as it is chosen by key; `value` as it is sent."""
+    """An option. `number` is the key that chooses it; `value` is sent to the server."""
 
     number: int
     value: int
@@ -21,7 +21,7 @@ class Option:
 
 @dataclass(frozen=True)
 class QuestionDisplay:
-    """A question that waits for an answer. It holds nothing of what is right."""
+    """A question to be answered. It contains nothing about the right answer."""
 
     place: int
     kind: str
@@ -67,8 +67,8 @@ def _options(kind: str, shown: Sequence[str], given: Sequence[Any]) -> list[Opti
     ]
 
 
-def in_words(kind: str, shown: Sequence[str], answer: Any) -> list[str]:
-    """An answer, given or right, as lines to read; none for no answer."""
+def answer_lines(kind: str, shown: Sequence[str], answer: Any) -> list[str]:
+    """Return an answer (given or right) as lines of text, or [] if there is none."""
     if not answer:
         return []
     if kind == "true_false":

@@ -1,4 +1,4 @@
-"""The supervisor's view: results by examinee, category and month, what is missed most, who is barred."""
+"""Views of exam results for supervisors: results by examinee, month and category, missed points, restrictions."""
 
 import csv
 from datetime import date, timedelta
@@ -24,8 +24,8 @@ from exams.actions import exams as actions
 from exams.actions.pass_requirements import lift_restriction
 from exams.models import Paper
 
-BACK = timedelta(days=180)
-LATEST = 50
+DEFAULT_PERIOD = timedelta(days=180)
+MAX_LATEST_PAPERS = 50
 
 
 @require_GET
@@ -41,24 +41,24 @@ def results(request: StaffRequest) -> HttpResponse:
         filters=sorted(ResultsForm.base_fields.keys() & request.GET.keys()),
     )
     form = ResultsForm(request.GET or None)
-    papers, since, until = _asked(form)
-    plots = [
+    papers, since, until = _filtered_papers(form)
+    charts = [
         (_("By examinee"), _("lowest first"), bar_chart(selectors.by_examinee(papers)), _("papers")),
         (_("By month"), "", bar_chart(selectors.by_month(papers)), _("papers")),
         (_("By category"), _("lowest first"), bar_chart(selectors.by_category(papers)), _("answers")),
     ]
-    kept = {name: str(value) for name, value in request.GET.items() if value}
+    query = {name: str(value) for name, value in request.GET.items() if value}
     context = {
         "tab": "results",
         "form": form,
         "since": since,
         "until": until,
-        "plots": plots,
+        "charts": charts,
         "missed": selectors.most_missed(papers),
-        "latest": papers.select_related("exam", "staff").order_by("-submitted_at")[:LATEST],
-        "bars": list(selectors.active_restrictions()[:200]),
+        "latest": papers.select_related("exam", "staff").order_by("-submitted_at")[:MAX_LATEST_PAPERS],
+        "restrictions": list(selectors.active_restrictions()[:200]),
         "today": timezone.localdate(),
-        "kept": urlencode(kept),
+        "query": urlencode(query),
     }
     return render(request, "console/exams/results.html", context)
 
@@ -67,13 +67,13 @@ def results(request: StaffRequest) -> HttpResponse:
 @never_cache
 @knowledge_view
 def results_table(request: StaffRequest) -> HttpResponse:
-    """The same papers as CSV, one a row; what begins like a formula is quoted."""
+    """Return the filtered papers as CSV, one per row; values that look like formulas are quoted."""
     require(request.user, "see_exam_results")
-    papers, since, until = _asked(ResultsForm(request.GET))
+    papers, since, until = _filtered_papers(ResultsForm(request.GET))
     audit.record(request.user, "exam.results_exported", None, since=str(since), until=str(until))
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="exams-{since}-{until}.csv"'
-    # With a mark of the byte order Excel reads it as UTF-8.
+    # Excel reads the file as UTF-8 only if it begins with a byte order mark.
     response.write("\ufeff")
     writer = csv.writer(response)
     writer.writerow(
@@ -98,19 +98,19 @@ def results_table(request: StaffRequest) -> HttpResponse:
 @require_POST
 @knowledge_view
 def lift(request: StaffRequest, pk: int) -> HttpResponse:
-    """This bar shall not hold for this one."""
-    lift_restriction(by=request.user, bar=pk)
+    """Lift one agent's queue restriction."""
+    lift_restriction(by=request.user, restriction=pk)
     return redirect("console:exam_results")
 
 
-def _asked(form: ResultsForm) -> tuple[QuerySet[Paper], date, date]:
-    """The papers that the filters name; a filter that says nothing, or nonsense, is left out."""
+def _filtered_papers(form: ResultsForm) -> tuple[QuerySet[Paper], date, date]:
+    """Return the papers that match the filters, with the first and last day; invalid filters are ignored."""
     form.is_valid()
-    asked = getattr(form, "cleaned_data", {})
-    until = asked.get("until") or timezone.localdate()
-    since = asked.get("since") or max(until, date.min + BACK) - BACK
-    department, exam = asked.get("department"), asked.get("exam")
-    papers = selectors.marked(
+    filters = getattr(form, "cleaned_data", {})
+    until = filters.get("until") or timezone.localdate()
+    since = filters.get("since") or max(until, date.min + DEFAULT_PERIOD) - DEFAULT_PERIOD
+    department, exam = filters.get("department"), filters.get("exam")
+    papers = selectors.marked_papers(
         since=since,
         until=until,
         department=department.pk if department else None,

@@ -1,4 +1,4 @@
-"""For those who set exams: the exams, the questions, what is proposed, and appeals."""
+"""Views for editors who set exams: exams, questions, proposed questions and appeals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,8 +16,8 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import audit
 from accounts.access import require
 from chat.errors import BadRequest, Refusal
-from console.exams.forms import ExamForm, FilterForm, QuestionForm
-from console.exams.question_display import in_words
+from console.exams.forms import ExamForm, QuestionFilterForm, QuestionForm
+from console.exams.question_display import answer_lines
 from console.gate import StaffRequest, knowledge_view, status_of
 from exams import question_pool, selectors
 from exams.actions import appeals, questions
@@ -29,11 +29,11 @@ from knowledge.models import Point
 from knowledge.selectors import category_paths
 from knowledge.selectors_pages import PointFilter, points_for
 
-PAGE = 30
+ITEMS_PER_PAGE = 30
 
 
 def _number(text: str | None) -> int | None:
-    """An id as an address or a form names it; None for what is none."""
+    """Parse an id from a URL or form; return None for anything else."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
@@ -48,7 +48,7 @@ def setting(request: StaffRequest) -> HttpResponse:
     context = {
         "tab": "setting",
         "exams": selectors.exams_for_setting()[:60],
-        "stock": selectors.stock(),
+        "stock": selectors.question_counts(),
         "appeals": selectors.open_appeals().count(),
         "now": timezone.now(),
     }
@@ -105,7 +105,7 @@ def _save_exam(request: StaffRequest, exam: Exam | None) -> HttpResponse:
 
 
 def _exam_page(request: StaffRequest, form: ExamForm, exam: Exam | None, status: int = 200) -> HttpResponse:
-    points = len({each.point for each in question_pool.candidates_for(exam)[0]}) if exam else None
+    points = len({candidate.point for candidate in question_pool.candidates_for(exam)[0]}) if exam else None
     context = {
         "tab": "setting",
         "form": form,
@@ -125,24 +125,24 @@ def _exam_page(request: StaffRequest, form: ExamForm, exam: Exam | None, status:
 def question_list(request: StaffRequest) -> HttpResponse:
     require(request.user, "set_exams")
     paths = category_paths()
-    form = FilterForm(request.GET, paths=paths)
-    asked = form.cleaned_data if form.is_valid() else {}
-    found = selectors.questions_for_setting(
-        state=asked.get("state", ""),
-        category=asked.get("category"),
-        kind=asked.get("kind", ""),
-        words=asked.get("words", ""),
+    form = QuestionFilterForm(request.GET, paths=paths)
+    filters = form.cleaned_data if form.is_valid() else {}
+    questions_found = selectors.questions_for_setting(
+        state=filters.get("state", ""),
+        category=filters.get("category"),
+        kind=filters.get("kind", ""),
+        words=filters.get("words", ""),
     )
-    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    kept = {name: str(value) for name, value in request.GET.items() if name != "page" and value}
+    page = Paginator(questions_found, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
+    query = {name: str(value) for name, value in request.GET.items() if name != "page" and value}
     context = {
         "tab": "questions",
         "form": form,
         "page": page,
-        "kept": urlencode(kept),
+        "query": urlencode(query),
         "paths": paths,
-        "stock": selectors.stock(),
-        "categories": sorted(paths.items(), key=lambda each: each[1]),
+        "stock": selectors.question_counts(),
+        "categories": sorted(paths.items(), key=lambda item: item[1]),
     }
     return render(request, "console/exams/questions.html", context)
 
@@ -150,7 +150,7 @@ def question_list(request: StaffRequest) -> HttpResponse:
 @require_POST
 @knowledge_view
 def propose(request: StaffRequest) -> HttpResponse:
-    """Makes proposals from the points of a category and goes on to judging them."""
+    """Propose questions from the points of a category and redirect to the page that judges them."""
     category = _number(request.POST.get("category"))
     questions.propose_questions(by=request.user, category=category)
     query = f"?{urlencode({'category': category})}" if category is not None else ""
@@ -161,7 +161,7 @@ def propose(request: StaffRequest) -> HttpResponse:
 @never_cache
 @knowledge_view
 def judging(request: StaffRequest) -> HttpResponse:
-    """One after the other: a question, what its point says now, and a key each for yes, no and change."""
+    """Show the next proposed question beside the current text of its point, to accept, decline or change it."""
     require(request.user, "set_exams")
     category, after = _number(request.GET.get("category")), _number(request.GET.get("after")) or 0
     waiting = selectors.proposed_questions(category)
@@ -177,7 +177,7 @@ def judging(request: StaffRequest) -> HttpResponse:
     if question is not None:
         context |= {
             "right": set(question.answer) if question.kind in ("single", "multiple") else set(),
-            "answer": in_words(question.kind, question.options, question.answer),
+            "answer": answer_lines(question.kind, question.options, question.answer),
             "is_outdated": question.version != question.point.published.number,  # type: ignore[union-attr]
         }
     return render(request, "console/exams/proposed_questions.html", context)
@@ -192,17 +192,17 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
         case "decline":
             questions.decline_question(by=request.user, question=pk)
         case "back":
-            questions.take_back(by=request.user, question=pk)
+            questions.return_to_proposed(by=request.user, question=pk)
         case _:
             raise BadRequest
     is_back = request.POST["verdict"] == "back"
-    kept = {"category": _number(request.POST.get("category")), "after": pk - 1 if is_back else pk}
+    query = {"category": _number(request.POST.get("category")), "after": pk - 1 if is_back else pk}
     if not is_back:
-        kept["last"] = pk
-    return redirect(f"{reverse('console:question_judging')}?{urlencode(_given(kept))}")
+        query["last"] = pk
+    return redirect(f"{reverse('console:question_judging')}?{urlencode(_without_none(query))}")
 
 
-def _given(values: dict[str, int | None]) -> dict[str, int]:
+def _without_none(values: dict[str, int | None]) -> dict[str, int]:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -210,19 +210,19 @@ def _given(values: dict[str, int | None]) -> dict[str, int]:
 @never_cache
 @knowledge_view
 def question_new(request: StaffRequest) -> HttpResponse:
-    """Of the point whose key `?point=` names; without one, the editor looks for it first."""
+    """Show the form of a new question about the point with the key `?point=`, or a search for a point."""
     require(request.user, "set_exams")
     key, words = request.GET.get("point", ""), request.GET.get("words", "").strip()[:60]
     point = _point(key) if key else None
-    found: Sequence[Point] = ()
+    points: Sequence[Point] = ()
     if point is None and words:
-        found = list(
+        points = list(
             points_for(request.user, PointFilter(words=words))
             .filter(published__isnull=False)
             .select_related("published")
-            .annotate(asked=Count("questions"))[:PAGE]
+            .annotate(asked=Count("questions"))[:ITEMS_PER_PAGE]
         )
-    return _question_page(request, QuestionForm(), point, words=words, found=found)
+    return _question_page(request, QuestionForm(), point, words=words, points=points)
 
 
 @require_POST
@@ -269,7 +269,7 @@ def _save_question(request: StaffRequest, point: Point, question: Question | Non
             questions.save_question(
                 by=request.user,
                 point=point.pk,
-                written=form.written(),
+                parsed=form.parsed(),
                 question=question.pk if question else None,
             )
             is_judging = request.POST.get("then") == "judging"
@@ -291,7 +291,7 @@ def _question_page(
     question: Question | None = None,
     *,
     words: str = "",
-    found: Sequence[Point] = (),
+    points: Sequence[Point] = (),
     status: int = 200,
 ) -> HttpResponse:
     context = {
@@ -300,7 +300,7 @@ def _question_page(
         "point": point,
         "question": question,
         "words": words,
-        "found": found,
+        "points_found": points,
         "then": request.GET.get("then", "") or request.POST.get("then", ""),
     }
     return render(request, "console/exams/question.html", context, status=status)
@@ -314,17 +314,17 @@ def _question_page(
 @knowledge_view
 def appeal_list(request: StaffRequest) -> HttpResponse:
     require(request.user, "set_exams")
-    exams, asked = selectors.sat_by(request.user)
+    exams_sat, questions_sat = selectors.sat_by(request.user)
     waiting = [
         {
             "appeal": appeal,
             "item": appeal.item,
-            "given": in_words(appeal.item.kind, appeal.item.shown, appeal.item.given),
-            "right": in_words(appeal.item.kind, appeal.item.shown, appeal.item.right),
+            "given": answer_lines(appeal.item.kind, appeal.item.shown, appeal.item.given),
+            "right": answer_lines(appeal.item.kind, appeal.item.shown, appeal.item.right),
             "is_own": appeal.item.paper.staff_id == request.user.pk,
-            "is_barred": appeal.item.paper.exam_id in exams or appeal.item.question_id in asked,
+            "has_sat": appeal.item.paper.exam_id in exams_sat or appeal.item.question_id in questions_sat,
         }
-        for appeal in selectors.open_appeals()[:PAGE]
+        for appeal in selectors.open_appeals()[:ITEMS_PER_PAGE]
     ]
     audit.record(request.user, "appeals.read", None, count=len(waiting))
     context = {"tab": "setting", "waiting": waiting, "remedies": Appeal.Remedy.choices}

@@ -1,4 +1,4 @@
-"""Included by console.urls: exams, for those who sit them, set them and see what came of them."""
+"""URLs of exams, included by console.urls: for examinees, for editors who set exams, and for results."""
 
 from django.urls import path
 

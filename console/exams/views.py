@@ -1,4 +1,4 @@
-"""The examinee's pages: which exams there are, the paper, what came of it, an appeal."""
+"""Views for examinees: the list of exams, the paper, its result, and appeals."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from accounts import audit
 from accounts.access import may
 from chat.errors import BadRequest
 from chat.json_bodies import decode_body
-from console.exams.question_display import in_words, question_display
+from console.exams.question_display import answer_lines, question_display
 from console.gate import StaffRequest, knowledge_view, staff_view
 from console.ui_strings import exam_strings
 from exams import access, selectors
@@ -28,7 +28,7 @@ Step = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class AnswersForm(Struct):
-    """`page`, `step`, `seen`: see `Writing`."""
+    """One answer. `page`, `step` and `seen` are those of `exams.actions.exams.AnswerOrigin`."""
 
     place: Step
     given: Any
@@ -37,8 +37,8 @@ class AnswersForm(Struct):
     seen: Step = 0
 
     @property
-    def writing(self) -> actions.PaperInProgress:
-        return actions.PaperInProgress(self.page, self.step, self.seen)
+    def origin(self) -> actions.AnswerOrigin:
+        return actions.AnswerOrigin(self.page, self.step, self.seen)
 
 
 class HandInForm(Struct):
@@ -50,7 +50,7 @@ class HandInForm(Struct):
 @never_cache
 @knowledge_view
 def exams(request: StaffRequest) -> HttpResponse:
-    """What I may sit, have begun and have done; who only sets exams goes on to that."""
+    """Show the exams of the examinee; redirect staff who only set exams to that page."""
     if not may(request.user, "take_exams"):
         return redirect("console:exam_setting")
     actions.settle_overdue(of=request.user)
@@ -58,7 +58,9 @@ def exams(request: StaffRequest) -> HttpResponse:
     context = {
         "tab": "mine",
         "standings": standings,
-        "may_sit": any(each.writing or (each.is_open and each.left) for each in standings),
+        "may_sit": any(
+            standing.open_paper or (standing.is_open and standing.attempts_left) for standing in standings
+        ),
         "warnings": selectors.warnings_of(request.user),
         "day": timezone.localdate(),
     }
@@ -76,12 +78,12 @@ def begin(request: StaffRequest, pk: int) -> HttpResponse:
 @never_cache
 @staff_view
 def paper(request: StaffRequest, pk: int) -> HttpResponse:
-    """While it is written, the questions; when it is marked, the result."""
+    """Show the questions of an open paper, or the result of a marked one."""
     actions.settle_overdue(of=request.user)
-    found = access.paper_for(request.user, pk)
-    if found.submitted_at is not None:
-        return _result(request, found)
-    sheets = [
+    paper_shown = access.paper_for(request.user, pk)
+    if paper_shown.submitted_at is not None:
+        return _result(request, paper_shown)
+    questions = [
         question_display(
             place=item.place,
             kind=item.kind,
@@ -90,14 +92,14 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
             given=item.given,
             revision=item.revision,
         )
-        for item in found.items.order_by("place").defer("right", "explanation")
+        for item in paper_shown.items.order_by("place").defer("right", "explanation")
     ]
     context = {
         "tab": "mine",
-        "paper": found,
-        "sheets": sheets,
+        "paper": paper_shown,
+        "questions": questions,
         "words": exam_strings(),
-        "left_ms": _milliseconds(max(timedelta(), found.due_at - timezone.now())),
+        "left_ms": _milliseconds(max(timedelta(), paper_shown.due_at - timezone.now())),
     }
     return render(request, "console/exams/paper.html", context)
 
@@ -105,17 +107,20 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @staff_view
 def answer(request: StaffRequest, pk: int) -> HttpResponse:
-    """JSON `{place, given, page, step, seen}`: keeps one answer; says what is kept now and how much time is left."""
-    asked = decode_body(request.body, AnswersForm)
-    kept = actions.save_answer(
-        by=request.user, paper=pk, place=asked.place, given=asked.given, writing=asked.writing
+    """Save one answer, JSON `{place, given, page, step, seen}`.
+
+    Return JSON `{given, revision, is_newer, left_ms}`: the answer that the server now holds and the time left.
+    """
+    form = decode_body(request.body, AnswersForm)
+    saved = actions.save_answer(
+        by=request.user, paper=pk, place=form.place, given=form.given, origin=form.origin
     )
     return JsonResponse(
         {
-            "given": kept.given,
-            "revision": kept.revision,
-            "is_newer": kept.is_newer,
-            "left_ms": _milliseconds(kept.left),
+            "given": saved.given,
+            "revision": saved.revision,
+            "is_newer": saved.is_newer,
+            "left_ms": _milliseconds(saved.time_left),
         }
     )
 
@@ -124,10 +129,10 @@ def answer(request: StaffRequest, pk: int) -> HttpResponse:
 @never_cache
 @staff_view
 def clock(request: StaffRequest, pk: int) -> HttpResponse:
-    """JSON `{left_ms, is_over}` by the server's clock: the examinee's own may be wrong, or set while they write."""
-    found = access.paper_for(request.user, pk)
-    left = max(timedelta(), found.due_at - timezone.now())
-    is_over = found.submitted_at is not None or not left
+    """Return JSON `{left_ms, is_over}` by the server's clock, because the examinee's clock may be wrong or changed."""
+    paper = access.paper_for(request.user, pk)
+    left = max(timedelta(), paper.due_at - timezone.now())
+    is_over = paper.submitted_at is not None or not left
     return JsonResponse({"left_ms": _milliseconds(left), "is_over": is_over})
 
 
@@ -138,14 +143,17 @@ def _milliseconds(duration: timedelta) -> int:
 @require_POST
 @staff_view
 def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """JSON `{answers: [...], is_by_clock}`: what the page holds, in case the last of it was not kept yet."""
-    asked = decode_body(request.body, HandInForm)
+    """Hand in the paper, JSON `{answers: [...], is_by_clock}`; return JSON `{result}`, the address of the result.
+
+    `answers` are those on the page, because the last ones may not be saved yet.
+    """
+    form = decode_body(request.body, HandInForm)
     marked = actions.hand_in(
         by=request.user,
         paper=pk,
-        answers={each.place: each.given for each in asked.answers},
-        writings={each.place: each.writing for each in asked.answers},
-        is_by_clock=asked.is_by_clock,
+        answers={answer.place: answer.given for answer in form.answers},
+        origins={answer.place: answer.origin for answer in form.answers},
+        is_by_clock=form.is_by_clock,
     )
     return JsonResponse({"result": reverse("console:exam_paper", args=[marked.pk])})
 
@@ -166,25 +174,25 @@ def _result(request: StaffRequest, paper: Paper) -> HttpResponse:
     if not is_own:
         audit.record_once_a_day(request.user, "exam.paper_read", paper)
     items = selectors.items_of(paper)
-    # What is right stays hidden from those who may sit exams as long as a colleague is writing about it.
-    secret = selectors.on_open_papers(item.question_id for item in items) if is_own else set()
+    # An examinee does not see the right answer to a question while it is on a colleague's open paper.
+    secret_questions = selectors.on_open_papers(item.question_id for item in items) if is_own else set()
     context = {
         "tab": "mine" if is_own else "results",
         "paper": paper,
         "is_own": is_own,
-        "answers": [_marked(item, is_secret=item.question_id in secret) for item in items],
+        "answers": [_answer_context(item, is_secret=item.question_id in secret_questions) for item in items],
         "missed": sum(item.credit != FULL for item in items),
-        "may_appeal": is_own and timezone.now() <= paper.submitted_at + appeals.WITHIN,
+        "may_appeal": is_own and timezone.now() <= paper.submitted_at + appeals.APPEAL_PERIOD,
     }
     return render(request, "console/exams/result.html", context)
 
 
-def _marked(item: PaperItem, *, is_secret: bool) -> dict[str, Any]:
+def _answer_context(item: PaperItem, *, is_secret: bool) -> dict[str, Any]:
     return {
         "item": item,
         "is_secret": is_secret,
-        "given": in_words(item.kind, item.shown, item.given),
-        "right": [] if is_secret else in_words(item.kind, item.shown, item.right),
+        "given": answer_lines(item.kind, item.shown, item.given),
+        "right": [] if is_secret else answer_lines(item.kind, item.shown, item.right),
         "marks": "full" if item.credit == FULL else "part" if item.credit else "none",
         "point": None if is_secret else item.question.point,
         "appeal": getattr(item, "appeal", None),

@@ -1,4 +1,4 @@
-"""Taking, handing over and ending conversations, and notes about them."""
+"""Views that take, transfer, end and close conversations, and add notes to them."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,7 +21,7 @@ from console.inbox.forms import CloseForm, NoteForm, TransferForm
 
 
 class ButtonPress(Struct):
-    """The JSON body of a press of a button. `client_id` stays the same while it is tried again."""
+    """The JSON body of a button press. Retries have the same `client_id`."""
 
     client_id: UUID | None = None
 
@@ -29,7 +29,7 @@ class ButtonPress(Struct):
 @require_POST
 @staff_view
 def take_next(request: StaffRequest) -> HttpResponse:
-    """Take the first in the queue of my departments; a repeat with the same `client_id` gives the same one."""
+    """Assign the first conversation in the queue to the agent; a repeat with the same `client_id` returns the same."""
     is_json = request.content_type == "application/json"
     press = decode_body(request.body if is_json else b"{}", ButtonPress)
     taken = agents.take_next(staff=request.user, client_id=press.client_id)
@@ -39,7 +39,7 @@ def take_next(request: StaffRequest) -> HttpResponse:
 @require_POST
 @staff_view
 def take(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """This waiting conversation becomes mine, if I may choose or if it is the first."""
+    """Assign this waiting conversation to the agent, if it is the first or the agent may choose."""
     taken = agents.take(staff=request.user, uuid=uuid)
     return JsonResponse({"conversation": str(taken.uuid)})
 
@@ -47,7 +47,7 @@ def take(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @staff_view
 def end(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Ends the talk; the conversation stays with me for its wrap-up code."""
+    """End a conversation; it stays with the agent in wrap-up."""
     agents.end_conversation(staff=request.user, uuid=uuid)
     return HttpResponse(status=204)
 
@@ -113,7 +113,10 @@ def note_form(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @staff_view
 def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """A repeat with the same client_id gives the same note; with other words it is refused, once."""
+    """Add a note. A repeat with the same client_id adds nothing.
+
+    If its text differs, the refusal comes with a form that has a new client_id, so that sending it again works.
+    """
     conversation = access.conversation_for(request.user, uuid)
     form = NoteForm(request.POST)
     if form.is_valid():
@@ -122,9 +125,9 @@ def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
             agents.add_note(staff=request.user, uuid=uuid, body=body, client_id=client_id)
             return _done("noted", conversation)
         except ClientIdReused as refusal:
-            # The answer to the first was lost, and the words were changed since.
-            again = NoteForm(request.POST.dict() | {"client_id": uuid4()})
-            return _form(request, "note", conversation, again, refusal)
+            # The response to the first attempt was lost, and the text was changed since.
+            new_form = NoteForm(request.POST.dict() | {"client_id": uuid4()})
+            return _form(request, "note", conversation, new_form, refusal)
         except Refusal as refusal:
             return _form(request, "note", conversation, form, refusal)
     return _form(request, "note", conversation, form)
@@ -137,7 +140,7 @@ def _form(
     form: Form,
     refusal: Refusal | None = None,
 ) -> HttpResponse:
-    """The form, empty or as it was sent with what is wrong with it: nothing written is lost."""
+    """Render the form: empty, or as sent with its errors, so that no text is lost."""
     if refusal is not None:
         form.add_error(None, str(refusal.words))
     context: dict[str, Any] = {"form": form, "conversation": conversation}
@@ -145,10 +148,10 @@ def _form(
     return render(request, f"console/inbox/_{name}.html", context, status=status)
 
 
-def _done(what: str, conversation: Conversation) -> HttpResponse:
-    """Nothing to show: the screen hears of it over the socket. The header closes the dialog."""
+def _done(action: str, conversation: Conversation) -> HttpResponse:
+    """Return an empty response: the socket updates the screen, and the HX-Trigger header closes the dialog."""
     response = HttpResponse(status=204)
     response["HX-Trigger"] = (
-        f'{{"console:done": {{"what": "{what}", "conversation": "{conversation.uuid}"}}}}'
+        f'{{"console:done": {{"what": "{action}", "conversation": "{conversation.uuid}"}}}}'
     )
     return response

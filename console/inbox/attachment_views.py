@@ -1,4 +1,4 @@
-"""Files and transcripts, for staff."""
+"""Views of attachments and transcripts for staff."""
 
 from uuid import UUID
 
@@ -40,9 +40,9 @@ def upload(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @cache_control(no_store=True)
 @staff_view
 def attachment(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    found = access.attachment_for(request.user, uuid)
-    audit_file(request.user, found, where="console")
-    return file_response(found)  # type: ignore[return-value]
+    stored = access.attachment_for(request.user, uuid)
+    audit_file(request.user, stored, where="console")
+    return file_response(stored)  # type: ignore[return-value]
 
 
 @require_GET

@@ -1,4 +1,4 @@
-"""The console's socket: it listens, marks and signals typing. Everything else an agent does is a POST."""
+"""The console's socket: it receives events and sends read marks and typing. All other agent actions are POSTs."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 def language_of(cookies: Mapping[str, str]) -> str:
-    """The language that this member of staff chose for the console."""
+    """Return the language that the staff member chose for the console."""
     try:
         return get_supported_language_variant(cookies.get(settings.LANGUAGE_COOKIE_NAME, ""))
     except LookupError:
@@ -117,8 +117,8 @@ class ConsoleConsumer(Socket):
                     hub.note_row(key, row)
                 first.append(welcome)
         except Exception as error:
-            # Without a welcome the console has nothing to go on with; it comes back and asks again.
-            logger.warning("hello was not answered: %s", type(error).__name__)
+            # The console cannot work without a welcome; it reconnects and sends hello again.
+            logger.warning("hello failed, the socket is closed: %s", type(error).__name__)
             self.end("unavailable")
 
     def _welcome(self) -> tuple[ConsoleWelcome, dict[int, Row]]:
@@ -130,7 +130,10 @@ class ConsoleConsumer(Socket):
         return welcome, rows_by_conversation_pk(lists.rows)
 
     def _conversation(self, uuid: UUID) -> Conversation:
-        """Raises NotFound, which is noted: it may be another department's."""
+        """Return a conversation that the staff member may read.
+
+        Raises NotFound, recorded in the audit trail: the conversation may be another department's.
+        """
         try:
             return access.conversation_for(self.staff, uuid)
         except NotFound as refusal:
@@ -138,20 +141,26 @@ class ConsoleConsumer(Socket):
             raise
 
     def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
-        """Raises NotFound. A page of a conversation that this socket has read today already is noted no more."""
-        found = access.conversation_for(self.staff, conversation)
-        reading = (found.pk, found.status, found.agent_id, timezone.localdate())
-        if found.status == Status.CLOSED or reading not in self._readings:
-            audit_reading(self.staff, found, where="socket")
+        """Return a page of messages; audit the reading once a day for each socket and state of a conversation.
+
+        A closed conversation is audited at every reading. Raises NotFound.
+        """
+        shown = access.conversation_for(self.staff, conversation)
+        reading = (shown.pk, shown.status, shown.agent_id, timezone.localdate())
+        if shown.status == Status.CLOSED or reading not in self._readings:
+            audit_reading(self.staff, shown, where="socket")
             self._readings.add(reading)
-        return page_of(found, after, limit)
+        return page_of(shown, after, limit)
 
     async def _watch(self, frame: Watch) -> None:
-        """Listens first and reads then, so that nothing falls between; a repeat is dropped by the screen."""
+        """Subscribe to a conversation, then send its messages.
+
+        Subscribing first leaves no gap; the screen drops messages that arrive twice.
+        """
         conversation = await in_thread(self._conversation, frame.conversation)
         uuid = str(frame.conversation)
         if not await in_thread(access.followable_ids, self.staff, [conversation.pk]):
-            # It goes on elsewhere: what was said may be read, and nothing more is heard.
+            # The conversation is now in another department: staff may read the past but receive no new events.
             self.answer(
                 await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
             )
@@ -160,7 +169,7 @@ class ConsoleConsumer(Socket):
         with self.holding() as first:
             hub.watch(conversation.pk, self)
             page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
-            # Of a long conversation the screen fetches the rest of the pages itself.
+            # The screen fetches the other pages of a long conversation itself.
             hub.note_head(conversation.pk, page.head)
             first.append(page)
 
@@ -171,7 +180,7 @@ class ConsoleConsumer(Socket):
         return pk
 
     async def _is_typing(self, frame: ConsoleTyping) -> None:
-        """Of those who have it open, the visitor hears only of the one who may answer."""
+        """Announce typing to the visitor, but only for the assigned agent."""
         pk = self._watched(frame.conversation)
         if self._typing.take() and await in_thread(access.is_assigned_to, self.staff, pk):
             shown = TypingFrame(str(frame.conversation), "agent", self.staff.name)
@@ -180,7 +189,7 @@ class ConsoleConsumer(Socket):
     # -- for the hub -------------------------------------------------------------------------------------
 
     def moved_away(self, pk: int, row: Row) -> None:
-        """Nothing more of it is heard, until the database says that they may."""
+        """Stop watching a conversation that moved away, then watch it again if the database still allows it."""
         self.watched.pop(row.id, None)
         hub.unwatch(pk, self)
         self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row))
@@ -190,11 +199,11 @@ class ConsoleConsumer(Socket):
             if await in_thread(access.followable_ids, self.staff, [pk]):
                 await self._watch(Watch(UUID(row.id), row.last_seq))
         except Exception as error:
-            # The database is away: whoever opens the conversation again asks again.
-            logger.warning("a conversation is no longer watched: %s", type(error).__name__)
+            # The database is unavailable: opening the conversation again subscribes again.
+            logger.warning("cannot watch a transferred conversation again: %s", type(error).__name__)
 
     def disconnected(self) -> None:
-        # Who leaves before the handshake is through has none of these yet.
+        # A socket that closes during the handshake has none of these attributes yet.
         if getattr(self, "staff_id", 0):
             hub.remove_staff(self)
             for pk in self.watched.values():

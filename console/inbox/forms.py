@@ -17,11 +17,11 @@ class TransferForm(forms.Form):
 
     to = forms.ChoiceField(label=_("To"))
     note = forms.CharField(
-        label=_("Note for them"),
+        label=_("Note for your colleagues"),
         required=False,
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("Only colleagues see it."),
+        help_text=_("Only staff can see it."),
     )
 
     def __init__(self, *args: Any, staff: Staff, conversation: Conversation, **kwargs: Any) -> None:
@@ -47,7 +47,7 @@ class TransferForm(forms.Form):
         field.choices = [
             ("", _("Choose …")),
             (_("Departments"), departments),
-            (_("Colleagues online (chats now / capacity)"), colleagues),
+            (_("Colleagues online (conversations now / capacity)"), colleagues),
         ]
         self.has_colleagues = bool(colleagues)
 
@@ -77,7 +77,7 @@ class NoteForm(forms.Form):
         label=_("Note"),
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=_("Only colleagues see it."),
+        help_text=_("Only staff can see it."),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the first page of the console carries: the lists as they stand, and who looks at them."""
+"""The initial state that the console's page carries: the conversation lists and the signed-in person."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from console.inbox import selectors
 
 
 def initial_state(staff: Staff) -> dict[str, Any]:
-    """The state of static/console/inbox/state.js, to be written into the page as JSON. Seven queries at most.
+    """Return the initial state of static/console/inbox/state.js, ready for JSON. At most seven queries.
 
-    `me.barred`: the departments from whose lines they may take nobody today.
+    `me` also lists the departments whose conversations the person may not take today.
     """
     lists = selectors.lists_for(staff)
     return {

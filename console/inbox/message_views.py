@@ -1,4 +1,4 @@
-"""What an agent sends."""
+"""The view that posts an agent's message."""
 
 import logging
 from concurrent.futures import TimeoutError as NotInTime
@@ -18,7 +18,7 @@ from chat.json_bodies import decode_body
 from chat.models import Message
 from chat.protocol import AcceptedFrame, head_of
 from chat.realtime.writer import writer
-from console.gate import StaffRequest, refused, staff_view
+from console.gate import StaffRequest, refusal_response, staff_view
 from knowledge import message_sources
 from knowledge.actions import use
 from knowledge.customer_question import question_in
@@ -27,82 +27,88 @@ from knowledge.models import Version
 
 logger = logging.getLogger(__name__)
 
-WRITER_SECONDS = 8
+WRITER_TIMEOUT_SECONDS = 8
 
 
 class AgentPost(Struct):
     client_id: UUID
-    # `make_answer` says how long these may be, without the white space around them.
+    # `make_answer` limits the lengths of these, without the white space around them.
     body: str
     choices: Annotated[list[str], Meta(max_length=10)] = []
-    # What it was made from, when it was: `source` of a knowledge point or a place.
+    # The `source` of the knowledge point or branch that the message was made from, or "".
     source: Annotated[str, Meta(max_length=40)] = ""
 
 
 @require_POST
 @staff_view
 def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """JSON `{client_id, body, choices, source}`; the answer is `{"accepted": {...}}`, the same again for a repeat."""
+    """Post a message, JSON `{client_id, body, choices, source}`.
+
+    Return `{"accepted": {...}}`; a repeat with the same `client_id` returns the same.
+    """
     try:
-        answer = decode_body(request.body, AgentPost)
+        agent_post = decode_body(request.body, AgentPost)
     except Refusal as refusal:
-        return refused(request, refusal, head_of(request.body).id)
-    client_id = str(answer.client_id)
+        return refusal_response(request, refusal, head_of(request.body).id)
+    client_id = str(agent_post.client_id)
     try:
-        version = _version_of(uuid, answer)
-        post = make_answer(
+        version = _version_of(uuid, agent_post)
+        message_post = make_answer(
             staff=request.user,
             uuid=uuid,
-            client_id=answer.client_id,
-            body=answer.body,
-            choices=answer.choices,
-            source=answer.source,
-            card="place" if message_sources.branch_edition_in(answer.source) else "",
+            client_id=agent_post.client_id,
+            body=agent_post.body,
+            choices=agent_post.choices,
+            source=agent_post.source,
+            card="place" if message_sources.branch_edition_in(agent_post.source) else "",
         )
-        outcome = writer.post(post).result(WRITER_SECONDS)
+        outcome = writer.post(message_post).result(WRITER_TIMEOUT_SECONDS)
     except Refusal as refusal:
-        return refused(request, refusal, client_id)
+        return refusal_response(request, refusal, client_id)
     except NotInTime:
-        # It may still be stored; the same client_id asks again, and gets the same answer then.
-        logger.warning("the writer did not answer in %d s", WRITER_SECONDS)
-        return refused(request, Unavailable(), client_id)
+        # The message may still be stored; a retry with the same client_id then gets its `accepted`.
+        logger.warning("the writer did not answer within %d s", WRITER_TIMEOUT_SECONDS)
+        return refusal_response(request, Unavailable(), client_id)
     if isinstance(outcome, Refusal):
-        return refused(request, outcome, client_id)
+        return refusal_response(request, outcome, client_id)
     if version is not None:
-        _note_use(request, uuid, answer, version, outcome)
+        _record_use(request, uuid, agent_post, version, outcome)
     return JsonResponse({"accepted": msgspec.to_builtins(outcome)})
 
 
-def _version_of(uuid: UUID, answer: AgentPost) -> Version | None:
-    """The version that it was made from. Raises BadRequest, and OutOfDate unless it was accepted before."""
-    if answer.source and not (
-        message_sources.point_version_in(answer.source) or message_sources.branch_edition_in(answer.source)
+def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
+    """Return the version of the point that the message was made from, or None.
+
+    Raises BadRequest for an invalid source, and OutOfDate for an outdated version unless the message is already stored.
+    """
+    if post.source and not (
+        message_sources.point_version_in(post.source) or message_sources.branch_edition_in(post.source)
     ):
-        # It is stored with the message, in one batch with those of others: nothing that is no source of ours goes in.
+        # The source is stored in one batch with the messages of others, so an invalid one is rejected here.
         raise BadRequest
     try:
-        return use.require_current(answer.source)
+        return use.require_current(post.source)
     except OutOfDate:
-        if Message.objects.filter(conversation__uuid=uuid, client_id=answer.client_id).exists():
+        if Message.objects.filter(conversation__uuid=uuid, client_id=post.client_id).exists():
             return None
         raise
 
 
-def _note_use(
-    request: StaffRequest, uuid: UUID, answer: AgentPost, version: Version, accepted: AcceptedFrame
+def _record_use(
+    request: StaffRequest, uuid: UUID, post: AgentPost, version: Version, accepted: AcceptedFrame
 ) -> None:
-    """For counting and learning only: the message itself keeps its source, and is sent whatever happens here."""
+    """Record the use of the point, for statistics and learning; the message is stored even if this fails."""
     try:
         conversation = access.conversation_for(request.user, uuid)
         question, _seq = question_in(conversation, before=accepted.seq)
-        told = message_sources.message_text(version.answer, version.links)
+        point_text = message_sources.message_text(version.answer, version.links)
         use.record_use(
             by=request.user,
             version=version,
             conversation=conversation,
             seq=accepted.seq,
             question=question,
-            is_edited=answer.body != told,
+            is_edited=post.body != point_text,
         )
     except DatabaseError as error:
-        logger.warning("the use of a point was not noted: %s", type(error).__name__)
+        logger.warning("the use of a point was not recorded: %s", type(error).__name__)

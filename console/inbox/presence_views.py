@@ -1,4 +1,4 @@
-"""What I am: online, busy, on a break, away, offline."""
+"""The view that sets the presence of a staff member: online, busy, on a break, away or offline."""
 
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST

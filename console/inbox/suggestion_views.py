@@ -1,4 +1,4 @@
-"""Knowledge beside the conversation: what is likely the answer, what is looked for, and whether it helped."""
+"""Views of knowledge beside a conversation: suggested points, search, and feedback on a point."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -44,19 +44,23 @@ class HelpfulForm(Struct):
 @never_cache
 @staff_view
 def suggested(request: StaffRequest) -> HttpResponse:
-    """JSON `{conversation}`: the three likeliest points for what the visitor has asked last.
+    """Return the three points that most likely answer the visitor's last question, for JSON `{conversation}`.
 
-    A question that none of them answers is noted as a gap.
+    If the agent has the conversation and no point answers the question, it is recorded as unanswered.
     """
-    asked = decode_body(request.body, SuggestionsForm)
-    conversation = access.conversation_for(request.user, asked.conversation)
+    form = decode_body(request.body, SuggestionsForm)
+    conversation = access.conversation_for(request.user, form.conversation)
     question, seq = question_in(conversation)
-    found = suggestions.suggest_for(
+    suggested_points = suggestions.suggest_for(
         question, language=conversation.language, department=conversation.department_id
     )
     if conversation.agent_id == request.user.pk:
-        unanswered_questions.record_question(conversation, seq, found)
-    answer = {"seq": seq, "edition": published.edition, "points": [_point(offer) for offer in found]}
+        unanswered_questions.record_question(conversation, seq, suggested_points)
+    answer = {
+        "seq": seq,
+        "edition": published.edition,
+        "points": [_point(suggestion) for suggestion in suggested_points],
+    }
     return JsonResponse(answer)
 
 
@@ -64,23 +68,23 @@ def suggested(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def found_points(request: StaffRequest) -> HttpResponse:
-    """JSON `{q, conversation, category, region}`: points and places for what was typed so far."""
-    asked = decode_body(request.body, PointSearchForm)
+    """Return points and branches that match the text typed so far, for JSON `{q, conversation, category, region}`."""
+    form = decode_body(request.body, PointSearchForm)
     language, department = language_of(request.LANGUAGE_CODE), None
-    if asked.conversation is not None:
-        conversation = access.conversation_for(request.user, asked.conversation)
+    if form.conversation is not None:
+        conversation = access.conversation_for(request.user, form.conversation)
         language, department = conversation.language, conversation.department_id
-    found, standing = suggestions.search_for_agent(
-        asked.q,
+    suggested_points, branches = suggestions.search_for_agent(
+        form.q,
         language=language,
         department=suggestions.department_of(request.user, department),
-        categories=None if asked.category is None else selectors.subtree_ids(asked.category),
-        region=asked.region,
+        categories=None if form.category is None else selectors.subtree_ids(form.category),
+        region=form.region,
     )
     answer = {
         "edition": published.edition,
-        "points": [_point(offer) for offer in found],
-        "places": [branch_cards.card_of(place, language, settings.MAP_URL) for place in standing],
+        "points": [_point(suggestion) for suggestion in suggested_points],
+        "places": [branch_cards.card_of(branch, language, settings.MAP_URL) for branch in branches],
     }
     return JsonResponse(answer)
 
@@ -88,30 +92,30 @@ def found_points(request: StaffRequest) -> HttpResponse:
 @require_POST
 @staff_view
 def judge(request: StaffRequest) -> HttpResponse:
-    """JSON `{source, conversation, is_helpful}`: the agent's word on a point."""
-    asked = decode_body(request.body, HelpfulForm)
-    conversation = access.conversation_for(request.user, asked.conversation)
-    version = use.version_of(asked.source)
+    """Store the agent's feedback on a point, JSON `{source, conversation, is_helpful}`."""
+    form = decode_body(request.body, HelpfulForm)
+    conversation = access.conversation_for(request.user, form.conversation)
+    version = use.version_of(form.source)
     if version is None:
         raise BadRequest
     use.record_agent_feedback(
-        version=version, is_helpful=asked.is_helpful, conversation=conversation, by=request.user
+        version=version, is_helpful=form.is_helpful, conversation=conversation, by=request.user
     )
-    return JsonResponse({"judged": asked.source})
+    return JsonResponse({"judged": form.source})
 
 
-def _point(offer: Suggestion) -> dict[str, Any]:
-    point = offer.point
+def _point(suggestion: Suggestion) -> dict[str, Any]:
+    point = suggestion.point
     return {
         "id": point.pk,
         "key": point.key,
         "source": point.source,
         "title": point.title,
-        "passage": offer.passage,
-        "matched": offer.matched,
+        "passage": suggestion.passage,
+        "matched": suggestion.matched,
         "text": message_sources.message_text(point.answer, point.links),
         "note": point.note,
         "category": point.category_path,
         "valid_until": point.valid_until.isoformat() if point.valid_until else "",
-        "confidence": round(offer.confidence, 3),
+        "confidence": round(suggestion.confidence, 3),
     }

@@ -1,4 +1,4 @@
-"""One conversation: its thread, its customer's card, its transcript when it has ended."""
+"""Views of one conversation: its thread and the customer's card."""
 
 from uuid import UUID
 
@@ -24,10 +24,10 @@ TRANSCRIPT_PAGE = 500
 @never_cache
 @staff_view
 def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """The row, the notes and the values of placeholders; for a closed conversation also its messages.
+    """Return the row, the notes and the placeholder values of a conversation as JSON, and its messages if it is closed.
 
-    The messages of an open one come over the socket. `chat.archive.reading_audit` decides which reading is audited.
-    `after` in the query asks for the messages after that seq, where one page was not enough.
+    The messages of an open conversation arrive over the socket. `after` in the query asks for the messages after that
+    seq, if one page was not enough. `chat.archive.reading_audit` decides which readings are audited.
     """
     conversation = access.conversation_for(request.user, uuid)
     answer = {
@@ -47,7 +47,7 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @never_cache
 @staff_view
 def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Who the customer is and how sure we are, and what they came with before."""
+    """Show who the customer is, how well that is verified, and their earlier conversations."""
     conversation = access.conversation_for(request.user, uuid)
     audit_first_glance(request.user, conversation, where="card")
     context = {

@@ -1,4 +1,4 @@
-"""Included by console.urls: the inbox page, conversations, their messages and files, and suggestions beside them."""
+"""URLs of the inbox, included by console.urls: conversations with their messages and files, and suggestions."""
 
 from django.urls import path
 

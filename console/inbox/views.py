@@ -1,4 +1,4 @@
-"""The console's one screen. Its lists and threads are drawn by scripts from the state that the page carries."""
+"""Views of the inbox page. Scripts draw its lists and threads from the state that the page carries."""
 
 from uuid import UUID
 
@@ -20,13 +20,13 @@ from console.ui_strings import inbox_strings
 from exams.selectors import warnings_of
 
 
-# Compressed although it carries a token: Django masks that anew in every page (BREACH).
+# Compression is safe although the page carries a CSRF token: Django masks it differently in every page (BREACH).
 @require_GET
 @never_cache
 @gzip_page
 @open_to("use_console", "use_knowledge")
 def inbox(request: StaffRequest) -> HttpResponse:
-    """Where everybody arrives. Who does not talk with customers goes on to the knowledge points."""
+    """Show the inbox, the start page of staff; redirect those who do not talk with customers to knowledge."""
     if not may(request.user, "use_console"):
         return redirect("console:points")
     return _screen(request, "")
@@ -37,7 +37,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
 @gzip_page
 @staff_view
 def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """The same screen with this conversation open, so that every conversation has an address."""
+    """Show the inbox with this conversation open, so that every conversation has an address."""
     access.conversation_for(request.user, uuid)
     return _screen(request, str(uuid))
 
@@ -46,14 +46,14 @@ def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @never_cache
 @staff_view
 def today(request: StaffRequest) -> HttpResponse:
-    """What I have had today, for the top bar."""
+    """Return the agent's figures of today for the top bar, as a fragment."""
     return render(request, "console/inbox/inbox.html#today", {"today": today_of(request.user)})
 
 
-def _screen(request: StaffRequest, opened: str) -> HttpResponse:
+def _screen(request: StaffRequest, open_conversation: str) -> HttpResponse:
     state = initial_state(request.user)
     context = {
-        "state": state | {"open": opened},
+        "state": state | {"open": open_conversation},
         "words": inbox_strings(),
         "presences": PresenceStatus.choices,
         "presence": state["presence"],

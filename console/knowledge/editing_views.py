@@ -1,4 +1,4 @@
-"""Writing a knowledge point: a new one, or other words for one. What is refused comes back as it was sent."""
+"""Views that create and edit knowledge points and their files. A refused form comes back as it was sent."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from chat.errors import BadRequest, Refusal
 from chat.languages import language_of
 from chat.widget.attachment_views import file_response
 from console.gate import StaffRequest, open_to, status_of
-from console.knowledge.forms import PointForm, first_values
+from console.knowledge.forms import PointForm, initial_values
 from knowledge import access
 from knowledge.actions import files
 from knowledge.actions.editing import begin_point, edit_token, revise_point
@@ -27,24 +27,24 @@ from knowledge.selectors_pages import changes_between
 @require_GET
 @never_cache
 @open_to("edit_points")
-def new_form(request: StaffRequest) -> HttpResponse:
-    """`gap` in the query: the questions that it is to answer are its title and phrasings already."""
-    first: dict[str, Any] = {"language": language_of(get_language() or "zh"), "owner": request.user.pk}
+def new_point_form(request: StaffRequest) -> HttpResponse:
+    """Show the form of a new point. `gap` in the query is the id of an unanswered question that fills it in."""
+    initial: dict[str, Any] = {"language": language_of(get_language() or "zh"), "owner": request.user.pk}
     number = request.GET.get("gap", "")
-    gap = (
+    unanswered = (
         UnansweredQuestion.objects.filter(pk=int(number)).first()
         if number.isdecimal() and len(number) < 18
         else None
     )
-    if gap is not None:
-        asked = dict.fromkeys(gap.questions.values_list("text", flat=True)[:40])
-        first |= {
-            "gap": gap.pk,
-            "title": gap.text[:120],
-            "language": gap.language,
-            "phrasings": "\n".join(asked),
+    if unanswered is not None:
+        questions = dict.fromkeys(unanswered.questions.values_list("text", flat=True)[:40])
+        initial |= {
+            "gap": unanswered.pk,
+            "title": unanswered.text[:120],
+            "language": unanswered.language,
+            "phrasings": "\n".join(questions),
         }
-    return _form(request, PointForm(initial=first))
+    return _form(request, PointForm(initial=initial))
 
 
 @require_POST
@@ -53,17 +53,17 @@ def create(request: StaffRequest) -> HttpResponse:
     form = PointForm(request.POST)
     if not form.is_valid():
         return _form(request, form, status=422)
-    given = form.cleaned_data
+    data = form.cleaned_data
     try:
         with transaction.atomic():
             version = begin_point(
                 by=request.user,
-                key=given["key"],
-                language=given["language"],
-                owner=given["owner"],
+                key=data["key"],
+                language=data["language"],
+                owner=data["owner"],
                 content=form.content(),
                 phrasings=form.phrasing_lines(),
-                gap=given["gap"],
+                gap=data["gap"],
                 is_ready="submit" in request.POST,
             )
     except Refusal as refusal:
@@ -76,8 +76,8 @@ def create(request: StaffRequest) -> HttpResponse:
 @open_to("edit_points")
 def edit_form(request: StaffRequest, key: str) -> HttpResponse:
     point = access.point_for(request.user, key)
-    version = _begun_with(request, point)
-    form = PointForm(point=point, initial=first_values(point, version) | {"seen": edit_token(point)})
+    version = _latest_version(request, point)
+    form = PointForm(point=point, initial=initial_values(point, version) | {"seen": edit_token(point)})
     return _form(request, form, point)
 
 
@@ -101,17 +101,17 @@ def save(request: StaffRequest, key: str) -> HttpResponse:
             )
     except Refusal as refusal:
         return _refused(request, form, refusal, point)
-    number = _begun_with(request, point).number
+    number = _latest_version(request, point).number
     return redirect(saved_address(key, number))
 
 
 def saved_address(key: str, number: int) -> str:
-    """The page of the point; by the mark in it the browser forgets what it kept of the form."""
+    """Return the address of the point's page; its `#saved` tells the browser to discard its copy of the form."""
     return f"{reverse('console:point', args=[key])}?version={number}#saved"
 
 
-def _begun_with(request: StaffRequest, point: Point) -> Version:
-    """What is in the making, or was last said."""
+def _latest_version(request: StaffRequest, point: Point) -> Version:
+    """Return the newest version: the unpublished one, or the last one published."""
     newest = point.versions.order_by("-number").values_list("number", flat=True).first()
     return access.version_for(request.user, point, newest)
 
@@ -132,12 +132,12 @@ def _refused(
 
 
 def _both_texts(request: StaffRequest, form: PointForm, point: Point) -> dict[str, Any]:
-    """What the other has written, and how what was sent differs from it. The next save goes over it."""
-    theirs = _begun_with(request, point)
+    """Return the other editor's version and how the sent form differs from it; the next save overwrites it."""
+    theirs = _latest_version(request, point)
     with transaction.atomic():
         mine = Version(point=point, number=theirs.number, **form.content().values())
         changes = changes_between(theirs, mine)
-        # A category that only this form names is not made by looking.
+        # Comparing must not create a new category that the form names.
         transaction.set_rollback(True)
     data = request.POST.copy()
     data["seen"] = edit_token(point)

@@ -1,4 +1,4 @@
-"""The forms of the knowledge pages. They check shape; what may be said, and by whom, the actions decide."""
+"""Forms of the knowledge pages. They check only the shape of the data; actions decide what is allowed."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,7 +29,7 @@ def _editors() -> models.QuerySet[Staff]:
 
 
 class PointsForm(forms.Form):
-    """What the list is narrowed to."""
+    """The filters of the list of points."""
 
     q = forms.CharField(label=gettext_lazy("Words"), required=False, max_length=100)
     state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
@@ -38,7 +38,7 @@ class PointsForm(forms.Form):
     )
     department = forms.ModelChoiceField(
         Department.objects.filter(is_active=True),
-        label=gettext_lazy("Business line"),
+        label=gettext_lazy("Department"),
         required=False,
         empty_label=gettext_lazy("all"),
     )
@@ -80,58 +80,62 @@ class PointsForm(forms.Form):
 
 
 class PointForm(forms.Form):
-    """A point as an editor writes it. `seen` is what the editor began with (knowledge.actions.editing)."""
+    """A point as an editor writes it. `seen` identifies the state that the editor started from (`seen_of`)."""
 
     key = forms.SlugField(
         label=gettext_lazy("Key"),
         max_length=60,
-        help_text=gettext_lazy("letters, digits and - ; names it in imports and never changes"),
+        help_text=gettext_lazy(
+            "Letters, digits and hyphens. It names the point in imports and can't be changed later."
+        ),
     )
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=LANGUAGES)
     title = forms.CharField(
         label=gettext_lazy("Title"),
         max_length=120,
-        help_text=gettext_lazy("The question as it is asked most."),
+        help_text=gettext_lazy("The question as customers ask it most often."),
     )
     answer = forms.CharField(
         label=gettext_lazy("Answer"),
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 9}),
-        help_text=gettext_lazy("What is said to the customer."),
+        help_text=gettext_lazy("The text that the customer receives."),
     )
     note = forms.CharField(
         label=gettext_lazy("Note for staff"),
         required=False,
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=gettext_lazy("The customer never sees it."),
+        help_text=gettext_lazy("Customers never see it."),
     )
     phrasings = forms.CharField(
         label=gettext_lazy("Phrasings"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 8}),
-        help_text=gettext_lazy("How customers really ask it, one a line. They only help to find the point."),
+        help_text=gettext_lazy(
+            "How customers really ask it, one per line. They only help to find the point."
+        ),
     )
     category = forms.CharField(
         label=gettext_lazy("Category"),
         max_length=300,
         widget=forms.TextInput(attrs={"list": "categories", "autocomplete": "off"}),
-        help_text=gettext_lazy("Its place in the tree, with / between: Cards/Loss"),
+        help_text=gettext_lazy("The path in the category tree, for example Cards/Loss."),
     )
     is_new_category = forms.BooleanField(label=gettext_lazy("This is a new category"), required=False)
     department = forms.ModelChoiceField(
         Department.objects.filter(is_active=True),
-        label=gettext_lazy("Business line"),
+        label=gettext_lazy("Department"),
         required=False,
         empty_label="–",
-        help_text=gettext_lazy("The department that answers for it."),
+        help_text=gettext_lazy("The department that is responsible for the point."),
     )
     owner = forms.ModelChoiceField(
         Staff.objects.none(),
         label=gettext_lazy("Owner"),
         required=False,
         empty_label="–",
-        help_text=gettext_lazy("Is warned before it expires."),
+        help_text=gettext_lazy("Gets a warning before the point expires."),
     )
     region = forms.ModelChoiceField(
         Region.objects.all(),
@@ -150,16 +154,17 @@ class PointForm(forms.Form):
         label=gettext_lazy("Valid until"),
         required=False,
         widget=_day(),
-        help_text=gettext_lazy("The last day."),
+        help_text=gettext_lazy("The last valid day."),
     )
     links = forms.CharField(
         label=gettext_lazy("Links"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("One a line: words | https://address"),
+        help_text=gettext_lazy("One per line: link text | https://address"),
     )
     is_public = forms.BooleanField(
-        label=gettext_lazy("Public: the box may offer it before an agent comes"), required=False
+        label=gettext_lazy("Public: the widget may suggest it while the customer waits for an agent"),
+        required=False,
     )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
     gap = forms.IntegerField(required=False, widget=forms.HiddenInput)
@@ -168,7 +173,7 @@ class PointForm(forms.Form):
         super().__init__(*args, **kwargs)
         owner = self.fields["owner"]
         assert isinstance(owner, forms.ModelChoiceField)
-        # Who has left the team stays the owner until somebody else is chosen.
+        # An owner who is no longer an editor stays the owner until another one is chosen.
         owner.queryset = _editors()
         if point is not None and point.owner_id is not None:
             owner.queryset = owner.queryset | Staff.objects.filter(pk=point.owner_id)
@@ -180,33 +185,35 @@ class PointForm(forms.Form):
     def clean_category(self) -> str:
         path = "/".join(name for part in self.cleaned_data["category"].split("/") if (name := part.strip()))
         if not path:
-            raise forms.ValidationError(_("Which category?"))
+            raise forms.ValidationError(_("Enter a category."))
         return path
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         path = cleaned.get("category")
         if path and path not in self._categories and not cleaned.get("is_new_category"):
-            words = _("There is no such category. Choose one of the list, or mark that it is a new one.")
-            self.add_error("category", words)
+            message = _(
+                "There is no such category. Choose one from the list, or tick “This is a new category”."
+            )
+            self.add_error("category", message)
         return cleaned
 
     def content(self) -> Content:
-        """In the caller's transaction: a new category is made."""
-        given = self.cleaned_data
-        pk = self._categories.get(given["category"])
+        """Return the content of the form; create a new category in the caller's transaction."""
+        data = self.cleaned_data
+        pk = self._categories.get(data["category"])
         return Content(
-            title=given["title"],
-            answer=given["answer"],
-            note=given["note"],
-            category=Category.objects.get(pk=pk) if pk else category_at(given["category"]),
-            department=given["department"],
-            region=given["region"],
-            branch=given["branch"],
-            links=links_of(given["links"].splitlines()),
-            is_public=given["is_public"],
-            valid_from=given["valid_from"],
-            valid_until=given["valid_until"],
+            title=data["title"],
+            answer=data["answer"],
+            note=data["note"],
+            category=Category.objects.get(pk=pk) if pk else category_at(data["category"]),
+            department=data["department"],
+            region=data["region"],
+            branch=data["branch"],
+            links=links_of(data["links"].splitlines()),
+            is_public=data["is_public"],
+            valid_from=data["valid_from"],
+            valid_until=data["valid_until"],
         )
 
     def phrasing_lines(self) -> list[str]:
@@ -214,8 +221,8 @@ class PointForm(forms.Form):
         return lines
 
 
-def first_values(point: Point, version: Version) -> dict[str, Any]:
-    """What the form of this version begins with."""
+def initial_values(point: Point, version: Version) -> dict[str, Any]:
+    """Return the initial values of the form for this version."""
     return {
         **{
             name: getattr(version, name)
@@ -230,30 +237,30 @@ def first_values(point: Point, version: Version) -> dict[str, Any]:
 
 
 def links_of(lines: Iterable[str]) -> list[list[str]]:
-    """`words | address` or an address alone; empty lines are nothing."""
-    found = []
+    """Parse lines of the form `text | address` or `address`; ignore empty lines."""
+    links = []
     for line in lines:
-        words, bar, address = line.rpartition("|")
+        words, separator, address = line.rpartition("|")
         if line.strip():
-            found.append([words.strip(), address.strip()] if bar else ["", line.strip()])
-    return found
+            links.append([words.strip(), address.strip()] if separator else ["", line.strip()])
+    return links
 
 
 class RemarkForm(forms.Form):
-    """Why a draft goes back to its author, or a point is withdrawn."""
+    """The reason for sending back a draft or withdrawing a point."""
 
     remark = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class RecipientsForm(forms.Form):
-    """Which messages made from a point are looked at."""
+    """The filters of the messages that were made from a point."""
 
     version = forms.TypedChoiceField(
         label=gettext_lazy("Version"), required=False, coerce=int, empty_value=None
     )
     since = forms.DateField(label=gettext_lazy("From"), required=False, widget=_day())
     until = forms.DateField(label=gettext_lazy("Until"), required=False, widget=_day())
-    known = forms.BooleanField(label=gettext_lazy("Only who can be contacted"), required=False)
+    known = forms.BooleanField(label=gettext_lazy("Only customers who can be contacted"), required=False)
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, numbers: Iterable[int], **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""The knowledge points as a list, narrowed; and what waits for an editor."""
+"""Views of the filtered list of knowledge points, with the tasks of an editor."""
 
 from typing import Any, cast
 
@@ -24,33 +24,33 @@ POINTS_PER_PAGE = 40
 @never_cache
 @open_to("use_knowledge")
 def points(request: StaffRequest) -> HttpResponse:
-    """The list, narrowed by what the query says. Words are looked for by a POST: they may be a customer's."""
-    given = request.GET.copy()
-    given.pop("q", None)
-    context = _found(request, given)
+    """Show the list, filtered by the query. Search words need a POST, because they may be a customer's."""
+    parameters = request.GET.copy()
+    parameters.pop("q", None)
+    context = _list_context(request, parameters)
     if may(request.user, "edit_points"):
-        context["desk"] = editor_tasks(request.user)
+        context["tasks"] = editor_tasks(request.user)
     return render(request, "console/knowledge/points.html", context)
 
 
 @require_POST
 @never_cache
 @open_to("use_knowledge")
-def found(request: StaffRequest) -> HttpResponse:
-    context = _found(request, request.POST)
+def search(request: StaffRequest) -> HttpResponse:
+    context = _list_context(request, request.POST)
     if request.htmx:
         return render(request, "console/knowledge/points.html#found", context)
     if may(request.user, "edit_points"):
-        context["desk"] = editor_tasks(request.user)
+        context["tasks"] = editor_tasks(request.user)
     return render(request, "console/knowledge/points.html", context)
 
 
-def _found(request: StaffRequest, given: QueryDict) -> dict[str, Any]:
+def _list_context(request: StaffRequest, parameters: QueryDict) -> dict[str, Any]:
     is_editor = may(request.user, "edit_points")
-    form = PointsForm(given, staff=request.user)
+    form = PointsForm(parameters, staff=request.user)
     context: dict[str, Any] = {"form": form, "is_editor": is_editor}
     if is_editor and settings.LEARNING:
-        context["unlearned"] = published.current().unlearned()
+        context["learning"] = published.current().unlearned()
     if form.is_valid():
         pages = Paginator(points_for(request.user, form.wanted()), POINTS_PER_PAGE)
         page = pages.get_page(form.cleaned_data["page"])

@@ -1,11 +1,11 @@
-"""Who was told: the customers whose answers were made from a point, so that they can be told when it changes."""
+"""Views of recipients: the customers who got an answer made from a point, so that a bank can inform them of changes."""
 
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.http import content_disposition_header
+from django.utils.http import content_disposition_header, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -28,7 +28,7 @@ RECIPIENTS_PER_PAGE = 50
 @never_cache
 @open_to("see_who_was_told")
 def recipients(request: StaffRequest, key: str) -> HttpResponse:
-    """The page; looking at it is noted, as reading a record is."""
+    """Show the recipients of a point; the reading is audited."""
     point = access.recipients_point_for(request.user, key)
     context = _page(request, point)
     audit.record(request.user, "point.told_read", point)
@@ -41,7 +41,7 @@ def recipients(request: StaffRequest, key: str) -> HttpResponse:
 @never_cache
 @open_to("see_who_was_told")
 def rows(request: StaffRequest, key: str) -> HttpResponse:
-    """The next rows of the page."""
+    """Return the next rows of the page as a fragment."""
     point = access.recipients_point_for(request.user, key)
     audit.record_once_a_day(request.user, "point.told_read", point)
     return render(request, "console/knowledge/recipients.html#rows", _page(request, point))
@@ -51,13 +51,13 @@ def rows(request: StaffRequest, key: str) -> HttpResponse:
 @never_cache
 @open_to("see_who_was_told")
 def export(request: StaffRequest, key: str) -> HttpResponse:
-    """The same as a CSV file."""
+    """Return the filtered recipients as a CSV file; the export is audited."""
     point = access.recipients_point_for(request.user, key)
     form = _form(request, point)
     if not form.is_valid():
         return render(request, "console/knowledge/recipients.html", _page(request, point), status=422)
     try:
-        data, count = recipients_file(point, _wanted(form))
+        data, count = recipients_file(point, _filter(form))
     except TooManyRows as error:
         context = _page(request, point) | {"problem": str(error), "counts": {}, "history": []}
         return render(request, "console/knowledge/recipients.html", context, status=422)
@@ -75,7 +75,7 @@ def _form(request: StaffRequest, point: Point) -> RecipientsForm:
     )
 
 
-def _wanted(form: RecipientsForm) -> RecipientFilter:
+def _filter(form: RecipientsForm) -> RecipientFilter:
     return RecipientFilter(**form.cleaned_data)
 
 
@@ -85,13 +85,22 @@ def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
         "point": point,
         "form": form,
         "columns": RECIPIENT_COLUMNS,
-        # The console is for who talks with customers; an auditor reads the record.
+        # Staff without the console, such as auditors, get links to the admin's record instead.
         "in_console": may(request.user, "use_console"),
     }
     if form.is_valid():
-        wanted = _wanted(form)
-        found = list(recipients_of(point, wanted)[: RECIPIENTS_PER_PAGE + 1])
-        context["rows"] = recipient_rows(found[:RECIPIENTS_PER_PAGE])
-        context["next"] = found[RECIPIENTS_PER_PAGE - 1].pk if len(found) > RECIPIENTS_PER_PAGE else None
-        context["people"] = recipient_count(point, wanted)
+        filters = _filter(form)
+        messages = list(recipients_of(point, filters)[: RECIPIENTS_PER_PAGE + 1])
+        context["rows"] = recipient_rows(messages[:RECIPIENTS_PER_PAGE])
+        before = messages[RECIPIENTS_PER_PAGE - 1].pk if len(messages) > RECIPIENTS_PER_PAGE else None
+        context["next"], context["next_query"] = before, _next_query(form, before)
+        context["people"] = recipient_count(point, filters)
     return context
+
+
+def _next_query(form: RecipientsForm, before: int | None) -> str:
+    """Return the query of the next page: the filters as they were sent, and the last message shown."""
+    values = {name: form[name].value() or "" for name in ("version", "since", "until")}
+    if form["known"].value():
+        values["known"] = "on"
+    return urlencode(values | {"before": before or ""})

@@ -1,4 +1,4 @@
-"""What use has taught: phrasings that wait for an editor's word, and questions that no point answers."""
+"""Views for editors to review suggested phrasings and unanswered questions."""
 
 from typing import Any
 
@@ -17,26 +17,26 @@ from knowledge.selectors import suggested_phrasings
 from knowledge.selectors_pages import open_unanswered
 
 ITEMS_PER_PAGE = 30
-POINTS_OFFERED = 8
+MAX_SUGGESTIONS = 8
 
 
 @require_GET
 @never_cache
 @open_to("edit_points")
 def phrasings(request: StaffRequest) -> HttpResponse:
-    """The suggested ones, most frequent first; `point` in the query: of this one."""
-    found = suggested_phrasings()
+    """Show the suggested phrasings, most frequent first; `point` in the query limits them to one point."""
+    suggested = suggested_phrasings()
     key = request.GET.get("point", "")
     if key:
-        found = found.filter(point=access.point_for(request.user, key))
-    page = Paginator(found, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
+        suggested = suggested.filter(point=access.point_for(request.user, key))
+    page = Paginator(suggested, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "console/knowledge/phrasings.html", {"page": page, "key": key})
 
 
 @require_POST
 @open_to("edit_points")
 def judge(request: StaffRequest, pk: int) -> HttpResponse:
-    """`accept` in the form, or not: the phrasing helps to find the point from now on, or is not offered again."""
+    """Accept the phrasing if the form has `accept`, so that it helps to find the point; else decline it for good."""
     review_phrasing(by=request.user, phrasing=pk, is_accepted="accept" in request.POST)
     return HttpResponse() if request.htmx else redirect("console:phrasings")
 
@@ -44,8 +44,8 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
 @require_GET
 @never_cache
 @open_to("edit_points")
-def gaps(request: StaffRequest) -> HttpResponse:
-    """The open questions, those asked most first, each with examples and the way to the conversations I may read."""
+def unanswered_questions(request: StaffRequest) -> HttpResponse:
+    """Show the unanswered questions, most frequent first, with links to the conversations that the editor may read."""
     page = Paginator(open_unanswered(), ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "readable": access.readable_examples(request.user, page.object_list)}
     return render(request, "console/knowledge/unanswered_questions.html", context)
@@ -54,18 +54,18 @@ def gaps(request: StaffRequest) -> HttpResponse:
 @require_POST
 @never_cache
 @open_to("edit_points")
-def gap_points(request: StaffRequest, pk: int) -> HttpResponse:
-    """Points that may answer the gap, by words. By a POST: they are a customer's."""
+def suggested_points(request: StaffRequest, pk: int) -> HttpResponse:
+    """Search points that may answer the question. A POST, because the words are a customer's."""
     words, language = request.POST.get("q", "")[:200], request.POST.get("language", "zh")
-    found, _places = suggestions.search_for_agent(words, language=language, limit=POINTS_OFFERED)
-    context: dict[str, Any] = {"offers": found, "gap": pk}
+    points, _places = suggestions.search_for_agent(words, language=language, limit=MAX_SUGGESTIONS)
+    context: dict[str, Any] = {"suggestions": points, "unanswered_id": pk}
     return render(request, "console/knowledge/unanswered_questions.html#offered", context)
 
 
 @require_POST
 @open_to("edit_points")
-def settle_gap(request: StaffRequest, pk: int) -> HttpResponse:
-    """With a `point`'s key: it belongs to that one, and its questions become phrasings; without: it needs none."""
+def settle_question(request: StaffRequest, pk: int) -> HttpResponse:
+    """Settle an unanswered question: its texts become phrasings of the `point` in the form, or it is dismissed."""
     key = request.POST.get("point", "")
     if key:
         answer_unanswered(

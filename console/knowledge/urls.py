@@ -1,4 +1,4 @@
-"""Included by console.urls: the knowledge points and their upkeep."""
+"""URLs of knowledge points, included by console.urls."""
 
 from django.urls import path
 
@@ -9,14 +9,14 @@ _version = f"{_one}/versions/<int:number>"
 
 urlpatterns = [
     path("points/", list_views.points, name="points"),
-    # Not below points/: there every name is a point's.
-    path("found-points", list_views.found, name="points_found"),
+    # Not below points/, where every name is the key of a point.
+    path("found-points", list_views.search, name="points_found"),
     path("phrasings/", review_views.phrasings, name="phrasings"),
     path("phrasings/<int:pk>/judge", review_views.judge, name="phrasing_judge"),
-    path("gaps/", review_views.gaps, name="gaps"),
-    path("gaps/<int:pk>/points", review_views.gap_points, name="gap_points"),
-    path("gaps/<int:pk>/settle", review_views.settle_gap, name="gap_settle"),
-    path("new-point", editing_views.new_form, name="point_new"),
+    path("gaps/", review_views.unanswered_questions, name="gaps"),
+    path("gaps/<int:pk>/points", review_views.suggested_points, name="gap_points"),
+    path("gaps/<int:pk>/settle", review_views.settle_question, name="gap_settle"),
+    path("new-point", editing_views.new_point_form, name="point_new"),
     path("new-point/create", editing_views.create, name="point_create"),
     path("point-files/<int:pk>", editing_views.file, name="point_file"),
     path("point-files/<int:pk>/remove", editing_views.remove_file, name="point_file_remove"),
@@ -25,7 +25,7 @@ urlpatterns = [
     path(f"{_one}/told.csv", recipient_views.export, name="point_told_export"),
     path(f"{_one}/edit", editing_views.edit_form, name="point_edit"),
     path(f"{_one}/save", editing_views.save, name="point_save"),
-    # The ending lets a body of a file's size in (server.body_limits).
+    # server.body_limits allows bodies of a file's size for addresses with this ending.
     path(f"{_one}/attachments", editing_views.attach, name="point_files"),
     path(f"{_one}/", views.point, name="point"),
     path(f"{_one}/differences", views.differences, name="point_differences"),

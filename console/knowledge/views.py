@@ -1,4 +1,4 @@
-"""A knowledge point: its page for everybody, its versions and moves for those who keep it."""
+"""Views of a knowledge point: its page for all staff, its versions and their actions for editors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ from knowledge.snapshots import accepted_phrasings
 @never_cache
 @open_to("use_knowledge")
 def point(request: StaffRequest, key: str) -> HttpResponse:
-    """What is said to a customer, and what stands behind it. `version` in the query: another one, for editors."""
+    """Show a point with the text that customers receive. Editors choose another `version` in the query."""
     return point_page(request, access.point_for(request.user, key), _number(request.GET.get("version", "")))
 
 
@@ -37,43 +37,48 @@ def _number(text: str) -> int | None:
 def point_page(
     request: StaffRequest, point: Point, number: int | None, refusal: Refusal | None = None, remark: str = ""
 ) -> HttpResponse:
-    """The page of a point, with why something was refused and what was typed then."""
+    """Render the page of a point, after a refusal with its text and the remark that was typed."""
     staff = request.user
     version = access.version_for(staff, point, number)
     is_editor = may(staff, "edit_points")
     accepted = accepted_phrasings(point)
-    behind = _behind(point, version, accepted) if is_editor else {}
+    editor_context = _editor_context(point, version, accepted) if is_editor else {}
     context: dict[str, Any] = {
         "point": point,
         "version": version,
         "path": selectors.category_paths()[version.category_id],
         "said": message_sources.message_text(version.answer, version.links),
         "files": point.files.all() if is_editor else point.files.filter(is_approved=True),
-        "moves": access.moves_for(staff, point, version, behind.get("waiting")),
+        "moves": access.moves_for(staff, point, version, editor_context.get("waiting")),
         "is_editor": is_editor,
         "refusal": refusal,
         "remark": remark,
         "phrasings": accepted,
-        **behind,
+        **editor_context,
     }
     return render(
         request, "console/knowledge/point.html", context, status=status_of(refusal) if refusal else 200
     )
 
 
-def _behind(point: Point, version: Version, accepted: list[str]) -> dict[str, Any]:
-    """What only those see who keep it. `waiting` is the request for exactly the words that are shown here."""
+def _editor_context(point: Point, version: Version, accepted: list[str]) -> dict[str, Any]:
+    """Return the part of the page that only editors see.
+
+    `waiting` is the request for approval of exactly the content that the page shows, or None.
+    """
     history = history_of(point)
-    making = next((each for each in history if each.state in selectors.UNPUBLISHED_STATES), None)
-    published = next((each for each in history if each.pk == point.published_id), None)
+    unpublished = next(
+        (candidate for candidate in history if candidate.state in selectors.UNPUBLISHED_STATES), None
+    )
+    published = next((candidate for candidate in history if candidate.pk == point.published_id), None)
     waiting = actions.waiting_for(version)
     if waiting is not None and waiting.digest != shown_digest(point, published, version, accepted):
         waiting = None
-    is_new_wording = published is not None and version == making
+    is_new_wording = published is not None and version == unpublished
     return {
         "history": history,
-        "making": making,
-        "told": selectors.recipient_counts(point),
+        "unpublished": unpublished,
+        "sent_counts": selectors.recipient_counts(point),
         "changes": changes_between(published, version) if published and is_new_wording else None,
         "published": published,
         "waiting": waiting,
@@ -86,15 +91,15 @@ def _behind(point: Point, version: Version, accepted: list[str]) -> dict[str, An
 @never_cache
 @open_to("edit_points")
 def differences(request: StaffRequest, key: str) -> HttpResponse:
-    """Between any two versions: `from` and `to` in the query, the last two without."""
-    found = access.point_for(request.user, key)
-    history = history_of(found)
+    """Compare two versions: `from` and `to` in the query, or the last two."""
+    point = access.point_for(request.user, key)
+    history = history_of(point)
     numbers = [version.number for version in history]
     new = _number(request.GET.get("to", "")) or numbers[0]
     old = _number(request.GET.get("from", "")) or next((n for n in numbers if n < new), numbers[-1])
-    before, after = (access.version_for(request.user, found, number) for number in (old, new))
+    before, after = (access.version_for(request.user, point, number) for number in (old, new))
     context = {
-        "point": found,
+        "point": point,
         "history": history,
         "before": before,
         "after": after,
@@ -103,22 +108,22 @@ def differences(request: StaffRequest, key: str) -> HttpResponse:
     return render(request, "console/knowledge/differences.html", context)
 
 
-# -- Moves: each a button of the page. What is refused shows the page again, with the words and what was typed. -----
+# -- Actions: each is a button of the page. A refusal shows the page again with its text and the remark typed. ------
 
 
-def _moved(
+def _run_move(
     request: StaffRequest, key: str, number: int, move: Callable[[Version], None], remark: str = ""
 ) -> HttpResponse:
-    found = access.point_for(request.user, key)
-    version = access.version_for(request.user, found, number)
+    point = access.point_for(request.user, key)
+    version = access.version_for(request.user, point, number)
     try:
         move(version)
     except Refusal as refusal:
-        found = access.point_for(request.user, key)
-        return point_page(request, found, number, refusal, remark)
-    if not Point.objects.filter(pk=found.pk).exists():
+        point = access.point_for(request.user, key)
+        return point_page(request, point, number, refusal, remark)
+    if not Point.objects.filter(pk=point.pk).exists():
         return redirect("console:points")
-    still_there = found.versions.filter(number=number).exclude(state=Version.State.PUBLISHED).exists()
+    still_there = point.versions.filter(number=number).exclude(state=Version.State.PUBLISHED).exists()
     address = reverse("console:point", args=[key])
     return redirect(f"{address}?version={number}" if still_there else address)
 
@@ -126,15 +131,17 @@ def _moved(
 @require_POST
 @open_to("edit_points")
 def submit(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    return _moved(request, key, number, lambda version: actions.submit(by=request.user, version=version.pk))
+    return _run_move(
+        request, key, number, lambda version: actions.submit(by=request.user, version=version.pk)
+    )
 
 
 @require_POST
 @open_to("approve_points")
 def approve(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    """`digest` in the form: of the words that the page showed. Other words are refused."""
+    """Approve a version. `digest` in the form is that of the content on the page; changed content is refused."""
     digest = request.POST.get("digest", "")
-    return _moved(
+    return _run_move(
         request,
         key,
         number,
@@ -148,13 +155,13 @@ def send_back(request: StaffRequest, key: str, number: int) -> HttpResponse:
     def move(version: Version) -> None:
         actions.send_back(by=request.user, version=version.pk, remark=_remark(request))
 
-    return _moved(request, key, number, move, request.POST.get("remark", ""))
+    return _run_move(request, key, number, move, request.POST.get("remark", ""))
 
 
 @require_POST
 @open_to("edit_points")
 def withdraw(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    """Of another version than the one that is said now nothing happens: somebody was faster."""
+    """Withdraw the point, unless `number` is no longer the published version because somebody else was faster."""
 
     def move(version: Version) -> None:
         reason = _remark(request)
@@ -162,13 +169,13 @@ def withdraw(request: StaffRequest, key: str, number: int) -> HttpResponse:
             raise NotInState
         actions.withdraw(by=request.user, point=version.point_id, reason=reason)
 
-    return _moved(request, key, number, move, request.POST.get("remark", ""))
+    return _run_move(request, key, number, move, request.POST.get("remark", ""))
 
 
 @require_POST
 @open_to("edit_points")
 def discard(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    return _moved(
+    return _run_move(
         request, key, number, lambda version: actions.discard_draft(by=request.user, version=version.pk)
     )
 

@@ -10,7 +10,7 @@ from accounts.access import may
 from accounts.models import Department, Staff
 from chat.models import CannedReply
 
-# Django's own classes take a type only for the type checker.
+# ModelForm takes a type argument only for the type checker, not at run time.
 if TYPE_CHECKING:
     ReplyModelForm = forms.ModelForm[CannedReply]
 else:
@@ -18,17 +18,20 @@ else:
 
 
 class ReplyForm(ReplyModelForm):
-    """A canned reply. Whose it is: `personal`, `shared`, or the id of a department."""
+    """A canned reply. `scope` is `personal`, `shared`, or the id of a department."""
 
     scope = forms.ChoiceField(label=_("For"))
-    # What it was made from, when it begins with the words of a knowledge point.
+    # The source of the knowledge point whose text the reply was started from, or "".
     source = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
     class Meta:
         model = CannedReply
         fields = ["language", "shortcut", "title", "body"]
         widgets = {"body": forms.Textarea(attrs={"rows": 6})}
-        help_texts = {"shortcut": _("letters, digits and - ; found by / and its letters"), "body": ""}
+        help_texts = {
+            "shortcut": _("Letters, digits and hyphens. Type / and the shortcut in a message to find it."),
+            "body": "",
+        }
 
     field_order = ["scope", "language", "shortcut", "title", "body"]
 
@@ -39,7 +42,7 @@ class ReplyForm(ReplyModelForm):
         assert isinstance(field, forms.ChoiceField)
         choices: list[tuple[str, Any]] = [("personal", _("me"))]
         if may(staff, "edit_shared_replies"):
-            choices.append(("shared", _("everybody")))
+            choices.append(("shared", _("everyone")))
             departments = Department.objects.filter(is_active=True)
             choices += [(str(d.pk), d.name_in(get_language())) for d in departments]
         field.choices = choices
@@ -54,7 +57,7 @@ class ReplyForm(ReplyModelForm):
             )
 
     def reply(self) -> CannedReply:
-        """The reply as the form says, not stored."""
+        """Return the reply with the values of the form, not stored yet."""
         reply = self.instance
         scope = self.cleaned_data["scope"]
         if scope == "personal":

@@ -1,4 +1,4 @@
-"""Included by console.urls: canned replies."""
+"""URLs of canned replies, included by console.urls."""
 
 from django.urls import path
 

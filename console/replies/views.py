@@ -1,4 +1,4 @@
-"""Canned replies: the list that the composer looks in, and their upkeep."""
+"""Views of canned replies: the list that the composer searches, and the pages to edit them."""
 
 from typing import Any
 
@@ -23,28 +23,28 @@ from knowledge.message_sources import message_text
 from knowledge.models import Point
 from knowledge.selectors_pages import points_of_replies
 
-SHOWN = ("id", "shortcut", "title", "body", "language", "initials", "source")
-FIELDS = (*SHOWN, "owner_id", "department_id")
+SHOWN_FIELDS = ("id", "shortcut", "title", "body", "language", "initials", "source")
+FIELDS = (*SHOWN_FIELDS, "owner_id", "department_id")
 
 
 @require_GET
 @never_cache
 @staff_view
 def usable(request: StaffRequest) -> HttpResponse:
-    """All that I may send, for the composer to look in."""
-    found = canned_replies.usable_by(request.user).values(*FIELDS)
+    """Return as JSON all replies that the agent may send, for the composer to search."""
+    replies = canned_replies.usable_by(request.user).values(*FIELDS)
     return JsonResponse(
         {
             "replies": [
                 {
-                    **{name: reply[name] for name in SHOWN},
+                    **{name: reply[name] for name in SHOWN_FIELDS},
                     "scope": "personal"
                     if reply["owner_id"]
                     else "department"
                     if reply["department_id"]
                     else "shared",
                 }
-                for reply in found
+                for reply in replies
             ]
         }
     )
@@ -54,7 +54,7 @@ def usable(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def replies_page(request: StaffRequest) -> HttpResponse:
-    """Those that I may change."""
+    """Show the replies that the agent may change."""
     return _page(request, None)
 
 
@@ -62,26 +62,29 @@ def replies_page(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def new_form(request: StaffRequest) -> HttpResponse:
-    """`point` in the query: with the words of this knowledge point, and out of use when they are said no more."""
+    """Show the form of a new reply.
+
+    `point` in the query fills in the text of that knowledge point; the reply becomes inactive when the text changes.
+    """
     key = request.GET.get("point", "")
-    first = _words_of(knowledge.point_for(request.user, key)) if key else {}
+    initial = _values_from_point(knowledge.point_for(request.user, key)) if key else {}
     language = language_of(get_language() or "zh")
-    return _page(request, ReplyForm(staff=request.user, initial={"language": language} | first))
+    return _page(request, ReplyForm(staff=request.user, initial={"language": language} | initial))
 
 
 @require_GET
 @never_cache
 @staff_view
 def edit_form(request: StaffRequest, pk: int) -> HttpResponse:
-    """`renew` in the query: with the words that its knowledge point says now."""
+    """Show the form of a reply. `renew` in the query fills in the current text of its knowledge point."""
     reply = _reply(request, pk)
-    first: dict[str, Any] = {}
+    initial: dict[str, Any] = {}
     if "renew" in request.GET:
         point = points_of_replies([reply]).get(pk)
         if point is None:
             raise PointNotFound
-        first = _words_of(point)
-    return _page(request, ReplyForm(staff=request.user, instance=reply, initial=first))
+        initial = _values_from_point(point)
+    return _page(request, ReplyForm(staff=request.user, instance=reply, initial=initial))
 
 
 @require_POST
@@ -114,7 +117,7 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
     form = ReplyForm(request.POST, staff=request.user, instance=reply)
     if form.is_valid():
         try:
-            # What is made of a point is made of what it says now.
+            # A reply made from a point must be made from its published version.
             require_current(form.cleaned_data["source"])
             waiting = save_reply(staff=request.user, reply=form.reply())
             return redirect("console:approval", waiting.uuid) if waiting else redirect("console:replies_page")
@@ -124,8 +127,8 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
     return _page(request, form, 422)
 
 
-def _words_of(point: Point) -> dict[str, Any]:
-    """What the form begins with. Raises PointNotFound where nothing is said."""
+def _values_from_point(point: Point) -> dict[str, Any]:
+    """Return the form values from a point's published version. Raises PointNotFound if there is none."""
     version = point.published
     if version is None:
         raise PointNotFound

@@ -1,4 +1,4 @@
-"""Included by console.urls: search in conversations."""
+"""URLs of the search in conversations, included by console.urls."""
 
 from django.urls import path
 

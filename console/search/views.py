@@ -1,4 +1,4 @@
-"""Search in my conversations and in the archive."""
+"""Views of the search in conversations and their messages."""
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
@@ -21,7 +21,7 @@ HITS_PER_PAGE = 30
 @never_cache
 @staff_view
 def search(request: StaffRequest) -> HttpResponse:
-    """The form. What is looked for may be a name or a number, so it travels in a POST and never in an address."""
+    """Show the search form. Search words may be a name or a number, so they are sent by POST, never in an address."""
     return render(request, "console/search/search.html", {"form": SearchForm()})
 
 
@@ -29,7 +29,7 @@ def search(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def results(request: StaffRequest) -> HttpResponse:
-    """Messages that hold the words; without words the conversations themselves, newest first."""
+    """Show the messages that contain the words, or without words the conversations, newest first."""
     form = SearchForm(request.POST)
     context: dict[str, object] = {"form": form, "is_asked": True}
     if form.is_valid():
@@ -39,9 +39,9 @@ def results(request: StaffRequest) -> HttpResponse:
             page = search_messages(conversations, words, before, HITS_PER_PAGE)
             context["hits"], context["next"] = page.hits, page.before
         else:
-            found = _newest(conversations, before)
-            context["conversations"] = found[:HITS_PER_PAGE]
-            context["next"] = found[HITS_PER_PAGE - 1].pk if len(found) > HITS_PER_PAGE else None
+            page_rows = _newest(conversations, before)
+            context["conversations"] = page_rows[:HITS_PER_PAGE]
+            context["next"] = page_rows[HITS_PER_PAGE - 1].pk if len(page_rows) > HITS_PER_PAGE else None
         filters = sorted(
             name for name, value in form.cleaned_data.items() if value and name not in ("q", "before")
         )
@@ -51,21 +51,21 @@ def results(request: StaffRequest) -> HttpResponse:
 
 
 def _filtered(request: StaffRequest, form: SearchForm) -> QuerySet[Conversation]:
-    found = access.visible_to(request.user)
+    conversations = access.visible_to(request.user)
     chosen = form.cleaned_data
     if chosen["mine"]:
-        found = found.filter(
+        conversations = conversations.filter(
             Q(agent=request.user) | Q(pk__in=request.user.assignments.values("conversation"))
         )
     if chosen["department"]:
-        found = found.filter(department=chosen["department"])
+        conversations = conversations.filter(department=chosen["department"])
     if chosen["agent"]:
-        found = found.filter(agent=chosen["agent"])
+        conversations = conversations.filter(agent=chosen["agent"])
     if chosen["since"]:
-        found = found.filter(started_at__gte=start_of(chosen["since"]))
+        conversations = conversations.filter(started_at__gte=start_of(chosen["since"]))
     if chosen["until"]:
-        found = found.filter(started_at__lt=end_of(chosen["until"]))
-    return found
+        conversations = conversations.filter(started_at__lt=end_of(chosen["until"]))
+    return conversations
 
 
 def _newest(conversations: QuerySet[Conversation], before: int | None) -> list[Conversation]:

@@ -1,4 +1,4 @@
-"""Appeals: an examinee says that a question was marked wrongly, somebody else decides, and the marks follow."""
+"""Appeals: an examinee disputes the marking of a question, another person decides, and papers are re-marked."""
 
 from datetime import datetime, timedelta
 
@@ -11,37 +11,41 @@ from chat.errors import EmptyText, TextTooLong
 from core.text.cleaning import clean_text
 from exams import access, selectors
 from exams.actions.marks import remark_papers
-from exams.errors import AppealDecided, AppealTooLate, ExamNotFound, OwnAppeal, SatSameExam
+from exams.errors import AppealDecided, AppealTooLate, ExamNotFound, JudgeSatExam, OwnAppeal
 from exams.models import Appeal
 from exams.rules.marking import FULL
 
-WITHIN = timedelta(days=14)
+APPEAL_PERIOD = timedelta(days=14)
 MAX_CHARACTERS = 1000
 
 
 def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime | None = None) -> Appeal:
-    """One for a question that did not get full marks; making it again gives the first.
+    """Store and return an appeal about a question that did not get full marks; a repeat returns the first appeal.
 
-    Raises EmptyText, TextTooLong, AppealTooLate, ExamNotFound.
+    Raises EmptyText, TextTooLong, AppealTooLate, and ExamNotFound when the paper is not marked or the question got full
+    marks.
     """
     now = now or timezone.now()
-    words = _bounded(reason, "reason")
-    if not words:
+    cleaned_reason = _bounded(reason, "reason")
+    if not cleaned_reason:
         raise EmptyText
     with transaction.atomic():
         locked = access.lock_paper(by, paper)
         item = locked.items.filter(place=place, credit__lt=FULL).first()
         if locked.submitted_at is None or item is None:
             raise ExamNotFound
-        if now > locked.submitted_at + WITHIN:
+        if now > locked.submitted_at + APPEAL_PERIOD:
             raise AppealTooLate
-        appeal, is_new = Appeal.objects.get_or_create(item=item, defaults={"reason": words, "made_at": now})
+        appeal, is_new = Appeal.objects.get_or_create(
+            item=item, defaults={"reason": cleaned_reason, "made_at": now}
+        )
         if is_new:
             audit.record(by, "appeal.made", appeal, paper=locked.pk, place=place)
     return appeal
 
 
 def _bounded(text: str, field: str) -> str:
+    """Return the cleaned text. Raises TextTooLong with the name of the field."""
     # A browser counts a line break as one character and sends two.
     text = clean_text(text).replace("\r\n", "\n")
     if len(text) > MAX_CHARACTERS:
@@ -52,30 +56,31 @@ def _bounded(text: str, field: str) -> str:
 def decide_appeal(
     *, by: Staff, appeal: int, is_accepted: bool, remedy: str = Appeal.Remedy.SAME, words: str = ""
 ) -> Appeal:
-    """Accepted: the question is marked anew on every paper of the exam on which it stands.
+    """Accept or reject an appeal; repeating the same decision is harmless.
 
-    An editor has to look at it before it is drawn again. The same decision again is harmless.
+    An accepted appeal re-marks the question on every paper of the exam that contains it, and the question must be
+    accepted again by an editor before it is drawn again.
 
-    Raises OwnAppeal for the examinee's own, SatSameExam for one who has sat the exam or had the question, AppealDecided
-    when another decision stands, TextTooLong, ExamNotFound.
+    Raises OwnAppeal when `by` made the appeal, JudgeSatExam when `by` has sat the exam or had the question,
+    AppealDecided when a different decision was made before, TextTooLong, ExamNotFound.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
-    said = _bounded(words, "words")
+    answer = _bounded(words, "words")
     with transaction.atomic():
-        found = access.lock_appeal(by, appeal)
-        if found.item.paper.staff_id == by.pk:
+        locked = access.lock_appeal(by, appeal)
+        if locked.item.paper.staff_id == by.pk:
             raise OwnAppeal
-        if selectors.has_sat(by, exam=found.item.paper.exam_id, question=found.item.question_id):
-            # An accepted appeal lifts the marks of others: the judge must not be one of them.
-            raise SatSameExam
-        if found.state != Appeal.State.OPEN:
-            if found.state == state:
-                return found
+        if selectors.has_sat(by, exam=locked.item.paper.exam_id, question=locked.item.question_id):
+            # An accepted appeal raises the marks of other examinees, so the judge must not be one of them.
+            raise JudgeSatExam
+        if locked.state != Appeal.State.OPEN:
+            if locked.state == state:
+                return locked
             raise AppealDecided
-        found.state, found.decided_by, found.decided_at = state, by, timezone.now()
-        found.words = said
-        found.remedy = Appeal.Remedy(remedy) if is_accepted else ""
-        found.save(update_fields=["state", "decided_by", "decided_at", "words", "remedy"])
-        papers = remark_papers(found, by) if is_accepted else 0
-        audit.record(by, "appeal.decided", found, accepted=is_accepted, papers=papers)
-    return found
+        locked.state, locked.decided_by, locked.decided_at = state, by, timezone.now()
+        locked.words = answer
+        locked.remedy = Appeal.Remedy(remedy) if is_accepted else ""
+        locked.save(update_fields=["state", "decided_by", "decided_at", "words", "remedy"])
+        papers = remark_papers(locked, by) if is_accepted else 0
+        audit.record(by, "appeal.decided", locked, accepted=is_accepted, papers=papers)
+    return locked

@@ -1,4 +1,4 @@
-"""The daily drill: a question in a quiet minute, coming back the sooner the less it was known (FSRS)."""
+"""The daily drill: agents answer one question at a time; poorly known questions return sooner (FSRS scheduling)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +20,18 @@ from exams.models import DrillCard, DrillOffer, Exam, Question
 from exams.rules.drawing import shuffled_options
 from exams.rules.marking import FULL, credit_of, is_answer
 
-# By days, not by minutes: what was missed comes back tomorrow. Without chance, so that a repeat gives the same.
+# Without learning steps, intervals are whole days and a missed question returns the next day. Without fuzzing, a
+# repeated answer gives the same due date.
 scheduler = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=False)
 
 
 @dataclass(frozen=True)
 class DrillQuestion:
-    """A question as it is shown to somebody. `review`: how often they have answered it before."""
+    """A question as shown to one person.
+
+    `review`: how often they have answered it before; `shown`: the options in display order; `right`: the right answer
+    in terms of `shown`.
+    """
 
     question: Question
     review: int
@@ -36,18 +41,19 @@ class DrillQuestion:
 
 @dataclass(frozen=True)
 class DrillResult:
-    """What an answer came to. `credit` in hundredths; `left`: how many the day still has."""
+    """The result of an answer. `credit`: 0 to 100; `left_today`: questions left until the daily limit."""
 
-    asked: DrillQuestion
+    drill_question: DrillQuestion
     credit: int
     due_at: datetime
-    left: int
+    left_today: int
 
 
 def next_question(*, staff: Staff, now: datetime | None = None) -> DrillQuestion | None:
-    """The question to ask now, None when there is none, or enough for today.
+    """Return the question to ask now, or None when there is none or the daily limit is reached.
 
-    It is stored as the only one that may be answered, and stays the same until it is: asking again shows no others.
+    The question is stored as the only one that the person may answer. Until it is answered, this function returns the
+    same question, so nobody can page through the questions.
     """
     require(staff, "use_drill")
     now = now or timezone.now()
@@ -57,10 +63,10 @@ def next_question(*, staff: Staff, now: datetime | None = None) -> DrillQuestion
         offer = DrillOffer.objects.select_for_update().filter(staff=staff, answered_at=None).first()
         if offer is not None and (question := _askable(staff, offer.question_id, now)):
             return offered_question(staff, question, offer.review)
-        found = selectors_drill.next_for(staff, now)
-        if found is None:
+        next_up = selectors_drill.next_question_for(staff, now)
+        if next_up is None:
             return None
-        question, review = found
+        question, review = next_up
         values = {"question": question, "review": review, "offered_at": now, "answered_at": None}
         DrillOffer.objects.update_or_create(staff=staff, defaults=values)
     return offered_question(staff, question, review)
@@ -70,16 +76,19 @@ def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
     return selectors_drill.askable(staff, now).filter(pk=question).first()
 
 
-def exams_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
-    """The exams whose questions are not drilled before they are sat, where the day still has room for some."""
+def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
+    """Return the open exams that hold back drill questions until they are sat; [] when the daily limit is reached."""
     now = now or timezone.now()
     if selectors_drill.answered_today(staff, now) >= settings.DRILL_A_DAY:
         return []
-    return list(selectors_drill.exams_before(staff, now))
+    return list(selectors_drill.exams_to_sit_first(staff, now))
 
 
 def offered_question(staff: Staff, question: Question, review: int) -> DrillQuestion:
-    """In the same order for the same review, so that nothing has to be kept between question and answer."""
+    """Return the question with its options shuffled.
+
+    The order depends only on the person, the question and `review`, so it is not stored between question and answer.
+    """
     seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
     shown, right = shuffled_options(question.kind, question.options, question.answer, seed)
     return DrillQuestion(question, review, shown, right)
@@ -88,35 +97,39 @@ def offered_question(staff: Staff, question: Question, review: int) -> DrillQues
 def answer_question(
     *, by: Staff, question: int, review: int, given: Any, now: datetime | None = None
 ) -> DrillResult:
-    """Marks the answer and says when the question comes back. The same answer twice counts once.
+    """Mark the answer and schedule when the question returns. A repeated answer counts once.
 
-    Raises NotAnAnswer, and ExamNotFound for a question that was not offered, or that has come onto a paper since.
+    Raises NotAnAnswer, and ExamNotFound when the question was not offered or may no longer be asked, for example
+    because it is now on an open paper.
     """
     require(by, "use_drill")
     now = now or timezone.now()
     with transaction.atomic():
-        offer, found = _offered(by, question, review, now)
-        asked = offered_question(by, found, review)
-        if not is_answer(found.kind, given):
+        offer, drilled = _offered(by, question, review, now)
+        shown_question = offered_question(by, drilled, review)
+        if not is_answer(drilled.kind, given):
             raise NotAnAnswer
-        credit = credit_of(found.kind, asked.right, given, found.stem)
+        credit = credit_of(drilled.kind, shown_question.right, given, drilled.stem)
         DrillCard.objects.get_or_create(
             staff=by,
-            question=found,
-            defaults={"card": Card(card_id=found.pk).to_dict(), "due_at": now, "reviewed_at": now},
+            question=drilled,
+            defaults={"card": Card(card_id=drilled.pk).to_dict(), "due_at": now, "reviewed_at": now},
         )
-        card = DrillCard.objects.select_for_update().get(staff=by, question=found)
+        card = DrillCard.objects.select_for_update().get(staff=by, question=drilled)
         if offer.answered_at is None:
             offer.answered_at = now
             offer.save(update_fields=["answered_at"])
             _review(card, credit, now)
-            count_asked([found.pk], [] if credit == FULL else [found.pk])
-    left = max(0, settings.DRILL_A_DAY - selectors_drill.answered_today(by, now))
-    return DrillResult(asked, credit, card.due_at, left)
+            count_asked([drilled.pk], [] if credit == FULL else [drilled.pk])
+    left_today = max(0, settings.DRILL_A_DAY - selectors_drill.answered_today(by, now))
+    return DrillResult(shown_question, credit, card.due_at, left_today)
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
-    """The offer that this answers, locked: two answers at once, or a day's last two, are taken one after the other."""
+    """Return and lock the offer that is being answered, with its question. Raises ExamNotFound.
+
+    The lock makes concurrent answers take turns, so an answer counts once and the daily limit holds.
+    """
     offer = (
         DrillOffer.objects.select_for_update(of=("self",))
         .select_related("question__point__published")
@@ -127,20 +140,21 @@ def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[Dril
         raise ExamNotFound
     if offer.answered_at is not None:
         return offer, offer.question
-    is_enough = selectors_drill.answered_today(by, now) >= settings.DRILL_A_DAY
-    found = None if is_enough else _askable(by, question, now)
-    if found is None:
+    is_limit_reached = selectors_drill.answered_today(by, now) >= settings.DRILL_A_DAY
+    askable = None if is_limit_reached else _askable(by, question, now)
+    if askable is None:
         raise ExamNotFound
-    return offer, found
+    return offer, askable
 
 
 def _review(card: DrillCard, credit: int, now: datetime) -> None:
+    """Schedule the next review of the card and store it."""
     rating = Rating.Good if credit == FULL else Rating.Hard if credit >= FULL / 2 else Rating.Again
-    # As the library asks for it: in UTC.
+    # fsrs accepts only datetimes in UTC.
     reviewed, _log = scheduler.review_card(Card.from_dict(card.card), rating, now.astimezone(UTC))
     card.card, card.due_at, card.reviewed_at = reviewed.to_dict(), reviewed.due, now
     if credit < FULL:
-        # However well it was known before: tomorrow, before it is forgotten again.
+        # A missed question returns tomorrow at the latest, however well it was known before.
         card.due_at = min(card.due_at, now + timedelta(days=1))
         card.misses += 1
     card.reviews += 1

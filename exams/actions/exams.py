@@ -1,4 +1,4 @@
-"""An exam: set up, its papers begun, answered, handed in and marked."""
+"""Actions on exams and papers: set up an exam; begin, answer, hand in and settle papers."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from chat.errors import TextTooLong
 from core.text.cleaning import clean_line
 from exams import access, selectors
 from exams.actions.marks import mark_paper
-from exams.actions.pass_requirements import keep_requirement
+from exams.actions.pass_requirements import update_restrictions
 from exams.errors import (
     AlreadyPassed,
     AnotherPaperOpen,
@@ -26,7 +26,7 @@ from exams.errors import (
     NoQuestions,
     NotAnAnswer,
     PaperOver,
-    SetterSitsNone,
+    SetterMayNotSit,
     TimeLeft,
 )
 from exams.models import Exam, ExamShare, Paper, PaperItem, Question
@@ -35,17 +35,17 @@ from exams.rules.drawing import draw, shuffled_options
 from exams.rules.marking import is_answer
 from knowledge.models import Category
 
-# For what is on its way when the clock runs out.
+# Accept answers that were already on their way when the time ran out.
 GRACE_PERIOD = timedelta(seconds=5)
-# Of a filled gap.
+# The most characters of a fill-in answer.
 GAP_CHARACTERS = 100
-# Papers of others are looked at when one is drawn: so many of the latest.
-BESIDE = 60
+# A new paper is kept different from at most this many of the latest papers of other examinees.
+MAX_COMPARED_PAPERS = 60
 
 
 @dataclass(frozen=True)
 class ExamPlan:
-    """An exam as it is set up. `shares`: how much of a paper is about a category or a department, by weight."""
+    """The settings of an exam. `shares`: the weight of each category or department on a paper."""
 
     name: str
     departments: Sequence[Department]
@@ -60,9 +60,9 @@ class ExamPlan:
 
 
 def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
-    """Stores a new exam, or what has changed of one. Papers that were drawn stay as they are.
+    """Store a new exam or changes to one. Papers already drawn stay as they are.
 
-    Raises ExamBegun when the pass mark would be another one than somebody has sat for, ExamNotFound.
+    Raises ExamBegun when the pass mark would change after somebody has begun a paper, ExamNotFound.
     """
     require(by, "set_exams")
     values: dict[str, Any] = {
@@ -89,16 +89,16 @@ def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
             for part, weight in plan.shares
         )
         audit.record(by, "exam.created" if exam is None else "exam.changed", stored)
-        keep_requirement(stored)
+        update_restrictions(stored)
     return stored
 
 
 def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int | None = None) -> Paper:
-    """The examinee's open paper of this exam, drawn if there is none. Beginning twice gives the same.
+    """Return the examinee's open paper of this exam; draw one if there is none. A repeat returns the same paper.
 
-    `seed` is what it is drawn by, for a demo that is the same each time; without it, chance.
+    `seed` makes the drawing reproducible, for the demo; without it, the seed is random.
 
-    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterSitsNone, NoQuestions, ExamNotFound.
+    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterMayNotSit, NoQuestions, ExamNotFound.
     """
     now = now or timezone.now()
     access.exam_for(by, exam)
@@ -111,7 +111,7 @@ def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int 
                 return mine[-1]
             _require_attempt(locked, mine, now)
             if selectors.has_prepared(by, locked):
-                raise SetterSitsNone
+                raise SetterMayNotSit
             paper = _draw(locked, by, mine, now, secrets.randbits(62) if seed is None else seed)
             audit.record(by, "paper.begun", paper, exam=locked.pk, attempt=paper.number)
     except IntegrityError as error:
@@ -129,12 +129,12 @@ def _require_attempt(exam: Exam, mine: Sequence[Paper], now: datetime) -> None:
 
 
 def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int) -> Paper:
-    everything, shares = candidates_for(exam)
+    all_candidates, shares = candidates_for(exam)
     known = selectors.questions_known_to(by)
-    candidates = [each for each in everything if each.question not in known]
-    neighbours = exam.papers.exclude(staff=by).order_by("-pk").values_list("pk", flat=True)[:BESIDE]
-    beside = _questions_on([paper.pk for paper in mine] + list(neighbours))
-    drawn = draw(candidates, count=exam.question_count, shares=shares, seed=seed, beside=beside)
+    candidates = [candidate for candidate in all_candidates if candidate.question not in known]
+    others = exam.papers.exclude(staff=by).order_by("-pk").values_list("pk", flat=True)[:MAX_COMPARED_PAPERS]
+    neighbours = _questions_on([paper.pk for paper in mine] + list(others))
+    drawn = draw(candidates, count=exam.question_count, shares=shares, seed=seed, neighbours=neighbours)
     if not drawn:
         raise NoQuestions
     paper = Paper.objects.create(
@@ -143,7 +143,7 @@ def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int
         number=len(mine) + 1,
         seed=seed,
         drawn_at=now,
-        # Who begins late has until the end of the exam, like everybody.
+        # A late start does not extend the exam beyond its end.
         due_at=min(now + timedelta(minutes=exam.minutes), exam.closes_at),
     )
     questions = Question.objects.in_bulk(drawn)
@@ -168,18 +168,18 @@ def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int
 
 
 def _questions_on(papers: Sequence[int]) -> list[set[int]]:
-    found: dict[int, set[int]] = {pk: set() for pk in papers}
+    questions: dict[int, set[int]] = {pk: set() for pk in papers}
     for paper, question in PaperItem.objects.filter(paper__in=papers).values_list("paper", "question"):
-        found[paper].add(question)
-    return list(found.values())
+        questions[paper].add(question)
+    return list(questions.values())
 
 
 @dataclass(frozen=True)
-class PaperInProgress:
-    """Where an answer comes from. No clock decides which of two is newer.
+class AnswerOrigin:
+    """The page load that an answer comes from. It decides which of two answers is newer, without any clock.
 
-    `page` is one load of the page, `step` counts what that page has answered, and `seen` is the revision of the answer
-    that it had before it.
+    `page` identifies one load of the page, `step` counts the answers given on that page, and `seen` is the revision of
+    the stored answer that the page had seen.
     """
 
     page: str = ""
@@ -188,19 +188,22 @@ class PaperInProgress:
 
 
 @dataclass(frozen=True)
-class SavedAnswers:
-    """What the server holds now. `is_newer`: something that the page had not seen, so its own answer was left out."""
+class SavedAnswer:
+    """The answer that the server holds now.
+
+    `is_newer`: the server holds an answer that the page had not seen, so the page's own answer was not stored.
+    """
 
     given: Any
     revision: int
     is_newer: bool
-    left: timedelta
+    time_left: timedelta
 
 
 def save_answer(
-    *, by: Staff, paper: int, place: int, given: Any, writing: PaperInProgress, now: datetime | None = None
-) -> SavedAnswers:
-    """Keeps the answer to one question; None takes it away. Repeats are harmless, and so is one that comes late.
+    *, by: Staff, paper: int, place: int, given: Any, origin: AnswerOrigin, now: datetime | None = None
+) -> SavedAnswer:
+    """Store the answer to one question; None removes it. Repeated and delayed requests are harmless.
 
     Raises PaperOver, NotAnAnswer, TextTooLong, ExamNotFound.
     """
@@ -210,48 +213,53 @@ def save_answer(
         if locked.submitted_at is not None or now > locked.due_at + GRACE_PERIOD:
             raise PaperOver
         item = locked.items.filter(place=place).first()
-        if item is None or not (given is None or _is_for(item, given)):
+        if item is None or not (given is None or _is_answer_to(item, given)):
             if item is not None and item.kind == "fill_in" and is_answer(item.kind, given):
                 raise TextTooLong("given", GAP_CHARACTERS)
             raise NotAnAnswer
-        is_kept = _keep(item, given, writing, now) or item.given == given
-    return SavedAnswers(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
+        is_kept = _store_if_newer(item, given, origin, now) or item.given == given
+    return SavedAnswer(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
 
 
-def _keep(item: PaperItem, given: Any, writing: PaperInProgress, now: datetime) -> bool:
-    """Stores the answer unless it is older than what is stored. In the caller's transaction, the paper locked."""
-    is_same_page = item.revision > 0 and item.page == writing.page
-    is_next = writing.step > item.step if is_same_page else writing.seen == item.revision
+def _store_if_newer(item: PaperItem, given: Any, origin: AnswerOrigin, now: datetime) -> bool:
+    """Store the answer unless it is older than the stored one; return whether it was stored.
+
+    The caller has locked the paper in its transaction.
+    """
+    is_same_page = item.revision > 0 and item.page == origin.page
+    is_next = origin.step > item.step if is_same_page else origin.seen == item.revision
     if is_next:
-        item.given, item.page, item.step, item.saved_at = given, writing.page, writing.step, now
+        item.given, item.page, item.step, item.saved_at = given, origin.page, origin.step, now
         item.revision += 1
         item.save(update_fields=["given", "page", "step", "saved_at", "revision"])
     return is_next
 
 
-def _keep_all(
-    paper: Paper, answers: Mapping[int, Any], writings: Mapping[int, PaperInProgress], now: datetime
+def _store_all(
+    paper: Paper, answers: Mapping[int, Any], origins: Mapping[int, AnswerOrigin], now: datetime
 ) -> None:
-    fitting = _fitting(paper, answers)
-    for item in paper.items.filter(place__in=fitting):
-        _keep(item, fitting[item.place], writings.get(item.place, PaperInProgress()), now)
+    valid = _valid_answers(paper, answers)
+    for item in paper.items.filter(place__in=valid):
+        _store_if_newer(item, valid[item.place], origins.get(item.place, AnswerOrigin()), now)
 
 
-def _fitting(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
+def _valid_answers(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
+    """Return the answers, by question number, that fit their questions, and those that are None."""
     return {
         item.place: answers[item.place]
         for item in paper.items.filter(place__in=answers)
-        if answers[item.place] is None or _is_for(item, answers[item.place])
+        if answers[item.place] is None or _is_answer_to(item, answers[item.place])
     }
 
 
-def _is_for(item: PaperItem, given: Any) -> bool:
+def _is_answer_to(item: PaperItem, given: Any) -> bool:
     if not is_answer(item.kind, given):
         return False
     if item.kind == "fill_in":
         return len(given[0]) <= GAP_CHARACTERS
-    most = 2 if item.kind == "true_false" else len(item.shown)
-    return all(each < most for each in given) and (item.kind != "order" or len(given) == most)
+    option_count = 2 if item.kind == "true_false" else len(item.shown)
+    is_complete = item.kind != "order" or len(given) == option_count
+    return is_complete and all(index < option_count for index in given)
 
 
 def hand_in(
@@ -259,15 +267,15 @@ def hand_in(
     by: Staff,
     paper: int,
     answers: Mapping[int, Any],
-    writings: Mapping[int, PaperInProgress] | None = None,
+    origins: Mapping[int, AnswerOrigin] | None = None,
     is_by_clock: bool = False,
     now: datetime | None = None,
 ) -> Paper:
-    """Marks the paper by what is saved, with `answers` that were not saved yet if the time is not over.
+    """Store the `answers` that are not saved yet, unless the time is over, then mark the paper.
 
-    What is no answer is left out: a paper is never stuck for it. Handing in twice gives the same result.
-    `is_by_clock`: nobody has pressed, the page believes that the time is over. Raises ExamNotFound, and TimeLeft when
-    the page's clock is wrong.
+    Invalid answers are skipped, so they never keep a paper from being handed in. Handing in twice gives the same
+    result. `is_by_clock`: the page hands in because it believes that the time is over. Raises ExamNotFound, and
+    TimeLeft when the page's clock is wrong.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -277,15 +285,16 @@ def hand_in(
                 raise TimeLeft
             is_late = now > locked.due_at + GRACE_PERIOD
             if not is_late:
-                _keep_all(locked, answers, writings or {}, now)
+                _store_all(locked, answers, origins or {}, now)
             mark_paper(locked, locked.due_at if is_late else now, by=by)
     return locked
 
 
 def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> int:
-    """Marks the papers whose time is over, by what was saved; returns how many.
+    """Mark the papers whose time is over, with the answers saved so far; return how many were marked.
 
-    Any process may call it at any time: what another is marking just now is left to it.
+    `of` limits this to the papers of one examinee. Any process may call it at any time: papers that another process
+    is marking are skipped, or waited for when `of` is given.
     """
     now = now or timezone.now()
     due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE_PERIOD)

@@ -1,6 +1,6 @@
-"""Where a pass is required: who has not passed takes no conversations of the department from a day on.
+"""Required exams: from a set date, agents who have not passed may not take conversations of the exam's departments.
 
-The bar itself is `accounts.QueueRestriction`; these are the only ones who write those whose key begins with `exam/`.
+Each such restriction is an `accounts.QueueRestriction` whose key begins with `exam/`; only this module writes them.
 """
 
 from datetime import date, timedelta
@@ -14,85 +14,98 @@ from accounts.models import QueueRestriction, Role, Staff
 from exams.errors import ExamNotFound
 from exams.models import Exam, Paper
 
-# Nobody is barred sooner than so long after they could first be told.
-WARNING = timedelta(days=14)
-# An exam that was over so long ago changes nobody's bars any more.
-KEPT = timedelta(days=400)
+# Agents get at least this long between the first warning and the restriction.
+NOTICE_PERIOD = timedelta(days=14)
+# Restrictions of exams that closed longer ago than this are no longer updated.
+MAX_EXAM_AGE = timedelta(days=400)
 
 
-def keep_requirements(today: date | None = None) -> int:
-    """Brings the bars of all exams up to date: new members get one, who has left or passed loses it.
+def update_all_restrictions(today: date | None = None) -> int:
+    """Bring the queue restrictions of all exams up to date; return how many changed.
 
-    Returns how many changed. Any process may call it at any time.
+    New members of a department get a restriction; agents who left or passed lose theirs. Any process may call it at
+    any time.
     """
     changed = 0
-    kept = Exam.objects.filter(required_from__isnull=False, closes_at__gt=timezone.now() - KEPT)
-    for pk in list(kept.order_by("pk").values_list("pk", flat=True)):
+    recent = Exam.objects.filter(required_from__isnull=False, closes_at__gt=timezone.now() - MAX_EXAM_AGE)
+    for pk in list(recent.order_by("pk").values_list("pk", flat=True)):
         with transaction.atomic():
-            # One process after the other: each bar is raised, and written down, once.
-            changed += keep_requirement(Exam.objects.select_for_update().get(pk=pk), today)
+            # The lock makes processes take turns, so each restriction is added and audited once.
+            changed += update_restrictions(Exam.objects.select_for_update().get(pk=pk), today)
     return changed
 
 
-def keep_requirement(exam: Exam, today: date | None = None) -> int:
-    """The same for one exam, in the caller's transaction."""
+def update_restrictions(exam: Exam, today: date | None = None) -> int:
+    """Bring the queue restrictions of one exam up to date in the caller's transaction; return how many changed."""
     today = today or timezone.localdate()
     key = key_of(exam)
-    stored = {(bar.staff_id, bar.department_id): bar for bar in QueueRestriction.objects.filter(key=key)}
-    wanted = _wanted(exam)
+    stored = {
+        (restriction.staff_id, restriction.department_id): restriction
+        for restriction in QueueRestriction.objects.filter(key=key)
+    }
+    required = _required_passes(exam)
     if exam.closes_at < timezone.now():
-        # Who comes when it is over cannot sit it any more.
-        wanted &= stored.keys()
+        # Agents who join after the exam has closed can no longer sit it, so they get no restriction.
+        required &= stored.keys()
     new = [
         QueueRestriction(
             staff_id=staff, department_id=department, key=key, why=exam.name, since=_since(exam, today)
         )
-        for staff, department in sorted(wanted - stored.keys())
+        for staff, department in sorted(required - stored.keys())
     ]
     QueueRestriction.objects.bulk_create(new, ignore_conflicts=True)
-    gone = [bar for pair, bar in stored.items() if pair not in wanted]
-    QueueRestriction.objects.filter(pk__in=[bar.pk for bar in gone]).delete()
-    moved = 0
+    removed = [restriction for pair, restriction in stored.items() if pair not in required]
+    QueueRestriction.objects.filter(pk__in=[restriction.pk for restriction in removed]).delete()
+    postponed = 0
     if exam.required_from is not None:
-        moved = QueueRestriction.objects.filter(key=key, since__lt=exam.required_from).update(
+        postponed = QueueRestriction.objects.filter(key=key, since__lt=exam.required_from).update(
             since=exam.required_from
         )
-    for bar in new:
-        audit.record(None, "bar.raised", bar.staff, department=bar.department_id, exam=exam.pk)
-    for bar in gone:
-        audit.record(None, "bar.removed", bar.staff, department=bar.department_id, exam=exam.pk)
-    return len(new) + len(gone) + moved
+    for restriction in new:
+        audit.record(
+            None, "bar.raised", restriction.staff, department=restriction.department_id, exam=exam.pk
+        )
+    for restriction in removed:
+        audit.record(
+            None, "bar.removed", restriction.staff, department=restriction.department_id, exam=exam.pk
+        )
+    return len(new) + len(removed) + postponed
 
 
-def is_requirement_met(exam: Exam, staff: Staff) -> None:
-    """Somebody has passed: this bar goes, and those of earlier exams of the same departments. In the caller's
-    transaction."""
+def remove_met_restrictions(exam: Exam, staff: Staff) -> None:
+    """Remove the restrictions that a pass of this exam meets: its own and those of earlier exams of its departments.
+
+    Runs in the caller's transaction.
+    """
     earlier = Exam.objects.filter(opens_at__lte=exam.opens_at, required_from__isnull=False)
-    bars = QueueRestriction.objects.filter(
+    restrictions = QueueRestriction.objects.filter(
         staff=staff,
         department__in=exam.departments.values("pk"),
-        key__in=[key_of(each) for each in earlier.only("pk")],
+        key__in=[key_of(earlier_exam) for earlier_exam in earlier.only("pk")],
     )
-    for bar in bars:
-        audit.record(None, "bar.removed", staff, department=bar.department_id, exam=exam.pk)
-    bars.delete()
+    for restriction in restrictions:
+        audit.record(None, "bar.removed", staff, department=restriction.department_id, exam=exam.pk)
+    restrictions.delete()
 
 
-def lift_restriction(*, by: Staff, bar: int) -> None:
-    """A supervisor says that it shall not hold for this one. Lifting twice is harmless. Raises ExamNotFound."""
+def lift_restriction(*, by: Staff, restriction: int) -> None:
+    """Let one agent take conversations although the exam is not passed. Lifting twice is harmless.
+
+    Raises ExamNotFound, PermissionDenied.
+    """
     require(by, "see_exam_results")
     with transaction.atomic():
-        found = (
+        locked = (
             QueueRestriction.objects.select_for_update(of=("self",))
-            .filter(pk=bar, key__startswith="exam/")
+            .filter(pk=restriction, key__startswith="exam/")
             .first()
         )
-        if found is None:
+        if locked is None:
             raise ExamNotFound
-        if not found.is_lifted:
-            found.is_lifted = True
-            found.save(update_fields=["is_lifted"])
-            audit.record(by, "bar.lifted", found.staff, department=found.department_id, key=found.key)
+        if not locked.is_lifted:
+            locked.is_lifted = True
+            locked.save(update_fields=["is_lifted"])
+            audit.record(by, "bar.lifted", locked.staff, department=locked.department_id, key=locked.key)
 
 
 def key_of(exam: Exam) -> str:
@@ -101,11 +114,14 @@ def key_of(exam: Exam) -> str:
 
 def _since(exam: Exam, today: date) -> date:
     assert exam.required_from is not None
-    return max(exam.required_from, today + WARNING)
+    return max(exam.required_from, today + NOTICE_PERIOD)
 
 
-def _wanted(exam: Exam) -> set[tuple[int, int]]:
-    """Who has to pass for which department, and has not passed this exam or a later one of the department."""
+def _required_passes(exam: Exam) -> set[tuple[int, int]]:
+    """Return pairs (agent id, department id) that need a pass.
+
+    A pass of this exam or of a later exam of the department counts.
+    """
     if exam.required_from is None:
         return set()
     departments = list(exam.departments.values_list("pk", flat=True))

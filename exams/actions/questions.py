@@ -1,4 +1,4 @@
-"""Exam questions: proposed from points, written, accepted or declined, looked at again when the point has changed."""
+"""Actions on exam questions: propose them from points, write, accept or decline them, confirm them after a change."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from accounts.models import Staff
 from exams import access
 from exams.errors import QuestionTaken
 from exams.models import Question
-from exams.rules.question_generation import ProposedQuestion, Source, propose
+from exams.rules.question_generation import ProposedQuestion, SourcePoint, propose
 from exams.rules.question_parsing import ParsedQuestion
 from knowledge.errors import NotInState, PointNotFound
 from knowledge.models import Point
@@ -21,48 +21,53 @@ State = Question.State
 MAX_POINTS = 2_000
 
 
-def propose_questions(*, by: Staff, category: int | None, most: int = 200) -> int:
-    """Proposes questions from the published points of a category and all under it, or of all; returns how many are new.
+def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) -> int:
+    """Propose at most `max_new` questions from published points; return how many are new.
 
-    What was proposed, accepted or declined before in the same words is not proposed again.
+    `category` limits the points to a category and its subcategories. A question that was proposed, accepted or
+    declined before with the same wording is not proposed again.
     """
     require(by, "set_exams")
     points = Point.objects.filter(published__isnull=False).select_related("published")
     if category is not None:
         points = points.filter(published__category__in=subtree_ids(category))
-    sources: dict[int, list[Source]] = {}
+    sources: dict[int, list[SourcePoint]] = {}
     for point in points.order_by("pk")[:MAX_POINTS]:
-        said = point.published
-        assert said is not None
-        source = Source(point.pk, said.number, said.title, said.answer, point.language)
-        sources.setdefault(said.category_id, []).append(source)
-    everything = [each for siblings in sources.values() for each in siblings]
-    found = [
+        version = point.published
+        assert version is not None
+        source = SourcePoint(point.pk, version.number, version.title, version.answer, point.language)
+        sources.setdefault(version.category_id, []).append(source)
+    all_sources = [source for siblings in sources.values() for source in siblings]
+    proposals = [
         proposal
         for siblings in sources.values()
         for source in siblings
-        # A category of two or three has too few beside it: then those of the whole branch stand beside.
-        for proposal in propose(source, siblings if len(siblings) >= 4 else everything)
+        # Wrong options come from sibling points. A category of fewer than four has too few, so all points serve.
+        for proposal in propose(source, siblings if len(siblings) >= 4 else all_sources)
     ]
     with transaction.atomic():
         _drop_outdated()
         known: set[tuple[object, ...]] = set()
-        for about, version, kind, stem in Question.objects.values_list("point", "version", "kind", "stem"):
-            known |= {(about, version, kind), (about, kind, stem)}
+        for point_pk, number, kind, stem in Question.objects.values_list("point", "version", "kind", "stem"):
+            known |= {(point_pk, number, kind), (point_pk, kind, stem)}
         new = [
-            each
-            for each in map(_question, found)
-            if not {(each.point_id, each.version, each.kind), (each.point_id, each.kind, each.stem)} & known
-        ][:most]
-        # Somebody else may propose at the same time.
-        made = Question.objects.bulk_create(new, batch_size=500, ignore_conflicts=True)
-        if made:
-            audit.record(by, "questions.proposed", None, count=len(made), category=category)
-    return len(made)
+            question
+            for question in map(_question, proposals)
+            if not {
+                (question.point_id, question.version, question.kind),
+                (question.point_id, question.kind, question.stem),
+            }
+            & known
+        ][:max_new]
+        # Another editor may propose the same questions at the same time.
+        created = Question.objects.bulk_create(new, batch_size=500, ignore_conflicts=True)
+        if created:
+            audit.record(by, "questions.proposed", None, count=len(created), category=category)
+    return len(created)
 
 
 def _drop_outdated() -> None:
-    """Proposals that nobody has judged, of versions that are no longer said."""
+    """Delete proposals that nobody has judged and whose version of the point is no longer published."""
     Question.objects.filter(state=State.PROPOSED, author=None, asked=0, items__isnull=True).exclude(
         version=F("point__published__number")
     ).delete()
@@ -80,78 +85,79 @@ def _question(proposal: ProposedQuestion) -> Question:
     )
 
 
-def save_question(*, by: Staff, point: int, written: ParsedQuestion, question: int | None = None) -> Question:
-    """Stores a new question of a point, or other words of one. What an editor writes is accepted.
+def save_question(*, by: Staff, point: int, parsed: ParsedQuestion, question: int | None = None) -> Question:
+    """Store a new question about a point, or changes to one, as accepted.
 
-    It asks for the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken, PointNotFound.
+    The question is tied to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken,
+    PointNotFound.
     """
     require(by, "set_exams")
-    values = written.checked()
+    values = parsed.validated()
     try:
         with transaction.atomic():
-            about = Point.objects.select_related("published").filter(pk=point).first()
-            if about is None or about.published is None:
+            source_point = Point.objects.select_related("published").filter(pk=point).first()
+            if source_point is None or source_point.published is None:
                 raise PointNotFound
-            values |= {"version": about.published.number, "state": State.ACCEPTED, "judged_by": by}
+            values |= {"version": source_point.published.number, "state": State.ACCEPTED, "judged_by": by}
             if question is None:
-                stored = Question.objects.create(point=about, author=by, **values)
+                stored = Question.objects.create(point=source_point, author=by, **values)
             else:
                 stored = access.lock_question(by, question)
-                # What was asked in other words is not counted for these.
-                is_other = any(
+                # The counts belong to the former question, so a changed one starts at zero.
+                is_changed = any(
                     getattr(stored, name) != values[name] for name in ("kind", "options", "answer")
                 )
-                values |= {"author": by} | ({"asked": 0, "missed": 0} if is_other else {})
+                values |= {"author": by} | ({"asked": 0, "missed": 0} if is_changed else {})
                 for name, value in values.items():
                     setattr(stored, name, value)
                 stored.save(update_fields=list(values))
-            audit.record(by, "question.written", stored, point=about.pk)
+            audit.record(by, "question.written", stored, point=source_point.pk)
     except IntegrityError as error:
         raise QuestionTaken from error
     return stored
 
 
 def accept_question(*, by: Staff, question: int) -> None:
-    """It may be drawn; an accepted one whose point has another version now is right for that as well.
+    """Accept a question, so that it may be drawn, or confirm an accepted one for the new version of its point.
 
-    Accepting twice is harmless. Raises NotInState when the point is no longer said.
+    Accepting twice is harmless. Raises NotInState when the point is no longer published.
     """
     with transaction.atomic():
-        found = access.lock_question(by, question)
-        published = found.point.published
+        locked = access.lock_question(by, question)
+        published = locked.point.published
         if published is None:
             raise NotInState
-        if found.state == State.ACCEPTED and found.version == published.number:
+        if locked.state == State.ACCEPTED and locked.version == published.number:
             return
-        verb = "question.confirmed" if found.state == State.ACCEPTED else "question.accepted"
-        found.state, found.judged_by, found.version = State.ACCEPTED, by, published.number
-        found.save(update_fields=["state", "judged_by", "version"])
-        audit.record(by, verb, found, version=found.version)
+        verb = "question.confirmed" if locked.state == State.ACCEPTED else "question.accepted"
+        locked.state, locked.judged_by, locked.version = State.ACCEPTED, by, published.number
+        locked.save(update_fields=["state", "judged_by", "version"])
+        audit.record(by, verb, locked, version=locked.version)
 
 
 def decline_question(*, by: Staff, question: int) -> None:
-    """It is not drawn, nor proposed again. Declining twice is harmless."""
+    """Decline a question: it is neither drawn nor proposed again. Declining twice is harmless."""
     with transaction.atomic():
-        found = access.lock_question(by, question)
-        if found.state == State.DECLINED:
+        locked = access.lock_question(by, question)
+        if locked.state == State.DECLINED:
             return
-        found.state, found.judged_by = State.DECLINED, by
-        found.save(update_fields=["state", "judged_by"])
-        audit.record(by, "question.declined", found)
+        locked.state, locked.judged_by = State.DECLINED, by
+        locked.save(update_fields=["state", "judged_by"])
+        audit.record(by, "question.declined", locked)
 
 
-def take_back(*, by: Staff, question: int) -> None:
-    """A slip of the finger: what was judged is a proposal again. Twice is harmless."""
+def return_to_proposed(*, by: Staff, question: int) -> None:
+    """Undo a decision: the question is a proposal again. A repeat is harmless."""
     with transaction.atomic():
-        found = access.lock_question(by, question)
-        if found.state != State.PROPOSED:
-            found.state, found.judged_by = State.PROPOSED, by
-            found.save(update_fields=["state", "judged_by"])
-            audit.record(by, "question.taken_back", found)
+        locked = access.lock_question(by, question)
+        if locked.state != State.PROPOSED:
+            locked.state, locked.judged_by = State.PROPOSED, by
+            locked.save(update_fields=["state", "judged_by"])
+            audit.record(by, "question.taken_back", locked)
 
 
 def count_asked(asked: Sequence[int], missed: Sequence[int]) -> None:
-    """In the caller's transaction: these were on a marked paper or in a drill, and these of them were not known."""
+    """Count questions that were on a marked paper or in a drill, and the missed ones, in the caller's transaction."""
     for pk in sorted(set(asked)):
         miss = int(pk in missed)
         Question.objects.filter(pk=pk).update(asked=F("asked") + 1, missed=F("missed") + miss)

@@ -1,4 +1,4 @@
-"""The daily drill: when somebody should meet a question again."""
+"""Models of the daily drill: the question on offer and the review schedule of each person."""
 
 from django.db import models
 from django.utils import timezone
@@ -9,11 +9,11 @@ from exams.models.exams import Question
 
 
 class DrillOffer(models.Model):
-    """The question that was last put before somebody: the only one of which they may give an answer."""
+    """The drill question last shown to a person: the only one that they may answer."""
 
     staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="+")
     question = models.ForeignKey(Question, models.CASCADE, related_name="+")
-    # How often they had answered it before (`DrillCard.reviews`).
+    # The value of `DrillCard.reviews` when the question was offered.
     review = models.PositiveIntegerField()
     offered_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
@@ -23,11 +23,11 @@ class DrillOffer(models.Model):
 
 
 class DrillCard(models.Model):
-    """When somebody should meet a question again in the daily drill, by what they knew (FSRS)."""
+    """When one person should review one question again, scheduled by FSRS from their earlier answers."""
 
     staff = models.ForeignKey(Staff, models.CASCADE, related_name="drill_cards")
     question = models.ForeignKey(Question, models.CASCADE, related_name="+")
-    # As the scheduling library writes it.
+    # The state of the card as `fsrs.Card.to_dict` returns it.
     card = models.JSONField()
     due_at = models.DateTimeField(_("due"))
     reviewed_at = models.DateTimeField(_("last answered"), default=timezone.now)

@@ -1,4 +1,4 @@
-"""Exams: questions made from points, the papers drawn of them, and what came of it."""
+"""Models of exams: questions about knowledge points, exams, the papers drawn from them, results and appeals."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -18,10 +18,11 @@ class QuestionKind(models.TextChoices):
 
 
 class Question(models.Model):
-    """A question about a point. `options` and `answer` by its kind:
+    """A question about a knowledge point. `options` and `answer` depend on the kind:
 
-    single, multiple: the options, and the indices of the right ones; true_false: none, and [1] for true or [0];
-    fill_in: none (the gap in the stem is ____), and every accepted filling; order: the options in their right order.
+    single, multiple: the options, and the indices of the right ones; true_false: no options, and [1] for true or [0]
+    for false; fill_in: no options (the gap in the stem is ____), and every accepted filling; order: the options in
+    their right order, and their indices.
     """
 
     class State(models.TextChoices):
@@ -32,7 +33,8 @@ class Question(models.Model):
     point = models.ForeignKey(
         Point, models.PROTECT, related_name="questions", verbose_name=_("knowledge point")
     )
-    # The version whose words it asks for. When another is said, an editor has to look at it before it is drawn again.
+    # The version of the point that the question is about. When another version is published, an editor must confirm
+    # the question before it is drawn again.
     version = models.PositiveIntegerField(_("version"))
     kind = models.CharField(_("kind"), max_length=10, choices=QuestionKind)
     stem = models.TextField(_("question"), max_length=500)
@@ -47,14 +49,14 @@ class Question(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("written by"),
-        help_text=_("empty: proposed by the system"),
+        help_text=_("Empty if the system proposed the question."),
     )
     judged_by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("accepted by")
     )
     asked = models.PositiveIntegerField(_("times asked"), default=0, editable=False)
     missed = models.PositiveIntegerField(_("times missed"), default=0, editable=False)
-    made_at = models.DateTimeField(_("made"), default=timezone.now)
+    made_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:
         verbose_name = _("exam question")
@@ -70,7 +72,7 @@ class Question(models.Model):
 
 
 class Exam(models.Model):
-    """What is examined, whom, and when."""
+    """An exam: which departments sit it, when, for how long, and what a pass requires."""
 
     name = models.CharField(_("name"), max_length=80)
     departments = models.ManyToManyField(Department, related_name="+", verbose_name=_("departments"))
@@ -91,7 +93,8 @@ class Exam(models.Model):
         null=True,
         blank=True,
         help_text=_(
-            "who has not passed takes no chats of these departments from that day on; empty: not required"
+            "Agents who haven't passed can't take these departments' conversations from this date. "
+            "Leave empty if a pass is not required."
         ),
     )
     author = models.ForeignKey(
@@ -113,7 +116,10 @@ class Exam(models.Model):
 
 
 class ExamShare(models.Model):
-    """How much of a paper is about a category (with all under it) or a department; what no share names is left out."""
+    """The weight of one category (with its subcategories) or department on a paper.
+
+    If an exam has shares, points outside all of them are not asked.
+    """
 
     exam = models.ForeignKey(Exam, models.CASCADE, related_name="shares", verbose_name=_("exam"))
     category = models.ForeignKey(
@@ -141,7 +147,7 @@ class ExamShare(models.Model):
 
 
 class Paper(models.Model):
-    """One agent's attempt. Drawn once: opening it again gives the same."""
+    """One agent's attempt at an exam. Its questions are drawn once and stay the same."""
 
     exam = models.ForeignKey(Exam, models.PROTECT, related_name="papers", verbose_name=_("exam"))
     staff = models.ForeignKey(Staff, models.PROTECT, related_name="papers", verbose_name=_("examinee"))
@@ -150,7 +156,7 @@ class Paper(models.Model):
     drawn_at = models.DateTimeField(_("drawn"), default=timezone.now)
     due_at = models.DateTimeField(_("due"))
     submitted_at = models.DateTimeField(_("handed in"), null=True, blank=True)
-    # Hundredths of a mark, so that shares of one add up.
+    # In hundredths of a mark, so that fractions of marks add up exactly.
     credit = models.PositiveIntegerField(_("marks, in hundredths"), null=True, blank=True)
     percent = models.PositiveSmallIntegerField(_("result, %"), null=True, blank=True)
     is_passed = models.BooleanField(_("passed"), null=True, blank=True)
@@ -181,13 +187,14 @@ class Paper(models.Model):
 
 
 class PaperItem(models.Model):
-    """A question as it stands on a paper, with its options in this paper's order; what was answered, and its credit.
+    """A question on a paper: its options in this paper's order, the answer given and its credit.
 
-    `right` is in the terms of `shown`: indices for choices, every accepted filling, or the right order of indices.
+    `right` refers to `shown`: indices of the right options, their indices in the right order, or every accepted
+    filling.
     """
 
     paper = models.ForeignKey(Paper, models.CASCADE, related_name="items", verbose_name=_("exam paper"))
-    place = models.PositiveSmallIntegerField(_("place"))
+    place = models.PositiveSmallIntegerField(_("number"))
     question = models.ForeignKey(Question, models.PROTECT, related_name="items", verbose_name=_("question"))
     kind = models.CharField(_("kind"), max_length=10, choices=QuestionKind)
     stem = models.TextField(_("question"))
@@ -196,8 +203,9 @@ class PaperItem(models.Model):
     explanation = models.TextField(_("explanation"), blank=True)
     given = models.JSONField(_("answer given"), null=True, blank=True)
     saved_at = models.DateTimeField(_("saved"), null=True, blank=True)
-    # Which page gave the answer, and as which of its answers; `revision` counts what was stored. By these an answer
-    # that comes late, or from a tab that has not seen the newest one, does not undo it. No clock is asked.
+    # `page` is the page load that gave the answer, `step` its running number on that page, and `revision` counts the
+    # stored answers. They keep a delayed answer, or one from a tab that has not seen the newest answer, from
+    # overwriting it, without relying on clocks.
     page = models.CharField(max_length=36, blank=True, editable=False)
     step = models.BigIntegerField(default=0, editable=False)
     revision = models.PositiveIntegerField(default=0, editable=False)
@@ -217,7 +225,7 @@ class PaperItem(models.Model):
 
 
 class Appeal(models.Model):
-    """An examinee says that a question was marked wrongly."""
+    """An examinee's claim that a question on their paper was marked wrongly."""
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
@@ -225,14 +233,14 @@ class Appeal(models.Model):
         REJECTED = "rejected", _("rejected")
 
     class Remedy(models.TextChoices):
-        """Who gets the full marks of the question when the appeal is accepted."""
+        """The examinees who get full marks for the question when the appeal is accepted."""
 
-        SAME = "same", _("everybody who gave the same answer")
-        ALL = "all", _("everybody who had the question")
+        SAME = "same", _("everyone who gave the same answer")
+        ALL = "all", _("everyone who had the question")
 
     item = models.OneToOneField(PaperItem, models.CASCADE, related_name="appeal", verbose_name=_("question"))
     reason = models.TextField(_("reason"), max_length=1000)
-    made_at = models.DateTimeField(_("made"), default=timezone.now)
+    made_at = models.DateTimeField(_("created"), default=timezone.now)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
     remedy = models.CharField(_("remedy"), max_length=4, choices=Remedy, blank=True)
     decided_by = models.ForeignKey(

@@ -1,1 +1,1 @@
-"""The exam without a database: questions proposed from points, papers drawn, answers marked. Pure functions."""
+"""Exam rules as pure functions without a database: propose questions, draw papers, mark answers."""

@@ -1,17 +1,17 @@
-"""A paper per agent: which questions, and in which order they and their options stand."""
+"""Drawing of a paper: which questions it has, and the order of the questions and their options."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-# At most so much of a paper may stand on another one beside it, where there are enough questions.
+# The largest fraction of a paper that may also be on one neighbouring paper, if there are enough questions.
 MAX_SHARED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A question that may be drawn. `weight`: how much sooner than another, above 0."""
+    """A question that may be drawn. `weight` (above 0): how likely it is drawn compared with others."""
 
     question: int
     point: int
@@ -20,7 +20,7 @@ class Candidate:
 
 
 def weight_of(*, is_changed: bool, asked: int, missed: int, uses: int) -> float:
-    """What has changed lately, what is often missed and what customers often ask comes sooner."""
+    """Return a higher weight for questions about changed points, often missed ones and points often used."""
     missed_share = (missed + 1) / (asked + 2)
     return 1.0 + (2.0 if is_changed else 0.0) + 2.0 * missed_share + min(2.0, uses / 50)
 
@@ -31,67 +31,72 @@ def draw(
     count: int,
     shares: Mapping[int, int],
     seed: int,
-    beside: Sequence[Set[int]] = (),
+    neighbours: Sequence[Set[int]] = (),
 ) -> list[int]:
-    """The ids of up to `count` questions, in the paper's order; no two of one point.
+    """Draw a paper: the ids of at most `count` questions in the paper's order, at most one question of each point.
 
-    `shares`: the weight of each share; what is missing in one is filled from the others. `beside`: the questions of the
-    papers beside this one. The same arguments give the same paper.
+    `shares`: the weight of each share; if one has too few questions, the others fill the rest. `neighbours`: the
+    questions of each neighbouring paper. Equal arguments give an equal paper.
     """
-    dice = Random(seed)
-    # Weighted, without putting back (Efraimidis and Spirakis): each one's key is u^(1/w), the highest are drawn.
+    rng = Random(seed)
+    # Weighted sampling without replacement (Efraimidis and Spirakis): the candidates with the highest keys u^(1/w).
     keyed = [
-        (dice.random() ** (1 / each.weight), each) for each in sorted(candidates, key=lambda c: c.question)
+        (rng.random() ** (1 / candidate.weight), candidate)
+        for candidate in sorted(candidates, key=lambda candidate: candidate.question)
     ]
-    line = [each for _, each in sorted(keyed, key=lambda pair: (-pair[0], pair[1].question))]
-    drawn = _Drawn(count, beside)
+    ordered = [candidate for _, candidate in sorted(keyed, key=lambda pair: (-pair[0], pair[1].question))]
+    selection = _Selection(count, neighbours)
     for share, quota in _quotas(count, shares).items():
-        drawn.take([each for each in line if each.share == share], quota)
-    known = [each for each in line if each.share in shares]
-    drawn.take(known, count - len(drawn.questions))
-    # Not enough of others: then what stands on the papers beside may stand here too, what is on the fewest first.
-    drawn.limit = count
-    drawn.take(sorted(known, key=drawn.on_papers), count - len(drawn.questions))
-    dice.shuffle(drawn.questions)
-    return drawn.questions
+        selection.take([candidate for candidate in ordered if candidate.share == share], quota)
+    in_shares = [candidate for candidate in ordered if candidate.share in shares]
+    selection.take(in_shares, count - len(selection.questions))
+    # Still too few: drop the limit on shared questions, and take those on the fewest neighbouring papers first.
+    selection.limit = count
+    selection.take(sorted(in_shares, key=selection.paper_count), count - len(selection.questions))
+    rng.shuffle(selection.questions)
+    return selection.questions
 
 
-class _Drawn:
-    def __init__(self, count: int, beside: Sequence[Set[int]]) -> None:
+class _Selection:
+    """The questions drawn so far, with the number of them on each neighbouring paper (at most `limit`)."""
+
+    def __init__(self, count: int, neighbours: Sequence[Set[int]]) -> None:
         self.questions: list[int] = []
         self.limit = int(count * MAX_SHARED)
         self._points: set[int] = set()
-        self._beside = beside
-        self._shared = [0] * len(beside)
+        self._neighbours = neighbours
+        self._shared = [0] * len(neighbours)
 
-    def on_papers(self, each: Candidate) -> int:
-        return sum(each.question in paper for paper in self._beside)
+    def paper_count(self, candidate: Candidate) -> int:
+        """Return the number of neighbouring papers that have this question."""
+        return sum(candidate.question in paper for paper in self._neighbours)
 
-    def take(self, line: Sequence[Candidate], quota: int) -> None:
-        for each in line:
+    def take(self, ordered: Sequence[Candidate], quota: int) -> None:
+        """Add at most `quota` candidates, in this order, that keep the rules on points and neighbours."""
+        for candidate in ordered:
             if quota <= 0:
                 return
-            if each.point in self._points:
+            if candidate.point in self._points:
                 continue
-            on = [index for index, paper in enumerate(self._beside) if each.question in paper]
-            if any(self._shared[index] >= self.limit for index in on):
+            papers = [index for index, paper in enumerate(self._neighbours) if candidate.question in paper]
+            if any(self._shared[index] >= self.limit for index in papers):
                 continue
-            for index in on:
+            for index in papers:
                 self._shared[index] += 1
-            self._points.add(each.point)
-            self.questions.append(each.question)
+            self._points.add(candidate.point)
+            self.questions.append(candidate.question)
             quota -= 1
 
 
 def _quotas(count: int, shares: Mapping[int, int]) -> dict[int, int]:
-    """So many of each share; by largest remainders, so that they add up."""
-    whole = sum(shares.values())
-    if not whole:
+    """Return the number of questions of each share; largest remainders make them add up to `count`."""
+    total = sum(shares.values())
+    if not total:
         return {}
-    exact = {share: count * weight / whole for share, weight in shares.items()}
+    exact = {share: count * weight / total for share, weight in shares.items()}
     quotas = {share: int(value) for share, value in exact.items()}
     rest = count - sum(quotas.values())
-    for share in sorted(exact, key=lambda each: (quotas[each] - exact[each], each))[:rest]:
+    for share in sorted(exact, key=lambda pk: (quotas[pk] - exact[pk], pk))[:rest]:
         quotas[share] += 1
     return quotas
 
@@ -99,13 +104,13 @@ def _quotas(count: int, shares: Mapping[int, int]) -> dict[int, int]:
 def shuffled_options(
     kind: str, options: Sequence[str], answer: Sequence[Any], seed: int
 ) -> tuple[list[str], list[Any]]:
-    """The options in this paper's order, and the right answer in its terms (`PaperItem.shown`, `.right`)."""
+    """Shuffle the options; return them and the right answer in the shuffled order (`PaperItem.shown`, `.right`)."""
     if kind in ("true_false", "fill_in"):
         return [], list(answer)
     order = list(range(len(options)))
     Random(seed).shuffle(order)
     if kind == "order" and order == sorted(order) and len(order) > 1:
-        # Steps that stand in order already are no question.
+        # Steps already in order would give the answer away.
         order = order[1:] + order[:1]
     shown = [options[index] for index in order]
     if kind == "order":

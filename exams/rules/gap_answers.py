@@ -1,8 +1,8 @@
-"""Whether a filled gap says the same as an accepted filling, however it is written.
+"""Comparison of a fill-in answer with an accepted filling by meaning, not by spelling.
 
-A filling is read as a date, a time of day, a quantity (number, range, unit, limit) or a telephone number, and compared
-by what it means; everything else is compared as text. Signs and units that mean something count: 5万 is not 5千,
-不超过5万 is not 超过5万, and 15天 is not 15个工作日.
+A filling is read as a date, a time of day, a quantity (number, range, unit, limit) or a telephone number, and these are
+compared by value; anything else is compared as text. Meaningful signs and units count: 5万 is not 5千, 不超过5万 is not
+超过5万, and 15天 is not 15个工作日.
 """
 
 import re
@@ -17,11 +17,12 @@ GAP = "____"
 _SAME_SIGNS = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "‑": "-", "〜": "~", "∼": "~", "≦": "≤", "⩽": "≤", "≧": "≥", "⩾": "≥"}
 )
-# What separates words and means nothing, unless it stands between two digits.
+# Separators that mean nothing, except between two digits.
 _SEPARATORS = re.compile(
     r"(?<!\d)[\s,，、。;；:：.!?\"'“”‘’《》()·_]+|[\s,，、。;；:：.!?\"'“”‘’《》()·_]+(?!\d)"
 )
-# The unit's dimension and its factor. Days and months are not hours: a bank counts them otherwise.
+# The dimension and factor of each unit. Days and months are not converted to hours, because a bank counts them
+# differently.
 _UNITS: dict[str, tuple[str, Fraction]] = {
     name: (dimension, Fraction(factor))
     for dimension, factor, names in (
@@ -54,11 +55,11 @@ _UNITS: dict[str, tuple[str, Fraction]] = {
     )
     for name in names.split("/")
 }
-# Left out without a change of meaning where the accepted filling has them.
+# Dimensions whose unit an answer may omit, even if the accepted filling has it.
 _PLAIN_DIMENSIONS = frozenset(
     {"day", "cny", "percent", "times", "place", "person", "card", "copy", "item", "age"}
 )
-# These say something that a bare number does not.
+# Dimensions that change the meaning of a bare number.
 _OTHER_NUMBERS = frozenset({"percent", "fold", "discount", "usd", "hkd", "eur"})
 _UNIT = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
 _LIMITS = {
@@ -69,7 +70,7 @@ _LIMITS = {
     "~": r"约|大约|左右|about",
 }
 _AFTER = {"≤": "以内|之内|内|以下|及以下|为止", "≥": "以上|及以上|起", "~": "左右"}
-_ANY_LIMIT = "|".join(f"(?:{each})" for each in _LIMITS.values())
+_ANY_LIMIT = "|".join(f"(?:{pattern})" for pattern in _LIMITS.values())
 _QUANTITY = re.compile(
     rf"(?P<limit>{_ANY_LIMIT})?\s*(?P<before>¥|\$|€|rmb|人民币|百分之|千分之)?\s*"
     rf"(?P<sign>[+\-]|负|正)?(?P<low>{NUMBER})\s*(?P<low_unit>{_UNIT})?"
@@ -90,7 +91,11 @@ _TELEPHONE_BEGINS = re.compile(r"\+|\(|0|400|800|1[3-9]\d{9}$|1[3-9]\d[- ]\d{4}[
 
 @dataclass(frozen=True)
 class Quantity:
-    """`low` and `high` in the factor of the unit; equal where there is no range. `dimension`: "" without a unit."""
+    """A number or range with its unit and limit sign.
+
+    `low` and `high` are multiplied by the factor of the unit, and equal if there is no range. `dimension` is "" without
+    a unit.
+    """
 
     limit: str
     low: Fraction
@@ -110,92 +115,98 @@ class Quantity:
         )
 
 
-def is_same(right: str, given: str, stem: str = "") -> bool:
-    """Whether `given` says what the accepted filling `right` says; `stem` has the gap, maybe with the unit after it."""
-    wanted = plain(right)
-    before, _gap, after = plain(stem).partition(GAP)
-    said = plain(given)
-    # The examinee may have written once more what stands beside the gap.
-    candidates = {said, _without_ends(said, before, after)}
-    return any(_is_same(wanted, each, after) for each in candidates if each)
+def is_same_filling(right: str, given: str, stem: str = "") -> bool:
+    """Tell whether `given` means the same as the accepted filling `right`.
+
+    `stem` is the question with the gap; a unit may follow the gap.
+    """
+    wanted = normalized(right)
+    before, _gap, after = normalized(stem).partition(GAP)
+    written = normalized(given)
+    # The examinee may have repeated the words around the gap.
+    candidates = {written, _without_ends(written, before, after)}
+    return any(_is_equivalent(wanted, candidate, after) for candidate in candidates if candidate)
 
 
-def plain(text: str) -> str:
-    """Width, case, traditional characters and the signs of one meaning made alike."""
+def normalized(text: str) -> str:
+    """Unify width, case, traditional characters, and signs that mean the same."""
     folded = to_simplified(unicodedata.normalize("NFKC", text).casefold()).translate(_SAME_SIGNS).strip()
     joined = re.sub(r"(?<=[\d一-鿿])\s+(?=[一-鿿])|(?<=[一-鿿])\s+(?=\d)", "", folded)
     return re.sub(r"(?<=\d)。(?=\d)", ".", joined)
 
 
-def bare(text: str) -> str:
-    """`plain`, without blanks, punctuation and separators that mean nothing."""
-    return _SEPARATORS.sub("", re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain(text)))
+def without_separators(text: str) -> str:
+    """Normalize the text, then remove blanks, punctuation and separators that mean nothing."""
+    return _SEPARATORS.sub("", re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", normalized(text)))
 
 
-def _without_ends(said: str, before: str, after: str) -> str:
-    for length in range(min(len(said) - 1, len(after)), 0, -1):
-        if said.endswith(after[:length]):
-            said = said[:-length]
+def _without_ends(written: str, before: str, after: str) -> str:
+    """Remove repeated words from around the gap."""
+    for length in range(min(len(written) - 1, len(after)), 0, -1):
+        if written.endswith(after[:length]):
+            written = written[:-length]
             break
-    for length in range(min(len(said) - 1, len(before)), 0, -1):
-        if said.startswith(before[-length:]):
-            said = said[length:]
+    for length in range(min(len(written) - 1, len(before)), 0, -1):
+        if written.startswith(before[-length:]):
+            written = written[length:]
             break
-    return said.strip()
+    return written.strip()
 
 
-def _is_same(wanted: str, said: str, after: str) -> bool:
-    if wanted == said or bare(wanted) == bare(said):
+def _is_equivalent(wanted: str, written: str, after: str) -> bool:
+    if wanted == written or without_separators(wanted) == without_separators(written):
         return True
     for reading in (_date, _times):
         moment = reading(wanted)
         if moment is not None:
-            return moment == reading(said)
+            return moment == reading(written)
     if (number := _telephone(wanted)) is not None:
-        return number == _telephone(said, is_sought=True)
-    meant, heard = _quantity(wanted), _quantity(said)
-    return meant is not None and heard is not None and _is_quantity(meant, heard, after)
+        return number == _telephone(written, is_expected=True)
+    wanted_quantity, written_quantity = _quantity(wanted), _quantity(written)
+    if wanted_quantity is None or written_quantity is None:
+        return False
+    return _is_same_quantity(wanted_quantity, written_quantity, after)
 
 
-def _is_quantity(wanted: Quantity, said: Quantity, after: str) -> bool:
+def _is_same_quantity(wanted: Quantity, written: Quantity, after: str) -> bool:
     unit = re.match(_UNIT, after)
     if unit is not None:
-        beside = _UNITS[unit[0]]
-        wanted = wanted if wanted.dimension else wanted.read_as(*beside)
-        said = said if said.dimension else said.read_as(*beside)
-        return wanted.is_like(said)
-    if wanted.dimension and not said.dimension:
+        adjacent = _UNITS[unit[0]]
+        wanted = wanted if wanted.dimension else wanted.read_as(*adjacent)
+        written = written if written.dimension else written.read_as(*adjacent)
+        return wanted.is_like(written)
+    if wanted.dimension and not written.dimension:
         is_plain = wanted.dimension in _PLAIN_DIMENSIONS and wanted.factor == 1
-        return is_plain and wanted.is_like(said.read_as(wanted.dimension, wanted.factor))
-    if said.dimension and not wanted.dimension:
-        # Nothing says which unit is meant: any but those that make another number of it.
-        is_other_number = said.dimension in _OTHER_NUMBERS or said.factor != 1
-        return not is_other_number and wanted.read_as(said.dimension, Fraction(1)).is_like(said)
-    return wanted.is_like(said)
+        return is_plain and wanted.is_like(written.read_as(wanted.dimension, wanted.factor))
+    if written.dimension and not wanted.dimension:
+        # The accepted filling has no unit, so any unit fits that does not change the number.
+        is_other_number = written.dimension in _OTHER_NUMBERS or written.factor != 1
+        return not is_other_number and wanted.read_as(written.dimension, Fraction(1)).is_like(written)
+    return wanted.is_like(written)
 
 
 def _quantity(text: str) -> Quantity | None:
-    found = _QUANTITY.fullmatch(text.rstrip(".。,;；"))
-    if found is None:
+    match = _QUANTITY.fullmatch(text.rstrip(".。,;；"))
+    if match is None:
         return None
-    low = number_of(found["low"])
-    high = number_of(found["high"]) if found["high"] else low
-    if low is None or high is None or (found["sign"] == "+" and found["high"]):
+    low = number_of(match["low"])
+    high = number_of(match["high"]) if match["high"] else low
+    if low is None or high is None or (match["sign"] == "+" and match["high"]):
         return None
     before = {"百分之": "%", "千分之": "‰", "rmb": "元", "人民币": "元"}.get(
-        found["before"] or "", found["before"]
+        match["before"] or "", match["before"]
     )
-    name = found["high_unit"] or found["low_unit"] or before or ""
-    if found["low_unit"] and found["high_unit"] and found["low_unit"] != found["high_unit"]:
+    name = match["high_unit"] or match["low_unit"] or before or ""
+    if match["low_unit"] and match["high_unit"] and match["low_unit"] != match["high_unit"]:
         return None
-    # 5-7万: the scale of the higher end is that of both.
-    scale = re.search(r"[万亿]$", found["high"] or "")
-    if scale and low < high and not re.search(r"[万亿]", found["low"]) and not found["low_unit"]:
+    # In 5-7万 the scale applies to both ends.
+    scale = re.search(r"[万亿]$", match["high"] or "")
+    if scale and low < high and not re.search(r"[万亿]", match["low"]) and not match["low_unit"]:
         low *= number_of(f"1{scale[0]}") or 1
-    if found["sign"] in ("-", "负"):
-        low, high = -low, high if found["high"] else -high
+    if match["sign"] in ("-", "负"):
+        low, high = -low, high if match["high"] else -high
     dimension, factor = _UNITS.get(name, ("", Fraction(1)))
-    limit = _limit(found["limit"], found["after"])
+    limit = _limit(match["limit"], match["after"])
     return Quantity(limit, low * factor, high * factor, dimension, factor)
 
 
@@ -206,11 +217,11 @@ def _limit(before: str | None, after: str | None) -> str:
 
 
 def _date(text: str) -> tuple[int, int, int] | None:
-    found = _DATE.fullmatch(text)
+    match = _DATE.fullmatch(text)
     # 5.7 and 5-7 are a number and a range.
-    if found is None or not (found["year"] or "月" in text):
+    if match is None or not (match["year"] or "月" in text):
         return None
-    parts = [_count(found[name] or "0") for name in ("year", "month", "day")]
+    parts = [_count(match[name] or "0") for name in ("year", "month", "day")]
     year, month, day = parts
     is_date = None not in parts and 1 <= (month or 0) <= 12 and 1 <= (day or 0) <= 31
     return (year or 0, month or 0, day or 0) if is_date and (not year or year > 1000) else None
@@ -222,7 +233,7 @@ def _count(text: str) -> int | None:
 
 
 def _times(text: str) -> tuple[int, ...] | None:
-    """One time of day in minutes, or two with a range between them."""
+    """Return one time of day in minutes since midnight, or the two ends of a range of times."""
     parts = re.split(r"\s*(?:-|~|至|到|\bto\b)\s*", text)
     times = [_time(part) for part in parts]
     return (
@@ -231,16 +242,16 @@ def _times(text: str) -> tuple[int, ...] | None:
 
 
 def _time(text: str) -> int | None:
-    found = _TIME.fullmatch(text)
-    if found is None:
+    match = _TIME.fullmatch(text)
+    if match is None:
         return None
-    hour = _count(found["hour"])
-    minutes = {"半": 30, "一刻": 15, "三刻": 45, "整": 0}.get(found["half"] or "", 0)
-    if found["minute"] or found["minutes"]:
-        minutes = _count(found["minute"] or found["minutes"]) or 0
+    hour = _count(match["hour"])
+    minutes = {"半": 30, "一刻": 15, "三刻": 45, "整": 0}.get(match["half"] or "", 0)
+    if match["minute"] or match["minutes"]:
+        minutes = _count(match["minute"] or match["minutes"]) or 0
     if hour is None or hour > 24 or minutes > 59:
         return None
-    part = found["part"] or found["half_day"] or ""
+    part = match["part"] or match["half_day"] or ""
     if part in ("下午", "傍晚", "晚上", "晚间", "晚", "pm") and hour < 12:
         hour += 12
     if part in ("凌晨", "am") and hour == 12:
@@ -248,8 +259,8 @@ def _time(text: str) -> int | None:
     return hour * 60 + minutes
 
 
-def _telephone(text: str, *, is_sought: bool = False) -> str | None:
-    """The digits of a telephone number. `is_sought`: one is wanted, so that digits alone are one."""
-    if not _TELEPHONE.fullmatch(text) or not (is_sought or _TELEPHONE_BEGINS.match(text)):
+def _telephone(text: str, *, is_expected: bool = False) -> str | None:
+    """Return the digits of a telephone number. `is_expected`: digits alone count as one."""
+    if not _TELEPHONE.fullmatch(text) or not (is_expected or _TELEPHONE_BEGINS.match(text)):
         return None
     return re.sub(r"[\-() ]", "", text)

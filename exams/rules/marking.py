@@ -1,27 +1,27 @@
-"""How an answer is marked: in hundredths, 100 for a right one.
+"""Marking of an answer, from 0 to 100.
 
-single, true_false, fill_in: all or nothing. multiple: each right choice is its share of 100, each wrong one takes as
-much away, never below 0. order: the share of neighbours that follow each other as they should.
+single, true_false, fill_in: 0 or 100. multiple: each right choice adds an equal part of 100, each wrong one subtracts
+as much, and the minimum is 0. order: the share of adjacent pairs that are in the right order.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from exams.rules.gap_answers import bare, is_same
+from exams.rules.gap_answers import is_same_filling, without_separators
 
 FULL = 100
 
 
 def credit_of(kind: str, right: Sequence[Any], given: Any, stem: str = "") -> int:
-    """The credit of an answer as `PaperItem` keeps it; none for no answer, or one of another shape.
+    """Return the credit of an answer, 0 to 100; a missing or malformed answer gets 0.
 
-    `stem`: of a gap, because the unit may stand after it.
+    `stem`: needed for fill-in questions, because the unit may follow the gap.
     """
     if not is_answer(kind, given):
         return 0
     if kind == "fill_in":
-        return FULL if any(is_same(str(each), given[0], stem) for each in right) else 0
+        return FULL if any(is_same_filling(str(filling), given[0], stem) for filling in right) else 0
     if kind == "multiple":
         chosen, wanted = set(given), set(right)
         share = (len(chosen & wanted) - len(chosen - wanted)) / len(wanted)
@@ -36,16 +36,16 @@ def credit_of(kind: str, right: Sequence[Any], given: Any, stem: str = "") -> in
 
 
 def is_answer(kind: str, given: Any) -> bool:
-    """Whether this has the shape of an answer to a question of this kind: a list of indices, or of one filling."""
+    """Tell whether `given` has the shape of an answer to this kind: a list of indices, or a list of one filling."""
     if not isinstance(given, list) or not given:
         return False
     if kind == "fill_in":
-        return len(given) == 1 and isinstance(given[0], str) and bool(bare(given[0]))
-    if not all(type(each) is int and 0 <= each < 50 for each in given) or len(set(given)) < len(given):
+        return len(given) == 1 and isinstance(given[0], str) and bool(without_separators(given[0]))
+    if not all(type(index) is int and 0 <= index < 50 for index in given) or len(set(given)) < len(given):
         return False
     return len(given) == 1 if kind in ("single", "true_false") else True
 
 
 def percent_of(credits: Sequence[int]) -> int:
-    """Rounded down: a pass is not given by rounding."""
+    """Return the mean credit, rounded down so that rounding never turns a fail into a pass."""
     return sum(credits) // len(credits) if credits else 0

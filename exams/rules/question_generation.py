@@ -1,7 +1,8 @@
-"""Questions proposed from the points themselves, for an editor to accept, change or decline.
+"""Generation of questions from points, for an editor to accept, change or decline.
 
-Wrong options come from the points beside (the same category): they are true of something else, so that only who knows
-tells them apart. A wrong figure is another point's figure of the same unit, or near the right one.
+Wrong options come from sibling points (the same category). They are true of something else, so that only a person who
+knows the point can tell them apart. A wrong figure is a figure with the same unit from a sibling, or two or three times
+the right one.
 """
 
 import re
@@ -11,17 +12,17 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-# In columns: a Chinese character takes two of them, a Latin letter one.
+# In columns: a Chinese character takes two, a Latin letter one.
 MIN_SENTENCE, MAX_SENTENCE = 12, 180
-# Two sentences with so many of their pairs of characters in common say the same.
-ALIKE = 0.45
-# Of the points beside, so many are looked through: a branch of thousands takes no longer than one of dozens.
-MOST_BESIDE = 40
+# Two sentences that share at least this fraction of their character pairs (Jaccard) count as saying the same.
+MIN_SIMILARITY = 0.45
+# At most this many sibling points are searched, so that a large category takes no longer than a small one.
+MAX_SIBLINGS = 40
 _ENDS = re.compile(r"(?<=[。！？；])\s*|(?<=[.!?])\s+(?=[A-Z\"'“])|\n+")
 _STEP = re.compile(r"^\s*(?:\d{1,2}[.、)）]|[①-⑨])\s*(.+)$", re.MULTILINE)
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.、)）](?!\d)|[①-⑨])\s*")
-# Numbered lines are mostly a list of cases. They are steps where the words before them say so, where they say first and
-# then, or where each is something to press, choose or type.
+# Numbered lines are mostly lists of cases. They count as steps if the words before them say so, if they say "first" and
+# "then", or if each line is an action such as press, choose or type.
 _IN_ORDER = re.compile(
     r"按(?:这个|以下|下面的)?(?:顺序|步骤)|依次|(?:步骤|流程)(?:如下|是)"
     r"|\bin (?:this|that|the following) order\b|\bstep by step\b|\bthese steps\b",
@@ -37,8 +38,8 @@ _ACT = re.compile(
     r"|(?:open|log in|go to|tap|press|choose|select|type|enter|insert|scan|confirm|sign)\b)",
     re.IGNORECASE,
 )
-# What only goes on from the sentence before says nothing by itself.
-_GOES_ON = re.compile(
+# A sentence that begins like this only continues the one before and does not stand alone.
+_CONTINUES = re.compile(
     r"或|也|又|但|所以|否则|不然|并且|这|那|它|(?:or|and|but|so|it|it's|this|that|they)\b", re.IGNORECASE
 )
 _UNITS = (
@@ -47,7 +48,7 @@ _UNITS = (
 )
 _FIGURE = re.compile(rf"(?<![\d.,:\-])(\d+(?:[,.]\d+)*)(\s?)({_UNITS})")
 _NO_LETTER = re.compile(r"[\W_]+")
-_WORDS = {
+_STEM_TEMPLATES = {
     "zh": {
         "single": "客户问“{title}”，下面哪一句是正确的答复？",
         "multiple": "关于“{title}”，下列哪些说法正确？",
@@ -66,8 +67,8 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Source:
-    """A published point as questions are made of it."""
+class SourcePoint:
+    """The fields of a published point that questions are generated from."""
 
     point: int
     version: int
@@ -78,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ProposedQuestion:
-    """By the names of `Question`."""
+    """A generated question. The fields have the names and meanings of those of `Question`."""
 
     point: int
     version: int
@@ -89,66 +90,74 @@ class ProposedQuestion:
     explanation: str = ""
 
 
-def propose(source: Source, siblings: Sequence[Source], seed: int = 1) -> list[ProposedQuestion]:
-    """What can be asked about a point, at most one of each kind; `siblings`: the points beside it, of its language."""
-    dice = Random(f"{seed} {source.point} {source.version}")
-    others = [each for each in siblings if each.point != source.point and each.language == source.language]
-    others = dice.sample(others, min(len(others), MOST_BESIDE))
-    return list(_proposals(source, others, dice))
+def propose(source: SourcePoint, siblings: Sequence[SourcePoint], seed: int = 1) -> list[ProposedQuestion]:
+    """Generate questions about a point, at most one of each kind. Only `siblings` in its language are used."""
+    rng = Random(f"{seed} {source.point} {source.version}")
+    others = [
+        sibling
+        for sibling in siblings
+        if sibling.point != source.point and sibling.language == source.language
+    ]
+    others = rng.sample(others, min(len(others), MAX_SIBLINGS))
+    return list(_proposals(source, others, rng))
 
 
-def _proposals(source: Source, others: Sequence[Source], dice: Random) -> Iterator[ProposedQuestion]:
-    words = _WORDS["zh" if source.language == "zh" else "en"]
+def _proposals(source: SourcePoint, others: Sequence[SourcePoint], rng: Random) -> Iterator[ProposedQuestion]:
+    templates = _STEM_TEMPLATES["zh" if source.language == "zh" else "en"]
     facts = facts_of(source.answer)
-    foreign = [fact for each in others for fact in facts_of(each.answer)[:2] if fact not in facts]
-    # A sentence that says nearly what the point says would be a second right answer.
-    foreign = [each for each in dict.fromkeys(foreign) if not any(is_alike(each, fact) for fact in facts)]
+    foreign = [fact for other in others for fact in facts_of(other.answer)[:2] if fact not in facts]
+    # A sentence that says nearly the same as the point would be a second right answer.
+    foreign = [
+        sentence
+        for sentence in dict.fromkeys(foreign)
+        if not any(is_similar(sentence, fact) for fact in facts)
+    ]
 
-    def made(kind: str, options: list[str], answer: list[Any], fact: str = "") -> ProposedQuestion:
-        stem = words[kind].format(title=source.title, fact=fact)
+    def proposal(kind: str, options: list[str], answer: list[Any], fact: str = "") -> ProposedQuestion:
+        stem = templates[kind].format(title=source.title, fact=fact)
         return ProposedQuestion(
             source.point, source.version, kind, stem, options, answer, source.answer[:1000]
         )
 
     if facts and len(foreign) >= 3:
-        right = max(facts, key=_says_much)
-        yield made("single", [right, *dice.sample(foreign, 3)], [0])
+        right = max(facts, key=_information)
+        yield proposal("single", [right, *rng.sample(foreign, 3)], [0])
     if len(facts) >= 2 and len(foreign) >= 2:
-        right_ones = dice.sample(facts, min(3, len(facts)))
-        wrong = [*(_falsified(fact, others, dice) for fact in facts if fact not in right_ones), *foreign]
+        right_ones = rng.sample(facts, min(3, len(facts)))
+        wrong = [*(_falsified(fact, others, rng) for fact in facts if fact not in right_ones), *foreign]
         wrong_ones = [fact for fact in dict.fromkeys(wrong) if fact and fact not in facts]
-        yield made(
+        yield proposal(
             "multiple", right_ones + wrong_ones[: 4 - len(right_ones) or 1], list(range(len(right_ones)))
         )
     with_figure = [fact for fact in facts if _FIGURE.search(fact)]
     if with_figure:
-        fact = dice.choice(with_figure)
-        wrong_fact = _falsified(fact, others, dice) if dice.random() < 0.5 else ""
-        yield made("true_false", [], [0 if wrong_fact else 1], wrong_fact or fact)
-        fact = dice.choice(with_figure)
-        figure = dice.choice(list(_FIGURE.finditer(fact)))
+        fact = rng.choice(with_figure)
+        wrong_fact = _falsified(fact, others, rng) if rng.random() < 0.5 else ""
+        yield proposal("true_false", [], [0 if wrong_fact else 1], wrong_fact or fact)
+        fact = rng.choice(with_figure)
+        figure = rng.choice(list(_FIGURE.finditer(fact)))
         gap = f"{fact[: figure.start(1)]}____{fact[figure.end(1) :]}"
-        yield made("fill_in", [], _spellings(figure[1]), gap)
+        yield proposal("fill_in", [], _spellings(figure[1]), gap)
     if steps := steps_of(source.answer):
-        yield made("order", [step[:200] for step in steps], list(range(len(steps))))
+        yield proposal("order", [step[:200] for step in steps], list(range(len(steps))))
 
 
 def facts_of(answer: str) -> list[str]:
-    """The sentences of an answer that say something by themselves, without the marks of a list."""
-    found = []
+    """Return the sentences of an answer that stand alone, without list numbers."""
+    facts = []
     for part in _ENDS.split(answer):
         sentence = _LIST_MARK.sub("", part).strip().rstrip("；;")
         columns = sum(1 if letter.isascii() else 2 for letter in sentence)
-        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！")) and not _GOES_ON.match(
+        is_statement = not sentence.endswith(("：", ":", "?", "？", "!", "！")) and not _CONTINUES.match(
             sentence
         )
         if is_statement and MIN_SENTENCE <= columns <= MAX_SENTENCE:
-            found.append(sentence)
-    return list(dict.fromkeys(found))
+            facts.append(sentence)
+    return list(dict.fromkeys(facts))
 
 
 def steps_of(answer: str) -> list[str]:
-    """The numbered lines of an answer where one has to come after the other; [] where they are only a list."""
+    """Return the numbered lines of an answer if their order matters, [] if they are only a list."""
     first = _STEP.search(answer)
     steps = [step.strip() for step in _STEP.findall(answer)]
     if first is None or not 3 <= len(steps) <= 7 or len(set(steps)) < len(steps):
@@ -158,43 +167,45 @@ def steps_of(answer: str) -> list[str]:
     return steps if are_steps else []
 
 
-def is_alike(one: str, other: str) -> bool:
-    """Whether two sentences say nearly the same, by their pairs of characters (Jaccard)."""
+def is_similar(one: str, other: str) -> bool:
+    """Tell whether two sentences say nearly the same, by the Jaccard similarity of their character pairs."""
     first, second = _pairs(one), _pairs(other)
-    return len(first & second) >= ALIKE * len(first | second)
+    return len(first & second) >= MIN_SIMILARITY * len(first | second)
 
 
 @lru_cache(maxsize=10_000)
 def _pairs(text: str) -> frozenset[str]:
     plain = _NO_LETTER.sub("", text.casefold())
-    return frozenset(plain[at : at + 2] for at in range(max(1, len(plain) - 1)))
+    return frozenset(plain[start : start + 2] for start in range(max(1, len(plain) - 1)))
 
 
-def _says_much(fact: str) -> tuple[int, int]:
+def _information(fact: str) -> tuple[int, int]:
+    """Return a sort key: the number of figures, then the length."""
     return len(_FIGURE.findall(fact)), len(fact)
 
 
-def _falsified(fact: str, others: Sequence[Source], dice: Random) -> str:
-    """The fact with one figure changed, or "" where it has none."""
+def _falsified(fact: str, others: Sequence[SourcePoint], rng: Random) -> str:
+    """Return the fact with one figure changed, or "" if it has no figure."""
     figures = list(_FIGURE.finditer(fact))
     if not figures:
         return ""
-    figure = dice.choice(figures)
+    figure = rng.choice(figures)
     elsewhere = [
         match[1]
-        for each in others
-        for match in _FIGURE.finditer(each.answer)
+        for other in others
+        for match in _FIGURE.finditer(other.answer)
         if match[3] == figure[3] and match[1] != figure[1]
     ]
-    wrong = dice.choice(elsewhere) if elsewhere else _near(figure[1], dice)
+    wrong = rng.choice(elsewhere) if elsewhere else _near(figure[1], rng)
     return f"{fact[: figure.start(1)]}{wrong}{fact[figure.end(1) :]}"
 
 
-def _near(figure: str, dice: Random) -> str:
+def _near(figure: str, rng: Random) -> str:
+    """Return a wrong figure: a year moved by one or two, or a number multiplied by two or three."""
     number = float(figure.replace(",", ""))
     if 1900 <= number < 2200 and number.is_integer():
-        return str(int(number) + dice.choice((-2, -1, 1, 2)))
-    wrong = number * dice.choice((2, 3)) if number else 1.0
+        return str(int(number) + rng.choice((-2, -1, 1, 2)))
+    wrong = number * rng.choice((2, 3)) if number else 1.0
     return f"{wrong:g}"
 
 
@@ -202,11 +213,11 @@ _NUMERALS = dict(zip("0123456789", "零一二三四五六七八九", strict=True
 
 
 def _spellings(figure: str) -> list[str]:
-    """A figure as people write it: with and without separators, and a small one as a character."""
+    """Return the spellings of a figure: with and without separators, and a small one as a Chinese numeral."""
     plain = figure.replace(",", "")
-    found = [figure, plain]
+    spellings = [figure, plain]
     if plain in _NUMERALS:
-        found.append(_NUMERALS[plain])
+        spellings.append(_NUMERALS[plain])
     if plain == "2":
-        found.append("两")
-    return list(dict.fromkeys(found))
+        spellings.append("两")
+    return list(dict.fromkeys(spellings))

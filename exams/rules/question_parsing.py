@@ -1,4 +1,4 @@
-"""What an editor writes of a question, and what has to be true of it before it may be drawn."""
+"""Parsing and validation of a question as an editor writes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from exams.models import QuestionKind
 GAP = "____"
 RIGHT_MARK = "*"
 STEM_CHARACTERS, EXPLANATION_CHARACTERS, OPTION_CHARACTERS = 500, 1000, 200
-MOST_OPTIONS = 8
+MAX_OPTIONS = 8
 
 
 @dataclass(frozen=True)
 class ParsedQuestion:
-    """By the names of `Question`; `checked` says what is wrong."""
+    """A question from the form. The fields have the names and meanings of those of `Question`."""
 
     kind: str
     stem: str
@@ -26,8 +26,8 @@ class ParsedQuestion:
     answer: list[Any] = field(default_factory=list)
     explanation: str = ""
 
-    def checked(self) -> dict[str, Any]:
-        """The same, as it is stored. Raises QuestionIncomplete with every problem, by the name of the field."""
+    def validated(self) -> dict[str, Any]:
+        """Return the cleaned field values. Raises QuestionIncomplete with every problem, by field name."""
         values = {
             "kind": self.kind,
             "stem": clean_text(self.stem),
@@ -41,40 +41,43 @@ class ParsedQuestion:
         elif len(values["stem"]) > STEM_CHARACTERS:
             problems["stem"] = [_("At most %(count)d characters.") % {"count": STEM_CHARACTERS}]
         elif self.kind == QuestionKind.FILL_IN and values["stem"].count(GAP) != 1:
-            problems["stem"] = [_("Put ____ once where the gap is.")]
+            problems["stem"] = [_("Write ____ exactly once, where the gap is.")]
         if len(values["explanation"]) > EXPLANATION_CHARACTERS:
             problems["explanation"] = [_("At most %(count)d characters.") % {"count": EXPLANATION_CHARACTERS}]
-        if words := self._problem_of_lines():
-            problems["lines"] = [words]
+        if problem := self._problem_of_lines():
+            problems["lines"] = [problem]
         if problems:
             raise QuestionIncomplete(problems)
         return values
 
     def _problem_of_lines(self) -> str:
         texts = self.answer if self.kind == QuestionKind.FILL_IN else self.options
-        if any(len(str(each)) > OPTION_CHARACTERS for each in texts):
-            return _("At most %(count)d characters in a line.") % {"count": OPTION_CHARACTERS}
+        if any(len(str(text)) > OPTION_CHARACTERS for text in texts):
+            return _("At most %(count)d characters per line.") % {"count": OPTION_CHARACTERS}
         if len(set(texts)) < len(texts):
-            return _("Two lines are the same.")
-        if len(texts) > MOST_OPTIONS:
-            return _("At most %(count)d lines.") % {"count": MOST_OPTIONS}
+            return _("Two lines are identical. Each line must be different.")
+        if len(texts) > MAX_OPTIONS:
+            return _("At most %(count)d lines.") % {"count": MAX_OPTIONS}
         match self.kind:
             case QuestionKind.SINGLE if len(texts) < 2 or len(self.answer) != 1:
-                return _("At least two options, and a * before the one that is right.")
+                return _("Write at least two options, with a * before the right one.")
             case QuestionKind.MULTIPLE if len(texts) < 3 or not 1 <= len(self.answer) < len(texts):
-                return _("At least three options, and a * before each that is right, but not before all.")
+                return _("Write at least three options, with a * before each right one, but not before all.")
             case QuestionKind.TRUE_FALSE if self.answer not in ([0], [1]):
-                return _("One line: true, or false.")
+                return _("Write one line: true or false.")
             case QuestionKind.FILL_IN if not texts:
-                return _("Every filling that is right, one a line.")
+                return _("Write every right filling, one per line.")
             case QuestionKind.ORDER if len(texts) < 3:
-                return _("At least three steps, in their right order.")
+                return _("Write at least three steps in the right order.")
         return ""
 
 
 def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
-    """Options and answer as an editor writes them, one a line: a * before what is right, steps in their order,
-    fillings, or 对/错 (true/false)."""
+    """Read options and answer from the lines of an editor; return both.
+
+    Choices have a * before each right option, steps are in their right order, fillings are one per line, and a
+    true-or-false answer is one of 对, 错, true, false.
+    """
     texts = [text for line in lines.splitlines() if (text := clean_line(line, 1000))]
     if kind == QuestionKind.TRUE_FALSE:
         word = texts[0].strip(RIGHT_MARK + " ").casefold() if len(texts) == 1 else ""
@@ -89,7 +92,7 @@ def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
 
 
 def format_lines(kind: str, options: Sequence[str], answer: Sequence[Any]) -> str:
-    """The other way round: what the editor finds in the form."""
+    """Return options and answer as the lines that `parse_lines` reads."""
     if kind == QuestionKind.TRUE_FALSE:
         return "true" if list(answer) == [1] else "false"
     if kind == QuestionKind.FILL_IN:

@@ -441,7 +441,7 @@ def test_the_navigation_says_how_many_wait_for_the_reader(cast: Cast) -> None:
     mine = client_of(cast.ning).get("/console/approvals/").content.decode()
     assert link in mine
     assert '<b class="count">' not in mine
-    assert "Written by you, waiting for others" in mine
+    assert "Your requests, waiting for others" in mine
     assert link not in client_of(cast.mei).get("/console/replies/").content.decode()
 
 

@@ -19,7 +19,7 @@ from accounts.audit_verbs import VERBS
 from accounts.models import AuditEntry, Staff
 from chat.models import Attachment, Conversation
 from tests.conftest import Processes, WriterAtOnce
-from tests.console.test_access import World, a_file, make_world
+from tests.console.test_access import World, make_world, pdf_upload
 from tests.harness.sockets import Console
 from tests.people import Cast, create_cast, go_online, say, session_of, start, start_with
 
@@ -265,7 +265,7 @@ def test_files_of_other_peoples_conversations_are_noted(
     conversation = start_with(cast, cast.mei)
     with override_settings(MEDIA_ROOT=tmp_path):
         path = f"/console/conversations/{conversation.uuid}/attachments"
-        sent = {"file": a_file(), "client_id": str(uuid4())}
+        sent = {"file": pdf_upload(), "client_id": str(uuid4())}
         assert browser_of(cast.mei).post(path, sent).status_code == 200
         file = Attachment.objects.get()
         for reader, address in (

@@ -115,11 +115,11 @@ def approve_what_waits(page_factory: PageFactory, sign_in: SignIn, axe: Axe, scr
     page.goto("/console/approvals/")
     axe(page)
     page.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Read the chosen ones").click()
+    page.get_by_role("button", name="Review the selected requests").click()
     expect(page.locator(".changes ins").filter(has_text="<here> & now")).to_be_visible()
     axe(page)
     screenshot(page, "approvals-review-en", full_page=True)
-    page.get_by_role("button", name="Approve what is marked").click()
+    page.get_by_role("button", name="Approve the ticked requests").click()
     expect(page.get_by_role("heading", name="1 approved")).to_be_visible()
     axe(page)
 

@@ -55,7 +55,7 @@ def test_an_agent_takes_a_customer_and_both_talk(console: OpenConsole, server: C
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
         expect(page.get_by_role("log").get_by_text("我的卡被吞了")).to_be_visible()
-        expect(page.locator("#card").get_by_text("nobody has checked it")).to_be_visible()
+        expect(page.locator("#card").get_by_text("nobody has verified it")).to_be_visible()
 
         composer(page).fill("您人在机器旁边吗？")
         composer(page).press("Enter")
@@ -99,7 +99,7 @@ def test_what_is_written_while_the_line_is_down_arrives_once(
         page.context.set_offline(True)
         composer(page).fill("我在，别急")
         composer(page).press("Enter")
-        expect(page.get_by_role("alert").filter(has_text="1 not sent yet")).to_be_visible()
+        expect(page.get_by_role("alert").filter(has_text="Not sent yet: 1")).to_be_visible()
         expect(page.locator("#pending")).to_contain_text("Not sent yet")
         page.context.set_offline(False)
         visitor.hears("我在，别急")
@@ -160,9 +160,9 @@ def test_a_hand_over_carries_its_note_and_leaves_my_lists(
         take_next(mei)
         mei.keyboard.press("Alt+t")
         mei.get_by_label("To", exact=True).select_option(label="Hao Chen 1002 · 0/8")
-        mei.get_by_label("Note for them").fill("老客户，卡还在机器里")
+        mei.get_by_label("Note for your colleagues").fill("老客户，卡还在机器里")
         axe(mei)
-        mei.get_by_role("dialog").get_by_role("button", name="Hand over").click()
+        mei.get_by_role("dialog").get_by_role("button", name="Transfer").click()
         expect(mei.locator("#mine .row")).to_have_count(0)
         expect(hao.locator("#mine").get_by_text("李雷")).to_be_visible()
         row(hao, "李雷").click()
@@ -186,7 +186,7 @@ def test_closing_asks_for_a_code_and_keeps_the_comment(
         dialog.get_by_label("What was it about?").select_option(label="Solved")
         dialog.get_by_role("button", name="Close the conversation").click()
         expect(page.locator("#mine .row")).to_have_count(0)
-        expect(page.get_by_text("Nobody before you just now.")).to_be_visible()
+        expect(page.get_by_text("No conversation selected.")).to_be_visible()
         visitor.hears_of("ended")
 
 
@@ -200,7 +200,7 @@ def test_a_note_that_could_not_be_saved_stays_written(console: OpenConsole, serv
         page.context.set_offline(True)
         dialog.get_by_label("Note").press("Control+Enter")
         expect(dialog.get_by_role("alert")).to_contain_text(
-            "The server does not answer. What you typed is still here"
+            "The server is not responding. Your text is still here"
         )
         expect(dialog.get_by_label("Note")).to_have_value("卡还在机器里 <b>")
         page.context.set_offline(False)
@@ -216,7 +216,7 @@ def test_the_customer_ends_and_the_agent_wraps_up(console: OpenConsole, server: 
     with WireVisitor(server, name="李雷") as visitor:
         take_next(page)
         visitor.ends()
-        expect(page.get_by_text("The customer has ended the conversation.")).to_be_visible()
+        expect(page.get_by_text("The customer ended the conversation.")).to_be_visible()
         expect(composer(page)).to_be_hidden()
         expect(page.get_by_role("button", name="Close", exact=True)).to_be_visible()
 
@@ -280,7 +280,7 @@ def test_keys_never_act_while_something_is_written(console: OpenConsole, server:
         page.keyboard.press("Shift+Enter")
         page.keyboard.press("Escape")
         page.keyboard.press("Shift+?")
-        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
         page.keyboard.press("n")
         expect(page.locator("#mine .row")).to_have_count(2)
@@ -395,13 +395,13 @@ def test_a_supervisor_sees_the_team_and_assigns(console: OpenConsole, server: Ch
         take_next(mei)
         expect(yun.locator("#team").get_by_text("李雷")).to_be_visible()
         row(yun, "韩梅梅").click()
-        yun.get_by_role("button", name="Hand over").click()
+        yun.get_by_role("button", name="Transfer").click()
         yun.get_by_label("To", exact=True).select_option(label="Mei Lin 1001 · 1/8")
-        yun.get_by_role("dialog").get_by_role("button", name="Hand over").click()
+        yun.get_by_role("dialog").get_by_role("button", name="Transfer").click()
         expect(mei.locator("#mine .row")).to_have_count(2)
         expect(yun.locator("#team .row")).to_have_count(2)
         row(yun, "李雷").click()
-        expect(yun.get_by_text("you are reading along")).to_be_visible()
+        expect(yun.get_by_text("You can only read it")).to_be_visible()
         expect(composer(yun)).to_be_hidden()
         axe(yun)
 
@@ -466,13 +466,13 @@ def test_on_a_phone_one_column_is_shown_at_a_time(console: OpenConsole, server: 
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         axe(page)
         page.locator("[data-do=card]").click()
-        expect(page.locator("#card").get_by_text("Says a name")).to_be_visible()
+        expect(page.locator("#card").get_by_text("Name not verified")).to_be_visible()
         page.locator("[data-do=card]").click()
         page.get_by_role("button", name="Back to the lists").click()
         expect(page.locator("#talk")).to_be_hidden()
         # Nor is the page wider than the phone when the line is down, and the bar says so.
         page.context.set_offline(True)
-        expect(page.get_by_text("The connection is down.")).to_be_visible(timeout=45_000)
+        expect(page.get_by_text("No connection.")).to_be_visible(timeout=45_000)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         expect(row(page, "李雷")).to_be_visible()
         axe(page)

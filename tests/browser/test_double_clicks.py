@@ -89,7 +89,7 @@ def test_words_typed_when_the_customer_ends_stay_and_are_no_commands(
         expect(page.locator("#draft-over")).to_be_hidden()
         page.keyboard.type("请您不要挂断")
         visitor.ends()
-        expect(page.get_by_text("The customer has ended the conversation.")).to_be_visible()
+        expect(page.get_by_text("The customer ended the conversation.")).to_be_visible()
         page.keyboard.type("nntmc?/p1")
         expect(body).to_have_value("请您不要挂断")
         expect(body).to_have_attribute("readonly", "")
@@ -169,7 +169,7 @@ def test_letters_alone_can_be_switched_off(console: OpenConsole, server: ChatSer
     with WireVisitor(server, name="李雷"):
         expect(page.locator("#waiting .row")).to_have_count(1)
         page.keyboard.press("Shift+?")
-        page.get_by_label("A letter alone is a shortcut").uncheck()
+        page.get_by_label("Single letters are shortcuts").uncheck()
         page.keyboard.press("Escape")
         page.reload()
         expect(page.locator("#line")).to_have_attribute("data-status", "open")

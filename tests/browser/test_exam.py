@@ -29,7 +29,7 @@ kinds = [
     ("order", "排序题？", ["第一步", "第二步", "第三步"], [0, 1, 2]),
 ]
 for point, kind in zip(points, kinds, strict=False):
-    questions.save_question(by=yun, point=point.pk, written=ParsedQuestion(*kind, "见要点。"))
+    questions.save_question(by=yun, point=point.pk, parsed=ParsedQuestion(*kind, "见要点。"))
 """
 GAP_ONLY = QUESTIONS.replace("zip(points, kinds,", "zip(points, kinds[3:4],")
 SET = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"
@@ -56,7 +56,7 @@ def room(page_factory: PageFactory, sign_in: SignIn) -> Open:
 
 
 def begin(page: Page) -> None:
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Start").click()
     expect(page.locator("#progress")).to_have_text("0 of 5 answered")
 
 
@@ -92,7 +92,7 @@ def answer_all(page: Page) -> None:
     wanted = ["第一步", "第二步", "第三步"]
     for place, text in enumerate(wanted):
         while steps.all_inner_texts()[place] != text:
-            page.get_by_role("button", name=f"Up: {text}").focus()
+            page.get_by_role("button", name=f"Move up: {text}").focus()
             page.keyboard.press("Enter")
     expect(page.locator("#progress")).to_have_text("5 of 5 answered")
 
@@ -139,7 +139,7 @@ def test_what_could_not_be_saved_is_kept_through_a_cut_a_restart_and_a_reload(
     server.kill()
     page.locator(".option").filter(has_text="对的").click()
     page.locator(".filling").fill("7")
-    expect(page.locator("#saved")).to_have_text("Not saved yet; kept here.")
+    expect(page.locator("#saved")).to_have_text("Not saved yet. Your answers are kept here.")
     server.start()
     page.reload()
     expect(page.locator(".option").filter(has_text="对的").locator("input")).to_be_checked()
@@ -157,7 +157,7 @@ def test_two_tabs_are_one_attempt_and_an_old_one_undoes_nothing(
     second = page_factory(locale="en", beside=first)
     second.goto("/console/exams/")
     begin(first)
-    second.get_by_role("button", name="Begin").click()
+    second.get_by_role("button", name="Start").click()
     expect(second).to_have_url(first.url)
     for page, option in ((second, "错甲"), (first, "对的")):
         page.get_by_role("button", name="All on one page").click()
@@ -195,16 +195,16 @@ def test_an_examinee_on_a_phone_appeals_and_a_supervisor_decides(
     hand_in(page)
     expect(page.locator(".result-percent")).to_have_text("0 %")
     answer = page.locator(".answer").filter(has_text="判断题")
-    answer.get_by_text("This was marked wrongly").click()
-    answer.get_by_label("Why do you think so?").fill("题目有误")
+    answer.get_by_text("Appeal against this mark").click()
+    answer.get_by_label("Why is the mark wrong?").fill("题目有误")
     answer.get_by_role("button", name="Appeal").click()
     expect(page.get_by_text("Appeal: open")).to_be_visible()
     axe(page)
     supervisor = room(YUN, "/console/exams/appeals/")
     expect(supervisor.get_by_text("题目有误")).to_be_visible()
     axe(supervisor)
-    supervisor.get_by_role("button", name="Accept: everybody who had the question").click()
-    expect(supervisor.get_by_text("No appeal waits.")).to_be_visible()
+    supervisor.get_by_role("button", name="Accept: everyone who had the question").click()
+    expect(supervisor.get_by_text("No appeals are waiting.")).to_be_visible()
     page.reload()
     expect(page.locator(".result-percent")).to_have_text("20 %")
     supervisor.goto("/console/exams/results/")
@@ -226,7 +226,7 @@ def test_an_editor_judges_proposals_with_a_key_each(room: Open, server: ChatServ
     page.keyboard.press("u")
     expect(page.locator("#left")).to_have_text(str(left - 1))
     page.keyboard.press("e")
-    expect(page.get_by_role("heading", name="Change the question")).to_be_visible()
+    expect(page.get_by_role("heading", name="Edit the question")).to_be_visible()
     axe(page)
     states = server.execute("SELECT state FROM exams_question WHERE stem = ?", first)
     assert ("accepted",) in states
@@ -240,12 +240,12 @@ def test_a_barred_agent_is_told_why_offered_nothing_and_led_to_the_exam(
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
         expect(page.get_by_role("button", name="Take the next")).to_be_disabled()
-        page.locator("#waiting .row-link").filter(has_text="exam first").click()
-        expect(page.get_by_text("You take nobody from this department")).to_be_visible()
+        page.locator("#waiting .row-link").filter(has_text="exam required").click()
+        expect(page.get_by_text("You can't take conversations from this department")).to_be_visible()
         expect(page.locator("#talk-tools [data-do=take]")).to_be_hidden()
         axe(page)
-        page.locator("#talk").get_by_role("link", name="To the exam").click()
-    expect(page.get_by_role("button", name="Begin")).to_be_visible()
+        page.locator("#talk").get_by_role("link", name="Go to the exam").click()
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
 
 
 def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
@@ -254,7 +254,7 @@ def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
     server.manage("shell", "-v0", "-c", QUESTIONS)
     page = room(MEI, "/console/")
     expect(page.locator("#line")).to_have_attribute("data-status", "open")
-    page.get_by_role("button", name="One question").click()
+    page.get_by_role("button", name="Show a question").click()
     expect(page.locator(".drill .question")).to_be_visible()
     axe(page)
     with WireVisitor(server, name="李雷") as visitor:
@@ -272,7 +272,7 @@ def test_letters_typed_into_a_drill_gap_that_has_just_gone_take_nobody(
     server.manage("shell", "-v0", "-c", GAP_ONLY)
     page = room(MEI, "/console/")
     expect(page.locator("#line")).to_have_attribute("data-status", "open")
-    page.get_by_role("button", name="One question").click()
+    page.get_by_role("button", name="Show a question").click()
     expect(page.locator(".drill .filling")).to_be_focused()
     taken: list[str] = []
     page.on("request", lambda request: taken.extend(re.findall(r"/console/next$", request.url)))
@@ -293,7 +293,7 @@ def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, serv
     page = room(MEI, "/console/")
     # After midnight there are ten again, and nine after this answer.
     for left in ("9", "[89]"):
-        button = re.compile("One question|Another one")
+        button = re.compile("Show a question|Next question")
         page.get_by_role("button", name=button).click()
         page.locator("#drill-answer").wait_for()
         form = page.locator(".drill-form")
@@ -305,10 +305,12 @@ def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, serv
         else:
             page.keyboard.press("1")
         page.locator("#drill-answer").click()
-        expect(page.locator("#drill-next")).to_have_text(re.compile(rf"^Another one \({left} left today\)$"))
+        expect(page.locator("#drill-next")).to_have_text(
+            re.compile(rf"^Next question \({left} left today\)$")
+        )
     assert server.execute("SELECT count(*) FROM exams_drillcard WHERE reviews = 1") == [(2,)]
     page.get_by_role("button", name="Enough for now").click()
-    expect(page.get_by_role("button", name="One question")).to_be_focused()
+    expect(page.get_by_role("button", name="Show a question")).to_be_focused()
 
 
 def test_a_drill_without_a_connection_says_so_keeps_the_answer_and_is_tried_again(
@@ -324,7 +326,7 @@ def test_a_drill_without_a_connection_says_so_keeps_the_answer_and_is_tried_agai
         route.abort()
 
     page.route("**/console/drill/*", cut)
-    page.get_by_role("button", name="One question").click()
+    page.get_by_role("button", name="Show a question").click()
     expect(failed).to_have_text("The question could not be loaded.")
     axe(page)
     page.unroute("**/console/drill/*", cut)

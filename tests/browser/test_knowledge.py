@@ -123,7 +123,7 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
     expect(page.locator("#preview")).to_have_text(PREVIEW)
     expect(page.locator("[data-count=answer]")).to_have_text("18 / 2000")
     page.reload()
-    expect(page.get_by_text("What you wrote here before")).to_be_visible()
+    expect(page.get_by_text("Your unsaved changes")).to_be_visible()
     expect(page.get_by_label("Answer", exact=True)).to_have_value("您别急，请马上打 95000 挂失。")
     axe(page)
     screenshot(page, "knowledge-edit-en", full_page=True)
@@ -141,7 +141,7 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
     assert len(set(colours)) == 1, colours
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
     page.get_by_role("link", name="Edit", exact=True).click()
-    expect(page.get_by_text("What you wrote here before")).to_be_hidden()
+    expect(page.get_by_text("Your unsaved changes")).to_be_hidden()
 
     supervisor = desk(YUN, "/console/points/", locale="en")
     supervisor.get_by_role("link", name=re.compile("waiting for my approval")).click()
@@ -155,12 +155,12 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
 
     agent = desk(MEI, "/console/points/card-lost/", locale="en")
     expect(agent.locator(".bubble")).to_have_text(PREVIEW)
-    agent.get_by_role("link", name="Keep as my reply").click()
+    agent.get_by_role("link", name="Save as my reply").click()
     agent.get_by_label("Shortcut").fill("gs")
     agent.get_by_role("button", name="Save", exact=True).click()
     expect(agent.get_by_role("link", name="From a knowledge point")).to_be_visible()
 
-    supervisor.get_by_role("link", name="Who was told").click()
+    supervisor.get_by_role("link", name="Recipients").click()
     expect(supervisor.get_by_text("1 customer", exact=True)).to_be_visible()
     axe(supervisor)
     screenshot(supervisor, "knowledge-told-en")

@@ -99,7 +99,7 @@ def test_a_name_turns_no_time_on_any_screen(
             assert is_in_order(page.locator(selector).first), selector
         visitor.types()
         expect(page.locator("#typing")).to_have_text("王五 is typing …")
-        expect(page.locator("#announce")).to_have_text("You have taken the conversation of 王五.")
+        expect(page.locator("#announce")).to_have_text("You took the conversation with 王五.")
         page.goto("/console/search")
         page.get_by_label("Words").fill("被吞")
         page.keyboard.press("Enter")

@@ -25,7 +25,7 @@ from chat import protocol
 from chat.errors import Refusal
 from chat.protocol import BadFrame
 from chat.realtime.sockets import CLOSE_CODES
-from console.gate import STATUSES
+from console.gate import STATUS_BY_CODE
 from tests.harness.servers.process import ROOT
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
@@ -130,7 +130,7 @@ def test_page_explains_every_refusal_and_bye_code() -> None:
     retries = {refusal.code: refusal.retry_after_ms // 1000 for refusal in _refusals(Refusal)}
     assert {code: int(after or 0) for code, _, _, after in explained} == retries
     assert {code: int(status) for code, status, _, _ in explained} == {
-        code: STATUSES.get(code, 409) for code in retries
+        code: STATUS_BY_CODE.get(code, 409) for code in retries
     }
     assert len(explained) == len(retries)
     bye_codes = re.findall(r"^\| `(\w+)` \| (\d{4}) \|", PAGE, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Who gets what from every address of the console: each URL, each person, the code they get."""
+"""Permission table of the console: the status that each person gets from each URL."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ SCRIPT = {"accept": "application/json"}
 
 @dataclass(frozen=True)
 class Address:
-    """`codes`: of mei (who has the conversation), hao (of her department), jun (of another), yun (supervisor).
+    """One row of the permission table.
 
-    `others`: of wen (auditor), an (administrator), ning (editor). Who is not signed in gets 401; a page sends them to
-    sign in (302).
+    `codes`: the statuses of mei (who has the conversation), hao (of her department), jun (of another department) and
+    yun (supervisor); `others`: those of wen (auditor), an (administrator) and ning (editor). Without a session, the
+    status is 401, or 302 to the sign-in page for a page.
     """
 
     name: str
@@ -64,7 +65,7 @@ def addresses(world: World) -> list[Address]:
     one, other = f"conversations/{active}", f"conversations/{closed}"
     message = {"client_id": str(uuid4()), "body": "您好"}
     note = {"client_id": str(uuid4()), "body": "查过了"}
-    hand_over = {"to": f"department:{world.cast.loans.pk}", "note": "拜托"}
+    transfer = {"to": f"department:{world.cast.loans.pk}", "note": "拜托"}
     close = {"code": world.cast.done.pk}
     reply = {"scope": "personal", "language": "zh", "shortcut": "x", "title": "稍等", "body": "请稍等"}
     return [
@@ -107,7 +108,7 @@ def addresses(world: World) -> list[Address]:
         Address("post_message", f"{other}/messages", (409, 409, 404, 409), "json", message),
         Address("end", f"{one}/end", (204, 409, 404, 409), "post"),
         Address("note", f"{one}/notes", (204, 204, 404, 204), "post", note),
-        Address("transfer", f"{one}/transfer", (204, 409, 404, 204), "post", hand_over),
+        Address("transfer", f"{one}/transfer", (204, 409, 404, 204), "post", transfer),
         Address("close", f"{one}/close", (204, 409, 404, 409), "post", close),
         Address("close", f"{one}/close", (422, 409, 404, 409), "post", {}),
         Address("reply_create", "replies/create", (302, 302, 302, 302), "post", reply),
@@ -126,7 +127,7 @@ def exam_addresses(world: World) -> list[Address]:
     exam, question = f"exams/set/{world.exam.pk}", f"exams/questions/{world.question.pk}"
     paper, marked = f"exams/papers/{world.paper.pk}", f"exams/papers/{world.marked.pk}"
     answer = {"place": 1, "given": [0], "step": 5}
-    # The question was not offered to anybody: the drill says to nobody what is right.
+    # The question was not offered to anyone, so the drill reveals the answer to no one.
     drilled = {"question": world.question.pk, "review": 0, "given": [0]}
     plan = {
         "name": "月考", "departments": [world.cast.cards.pk], "opens_at": "2030-01-01T09:00",
@@ -190,7 +191,13 @@ def exam_addresses(world: World) -> list[Address]:
         Address("drill", "drill/next", (200, 200, 200, 200)),
         Address("drill_answer", "drill/answer", (400, 400, 400, 400), "json", {}),
         Address("drill_answer", "drill/answer", (404, 404, 404, 404), "json", drilled),
-        Address("exam_bar_lift", f"exams/bars/{world.bar.pk}/lift", editing, "post", others=(403, 302, 403)),
+        Address(
+            "exam_bar_lift",
+            f"exams/bars/{world.restriction.pk}/lift",
+            editing,
+            "post",
+            others=(403, 302, 403),
+        ),
     ]
 
 
@@ -198,8 +205,8 @@ READ, KEEP = (403, 200, 200), (403, 302, 302)
 
 
 def approval_addresses(world: World) -> list[Address]:
-    """The words of a version wait: the editor has written them, the supervisor and the administrator may approve."""
-    request = next(each for each in pending() if each.kind == "knowledge.version")
+    """A version waits for approval: the editor wrote it, the supervisor and the administrator may approve it."""
+    request = next(entry for entry in pending() if entry.kind == "knowledge.version")
     one, digest = f"approvals/{request.uuid}", {"digest": request.digest}
     reads, writes, refuses = (403, 403, 403, 200), (403, 403, 403, 302), (403, 403, 403, 409)
     several, reason = {"request": f"{request.uuid}:{request.digest}"}, {"reason": "费用？"}
@@ -219,7 +226,7 @@ def approval_addresses(world: World) -> list[Address]:
 
 
 def knowledge_addresses(world: World) -> list[Address]:
-    """Points are read by everybody but the auditor, and kept by supervisors, administrators and editors."""
+    """Everyone but the auditor reads points; supervisors, administrators and editors edit them."""
     all_read, one_keeps, one_reads = (200, 200, 200, 200), (403, 403, 403, 302), (403, 403, 403, 200)
     one, making = "points/card-lost", "points/card-lost/versions/2"
     point = {
@@ -242,7 +249,7 @@ def knowledge_addresses(world: World) -> list[Address]:
         Address("point_save", f"{one}/save", (403, 403, 403, 422), "post", {}, others=(403, 422, 422)),
         Address("point_differences", f"{one}/differences", one_reads, is_page=True, others=READ),
         Address("point_submit", f"{making}/submit", one_keeps, "post", others=KEEP),
-        # The editor has written it: a second person approves.
+        # The editor wrote it, so a second person approves it.
         Address(
             "point_approve",
             f"{making}/approve",
@@ -269,7 +276,7 @@ def knowledge_addresses(world: World) -> list[Address]:
         Address("gap_points", f"gaps/{gap}/points", one_reads, "post", {"q": "卡"}, others=READ),
         Address("gap_settle", f"gaps/{gap}/settle", one_keeps, "post", {"point": "card-lost"}, others=KEEP),
         Address("gap_settle", f"gaps/{gap}/settle", one_keeps, "post", others=KEEP),
-        # Who was told is a record of customers: for supervisors and auditors.
+        # Recipients are personal data of customers: for supervisors and auditors only.
         Address("point_told", f"{one}/told", one_reads, is_page=True, others=(200, 403, 403)),
         Address("point_told_rows", f"{one}/told/rows", one_reads, others=(200, 403, 403)),
         Address("point_told_export", f"{one}/told.csv", one_reads, others=(200, 403, 403)),
@@ -289,7 +296,7 @@ class World:
     paper: Paper
     marked: Paper
     appeal: Appeal
-    bar: QueueRestriction
+    restriction: QueueRestriction
     point: Point
     phrasing: Phrasing
     gap: UnansweredQuestion
@@ -315,7 +322,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     editor = create_editor()
     question, *_ = questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards, required_from=timezone.localdate(), resits=3, pass_percent=10)
-    bar = QueueRestriction.objects.get(staff=cast.mei)
+    restriction = QueueRestriction.objects.get(staff=cast.mei)
     marked = sit(cast.hao, exam, right=1)
     appeal = appeals.make_appeal(by=cast.hao, paper=marked.pk, place=3, reason="两个都对。")
     paper = begin_paper(by=cast.mei, exam=exam.pk)
@@ -324,7 +331,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     points.submit(by=cast.ning, version=points.save_draft(by=cast.ning, point=point.pk, content=content).pk)
     phrasing = Phrasing.objects.create(point=point, text="卡找不到了", state=Phrasing.State.SUGGESTED)
     gap = UnansweredQuestion.objects.create(text="你们会下班吗", count=3)
-    file = attach_file(by=cast.ning, point=point.pk, upload=a_file())
+    file = attach_file(by=cast.ning, point=point.pk, upload=pdf_upload())
     approve_pending(by=cast.yun, kind="knowledge.point_file")
     return World(
         cast,
@@ -338,7 +345,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
         paper,
         marked,
         appeal,
-        bar,
+        restriction,
         point,
         phrasing,
         gap,
@@ -347,7 +354,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def a_point(cast: Cast) -> Point:
-    """Written by the editor, approved by the supervisor, said now."""
+    """Create a point written by the editor, approved by the supervisor and published."""
     content = Content("卡丢了怎么挂失？", "请在手机银行里挂失。", category_at("银行卡/挂失"))
     version = points.create_point(
         by=cast.ning, key="card-lost", language="zh", owner=cast.ning, content=content, phrasings=["卡丢了"]
@@ -357,13 +364,13 @@ def a_point(cast: Cast) -> Point:
     return version.point
 
 
-def a_file() -> SimpleUploadedFile:
+def pdf_upload() -> SimpleUploadedFile:
     return SimpleUploadedFile("表.pdf", pdf())
 
 
 @contextmanager
-def undone() -> Iterator[None]:
-    """Whatever happens within is taken back, so that one world serves every address."""
+def rolled_back() -> Iterator[None]:
+    """Roll back all changes made within, so that one world serves every address."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -375,7 +382,7 @@ def ask(client: Client, address: Address) -> Any:
     if address.verb == "get":
         response = client.get(path, headers=headers)
         if response.streaming:
-            # Read to its end, which closes the file.
+            # Reading the response to its end closes the file.
             response.getvalue()
         return response
     if address.verb == "json":
@@ -390,20 +397,20 @@ def signed_in(staff: Staff) -> Client:
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_each_person_gets_what_is_theirs(world: World, name: str) -> None:
+def test_every_address_answers_each_person_with_the_expected_status(world: World, name: str) -> None:
     client = signed_in(getattr(world.cast, name))
     place = PEOPLE.index(name)
     wrong = []
     for address in addresses(world):
         expected = (address.codes + address.others)[place]
-        with undone():
+        with rolled_back():
             got = ask(client, address).status_code
         if got != expected:
             wrong.append(f"{address.name} {address.verb} {address.data}: {got}, not {expected}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_who_is_not_signed_in_gets_nothing(world: World) -> None:
+def test_requests_without_a_session_are_refused(world: World) -> None:
     client = Client()
     for address in addresses(world):
         response = ask(client, address)
@@ -412,7 +419,7 @@ def test_who_is_not_signed_in_gets_nothing(world: World) -> None:
             assert response["Location"].startswith("/console/login/"), address
 
 
-def test_a_post_needs_its_token_against_forgery(world: World) -> None:
+def test_every_post_needs_a_csrf_token(world: World) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(world.cast.mei, settings.AUTHENTICATION_BACKENDS[0])
     for address in addresses(world):
@@ -420,16 +427,16 @@ def test_a_post_needs_its_token_against_forgery(world: World) -> None:
             assert ask(client, address).status_code == 403, address
 
 
-def test_every_address_refuses_the_other_verb(world: World) -> None:
+def test_every_address_refuses_the_other_http_method(world: World) -> None:
     client = signed_in(world.cast.mei)
     for address in addresses(world):
         path = f"/console/{address.path}"
-        with undone():
+        with rolled_back():
             response = client.post(path) if address.verb == "get" else client.get(path)
         assert response.status_code == 405, address
 
 
-def test_the_table_names_every_address(world: World) -> None:
+def test_the_permission_table_names_every_console_url(world: World) -> None:
     named = {address.name for address in addresses(world)}
     assert named == names_in("console")
 
@@ -448,7 +455,7 @@ def names_in(namespace: str) -> set[str]:
     raise AssertionError(f"no namespace {namespace}")
 
 
-def test_a_refusal_is_said_in_the_readers_language(world: World) -> None:
+def test_a_refusal_is_in_the_language_of_the_reader(world: World) -> None:
     client = signed_in(world.cast.jun)
     path = f"/console/conversations/{world.active.uuid}/thread"
     said = {
@@ -459,7 +466,9 @@ def test_a_refusal_is_said_in_the_readers_language(world: World) -> None:
     assert said["zh-hans"] != said["en"]
 
 
-def test_reading_a_closed_conversation_leaves_a_mark_each_time_and_an_open_one_another(world: World) -> None:
+def test_reading_a_closed_conversation_is_audited_and_reading_an_open_department_one_is_not(
+    world: World,
+) -> None:
     client = signed_in(world.cast.hao)
 
     def marks(uuid: UUID) -> list[Staff | None]:

@@ -1,4 +1,4 @@
-"""The pages of the exam: what stands in them and what must not, what they cost, and what their forms keep."""
+"""Exam pages: their content, what they must not reveal, their numbers of queries, and what refused forms keep."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def queries_of(staff: Staff, path: str) -> int:
 
 
 def secret_exam(cast: Cast, editor: Staff) -> Paper:
-    """A question of every kind, whose right answers and explanations are words that stand nowhere else."""
+    """Create a question of every kind, with right answers and explanations that occur nowhere else."""
     points = publish_points(5, department=cast.cards)
     kinds: list[tuple[str, str, list[str], list[Any]]] = [
         ("single", "甲题", ["项一", "项二", "项三"], [1]),
@@ -72,7 +72,7 @@ def secret_exam(cast: Cast, editor: Staff) -> Paper:
     ]
     for point, (kind, stem, options, answer) in zip(points, kinds, strict=True):
         questions.save_question(
-            by=editor, point=point.pk, written=ParsedQuestion(kind, stem, options, answer, f"秘密解释{kind}")
+            by=editor, point=point.pk, parsed=ParsedQuestion(kind, stem, options, answer, f"秘密解释{kind}")
         )
     return exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards, question_count=5).pk)
 
@@ -80,9 +80,7 @@ def secret_exam(cast: Cast, editor: Staff) -> Paper:
 # -- The paper --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_of_what_is_right_leaves_the_server_before_the_paper_is_marked(
-    cast: Cast, editor: Staff
-) -> None:
+def test_right_answers_never_leave_the_server_before_the_paper_is_marked(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     client = client_of(cast.mei)
     answers = [
@@ -96,12 +94,12 @@ def test_nothing_of_what_is_right_leaves_the_server_before_the_paper_is_marked(
     ]
     page = answers[0].content.decode()
     assert all(stem in page for stem in ("甲题", "乙题", "丙题", "丁题", "戊题"))
-    for each in answers:
-        assert each.status_code == 200
-        text = each.content.decode()
+    for response in answers:
+        assert response.status_code == 200
+        text = response.content.decode()
         assert "秘密" not in text
         assert "天内挂失。" not in text
-    # The page differs in nothing when another option is the right one.
+    # The page is identical when another option is the right one.
     before = _without_secrets(page_of(cast.mei, f"papers/{paper.pk}/"))
     for item in paper.items.all():
         item.right, item.explanation = [0], "另一个"
@@ -110,12 +108,12 @@ def test_nothing_of_what_is_right_leaves_the_server_before_the_paper_is_marked(
 
 
 def _without_secrets(page: str) -> str:
-    """Without the token against forgery and the clock, which differ every time."""
+    """Return the page without the CSRF token and the clock, which differ every time."""
     lines = page.splitlines()
     return "\n".join(line for line in lines if "csrf" not in line.lower() and "data-left" not in line)
 
 
-def test_a_reload_gives_the_same_paper_with_what_was_answered(cast: Cast, editor: Staff) -> None:
+def test_a_reload_shows_the_same_paper_with_the_saved_answers(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     filling = paper.items.get(kind="fill_in")
     choice = paper.items.get(kind="single")
@@ -124,10 +122,10 @@ def test_a_reload_gives_the_same_paper_with_what_was_answered(cast: Cast, editor
         paper=paper.pk,
         place=filling.place,
         given=["我填的"],
-        writing=exams.PaperInProgress(step=1),
+        origin=exams.AnswerOrigin(step=1),
     )
     exams.save_answer(
-        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], writing=exams.PaperInProgress(step=1)
+        by=cast.mei, paper=paper.pk, place=choice.place, given=[2], origin=exams.AnswerOrigin(step=1)
     )
     first, second = page_of(cast.mei, f"papers/{paper.pk}/"), page_of(cast.mei, f"papers/{paper.pk}/")
     assert _without_secrets(first) == _without_secrets(second)
@@ -136,7 +134,7 @@ def test_a_reload_gives_the_same_paper_with_what_was_answered(cast: Cast, editor
     assert first.count(" checked") == 1
 
 
-def test_begin_pressed_twice_leads_to_one_paper(cast: Cast, editor: Staff) -> None:
+def test_starting_an_exam_twice_creates_one_paper(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     client = client_of(cast.mei)
@@ -145,11 +143,11 @@ def test_begin_pressed_twice_leads_to_one_paper(cast: Cast, editor: Staff) -> No
     assert ways.pop() in page_of(cast.mei, "")
 
 
-def test_the_result_says_what_was_right_and_why_and_shows_the_point(cast: Cast, editor: Staff) -> None:
+def test_the_result_shows_right_answers_explanations_and_the_point(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     client = client_of(cast.mei)
     given = ((1, [0]), (9, [1]), (2, "x"))
-    answers = [{"place": place, "given": each, "step": 9} for place, each in given]
+    answers = [{"place": place, "given": answer, "step": 9} for place, answer in given]
     handed_in = client.post(
         f"/console/exams/papers/{paper.pk}/hand-in",
         json.dumps({"answers": answers}),
@@ -170,7 +168,7 @@ def test_the_result_says_what_was_right_and_why_and_shows_the_point(cast: Cast, 
     assert (late.status_code, late.json()["refused"]["code"]) == (409, "paper_over")
 
 
-def test_the_clock_is_the_servers(cast: Cast, editor: Staff) -> None:
+def test_the_clock_endpoint_uses_the_time_of_the_server(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     client = client_of(cast.mei)
     said = client.get(f"/console/exams/papers/{paper.pk}/clock").json()
@@ -186,7 +184,9 @@ def test_the_clock_is_the_servers(cast: Cast, editor: Staff) -> None:
     assert client.get(f"/console/exams/papers/{paper.pk}/clock").json() == {"left_ms": 0, "is_over": True}
 
 
-def test_the_result_keeps_what_is_right_while_a_colleague_writes_about_it(cast: Cast, editor: Staff) -> None:
+def test_the_result_hides_right_answers_that_are_on_an_open_paper_of_a_colleague(
+    cast: Cast, editor: Staff
+) -> None:
     asked = questions_about_cards(cast, editor, 10)
     exam = open_exam(editor, cast.cards)
     paper = sit(cast.mei, exam, right=0)
@@ -195,20 +195,20 @@ def test_the_result_keeps_what_is_right_while_a_colleague_writes_about_it(cast: 
     assert "对的那个" not in while_writing
     assert "见要点。" not in while_writing
     assert asked[0].point.published.answer[:12] not in while_writing  # type: ignore[union-attr]
-    # Whoever reads results sits none, so they see everything.
+    # Staff who read results may not sit exams, so they see everything.
     assert "对的那个" in page_of(cast.yun, f"papers/{paper.pk}/")
     exams.hand_in(by=cast.hao, paper=writing.pk, answers={})
     assert "对的那个" in page_of(cast.mei, f"papers/{paper.pk}/")
 
 
-def test_a_paper_left_alone_is_marked_when_somebody_next_looks(cast: Cast, editor: Staff) -> None:
+def test_an_overdue_paper_is_marked_when_results_are_next_opened(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     Paper.objects.update(due_at=timezone.now() - timedelta(minutes=1))
     assert "Not passed" in page_of(cast.mei, f"papers/{paper.pk}/")
     assert Paper.objects.get().submitted_at == Paper.objects.get().due_at
 
 
-def test_an_appeal_goes_from_the_result_to_whoever_decides_and_back(cast: Cast, editor: Staff) -> None:
+def test_an_appeal_made_on_the_result_page_is_decided_and_shown_there(cast: Cast, editor: Staff) -> None:
     paper = sit(cast.mei, _exam_of_cards(cast, editor), right=9)
     place = paper.items.get(credit=0).place
     client = client_of(cast.mei)
@@ -225,13 +225,13 @@ def test_an_appeal_goes_from_the_result_to_whoever_decides_and_back(cast: Cast, 
     assert client_of(editor).post(f"/console/exams/appeals/{appeal.pk}/decide", {}).status_code == 400
 
 
-def test_the_own_appeal_of_a_supervisor_is_shown_without_buttons(cast: Cast, editor: Staff) -> None:
+def test_ones_own_appeal_is_shown_without_decision_buttons(cast: Cast, editor: Staff) -> None:
     exam = _exam_of_cards(cast, editor)
     with before_promotion(cast.yun):
         paper = sit(cast.yun, exam, right=9)
     place = paper.items.get(credit=0).place
     appeals.make_appeal(by=cast.yun, paper=paper.pk, place=place, reason="对")
-    assert "somebody else has to decide" in page_of(cast.yun, "appeals/")
+    assert "Someone else has to decide" in page_of(cast.yun, "appeals/")
     assert 'name="verdict"' not in page_of(cast.yun, "appeals/")
 
 
@@ -249,7 +249,7 @@ PLAN = {
 }  # fmt: skip
 
 
-def test_an_exam_is_set_and_changed_in_the_page(cast: Cast, editor: Staff) -> None:
+def test_an_exam_is_created_and_changed_on_its_page(cast: Cast, editor: Staff) -> None:
     publish_points(2, category="银行卡/挂失")
     client = client_of(editor)
     exam_plan = PLAN | {"departments": [cast.cards.pk], f"share_department_{cast.loans.pk}": "3"}
@@ -265,19 +265,19 @@ def test_an_exam_is_set_and_changed_in_the_page(cast: Cast, editor: Staff) -> No
     assert exam.minutes == 45
 
 
-def test_a_wrong_exam_comes_back_with_what_was_written(cast: Cast, editor: Staff) -> None:
+def test_an_invalid_exam_form_keeps_the_typed_values(cast: Cast, editor: Staff) -> None:
     answer = client_of(editor).post(
         "/console/exams/set/create",
         PLAN | {"departments": [cast.cards.pk], "closes_at": "2029-01-01T09:00", "minutes": "0"},
     )
     text = answer.content.decode()
     assert answer.status_code == 422
-    assert "This is before it opens." in text
+    assert "The exam must close after it opens." in text
     assert "十二月月考" in text
     assert not Exam.objects.exists()
 
 
-def test_questions_are_proposed_and_judged_one_after_the_other(cast: Cast, editor: Staff) -> None:
+def test_proposed_questions_are_reviewed_one_after_the_other(cast: Cast, editor: Staff) -> None:
     publish_points(6)
     client = client_of(editor)
     client.post("/console/exams/questions/propose")
@@ -292,7 +292,7 @@ def test_questions_are_proposed_and_judged_one_after_the_other(cast: Cast, edito
     assert Question.objects.get(pk=first.pk).state == Question.State.PROPOSED
 
 
-def test_a_question_is_written_about_a_point_that_was_looked_for(cast: Cast, editor: Staff) -> None:
+def test_a_question_is_written_about_a_point_found_by_search(cast: Cast, editor: Staff) -> None:
     publish_points(3)
     assert "point=card-2" in page_of(editor, "questions/new?words=第2种")
     client = client_of(editor)
@@ -313,7 +313,7 @@ def test_a_question_is_written_about_a_point_that_was_looked_for(cast: Cast, edi
 
 
 @pytest.mark.usefixtures("one_day")
-def test_results_stand_by_examinee_category_and_month_with_a_table_behind(cast: Cast, editor: Staff) -> None:
+def test_results_are_charted_by_examinee_category_and_month_with_tables(cast: Cast, editor: Staff) -> None:
     exam = _exam_of_cards(cast, editor, resits=0)
     sit(cast.mei, exam, right=9)
     sit(cast.hao, exam, right=4)
@@ -332,7 +332,7 @@ def test_results_stand_by_examinee_category_and_month_with_a_table_behind(cast: 
     assert page_of(cast.yun, "results/?since=nonsense")
 
 
-def test_the_table_to_take_away_runs_no_formula_and_is_written_down(cast: Cast, editor: Staff) -> None:
+def test_the_csv_of_results_quotes_formulas_and_is_audited(cast: Cast, editor: Staff) -> None:
     sit(cast.mei, _exam_of_cards(cast, editor, name="=1+1"), right=9)
     answer = client_of(cast.yun).get("/console/exams/results.csv")
     rows = list(csv.reader(StringIO(answer.content.decode("utf-8-sig"))))
@@ -341,16 +341,18 @@ def test_the_table_to_take_away_runs_no_formula_and_is_written_down(cast: Cast, 
 
 
 @pytest.mark.usefixtures("one_day")
-def test_a_missing_pass_is_said_in_the_console_two_weeks_before_it_bars(cast: Cast, editor: Staff) -> None:
+def test_the_console_warns_of_a_missing_pass_two_weeks_before_the_restriction(
+    cast: Cast, editor: Staff
+) -> None:
     _exam_of_cards(cast, editor, required_from=timezone.localdate() + timedelta(days=30))
     client = client_of(cast.mei)
     assert "bar-warning" not in client.get("/console/").content.decode()
     QueueRestriction.objects.update(since=timezone.localdate() + timedelta(days=14))
     page = client.get("/console/").content.decode()
-    assert f"From {timezone.localdate() + timedelta(days=14)} you take conversations of Cards only" in page
-    bar = QueueRestriction.objects.get(staff=cast.mei)
+    assert f"From {timezone.localdate() + timedelta(days=14)}, you can take Cards conversations only" in page
+    restriction = QueueRestriction.objects.get(staff=cast.mei)
     assert "from " in page_of(cast.yun, "results/")
-    client_of(cast.yun).post(f"/console/exams/bars/{bar.pk}/lift")
+    client_of(cast.yun).post(f"/console/exams/bars/{restriction.pk}/lift")
     assert "bar-warning" not in client.get("/console/").content.decode()
 
 
@@ -382,7 +384,7 @@ def many(cast: Cast, editor: Staff) -> Callable[[], None]:
         ("yun", "results/", 14),
     ],
 )
-def test_a_page_costs_the_same_however_much_there_is(
+def test_exam_pages_make_as_many_queries_for_many_rows_as_for_few(
     cast: Cast, editor: Staff, who: str, path: str, most: int
 ) -> None:
     more = many(cast, editor)
@@ -394,7 +396,7 @@ def test_a_page_costs_the_same_however_much_there_is(
     assert queries_of(getattr(cast, who), path) <= few <= most
 
 
-def test_a_paper_and_its_result_cost_the_same_whatever_its_length(cast: Cast, editor: Staff) -> None:
+def test_a_paper_and_its_result_make_the_same_queries_at_any_length(cast: Cast, editor: Staff) -> None:
     exam = _exam_of_cards(cast, editor, question_count=30)
     paper = exams.begin_paper(by=cast.mei, exam=exam.pk)
     assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 6
@@ -402,7 +404,7 @@ def test_a_paper_and_its_result_cost_the_same_whatever_its_length(cast: Cast, ed
     assert queries_of(cast.mei, f"papers/{paper.pk}/") <= 7
 
 
-def test_admin_shows_exams_papers_and_bars_and_changes_none(cast: Cast, editor: Staff) -> None:
+def test_admin_shows_exams_papers_and_restrictions_read_only(cast: Cast, editor: Staff) -> None:
     exam = _exam_of_cards(cast, editor, required_from=timezone.localdate())
     marked = sit(cast.mei, exam, right=3)
     with before_promotion(cast.yun):

@@ -1,4 +1,4 @@
-"""What the console's pages and forms hold, what they cost, and what stays when they are refused."""
+"""Inbox, search and reply pages: their content, their numbers of queries, and what refused forms keep."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ def queries_of(view: Callable[[], object]) -> int:
     return len(captured)
 
 
-def test_the_first_page_makes_as_many_queries_for_sixty_conversations_as_for_three(cast: Cast) -> None:
+def test_the_inbox_makes_as_many_queries_for_sixty_conversations_as_for_three(cast: Cast) -> None:
     client = client_of(cast.mei)
     fill_lists(cast, mine=1, waiting=2)
     few = queries_of(lambda: client.get("/console/"))
     fill_lists(cast, mine=29, waiting=28)
     many = queries_of(lambda: client.get("/console/"))
 
-    # Two of them ask whether a required pass is due, and whether one is missing.
+    # Two of the queries look for required exams that are due or not passed.
     assert few == many <= 10
     assert len(state_in(page_of(client, "/console/"))["rows"]) == 60
 
 
-def test_the_first_page_stays_small_with_a_hundred_waiting_and_fifty_chats(cast: Cast) -> None:
+def test_the_inbox_stays_small_with_a_hundred_waiting_and_fifty_own_conversations(cast: Cast) -> None:
     fill_lists(cast, mine=50, waiting=110)
     response = client_of(cast.mei).get("/console/", headers={"accept-encoding": "gzip"})
 
@@ -79,7 +79,9 @@ def test_the_first_page_stays_small_with_a_hundred_waiting_and_fifty_chats(cast:
 @pytest.mark.parametrize(
     ("path", "most"), [("thread", 8), ("card", 9), ("forms/transfer", 9), ("forms/close", 6)]
 )
-def test_a_conversations_panels_cost_the_same_whatever_was_said(cast: Cast, path: str, most: int) -> None:
+def test_conversation_panels_make_the_same_queries_for_any_number_of_messages(
+    cast: Cast, path: str, most: int
+) -> None:
     visitor = uuid4()
     for _ in range(3):
         earlier = start(cast, visitor=visitor)
@@ -96,7 +98,7 @@ def test_a_conversations_panels_cost_the_same_whatever_was_said(cast: Cast, path
     assert queries_of(lambda: client.get(f"/console/conversations/{conversation.uuid}/{path}")) == few <= most
 
 
-def test_the_lists_hold_what_is_mine_and_who_waits_in_my_departments(cast: Cast) -> None:
+def test_the_lists_hold_ones_own_conversations_and_the_queue_of_ones_departments(cast: Cast) -> None:
     mine, other = start_with(cast, cast.mei), start_with(cast, cast.hao)
     here, there = start(cast), start(cast, department="loans")
 
@@ -108,7 +110,7 @@ def test_the_lists_hold_what_is_mine_and_who_waits_in_my_departments(cast: Cast)
     assert listed(cast.yun) == {str(c.uuid) for c in (mine, other, here, there)}
 
 
-def test_the_card_says_how_sure_we_are_and_shows_earlier_ratings(cast: Cast) -> None:
+def test_the_customer_card_shows_the_identity_level_and_earlier_ratings(cast: Cast) -> None:
     visitor = uuid4()
     earlier = start(cast, visitor=visitor, name="李<雷>")
     agents.take_next(staff=cast.mei)
@@ -118,15 +120,15 @@ def test_the_card_says_how_sure_we_are_and_shows_earlier_ratings(cast: Cast) -> 
     card = client_of(cast.mei, **{"accept-language": "en"}).get(f"/console/conversations/{now.uuid}/card")
     words = card.content.decode()
 
-    assert "Says a name" in words
-    assert "nobody has checked it" in words
+    assert "Name not verified" in words
+    assert "nobody has verified it" in words
     assert f"/console/conversations/{earlier.uuid}/" in words
     assert "谢谢 &lt;b&gt;小林&lt;/b&gt;" in words
     assert "<b>小林" not in words
     assert "李&lt;雷&gt;" in words
 
 
-def test_a_refused_form_keeps_what_was_written(cast: Cast) -> None:
+def test_a_refused_form_keeps_the_typed_text(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     client = client_of(cast.mei, **{"accept-language": "en"})
     path = f"/console/conversations/{conversation.uuid}"
@@ -142,7 +144,7 @@ def test_a_refused_form_keeps_what_was_written(cast: Cast) -> None:
     assert conversation.agent == cast.mei
 
 
-def test_a_colleague_who_went_offline_meanwhile_is_refused_in_words(cast: Cast) -> None:
+def test_a_transfer_to_a_colleague_who_went_offline_is_refused_with_a_message(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     go_online(cast.hao)
     client = client_of(cast.mei)
@@ -151,7 +153,7 @@ def test_a_colleague_who_went_offline_meanwhile_is_refused_in_words(cast: Cast) 
     assert f'value="agent:{cast.mei.pk}"' not in form
 
 
-def test_a_note_that_is_sent_twice_is_kept_once(cast: Cast) -> None:
+def test_a_note_sent_twice_is_stored_once(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     note = {"client_id": str(uuid4()), "body": "查过了"}
     client = client_of(cast.mei)
@@ -163,7 +165,9 @@ def test_a_note_that_is_sent_twice_is_kept_once(cast: Cast) -> None:
     assert Note.objects.get().body == "查过了"
 
 
-def test_a_closed_conversation_comes_with_its_words_and_an_open_one_without(cast: Cast) -> None:
+def test_the_thread_of_a_closed_conversation_includes_its_messages_and_of_an_open_one_does_not(
+    cast: Cast,
+) -> None:
     conversation = start_with(cast, cast.mei)
     say(conversation, "你好")
     client = client_of(cast.mei)
@@ -178,7 +182,7 @@ def test_a_closed_conversation_comes_with_its_words_and_an_open_one_without(cast
         assert client.get(path, {"after": no_seq}).status_code == 200
 
 
-def test_the_values_of_placeholders_are_in_the_conversations_language(cast: Cast) -> None:
+def test_placeholder_values_are_in_the_language_of_the_conversation(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei, language="en")
     values = client_of(cast.mei).get(f"/console/conversations/{conversation.uuid}/thread").json()["values"]
 
@@ -191,7 +195,7 @@ def test_the_values_of_placeholders_are_in_the_conversations_language(cast: Cast
     }
 
 
-def test_presence_is_what_i_say_and_refused_when_it_is_no_presence(cast: Cast) -> None:
+def test_a_valid_presence_is_set_and_an_invalid_one_refused(cast: Cast) -> None:
     client = client_of(cast.mei)
     assert client.post("/console/presence", {"status": "break"}).json() == {"presence": "break"}
     assert selectors.presence_of(cast.mei) == "break"
@@ -199,7 +203,7 @@ def test_presence_is_what_i_say_and_refused_when_it_is_no_presence(cast: Cast) -
 
 
 @pytest.mark.usefixtures("one_day")
-def test_todays_load_counts_what_i_took_today(cast: Cast) -> None:
+def test_todays_figures_count_the_conversations_taken_today(cast: Cast) -> None:
     for _ in range(2):
         conversation = start_with(cast, cast.mei)
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
@@ -218,7 +222,7 @@ def found(client: Client, **asked: Any) -> list[str]:
     return re.findall(r'href="/console/conversations/([0-9a-f-]{36})/', page)
 
 
-def test_search_finds_a_two_character_word_in_what_i_may_read(cast: Cast) -> None:
+def test_search_finds_a_two_character_word_in_readable_conversations_only(cast: Cast) -> None:
     mine, loans = start_with(cast, cast.mei), start_with(cast, cast.jun)
     for conversation in (mine, loans):
         say(conversation, "我的卡被吞卡机吞了<script>")
@@ -237,7 +241,7 @@ def test_search_finds_a_two_character_word_in_what_i_may_read(cast: Cast) -> Non
     assert "了<script>" not in page
 
 
-def test_search_goes_on_where_the_page_ended(cast: Cast) -> None:
+def test_search_continues_where_the_page_ended(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     for index in range(35):
         say(conversation, f"第{index}次问利率")
@@ -249,7 +253,7 @@ def test_search_goes_on_where_the_page_ended(cast: Cast) -> None:
     assert len(found(client, q="利率", before=before[1])) == 5
 
 
-def test_without_words_the_conversations_themselves_are_listed(cast: Cast) -> None:
+def test_search_without_words_lists_conversations(cast: Cast) -> None:
     conversations = [start_with(cast, cast.mei) for _ in range(32)]
     client = client_of(cast.mei)
     newest = [str(conversation.uuid) for conversation in reversed(conversations)]
@@ -258,14 +262,14 @@ def test_without_words_the_conversations_themselves_are_listed(cast: Cast) -> No
     assert found(client, before=Conversation.objects.get(uuid=newest[29]).pk) == newest[30:]
 
 
-def test_dates_at_the_ends_of_the_calendar_leave_nothing_out(cast: Cast) -> None:
+def test_search_accepts_the_first_and_last_date_of_the_calendar(cast: Cast) -> None:
     newest = [str(start_with(cast, cast.mei).uuid)]
     client = client_of(cast.mei)
     assert found(client, since="0001-01-01", until="9999-12-31") == newest
     assert found(client, until="0001-01-01") == []
 
 
-def test_what_is_looked_for_stands_in_no_address(cast: Cast) -> None:
+def test_search_words_never_appear_in_an_address(cast: Cast) -> None:
     page = page_of(client_of(cast.mei), "/console/search")
     assert 'method="post"' in page
     assert 'method="get"' not in page
@@ -274,7 +278,7 @@ def test_what_is_looked_for_stands_in_no_address(cast: Cast) -> None:
 # -- Replies ----------------------------------------------------------------------------------------------------
 
 
-def test_a_reply_is_made_changed_and_removed(cast: Cast) -> None:
+def test_a_canned_reply_is_created_changed_and_deleted(cast: Cast) -> None:
     client = client_of(cast.mei)
     form = {"scope": "personal", "language": "zh", "shortcut": "sd", "title": "稍等", "body": "请稍等。"}
     assert client.post("/console/replies/create", form).status_code == 302
@@ -291,7 +295,7 @@ def test_a_reply_is_made_changed_and_removed(cast: Cast) -> None:
     assert not CannedReply.objects.exists()
 
 
-def test_the_composer_gets_shared_replies_those_of_my_departments_and_mine(cast: Cast) -> None:
+def test_the_composer_gets_shared_department_and_personal_replies(cast: Cast) -> None:
     def make(shortcut: str, **scope: Any) -> None:
         CannedReply.objects.create(shortcut=shortcut, title=shortcut, body="好", **scope)
 
@@ -310,10 +314,10 @@ def test_the_composer_gets_shared_replies_those_of_my_departments_and_mine(cast:
     assert scopes(cast.yun) == {"all": "shared", "cards": "department", "loans": "department"}
 
 
-# -- The door ---------------------------------------------------------------------------------------------------
+# -- Sign-in ----------------------------------------------------------------------------------------------------
 
 
-def test_the_sign_in_page_lets_staff_in_and_nobody_sign_up(cast: Cast) -> None:
+def test_the_sign_in_page_accepts_staff_and_has_no_sign_up(cast: Cast) -> None:
     cast.mei.set_password("lamp-in-the-window")
     cast.mei.save(update_fields=["password"])
     client = Client(headers={"accept": "text/html"})

@@ -1,4 +1,4 @@
-"""The knowledge pages: what they show to whom, what they cost, and what stays when something is refused."""
+"""Knowledge pages: what they show to each person, their numbers of queries, and what refused forms keep."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def page(staff: Staff, path: str, **data: Any) -> str:
 
 
 def a_point(cast: Cast, key: str = "card-lost", answer: str = ANSWER, **other: Any) -> Point:
-    """Written by the editor, approved by the supervisor, said now."""
+    """Create a point written by the editor, approved by the supervisor and published."""
     content = Content(other.pop("title", "卡丢了怎么挂失？"), answer, category_at("银行卡/挂失"), **other)
     version = begin_point(
         by=cast.ning,
@@ -93,8 +93,10 @@ def form_of(point: Point, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told(cast: Cast, point: Point, agent: Staff, *, body: str = "", reference: str = "") -> Conversation:
-    """An agent answers a customer with what the point says now."""
+def answer_from(
+    cast: Cast, point: Point, agent: Staff, *, body: str = "", reference: str = ""
+) -> Conversation:
+    """Store an agent's answer made from the published version of the point."""
     conversation = start_with(cast, agent)
     assert point.published is not None
     words = body or point.published.answer
@@ -120,7 +122,7 @@ def told(cast: Cast, point: Point, agent: Staff, *, body: str = "", reference: s
 # -- The list --------------------------------------------------------------------------------------------------------
 
 
-def test_everybody_sees_what_is_said_and_editors_also_what_is_not(cast: Cast) -> None:
+def test_everyone_sees_published_points_and_editors_also_unpublished_ones(cast: Cast) -> None:
     said = a_point(cast)
     a_draft(cast, said, "新的答复，还没有批准。")
     content = Content("还没批准的问题？", "草稿", category_at("账户"))
@@ -135,7 +137,7 @@ def test_everybody_sees_what_is_said_and_editors_also_what_is_not(cast: Cast) ->
     assert "version 2 draft" in shown
 
 
-def test_the_list_is_narrowed_by_state_category_line_owner_language_and_words(cast: Cast) -> None:
+def test_the_list_is_filtered_by_state_category_department_owner_language_and_words(cast: Cast) -> None:
     lost = a_point(cast, department=cast.cards)
     loan = a_point(cast, "loan", title="房贷怎么提前还？", answer="请预约。", department=cast.loans)
     Version.objects.filter(point=loan).update(category=category_at("贷款/还款"))
@@ -169,7 +171,7 @@ def test_the_list_is_narrowed_by_state_category_line_owner_language_and_words(ca
     assert keys(state="expiring") == ["card-lost"]
 
 
-def test_words_find_by_meaning_pinyin_and_slips_and_what_is_not_published_by_what_it_says(cast: Cast) -> None:
+def test_search_finds_by_meaning_pinyin_and_typos_and_unpublished_points_by_their_text(cast: Cast) -> None:
     lost = a_point(cast, department=cast.cards)
     a_point(cast, "swallowed", title="取款机吞卡了怎么办？", answer="请到网点领取。", department=cast.cards)
     gone = a_point(cast, "gone", title="存折丢了怎么挂失？", answer="请到网点。")
@@ -182,7 +184,7 @@ def test_words_find_by_meaning_pinyin_and_slips_and_what_is_not_published_by_wha
         answer = client_of(staff).post("/console/found-points", wanted)
         return [row.point.key for row in answer.context["rows"]]
 
-    # What is published and meant comes before what holds the word, the last changed of these first.
+    # Published points found by meaning come first, then points that contain the word, most recently changed first.
     assert keys(q="挂失") == ["card-lost", "draft", "gone"]
     assert keys(cast.mei, q="挂失") == ["card-lost"]
     assert keys(q="新号码") == keys(q="新號碼") == ["card-lost"]
@@ -195,7 +197,7 @@ def test_words_find_by_meaning_pinyin_and_slips_and_what_is_not_published_by_wha
     assert keys(q="演唱会门票") == []
 
 
-def test_a_search_makes_as_many_queries_for_many_hits_as_for_few_and_has_pages(cast: Cast) -> None:
+def test_a_search_has_pages_and_makes_as_many_queries_for_many_hits_as_for_few(cast: Cast) -> None:
     client = client_of(cast.ning)
 
     def some(first: int, count: int) -> None:
@@ -209,7 +211,7 @@ def test_a_search_makes_as_many_queries_for_many_hits_as_for_few_and_has_pages(c
             for number in range(first, first + count)
         ]
         import_points(by=None, given=given)
-        # At once, not within a second: it looks at nothing new between two requests.
+        # Load the new index now: requests check for a new edition only once a second.
         published.forget()
         published.current()
 
@@ -229,14 +231,14 @@ def test_a_search_makes_as_many_queries_for_many_hits_as_for_few_and_has_pages(c
     assert len(found) == len(set(found)) == 133
 
 
-def test_the_desk_says_how_much_waits(cast: Cast) -> None:
+def test_the_list_shows_an_editor_the_number_of_waiting_tasks(cast: Cast) -> None:
     lost = a_point(cast, valid_until=timezone.localdate() + timedelta(days=10))
     points.submit(by=cast.yun, version=a_draft(cast, lost, "请打客服挂失。", by=cast.yun).pk)
     Phrasing.objects.create(point=lost, text="卡没了", state=Phrasing.State.SUGGESTED)
     UnansweredQuestion.objects.create(text="你们几点下班", count=2)
-    desk = client_of(cast.ning).get("/console/points/").context["desk"]
-    assert (desk.to_approve, desk.sent_back, desk.expiring, desk.gaps, desk.phrasings) == (1, 0, 1, 1, 1)
-    assert "desk" not in client_of(cast.mei).get("/console/points/").context
+    tasks = client_of(cast.ning).get("/console/points/").context["tasks"]
+    assert (tasks.to_approve, tasks.sent_back, tasks.expiring, tasks.gaps, tasks.phrasings) == (1, 0, 1, 1, 1)
+    assert "tasks" not in client_of(cast.mei).get("/console/points/").context
 
 
 def test_lists_and_pages_make_as_many_queries_for_many_points_as_for_few(cast: Cast) -> None:
@@ -270,7 +272,7 @@ def test_lists_and_pages_make_as_many_queries_for_many_points_as_for_few(cast: C
 # -- One point -------------------------------------------------------------------------------------------------------
 
 
-def test_an_agent_sees_what_is_said_and_no_draft_even_by_its_number(cast: Cast) -> None:
+def test_an_agent_sees_the_published_version_and_no_draft_even_by_its_number(cast: Cast) -> None:
     point = a_point(cast, note="先核实身份", links=[["网点", "https://bank.example/a"]])
     a_draft(cast, point, "还没批准的答复")
     shown = page(cast.mei, "points/card-lost/", version=2)
@@ -284,7 +286,7 @@ def test_an_agent_sees_what_is_said_and_no_draft_even_by_its_number(cast: Cast) 
     assert "停办" in page(cast.ning, "points/card-lost/", version=1)
 
 
-def test_each_move_is_offered_only_to_who_may_make_it(cast: Cast) -> None:
+def test_each_action_of_a_point_is_offered_only_to_staff_who_may_take_it(cast: Cast) -> None:
     point = a_point(cast)
     version = a_draft(cast, point, "请打客服挂失。")
     path = "points/card-lost/"
@@ -295,24 +297,22 @@ def test_each_move_is_offered_only_to_who_may_make_it(cast: Cast) -> None:
     assert "A second person has to approve it." in mine
     assert ">Approve<" in theirs
     assert "Send back" in theirs
-    assert "Keep as my reply" in page(cast.mei, path)
-    assert "Who was told" not in page(cast.ning, path)
-    assert "Who was told" in page(cast.yun, path)
+    assert "Save as my reply" in page(cast.mei, path)
+    assert "Recipients" not in page(cast.ning, path)
+    assert "Recipients" in page(cast.yun, path)
 
 
-def test_a_review_shows_what_differs_from_what_is_said(cast: Cast) -> None:
+def test_a_version_in_review_shows_its_changes_from_the_published_one(cast: Cast) -> None:
     point = a_point(cast)
     version = a_draft(cast, point, "您别急，请马上打电话挂失。")
     shown = page(cast.yun, "points/card-lost/", version=version.number)
-    assert (
-        '<del><span class="unseen">[removed </span>在手机银行里<span class="unseen">]</span></del>' in shown
-    )
-    assert '<ins><span class="unseen">[added </span>打电话<span class="unseen">]</span></ins>' in shown
+    assert '<span class="unseen">[removed </span>在手机银行里<span class="unseen">]</span></del' in shown
+    assert '<span class="unseen">[added </span>打电话<span class="unseen">]</span></ins' in shown
     between = page(cast.yun, "points/card-lost/differences", **{"from": 2, "to": 1})
     assert "打电话" in between
 
 
-def test_sent_back_with_a_remark_approved_later_and_withdrawn_with_a_reason(cast: Cast) -> None:
+def test_a_version_is_sent_back_with_a_remark_then_approved_and_withdrawn_with_a_reason(cast: Cast) -> None:
     point = a_point(cast)
     points.submit(by=cast.ning, version=a_draft(cast, point, "请打客服挂失。").pk)
     yun, ning = client_of(cast.yun), client_of(cast.ning)
@@ -345,7 +345,7 @@ def test_sent_back_with_a_remark_approved_later_and_withdrawn_with_a_reason(cast
         ("𠮷野家 Wi-Fi 3,000元", "𠮷野屋 WiFi 3,500元"),
     ],
 )
-def test_differences_put_together_are_the_two_texts(old: str, new: str) -> None:
+def test_the_pieces_of_a_difference_add_up_to_both_texts(old: str, new: str) -> None:
     pieces = differences(old, new)
     assert "".join(piece.text for piece in pieces if piece.kind != "added") == old
     assert "".join(piece.text for piece in pieces if piece.kind != "removed") == new
@@ -356,7 +356,7 @@ def test_differences_put_together_are_the_two_texts(old: str, new: str) -> None:
 # -- Writing ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_point_is_written_and_sent_for_review_in_one_step(cast: Cast) -> None:
+def test_a_new_point_is_created_and_sent_for_review_in_one_step(cast: Cast) -> None:
     form = {
         "key": "open-account", "language": "zh", "title": "怎么开户？", "answer": "请带身份证。",
         "category": "账户/开户", "phrasings": "开卡\n\n办卡 \n开卡", "links": "网点 | https://bank.example/a\nhttps://bank.example/b",
@@ -372,13 +372,13 @@ def test_a_new_point_is_written_and_sent_for_review_in_one_step(cast: Cast) -> N
     version = Version.objects.get()
     assert (version.state, version.author, version.point.owner) == (State.REVIEW, cast.ning, cast.ning)
     assert version.links == [["网点", "https://bank.example/a"], ["https://bank.example/b"] * 2]
-    assert [each.text for each in version.point.phrasings.all()] == ["开卡", "办卡"]
+    assert [item.text for item in version.point.phrasings.all()] == ["开卡", "办卡"]
     again = client.post("/console/new-point/create", form)
     assert again.status_code == 422
     assert "already has this key" in again.content.decode()
 
 
-def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(cast: Cast) -> None:
+def test_an_invalid_point_form_shows_errors_at_the_fields_and_keeps_the_text(cast: Cast) -> None:
     point = a_point(cast)
     wrong = form_of(
         point, answer="改了", links="坏的 | ftp://x", phrasings="长" * 201, valid_from="2026-02-02",
@@ -391,20 +391,20 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(cast: C
     assert point.versions.count() == 1
 
 
-def test_phrasings_and_owner_change_at_once_and_make_no_version(cast: Cast) -> None:
+def test_phrasings_and_owner_change_immediately_without_a_new_version(cast: Cast) -> None:
     point = a_point(cast)
     before = Point.objects.get().edition
     form = form_of(point, phrasings="卡丢了\n钱包被偷了", owner=cast.yun.pk)
     assert client_of(cast.ning).post("/console/points/card-lost/save", form).status_code == 302
     point.refresh_from_db()
-    assert [each.text for each in point.phrasings.all()] == ["卡丢了", "钱包被偷了"]
+    assert [item.text for item in point.phrasings.all()] == ["卡丢了", "钱包被偷了"]
     assert point.owner == cast.yun
     assert point.edition > before
     assert point.versions.count() == 1
 
 
-def test_two_editors_at_once_and_neither_goes_over_the_other_unknowingly(cast: Cast) -> None:
-    """Both began when there was no draft yet, which no time of a draft could tell."""
+def test_an_editor_is_shown_the_changes_of_another_before_overwriting_them(cast: Cast) -> None:
+    """Both editors start before any draft exists, a case that comparing draft times could not detect."""
     point = a_point(cast)
     first, second = form_of(point, answer="第一位写的"), form_of(point, answer="第二位写的")
     assert client_of(cast.yun).post("/console/points/card-lost/save", first).status_code == 302
@@ -412,7 +412,7 @@ def test_two_editors_at_once_and_neither_goes_over_the_other_unknowingly(cast: C
     refused = client.post("/console/points/card-lost/save", second)
     assert refused.status_code == 409
     shown = refused.content.decode()
-    assert "Somebody else has written meanwhile" in shown
+    assert "Someone else has edited this point in the meantime" in shown
     assert "第二位写的" in shown
     assert "一" in shown
     assert Version.objects.get(number=2).answer == "第一位写的"
@@ -421,7 +421,7 @@ def test_two_editors_at_once_and_neither_goes_over_the_other_unknowingly(cast: C
     assert Version.objects.get(number=2).answer == "第二位写的"
 
 
-def test_files_are_kept_safely_and_given_to_who_may_read_the_point(cast: Cast) -> None:
+def test_files_are_checked_and_served_to_staff_who_may_read_the_point(cast: Cast) -> None:
     a_point(cast)
     client = client_of(cast.ning)
     form = pdf()
@@ -447,7 +447,7 @@ def test_files_are_kept_safely_and_given_to_who_may_read_the_point(cast: Cast) -
     assert not Point.objects.get().files.exists()
 
 
-# -- What use teaches ------------------------------------------------------------------------------------------------
+# -- Learning from use -----------------------------------------------------------------------------------------------
 
 
 def test_a_suggested_phrasing_is_accepted_or_declined(cast: Cast) -> None:
@@ -463,8 +463,8 @@ def test_a_suggested_phrasing_is_accepted_or_declined(cast: Cast) -> None:
     accepted = client.post(f"/console/phrasings/{yes.pk}/judge", {"accept": "1"}, headers=htmx)
     assert (accepted.status_code, accepted.content) == (200, b"")
     assert client.post(f"/console/phrasings/{no.pk}/judge", {"decline": "1"}).status_code == 302
-    assert [Phrasing.objects.get(pk=each.pk).state for each in (yes, no)] == ["accepted", "declined"]
-    assert "None waits for you." in page(cast.ning, "phrasings/")
+    assert [Phrasing.objects.get(pk=item.pk).state for item in (yes, no)] == ["accepted", "declined"]
+    assert "No phrasings are waiting." in page(cast.ning, "phrasings/")
 
 
 def a_gap(cast: Cast, *texts: str) -> UnansweredQuestion:
@@ -476,7 +476,7 @@ def a_gap(cast: Cast, *texts: str) -> UnansweredQuestion:
     return gap
 
 
-def test_a_gap_shows_examples_with_the_way_to_what_i_may_read(cast: Cast) -> None:
+def test_an_unanswered_question_shows_examples_and_links_to_readable_conversations(cast: Cast) -> None:
     gap = a_gap(cast, "周日开门吗", "星期天上班吗", "礼拜天营业不", "周末有人吗")
     theirs, mine = page(cast.yun, "gaps/"), page(cast.ning, "gaps/")
     assert "asked 4 times" in mine
@@ -486,7 +486,7 @@ def test_a_gap_shows_examples_with_the_way_to_what_i_may_read(cast: Cast) -> Non
     assert "星期天上班吗\n" in form
 
 
-def test_a_gap_becomes_a_point_belongs_to_one_or_needs_none(cast: Cast) -> None:
+def test_an_unanswered_question_becomes_a_point_joins_one_or_is_dismissed(cast: Cast) -> None:
     point = a_point(cast)
     made, belongs, needless = (a_gap(cast, text) for text in ("周日开门吗", "卡找不到了", "哈哈"))
     client = client_of(cast.ning)
@@ -499,33 +499,35 @@ def test_a_gap_becomes_a_point_belongs_to_one_or_needs_none(cast: Cast) -> None:
     assert client.post("/console/new-point/create", form).status_code == 302
     client.post(f"/console/gaps/{belongs.pk}/settle", {"point": "card-lost"})
     client.post(f"/console/gaps/{needless.pk}/settle")
-    states = [UnansweredQuestion.objects.get(pk=each.pk) for each in (made, belongs, needless)]
-    assert [each.state for each in states] == ["answered", "answered", "dismissed"]
-    assert [each.point.key if each.point else "" for each in states] == ["hours", "card-lost", ""]
-    assert "卡找不到了" in [each.text for each in point.phrasings.all()]
+    states = [UnansweredQuestion.objects.get(pk=item.pk) for item in (made, belongs, needless)]
+    assert [item.state for item in states] == ["answered", "answered", "dismissed"]
+    assert [item.point.key if item.point else "" for item in states] == ["hours", "card-lost", ""]
+    assert "卡找不到了" in [item.text for item in point.phrasings.all()]
     assert AuditEntry.objects.filter(verb="gap.settled").count() == 3
 
 
-# -- Who was told ----------------------------------------------------------------------------------------------------
+# -- Recipients ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("one_day")
-def test_who_was_told_what_is_listed_narrowed_and_taken_away(cast: Cast) -> None:
+def test_recipients_are_listed_filtered_and_exported(cast: Cast) -> None:
     point = a_point(cast)
-    told(cast, point, cast.mei, reference="QL0001")
+    answer_from(cast, point, cast.mei, reference="QL0001")
     version = a_draft(cast, point, "=HYPERLINK(新的答复)")
     points.submit(by=cast.ning, version=version.pk)
     approve_version(by=cast.yun, version=version.pk)
     point = Point.objects.select_related("published").get()
-    told(cast, point, cast.hao, body="=1+1 改过的话")
+    answer_from(cast, point, cast.hao, body="=1+1 改过的话")
     shown = page(cast.yun, "points/card-lost/told")
     assert "2 customers" in shown
     assert "QL0001" in shown
-    assert "words were changed" in shown
+    assert "edited by the agent" in shown
     assert "改过的话" not in page(cast.yun, "points/card-lost/told", version=1)
     assert "改过的话" not in page(cast.yun, "points/card-lost/told", known="on")
     today = timezone.localdate()
-    assert "Nobody was told this." in page(cast.yun, "points/card-lost/told", until=today - timedelta(days=1))
+    assert "No customer has received this." in page(
+        cast.yun, "points/card-lost/told", until=today - timedelta(days=1)
+    )
     auditor = client_of(cast.wen).get("/console/points/card-lost/told.csv", {"since": str(today)})
     lines = list(csv.reader(StringIO(auditor.content.decode("utf-8-sig"))))
     assert [line[-1] for line in lines[1:]] == ["'=1+1 改过的话", ANSWER]
@@ -535,9 +537,9 @@ def test_who_was_told_what_is_listed_narrowed_and_taken_away(cast: Cast) -> None
     assert AuditEntry.objects.filter(verb="point.told_read").count() == 4
 
 
-def test_ten_thousand_who_were_told_come_in_pages(cast: Cast) -> None:
+def test_ten_thousand_recipients_are_shown_in_pages(cast: Cast) -> None:
     point = a_point(cast)
-    conversation = told(cast, point, cast.mei)
+    conversation = answer_from(cast, point, cast.mei)
     assert point.published is not None
     Message.objects.bulk_create(
         [
@@ -561,16 +563,16 @@ def test_ten_thousand_who_were_told_come_in_pages(cast: Cast) -> None:
 
 
 def told_page(client: Client, before: int | None) -> tuple[int, int | None]:
-    """How many rows come after this message, and where the next page begins."""
+    """Return the number of rows after this message, and where the next page begins."""
     shown = client.get(f"/console/points/card-lost/told/rows?before={before}").content.decode()
     following = re.search(r"before=(\d+)", shown)
     return shown.count("<tr><td><b"), int(following[1]) if following else None
 
 
-# -- Replies made of points, and what happens on its day --------------------------------------------------------------
+# -- Replies made from points, and periodic jobs ----------------------------------------------------------------------
 
 
-def test_a_reply_made_of_a_point_goes_out_of_use_with_it_and_is_renewed(cast: Cast) -> None:
+def test_a_reply_made_from_a_point_becomes_inactive_with_it_and_is_updated(cast: Cast) -> None:
     point = a_point(cast)
     client = client_of(cast.mei)
     form = client.get("/console/replies/new", {"point": "card-lost"}).context["form"]
@@ -584,7 +586,7 @@ def test_a_reply_made_of_a_point_goes_out_of_use_with_it_and_is_renewed(cast: Ca
     points.submit(by=cast.ning, version=version.pk)
     approve_version(by=cast.yun, version=version.pk)
     assert list(usable_by(cast.mei)) == []
-    assert "Out of use" in page(cast.mei, "replies/")
+    assert "Inactive: its knowledge point" in page(cast.mei, "replies/")
     stale = client.post(f"/console/replies/{kept.pk}/change", reply)
     assert stale.status_code == 409
     assert list(usable_by(cast.mei)) == []
@@ -592,10 +594,12 @@ def test_a_reply_made_of_a_point_goes_out_of_use_with_it_and_is_renewed(cast: Ca
     again = reply | {"body": renewed["body"].value(), "source": renewed["source"].value()}
     assert again["body"] == "请打客服挂失。"
     assert client.post(f"/console/replies/{kept.pk}/change", again).status_code == 302
-    assert [each.body for each in usable_by(cast.mei)] == ["请打客服挂失。"]
+    assert [item.body for item in usable_by(cast.mei)] == ["请打客服挂失。"]
 
 
-def test_what_has_expired_goes_out_of_use_by_itself(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_expired_point_is_withdrawn_by_the_periodic_job(
+    cast: Cast, capsys: pytest.CaptureFixture[str]
+) -> None:
     point = a_point(cast)
     Version.objects.filter(point=point).update(valid_until=timezone.localdate() - timedelta(days=1))
     call_command("run_periodic_jobs")
@@ -604,7 +608,7 @@ def test_what_has_expired_goes_out_of_use_by_itself(cast: Cast, capsys: pytest.C
     assert periodic.run_jobs() == 0
 
 
-def test_what_fails_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch, cast: Cast) -> None:
+def test_a_failing_periodic_job_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch, cast: Cast) -> None:
     def fails() -> int:
         raise ValueError
 
@@ -612,7 +616,7 @@ def test_what_fails_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch
     assert periodic.run_jobs() == 2
 
 
-def test_an_editor_who_signs_in_arrives_at_the_knowledge_points(cast: Cast) -> None:
+def test_an_editor_arrives_at_the_knowledge_points_after_sign_in(cast: Cast) -> None:
     response = client_of(cast.ning).get("/console/", follow=True)
     assert response.redirect_chain == [("/console/points/", 302)]
     shown = response.content.decode()
@@ -621,7 +625,7 @@ def test_an_editor_who_signs_in_arrives_at_the_knowledge_points(cast: Cast) -> N
     assert 'href="/console/search"' in page(cast.mei, "points/")
 
 
-def test_the_list_tells_editors_how_many_points_are_still_being_learned(
+def test_the_list_shows_editors_the_number_of_points_still_being_learned(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_learn = Event()

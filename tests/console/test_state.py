@@ -1,7 +1,7 @@
-"""State equals events: a console that hears of everything holds what one that is opened afterwards is given.
+"""State equals events: a console that received all events has the state that a console opened afterwards fetches.
 
-Real actions announce, the real hub routes what they announce to a screen, the reducer that runs in the browser
-applies it (Node), and the outcome is compared with the lists and the threads as the server gives them afresh.
+Real actions announce events, the real hub routes them to a screen, the browser's reducer applies them (in Node), and
+the result is compared with the lists and threads fetched from the server.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 class Screen:
-    """A console's socket without its wire: what the hub pushes to it is kept."""
+    """A console's socket without a connection: it collects the frames that the hub pushes to it."""
 
     session_key = "a session"
 
@@ -62,7 +62,7 @@ class Screen:
 
 
 def states_of(screens: list[Screen]) -> list[dict[str, Any]]:
-    """What the browser's reducer makes of what each screen heard."""
+    """Return the states that the browser's reducer computes from the frames of each screen."""
     result = subprocess.run(
         ["node", str(ROOT / "tests/js/apply_frames.js")],
         input=json.dumps([screen.heard() for screen in screens]),
@@ -83,7 +83,7 @@ def thread_of(conversation: Conversation) -> dict[str, Any]:
 
 
 class World:
-    """Everybody's screens, and conversations in every state."""
+    """The screens of all people, and conversations in every state."""
 
     def __init__(self, cast: Cast, announced: Announced) -> None:
         self.cast = cast
@@ -107,7 +107,7 @@ class World:
         ]
 
     def deliver(self, *, twice: bool = False, backwards: bool = False) -> None:
-        """What was announced reaches every screen; the layer may repeat it."""
+        """Deliver the announced events to every screen, possibly twice, as the channel layer may."""
         hub = Hub()
         for screen in self.screens:
             hub.add_staff(screen)
@@ -131,7 +131,7 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """The rows without what only the one who has the conversation open hears at once: how far the visitor is."""
+    """Return the rows without the visitor's read marks, which only screens with the open conversation get at once."""
     marks = ("visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows
@@ -204,7 +204,7 @@ DEEDS: dict[str, Callable[[World], object]] = {
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_the_screens_hold_what_the_server_would_say_afresh(
+def test_screens_equal_the_state_fetched_from_the_server_after_random_actions(
     cast: Cast, announced: Announced, deed: str
 ) -> None:
     world = World(cast, announced)
@@ -213,7 +213,9 @@ def test_the_screens_hold_what_the_server_would_say_afresh(
     world.check()
 
 
-def test_the_same_after_a_whole_day(cast: Cast, announced: Announced) -> None:
+def test_screens_equal_the_state_fetched_from_the_server_after_a_whole_day(
+    cast: Cast, announced: Announced
+) -> None:
     world = World(cast, announced)
     for deed in ("a visitor writes", "an agent reads", "an agent answers", "a visitor reads", "a note"):
         DEEDS[deed](world)
@@ -230,14 +232,14 @@ def test_the_same_after_a_whole_day(cast: Cast, announced: Announced) -> None:
 @pytest.mark.parametrize(
     "deed", ["a visitor writes", "a transfer to a colleague", "an agent closes", "a note"]
 )
-def test_what_arrives_twice_changes_nothing(cast: Cast, announced: Announced, deed: str) -> None:
+def test_a_repeated_frame_changes_nothing_on_the_screen(cast: Cast, announced: Announced, deed: str) -> None:
     world = World(cast, announced)
     DEEDS[deed](world)
     world.deliver(twice=True)
     world.check()
 
 
-def test_what_arrives_backwards_finds_its_place(cast: Cast, announced: Announced) -> None:
+def test_messages_that_arrive_in_reverse_are_put_in_order(cast: Cast, announced: Announced) -> None:
     world = World(cast, announced)
     for body in ("一", "二", "三"):
         post(world.active, body)

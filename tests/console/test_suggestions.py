@@ -1,4 +1,4 @@
-"""Knowledge beside the conversation: what the console is offered, and what becomes of an answer made from a point."""
+"""Knowledge beside a conversation: suggestions, search, and answers made from a point."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def mei(cast: Cast, client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 @pytest.fixture
-def talk(cast: Cast) -> Conversation:
+def conversation(cast: Cast) -> Conversation:
     return start_with(cast, cast.mei)
 
 
-def test_the_likeliest_points_for_what_was_asked_last_come_with_the_passage_that_answers(
-    points: None, mei: Client, talk: Conversation, cast: Cast
+def test_suggestions_for_the_last_question_come_with_the_passage_that_answers(
+    points: None, mei: Client, conversation: Conversation, cast: Cast
 ) -> None:
-    say(talk, "你好")
-    say(talk, "您好，请讲", by=cast.mei)
-    said = say(talk, "我在菜市场钱包被偷了，卡也在里面，怎么挂失")
-    code, answer = ask(mei, "points/likely", conversation=talk.uuid)
-    assert (code, answer["seq"]) == (200, said.seq)
+    say(conversation, "你好")
+    say(conversation, "您好，请讲", by=cast.mei)
+    question = say(conversation, "我在菜市场钱包被偷了，卡也在里面，怎么挂失")
+    code, answer = ask(mei, "points/likely", conversation=conversation.uuid)
+    assert (code, answer["seq"]) == (200, question.seq)
     first = answer["points"][0]
     assert first["key"] == "card-lost"
     assert first["text"] == LOST
@@ -99,11 +99,13 @@ def test_the_likeliest_points_for_what_was_asked_last_come_with_the_passage_that
     assert not UnansweredQuestion.objects.exists()
 
 
-def test_who_has_said_nothing_is_offered_nothing(points: None, mei: Client, talk: Conversation) -> None:
-    assert ask(mei, "points/likely", conversation=talk.uuid)[1]["points"] == []
+def test_a_visitor_without_a_message_gets_no_suggestions(
+    points: None, mei: Client, conversation: Conversation
+) -> None:
+    assert ask(mei, "points/likely", conversation=conversation.uuid)[1]["points"] == []
 
 
-def test_points_are_found_by_words_initials_and_slips_and_places_by_their_names(
+def test_search_finds_points_by_words_initials_and_typos_and_branches_by_name(
     points: None, mei: Client, cast: Cast
 ) -> None:
     region = Region.objects.create(name="望江区")
@@ -129,16 +131,16 @@ def test_points_are_found_by_words_initials_and_slips_and_places_by_their_names(
     assert "裴敏" not in place["text"]
 
 
-def test_an_answer_made_from_a_point_keeps_its_version_is_counted_and_teaches(
-    points: None, mei: Client, talk: Conversation
+def test_an_answer_from_a_point_keeps_its_version_and_is_counted_and_learned(
+    points: None, mei: Client, conversation: Conversation
 ) -> None:
-    say(talk, "卡号6222021234567890的卡不见了，找了一圈没有")
+    say(conversation, "卡号6222021234567890的卡不见了，找了一圈没有")
     point = Point.objects.select_related("published").get(key="card-lost")
     assert point.published is not None
     client_id = uuid4()
     body = {"client_id": client_id, "body": LOST, "source": point.published.source}
     for _ in range(2):
-        code, answer = ask(mei, f"conversations/{talk.uuid}/messages", **body)
+        code, answer = ask(mei, f"conversations/{conversation.uuid}/messages", **body)
         assert code == 200, answer
     message = Message.objects.get(client_id=client_id)
     assert message.source == point.published.source
@@ -149,13 +151,13 @@ def test_an_answer_made_from_a_point_keeps_its_version_is_counted_and_teaches(
     assert learned.text == "卡号#的卡不见了，找了一圈没有"
 
 
-def test_nobody_is_told_what_was_withdrawn_meanwhile_but_a_repeat_gets_its_answer(
-    points: None, mei: Client, talk: Conversation, cast: Cast
+def test_an_answer_from_a_withdrawn_version_is_refused_but_a_repeat_is_accepted(
+    points: None, mei: Client, conversation: Conversation, cast: Cast
 ) -> None:
     point = Point.objects.select_related("published").get(key="rate")
     assert point.published is not None
     first = {"client_id": uuid4(), "body": "一年定期年利率 1.35%。", "source": point.published.source}
-    path = f"conversations/{talk.uuid}/messages"
+    path = f"conversations/{conversation.uuid}/messages"
     accepted = ask(mei, path, **first)
     assert accepted[0] == 200
     withdraw(by=cast.yun, point=point.pk, reason="利率调整")
@@ -166,17 +168,19 @@ def test_nobody_is_told_what_was_withdrawn_meanwhile_but_a_repeat_gets_its_answe
 
 
 @pytest.mark.parametrize("source", ["nonsense", "point/1", "point/1/2\x00", "place/x/y", "\x00"])
-def test_what_is_no_source_of_ours_is_refused_before_it_meets_the_words_of_others(
-    points: None, mei: Client, talk: Conversation, source: str
+def test_an_invalid_source_is_refused_before_the_message_joins_a_batch(
+    points: None, mei: Client, conversation: Conversation, source: str
 ) -> None:
     client_id = uuid4()
     body = {"client_id": client_id, "body": "您好", "source": source}
-    code, answer = ask(mei, f"conversations/{talk.uuid}/messages", **body)
+    code, answer = ask(mei, f"conversations/{conversation.uuid}/messages", **body)
     assert (code, answer["refused"]["code"]) == (400, "bad_frame")
     assert not Message.objects.filter(client_id=client_id).exists()
 
 
-def test_a_place_goes_to_the_customer_as_a_card(points: None, mei: Client, talk: Conversation) -> None:
+def test_a_branch_is_sent_to_the_customer_as_a_card(
+    points: None, mei: Client, conversation: Conversation
+) -> None:
     region = Region.objects.create(name="望江区")
     branch = Branch.objects.create(
         key="west", name="西门支行", region=region, address="西街1号", weekday_hours="9-17"
@@ -187,16 +191,16 @@ def test_a_place_goes_to_the_customer_as_a_card(points: None, mei: Client, talk:
         "body": "西门支行\n西街1号",
         "source": f"place/{branch.pk}/{branch.edition}",
     }
-    assert ask(mei, f"conversations/{talk.uuid}/messages", **body)[0] == 200
+    assert ask(mei, f"conversations/{conversation.uuid}/messages", **body)[0] == 200
     assert Message.objects.get(client_id=client_id).payload == {"card": "place"}
 
 
-def test_a_question_that_no_point_answers_is_a_gap_and_those_alike_are_one(
-    points: None, mei: Client, talk: Conversation, cast: Cast
+def test_an_unanswered_question_is_recorded_and_similar_ones_are_grouped(
+    points: None, mei: Client, conversation: Conversation, cast: Cast
 ) -> None:
-    say(talk, "你们银行卖不卖演唱会门票")
+    say(conversation, "你们银行卖不卖演唱会门票")
     for _ in range(2):
-        assert ask(mei, "points/likely", conversation=talk.uuid)[0] == 200
+        assert ask(mei, "points/likely", conversation=conversation.uuid)[0] == 200
     other = start_with(cast, cast.mei)
     say(other, "你们银行卖演唱会门票吗")
     ask(mei, "points/likely", conversation=other.uuid)
@@ -204,21 +208,23 @@ def test_a_question_that_no_point_answers_is_a_gap_and_those_alike_are_one(
     assert (gap.text, gap.count) == ("你们银行卖不卖演唱会门票", 2)
 
 
-def test_an_agents_last_word_on_whether_it_helped_is_counted_once(
-    points: None, mei: Client, talk: Conversation
+def test_only_the_last_feedback_of_an_agent_on_a_point_counts(
+    points: None, mei: Client, conversation: Conversation
 ) -> None:
     point = Point.objects.select_related("published").get(key="rate")
     assert point.published is not None
-    data = {"source": point.published.source, "conversation": talk.uuid}
+    data = {"source": point.published.source, "conversation": conversation.uuid}
     for is_helpful, counted in ((True, (1, 0)), (True, (1, 0)), (False, (0, 1)), (False, (0, 1))):
         assert ask(mei, "points/judge", **data, is_helpful=is_helpful)[0] == 200
         point.refresh_from_db()
         assert (point.helped, point.missed) == counted
     assert Use.objects.count() == 1
-    assert ask(mei, "points/judge", source="nonsense", conversation=talk.uuid, is_helpful=True)[0] == 400
+    assert (
+        ask(mei, "points/judge", source="nonsense", conversation=conversation.uuid, is_helpful=True)[0] == 400
+    )
 
 
-def test_what_is_published_anywhere_is_found_here_within_a_second_and_what_expires_at_once(
+def test_a_point_published_by_another_process_is_found_within_a_second_and_an_expired_one_is_not(
     points: None, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_process = PublishedIndex()
@@ -238,18 +244,20 @@ def test_what_is_published_anywhere_is_found_here_within_a_second_and_what_expir
     assert "rate" not in {point.key for point in other_process.current().points.values()}
 
 
-def test_a_question_costs_few_queries(
-    points: None, mei: Client, talk: Conversation, django_assert_max_num_queries: Any
+def test_a_request_for_suggestions_makes_few_queries(
+    points: None, mei: Client, conversation: Conversation, django_assert_max_num_queries: Any
 ) -> None:
-    say(talk, "卡丢了")
+    say(conversation, "卡丢了")
     published.current()
     with django_assert_max_num_queries(7):
-        ask(mei, "points/likely", conversation=talk.uuid)
+        ask(mei, "points/likely", conversation=conversation.uuid)
     with django_assert_max_num_queries(7):
-        ask(mei, "points/find", q="挂失", conversation=talk.uuid)
+        ask(mei, "points/find", q="挂失", conversation=conversation.uuid)
 
 
-def test_a_canned_reply_of_a_point_goes_with_it(points: None, mei: Client, cast: Cast) -> None:
+def test_a_canned_reply_made_from_a_point_becomes_inactive_with_it(
+    points: None, mei: Client, cast: Cast
+) -> None:
     point = Point.objects.select_related("published").get(key="rate")
     assert point.published is not None
     CannedReply.objects.create(

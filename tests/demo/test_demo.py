@@ -1,4 +1,4 @@
-"""`make demo`: what it loads, how it starts, and what it refuses."""
+"""`make demo`: the data that it loads, its start, and the databases that it refuses."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from chat.actions.events import digest_of
 from chat.models import AuthorRole, Conversation, MessageKind, Rating, Site, Status
 from demo import bank, exams
 from demo.dialogues import Dialogue, dialogues
-from demo.editors import CHANGED, NEW_RULE
-from demo.load import BEGAN, load
+from demo.editors import CHANGED_POINT, NEW_RULE
+from demo.load import KNOWLEDGE_AGE, load
 from demo.plan import ACTIVE_AGENTS, WAITING_DEPARTMENTS, plan
 from exams import selectors
 from exams.actions.drill import next_question
@@ -42,13 +42,13 @@ from knowledge.search import NOT_ANSWERED
 from server import process_lock
 from tests.harness.servers.process import HOST, ROOT, Server, free_port
 
-EXAMS = (exams.BEFORE_LAST, exams.LAST, exams.NOW)
+EXAMS = (exams.TWO_MONTHS_AGO, exams.LAST_MONTH, exams.THIS_MONTH)
 
-# -- What is played when -------------------------------------------------------------------------------------
+# -- The plan of the day -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("minute", range(0, 24 * 60, 31))
-def test_at_any_time_of_day_every_dialogue_has_one_place(minute: int) -> None:
+def test_the_plan_at_any_time_of_day_uses_every_dialogue_once(minute: int) -> None:
     now = datetime(2026, 3, 28, tzinfo=UTC) + timedelta(minutes=minute)
 
     past, active, waiting = plan(dialogues(), now)
@@ -71,8 +71,8 @@ def test_at_any_time_of_day_every_dialogue_has_one_place(minute: int) -> None:
         assert now - asked < timedelta(minutes=30)
 
 
-def test_on_any_day_the_exams_are_over_in_their_order_in_three_months_or_more() -> None:
-    """Four years, in the first and in the last minutes of each day."""
+def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() -> None:
+    """Check each day of four years, in its first and last minutes."""
     zone = timezone.get_current_timezone()
     for minute in (2, 24 * 60 - 3):
         for day in range(366 * 4):
@@ -86,15 +86,15 @@ def test_on_any_day_the_exams_are_over_in_their_order_in_three_months_or_more() 
                 months += [at.strftime("%Y-%m") for at in begun]
             assert months == sorted(months)
             assert 3 <= len(set(months)) <= 4
-            assert now - BEGAN < exams.openings(now)[0] - timedelta(days=4)
+            assert now - KNOWLEDGE_AGE < exams.openings(now)[0] - timedelta(days=4)
 
 
-# -- What is stored ------------------------------------------------------------------------------------------
+# -- The stored data -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def day(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
-    """The site of the demo with its day, for all tests of this file; undone when the last has ended."""
+    """Load the demo's site with its day for all tests of this file; roll it back after the last one."""
     with django_db_blocker.unblock(), transaction.atomic():
         site = bank.set_up(origins=["http://127.0.0.1:8000"])
         load(site)
@@ -108,7 +108,9 @@ def conversations(day: Site, db: None) -> list[Conversation]:
 
 
 @pytest.mark.both_databases
-def test_a_newcomers_console_is_alive(conversations: list[Conversation]) -> None:
+def test_the_inbox_of_a_demo_agent_has_active_and_waiting_conversations(
+    conversations: list[Conversation],
+) -> None:
     by_status = [conversation.status for conversation in conversations]
 
     assert by_status.count(Status.ACTIVE) == len(ACTIVE_AGENTS)
@@ -122,7 +124,7 @@ def test_a_newcomers_console_is_alive(conversations: list[Conversation]) -> None
 
 
 @pytest.mark.both_databases
-def test_counters_and_seq_are_as_the_messages_are(conversations: list[Conversation]) -> None:
+def test_counters_and_seq_match_the_messages(conversations: list[Conversation]) -> None:
     for conversation in conversations:
         messages = list(conversation.messages.order_by("seq"))
         spoken = [message for message in messages if message.kind == MessageKind.TEXT]
@@ -140,7 +142,7 @@ def test_counters_and_seq_are_as_the_messages_are(conversations: list[Conversati
 
 
 @pytest.mark.both_databases
-def test_times_are_in_order_and_none_is_to_come(conversations: list[Conversation]) -> None:
+def test_times_are_in_order_and_none_is_in_the_future(conversations: list[Conversation]) -> None:
     now = timezone.now()
     for conversation in conversations:
         said = list(conversation.messages.order_by("seq").values_list("at", flat=True))
@@ -161,14 +163,14 @@ def test_times_are_in_order_and_none_is_to_come(conversations: list[Conversation
 
 
 @pytest.mark.both_databases
-def test_what_is_over_is_closed_as_its_dialogue_says(conversations: list[Conversation]) -> None:
+def test_past_conversations_are_closed_as_their_dialogues_say(conversations: list[Conversation]) -> None:
     closed = [conversation for conversation in conversations if conversation.status == Status.CLOSED]
     texts = {words_of(conversation): conversation for conversation in closed}
     assert len(texts) == len(closed)
     for dialogue in dialogues():
         conversation = texts.get(words_in(dialogue))
         if conversation is None:
-            continue  # One of those that go on now.
+            continue  # This conversation is still active.
         assert conversation.digest == digest_of(conversation)
         assert conversation.ended_by == ("agent" if dialogue.end == "agent" else "visitor")
         if dialogue.end != "left":
@@ -197,23 +199,23 @@ def words_in(dialogue: Dialogue) -> tuple[str, ...]:
 
 
 @pytest.mark.both_databases
-def test_somebody_who_is_here_now_has_been_here_before(conversations: list[Conversation]) -> None:
+def test_a_current_visitor_has_an_earlier_conversation(conversations: list[Conversation]) -> None:
     assert Conversation.objects.filter(
         status__in=(Status.ACTIVE, Status.WAITING), visitor__conversations__pk__lt=F("pk")
     ).exists()
 
 
-def test_everybody_of_the_demo_can_sign_in(day: Site, db: None) -> None:
+def test_all_staff_of_the_demo_can_sign_in(day: Site, db: None) -> None:
     for person in bank.PEOPLE:
         assert authenticate(username=person.username, password=bank.PASSWORD) is not None
 
 
 @pytest.mark.both_databases
-def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, db: None) -> None:
+def test_the_demo_has_two_past_exams_and_one_open_exam(day: Site, db: None) -> None:
     papers = Paper.objects.filter(submitted_at__isnull=False)
     assert papers.filter(number=2, is_passed=True).exists()
     assert papers.filter(number=2, is_passed=False).exists()
-    # Of the exam that opened on the last day of a month, one paper is of the next.
+    # If the exam opened on the last day of a month, one of its papers is in the next month.
     assert len(selectors.by_month(papers)) in (3, 4)
     assert len({figure.percent for figure in selectors.by_examinee(papers)}) >= 4
     assert len(selectors.by_category(papers)) > 10
@@ -227,14 +229,14 @@ def test_a_supervisor_finds_months_of_exams_and_an_agent_one_to_sit(day: Site, d
     assert asked is not None
     assert asked.review > 0
     standing = selectors.standings_of(lin)[0]
-    assert (standing.is_open, standing.left) == (True, 2)
+    assert (standing.is_open, standing.attempts_left) == (True, 2)
     paper = begin_paper(by=lin, exam=standing.exam.pk)
     assert paper.items.count() == standing.exam.question_count
 
 
 @pytest.mark.both_databases
-def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, db: None) -> None:
-    changed = Point.objects.get(key=CHANGED)
+def test_demo_answers_are_made_from_points_and_unanswered_questions_are_recorded(day: Site, db: None) -> None:
+    changed = Point.objects.get(key=CHANGED_POINT)
     assert changed.published is not None
     assert NEW_RULE in changed.published.answer
     told = selectors_recipients.recipients_of(changed, selectors_recipients.RecipientFilter())
@@ -245,7 +247,7 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
     assert set(Use.objects.values_list("is_helpful", flat=True)) == {None, True, False}
     assert UnansweredQuestion.objects.filter(count__gte=2).exists()
     published.forget()
-    # Whichever of them is asked first that day names the gap.
+    # The question asked first that day is the text of the group.
     for dialogue in dialogues():
         for text in (turn.text for turn in dialogue.turns if turn.unanswered):
             assert asks_for_a_point(text)
@@ -253,10 +255,10 @@ def test_answers_are_made_from_points_and_what_none_answers_is_a_gap(day: Site, 
             assert not found or found[0].confidence < NOT_ANSWERED, text
 
 
-# -- Loading again, and where not ----------------------------------------------------------------------------
+# -- Loading again, and refusals -----------------------------------------------------------------------------
 
 
-def test_loading_again_keeps_what_was_changed_and_adds_an_origin(day: Site, db: None) -> None:
+def test_loading_again_keeps_changes_and_adds_an_origin(day: Site, db: None) -> None:
     Staff.objects.filter(username="lin").update(name="林小晓")
     before = Conversation.objects.count()
 
@@ -270,7 +272,7 @@ def test_loading_again_keeps_what_was_changed_and_adds_an_origin(day: Site, db: 
 
 
 @pytest.mark.both_databases
-def test_a_bank_in_earnest_is_refused(db: None) -> None:
+def test_load_demo_refuses_a_database_with_other_staff(db: None) -> None:
     Staff.objects.create(username="somebody", number="7")
     Site.objects.filter(key=bank.SITE_KEY).update(key="a-bank")
     before = Staff.objects.count()
@@ -281,7 +283,7 @@ def test_a_bank_in_earnest_is_refused(db: None) -> None:
     assert Staff.objects.count() == before
 
 
-def test_a_servers_database_is_refused(db: None) -> None:
+def test_load_demo_refuses_a_database_server(db: None) -> None:
     if connection.vendor != "postgresql":
         pytest.fail("this test needs PostgreSQL: run it by make test")
     with pytest.raises(CommandError, match="a server's"):
@@ -292,10 +294,10 @@ def test_a_servers_database_is_refused(db: None) -> None:
 
 
 class DemoServer(Server):
-    """`manage.py demo`, as `make demo` calls it."""
+    """A process of `manage.py demo`, started as `make demo` does."""
 
     name = "demo"
-    # Ten seconds of work, beside everything else that a machine may be doing.
+    # Starting takes about ten seconds of work, and the machine may be busy.
     start_seconds = 600.0
     stop_signal = signal.SIGINT
 
@@ -333,7 +335,9 @@ def demo_refused(state: Path, port: int) -> str:
     return result.stderr
 
 
-def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tmp_path: Path) -> None:
+def test_the_demo_starts_prints_its_address_refuses_a_second_server_and_keeps_its_data(
+    tmp_path: Path,
+) -> None:
     with DemoServer() as server:
         for words in (
             f"http://127.0.0.1:{server.port}/console/",
@@ -344,9 +348,9 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         ):
             assert words in server.log
 
-        # The same folder: one process to one SQLite, on whatever port.
+        # Same folder: one SQLite database serves one process, whatever the port.
         assert f"http://127.0.0.1:{server.port}/" in demo_refused(server.folder / "state", free_port())
-        # The same port, other data.
+        # Same port, another folder.
         assert f"Port {server.port} cannot be used" in demo_refused(tmp_path / "other", server.port)
 
         before = server.stored()
@@ -358,5 +362,5 @@ def test_the_demo_starts_says_where_it_is_refuses_a_second_and_keeps_its_data(tm
         server.start()
         assert server.stored() == before
         server.kill()
-        # Killed, it leaves no lock behind.
+        # A killed server leaves no lock behind.
         os.close(process_lock.acquire(server.folder / "state", "ours"))

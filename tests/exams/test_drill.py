@@ -1,4 +1,4 @@
-"""The daily drill: which question comes, how answers space it, how many a day, and never beside a paper."""
+"""The daily drill: the choice of questions, their spacing, the daily limit, and its separation from papers."""
 
 from __future__ import annotations
 
@@ -42,60 +42,64 @@ def answer(staff: Staff, *, rightly: bool, now: Any = None) -> DrillResult:
     return answer_question(by=staff, question=asked.question.pk, review=asked.review, given=given, now=now)
 
 
-def test_what_was_missed_comes_back_tomorrow_and_what_was_known_later(
+def test_a_missed_question_returns_tomorrow_and_a_known_one_later(
     cast: Cast, asked_questions: list[Question]
 ) -> None:
     now = timezone.now()
     missed, known = answer(cast.mei, rightly=False, now=now), answer(cast.mei, rightly=True, now=now)
-    assert missed.asked.question != known.asked.question
+    assert missed.drill_question.question != known.drill_question.question
     assert now < missed.due_at <= now + timedelta(days=1) < known.due_at
     tomorrow = now + timedelta(days=1, minutes=1)
     again = next_question(staff=cast.mei, now=tomorrow)
     assert again is not None
-    assert (again.question, again.review) == (missed.asked.question, 1)
+    assert (again.question, again.review) == (missed.drill_question.question, 1)
     due = [answer(cast.mei, rightly=True, now=tomorrow).due_at]
     for _ in range(3):
         now = due[-1] + timedelta(minutes=1)
-        DrillCard.objects.exclude(question=missed.asked.question).update(due_at=now + timedelta(days=900))
+        DrillCard.objects.exclude(question=missed.drill_question.question).update(
+            due_at=now + timedelta(days=900)
+        )
         due.append(answer(cast.mei, rightly=True, now=now).due_at)
     gaps = [later - sooner for sooner, later in pairwise(due)]
     assert gaps == sorted(gaps)
     assert gaps[-1] > timedelta(days=7)
 
 
-def test_the_same_answer_twice_counts_once(cast: Cast, asked_questions: list[Question]) -> None:
+def test_a_repeated_drill_answer_counts_once(cast: Cast, asked_questions: list[Question]) -> None:
     asked = next_question(staff=cast.mei)
     assert asked is not None
     outcomes = [
         answer_question(by=cast.mei, question=asked.question.pk, review=0, given=list(asked.right))
         for _ in range(2)
     ]
-    assert [each.credit for each in outcomes] == [100, 100]
+    assert [outcome.credit for outcome in outcomes] == [100, 100]
     assert outcomes[0].due_at == outcomes[1].due_at
     assert (DrillCard.objects.get().reviews, Question.objects.get(pk=asked.question.pk).asked) == (1, 1)
 
 
 @pytest.mark.usefixtures("one_day")
-def test_ten_a_day_and_then_tomorrow(cast: Cast, asked_questions: list[Question]) -> None:
-    lefts = [answer(cast.mei, rightly=True).left for _ in range(settings.DRILL_A_DAY)]
+def test_the_drill_stops_at_the_daily_limit_until_tomorrow(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
+    lefts = [answer(cast.mei, rightly=True).left_today for _ in range(settings.DRILL_A_DAY)]
     assert lefts == list(range(9, -1, -1))
     assert next_question(staff=cast.mei) is None
     assert next_question(staff=cast.mei, now=timezone.now() + timedelta(days=1)) is not None
     assert next_question(staff=cast.hao) is not None
 
 
-def test_what_was_missed_on_a_paper_comes_before_what_is_new_and_then_what_is_asked_most(
+def test_questions_missed_on_a_paper_come_first_then_those_about_points_used_most(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     paper = sit(cast.mei, open_exam(editor, cast.cards), right=9)
     missed = paper.items.get(credit=0).question
-    often = next(each.point for each in asked_questions if each != missed)
+    often = next(question.point for question in asked_questions if question != missed)
     Point.objects.filter(pk=often.pk).update(uses=50)
-    assert answer(cast.mei, rightly=True).asked.question == missed
-    assert answer(cast.mei, rightly=True).asked.question.point == often
+    assert answer(cast.mei, rightly=True).drill_question.question == missed
+    assert answer(cast.mei, rightly=True).drill_question.question.point == often
 
 
-def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
+def test_questions_that_an_open_exam_may_still_ask_are_not_drilled(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     inside = asked_questions[3].point.published
@@ -108,7 +112,7 @@ def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
     assert selectors_drill.askable(cast.mei, now).count() == 13
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=asked_questions[3].pk, review=0, given=[0])
-    # Before it opens, when it is over, and for whom it is not meant, it is a question like any other.
+    # Before the exam opens, after it closes, and for other departments, its questions are drilled.
     for other in (exam.opens_at - timedelta(minutes=1), exam.closes_at):
         assert asked_questions[3] in selectors_drill.askable(cast.mei, other)
     cast.jun.departments.add(cast.cards)
@@ -120,7 +124,7 @@ def test_what_an_open_exam_may_still_ask_of_somebody_is_not_drilled_to_them(
 @pytest.mark.parametrize(
     ("rights", "is_drilled"), [([0], False), ([1], True), ([0, 1], True), ([0, 0], True)]
 )
-def test_who_has_passed_or_has_no_attempt_left_drills_everything_again(
+def test_all_questions_are_drilled_after_a_pass_or_the_last_attempt(
     cast: Cast, editor: Staff, asked_questions: list[Question], rights: list[int], is_drilled: bool
 ) -> None:
     exam = open_exam(editor, cast.cards, question_count=1)
@@ -130,10 +134,10 @@ def test_who_has_passed_or_has_no_attempt_left_drills_everything_again(
     client = Client(headers={"accept-language": "en"})
     client.force_login(cast.mei, settings.AUTHENTICATION_BACKENDS[0])
     page = client.get("/console/drill/next").content.decode()
-    assert ("is not drilled before you have sat it" in page) != is_drilled
+    assert ("are not practised until you have sat it" in page) != is_drilled
 
 
-def test_while_a_paper_is_written_nothing_is_asked_beside_it(
+def test_the_drill_asks_nothing_while_the_person_has_an_open_paper(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
@@ -142,7 +146,9 @@ def test_while_a_paper_is_written_nothing_is_asked_beside_it(
         answer_question(by=cast.mei, question=asked_questions[0].pk, review=0, given=[0])
 
 
-def test_only_of_ones_own_departments_and_only_answers(cast: Cast, asked_questions: list[Question]) -> None:
+def test_the_drill_asks_about_ones_own_departments_and_rejects_invalid_answers(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
     assert next_question(staff=cast.jun) is None
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.jun, question=asked_questions[0].pk, review=0, given=[0])
@@ -152,7 +158,7 @@ def test_only_of_ones_own_departments_and_only_answers(cast: Cast, asked_questio
         answer_question(by=cast.mei, question=offered.question.pk, review=0, given=["x"])
 
 
-def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
+def test_the_drill_page_shows_the_answer_only_after_answering(
     cast: Cast, asked_questions: list[Question]
 ) -> None:
     client = Client(headers={"accept-language": "en"})
@@ -163,18 +169,20 @@ def test_the_page_shows_a_question_without_its_answer_and_then_the_answer(
     assert asked is not None
     assert f'data-question="{asked.question.pk}" data-review="0"' in page
     wrong = [(asked.right[0] + 1) % 4]
-    told = client.post(
+    result = client.post(
         "/console/drill/answer",
         {"question": asked.question.pk, "review": 0, "given": wrong},
         content_type="application/json",
     ).json()
-    assert told == {"marks": "none", "right": ["对的那个"], "why": "见要点。", "left": 9}
+    assert result == {"marks": "none", "right": ["对的那个"], "why": "见要点。", "left": 9}
 
 
-# -- Only what was offered ----------------------------------------------------------------------------------------
+# -- Only offered questions ---------------------------------------------------------------------------------------
 
 
-def test_a_question_that_was_not_offered_is_not_answered(cast: Cast, asked_questions: list[Question]) -> None:
+def test_answering_a_question_that_was_not_offered_is_refused(
+    cast: Cast, asked_questions: list[Question]
+) -> None:
     offered = next_question(staff=cast.mei)
     assert offered is not None
     answered = 0
@@ -185,7 +193,7 @@ def test_a_question_that_was_not_offered_is_not_answered(cast: Cast, asked_quest
         except ExamNotFound:
             assert question != offered.question
     assert answered == 1
-    # Nor with somebody else's offer, nor the same one as another review.
+    # Another person's offer does not count, nor does the same question with another review number.
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.hao, question=offered.question.pk, review=0, given=[0])
     with pytest.raises(ExamNotFound):
@@ -206,18 +214,20 @@ def test_asking_again_offers_the_same_question_until_it_is_answered(
 
 
 @pytest.mark.usefixtures("one_day")
-def test_no_more_than_the_days_number_is_answered_by_whatever_way(
+def test_the_daily_limit_holds_for_every_way_of_answering(
     cast: Cast, asked_questions: list[Question]
 ) -> None:
     for _ in range(settings.DRILL_A_DAY):
         answer(cast.mei, rightly=False)
-    left = next(each for each in asked_questions if not DrillCard.objects.filter(question=each).exists())
+    left = next(
+        outcome for outcome in asked_questions if not DrillCard.objects.filter(question=outcome).exists()
+    )
     DrillOffer.objects.filter(staff=cast.mei).update(question=left, review=0, answered_at=None)
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=left.pk, review=0, given=[0])
 
 
-def test_nothing_that_stands_on_a_colleagues_open_paper_is_asked_or_answered(
+def test_questions_on_a_colleagues_open_paper_are_neither_asked_nor_answered(
     cast: Cast, editor: Staff, asked_questions: list[Question]
 ) -> None:
     exam = open_exam(editor, cast.cards, question_count=10)

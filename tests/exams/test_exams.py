@@ -1,4 +1,4 @@
-"""Exams: questions judged, papers begun and saved and marked, resits, appeals, and the pass that is required."""
+"""Exam actions: questions, papers, marking, resits, appeals and required exams."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from exams.errors import (
     ExamBegun,
     ExamNotFound,
     ExamNotOpen,
+    JudgeSatExam,
     NoAttemptLeft,
     NoQuestions,
     NotAnAnswer,
@@ -29,8 +30,7 @@ from exams.errors import (
     PaperOver,
     QuestionIncomplete,
     QuestionTaken,
-    SatSameExam,
-    SetterSitsNone,
+    SetterMayNotSit,
     TimeLeft,
 )
 from exams.models import Appeal, Exam, Paper, PaperItem, Question
@@ -80,7 +80,7 @@ def replace(point: Point, editor: Staff, reviewer: Staff) -> None:
 # -- Questions --------------------------------------------------------------------------------------------------
 
 
-def test_proposals_wait_for_an_editor_and_are_made_once(cast: Cast, editor: Staff) -> None:
+def test_propose_questions_creates_each_proposal_once_for_review(cast: Cast, editor: Staff) -> None:
     publish_points(6)
     count = questions.propose_questions(by=editor, category=None)
     assert count == Question.objects.filter(state=State.PROPOSED, author=None).count() > 12
@@ -93,11 +93,11 @@ def test_proposals_wait_for_an_editor_and_are_made_once(cast: Cast, editor: Staf
     assert questions.propose_questions(by=editor, category=None) == 0
     assert verbs().count("question.accepted") == verbs().count("question.declined") == 1
     assert list(eligible_questions()) == [first]
-    questions.take_back(by=editor, question=first.pk)
+    questions.return_to_proposed(by=editor, question=first.pk)
     assert not eligible_questions().exists()
 
 
-def test_proposals_of_a_category_are_about_it_and_all_under_it(cast: Cast, editor: Staff) -> None:
+def test_propose_questions_of_a_category_includes_its_subcategories(cast: Cast, editor: Staff) -> None:
     inside = publish_points(4, category="银行卡/挂失")
     outside = category_at("贷款")
     Point.objects.filter(pk=inside[0].pk)
@@ -108,7 +108,7 @@ def test_proposals_of_a_category_are_about_it_and_all_under_it(cast: Cast, edito
     assert asked == {point.pk for point in inside[1:]}
 
 
-def test_a_question_whose_point_says_something_else_now_is_looked_at_before_it_is_drawn(
+def test_a_question_about_a_changed_point_must_be_confirmed_before_it_is_drawn(
     cast: Cast, editor: Staff
 ) -> None:
     (question,) = ask_about(publish_points(1), editor)
@@ -124,7 +124,7 @@ def test_a_question_whose_point_says_something_else_now_is_looked_at_before_it_i
     assert not eligible_questions().exists()
 
 
-def test_outdated_proposals_make_room_for_new_ones(cast: Cast, editor: Staff) -> None:
+def test_outdated_proposals_are_replaced_by_new_ones(cast: Cast, editor: Staff) -> None:
     (point,) = publish_points(1)
     questions.propose_questions(by=editor, category=None)
     before = set(Question.objects.values_list("pk", flat=True))
@@ -149,12 +149,12 @@ def test_outdated_proposals_make_room_for_new_ones(cast: Cast, editor: Staff) ->
         ("single", "", "", {"stem", "lines"}),
     ],
 )
-def test_what_is_missing_in_a_question_is_said_for_every_field(
+def test_an_invalid_question_is_refused_with_a_message_for_every_field(
     kind: str, stem: str, lines: str, fields: set[str]
 ) -> None:
     options, answer = parse_lines(kind, lines)
     with pytest.raises(QuestionIncomplete) as refusal:
-        ParsedQuestion(kind, stem, options, answer).checked()
+        ParsedQuestion(kind, stem, options, answer).validated()
     assert set(refusal.value.problems) == fields
 
 
@@ -169,29 +169,27 @@ def test_what_is_missing_in_a_question_is_said_for_every_field(
         ("order", "一\n\n二\n三", ["一", "二", "三"], [0, 1, 2]),
     ],
 )
-def test_lines_are_read_as_they_were_written(
+def test_parse_lines_reverses_format_lines(
     kind: str, lines: str, options: list[str], answer: list[object]
 ) -> None:
     assert parse_lines(kind, lines) == (options, answer)
     assert parse_lines(kind, format_lines(kind, options, answer)) == (options, answer)
 
 
-def test_a_question_stands_once_at_its_point_and_other_words_begin_to_be_counted_anew(
-    cast: Cast, editor: Staff
-) -> None:
+def test_a_question_is_unique_per_point_and_a_change_resets_its_counts(cast: Cast, editor: Staff) -> None:
     (question,) = ask_about(publish_points(1), editor)
     with pytest.raises(QuestionTaken):
         ask_about([question.point], editor)
     Question.objects.update(asked=9, missed=4)
     same = ParsedQuestion("single", question.stem, question.options, question.answer, "另一个解释")
-    questions.save_question(by=editor, point=question.point_id, written=same, question=question.pk)
+    questions.save_question(by=editor, point=question.point_id, parsed=same, question=question.pk)
     assert Question.objects.get().asked == 9
     other = ParsedQuestion("single", question.stem, ["甲", "乙"], [1])
-    questions.save_question(by=editor, point=question.point_id, written=other, question=question.pk)
+    questions.save_question(by=editor, point=question.point_id, parsed=other, question=question.pk)
     assert (Question.objects.get().asked, Question.objects.get().missed) == (0, 0)
 
 
-def test_agents_do_not_set_exams_nor_judge_questions(cast: Cast, editor: Staff) -> None:
+def test_agents_may_neither_set_exams_nor_judge_questions(cast: Cast, editor: Staff) -> None:
     (question,) = ask_about(publish_points(1), editor)
     with pytest.raises(PermissionDenied):
         questions.accept_question(by=cast.mei, question=question.pk)
@@ -199,14 +197,14 @@ def test_agents_do_not_set_exams_nor_judge_questions(cast: Cast, editor: Staff) 
         questions.propose_questions(by=cast.mei, category=None)
     with pytest.raises(PermissionDenied):
         open_exam(cast.mei, cast.cards)
-    with pytest.raises(SetterSitsNone):
+    with pytest.raises(SetterMayNotSit):
         exams.begin_paper(by=editor, exam=1)
 
 
 # -- Papers -----------------------------------------------------------------------------------------------------
 
 
-def test_beginning_twice_gives_one_paper(cast: Cast, editor: Staff) -> None:
+def test_begin_paper_twice_returns_the_same_paper(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     paper = exams.begin_paper(by=cast.mei, exam=exam.pk)
@@ -218,7 +216,7 @@ def test_beginning_twice_gives_one_paper(cast: Cast, editor: Staff) -> None:
         Paper.objects.create(exam=exam, staff=cast.mei, number=2, seed=1, due_at=timezone.now())
 
 
-def test_an_exam_is_sat_by_its_departments_while_it_is_open(cast: Cast, editor: Staff) -> None:
+def test_an_exam_is_open_only_to_its_departments_and_in_its_period(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     with pytest.raises(ExamNotFound):
@@ -230,13 +228,13 @@ def test_an_exam_is_sat_by_its_departments_while_it_is_open(cast: Cast, editor: 
     assert late.due_at == exam.closes_at
 
 
-def test_without_questions_nobody_is_given_an_empty_paper(cast: Cast, editor: Staff) -> None:
+def test_begin_paper_without_questions_is_refused(cast: Cast, editor: Staff) -> None:
     with pytest.raises(NoQuestions):
         exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     assert not Paper.objects.exists()
 
 
-def test_one_attempt_at_once_over_all_exams(cast: Cast, editor: Staff) -> None:
+def test_an_agent_has_one_open_paper_over_all_exams(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     first, second = open_exam(editor, cast.cards), open_exam(editor, cast.cards, name="加试")
     exams.begin_paper(by=cast.mei, exam=first.pk)
@@ -247,7 +245,7 @@ def test_one_attempt_at_once_over_all_exams(cast: Cast, editor: Staff) -> None:
     assert Paper.objects.get(exam=first).percent == 0
 
 
-def test_neighbours_papers_are_not_alike(cast: Cast, editor: Staff) -> None:
+def test_papers_of_different_examinees_differ(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     cast.jun.departments.add(cast.cards)
@@ -260,7 +258,7 @@ def test_neighbours_papers_are_not_alike(cast: Cast, editor: Staff) -> None:
     assert len(orders) > 5
 
 
-def test_the_shares_of_an_exam_are_drawn_by_category_and_department(cast: Cast, editor: Staff) -> None:
+def test_a_paper_follows_the_shares_of_categories_and_departments(cast: Cast, editor: Staff) -> None:
     cards = publish_points(20, department=cast.cards)
     ask_about(cards, editor)
     loans = category_at("贷款")
@@ -280,34 +278,34 @@ def test_the_shares_of_an_exam_are_drawn_by_category_and_department(cast: Cast, 
     assert len(candidates_for(whole)[0]) == 12
 
 
-def test_answers_are_kept_one_by_one_and_a_late_one_does_not_undo_a_newer(cast: Cast, editor: Staff) -> None:
+def test_answers_are_saved_singly_and_a_delayed_one_does_not_overwrite_a_newer_one(
+    cast: Cast, editor: Staff
+) -> None:
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for step, given in ((1, [0]), (3, [2]), (3, [2]), (2, [1])):
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=1, given=given, writing=exams.PaperInProgress(step=step)
+            by=cast.mei, paper=paper.pk, place=1, given=given, origin=exams.AnswerOrigin(step=step)
         )
     assert paper.items.get(place=1).given == [2]
-    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, writing=exams.PaperInProgress(step=4))
+    exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=None, origin=exams.AnswerOrigin(step=4))
     assert paper.items.get(place=1).given is None
     for place, wrong in ((1, [7]), (1, ["x"]), (1, [0, 1]), (99, [0]), (1, {"a": 1})):
         with pytest.raises(NotAnAnswer):
             exams.save_answer(
-                by=cast.mei, paper=paper.pk, place=place, given=wrong, writing=exams.PaperInProgress(step=9)
+                by=cast.mei, paper=paper.pk, place=place, given=wrong, origin=exams.AnswerOrigin(step=9)
             )
     with pytest.raises(ExamNotFound):
-        exams.save_answer(
-            by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=9)
-        )
+        exams.save_answer(by=cast.hao, paper=paper.pk, place=1, given=[0], origin=exams.AnswerOrigin(step=9))
     paper.items.filter(place=1).update(kind="fill_in")
     with pytest.raises(TextTooLong) as caught:
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=1, given=["长" * 101], writing=exams.PaperInProgress(step=9)
+            by=cast.mei, paper=paper.pk, place=1, given=["长" * 101], origin=exams.AnswerOrigin(step=9)
         )
     assert (caught.value.field, caught.value.limit) == ("given", 100)
 
 
-def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
+def test_answers_after_the_time_and_the_grace_period_are_refused(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     right = right_answers(paper)
@@ -317,7 +315,7 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
         paper=paper.pk,
         place=1,
         given=right[1],
-        writing=exams.PaperInProgress(step=1),
+        origin=exams.AnswerOrigin(step=1),
         now=in_grace,
     )
     with pytest.raises(PaperOver):
@@ -326,7 +324,7 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
             paper=paper.pk,
             place=2,
             given=right[2],
-            writing=exams.PaperInProgress(step=1),
+            origin=exams.AnswerOrigin(step=1),
             now=over,
         )
     assert exams.settle_overdue(now=in_grace) == 0
@@ -334,14 +332,12 @@ def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
     assert (handed_in.percent, handed_in.submitted_at) == (10, paper.due_at)
 
 
-def test_a_paper_whose_time_is_over_is_marked_by_itself_from_what_was_saved(
-    cast: Cast, editor: Staff
-) -> None:
+def test_an_overdue_paper_is_marked_from_its_saved_answers(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     for place, answer in list(right_answers(paper).items())[:4]:
         exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=place, given=answer, writing=exams.PaperInProgress(step=1)
+            by=cast.mei, paper=paper.pk, place=place, given=answer, origin=exams.AnswerOrigin(step=1)
         )
     over = paper.due_at + timedelta(minutes=1)
     assert [exams.settle_overdue(now=over), exams.settle_overdue(now=over)] == [1, 0]
@@ -349,23 +345,19 @@ def test_a_paper_whose_time_is_over_is_marked_by_itself_from_what_was_saved(
     assert (paper.percent, paper.is_passed, paper.submitted_at) == (40, False, paper.due_at)
 
 
-def test_handing_in_twice_gives_one_result(cast: Cast, editor: Staff) -> None:
+def test_hand_in_twice_gives_one_result(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = sit(cast.mei, open_exam(editor, cast.cards), right=9)
     again = exams.hand_in(by=cast.mei, paper=paper.pk, answers={})
     assert (paper.percent, paper.is_passed, again.percent) == (90, True, 90)
     assert verbs().count("paper.marked") == 1
     with pytest.raises(PaperOver):
-        exams.save_answer(
-            by=cast.mei, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=99)
-        )
+        exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=[0], origin=exams.AnswerOrigin(step=99))
     asked = Question.objects.filter(asked=1)
     assert (asked.count(), asked.filter(missed=1).count()) == (10, 1)
 
 
-def test_a_resit_is_another_paper_and_there_are_so_many_and_none_after_a_pass(
-    cast: Cast, editor: Staff
-) -> None:
+def test_a_resit_is_a_new_paper_within_the_limit_and_not_after_a_pass(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     first, second = sit(cast.mei, exam, right=5), sit(cast.mei, exam, right=7)
@@ -379,7 +371,7 @@ def test_a_resit_is_another_paper_and_there_are_so_many_and_none_after_a_pass(
         exams.begin_paper(by=cast.hao, exam=exam.pk)
 
 
-def test_the_pass_mark_stays_when_somebody_has_begun(cast: Cast, editor: Staff) -> None:
+def test_the_pass_mark_cannot_change_after_a_paper_was_begun(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     exams.begin_paper(by=cast.mei, exam=exam.pk)
@@ -397,7 +389,10 @@ def test_the_pass_mark_stays_when_somebody_has_begun(cast: Cast, editor: Staff) 
 
 
 def sat_alike(cast: Cast, editor: Staff, **changes: object) -> tuple[Paper, Paper, Paper]:
-    """Mei, Hao and Yun (an agent then) have the same ten questions; Mei and Hao miss one in one way, Yun in another."""
+    """Let Mei, Hao and Yun (as an agent) sit the same ten questions.
+
+    To one of them Mei and Hao give the same wrong answer, and Yun another wrong answer.
+    """
     questions_about_cards(cast, editor, 10)
     exam = open_exam(editor, cast.cards, pass_percent=100, **changes)
     papers = []
@@ -417,7 +412,7 @@ def missed(paper: Paper) -> PaperItem:
     return paper.items.get(credit=0)
 
 
-def test_an_accepted_appeal_is_marked_anew_for_everybody_who_answered_so(cast: Cast, editor: Staff) -> None:
+def test_an_accepted_appeal_remarks_papers_with_the_same_answer(cast: Cast, editor: Staff) -> None:
     mei, _hao, _yun = sat_alike(cast, editor)
     place = missed(mei).place
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=place, reason="两个都对。")
@@ -432,9 +427,7 @@ def test_an_accepted_appeal_is_marked_anew_for_everybody_who_answered_so(cast: C
     assert Question.objects.get(stem__contains="第1种").state == State.PROPOSED
 
 
-def test_a_bad_question_is_given_to_all_who_had_it_and_to_who_is_still_writing(
-    cast: Cast, editor: Staff
-) -> None:
+def test_an_appeal_accepted_for_all_remarks_marked_and_open_papers(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor, 10)
     exam = open_exam(editor, cast.cards)
     writing = exams.begin_paper(by=cast.hao, exam=exam.pk)
@@ -444,7 +437,7 @@ def test_a_bad_question_is_given_to_all_who_had_it_and_to_who_is_still_writing(
     assert exams.hand_in(by=cast.hao, paper=writing.pk, answers={}).percent == 10
 
 
-def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their_own(
+def test_an_appeal_needs_a_reason_a_miss_and_a_timely_request_and_another_judge(
     cast: Cast, editor: Staff
 ) -> None:
     _mei, _hao, yun = sat_alike(cast, editor)
@@ -474,43 +467,41 @@ def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their
     assert (rejected.state, Paper.objects.get(pk=yun.pk).percent) == (Appeal.State.REJECTED, 90)
 
 
-def test_who_sat_the_exam_or_had_the_question_does_not_decide_appeals_about_it(
+def test_staff_who_sat_the_exam_or_had_the_question_may_not_decide_its_appeals(
     cast: Cast, editor: Staff
 ) -> None:
     mei, _hao, yun = sat_alike(cast, editor)
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="两个都对。")
     for accepted in (True, False):
-        with pytest.raises(SatSameExam):
+        with pytest.raises(JudgeSatExam):
             appeals.decide_appeal(
                 by=cast.yun, appeal=appeal.pk, is_accepted=accepted, remedy=Appeal.Remedy.ALL
             )
     assert Paper.objects.get(pk=yun.pk).percent == 90
-    # The same question in another exam: no mark of theirs would follow, but their next appeal would.
+    # The question in another exam: deciding would not change their mark, but would support their own later appeal.
     other = open_exam(editor, cast.cards, name="另一个", question_count=10)
     again = sit(cast.hao, other, right=0)
     about = again.items.get(question=missed(mei).question)
     second = appeals.make_appeal(by=cast.hao, paper=again.pk, place=about.place, reason="我也是。")
-    with pytest.raises(SatSameExam):
+    with pytest.raises(JudgeSatExam):
         appeals.decide_appeal(by=cast.yun, appeal=second.pk, is_accepted=True)
     appeals.decide_appeal(by=editor, appeal=appeal.pk, is_accepted=True)
 
 
-# -- Who may sit ------------------------------------------------------------------------------------------------
+# -- Access to exams ---------------------------------------------------------------------------------------------
 
 
-def test_whoever_may_set_exams_sits_none(cast: Cast, editor: Staff) -> None:
+def test_staff_who_may_set_exams_may_not_sit_them(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
     for setter in (cast.yun, cast.an, editor):
         setter.departments.add(cast.cards)
-        with pytest.raises(SetterSitsNone):
+        with pytest.raises(SetterMayNotSit):
             exams.begin_paper(by=setter, exam=exam.pk)
     assert not Paper.objects.exists()
 
 
-def test_whoever_set_judged_or_changed_an_exam_in_another_role_does_not_sit_it(
-    cast: Cast, editor: Staff
-) -> None:
+def test_staff_who_prepared_an_exam_in_a_former_role_may_not_sit_it(cast: Cast, editor: Staff) -> None:
     asked = questions_about_cards(cast, editor, 12)
     exam = open_exam(editor, cast.cards)
     for changed_by in (cast.yun, cast.ning):
@@ -521,10 +512,10 @@ def test_whoever_set_judged_or_changed_an_exam_in_another_role_does_not_sit_it(
         exams.save_exam(by=changed_by, plan=plan, exam=exam.pk)
     for setter in (editor, cast.yun, cast.ning):
         setter.departments.add(cast.cards)
-        with before_promotion(setter), pytest.raises(SetterSitsNone):
+        with before_promotion(setter), pytest.raises(SetterMayNotSit):
             exams.begin_paper(by=setter, exam=exam.pk)
-    # Of another exam they are asked nothing that they have written or judged themselves, whoever wrote it last.
-    questions.take_back(by=cast.an, question=asked[0].pk)
+    # In another exam they get no question that they wrote or judged themselves, whoever wrote it last.
+    questions.return_to_proposed(by=cast.an, question=asked[0].pk)
     questions.accept_question(by=cast.an, question=asked[0].pk)
     cast.an.departments.add(cast.cards)
     with before_promotion(cast.an):
@@ -533,46 +524,44 @@ def test_whoever_set_judged_or_changed_an_exam_in_another_role_does_not_sit_it(
     assert paper.items.count() == 10
 
 
-def test_the_judge_of_an_appeal_does_not_sit_the_exam_afterwards(cast: Cast, editor: Staff) -> None:
+def test_the_judge_of_an_appeal_may_not_sit_the_exam_afterwards(cast: Cast, editor: Staff) -> None:
     mei, _hao, _yun = sat_alike(cast, editor)
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="两个都对。")
     appeals.decide_appeal(by=cast.an, appeal=appeal.pk, is_accepted=True)
     cast.an.departments.add(cast.cards)
-    with before_promotion(cast.an), pytest.raises(SetterSitsNone):
+    with before_promotion(cast.an), pytest.raises(SetterMayNotSit):
         exams.begin_paper(by=cast.an, exam=mei.exam_id)
 
 
-# -- Two tabs, late answers, wrong clocks ------------------------------------------------------------------------
+# -- Two tabs, delayed answers, wrong clocks ---------------------------------------------------------------------
 
 
-def test_of_two_tabs_the_one_that_has_seen_the_newest_answer_wins_whatever_their_clocks(
-    cast: Cast, editor: Staff
-) -> None:
+def test_the_tab_that_has_seen_the_newest_answer_wins_whatever_the_clocks(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
 
     def save(given: Any, page: str, step: int, seen: int) -> tuple[Any, int, bool]:
-        writing = exams.PaperInProgress(page, step, seen)
-        kept = exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, writing=writing)
+        writing = exams.AnswerOrigin(page, step, seen)
+        kept = exams.save_answer(by=cast.mei, paper=paper.pk, place=1, given=given, origin=writing)
         return kept.given, kept.revision, kept.is_newer
 
     assert save([0], "first", 1, 0) == ([0], 1, False)
-    # A repeat, and the next answer of a page that has not heard of its first.
+    # A repeated request, and the next answer of a page that has no response to its first.
     assert save([0], "first", 1, 0) == ([0], 1, False)
     assert save([1], "first", 2, 0) == ([1], 2, False)
-    # What that page had sent before and comes only now.
+    # A delayed request that the page sent earlier.
     assert save([0], "first", 1, 0) == ([1], 2, True)
-    # Another tab that slept and never saw these; and one that did. Its steps are large as a fast clock's were.
+    # Another tab that slept and has not seen these answers, and one that has. Large steps mimic a fast clock.
     assert save([3], "second", 9_999_999_999_999, 0) == ([1], 2, True)
     assert save([3], "second", 1, 2) == ([3], 3, False)
-    # The same answer from elsewhere is no quarrel.
+    # An equal answer from another tab is no conflict.
     assert save([3], "third", 1, 0) == ([3], 3, False)
-    writings = {1: exams.PaperInProgress("third", 2, 0)}
-    exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, writings=writings)
+    writings = {1: exams.AnswerOrigin("third", 2, 0)}
+    exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, origins=writings)
     assert paper.items.get(place=1).given == [3]
 
 
-def test_a_page_whose_clock_is_wrong_hands_nothing_in(cast: Cast, editor: Staff) -> None:
+def test_a_page_with_a_wrong_clock_cannot_hand_in_early(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     paper = exams.begin_paper(by=cast.mei, exam=open_exam(editor, cast.cards).pk)
     sooner = paper.due_at - timedelta(minutes=1)
@@ -583,70 +572,73 @@ def test_a_page_whose_clock_is_wrong_hands_nothing_in(cast: Cast, editor: Staff)
     assert Paper.objects.get().submitted_at is not None
 
 
-# -- The pass that is required -------------------------------------------------------------------------------------
+# -- Required exams ------------------------------------------------------------------------------------------------
 
 
-def bars() -> dict[str, object]:
-    return {bar.staff.username: bar.since for bar in QueueRestriction.objects.select_related("staff")}
+def restriction_starts() -> dict[str, object]:
+    return {
+        restriction.staff.username: restriction.since
+        for restriction in QueueRestriction.objects.select_related("staff")
+    }
 
 
 @pytest.mark.usefixtures("one_day")
-def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
+def test_a_required_exam_adds_restrictions_with_a_warning_and_a_pass_removes_them(
     cast: Cast, editor: Staff
 ) -> None:
     questions_about_cards(cast, editor)
     today = timezone.localdate()
     far = today + timedelta(days=20)
     exam = open_exam(editor, cast.cards, required_from=far)
-    assert bars() == {"mei": far, "hao": far}
+    assert restriction_starts() == {"mei": far, "hao": far}
     sit(cast.mei, exam)
-    assert bars() == {"hao": far}
-    assert pass_requirements.keep_requirements() == 0
+    assert restriction_starts() == {"hao": far}
+    assert pass_requirements.update_all_restrictions() == 0
     sit(cast.hao, exam, right=3)
-    assert bars() == {"hao": far}
+    assert restriction_starts() == {"hao": far}
 
 
 @pytest.mark.usefixtures("one_day")
-def test_nobody_is_barred_without_two_weeks_warning(cast: Cast, editor: Staff) -> None:
+def test_no_restriction_starts_without_two_weeks_notice(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     exam = open_exam(editor, cast.cards, required_from=today)
-    assert bars() == {"mei": today + timedelta(days=14), "hao": today + timedelta(days=14)}
+    assert restriction_starts() == {"mei": today + timedelta(days=14), "hao": today + timedelta(days=14)}
     cast.jun.departments.add(cast.cards)
-    assert pass_requirements.keep_requirements(today + timedelta(days=3)) == 1
-    assert bars()["jun"] == today + timedelta(days=17)
+    assert pass_requirements.update_all_restrictions(today + timedelta(days=3)) == 1
+    assert restriction_starts()["jun"] == today + timedelta(days=17)
     cast.jun.departments.remove(cast.cards)
-    assert pass_requirements.keep_requirements() == 1
+    assert pass_requirements.update_all_restrictions() == 1
     Exam.objects.filter(pk=exam.pk).update(closes_at=timezone.now() - timedelta(minutes=1))
     cast.jun.departments.add(cast.cards)
-    assert pass_requirements.keep_requirements() == 0
-    assert set(bars()) == {"mei", "hao"}
+    assert pass_requirements.update_all_restrictions() == 0
+    assert set(restriction_starts()) == {"mei", "hao"}
 
 
-def test_a_supervisor_lifts_a_bar_for_good_and_the_next_pass_meets_earlier_requirements(
+def test_a_lifted_restriction_stays_lifted_and_a_later_pass_meets_earlier_requirements(
     cast: Cast, editor: Staff
 ) -> None:
     questions_about_cards(cast, editor)
     old = open_exam(
         editor, cast.cards, required_from=timezone.localdate(), opens_at=timezone.now() - timedelta(days=40)
     )
-    bar = QueueRestriction.objects.get(staff=cast.hao)
+    restriction = QueueRestriction.objects.get(staff=cast.hao)
     for _ in range(2):
-        pass_requirements.lift_restriction(by=cast.yun, bar=bar.pk)
+        pass_requirements.lift_restriction(by=cast.yun, restriction=restriction.pk)
     with pytest.raises(PermissionDenied):
-        pass_requirements.lift_restriction(by=cast.mei, bar=bar.pk)
-    assert pass_requirements.keep_requirements() == 0
+        pass_requirements.lift_restriction(by=cast.mei, restriction=restriction.pk)
+    assert pass_requirements.update_all_restrictions() == 0
     assert QueueRestriction.objects.get(staff=cast.hao).is_lifted
     assert verbs().count("bar.lifted") == 1
     new = open_exam(editor, cast.cards, name="十二月", required_from=timezone.localdate())
     sit(cast.mei, new)
     assert not QueueRestriction.objects.filter(staff=cast.mei).exists()
-    assert pass_requirements.keep_requirements() == 0
+    assert pass_requirements.update_all_restrictions() == 0
     assert QueueRestriction.objects.filter(key=pass_requirements.key_of(old)).count() == 1
 
 
-def test_an_accepted_appeal_that_makes_a_pass_lifts_the_bar(cast: Cast, editor: Staff) -> None:
+def test_an_accepted_appeal_that_leads_to_a_pass_removes_the_restriction(cast: Cast, editor: Staff) -> None:
     mei, _hao, _yun = sat_alike(cast, editor, required_from=timezone.localdate())
-    assert set(bars()) == {"mei", "hao"}
+    assert set(restriction_starts()) == {"mei", "hao"}
     appeal = appeals.make_appeal(by=cast.mei, paper=mei.pk, place=missed(mei).place, reason="都对。")
     appeals.decide_appeal(by=editor, appeal=appeal.pk, is_accepted=True)
-    assert bars() == {}
+    assert restriction_starts() == {}

@@ -1,13 +1,13 @@
-"""Which fillings of a gap say the same: a table of pairs, by what they are about."""
+"""Equivalent and different fillings of a gap: a table of pairs, by subject."""
 
 from __future__ import annotations
 
 import pytest
 
-from exams.rules.gap_answers import is_same
+from exams.rules.gap_answers import is_same_filling
 from exams.rules.marking import FULL, credit_of
 
-# Accepted filling: what is accepted | what is not. Those with blanks in them stand below.
+# Accepted filling: equivalent fillings | different ones. Fillings with blanks are listed below.
 PAIRS = """
 0.5: 0。5 ０．５ 0.50 零点五 | 5 05 -0.5 0.05 0:5
 15: 15 １５ 15天 15元 十五 15. 15。 拾伍 | 1.5 -15 150 51 1,5 15万 15% 5 十五万 1-5 15倍 5~15
@@ -91,8 +91,8 @@ SPACED = [
     ("15", "1 5", False),
     ("Open Account", "open  account", True),
 ]
-# Stem, accepted filling, what was given.
-BESIDE = [
+# Stem, accepted filling, given filling, whether it is right.
+WITH_STEM = [
     ("请在____天内挂失。", "15", "15天", True),
     ("请在____天内挂失。", "15", "15天内", True),
     ("请在____天内挂失。", "15", "十五", True),
@@ -130,23 +130,23 @@ def _pairs() -> list[tuple[str, str, bool]]:
     return found + SPACED
 
 
-def test_the_table_is_large_and_has_both_kinds() -> None:
+def test_the_table_of_fillings_is_large_and_has_both_outcomes() -> None:
     kinds = [is_right for *_, is_right in _pairs()]
     assert len(kinds) > 400
     assert kinds.count(False) > 150
 
 
 @pytest.mark.parametrize(("right", "given", "is_right"), _pairs())
-def test_a_filling_is_accepted_when_it_says_the_same(right: str, given: str, is_right: bool) -> None:
+def test_a_filling_is_accepted_if_it_means_the_same(right: str, given: str, is_right: bool) -> None:
     assert (credit_of("fill_in", [right], [given]) == FULL) == is_right
 
 
-@pytest.mark.parametrize(("stem", "right", "given", "is_right"), BESIDE)
-def test_the_unit_beside_the_gap_counts(stem: str, right: str, given: str, is_right: bool) -> None:
+@pytest.mark.parametrize(("stem", "right", "given", "is_right"), WITH_STEM)
+def test_the_unit_after_the_gap_counts(stem: str, right: str, given: str, is_right: bool) -> None:
     assert (credit_of("fill_in", [right], [given], stem) == FULL) == is_right
 
 
-def test_only_signs_are_no_answer_and_every_accepted_filling_counts() -> None:
+def test_punctuation_alone_is_no_answer_and_any_accepted_filling_counts() -> None:
     assert credit_of("fill_in", ["5"], ["。，"]) == 0
     assert credit_of("fill_in", ["三天", "72小时"], ["72 小时"]) == FULL
-    assert is_same("5", "五")
+    assert is_same_filling("5", "五")

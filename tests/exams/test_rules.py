@@ -1,4 +1,4 @@
-"""The exam without a database: what is proposed from points, how papers are drawn, how answers are marked."""
+"""Exam rules without a database: generation of questions, drawing of papers, marking of answers."""
 
 from __future__ import annotations
 
@@ -12,67 +12,78 @@ from hypothesis import strategies as st
 from demo.library import points
 from exams.rules.drawing import MAX_SHARED, Candidate, draw, shuffled_options, weight_of
 from exams.rules.marking import FULL, credit_of, is_answer, percent_of
-from exams.rules.question_generation import ProposedQuestion, Source, facts_of, is_alike, propose, steps_of
+from exams.rules.question_generation import (
+    ProposedQuestion,
+    SourcePoint,
+    facts_of,
+    is_similar,
+    propose,
+    steps_of,
+)
 
-LOST = Source(
+LOST = SourcePoint(
     1,
     3,
     "卡丢了怎么挂失？",
     "请按顺序办：\n1. 打开手机银行，点“卡片”。\n2. 选“挂失”，刷脸确认。\n3. 7 天内带身份证到网点补卡，工本费 10 元。",
     "zh",
 )
-BESIDE = [
-    Source(2, 1, "吞卡怎么取回？", "吞卡后请在 15 天内带身份证到所属网点领取。", "zh"),
-    Source(3, 1, "卡片激活", "新卡可在手机银行激活，也可在柜员机上改初始密码。", "zh"),
-    Source(4, 1, "换卡收费吗？", "到期换卡免费，加急寄送收费 25 元。", "zh"),
-    Source(5, 1, "小额免密", "单笔 1000 元以下免密，每日累计不超过 3 笔。", "zh"),
+SIBLINGS = [
+    SourcePoint(2, 1, "吞卡怎么取回？", "吞卡后请在 15 天内带身份证到所属网点领取。", "zh"),
+    SourcePoint(3, 1, "卡片激活", "新卡可在手机银行激活，也可在柜员机上改初始密码。", "zh"),
+    SourcePoint(4, 1, "换卡收费吗？", "到期换卡免费，加急寄送收费 25 元。", "zh"),
+    SourcePoint(5, 1, "小额免密", "单笔 1000 元以下免密，每日累计不超过 3 笔。", "zh"),
 ]
 
 
-def of_kind(kind: str, source: Source = LOST, beside: list[Source] | None = None) -> ProposedQuestion:
-    return {each.kind: each for each in propose(source, BESIDE if beside is None else beside)}[kind]
+def of_kind(
+    kind: str, source: SourcePoint = LOST, siblings: list[SourcePoint] | None = None
+) -> ProposedQuestion:
+    return {
+        question.kind: question for question in propose(source, SIBLINGS if siblings is None else siblings)
+    }[kind]
 
 
-# -- Proposing --------------------------------------------------------------------------------------------------
+# -- Generation -------------------------------------------------------------------------------------------------
 
 
-def test_a_point_with_steps_and_figures_gives_a_question_of_every_kind() -> None:
-    found = propose(LOST, BESIDE)
-    assert [each.kind for each in found] == ["single", "multiple", "true_false", "fill_in", "order"]
-    assert {(each.point, each.version) for each in found} == {(1, 3)}
-    assert found == propose(LOST, list(reversed(BESIDE))) or len(found) == 5
-    assert propose(LOST, BESIDE) == found
+def test_propose_makes_a_question_of_every_kind_from_steps_and_figures() -> None:
+    found = propose(LOST, SIBLINGS)
+    assert [question.kind for question in found] == ["single", "multiple", "true_false", "fill_in", "order"]
+    assert {(question.point, question.version) for question in found} == {(1, 3)}
+    assert found == propose(LOST, list(reversed(SIBLINGS))) or len(found) == 5
+    assert propose(LOST, SIBLINGS) == found
 
 
-def test_one_option_of_a_single_choice_is_the_points_own_and_the_others_are_not() -> None:
+def test_a_single_choice_has_one_sentence_of_the_point_and_wrong_ones_of_siblings() -> None:
     single = of_kind("single")
     own = facts_of(LOST.answer)
     assert [option in own for option in single.options] == [True, False, False, False]
     assert single.answer == [0]
 
 
-def test_a_sentence_that_says_the_same_is_no_wrong_option() -> None:
-    same = Source(9, 1, "补卡", "7天内带上身份证到网点补卡，工本费10元。", "zh")
-    assert is_alike(same.answer, facts_of(LOST.answer)[-1])
-    for each in propose(LOST, [same, *BESIDE]):
-        wrong = [option for index, option in enumerate(each.options) if index not in each.answer]
+def test_a_sibling_sentence_similar_to_the_point_is_no_wrong_option() -> None:
+    same = SourcePoint(9, 1, "补卡", "7天内带上身份证到网点补卡，工本费10元。", "zh")
+    assert is_similar(same.answer, facts_of(LOST.answer)[-1])
+    for question in propose(LOST, [same, *SIBLINGS]):
+        wrong = [option for index, option in enumerate(question.options) if index not in question.answer]
         assert same.answer not in wrong
         assert same.answer.rstrip("。") not in wrong
 
 
-def test_a_false_statement_differs_from_the_point_in_one_figure() -> None:
+def test_a_false_statement_changes_one_figure_of_the_point() -> None:
     said = {
-        each.answer[0]: each.stem
+        question.answer[0]: question.stem
         for seed in range(30)
-        for each in propose(LOST, BESIDE, seed)
-        if each.kind == "true_false"
+        for question in propose(LOST, SIBLINGS, seed)
+        if question.kind == "true_false"
     }
     assert set(said) == {0, 1}
     assert any(said[1].endswith(fact) for fact in facts_of(LOST.answer))
     assert not any(said[0].endswith(fact) for fact in facts_of(LOST.answer))
 
 
-def test_the_gap_takes_the_figure_and_leaves_its_unit() -> None:
+def test_the_gap_replaces_the_figure_and_keeps_its_unit() -> None:
     gap = of_kind("fill_in")
     assert gap.stem.count("____") == 1
     assert any(unit in gap.stem.split("____")[1] for unit in ("天", "元"))
@@ -80,13 +91,13 @@ def test_the_gap_takes_the_figure_and_leaves_its_unit() -> None:
     assert gap.answer[0] not in gap.stem.split("：", 1)[1]
 
 
-def test_english_points_are_asked_in_english_and_only_beside_english_ones() -> None:
-    lost = Source(
+def test_questions_about_english_points_are_english_and_use_only_english_siblings() -> None:
+    lost = SourcePoint(
         7, 1, "How do I report a lost card?", "Call 95000 at once. A new card takes 5 working days.", "en"
     )
-    found = propose(lost, BESIDE)
-    assert {each.kind for each in found} == {"true_false", "fill_in"}
-    assert all(each.stem.startswith("“How do I report a lost card?”") for each in found)
+    found = propose(lost, SIBLINGS)
+    assert {question.kind for question in found} == {"true_false", "fill_in"}
+    assert all(question.stem.startswith("“How do I report a lost card?”") for question in found)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +108,7 @@ def test_english_points_are_asked_in_english_and_only_beside_english_ones() -> N
         ("First things first:\n1. First stop the card.\n2. Call 110.\n3. Then come to a branch.", True),
         ("1. 打开手机银行。\n2. 选“挂失”。\n3. 刷脸确认。", True),
         ("1. Open Card.\n2. Choose the card.\n3. Confirm with your face.", True),
-        # A list of cases, of ways, of figures; what may be told apart but not put in order.
+        # Lists of cases, ways or figures: their order does not matter.
         ("1. 普卡：免年费。\n2. 金卡：刷满 6 次免。\n3. 白金卡：刷满 18 次免。", False),
         ("1. 手机银行办，马上生效。\n2. 打电话办。\n3. 带身份证到网点办。", False),
         ("1. 先看状态。\n2. 已解除的再停一次。\n3. 回不来的可以冻结。", False),
@@ -108,13 +119,11 @@ def test_english_points_are_asked_in_english_and_only_beside_english_ones() -> N
         ("请按顺序：\n1. 停卡。\n2. 补卡。", False),
     ],
 )
-def test_only_numbered_lines_of_which_one_comes_after_the_other_are_steps(
-    answer: str, are_steps: bool
-) -> None:
+def test_steps_of_returns_only_numbered_lines_whose_order_matters(answer: str, are_steps: bool) -> None:
     assert bool(steps_of(answer)) == are_steps
 
 
-def test_of_the_demos_many_numbered_answers_few_are_steps() -> None:
+def test_few_numbered_answers_of_the_demo_are_steps() -> None:
     numbered = {point["key"] for point in points() if "\n3. " in point["answer"]}
     steps = {point["key"] for point in points() if steps_of(point["answer"])}
     assert len(numbered) > 150
@@ -125,14 +134,14 @@ def test_of_the_demos_many_numbered_answers_few_are_steps() -> None:
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=120), max_size=6))
-def test_no_text_breaks_the_proposing_and_right_answers_are_among_the_options(
+def test_propose_accepts_any_text_and_right_answers_are_among_the_options(
     answer: str, others: list[str]
 ) -> None:
-    beside = [Source(index, 1, "别的", text, "zh") for index, text in enumerate(others, start=2)]
-    for each in propose(Source(1, 1, "怎么办理？", answer, "zh"), beside):
-        assert len(set(each.options)) == len(each.options)
-        if each.kind in ("single", "multiple"):
-            assert 0 < len(each.answer) < len(each.options)
+    beside = [SourcePoint(index, 1, "别的", text, "zh") for index, text in enumerate(others, start=2)]
+    for question in propose(SourcePoint(1, 1, "怎么办理？", answer, "zh"), beside):
+        assert len(set(question.options)) == len(question.options)
+        if question.kind in ("single", "multiple"):
+            assert 0 < len(question.answer) < len(question.options)
 
 
 # -- Drawing ----------------------------------------------------------------------------------------------------
@@ -146,7 +155,7 @@ def pool(points: int, per_point: int = 1, shares: int = 1) -> list[Candidate]:
     ]
 
 
-def test_the_same_seed_gives_the_same_paper_and_another_one_another() -> None:
+def test_equal_seeds_draw_equal_papers_and_others_do_not() -> None:
     candidates = pool(100)
     papers = [draw(candidates, count=20, shares={0: 1}, seed=seed) for seed in (1, 1, 2)]
     assert papers[0] == papers[1]
@@ -158,7 +167,7 @@ def test_the_same_seed_gives_the_same_paper_and_another_one_another() -> None:
     st.integers(1, 40), st.integers(1, 3), st.integers(1, 30), st.lists(st.integers(1, 9), min_size=1, max_size=4),
     st.integers(0, 2**62),
 )  # fmt: skip
-def test_a_paper_has_its_length_where_there_are_enough_points_and_never_two_of_one(
+def test_a_paper_is_complete_if_points_suffice_and_has_one_question_per_point(
     points: int, per_point: int, count: int, weights: list[int], seed: int
 ) -> None:
     candidates = pool(points, per_point, len(weights))
@@ -168,7 +177,7 @@ def test_a_paper_has_its_length_where_there_are_enough_points_and_never_two_of_o
 
 
 @given(st.integers(0, 2**62), st.lists(st.integers(1, 9), min_size=2, max_size=4))
-def test_the_shares_are_kept_to_within_one_question(seed: int, weights: list[int]) -> None:
+def test_shares_are_met_to_within_one_question(seed: int, weights: list[int]) -> None:
     shares = dict(enumerate(weights))
     paper = draw(pool(200, 1, len(weights)), count=20, shares=shares, seed=seed)
     for share, weight in shares.items():
@@ -176,30 +185,30 @@ def test_the_shares_are_kept_to_within_one_question(seed: int, weights: list[int
         assert abs(drawn - 20 * weight / sum(weights)) < 1
 
 
-def test_what_no_share_names_is_left_out() -> None:
+def test_questions_outside_all_shares_are_not_drawn() -> None:
     paper = draw(pool(40, 1, 2), count=30, shares={0: 1}, seed=5)
     assert len(paper) == 20
     assert {question % 2 for question in paper} == {0}
 
 
 @given(st.integers(0, 2**62))
-def test_papers_beside_each_other_share_no_more_than_half(seed: int) -> None:
+def test_neighbouring_papers_share_at_most_half(seed: int) -> None:
     papers: list[list[int]] = []
     for number in range(8):
         beside = [set(paper) for paper in papers]
-        papers.append(draw(pool(90), count=20, shares={0: 1}, seed=seed + number, beside=beside))
+        papers.append(draw(pool(90), count=20, shares={0: 1}, seed=seed + number, neighbours=beside))
     for one, other in combinations(papers, 2):
         assert len({*one} & {*other}) <= 20 * MAX_SHARED
 
 
-def test_where_there_are_too_few_the_paper_is_still_whole_and_takes_what_fewest_have() -> None:
+def test_a_paper_is_complete_with_few_questions_and_prefers_those_on_fewest_papers() -> None:
     first = draw(pool(20), count=15, shares={0: 1}, seed=1)
-    second = draw(pool(20), count=15, shares={0: 1}, seed=2, beside=[set(first)])
+    second = draw(pool(20), count=15, shares={0: 1}, seed=2, neighbours=[set(first)])
     assert len(second) == 15
     assert {*range(20)} - {*first} <= {*second}
 
 
-def test_what_changed_and_what_is_missed_comes_sooner() -> None:
+def test_changed_and_often_missed_questions_are_drawn_more_often() -> None:
     assert weight_of(is_changed=True, asked=0, missed=0, uses=0) > weight_of(
         is_changed=False, asked=0, missed=0, uses=0
     )
@@ -216,7 +225,7 @@ def test_what_changed_and_what_is_missed_comes_sooner() -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=3, max_size=8, unique=True), st.integers(0, 2**62))
-def test_the_right_answer_is_right_in_whatever_order_the_options_stand(options: list[str], seed: int) -> None:
+def test_the_right_answer_stays_right_in_any_order_of_the_options(options: list[str], seed: int) -> None:
     shown, right = shuffled_options("multiple", options, [0, 2], seed)
     assert {shown[index] for index in right} == {options[0], options[2]}
     steps, order = shuffled_options("order", options, list(range(len(options))), seed)
@@ -251,14 +260,14 @@ def test_the_right_answer_is_right_in_whatever_order_the_options_stand(options: 
         ("order", [2, 0, 1], [2, 0], 0),
     ],
 )
-def test_an_answer_is_marked_by_its_kind(kind: str, right: list[Any], given: Any, credit: int) -> None:
+def test_credit_of_marks_an_answer_by_its_kind(kind: str, right: list[Any], given: Any, credit: int) -> None:
     assert credit_of(kind, right, given) == credit
 
 
-def test_a_decimal_point_is_not_what_people_type_differently() -> None:
+def test_a_decimal_number_is_accepted_in_different_spellings() -> None:
     assert credit_of("fill_in", ["1.5"], ["15"]) == 0
     assert credit_of("fill_in", ["1.5"], ["１．５"]) == FULL
-    # A percent sign belongs to the number, unless the question has it behind the gap.
+    # A percent sign belongs to the number, unless it follows the gap in the question.
     assert credit_of("fill_in", ["1.5"], ["1.5%"]) == 0
     assert credit_of("fill_in", ["1.5"], ["1.5%"], stem="年利率是____%。") == FULL
 
@@ -270,14 +279,14 @@ LISTS = st.recursive(
 
 
 @given(st.sampled_from(["single", "multiple", "true_false", "fill_in", "order"]), LISTS)
-def test_whatever_a_browser_sends_is_marked_and_breaks_nothing(kind: str, given: Any) -> None:
+def test_credit_of_accepts_any_json_value(kind: str, given: Any) -> None:
     right: list[Any] = ["一"] if kind == "fill_in" else [0]
     credit = credit_of(kind, right, given)
     assert 0 <= credit <= FULL
     assert credit == 0 or is_answer(kind, given)
 
 
-def test_a_pass_is_not_given_by_rounding() -> None:
+def test_percent_of_never_rounds_up_to_a_pass() -> None:
     assert percent_of([100, 100, 99]) == 99
     assert percent_of([100, 59]) == 79
     assert percent_of([]) == 0

@@ -54,7 +54,7 @@ def ask_about(points: list[Point], by: Staff) -> list[Question]:
         questions.save_question(
             by=by,
             point=point.pk,
-            written=ParsedQuestion(
+            parsed=ParsedQuestion(
                 "single",
                 f"{point.published.title} 几天内？",  # type: ignore[union-attr]
                 ["对的那个", "错的甲", "错的乙", "错的丙"],

@@ -1,4 +1,4 @@
-"""`make demo`: the whole service with a little bank, in one process, on SQLite and without another server."""
+"""The `demo` command (`make demo`): the whole service with an invented bank, in one process on SQLite."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ LOGINS = [
 
 
 class Command(BaseCommand):
-    help = "Prepares the demo and turns into its server. Ctrl-C ends it; the data stays."
+    help = "Prepares the demo and starts its server. Ctrl-C stops it; the data stays."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
@@ -46,14 +46,14 @@ class Command(BaseCommand):
             raise CommandError("The demo runs on SQLite: unset LIANXIN_DATABASE_URL.")
         url = f"http://{HOST}:{port}/"
         try:
-            held_until_it_serves = process_lock.acquire(settings.STATE_DIR, url)
-        except process_lock.AlreadyRunning as held:
+            lock = process_lock.acquire(settings.STATE_DIR, url)
+        except process_lock.AlreadyRunning as holder:
             raise CommandError(
-                f"这份数据已有一个服务在用（{held.words or '正在启动'}），先停掉它。\n"
-                f"A server already runs on this data ({held.words or 'starting'}): stop it first,"
-                " or name another folder in LIANXIN_STATE_DIR."
+                f"这份数据已有一个服务在用（{holder.words or '正在启动'}），先停掉它。\n"
+                f"Another server is using this data ({holder.words or 'starting'}). Stop it first,"
+                " or set LIANXIN_STATE_DIR to another folder."
             ) from None
-        refuse_busy(port)
+        require_free_port(port)
         if not Path(settings.DATABASES["default"]["NAME"]).exists():
             self.stdout.write("  正在准备，约十秒 … Preparing, about ten seconds …")
             self.stdout.flush()
@@ -62,12 +62,12 @@ class Command(BaseCommand):
             collect_static()
             call_command("load_demo", port=port, verbosity=0)
         except KeyboardInterrupt:
-            # What was half done is undone by its transaction; the next start does it again.
+            # The transaction undoes a half-loaded demo; the next start loads it again.
             sys.exit(130)
         os.environ["LIANXIN_SAMPLE_BANK"] = "1"
         self.stdout.write(welcome(url))
         self.stdout.flush()
-        os.close(held_until_it_serves)
+        os.close(lock)
         os.execv(  # noqa: S606
             sys.executable,
             [
@@ -78,26 +78,26 @@ class Command(BaseCommand):
         )
 
 
-def refuse_busy(port: int) -> None:
-    """Raises CommandError when the port cannot be had."""
+def require_free_port(port: int) -> None:
+    """Raise CommandError when the port cannot be used."""
     with socket.socket() as probe:
-        # As the server itself does: a port whose last connections are still closing is free.
+        # As the server does: a port whose last connections are still closing counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            words = error.strerror if isinstance(error, OSError) else str(error)
+            reason = error.strerror if isinstance(error, OSError) else str(error)
             other = port + 10 if 0 < port < 65_000 else 8000
             raise CommandError(
                 f"端口 {port} 不能用，换一个：make demo PORT={other}\n"
-                f"Port {port} cannot be used ({words}). Choose another: make demo PORT={other}"
+                f"Port {port} cannot be used ({reason}). Choose another: make demo PORT={other}"
             ) from None
 
 
 def collect_static() -> None:
-    """Collects the static files when one of them has changed since the last time."""
+    """Collect the static files if one of them has changed since the last time."""
     paths = [storage.path(name) for finder in get_finders() for name, storage in finder.list([])]
-    # How they are collected is written in server and in config/settings.py.
+    # The code in server/ and the settings decide how files are collected, so a change there counts too.
     paths += map(str, Path(server.__path__[0]).glob("*.py"))
     paths.append(str(settings.BASE_DIR / "config" / "settings.py"))
     files = sorted((path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths)
@@ -110,7 +110,7 @@ def collect_static() -> None:
 
 
 def welcome(url: str) -> str:
-    """The addresses and the logins, as a table for people who read Chinese or English."""
+    """Return the addresses and logins as a table in Chinese and English."""
     rows = [(url + path, zh, en) for path, zh, en in ADDRESSES]
     people = {person.username: person for person in PEOPLE}
     logins = [
@@ -132,5 +132,5 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def width(text: str) -> int:
-    """Columns of a terminal: a Chinese character takes two."""
+    """Return the number of terminal columns; a Chinese character takes two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,4 +1,4 @@
-"""Bring points into the library: from a file of the demo's form, from statutes, or made up for tests at size."""
+"""The `import_points` command: import points from a file in the demo's format, from statutes, or generated ones."""
 
 import json
 from argparse import ArgumentParser
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from demo.generator import generated_points
-from demo.library import given
+from demo.library import points_to_import
 from knowledge.actions.imports import ImportRefused, import_points
 from knowledge.published_index import seconds_to_learn
 
@@ -19,37 +19,38 @@ LAW_FIELDS = {"id", "law", "law_date", "article", "text"}
 
 class Command(BaseCommand):
     help = (
-        "Stores and publishes knowledge points from FILE (JSON lines: as demo has them, or articles of"
-        " statutes with id, law, law_date, chapter, article and text), or --generate COUNT of them. All or none."
+        "Stores and publishes knowledge points from FILE (JSON lines in the format of the demo, or articles of"
+        " statutes with id, law, law_date, chapter, article and text), or generates COUNT points. If one point is"
+        " invalid, none is stored."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("file", nargs="?", type=Path)
-        source.add_argument("--generate", type=int, metavar="COUNT", help="make so many up instead")
+        source.add_argument("--generate", type=int, metavar="COUNT", help="generate COUNT points instead")
 
     def handle(self, *args: Any, file: Path | None, generate: int | None, **options: Any) -> None:
-        described = list(generated_points(generate) if file is None else read(file))  # type: ignore[arg-type]
+        rows = list(generated_points(generate) if file is None else read_points(file))  # type: ignore[arg-type]
         try:
             with transaction.atomic():
-                outcome = import_points(by=None, given=given(described))
+                result = import_points(by=None, given=points_to_import(rows))
         except ImportRefused as refusal:
             for number, problems in refusal.rows.items():
-                for name, said in problems.items():
-                    self.stderr.write(f"line {number + 1}, {name}: {' '.join(said)}")
+                for name, messages in problems.items():
+                    self.stderr.write(f"line {number + 1}, {name}: {' '.join(messages)}")
             raise CommandError("Nothing was stored.") from refusal
         if options["verbosity"]:
-            words = f"{outcome.new} new, {outcome.changed} changed, {outcome.unchanged} as they were"
-            self.stdout.write(words)
-            if seconds := seconds_to_learn(outcome.texts):
+            summary = f"{result.new} new, {result.changed} changed, {result.unchanged} unchanged"
+            self.stdout.write(summary)
+            if seconds := seconds_to_learn(result.texts):
                 self.stdout.write(
-                    f"The servers are learning what the new words mean, for about {seconds} s. Until then these"
-                    " points are found by their words."
+                    f"The servers are learning the meaning of the new texts, for about {seconds} s. Until then, search"
+                    " finds these points only by their words."
                 )
 
 
-def read(file: Path) -> Iterator[dict[str, Any]]:
-    """The points of a file. Raises CommandError with the line that is wrong."""
+def read_points(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the points of a file. Raises CommandError with the number of an invalid line."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -59,13 +60,13 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-            yield article(row) if row.keys() >= LAW_FIELDS else row
+            yield point_of_article(row) if row.keys() >= LAW_FIELDS else row
         except (ValueError, AttributeError, KeyError) as error:
             raise CommandError(f"{file}, line {number}: {error}") from error
 
 
-def article(row: dict[str, Any]) -> dict[str, Any]:
-    """An article of a statute as a point of reference. Its title bears the date of the text: some are superseded."""
+def point_of_article(row: dict[str, Any]) -> dict[str, Any]:
+    """Convert an article of a statute to a point. The title has the date of the text, because some are superseded."""
     law = row["law"].removeprefix("中华人民共和国")
     return {
         "key": row["id"].lower(),
