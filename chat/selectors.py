@@ -129,7 +129,7 @@ _online = batch_statements.PreparedFirst(
         Presence.objects.filter(
             seen_at__since=batch_statements.PARAM, status=PresenceStatus.ONLINE, staff__is_active=True
         )
-        .filter(staff__departments__pk__being=batch_statements.PARAM)
+        .filter(staff__departments__pk__equals=batch_statements.PARAM)
         .annotate(active=Subquery(_active_of(OuterRef("staff_id"))))
         .order_by("active", "staff_id")
         .values_list("staff_id", "active")

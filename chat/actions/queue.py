@@ -116,7 +116,7 @@ _Place = tuple[int, datetime, int]
 
 def _waiting(*, to_lock: bool) -> batch_statements.PreparedFirst:
     # Nothing but the line itself: it walks its index to the first ones and stops.
-    line = Conversation.objects.filter(department__pk__being=batch_statements.PARAM, status=Status.WAITING)
+    line = Conversation.objects.filter(department__pk__equals=batch_statements.PARAM, status=Status.WAITING)
     ordered = line.order_by("-priority", "waiting_since", "id").values_list("priority", "waiting_since", "id")
     return batch_statements.PreparedFirst(
         lambda: ordered.select_for_update(of=("self",), skip_locked=True) if to_lock else ordered
