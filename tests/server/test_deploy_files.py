@@ -41,7 +41,7 @@ def run(*command: str | Path) -> str:
 
 
 def longest_drain() -> float:
-    return drain.LAST_SECONDS
+    return drain.MAX_DRAIN_SECONDS
 
 
 # -- nginx -----------------------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_a_line_for_machines_is_one_object_with_its_ids() -> None:
     assert "\n" not in line
     told = json.loads(line)
     assert datetime.fromisoformat(told.pop("at")).utcoffset() == timedelta(0)
-    assert "ValueError: (its words are left out)" in told.pop("trace")
+    assert "ValueError: (message left out)" in told.pop("trace")
     assert told == {
         "level": "ERROR",
         "logger": "chat",
@@ -246,7 +246,7 @@ def test_errors_that_quote_are_logged_without_their_words() -> None:
     assert "6222" not in line
     assert "ValueError" in line
     assert "KeyError" in line
-    assert "which led to" in line
+    assert "which caused" in line
 
 
 def test_errors_of_the_program_keep_their_words() -> None:
@@ -264,7 +264,7 @@ def record_of(
 def test_place_that_logs_without_end_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 6000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    throttle = Throttle(most=3)
+    throttle = Throttle(max_per_minute=3)
     assert [throttle.filter(record_of("chat")) for _ in range(5)] == [True] * 3 + [False] * 2
     assert throttle.filter(record_of("chat", line=2)), "another place is heard"
     now += 60

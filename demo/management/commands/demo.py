@@ -49,8 +49,8 @@ class Command(BaseCommand):
             held_until_it_serves = process_lock.acquire(settings.STATE_DIR, url)
         except process_lock.AlreadyRunning as held:
             raise CommandError(
-                f"这份数据已有一个服务在用（{held.words or '正在启动'}），先停掉它。\n"
-                f"A server already runs on this data ({held.words or 'starting'}): stop it first,"
+                f"这份数据已有一个服务在用（{held.owner_info or '正在启动'}），先停掉它。\n"
+                f"A server already runs on this data ({held.owner_info or 'starting'}): stop it first,"
                 " or name another folder in LIANXIN_STATE_DIR."
             ) from None
         refuse_busy(port)
