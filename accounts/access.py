@@ -1,4 +1,4 @@
-"""The capabilities of each role: one table that every entry point reads. What is not in it is denied."""
+"""The capabilities of each role: one table that every entry point reads. A capability not listed there is denied."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

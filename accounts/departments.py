@@ -37,8 +37,8 @@ DEPARTMENT_KIND = RecordKind(
 def save_department(*, by: Staff, department: Department, changed: Sequence[str]) -> ApprovalRequest | None:
     """Store a new department or the `changed` fields of a stored one; return the request for approval, or None.
 
-    Deactivating a department takes effect immediately. So does a change of an inactive one, because visitors see it
-    only after somebody else has approved its activation together with its names. A new department is inactive.
+    Deactivating a department takes effect immediately. A change of an inactive one also does, because visitors see it
+    only after somebody else has approved its activation and its names. A new department is inactive.
     """
     require(by, "set_up")
     with transaction.atomic():

@@ -90,8 +90,11 @@ _departments = batch_statements.PreparedSelect(
         )
         .annotate(
             bar=FilteredRelation(
-                "staff__bars",
-                condition=Q(staff__bars__is_lifted=False, staff__bars__department_id=F("department_id")),
+                "staff__queue_restrictions",
+                condition=Q(
+                    staff__queue_restrictions__is_lifted=False,
+                    staff__queue_restrictions__department_id=F("department_id"),
+                ),
             )
         )
         .order_by()

@@ -54,7 +54,7 @@ class SameOriginSockets:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
-        # Of two Host or Origin headers, different readers may take different ones: refuse both.
+        # Two readers of a repeated Host or Origin header may use different values, so refuse it.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
             scope["transport"] = WebSocketTransport(send)
             try:
