@@ -360,6 +360,7 @@ def test_phrasings_of_an_internal_point_change_immediately(cast: Cast) -> None:
     assert not pending()
 
 
+@pytest.mark.usefixtures("one_day")
 def test_phrasings_of_a_version_approved_for_a_future_day_wait(cast: Cast) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
     version = in_review(cast.ning, is_public=True, valid_from=tomorrow)

@@ -226,6 +226,7 @@ def world(cast: Cast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         yield make_world(cast, monkeypatch)
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 @pytest.mark.both_databases
 def test_colleagues_open_conversation_is_audited_once_per_reader_and_day(cast: Cast) -> None:
@@ -257,6 +258,7 @@ def test_own_and_waiting_conversations_of_the_readers_queue_are_not_audited(cast
     assert audited("conversation.read") == [(cast.yun, str(elsewhere.uuid))]
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_files_of_other_agents_conversations_are_audited(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -297,6 +299,7 @@ def test_searches_are_audited_with_length_and_filters_but_never_with_their_text(
     assert "李小雷" not in str(list(AuditEntry.objects.values()))
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_exam_results_papers_and_appeals_of_others_are_audited_but_not_ones_own(world: World) -> None:
     supervisor, mei = browser_of(world.cast.yun), browser_of(world.cast.mei)
@@ -315,6 +318,7 @@ def test_exam_results_papers_and_appeals_of_others_are_audited_but_not_ones_own(
     assert [actor for actor, _ in audited("appeals.read")] == [world.cast.yun]
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_refusals_are_audited_with_the_view_at_most_once_a_minute(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
@@ -349,6 +353,7 @@ def test_reading_the_audit_trail_is_audited(cast: Cast) -> None:
     assert [actor for actor, _ in audited("audit.read")] == [cast.an, cast.an]
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_card_needs_one_query_less_when_its_reading_is_already_audited(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)

@@ -61,6 +61,7 @@ def test_take_ignores_longer_waiting_visitors_of_a_restricted_department(both: C
     assert agents.take(staff=both.mei, uuid=loan.uuid) == loan
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.parametrize(("days", "is_lifted"), [(1, False), (0, True)])
 def test_future_or_lifted_restriction_does_not_stop_take_next(cast: Cast, days: int, is_lifted: bool) -> None:
     first = start(cast, department="cards")
@@ -70,6 +71,7 @@ def test_future_or_lifted_restriction_does_not_stop_take_next(cast: Cast, days: 
         agents.take_next(staff=cast.mei)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_initial_state_lists_the_restricted_departments(both: Cast) -> None:
     restrict(both.mei, both.cards)
     restrict(both.mei, both.cards, key="exam/2")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import load, paths, rows
+from tests.bench import floods, hostile, load, paths, rows
 from tests.bench.__main__ import MEASURES, wanted
 from tests.bench.load import Tally, Window, percentile
 from tests.bench.plan import QUICK, Plan
@@ -111,6 +111,20 @@ def test_void_run_writes_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_p
     file = tmp_path / "bench.json"
     assert bench.main(["--write", str(file)]) == 1
     assert json.loads(file.read_text()) == []
+
+
+def test_rows_of_other_clients_are_measured_during_a_flood() -> None:
+    rows_by_name = {row.name: row for row in floods._rows(QUICK, "daphne")}
+    assert list(rows_by_name) == [f"flood_{name}_p99_ms_daphne" for name in floods.FLOODS]
+    assert all(row.value > 0 for row in rows_by_name.values())
+    for name in ("pings", "frames"):
+        assert "MB a second by" in rows_by_name[f"flood_{name}_p99_ms_daphne"].conditions
+
+
+def test_hostile_table_is_measured_in_a_separate_process() -> None:
+    row = hostile._apart("csv_wide")
+    assert row.value < 50
+    assert "KB, refused: " in row.conditions
 
 
 def test_run_with_a_late_or_overloaded_load_generator_is_void() -> None:
