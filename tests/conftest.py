@@ -72,9 +72,9 @@ def empty_published_index() -> None:
 
 @pytest.fixture
 def one_day() -> Iterator[None]:
-    """For tests that count by the day or by the minute: stops Django's clock when the test begins.
+    """Stop Django's clock of this process for a test that counts by the day or by the minute.
 
-    Otherwise midnight may fall between two readings of it. The clocks of server processes go on.
+    Otherwise midnight may fall between two readings of the clock. The clocks of server processes keep running.
     """
     with clock_set(timezone.now()):
         yield

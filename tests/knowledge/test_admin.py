@@ -133,13 +133,13 @@ def test_a_preview_shows_of_each_kind_what_it_is_about_and_the_first_of_many(
         "wrong one,怎么转账？,,好。,账户",
     ]
     page = Importer(cast.ning).preview("\n".join(rows)).content.decode()
-    for shown in "<caption>Wrong</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
+    for shown in "<caption>Errors</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
         assert page.count(shown) == 1, shown
     # What has changed has its title under its key; what is wrong has none.
     assert page.count("卡丢了怎么挂失？") == 1
     assert "怎么销户？" not in page
     assert "怎么转账？" not in page
-    assert "Of each kind the first 1 are shown." in page
+    assert "Of each kind, only the first 1 are shown." in page
 
 
 def test_what_a_person_brings_in_waits_for_somebody_else(cast: Cast) -> None:
