@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from io import BytesIO, StringIO
@@ -132,7 +133,8 @@ def test_a_preview_shows_of_each_kind_what_it_is_about_and_the_first_of_many(
         "new-two,怎么销户？,,请带身份证。,账户",
         "wrong one,怎么转账？,,好。,账户",
     ]
-    page = Importer(cast.ning).preview("\n".join(rows)).content.decode()
+    # The template breaks lines inside tags, because white space between them is shown.
+    page = re.sub(r"\s+>", ">", Importer(cast.ning).preview("\n".join(rows)).content.decode())
     for shown in "<caption>Errors</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
         assert page.count(shown) == 1, shown
     # What has changed has its title under its key; what is wrong has none.
