@@ -1,4 +1,4 @@
-"""Which role may do what. One table, read by every door; what is not in it is denied."""
+"""The capabilities of each role: one table that every entry point reads. A capability not listed there is denied."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "use_knowledge": frozenset({Role.AGENT, Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "edit_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "approve_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
-    # Whoever sets exams or judges questions sees the answers, so nobody with "set_exams" is in here.
+    # Roles with "set_exams" see the answers when they set exams or review questions, so they may not take exams.
     "take_exams": frozenset({Role.AGENT}),
     "use_drill": frozenset({Role.AGENT, Role.SUPERVISOR}),
     "set_exams": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
@@ -33,31 +33,36 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "export_records": frozenset({Role.SUPERVISOR, Role.AUDITOR}),
     "read_audit": frozenset({Role.AUDITOR, Role.ADMINISTRATOR}),
     "set_up": frozenset({Role.ADMINISTRATOR}),
-    # Sites, their texts, departments and shared replies: what customers read besides knowledge points.
+    # Sites, their texts, departments and shared replies: everything that customers read besides knowledge points.
     "approve_set_up": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 
 
 def may(staff: Staff, capability: str) -> bool:
-    """Whether this member of staff may do it now. An unknown capability is a programming error (KeyError)."""
+    """Return whether the staff member has the capability now. Raises KeyError for an unknown capability, which is a
+    programming error."""
     return staff.is_active and not staff.must_change_password and staff.role in CAPABILITIES[capability]
 
 
 def require(staff: Staff, capability: str) -> None:
-    """Raises PermissionDenied unless `may`."""
+    """Raise PermissionDenied unless the staff member has the capability now."""
     if not may(staff, capability):
         raise PermissionDenied(capability)
 
 
 def restricted_departments(staff: Staff) -> QuerySet[QueueRestriction]:
-    """What keeps this member of staff from taking conversations of a department today. Nobody is kept from it who may
-    choose from the queue: that is a decision by hand."""
-    held = QueueRestriction.objects.filter(staff=staff, is_lifted=False, since__lte=timezone.localdate())
-    return held.none() if may(staff, "choose_from_queue") else held
+    """Return the restrictions that keep a staff member from taking conversations from a department's queue today.
+
+    Nothing restricts a staff member with "choose_from_queue", because they select each conversation themselves.
+    """
+    restrictions = QueueRestriction.objects.filter(
+        staff=staff, is_lifted=False, since__lte=timezone.localdate()
+    )
+    return restrictions.none() if may(staff, "choose_from_queue") else restrictions
 
 
 class Connection(NamedTuple):
-    """An open console, and the rights that it was opened with."""
+    """An open console and the rights with which it was opened."""
 
     session_key: str
     staff_id: int
@@ -66,41 +71,43 @@ class Connection(NamedTuple):
 
 
 def rights_lost(connections: Iterable[Connection]) -> set[Connection]:
-    """Those of these open consoles whose right has ended. Three queries for all of them.
+    """Return the open consoles that must be closed because their rights have ended. Three queries for all of them.
 
-    The right ends with the session (sign-out, expiry, changed password), with the account being switched off, with
-    another role and with a department less.
+    Rights end when the session ends (sign-out, expiry or a changed password), when the account is deactivated, when the
+    role changes and when the staff member leaves a department.
     """
-    wanted = set(connections)
-    if not wanted:
+    consoles = set(connections)
+    if not consoles:
         return set()
     sessions = {
         session.session_key: session
         for session in Session.objects.filter(
-            session_key__in={each.session_key for each in wanted}, expire_date__gt=timezone.now()
+            session_key__in={console.session_key for console in consoles}, expire_date__gt=timezone.now()
         )
     }
     members = {
         staff.pk: staff
         for staff in Staff.objects.filter(
-            pk__in={each.staff_id for each in wanted}, is_active=True
+            pk__in={console.staff_id for console in consoles}, is_active=True
         ).prefetch_related("departments")
     }
     return {
-        each
-        for each in wanted
-        if not _stands(each, sessions.get(each.session_key), members.get(each.staff_id))
+        console
+        for console in consoles
+        if not _has_rights(console, sessions.get(console.session_key), members.get(console.staff_id))
     }
 
 
-def _stands(connection: Connection, session: Session | None, staff: Staff | None) -> bool:
+def _has_rights(connection: Connection, session: Session | None, staff: Staff | None) -> bool:
     if session is None or staff is None or staff.role != connection.role or staff.must_change_password:
         return False
     if not connection.departments <= {department.pk for department in staff.departments.all()}:
         return False
-    signed_in = session.get_decoded()
-    # The hash is of the password: Django ends the sessions of a changed one when they are next used.
-    expected = (staff.get_session_auth_hash(), *staff.get_session_auth_fallback_hash())
-    return str(signed_in.get(SESSION_KEY)) == str(staff.pk) and any(
-        constant_time_compare(str(signed_in.get(HASH_SESSION_KEY, "")), each) for each in expected
+    session_data = session.get_decoded()
+    # The hash depends on the password. After a password change Django ends the old sessions only at their next request,
+    # which an open console may never send.
+    expected_hashes = (staff.get_session_auth_hash(), *staff.get_session_auth_fallback_hash())
+    return str(session_data.get(SESSION_KEY)) == str(staff.pk) and any(
+        constant_time_compare(str(session_data.get(HASH_SESSION_KEY, "")), expected)
+        for expected in expected_hashes
     )

@@ -1,4 +1,4 @@
-"""Every change of staff. All are audited; what takes a right away also ends open consoles."""
+"""All changes of staff members. Each change is audited; a change that removes a right also closes open consoles."""
 
 from collections.abc import Collection
 
@@ -12,26 +12,26 @@ from accounts import audit, presence
 from accounts.access import CAPABILITIES, require
 from accounts.models import Department, PresenceStatus, Role, Staff
 
-# Sent with `staff_id`, in the transaction that takes the right away. `chat`, which this app does not know, listens.
+# Sent with `staff_id` inside the transaction that removes the right. `chat` listens; this app may not import it.
 rights_ended = Signal()
 
 STAFF_FIELDS = ("username", "name", "name_en", "number", "role", "capacity", "is_active")
 
 
 class OwnRightsRefused(Exception):
-    """An administrator may not take their own rights away: so there is always one left."""
+    """An administrator tried to remove their own rights. That is refused so that at least one administrator remains."""
 
 
 def create_staff(
     *, by: Staff | None, staff: Staff, password: str, departments: Collection[Department]
 ) -> Staff:
-    """Stores a new member of staff. Without `by` it is the first, made at the server's command line."""
+    """Store a new staff member. `by` is None only for an administrator created on the server's command line."""
     if by is not None:
         require(by, "set_up")
     with transaction.atomic():
         staff.is_staff = Role(staff.role) in CAPABILITIES["use_admin"]
         staff.set_password(password)
-        # Whoever runs the command line chooses their own.
+        # A password typed on the command line is the owner's own choice.
         staff.must_change_password = by is not None
         staff.save(force_insert=True)
         staff.departments.set(departments)
@@ -40,42 +40,44 @@ def create_staff(
 
 
 def removes_own_rights(*, by: Staff, staff: Staff) -> bool:
+    """Return whether `staff`, as changed but not yet saved, is `by` with another role or deactivated."""
     return by.pk == staff.pk and (not staff.is_active or staff.role != by.role)
 
 
 def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]) -> Staff:
-    """Stores what of STAFF_FIELDS and the departments differs from what is stored.
+    """Store the changed values of STAFF_FIELDS and the departments of a staff member.
 
-    Another role, a department less and an account switched off end the open consoles of this member of staff; an
-    account switched off also ends the sessions. Raises OwnRightsRefused.
+    A changed role, a removed department and a deactivated account close this staff member's open consoles. A
+    deactivated account also ends their sessions. Raises OwnRightsRefused.
     """
     require(by, "set_up")
     if removes_own_rights(by=Staff.objects.get(pk=by.pk), staff=staff):
         raise OwnRightsRefused
     with transaction.atomic():
         before = Staff.objects.select_for_update().get(pk=staff.pk)
-        had = set(before.departments.values_list("pk", flat=True))
-        has = {department.pk for department in departments}
+        old_departments = set(before.departments.values_list("pk", flat=True))
+        new_departments = {department.pk for department in departments}
         changed = [name for name in STAFF_FIELDS if getattr(before, name) != getattr(staff, name)]
-        if not changed and had == has:
+        if not changed and old_departments == new_departments:
             return staff
         staff.is_staff = Role(staff.role) in CAPABILITIES["use_admin"]
         staff.save(update_fields=[*changed, "is_staff"])
         staff.departments.set(departments)
-        fields = changed + (["departments"] if had != has else [])
+        fields = changed + (["departments"] if old_departments != new_departments else [])
         audit.record(by, "staff.changed", staff, fields=fields, role=staff.role, is_active=staff.is_active)
         if not staff.is_active and before.is_active:
             presence.set_status(staff=staff, status=PresenceStatus.OFFLINE)
             _end_sessions(staff)
-        if before.role != staff.role or not staff.is_active or had - has:
+        if before.role != staff.role or not staff.is_active or old_departments - new_departments:
             rights_ended.send(Staff, staff_id=staff.pk)
     return staff
 
 
 def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = "") -> None:
-    """Sets one's own password, or with the right to it somebody else's, who has to choose another at the next sign-in.
+    """Set a staff member's password and end all their sessions except `keep_session`.
 
-    All sessions but `keep_session` end. The caller has had `by` confirm their own password.
+    With the capability "set_up", `by` may set another person's password; that person must then choose a new one at the
+    next sign-in. The caller must have verified the own password of `by` before.
     """
     if by.pk != staff.pk:
         require(by, "set_up")
@@ -89,9 +91,14 @@ def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = 
 
 
 def _end_sessions(staff: Staff, *, keep: str = "") -> None:
-    """Sessions do not say in a column whose they are, but only staff have any: there are few to look into."""
-    alive = Session.objects.filter(expire_date__gt=timezone.now()).exclude(session_key=keep)
-    theirs = [
-        session.pk for session in alive.iterator() if session.get_decoded().get(SESSION_KEY) == str(staff.pk)
+    """End the sessions of a staff member, except the one with the key `keep`.
+
+    The session table has no column for the user, so every session is decoded. Only staff have sessions: there are few.
+    """
+    open_sessions = Session.objects.filter(expire_date__gt=timezone.now()).exclude(session_key=keep)
+    keys = [
+        session.pk
+        for session in open_sessions.iterator()
+        if session.get_decoded().get(SESSION_KEY) == str(staff.pk)
     ]
-    Session.objects.filter(pk__in=theirs).delete()
+    Session.objects.filter(pk__in=keys).delete()

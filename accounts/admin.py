@@ -1,4 +1,4 @@
-"""Staff, departments and the audit trail in admin."""
+"""The admin pages for staff, departments and the audit trail."""
 
 import json
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ from accounts.departments import DEPARTMENT, save_department
 from accounts.models import AuditEntry, Department, Staff
 from accounts.passwords import ConfirmedForm
 
-# Rights are given by role (`accounts.access`), and nobody signs up: these have nothing to say here.
+# Rights depend on the role (`accounts.access`) and nobody signs up, so groups and e-mail addresses are not used.
 admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)
 
@@ -40,12 +40,14 @@ class DepartmentAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  
     fields = ("name_zh", "name_en", "code", "is_active", "order")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Department | None = None) -> tuple[str, ...]:
-        # Forms, imports and the audit trail name a department by its code.
+        # Forms, imports and the audit trail refer to a department by its code, so it must not change.
         return ("code",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Department, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        self.asked(request, save_department(by=request.user, department=obj, changed=form.changed_data))
+        self.announce_request(
+            request, save_department(by=request.user, department=obj, changed=form.changed_data)
+        )
 
 
 class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -65,16 +67,17 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
         )
         widgets = {"departments": forms.CheckboxSelectMultiple}
         help_texts = {
-            "username": gettext_lazy("What they sign in with. Letters, digits and @ . + - _ only."),
+            "username": gettext_lazy("Used to sign in. Only letters, digits and @ . + - _ are allowed."),
             "role": gettext_lazy(
-                "Agents answer. Supervisors also see every conversation and assign. Auditors read records. "
-                "Editors keep the knowledge points. Administrators set up, and read no conversations."
+                "Agents answer customers. Supervisors can also see and assign all conversations. Auditors read "
+                "records. Editors maintain knowledge points. Administrators manage settings and can't read "
+                "conversations."
             ),
             "departments": gettext_lazy(
-                "Whose waiting customers they see. A new one shows when they next sign in."
+                "The departments whose queues they see. A new department appears after the next sign-in."
             ),
             "is_active": gettext_lazy(
-                "Take the mark away when somebody leaves: their console closes at once. What they did stays on record."
+                "Untick when someone leaves. Their console closes immediately. Records of their work are kept."
             ),
         }
 
@@ -83,7 +86,7 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
         role, is_active = cleaned.get("role"), cleaned.get("is_active", True)
         if self.instance.pk == self.by.pk and (role != self.by.role or not is_active):
             raise forms.ValidationError(
-                _("You cannot take your own rights away. Another administrator has to do that.")
+                _("You can't remove your own rights. Ask another administrator to do it.")
             )
         return cleaned
 
@@ -100,7 +103,7 @@ class NewStaffForm(ConfirmedForm, SetPasswordMixin, StaffForm):  # type: ignore[
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        # Only now the instance has the name, which a password must not resemble.
+        # The check that the password does not resemble the name needs the name, which the instance has only now.
         self.validate_password_for_user(self.instance)
 
 
@@ -112,10 +115,10 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "name_en", "number", "username")
     ordering = ("number",)
     change_form_template = "admin/accounts/staff/change_form.html"
-    _who = (None, {"fields": ("name", "name_en", "number", "role", "departments", "capacity")})
-    fieldsets: ClassVar[Any] = (_who, (gettext_lazy("Sign-in"), {"fields": ("username", "is_active")}))
+    _person = (None, {"fields": ("name", "name_en", "number", "role", "departments", "capacity")})
+    fieldsets: ClassVar[Any] = (_person, (gettext_lazy("Sign-in"), {"fields": ("username", "is_active")}))
     add_fieldsets: ClassVar[Any] = (
-        _who,
+        _person,
         (gettext_lazy("Sign-in"), {"fields": ("username", "password1", "password2", "own_password")}),
     )
 
@@ -142,17 +145,17 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
             actions.create_staff(by=request.user, staff=obj, password=password, departments=departments)
             return
         actions.change_staff(by=request.user, staff=obj, departments=departments)
-        open_ones = 0 if obj.is_active else obj.conversations.filter(status="active").count()
-        if open_ones:
-            words = ngettext(
-                "%(name)s still has %(count)d open conversation. A supervisor should give it to a colleague now.",
-                "%(name)s still has %(count)d open conversations. A supervisor should give them to colleagues now.",
-                open_ones,
+        count = 0 if obj.is_active else obj.conversations.filter(status="active").count()
+        if count:
+            warning = ngettext(
+                "%(name)s still has %(count)d open conversation. Ask a supervisor to assign it to someone else now.",
+                "%(name)s still has %(count)d open conversations. Ask a supervisor to assign them to others now.",
+                count,
             )
-            messages.warning(request, words % {"name": obj, "count": open_ones})
+            messages.warning(request, warning % {"name": obj, "count": count})
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The action has stored the departments already."""
+        """Do nothing: the action in `save_model` has already stored the departments."""
 
     def get_urls(self) -> list[URLPattern]:
         password = path(
@@ -175,11 +178,11 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 class VerbFilter(admin.SimpleListFilter):
-    title = gettext_lazy("what")
+    title = gettext_lazy("event")
     parameter_name = "verb"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return sorted(((verb, str(words)) for verb, words in VERBS.items()), key=lambda pair: pair[1])
+        return sorted(((verb, str(label)) for verb, label in VERBS.items()), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         return queryset.filter(verb=self.value()) if self.value() else queryset
@@ -187,7 +190,7 @@ class VerbFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read only, for everybody: there is no right that lets anyone add, change or remove an entry."""
+    """The audit trail, read-only for everyone: no capability allows adding, changing or removing an entry."""
 
     view_right = "read_audit"
     change_right = ""
@@ -197,7 +200,7 @@ class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # 
     list_filter = (("at", DateRange), VerbFilter, ("actor", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=object_id", "=actor__number", "actor__name")
     search_help_text = gettext_lazy(
-        "Number of a conversation or other object, number or name of a staff member"
+        "Number of a conversation or another object, or number or name of a staff member"
     )
     fields = ("at", "actor", "what", "subject", "details")
     sortable_by = ("at",)
@@ -206,7 +209,7 @@ class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # 
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
 
-    @admin.display(description=gettext_lazy("what"))
+    @admin.display(description=gettext_lazy("event"))
     def what(self, entry: AuditEntry) -> str:
         return str(VERBS.get(entry.verb, entry.verb))
 
@@ -219,7 +222,7 @@ class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # 
             audit.record(request.user, "audit.read", None, entry=object_id)
         return response
 
-    @admin.display(description=gettext_lazy("of"))
+    @admin.display(description=gettext_lazy("object"))
     def subject(self, entry: AuditEntry) -> str:
         try:
             kind = str(apps.get_model(entry.object_type)._meta.verbose_name)
@@ -227,6 +230,6 @@ class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # 
             kind = entry.object_type
         return f"{kind} {entry.object_id}".strip()
 
-    @admin.display(description=gettext_lazy("detail"))
+    @admin.display(description=gettext_lazy("details"))
     def details(self, entry: AuditEntry) -> str:
         return json.dumps(entry.detail, ensure_ascii=False, sort_keys=True) if entry.detail else ""

@@ -1,4 +1,4 @@
-"""What the admin pages of all apps are made of: rights from the table, a bounded list, a filter by dates."""
+"""Parts shared by the admin pages of all apps: rights by capability, a bounded paginator and a date-range filter."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
@@ -18,20 +18,21 @@ from accounts.models import Staff
 from core.date_ranges import end_of, start_of
 
 ROWS_PER_PAGE = 10_000
-# What an address of a list may hold besides its filters.
+# Query parameters of a list page that are not filters.
 NO_FILTERS = frozenset({"q", "o", "p", "e", "all"})
-# How the parameters of Django's list filters end.
+# Suffixes of the query parameters that Django's list filters use.
 FILTER_SUFFIXES = ("", "__exact", "__isnull", "__id__exact")
 
 M = TypeVar("M", bound=Model)
 
 
 def has_right(request: HttpRequest, right: str) -> bool:
+    """Return whether the signed-in staff member has a capability; the empty name is a capability of nobody."""
     return bool(right) and isinstance(request.user, Staff) and may(request.user, right)
 
 
 class RightsModelAdmin:
-    """Who may see and change what the class shows, by the names of rights in `accounts.access`; "" is nobody."""
+    """Mixin for a `ModelAdmin`: takes the permissions from capabilities of `accounts.access`; "" means nobody."""
 
     view_right: ClassVar[str] = "set_up"
     change_right: ClassVar[str] = "set_up"
@@ -39,16 +40,16 @@ class RightsModelAdmin:
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
-        # What a form chooses from is set up on its own page: no small buttons beside every list.
+        # No "add" and "change" buttons beside a select box: related objects are managed on their own pages.
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
         return field
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only what the list's own filters ask for.
+        """Allow only the lookups of the filters that the list declares.
 
-        Django lets an address filter by any column of the table. One that answers "begins with" reads a password's hash
-        or a secret letter by letter, though no page shows it.
+        Django's admin lets a URL filter by any column of the table. With a lookup such as `startswith`, a reader could
+        find out a password hash or a secret letter by letter, although no page shows it.
         """
         return lookup in {name for names in self._filter_names(request) for name in names}
 
@@ -81,7 +82,8 @@ class RightsModelAdmin:
 
 
 class AuditedListMixin:
-    """A list in admin whose every view is noted: the length of the search and the filters set, never the words."""
+    """Mixin for a `ModelAdmin` whose list page is audited: each view records the length of the search text and the
+    names of the filters, never the search text itself."""
 
     list_verb: ClassVar[str]
 
@@ -95,7 +97,7 @@ class AuditedListMixin:
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than LISTED: a list is narrowed by filters, not read to its end."""
+    """Count at most ROWS_PER_PAGE rows, because counting a large table is slow. Filters narrow a longer list."""
 
     @cached_property
     def count(self) -> int:
@@ -104,7 +106,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class DateRange(admin.FieldListFilter):
-    """From a day until a day, both included, in the time zone of the set-up."""
+    """Filter from one day to another, both included, in LIANXIN_TIME_ZONE."""
 
     template = "admin/date_range_filter.html"
 
@@ -114,9 +116,10 @@ class DateRange(admin.FieldListFilter):
         self.names = (f"{field_path}_from", f"{field_path}_until")
         super().__init__(field, request, params, model, model_admin, field_path)
         used: dict[str, Any] = self.used_parameters
-        given = {name: values[-1] for name, values in used.items()}
-        self.form = _range_form(self.names, given)
+        data = {name: values[-1] for name, values in used.items()}
+        self.form = _range_form(self.names, data)
         self.form.is_valid()
+        # The form repeats the other query parameters, so that using it keeps the search and the other filters.
         self.others = [
             (name, value)
             for name, values in request.GET.lists()

@@ -1,4 +1,4 @@
-"""Passwords that an administrator sets for others."""
+"""The admin page on which an administrator sets another person's password."""
 
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from accounts.passwords import FirstPasswordForm
 
 @sensitive_post_parameters()
 def set_for(request: HttpRequest, staff: Staff, context: dict[str, Any]) -> HttpResponse:
+    """Show or process the form that sets the password of `staff`; administrators change their own on another page."""
     assert isinstance(request.user, Staff)
     if request.user.pk == staff.pk:
         return HttpResponseRedirect(reverse("password"))
@@ -27,17 +28,17 @@ def set_for(request: HttpRequest, staff: Staff, context: dict[str, Any]) -> Http
         messages.success(
             request,
             _(
-                "The new password is set. Consoles that were open under this account are closed, and the first"
-                " sign-in asks for a password of their own."
+                "Password changed. All open consoles of this account are closed. At the next sign-in, the staff"
+                " member must choose a new password."
             ),
         )
         return HttpResponseRedirect(reverse("admin:accounts_staff_change", args=[staff.pk]))
     title = _("New password for %(name)s") % {"name": staff}
-    more = {
+    form_context = {
         "adminForm": AdminForm(cast(Any, form), [(None, {"fields": list(form.fields)})], {}),
         "form": form,
         "title": title,
     }
     return TemplateResponse(
-        request, "admin/accounts/staff/set_password.html", {**context, **more, "original": staff}
+        request, "admin/accounts/staff/set_password.html", {**context, **form_context, "original": staff}
     )

@@ -1,4 +1,4 @@
-"""The admin site: who may come in is said by the table of rights, and where to sign in by LOGIN_URL."""
+"""The admin site: the capability "use_admin" gives access, and sign-in happens at LOGIN_URL."""
 
 from functools import wraps
 from typing import Any
@@ -18,9 +18,9 @@ from accounts.models import Staff
 
 
 class BankAdminSite(AdminSite):
-    site_header = _("Lianxin: set-up and records")
+    site_header = _("Lianxin: settings and records")
     site_title = _("Lianxin")
-    index_title = _("Set-up and records")
+    index_title = _("Settings and records")
     site_url = None
     empty_value_display = "–"
 
@@ -31,29 +31,30 @@ class BankAdminSite(AdminSite):
         guarded = super().admin_view(handle_once(view), cacheable)
 
         @wraps(guarded)
-        def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            """A form sent after the session has ended comes back with its words; Django would drop them."""
+        def with_recovery(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            """Return what was typed into a form that is sent after the session has ended; Django would drop it."""
             if request.method == "POST" and not request.user.is_authenticated:
                 return recovery_page(request, SIGNED_OUT, status=401)
             return guarded(request, *args, **kwargs)
 
-        return kept
+        return with_recovery
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """No second door: everybody signs in at LOGIN_URL, where attempts are limited."""
+        """Redirect to LOGIN_URL, the only sign-in page, because it limits the attempts. Redirect somebody who is
+        signed in to the admin index."""
         if request.user.is_authenticated:
             if request.user.must_change_password:
                 return HttpResponseRedirect(reverse("password"))
             if not self.has_permission(request):
                 raise PermissionDenied
             return HttpResponseRedirect(reverse("admin:index"))
-        wanted = request.GET.get("next") or reverse("admin:index")
-        return redirect_to_login(wanted, settings.LOGIN_URL)
+        next_url = request.GET.get("next") or reverse("admin:index")
+        return redirect_to_login(next_url, settings.LOGIN_URL)
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         super().logout(request, extra_context)
         return HttpResponseRedirect(reverse(settings.LOGIN_URL))
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """One page for everybody's own password, in the console's style."""
+        """Redirect to the page where every staff member changes their own password."""
         return HttpResponseRedirect(reverse("password"))

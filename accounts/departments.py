@@ -1,4 +1,4 @@
-"""Every change of departments. Their names stand in the customers' form, so a second person approves them."""
+"""All changes of departments. Visitors see the names in the form of the widget, so changes of them need approval."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Department, Staff
 
 DEPARTMENT = "accounts.department"
-# What customers see; where it stands in lists (`order`) is for the bank alone.
+# The fields that visitors see. `order` does not need approval.
 SHOWN = ("is_active", "name_en", "name_zh")
 
 
@@ -35,51 +35,52 @@ DEPARTMENT_KIND = RecordKind(
 
 
 def save_department(*, by: Staff, department: Department, changed: Sequence[str]) -> ApprovalRequest | None:
-    """Store a new department, or the `changed` fields of one; returns what waits for approval, if anything does.
+    """Store a new department or the `changed` fields of a stored one; return the request for approval, or None.
 
-    Switching one off takes effect at once. One that is not in use is changed at once too: customers see it only when
-    somebody else has approved that it is in use, with its names. A new one begins so.
+    Deactivating a department takes effect immediately. A change of an inactive one also does, because visitors see it
+    only after somebody else has approved its activation and its names. A new department is inactive.
     """
     require(by, "set_up")
     with transaction.atomic():
         if department._state.adding:
-            wanted, department.is_active = department.is_active, False
+            is_wanted_active, department.is_active = department.is_active, False
             department.save(force_insert=True)
             record_author(DEPARTMENT, str(department.pk), by)
             audit.record(by, "department.created", department, code=department.code)
-            return _request_use(by, department) if wanted else None
+            return _request_activation(by, department) if is_wanted_active else None
         stored = DEPARTMENT_KIND.stored(str(department.pk))
         differing = changed_fields(stored, department, changed)
         waiting = [
-            name for name in differing if name in SHOWN and _reaches_customers(stored, department, name)
+            name for name in differing if name in SHOWN and _reaches_visitors(stored, department, name)
         ]
         direct = [name for name in differing if name not in waiting]
         if direct:
             department.save(update_fields=direct)
             audit.record(by, "department.changed", department, fields=direct)
         if not stored.is_active:
-            return _change_unused(by, department, "is_active" in waiting, direct)
+            return _after_change_of_inactive(by, department, "is_active" in waiting, direct)
         if not waiting:
             return None
         return DEPARTMENT_KIND.request(by=by, stored=stored, record=department, fields=waiting)
 
 
-def _reaches_customers(stored: Department, department: Department, name: str) -> bool:
+def _reaches_visitors(stored: Department, department: Department, name: str) -> bool:
     return department.is_active if name == "is_active" else stored.is_active
 
 
-def _change_unused(
-    by: Staff, department: Department, is_wanted: bool, written: Sequence[str]
+def _after_change_of_inactive(
+    by: Staff, department: Department, is_activation_wanted: bool, written: Sequence[str]
 ) -> ApprovalRequest | None:
+    """Record the author of the stored names, and renew the request for activation if there is or should be one."""
     if set(written) & set(SHOWN):
         record_author(DEPARTMENT, str(department.pk), by)
-    if is_wanted or waiting_request(DEPARTMENT, str(department.pk)) is not None:
-        return _request_use(by, department)
+    if is_activation_wanted or waiting_request(DEPARTMENT, str(department.pk)) is not None:
+        return _request_activation(by, department)
     return None
 
 
-def _request_use(by: Staff, department: Department) -> ApprovalRequest:
-    """Ask that the department be in use; its names, which are stored already, are shown and bound with it."""
+def _request_activation(by: Staff, department: Department) -> ApprovalRequest:
+    """Request approval to activate the department. Its names, already stored, are part of the approved content."""
     subject = str(department.pk)
     after = DEPARTMENT_KIND.shown(department, SHOWN) | {"is_active": True}
     record_author(DEPARTMENT, subject, by)

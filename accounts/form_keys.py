@@ -1,4 +1,4 @@
-"""Forms that were sent twice: the key in the form is stored with what it did, and a repeat gets the same answer."""
+"""Protection against forms sent twice: each form has a key, and a repeated key gets the response of the first one."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,16 +17,16 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Any]
 
 FIELD = "form_key"
-# A page may stay open for a day before it is sent a second time.
-KEPT = timedelta(days=2)
+# Keys are deleted after this time. A page may stay open for a day before its form is sent a second time.
+RETENTION = timedelta(days=2)
 REPEATED_HEADERS = ("Location", "HX-Trigger", "HX-Redirect")
 
 
 def handle_once(view: View[P]) -> View[P]:
-    """Runs the view once for each `form_key`; a repeat is answered by what the first one was answered.
+    """Decorate a view so that it runs once for each `form_key`; a repeat gets the response of the first request.
 
-    The key and what the view stores are committed together, so two requests at the same moment cannot both act. A
-    form that comes back with errors has done nothing: its key may be used again.
+    The key and the view's writes are committed together, so two simultaneous requests cannot both act. A form that
+    comes back with errors has changed nothing: its key may be used again.
     """
 
     @wraps(view)
@@ -36,9 +36,9 @@ def handle_once(view: View[P]) -> View[P]:
             return view(request, *args, **kwargs)
         with transaction.atomic():
             if not _is_first(key, request.user):
-                return _answer_again(key, request.user)
+                return _repeat_response(key, request.user)
             response = view(request, *args, **kwargs)
-            _keep(key, response)
+            _store_response(key, response)
         return response
 
     return guarded
@@ -54,9 +54,9 @@ def _key_of(request: HttpRequest) -> UUID | None:
 
 
 def _is_first(key: UUID, staff: Staff) -> bool:
-    SubmittedForm.objects.filter(staff=staff, at__lt=timezone.now() - KEPT).delete()
+    SubmittedForm.objects.filter(staff=staff, at__lt=timezone.now() - RETENTION).delete()
     try:
-        # On PostgreSQL this waits for another request with the same key to commit or to give up.
+        # On PostgreSQL this waits until another request with the same key commits or rolls back.
         with transaction.atomic():
             SubmittedForm.objects.create(key=key, staff=staff)
     except IntegrityError:
@@ -64,10 +64,10 @@ def _is_first(key: UUID, staff: Staff) -> bool:
     return True
 
 
-def _keep(key: UUID, response: HttpResponse) -> None:
+def _store_response(key: UUID, response: HttpResponse) -> None:
     stored = SubmittedForm.objects.filter(key=key)
     if isinstance(response, TemplateResponse) and "popup_response_data" in (response.context_data or {}):
-        # Admin's small window closes itself by the page that it gets, so a repeat needs the same page.
+        # The content of this page closes admin's popup window, so a repeat needs the same page.
         stored.update(status=200, body=response.render().content.decode())
         return
     if 300 <= response.status_code < 400 or response.status_code == 204:
@@ -77,9 +77,9 @@ def _keep(key: UUID, response: HttpResponse) -> None:
         stored.delete()
 
 
-def _answer_again(key: UUID, staff: Staff) -> HttpResponse:
+def _repeat_response(key: UUID, staff: Staff) -> HttpResponse:
     stored = SubmittedForm.objects.filter(key=key, staff=staff).first()
     if stored is None or stored.status is None:
-        # Somebody else's key: nothing is done, and nothing is said about it.
+        # The key belongs to another staff member: do nothing and reveal nothing.
         return HttpResponse(status=409)
     return HttpResponse(stored.body, status=stored.status, headers=stored.headers)

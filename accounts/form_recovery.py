@@ -1,4 +1,4 @@
-"""The page that gives back what somebody typed into a form that the server could not take."""
+"""The page that returns what somebody typed into a form that the server could not accept."""
 
 import re
 from collections.abc import Iterator
@@ -9,16 +9,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-# A value without blanks and in ASCII alone is a key, an id or a figure: it goes along hidden.
+# A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
-    "You are signed out. What you wrote is kept: sign in again in another tab, then send it again here."
+    "You are signed out. Your text is kept: sign in in another tab, then come back here and send it again."
 )
 UNRECOVERED_FIELDS = frozenset({"csrfmiddlewaretoken"})
 
 
 @dataclass(frozen=True)
 class RecoveredField:
+    """A posted field and its value."""
+
     name: str
     value: str
 
@@ -28,7 +30,8 @@ class RecoveredField:
 
 
 def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
-    """Everything that was posted, with `words` saying why it was not taken, and a button that sends it again."""
+    """Return a page with everything that was posted, the reason for the refusal (`words`) and, if `may_resend`, a
+    button that sends it again. Passwords and secrets are never shown and prevent sending again."""
     fields = list(_fields(request))
     context = {
         "words": words,
@@ -42,7 +45,10 @@ def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: 
 
 
 def is_own_page(request: HttpRequest) -> bool:
-    """Whether one of our own pages sent this, as the browser says; a stranger's form must not get a fresh token."""
+    """Return whether the browser says that one of our own pages sent this request.
+
+    Only then may the recovery page contain a new CSRF token: a form of a foreign page must not get one.
+    """
     if "Sec-Fetch-Site" in request.headers:
         return request.headers["Sec-Fetch-Site"] == "same-origin"
     return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"

@@ -1,4 +1,4 @@
-"""What happens to every request of staff."""
+"""Middleware that audits refused requests of staff."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from accounts.models import Staff
 
 
 class RefusalAuditMiddleware:
-    """Notes in the audit trail what a member of staff was refused. The console's gate notes its own refusals."""
+    """Audit each PermissionDenied raised for a staff member. The console's gate audits its own refusals."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response

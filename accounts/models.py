@@ -25,7 +25,7 @@ class Department(models.Model):
         return self.name_in(get_language())
 
     def name_in(self, language: str | None) -> str:
-        """The name in `zh...` or, for any other language, in English."""
+        """Return the Chinese name for `zh...` and for None, the English name for any other language."""
         return self.name_zh if (language or "zh").startswith("zh") else self.name_en
 
 
@@ -38,7 +38,7 @@ class Role(models.TextChoices):
 
 
 class Staff(AbstractUser):
-    """Somebody who works here. Roles and what they may do stand in `accounts.access`."""
+    """A staff member. `accounts.access` lists the capabilities of each role."""
 
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
@@ -50,17 +50,17 @@ class Staff(AbstractUser):
         help_text=_("shown to visitors who write English"),
     )
     number = models.CharField(
-        _("staff number"), max_length=12, unique=True, help_text=_("shown to customers beside the name")
+        _("staff number"), max_length=12, unique=True, help_text=_("shown to visitors next to the name")
     )
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.AGENT)
     departments = models.ManyToManyField(
         Department, verbose_name=_("departments"), blank=True, related_name="members"
     )
     capacity = models.PositiveSmallIntegerField(
-        _("capacity"), default=8, help_text=_("how many conversations at once")
+        _("capacity"), default=8, help_text=_("maximum number of conversations at the same time")
     )
 
-    # Somebody else chose the password: until its owner has chosen one, the account may do nothing else.
+    # True while the password was chosen by somebody else. Until the owner changes it, the account may do nothing else.
     must_change_password = models.BooleanField(default=False, db_default=False, editable=False)
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name", "number"]
@@ -92,10 +92,10 @@ class PresenceStatus(models.TextChoices):
 
 
 class Presence(models.Model):
-    """What a member of staff says they are, and until when that may be believed.
+    """The status that a staff member has chosen, valid while `seen_at` is recent.
 
-    The console's socket renews `seen_at`; presence is a lease that runs out, because a killed server or a
-    closed laptop says nothing (`accounts.presence.LEASE_SECONDS`).
+    The console's socket renews `seen_at`. Presence is a lease that expires after `accounts.presence.LEASE_SECONDS`,
+    because a killed server or a closed laptop sends no notice.
     """
 
     staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="presence")
@@ -103,7 +103,7 @@ class Presence(models.Model):
         _("status"), max_length=8, choices=PresenceStatus, default=PresenceStatus.OFFLINE
     )
     since = models.DateTimeField(_("since"), default=timezone.now)
-    seen_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
+    seen_at = models.DateTimeField(_("last heartbeat"), default=timezone.now)
 
     class Meta:
         verbose_name = _("presence")
@@ -114,23 +114,26 @@ class Presence(models.Model):
 
 
 class QueueRestriction(models.Model):
-    """From a day on, somebody takes no conversations of a department from its line; before that day it is a warning.
+    """A staff member may not take conversations from a department's queue, from the day `since` on.
 
-    What a supervisor or a colleague gives them by hand stays possible. The apps that know a reason for one keep it.
+    Before that day it is only a warning. A supervisor or a colleague can still assign or transfer such conversations to
+    them. The app that has a reason for a restriction creates and removes it.
     """
 
-    staff = models.ForeignKey(Staff, models.CASCADE, related_name="bars", verbose_name=_("staff member"))
+    staff = models.ForeignKey(
+        Staff, models.CASCADE, related_name="queue_restrictions", verbose_name=_("staff member")
+    )
     department = models.ForeignKey(Department, models.CASCADE, related_name="+", verbose_name=_("department"))
-    # Names the reason for the app that keeps it, e.g. `exam/12`.
+    # Identifies the reason to the app that created the restriction, for example `exam/12`.
     key = models.CharField(max_length=40, editable=False)
-    why = models.CharField(_("why"), max_length=120)
+    why = models.CharField(_("reason"), max_length=120)
     since = models.DateField(_("from"))
-    # A supervisor has said that it shall not hold.
+    # True when a supervisor has lifted the restriction.
     is_lifted = models.BooleanField(_("lifted"), default=False)
 
     class Meta:
-        verbose_name = _("bar to taking")
-        verbose_name_plural = _("bars to taking")
+        verbose_name = _("queue restriction")
+        verbose_name_plural = _("queue restrictions")
         ordering = ("since", "id")
         constraints = [
             models.UniqueConstraint(fields=["staff", "department", "key"], name="bar_once_for_a_reason")
@@ -141,16 +144,16 @@ class QueueRestriction(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did or read what, and when. Never changed, never deleted by the application."""
+    """A record of who did or read what, and when. The application never changes or deletes an entry."""
 
     at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
     actor = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, verbose_name=_("by"), related_name="audit_entries"
     )
-    verb = models.CharField(_("what"), max_length=60, db_index=True)
-    object_type = models.CharField(_("kind of object"), max_length=40)
+    verb = models.CharField(_("event"), max_length=60, db_index=True)
+    object_type = models.CharField(_("object type"), max_length=40)
     object_id = models.CharField(_("object"), max_length=64, db_index=True)
-    detail = models.JSONField(_("detail"), default=dict, blank=True)
+    detail = models.JSONField(_("details"), default=dict, blank=True)
 
     class Meta:
         verbose_name = _("audit entry")
@@ -162,12 +165,12 @@ class AuditEntry(models.Model):
 
 
 class SubmittedForm(models.Model):
-    """A form that somebody has sent, by the key it carried, with what it was answered (`accounts.form_keys`)."""
+    """A submitted form, identified by its key, and the response to it (`accounts.form_keys`)."""
 
     key = models.UUIDField(primary_key=True)
     staff = models.ForeignKey(Staff, models.CASCADE, related_name="+")
     at = models.DateTimeField(default=timezone.now)
-    # Empty until the answer is known, in the same transaction.
+    # Null until the response is known, later in the same transaction.
     status = models.PositiveSmallIntegerField(null=True)
     headers = models.JSONField(default=dict)
     body = models.TextField(blank=True)
@@ -179,6 +182,7 @@ class SubmittedForm(models.Model):
         return str(self.key)
 
 
-# Django finds the models of an app here. They name Staff by its setting, so importing them last is no circle.
+# Django looks for an app's models in this module. These refer to Staff through the setting AUTH_USER_MODEL, so
+# importing them last is no import cycle.
 from accounts.approvals.models import ApprovalRequest as ApprovalRequest  # noqa: E402
 from accounts.approvals.models import Authorship as Authorship  # noqa: E402

@@ -1,4 +1,4 @@
-"""Rules and forms for passwords: how long, one's own to change, one's own to confirm what needs it."""
+"""Password rules and forms: minimum length, change of the own password, and confirmation of an action with it."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from core.rate_limits import hit, retry_after
 
 
 class MinimumLength(MinimumLengthValidator):
-    """Django's rule of length, with words of ours: Django's are not in its Chinese."""
+    """Django's minimum-length rule with our own message, because Django has no Chinese translation of its message."""
 
     def get_error_message(self) -> str:
         return (
             ngettext(
-                "This password is too short: it needs at least %d character.",
-                "This password is too short: it needs at least %d characters.",
+                "This password is too short. Use at least %d character.",
+                "This password is too short. Use at least %d characters.",
                 self.min_length,
             )
             % self.min_length
@@ -30,18 +30,18 @@ class MinimumLength(MinimumLengthValidator):
 
 
 def confirm_own(staff: Staff, password: str) -> None:
-    """Raises ValidationError unless this is the member of staff's own password, and after too many wrong ones."""
+    """Check a staff member's own password. Raises ValidationError if it is wrong, TooManyTries after too many tries."""
     key = str(staff.pk)
     if seconds := retry_after(CONFIRMATION.name, key, CONFIRMATION.tries, CONFIRMATION.seconds):
         raise TooManyTries(seconds)
     if not staff.check_password(password):
         hit(CONFIRMATION.name, key, CONFIRMATION.tries, CONFIRMATION.seconds)
         audit.record(staff, "staff.own_password_wrong", staff)
-        raise ValidationError(_("That is not your password."), code="password_incorrect")
+        raise ValidationError(_("This is not your password. Try again."), code="password_incorrect")
 
 
 class OwnPasswordForm(PasswordChangeForm):
-    """One's own password: the present one, and twice the new one, which is another."""
+    """The form to change one's own password: the current one, and twice the new one, which must differ."""
 
     def clean_old_password(self) -> str:
         password: str = self.cleaned_data["old_password"]
@@ -52,19 +52,19 @@ class OwnPasswordForm(PasswordChangeForm):
         cleaned = super().clean()
         new = self.cleaned_data.get("new_password1")
         if new and new == self.cleaned_data.get("old_password"):
-            self.add_error("new_password2", _("Choose a password that differs from the present one."))
+            self.add_error("new_password2", _("Choose a password that differs from your current one."))
         return cleaned
 
 
 class ConfirmedForm(forms.Form):
-    """Asks the person at the keyboard for their own password. Set `by` before validation."""
+    """A form that asks the signed-in staff member for their own password. Set `by` before validation."""
 
     by: Staff
     own_password = forms.CharField(
         label=_("Your own password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text=_("To make sure that it is you, and not somebody at a screen you left open."),
+        help_text=_("Confirms that it is you, and not someone at a screen that you left unlocked."),
     )
 
     def clean_own_password(self) -> str:
@@ -74,4 +74,4 @@ class ConfirmedForm(forms.Form):
 
 
 class FirstPasswordForm(ConfirmedForm, SetPasswordForm):  # type: ignore[type-arg]
-    """A password that an administrator sets for somebody, who chooses another when they sign in."""
+    """The form in which an administrator sets another person's password; that person must change it at sign-in."""

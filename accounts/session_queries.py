@@ -1,4 +1,4 @@
-"""Sessions and who is signed in: what every request of staff asks for, by statements that are made once."""
+"""The session engine and the authentication backend, which run on every request of staff, with prepared queries."""
 
 from typing import Any
 
@@ -11,34 +11,35 @@ from django.utils import timezone
 from accounts.models import Staff
 from core.prepared_queries import PARAM, PreparedFirst
 
-# Sent with `session_key` when a session is over. `chat`, which this app does not know, listens.
+# Sent with `session_key` when a session has ended. `chat` listens; this app may not import it.
 session_ended = Signal()
 
 _session = PreparedFirst(
     lambda: (
-        Session.objects.filter(session_key__being=PARAM)
+        Session.objects.filter(session_key__equals=PARAM)
         .filter(expire_date__since=PARAM)
         .values_list("session_data")
     )
 )
 _FIELDS = [field.attname for field in Staff._meta.concrete_fields]
-_staff = PreparedFirst(lambda: Staff.objects.filter(pk__being=PARAM).order_by().values_list(*_FIELDS))
+_staff = PreparedFirst(lambda: Staff.objects.filter(pk__equals=PARAM).order_by().values_list(*_FIELDS))
 
 
 class SessionStore(db.SessionStore):
-    """Django's, read by one statement. Its end is announced: a console of it is open on some process."""
+    """Django's session store in the database, read with a prepared query. The end of a session is announced, because
+    any process may have an open console of that session."""
 
     def load(self) -> dict[str, Any]:
         key = self.session_key
-        # PostgreSQL does not even look for a text with a zero in it, and a cookie may name one.
-        found = _session.first(1, key, timezone.now()) if key and "\x00" not in key else []
-        if not found:
+        # A cookie may contain NUL, and PostgreSQL raises an error for a text parameter that contains it.
+        rows = _session.first(1, key, timezone.now()) if key and "\x00" not in key else []
+        if not rows:
             self._session_key = None
             return {}
-        return dict(self.decode(found[0][0]))
+        return dict(self.decode(rows[0][0]))
 
     def delete(self, session_key: str | None = None) -> None:
-        """Ends a session: at sign-out, at a sign-in that replaces it, and when its account's password has changed."""
+        """End a session: at sign-out, at a sign-in that replaces it, or after a change of the password."""
         session_key = session_key or self.session_key
         super().delete(session_key)
         if session_key:
@@ -46,11 +47,11 @@ class SessionStore(db.SessionStore):
 
 
 class Backend(ModelBackend):
-    """Django's, which reads a member of staff by one statement."""
+    """Django's authentication backend, which reads the staff member with a prepared query."""
 
     def get_user(self, user_id: Any) -> Staff | None:
-        found = _staff.first(1, int(user_id))
-        if not found:
+        rows = _staff.first(1, int(user_id))
+        if not rows:
             return None
-        staff = Staff.from_db("default", _FIELDS, found[0])
+        staff = Staff.from_db("default", _FIELDS, rows[0])
         return staff if self.user_can_authenticate(staff) else None

@@ -1,11 +1,11 @@
-"""How often passwords may be tried. Only wrong tries count, in all server processes together; no Host is looked at.
+"""Rate limits on password attempts. All server processes count together, and only wrong attempts count.
 
-- One name from one address: strict.
-- One address, whatever the names: generous, because a whole branch may stand behind it.
-- One name from anywhere: slowed down.
+- One name from one address: a strict limit.
+- One address with any names: a generous limit, because a whole branch may share one address.
+- One name from any address: a limit that slows attempts down.
 
-The last two never stop somebody at an address from which they have signed in before, so that nobody can lock an agent,
-or a branch, out from elsewhere. A name that does not exist is treated like any other.
+The last two do not apply to a name at an address from which it has signed in before, so that nobody can lock out an
+agent or a branch from elsewhere. A name that does not exist is treated like any other. The Host header plays no part.
 """
 
 from ipaddress import IPv4Address, IPv6Network, ip_address
@@ -28,30 +28,31 @@ class Limit(NamedTuple):
 NAME_AT_ADDRESS = Limit("sign_in_name_at_address", 10, 15 * 60)
 ADDRESS = Limit("sign_in_address", 100, 15 * 60)
 NAME = Limit("sign_in_name", 20, 10 * 60)
-# Confirming one's own password before something that needs it.
+# Entering the own password to confirm an action.
 CONFIRMATION = Limit("confirm_own_password", 5, 15 * 60)
-# Not a limit: remembers from where somebody has signed in.
+# Not a limit: remembers the addresses from which a name has signed in.
 KNOWN = Limit("sign_in_known_address", 1, 30 * 24 * 3600)
-NOTED = Limit("sign_in_lock_out_noted", 1, 15 * 60)
+# Not a limit on sign-in: audits one lock-out of a name at an address in this time.
+LOCK_OUT_AUDITED = Limit("sign_in_lock_out_noted", 1, 15 * 60)
 
 TOO_MANY = "too_many_tries"
 
 
 class TooManyTries(ValidationError):
-    """Says when to try again; `params["seconds"]` is for the header."""
+    """There were too many wrong attempts. `params["seconds"]` is the value for the header Retry-After."""
 
     def __init__(self, seconds: int) -> None:
         minutes = -(-seconds // 60)
-        words = ngettext(
-            "Too many wrong tries. Try again in %(minutes)d minute.",
-            "Too many wrong tries. Try again in %(minutes)d minutes.",
+        message = ngettext(
+            "Too many wrong attempts. Try again in %(minutes)d minute.",
+            "Too many wrong attempts. Try again in %(minutes)d minutes.",
             minutes,
         )
-        super().__init__(words, code=TOO_MANY, params={"minutes": minutes, "seconds": seconds})
+        super().__init__(message, code=TOO_MANY, params={"minutes": minutes, "seconds": seconds})
 
 
 class Attempt:
-    """One try to sign in: a name as it was typed, from an address."""
+    """One attempt to sign in: a name, as it was typed, at a network address."""
 
     def __init__(self, request: HttpRequest, username: str) -> None:
         self.address = network_of(get_adapter(request).get_client_ip(request))
@@ -59,8 +60,10 @@ class Attempt:
         self._pair = f"{self._name} {self.address}"
 
     def seconds_to_wait(self) -> int:
-        """Seconds until a try is let through, 0 for now. Counts a try of this name at this address beforehand, so that
-        many at once do not slip through."""
+        """Return the seconds until an attempt is allowed; 0: it is allowed now.
+
+        It counts the attempt before the password is checked, so that simultaneous attempts cannot exceed the limit.
+        """
         wait = hit(NAME_AT_ADDRESS.name, self._pair, NAME_AT_ADDRESS.tries, NAME_AT_ADDRESS.seconds)
         if not wait and not retry_after(KNOWN.name, self._pair, KNOWN.tries, KNOWN.seconds):
             wait = max(
@@ -70,23 +73,25 @@ class Attempt:
         return wait
 
     def failed(self) -> None:
-        """Counts a wrong password, or a name that does not exist."""
+        """Count a wrong password or a name that does not exist."""
         hit(ADDRESS.name, self.address, ADDRESS.tries, ADDRESS.seconds)
         hit(NAME.name, self._name, NAME.tries, NAME.seconds)
 
     def succeeded(self) -> None:
-        """A right sign-in counts for nothing, and makes the address known for this name."""
+        """Reset the count of this name at this address, and remember the address as known for this name."""
         forget(NAME_AT_ADDRESS.name, self._pair)
         forget(KNOWN.name, self._pair)
         hit(KNOWN.name, self._pair, KNOWN.tries, KNOWN.seconds)
 
     def is_first_lock_out(self) -> bool:
-        """Whether nobody has noted, for a while, that this name is locked out at this address."""
-        return hit(NOTED.name, self._pair, NOTED.tries, NOTED.seconds) == 0
+        """Return whether this lock-out should be audited: the first of this name at this address in 15 minutes."""
+        limit = LOCK_OUT_AUDITED
+        return hit(limit.name, self._pair, limit.tries, limit.seconds) == 0
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address, or the 64 bits of IPv6 that one connection is given. What is neither stays as it is."""
+    """Return an IPv4 address as it is, and an IPv6 address as its /64 network, which is what one subscriber is given.
+    Any other text is returned unchanged."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who signed in and out, for the audit trail: by Django's signals, so that no door is left out."""
+"""Audit entries for sign-in and sign-out, made by receivers of Django's signals, so that no entry point is missed."""
 
 from typing import Any
 

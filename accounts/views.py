@@ -1,4 +1,4 @@
-"""Signing in, and choosing a password of one's own."""
+"""The pages for signing in and for changing one's own password."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from accounts.sign_in import TOO_MANY
 
 
 class SignInView(LoginView):
-    """allauth's, which says with status 429 and Retry-After when to try again."""
+    """allauth's sign-in page; it answers too many attempts with status 429 and Retry-After."""
 
     def form_invalid(self, form: Any) -> Any:
         response = super().form_invalid(form)
@@ -34,21 +34,24 @@ class SignInView(LoginView):
 @never_cache
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
-    """One's own password, for every role. Also where a first sign-in leads. Other sessions and consoles end."""
+    """Show or process the form to change one's own password, for every role; the first sign-in leads here too.
+
+    A change ends the person's other sessions and closes their consoles.
+    """
     staff = request.user
     if not isinstance(staff, Staff):
         return redirect_to_login(request.get_full_path())
     form = OwnPasswordForm(staff, request.POST or None)
     if request.method == "POST" and form.is_valid():
         set_own_password(request, staff, form.cleaned_data["new_password1"])
-        messages.success(request, _("Your new password is set. Other devices are signed out."))
+        messages.success(request, _("Password changed. Your other devices are signed out."))
         return HttpResponseRedirect(resolve_url(settings.LOGIN_REDIRECT_URL))
     context = {"form": form, "is_due": staff.must_change_password}
     return render(request, "account/password.html", context, status=422 if form.errors else 200)
 
 
 def set_own_password(request: HttpRequest, staff: Staff, password: str) -> None:
-    """Stores it, ends every other session and gives this one a new key."""
+    """Store the own password, end all other sessions of the staff member and give the current session a new key."""
     actions.set_password(
         by=staff, staff=staff, password=password, keep_session=request.session.session_key or ""
     )

@@ -94,8 +94,11 @@ _departments_of_staff = batch_statements.PreparedSelect(
         )
         .annotate(
             restriction=FilteredRelation(
-                "staff__bars",
-                condition=Q(staff__bars__is_lifted=False, staff__bars__department_id=F("department_id")),
+                "staff__queue_restrictions",
+                condition=Q(
+                    staff__queue_restrictions__is_lifted=False,
+                    staff__queue_restrictions__department_id=F("department_id"),
+                ),
             )
         )
         .order_by()
@@ -133,7 +136,7 @@ _least_busy_online = batch_statements.PreparedFirst(
         Presence.objects.filter(
             seen_at__since=batch_statements.PARAM, status=PresenceStatus.ONLINE, staff__is_active=True
         )
-        .filter(staff__departments__pk__being=batch_statements.PARAM)
+        .filter(staff__departments__pk__equals=batch_statements.PARAM)
         .annotate(active=Subquery(_active_count_of(OuterRef("staff_id"))))
         .order_by("active", "staff_id")
         .values_list("staff_id", "active")

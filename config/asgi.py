@@ -1,4 +1,4 @@
-"""The door of a server process: HTTP to Django, sockets to the box's and the console's consumer."""
+"""The ASGI application of a server process: routes HTTP to Django and WebSockets to the consumers."""
 
 import os
 import sys
@@ -36,17 +36,17 @@ from server.threaded_handler import ThreadedASGIHandler  # noqa: E402
 
 refuse_unsafe()
 if connection.vendor == "sqlite":
-    # Without Redis the hub tells only the sockets of its own process.
+    # SQLite is used without Redis, so the hub reaches only the sockets of its own process: allow one process.
     process_lock.acquire(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
 
 
 class SameOriginSockets:
-    """Refuses sockets opened by pages of other origins (cross-site WebSocket hijacking).
+    """Refuse sockets that were opened by pages of other origins (cross-site WebSocket hijacking).
 
-    The box runs in a frame of our own origin, so its socket too comes from us. Without LIANXIN_OWN_ORIGINS the
-    origin has to name the very host and port that was asked.
+    The widget runs in a frame of our own origin, so its socket has our origin too. Without LIANXIN_OWN_ORIGINS the
+    Origin header must name the same host and port as the Host header.
     """
 
     def __init__(self, application: Application) -> None:
@@ -54,14 +54,15 @@ class SameOriginSockets:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
-        # Of two headers each reader may believe another one: neither is believed.
+        # Two readers of a repeated Host or Origin header may use different values, so refuse it.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
-            scope["line"] = WebSocketTransport(send)
+            scope["transport"] = WebSocketTransport(send)
             try:
                 return await self._application(scope, receive, send)
             finally:
-                # uvicorn's protocol holds the scope, and the line the protocol: a circle (server/gc_tuning.py).
-                del scope["line"]
+                # uvicorn's protocol references the scope, and the transport references the protocol: break the
+                # reference cycle (server/gc_tuning.py).
+                del scope["transport"]
         return await refuse(scope, receive, send)
 
     def _is_own(self, origin: str, host: str) -> bool:
@@ -72,37 +73,38 @@ class SameOriginSockets:
         )
 
 
-def _all_of(scope: dict[str, Any], wanted: bytes) -> list[str]:
-    return [value.decode("latin-1").lower() for name, value in scope["headers"] if name == wanted]
+def _all_of(scope: dict[str, Any], header: bytes) -> list[str]:
+    return [value.decode("latin-1").lower() for name, value in scope["headers"] if name == header]
 
 
 async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Closes a socket before it was accepted: the server answers 403."""
+    """Close a socket before it is accepted, so that the server answers 403."""
     await receive()
     await send({"type": "websocket.close"})
 
 
 class StartupHook:
-    """Starts the hub on the loop of the first request of any kind: an action may be announced before any socket.
+    """Start the background work of a process on the event loop of its first request or socket.
 
-    Has the knowledge points read, so that who asks first need not wait; and knows how many requests are being answered,
-    for the drain.
+    That is the hub (an action may be announced before any socket is open), the periodic jobs and the drain. It also
+    loads the index of knowledge points in a thread, so that the first search need not wait. Every HTTP request is
+    counted for the drain.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._has_read = False
+        self._is_index_loading = False
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
         periodic_runner.start()
         drain.watch()
-        if not self._has_read:
-            self._has_read = True
-            Thread(target=warm, name="library", daemon=True).start()
+        if not self._is_index_loading:
+            self._is_index_loading = True
+            Thread(target=warm, name="published-index", daemon=True).start()
         if scope["type"] != "http":
             return await self._application(scope, receive, send)
-        with drain.in_hand():
+        with drain.counted_request():
             return await self._application(scope, receive, send)
 
 

@@ -1,6 +1,6 @@
-"""Typed readers of environment variables that fail loudly with the variable's name.
+"""Typed readers of environment variables. An invalid value raises ImproperlyConfigured with the variable's name.
 
-A secret may also come from a file: `<NAME>_FILE` names it (container secrets).
+A value may also come from the file named by `<NAME>_FILE` (container secrets).
 """
 
 import os
@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def text(name: str, default: str | None = None) -> str:
-    """The variable's value, or that of the file named by `<name>_FILE`; `default` when neither is set."""
+    """Return the variable's value, or the content of the file named by `<name>_FILE`; `default` when neither is set."""
     value = os.environ.get(name)
     file = os.environ.get(f"{name}_FILE")
     if value is not None and file is not None:
@@ -24,17 +24,17 @@ def text(name: str, default: str | None = None) -> str:
     if value is not None:
         return value
     if default is None:
-        raise ImproperlyConfigured(f"{name} is not set, and it has no default")
+        raise ImproperlyConfigured(f"{name} is not set and has no default")
     return default
 
 
 def is_set(name: str) -> bool:
-    """Whether the variable, or the one that names its file, is set at all, be it to nothing."""
+    """Return whether the variable or `<name>_FILE` is set, even to an empty value."""
     return name in os.environ or f"{name}_FILE" in os.environ
 
 
 def flag(name: str, default: bool) -> bool:
-    """`1`, `true`, `yes`, `on` or `0`, `false`, `no`, `off`, in any case."""
+    """Return a boolean: `1`, `true`, `yes`, `on` or `0`, `false`, `no`, `off`, in upper or lower case."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -45,7 +45,8 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}: use 1 or 0")
 
 
-def integer(name: str, default: int, *, least: int = 0) -> int:
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
+    """Return a whole number of at least `minimum`."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -53,22 +54,22 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
         number = int(value)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} is {value!r}: use a whole number") from error
-    if number < least:
-        raise ImproperlyConfigured(f"{name} is {number}: the least is {least}")
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} is {number}: the minimum is {minimum}")
     return number
 
 
-def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated list; blanks around the commas do not count."""
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+def comma_list(name: str, default: str = "") -> list[str]:
+    """Return the items of a comma-separated list, without spaces around them and without empty items."""
+    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
 def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
-    """A comma-separated list of addresses and networks: `10.1.0.0/16,127.0.0.1`."""
-    found = []
-    for word in words(name, default):
+    """Return the networks of a comma-separated list of addresses and networks: `10.1.0.0/16,127.0.0.1`."""
+    parsed = []
+    for item in comma_list(name, default):
         try:
-            found.append(ip_network(word))
+            parsed.append(ip_network(item))
         except ValueError as error:
-            raise ImproperlyConfigured(f"{name}: {word!r} is no address and no network") from error
-    return found
+            raise ImproperlyConfigured(f"{name}: {item!r} is neither an address nor a network") from error
+    return parsed

@@ -1,4 +1,4 @@
-"""Settings, from environment variables only. Safe values are the defaults; docs/settings.md lists every one."""
+"""Settings, read from environment variables only. The defaults are safe; docs/settings.md lists all variables."""
 
 import secrets
 from pathlib import Path
@@ -16,15 +16,15 @@ STATE_DIR = Path(env.text("LIANXIN_STATE_DIR", str(BASE_DIR / "var")))
 STATE_DIR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = env.flag("LIANXIN_DEBUG", False)
-ALLOWED_HOSTS = env.words("LIANXIN_ALLOWED_HOSTS", "127.0.0.1,localhost")
+ALLOWED_HOSTS = env.comma_list("LIANXIN_ALLOWED_HOSTS", "127.0.0.1,localhost")
 BEHIND_TLS = env.flag("LIANXIN_BEHIND_TLS", False)
 
 
 def _secret_key() -> str:
-    """The key of the environment; for a stand-alone set-up one that is made once and kept in the state folder."""
+    """Return the key from the environment, or without one and without Redis a key generated once in STATE_DIR."""
     key = env.text("LIANXIN_SECRET_KEY", "")
     if not key.strip() and env.is_set("LIANXIN_SECRET_KEY"):
-        raise ImproperlyConfigured("LIANXIN_SECRET_KEY is set, but empty")
+        raise ImproperlyConfigured("LIANXIN_SECRET_KEY is set but empty")
     if key:
         if len(key) < 32:
             raise ImproperlyConfigured("LIANXIN_SECRET_KEY is shorter than 32 characters")
@@ -105,7 +105,7 @@ TEMPLATES = [
     }
 ]
 
-# -- Database: SQLite when nothing is said, PostgreSQL by LIANXIN_DATABASE_URL -------------------------------
+# -- Database: PostgreSQL with LIANXIN_DATABASE_URL, otherwise SQLite ----------------------------------------
 
 
 DATABASE_POOL = env.integer("LIANXIN_DATABASE_POOL", 12)
@@ -118,25 +118,26 @@ def _database() -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": STATE_DIR / "lianxin.sqlite3",
             "OPTIONS": {
-                # IMMEDIATE: a counter update never deadlocks on a lock upgrade. FULL: accepted means on disk.
+                # IMMEDIATE: an update of a counter cannot deadlock on a lock upgrade. FULL: an accepted message is on
+                # disk.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
         }
-    # Health checks: after a restart of the database the pool's dead connections are not handed out.
+    # Health checks, so that the pool does not hand out dead connections after a restart of the database.
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("LIANXIN_DATABASE_URL: use postgresql://..., or leave it out for SQLite")
-    # A database that does not answer is said to the sender within seconds, and used again as soon as it is back.
-    # The URL's own query may name others of libpq's parameters, and other values for these.
+    # Timeouts, so that a sender learns within seconds that the database does not answer, and so that it is used again
+    # as soon as it is back. The query string of the URL may override these and set other parameters of libpq.
     options: dict[str, Any] = {
         "connect_timeout": 3,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
-        # Statements that come again and again are planned once (chat.batch_statements; the ORM's own never are).
+        # Prepare repeated statements (those of chat.batch_statements and core.prepared_queries; the ORM's never are).
         "prepare_threshold": 5,
         **database.get("OPTIONS", {}),
     }
@@ -148,7 +149,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# -- The doorbell between processes: Redis when it is named, otherwise this process alone --------------------
+# -- Notifications between processes: through Redis, or none for a single process ----------------------------
 
 REDIS_URL = env.text("LIANXIN_REDIS_URL", "")
 CHANNEL_LAYERS = (
@@ -164,32 +165,32 @@ CHANNEL_LAYERS = (
 
 # -- Chat ----------------------------------------------------------------------------------------------------
 
-# Full origins of this service, as a browser sends them: a socket from any other page is refused.
-OWN_ORIGINS = [origin.lower().rstrip("/") for origin in env.words("LIANXIN_OWN_ORIGINS")]
+# Full origins of this service, as a browser sends them. Sockets opened by pages of other origins are refused.
+OWN_ORIGINS = [origin.lower().rstrip("/") for origin in env.comma_list("LIANXIN_OWN_ORIGINS")]
 SWEEP_SECONDS = 1.5
-HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, least=1)
-# Of one visitor in the long run; a dozen may come at once.
-POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, least=1)
-# Sockets of visitors that one network address may have open, on all processes together.
-SOCKETS_PER_ADDRESS = env.integer("LIANXIN_SOCKETS_PER_ADDRESS", 500, least=1)
+HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, minimum=1)
+# Sustained rate of posts of one visitor; a burst of a dozen is allowed.
+POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, minimum=1)
+# Visitor sockets that one network address may have open, on all processes together.
+SOCKETS_PER_ADDRESS = env.integer("LIANXIN_SOCKETS_PER_ADDRESS", 500, minimum=1)
 # Minutes after which a customer whom the bank's site has signed in no longer counts as verified.
-VERIFIED_MINUTES = env.integer("LIANXIN_VERIFIED_MINUTES", 30, least=1)
-# How many proxies of ours stand in front: so many entries of X-Forwarded-For, from the right, are believed.
+VERIFIED_MINUTES = env.integer("LIANXIN_VERIFIED_MINUTES", 30, minimum=1)
+# Number of our proxies in front of the server: this many entries of X-Forwarded-For, from the right, are trusted.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 
-# Who may read /metrics: those who come straight from these networks, and whoever knows the token.
+# /metrics answers direct connections from these networks, and every request with the token.
 METRICS_ALLOW = env.networks("LIANXIN_METRICS_ALLOW", "127.0.0.1,::1")
 METRICS_TOKEN = env.text("LIANXIN_METRICS_TOKEN", "")
 
-# Whether a process finds knowledge points by what they mean (a process of its own works it out), or by words alone.
+# Whether knowledge points are also searched by meaning (a separate process computes the embeddings), or only by words.
 LEARNING = env.flag("LIANXIN_LEARNING", True)
 
-# Where a branch is shown on a map: {latitude}, {longitude} and {name} are filled in. Empty: no link.
+# URL that shows a branch on a map; {latitude}, {longitude} and {name} are filled in. Empty for no link.
 MAP_URL = env.text(
     "LIANXIN_MAP_URL", "https://uri.amap.com/marker?position={longitude},{latitude}&name={name}"
 )
 
-# The home page of an invented bank at /, for the demo and for trials.
+# Serves the home page of a fictional bank at /, for demos and trials.
 SAMPLE_BANK = env.flag("LIANXIN_SAMPLE_BANK", False)
 
 MEDIA_ROOT = STATE_DIR / "attachments"
@@ -211,7 +212,7 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"
-# accounts.sign_in has limits of its own, which all processes share.
+# accounts.sign_in has its own limits, which all processes share.
 ACCOUNT_RATE_LIMITS = False
 ACCOUNT_SESSION_REMEMBER = False
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
@@ -229,7 +230,7 @@ if BEHIND_TLS:
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     CSRF_TRUSTED_ORIGINS = OWN_ORIGINS
-# W008: the proxy in front turns http into https. W021: the preload list is for the bank to decide on.
+# W008: the proxy redirects http to https. W021: the bank decides whether to join the HSTS preload list.
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -252,11 +253,11 @@ CONTENT_SECURITY_POLICY = {
 # -- Approval ------------------------------------------------------------------------------------------------
 
 # Days after which a request for approval that nobody has decided expires.
-APPROVAL_DAYS = env.integer("LIANXIN_APPROVAL_DAYS", 7, least=1)
+APPROVAL_DAYS = env.integer("LIANXIN_APPROVAL_DAYS", 7, minimum=1)
 
 # -- Knowledge -----------------------------------------------------------------------------------------------
 
-# Questions of the daily drill that one member of staff is asked at most.
+# Maximum number of questions in a staff member's daily drill.
 DRILL_A_DAY = env.integer("LIANXIN_DRILL_A_DAY", 10)
 
 # -- Language, time, files -----------------------------------------------------------------------------------
@@ -301,13 +302,13 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.text("LIANXIN_LOG_LEVEL", "INFO")},
     "loggers": {
         "daphne": {"level": "WARNING"},
-        # What uvicorn has to say goes the same way as the rest. The proxy logs who asked for what.
+        # uvicorn's records go through the root handler. Its access log is off: the proxy logs requests.
         "uvicorn": {"handlers": [], "propagate": True},
-        # At INFO it names every socket that opens and closes, with its address.
+        # At INFO it logs every opened and closed socket with its address.
         "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
-        # A refusal in words (409, 422) is everyday life.
+        # Refusals (409, 422) are part of normal operation.
         "django.request": {"level": "ERROR"},
     },
 }

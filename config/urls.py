@@ -1,3 +1,5 @@
+"""The root URL configuration."""
+
 from allauth.account.views import LogoutView
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -12,7 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.widget.urls")),
     path("", include("knowledge.urls")),
     path("console/login/", SignInView.as_view(), name="login"),
-    # The same under the name that allauth asks for.
+    # The sign-in page again, under the name that allauth uses.
     path("console/login/", SignInView.as_view(), name="account_login"),
     path("console/password/", change_password, name="password"),
     path("console/logout/", LogoutView.as_view(), name="account_logout"),

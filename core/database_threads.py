@@ -1,7 +1,7 @@
-"""The one bridge from sockets to the ORM: a small pool of threads of its own.
+"""The thread pool on which sockets use the ORM.
 
-Channels' `database_sync_to_async` runs everything of a process on one thread, where a slow query would stop every
-socket's database work.
+Channels' `database_sync_to_async` runs all database work of a process on one thread, so one slow query would block the
+database work of every socket.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4
-# How the request that is being answered gives its turn to another one (server/concurrency_limit.py).
-release_request_slot: ContextVar[Callable[[], None] | None] = ContextVar("give_turn", default=None)
+# Releases the concurrency slot of the current request (server/concurrency_limit.py); None outside a request.
+release_request_slot: ContextVar[Callable[[], None] | None] = ContextVar("release_request_slot", default=None)
 _threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="sockets")
 _running: set[Future[Any]] = set()
 
@@ -32,7 +32,7 @@ def _call(work: Callable[[], T]) -> T:
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `function` on a thread that may use the ORM and returns what it returns."""
+    """Run `function` on a thread that may use the ORM, and return its result."""
     future = _threads.submit(_call, partial(function, *args, **kwargs))
     _running.add(future)
     try:
@@ -42,14 +42,17 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 def is_idle() -> bool:
-    """On the loop: whether everything that was asked for has been answered."""
+    """Return whether no call of `in_thread` is pending. Call it on the event loop."""
     return not _running
 
 
 def release_slot() -> None:
-    """Before a thread waits for the work of another: it keeps neither a connection, which may be the last of the pool,
-    nor the turn of its request. The more wait together, the more are served together."""
+    """Release the database connection and the concurrency slot of the current request before waiting for other threads.
+
+    The thread that does the work may need the last connection of the pool. The free slot lets further requests join the
+    same batch.
+    """
     if not connection.in_atomic_block:
         close_old_connections()
-    if (give := release_request_slot.get()) is not None:
-        give()
+    if (release := release_request_slot.get()) is not None:
+        release()

@@ -1,18 +1,18 @@
-"""Days of the set-up's own time zone as moments, for what is narrowed by dates."""
+"""Bounds of days in LIANXIN_TIME_ZONE, for filters by date."""
 
 from datetime import date, datetime, time, timedelta
 
 from django.utils import timezone
 
-# Nearer the ends of the calendar a day has no moment in every time zone, and the search would fail.
+# Outside this range a conversion between time zones can leave the calendar of Python, and the query would fail.
 _FIRST, _LAST = date(1900, 1, 1), date(2999, 12, 31)
 
 
 def start_of(day: date) -> datetime:
-    """The day's first moment."""
+    """Return the first moment of a day."""
     return timezone.make_aware(datetime.combine(min(max(day, _FIRST), _LAST), time.min))
 
 
 def end_of(day: date) -> datetime:
-    """The first moment that is no longer of the day."""
+    """Return the first moment after a day."""
     return start_of(min(day, _LAST) + timedelta(days=1))

@@ -28,7 +28,7 @@ def run_jobs() -> int:
         try:
             changed += job()
         except Exception as error:
-            # The database is away, or two processes met: the next run tries again.
+            # The database is unavailable, or two processes conflicted: the next run retries the job.
             logger.warning("periodic job %s failed: %s", job.__name__, type(error).__name__)
     return changed
 

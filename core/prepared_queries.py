@@ -1,6 +1,6 @@
-"""Querysets that are made once, and run on Django's connection as often as one likes: decision 006.
+"""Querysets that are compiled once and then run many times on Django's connection: docs/decisions/006.
 
-A queryset is made anew each time it is used, which costs more than the database takes to run it.
+Django builds and compiles a queryset each time it is used, which costs more than the database needs to run it.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,15 +12,15 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Lookup, QuerySet
 
-# Stands in a Select for the ids that are given each time.
+# Marks a parameter in the queryset of a PreparedSelect; its value is given at each run.
 PARAM = object()
-# A slice of a queryset in a First: its end is given each time. No statement of ours has this number in it otherwise.
+# Marks the limit in the statement of a PreparedFirst; its value is given at each run. The number occurs nowhere else.
 _LIMIT_PARAM = 987_654_321
 
 
 @Field.register_lookup
 class AnyOf(Lookup):
-    """`pk__among=GIVEN`: like `in`, with one parameter however many ids there are."""
+    """The lookup `pk__among=PARAM`: like `in`, but with one parameter for any number of ids."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -34,8 +34,8 @@ class AnyOf(Lookup):
         return f"{column} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]  # noqa: S608
 
 
-class _Compared(Lookup):
-    """A column and the one value that is given."""
+class _Comparison(Lookup):
+    """A comparison of a column with one parameter."""
 
     prepare_rhs = False
     sql = ""
@@ -46,26 +46,26 @@ class _Compared(Lookup):
 
 
 @Field.register_lookup
-class Equals(_Compared):
-    """`pk__being=GIVEN`: equal. By `among` one id PostgreSQL would not walk an index in its order."""
+class Equals(_Comparison):
+    """The lookup `pk__equals=PARAM`. With `among` and one id, PostgreSQL would not read an index in its order."""
 
-    lookup_name = "being"
+    lookup_name = "equals"
     sql = "= %s"
 
 
 @Field.register_lookup
-class After(_Compared):
-    """`at__since=GIVEN`: at this time or later."""
+class After(_Comparison):
+    """The lookup `at__since=PARAM`: at this time or later."""
 
     lookup_name = "since"
     sql = ">= %s"
 
 
 class PreparedSelect:
-    """A queryset that is made once: `Select(lambda: Model.objects.filter(pk__among=GIVEN).values_list(...))`.
+    """A queryset compiled once: `PreparedSelect(lambda: Model.objects.filter(pk__among=PARAM).values_list(...))`.
 
-    Besides GIVEN its conditions may compare with texts of ours, which become part of the statement: of a parameter
-    PostgreSQL would not know that an index of some rows holds them all.
+    Other values in its conditions become constants of the statement, so they must be our own texts. PostgreSQL can then
+    use a partial index; with a parameter it could not know that the index contains all the rows.
     """
 
     def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:
@@ -73,15 +73,15 @@ class PreparedSelect:
         self._compiled: dict[str, tuple[str, int, Any, Any]] = {}
 
     def rows(self, pks: Iterable[int] = ()) -> list[Any]:
-        """The tuples of values, of those with these ids where the queryset says GIVEN. One query."""
-        _, given, _, _ = self._statement()
+        """Return the rows as tuples; `pks` is the value of every PARAM. One query."""
+        _, parameter_count, _, _ = self._statement()
         opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
-        return self._rows([opening + ",".join(map(str, pks)) + closing] * given)
+        return self._rows([opening + ",".join(map(str, pks)) + closing] * parameter_count)
 
     def _rows(self, parameters: list[Any]) -> list[Any]:
         sql, _, compiler, converters = self._statement()
-        found = run(sql, parameters, lambda cursor: cursor.fetchall())
-        return list(compiler.apply_converters(found, converters)) if converters else found
+        rows = run(sql, parameters, lambda cursor: cursor.fetchall())
+        return list(compiler.apply_converters(rows, converters)) if converters else rows
 
     def _statement(self) -> tuple[str, int, Any, Any]:
         vendor = connection.vendor
@@ -92,23 +92,26 @@ class PreparedSelect:
     def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
         compiler = queryset.query.get_compiler("default")
         sql, parameters = compiler.as_sql()
-        texts = ["%s" if each is PARAM else "'" + str(each).replace("'", "''") + "'" for each in parameters]
+        texts = [
+            "%s" if value is PARAM else "'" + str(value).replace("'", "''") + "'" for value in parameters
+        ]
         columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
         return sql % tuple(texts), texts.count("%s"), compiler, compiler.get_converters(columns)
 
 
 def fetch(sql: str, parameters: list[Any]) -> list[Any]:
-    """The rows of a statement of our own, for what no queryset can say. One query."""
+    """Return the rows of a handwritten SQL statement, for queries that no queryset can express. One query."""
     return list(run(sql, parameters, lambda cursor: cursor.fetchall()))
 
 
 class PreparedFirst(PreparedSelect):
-    """The same of an ordered queryset with `being` and `since`, of which only so many rows are wanted each time."""
+    """An ordered queryset compiled once, with the lookups `equals` and `since` and a limit given at each run."""
 
-    def first(self, limit: int, *given: int | str | datetime) -> list[Any]:
-        """The tuples of values of the first `limit` rows. `given`: for each GIVEN, in their order. One query."""
-        at = connection.ops.adapt_datetimefield_value
-        return self._rows([*(at(each) if isinstance(each, datetime) else each for each in given), limit])
+    def first(self, limit: int, *values: int | str | datetime) -> list[Any]:
+        """Return the first `limit` rows as tuples; `values` are those of each PARAM, in their order. One query."""
+        adapt = connection.ops.adapt_datetimefield_value
+        parameters = [adapt(value) if isinstance(value, datetime) else value for value in values]
+        return self._rows([*parameters, limit])
 
     def _compile(self, queryset: QuerySet[Any, Any]) -> tuple[str, int, Any, Any]:
         sql, *rest = super()._compile(queryset[:_LIMIT_PARAM])
@@ -116,13 +119,13 @@ class PreparedFirst(PreparedSelect):
 
 
 def run(sql: str, parameters: list[Any], then: Callable[[Any], Any] = lambda _: None) -> Any:
-    """What `then` makes of the cursor. Raises django.db.Error."""
+    """Execute a statement and return the result of `then`, called with the cursor. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         connection.ensure_connection()
-        # A cursor of psycopg's own: Django's puts the parameters into the text, and such a text cannot be prepared.
+        # Django's cursor inserts the parameters into the text, and such a statement cannot be prepared; psycopg's can.
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(sql.encode(), parameters)
             return then(cursor)
-    with connection.cursor() as ours:
-        ours.execute(sql, parameters)
-        return then(ours)
+    with connection.cursor() as django_cursor:
+        django_cursor.execute(sql, parameters)
+        return then(django_cursor)

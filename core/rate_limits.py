@@ -1,8 +1,8 @@
-"""Counters that guard the whole service: all server processes share them through Redis.
+"""Counters for rate limits; all server processes share them through Redis.
 
 A counter belongs to a limit's name and a key (a network address, a sign-in name). It starts with the first hit and is
-forgotten after its window. Redis stores an HMAC of the key, never an address or a name. Without Redis, and while Redis
-does not answer, each process counts for itself: a limit may then let through more, but never stops the service.
+deleted when its window ends. Redis stores an HMAC of the key, never an address or a name. Without Redis, and while
+Redis does not answer, each process counts for itself: more hits may then pass, but the service never stops.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from redis.retry import Retry
 logger = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.25
-# After a failure Redis is left alone for this long, so that an outage delays one request and not each of them.
+# Seconds without calls to Redis after a failure, so that an outage delays one request and not each of them.
 REDIS_PAUSE_SECONDS = 5.0
 MAX_LOCAL_COUNTERS = 20_000
 REPORT_SECONDS = 30
 
-# One field for each process: its count, and when it was reported by the clock of Redis.
+# Lua script: one hash field for each process, with its count and the time of the report by the clock of Redis.
 _REPORT = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. now)
@@ -56,7 +56,7 @@ def hit(name: str, key: str, limit: int, window_seconds: int) -> int:
 
 
 async def hit_async(name: str, key: str, limit: int, window_seconds: int) -> int:
-    """Call `hit` on a thread, and on the event loop itself where no Redis is configured."""
+    """Call `hit` on a thread; without Redis it cannot block, so it is called on the event loop."""
     if not settings.REDIS_URL:
         return hit(name, key, limit, window_seconds)
     call = partial(hit, name, key, limit, window_seconds)
@@ -77,9 +77,9 @@ def forget(name: str, key: str) -> None:
 
 
 async def report_async(name: str, key: str, count: int) -> int:
-    """Say how many of something this process holds now; return how many all processes hold together.
+    """Report a count of this process, such as its open sockets, and return the sum over all processes.
 
-    A report is forgotten after REPORT_SECONDS. Without Redis, and while it is away, the answer is `count`.
+    A report expires after REPORT_SECONDS. Without Redis, and while it does not answer, the result is `count`.
     """
     call = partial(shared_counters.report, _identifier(name, key), count)
     total = await asyncio.get_running_loop().run_in_executor(_threads, call)
@@ -99,7 +99,7 @@ def _add(identifier: str, count: int, window_seconds: int) -> tuple[int, int]:
 
 
 class LocalCounters:
-    """Counters of one process, safe to use from any thread. When there are too many, the oldest is forgotten."""
+    """The counters of one process, for any thread. Beyond MAX_LOCAL_COUNTERS, the least recently used is deleted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -109,10 +109,10 @@ class LocalCounters:
         """Return the new count and the seconds until the window ends."""
         now = time.monotonic()
         with self._lock:
-            former, ends_at = self._counters.pop(identifier, (0, 0.0))
+            previous, ends_at = self._counters.pop(identifier, (0, 0.0))
             if ends_at <= now:
-                former, ends_at = 0, now + window_seconds
-            total = former + count
+                previous, ends_at = 0, now + window_seconds
+            total = previous + count
             if total:
                 self._counters[identifier] = total, ends_at
                 if len(self._counters) > MAX_LOCAL_COUNTERS:
@@ -172,7 +172,9 @@ class SharedCounters:
 
     def _pause(self, error: RedisError) -> None:
         self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
-        logger.warning("rate limits are counted by this process alone: Redis: %s", type(error).__name__)
+        logger.warning(
+            "Redis failed (%s): this process counts rate limits on its own for a while", type(error).__name__
+        )
 
 
 @cache

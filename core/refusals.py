@@ -1,16 +1,17 @@
-"""The base of every refusal. It lives in the lowest app, so that each app can refuse in the same way."""
+"""The base class of all refusals. It is in the lowest app, so that every app can use it."""
 
 from django.utils.translation import gettext_lazy as _
 
 
 class Refusal(Exception):
-    """An action that may not be done now. With `retry_after_ms` the same may be tried again.
+    """An action was refused. `code` is for scripts and `words` for people.
 
-    `field` and `limit` name what was too long, and how long it may be.
+    The same action may be tried again after `retry_after_ms`, unless that is 0. When a text was too long, `field` names
+    it and `limit` is the maximum length.
     """
 
     code = "refused"
-    words = _("That is not possible just now.")
+    words = _("That isn't possible right now.")
     retry_after_ms = 0
     field = ""
     limit = 0

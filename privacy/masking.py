@@ -1,23 +1,23 @@
-"""What names a person, taken out of a customer's words before editors see them, who may not read conversations.
+"""Masking of personal data in customers' text before editors see it; editors may not read conversations.
 
-By patterns, which rather hide too much: docs/knowledge.md says what they miss.
+The masking uses patterns that hide too much rather than too little. docs/knowledge.md lists what they miss.
 """
 
 import re
 
 HIDDEN = "#"
 
-# Not seen at all, and put between digits to get them past a filter.
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
-# Digits, letters and @ in full width, as those of half.
-_HALF = {
+# Invisible characters, which people put between digits to get them past a filter.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+# Maps full-width digits, letters and @ to ASCII.
+_TO_HALF_WIDTH = {
     code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF20, 0xFF3B), *range(0xFF41, 0xFF5B))
 }
 _GAP = r"[\s.\-_/·,，、]{0,2}"
 _NUMERAL = "[零〇一二三四五六七八九两幺]"
 _HAN = "[\u4e00-\u9fff]"
-# Those that begin a bank's words as often are left to where a title follows.
-_OFTEN_WORDS = "高金钱万安成方余费"
+# Surnames that also begin many words of banking; they count as surnames only before a title.
+_AMBIGUOUS_SURNAMES = "高金钱万安成方余费"
 _SURNAME = (
     "王李张刘陈杨赵黄周吴徐孙胡朱林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎潘杜戴夏钟汪田任姜范"
     "石姚谭廖邹熊陆郝孔崔康毛邱秦江史顾侯邵孟龙段雷汤尹黎易武乔贺赖龚庞樊兰殷施陶洪翟颜倪严牛温芦季俞章鲁葛伍韦申尤毕聂焦"
@@ -26,9 +26,9 @@ _SURNAME = (
 _NAME = f"(?!马上)(?:(?:欧阳|上官|司马|诸葛|司徒|东方|皇甫|慕容|令狐|夏侯)|[{_SURNAME}]){_HAN}{{1,2}}"
 _LATIN_NAME = r"[A-Z][a-z'’][\w'’-]*(?:[ ·][A-Z][\w'’-]*){0,3}"
 
-# What is hidden, and what stands before it and says what it is.
+# Each entry: the text before that identifies the data (kept), the data itself (masked), and the flags.
 _KINDS = [
-    # E-mail addresses, links, and what somebody is called elsewhere.
+    # E-mail addresses, links, and account names on other services.
     ("", r"(?<![\w.+-])[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)*", re.ASCII),
     ("", r"(?:https?://|www\.)[!-~]+", re.IGNORECASE),
     (
@@ -36,21 +36,21 @@ _KINDS = [
         r"(?=[\w-]*\d)[\w-]{4,}",
         re.IGNORECASE | re.ASCII,
     ),
-    # Passwords and codes, however short.
+    # Passwords and codes of any length.
     (
         r"(?:密码|口令|验证码|安全码|背面三位数|后三位|pin|cv[vc]2?|password|passcode|code)\W{0,3}(?:是|为|is)?\W{0,3}",
         r"(?=\w*\d)[\w!@$%^&*]{3,}",
         re.IGNORECASE | re.ASCII,
     ),
-    # Numbers of cards, telephones and identities, with the letters of a passport or a plate: four digits and more, but
-    # for the public's own, 95588 and 96110.
+    # Card, telephone and identity numbers of four or more digits, with the letters of a passport or number plate.
+    # Public service numbers such as 95588 and 96110 stay.
     (
         "",
         rf"(?<!\d)(?!(?:95|96|12)\d{{3}}(?!{_GAP}\d))[A-Za-z]{{0,3}}\d(?:{_GAP}\d){{3,}}(?:{_GAP}[Xx](?![A-Za-z]))?",
         0,
     ),
     ("", rf"{_NUMERAL}(?:{_GAP}{_NUMERAL}){{6,}}", 0),
-    # Where somebody lives: 人民路12号3栋2单元501室, 12 Baker Street, flat 5b.
+    # Street addresses: 人民路12号3栋2单元501室, 12 Baker Street, flat 5b.
     (r"[路街巷道弄村里镇]", r"\d+(?:[-－]\d+)*(?=号)", 0),
     ("", r"\d+(?=号楼|号院|栋|幢|单元|室)", 0),
     (
@@ -59,7 +59,7 @@ _KINDS = [
         re.IGNORECASE,
     ),
     (r"\b(?:flat|unit|room|apartment) ", r"\d+\w?", re.IGNORECASE),
-    # Names, where something says that it is one.
+    # Names, where the text before or after identifies them as names.
     (
         r"(?:[我他她爸妈爷奶哥弟姐妹]|老公|老婆|儿子|女儿|先生|太太|朋友|同事|孩子|本人|名字)(?:就?叫做?|名叫|姓)(?![名做你您我他她它谁什啥不了个人车客经外过来一])",
         f"{_HAN}{{1,3}}",
@@ -72,7 +72,7 @@ _KINDS = [
     ),
     (r"(?:我|本人|这里|他|她)就?[是叫]\s?", f"(?:{_NAME}(?!{_HAN})|{_LATIN_NAME})", 0),
     (r"[转汇打付还借][钱款]?给了?\s?", f"(?:{_NAME}|{_LATIN_NAME})", 0),
-    ("", f"[{_SURNAME}{_OFTEN_WORDS}](?=先生|女士|小姐|太太|师傅|阿姨|大爷|经理|老师)", 0),
+    ("", f"[{_SURNAME}{_AMBIGUOUS_SURNAMES}](?=先生|女士|小姐|太太|师傅|阿姨|大爷|经理|老师)", 0),
     ("", f"{_NAME}(?=先生|女士|小姐)", 0),
     (
         r"\b(?i:i am|i['’]?m|this is|name is|named|called|name['’]s|name:|holder|m(?:r|rs|s|iss)\b\.?|dr\.?)\s",
@@ -85,12 +85,15 @@ _KINDS = [
         re.IGNORECASE,
     ),
 ]
-_PATTERNS = [re.compile(f"({before}){hidden}", flags) for before, hidden, flags in _KINDS]
+_PATTERNS = [re.compile(f"({before}){data}", flags) for before, data, flags in _KINDS]
 
 
 def mask(text: str) -> str:
-    """The text with each number, address and name that the patterns know as #."""
-    text = _UNSEEN.sub("", text).translate(_HALF)
+    """Return the text with each number, address and name that matches a pattern replaced by #.
+
+    Invisible characters are removed and full-width letters and digits become ASCII.
+    """
+    text = _INVISIBLE.sub("", text).translate(_TO_HALF_WIDTH)
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text

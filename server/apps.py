@@ -1,3 +1,5 @@
+"""The configuration of the app for what runs around Django."""
+
 from django.apps import AppConfig
 
 

@@ -1,7 +1,7 @@
-"""Bounds on what a request may send, and how slowly, before Django reads anything of it.
+"""Limits on the size and the duration of a request body, applied before Django reads any of it.
 
-`chat.widget.attachment_views` has a site's own, smaller limit with a kinder message. Daphne calls the application only
-when it has the whole body, so `server.daphne_body_limits` applies these bounds while Daphne receives one.
+`chat.widget.attachment_views` applies a site's own, smaller limit with a more helpful message. Daphne calls the
+application only after it has received the whole body, so `server.daphne_body_limits` applies these limits earlier.
 """
 
 import asyncio
@@ -18,51 +18,55 @@ from django.utils.translation import gettext_lazy as _
 Application = Callable[..., Awaitable[Any]]
 
 MEGABYTE = 1024 * 1024
-# The largest file that a site may allow (`Site.attachment_megabytes`), and what a form adds to it.
+# The largest file that a site may allow (`Site.attachment_megabytes`), plus the overhead of a form.
 UPLOAD_BYTES = 51 * MEGABYTE
 OTHER_BYTES = 2 * MEGABYTE
-# Where files are sent: in chats and to knowledge points, and as tables to admin.
+# Ends of the paths that accept files: attachments of conversations and knowledge points, and table files in admin.
 WITH_FILES = ("/attachments", "/import/")
-# One of them goes with every file; without it a view would refuse the file after all of it had been read.
+# A request that may send a file has one of these headers. Without one, a view would refuse the file only after it had
+# been read completely.
 CREDENTIALS = frozenset({b"authorization", b"cookie"})
-# A proxy takes the body from a slow client and hands it over at once; these are for clients that come directly.
+# Maximum duration of a body. It matters for clients that connect directly: a proxy buffers the body of a slow client
+# and then passes it on quickly.
 UPLOAD_SECONDS = 600.0
 OTHER_SECONDS = 30.0
-# Seconds in which a client that was refused may read the answer, while what it still sends is thrown away: a
-# connection that is closed on unread data is reset, and the answer with it.
+# After a refusal, the rest of the body is read and discarded for at most this time and size, so that the client can
+# read the response. Closing a connection with unread data resets it, and the response is lost.
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * MEGABYTE
 
 
 class BodyLimit(NamedTuple):
-    """How many bytes a body may have, and how many seconds it may take."""
+    """The maximum size of a body in bytes, and the maximum seconds for receiving it."""
 
     size: int
     seconds: float
 
 
 class BodyRefused(Exception):
+    """A body exceeded a limit; `status` is that of the response."""
+
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
 REFUSALS = {
-    413: ("file_too_large", _("What you sent is too large.")),
-    408: ("unavailable", _("What you sent arrived too slowly. Please try again.")),
+    413: ("file_too_large", _("This is too large to send.")),
+    408: ("unavailable", _("Sending took too long. Please try again.")),
 }
 REASONS = {413: b"Content Too Large", 408: b"Request Timeout"}
 
 
 def limit_for(path: str, header_names: Iterable[bytes]) -> BodyLimit:
-    """Return the bound for this address; `header_names` in lower case."""
+    """Return the limit for a path; `header_names` are in lower case."""
     if path.endswith(WITH_FILES) and not CREDENTIALS.isdisjoint(header_names):
         return BodyLimit(UPLOAD_BYTES, UPLOAD_SECONDS)
     return BodyLimit(OTHER_BYTES, OTHER_SECONDS)
 
 
 def refusal_body(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Return headers and body of a refusal, in the shape that scripts know and in both languages."""
+    """Return the headers and the body of a refusal: the JSON that the scripts expect, with text in both languages."""
     code, words = REFUSALS[status]
     texts = []
     for language in ("zh-hans", "en"):
@@ -79,22 +83,22 @@ def refusal_body(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
 
 
 class BodySizeLimit:
-    """Reads a body within its bound into a temporary file, and passes that on as `scope["body"]`.
+    """Read a body within its limit into a temporary file, and pass that on as `scope["body"]`.
 
-    Before the request takes its turn (`server.concurrency_limit`): a slow body keeps nobody else waiting.
+    It runs before `server.concurrency_limit`, so that a slow body does not occupy a slot.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-        bound = limit_for(scope["path"], [name for name, _ in scope["headers"]])
+        limit = limit_for(scope["path"], [name for name, _ in scope["headers"]])
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > bound.size:
+        if not length.isdigit() or int(length) > limit.size:
             return await _refuse(413, receive, send)
         try:
-            async with asyncio.timeout(bound.seconds):
-                body = await _read(receive, bound.size)
+            async with asyncio.timeout(limit.seconds):
+                body = await _read(receive, limit.size)
         except TimeoutError:
             return await _refuse(408, receive, send)
         except BodyRefused as refused:
@@ -105,8 +109,8 @@ class BodySizeLimit:
 
 
 async def _read(receive: Any, size: int) -> IO[bytes] | None:
-    """Return the body, None if the client has left. Raises Refused when it is longer than `size`."""
-    # Closed by Django, with the request.
+    """Return the body, or None if the client disconnects. Raises BodyRefused if the body is longer than `size`."""
+    # Django closes it together with the request.
     body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115
     try:
         left = size

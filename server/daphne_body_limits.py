@@ -1,7 +1,7 @@
-"""Bounds on request bodies in Daphne, which writes a whole body to the disk before it calls the application.
+"""Limits on request bodies in Daphne, which writes a whole body to disk before it calls the application.
 
-300 MB in chunks filled the disk and were never answered. Neither Twisted nor Daphne has a setting for it, so
-`server.daphne_patches` replaces Daphne's request class by this subclass; tests/server/test_body_limits.py tests it with
+A chunked body of 300 MB filled the disk and was never answered. Neither Twisted nor Daphne has a setting for this, so
+`server.daphne_patches` replaces Daphne's request class by this subclass. tests/server/test_body_limits.py tests it with
 a real Daphne.
 """
 
@@ -17,24 +17,24 @@ _reactor: Any = reactor
 
 
 class LimitedRequest(WebRequest):  # type: ignore[misc]
-    """A request that is refused as soon as its body is said to be, or becomes, too long, or takes too much time."""
+    """A request that is refused as soon as its Content-Length or its body is too large, or it takes too long."""
 
     _deadline: Any = None
     _is_refused = False
     _bytes_left = 0
 
     def gotLength(self, length: int | None) -> None:
-        """Called when all headers are there; None where the length is not known."""
+        """Apply the limits. Twisted calls it when all headers have arrived; `length` is None if it is unknown."""
         super().gotLength(length)
         if length == 0:
             return
         path = self.channel._path.partition(b"?")[0].decode("latin-1")
-        bound = limit_for(path, [name.lower() for name, _ in self.requestHeaders.getAllRawHeaders()])
-        self._bytes_left = bound.size
-        if length is not None and length > bound.size:
+        limit = limit_for(path, [name.lower() for name, _ in self.requestHeaders.getAllRawHeaders()])
+        self._bytes_left = limit.size
+        if length is not None and length > limit.size:
             self._refuse(413)
         else:
-            self._deadline = _reactor.callLater(bound.seconds, self._refuse, 408)
+            self._deadline = _reactor.callLater(limit.seconds, self._refuse, 408)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._bytes_left -= len(data)
@@ -62,7 +62,7 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]
     def _refuse(self, status: int) -> None:
         self._is_refused = True
         self._forget_deadline()
-        # Otherwise Twisted asks for the body after all.
+        # With this header, Twisted would ask the client to send the body.
         self.requestHeaders.removeHeader(b"expect")
         headers, body = refusal_body(status)
         lines = [b"HTTP/1.1 %d %s" % (status, REASONS[status]), *(b"%s: %s" % header for header in headers)]
@@ -70,7 +70,8 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]
 
 
 class LingeringReader(Protocol):
-    """In the place of an HTTP channel whose request was refused: throws away what still comes, for a few seconds."""
+    """The protocol that replaces an HTTP channel after a refusal: it discards what the client still sends, for at most
+    LINGER_SECONDS."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
@@ -78,6 +79,7 @@ class LingeringReader(Protocol):
         self._bytes_left = LINGER_BYTES
 
     def answer(self, data: bytes) -> None:
+        """Take over the connection, send the response and close the sending side."""
         transport = self._channel.transport
         self._channel.setTimeout(None)
         transport.unregisterProducer()

@@ -8,14 +8,14 @@ changes which bytes a socket sends.
 from typing import Any
 
 # Seconds to wait for the peer's close frame. Autobahn waits one second and then resets the connection, so a slow client
-# lost the last frame, `bye` with the time to reconnect.
+# lost the last frame: `bye`, which contains the time to reconnect.
 CLOSE_SECONDS = 6.0
 # Listen backlog. The kernel caps it at net.core.somaxconn.
 BACKLOG = 4096
 
 
 def apply_patches() -> None:
-    """In a process of Daphne, before it listens."""
+    """Apply all patches. Call it in a process of Daphne before the process listens."""
     from twisted.internet import reactor
 
     _disable_handshake_logging()
@@ -28,35 +28,39 @@ def apply_patches() -> None:
 
 
 def _disable_handshake_logging() -> None:
-    """Autobahn lays out lines for its debug log, in colours, at every handshake; Daphne sends that log nowhere."""
+    """Stop Autobahn from formatting coloured debug messages at every handshake; Daphne discards that log."""
     from autobahn.twisted import websocket
     from autobahn.websocket import protocol
 
     for module in (websocket, protocol):
-        for words in ("hltype", "hlval", "pformat"):
-            if hasattr(module, words):
-                setattr(module, words, _no_op)
-    # It does nothing but log before it calls the same.
+        for function in ("hltype", "hlval", "pformat"):
+            if hasattr(module, function):
+                setattr(module, function, _no_op)
+    # The adapter's method only logs and then calls this one.
     adapter: Any = websocket.WebSocketAdapterProtocol
     adapter.dataReceived = protocol.WebSocketProtocol._dataReceived
 
 
 def _break_reference_cycle() -> None:
-    """A protocol that has ended is the result of a promise of its own, which would keep it until Python looks for
-    such circles (`server/gc_tuning.py`). Nobody waits for that promise here."""
+    """Break the reference cycle of a closed protocol: it is the result of its own future `is_closed`.
+
+    Without this, it stays in memory until a garbage collection, which is rare (`server/gc_tuning.py`). Nothing awaits
+    that future here.
+    """
     from autobahn.twisted.websocket import WebSocketAdapterProtocol
 
     adapter: Any = WebSocketAdapterProtocol
-    lost = adapter.connectionLost
+    original = adapter.connectionLost
 
     def connection_lost(protocol: Any, *reason: Any) -> None:
-        lost(protocol, *reason)
+        original(protocol, *reason)
         protocol.is_closed = None
 
     adapter.connectionLost = connection_lost
 
 
 def _raise_close_timeout() -> None:
+    """Wait CLOSE_SECONDS for the peer's close frame."""
     from daphne.ws_protocol import WebSocketFactory
 
     factory: Any = WebSocketFactory
@@ -70,16 +74,16 @@ def _raise_close_timeout() -> None:
 
 
 def _skip_form_parsing() -> None:
-    """Twisted parses every form that is posted, and its Content-Type as if it were a mail's; Django does it again."""
+    """Stop Twisted from parsing posted forms and their Content-Type; Django parses them again anyway."""
     from twisted.web import http
 
-    # One that is no form's.
+    # Twisted does not parse a body whose type is not that of a form.
     module: Any = http
     module._parseContentType = lambda _: b""
 
 
 def _limit_request_bodies() -> None:
-    """Put our class of requests in the place of Daphne's, which its factory looks up for each connection."""
+    """Replace Daphne's request class, which its factory looks up for each connection, by ours."""
     from daphne import http_protocol
 
     from server.daphne_body_limits import LimitedRequest
@@ -92,7 +96,8 @@ def _no_op(*_: Any, **__: Any) -> str:
 
 
 def _raise_listen_backlog(reactor: Any) -> None:
-    """Fifty wait at Twisted's door; whom the kernel turns away tries again after one second, then three, then seven."""
+    """Raise the listen backlog from Twisted's 50. A client that the kernel turns away retries only after one second,
+    then three, then seven."""
     from twisted.internet.interfaces import IListeningPort
 
     for reader in reactor.getReaders():

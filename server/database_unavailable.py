@@ -1,4 +1,4 @@
-"""What a request is answered while the database does not: try again, in words, not an error of ours."""
+"""The response to a request while the database does not answer: 503 and a request to try again, not an error page."""
 
 import logging
 from collections.abc import Callable
@@ -14,18 +14,20 @@ from chat.widget.attachment_views import refusal_response
 
 logger = logging.getLogger(__name__)
 
-# After which a page asks for itself again.
+# Seconds after which the error page reloads itself.
 REFRESH_SECONDS = 10
 
 
 class DatabaseUnavailable(Unavailable):
-    words = _("The system does not answer just now. Please try again in a moment.")
+    """The database does not answer."""
+
+    words = _("The system isn't responding right now. Please try again in a moment.")
 
 
 class DatabaseUnavailableMiddleware:
-    """503 with Retry-After, in the reader's language: a page for who waits for one, a refusal for a script.
+    """Answer 503 with Retry-After in the reader's language: with a page for a browser, with a refusal for a script.
 
-    The last in the list: whatever failed, it failed in the view or in its template.
+    It handles exceptions of views and their templates, not those of other middleware.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -35,8 +37,8 @@ class DatabaseUnavailableMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        # The same two that the writer and the sockets take for a database that is away: also a deadlock, or a
-        # connection that was ended. All may pass on a retry.
+        # The writer and the sockets treat the same two classes as an unavailable database. They include deadlocks and
+        # ended connections, and a retry may succeed.
         if not isinstance(error, OperationalError | InterfaceError):
             return None
         response: HttpResponse = refusal_response(DatabaseUnavailable())
@@ -49,12 +51,19 @@ class DatabaseUnavailableMiddleware:
                 page["Refresh"] = str(REFRESH_SECONDS)
             response = page
         response["Cache-Control"] = "no-store"
-        # In one line, in place of Django's error with its stack.
-        words, why = "a request was not answered: %s", type(error.__cause__ or error).__name__
-        log_response(words, why, response=response, request=request, logger=logger, level="warning")
+        # One line replaces Django's error with its traceback.
+        cause = type(error.__cause__ or error).__name__
+        log_response(
+            "the database did not answer a request: %s",
+            cause,
+            response=response,
+            request=request,
+            logger=logger,
+            level="warning",
+        )
         return response
 
 
 def accepts_html(request: HttpRequest) -> bool:
-    """Whether it is the browser itself that asked, by a link or by a form."""
+    """Return whether the browser itself sent the request, through a link or a form, and not a script."""
     return "text/html" in request.headers.get("Accept", "") and "HX-Request" not in request.headers

@@ -1,14 +1,15 @@
-"""The drain: told to end (SIGTERM), a server process finishes what it has in hand and sends its people elsewhere.
+"""The drain: on SIGTERM, a server process finishes its work and sends its clients to the other processes.
 
-Neither Daphne nor uvicorn does that by itself: both cancel what is under way and drop the sockets. In this order:
+Neither Daphne nor uvicorn does that: both cancel running work and drop the sockets. The steps are:
 
-1. `/readyz` says 503, nobody new is let in, posts that come in now are left unanswered (the screens keep them);
-2. what the writer and the threads have in hand is finished and answered;
-3. every socket hears `bye`, with a time to come back that is spread out, and is closed with 1012 (service restart);
-4. requests get their answers and the other processes their events;
-5. the server ends as it always does, with exit code 0.
+1. `/readyz` answers 503 and the process stops listening. New posts stay unanswered; the clients keep them;
+2. the writer and the database threads finish and answer what they have accepted;
+3. every socket gets the frame `bye` with a randomly spread time to reconnect, and is closed with code 1012 (service
+   restart);
+4. requests get their responses, and the other processes get the remaining events;
+5. the server stops as usual, with exit code 0.
 
-Each step has a bound; what is stuck in the end is cut off, and the log says where it was stuck.
+Each step has a time limit. Work that is stuck at the end is aborted, and stderr shows where it was stuck.
 """
 
 import asyncio
@@ -30,21 +31,21 @@ from core import database_threads
 
 logger = logging.getLogger(__name__)
 
-# The bounds of the steps. Systemd, containers and nginx in deploy/ allow for their sum.
+# Time limits of the steps. The stop timeouts of systemd, the containers and nginx in deploy/ allow for their sum.
 WRITER_SECONDS = 8.0
 THREADS_SECONDS = 2.0
 CLOSE_SECONDS = 3.0
 REQUESTS_SECONDS = 14.0
-# Who had connected just before the door was closed is still served.
+# Minimum duration of the drain, so that connections accepted just before the listeners closed are still served.
 QUIET_SECONDS = 0.4
-# From the signal on; then whatever is stuck is told on stderr and ended with exit code 1.
-LAST_SECONDS = 20.0
-# The same for who presses Ctrl-C, or tells it twice.
-IMPATIENT_SECONDS = 3.0
-# Of those who come back: so many a second the other processes take without a delay for anybody.
+# Maximum duration of the whole drain; then stderr gets the stack of every thread and the process exits with code 1.
+MAX_DRAIN_SECONDS = 20.0
+# Maximum duration after Ctrl-C, or after a second SIGTERM.
+FORCED_END_SECONDS = 3.0
+# Reconnections per second that the other processes accept without delay.
 RECONNECTS_PER_SECOND = 400
-SHORTEST_RETRY_MS = 50
-LEAST_SPREAD_MS = 500
+MIN_RETRY_MS = 50
+MIN_SPREAD_MS = 500
 
 
 class Daphne:
@@ -58,37 +59,41 @@ class Daphne:
 
         return [reader for reader in self._reactor.getReaders() if IListeningPort.providedBy(reader)]
 
-    def doors(self) -> list[int]:
+    def listeners(self) -> list[int]:
+        """Return the file descriptors of the listening sockets."""
         return [port.fileno() for port in self._ports()]
 
-    def close_doors(self) -> None:
+    def stop_listening(self) -> None:
         for port in self._ports():
             port.stopListening()
 
-    def end(self, *, at_once: bool = False) -> None:
+    def stop(self, *, is_forced: bool = False) -> None:
         if self._reactor.running:
             self._reactor.stop()
 
 
 class Uvicorn:
+    """A server of uvicorn."""
+
     def __init__(self, server: Any) -> None:
         self._server = server
 
-    def doors(self) -> list[int]:
-        return [each.fileno() for server in self._server.servers for each in server.sockets]
+    def listeners(self) -> list[int]:
+        """Return the file descriptors of the listening sockets."""
+        return [socket.fileno() for server in self._server.servers for socket in server.sockets]
 
-    def close_doors(self) -> None:
+    def stop_listening(self) -> None:
         for server in self._server.servers:
             server.close()
 
-    def end(self, *, at_once: bool = False) -> None:
-        # Not by its handler of signals: that one raises the signal again at the end, in place of exit code 0.
-        self._server.force_exit = at_once
+    def stop(self, *, is_forced: bool = False) -> None:
+        # uvicorn's own signal handler would raise the signal again at the end, and the exit code would not be 0.
+        self._server.force_exit = is_forced
         self._server.should_exit = True
 
 
 def server_of(handler: Any) -> Daphne | Uvicorn | None:
-    """The server whose method handles SIGTERM just now; None when it is neither of the two."""
+    """Return the server to which this handler of SIGTERM belongs; None if it belongs to neither of the two."""
     owner = getattr(handler, "__self__", None)
     if hasattr(owner, "getReaders"):
         return Daphne(owner)
@@ -98,6 +103,8 @@ def server_of(handler: Any) -> Daphne | Uvicorn | None:
 
 
 class Drain:
+    """The drain of this process. It counts running requests and starts on SIGTERM."""
+
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Daphne | Uvicorn | None = None
@@ -105,7 +112,7 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        """Takes SIGTERM over from the server that runs this loop; the second call does nothing."""
+        """Replace the SIGTERM handler of the server that runs this event loop. A second call does nothing."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
@@ -114,21 +121,21 @@ class Drain:
             return
         self._server = server_of(signal.getsignal(signal.SIGTERM))
         if self._server is not None:
-            signal.signal(signal.SIGTERM, self._told)
-            if callable(former := signal.getsignal(signal.SIGINT)):
-                # Not where it is ignored: a shell does that for what it starts in the background.
-                signal.signal(signal.SIGINT, partial(_interrupted, former))
+            signal.signal(signal.SIGTERM, self._on_sigterm)
+            # It is not callable where a shell ignores SIGINT for a process that it started in the background.
+            if callable(original := signal.getsignal(signal.SIGINT)):
+                signal.signal(signal.SIGINT, partial(_on_interrupt, original))
 
     @contextmanager
-    def in_hand(self) -> Iterator[None]:
-        """A request that is being answered."""
+    def counted_request(self) -> Iterator[None]:
+        """Count a request as running, so that the drain waits for its response."""
         self._requests += 1
         try:
             yield
         finally:
             self._requests -= 1
 
-    def _told(self, number: int, frame: FrameType | None) -> None:
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._begin)
 
@@ -136,19 +143,19 @@ class Drain:
         assert self._loop is not None
         assert self._server is not None
         if self._task is None:
-            faulthandler.dump_traceback_later(LAST_SECONDS, exit=True)
+            faulthandler.dump_traceback_later(MAX_DRAIN_SECONDS, exit=True)
             self._task = self._loop.create_task(self._drain(self._server))
         else:
-            # Told twice: at once.
-            faulthandler.dump_traceback_later(IMPATIENT_SECONDS, exit=True)
+            # A second SIGTERM stops the server without draining.
+            faulthandler.dump_traceback_later(FORCED_END_SECONDS, exit=True)
             self._task.cancel()
-            self._server.end(at_once=True)
+            self._server.stop(is_forced=True)
 
     async def _drain(self, server: Daphne | Uvicorn) -> None:
         hub.is_draining = True
         logger.info("draining: %d sockets, %d requests", len(hub.sockets), self._requests)
         try:
-            await self._close_doors(server)
+            await self._stop_listening(server)
             quiet = asyncio.create_task(asyncio.sleep(QUIET_SECONDS))
             requests = asyncio.create_task(until(lambda: self._requests == 0, REQUESTS_SECONDS))
             await self._finish_frames()
@@ -156,39 +163,42 @@ class Drain:
             await quiet
             if not await requests:
                 logger.warning("%d requests were not finished", self._requests)
-            # To those who came in through the closing door meanwhile.
+            # Sockets that were accepted while the listeners closed.
             await self._say_bye()
             await until(hub.has_published, 1.0)
             logger.info("drained")
         except Exception:
             logger.exception("the drain failed")
-        server.end()
+        server.stop()
 
-    async def _close_doors(self, server: Daphne | Uvicorn) -> None:
-        """Stops listening, at a moment when nobody stands before the door: the kernel would reset those."""
+    async def _stop_listening(self, server: Daphne | Uvicorn) -> None:
+        """Close the listeners while no connection waits to be accepted: the kernel would reset those."""
         poller = select.poll()
-        for door in server.doors():
-            poller.register(door, select.POLLIN)
+        for listener in server.listeners():
+            poller.register(listener, select.POLLIN)
         for _ in range(1000):
             if not poller.poll(0):
                 break
             await asyncio.sleep(0)
-        server.close_doors()
+        server.stop_listening()
 
     async def _finish_frames(self) -> None:
-        """Waits until everything that came over the sockets is stored and answered."""
-        # Asked again and again, not on a thread: Python waits for its threads before it ends.
+        """Wait until everything received over the sockets is stored and answered."""
+        # Poll instead of waiting on a thread: Python waits for its threads before it exits.
         is_stored = await until(_is_everything_stored, WRITER_SECONDS)
-        # The answers were called on the loop before: their turn comes first.
+        # The answers are already scheduled on the event loop: let them run first.
         await asyncio.sleep(0)
         if not (is_stored and await until(database_threads.is_idle, THREADS_SECONDS)):
-            logger.warning("the database did not finish what was in hand: it stays with its senders")
+            logger.warning("the database did not finish in time: clients will send unanswered posts again")
 
     async def _say_bye(self) -> None:
-        """Tells everybody when to come back, and sees them off. First come back who are talking, staff before all."""
+        """Send `bye` with a time to reconnect to every socket and close it.
+
+        Staff reconnect first, then visitors in a conversation, then all others.
+        """
         staff: set[object] = {*hub.staff}
-        talking: set[object] = staff.union(*hub.visitors.values())
-        sockets = sorted(hub.sockets, key=lambda socket: (socket not in staff, socket not in talking))
+        in_conversation: set[object] = staff.union(*hub.visitors.values())
+        sockets = sorted(hub.sockets, key=lambda socket: (socket not in staff, socket not in in_conversation))
         for socket, retry_after_ms in zip(sockets, retries_ms(len(sockets)), strict=True):
             socket.end("bye", retry_after_ms=retry_after_ms)
         if not await until(lambda: not hub.sockets, CLOSE_SECONDS):
@@ -200,22 +210,25 @@ def _is_everything_stored() -> bool:
     return writer.wait_until_idle(0) and not any(socket.has_posts_in_hand() for socket in hub.sockets)
 
 
-def _interrupted(
-    former: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+def _on_interrupt(
+    original: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
 ) -> None:
-    """Ctrl-C: the server's own end, but a thread that waits for the database does not hold it up."""
-    faulthandler.dump_traceback_later(IMPATIENT_SECONDS, exit=True)
-    former(number, frame)
+    """Handle Ctrl-C with the server's own handler, but exit after FORCED_END_SECONDS even if a thread is blocked."""
+    faulthandler.dump_traceback_later(FORCED_END_SECONDS, exit=True)
+    original(number, frame)
 
 
 def retries_ms(count: int) -> list[int]:
-    """When each of so many should come back, the first first: by chance, but RECONNECTS_PER_SECOND on average."""
-    spread = max(LEAST_SPREAD_MS, count * 1000 / RECONNECTS_PER_SECOND)
-    return sorted(round(SHORTEST_RETRY_MS + uniform(0, spread)) for _ in range(count))
+    """Return random delays before reconnection for `count` sockets, in ascending order.
+
+    They are spread so that on average RECONNECTS_PER_SECOND clients reconnect per second.
+    """
+    spread = max(MIN_SPREAD_MS, count * 1000 / RECONNECTS_PER_SECOND)
+    return sorted(round(MIN_RETRY_MS + uniform(0, spread)) for _ in range(count))
 
 
 async def until(is_true: Callable[[], bool], seconds: float) -> bool:
-    """Whether it became true within that time."""
+    """Wait until the condition is true, at most `seconds`; return whether it became true."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while not is_true():

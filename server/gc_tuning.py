@@ -1,7 +1,7 @@
 """Garbage-collector thresholds for a server process with many sockets.
 
-A full collection with 10,000 sockets takes half a second in which nobody is answered, and by default Python makes one
-whenever the number of objects has grown by a quarter. So objects that exist at start-up are frozen, and full
+A full collection with 10,000 sockets takes half a second, during which nobody is answered, and by default Python runs
+one whenever the number of objects has grown by a quarter. Therefore objects that exist at start-up are frozen, and full
 collections are rare. That costs little memory, because a closed socket on Daphne leaves no reference cycle behind
 (`server/daphne_patches.py`, `chat/realtime/transport.py`, and a test). A closed socket on uvicorn leaves 1.5 KB in
 reference cycles of its parsers, so full collections are ten times as frequent there.
@@ -16,12 +16,12 @@ THRESHOLDS_UVICORN = (10_000, 10, 10)
 
 
 def freeze_and_collect_rarely() -> None:
-    """Freeze what exists and set the thresholds for Daphne. Call it when all modules are imported."""
+    """Freeze the existing objects and set the thresholds for Daphne. Call it when all modules are imported."""
     _freeze_and_set(THRESHOLDS_DAPHNE)
 
 
 def freeze_and_collect_more_often() -> None:
-    """Freeze what exists and set the thresholds for servers whose sockets leave reference cycles behind."""
+    """Freeze the existing objects and set the thresholds for servers whose sockets leave reference cycles behind."""
     _freeze_and_set(THRESHOLDS_UVICORN)
 
 

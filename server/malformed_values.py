@@ -1,4 +1,4 @@
-"""The answer to a request with a value that nothing can store or read: 400, and not an error of ours."""
+"""The response to a request with a value that cannot be stored or parsed: 400 instead of a server error."""
 
 import logging
 from collections.abc import Callable
@@ -18,17 +18,20 @@ from server.database_unavailable import accepts_html
 
 logger = logging.getLogger(__name__)
 
-# A number beyond the database's range (DataError of PostgreSQL, OverflowError of SQLite and of an infinite float), a
-# NUL or half a character in a text, JSON that is nested deeper than Python goes, a filter of admin's that is none.
+# A number out of the database's range (DataError from PostgreSQL, OverflowError from SQLite and from an infinite
+# float), NUL or a lone surrogate in a text, JSON nested deeper than Python's recursion limit, an invalid filter in
+# admin.
 MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLookupParameters)
 
 
 class MalformedValue(BadRequest):
-    words = _("A number or a character in this request cannot be read. Go back and check what you entered.")
+    """A value of the request cannot be stored or parsed."""
+
+    words = _("A number or a character in this request isn't valid. Go back and check what you entered.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses with 400, as `handler400`: a body above its limit, and whatever else."""
+    """Answer the requests that Django itself refuses with 400, such as a too large body. It is the `handler400`."""
     if isinstance(exception, RequestDataTooBig):
         return _answer(request, TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
     return _answer(request, BadRequest())
@@ -43,9 +46,9 @@ def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 
 class MalformedValueMiddleware:
-    """400 in the reader's language, wherever the value was: in the address, in a form, in JSON.
+    """Answer 400 in the reader's language, wherever the value was: in the URL, in a form or in JSON.
 
-    Forms and decoders refuse what they know of, in words of their own; this is for what got past them.
+    Forms and decoders refuse known kinds of invalid values with their own messages; this handles what they let through.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -58,10 +61,9 @@ class MalformedValueMiddleware:
         if not isinstance(error, MALFORMED):
             return None
         response = _answer(request, MalformedValue())
-        # With the place, in case the fault is ours after all; never with the value.
-        words = "a value was refused: %s"
+        # The log has the traceback, in case the fault is ours, but never the value.
         log_response(
-            words,
+            "a value was refused: %s",
             type(error).__name__,
             response=response,
             request=request,

@@ -1,4 +1,4 @@
-"""The page for Prometheus: what was counted, and how things stand at the moment it is asked."""
+"""The metrics page for Prometheus: counters, and gauges read at the time of the request."""
 
 import platform
 import tomllib
@@ -26,10 +26,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class LiveCollector(Collector):
-    """How things stand: read when it is asked for, and not counted along the way."""
+    """The gauges of this process and of the database, read at each request of the page."""
 
     def __init__(self) -> None:
-        # Of the database: the same on every process. Empty when it does not answer.
+        # Gauges read from the database, equal on every process. Empty when it does not answer.
         self.stored: list[Metric] = []
 
     def collect(self) -> Iterable[Metric]:
@@ -38,10 +38,10 @@ class LiveCollector(Collector):
         connected.add_metric(["console"], consoles)
         connected.add_metric(["visitor"], max(0, len(hub.sockets) - consoles))
         yield connected
-        yield GaugeMetricFamily("lianxin_writer_queued", "Messages that wait for the writer.", writer.queued)
-        yield GaugeMetricFamily("lianxin_draining", "1 while this process is ending.", hub.is_draining)
+        yield GaugeMetricFamily("lianxin_writer_queued", "Messages waiting for the writer.", writer.queued)
+        yield GaugeMetricFamily("lianxin_draining", "1 while this process is draining.", hub.is_draining)
         yield GaugeMetricFamily(
-            "lianxin_database_up", "Whether the database answered just now.", bool(self.stored)
+            "lianxin_database_up", "1 if the database answered this request.", bool(self.stored)
         )
         yield from self.stored
 
@@ -52,18 +52,20 @@ ProcessCollector(registry=registry)
 GCCollector(registry=registry)
 with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
     VERSION: str = tomllib.load(file)["project"]["version"]
-Info("lianxin_build", "What runs here.", registry=registry).info(
+Info("lianxin_build", "Versions of Lianxin, Python and Django.", registry=registry).info(
     {"version": VERSION, "python": platform.python_version(), "django": django.__version__}
 )
 
 
 def stored() -> list[Metric]:
-    """What the database knows of the moment. Four queries over indexes of what is open."""
-    waiting = GaugeMetricFamily("lianxin_waiting", "Visitors who wait, by department.", labels=["department"])
+    """Read the gauges from the database. Four queries over indexes of open conversations."""
+    waiting = GaugeMetricFamily("lianxin_waiting", "Visitors in the queue.", labels=["department"])
     longest = GaugeMetricFamily(
-        "lianxin_longest_wait_seconds", "How long the first of them has waited.", labels=["department"]
+        "lianxin_longest_wait_seconds",
+        "Waiting time of the first visitor in the queue.",
+        labels=["department"],
     )
-    line = {
+    queues = {
         department: (count, since)
         for department, count, since in Conversation.objects.filter(status=Status.WAITING)
         .order_by()
@@ -72,32 +74,32 @@ def stored() -> list[Metric]:
     }
     at = timezone.now()
     for code in Department.objects.filter(is_active=True).values_list("code", flat=True):
-        count, since = line.get(code, (0, None))
+        count, since = queues.get(code, (0, None))
         waiting.add_metric([code], count)
         longest.add_metric([code], (at - since).total_seconds() if since else 0)
     active = Conversation.objects.filter(status=Status.ACTIVE).order_by().count()
     return [
         waiting,
         longest,
-        GaugeMetricFamily("lianxin_active", "Conversations that an agent has.", active),
+        GaugeMetricFamily("lianxin_active", "Conversations assigned to an agent.", active),
         GaugeMetricFamily("lianxin_agents_online", "Agents who are online.", len(presence.online_ids())),
     ]
 
 
-def page(found: list[Metric] | None) -> str:
-    """The page, with what `stored` found, or without."""
-    live_metrics.stored = found or []
+def page(stored_metrics: list[Metric] | None) -> str:
+    """Return the text of the page with the gauges that `stored` returned, or without them."""
+    live_metrics.stored = stored_metrics or []
     return generate_latest(registry).decode()
 
 
 def is_allowed(scope: dict[str, Any]) -> bool:
-    """Whether whoever asks knows the token, or comes straight from an address that may.
+    """Return whether the request has the token, or comes directly from a network in LIANXIN_METRICS_ALLOW.
 
-    What came through a proxy has the proxy's address: that says nothing.
+    A request through a proxy has the proxy's address, which says nothing about the client.
     """
     headers = dict(scope["headers"])
-    told = headers.get(b"authorization", b"")
-    if settings.METRICS_TOKEN and compare_digest(told, f"Bearer {settings.METRICS_TOKEN}".encode()):
+    authorization = headers.get(b"authorization", b"")
+    if settings.METRICS_TOKEN and compare_digest(authorization, f"Bearer {settings.METRICS_TOKEN}".encode()):
         return True
     if not scope.get("client") or headers.keys() & {b"x-forwarded-for", b"forwarded", b"x-real-ip"}:
         return False

@@ -1,5 +1,6 @@
-"""What load balancers and monitors ask a server process. Answered at the door, before Django: no session, no thread of
-a request, and no host name that has to be known, because they ask by address.
+"""Health probes and metrics for load balancers and monitors, answered before Django.
+
+They need no session, no request thread and no allowed host name, because probes address a process by its IP address.
 """
 
 import asyncio
@@ -19,16 +20,16 @@ ANSWER_SECONDS = 1.0
 
 
 class Probes:
-    """`/healthz`: the process runs and its loop turns. `/readyz`: it should be sent people, 200 or 503. `/metrics`.
+    """Answer `/healthz` (the process and its event loop run), `/readyz` (it accepts clients: 200 or 503), `/metrics`.
 
-    Ready needs a database that answers within a second and no drain under way. Redis is not needed: without it
-    everything is slower, not down.
+    A process is ready when the database answers within a second and no drain is running. Redis is not needed: without
+    it everything is slower, but works.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._life = CachedProbe(_is_alive)
-        self._figures = CachedProbe(metrics_page.stored)
+        self._database_probe = CachedProbe(_is_database_up)
+        self._metrics_probe = CachedProbe(metrics_page.stored)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         match scope["path"]:
@@ -37,15 +38,14 @@ class Probes:
             case "/readyz":
                 if hub.is_draining:
                     await answer(send, 503, "draining")
-                elif await self._life.answer():
+                elif await self._database_probe.result():
                     await answer(send, 200, "ok")
                 else:
                     await answer(send, 503, "the database does not answer")
             case "/metrics":
                 if metrics_page.is_allowed(scope):
-                    await answer(
-                        send, 200, metrics_page.page(await self._figures.answer()), metrics_page.CONTENT_TYPE
-                    )
+                    page = metrics_page.page(await self._metrics_probe.result())
+                    await answer(send, 200, page, metrics_page.CONTENT_TYPE)
                 else:
                     await answer(send, 404, "not found")
             case _:
@@ -53,6 +53,7 @@ class Probes:
 
 
 async def answer(send: Any, status: int, body: str, content_type: str = "text/plain; charset=utf-8") -> None:
+    """Send a complete HTTP response that must not be cached."""
     headers = [
         (b"content-type", content_type.encode()),
         (b"cache-control", b"no-store"),
@@ -63,32 +64,33 @@ async def answer(send: Any, status: int, body: str, content_type: str = "text/pl
 
 
 class CachedProbe(Generic[T]):
-    """A question to the database, on a thread of its own, and never twice at a time: nothing piles up."""
+    """A database query on its own thread. Concurrent callers share one run, so queries to a slow database do not pile
+    up."""
 
-    def __init__(self, ask: Callable[[], T]) -> None:
-        self._ask = ask
+    def __init__(self, query: Callable[[], T]) -> None:
+        self._query = query
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
-        self._asked: Future[T | None] | None = None
+        self._future: Future[T | None] | None = None
 
-    async def answer(self) -> T | None:
-        """None when there is no answer within ANSWER_SECONDS."""
-        if self._asked is None or self._asked.done():
-            self._asked = self._thread.submit(self._try)
-        waiting = asyncio.wrap_future(self._asked)
+    async def result(self) -> T | None:
+        """Return the result of the query, or None if it fails or takes longer than ANSWER_SECONDS."""
+        if self._future is None or self._future.done():
+            self._future = self._thread.submit(self._run)
+        waiting = asyncio.wrap_future(self._future)
         await asyncio.wait({waiting}, timeout=ANSWER_SECONDS)
         return waiting.result() if waiting.done() else None
 
-    def _try(self) -> T | None:
+    def _run(self) -> T | None:
         try:
-            return self._ask()
+            return self._query()
         except Exception:
-            # Whatever it is: it does not answer.
+            # Any failure means that the database does not answer.
             return None
         finally:
             connection.close()
 
 
-def _is_alive() -> bool:
+def _is_database_up() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return True

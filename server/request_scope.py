@@ -1,4 +1,4 @@
-"""Scopes of requests and sockets without anything by which a client could shape our addresses."""
+"""Removal of everything from ASGI scopes with which a client could influence the URLs that we generate."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,10 +7,10 @@ from django.conf import settings
 
 Application = Callable[..., Awaitable[Any]]
 
-# Headers that some server or framework reads as part of an address, or as the method. We need none of them: Daphne
-# believes the first from any client (`http_protocol.WebRequest.process`), and the others are removed so that no
-# library comes to believe them either. Those that name the client stay: `core.client_address` counts the entries of
-# X-Forwarded-For, and `server.metrics_page` refuses whoever came through a proxy.
+# Headers that some server or framework reads as part of a URL or as the method. We need none of them. Daphne trusts the
+# first from any client (`http_protocol.WebRequest.process`); the others are removed so that no library can start to
+# trust them. Headers that name the client stay: `core.client_address` counts the entries of X-Forwarded-For, and
+# `server.metrics_page` refuses requests that came through a proxy.
 REMOVED_HEADERS = frozenset(
     {
         b"daphne-root-path",
@@ -35,7 +35,7 @@ REMOVED_HEADERS = frozenset(
         b"x-url-scheme",
     }
 )
-# The scheme follows from the set-up, not from what a client or a proxy says.
+# The scheme follows from LIANXIN_BEHIND_TLS, not from a header of a client or a proxy.
 SECURE_SCHEMES = {"http": "https", "websocket": "wss"}
 PLAIN_SCHEMES = {"http": "http", "websocket": "ws"}
 
@@ -51,7 +51,7 @@ class ScopeSanitizer:
 
 
 def clean(scope: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy: no root path, the scheme of the set-up, a path of this server, no header that shapes either."""
+    """Return a copy of the scope without root path and removed headers, with the configured scheme and a plain path."""
     if scope["type"] not in PLAIN_SCHEMES:
         return scope
     schemes = SECURE_SCHEMES if settings.BEHIND_TLS else PLAIN_SCHEMES
@@ -60,7 +60,7 @@ def clean(scope: dict[str, Any]) -> dict[str, Any]:
         "root_path": "",
         "scheme": schemes[scope["type"]],
         "path": _path(scope["path"]),
-        # A name with an underscore would be taken for the one with a hyphen (CVE-2015-0219); uvicorn lets it through.
+        # A header name with an underscore would count as the one with a hyphen (CVE-2015-0219); uvicorn allows it.
         "headers": [
             header
             for header in scope["headers"]
@@ -70,7 +70,7 @@ def clean(scope: dict[str, Any]) -> dict[str, Any]:
 
 
 def _path(path: str) -> str:
-    """Return the path alone where the target was absolute (RFC 9112, 3.2.2); Daphne passes on all of it."""
+    """Return the path of an absolute request target (RFC 9112, 3.2.2), which Daphne passes on completely."""
     if path.startswith("/") or "://" not in path:
         return path
     return "/" + path.partition("://")[2].partition("/")[2]

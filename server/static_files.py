@@ -1,4 +1,4 @@
-"""Static files under names that hold a hash of their content, so that browsers may keep them for ever."""
+"""Storage of static files under names with a hash of their content, so that browsers may cache them forever."""
 
 import os
 import posixpath
@@ -16,9 +16,9 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from server.js_bundler import bundle, minified
 
-# Scripts that go out as one file together with the modules they import.
+# Scripts that are served as one file together with the modules that they import.
 BUNDLED = ("widget/main.js",)
-# What else goes out to visitors, without comments and layout.
+# Other files for visitors, which are minified.
 SCRIPTS = ("widget/loader.js",)
 SHEETS = ("tokens.css", "widget/widget.css")
 _IMPORT = re.compile(r'^@import "(\.[^"]+)";$', re.MULTILINE)
@@ -31,16 +31,16 @@ def _source(name: str) -> str:
 
 
 def _sheet(name: str) -> str:
-    """The sheet together with those that it imports."""
+    """Return the minified style sheet with the content of those that it imports."""
 
-    def imported(found: Match[str]) -> str:
-        return _sheet(posixpath.normpath(posixpath.join(posixpath.dirname(name), found[1])))
+    def imported(match: Match[str]) -> str:
+        return _sheet(posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1])))
 
     return str(cssmin(_IMPORT.sub(imported, _source(name))))
 
 
 class WidgetCompressor(Compressor):
-    """Compresses what every visitor loads with zopfli: fewer bytes of the same format, for a second of building."""
+    """Compress the files that every visitor loads with zopfli: smaller gzip files for one more second of building."""
 
     def write_data(self, path: str, data: bytes, suffix: str, stat_result: os.stat_result) -> str:
         if suffix == ".gz" and Path(path).parent.name == "widget":
@@ -49,21 +49,23 @@ class WidgetCompressor(Compressor):
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
-    # JavaScript modules import each other by relative path: those paths are rewritten too.
+    """Storage that bundles and minifies the visitors' files and then hashes and compresses all files."""
+
+    # Also rewrite the relative paths by which JavaScript modules import each other.
     support_js_module_import_aggregation = True
-    # Each pass settles one more level of modules that import modules.
+    # Each pass resolves one more level of modules that import modules.
     max_post_process_passes = 20
-    # django.contrib.admin and vendored files may name maps that are not shipped.
+    # Files of django.contrib.admin and vendored files may refer to source maps that are not shipped.
     manifest_strict = False
 
     def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        # Always from the sources: what was collected before may hold older modules.
-        small: dict[str, str] = {}
+        # Always read the sources, because collected files may be older.
+        outputs: dict[str, str] = {}
         if not dry_run:
-            small |= {name: minified(bundle(name, _source)) for name in BUNDLED if name in paths}
-            small |= {name: minified(_source(name)) for name in SCRIPTS if name in paths}
-            small |= {name: _sheet(name) for name in SHEETS if name in paths}
-        for name, text in small.items():
+            outputs |= {name: minified(bundle(name, _source)) for name in BUNDLED if name in paths}
+            outputs |= {name: minified(_source(name)) for name in SCRIPTS if name in paths}
+            outputs |= {name: _sheet(name) for name in SHEETS if name in paths}
+        for name, text in outputs.items():
             Path(self.path(name)).write_text(text, encoding="utf-8")
             paths[name] = (self, name)
         yield from super().post_process(paths, dry_run=dry_run, **options)
@@ -72,7 +74,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         return WidgetCompressor(**options)
 
     def url_converter(self, name: str, *args: Any, **kwargs: Any) -> Callable[[Match[str]], str]:
-        # A comment in an extension of htmx shows an import of a file that there is not.
+        # A comment in an extension of htmx shows an import of a file that does not exist.
         if name.startswith("django_htmx/"):
             return lambda match: match[0]
         convert: Callable[[Match[str]], str] = super().url_converter(name, *args, **kwargs)

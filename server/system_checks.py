@@ -1,4 +1,4 @@
-"""System checks that refuse an unsafe set-up."""
+"""System checks that refuse an unsafe configuration."""
 
 import re
 from typing import Any
@@ -9,26 +9,26 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.http.request import split_domain_port, validate_host
 
-# Different characters of a key; a random one of 32 characters has about 25.
-LEAST_KEY_CHARACTERS = 10
+# Minimum number of distinct characters in a secret key; a random key of 32 characters has about 25.
+MIN_KEY_CHARACTERS = 10
 
 
 def refuse_unsafe() -> None:
-    """Raises ImproperlyConfigured for what `manage.py` would refuse: servers do not run the system checks."""
-    checks = (own_origins, hosts, production, doorbell)
-    found = [message for check in checks for message in check() if message.is_serious()]
-    if found:
-        raise ImproperlyConfigured("\n".join(str(message) for message in found))
+    """Run the checks in a server process, which does not run system checks. Raises ImproperlyConfigured for errors."""
+    checks = (own_origins, hosts, production, notifications)
+    errors = [message for check in checks for message in check() if message.is_serious()]
+    if errors:
+        raise ImproperlyConfigured("\n".join(str(message) for message in errors))
 
 
 @register()
 def own_origins(**_: Any) -> list[CheckMessage]:
-    """Each own origin is one that a browser sends, over TLS behind TLS, of a host that is served."""
+    """Check that each own origin is in the form that a browser sends, uses https behind TLS and has an allowed host."""
     if settings.BEHIND_TLS and not settings.OWN_ORIGINS:
         return [
             Error(
                 "LIANXIN_OWN_ORIGINS is empty",
-                hint="Name this service's full origins, e.g. https://chat.bank.example, so that others are refused.",
+                hint="List the full origins of this service, e.g. https://chat.bank.example; all others are refused.",
                 id="lianxin.E001",
             )
         ]
@@ -49,41 +49,41 @@ def _fault_of(origin: str) -> str:
         parts = urlsplit(origin)
         has_port = parts.port is not None
     except ValueError:
-        return "is no origin"
+        return "is not an origin"
     if (
         scheme not in {"http", "https"}
         or parts.netloc != rest
         or parts.username is not None
         or not parts.hostname
     ):
-        return "is no origin"
+        return "is not an origin"
     if "*" in rest or not re.fullmatch(r"[a-z0-9.\-:\[\]]+", rest):
-        return "is no origin that a browser sends"
+        return "is not an origin that a browser sends"
     if has_port and parts.port == {"http": 80, "https": 443}[scheme]:
-        return "names a port that a browser leaves out"
+        return "has a default port, which a browser leaves out"
     if settings.BEHIND_TLS and scheme != "https":
         return "is not https, but LIANXIN_BEHIND_TLS is set"
     if not validate_host(split_domain_port(rest)[0], settings.ALLOWED_HOSTS):
-        return "has a host that LIANXIN_ALLOWED_HOSTS does not name"
+        return "has a host that is not in LIANXIN_ALLOWED_HOSTS"
     return ""
 
 
 @register()
 def hosts(**_: Any) -> list[CheckMessage]:
-    """Each allowed host is one name: Django would take `*` for any, and `.example` for every name below it."""
+    """Check that each allowed host is a single name; Django accepts `*` for any host and `.example` for subdomains."""
     faults = {
-        host: "it admits hosts that nobody has named"
+        host: "it allows hosts that are not listed"
         if "*" in host or host.startswith(".")
-        else "a host is a name or an address, without scheme, port and path"
+        else "a host is a name or an address without scheme, port and path"
         for host in settings.ALLOWED_HOSTS
         if "*" in host or host.startswith(".") or re.search(r"[/@\s]|(?<![:\[]):\d+$", host)
     }
     if not settings.ALLOWED_HOSTS:
-        faults[""] = "no host is named"
+        faults[""] = "no host is listed"
     return [
         Error(
             f"LIANXIN_ALLOWED_HOSTS: {host!r}: {fault}",
-            hint="Name each host of this service, e.g. chat.bank.example.",
+            hint="List each host of this service, e.g. chat.bank.example.",
             id="lianxin.E004",
         )
         for host, fault in faults.items()
@@ -92,40 +92,41 @@ def hosts(**_: Any) -> list[CheckMessage]:
 
 @register()
 def production(**_: Any) -> list[CheckMessage]:
-    """What is for trying it out does not run where customers come: behind TLS, or with Redis."""
+    """Check that settings for trials are off in production, that is, behind TLS or with Redis."""
     if not (settings.BEHIND_TLS or settings.REDIS_URL):
         return []
-    found: list[CheckMessage] = []
+    errors: list[CheckMessage] = []
     if settings.DEBUG:
-        found.append(
-            Error("LIANXIN_DEBUG is set", hint="Its pages show settings and code.", id="lianxin.E005")
+        errors.append(
+            Error("LIANXIN_DEBUG is set", hint="Its error pages show settings and code.", id="lianxin.E005")
         )
     if settings.SAMPLE_BANK:
-        found.append(
+        errors.append(
             Error(
                 "LIANXIN_SAMPLE_BANK is set",
-                hint="The page of an invented bank is for trials.",
+                hint="The page of the fictional bank is for trials only.",
                 id="lianxin.E006",
             )
         )
-    if len(set(settings.SECRET_KEY)) < LEAST_KEY_CHARACTERS or "insecure" in settings.SECRET_KEY:
-        found.append(
+    if len(set(settings.SECRET_KEY)) < MIN_KEY_CHARACTERS or "insecure" in settings.SECRET_KEY:
+        errors.append(
             Error(
                 "LIANXIN_SECRET_KEY can be guessed",
-                hint="Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+                hint="Generate one: python -c 'import secrets; print(secrets.token_urlsafe(48))'",
                 id="lianxin.E007",
             )
         )
-    return found
+    return errors
 
 
 @register()
 def proxies(**_: Any) -> list[CheckMessage]:
+    """Check that the number of proxies is set behind TLS."""
     if settings.BEHIND_TLS and not settings.PROXY_COUNT:
         return [
             Warning(
-                "LIANXIN_PROXY_COUNT is 0, but a proxy ends TLS: everybody seems to come from its address",
-                hint="Name how many proxies stand in front, or ten wrong passwords keep all staff from signing in.",
+                "LIANXIN_PROXY_COUNT is 0, but a proxy terminates TLS: all clients seem to have its address",
+                hint="Set the number of proxies in front, or wrong passwords of one client can lock out all staff.",
                 id="lianxin.W002",
             )
         ]
@@ -133,21 +134,22 @@ def proxies(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def doorbell(**_: Any) -> list[CheckMessage]:
+def notifications(**_: Any) -> list[CheckMessage]:
+    """Check that Redis and PostgreSQL are used together."""
     on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     if settings.REDIS_URL and not on_postgresql:
         return [
             Error(
                 "LIANXIN_REDIS_URL is set, but the database is SQLite",
-                hint="Redis means several processes, and those need PostgreSQL: set LIANXIN_DATABASE_URL.",
+                hint="Redis is for several processes, which need PostgreSQL: set LIANXIN_DATABASE_URL.",
                 id="lianxin.E002",
             )
         ]
     if on_postgresql and not settings.REDIS_URL:
         return [
             Warning(
-                "No LIANXIN_REDIS_URL: between processes a message waits for the sweep",
-                hint="Right for one process; name a Redis when there are several.",
+                "LIANXIN_REDIS_URL is not set: a message reaches other processes only with the next sweep",
+                hint="This is right for a single process. Set it when you run several.",
                 id="lianxin.W001",
             )
         ]

@@ -1,7 +1,7 @@
-"""How Django answers a request: on one thread, from the first middleware to the last.
+"""ASGI handler that runs all of Django's work for a request on one thread, from the first middleware to the last.
 
-Django's own handler for ASGI makes a thread for each request, and goes there and back for every middleware that is not
-asynchronous, which are nearly all, and for every signal. A dozen of such hops cost more than most of our views.
+Django's own ASGI handler creates a thread for each request and switches to it and back for every signal and for every
+middleware that is not asynchronous, which means nearly all. A dozen such switches cost more than most of our views.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
-# Those whose turn it is (server/concurrency_limit.py), and those who wait for others and have given their turn away.
+# Threads for the requests with a slot (server/concurrency_limit.py) and for those that wait after releasing their slot.
 THREADS = 64
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ThreadedASGIHandler(ASGIHandler):
-    """The threads stay, so that nothing has to be made anew for each request."""
+    """Django's ASGI handler with a permanent thread pool: each request is answered on one of its threads."""
 
     def __init__(self) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:
-        # As for WSGI: nothing of it is asked to be asynchronous.
+        # Load the middleware in synchronous mode, as for WSGI.
         super().load_middleware(is_async=False)
 
     async def __call__(
@@ -42,7 +42,7 @@ class ThreadedASGIHandler(ASGIHandler):
         send: Callable[[Any], Awaitable[Any]],
     ) -> None:
         try:
-            # `server.body_limits` has read it before the request had its turn.
+            # `server.body_limits` has read the body before the request got a slot.
             body = scope.pop("body", None) or await self.read_body(receive)
         except RequestAborted:
             return
@@ -71,12 +71,12 @@ class ThreadedASGIHandler(ASGIHandler):
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         if not response.streaming:
-            # Whoever waits for its end, as the database's connection does, need not wait for the network.
+            # Closing the response releases resources, such as the database connection, before the slow network.
             response.close()
         return response
 
     async def _parts(self, content: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """A file, piece by piece: it is never whole in memory."""
+        """Yield the parts of a file, so that the whole file is never in memory."""
         while (part := await self._on_thread(next, content, None)) is not None:
             yield part
 

@@ -1,4 +1,4 @@
-"""What every test run needs before its first test."""
+"""Settings and fixtures shared by all tests."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from knowledge.published_index import published
 from tests.harness.servers import AppServer
 from tests.people import Cast, create_cast
 
-# The same examples every time, and no clock: a slow machine is not a fault of the code.
+# Use the same examples in every run, and no deadline, because a slow machine is not a fault of the code.
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None, database=None)
-# To look for new ones: HYPOTHESIS_PROFILE=search make test ARGS="-k words"
+# To search for new counterexamples: HYPOTHESIS_PROFILE=search make test ARGS="-k words"
 hypothesis_settings.register_profile("search", max_examples=2_000, deadline=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
-    signal.signal(signal.SIGTERM, _end_in_order)
-    # Names with a hash need `collectstatic`; AppServer does that, and the browser tests cover it.
-    # The folder itself has to be there: WhiteNoise warns without it.
+    signal.signal(signal.SIGTERM, _interrupt)
+    # Hashed file names need `collectstatic`; AppServer runs it, and the browser tests cover it. WhiteNoise only warns
+    # when the folder does not exist.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-    # A server that runs on the checkout's own data is not in the way of its tests, nor they in its.
+    # A folder of its own, so that tests and a server that runs on the checkout's data do not disturb each other.
     state = tempfile.TemporaryDirectory(prefix="lianxin-tests-")
     config.add_cleanup(state.cleanup)
     settings.STATE_DIR = Path(state.name)
-    # A process beside for every handful of points of a test would be a waste.
+    # Do not start an encoder process for the few points of a test.
     settings.LEARNING = False
-    # Before the addresses are read.
+    # It must be set before the URLconf is loaded.
     settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite: test on a file, as in real use. In memory it has other locks and no write-ahead log."""
+    """Use a file for SQLite, as in real use, because in memory it has other locks and no write-ahead log."""
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         folder: Path = tmp_path_factory.mktemp("sqlite")
@@ -60,21 +60,21 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
 @pytest.fixture
 def cast(db: None) -> Cast:
-    """Everybody of tests/people.py, in the database of this test."""
+    """Create the cast of tests/people.py in the test's database."""
     return create_cast()
 
 
 @pytest.fixture(autouse=True)
-def empty_library() -> None:
-    """The library of this process follows the database forwards; a test's database goes back."""
+def empty_published_index() -> None:
+    """Clear the index of published points: it only follows newer editions, and a test's database is rolled back."""
     published.forget()
 
 
 @pytest.fixture
 def one_day() -> Iterator[None]:
-    """For tests that count by the day or by the minute: stops Django's clock when the test begins.
+    """Stop Django's clock of this process for a test that counts by the day or by the minute.
 
-    Otherwise midnight may fall between two readings of it. The clocks of server processes go on.
+    Otherwise midnight may fall between two readings of the clock. The clocks of server processes keep running.
     """
     with clock_set(timezone.now()):
         yield
@@ -82,14 +82,14 @@ def one_day() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Processes:
-    """Two server processes on the test's database and Redis, of the two kinds that are supported."""
+    """Two server processes on the test's database and Redis, one of each supported server."""
 
     daphne: AppServer
     uvicorn: AppServer
 
 
 def bank_environment(database: str, redis: str) -> dict[str, str]:
-    """A bank's settings, for a server on this database and Redis."""
+    """Return the environment variables for a server on this database and Redis."""
     return {
         "LIANXIN_DATABASE_URL": database,
         "LIANXIN_REDIS_URL": redis,
@@ -99,7 +99,7 @@ def bank_environment(database: str, redis: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def processes(django_db_setup: None) -> Iterator[Processes]:
-    """For tests with `transactional_db`: what a test stores, both processes see, and the other way round."""
+    """Run both servers. Tests need `transactional_db`, so that the processes and the test see each other's data."""
     url = urlsplit(os.environ["LIANXIN_DATABASE_URL"])
     database = urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
     env = bank_environment(database, os.environ["LIANXIN_REDIS_URL"])
@@ -111,7 +111,7 @@ def processes(django_db_setup: None) -> Iterator[Processes]:
 
 
 class Announced:
-    """What the actions of a test announced. In place of the hub: nobody listens here."""
+    """Collects the events that the actions of a test announce, in place of the hub."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -120,7 +120,8 @@ class Announced:
         self._events += events
 
     def take(self) -> list[Event]:
-        """The events since the last call, of what would have been committed by now; what was rolled back has none."""
+        """Return the events announced since the last call, after running the pending on-commit hooks of the test's
+        transaction. Changes that were rolled back announce nothing."""
         pending, connection.run_on_commit = connection.run_on_commit, []
         for on_commit in pending:
             on_commit[1]()
@@ -132,7 +133,7 @@ class Announced:
 
 
 class WriterAtOnce:
-    """The writer's own work in the test's transaction, which the writer's thread could not see."""
+    """Stores posts immediately in the test's transaction, which the writer's own thread cannot see."""
 
     def post(self, post: Post) -> Future[Outcome]:
         future: Future[Outcome] = Future()
@@ -148,7 +149,7 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> Announced:
     return announced
 
 
-def _end_in_order(number: int, _: FrameType | None) -> None:
-    """End as Ctrl-C does: fixtures take their servers down, and a second signal does not cut that short."""
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """End as Ctrl-C does, so that fixtures stop their servers; a second signal is ignored."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

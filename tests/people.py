@@ -1,6 +1,6 @@
-"""The cast of the tests: one bank's site, two departments, and the people on both sides of the chat.
+"""The cast of the tests: the site of a bank, two departments, staff members, and functions for visitors' steps.
 
-`PEOPLE` are plain descriptions, for browsers and servers; `Cast` are the same people in the database.
+`PEOPLE` are plain descriptions, for tests with browsers and servers; `Cast` are the same people in the database.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ORIGIN = "https://www.bank.example"
 
 @dataclass(frozen=True)
 class Person:
-    """A member of staff as a test speaks of them."""
+    """The description of a staff member."""
 
     username: str
     name: str
@@ -51,8 +51,8 @@ PEOPLE = (MEI, HAO, JUN, YUN, WEN, AN, NING)
 
 @dataclass(frozen=True)
 class Cast:
-    """`mei` and `hao` answer for cards, `jun` for loans; `yun` supervises, `wen` audits, `an` administers, `ning`
-    edits what is known."""
+    """The people in the database: `mei` and `hao` are agents for cards, `jun` for loans, `yun` is a supervisor, `wen`
+    an auditor, `an` an administrator and `ning` a knowledge editor."""
 
     site: Site
     cards: Department
@@ -68,7 +68,7 @@ class Cast:
 
 
 def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Cast:
-    """Make everybody. Without a password nobody can sign in with one, which saves the time to hash it."""
+    """Create everybody. Without `password`, nobody has a usable password, which saves the time to hash it."""
     cards = Department.objects.create(code="cards", name_zh="信用卡", name_en="Cards", order=1)
     loans = Department.objects.create(code="loans", name_zh="贷款", name_en="Loans", order=2)
     site = Site.objects.create(
@@ -77,7 +77,7 @@ def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Ca
         name_en="Qinglan Bank",
         allowed_origins="\n".join(origins),
         identity_secret=IDENTITY_SECRET,
-        # What asks for the nonce is tested where it is about that.
+        # Only the tests of nonces require one.
         requires_nonce=False,
         department=cards,
         hotline="95000",
@@ -88,12 +88,12 @@ def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Ca
     FormField.objects.create(
         site=site, key="subject", kind=FormField.Kind.DEPARTMENT, label_zh="事由", label_en="Subject", order=2
     )
-    for language, label, words in (
+    for language, label, first_message in (
         ("zh", "卡被吞了", "我的卡被取款机吞了。"),
         ("en", "Card swallowed", "The machine has swallowed my card."),
     ):
         QuickTopic.objects.create(
-            site=site, language=language, label=label, first_message=words, department=cards
+            site=site, language=language, label=label, first_message=first_message, department=cards
         )
     done = WrapUpCode.objects.create(code="done", name_zh="已解决", name_en="Solved")
     departments = {"cards": cards, "loans": loans}
@@ -114,7 +114,7 @@ def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Ca
 
 
 def session_of(staff: Staff) -> str:
-    """Sign somebody in without a form and return the session's key, which is their cookie's value."""
+    """Sign a staff member in without a form and return the session key, which is the value of the cookie."""
     session = SessionStore()
     session[SESSION_KEY] = str(staff.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -132,7 +132,7 @@ def go_online(*staff: Staff) -> None:
 def start(
     cast: Cast, *, visitor: UUID | None = None, name: str = "", department: str = "", language: str = "zh"
 ) -> Conversation:
-    """A new visitor (or this one) begins a conversation and waits."""
+    """Start a conversation of a new visitor, or of `visitor`; it waits in the queue."""
     return visitors.start_conversation(
         site=cast.site,
         visitor_uuid=visitor or uuid4(),
@@ -143,7 +143,7 @@ def start(
 
 
 def start_with(cast: Cast, agent: Staff, *, language: str = "zh") -> Conversation:
-    """A new visitor begins a conversation in the agent's department, and the agent has it."""
+    """Start a conversation of a new visitor in the agent's department and assign it to the agent."""
     first = agent.departments.order_by("order").first()
     conversation = start(cast, department=first.code if first else "", language=language)
     go_online(agent)
@@ -153,7 +153,7 @@ def start_with(cast: Cast, agent: Staff, *, language: str = "zh") -> Conversatio
 
 
 def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = None) -> AcceptedFrame:
-    """The visitor, or whoever `by` names, says something; it is stored at once."""
+    """Store a message of the visitor or of `by`, and return the frame that accepts it."""
     author = by or conversation.visitor
     client_id = uuid4()
     if isinstance(author, Staff):
@@ -166,9 +166,9 @@ def say(conversation: Conversation, body: str, *, by: Staff | Visitor | None = N
 
 
 def say_many(conversation: Conversation, count: int, *, body: str = "") -> None:
-    """The visitor says so many things: 1, 2, 3 ... or always the same."""
-    said = [
+    """Store `count` messages of the visitor: "1", "2", "3" and so on, or always `body`."""
+    messages = [
         posts.Post(conversation.pk, uuid4(), body or str(number), visitor_id=conversation.visitor_id)
         for number in range(1, count + 1)
     ]
-    posts.post_batch(said)
+    posts.post_batch(messages)

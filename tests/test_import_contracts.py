@@ -1,14 +1,14 @@
-"""The contracts on imports see every package of the project."""
+"""The import contracts cover every package of the project."""
 
 import tomllib
 
 from tests.harness.servers.process import ROOT
 
-# Not part of the program.
+# Packages that are not part of the program.
 OTHERS = {"scripts", "tests"}
 
 
-def test_every_package_is_under_the_import_contracts() -> None:
+def test_import_contracts_cover_every_package() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - OTHERS

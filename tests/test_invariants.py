@@ -1,4 +1,4 @@
-"""Each of the ten invariants has tests that fail when it is broken; this names them, and checks that they are there."""
+"""The ten invariants: the list of the tests that guard each of them, and the check that those tests exist."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tests.harness.servers.process import ROOT
 GUARDS = {
     "1 accepted means committed": [
         "chat/realtime/test_writer.py::test_what_is_accepted_can_be_read_by_anybody_at_that_moment",
-        "faults/test_outages.py::test_a_killed_server_has_lost_nothing_that_it_accepted",
-        "faults/test_outages.py::test_a_database_that_goes_and_comes_back_costs_no_accepted_message",
-        "server/test_settings.py::test_sqlite_writes_through_to_the_disk",
+        "faults/test_outages.py::test_killed_server_loses_no_accepted_message",
+        "faults/test_outages.py::test_database_outage_loses_no_accepted_message",
+        "server/test_settings.py::test_sqlite_syncs_every_commit_to_disk",
     ],
     "2 nothing accepted is lost, doubled or reordered": [
         "chat/realtime/test_sockets.py::test_two_processes_give_one_conversation_numbers_without_a_gap",
         "faults/test_outages.py::test_without_redis_everything_still_arrives",
-        "faults/test_outages.py::test_nothing_comes_twice_to_who_missed_nothing",
-        "faults/test_outages.py::test_a_flushed_redis_deafens_nobody",
-        "faults/test_outages.py::test_who_does_not_read_is_cut_off_before_it_costs_memory",
+        "faults/test_outages.py::test_sweep_sends_nothing_twice",
+        "faults/test_outages.py::test_flushed_redis_keeps_all_subscriptions",
+        "faults/test_outages.py::test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit",
         "chat/realtime/test_state_equals_events.py::test_what_happens_between_reading_and_joining_is_in_the_welcome",
         "chat/realtime/test_state_equals_events.py::test_what_comes_later_does_not_pass_for_the_change_that_was_lost",
         "machine/test_machine.py::test_whatever_happens_everybody_sees_everything_in_order",
@@ -48,10 +48,10 @@ GUARDS = {
         "chat/test_actions_agents.py::test_concurrent_take_next_gives_each_agent_a_different_conversation",
         "chat/test_actions_agents.py::test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal",
         "chat/test_queue.py::test_requests_during_a_transaction_share_the_next_one_in_order",
-        "faults/test_outages.py::test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_all",
+        "faults/test_outages.py::test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_at_all",
         "chat/test_actions_visitors.py::test_concurrent_starts_of_one_visitor_share_one_conversation",
     ],
-    "7 one write path": ["test_invariants.py::test_only_actions_write"],
+    "7 one write path": ["test_invariants.py::test_only_actions_write_to_the_database"],
     "8 frames carry all a screen needs": [
         "chat/realtime/test_state_equals_events.py::test_while_waiting",
         "chat/realtime/test_state_equals_events.py::test_a_whole_day_in_one_go",
@@ -63,20 +63,20 @@ GUARDS = {
         "chat/realtime/test_sockets.py::test_frames_of_another_version_are_ignored_and_bad_ones_refused",
     ],
     "10 no words, tokens or numbers in URLs, logs, Redis keys": [
-        "faults/test_outages.py::test_redis_holds_no_words_and_no_names",
-        "server/test_settings.py::test_an_error_of_the_database_is_logged_without_the_row",
-        "server/test_settings.py::test_errors_that_quote_are_logged_without_their_words",
+        "faults/test_outages.py::test_redis_contains_no_message_text_and_no_names",
+        "server/test_settings.py::test_database_error_is_logged_without_the_row",
+        "server/test_settings.py::test_errors_that_quote_data_are_logged_without_their_message",
         "chat/test_protocol.py::test_bad_frame_contains_no_text_of_the_frame",
     ],
 }
 
 
-def test_there_are_ten() -> None:
+def test_there_are_ten_invariants() -> None:
     assert [name.split()[0] for name in GUARDS] == [str(number) for number in range(1, 11)]
 
 
 @pytest.mark.parametrize("invariant", GUARDS)
-def test_its_guards_exist(invariant: str) -> None:
+def test_guards_of_each_invariant_exist(invariant: str) -> None:
     for guard in GUARDS[invariant]:
         file, _, name = guard.partition("::")
         tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
@@ -96,9 +96,9 @@ WRITES = {
     "update",
     "bulk_update",
 }
-# Where writing is the job: the actions, and what is below or beside them by its nature.
 # Every package of the program.
 OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
+# Folders and modules that may write: the actions, and the layers below them or beside them.
 WRITERS = ("actions", "migrations", "demo", "commands", "models")
 OTHER_WRITERS = {
     "accounts/actions.py",
@@ -106,20 +106,20 @@ OTHER_WRITERS = {
     "accounts/audit.py",
     "accounts/departments.py",
     "accounts/presence.py",
-    # Counters in Redis, keys of forms, and Django's own session.
+    # Counters in Redis, form keys, and Django's sessions.
     "core/rate_limits.py",
     "accounts/form_keys.py",
     "accounts/session_queries.py",
-    # What an approval writes, called by its action.
+    # Writes approved changes; only the approval actions call it.
     "chat/approvals.py",
 }
-# NumPy's, Pillow's, and Django's own form, which only gathers what the action then stores.
+# Calls of NumPy, Pillow and a Django formset; the formset only collects what an action then stores.
 OTHER_SAVES = {"np.delete", "plain.save", "formset.save"}
 
 
-def test_only_actions_write() -> None:
+def test_only_actions_write_to_the_database() -> None:
     """Invariant 7: no view, consumer, selector or admin class calls a writing method of the ORM itself."""
-    found = []
+    violations = []
     for app in OURS:
         for path in sorted((ROOT / app).rglob("*.py")):
             name = str(path.relative_to(ROOT))
@@ -134,5 +134,5 @@ def test_only_actions_write() -> None:
                     source = ast.unparse(node.func)
                     is_ours = ".objects." in source or source.endswith((".save", ".delete", "_set.update"))
                     if is_ours and source not in OTHER_SAVES:
-                        found.append(f"{name}:{node.lineno} {source}")
-    assert found == []
+                        violations.append(f"{name}:{node.lineno} {source}")
+    assert violations == []

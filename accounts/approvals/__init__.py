@@ -1,1 +1,1 @@
-"""One mechanism of approval for everything that a second person has to agree to."""
+"""The one approval mechanism for every change that a second person must approve."""

@@ -1,4 +1,4 @@
-"""Every change of a request for approval. An approval is bound to a digest of exactly what was shown."""
+"""All changes of approval requests. An approval names the digest of exactly the content that the approver was shown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 
 from accounts import audit
 from accounts.access import require
-from accounts.approvals.authors import AT_ONCE, authors_of, authors_of_identical_content
+from accounts.approvals.authors import BATCH_SIZE, authors_of, authors_of_identical_content
 from accounts.approvals.digest import Fields, digest_of
 from accounts.approvals.errors import (
     ContentChanged,
@@ -36,7 +36,7 @@ REASON_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class RequestDraft:
-    """What somebody asks to be approved. `subject` is empty for something new."""
+    """The content of an approval request before it is stored. `subject` is empty for a new record."""
 
     subject: str
     title: str
@@ -45,7 +45,7 @@ class RequestDraft:
 
 
 def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
-    """The request that waits for this subject, locked, in the caller's transaction."""
+    """Return the pending request for a subject and lock it, or None. Needs the caller's transaction."""
     if not subject:
         return None
     waiting = ApprovalRequest.objects.select_for_update(of=("self",))
@@ -53,10 +53,10 @@ def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
 
 
 def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> ApprovalRequest:
-    """Ask for approval; the caller has checked the right to ask, and holds the lock of the subject.
+    """Store and return a request for approval. The caller has checked the right to ask and holds the subject's lock.
 
-    A request that waits for the same subject is replaced, and its authors are authors of the new one too. Asking for
-    the same content again is harmless.
+    It replaces a pending request for the same subject and keeps that request's authors. Requesting approval of the same
+    content twice returns the first request. Raises RecordTaken.
     """
     digest = digest_of(kind, proposal.subject, proposal.before, proposal.after)
     with transaction.atomic():
@@ -65,61 +65,67 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
             waiting = ApprovalRequest.objects.filter(digest=digest, state=State.PENDING).first()
         if waiting is not None and waiting.digest == digest and waiting.is_open:
             return waiting
-        writers = {by.pk} | authors_of_identical_content([digest]).get(digest, set())
+        authors = {by.pk} | authors_of_identical_content([digest]).get(digest, set())
         if proposal.subject:
-            writers |= authors_of(kind, proposal.subject)
+            authors |= authors_of(kind, proposal.subject)
         if waiting is not None:
-            writers |= set(waiting.authors.values_list("pk", flat=True))
+            authors |= set(waiting.authors.values_list("pk", flat=True))
             _close(waiting, State.SUPERSEDED, by)
         try:
             with transaction.atomic():
                 request = ApprovalRequest.objects.create(**_columns(by, kind, proposal, digest))
         except IntegrityError as error:
-            # A record that does not exist yet has no row to lock: a colleague has asked for the same key just now.
+            # A record that does not exist yet has no row to lock, so a colleague can request the same key concurrently.
             raise RecordTaken from error
-        request.authors.set(writers)
+        request.authors.set(authors)
         audit.record(by, "approval.requested", request, kind=kind, about=proposal.subject, digest=digest)
     return request
 
 
 def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> int:
-    """Ask for approval of many at once, as `request_approval` does one by one, by a few statements.
+    """Store many requests with a few statements; each has the effect of `request_approval`. Returns their number.
 
-    For an import: every proposal has a subject, each another one. Returns how many wait now.
+    It serves imports: every proposal must have a subject, and no two the same one.
     """
     with transaction.atomic():
-        digests = {each.subject: digest_of(kind, each.subject, each.before, each.after) for each in proposals}
-        writers: dict[str, set[int]] = {subject: {by.pk} for subject in digests}
-        same = authors_of_identical_content(digests.values())
-        for lot in _lots(list(digests)):
-            rows = Authorship.objects.filter(kind=kind, subject__in=lot)
+        digests = {
+            proposal.subject: digest_of(kind, proposal.subject, proposal.before, proposal.after)
+            for proposal in proposals
+        }
+        authors: dict[str, set[int]] = {subject: {by.pk} for subject in digests}
+        earlier_authors = authors_of_identical_content(digests.values())
+        for batch in _batches(list(digests)):
+            rows = Authorship.objects.filter(kind=kind, subject__in=batch)
             for subject, staff in rows.values_list("subject", "staff"):
-                writers[subject].add(staff)
-            waiting = ApprovalRequest.objects.filter(kind=kind, subject__in=lot, state=State.PENDING)
+                authors[subject].add(staff)
+            waiting = ApprovalRequest.objects.filter(kind=kind, subject__in=batch, state=State.PENDING)
             for subject, staff in waiting.values_list("subject", "authors"):
-                writers[subject].add(staff)
+                authors[subject].add(staff)
             waiting.update(state=State.SUPERSEDED, decided_at=timezone.now())
-        made = ApprovalRequest.objects.bulk_create(
-            [ApprovalRequest(**_columns(by, kind, each, digests[each.subject])) for each in proposals],
-            batch_size=AT_ONCE,
+        requests = ApprovalRequest.objects.bulk_create(
+            [
+                ApprovalRequest(**_columns(by, kind, proposal, digests[proposal.subject]))
+                for proposal in proposals
+            ],
+            batch_size=BATCH_SIZE,
         )
         link = ApprovalRequest.authors.through
         link.objects.bulk_create(
             [
                 link(approvalrequest_id=request.pk, staff_id=staff)
-                for request in made
-                for staff in writers[request.subject] | same.get(request.digest, set())
+                for request in requests
+                for staff in authors[request.subject] | earlier_authors.get(request.digest, set())
             ],
-            batch_size=AT_ONCE,
+            batch_size=BATCH_SIZE,
         )
-        if made:
-            first = [str(request.uuid) for request in made[:AT_ONCE]]
-            audit.record(by, "approvals.requested", None, kind=kind, count=len(made), requests=first)
-    return len(made)
+        if requests:
+            first = [str(request.uuid) for request in requests[:BATCH_SIZE]]
+            audit.record(by, "approvals.requested", None, kind=kind, count=len(requests), requests=first)
+    return len(requests)
 
 
 def approve(*, by: Staff, uuid: UUID, digest: str) -> ApprovalRequest:
-    """Approve and write exactly what the digest stands for. The same person approving again is harmless.
+    """Approve a request and write exactly the content with this digest. A repeat by the same person changes nothing.
 
     Raises RequestNotFound, PermissionDenied, ContentChanged, RequestClosed, RequestExpired, OwnWork, SubjectChanged,
     RecordTaken.
@@ -155,25 +161,25 @@ def _refuse_unless_approvable(request: ApprovalRequest, kind: Kind, by: Staff) -
 
 
 def reject(*, by: Staff, uuid: UUID, reason: str) -> ApprovalRequest:
-    """Refuse what was asked for, and say why.
+    """Reject a request with a reason.
 
     Raises RequestNotFound, PermissionDenied, ReasonMissing, RequestClosed.
     """
-    words = " ".join(reason.split())[:REASON_CHARACTERS]
+    cleaned_reason = " ".join(reason.split())[:REASON_CHARACTERS]
     with transaction.atomic():
         request, kind = _locked(uuid)
         require(by, kind.right)
-        if not words:
+        if not cleaned_reason:
             raise ReasonMissing
         if request.state != State.PENDING:
             raise RequestClosed
-        _close(request, State.REJECTED, by, words)
+        _close(request, State.REJECTED, by, cleaned_reason)
         kind.drop(request, by)
     return request
 
 
 def withdraw(*, by: Staff, uuid: UUID) -> ApprovalRequest:
-    """Take a request back, by one of its authors. Raises RequestNotFound, PermissionDenied, RequestClosed."""
+    """Withdraw a request; only its authors may. Raises RequestNotFound, PermissionDenied, RequestClosed."""
     with transaction.atomic():
         request, kind = _locked(uuid)
         if not request.authors.filter(pk=by.pk).exists():
@@ -186,27 +192,27 @@ def withdraw(*, by: Staff, uuid: UUID) -> ApprovalRequest:
 
 
 def cancel(*, by: Staff | None, kind: str, subject: str, state: State = State.SUPERSEDED) -> None:
-    """Close the request that waits for a subject, because the subject is written anew or gone; its lock is held."""
+    """Close the pending request for a subject that was rewritten or removed. The caller holds the subject's lock."""
     waiting = waiting_request(kind, subject)
     if waiting is not None:
         _close(waiting, state, by)
 
 
 def cancel_all(requests: QuerySet[ApprovalRequest], *, state: State) -> None:
-    """Close those of the requests that wait, because what they were made of is no longer valid."""
+    """Close the pending ones among `requests`, because the data they were made from is no longer valid."""
     for waiting in requests.select_for_update(of=("self",)).filter(state=State.PENDING):
         _close(waiting, state, None)
 
 
 def cancel_many(*, kind: str, subjects: Sequence[str]) -> None:
-    """Close the requests that wait for subjects which a command of the server writes itself; their locks are held."""
-    for lot in _lots(subjects):
-        waiting = ApprovalRequest.objects.filter(kind=kind, subject__in=lot, state=State.PENDING)
+    """Close the pending requests for subjects that a management command overwrites. The caller holds their locks."""
+    for batch in _batches(subjects):
+        waiting = ApprovalRequest.objects.filter(kind=kind, subject__in=batch, state=State.PENDING)
         waiting.update(state=State.SUPERSEDED, decided_at=timezone.now())
 
 
 def expire_overdue() -> int:
-    """Close what nobody has decided in time; returns how many. Any process may call it at any time."""
+    """Close the requests that nobody decided in time and return their number. Any process may call it at any time."""
     overdue = ApprovalRequest.objects.filter(state=State.PENDING, expires_at__lte=timezone.now())
     expired = 0
     for uuid in overdue.values_list("uuid", flat=True):
@@ -220,13 +226,13 @@ def expire_overdue() -> int:
 
 
 def _locked(uuid: UUID) -> tuple[ApprovalRequest, Kind]:
-    """The request, its subject locked before it."""
-    known = ApprovalRequest.objects.filter(uuid=uuid).only("kind", "subject").first()
-    if known is None:
+    """Lock the subject, then the request, and return the request with its kind. Raises RequestNotFound."""
+    unlocked = ApprovalRequest.objects.filter(uuid=uuid).only("kind", "subject").first()
+    if unlocked is None:
         raise RequestNotFound
-    kind = kind_of(known)
-    kind.lock(known.subject)
-    return ApprovalRequest.objects.select_for_update(of=("self",)).get(pk=known.pk), kind
+    kind = kind_of(unlocked)
+    kind.lock(unlocked.subject)
+    return ApprovalRequest.objects.select_for_update(of=("self",)).get(pk=unlocked.pk), kind
 
 
 def _close(request: ApprovalRequest, state: State, by: Staff | None, reason: str = "") -> None:
@@ -252,6 +258,6 @@ def _columns(by: Staff, kind: str, proposal: RequestDraft, digest: str) -> Field
     }
 
 
-def _lots(subjects: Sequence[str]) -> Iterable[Sequence[str]]:
-    """SQLite takes only a limited number of parameters in one statement."""
-    return (subjects[start : start + AT_ONCE] for start in range(0, len(subjects), AT_ONCE))
+def _batches(subjects: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Split the subjects into batches, because SQLite limits the number of parameters of a statement."""
+    return (subjects[start : start + BATCH_SIZE] for start in range(0, len(subjects), BATCH_SIZE))

@@ -1,4 +1,4 @@
-"""What admin pages share whose records wait for approval: they say what was sent, and what waits."""
+"""Messages that admin pages show about approval requests: what was sent for approval and what is pending."""
 
 from typing import Any
 
@@ -14,26 +14,27 @@ from django.utils.translation import gettext as _
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
 
-# Requests that one form names at most; the page of approvals has them all.
-SHOWN = 20
+# Pending requests listed on one form; the approvals page lists all of them.
+MAX_LISTED = 20
 
 
 class ApprovalAdminMixin:
-    """For an admin class: `asked(request, ...)` in place of the words that everything was saved.
+    """Mixin for a `ModelAdmin` whose changes need approval.
 
-    `approval_kinds` are those whose subject is the record's `approval_key`.
+    `save_model` passes the request for approval to `announce_request`; the message "changed successfully" is then left
+    out. `approval_kinds` are the kinds whose subject is the record's attribute `approval_key`.
     """
 
     approval_kinds: tuple[str, ...] = ()
     approval_key = "pk"
 
-    def asked(self, request: HttpRequest, waiting: ApprovalRequest | None) -> None:
-        """Say that a request waits now."""
+    def announce_request(self, request: HttpRequest, waiting: ApprovalRequest | None) -> None:
+        """Tell the user that a change was sent for approval; do nothing for None."""
         if waiting is None:
             return
         request.sent_for_approval = True  # type: ignore[attr-defined]
-        words = _("Sent for approval: %(title)s. It takes effect when somebody else has approved it.")
-        messages.warning(request, _link(waiting, words % {"title": waiting.title}))
+        text = _("Sent for approval: %(title)s. It takes effect once someone else approves it.")
+        messages.warning(request, _with_link(waiting, text % {"title": waiting.title}))
 
     def message_user(
         self,
@@ -43,12 +44,12 @@ class ApprovalAdminMixin:
         extra_tags: str = "",
         fail_silently: bool = False,
     ) -> None:
-        # "Changed successfully" would be half a truth beside "sent for approval".
+        # "Changed successfully" would contradict "sent for approval".
         if not (level == messages.SUCCESS and getattr(request, "sent_for_approval", False)):
             super().message_user(request, message, level, extra_tags, fail_silently)  # type: ignore[misc]
 
     def waiting_for(self, obj: Any) -> QuerySet[ApprovalRequest]:
-        """The requests that belong to this record."""
+        """Return the pending requests for this record."""
         subject = str(getattr(obj, self.approval_key))
         return pending().filter(kind__in=self.approval_kinds, subject=subject)
 
@@ -60,19 +61,19 @@ class ApprovalAdminMixin:
         return response
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        # What waits has no id yet; the audit trail has the request.
+        # A new record that needs approval is not stored yet and has no id. The audit trail contains the request.
         return None if obj.pk is None else super().log_addition(request, obj, message)  # type: ignore[misc]
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
     ) -> Any:
         if obj is not None and request.method == "GET":
-            for waiting in self.waiting_for(obj)[:SHOWN]:
-                words = _("Waiting for approval: %(title)s.") % {"title": waiting.title}
-                messages.warning(request, _link(waiting, words))
+            for waiting in self.waiting_for(obj)[:MAX_LISTED]:
+                text = _("Waiting for approval: %(title)s.") % {"title": waiting.title}
+                messages.warning(request, _with_link(waiting, text))
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)  # type: ignore[misc]
 
 
-def _link(waiting: ApprovalRequest, words: str) -> SafeString:
+def _with_link(waiting: ApprovalRequest, text: str) -> SafeString:
     address = reverse("console:approval", args=[waiting.uuid])
-    return format_html('{} <a href="{}">{}</a>', words, address, _("To the request"))
+    return format_html('{} <a href="{}">{}</a>', text, address, _("View the request"))

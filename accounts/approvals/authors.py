@@ -1,48 +1,53 @@
-"""Who has written a subject since it was last approved. All in the caller's transaction."""
+"""The authors of a subject since it was last approved. Every function runs in the caller's transaction."""
 
 from collections.abc import Iterable
 
 from accounts.approvals.models import ApprovalRequest, Authorship
 from accounts.models import Staff
 
-AT_ONCE = 500
+# Rows of one statement.
+BATCH_SIZE = 500
 
 
 def record_author(kind: str, subject: str, by: Staff | None) -> None:
-    """Remember that this member of staff has written a part of the subject. Noting it twice is harmless."""
+    """Record that a staff member wrote a part of the subject. Repeating it is harmless; None records nothing."""
     if by is not None:
         record_author_of_many(kind, [subject], by)
 
 
 def record_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None:
+    """Record that a staff member wrote a part of each subject."""
     Authorship.objects.bulk_create(
         [Authorship(kind=kind, subject=subject, staff=by) for subject in subjects],
         ignore_conflicts=True,
-        batch_size=AT_ONCE,
+        batch_size=BATCH_SIZE,
     )
 
 
 def authors_of(kind: str, subject: str) -> set[int]:
-    """The ids of those who have written it since it was last approved."""
+    """Return the ids of the staff members who have written the subject since it was last approved."""
     return set(Authorship.objects.filter(kind=kind, subject=subject).values_list("staff", flat=True))
 
 
 def forget_authors(kind: str, subjects: Iterable[str]) -> None:
-    """What was written has been published: from now on the count begins again."""
-    wanted = list(subjects)
-    for start in range(0, len(wanted), AT_ONCE):
-        Authorship.objects.filter(kind=kind, subject__in=wanted[start : start + AT_ONCE]).delete()
+    """Delete the recorded authors of subjects whose content has been published: later changes count from zero."""
+    listed = list(subjects)
+    for start in range(0, len(listed), BATCH_SIZE):
+        Authorship.objects.filter(kind=kind, subject__in=listed[start : start + BATCH_SIZE]).delete()
 
 
 def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
-    """Those who asked for exactly this before, by digest: a colleague cannot ask again in their place."""
-    found: dict[str, set[int]] = {}
-    wanted = list(digests)
+    """Return the author ids of the requests with these digests that were closed without approval, by digest.
+
+    They stay authors when a colleague requests the same content again, so they cannot approve their own work that way.
+    """
+    authors: dict[str, set[int]] = {}
+    listed = list(digests)
     earlier = ApprovalRequest.objects.exclude(
         state__in=(ApprovalRequest.State.PENDING, ApprovalRequest.State.APPROVED)
     )
-    for start in range(0, len(wanted), AT_ONCE):
-        rows = earlier.filter(digest__in=wanted[start : start + AT_ONCE])
+    for start in range(0, len(listed), BATCH_SIZE):
+        rows = earlier.filter(digest__in=listed[start : start + BATCH_SIZE])
         for digest, staff in rows.values_list("digest", "authors"):
-            found.setdefault(digest, set()).add(staff)
-    return found
+            authors.setdefault(digest, set()).add(staff)
+    return authors

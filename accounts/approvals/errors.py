@@ -1,4 +1,4 @@
-"""Reasons why an approval is refused."""
+"""The refusals of approval actions."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,48 +6,56 @@ from core.refusals import Refusal
 
 
 class RequestNotFound(Refusal):
-    """The request is missing, or not open to this member of staff: the two look the same."""
+    """The request is missing, or this staff member may not see it: both get the same answer."""
 
     code = "not_found"
-    words = _("This request does not exist, or it is not open to you.")
+    words = _("This request does not exist, or you may not see it.")
 
 
 class RequestClosed(Refusal):
+    """The request is no longer pending."""
+
     code = "request_closed"
-    words = _("This request has been decided, withdrawn or replaced meanwhile.")
+    words = _("This request has already been decided, withdrawn or replaced.")
 
 
 class RequestExpired(Refusal):
+    """Nobody decided the request in time."""
+
     code = "request_expired"
     words = _("This request has expired. Its author can send it again.")
 
 
 class ContentChanged(Refusal):
-    """The digest that the page posts is not the digest of what waits: somebody has changed the content."""
+    """The digest posted by the page is not that of the pending request, because its content has changed since."""
 
     code = "content_changed"
-    words = _("This is no longer what you were shown. Please read it again before you approve.")
+    words = _("The content has changed since you opened it. Read it again before you approve it.")
 
 
 class SubjectChanged(Refusal):
-    """What is stored now differs from what the request compares itself with."""
+    """The stored subject differs from the state that the request shows as "before"."""
 
     code = "subject_changed"
-    words = _("What is stored has changed since this was sent for approval. Its author has to send it again.")
+    words = _("The current content has changed since this request was sent. Its author must send it again.")
 
 
 class RecordTaken(Refusal):
-    """A unique constraint of the database refuses the record."""
+    """The record breaks a unique constraint of the database."""
 
     code = "record_taken"
-    words = _("Something else with the same key, shortcut or place has been stored meanwhile.")
+    words = _("The same key, shortcut or position is already in use.")
 
 
 class OwnWork(Refusal):
+    """Authors may not approve their own work."""
+
     code = "own_work"
     words = _("A second person has to approve it.")
 
 
 class ReasonMissing(Refusal):
+    """A rejection needs a reason."""
+
     code = "reason_missing"
     words = _("Say why, in at most 500 characters.")

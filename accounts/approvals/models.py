@@ -1,4 +1,4 @@
-"""A request for approval, and who has written what since it was last approved."""
+"""Models of approval requests and of the authors of content that is not yet approved."""
 
 import uuid
 
@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ApprovalRequest(models.Model):
-    """One proposal, exactly as an approver is shown it. Its content never changes: other words are another request."""
+    """A proposed change, exactly as it is shown to an approver. Its content never changes; new content is a new
+    request."""
 
     class State(models.TextChoices):
-        PENDING = "pending", _("waits for approval")
+        PENDING = "pending", _("waiting for approval")
         APPROVED = "approved", _("approved")
         REJECTED = "rejected", _("not approved")
         WITHDRAWN = "withdrawn", _("taken back")
@@ -22,7 +23,7 @@ class ApprovalRequest(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     # The name of a registered kind (accounts.approvals.registry).
     kind = models.CharField(_("kind"), max_length=40)
-    # What it changes, as its kind names it; empty for something new.
+    # Identifies the record to change, in the form of its kind; empty for a new record.
     subject = models.CharField(max_length=80, blank=True)
     title = models.CharField(_("title"), max_length=200)
     before = models.JSONField(default=dict, blank=True)
@@ -78,15 +79,15 @@ class ApprovalRequest(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether it can still be approved."""
+        """Whether the request can still be approved."""
         return self.state == self.State.PENDING and self.expires_at > timezone.now()
 
 
 class Authorship(models.Model):
-    """A member of staff who has written a part of a subject since it was last approved.
+    """A staff member who has written a part of a subject since it was last approved.
 
-    Drafts are written long before anybody asks for approval, and a draft that is discarded may be typed again. So who
-    wrote is kept apart from the request. `subject` is text: it outlives the record.
+    Authors are stored apart from the request, because drafts are written long before approval is requested, and the
+    text of a discarded draft may be typed again. `subject` is text so that it outlives the record.
     """
 
     kind = models.CharField(max_length=40)

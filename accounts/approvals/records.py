@@ -1,4 +1,7 @@
-"""Approval of the fields of a record: taking away takes effect at once, everything else waits for a second person."""
+"""Approval of changes of a record's fields: the kind `RecordKind`, for models whose fields reach customers.
+
+The actions of an app decide which changes need approval. Switching something off takes effect immediately.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,12 +16,13 @@ from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.registry import Kind, text_of
 from accounts.models import Staff
 
-# Writes these fields of a record that is locked, or the whole of a new one, with its entry in the audit trail.
+# Function that stores the named fields of a locked record, or a whole new record, and its audit entry.
 Write = Callable[[Staff, Any, Sequence[str]], None]
 
 
 class RecordKind(Kind):
-    """A model of which some fields reach customers. The subject is the record's `key_field`, empty for a new one."""
+    """Approval of a model's fields that reach customers. The subject is the value of the record's `key_field`; it is
+    empty for a new record whose key is its primary key."""
 
     name: str  # type: ignore[misc]
 
@@ -42,7 +46,7 @@ class RecordKind(Kind):
         self.stored(subject)
 
     def stored(self, subject: str) -> Any:
-        """The record, locked, or None."""
+        """Return the record with this subject and lock it; None if there is none."""
         records = self.model._default_manager.select_for_update(of=("self",))
         return records.filter(**{self.key_field: subject}).first() if subject else None
 
@@ -82,23 +86,23 @@ class RecordKind(Kind):
     def proposal(
         self, title: str, subject: str, stored: Any, record: Any, fields: Iterable[str]
     ) -> RequestDraft:
-        """What the change of these fields looks like, together with what waits for the same record already."""
+        """Return the draft of a request for these fields, including the pending changes of the same record."""
         names = sorted(fields)
         after = self.shown(record, names)
         if stored is None:
             return RequestDraft(subject, title, {}, after)
         waiting = waiting_request(self.name, subject)
         if waiting is not None:
-            # A colleague's change of another field is not lost: both are approved together.
+            # Keep a colleague's pending change of another field: both are approved together.
             after = dict(waiting.after) | after
         return RequestDraft(subject, title, self.shown(stored, sorted(after)), after)
 
     def request(self, *, by: Staff, stored: Any, record: Any, fields: Iterable[str]) -> ApprovalRequest:
-        """Ask for approval of a new record (`stored` is None) or of these fields of one."""
+        """Request approval of a new record (`stored` is None) or of changed fields of a stored one."""
         proposal = self.proposal(str(record), self.subject_of(record), stored, record, fields)
         return request_approval(by=by, kind=self.name, proposal=proposal)
 
 
 def changed_fields(stored: Any, record: Any, fields: Iterable[str]) -> list[str]:
-    """Those of the fields that differ, in the order of their names."""
+    """Return the names of the fields whose values differ, sorted."""
     return sorted(name for name in fields if getattr(stored, name) != getattr(record, name))

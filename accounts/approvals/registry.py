@@ -1,4 +1,4 @@
-"""The kinds of things that are approved. Each app registers its own when it starts."""
+"""The registry of kinds of approval. Each app registers its own kinds when it starts."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -14,53 +14,54 @@ from accounts.models import Staff
 
 
 class Kind(ABC):
-    """What the mechanism has to know about one kind of thing. Every method runs in the caller's transaction."""
+    """A kind of change that needs approval. Every method runs in the caller's transaction."""
 
     name: ClassVar[str]
     label: str | Promise
-    # The capability of `accounts.access` that may approve it.
+    # The capability of `accounts.access` needed to approve it.
     right: str
-    # The order in which a reader is shown the fields; others come after these.
+    # The order in which fields are shown to a reader; fields that are not listed follow these.
     fields: tuple[str, ...] = ()
 
     @abstractmethod
     def lock(self, subject: str) -> None:
-        """Lock the subject. Always before the request's own row: editors take the two in this order too."""
+        """Lock the subject. Callers do it before they lock the request's row, in the same order as the editing actions,
+        so that the two cannot deadlock."""
 
     @abstractmethod
     def current(self, request: ApprovalRequest) -> Fields:
-        """What is stored now, in the form of `request.before`."""
+        """Return the stored values in the form of `request.before`."""
 
     @abstractmethod
     def apply(self, request: ApprovalRequest, by: Staff) -> None:
-        """Write what was approved. The subject is locked."""
+        """Write the approved content. The subject is locked."""
 
     def proposed(self, request: ApprovalRequest) -> Fields:
-        """What `apply` would write now. A kind that stores its words outside the request reads them again."""
+        """Return what `apply` would write now. A kind that stores its content outside the request reads it again."""
         return dict(request.after)
 
     def drop(self, request: ApprovalRequest, by: Staff | None) -> None:  # noqa: B027  (most kinds have nothing to do)
-        """Tidy up after a request that was rejected, withdrawn or has expired."""
+        """Clean up after a request that was rejected, was withdrawn or has expired."""
 
     def label_of(self, field: str) -> str:
-        """A field's name for the reader."""
+        """Return a field's name for the reader."""
         return field
 
     def text_of(self, field: str, value: Any) -> str:
-        """A field's value for the reader."""
+        """Return a field's value for the reader."""
         return text_of(value)
 
     def address_of(self, request: ApprovalRequest) -> str:
-        """The address where the subject can be looked at, or nothing."""
+        """Return the URL of the subject's page, or an empty text."""
         return ""
 
     def attachment_of(self, request: ApprovalRequest) -> str:
-        """The address of the file that is to be approved, or nothing."""
+        """Return the URL of the file to approve, or an empty text."""
         return ""
 
 
 def text_of(value: Any) -> str:
-    """The JSON form of a value in words."""
+    """Return the text that shows a value (in the form of `digest.shown`) to the reader."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -69,7 +70,7 @@ def text_of(value: Any) -> str:
         return str(value.get("name", ""))
     if isinstance(value, list):
         return "\n".join(
-            " | ".join(map(str, each)) if isinstance(each, list) else str(each) for each in value
+            " | ".join(map(str, item)) if isinstance(item, list) else str(item) for item in value
         )
     return str(value)
 
@@ -78,13 +79,13 @@ _KINDS: dict[str, Kind] = {}
 
 
 def register(*kinds: Kind) -> None:
-    """Make kinds known. Registering one again replaces it, because an app may be set up twice in one process."""
+    """Register kinds. A second registration replaces the first, because an app may be set up twice in one process."""
     for kind in kinds:
         _KINDS[kind.name] = kind
 
 
 def kind_of(request: ApprovalRequest) -> Kind:
-    """The kind of a request. Raises RequestNotFound for one that no app registers any more."""
+    """Return the kind of a request. Raises RequestNotFound for a kind that no app registers any more."""
     kind = _KINDS.get(request.kind)
     if kind is None:
         raise RequestNotFound
@@ -92,5 +93,5 @@ def kind_of(request: ApprovalRequest) -> Kind:
 
 
 def kinds_approvable_by(staff: Staff) -> list[str]:
-    """The names of the kinds that this member of staff may approve."""
+    """Return the names of the kinds that a staff member may approve."""
     return [name for name, kind in _KINDS.items() if may(staff, kind.right)]

@@ -1,4 +1,4 @@
-"""The number of requests that wait for the reader, for the navigation."""
+"""The template tag for the number of requests that the reader may approve, shown in the navigation."""
 
 from django import template
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.simple_tag
 def approvals_waiting(user: object) -> int | None:
-    """The number, or None for somebody who neither approves anything nor writes what has to be approved."""
+    """Return the number of requests that `user` may approve; None for a user who may approve nothing."""
     if not isinstance(user, Staff) or not (may(user, "approve_points") or may(user, "approve_set_up")):
         return None
     return approvable_count(user)

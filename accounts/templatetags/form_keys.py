@@ -1,4 +1,4 @@
-"""The key that makes a form harmless to send twice (`accounts.form_keys`)."""
+"""The template tag for the key that makes it harmless to send a form twice (`accounts.form_keys`)."""
 
 from uuid import uuid4
 
@@ -13,4 +13,5 @@ register = Library()
 
 @register.simple_tag
 def form_key() -> SafeString:
+    """Return a hidden field with a new key."""
     return format_html('<input type="hidden" name="{}" value="{}">', FIELD, uuid4())

@@ -1,4 +1,4 @@
-"""`{% if request.user|may:"use_console" %}`: what a page offers follows the table of rights."""
+"""The template filter for capabilities: `{% if request.user|may:"use_console" %}`."""
 
 from django import template
 
@@ -10,4 +10,5 @@ register = template.Library()
 
 @register.filter
 def may(user: object, right: str) -> bool:
+    """Return whether the user is a staff member with this capability."""
     return isinstance(user, Staff) and access.may(user, right)

@@ -205,14 +205,14 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
         if not (change and form.initial.get("is_active")):
             # `save_related` switches the site on after its parts are stored, so that one request shows all of them.
             obj.is_active = False
-        self.asked(request, save_setup(by=request.user, subject=obj, fields=form.changed_data))
+        self.announce_request(request, save_setup(by=request.user, subject=obj, fields=form.changed_data))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         super().save_related(request, form, formsets, change)
         was_active = change and form.initial.get("is_active")
         if form.cleaned_data.get("is_active") and not was_active:
-            self.asked(request, switch_site_on(by=request.user, site=form.instance))
+            self.announce_request(request, switch_site_on(by=request.user, site=form.instance))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
@@ -224,4 +224,4 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
             *((new, []) for new in formset.new_objects),
         ]
         for part, fields in changed:
-            self.asked(request, save_setup(by=request.user, subject=part, fields=fields))
+            self.announce_request(request, save_setup(by=request.user, subject=part, fields=fields))

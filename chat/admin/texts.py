@@ -57,7 +57,7 @@ class CannedReplyAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin): 
 
     def save_model(self, request: HttpRequest, obj: CannedReply, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        self.asked(request, save_reply(staff=request.user, reply=obj))
+        self.announce_request(request, save_reply(staff=request.user, reply=obj))
 
     def delete_model(self, request: HttpRequest, obj: CannedReply) -> None:
         assert isinstance(request.user, Staff)

@@ -64,7 +64,7 @@ class Socket(AsyncConsumer):
         self.scope = scope
         self._send = send
         # The door's own, where there is one: others have wrapped `send` meanwhile.
-        self._line: WebSocketTransport = scope.get("line") or WebSocketTransport(send)
+        self._line: WebSocketTransport = scope.get("transport") or WebSocketTransport(send)
         # Frames, and at the end the code to close with.
         self._unsent: deque[bytes | int] = deque()
         self._unsent_bytes = 0

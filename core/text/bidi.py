@@ -1,7 +1,7 @@
-"""Marks that turn the order of letters (UAX 9): what other people wrote must not turn the words beside it.
+"""Bidirectional control characters (UAX 9): text of other people must not reorder the text around it.
 
-On pages, other people's words stand in elements of their own (`bdi`, `dir`), to the letter. Where there are none, in a
-file or within one sentence, the functions here keep them apart.
+On pages, text of other people is unchanged and isolated in its own element (`bdi`, `dir`). Where no element can isolate
+it, in a file or inside a sentence, these functions remove or close the control characters.
 """
 
 import re
@@ -10,17 +10,17 @@ _OPENING = "\u202a\u202b\u202d\u202e"
 _ISOLATES = "\u2066\u2067\u2068"
 _POP, _POP_ISOLATE = "\u202c", "\u2069"
 _MARKS = re.compile(f"[{_OPENING}{_ISOLATES}{_POP}{_POP_ISOLATE}]")
-# What ends a paragraph of UAX 9, and with it everything that is open.
+# Paragraph separators of UAX 9; each ends all open embeddings, overrides and isolates.
 _PARAGRAPHS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 
 
 def remove_marks(text: str) -> str:
-    """Return a name or another piece of one line without the marks that embed, override or isolate a direction."""
+    """Return a name or another single line without the characters that embed, override or isolate a direction."""
     return _MARKS.sub("", text)
 
 
 def close_marks(text: str) -> str:
-    """Return the text with a closing mark, at the end of each paragraph, for every mark that is open there."""
+    """Return the text with every embedding, override and isolate closed at the end of its paragraph."""
     if not _MARKS.search(text):
         return text
     return "".join(part + _closing(part) for part in _PARAGRAPHS.split(text))

@@ -1,7 +1,7 @@
-"""Variant forms of Chinese characters: traditional and simplified, and those of Hong Kong and Taiwan.
+"""Variant forms of Chinese characters: traditional, simplified, and those used in Hong Kong and Taiwan.
 
-Characters are folded one by one, never by words, so that a text and what is looked for in it always fold alike, and
-every character stays in its place.
+Characters are folded one by one and never by words, so that a text and a search term always fold alike and every
+character keeps its position.
 """
 
 import unicodedata
@@ -13,31 +13,31 @@ from django.db.models import Q
 from opencc import OpenCC
 
 _HAN = (range(0x3400, 0x4DC0), range(0x4E00, 0xA000), range(0xF900, 0xFB00), range(0x20000, 0x323B0))
-# Pairs that stand for one character in words of banking, and that OpenCC keeps apart: 帐户 and 账户, 回覆 and 回复,
+# Pairs of characters that are equivalent in banking terms but that OpenCC keeps apart: 帐户 and 账户, 回覆 and 回复,
 # Hong Kong's 信用咭 and 信用卡, 瞭解 and 了解.
 _ALIKE = str.maketrans("帐覆咭瞭祇衹戸讬", "账复卡了只只户托")
 
 
 def fold_variants(text: str) -> str:
-    """Return the text with each Chinese character in one form of its variants; it keeps its length."""
+    """Return the text with each Chinese character replaced by one form of its variants; the length is unchanged."""
     return text if text.isascii() else text.translate(_table())
 
 
 def written_forms(text: str) -> list[str]:
-    """Return the text as typed, then as it is written in the mainland, in Taiwan and in Hong Kong, each form once.
+    """Return the text as typed and as written in mainland China, Taiwan and Hong Kong, without duplicates.
 
-    For columns that the database compares as they stand.
+    Use it to search columns whose text is stored unfolded.
     """
     plain = unicodedata.normalize("NFKC", text)
     simplified = fold_variants(plain)
-    # OpenCC makes 賬 of 账 and 帳 of 帐; people write both.
+    # OpenCC converts 账 to 賬 and 帐 to 帳; people write both.
     mainland = (simplified, simplified.replace("账", "帐"), _converter("t2s").convert(plain))
     others = [_converter(name).convert(form) for name in ("s2t", "s2tw", "s2hk") for form in mainland]
     return list(dict.fromkeys((text, plain, *mainland, *others)))
 
 
 def matches_any_form(columns: Sequence[str], text: str) -> Q:
-    """Return the condition that one of the columns holds the text in any of its `written_forms`."""
+    """Return the condition that one of the columns contains the text in any of its `written_forms`."""
     return reduce(
         or_, (Q((f"{column}__icontains", form)) for column in columns for form in written_forms(text))
     )
@@ -50,10 +50,10 @@ def _converter(name: str) -> OpenCC:
 
 @cache
 def _table() -> dict[int, str]:
-    """The form of each character that has another. Building it takes a third of a second, once in a process."""
+    """Return the folded form of each character that differs from it. Building takes a third of a second, once."""
     characters = [chr(code) for block in _HAN for code in block]
     forms = characters
-    # Twice, because the form of a form may have another one yet: 麼, 么, 幺.
+    # Convert twice, because a converted form may itself be a variant: 麼 becomes 么, which becomes 幺.
     for form in ("hk2t", "tw2t", "t2s") * 2:
         forms = _converter(form).convert("\n".join(forms)).split("\n")
     forms = [form.translate(_ALIKE) for form in forms]

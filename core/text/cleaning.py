@@ -1,13 +1,18 @@
-"""What becomes of words on their way in, whoever wrote them; nothing else changes them. docs/text.md tells it."""
+"""The cleaning of all incoming text, from visitors and staff alike; docs/text.md describes it. Nothing else changes
+text."""
 
 
 def clean_text(text: str) -> str:
-    """Without NUL, which PostgreSQL cannot store, and without white space around; half characters as U+FFFD."""
+    """Return the text without NUL (PostgreSQL cannot store it) and without surrounding white space.
+
+    Each lone surrogate becomes U+FFFD.
+    """
     if not text.isascii():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text.replace("\x00", "").strip()
 
 
 def clean_line(text: str, longest: int) -> str:
-    """For names and titles: besides, every run of white space as one blank, and cut."""
+    """Return a name or title cleaned by `clean_text`, with each run of white space as one space, cut to `longest`
+    characters."""
     return " ".join(clean_text(text).split())[:longest].rstrip()

@@ -1,6 +1,6 @@
 """Pinyin of Chinese text, with every reading of a character that has several: 还款 is huankuan, 还有 is haiyou.
 
-The dictionary is read when it is first asked for: a third of a process's start otherwise.
+The dictionary is loaded at its first use, because loading it at start-up would add a third to a process's start time.
 """
 
 import re
@@ -14,22 +14,22 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 _UMLAUT = re.compile("u([\u0300\u0301\u0304\u030c]?)\u0308([\u0300\u0301\u0304\u030c]?)")
 _TONES = re.compile("[\u0300\u0301\u0304\u030c]")
 _TONE_NUMBER = re.compile("(?<=[a-z])[1-5](?![0-9])")
-# Characters of one text whose other readings are combined.
-_MOST_OTHERS = 2
+# At most this many characters of a text take a less likely reading at the same time.
+_MAX_OTHER_READINGS = 2
 
 
 @lru_cache(maxsize=30_000)
 def readings_of(character: str) -> tuple[str, ...]:
-    """The syllables a character is read as, without tones and with v for ü; itself when it is not Chinese.
+    """Return the readings of a character without tones, with v for ü; the character itself if it is not Chinese.
 
-    ü also counts as u and yu, which people type for it: lvka, luka and lyuka are 绿卡.
+    Readings with ü are also returned with u and yu, because people type those too: lvka, luka and lyuka are 绿卡.
     """
     if not _HAN.match(character):
         return (character,)
     from pypinyin import Style, pinyin
 
-    (found,) = pinyin(character, heteronym=True, style=Style.NORMAL)
-    return tuple(dict.fromkeys(form for reading in found for form in _typed_forms(reading)))
+    (readings,) = pinyin(character, heteronym=True, style=Style.NORMAL)
+    return tuple(dict.fromkeys(form for reading in readings for form in _typed_forms(reading)))
 
 
 def _typed_forms(reading: str) -> Iterator[str]:
@@ -40,45 +40,51 @@ def _typed_forms(reading: str) -> Iterator[str]:
 
 
 def without_tones(typed: str) -> str:
-    """Pinyin as it is compared: lower case, without apostrophes and tone marks, v for ü; blanks and numbers stay."""
+    """Return typed pinyin in the form used for comparison: lower case, without apostrophes and tone marks, v for ü.
+
+    Spaces and numbers stay.
+    """
     text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", typed).casefold())
     text = unicodedata.normalize("NFC", _TONES.sub("", _UMLAUT.sub("v", text)))
     return re.sub("(?<=[jqxy])v", "u", re.sub("['’‘`]", "", text))
 
 
 def without_tone_numbers(typed: str) -> str:
-    """`yin2hang2` as `yinhang`."""
+    """Return pinyin without tone numbers: `yin2hang2` becomes `yinhang`."""
     return _TONE_NUMBER.sub("", typed)
 
 
 def without_similar_sounds(syllable: str) -> str:
-    """The syllable without what many do not tell apart: zh and z, ch and c, sh and s; ang, eng, ing and an, en, in."""
+    """Return a syllable with sounds merged that many speakers do not distinguish: zh, ch, sh become z, c, s, and ang,
+    eng, ing become an, en, in."""
     return re.sub("^([zcs])h", r"\1", re.sub("(?<=[aei])ng$", "n", syllable))
 
 
 def spellings_of(text: str, most: int) -> list[str]:
-    """How the letters, digits and Chinese characters of a text may be typed: first letters, then whole syllables.
+    """Return the ways to type the letters, digits and Chinese characters of a text: by initials, then by syllables.
 
-    At most `most` of each. The likeliest readings in these words come first, then those that differ in one character,
-    and in two.
+    It returns at most `most` of each. The most likely reading of the whole text comes first, then those that differ in
+    one character, then in two.
     """
     from pypinyin import Style, lazy_pinyin
 
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(character for character in folded if character.isalnum())
-    likeliest = lazy_pinyin(kept, style=Style.NORMAL, errors=list)  # type: ignore[arg-type]
-    readings = [(first, *readings_of(own)) for first, own in zip(likeliest, kept, strict=True)]
-    letters = [tuple(dict.fromkeys(reading[0] for reading in each)) for each in readings]
-    syllables = [tuple(dict.fromkeys(each)) for each in readings]
-    return [*islice(_combined(letters), most), *islice(_combined(syllables), most)] if kept else []
+    characters = "".join(character for character in folded if character.isalnum())
+    likeliest = lazy_pinyin(characters, style=Style.NORMAL, errors=list)  # type: ignore[arg-type]
+    readings = [(first, *readings_of(own)) for first, own in zip(likeliest, characters, strict=True)]
+    initials = [tuple(dict.fromkeys(reading[0] for reading in choices)) for choices in readings]
+    syllables = [tuple(dict.fromkeys(choices)) for choices in readings]
+    if not characters:
+        return []
+    return [*islice(_combinations(initials), most), *islice(_combinations(syllables), most)]
 
 
-def _combined(choices: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """The first choice of each, then with other choices in one place, and in two."""
-    first = [each[0] for each in choices]
-    open_places = [place for place, each in enumerate(choices) if len(each) > 1]
-    for count in range(_MOST_OTHERS + 1):
-        for places in combinations(open_places, count):
-            for others in product(*(choices[place][1:] for place in places)):
-                changed = dict(zip(places, others, strict=True))
-                yield "".join(changed.get(place, own) for place, own in enumerate(first))
+def _combinations(choices: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the first choice of every position, then texts with another choice in one position, then in two."""
+    first = [options[0] for options in choices]
+    ambiguous = [position for position, options in enumerate(choices) if len(options) > 1]
+    for count in range(_MAX_OTHER_READINGS + 1):
+        for positions in combinations(ambiguous, count):
+            for others in product(*(choices[position][1:] for position in positions)):
+                changed = dict(zip(positions, others, strict=True))
+                yield "".join(changed.get(position, own) for position, own in enumerate(first))

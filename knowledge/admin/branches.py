@@ -80,7 +80,7 @@ class BranchAdmin(RightsModelAdmin, ApprovalAdminMixin, TransferMixin, admin.Mod
 
     def save_model(self, request: HttpRequest, obj: Branch, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
-        self.asked(request, save_branch(by=request.user, branch=obj, changed=form.changed_data))
+        self.announce_request(request, save_branch(by=request.user, branch=obj, changed=form.changed_data))
 
     def success_message(self) -> str:
         return _(

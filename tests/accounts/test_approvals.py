@@ -1,4 +1,4 @@
-"""Approval: bound to exactly what was shown, once, in time, and never by anybody who wrote a part of it."""
+"""Approval requests: approved at most once, before they expire, only as shown, and never by one of their authors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def client_of(staff: Staff) -> Client:
 # -- The mechanism -------------------------------------------------------------------------------------------------
 
 
-def test_approve_with_digest_of_words_changed_meanwhile_is_refused(cast: Cast) -> None:
+def test_approve_with_digest_of_content_changed_since_is_refused(cast: Cast) -> None:
     version = in_review(cast.ning)
     (shown,) = pending()
     points.save_draft(by=cast.ning, point=version.point_id, content=a_content("打这个号码：12345。"))
@@ -87,14 +87,14 @@ def test_approve_with_digest_of_words_changed_meanwhile_is_refused(cast: Cast) -
     assert shown.state == State.SUPERSEDED
 
 
-def test_approve_without_the_digest_is_refused(cast: Cast) -> None:
+def test_approve_without_the_right_digest_is_refused(cast: Cast) -> None:
     version = in_review(cast.ning)
     for digest in ("", "0" * 64):
         with pytest.raises(ContentChanged):
             points.approve(by=cast.yun, version=version.pk, digest=digest)
 
 
-def test_a_colleague_who_adds_a_full_stop_does_not_free_the_first_author(cast: Cast) -> None:
+def test_small_edit_by_a_colleague_does_not_let_the_first_author_approve(cast: Cast) -> None:
     version = in_review(cast.yun)
     points.save_draft(by=cast.ning, point=version.point_id, content=a_content("请在手机银行里挂失。。"))
     points.submit(by=cast.ning, version=version.pk)
@@ -105,20 +105,20 @@ def test_a_colleague_who_adds_a_full_stop_does_not_free_the_first_author(cast: C
     assert Point.objects.get().published == version
 
 
-def test_an_author_of_a_discarded_draft_stays_an_author_until_the_publication(cast: Cast) -> None:
+def test_author_of_a_discarded_draft_may_not_approve_until_publication(cast: Cast) -> None:
     version = a_draft(cast.yun)
     points.discard_draft(by=cast.ning, version=version.pk)
     again = in_review(cast.ning)
     with pytest.raises(OwnWork):
         approve_version(by=cast.yun, version=again.pk)
     approve_version(by=cast.an, version=again.pk)
-    # What is written after the publication is somebody else's again.
+    # After the publication, the authors of later changes count from zero.
     newer = points.save_draft(by=cast.ning, point=again.point_id, content=a_content("请打电话。"))
     points.submit(by=cast.ning, version=newer.pk)
     approve_version(by=cast.yun, version=newer.pk)
 
 
-def test_the_author_of_phrasings_that_go_public_with_the_words_does_not_approve_them(cast: Cast) -> None:
+def test_author_of_phrasings_published_with_a_version_may_not_approve_it(cast: Cast) -> None:
     version = in_review(cast.ning, is_public=True)
     phrasings.set_phrasings(by=cast.yun, point=version.point_id, phrasings=["卡丢了", "卡没了"])
     (request,) = pending()
@@ -128,20 +128,20 @@ def test_the_author_of_phrasings_that_go_public_with_the_words_does_not_approve_
     approve_version(by=cast.an, version=version.pk)
 
 
-def test_what_is_stored_changes_after_the_request_and_the_approval_is_refused(cast: Cast) -> None:
+def test_approval_is_refused_when_the_stored_content_changed_after_the_request(cast: Cast) -> None:
     point = published(cast)
     newer = points.save_draft(by=cast.ning, point=point.pk, content=a_content("请打电话。"))
     points.submit(by=cast.ning, version=newer.pk)
     points.withdraw(by=cast.an, point=point.pk, reason="停办")
     with pytest.raises(SubjectChanged):
         approve_version(by=cast.yun, version=newer.pk)
-    # Sent again, it says what it takes the place of now: nothing.
+    # A new request shows the current content that it replaces: none.
     points.submit(by=cast.ning, version=newer.pk)
     assert pending()[0].before == {}
     approve_version(by=cast.yun, version=newer.pk)
 
 
-def test_a_request_that_was_tampered_with_in_the_database_is_refused(cast: Cast) -> None:
+def test_request_changed_in_the_database_is_refused(cast: Cast) -> None:
     version = in_review(cast.ning)
     (request,) = pending()
     ApprovalRequest.objects.update(after=request.after | {"answer": "别的话"})
@@ -149,7 +149,7 @@ def test_a_request_that_was_tampered_with_in_the_database_is_refused(cast: Cast)
         approve_version(by=cast.yun, version=version.pk)
 
 
-def test_a_request_expires_and_the_words_become_a_draft_again(cast: Cast) -> None:
+def test_expired_request_makes_its_version_a_draft_again(cast: Cast) -> None:
     version = in_review(cast.ning)
     ApprovalRequest.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     with pytest.raises(RequestExpired):
@@ -164,14 +164,14 @@ def test_a_request_expires_and_the_words_become_a_draft_again(cast: Cast) -> Non
     approve_version(by=cast.yun, version=version.pk)
 
 
-def test_a_request_expires_after_the_days_of_the_setting(cast: Cast) -> None:
+def test_request_expires_after_approval_days(cast: Cast) -> None:
     with override_settings(APPROVAL_DAYS=3):
         in_review(cast.ning)
     (request,) = pending()
     assert request.expires_at - request.requested_at == timedelta(days=3)
 
 
-def test_approving_twice_is_harmless_for_the_same_person_and_refused_for_another(cast: Cast) -> None:
+def test_approving_twice_is_harmless_for_the_same_person_and_refused_for_others(cast: Cast) -> None:
     in_review(cast.ning)
     (request,) = pending()
     for _ in range(2):
@@ -185,7 +185,7 @@ def test_approving_twice_is_harmless_for_the_same_person_and_refused_for_another
     assert AuditEntry.objects.filter(verb="approval.approved").count() == 1
 
 
-def test_only_who_may_approves_rejects_or_withdraws(cast: Cast) -> None:
+def test_approve_reject_and_withdraw_need_the_right(cast: Cast) -> None:
     in_review(cast.ning)
     (request,) = pending()
     for person in (cast.mei, cast.wen):
@@ -201,8 +201,8 @@ def test_only_who_may_approves_rejects_or_withdraws(cast: Cast) -> None:
         actions.reject(by=cast.yun, uuid=request.uuid, reason=" \n ")
 
 
-def test_a_colleague_cannot_ask_again_in_the_authors_place(cast: Cast) -> None:
-    """The same words, withdrawn by their author and sent again by a colleague, are still the author's."""
+def test_author_may_not_approve_when_a_colleague_requests_the_same_content_again(cast: Cast) -> None:
+    """Content that its author withdrew, and that a colleague requests again, still counts as the author's work."""
     point = published(cast, is_public=True)
     phrasings.add_phrasings(by=cast.yun, point=point.pk, phrasings=["卡找不到"])
     (first,) = pending()
@@ -213,7 +213,7 @@ def test_a_colleague_cannot_ask_again_in_the_authors_place(cast: Cast) -> None:
         actions.approve(by=cast.yun, uuid=second.uuid, digest=second.digest)
 
 
-def test_every_step_of_a_request_is_in_the_audit_trail_with_its_digest(cast: Cast) -> None:
+def test_every_step_of_a_request_is_audited_with_its_digest(cast: Cast) -> None:
     version = in_review(cast.ning)
     (first,) = pending()
     actions.reject(by=cast.yun, uuid=first.uuid, reason="写上费用")
@@ -250,17 +250,17 @@ def test_the_database_allows_one_pending_request_per_subject_and_no_anonymous_de
 
 
 @pytest.mark.django_db(transaction=True)
-def test_editor_and_approver_at_once_publish_what_was_shown_or_nothing() -> None:
-    """Fifteen tries; before approvals were bound to a digest, seven published words that nobody had read."""
+def test_concurrent_edit_and_approval_publish_what_was_shown_or_nothing() -> None:
+    """Race an edit and an approval 15 times. Before approvals named a digest, 7 of them published unread content."""
     cast = create_cast()
     for attempt in range(15):
         version = in_review(cast.ning, key=f"card-{attempt}")
         (shown,) = pending()
-        together = threading.Barrier(2)
+        barrier = threading.Barrier(2)
 
-        def change(version: Version = version, together: threading.Barrier = together) -> None:
+        def change(version: Version = version, barrier: threading.Barrier = barrier) -> None:
             try:
-                together.wait(10)
+                barrier.wait(10)
                 content = replace(a_content(), answer="没有人读过的话")
                 points.save_draft(by=cast.ning, point=version.point_id, content=content)
                 newest = Version.objects.get(point=version.point_id, state=Version.State.DRAFT)
@@ -271,10 +271,10 @@ def test_editor_and_approver_at_once_publish_what_was_shown_or_nothing() -> None
         def approve(
             version: Version = version,
             shown: ApprovalRequest = shown,
-            together: threading.Barrier = together,
+            barrier: threading.Barrier = barrier,
         ) -> bool:
             try:
-                together.wait(10)
+                barrier.wait(10)
                 points.approve(by=cast.yun, version=version.pk, digest=shown.digest)
             except Refusal:
                 return False
@@ -286,9 +286,9 @@ def test_editor_and_approver_at_once_publish_what_was_shown_or_nothing() -> None
             changed, approved = threads.submit(change), threads.submit(approve)
             changed.result(30)
             was_approved = approved.result(30)
-        said = Point.objects.select_related("published").get(pk=version.point_id).published
-        assert (said is not None) is was_approved
-        assert said is None or said.answer == "请在手机银行里挂失。"
+        published = Point.objects.select_related("published").get(pk=version.point_id).published
+        assert (published is not None) is was_approved
+        assert published is None or published.answer == "请在手机银行里挂失。"
         for request in pending():
             actions.withdraw(by=cast.ning, uuid=request.uuid)
 
@@ -302,7 +302,7 @@ def media(tmp_path: Any) -> Any:
         yield tmp_path
 
 
-def test_a_file_waits_and_a_rejected_one_is_deleted(cast: Cast, media: Any) -> None:
+def test_file_waits_for_approval_and_is_deleted_when_rejected(cast: Cast, media: Any) -> None:
     point = published(cast)
     file = files.attach_file(by=cast.ning, point=point.pk, upload=SimpleUploadedFile("表.pdf", PDF))
     (request,) = pending()
@@ -312,14 +312,14 @@ def test_a_file_waits_and_a_rejected_one_is_deleted(cast: Cast, media: Any) -> N
         answer = client_of(reader).get(f"/console/point-files/{file.pk}")
         assert answer.status_code == status, reader
         if answer.streaming:
-            # Read to its end, which closes the file.
+            # Reading the response to its end closes the file.
             assert answer.getvalue() == PDF
     assert "表.pdf" not in client_of(cast.mei).get("/console/points/card-lost/").content.decode()
     actions.reject(by=cast.yun, uuid=request.uuid, reason="旧版")
     assert not PointFile.objects.exists()
 
 
-def test_a_file_whose_bytes_were_exchanged_is_refused(cast: Cast, media: Any) -> None:
+def test_file_with_replaced_bytes_is_refused(cast: Cast, media: Any) -> None:
     point = published(cast)
     file = files.attach_file(by=cast.ning, point=point.pk, upload=SimpleUploadedFile("表.pdf", PDF))
     with open(file.file.path, "wb") as stored:
@@ -329,7 +329,7 @@ def test_a_file_whose_bytes_were_exchanged_is_refused(cast: Cast, media: Any) ->
     assert not PointFile.objects.get().is_approved
 
 
-def test_removing_a_file_takes_effect_at_once_and_closes_its_request(cast: Cast, media: Any) -> None:
+def test_removing_a_file_takes_effect_immediately_and_closes_its_request(cast: Cast, media: Any) -> None:
     point = published(cast)
     file = files.attach_file(by=cast.ning, point=point.pk, upload=SimpleUploadedFile("表.pdf", PDF))
     files.remove_file(by=cast.ning, file=file.pk)
@@ -341,7 +341,7 @@ def accepted(point: Point) -> list[str]:
     return sorted(point.phrasings.filter(state="accepted").values_list("text", flat=True))
 
 
-def test_phrasings_of_a_public_point_wait_and_removals_do_not(cast: Cast) -> None:
+def test_phrasings_of_a_public_point_wait_for_approval_but_removals_do_not(cast: Cast) -> None:
     point = published(cast, is_public=True)
     phrasings.set_phrasings(by=cast.ning, point=point.pk, phrasings=["挂失", "丢卡"])
     assert accepted(point) == []
@@ -353,7 +353,7 @@ def test_phrasings_of_a_public_point_wait_and_removals_do_not(cast: Cast) -> Non
     assert accepted(point) == ["丢卡", "挂失"]
 
 
-def test_phrasings_of_a_point_that_is_not_public_change_at_once(cast: Cast) -> None:
+def test_phrasings_of_an_internal_point_change_immediately(cast: Cast) -> None:
     point = published(cast)
     phrasings.set_phrasings(by=cast.ning, point=point.pk, phrasings=["挂失"])
     assert accepted(point) == ["挂失"]
@@ -361,7 +361,7 @@ def test_phrasings_of_a_point_that_is_not_public_change_at_once(cast: Cast) -> N
 
 
 @pytest.mark.usefixtures("one_day")
-def test_phrasings_of_a_version_approved_for_a_day_to_come_wait(cast: Cast) -> None:
+def test_phrasings_of_a_version_approved_for_a_future_day_wait(cast: Cast) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
     version = in_review(cast.ning, is_public=True, valid_from=tomorrow)
     approve_version(by=cast.yun, version=version.pk)
@@ -371,7 +371,7 @@ def test_phrasings_of_a_version_approved_for_a_day_to_come_wait(cast: Cast) -> N
     assert accepted(version.point) == ["卡丢了"]
 
 
-def test_a_suggestion_and_a_gap_bring_phrasings_that_wait(cast: Cast) -> None:
+def test_phrasings_from_suggestions_and_unanswered_questions_wait(cast: Cast) -> None:
     point = published(cast, is_public=True)
     suggested = Phrasing.objects.create(point=point, text="卡被偷", state=Phrasing.State.SUGGESTED)
     phrasings.review_phrasing(by=cast.ning, phrasing=suggested.pk, is_accepted=True)
@@ -388,7 +388,7 @@ def test_a_suggestion_and_a_gap_bring_phrasings_that_wait(cast: Cast) -> None:
     }
 
 
-def test_phrasings_that_nobody_approves_in_time_are_suggested_again(cast: Cast) -> None:
+def test_phrasings_of_an_expired_request_are_suggested_again(cast: Cast) -> None:
     point = published(cast, is_public=True)
     phrasings.add_phrasings(by=cast.ning, point=point.pk, phrasings=["卡找不到"])
     ApprovalRequest.objects.update(expires_at=timezone.now())
@@ -396,7 +396,7 @@ def test_phrasings_that_nobody_approves_in_time_are_suggested_again(cast: Cast) 
     assert point.phrasings.get(text="卡找不到").state == Phrasing.State.SUGGESTED
 
 
-def test_an_import_sends_words_and_public_phrasings_for_approval(cast: Cast) -> None:
+def test_import_requests_approval_of_versions_and_public_phrasings(cast: Cast) -> None:
     point = published(cast, is_public=True)
     given = [
         imports.PointToImport(
@@ -407,14 +407,14 @@ def test_an_import_sends_words_and_public_phrasings_for_approval(cast: Cast) -> 
         ),
     ]
     imports.import_points(by=cast.ning, given=given)
-    found = {(request.kind, request.subject): request for request in pending()}
-    assert set(found) == {
+    requests = {(request.kind, request.subject): request for request in pending()}
+    assert set(requests) == {
         ("knowledge.version", "card-lost"),
         ("knowledge.version", "card-new"),
         ("knowledge.phrasings", "card-lost"),
     }
-    assert found["knowledge.phrasings", "card-lost"].after["phrasings"] == ["卡没了"]
-    assert found["knowledge.version", "card-new"].after["phrasings"] == ["办卡"]
+    assert requests["knowledge.phrasings", "card-lost"].after["phrasings"] == ["卡没了"]
+    assert requests["knowledge.version", "card-new"].after["phrasings"] == ["办卡"]
     assert accepted(point) == ["卡丢了"]
     with pytest.raises(OwnWork):
         approve_pending(by=cast.ning)
@@ -423,7 +423,7 @@ def test_an_import_sends_words_and_public_phrasings_for_approval(cast: Cast) -> 
     assert Point.objects.filter(published__isnull=False).count() == 2
 
 
-def test_an_import_over_a_colleagues_draft_keeps_the_colleague_an_author(cast: Cast) -> None:
+def test_import_over_a_colleagues_draft_keeps_the_colleague_as_author(cast: Cast) -> None:
     a_draft(cast.yun)
     imports.import_points(by=cast.ning, given=[imports.PointToImport("card-lost", "zh", a_content("免费。"))])
     with pytest.raises(OwnWork):
@@ -434,7 +434,7 @@ def test_an_import_over_a_colleagues_draft_keeps_the_colleague_an_author(cast: C
 # -- Pages -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_navigation_says_how_many_wait_for_the_reader(cast: Cast) -> None:
+def test_navigation_shows_how_many_requests_wait_for_the_reader(cast: Cast) -> None:
     in_review(cast.ning)
     link = 'id="to-approvals"'
     assert '<b class="count">1' in client_of(cast.yun).get("/console/approvals/").content.decode()
@@ -445,7 +445,7 @@ def test_the_navigation_says_how_many_wait_for_the_reader(cast: Cast) -> None:
     assert link not in client_of(cast.mei).get("/console/replies/").content.decode()
 
 
-def test_the_page_of_a_request_shows_every_field_and_posts_the_digest(cast: Cast) -> None:
+def test_request_page_shows_every_field_and_posts_the_digest(cast: Cast) -> None:
     point = published(cast)
     newer = points.save_draft(
         by=cast.ning, point=point.pk, content=a_content("请打 95000。", note="先核实", is_public=True)
@@ -454,17 +454,17 @@ def test_the_page_of_a_request_shows_every_field_and_posts_the_digest(cast: Cast
     (request,) = pending()
     client, address = client_of(cast.yun), f"/console/approvals/{request.uuid}/"
     shown = client.get(address).content.decode()
-    for words in ("Answer", "95000", "Note", "先核实", "Public", "Phrasings", "卡丢了", str(cast.ning)):
-        assert words in shown, words
+    for text in ("Answer", "95000", "Note", "先核实", "Public", "Phrasings", "卡丢了", str(cast.ning)):
+        assert text in shown, text
     assert f'name="digest" value="{request.digest}"' in shown
     refused = client.post(f"{address}approve", {"digest": "0" * 64})
     assert refused.status_code == 409
-    assert "no longer what you were shown" in refused.content.decode()
+    assert "content has changed since you opened it" in refused.content.decode()
     assert client.post(f"{address}approve", {"digest": request.digest}).status_code == 302
     assert "approved" in client.get(address).content.decode()
 
 
-def test_a_rejection_without_a_reason_and_a_withdrawal(cast: Cast) -> None:
+def test_rejection_needs_a_reason_and_withdrawal_restores_the_draft(cast: Cast) -> None:
     version = in_review(cast.ning)
     (request,) = pending()
     address = f"/console/approvals/{request.uuid}/"
@@ -476,28 +476,32 @@ def test_a_rejection_without_a_reason_and_a_withdrawal(cast: Cast) -> None:
     assert version.state == Version.State.DRAFT
 
 
-def test_several_at_once_show_everything_and_only_what_still_matches_goes_through(cast: Cast) -> None:
+def test_review_page_shows_all_requests_and_approves_only_unchanged_ones(cast: Cast) -> None:
     kept, changed = in_review(cast.ning, key="kept"), in_review(cast.ning, key="changed")
     mine = in_review(cast.yun, key="mine")
     requests = pending()
     client = client_of(cast.yun)
-    shown = client.get("/console/approvals/review", {"id": [str(each.uuid) for each in requests]})
+    shown = client.get("/console/approvals/review", {"id": [str(request.uuid) for request in requests]})
     page = shown.content.decode()
     assert page.count("请在手机银行里挂失。") == 3
-    pairs = [f"{each.uuid}:{each.digest}" for each in requests]
+    pairs = [f"{request.uuid}:{request.digest}" for request in requests]
     assert [pair in page for pair in pairs] == [True, True, False]
     points.save_draft(by=cast.ning, point=changed.point_id, content=a_content("没人读过"))
     points.submit(by=cast.ning, version=changed.pk)
     answer = client.post("/console/approvals/approve", {"request": [*pairs, "no such:thing"]})
     outcomes = answer.content.decode()
     assert "1 approved" in outcomes
-    for words in ("decided, withdrawn or replaced", "A second person has to", "does not exist"):
-        assert words in outcomes, words
+    for text in ("decided, withdrawn or replaced", "A second person has to", "does not exist"):
+        assert text in outcomes, text
     states = Version.objects.in_bulk([kept.pk, changed.pk, mine.pk])
-    assert [states[each.pk].state for each in (kept, changed, mine)] == ["published", "review", "review"]
+    assert [states[version.pk].state for version in (kept, changed, mine)] == [
+        "published",
+        "review",
+        "review",
+    ]
 
 
-def test_the_lists_make_as_many_queries_for_many_requests_as_for_few(
+def test_request_lists_need_a_constant_number_of_queries(
     cast: Cast, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(12):
@@ -506,10 +510,10 @@ def test_the_lists_make_as_many_queries_for_many_requests_as_for_few(
     with django_assert_max_num_queries(12):
         client.get("/console/approvals/")
     with django_assert_max_num_queries(45):
-        client.get("/console/approvals/review", {"id": [str(each.uuid) for each in pending()]})
+        client.get("/console/approvals/review", {"id": [str(request.uuid) for request in pending()]})
 
 
-def test_the_points_page_offers_approval_only_for_the_words_that_it_shows(cast: Cast) -> None:
+def test_point_page_offers_approval_only_of_the_content_it_shows(cast: Cast) -> None:
     version = in_review(cast.ning)
     (request,) = pending()
     client = client_of(cast.yun)

@@ -1,6 +1,6 @@
-"""A machine that drives requests for approval at random and holds the invariants after each step.
+"""A state machine that performs random steps on approval requests and checks the invariants after each step.
 
-Never by an author, never twice, never after the expiry, never anything else than what was shown.
+Nothing is approved by an author, twice, after it has expired, or with content other than that shown to the approver.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HOTLINES = ("95000", "95001", "95002")
 
 
 class ApprovalMachine(RuleBasedStateMachine):
-    """Three administrators write, they and a supervisor approve; an agent tries to."""
+    """Three administrators edit a site; they and a supervisor approve, and an agent tries to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class ApprovalMachine(RuleBasedStateMachine):
             for name in ("bo", "cy")
         }
         self.people = {name: more.get(name) or getattr(self.cast, name) for name in PEOPLE}
-        # What somebody has read, by the id of the request: its digest and what it would make of the site.
+        # The requests that were shown to somebody: id, digest and proposed values.
         self.read: list[tuple[Any, str, dict[str, Any]]] = []
         self.hotline, self.title = self.cast.site.hotline, self.cast.site.title_zh
         self.writers: set[str] = set()
@@ -108,11 +108,11 @@ class ApprovalMachine(RuleBasedStateMachine):
     def withdraw(self, person: str) -> None:
         self._try(person, lambda staff, uuid: actions.withdraw(by=staff, uuid=uuid))
 
-    def _try(self, person: str, move: Any) -> None:
+    def _try(self, person: str, action: Any) -> None:
         waiting = self._waiting()
         if waiting is not None:
             try:
-                move(self.people[person], waiting.uuid)
+                action(self.people[person], waiting.uuid)
             except (Refusal, PermissionDenied):
                 return
 
@@ -141,7 +141,7 @@ class ApprovalMachine(RuleBasedStateMachine):
 
 
 class RolledBackMachine(ApprovalMachine):
-    """Each run begins with an empty database: everything happens inside a transaction that is taken back."""
+    """The machine inside a transaction that is rolled back, so that each run starts with an empty database."""
 
     def __init__(self) -> None:
         self._transaction = transaction.atomic()

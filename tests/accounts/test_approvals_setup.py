@@ -1,4 +1,4 @@
-"""Approval of what customers see besides knowledge points: sites, texts, replies, branches, departments."""
+"""Approval of what visitors see besides knowledge points: sites, texts, replies, branches and departments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 @pytest.fixture
 def second(cast: Cast) -> Staff:
-    """A second administrator: what the supervisor may not write, another administrator may."""
+    """Return a second administrator, because the supervisor may not change settings."""
     return Staff.objects.create(username="er", name="尔", number="9202", role="administrator")
 
 
@@ -64,7 +64,7 @@ def stored(site: Site) -> Site:
         ("attachment_megabytes", 50),
     ],
 )
-def test_what_customers_see_of_a_site_waits_for_a_second_person(cast: Cast, field: str, value: Any) -> None:
+def test_site_field_that_visitors_see_waits_for_approval(cast: Cast, field: str, value: Any) -> None:
     before = getattr(cast.site, field)
     request = save_site(cast.an, cast.site, **{field: value})
     assert request is not None
@@ -76,7 +76,7 @@ def test_what_customers_see_of_a_site_waits_for_a_second_person(cast: Cast, fiel
     assert getattr(stored(cast.site), field) == value
 
 
-def test_what_takes_something_away_takes_effect_at_once(cast: Cast) -> None:
+def test_restricting_a_site_takes_effect_immediately(cast: Cast) -> None:
     save_site(cast.an, cast.site, allowed_origins="https://a.example\nhttps://www.bank.example")
     approve_pending(by=cast.yun)
     for field, value in (
@@ -92,7 +92,7 @@ def test_what_takes_something_away_takes_effect_at_once(cast: Cast) -> None:
     assert not pending()
 
 
-def test_giving_back_what_was_taken_away_waits(cast: Cast) -> None:
+def test_lifting_a_restriction_of_a_site_waits_for_approval(cast: Cast) -> None:
     taken = {"attachments": False, "suggests_answers": False, "attachment_types": ["image/png"]}
     save_site(cast.an, cast.site, **taken)
     save_site(cast.an, cast.site, attachments=True, suggests_answers=True, attachment_types=[])
@@ -101,14 +101,14 @@ def test_giving_back_what_was_taken_away_waits(cast: Cast) -> None:
     assert not stored(cast.site).attachments
 
 
-def test_a_new_identity_secret_takes_effect_at_once(cast: Cast) -> None:
+def test_new_identity_secret_takes_effect_immediately(cast: Cast) -> None:
     former = cast.site.identity_secret
     renew_secret(by=cast.an, site=cast.site)
     assert stored(cast.site).identity_secret != former
     assert not pending()
 
 
-def test_two_administrators_change_two_fields_and_neither_is_lost_nor_frees_the_other(
+def test_changes_of_two_administrators_are_approved_together_by_a_third_person(
     cast: Cast, second: Staff
 ) -> None:
     save_site(cast.an, cast.site, hotline="95001")
@@ -122,7 +122,7 @@ def test_two_administrators_change_two_fields_and_neither_is_lost_nor_frees_the_
     assert (stored(cast.site).hotline, stored(cast.site).title_zh) == ("95001", "找人聊聊")
 
 
-def test_a_site_that_is_off_is_changed_at_once_and_switched_on_as_a_whole(cast: Cast, second: Staff) -> None:
+def test_inactive_site_changes_immediately_and_is_activated_as_a_whole(cast: Cast, second: Staff) -> None:
     save_site(cast.an, cast.site, is_active=False)
     assert save_site(cast.an, cast.site, hotline="95001") is None
     assert stored(cast.site).hotline == "95001"
@@ -132,10 +132,10 @@ def test_a_site_that_is_off_is_changed_at_once_and_switched_on_as_a_whole(cast: 
     assert request.after["hotline"] == "95001"
     assert request.after["texts"] == [["privacy", "zh", "请不要写密码。"]]
     assert len(request.after["form_fields"]) == len(request.after["quick_topics"]) == 2
-    # Whoever wrote a part of it while it was off is an author.
+    # Everybody who changed a part of the site while it was inactive is an author.
     with pytest.raises(OwnWork):
         approve_pending(by=cast.an)
-    # What is changed meanwhile is shown too.
+    # The pending request includes later changes.
     save_setup(by=second, subject=QuickTopic(
         site=cast.site, language="zh", label="新", first_message="新", department=cast.cards
     ), fields=[])  # fmt: skip
@@ -147,7 +147,7 @@ def test_a_site_that_is_off_is_changed_at_once_and_switched_on_as_a_whole(cast: 
     assert stored(cast.site).is_active
 
 
-def test_a_site_changed_behind_a_request_to_switch_it_on_stays_off(cast: Cast) -> None:
+def test_site_changed_after_the_request_to_activate_it_stays_inactive(cast: Cast) -> None:
     save_site(cast.an, cast.site, is_active=False)
     switch_site_on(by=cast.an, site=cast.site)
     Site.objects.update(hotline="666")
@@ -157,7 +157,7 @@ def test_a_site_changed_behind_a_request_to_switch_it_on_stays_off(cast: Cast) -
 
 
 @pytest.mark.parametrize("kind", ["form_fields", "quick_topics", "texts"])
-def test_parts_of_a_site_wait_and_are_removed_at_once(cast: Cast, kind: str) -> None:
+def test_parts_of_a_site_wait_for_approval_but_are_removed_immediately(cast: Cast, kind: str) -> None:
     BusinessText.objects.create(site=cast.site, code="privacy", language="zh", body="旧")
     part = getattr(cast.site, kind).order_by("pk")[0]
     field = {"form_fields": "label_zh", "quick_topics": "first_message", "texts": "body"}[kind]
@@ -176,7 +176,7 @@ def test_parts_of_a_site_wait_and_are_removed_at_once(cast: Cast, kind: str) -> 
     assert not pending()
 
 
-def test_a_new_text_waits_asking_twice_is_one_request_and_a_second_one_in_its_place_is_refused(
+def test_new_text_waits_once_and_a_competing_one_is_refused(
     cast: Cast,
 ) -> None:
     def text(body: str) -> BusinessText:
@@ -191,7 +191,7 @@ def test_a_new_text_waits_asking_twice_is_one_request_and_a_second_one_in_its_pl
     assert BusinessText.objects.get().body == "请不要写密码。"
 
 
-def test_wrap_up_codes_are_for_staff_and_change_at_once(cast: Cast) -> None:
+def test_wrap_up_code_changes_immediately(cast: Cast) -> None:
     code = WrapUpCode.objects.get()
     code.name_zh = "办好了"
     assert save_setup(by=cast.an, subject=code, fields=["name_zh"]) is None
@@ -201,7 +201,7 @@ def test_wrap_up_codes_are_for_staff_and_change_at_once(cast: Cast) -> None:
 # -- Departments -----------------------------------------------------------------------------------------------------
 
 
-def test_the_name_of_a_department_waits_and_switching_off_does_not(cast: Cast) -> None:
+def test_department_name_waits_for_approval_but_deactivation_does_not(cast: Cast) -> None:
     cast.cards.name_zh = "卡"
     assert save_department(by=cast.an, department=cast.cards, changed=["name_zh"]) is not None
     assert Department.objects.get(code="cards").name_zh == "信用卡"
@@ -213,7 +213,7 @@ def test_the_name_of_a_department_waits_and_switching_off_does_not(cast: Cast) -
     assert not Department.objects.get(code="cards").is_active
 
 
-def test_a_department_renamed_while_off_is_switched_on_with_its_name_shown(cast: Cast, second: Staff) -> None:
+def test_activation_of_a_department_shows_the_name_changed_while_inactive(cast: Cast, second: Staff) -> None:
     Department.objects.filter(code="cards").update(is_active=False)
     department = Department.objects.get(code="cards")
     department.name_zh = "卡部"
@@ -236,7 +236,7 @@ def a_reply(**fields: Any) -> CannedReply:
     return CannedReply(**{"shortcut": "sd", "title": "稍等", "body": "请稍等。", **fields})
 
 
-def test_a_shared_reply_waits_as_a_whole_and_a_personal_one_does_not(cast: Cast) -> None:
+def test_shared_reply_waits_for_approval_but_a_personal_one_does_not(cast: Cast) -> None:
     assert save_reply(staff=cast.mei, reply=a_reply(owner=cast.mei)) is None
     for reply in (a_reply(), a_reply(department=cast.cards)):
         assert save_reply(staff=cast.yun, reply=reply) is not None
@@ -254,7 +254,7 @@ def test_a_shared_reply_waits_as_a_whole_and_a_personal_one_does_not(cast: Cast)
     assert not pending()
 
 
-def test_a_personal_reply_that_is_to_be_shared_waits(cast: Cast) -> None:
+def test_sharing_a_personal_reply_waits_for_approval(cast: Cast) -> None:
     own = a_reply(owner=cast.yun)
     save_reply(staff=cast.yun, reply=own)
     own.owner = None
@@ -264,7 +264,7 @@ def test_a_personal_reply_that_is_to_be_shared_waits(cast: Cast) -> None:
     assert CannedReply.objects.get().owner is None
 
 
-def test_a_shortcut_that_is_taken_is_refused_at_once_and_at_the_approval(cast: Cast) -> None:
+def test_taken_shortcut_is_refused_on_saving_and_on_approval(cast: Cast) -> None:
     save_reply(staff=cast.yun, reply=a_reply())
     save_reply(staff=cast.yun, reply=a_reply(body="别的话"))
     first, other = pending()
@@ -275,7 +275,7 @@ def test_a_shortcut_that_is_taken_is_refused_at_once_and_at_the_approval(cast: C
         save_reply(staff=cast.yun, reply=a_reply(body="第三"))
 
 
-def test_a_reply_made_of_a_point_that_is_said_no_more_is_taken_back(cast: Cast) -> None:
+def test_reply_made_from_a_withdrawn_point_is_withdrawn(cast: Cast) -> None:
     save_reply(staff=cast.yun, reply=a_reply(source="point/1/1"))
     withdraw_replies(source="point/1/1")
     assert not pending()
@@ -293,7 +293,7 @@ def a_branch(**fields: Any) -> Branch:
     )  # fmt: skip
 
 
-def test_a_branch_waits_but_for_its_duty_contact_and_switching_it_off(cast: Cast) -> None:
+def test_branch_waits_for_approval_except_duty_contact_and_deactivation(cast: Cast) -> None:
     assert save_branch(by=cast.ning, branch=a_branch(), changed=[]) is not None
     assert not Branch.objects.exists()
     approve_pending(by=cast.yun)
@@ -314,7 +314,7 @@ def test_a_branch_waits_but_for_its_duty_contact_and_switching_it_off(cast: Cast
     assert not Branch.objects.get().is_active
 
 
-def test_imported_branches_wait_and_those_of_a_command_do_not(cast: Cast) -> None:
+def test_branches_imported_by_staff_wait_but_those_of_a_command_do_not(cast: Cast) -> None:
     import_branches(by=None, given=[(a_branch(), "城北区")])
     given = [(a_branch(telephone="110", duty_contact="裴敏"), "城北区"), (a_branch(key="south"), "城南区")]
     for _ in range(2):
@@ -329,7 +329,7 @@ def test_imported_branches_wait_and_those_of_a_command_do_not(cast: Cast) -> Non
 # -- Admin -----------------------------------------------------------------------------------------------------------
 
 
-def test_admin_says_what_was_sent_and_what_waits_and_shows_every_kind_on_one_page(cast: Cast) -> None:
+def test_admin_shows_pending_requests_and_the_review_page_shows_every_kind(cast: Cast) -> None:
     client = Client(headers={"accept-language": "en", "accept": "text/html"})
     client.cookies["sessionid"] = session_of(cast.an)
     save_site(cast.an, cast.site, hotline="95001")
@@ -348,16 +348,31 @@ def test_admin_says_what_was_sent_and_what_waits_and_shows_every_kind_on_one_pag
     save_department(by=cast.an, department=cast.cards, changed=["name_zh"])
     reader = Client(headers={"accept-language": "en", "accept": "text/html"})
     reader.cookies["sessionid"] = session_of(cast.yun)
-    shown = reader.get("/console/approvals/review", {"id": [str(each.uuid) for each in pending()]})
-    for words in ("Hotline", "95001", "请稍等。", "城北路1号", "Region", "城北区", "Name in Chinese", "卡"):
-        assert words in shown.content.decode(), words
+    shown = reader.get("/console/approvals/review", {"id": [str(request.uuid) for request in pending()]})
+    for expected in (
+        "Hotline",
+        "95001",
+        "请稍等。",
+        "城北路1号",
+        "Region",
+        "城北区",
+        "Name in Chinese",
+        "卡",
+    ):
+        assert expected in shown.content.decode(), expected
     assert AuditEntry.objects.filter(verb="approval.requested").count() == 6
 
 
-def test_the_fields_of_a_request_are_read_in_the_order_of_the_form(cast: Cast) -> None:
+def test_fields_of_a_request_are_shown_in_the_order_of_the_form(cast: Cast) -> None:
     reply = CannedReply(language="zh", shortcut="kh", title="开户", body="您好，开户请带身份证。")
     save_reply(staff=cast.yun, reply=reply)
     (request,) = pending()
     with translation.override("en"):
-        sheet = comparison_of(request, cast.an)
-    assert [change.name for change in sheet.changes] == ["Language", "Shortcut", "Title", "Text", "In use"]
+        comparison = comparison_of(request, cast.an)
+    assert [change.name for change in comparison.changes] == [
+        "Language",
+        "Shortcut",
+        "Title",
+        "Text",
+        "In use",
+    ]

@@ -1,4 +1,4 @@
-"""Every reading is audited: a decision for every address, and the marks themselves. Issue 9, line 9."""
+"""The audit trail of reading: a decision for every URL, and the audit entries themselves (issue 9)."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from tests.console.test_access import World, make_world, pdf_upload
 from tests.harness.sockets import Console
 from tests.people import Cast, create_cast, go_online, say, session_of, start, start_with
 
-# Why an address needs no mark of reading.
-WRITES = "changes something: its action writes the trail"
-OWN = "shows only what is the reader's own work"
-LIBRARY = "shows knowledge of the bank, in which no customer is named"
-SET_UP = "shows the set-up, which is no record of a person"
+# Reasons why reading at a URL is not audited.
+WRITES = "changes something: its action is audited"
+OWN = "shows only the reader's own work"
+KNOWLEDGE = "shows the bank's knowledge, which names no customer"
+SETTINGS = "shows settings, which contain no personal data"
 FORM = "shows an empty form"
-DOOR = "signing in and out has marks of its own"
-VISITOR = "the visitor reads their own"
+SIGN_IN = "sign-in and sign-out have their own audit entries"
+VISITOR = "shows a visitor their own data"
 NOTHING = "shows nothing that is stored"
 
 CONSOLE = {
     **dict.fromkeys(
-        ("inbox", "conversation", "today", "waiting"), "lists show a line each; opening one is noted"
+        ("inbox", "conversation", "today", "waiting"),
+        "lists show one row for each conversation; opening one is audited",
     ),
     "thread": "conversation.read",
     "card": "conversation.read",
@@ -46,7 +47,7 @@ CONSOLE = {
     "exam_results_table": "exam.results_exported",
     "exam_paper": "exam.paper_read",
     "exam_clock": OWN,
-    **dict.fromkeys(("approvals", "approvals_review", "approval"), SET_UP),
+    **dict.fromkeys(("approvals", "approvals_review", "approval"), SETTINGS),
     **dict.fromkeys(
         ("approvals_approve", "approval_approve", "approval_reject", "approval_withdraw"), WRITES
     ),
@@ -90,7 +91,7 @@ CONSOLE = {
             ),
             "question_edit",
         ),
-        LIBRARY,
+        KNOWLEDGE,
     ),
     **dict.fromkeys(
         (
@@ -128,23 +129,23 @@ CONSOLE = {
         WRITES,
     ),
 }
-# By model, for its list and for one of it.
+# By model, for its list page and its change page.
 ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
-    "accounts_department": SET_UP,
-    "accounts_staff": SET_UP,
-    "accounts_queuerestriction": SET_UP,
-    "chat_cannedreply": SET_UP,
+    "accounts_department": SETTINGS,
+    "accounts_staff": SETTINGS,
+    "accounts_queuerestriction": SETTINGS,
+    "chat_cannedreply": SETTINGS,
     "chat_conversation": "records.searched",
-    "chat_site": SET_UP,
-    "chat_wrapupcode": SET_UP,
-    "knowledge_branch": LIBRARY,
-    "knowledge_category": LIBRARY,
-    "exams_exam": LIBRARY,
+    "chat_site": SETTINGS,
+    "chat_wrapupcode": SETTINGS,
+    "knowledge_branch": KNOWLEDGE,
+    "knowledge_category": KNOWLEDGE,
+    "exams_exam": KNOWLEDGE,
     "exams_paper": "exam.results_read",
-    "knowledge_point": LIBRARY,
-    "exams_question": LIBRARY,
-    "knowledge_region": LIBRARY,
+    "knowledge_point": KNOWLEDGE,
+    "exams_question": KNOWLEDGE,
+    "knowledge_region": KNOWLEDGE,
 }
 ADMIN = {
     "chat_conversation_change": "transcript.read",
@@ -156,7 +157,7 @@ ADMIN = {
     "knowledge_point_export": "points.exported",
     "exams_paper_change": "exam.paper_read",
     "auth_user_password_change": "staff.password_set",
-    **dict.fromkeys(("login", "logout", "password_change", "password_change_done"), DOOR),
+    **dict.fromkeys(("login", "logout", "password_change", "password_change_done"), SIGN_IN),
     **dict.fromkeys(("index", "app_list", "jsi18n", "view_on_site"), NOTHING),
     "autocomplete": "no list has a field that asks for it",
     **dict.fromkeys(
@@ -168,10 +169,10 @@ ADMIN = {
     ),
 }
 OTHERS = {
-    **dict.fromkeys(("login", "account_login", "account_logout", "password"), DOOR),
+    **dict.fromkeys(("login", "account_login", "account_logout", "password"), SIGN_IN),
     **dict.fromkeys(("set_language", "form_token", "clock"), NOTHING),
     **dict.fromkeys(("chat:attachment", "chat:attachments", "chat:transcript"), VISITOR),
-    **dict.fromkeys(("chat:box", "chat:loader", "chat:look", "chat:sample"), SET_UP),
+    **dict.fromkeys(("chat:box", "chat:loader", "chat:look", "chat:sample"), SETTINGS),
     **dict.fromkeys(("knowledge:answers", "knowledge:judge_answer"), VISITOR),
 }
 
@@ -186,26 +187,27 @@ def names(patterns: Any, prefix: str = "") -> Iterator[str]:
 
 
 def decision_for(name: str) -> str | None:
-    """Whether reading at this address is noted, and by which verb, or why it is not."""
+    """Return the verb with which reading at this URL is audited, the reason why it is not, or None if undecided."""
     area, _, rest = name.partition(":")
     if area == "console":
         return CONSOLE.get(rest)
     if area != "admin":
         return OTHERS.get(name)
-    model, _, what = rest.rpartition("_")
-    by_model = ADMIN_MODELS.get(model) if what in ("changelist", "change") else None
-    # Nothing is read on the pages to add and to delete; the history holds what was done in admin, not what is stored.
-    return ADMIN.get(rest) or by_model or (NOTHING if what in ("add", "delete", "history") else None)
+    model, _, page = rest.rpartition("_")
+    by_model = ADMIN_MODELS.get(model) if page in ("changelist", "change") else None
+    # The pages for adding and deleting show nothing to read. The history lists actions in admin, not stored data.
+    return ADMIN.get(rest) or by_model or (NOTHING if page in ("add", "delete", "history") else None)
 
 
-def test_every_address_has_a_decision_about_the_audit_trail() -> None:
+def test_every_url_has_a_decision_about_the_audit_trail() -> None:
     undecided = [name for name in names(get_resolver().url_patterns) if decision_for(name) is None]
-    assert not undecided, "say in this file whether reading here is audited"
-    decided = {decision_for(name) for name in names(get_resolver().url_patterns)}
-    assert {words for words in decided if words and "." in words and " " not in words} <= VERBS.keys()
+    assert not undecided, "state in this file whether reading at these URLs is audited"
+    decisions = {decision_for(name) for name in names(get_resolver().url_patterns)}
+    verbs = {decision for decision in decisions if decision and "." in decision and " " not in decision}
+    assert verbs <= VERBS.keys()
 
 
-# -- Each of the marks ---------------------------------------------------------------------------------------
+# -- The audit entries of reading ------------------------------------------------------------------------------
 
 
 def browser_of(staff: Staff) -> Client:
@@ -214,7 +216,7 @@ def browser_of(staff: Staff) -> Client:
     return client
 
 
-def marks(verb: str) -> list[tuple[Staff | None, str]]:
+def audited(verb: str) -> list[tuple[Staff | None, str]]:
     return [(entry.actor, entry.object_id) for entry in AuditEntry.objects.filter(verb=verb).order_by("pk")]
 
 
@@ -227,7 +229,7 @@ def world(cast: Cast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
 @pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_open_conversation_of_a_colleague_is_noted_once_per_reader_and_day(cast: Cast) -> None:
+def test_colleagues_open_conversation_is_audited_once_per_reader_and_day(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     path = f"/console/conversations/{conversation.uuid}"
     for reader in (cast.hao, cast.yun):
@@ -235,30 +237,30 @@ def test_open_conversation_of_a_colleague_is_noted_once_per_reader_and_day(cast:
             assert browser_of(reader).get(f"{path}/thread").status_code == 200
             assert browser_of(reader).get(f"{path}/card").status_code == 200
     uuid = str(conversation.uuid)
-    assert marks("conversation.read") == [(cast.hao, uuid), (cast.yun, uuid)]
+    assert audited("conversation.read") == [(cast.hao, uuid), (cast.yun, uuid)]
     AuditEntry.objects.filter(actor=cast.hao).update(at=timezone.now() - timedelta(days=1))
     browser_of(cast.hao).get(f"{path}/card")
-    assert marks("conversation.read")[-1] == (cast.hao, uuid)
-    assert len(marks("conversation.read")) == 3
+    assert audited("conversation.read")[-1] == (cast.hao, uuid)
+    assert len(audited("conversation.read")) == 3
 
 
 @pytest.mark.django_db
-def test_own_conversations_and_those_waiting_in_the_readers_queue_are_not_noted(cast: Cast) -> None:
+def test_own_and_waiting_conversations_of_the_readers_queue_are_not_audited(cast: Cast) -> None:
     own, waiting = start_with(cast, cast.mei), start(cast, department="cards")
     for conversation in (own, waiting):
         for part in ("thread", "card"):
             path = f"/console/conversations/{conversation.uuid}/{part}"
             assert browser_of(cast.mei).get(path).status_code == 200
-    assert marks("conversation.read") == []
+    assert audited("conversation.read") == []
     elsewhere = start(cast, department="loans")
     cast.yun.departments.set([cast.cards])
     browser_of(cast.yun).get(f"/console/conversations/{elsewhere.uuid}/thread")
-    assert marks("conversation.read") == [(cast.yun, str(elsewhere.uuid))]
+    assert audited("conversation.read") == [(cast.yun, str(elsewhere.uuid))]
 
 
 @pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
-def test_files_of_other_peoples_conversations_are_noted(
+def test_files_of_other_agents_conversations_are_audited(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.actions.attachments.writer", WriterAtOnce())
@@ -277,19 +279,19 @@ def test_files_of_other_peoples_conversations_are_noted(
             answer = browser_of(reader).get(address)
             assert answer.status_code == 200
             answer.getvalue()
-    assert marks("file.read") == [(cast.hao, str(file.uuid)), (cast.wen, str(file.uuid))]
+    assert audited("file.read") == [(cast.hao, str(file.uuid)), (cast.wen, str(file.uuid))]
 
 
 @pytest.mark.django_db
-def test_searches_are_noted_with_length_and_filters_and_never_with_words(cast: Cast) -> None:
+def test_searches_are_audited_with_length_and_filters_but_never_with_their_text(cast: Cast) -> None:
     say(start_with(cast, cast.mei), "我叫李小雷")
     form = {"q": "李小雷", "mine": "on", "department": cast.cards.pk}
     assert browser_of(cast.mei).post("/console/search/results", form).status_code == 200
     lists = {"q": "李小雷", "status__exact": "active"}
     assert browser_of(cast.wen).get("/admin/chat/conversation/", lists).status_code == 200
     assert browser_of(cast.wen).get("/admin/accounts/auditentry/", {"q": "李小雷"}).status_code == 200
-    found = {entry.verb: entry.detail for entry in AuditEntry.objects.filter(detail__has_key="length")}
-    assert found == {
+    details = {entry.verb: entry.detail for entry in AuditEntry.objects.filter(detail__has_key="length")}
+    assert details == {
         "conversations.searched": {"length": 3, "filters": ["department", "mine"]},
         "records.searched": {"length": 3, "filters": ["status__exact"]},
         "audit.read": {"length": 3, "filters": []},
@@ -299,26 +301,26 @@ def test_searches_are_noted_with_length_and_filters_and_never_with_words(cast: C
 
 @pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
-def test_exam_results_papers_and_appeals_of_others_are_noted_and_ones_own_are_not(world: World) -> None:
+def test_exam_results_papers_and_appeals_of_others_are_audited_but_not_ones_own(world: World) -> None:
     supervisor, mei = browser_of(world.cast.yun), browser_of(world.cast.mei)
     paper = world.marked
     own = browser_of(paper.staff)
     assert own.get(f"/console/exams/papers/{paper.pk}/").status_code == 200
-    assert marks("exam.paper_read") == []
+    assert audited("exam.paper_read") == []
     for _ in range(2):
         assert supervisor.get(f"/console/exams/papers/{paper.pk}/").status_code == 200
         assert supervisor.get(f"/admin/exams/paper/{paper.pk}/change/").status_code == 200
-    assert marks("exam.paper_read") == [(world.cast.yun, str(paper.pk))]
+    assert audited("exam.paper_read") == [(world.cast.yun, str(paper.pk))]
     for path in ("/console/exams/results/", "/admin/exams/paper/", "/console/exams/appeals/"):
         assert supervisor.get(path).status_code == 200
         assert mei.get(path).status_code in (302, 403)
-    assert [actor for actor, _ in marks("exam.results_read")] == [world.cast.yun] * 2
-    assert [actor for actor, _ in marks("appeals.read")] == [world.cast.yun]
+    assert [actor for actor, _ in audited("exam.results_read")] == [world.cast.yun] * 2
+    assert [actor for actor, _ in audited("appeals.read")] == [world.cast.yun]
 
 
 @pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
-def test_refusals_are_noted_with_the_view_and_once_a_minute(cast: Cast) -> None:
+def test_refusals_are_audited_with_the_view_at_most_once_a_minute(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     jun = browser_of(cast.jun)
     for _ in range(3):
@@ -326,10 +328,10 @@ def test_refusals_are_noted_with_the_view_and_once_a_minute(cast: Cast) -> None:
         assert jun.get("/console/exams/results/").status_code == 403
         assert jun.get("/admin/", follow=True).status_code == 403
     assert browser_of(cast.yun).get(f"/admin/accounts/staff/{cast.mei.pk}/change/").status_code == 403
-    found = [
+    refusals = [
         (entry.actor, entry.detail["view"]) for entry in AuditEntry.objects.filter(verb="access.refused")
     ]
-    assert sorted(found, key=str) == sorted(
+    assert sorted(refusals, key=str) == sorted(
         [
             (cast.jun, "console:thread"),
             (cast.jun, "console:exam_results"),
@@ -343,17 +345,17 @@ def test_refusals_are_noted_with_the_view_and_once_a_minute(cast: Cast) -> None:
 
 
 @pytest.mark.django_db
-def test_reading_the_audit_trail_is_noted(cast: Cast) -> None:
+def test_reading_the_audit_trail_is_audited(cast: Cast) -> None:
     start_with(cast, cast.mei)
     entry = AuditEntry.objects.latest("pk")
     for path in ("/admin/accounts/auditentry/", f"/admin/accounts/auditentry/{entry.pk}/change/"):
         assert browser_of(cast.an).get(path).status_code == 200
-    assert [actor for actor, _ in marks("audit.read")] == [cast.an, cast.an]
+    assert [actor for actor, _ in audited("audit.read")] == [cast.an, cast.an]
 
 
 @pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
-def test_thread_and_card_take_two_queries_for_the_mark_and_then_one(cast: Cast) -> None:
+def test_card_needs_one_query_less_when_its_reading_is_already_audited(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     client = browser_of(cast.hao)
     path = f"/console/conversations/{conversation.uuid}/card"
@@ -368,7 +370,7 @@ def test_thread_and_card_take_two_queries_for_the_mark_and_then_one(cast: Cast) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_conversation_opened_over_the_socket_is_noted_once_and_a_foreign_one_as_refused(
+def test_conversation_opened_over_the_socket_is_audited_once_and_a_forbidden_one_as_refused(
     processes: Processes,
 ) -> None:
     cast = create_cast()
@@ -384,5 +386,5 @@ def test_conversation_opened_over_the_socket_is_noted_once_and_a_foreign_one_as_
         console.open()
         console.say("watch", conversation=uuid, after=0)
         assert console.hear("refused")["code"] == "not_found"
-    assert marks("conversation.read") == [(cast.hao, uuid)]
-    assert marks("access.refused") == [(cast.jun, uuid)]
+    assert audited("conversation.read") == [(cast.hao, uuid)]
+    assert audited("access.refused") == [(cast.jun, uuid)]

@@ -1,4 +1,4 @@
-"""Pages that stay open: after another sign-in, after the session has ended, and forms that are sent twice."""
+"""Pages that stay open: after another sign-in, after the session has ended, and with forms that are sent twice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def token_of(client: Client) -> str:
 
 
 def form_in(page: str, action: str) -> dict[str, str]:
-    """The hidden fields of the form with this action."""
+    """Return the hidden fields of the form with this action."""
     form = page[page.index(f'action="{action}"') :]
     form = form[: form.index("</form>")]
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
@@ -54,26 +54,26 @@ def form_in(page: str, action: str) -> dict[str, str]:
 # -- After another sign-in ----------------------------------------------------------------------------------------
 
 
-def test_the_token_endpoint_names_who_is_signed_in_and_keeps_nothing(cast: Cast) -> None:
+def test_token_endpoint_names_the_signed_in_staff_member_and_is_not_cached(cast: Cast) -> None:
     anonymous = client_of(None).get("/console/token")
     assert anonymous.json()["staff"] == 0
     assert "no-store" in anonymous["Cache-Control"]
     assert client_of(cast.mei).get("/console/token").json()["staff"] == cast.mei.pk
 
 
-def test_the_clock_is_the_servers_with_the_banks_day_and_asks_the_database_nothing(
+def test_clock_returns_the_servers_time_and_the_banks_day_without_a_query(
     cast: Cast, django_assert_num_queries: Any
 ) -> None:
     client = client_of(cast.mei)
     with django_assert_num_queries(0), patch("django.utils.timezone.now", lambda: MIDNIGHT):
-        said = client.get("/console/clock").json()
-    assert said == {"now": 1_796_054_401_000, "day": "2026-12-01"}
+        clock = client.get("/console/clock").json()
+    assert clock == {"now": 1_796_054_401_000, "day": "2026-12-01"}
 
 
-def test_a_script_with_an_old_token_is_told_so_and_goes_on_with_the_new_one(cast: Cast) -> None:
+def test_script_with_an_old_token_is_refused_as_stale_and_succeeds_with_the_new_one(cast: Cast) -> None:
     client = client_of(cast.mei, enforce_csrf_checks=True)
     old = token_of(client)
-    # As `login` does it in another tab: the cookie, and with it every token, is another one.
+    # A sign-in in another tab replaces the cookie, and with it every token.
     client.cookies["csrftoken"] = "b" * 32
     new = token_of(client)
     headers = {"accept": "application/json"}
@@ -83,7 +83,7 @@ def test_a_script_with_an_old_token_is_told_so_and_goes_on_with_the_new_one(cast
     assert done.status_code == 200
 
 
-def test_a_form_with_an_old_token_comes_back_with_every_word_and_can_be_sent_again(cast: Cast) -> None:
+def test_form_with_an_old_token_comes_back_complete_and_can_be_sent_again(cast: Cast) -> None:
     client = client_of(cast.mei, enforce_csrf_checks=True)
     token_of(client)
     answer = client.post(
@@ -101,7 +101,7 @@ def test_a_form_with_an_old_token_comes_back_with_every_word_and_can_be_sent_aga
 @pytest.mark.parametrize(
     "headers", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}, {}]
 )
-def test_a_strangers_form_gets_no_button_that_would_send_it(cast: Cast, headers: dict[str, str]) -> None:
+def test_form_of_a_foreign_page_is_not_returned(cast: Cast, headers: dict[str, str]) -> None:
     client = client_of(cast.mei, enforce_csrf_checks=True)
     token_of(client)
     page = client.post("/console/replies/create", REPLY, headers=headers).content.decode()
@@ -109,13 +109,13 @@ def test_a_strangers_form_gets_no_button_that_would_send_it(cast: Cast, headers:
     assert "csrfmiddlewaretoken" not in page
 
 
-def test_passwords_are_never_given_back(cast: Cast) -> None:
+def test_passwords_are_never_returned(cast: Cast) -> None:
     client = client_of(cast.mei, enforce_csrf_checks=True)
     token_of(client)
     typed = {"login": "mei", "password": "lamp-in-the-window"}
     page = client.post("/console/login/", typed, headers=SAME_PAGE).content.decode()
     assert "lamp-in-the-window" not in page
-    assert "Send it again" not in page
+    assert "Send again" not in page
 
 
 # -- After the session has ended ----------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_passwords_are_never_given_back(cast: Cast) -> None:
         ("/admin/chat/wrapupcode/add/", {"name_zh": WORDS}),
     ],
 )
-def test_a_form_sent_after_the_session_has_ended_keeps_its_words(
+def test_form_sent_after_the_session_ended_is_returned_with_its_text(
     cast: Cast, path: str, typed: dict[str, str]
 ) -> None:
     answer = client_of(None).post(path, typed)
@@ -141,7 +141,7 @@ def test_a_form_sent_after_the_session_has_ended_keeps_its_words(
     assert "Sign in" in page
 
 
-def test_a_refused_form_is_answered_by_a_page_and_not_by_json(cast: Cast) -> None:
+def test_refused_form_is_answered_with_a_page_and_not_with_json(cast: Cast) -> None:
     exam = open_exam(create_editor(), cast.cards)
     answer = client_of(cast.mei).post(f"/console/exams/{exam.pk}/begin")
     assert answer["Content-Type"].startswith("text/html")
@@ -158,7 +158,7 @@ def exam_form(cast: Cast) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_an_exam_form_sent_twice_makes_one_exam_and_goes_to_the_same_page(cast: Cast) -> None:
+def test_exam_form_sent_twice_creates_one_exam_and_redirects_to_the_same_page(cast: Cast) -> None:
     client = client_of(cast.yun)
     page = client.get("/console/exams/set/new").content.decode()
     typed = exam_form(cast) | {"form_key": form_in(page, "/console/exams/set/create")["form_key"]}
@@ -166,12 +166,12 @@ def test_an_exam_form_sent_twice_makes_one_exam_and_goes_to_the_same_page(cast: 
     assert [answer.status_code for answer in answers] == [302, 302]
     assert answers[0]["Location"] == answers[1]["Location"]
     assert Exam.objects.count() == 1
-    # Another form, or the same words typed again, is another exam.
+    # The same content in a new form creates another exam.
     client.post("/console/exams/set/create", typed | {"form_key": str(uuid4())})
     assert Exam.objects.count() == 2
 
 
-def test_a_form_that_came_back_with_errors_may_be_sent_again_with_its_key(cast: Cast) -> None:
+def test_form_with_errors_may_be_sent_again_with_its_key(cast: Cast) -> None:
     client = client_of(cast.yun)
     typed = exam_form(cast) | {"form_key": str(uuid4())}
     assert client.post("/console/exams/set/create", typed | {"name": ""}).status_code == 422
@@ -179,14 +179,14 @@ def test_a_form_that_came_back_with_errors_may_be_sent_again_with_its_key(cast: 
     assert Exam.objects.count() == 1
 
 
-def test_a_key_belongs_to_the_person_who_sent_it(cast: Cast) -> None:
+def test_form_key_belongs_to_the_person_who_sent_it(cast: Cast) -> None:
     typed = exam_form(cast) | {"form_key": str(uuid4())}
     assert client_of(cast.yun).post("/console/exams/set/create", typed).status_code == 302
     assert client_of(cast.an).post("/console/exams/set/create", typed).status_code == 409
     assert Exam.objects.count() == 1
 
 
-def test_other_forms_sent_twice_make_one_thing(cast: Cast) -> None:
+def test_reply_question_and_point_forms_sent_twice_create_one_record(cast: Cast) -> None:
     publish_points(1, department=cast.cards)
     mei, yun = client_of(cast.mei), client_of(cast.yun)
     page = mei.get("/console/replies/new").content.decode()
@@ -213,7 +213,7 @@ def test_other_forms_sent_twice_make_one_thing(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("is_popup", [False, True])
-def test_an_admin_form_sent_twice_adds_one(cast: Cast, is_popup: bool) -> None:
+def test_admin_form_sent_twice_creates_one_record(cast: Cast, is_popup: bool) -> None:
     client = client_of(cast.an)
     path = "/admin/accounts/department/add/"
     page = client.get(path).content.decode()
@@ -228,7 +228,7 @@ def test_an_admin_form_sent_twice_adds_one(cast: Cast, is_popup: bool) -> None:
     assert Department.objects.filter(code="new").count() == 1
 
 
-def test_every_admin_form_for_adding_carries_a_key(cast: Cast) -> None:
+def test_every_admin_add_form_has_a_form_key(cast: Cast) -> None:
     client = client_of(cast.an)
     checked = 0
     for model in admin.site._registry:
@@ -240,13 +240,13 @@ def test_every_admin_form_for_adding_carries_a_key(cast: Cast) -> None:
     assert checked >= 5
 
 
-def test_old_keys_are_forgotten(cast: Cast) -> None:
+def test_old_form_keys_are_deleted(cast: Cast) -> None:
     SubmittedForm.objects.create(key=uuid4(), staff=cast.yun, at=timezone.now() - timedelta(days=3))
     client_of(cast.yun).post("/console/exams/set/create", exam_form(cast) | {"form_key": str(uuid4())})
     assert SubmittedForm.objects.count() == 1
 
 
-def test_an_exam_begun_twice_gives_one_paper(cast: Cast) -> None:
+def test_exam_started_twice_gives_one_paper(cast: Cast) -> None:
     editor = create_editor()
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
@@ -255,7 +255,7 @@ def test_an_exam_begun_twice_gives_one_paper(cast: Cast) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_requests_with_one_key_at_the_same_moment_make_one_exam(cast: Cast) -> None:
+def test_concurrent_requests_with_one_key_create_one_exam(cast: Cast) -> None:
     typed = exam_form(cast) | {"form_key": str(uuid4())}
     clients = [client_of(cast.yun) for _ in range(4)]
     start = Barrier(len(clients))

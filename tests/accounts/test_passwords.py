@@ -1,4 +1,4 @@
-"""Passwords and secrets: nobody reads them, nobody sets them without their own, everybody chooses their own."""
+"""Passwords and secrets: no page reveals them, setting one needs the own password, and everybody chooses their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 NEW = "a-lamp-at-night-3"
 FORM = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
-# What reads a column letter by letter, through every relation that there is.
+# Filters that would reveal a column letter by letter, through every relation to it.
 PROBES = (
     "password__startswith",
     "password__regex",
@@ -60,10 +60,6 @@ def browser_of(staff: Staff) -> Client:
     return client
 
 
-def signed_in(client: Client) -> bool:
-    return Session.objects.filter(session_key=client.cookies["sessionid"].value).exists()
-
-
 def lists() -> list[Any]:
     return [
         pytest.param(model, id=model._meta.label_lower)
@@ -73,7 +69,7 @@ def lists() -> list[Any]:
 
 
 @pytest.mark.parametrize("model", lists())
-def test_no_list_in_admin_answers_a_filter_that_it_does_not_offer(cast: Cast, model: Any) -> None:
+def test_admin_list_refuses_filters_that_it_does_not_offer(cast: Cast, model: Any) -> None:
     options = model._meta
     path = f"/admin/{options.app_label}/{options.model_name}/"
     for staff in (cast.an, cast.yun, cast.wen, cast.ning):
@@ -90,7 +86,7 @@ def test_no_list_in_admin_answers_a_filter_that_it_does_not_offer(cast: Cast, mo
 
 
 @pytest.mark.parametrize("model", lists())
-def test_every_filter_that_a_list_offers_still_works(cast: Cast, model: Any) -> None:
+def test_every_filter_offered_by_an_admin_list_works(cast: Cast, model: Any) -> None:
     options = model._meta
     path = f"/admin/{options.app_label}/{options.model_name}/"
     for staff in (cast.an, cast.yun, cast.wen, cast.ning):
@@ -106,15 +102,15 @@ def test_every_filter_that_a_list_offers_still_works(cast: Cast, model: Any) -> 
         return
 
 
-def test_autocomplete_tells_nothing_of_a_password(cast: Cast) -> None:
+def test_autocomplete_reveals_nothing_about_passwords(cast: Cast) -> None:
     client = browser_of(cast.an)
-    asked = {"app_label": "accounts", "model_name": "auditentry", "field_name": "actor", "term": "pbkdf2"}
-    answer = client.get("/admin/autocomplete/", asked)
+    query = {"app_label": "accounts", "model_name": "auditentry", "field_name": "actor", "term": "pbkdf2"}
+    answer = client.get("/admin/autocomplete/", query)
     assert answer.status_code in (200, 403, 404)
     assert "pbkdf2" not in answer.content.decode()
 
 
-def test_agent_changes_own_password_keeps_this_session_and_ends_the_others(
+def test_changing_ones_own_password_keeps_this_session_and_ends_the_others(
     cast: Cast, announced: Announced
 ) -> None:
     other, client = session_of(cast.mei), browser_of(cast.mei)
@@ -149,7 +145,7 @@ def test_weak_or_unconfirmed_password_is_refused_at_its_field(
     assert cast.mei.check_password(PASSWORD)
 
 
-def test_own_password_cannot_be_guessed_from_an_open_screen(cast: Cast) -> None:
+def test_confirming_ones_own_password_is_rate_limited(cast: Cast) -> None:
     client = browser_of(cast.mei)
     for _ in range(5):
         client.post("/console/password/", FORM | {"old_password": "wrong"})
@@ -159,7 +155,7 @@ def test_own_password_cannot_be_guessed_from_an_open_screen(cast: Cast) -> None:
     assert AuditEntry.objects.filter(verb="staff.own_password_wrong", actor=cast.mei).count() == 5
 
 
-def test_first_sign_in_demands_a_password_of_ones_own(cast: Cast) -> None:
+def test_first_sign_in_requires_a_new_password(cast: Cast) -> None:
     actions.set_password(by=cast.an, staff=cast.mei, password="chosen-by-the-administrator")
     actions.set_password(by=cast.an, staff=cast.yun, password="chosen-by-the-administrator")
     for name, staff in (("mei", cast.mei), ("yun", cast.yun)):
@@ -179,7 +175,7 @@ def test_first_sign_in_demands_a_password_of_ones_own(cast: Cast) -> None:
         assert client.get("/console/", headers=html).status_code == 200
 
 
-def test_nobody_raises_their_own_rights_by_fields_that_the_form_does_not_show(cast: Cast) -> None:
+def test_staff_form_ignores_fields_that_it_does_not_show(cast: Cast) -> None:
     client = browser_of(cast.an)
     form = {
         "username": "an", "name": "周安", "number": "9201", "role": "administrator", "capacity": "8",

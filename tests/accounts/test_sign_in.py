@@ -1,4 +1,4 @@
-"""The door for staff: passwords cannot be tried on and on, and it sends nobody elsewhere."""
+"""Sign-in of staff: password attempts are limited, and redirects never lead to another site."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "java
 
 @pytest.fixture(autouse=True)
 def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody can sign in, and no attempt of another test counts."""
-    # How a password is hashed is Django's business; here fifty are tried.
+    """Give everybody the same password, and start with empty counters."""
+    # A fast hash, because these tests try fifty passwords.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     Staff.objects.update(password=make_password(PASSWORD))
     settings.REDIS_URL = ""
@@ -36,9 +36,9 @@ def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
 def try_to_sign_in(
     username: str, password: str, *, address: str = "192.0.2.9", proxies: int = 0, **headers: str
 ) -> HttpResponse:
-    """One try, from a browser of its own. Behind a proxy of ours the client's own words come first in the header."""
-    said = headers.pop("said", "203.0.113.1")
-    forwarded = f"{said}, {address}" if proxies else said
+    """Sign in once from a new browser. Behind our proxy, the header begins with the entry that the client `claimed`."""
+    claimed = headers.pop("claimed", "203.0.113.1")
+    forwarded = f"{claimed}, {address}" if proxies else claimed
     return Client().post(  # type: ignore[return-value]
         "/console/login/",
         {"login": username, "password": password},
@@ -52,24 +52,22 @@ def signs_in(username: str, password: str, **where: Any) -> bool:
 
 
 @pytest.mark.parametrize("proxies", [0, 1], ids=["alone", "behind a proxy"])
-def test_name_tried_wrongly_at_one_address_is_refused_there_and_free_elsewhere(
-    proxies: int, settings: Settings
-) -> None:
+def test_name_with_ten_failures_is_refused_at_that_address_only(proxies: int, settings: Settings) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
     bad = {"address": "192.0.2.1", "proxies": proxies}
     for number in range(10):
-        assert not signs_in("mei", "wrong", said=f"203.0.113.{number}", **bad)
-    assert not signs_in("mei", PASSWORD, said="203.0.113.99", **bad)
+        assert not signs_in("mei", "wrong", claimed=f"203.0.113.{number}", **bad)
+    assert not signs_in("mei", PASSWORD, claimed="203.0.113.99", **bad)
     assert signs_in("mei", PASSWORD, address="192.0.2.9", proxies=proxies)
 
 
-def test_ten_wrong_tries_lock_no_colleague_behind_the_same_address_out() -> None:
+def test_failures_of_one_name_do_not_lock_out_colleagues_at_the_same_address() -> None:
     for _ in range(12):
         signs_in("mei", "wrong")
     assert signs_in("hao", PASSWORD)
 
 
-def test_many_wrong_names_at_one_address_stop_new_names_and_nobody_who_signed_in_there_before() -> None:
+def test_failures_with_many_names_at_an_address_stop_only_names_unknown_there() -> None:
     assert signs_in("mei", PASSWORD)
     for number in range(ADDRESS.tries):
         signs_in(f"nobody{number}", "wrong")
@@ -78,7 +76,7 @@ def test_many_wrong_names_at_one_address_stop_new_names_and_nobody_who_signed_in
     assert signs_in("hao", PASSWORD, address="198.51.100.7")
 
 
-def test_name_tried_from_everywhere_is_slowed_down_and_its_owner_is_not() -> None:
+def test_failures_from_many_addresses_slow_a_name_down_except_at_its_known_address() -> None:
     assert signs_in("mei", PASSWORD, address="192.0.2.9")
     for number in range(NAME.tries):
         assert not signs_in("mei", "wrong", address=f"198.51.100.{number}")
@@ -86,11 +84,11 @@ def test_name_tried_from_everywhere_is_slowed_down_and_its_owner_is_not() -> Non
     assert signs_in("mei", PASSWORD, address="192.0.2.9")
 
 
-def test_right_sign_ins_of_a_whole_branch_in_one_minute_are_never_refused() -> None:
+def test_successful_sign_ins_of_a_whole_branch_are_never_refused() -> None:
     assert all(signs_in(name, PASSWORD) for name in ("mei", "hao", "jun", "yun") * 30)
 
 
-def test_tries_are_counted_whatever_the_host_header_says(settings: Settings) -> None:
+def test_attempts_are_counted_independently_of_the_host_header(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     for number in range(10):
         signs_in("mei", "wrong", host=f"h{number}.example")
@@ -98,19 +96,19 @@ def test_tries_are_counted_whatever_the_host_header_says(settings: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "Try again in 15 minutes"), ("zh-hans", "15 分钟后再试")]
+    ("language", "text"), [("en", "Try again in 15 minutes"), ("zh-hans", "15 分钟后再试")]
 )
-def test_refusal_says_when_to_try_again_in_the_readers_language(language: str, words: str) -> None:
+def test_refusal_names_the_waiting_time_in_the_readers_language(language: str, text: str) -> None:
     for _ in range(10):
         signs_in("mei", "wrong")
     answer = try_to_sign_in("mei", PASSWORD, cookie=f"django_language={language}")
     assert answer.status_code == 429
     assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
-    assert words in answer.content.decode()
+    assert text in answer.content.decode()
 
 
 def test_unknown_name_is_answered_and_limited_like_a_known_one() -> None:
-    """And its password is hashed, so that the time tells nothing either."""
+    """The password is hashed for both, so that the response time does not reveal whether the name exists."""
 
     def body(username: str) -> str:
         return re.sub(
@@ -127,12 +125,12 @@ def test_unknown_name_is_answered_and_limited_like_a_known_one() -> None:
         assert codes == [200] * 9 + [429]
 
 
-def test_admins_login_page_has_no_door_of_its_own() -> None:
+def test_admin_login_redirects_to_the_sign_in_page() -> None:
     answer = Client().post("/admin/login/", {"username": "an", "password": PASSWORD})
     assert (answer.status_code, "/console/login/" in answer.headers["Location"]) == (302, True)
 
 
-def test_sign_in_failure_lock_out_and_sign_out_are_audited_without_words() -> None:
+def test_sign_in_failure_lock_out_and_sign_out_are_audited_without_typed_text() -> None:
     client = Client(REMOTE_ADDR="192.0.2.9")
     client.post("/console/login/", {"login": "mei", "password": PASSWORD})
     client.post("/console/logout/")
@@ -154,17 +152,17 @@ def test_sign_in_failure_lock_out_and_sign_out_are_audited_without_words() -> No
     assert "secret-word" not in str(list(AuditEntry.objects.values()))
 
 
-@pytest.mark.parametrize("wanted", ELSEWHERE)
-def test_nobody_is_sent_to_another_site(wanted: str) -> None:
+@pytest.mark.parametrize("next_url", ELSEWHERE)
+def test_redirects_after_sign_in_stay_on_this_site(next_url: str) -> None:
     client = Client()
-    answer = client.post("/console/login/", {"login": "mei", "password": PASSWORD, "next": wanted})
+    answer = client.post("/console/login/", {"login": "mei", "password": PASSWORD, "next": next_url})
     assert answer.headers["Location"] == "/console/"
     for path in ("/console/language/", "/console/logout/"):
-        answer = client.post(path, {"language": "en", "next": wanted})
+        answer = client.post(path, {"language": "en", "next": next_url})
         assert answer.headers["Location"] in ("/", "/console/login/")
 
 
-def test_signing_in_gives_a_new_session_and_leaving_takes_a_click(settings: Settings) -> None:
+def test_sign_in_creates_a_new_session_and_sign_out_needs_a_posted_form(settings: Settings) -> None:
     client = Client()
     session = client.session
     session["planted"] = True
@@ -172,7 +170,7 @@ def test_signing_in_gives_a_new_session_and_leaving_takes_a_click(settings: Sett
     client.cookies[settings.SESSION_COOKIE_NAME] = planted = session.session_key or ""
     client.post("/console/login/", {"login": "mei", "password": PASSWORD})
     assert client.cookies[settings.SESSION_COOKIE_NAME].value != planted
-    # An image on another page may ask for it; only a form of ours does it.
+    # An image on a foreign page can cause a GET request, so only a posted form of ours signs out.
     client.get("/console/logout/")
     assert SESSION_KEY in client.session
     strict = Client(enforce_csrf_checks=True)
@@ -181,8 +179,8 @@ def test_signing_in_gives_a_new_session_and_leaving_takes_a_click(settings: Sett
 
 
 @pytest.mark.django_db
-def test_a_cookie_that_no_session_could_have_asks_to_sign_in(client: Client) -> None:
-    """A cookie may name any character, by its number between quotes: also the one that PostgreSQL refuses."""
+def test_invalid_session_cookie_leads_to_sign_in(client: Client) -> None:
+    """A quoted cookie can contain any character as an escape sequence, even NUL, which PostgreSQL refuses."""
     for cookie in ('"\\000aaaaaaaaaaaa"', '"aaaaaaaa\\000"', "x" * 500):
         answer = client.get("/console/", headers={"cookie": f"sessionid={cookie}", "accept": "text/html"})
         assert answer.status_code == 302

@@ -1,4 +1,4 @@
-"""The bench measures what it says, and calls a run void that counts for nothing."""
+"""The benchmark: its rows are complete and correct, and a run with errors is void."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.bench.rows import BUDGETS, Row, Void
 from tests.bench.texts import CHINESE, ENGLISH, TEXTS
 from tests.harness.servers.process import ROOT
 
-# As whoever reads var/bench.json looks for them.
+# The rows that readers of var/bench.json expect.
 NAMES = {
     "cpu_ms_per_message_daphne",
     "cpu_ms_per_message_uvicorn",
@@ -42,23 +42,23 @@ NAMES = {
 }
 
 
-def test_every_name_that_is_looked_for_is_measured() -> None:
+def test_every_expected_row_is_measured() -> None:
     measured = {name for measure in MEASURES.values() for name in measure.rows} | {"ratio_to_tutorial"}
     assert measured == set(BUDGETS)
     assert measured >= NAMES
 
 
 @pytest.mark.parametrize("name", [*MEASURES, *BUDGETS])
-def test_each_measure_and_each_row_can_be_asked_for_alone(name: str) -> None:
+def test_each_measure_and_each_row_can_be_selected_alone(name: str) -> None:
     chosen = wanted([name])
     assert chosen
     if name in MEASURES:
         assert chosen == [name]
     elif name != "ratio_to_tutorial":
-        assert [name in MEASURES[one].rows for one in chosen] == [True]
+        assert [name in MEASURES[measure].rows for measure in chosen] == [True]
 
 
-def test_a_short_run_writes_rows_of_the_promised_shape(tmp_path: Path) -> None:
+def test_quick_run_writes_rows_in_the_documented_format(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     command = [
         sys.executable,
@@ -72,36 +72,36 @@ def test_a_short_run_writes_rows_of_the_promised_shape(tmp_path: Path) -> None:
     ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    found = json.loads(file.read_text())
-    assert [row["name"] for row in found] == [
+    written = json.loads(file.read_text())
+    assert [row["name"] for row in written] == [
         "cpu_ms_per_message_daphne", "cpu_ms_per_message_tutorial", "ratio_to_tutorial"
     ]  # fmt: skip
-    for row in found:
+    for row in written:
         assert list(row) == ["name", "value", "unit", "must", "goal", "conditions"]
         assert row["value"] > 0
         assert row["conditions"]
-    ours, tutorial, ratio = found
+    ours, tutorial, ratio = written
     assert (ours["unit"], ours["must"], ours["goal"]) == ("ms", 0.45, 0.27)
     assert ratio["value"] == pytest.approx(tutorial["value"] / ours["value"], rel=0.01)
-    assert all(row["name"] in run.stdout for row in found)
+    assert all(row["name"] in run.stdout for row in written)
 
 
 @pytest.mark.parametrize(
-    ("plant", "words"),
+    ("plant", "message"),
     [
         ("unstored", "1 of those never arrived"),
         ("unseen", "1 of those never arrived"),
         ("deleted", "are not stored"),
     ],
 )
-def test_a_run_with_a_loss_is_void(plant: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_with_a_lost_message_is_void(plant: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_PLANT", plant)
     monkeypatch.setattr(load, "SETTLE_SECONDS", 2)
-    with pytest.raises(Void, match=words):
+    with pytest.raises(Void, match=message):
         paths.closed_rows(QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted:application")
 
 
-def test_a_void_run_gives_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_void_run_writes_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from tests.bench import __main__ as bench
 
     def void(plan: object) -> list[Row]:
@@ -113,21 +113,21 @@ def test_a_void_run_gives_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_
     assert json.loads(file.read_text()) == []
 
 
-def test_others_are_measured_while_somebody_floods() -> None:
-    found = {row.name: row for row in floods._rows(QUICK, "daphne")}
-    assert list(found) == [f"flood_{name}_p99_ms_daphne" for name in floods.FLOODS]
-    assert all(row.value > 0 for row in found.values())
+def test_rows_of_other_clients_are_measured_during_a_flood() -> None:
+    rows_by_name = {row.name: row for row in floods._rows(QUICK, "daphne")}
+    assert list(rows_by_name) == [f"flood_{name}_p99_ms_daphne" for name in floods.FLOODS]
+    assert all(row.value > 0 for row in rows_by_name.values())
     for name in ("pings", "frames"):
-        assert "MB a second by" in found[f"flood_{name}_p99_ms_daphne"].conditions
+        assert "MB a second by" in rows_by_name[f"flood_{name}_p99_ms_daphne"].conditions
 
 
-def test_a_hostile_table_is_measured_in_a_process_of_its_own() -> None:
+def test_hostile_table_is_measured_in_a_separate_process() -> None:
     row = hostile._apart("csv_wide")
     assert row.value < 50
     assert "KB, refused: " in row.conditions
 
 
-def test_a_load_that_was_late_or_out_of_breath_is_void() -> None:
+def test_run_with_a_late_or_overloaded_load_generator_is_void() -> None:
     good = Window(began=0, ended=10, arrived=1000, cpu=1, own=2, late_ms=3, lag_ms=1)
     good.check(Plan())
     assert good.cpu_ms == 1
@@ -136,7 +136,7 @@ def test_a_load_that_was_late_or_out_of_breath_is_void() -> None:
             bad.check(Plan())
 
 
-def test_nothing_sent_and_nothing_answered_is_void() -> None:
+def test_run_with_nothing_sent_or_unanswered_posts_is_void() -> None:
     with pytest.raises(Void):
         Tally().check()
     tally = Tally(intended={"a": 1.0}, accepted={"a": 1.1}, arrived={"a": 1.2})
@@ -147,7 +147,7 @@ def test_nothing_sent_and_nothing_answered_is_void() -> None:
         tally.check()
 
 
-def test_a_row_says_whether_it_keeps_to_its_budget() -> None:
+def test_row_compares_its_value_with_the_budget() -> None:
     assert [Row("latency_p50_ms", value, "").verdict for value in (3, 4, 10, 16)] == [
         "goal",
         "goal",
@@ -158,13 +158,13 @@ def test_a_row_says_whether_it_keeps_to_its_budget() -> None:
     assert Row("cpu_ms_per_message_tutorial", 3, "").verdict == ""
 
 
-def test_the_rows_stand_in_the_order_of_the_table(tmp_path: Path) -> None:
+def test_rows_are_written_in_the_order_of_the_budgets(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     rows.write([Row(name, 1, "") for name in sorted(BUDGETS, reverse=True)], file)
     assert [row["name"] for row in json.loads(file.read_text())] == list(BUDGETS)
 
 
-def test_the_texts_are_as_long_as_what_customers_write() -> None:
+def test_texts_have_the_lengths_of_customers_messages() -> None:
     chinese, english = [len(text) for text in CHINESE], [len(text) for text in ENGLISH]
     assert len(chinese) == 2 * len(english)
     assert len(TEXTS) == len(set(TEXTS)) == len(chinese) + len(english)

@@ -1,4 +1,4 @@
-"""Marks that turn the order of letters never reach the words beside them."""
+"""Bidirectional control characters in text of other people never reorder the text around it."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ EVIL = f"王{PDI}{RLO}五{RLO}"
         (f"{RLO}a\nb{RLI}\r\nc", f"{RLO}a{PDF}\nb{RLI}{PDI}\r\nc"),
     ],
 )
-def test_closed_closes_what_each_paragraph_leaves_open(text: str, expected: str) -> None:
+def test_close_marks_closes_the_open_marks_of_each_paragraph(text: str, expected: str) -> None:
     assert close_marks(text) == expected
     assert close_marks(expected) == expected
 
 
-def test_without_marks_keeps_everything_else() -> None:
+def test_remove_marks_keeps_everything_else() -> None:
     assert remove_marks(f"evil{RLO}gpj.exe \u200e\u200dשלום") == "evilgpj.exe \u200e\u200dשלום"
 
 
 @pytest.mark.both_databases
 @pytest.mark.django_db
-def test_a_name_turns_nothing_in_transcript_reply_record_or_export(cast: Cast, client: Client) -> None:
+def test_visitor_name_reorders_nothing_in_transcript_reply_record_or_card(cast: Cast, client: Client) -> None:
     conversation = start(cast, name=EVIL)
     agents.take_next(staff=cast.mei)
     say(conversation, "您好")
     conversation.refresh_from_db()
-    heads = [line for line in transcript_of(conversation).splitlines() if not line.startswith("    ")]
-    assert any("王五" in line for line in heads)
-    assert not [line for line in heads if re.search(f"[{MARKS}]", line)]
+    headings = [line for line in transcript_of(conversation).splitlines() if not line.startswith("    ")]
+    assert any("王五" in line for line in headings)
+    assert not [line for line in headings if re.search(f"[{MARKS}]", line)]
     assert values_for(conversation, cast.mei)["visitor_name"] == "王五"
 
     client.cookies["sessionid"] = session_of(cast.wen)
     for address in ("", f"{conversation.pk}/change/"):
         page = client.get(f"/admin/chat/conversation/{address}").content.decode()
-        # The only other place is a block of its own.
-        for found in re.finditer(re.escape(EVIL), page):
-            before = page[: found.start()].rstrip()
+        # Wherever the unchanged name occurs, an element of its own isolates it.
+        for match in re.finditer(re.escape(EVIL), page):
+            before = page[: match.start()].rstrip()
             assert before.endswith(("<bdi>", '<dd dir="auto">')), before[-60:]
         assert EVIL in page
     client.cookies["sessionid"] = session_of(cast.mei)
@@ -69,7 +69,7 @@ def test_a_name_turns_nothing_in_transcript_reply_record_or_export(cast: Cast, c
 
 
 @pytest.mark.django_db
-def test_an_export_closes_what_a_name_leaves_open(cast: Cast, client: Client) -> None:
+def test_export_closes_the_open_marks_of_a_name(cast: Cast, client: Client) -> None:
     conversation = start(cast, name=EVIL)
     agents.take_next(staff=cast.mei)
     client.cookies["sessionid"] = session_of(cast.wen)

@@ -1,4 +1,4 @@
-"""Variant forms of Chinese characters fold alike, one by one."""
+"""Folding of Chinese characters: all variants of a character fold to one form, character by character."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def test_variants_of_one_character_fold_to_one_form(forms: str) -> None:
     assert len({fold_variants(form) for form in forms}) == 1
 
 
-def test_a_character_folds_alike_whatever_stands_beside_it() -> None:
+def test_characters_fold_independently_of_their_neighbours() -> None:
     for text in ("乾燥", "乾坤", "皇后", "以後", "頭髮", "發票"):
         assert fold_variants(text) == "".join(map(fold_variants, text))
 
 
-def test_other_characters_stay_as_they_are() -> None:
+def test_characters_without_variants_stay_unchanged() -> None:
     assert fold_variants("Ａtm 123 🙂 カード 한글") == "Ａtm 123 🙂 カード 한글"
 
 
 @given(st.text())
-def test_a_folded_text_keeps_its_length_and_folds_to_itself(text: str) -> None:
+def test_folding_keeps_the_length_and_is_idempotent(text: str) -> None:
     folded = fold_variants(text)
     assert len(folded) == len(text)
     assert fold_variants(folded) == folded
 
 
 @pytest.mark.parametrize("typed", ["账户", "帐户", "帳戶", "賬戶"])
-def test_a_word_is_looked_for_in_every_form_it_is_written_in(typed: str) -> None:
+def test_written_forms_contain_every_variant_of_a_word(typed: str) -> None:
     assert {"账户", "帐户", "帳戶", "賬戶"} <= set(written_forms(typed))
     assert written_forms("ＡＴＭ") == ["ＡＴＭ", "ATM"]

@@ -1,4 +1,4 @@
-"""One address cannot crowd out the others: where somebody comes from, and what is allowed from there."""
+"""The client's address, and the limits by address that keep one client from crowding out others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.people import Cast
 
 
 def scope(client: str, *forwarded: str) -> dict[str, Any]:
-    headers = [(b"x-forwarded-for", each.encode()) for each in forwarded]
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     return {"client": [client, 1234], "headers": headers}
 
 
@@ -47,54 +47,55 @@ def scope(client: str, *forwarded: str) -> dict[str, Any]:
         (0, "::1", [], None),
     ],
 )
-def test_where_somebody_comes_from(
+def test_address_of_follows_the_number_of_proxies(
     proxies: int, client: str, forwarded: list[str], address: str | None
 ) -> None:
     with override_settings(PROXY_COUNT=proxies):
         assert address_of(scope(client, *forwarded)) == address
 
 
-def test_no_more_addresses_are_remembered_than_there_is_room_for() -> None:
+def test_buckets_forget_the_least_recently_used_address() -> None:
     buckets = limits.Buckets(lambda: limits.Bucket(burst=1, per_second=0), max_keys=3)
-    assert [buckets.take(each) for each in "aabcd"] == [True, False, True, True, True]
-    assert buckets.take("a"), "the one that was not seen for longest is forgotten"
+    assert [buckets.take(address) for address in "aabcd"] == [True, False, True, True, True]
+    assert buckets.take("a"), "the least recently used address is forgotten"
     assert len(buckets._buckets) == 3
     assert all(buckets.take(None) for _ in range(5))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_address_begins_no_more_than_agents_can_answer(cast: Cast, processes: Processes) -> None:
-    """Each on a socket of its own, whose own limit it does not reach; others are served meanwhile."""
+def test_conversations_started_from_one_address_are_limited(cast: Cast, processes: Processes) -> None:
+    """Each conversation starts on its own socket, below the limit of that socket. Other addresses are still served."""
     env = {**processes.daphne.environment(), "LIANXIN_PROXY_COUNT": "1"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as server:
 
-        def begins(address: str) -> str:
+        def start_from(address: str) -> str:
+            """Return "started" or the code of the refusal."""
             with Box(server, headers={"X-Forwarded-For": address}) as box:
                 box.open()
                 box.say("start", client_id=str(uuid4()), form={})
                 answer = box.so_far()[1]
-                return str(answer.get("code", "begun"))
+                return str(answer.get("code", "started"))
 
-        # One more a second: whatever that comes to, it is fewer than they ask for.
-        said = ["begun"]
-        while said[-1] == "begun" and len(said) < 500:
-            said.append(begins("203.0.113.9"))
-        assert said[-1] == "too_fast"
-        assert said.count("begun") > 60
-        assert begins("198.51.100.7") == "begun"
+        # The limit allows one more each second, which is slower than this loop.
+        results = ["started"]
+        while results[-1] == "started" and len(results) < 500:
+            results.append(start_from("203.0.113.9"))
+        assert results[-1] == "too_fast"
+        assert results.count("started") > 60
+        assert start_from("198.51.100.7") == "started"
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_too_many_from_one_address_come_back_later_and_keep_nobody_else_waiting(
+async def test_too_many_hellos_from_one_address_are_postponed_without_a_query(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    few = limits.Buckets(lambda: limits.Bucket(burst=2, per_second=0))
-    monkeypatch.setattr(consumers, "_hellos_of_address", few)
-    asked: list[Any] = []
+    buckets = limits.Buckets(lambda: limits.Bucket(burst=2, per_second=0))
+    monkeypatch.setattr(consumers, "_hellos_of_address", buckets)
+    queried: list[Any] = []
 
     def find(hellos: Any) -> list[NotFound]:
-        asked.extend(hellos)
+        queried.extend(hellos)
         return [NotFound() for _ in hellos]
 
     monkeypatch.setattr(consumers, "_finding", RequestCoalescer(find))
@@ -109,16 +110,16 @@ async def test_too_many_from_one_address_come_back_later_and_keep_nobody_else_wa
         await box.disconnect()
         return dict(frame)
 
-    heard = [await bye(address) for address in ["203.0.113.9"] * 3 + ["198.51.100.7"]]
-    assert [frame["code"] for frame in heard] == ["not_found", "not_found", "unavailable", "not_found"]
-    assert heard[2]["retry_after_ms"] >= 2000
-    assert len(asked) == 3, "the database was not asked for the one too many"
+    frames = [await bye(address) for address in ["203.0.113.9"] * 3 + ["198.51.100.7"]]
+    assert [frame["code"] for frame in frames] == ["not_found", "not_found", "unavailable", "not_found"]
+    assert frames[2]["retry_after_ms"] >= 2000
+    assert len(queried) == 3, "the hello beyond the limit caused no query"
 
 
-# -- open sockets ------------------------------------------------------------------------------------------------
+# -- Open sockets ------------------------------------------------------------------------------------------------
 
 
-async def test_address_with_too_many_sockets_gets_no_more_until_one_is_closed() -> None:
+async def test_address_with_too_many_sockets_is_refused_until_one_closes() -> None:
     counts = SocketCounts()
     with override_settings(SOCKETS_PER_ADDRESS=2, REDIS_URL=""):
         assert [await counts.enter("203.0.113.9") for _ in range(3)] == [True, True, False]
@@ -128,7 +129,7 @@ async def test_address_with_too_many_sockets_gets_no_more_until_one_is_closed() 
         assert [await counts.enter("203.0.113.9") for _ in range(2)] == [True, False]
         for _ in range(2):
             counts.leave("203.0.113.9")
-    assert counts._counts == {"198.51.100.7": 1}, "nothing is kept of an address that has left"
+    assert counts._counts == {"198.51.100.7": 1}, "an address without sockets is forgotten"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -138,7 +139,7 @@ def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processe
         name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
     }
     env |= {"LIANXIN_PROXY_COUNT": "1", "LIANXIN_SOCKETS_PER_ADDRESS": str(most)}
-    # Another on each run: reports are kept for a while.
+    # A different address on each run, because Redis keeps the reports for a while.
     crowd = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 256}"}
     with (
         AppServer(env, prepare=False) as one,
@@ -155,7 +156,7 @@ def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processe
             assert box.open()["kind"] == "welcome"
 
 
-async def test_redis_away_leaves_each_process_to_count_for_itself() -> None:
+async def test_socket_counts_without_redis_are_those_of_the_process() -> None:
     counts = SocketCounts()
     with override_settings(SOCKETS_PER_ADDRESS=SHARED_FROM + 1, REDIS_URL="redis://127.0.0.1:9/0"):
         let_in = [await counts.enter("203.0.113.9") for _ in range(SHARED_FROM + 2)]

@@ -1,4 +1,4 @@
-"""Counters that several server processes share, and what remains of them without Redis."""
+"""Rate-limit counters that server processes share, and their behaviour without Redis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOWHERE = "redis://127.0.0.1:9/0"
 
 @pytest.fixture
 def key() -> str:
-    """A key that no other test uses: the counters outlive a test."""
+    """Return a key that no other test uses, because the counters in Redis outlive a test."""
     return uuid4().hex
 
 
@@ -72,7 +72,7 @@ def test_later_hits_do_not_extend_the_window(key: str, monkeypatch: pytest.Monke
         assert rate_limits.hit("test", key, 1, 60) == 0
 
 
-def test_shared_window_keeps_its_end(key: str) -> None:
+def test_later_hits_do_not_extend_the_window_in_redis(key: str) -> None:
     rate_limits.hit("test", key, 1, 30)
     assert rate_limits.hit("test", key, 1, 6000) <= 30
 
@@ -87,18 +87,18 @@ def test_redis_keys_hold_no_address_and_no_name() -> None:
     assert "王" not in keys
 
 
-def test_redis_away_is_asked_once_and_then_left_alone(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_unreachable_redis_is_tried_once_and_then_paused(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[str] = []
     real_client = rate_limits._client
 
     def client(url: str) -> Redis:
-        asked.append(url)
+        connections.append(url)
         return real_client(url)
 
     monkeypatch.setattr(rate_limits, "_client", client)
     with override_settings(REDIS_URL=NOWHERE):
         assert [rate_limits.hit("test", key, 9, 60) for _ in range(5)] == [0] * 5
-    assert asked == [NOWHERE]
+    assert connections == [NOWHERE]
 
 
 def test_local_counters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,5 +107,5 @@ def test_local_counters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for letter in "abcd":
         counters.add(letter, 1, 60)
     assert len(counters._counters) == 3
-    assert counters.add("a", 1, 60)[0] == 1, "the oldest counter is forgotten"
+    assert counters.add("a", 1, 60)[0] == 1, "the least recently used counter is deleted"
     assert counters.add("d", 1, 60)[0] == 2

@@ -1,7 +1,7 @@
-"""What must hold while a server, the database or Redis is killed, stopped, stalled or flushed.
+"""Guarantees that hold while a server, the database or Redis is killed, stopped, stalled or flushed.
 
-Guards invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered). The database of
-these tests is one of their own: it is killed.
+Guards invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered). These tests have
+their own database, because they kill it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ staff, conversation = Staff.objects.get(username={who!r}), UUID({conversation!r}
 
 @dataclass(frozen=True)
 class Bank:
-    """Two processes on a PostgreSQL and a Redis that a test may break."""
+    """Two server processes on a PostgreSQL and a Redis that a test may break."""
 
     postgres: PrivatePostgres
     redis: PrivateRedis
@@ -55,7 +55,7 @@ class Bank:
     sessions: dict[str, list[str]]
 
     def act(self, who: str, conversation: str | None, code: str) -> None:
-        """Run code as a command would, in a process without sockets."""
+        """Run code in a separate process without sockets, as a management command would."""
         self.daphne.manage("shell", "-v0", "-c", ACT.format(who=who, conversation=conversation, code=code))
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -63,7 +63,7 @@ class Bank:
             return connection.execute(statement.encode(), values).fetchall()
 
     def stored(self, conversation: str | None) -> list[tuple[int, str]]:
-        """seq and client_id of what the visitor has said, as it stands on the disk."""
+        """Return seq and client_id of the stored messages of a conversation."""
         rows = self.query(
             "SELECT m.seq, m.client_id FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id"
             " WHERE c.uuid = %s ORDER BY m.seq",
@@ -100,21 +100,21 @@ def bank(running_bank: Bank) -> Iterator[Bank]:
 
 
 def post_all(box: Box, bodies: list[str]) -> dict[str, str]:
-    """Post these, each until it is accepted, as the box does; client_id to body."""
-    said = {}
+    """Post messages, each until it is accepted, as the widget does; return the bodies by client_id."""
+    posted = {}
     for body in bodies:
         client_id = str(uuid4())
-        said[client_id] = body
+        posted[client_id] = body
         box.post(body, client_id)
-    return said
+    return posted
 
 
 # -- The server ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
-def test_a_killed_server_has_lost_nothing_that_it_accepted(bank: Bank, name: str) -> None:
-    """Invariant 1: kill -9 while posts are under way; what was not answered may be sent again."""
+def test_killed_server_loses_no_accepted_message(bank: Bank, name: str) -> None:
+    """Invariant 1: the server gets SIGKILL while posts are in progress; unanswered posts may be sent again."""
     server: AppServer = getattr(bank, name)
     box = Box(server)
     box.open()
@@ -141,8 +141,8 @@ def test_a_killed_server_has_lost_nothing_that_it_accepted(bank: Bank, name: str
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_a_database_that_goes_and_comes_back_costs_no_accepted_message(bank: Bank, how: str) -> None:
-    """Invariants 1 and 2."""
+def test_database_outage_loses_no_accepted_message(bank: Bank, how: str) -> None:
+    """Invariants 1 and 2, when the database is stopped or killed and then started again."""
     with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
         box.open()
         box.begin()
@@ -154,7 +154,7 @@ def test_a_database_that_goes_and_comes_back_costs_no_accepted_message(bank: Ban
         refused = box.hear("refused", lambda frame: frame["client_id"] == late)
         assert (refused["code"], refused["retry_after_ms"] > 0) == ("unavailable", True)
         bank.postgres.start()
-        # At once, without a pause: dead connections of the pool are not handed out.
+        # Without a pause, because the pool must not hand out dead connections.
         for number, client_id in enumerate(ids):
             box.post(f"{number}", client_id)
         box.post("没有数据库", late)
@@ -162,13 +162,13 @@ def test_a_database_that_goes_and_comes_back_costs_no_accepted_message(bank: Ban
         assert [seq for seq, _ in stored] == list(range(1, 8))
         assert {client_id for _, client_id in stored} == {*ids, late}
         assert accepted in ids
-        # What was committed while the answer was lost is found by the sweep.
+        # The sweep finds messages that were committed although their answer was lost.
         while "没有数据库" not in tab.bodies():
             tab.hear("message")
 
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
-def test_who_comes_while_the_database_is_away_is_asked_to_come_back(bank: Bank, name: str) -> None:
+def test_visitor_during_a_database_outage_is_asked_to_come_back(bank: Bank, name: str) -> None:
     server: AppServer = getattr(bank, name)
     with Box(server) as box, Box(server) as waiting:
         box.open()
@@ -191,41 +191,43 @@ def test_who_comes_while_the_database_is_away_is_asked_to_come_back(bank: Bank, 
             newcomer.open()
 
 
-def test_a_request_while_the_database_is_away_is_asked_to_try_again(bank: Bank) -> None:
-    """A page says so in the reader's language, a script hears a refusal with a time; nothing is logged as an error."""
+def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> None:
+    """A page explains it in the reader's language, a script gets a refusal with a time, and no error is logged."""
     server = bank.daphne
     session = bank.sessions["mei"].pop()
     with Box(server) as box:
         box.open()
         box.begin()
         bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
-    answer = f"/console/conversations/{box.conversation}/messages"
-    said = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
+    messages = f"/console/conversations/{box.conversation}/messages"
+    post = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
     form = "application/x-www-form-urlencoded"
     before = len(server.log)
     bank.postgres.stop()
 
-    for path, language, words in (
+    for path, language, text in (
         ("/console/", "zh-hans", "系统暂时没有响应"),
-        ("/console/points/", "en", "does not answer just now"),
+        # The apostrophe of "isn't" is escaped in HTML.
+        ("/console/points/", "en", "responding right now"),
         ("/admin/", "zh-hans", "系统暂时没有响应"),
     ):
-        page = asked(server, path, session, language=language)
-        assert (page.status, page.retry_after > 0, page.comes_back) == (503, True, True), page
-        assert words in page.text
-    sent = asked(server, "/console/replies/create", session, b"shortcut=hi", content_type=form)
-    assert (sent.status, sent.comes_back, "请先查看，再决定是否重新提交" in sent.text) == (503, False, True)
-    script = asked(server, answer, session, said, accept="application/json")
+        page = request(server, path, session, language=language)
+        assert (page.status, page.retry_after > 0, page.has_refresh) == (503, True, True), page
+        assert text in page.text
+    form_page = request(server, "/console/replies/create", session, b"shortcut=hi", content_type=form)
+    assert (form_page.status, form_page.has_refresh) == (503, False)
+    assert "请先查看，再决定是否重新提交" in form_page.text
+    script = request(server, messages, session, post, accept="application/json")
     refused = json.loads(script.text)["refused"]
     assert (script.status, refused["code"], refused["retry_after_ms"] > 0) == (503, "unavailable", True)
-    box_page = asked(server, f"/widget/{SITE_KEY}/", None)
-    assert (box_page.status, box_page.retry_after > 0) == (503, True)
-    assert asked(server, "/readyz", None).status == 503
+    widget_page = request(server, f"/widget/{SITE_KEY}/", None)
+    assert (widget_page.status, widget_page.retry_after > 0) == (503, True)
+    assert request(server, "/readyz", None).status == 503
     assert "Traceback" not in server.log[before:]
     assert "Service Unavailable" not in server.log[before:]
 
     bank.postgres.start()
-    script = asked(server, answer, session, said, accept="application/json")
+    script = request(server, messages, session, post, accept="application/json")
     assert (script.status, json.loads(script.text)["accepted"]["seq"]) == (200, 2)
 
 
@@ -233,11 +235,11 @@ def test_a_request_while_the_database_is_away_is_asked_to_try_again(bank: Bank) 
 class Answer:
     status: int
     retry_after: int
-    comes_back: bool
+    has_refresh: bool
     text: str
 
 
-def asked(
+def request(
     server: AppServer,
     path: str,
     session: str | None,
@@ -247,7 +249,7 @@ def asked(
     accept: str = "text/html",
     content_type: str = "application/json",
 ) -> Answer:
-    """What a browser is answered: a page, or with data a POST."""
+    """Send a request as a browser does, a POST if there is `data`, and return the response."""
     cookies = f"csrftoken={'c' * 32}; django_language={language}"
     if session:
         cookies += f"; sessionid={session}"
@@ -261,15 +263,17 @@ def asked(
         with urlopen(Request(server.url + path, data, headers), timeout=20) as response:
             return Answer(response.status, 0, False, response.read().decode())
     except HTTPError as error:
-        comes_back = "Refresh" in error.headers
-        return Answer(error.code, int(error.headers.get("Retry-After", 0)), comes_back, error.read().decode())
+        has_refresh = "Refresh" in error.headers
+        return Answer(
+            error.code, int(error.headers.get("Retry-After", 0)), has_refresh, error.read().decode()
+        )
 
 
 # -- Redis -----------------------------------------------------------------------------------------------------
 
 
 def test_without_redis_everything_still_arrives(bank: Bank) -> None:
-    """Invariant 2: the doorbell is lost, the sweep finds it all, and the doorbell is heard again afterwards."""
+    """Invariant 2: notifications are lost, the sweep finds all changes, and notifications work again afterwards."""
     with (
         Box(bank.daphne) as box,
         Box(bank.uvicorn) as tab,
@@ -280,26 +284,26 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         for console in (mei, hao, yun):
             console.open()
         bank.redis.stop()
-        # What begins is seen on the other process.
+        # The other process shows the new conversation.
         box.open()
         box.begin(name="李雷")
         for console in (mei, hao, yun):
             row = console.hear("conversation", within=6)
             assert (row["row"]["visitor_name"], row["listed"]) == ("李雷", True)
-        # A message is.
+        # It shows a message.
         tab.open(like=box)
         mei.watch(box.conversation or "")
         hao.watch(box.conversation or "")
         box.post("在吗")
-        for each in (tab, mei, hao):
-            assert each.hear("message", within=6)["message"]["body"] == "在吗"
-        # So is who takes it, on whoever's screen.
+        for client in (tab, mei, hao):
+            assert client.hear("message", within=6)["message"]["body"] == "在吗"
+        # It shows the assignment, to everybody.
         bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
-        for each in (box, tab):
-            assert each.hear("state", lambda frame: frame["state"]["status"] == "active", within=6)
+        for widget in (box, tab):
+            assert widget.hear("state", lambda frame: frame["state"]["status"] == "active", within=6)
         assert hao.hear("conversation", lambda frame: not frame["listed"], within=6)
         assert yun.hear("conversation", lambda frame: frame["row"]["status"] == "active", within=6)["listed"]
-        # Marks and notes are.
+        # It shows read marks and notes.
         box.say("seen", received=2, read=2)
         row = mei.hear("conversation", lambda frame: frame["row"]["visitor_read"] == 2, within=6)
         mei.say("seen", conversation=box.conversation, received=2, read=1)
@@ -307,15 +311,15 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         bank.act("mei", box.conversation, 'agents.add_note(staff=staff, uuid=conversation, body="便条")')
         for console in (mei, hao):
             assert console.hear("note", within=6)["body"] == "便条"
-        # And what has ended leaves the lists.
+        # It removes the ended conversation from the lists.
         box.say("end")
         assert yun.hear("conversation", lambda frame: not frame["listed"], within=6)
         assert tab.hear("state", lambda frame: frame["state"]["status"] == "wrap_up", within=6)
-        for each in (box, tab, mei, hao, yun):
-            assert "note" not in each.kinds() or each in (mei, hao)
+        for client in (box, tab, mei, hao, yun):
+            assert "note" not in client.kinds() or client in (mei, hao)
 
         bank.redis.start()
-        # The doorbell works again: a typing sign is in no database, so only it can bring that.
+        # Notifications work again: typing is not stored, so only a notification can bring it.
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline and "is_typing" not in [frame["kind"] for frame in hao.frames]:
             box.say("typing")
@@ -323,7 +327,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         assert "is_typing" in hao.kinds()
 
 
-def test_nothing_comes_twice_to_who_missed_nothing(bank: Bank) -> None:
+def test_sweep_sends_nothing_twice(bank: Bank) -> None:
     with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
         box.open()
         box.begin()
@@ -333,14 +337,14 @@ def test_nothing_comes_twice_to_who_missed_nothing(bank: Bank) -> None:
             box.post(body)
         while "三" not in tab.bodies():
             tab.hear("message", within=6)
-        # Two more rounds of the sweep.
+        # Listen for two more rounds of the sweep.
         box.listen(3.5)
         tab.listen(0.2)
-        for each in (box, tab):
-            assert [body for body in each.bodies() if body] == ["一", "二", "三"]
+        for widget in (box, tab):
+            assert [body for body in widget.bodies() if body] == ["一", "二", "三"]
 
 
-def test_a_stalled_redis_delays_no_answer(bank: Bank) -> None:
+def test_stalled_redis_delays_no_answer(bank: Bank) -> None:
     with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
         box.open()
         box.begin()
@@ -355,7 +359,7 @@ def test_a_stalled_redis_delays_no_answer(bank: Bank) -> None:
         bank.redis.send_signal(signal.SIGCONT)
 
 
-def test_a_flushed_redis_deafens_nobody(bank: Bank) -> None:
+def test_flushed_redis_keeps_all_subscriptions(bank: Bank) -> None:
     import redis
 
     with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
@@ -368,8 +372,8 @@ def test_a_flushed_redis_deafens_nobody(bank: Bank) -> None:
         tab.hear("message", within=1)
 
 
-def test_redis_holds_no_words_and_no_names(bank: Bank) -> None:
-    """Invariant 10: what goes through Redis is published and never stored; its keys say nothing."""
+def test_redis_contains_no_message_text_and_no_names(bank: Bank) -> None:
+    """Invariant 10: Redis only publishes and stores nothing, and the names of its channels reveal nothing."""
     import redis
 
     with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
@@ -402,8 +406,8 @@ say_many(Conversation.objects.get(uuid=conversation), 200, body="很长的话" *
 
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
-def test_who_does_not_read_is_cut_off_before_it_costs_memory(bank: Bank, name: str) -> None:
-    """At 2 MiB, not at 200."""
+def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
+    """The limit is 2 MiB of unsent frames; without it, the frames of this test would take 20 MB."""
     server: AppServer = getattr(bank, name)
     with Box(server) as box, Box(server) as deaf:
         box.open()
@@ -411,7 +415,7 @@ def test_who_does_not_read_is_cut_off_before_it_costs_memory(bank: Bank, name: s
         bank.act("mei", box.conversation, LONG)
         deaf.open(like=box)
         before = memory_bytes(server)
-        # 20 MB of answers, of which the kernel's buffers take a few; nothing is read of them.
+        # The answers have 20 MB, of which the kernel's buffers hold a few; the client reads nothing.
         for _ in range(110):
             deaf.say("fetch", after=0)
         deaf.wait_until_cut(within=20)
@@ -420,7 +424,7 @@ def test_who_does_not_read_is_cut_off_before_it_costs_memory(bank: Bank, name: s
         box.post("还好")
 
 
-# -- Agents who take ---------------------------------------------------------------------------------------------
+# -- Assignment --------------------------------------------------------------------------------------------------
 
 CROWD = """
 from accounts.models import Department
@@ -432,34 +436,34 @@ for _ in range(300):
 """
 
 
-def test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_all(bank: Bank) -> None:
-    """Invariant 6: also where one transaction serves many, and the answer of the last one was never sent."""
+def test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_at_all(bank: Bank) -> None:
+    """Invariant 6, also where one transaction serves many agents and the last answers were never sent."""
     bank.act("mei", str(uuid4()), CROWD)
-    some_have_one = Event()
-    told: list[str] = []
+    assignment_is_running = Event()
+    assigned: list[str] = []
 
-    def take_until_cut(session: str) -> None:
+    def take_until_disconnected(session: str) -> None:
         request = Request(
             f"{bank.daphne.url}/console/next",
             b"{}",
             {"Cookie": f"sessionid={session}; csrftoken={'c' * 32}", "X-CSRFToken": "c" * 32},
         )
-        while len(told) < 250:
+        while len(assigned) < 250:
             try:
                 with urlopen(request, timeout=20) as response:
-                    told.append(json.load(response)["conversation"])
+                    assigned.append(json.load(response)["conversation"])
             except (OSError, HTTPException):
                 return
-            if len(told) > 20:
-                some_have_one.set()
+            if len(assigned) > 20:
+                assignment_is_running.set()
 
     sessions = [bank.sessions[who].pop() for who in ("mei", "hao", "yun") for _ in range(4)]
     with ThreadPoolExecutor(len(sessions)) as agents:
-        taking = [agents.submit(take_until_cut, session) for session in sessions]
-        assert some_have_one.wait(30)
+        futures = [agents.submit(take_until_disconnected, session) for session in sessions]
+        assert assignment_is_running.wait(30)
         bank.daphne.kill()
-        for each in taking:
-            each.result(30)
+        for future in futures:
+            future.result(30)
 
     stored = bank.query(
         "SELECT c.uuid::text, c.status, c.last_seq,"
@@ -471,15 +475,17 @@ def test_a_server_killed_while_agents_take_has_assigned_each_wholly_or_not_at_al
         " FROM chat_conversation c"
     )
     assert {row[1:] for row in stored} == {("active", *[1] * 6), ("waiting", *[0] * 6)}
-    assert len(told) == len(set(told)), "nobody was told of a conversation that somebody else was told of"
-    assert set(told) <= {row[0] for row in stored if row[1] == "active"}, "told means stored"
+    assert len(assigned) == len(set(assigned)), "two agents got the same conversation"
+    assert set(assigned) <= {row[0] for row in stored if row[1] == "active"}, (
+        "every answered assignment is stored"
+    )
 
 
-# -- A pool that is in use to its last connection --------------------------------------------------------------
+# -- An exhausted connection pool ------------------------------------------------------------------------------
 
 
-def test_agents_who_wait_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
-    """As many answers at once as would take every connection: none is refused, and none waits for the next."""
+def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
+    """Eight concurrent posts on a pool of two connections: none is refused, and none blocks the writer."""
     env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as narrow, Box(bank.daphne) as box:
@@ -509,8 +515,8 @@ def test_agents_who_wait_for_the_writer_leave_it_a_connection(bank: Bank) -> Non
 
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
-def test_a_console_that_does_not_read_is_cut_off_as_well(bank: Bank, name: str) -> None:
-    """Its `send` has gone through Channels' sessions, which wrap it: the line is made before that."""
+def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
+    """Channels' session middleware wraps `send`, so the transport must be created before it."""
     server: AppServer = getattr(bank, name)
     with Box(server) as box, Console(server, bank.sessions["mei"].pop()) as deaf:
         box.open()

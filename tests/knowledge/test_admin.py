@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from io import BytesIO, StringIO
@@ -130,14 +131,15 @@ def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch:
         "new-two,怎么销户？,,请带身份证。,账户",
         "wrong one,怎么转账？,,好。,账户",
     ]
-    page = Importer(cast.ning).preview("\n".join(rows)).content.decode()
-    for shown in "<caption>Errors</caption>", "<ins>打客服</ins", "怎么开户？", "<b>key</b>:":
+    # The template breaks lines inside tags, because white space between them is shown.
+    page = re.sub(r"\s+>", ">", Importer(cast.ning).preview("\n".join(rows)).content.decode())
+    for shown in "<caption>Errors</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
         assert page.count(shown) == 1, shown
     # A changed row has its title under its key; a wrong row has none.
     assert page.count("卡丢了怎么挂失？") == 1
     assert "怎么销户？" not in page
     assert "怎么转账？" not in page
-    assert "Only the first 1 rows of each kind are shown." in page
+    assert "Of each kind, only the first 1 are shown." in page
 
 
 def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> None:

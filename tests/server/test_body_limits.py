@@ -1,4 +1,4 @@
-"""The bounds on request bodies: what is too long or too slow is answered, and not read to its end."""
+"""Limits on request bodies: one that is too large or too slow is refused and not read to its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.harness.servers import AppServer
 
 
 class Reader:
-    """An application that takes the whole body, as Django does."""
+    """An application that reads the whole body, as Django does."""
 
     def __init__(self) -> None:
         self.read = 0
@@ -34,7 +34,7 @@ class Reader:
 
 
 async def ask(path: str, chunks: list[bytes], length: str | None) -> tuple[Reader, list[int], int]:
-    """The application, the statuses that were sent, and how many chunks were never asked for."""
+    """Send a request and return the application, the statuses of the response, and the number of unread chunks."""
     reader = Reader()
     statuses: list[int] = []
     left = list(chunks)
@@ -64,19 +64,23 @@ async def ask(path: str, chunks: list[bytes], length: str | None) -> tuple[Reade
         ("/admin/chat/site/1/change/", OTHER_BYTES + 1, 413),
     ],
 )
-async def test_a_body_that_says_it_is_too_long_is_refused_unread(path: str, length: int, status: int) -> None:
+async def test_body_with_a_too_large_content_length_is_refused_unread(
+    path: str, length: int, status: int
+) -> None:
     reader, statuses, _ = await ask(path, [b"x"], str(length))
     assert statuses == [status]
     assert bool(reader.read) is (status == 200)
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "1 000", ""])
-async def test_a_length_that_is_none_is_refused(length: str) -> None:
+async def test_invalid_content_length_is_refused(length: str) -> None:
     _, statuses, _ = await ask("/", [b"x"], length)
     assert statuses == [413]
 
 
-async def test_body_without_a_length_is_refused_where_it_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_body_without_a_content_length_is_refused_when_it_gets_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(body_limits, "LINGER_BYTES", MEGABYTE)
     reader, statuses, unread = await ask("/console/", [b"x" * 65536] * 1000, None)
     assert statuses == [413]
@@ -84,12 +88,12 @@ async def test_body_without_a_length_is_refused_where_it_is_too_long(monkeypatch
     assert unread > 900
 
 
-async def test_client_that_leaves_is_not_answered() -> None:
+async def test_disconnected_client_is_not_answered() -> None:
     reader, statuses, _ = await ask("/console/", [], None)
     assert (reader.read, statuses) == (0, [])
 
 
-async def test_slow_body_is_refused_and_keeps_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_body_is_refused_before_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_limits, "OTHER_SECONDS", 0.01)
     monkeypatch.setattr(body_limits, "LINGER_SECONDS", 0.01)
     statuses: list[int] = []
@@ -115,20 +119,20 @@ async def test_slow_body_is_refused_and_keeps_no_turn(monkeypatch: pytest.Monkey
         ("/console/login/", b"cookie", OTHER_BYTES),
     ],
 )
-def test_only_files_of_somebody_known_may_be_large(path: str, header: bytes, size: int) -> None:
+def test_only_uploads_with_credentials_may_be_large(path: str, header: bytes, size: int) -> None:
     assert limit_for(path, [header]).size == size
 
 
-# -- real servers ----------------------------------------------------------------------------------------------
+# -- Real servers ----------------------------------------------------------------------------------------------
 
-# Several times what the server should take, counting what kernels keep.
+# Several times the number of bytes that the server and the kernel's buffers accept before a refusal.
 FLOOD_BYTES = 300 * MEGABYTE
 
 
 def send_body(server: AppServer, head: str, pieces: Iterable[bytes]) -> tuple[bytes, int]:
-    """What the server answered, and how many bytes it took before."""
+    """Return the response, and the number of bytes that could be sent before it came."""
     lines = [head, f"Host: 127.0.0.1:{server.port}", "", ""]
-    taken, answer = 0, b""
+    sent, answer = 0, b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall("\r\n".join(lines).encode())
         with suppress(ConnectionError):
@@ -136,11 +140,11 @@ def send_body(server: AppServer, head: str, pieces: Iterable[bytes]) -> tuple[by
                 if select.select([connection], [], [], 0)[0]:
                     break
                 connection.sendall(piece)
-                taken += len(piece)
+                sent += len(piece)
         with suppress(ConnectionError):
             while received := connection.recv(65536):
                 answer += received
-    return answer, taken
+    return answer, sent
 
 
 def chunks(count: int) -> Iterator[bytes]:
@@ -149,28 +153,30 @@ def chunks(count: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_server_answers_what_is_too_long_and_stops_reading(server: Literal["daphne", "uvicorn"]) -> None:
+def test_server_refuses_a_too_large_body_and_stops_reading(server: Literal["daphne", "uvicorn"]) -> None:
     with AppServer({}, server=server) as app:
         memory = memory_of(app)
         for path in ("/console/login/", "/chat/attachments", "/widget.js", "/nowhere"):
             chunked = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked"
-            answer, taken = send_body(app, chunked, chunks(FLOOD_BYTES // 65536))
+            answer, sent = send_body(app, chunked, chunks(FLOOD_BYTES // 65536))
             assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
             assert json.loads(answer.partition(b"\r\n\r\n")[2])["refused"]["code"] == "file_too_large"
-            assert taken < FLOOD_BYTES / 5
+            assert sent < FLOOD_BYTES / 5
             claimed = f"POST {path} HTTP/1.1\r\nContent-Length: {FLOOD_BYTES}"
-            answer, taken = send_body(app, claimed, [])
+            answer, _ = send_body(app, claimed, [])
             assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
         answer, _ = send_body(
             app, "POST /console/login/ HTTP/1.1\r\nContent-Length: 3\r\nConnection: close", [b"a=b"]
         )
-        assert answer.startswith(b"HTTP/1.1 401"), "the page that keeps a form, which has got the body"
+        assert answer.startswith(b"HTTP/1.1 401"), "the form recovery page, so the view has received the body"
         assert memory_of(app) < memory + 30 * MEGABYTE
         assert temporary_bytes_of(app) == 0
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_client_that_reads_only_at_the_end_gets_its_answer(server: Literal["daphne", "uvicorn"]) -> None:
+def test_client_that_sends_its_whole_body_first_gets_the_refusal(
+    server: Literal["daphne", "uvicorn"],
+) -> None:
     with AppServer({}, server=server) as app:
         connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
         connection.request("POST", "/console/login/", body=bytes(20 * MEGABYTE))
@@ -182,13 +188,13 @@ def test_client_that_reads_only_at_the_end_gets_its_answer(server: Literal["daph
 
 
 def memory_of(app: AppServer) -> int:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{app.pid}/status").read_text())
-    assert found
-    return int(found[1]) * 1024
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{app.pid}/status").read_text())
+    assert match
+    return int(match[1]) * 1024
 
 
 def temporary_bytes_of(app: AppServer) -> int:
-    """The size of files that the process has open and that have no name any more."""
+    """Return the total size of the deleted files that the process still has open."""
     files = [
         link for link in Path(f"/proc/{app.pid}/fd").iterdir() if str(link.readlink()).endswith("(deleted)")
     ]

@@ -1,4 +1,4 @@
-"""So many requests at a time as the pool has connections for; the others wait, and none fails."""
+"""The limit on concurrent requests: the pool has a connection for each that runs; the others wait, and none fails."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tests.conftest import bank_environment
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
 
 
-async def test_the_others_wait_for_their_turn() -> None:
-    inside, most, answered = 0, 0, []
+async def test_excess_requests_wait_for_a_slot_in_order() -> None:
+    running, max_running, answered = 0, 0, []
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
+        nonlocal running, max_running
+        running += 1
+        max_running = max(max_running, running)
         await asyncio.sleep(0)
-        inside -= 1
+        running -= 1
         answered.append(scope["number"])
 
-    in_turn = ConcurrencyLimit(application, pool=8)
-    await asyncio.gather(*(in_turn({"number": number}, None, None) for number in range(50)))
-    assert most == 3
+    limited = ConcurrencyLimit(application, pool=8)
+    await asyncio.gather(*(limited({"number": number}, None, None) for number in range(50)))
+    assert max_running == 3
     assert answered == list(range(50))
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_many_at_once_are_all_answered(server: Any) -> None:
-    """With more of them than connections, the last ones failed after two seconds."""
+def test_many_concurrent_requests_are_all_answered(server: Any) -> None:
+    """Without the limit, requests beyond the number of connections failed after two seconds."""
     with PrivatePostgres() as postgres, PrivateRedis() as redis:
         env = bank_environment(postgres.url, redis.url) | {"LIANXIN_DATABASE_POOL": "7"}
         with AppServer(env, server=server) as app:
-            # A session is looked for, and the page drawn with the connection in hand.
+            # The request looks up a session, and renders the page while it holds the connection.
             page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
             with ThreadPoolExecutor(200) as threads:
                 statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))

@@ -1,4 +1,4 @@
-"""deploy/: each file is read by the program it is for, or by that program's linter, and fits what the service does."""
+"""The files in deploy/: each is checked by the program that reads it or by a linter, and fits the service's limits."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE)
 
 
 def run(*command: str | Path) -> str:
-    """What a linter says, which has to be content."""
+    """Run a linter, which must succeed, and return its output."""
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 
 
 def longest_drain() -> float:
-    return drain.LAST_SECONDS
+    return drain.MAX_DRAIN_SECONDS
 
 
 # -- nginx -----------------------------------------------------------------------------------------------------
@@ -49,31 +49,31 @@ def longest_drain() -> float:
 
 @pytest.fixture
 def nginx(tmp_path: Path) -> Any:
-    """Written, and not started."""
+    """Write the files of an nginx without starting it."""
     nginx = Nginx([20_001, 20_002], tmp_path)
     yield nginx
     shutil.rmtree(nginx.folder)
 
 
-def test_nginx_takes_its_files(nginx: Nginx) -> None:
+def test_nginx_accepts_its_files(nginx: Nginx) -> None:
     assert "warn" not in nginx.check()
 
 
-def test_nginx_is_set_up_safely(nginx: Nginx) -> None:
+def test_nginx_configuration_has_no_security_issues(nginx: Nginx) -> None:
     assert "No issues found" in run(PROGRAMS / "gixy", nginx.folder / "nginx.conf")
 
 
-def test_nginx_lets_in_what_the_service_takes() -> None:
+def test_nginx_limits_fit_those_of_the_service() -> None:
     assert f"client_max_body_size {UPLOAD_BYTES // 1024**2}m;" in SITE
-    # A hidden box gives a sign of life once a minute (static/chat/socket.js).
-    in_sockets = SITE.partition("location /ws/")[2].partition("}")[0]
-    found = re.search(r"proxy_read_timeout (\d+)s", in_sockets)
-    assert found
-    assert int(found[1]) > max(60, settings.HEARTBEAT_SECONDS)
+    # A widget in a hidden tab sends a heartbeat once a minute (static/chat/socket.js).
+    socket_location = SITE.partition("location /ws/")[2].partition("}")[0]
+    match = re.search(r"proxy_read_timeout (\d+)s", socket_location)
+    assert match
+    assert int(match[1]) > max(60, settings.HEARTBEAT_SECONDS)
 
 
-def test_no_visitor_says_where_they_come_from() -> None:
-    """What the service believes of X-Forwarded-For is set by nginx, in the only place that sets headers."""
+def test_nginx_replaces_the_forwarded_headers_of_clients() -> None:
+    """The service trusts X-Forwarded-For, so nginx must set it, and only one block may set headers."""
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in SITE
     assert "proxy_set_header X-Forwarded-Proto $scheme;" in SITE
     assert "proxy_add_x_forwarded_for" not in SITE
@@ -84,30 +84,30 @@ def test_no_visitor_says_where_they_come_from() -> None:
 # -- systemd ---------------------------------------------------------------------------------------------------
 
 
-def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    """As they would lie in /etc/systemd/system, with the checkout in the place of /opt/lianxin."""
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    """Check the units as installed in /etc/systemd/system, with the checkout in place of /opt/lianxin."""
     units = []
     for file in sorted((DEPLOY / "systemd").iterdir()):
         unit = tmp_path / file.name
         unit.write_text(file.read_text().replace("/opt/lianxin/.venv/bin", str(PROGRAMS)))
         units.append(unit)
-    said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units)
-    assert said.strip() == ""
+    output = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units)
+    assert output.strip() == ""
 
 
-def test_a_server_process_may_do_little() -> None:
+def test_systemd_unit_restricts_a_server_process() -> None:
     unit = DEPLOY / "systemd" / "lianxin@.service"
     run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit)
 
 
-def test_systemd_waits_for_the_drain() -> None:
-    found = re.search(r"TimeoutStopSec=(\d+)", SERVICE)
-    assert found
-    assert int(found[1]) > longest_drain()
+def test_systemd_stop_timeout_exceeds_the_drain() -> None:
+    match = re.search(r"TimeoutStopSec=(\d+)", SERVICE)
+    assert match
+    assert int(match[1]) > longest_drain()
 
 
 def commands() -> list[list[str]]:
-    """Every line of the unit that starts a server, the one in a comment too, and the container's."""
+    """Return the commands that start a server: those of the unit, also the commented one, and that of the container."""
     lines = re.findall(r"^(?:# )?ExecStart=(.+)$", SERVICE, re.M)
     container = re.search(r'^CMD \["(.+)"\]$', CONTAINERFILE, re.M)
     assert container
@@ -115,7 +115,7 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", commands(), ids=["daphne", "uvicorn", "container"])
-def test_a_line_that_starts_a_server_is_understood(command: list[str]) -> None:
+def test_start_command_is_accepted_by_its_server(command: list[str]) -> None:
     program, arguments = Path(command[0]).name, [word.replace("%i", "8001") for word in command[1:]]
     assert arguments[-1] == "config.asgi:application"
     if program == "daphne":
@@ -126,15 +126,15 @@ def test_a_line_that_starts_a_server_is_understood(command: list[str]) -> None:
         assert (values["port"], values["access_log"], values["proxy_headers"]) == (8001, False, False)
 
 
-# -- containers ------------------------------------------------------------------------------------------------
+# -- Containers ------------------------------------------------------------------------------------------------
 
 
-def test_the_container_file_is_well_made() -> None:
+def test_containerfile_passes_its_linter() -> None:
     run(PROGRAMS / "hadolint", DEPLOY / "Containerfile")
     assert re.search(r"^USER \d+:\d+$", CONTAINERFILE, re.M)
 
 
-def test_the_container_holds_what_the_service_needs_and_nothing_else() -> None:
+def test_container_contains_only_what_the_service_needs() -> None:
     copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINERFILE, re.M))
     names = {name for line in copied for name in line.split()}
     ignored = (DEPLOY / "Containerfile.containerignore").read_text()
@@ -145,11 +145,11 @@ def test_the_container_holds_what_the_service_needs_and_nothing_else() -> None:
     assert not names & {"tests", "docs", "deploy", "var", "scripts"}
 
 
-def test_the_compose_file_is_understood() -> None:
+def test_compose_file_is_valid() -> None:
     PyCompose.from_yaml(yaml.safe_dump(COMPOSE)).validate()
 
 
-def test_the_containers_wait_for_the_drain_and_run_as_nobody_special() -> None:
+def test_containers_wait_for_the_drain_and_run_without_privileges() -> None:
     for name in ("app1", "app2"):
         app = COMPOSE["services"][name]
         assert int(app["stop_grace_period"].removesuffix("s")) > longest_drain()
@@ -159,43 +159,44 @@ def test_the_containers_wait_for_the_drain_and_run_as_nobody_special() -> None:
     assert re.findall(r"server ([\d.]+):8000", processes) == addresses
 
 
-def test_no_secret_stands_in_a_file() -> None:
+def test_deploy_files_contain_no_secret() -> None:
     for file in DEPLOY.rglob("*"):
         if file.is_file():
             assert not re.search(r"(PASSWORD|SECRET_KEY|TOKEN)\s*[=:]", file.read_text()), file
             assert not re.search(r"://\w+:[^@\s]+@", file.read_text()), file
 
 
-def test_every_setting_in_a_file_is_one() -> None:
-    told = (ROOT / "docs/settings.md").read_text()
+def test_every_setting_in_the_deploy_files_exists() -> None:
+    settings_page = (ROOT / "docs/settings.md").read_text()
     for file in (DEPLOY / "lianxin.env", DEPLOY / "Containerfile", DEPLOY / "compose" / "compose.yaml"):
         for name in re.findall(
             r"\b(LIANXIN_(?!HOST)\w+?)(?:_FILE)?\s*[=:] ", file.read_text().replace("=", "= ")
         ):
-            assert f"`{name}`" in told, f"{file.name}: {name}"
+            assert f"`{name}`" in settings_page, f"{file.name}: {name}"
 
 
-# -- limits ----------------------------------------------------------------------------------------------------
+# -- Limits ----------------------------------------------------------------------------------------------------
 
 HAPROXY = (DEPLOY / "haproxy.cfg").read_text()
 
 
-def test_haproxy_takes_its_file(tmp_path: Path) -> None:
+def test_haproxy_accepts_its_file(tmp_path: Path) -> None:
     pem = tmp_path / "chain-and-key.pem"
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     run(*make, "-days", "2", "-subj", "/CN=a", "-keyout", tmp_path / "key", "-out", tmp_path / "chain")
     pem.write_text((tmp_path / "chain").read_text() + (tmp_path / "key").read_text())
     file = tmp_path / "haproxy.cfg"
     file.write_text(HAPROXY.replace("/etc/lianxin/tls/chain-and-key.pem", str(pem)))
-    said = run(shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or "haproxy", "-c", "-f", file)
-    assert "WARNING" not in said.replace("missing timeouts", "")
+    haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or "haproxy"
+    output = run(haproxy, "-c", "-f", file)
+    assert "WARNING" not in output.replace("missing timeouts", "")
 
 
 @pytest.mark.parametrize(
     "header",
     ["Daphne-Root-Path", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name", "X-Original-URL"],
 )
-def test_both_proxies_clear_what_shapes_addresses(header: str) -> None:
+def test_both_proxies_remove_headers_that_influence_urls(header: str) -> None:
     assert f'proxy_set_header {header} "";' in SITE
     assert f"http-request del-header {header}" in HAPROXY
     assert header.lower().encode() in REMOVED_HEADERS
@@ -211,19 +212,19 @@ def test_both_proxies_have_the_limits_of_the_service() -> None:
     assert f"limit_conn lianxin_sockets {settings.SOCKETS_PER_ADDRESS};" in SITE
 
 
-def test_a_process_has_a_ceiling_of_memory() -> None:
+def test_every_process_has_a_memory_limit() -> None:
     assert re.search(r"^MemoryMax=\d+G$", SERVICE, re.M)
     for name in ("app1", "app2", "migrate", "tidy"):
         assert COMPOSE["services"][name]["mem_limit"]
 
 
-def test_nginx_sees_no_file_of_a_customer() -> None:
+def test_nginx_container_cannot_read_customers_files() -> None:
     mounted = [volume.partition(":") for volume in COMPOSE["services"]["nginx"]["volumes"]]
     assert [target for volume, _, target in mounted if volume == "state"] == []
     assert ("static", ":", "/var/lib/lianxin/static:ro") in mounted
 
 
-def test_left_files_are_tidied_every_day() -> None:
+def test_orphaned_attachments_are_removed_daily() -> None:
     timer = (DEPLOY / "systemd" / "lianxin-tidy.timer").read_text()
     assert "OnCalendar=*-*-* " in timer
     assert "manage.py tidy_attachments" in (DEPLOY / "systemd" / "lianxin-tidy.service").read_text()

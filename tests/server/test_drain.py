@@ -1,6 +1,6 @@
-"""The drain: a server process that is told to end finishes what it has in hand and sends its people elsewhere.
+"""The drain: on SIGTERM, a server process finishes its work and sends its clients to the other processes.
 
-Guards invariants 1 and 2 through a deploy. The database of these tests is one of their own: it is locked and stopped.
+Guards invariants 1 and 2 during a deployment. These tests have their own database, because they lock and stop it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Bank:
             return connection.execute(statement.encode(), values).fetchall()
 
     def stored(self) -> list[tuple[str, int, str]]:
-        """Conversation, seq and client_id of every message, in order."""
+        """Return conversation, seq and client_id of every message, in order."""
         rows = self.query(
             "SELECT c.uuid, m.seq, m.client_id FROM chat_message m"
             " JOIN chat_conversation c ON c.id = m.conversation_id WHERE m.client_id IS NOT NULL ORDER BY 1, 2"
@@ -63,7 +63,7 @@ class Bank:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nothing can be stored meanwhile: every batch waits."""
+        """Lock all conversations, so that every batch of the writer waits."""
         with psycopg.connect(self.postgres.url) as connection:
             connection.execute("SELECT id FROM chat_conversation FOR UPDATE")
             yield
@@ -89,15 +89,15 @@ def bank(running_bank: Bank) -> Iterator[Bank]:
     signal_postgres(running_bank, signal.SIGCONT)
 
 
-def tell_to_end(server: AppServer) -> None:
-    """SIGTERM, and wait until the process has taken it to heart."""
+def begin_drain(server: AppServer) -> None:
+    """Send SIGTERM and wait until the process drains."""
     count = server.log.count("draining:")
     server.send_signal(signal.SIGTERM)
-    server.wait_until(lambda: server.log.count("draining:") > count, "it did not begin to drain")
+    server.wait_until(lambda: server.log.count("draining:") > count, "the drain did not begin")
 
 
 def hear_bye(client: Box | Console) -> Frame:
-    """Everything that still comes, until the close; the last frame is the bye."""
+    """Read all remaining frames until the close; the last one must be the only bye frame, and is returned."""
     assert client.hear_close() == 1012
     bye = client.frames[-1]
     assert (bye["kind"], bye["code"]) == ("bye", "bye")
@@ -105,13 +105,13 @@ def hear_bye(client: Box | Console) -> Frame:
     return bye
 
 
-class Line:
-    """One HTTP connection that stays open, as that of a proxy may."""
+class HttpConnection:
+    """An HTTP connection that stays open, as a proxy's connection may."""
 
     def __init__(self, server: AppServer) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> HttpConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,11 +123,11 @@ class Line:
         return answer.status, answer.read().decode()
 
 
-# -- The end ---------------------------------------------------------------------------------------------------
+# -- Draining --------------------------------------------------------------------------------------------------
 
 
 @BOTH
-def test_an_idle_process_says_bye_and_ends_within_seconds(bank: Bank, name: Name) -> None:
+def test_idle_process_sends_bye_and_ends_within_seconds(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     with Box(server) as silent, Box(server) as box, Console(server, bank.sessions.pop()) as mei:
         box.open()
@@ -136,14 +136,14 @@ def test_an_idle_process_says_bye_and_ends_within_seconds(bank: Bank, name: Name
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
         waits = [hear_bye(client)["retry_after_ms"] for client in (mei, box, silent)]
-        # Who talks comes back before who only looks, and staff before all.
+        # Staff reconnect first, then visitors in a conversation, then all others.
         assert 0 < waits[0] <= waits[1] <= waits[2] < 1000
         assert server.wait() == 0
         assert time.monotonic() - began < 5
 
 
 @BOTH
-def test_a_process_that_was_never_asked_anything_ends_at_once(bank: Bank, name: Name) -> None:
+def test_unused_process_ends_on_sigterm(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     server.restart()
     server.send_signal(signal.SIGTERM)
@@ -151,7 +151,7 @@ def test_a_process_that_was_never_asked_anything_ends_at_once(bank: Bank, name: 
 
 
 @BOTH
-def test_what_is_in_hand_is_answered_and_what_comes_later_is_left_to_the_next(bank: Bank, name: Name) -> None:
+def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Bank, name: Name) -> None:
     """Invariants 1 and 2: no answer without a commit, and no commit without an answer."""
     server = bank.server(name)
     with ExitStack() as stack:
@@ -162,9 +162,9 @@ def test_what_is_in_hand_is_answered_and_what_comes_later_is_left_to_the_next(ba
         with bank.locked():
             early = {box.send(f"{number}"): box for box in boxes for number in range(3)}
             for box in boxes:
-                # Pongs keep the order: the posts are in hand.
+                # Frames are handled in order, so after the pong the server has received the posts.
                 box.so_far()
-            tell_to_end(server)
+            begin_drain(server)
             late = [box.send("太晚了") for box in boxes]
             for box in boxes:
                 box.so_far()
@@ -172,12 +172,12 @@ def test_what_is_in_hand_is_answered_and_what_comes_later_is_left_to_the_next(ba
         for box in boxes:
             hear_bye(box)
         assert server.wait() == 0
-        heard = {
+        answered = {
             frame["client_id"]: frame["seq"] for box in boxes for frame in box.frames if "client_id" in frame
         }
         stored = bank.stored()
-        assert {client_id: seq for _, seq, client_id in stored} == heard
-        assert heard.keys() == early.keys()
+        assert {client_id: seq for _, seq, client_id in stored} == answered
+        assert answered.keys() == early.keys()
         server.start()
         again = stack.enter_context(Box(server))
         welcome = again.open(like=boxes[0])
@@ -186,8 +186,8 @@ def test_what_is_in_hand_is_answered_and_what_comes_later_is_left_to_the_next(ba
 
 
 @BOTH
-def test_under_load_nothing_accepted_is_lost_and_everybody_hears_bye(bank: Bank, name: Name) -> None:
-    """Invariant 2: some dozens of visitors write as fast as they are answered while the process is told to end."""
+def test_drain_under_load_loses_no_accepted_post_and_sends_everybody_bye(bank: Bank, name: Name) -> None:
+    """Invariant 2: 24 visitors each post as soon as the last post is answered, while the process gets SIGTERM."""
     server = bank.server(name)
     with ExitStack() as stack:
         boxes = [stack.enter_context(Box(server)) for _ in range(24)]
@@ -235,19 +235,19 @@ def test_under_load_nothing_accepted_is_lost_and_everybody_hears_bye(bank: Bank,
 
 
 @BOTH
-def test_a_request_in_flight_gets_its_answer(bank: Bank, name: Name) -> None:
+def test_drain_waits_for_a_running_request(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as box, Line(server) as line:
+    with Box(server) as box, HttpConnection(server) as connection:
         box.open()
         box.begin()
-        assert line.get("/readyz") == (200, "ok")
+        assert connection.get("/readyz") == (200, "ok")
         with bank.locked():
-            request = Take(bank, server, box)
-            tell_to_end(server)
+            request = TakeRequest(bank, server, box)
+            begin_drain(server)
             assert box.hear_close() == 1012
-            assert line.get("/readyz") == (503, "draining")
-            assert line.get("/healthz") == (200, "ok")
-            with pytest.raises(ConnectionRefusedError), Line(server) as newcomer:
+            assert connection.get("/readyz") == (503, "draining")
+            assert connection.get("/healthz") == (200, "ok")
+            with pytest.raises(ConnectionRefusedError), HttpConnection(server) as newcomer:
                 newcomer.get("/healthz")
             assert server.is_running
         assert request.answer() == 200
@@ -258,8 +258,8 @@ def test_a_request_in_flight_gets_its_answer(bank: Bank, name: Name) -> None:
         assert rows == [("active", MEI.username)]
 
 
-class Take:
-    """An agent's request to take this visitor, which waits in the server for a lock."""
+class TakeRequest:
+    """An agent's request to take this visitor; it waits in the server for a lock."""
 
     def __init__(self, bank: Bank, server: AppServer, box: Box) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=20)
@@ -273,7 +273,7 @@ class Take:
         server.wait_until(lambda: waiting_for_locks(bank) > 0, "the request did not arrive")
 
     def answer(self) -> int | None:
-        """Its status; None when the server went away without one."""
+        """Return the status of the response, or None if the server ended without one."""
         try:
             return self._connection.getresponse().status
         except (http.client.HTTPException, OSError):
@@ -288,7 +288,7 @@ def waiting_for_locks(bank: Bank) -> int:
 
 
 @BOTH
-def test_what_was_said_last_reaches_the_other_process(bank: Bank, name: Name) -> None:
+def test_last_message_before_the_end_reaches_the_other_process(bank: Bank, name: Name) -> None:
     server, other = bank.server(name), bank.server("uvicorn" if name == "daphne" else "daphne")
     with Box(server) as box, Box(other) as tab:
         box.open()
@@ -297,17 +297,17 @@ def test_what_was_said_last_reaches_the_other_process(bank: Bank, name: Name) ->
         with bank.locked():
             box.send("最后一句")
             box.so_far()
-            tell_to_end(server)
+            begin_drain(server)
         assert tab.hear("message", within=1)["message"]["body"] == "最后一句"
         hear_bye(box)
         assert server.wait() == 0
 
 
-# -- Bounds ----------------------------------------------------------------------------------------------------
+# -- Time limits -----------------------------------------------------------------------------------------------
 
 
 @BOTH
-def test_a_database_that_is_stuck_does_not_keep_a_process(bank: Bank, name: Name) -> None:
+def test_drain_ends_although_the_database_is_blocked(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     with Box(server) as box:
         box.open()
@@ -316,7 +316,7 @@ def test_a_database_that_is_stuck_does_not_keep_a_process(bank: Bank, name: Name
             box.send("没有回答")
             box.so_far()
             began = time.monotonic()
-            tell_to_end(server)
+            begin_drain(server)
             assert box.hear_close(within=20) == 1012
             assert box.frames[-1]["kind"] == "bye"
             assert "accepted" not in [frame["kind"] for frame in box.frames]
@@ -325,7 +325,7 @@ def test_a_database_that_is_stuck_does_not_keep_a_process(bank: Bank, name: Name
 
 
 @BOTH
-def test_told_twice_it_ends_at_once(bank: Bank, name: Name) -> None:
+def test_second_sigterm_ends_the_process_immediately(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     with Box(server) as box:
         box.open()
@@ -333,7 +333,7 @@ def test_told_twice_it_ends_at_once(bank: Bank, name: Name) -> None:
         with bank.locked():
             box.send("没有回答")
             box.so_far()
-            tell_to_end(server)
+            begin_drain(server)
             began = time.monotonic()
             server.send_signal(signal.SIGTERM)
             assert server.wait() == 0
@@ -341,7 +341,7 @@ def test_told_twice_it_ends_at_once(bank: Bank, name: Name) -> None:
 
 
 @BOTH
-def test_ctrl_c_is_quick(bank: Bank, name: Name) -> None:
+def test_ctrl_c_ends_the_process_within_seconds(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     with Box(server) as box:
         box.open()
@@ -353,13 +353,13 @@ def test_ctrl_c_is_quick(bank: Bank, name: Name) -> None:
 
 
 @BOTH
-def test_ctrl_c_does_not_wait_for_a_database_that_is_stuck(bank: Bank, name: Name) -> None:
+def test_ctrl_c_does_not_wait_for_a_blocked_database(bank: Bank, name: Name) -> None:
     server = bank.server(name)
     with Box(server) as box:
         box.open()
         box.begin()
         with bank.locked():
-            request = Take(bank, server, box)
+            request = TakeRequest(bank, server, box)
             began = time.monotonic()
             server.send_signal(signal.SIGINT)
             server.wait()
@@ -367,42 +367,42 @@ def test_ctrl_c_does_not_wait_for_a_database_that_is_stuck(bank: Bank, name: Nam
             assert request.answer() is None
 
 
-def test_who_comes_back_is_spread_over_the_time_that_the_others_need() -> None:
+def test_retries_are_spread_over_the_reconnection_capacity() -> None:
     assert retries_ms(0) == []
     assert max(retries_ms(3)) <= 550
     many = retries_ms(4000)
     assert 9_500 < max(many) < 10_051
     for second in range(10):
-        assert 300 < len([each for each in many if second * 1000 <= each < (second + 1) * 1000]) < 500
+        assert 300 < len([retry for retry in many if second * 1000 <= retry < (second + 1) * 1000]) < 500
 
 
 # -- Readiness -------------------------------------------------------------------------------------------------
 
 
 def signal_postgres(bank: Bank, number: signal.Signals) -> None:
-    """To all its processes."""
+    """Send a signal to all processes of PostgreSQL."""
     children = Path(f"/proc/{bank.postgres.pid}/task/{bank.postgres.pid}/children").read_text().split()
     for pid in (bank.postgres.pid, *map(int, children)):
         os.kill(pid, number)
 
 
 @BOTH
-def test_ready_means_that_the_database_answers(bank: Bank, name: Name) -> None:
+def test_readyz_requires_a_database_that_answers(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Line(server) as line, Line(server) as other:
-        assert line.get("/readyz") == (200, "ok")
+    with HttpConnection(server) as connection, HttpConnection(server) as other:
+        assert connection.get("/readyz") == (200, "ok")
         bank.redis.stop()
-        assert line.get("/readyz") == (200, "ok")
-        # It hangs: two who ask at once both hear so within the second, and nothing piles up.
+        assert connection.get("/readyz") == (200, "ok")
+        # A database that hangs: each probe is answered within about a second, and queries do not pile up.
         signal_postgres(bank, signal.SIGSTOP)
         began = time.monotonic()
-        for asking in (line, other, line):
-            assert asking.get("/readyz") == (503, "the database does not answer")
+        for probing in (connection, other, connection):
+            assert probing.get("/readyz") == (503, "the database does not answer")
         assert time.monotonic() - began < 4
-        assert line.get("/healthz") == (200, "ok")
+        assert connection.get("/healthz") == (200, "ok")
         signal_postgres(bank, signal.SIGCONT)
-        server.wait_until(lambda: line.get("/readyz") == (200, "ok"), "it is not ready again")
+        server.wait_until(lambda: connection.get("/readyz") == (200, "ok"), "it is not ready again")
         bank.postgres.stop()
-        assert line.get("/readyz")[0] == 503
+        assert connection.get("/readyz")[0] == 503
         bank.postgres.start()
-        server.wait_until(lambda: line.get("/readyz") == (200, "ok"), "it is not ready again")
+        server.wait_until(lambda: connection.get("/readyz") == (200, "ok"), "it is not ready again")

@@ -1,4 +1,4 @@
-"""One file of many modules: it says the same, and refuses what it does not understand."""
+"""The JavaScript bundler: a bundle behaves like its modules, and unsupported syntax is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULES = {
 }
 
 
-def test_modules_run_in_one_file_as_they_did_in_many() -> None:
+def test_bundle_behaves_like_its_modules() -> None:
     script = bundle("a/main.js", MODULES.__getitem__)
     result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
     assert result.stdout == "2 3\n"
@@ -32,7 +32,7 @@ def test_modules_run_in_one_file_as_they_did_in_many() -> None:
     assert "//" not in script
 
 
-def test_private_names_are_shortened_and_mean_the_same() -> None:
+def test_bundle_shortens_private_names_without_changing_behaviour() -> None:
     script = bundle("a/private.js", MODULES.__getitem__)
     result = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
     assert result.stdout == "2\n"
@@ -50,24 +50,24 @@ def test_private_names_are_shortened_and_mean_the_same() -> None:
         "export { one };\n",
     ],
 )
-def test_a_form_that_is_not_understood_is_refused(text: str) -> None:
+def test_unsupported_import_or_export_is_refused(text: str) -> None:
     with pytest.raises(BundleError):
         bundle("a/x.js", {**MODULES, "a/x.js": text}.__getitem__)
 
 
 @pytest.mark.parametrize("body", ["const two = 3;", "console.log(two);", "export function twice(two) {}"])
-def test_a_name_that_means_something_else_in_another_module_is_refused(body: str) -> None:
-    """In one function it would be the other's."""
+def test_name_declared_in_two_modules_is_refused(body: str) -> None:
+    """In the one scope of the bundle, the name would refer to the other module's declaration."""
     modules = {
         "main.js": 'import { one } from "./a.js";\nimport { twice } from "./b.js";\ntwice(one);\n',
         "a.js": "const two = 2;\nexport const one = two - 1;\n",
         "b.js": f"export function twice() {{}}\n{body}\n",
     }
-    with pytest.raises(BundleError, match="declares: two"):
+    with pytest.raises(BundleError, match=r"b\.js uses two without importing it, and a\.js declares it"):
         bundle("main.js", modules.__getitem__)
 
 
-def test_what_the_script_itself_declares_is_its_own() -> None:
+def test_script_may_declare_a_name_of_an_imported_module() -> None:
     modules = {
         "main.js": 'import { one } from "./a.js";\nconst two = 5;\nconsole.log(one, two);\n',
         "a.js": "const two = 2;\nexport const one = two - 1;\n",
@@ -77,7 +77,7 @@ def test_what_the_script_itself_declares_is_its_own() -> None:
     assert result.stdout == "1 5\n"
 
 
-def test_modules_that_import_each_other_are_refused() -> None:
+def test_circular_imports_are_refused() -> None:
     modules = {
         "a.js": 'import { b } from "./b.js";\n',
         "b.js": 'import { a } from "./a.js";\nexport const b = 1;\n',
@@ -86,7 +86,7 @@ def test_modules_that_import_each_other_are_refused() -> None:
         bundle("a.js", modules.__getitem__)
 
 
-def test_the_box_itself_can_be_gathered() -> None:
+def test_widget_can_be_bundled() -> None:
     static = ROOT / "static"
     script = bundle("widget/main.js", lambda name: (static / name).read_text(encoding="utf-8"))
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Values that nothing can store or read are refused at every address: never an error of the server."""
+"""Values that cannot be stored or parsed are refused at every URL and never cause a server error."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ VALUES = {
     "negative number beyond 64 bits": b"-10000000000000000000",
     "infinite number": b"1e400",
     "NUL": b"a\x00b",
-    "half a character": b"\xed\xa0\x80",
-    "digits that are none": "²٣".encode(),
+    "lone surrogate": b"\xed\xa0\x80",
+    "digits that are not ASCII": "²٣".encode(),
 }
 JSON = {
     "nested arrays": "[" * 100_000,
     "nested objects": '{"a":' * 100_000,
-    "named half of a character": '"\\ud800"',
+    "escaped lone surrogate": '"\\ud800"',
 }
 APPS = ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy", "server")
 
 
 def field_names() -> list[str]:
-    """Every name under which some view, form or filter looks for a value."""
-    found = {"q", "p", "o", "e", "all", "next", "action", "_selected_action", "id", "id__exact", "pk__in"}
+    """Return every name under which a view, form or filter reads a value."""
+    names = {"q", "p", "o", "e", "all", "next", "action", "_selected_action", "id", "id__exact", "pk__in"}
     for app in APPS:
         for file in (ROOT / app).rglob("*.py"):
             source = file.read_text(encoding="utf-8")
-            found |= set(
-                re.findall(r'(?:GET|POST|cleaned_data|asked|body|data)(?:\.get\w*)?[\[(]"(\w+)"', source)
+            names |= set(
+                re.findall(r'(?:(?:GET|POST|cleaned_data|body|data)[\[(]|\.get\w*\()"(\w+)"', source)
             )
             if "forms" in file.name or file.parent.name == "admin":
-                found |= set(re.findall(r"^    (\w+) = (?:forms|\w*Field)", source, re.M))
-    return sorted(found)
+                names |= set(re.findall(r"^    (\w+) = (?:forms|\w*Field)", source, re.M))
+    return sorted(names)
 
 
-def addresses(value: bytes) -> Iterator[str]:
-    """Every address, as it is and with the value in the place of each number."""
+def urls(value: bytes) -> Iterator[str]:
+    """Yield every URL, and once more with the value in place of each number."""
     for path in sorted(set(paths())):
         yield path
         if "/1" in path:
@@ -57,7 +57,7 @@ def addresses(value: bytes) -> Iterator[str]:
 
 
 def client_of(cast: Cast, path: str) -> Client:
-    """The person who may see the most there."""
+    """Return a client of the person who may see the most at this path."""
     person = cast.an if path.startswith("/admin/") else cast.ning if "/points/" in path else cast.yun
     client = Client(raise_request_exception=False)
     client.cookies["sessionid"] = session_of(person)
@@ -65,11 +65,11 @@ def client_of(cast: Cast, path: str) -> Client:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_malformed_value_is_never_an_error_of_the_server(name: str, cast: Cast) -> None:
+def test_malformed_value_never_causes_a_server_error(name: str, cast: Cast) -> None:
     value = VALUES[name]
     query = "&".join(f"{field}={quote_from_bytes(value)}" for field in field_names())
     failed = []
-    for path in addresses(value):
+    for path in urls(value):
         if path.startswith("/console/logout") or path.startswith("/admin/logout"):
             continue
         client = client_of(cast, path)
@@ -83,7 +83,7 @@ def test_malformed_value_is_never_an_error_of_the_server(name: str, cast: Cast) 
 
 
 @pytest.mark.parametrize("name", [*JSON, *VALUES])
-def test_malformed_json_is_never_an_error_of_the_server(name: str, cast: Cast) -> None:
+def test_malformed_json_never_causes_a_server_error(name: str, cast: Cast) -> None:
     if name in JSON:
         text = JSON[name]
     else:
@@ -93,7 +93,7 @@ def test_malformed_json_is_never_an_error_of_the_server(name: str, cast: Cast) -
         pairs = json.dumps(dict.fromkeys(field_names(), value))
         text = pairs.replace('"@@"', VALUES[name].decode("utf-8", "replace"))
     failed = []
-    for path in addresses(b"1"):
+    for path in urls(b"1"):
         if path.startswith("/admin/") or "logout" in path:
             continue
         answer = client_of(cast, path).post(path, text, content_type="application/json")

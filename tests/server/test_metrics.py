@@ -1,6 +1,6 @@
-"""The figures for Prometheus: they count what happened, and they are not for everybody.
+"""The metrics for Prometheus: they count correctly, and only permitted clients can read them.
 
-Guards invariant 10: no figure names a person.
+Guards invariant 10: no metric names a person.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.db import connection
 from django.test import override_settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from chat.realtime import metrics as counted
+from chat.realtime import metrics
 from config import env
 from server import metrics_page
 from tests.conftest import bank_environment
@@ -44,7 +44,7 @@ def servers(django_db_setup: None) -> Iterator[dict[str, AppServer]]:
         yield {"daphne": daphne, "uvicorn": uvicorn}
 
 
-def asked(server: AppServer, **headers: str) -> str:
+def metrics_of(server: AppServer, **headers: str) -> str:
     request = urllib.request.Request(f"{server.url}/metrics", headers=headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -53,28 +53,28 @@ def asked(server: AppServer, **headers: str) -> str:
 
 def status(server: AppServer, **headers: str) -> int:
     try:
-        asked(server, **headers)
+        metrics_of(server, **headers)
     except urllib.error.HTTPError as error:
         return error.code
     return 200
 
 
-def figures(text: str) -> dict[str, float]:
-    """Every sample: its name, and its labels in braces, to its value."""
-    found = {}
+def samples(text: str) -> dict[str, float]:
+    """Return the value of every sample by its name, followed by the label values in braces."""
+    values = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = ",".join(sample.labels.values())
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
+            values[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return values
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
-def test_the_figures_count_what_happens(servers: dict[str, AppServer], name: str) -> None:
+def test_metrics_count_what_happens(servers: dict[str, AppServer], name: str) -> None:
     cast = create_cast()
     server = servers[name]
-    before = figures(asked(server))
+    before = samples(metrics_of(server))
     with Box(server) as box, Box(server) as other, Console(server, session_of(cast.mei)) as mei:
         mei.open()
         other.open()
@@ -90,15 +90,15 @@ def test_the_figures_count_what_happens(servers: dict[str, AppServer], name: str
         for _ in range(130):
             other.say("ping")
         assert other.hear_close() == 4400
-        # Its own second is short for a database on a busy machine.
+        # On a busy machine the database may need longer than the probe's one second.
         server.wait_until(
-            lambda: figures(asked(server))["lianxin_database_up"] == 1, "the database did not answer"
+            lambda: samples(metrics_of(server))["lianxin_database_up"] == 1, "the database did not answer"
         )
-        text = asked(server)
-        after = figures(text)
+        text = metrics_of(server)
+        after = samples(text)
 
-        def grown(figure: str) -> float:
-            return after[figure] - before.get(figure, 0)
+        def grown(name: str) -> float:
+            return after[name] - before.get(name, 0)
 
         assert grown("lianxin_accepted_total") == 2
         assert grown("lianxin_refused_total{client_id_reused}") == 1
@@ -118,21 +118,22 @@ def test_the_figures_count_what_happens(servers: dict[str, AppServer], name: str
         assert after["lianxin_database_up"] == 1
         assert after["process_resident_memory_bytes"] > 0
         assert 'lianxin_build_info{django="5.2' in text
-        # Names and labels: among the figures themselves an agent's number may stand by chance.
-        told = re.sub(r" \S+$", "", text, flags=re.MULTILINE)
+        # Check names and labels only, because a value may equal the number of an agent by chance.
+        without_values = re.sub(r" \S+$", "", text, flags=re.MULTILINE)
         for secret in ("在吗", box.conversation, box.token, "mei", "林梅", "1001"):
-            assert str(secret) not in told
+            assert str(secret) not in without_values
         server.wait_until(
-            lambda: figures(asked(server))["lianxin_loop_lag_seconds_count"] > 0, "its loop is not watched"
+            lambda: samples(metrics_of(server))["lianxin_loop_lag_seconds_count"] > 0,
+            "the lag of the event loop is not measured",
         )
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
-def test_the_figures_are_not_for_everybody(servers: dict[str, AppServer], name: str) -> None:
+def test_metrics_need_a_token_or_a_direct_connection(servers: dict[str, AppServer], name: str) -> None:
     server = servers[name]
     assert status(server) == 200
-    # What comes through the proxy on this machine comes from its address, whoever asks.
+    # A request through a proxy on this machine has this machine's address, whoever sent it.
     assert status(server, **{"X-Forwarded-For": "127.0.0.1"}) == 404
     assert status(server, **{"X-Forwarded-For": "203.0.113.9"}) == 404
     assert status(server, **{"X-Forwarded-For": "203.0.113.9", "Authorization": f"Bearer {TOKEN}"}) == 200
@@ -144,11 +145,11 @@ def scope(client: str, **headers: str) -> dict[str, Any]:
     return {"client": (client, 40000), "headers": pairs}
 
 
-def test_who_may_read_them_can_be_set() -> None:
+def test_allowed_networks_can_be_configured() -> None:
     assert metrics_page.is_allowed(scope("127.0.0.1"))
     assert metrics_page.is_allowed(scope("::1"))
     assert not metrics_page.is_allowed(scope("10.1.2.3"))
-    # Without a token nobody knows it.
+    # Without a configured token, an empty one must not match.
     assert not metrics_page.is_allowed(scope("10.1.2.3", Authorization="Bearer "))
     assert not metrics_page.is_allowed({"client": None, "headers": []})
     with override_settings(METRICS_ALLOW=env.networks("nothing", "10.1.0.0/16, 2001:db8::/32")):
@@ -158,33 +159,34 @@ def test_who_may_read_them_can_be_set() -> None:
         assert not metrics_page.is_allowed(scope("127.0.0.1"))
 
 
-def test_a_network_that_is_none_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_network_is_refused_with_the_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIANXIN_METRICS_ALLOW", "10.1.0.0/16,the monitor")
     with pytest.raises(ImproperlyConfigured, match=r"LIANXIN_METRICS_ALLOW.*the monitor"):
         env.networks("LIANXIN_METRICS_ALLOW")
 
 
 @pytest.mark.both_databases
-def test_what_the_database_knows_takes_four_queries(cast: Cast, django_assert_num_queries: Any) -> None:
+def test_stored_metrics_need_four_queries(cast: Cast, django_assert_num_queries: Any) -> None:
     start(cast, department="loans")
     with django_assert_num_queries(4):
-        found = {family.name: family for family in metrics_page.stored()}
-    assert {sample.labels["department"]: sample.value for sample in found["lianxin_waiting"].samples} == {
+        families = {family.name: family for family in metrics_page.stored()}
+    waiting = families["lianxin_waiting"].samples
+    assert {sample.labels["department"]: sample.value for sample in waiting} == {
         "cards": 0,
         "loans": 1,
     }
 
 
-def test_without_a_database_the_page_still_comes() -> None:
-    assert figures(metrics_page.page(None))["lianxin_database_up"] == 0
+def test_metrics_page_works_without_a_database() -> None:
+    assert samples(metrics_page.page(None))["lianxin_database_up"] == 0
 
 
-def test_the_guide_tells_of_every_figure() -> None:
-    """docs/operate.md, and it tells of no other."""
-    ours = {
+def test_operating_guide_lists_exactly_the_metrics() -> None:
+    """The guide is docs/operate.md."""
+    existing = {
         family.name + ("_total" if family.type == "counter" else "")
-        for family in counted.registry.collect()
+        for family in metrics.registry.collect()
         if family.name.startswith("lianxin")
     } | {"lianxin_waiting", "lianxin_longest_wait_seconds", "lianxin_active", "lianxin_agents_online"}
-    told = set(re.findall(r"`(lianxin_\w+)", (ROOT / "docs/operate.md").read_text()))
-    assert {name.removesuffix("_info") for name in told} == ours
+    documented = set(re.findall(r"`(lianxin_\w+)", (ROOT / "docs/operate.md").read_text()))
+    assert {name.removesuffix("_info") for name in documented} == existing

@@ -1,4 +1,4 @@
-"""Nothing that a client sends shapes an address: every address of the service, asked with every header of that kind."""
+"""No header of a client influences the URLs that the service generates: all URLs are tested with all such headers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.harness.sockets import Box
 from tests.people import SITE_KEY, Cast, session_of
 
 EVIL = "evil.example"
-# What each header would do where it is believed. Those of one line are sent together.
-SHAPING = {
+# Headers that would influence URLs or the method if the service trusted them.
+FORGED = {
     "Daphne-Root-Path": f"/@{EVIL}",
     "Forwarded": f"for=203.0.113.9;host={EVIL};proto=https",
     "X-Forwarded-Host": EVIL,
@@ -46,8 +46,8 @@ SHAPING = {
     "X-HTTP-Method": "DELETE",
     "X-Method-Override": "DELETE",
 }
-# The nonces and tokens of a page differ from one answer to the next.
-ADDRESSES = re.compile(
+# Attributes of a page that may contain URLs.
+URLS = re.compile(
     rb"""(?:href|src|action|formaction|data-\w+|hx-\w+|content|frame)["']?\s*[=:]\s*["']([^"']*)"""
 )
 VALUES = {
@@ -61,7 +61,7 @@ VALUES = {
 
 
 def paths(patterns: list[Any] | None = None, before: str = "/") -> Iterator[str]:
-    """Every address of the URLconf, with some value in the place of each parameter."""
+    """Yield every path of the URLconf, with a value in place of each parameter."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         path = before + _filled(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
@@ -74,17 +74,17 @@ def paths(patterns: list[Any] | None = None, before: str = "/") -> Iterator[str]
 def _filled(route: str) -> str:
     route = re.sub(
         r"<(?:(\w+):)?(\w+)>",
-        lambda found: VALUES.get(found[2]) or VALUES.get(found[1] or "str", "1"),
+        lambda match: VALUES.get(match[2]) or VALUES.get(match[1] or "str", "1"),
         route,
     )
-    # What of the admin is written as a regular expression.
+    # Some routes of the admin are regular expressions.
     return re.sub(r"[\^$\\]|\(\?P.*", "", route)
 
 
 def ask(
     server: AppServer, path: str, headers: list[tuple[str, str]], verb: str = "GET"
 ) -> tuple[int, str | None, list[bytes], list[str]]:
-    """The status, the Location, the addresses in the body, and what the policy lets the page connect to."""
+    """Return the status, the Location, the URLs in the body, and the origins in the content security policy."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     try:
         has_host = any(name == "Host" for name, _ in headers)
@@ -101,15 +101,16 @@ def ask(
     )
     assert EVIL.encode() not in body
     assert EVIL not in str(answer.headers)
-    found = [each for each in ADDRESSES.findall(body) if not re.fullmatch(rb"\w{64}", each)]
-    return answer.status, answer.headers.get("Location"), found, policy
+    # Tokens, which differ from one response to the next, are no URLs.
+    urls = [value for value in URLS.findall(body) if not re.fullmatch(rb"\w{64}", value)]
+    return answer.status, answer.headers.get("Location"), urls, policy
 
 
 @pytest.fixture(scope="module", params=["daphne", "uvicorn"])
 def server(
     request: pytest.FixtureRequest, processes: Processes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AppServer]:
-    """A server with collected static files, which pages name by their hash."""
+    """Run a server with collected static files, whose names in pages contain a hash."""
     env = {
         name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
     }
@@ -120,31 +121,30 @@ def server(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_address_answers_the_same_whatever_headers_claim(cast: Cast, server: AppServer) -> None:
+def test_every_url_gives_the_same_response_with_forged_headers(cast: Cast, server: AppServer) -> None:
     cookie = ("Cookie", f"sessionid={session_of(cast.an)}; django_language=en")
-    asked = sorted(set(paths()))
-    assert len(asked) > 150
-    for path in asked:
+    requested = sorted(set(paths()))
+    assert len(requested) > 150
+    for path in requested:
         headers = [("Accept", "text/html"), cookie]
-        shaped, plain = ask(server, path, [*headers, *SHAPING.items()]), ask(server, path, headers)
-        # Each look at the audit trail is a new entry there, so its two lists differ.
+        forged, plain = ask(server, path, [*headers, *FORGED.items()]), ask(server, path, headers)
+        # Each view of the audit trail adds an entry to it, so its two lists differ.
         compared = 2 if path == "/admin/accounts/auditentry/" else 4
-        assert shaped[:compared] == plain[:compared], path
+        assert forged[:compared] == plain[:compared], path
 
 
 @pytest.mark.parametrize(
     "path", ["/widget.js", f"/widget/{SITE_KEY}/look.js", f"/widget/{SITE_KEY}/", "/console/"]
 )
 @pytest.mark.django_db(transaction=True)
-def test_each_header_alone_changes_nothing(path: str, cast: Cast, server: AppServer) -> None:
+def test_each_forged_header_alone_changes_nothing(path: str, cast: Cast, server: AppServer) -> None:
     plain = ask(server, path, [])
-    for header in SHAPING.items():
+    for header in FORGED.items():
         assert ask(server, path, [header]) == plain, header
     here = ("Host", f"127.0.0.1:{server.port}")
     assert ask(server, f"http://{EVIL}{path}", [here]) == plain, "absolute target"
     for port in ("", ":1", ":65535"):
-        status, location, found, policy = ask(server, path, [("Host", f"127.0.0.1{port}")])
-        assert (status, location, found, policy) == plain, port
+        assert ask(server, path, [("Host", f"127.0.0.1{port}")]) == plain, port
     for hosts in (
         [here, ("Host", EVIL)],
         [("Host", EVIL), here],
@@ -155,19 +155,19 @@ def test_each_header_alone_changes_nothing(path: str, cast: Cast, server: AppSer
 
 
 @pytest.mark.django_db(transaction=True)
-def test_socket_is_found_whatever_root_path_is_claimed(cast: Cast, server: AppServer) -> None:
+def test_socket_url_is_found_with_a_forged_root_path(cast: Cast, server: AppServer) -> None:
     with Box(server, headers={"Daphne-Root-Path": "/ws", "X-Script-Name": "/ws"}) as box:
         assert box.open()["kind"] == "welcome"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_scripts_for_other_origins_are_the_same_for_every_reader(cast: Cast, server: AppServer) -> None:
-    """A cache may keep them: nothing in them depends on who asked, except how they are compressed."""
+def test_scripts_for_other_origins_are_equal_for_every_reader(cast: Cast, server: AppServer) -> None:
+    """A shared cache may store them: the response depends on nothing in the request except the accepted compression."""
     for path in ("/widget.js", f"/widget/{SITE_KEY}/look.js?language=en"):
         answers = []
         for headers in (
             {},
-            {"Cookie": "sessionid=x; django_language=en", "Accept-Language": "zh", **SHAPING},
+            {"Cookie": "sessionid=x; django_language=en", "Accept-Language": "zh", **FORGED},
         ):
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
             connection.request("GET", path, headers=headers)
@@ -202,5 +202,5 @@ def test_scheme_follows_the_settings(kind: Literal["http", "websocket"], behind_
     ("target", "path"),
     [("/a//b", "/a//b"), ("http://evil.example/a/b", "/a/b"), ("http://evil.example", "/"), ("*", "*")],
 )
-def test_absolute_target_is_read_as_its_path(target: str, path: str) -> None:
+def test_absolute_request_target_is_reduced_to_its_path(target: str, path: str) -> None:
     assert clean({"type": "http", "path": target, "headers": []})["path"] == path

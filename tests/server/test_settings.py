@@ -1,6 +1,6 @@
-"""The settings: what is set wrong is refused with its name, and docs/settings.md tells of every variable.
+"""The settings: an invalid variable is refused with its name, and docs/settings.md lists every variable.
 
-Guards invariant 10 (no words of customers in logs).
+Guards invariant 10: logs contain no message text.
 """
 
 from __future__ import annotations
@@ -36,37 +36,37 @@ TABLE = dict(
         r"^\| `(LIANXIN_\w+)`(?: \*file\*)? \| (.+?) \|", (ROOT / "docs/settings.md").read_text(), re.M
     )
 )
-READERS = re.compile(r'env\.(text|flag|integer|words|networks)\(\s*"(LIANXIN_\w+)"(?:, ("[^"]*"|\w+))?')
+READERS = re.compile(r'env\.(text|flag|integer|comma_list|networks)\(\s*"(LIANXIN_\w+)"(?:, ("[^"]*"|\w+))?')
 READ = READERS.findall((ROOT / "config/settings.py").read_text())
 
 
-def test_the_page_tells_of_every_variable_and_of_no_other() -> None:
+def test_settings_page_lists_exactly_the_variables() -> None:
     assert len(READ) >= 14
     assert set(TABLE) == {name for _, name, _ in READ}
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))
-def test_the_page_names_the_default(name: str) -> None:
+def test_settings_page_names_the_default(name: str) -> None:
     kind, _, default = next(read for read in READ if read[1] == name)
-    told = TABLE[name].strip("`")
+    documented = TABLE[name].strip("`")
     match kind, default.strip('"'):
         case "flag", flag:
-            assert told == {"False": "0", "True": "1"}[flag]
+            assert documented == {"False": "0", "True": "1"}[flag]
         case _, ("" | "str") if name != "LIANXIN_STATE_DIR":
-            assert "`" not in TABLE[name], "there is no default to name"
+            assert "`" not in TABLE[name], "the variable has no default"
         case _, value if name != "LIANXIN_STATE_DIR":
-            assert told == value
+            assert documented == value
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))
-def test_the_page_says_which_can_come_from_a_file(name: str) -> None:
+def test_settings_page_says_which_variables_can_come_from_a_file(name: str) -> None:
     kind = next(kind for kind, read, _ in READ if read == name)
     row = next(line for line in (ROOT / "docs/settings.md").read_text().splitlines() if f"`{name}`" in line)
     assert ("*file*" in row.split("|")[1]) == (kind == "text")
 
 
-def test_nothing_else_reads_the_environment() -> None:
-    """Whatever can be set stands in config/settings.py, and so in the table."""
+def test_only_the_settings_read_the_environment() -> None:
+    """Therefore every variable is in config/settings.py, and so in the table."""
     for app in ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy"):
         for path in (ROOT / app).rglob("*.py"):
             assert "environ" not in path.read_text(encoding="utf-8"), path
@@ -104,7 +104,7 @@ def start_with(script: str = SETUP, **variables: str) -> subprocess.CompletedPro
     ],
     ids=str,
 )
-def test_what_is_set_wrong_stops_the_start_and_is_named(
+def test_invalid_variable_stops_the_start_and_is_named(
     variables: dict[str, str], named: str, tmp_path: Path
 ) -> None:
     result = start_with(LIANXIN_STATE_DIR=str(tmp_path), **variables)
@@ -114,14 +114,14 @@ def test_what_is_set_wrong_stops_the_start_and_is_named(
     assert named in last_line
 
 
-def test_a_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text("the key of the house, and long enough\n")
     monkeypatch.delenv("LIANXIN_SECRET_KEY", raising=False)
     monkeypatch.setenv("LIANXIN_SECRET_KEY_FILE", str(tmp_path / "key"))
     assert env.text("LIANXIN_SECRET_KEY") == "the key of the house, and long enough"
 
 
-def test_a_stand_alone_set_up_makes_its_own_key_and_keeps_it(tmp_path: Path) -> None:
+def test_secret_key_is_generated_once_without_redis(tmp_path: Path) -> None:
     for _ in range(2):
         assert start_with(LIANXIN_STATE_DIR=str(tmp_path)).stdout == "False\n"
     key = tmp_path / "secret-key"
@@ -140,21 +140,21 @@ def test_a_stand_alone_set_up_makes_its_own_key_and_keeps_it(tmp_path: Path) -> 
     ],
     ids=["origins", "sqlite with redis"],
 )
-def test_a_server_does_not_start_with_an_unsafe_set_up(variables: dict[str, str], named: str) -> None:
+def test_server_does_not_start_with_an_unsafe_configuration(variables: dict[str, str], named: str) -> None:
     with pytest.raises(ServerFailed, match=named), AppServer(variables, prepare=False):
         pass
 
 
 @pytest.mark.parametrize("count", ["0", "1"])
-def test_a_proxy_that_is_not_counted_is_told_of(count: str, tmp_path: Path) -> None:
+def test_missing_proxy_count_is_warned_about_behind_tls(count: str, tmp_path: Path) -> None:
     script = "import django; django.setup(); from server.system_checks import proxies; print([m.id for m in proxies()])"
     variables = {"LIANXIN_BEHIND_TLS": "1", "LIANXIN_OWN_ORIGINS": "https://chat.bank.example"}
     result = start_with(script, LIANXIN_STATE_DIR=str(tmp_path), LIANXIN_PROXY_COUNT=count, **variables)
     assert result.stdout == ("['lianxin.W002']\n" if count == "0" else "[]\n")
 
 
-def test_sqlite_writes_through_to_the_disk(tmp_path: Path) -> None:
-    """Invariant 1, where there is no PostgreSQL: a write-ahead log that is synced at every commit."""
+def test_sqlite_syncs_every_commit_to_disk(tmp_path: Path) -> None:
+    """Invariant 1 without PostgreSQL: SQLite uses a write-ahead log that is synced at every commit."""
     script = (
         "import django; django.setup(); from django.db import connection as c; k = c.cursor();"
         "print([k.execute('PRAGMA ' + name).fetchone()[0] for name in ('journal_mode', 'synchronous')])"
@@ -166,7 +166,7 @@ def test_sqlite_writes_through_to_the_disk(tmp_path: Path) -> None:
 
 
 def formatted(error: BaseException, form: str = "line", **ids: str) -> str:
-    """An error as the service's own log shows it."""
+    """Return the text of a log record with this error, as the service formats it."""
     configurator = logging.config.DictConfigurator(settings.LOGGING)
     formatter = configurator.configure_formatter(dict(configurator.config["formatters"][form]))
     record = logging.LogRecord("chat", logging.ERROR, __file__, 1, "a frame failed", (), None)
@@ -176,16 +176,16 @@ def formatted(error: BaseException, form: str = "line", **ids: str) -> str:
     return line
 
 
-def test_a_line_for_machines_is_one_object_with_its_ids() -> None:
+def test_json_log_line_is_one_object_with_its_ids() -> None:
     try:
         int("卡号6222020000001234567")
     except ValueError as error:
         line = formatted(error, "json", conversation="0f8fad5b", socket="7f", body="卡号6222")
     assert "\n" not in line
-    told = json.loads(line)
-    assert datetime.fromisoformat(told.pop("at")).utcoffset() == timedelta(0)
-    assert "ValueError: (its words are left out)" in told.pop("trace")
-    assert told == {
+    fields = json.loads(line)
+    assert datetime.fromisoformat(fields.pop("at")).utcoffset() == timedelta(0)
+    assert "ValueError: (message left out)" in fields.pop("trace")
+    assert fields == {
         "level": "ERROR",
         "logger": "chat",
         "process": os.getpid(),
@@ -195,13 +195,13 @@ def test_a_line_for_machines_is_one_object_with_its_ids() -> None:
     }
 
 
-def test_a_line_for_people_ends_with_its_ids() -> None:
+def test_readable_log_line_ends_with_its_ids() -> None:
     line = formatted(AttributeError("no"), conversation="0f8fad5b", body="卡号6222").splitlines()[0]
     assert line.endswith(" ERROR chat a frame failed conversation=0f8fad5b")
 
 
 @pytest.mark.parametrize(("server", "quiet"), [("daphne", "--verbosity=0"), ("uvicorn", "--no-access-log")])
-def test_everything_a_server_says_is_for_machines_when_it_is_asked_for(server: Any, quiet: str) -> None:
+def test_every_log_line_is_json_when_json_is_set(server: Any, quiet: str) -> None:
     with AppServer({"LIANXIN_LOG_FORMAT": "json"}, server=server, options=[quiet]) as app:
         app.send_signal(signal.SIGTERM)
         assert app.wait() == 0
@@ -210,14 +210,14 @@ def test_everything_a_server_says_is_for_machines_when_it_is_asked_for(server: A
     assert {"at", "level", "logger", "process"} <= lines[0].keys()
 
 
-def test_a_format_that_there_is_not_is_told_of(tmp_path: Path) -> None:
+def test_unknown_log_format_is_refused(tmp_path: Path) -> None:
     result = start_with(LIANXIN_STATE_DIR=str(tmp_path), LIANXIN_LOG_FORMAT="xml")
     assert "LIANXIN_LOG_FORMAT is 'xml'" in result.stderr
 
 
 @pytest.mark.both_databases
-def test_an_error_of_the_database_is_logged_without_the_row(cast: Cast) -> None:
-    """Invariant 10: PostgreSQL's words hold the whole row, and so the newest message."""
+def test_database_error_is_logged_without_the_row(cast: Cast) -> None:
+    """Invariant 10: PostgreSQL's error message contains the whole row, and so the newest message."""
     conversation = start(cast)
     say(conversation, "卡号6222020000001234567")
     with pytest.raises(IntegrityError) as caught:
@@ -230,8 +230,8 @@ def test_an_error_of_the_database_is_logged_without_the_row(cast: Cast) -> None:
     assert "6222" not in line
 
 
-def test_errors_that_quote_are_logged_without_their_words() -> None:
-    # In parts, because a traceback shows the lines of the program.
+def test_errors_that_quote_data_are_logged_without_their_message() -> None:
+    # Split, because a traceback shows the lines of the source code.
     card = "卡号" + "6222" + "020000001234567"
 
     def fail() -> None:
@@ -246,41 +246,41 @@ def test_errors_that_quote_are_logged_without_their_words() -> None:
     assert "6222" not in line
     assert "ValueError" in line
     assert "KeyError" in line
-    assert "which led to" in line
+    assert "which caused" in line
 
 
-def test_errors_of_the_program_keep_their_words() -> None:
+def test_errors_about_the_program_keep_their_message() -> None:
     with pytest.raises(AttributeError) as caught:
         None.nothing  # type: ignore[attr-defined]  # noqa: B018
     assert "'NoneType' object has no attribute 'nothing'" in formatted(caught.value)
 
 
 def record_of(
-    name: str, line: int = 1, words: str = "卡号%s", level: int = logging.ERROR
+    name: str, line: int = 1, message: str = "卡号%s", level: int = logging.ERROR
 ) -> logging.LogRecord:
-    return logging.LogRecord(name, level, __file__, line, words, ("6222",), None)
+    return logging.LogRecord(name, level, __file__, line, message, ("6222",), None)
 
 
-def test_place_that_logs_without_end_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_records_of_one_line_of_code_are_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 6000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    throttle = Throttle(most=3)
+    throttle = Throttle(max_per_minute=3)
     assert [throttle.filter(record_of("chat")) for _ in range(5)] == [True] * 3 + [False] * 2
-    assert throttle.filter(record_of("chat", line=2)), "another place is heard"
+    assert throttle.filter(record_of("chat", line=2)), "another line of code has its own count"
     now += 60
     record = record_of("chat")
     assert throttle.filter(record)
     assert record.getMessage() == "卡号6222 (2 more of these were left out)"
 
 
-def test_suspicious_request_is_a_warning_without_its_words() -> None:
+def test_suspicious_request_is_a_warning_without_its_content() -> None:
     record = record_of("django.security.DisallowedHost")
     assert Throttle().filter(record)
     assert (record.levelname, record.getMessage()) == ("WARNING", "a request was refused")
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_strangers_do_not_fill_the_log(server: Any) -> None:
+def test_anonymous_requests_cannot_fill_the_log(server: Any) -> None:
     with AppServer(
         {}, server=server, options=["--verbosity=0"] if server == "daphne" else ["--no-access-log"]
     ) as app:
@@ -294,7 +294,7 @@ def test_strangers_do_not_fill_the_log(server: Any) -> None:
     assert len(lines) < MAX_PER_MINUTE * 2 + 10, lines[-3:]
     assert "6222" not in app.log
     assert "ERROR" not in app.log
-    assert "WebSocket" not in app.log, "uvicorn names every socket"
+    assert "WebSocket" not in app.log, "uvicorn must not log every socket"
 
 
 @pytest.mark.parametrize(
@@ -319,12 +319,12 @@ def test_strangers_do_not_fill_the_log(server: Any) -> None:
         ({"LIANXIN_SAMPLE_BANK": "1"}, "E006"),
         ({"LIANXIN_SECRET_KEY": "a" * 50}, "E007"),
         ({"LIANXIN_SECRET_KEY": "django-insecure-0123456789abcdefghij"}, "E007"),
-        ({"LIANXIN_SECRET_KEY": " "}, "LIANXIN_SECRET_KEY is set, but empty"),
+        ({"LIANXIN_SECRET_KEY": " "}, "LIANXIN_SECRET_KEY is set but empty"),
         ({}, ""),
     ],
     ids=str,
 )
-def test_unsafe_production_set_up_stops_the_start(
+def test_unsafe_production_configuration_stops_the_start(
     variables: dict[str, str], number: str, tmp_path: Path
 ) -> None:
     script = (

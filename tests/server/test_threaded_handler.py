@@ -1,4 +1,4 @@
-"""How requests are answered: on threads that stay, and whose turn it is."""
+"""The threaded ASGI handler, and the release of a request's concurrency slot from its thread."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ urlpatterns = [path("language", language), path("file", file)]
 
 
 async def ask(handler: Any, target: str, **headers: str) -> list[dict[str, Any]]:
-    """The messages of the answer."""
-    heard: list[dict[str, Any]] = []
-    given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    """Send a request and return the ASGI messages of the response."""
+    messages: list[dict[str, Any]] = []
+    extra_headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {
         "type": "http",
         "method": "GET",
         "path": target,
         "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1"), *given],
+        "headers": [(b"host", b"127.0.0.1"), *extra_headers],
     }
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
-        heard.append(message)
+        messages.append(message)
 
     await handler(scope, receive, send)
-    return heard
+    return messages
 
 
 def open_files() -> set[Path]:
@@ -63,7 +63,7 @@ def handler() -> Iterator[ThreadedASGIHandler]:
         yield ThreadedASGIHandler()
 
 
-async def test_nothing_of_a_request_is_left_on_its_thread_for_the_next(handler: ThreadedASGIHandler) -> None:
+async def test_request_leaves_no_state_on_its_thread(handler: ThreadedASGIHandler) -> None:
     bodies = [
         (await ask(handler, "/language", accept_language=tag))[1]["body"]
         for tag in ("en", "zh-CN", "en", "fr")
@@ -71,7 +71,7 @@ async def test_nothing_of_a_request_is_left_on_its_thread_for_the_next(handler: 
     assert bodies == [b"en", b"zh-hans", b"en", b"zh-hans"]
 
 
-async def test_a_file_is_sent_piece_by_piece_and_closed(handler: ThreadedASGIHandler, tmp_path: Path) -> None:
+async def test_file_is_sent_in_parts_and_closed(handler: ThreadedASGIHandler, tmp_path: Path) -> None:
     content = bytes(range(256)) * (FILE_BYTES // 256)
     (tmp_path / "file").write_bytes(content)
     started, *parts = await ask(handler, "/file", x_file=str(tmp_path / "file"))
@@ -81,35 +81,35 @@ async def test_a_file_is_sent_piece_by_piece_and_closed(handler: ThreadedASGIHan
     assert tmp_path / "file" not in open_files()
 
 
-async def test_what_is_missing_is_answered_like_everything_else(handler: ThreadedASGIHandler) -> None:
+async def test_unknown_path_is_answered_with_404(handler: ThreadedASGIHandler) -> None:
     assert (await ask(handler, "/nothing"))[0]["status"] == 404
 
 
-async def test_who_waits_for_others_gives_the_turn_away_once() -> None:
-    """All are inside together, although only two have a turn; and afterwards there are two turns again, not more."""
-    inside, most, all_in = 0, 0, asyncio.Event()
+async def test_release_slot_releases_the_slot_of_a_request_once() -> None:
+    """Twenty requests that release their slots run together, although there are two slots; afterwards there are two."""
+    running, max_running, all_running = 0, 0, asyncio.Event()
 
     async def waiting(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        nonlocal inside
+        nonlocal running
         for _ in range(2):
             await asyncio.to_thread(release_slot)
-        inside += 1
-        if inside == 20:
-            all_in.set()
-        await asyncio.wait_for(all_in.wait(), 10)
+        running += 1
+        if running == 20:
+            all_running.set()
+        await asyncio.wait_for(all_running.wait(), 10)
 
     async def working(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
+        nonlocal running, max_running
+        running += 1
+        max_running = max(max_running, running)
         await asyncio.sleep(0)
-        inside -= 1
+        running -= 1
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await scope["view"](scope, receive, send)
 
-    in_turn = ConcurrencyLimit(application, pool=1)
-    await asyncio.gather(*(in_turn({"view": waiting}, None, None) for _ in range(20)))
-    inside = 0
-    await asyncio.gather(*(in_turn({"view": working}, None, None) for _ in range(20)))
-    assert most == 2
+    limited = ConcurrencyLimit(application, pool=1)
+    await asyncio.gather(*(limited({"view": waiting}, None, None) for _ in range(20)))
+    running = 0
+    await asyncio.gather(*(limited({"view": working}, None, None) for _ in range(20)))
+    assert max_running == 2

@@ -49,8 +49,8 @@ class Command(BaseCommand):
             lock = process_lock.acquire(settings.STATE_DIR, url)
         except process_lock.AlreadyRunning as holder:
             raise CommandError(
-                f"这份数据已有一个服务在用（{holder.words or '正在启动'}），先停掉它。\n"
-                f"Another server is using this data ({holder.words or 'starting'}). Stop it first,"
+                f"这份数据已有一个服务在用（{holder.owner_info or '正在启动'}），先停掉它。\n"
+                f"Another server is using this data ({holder.owner_info or 'starting'}). Stop it first,"
                 " or set LIANXIN_STATE_DIR to another folder."
             ) from None
         require_free_port(port)

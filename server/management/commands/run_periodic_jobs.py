@@ -1,4 +1,4 @@
-"""Run every periodic job once: publication dates, overdue papers, required passes. Servers run them by themselves."""
+"""Command that runs every periodic job once. Server processes run the jobs on their own."""
 
 from typing import Any
 
@@ -9,8 +9,9 @@ from core.periodic import run_jobs
 
 class Command(BaseCommand):
     help = (
-        "Withdraws expired points and publishes those approved for today, marks overdue exam papers, updates required"
-        " passes, lets identities and approval requests expire. Safe at any time."
+        "Runs every periodic job once: withdraws expired knowledge points, publishes those approved for today, scores"
+        " overdue exam papers, updates queue restrictions, and expires identities and approval requests. Safe at any"
+        " time."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
