@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
@@ -19,7 +20,7 @@ from chat import access, limits
 from chat.actions.attachments import send_file_as_visitor
 from chat.archive.transcript import file_name, transcript_of
 from chat.attachments.file_types import PictureTooLarge, max_bytes
-from chat.errors import BadRequest, Refusal, TooFast
+from chat.errors import BadRequest, Refusal, TextTooLong, TooFast
 from chat.languages import language_code
 from chat.models import Conversation, Site, Visitor
 from chat.protocol import AcceptedFrame, RefusedFrame
@@ -39,6 +40,7 @@ STATUSES = {
     "file_too_large": 413,
     "file_refused": 415,
     "file_damaged": 415,
+    "too_long": 422,
     "too_fast": 429,
     "unavailable": 503,
 }
@@ -64,7 +66,9 @@ def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResp
 
 def refusal_response(refusal: Refusal) -> JsonResponse:
     metrics.refused.labels(refusal.code).inc()
-    frame = RefusedFrame(refusal.code, str(refusal.words), retry_after_ms=refusal.retry_after_ms)
+    frame = RefusedFrame(
+        refusal.code, str(refusal.words), "", refusal.retry_after_ms, refusal.field, refusal.limit
+    )
     answer = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
     if refusal.retry_after_ms:
         answer["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
@@ -76,7 +80,7 @@ def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
 
 
 def check_length(request: HttpRequest, site: Site) -> None:
-    """Before anything of the body is read. Raises BadRequest without a length, Oversized with too much."""
+    """Before anything of the body is read. Raises BadRequest without a length, PictureTooLarge with too much."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or "")
     except ValueError as error:
@@ -92,12 +96,14 @@ def has_sent_too_much(request: HttpRequest) -> bool:
 
 
 def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
-    """The file, its client_id and the `conversation` of a multipart form. Raises BadRequest."""
+    """The file, its client_id and the `conversation` of a multipart form. Raises TextTooLong, BadRequest."""
     try:
         upload = request.FILES.get("file")
         fields = request.POST
         client_id = UUID(fields.get("client_id", ""))
-    except (ValueError, RequestDataTooBig, SuspiciousOperation) as error:
+    except RequestDataTooBig as error:
+        raise TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE) from error
+    except (ValueError, SuspiciousOperation) as error:
         raise BadRequest from error
     if not isinstance(upload, UploadedFile):
         raise BadRequest

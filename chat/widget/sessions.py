@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -90,6 +91,11 @@ _rows = batch_statements.PreparedSelect(
 )
 
 
+def now_ms() -> int:
+    """The server's time in milliseconds since 1970: the box names its days by that, not by the visitor's clock."""
+    return int(time() * 1000)
+
+
 def welcome_frames(asked: Sequence[ResumedSession]) -> list[tuple[Welcome, Row | None]]:
     """For each the welcome, and their conversation as it stands. One query, and one for each who has missed something.
 
@@ -106,7 +112,7 @@ def _welcome(asked: ResumedSession, values: tuple[Any, ...] | None) -> tuple[Wel
     token, nonce = tokens.token_for(*who), tokens.nonce_for(*who)
     visitor = found.visitor
     level = Level.ANONYMOUS if visitor is None else visitor.level_now()
-    identity: dict[str, Any] = {"level": level.value, "nonce": nonce}
+    identity: dict[str, Any] = {"level": level.value, "nonce": nonce, "now": now_ms()}
     if visitor is not None:
         identity["verified_seconds"] = visitor.verified_seconds()
     if values is None or visitor is None:

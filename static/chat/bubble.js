@@ -9,24 +9,39 @@ const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
 /**
- * The line with the day above a message, where the day changes.
+ * The line above a message where the day changes. `nameDays` writes the day into it.
  *
  * @param {ChatMessage} message
- * @param {MessageOptions} options
+ * @param {ChatMessage} [previous]
  * @returns {HTMLElement | null}
  */
-export function dayElement(message, { previous, language, words }) {
-  const at = new Date(message.at);
-  if (previous && isSameDay(at, new Date(previous.at))) return null;
-  const now = new Date();
+export function dayElement(message, previous) {
+  if (previous && isSameDay(new Date(message.at), new Date(previous.at))) return null;
   const time = make("time", "day");
-  time.dateTime = message.at.slice(0, 10);
-  time.textContent = isSameDay(at, now)
-    ? words.today
-    : isSameDay(at, new Date(now.getTime() - 86_400_000))
-      ? words.yesterday
-      : at.toLocaleDateString(language, { dateStyle: "full" });
+  time.dateTime = message.at;
   return time;
+}
+
+/**
+ * Writes the days of a log, and writes them anew after midnight.
+ *
+ * @param {HTMLElement} log
+ * @param {number} now the server's time, ms since 1970: the reader's clock may be wrong
+ * @param {{language: string, words: ChatWords}} options
+ */
+export function nameDays(log, now, { language, words }) {
+  const today = new Date(now);
+  const yesterday = new Date(now);
+  yesterday.setDate(today.getDate() - 1);
+  for (const day of /** @type {NodeListOf<HTMLTimeElement>} */ (log.querySelectorAll(".day"))) {
+    const at = new Date(day.dateTime);
+    const name = isSameDay(at, today)
+      ? words.today
+      : isSameDay(at, yesterday)
+        ? words.yesterday
+        : at.toLocaleDateString(language, { dateStyle: "full" });
+    if (day.textContent !== name) day.textContent = name;
+  }
 }
 
 /**

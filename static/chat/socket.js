@@ -25,6 +25,10 @@ export class LiveSocket {
   #isAwaited = false;
   /** @type {Record<string, number>} */
   #timers = {};
+  /** Pings of this line that have no pong yet. */
+  #pings = 0;
+  /** Waits for the answer from the beginning again. */
+  #waitAgain = () => {};
 
   /**
    * @param {{
@@ -76,6 +80,7 @@ export class LiveSocket {
     this.#onStatus("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
+    // The wall clock: `performance.now()` stands still in some browsers while the machine sleeps, and #probe compares.
     this.#triedAt = Date.now();
     this.#after("answer", WELCOME_MS, this.#lose);
     socket.onopen = () => socket.send(JSON.stringify(this.#hello()));
@@ -94,7 +99,8 @@ export class LiveSocket {
   /** @param {ChatFrame} frame */
   #receive(frame) {
     // Until the welcome only that is an answer: a server that refuses hello may say nothing more.
-    if (this.#isOpen || frame.kind === "welcome") this.#stop("answer");
+    if (frame.kind === "welcome") this.#stop("answer");
+    else if (this.#isOpen && this.#timers.answer) this.#heard(frame.kind);
     if (frame.kind === "bye") {
       this.#byeMs = frame.retry_after_ms;
       // Nothing is heard any more, and the close comes at once, or never.
@@ -120,7 +126,22 @@ export class LiveSocket {
 
   /** @param {number} ms how long the answer may take @param {() => void} otherwise */
   #ask(ms, otherwise) {
-    if (this.send({ kind: "ping" })) this.#after("answer", ms, otherwise);
+    if (!this.send({ kind: "ping" })) return;
+    this.#pings++;
+    this.#waitAgain = () => this.#after("answer", ms, otherwise);
+    this.#waitAgain();
+  }
+
+  /**
+   * Only the pong answers a ping: any other frame may have been under way when the line died. But while frames come, the
+   * pong may stand behind them, and is waited for again.
+   *
+   * @param {string} kind
+   */
+  #heard(kind) {
+    if (kind === "pong") this.#pings--;
+    if (this.#pings > 0) this.#waitAgain();
+    else this.#stop("answer");
   }
 
   /** The page was shown again, or the network changed: is the line still there? A try may have slept as well. */
@@ -145,6 +166,7 @@ export class LiveSocket {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#isOpen = this.#isAwaited = false;
+    this.#pings = 0;
     Object.keys(this.#timers).forEach((name) => this.#stop(name));
     socket?.close();
   }

@@ -26,6 +26,7 @@ export class UploadQueue {
   /** @type {AbortController | null} */
   #current = null;
   #timer = 0;
+  /** When the next try may begin, by `performance.now()`: the machine's clock may be set meanwhile. */
   #restsUntil = 0;
 
   /**
@@ -83,7 +84,7 @@ export class UploadQueue {
 
   /** Sends the next one, if it may go now. */
   flush() {
-    const rest = this.#restsUntil - Date.now();
+    const rest = this.#restsUntil - performance.now();
     const next = this.entries.find((upload) => upload.refused === undefined && this.#isReady(upload));
     if (this.#current || !next) return;
     clearTimeout(this.#timer);
@@ -119,10 +120,10 @@ export class UploadQueue {
     const refused = answer?.refused;
     if (answer && answer.status < 300) this.entries = this.entries.filter((each) => each !== upload);
     else if (refused && !refused.retry_after_ms) upload.refused = refused.words;
-    else if (refused?.retry_after_ms) this.#restsUntil = Date.now() + refused.retry_after_ms;
+    else if (refused?.retry_after_ms) this.#restsUntil = performance.now() + refused.retry_after_ms;
     else if (answer && answer.status < 500) upload.refused = this.#lostWords();
     else if (navigator.onLine !== false && ++upload.tries >= TRIES) upload.refused = this.#lostWords();
-    else this.#restsUntil = Date.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
+    else this.#restsUntil = performance.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
   }
 
   #changed() {

@@ -1,7 +1,7 @@
 /** After the chat: how it was, the transcript to keep, and a new beginning. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { by, write } from "./elements.js";
+import { by, fillForm, write } from "./elements.js";
 
 const LONGEST_COMMENT = 500;
 
@@ -28,6 +28,10 @@ export class Ending {
       by("more").hidden = !score;
       by("scroll").scrollTop = by("scroll").scrollHeight;
     };
+    this.#rating.oninput = () => {
+      const typed = Object.fromEntries(new FormData(this.#rating));
+      session.memory.set("rating", { ...typed, id: session.conversation.id });
+    };
     this.#rating.onsubmit = (event) => {
       event.preventDefault();
       if (this.#submit.disabled) return;
@@ -50,13 +54,17 @@ export class Ending {
   }
 
   draw() {
-    const { state, isEnded } = this.#session.conversation;
+    const { memory, conversation } = this.#session;
+    const { id, state, isEnded } = conversation;
     if (by("ending").hidden && isEnded) {
       this.#rating.reset();
+      const typed = memory.get("rating");
+      if (typed?.id === id) fillForm(this.#rating, typed);
       this.#rating.dispatchEvent(new Event("change"));
     }
     by("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
+    if (isRated) memory.set("rating", null);
     // It was answered, or may have been lost on the way.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;

@@ -8,3 +8,8 @@ export function write(id, text) {
   const element = by(id);
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** What was typed into a form before the page was loaded again. @param {HTMLFormElement} form @param {object | null} typed by name */
+export function fillForm(form, typed) {
+  for (const [name, value] of Object.entries(typed ?? {})) Object.assign(form.elements.namedItem(name) ?? {}, { value });
+}

@@ -108,7 +108,7 @@ function bind() {
   const talk = new Talk(session, files, words);
   const answers = new Answers(session, () => talk.follow());
   const ending = new Ending(session, files, words);
-  const beginning = new Beginning(words, (text, start) => isFirst() && session.post(text, start));
+  const beginning = new Beginning(memory, words, (text, start) => isFirst() && session.post(text, start));
   composer = new Composer({
     memory,
     words,

@@ -1,6 +1,6 @@
 /** The conversation on screen: messages as they come, below them what is not accepted yet. */
 
-import { dayElement, messageElement, showStatus } from "../chat/bubble.js";
+import { dayElement, messageElement, nameDays, showStatus } from "../chat/bubble.js";
 import { make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
 import { by } from "./elements.js";
@@ -55,6 +55,7 @@ export class Talk {
     const wasAtEnd = this.#isAtEnd;
     if (id !== this.#conversation || thread.messages.length < this.#shown) this.#clear();
     const added = this.#drawMessages();
+    nameDays(this.#log, this.#session.now, this.#options());
     const isWritten = this.#drawUnplaced();
     const typing = by("typing");
     const isNewTyping = typing.hidden && isAgentTyping;
@@ -106,7 +107,7 @@ export class Talk {
       if (this.#mine) showStatus(this.#mine, "", this.#words);
       this.#mine = element;
     }
-    const day = dayElement(message, options);
+    const day = dayElement(message, previous);
     return day ? [day, element] : [element];
   }
 

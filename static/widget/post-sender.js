@@ -88,7 +88,7 @@ export class Sending {
 
   /** A welcome came. @param {boolean} isOpen whether there is an open conversation now */
   welcomed(isOpen) {
-    if (this.hasBegun || isOpen) this.#memory.set("start", null);
+    if (this.hasBegun || isOpen) for (const name of ["start", "form"]) this.#memory.set(name, null);
     this.hasBegun = false;
   }
 

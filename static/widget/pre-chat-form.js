@@ -1,17 +1,26 @@
 /** The first screen: topics and the short form. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { by } from "./elements.js";
+import { by, fillForm } from "./elements.js";
 
 export class Beginning {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
   #words;
 
-  /** @param {ChatWords} words @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic */
-  constructor(words, onTopic) {
+  /**
+   * @param {import("./storage.js").Memory} memory
+   * @param {ChatWords} words
+   * @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic
+   */
+  constructor(memory, words, onTopic) {
     this.#words = words;
-    this.#form?.addEventListener("submit", (event) => event.preventDefault());
+    const form = this.#form;
+    if (form) {
+      fillForm(form, memory.get("form"));
+      form.oninput = () => memory.set("form", Object.fromEntries(new FormData(form)));
+      form.onsubmit = (event) => event.preventDefault();
+    }
     for (const button of document.querySelectorAll("#topics button")) {
       if (!(button instanceof HTMLButtonElement)) continue;
       button.onclick = () => {

@@ -22,6 +22,8 @@ export class Session {
   refusal = "";
   token;
   #isKnown;
+  /** How far the server is ahead of `performance.now()`, ms; until it has said so, by this machine's clock. */
+  #ahead = performance.timeOrigin;
   #isVisible = false;
   #seen = "";
   #dismissed = "";
@@ -30,7 +32,7 @@ export class Session {
   #isSuperseded = false;
   /** The bank's page has to say anew who is logged in, once the visitor looks. */
   #isIdentityDue = false;
-  #typedAt = 0;
+  #typedAt = -Infinity;
   /** @type {ChatFrame[]} wanted while the line was away */
   #later = [];
   /** @type {Record<string, number>} */
@@ -71,6 +73,11 @@ export class Session {
     });
   }
 
+  /** The server's time, ms since 1970. */
+  get now() {
+    return performance.now() + this.#ahead;
+  }
+
   // -- what the visitor does -----------------------------------------------------------------------------
 
   /** @param {string} body @param {{form?: object, topic?: number}} [beginning] */
@@ -86,8 +93,8 @@ export class Session {
   }
 
   typing() {
-    if (this.conversation.isOpen && Date.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
-      this.#typedAt = Date.now();
+    if (this.conversation.isOpen && performance.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
+      this.#typedAt = performance.now();
     }
   }
 
@@ -107,6 +114,7 @@ export class Session {
   restart() {
     this.#dismissed = this.conversation.id;
     this.memory.keepToken("", "none", this.#dismissed);
+    this.memory.set("rating", null);
     this.#clear();
     this.onChange();
   }
@@ -141,6 +149,7 @@ export class Session {
   #receive(frame) {
     const { kind } = frame;
     const now = this.conversation;
+    if (frame.now) this.#ahead = frame.now - performance.now();
     const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";

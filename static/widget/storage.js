@@ -63,7 +63,7 @@ export class Memory {
 
   /** Nothing of anybody stays. @param {boolean} isTold whether other tabs do the same */
   clear(isTold) {
-    for (const name of ["token", "outbox", "draft", "start", "answers"]) {
+    for (const name of ["token", "outbox", "draft", "start", "form", "rating", "answers"]) {
       put(this.#local, this.key(name), null);
       this.set(name, null);
     }

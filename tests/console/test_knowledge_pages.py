@@ -509,6 +509,7 @@ def test_a_gap_becomes_a_point_belongs_to_one_or_needs_none(cast: Cast) -> None:
 # -- Who was told ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_day")
 def test_who_was_told_what_is_listed_narrowed_and_taken_away(cast: Cast) -> None:
     point = a_point(cast)
     told(cast, point, cast.mei, reference="QL0001")

@@ -37,3 +37,14 @@ test("while the server is away the last answer counts on", async () => {
   counted += 5_000;
   assert.equal(serverNow(), before + 5_000);
 });
+
+test("the page is told when the agent's own day has changed, although the server is away", async () => {
+  let days = 0;
+  document.addEventListener("day-changed", () => days++);
+  await syncClock();
+  assert.equal(days, 0);
+  counted += 86_400_000;
+  await syncClock();
+  await syncClock();
+  assert.equal(days, 1);
+});

@@ -426,6 +426,33 @@ test("typing is told once in three seconds, and only in an open conversation", (
   assert.equal(line().of("typing").length, 2);
 });
 
+test("typing is told although the machine's clock was set back", () => {
+  talk();
+  session.typing();
+  clock.tick(3001);
+  Date.now = () => 0;
+  session.typing();
+  assert.equal(line().of("typing").length, 2);
+});
+
+test("typing is told in the first seconds of the page too", () => {
+  clock.now = 100;
+  talk();
+  session.typing();
+  assert.equal(line().of("typing").length, 1);
+});
+
+test("the time is the server's, from the welcome and each pong on", () => {
+  line().welcomes({ now: 1_000_000 });
+  clock.tick(5_000);
+  Date.now = () => 0;
+  assert.equal(session.now, 1_005_000);
+  line().answers({ kind: "pong", head: 0, now: 2_000_000 });
+  assert.equal(session.now, 2_000_000);
+  line().answers({ kind: "pong", head: 0 });
+  assert.equal(session.now, 2_000_000);
+});
+
 test("every example of a frame to the visitor is borne, and an unknown kind is ignored", () => {
   for (const frame of [...examples.server_to_visitor, { kind: "of_another_version", conversation: 1 }]) {
     line().onopen();

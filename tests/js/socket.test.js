@@ -139,12 +139,39 @@ test("until the welcome nothing else is an answer", () => {
   assert.equal(statuses.at(-1), "lost");
 });
 
-test("any frame is a sign of life", () => {
+test("any frame puts the next heartbeat off", () => {
+  FakeSocket.last.welcomes();
+  clock.tick(24_000);
+  FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
+  clock.tick(24_000);
+  assert.equal(FakeSocket.last.of("ping").length, 0);
+  assert.equal(statuses.at(-1), "open");
+});
+
+test("a frame that was under way when the line died is no answer to a ping", () => {
+  FakeSocket.last.welcomes();
+  page.dispatchEvent(new Event("online"));
+  assert.equal(FakeSocket.last.of("ping").length, 1);
+  FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
+  clock.tick(1_500);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a line is not given up while frames come, and every ping has its own answer", () => {
   FakeSocket.last.welcomes();
   clock.tick(25_000);
-  FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
-  clock.tick(20_000);
-  assert.equal(statuses.at(-1), "open");
+  page.dispatchEvent(new Event("online"));
+  for (let number = 1; number <= 5; number++) {
+    clock.tick(1_000);
+    FakeSocket.last.answers({ kind: "queue", place: number, estimate_seconds: null, online: true });
+  }
+  FakeSocket.last.answers({ kind: "pong", head: 0 });
+  clock.tick(1_000);
+  FakeSocket.last.answers({ kind: "pong", head: 0 });
+  clock.tick(24_000);
+  assert.equal(FakeSocket.all.length, 1);
+  clock.tick(1_000 + 5_000);
+  assert.equal(statuses.at(-1), "lost", "the next heartbeat begins anew");
 });
 
 test("a hidden page finds a dead line as soon as a visible one", () => {

@@ -79,6 +79,17 @@ test("a lost answer is tried again, sooner when the network is back", async () =
   assert.deepEqual(uploads.entries, []);
 });
 
+test("a computer whose clock is set back tries again no later", async () => {
+  const uploads = queue();
+  uploads.add(file("a.png"));
+  await sent[0].answer({ status: 429, refused: { words: "slow", retry_after_ms: 4000 } });
+  const before = Date.now;
+  Date.now = () => before() - 3_600_000;
+  clock.tick(4100);
+  Date.now = before;
+  assert.equal(sent.length, 2);
+});
+
 test("one that cannot get through gives way to the next, and can be tried again", async () => {
   const uploads = queue();
   uploads.add(file("bad.png"));
@@ -133,4 +144,16 @@ test("nothing goes before there is a conversation", async () => {
   isReady = true;
   uploads.flush();
   assert.equal(sent.length, 1);
+});
+
+test("the wait that the server asks for is as long when the machine's clock is set meanwhile", async () => {
+  const uploads = queue();
+  const real = Date.now;
+  uploads.add(file("a.png"));
+  await sent[0].answer({ status: 429, refused: { words: "slow", retry_after_ms: 4000 } });
+  Date.now = () => real() - 3_600_000;
+  uploads.add(file("b.png"));
+  clock.tick(4002);
+  Date.now = real;
+  assert.equal(sent.length, 2);
 });

@@ -12,6 +12,8 @@ export class Drill {
   #container = byId("drill-place");
   /** @type {Question | undefined} */
   #question;
+  /** Repeats the request that failed. */
+  #retry = () => {};
 
   /** @param {import("../inbox/store.js").Store} store @param {ChatWords} strings */
   constructor(store, strings) {
@@ -26,6 +28,7 @@ export class Drill {
       const button = /** @type {HTMLElement} */ (event.target).closest("[data-drill]");
       if (!(button instanceof HTMLElement)) return;
       if (button.dataset.drill === "stop") this.#stop();
+      else if (button.dataset.drill === "again") this.#retry();
       else void this.#showNext();
     });
     this.#panel.addEventListener("submit", (event) => {
@@ -43,7 +46,8 @@ export class Drill {
 
   async #showNext() {
     const isShown = await fragment("drill/next", "#drill-place");
-    if (!isShown) return;
+    if (!isShown) return this.#showFailure(this.#strings.drill_unread, () => void this.#showNext());
+    this.#showFailure("");
     this.#offer.hidden = true;
     const box = /** @type {HTMLElement | null} */ (this.#container.querySelector(".question"));
     this.#question = box ? new Question(box, { onAnswer: () => {} }) : undefined;
@@ -56,14 +60,15 @@ export class Drill {
     if (!given) return this.#question?.focus();
     const { question, review } = form.dataset;
     const answer = await post("drill/answer", { question: Number(question), review: Number(review), given });
-    const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
-    const outcome = byId("drill-outcome");
-    outcome.hidden = false;
     if (!answer.ok) {
-      marks.dataset.marks = "";
-      marks.textContent = answer.refused?.words ?? this.#strings.offline_write;
-      return;
+      const { refused } = answer;
+      const isFinal = refused && !refused.retry_after_ms;
+      const retry = isFinal ? undefined : () => form.requestSubmit();
+      return this.#showFailure(refused?.words ?? this.#strings.drill_unsent, retry);
     }
+    this.#showFailure("");
+    const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
+    byId("drill-outcome").hidden = false;
     const { marks: result, right, why, left } = answer.data;
     marks.dataset.marks = result;
     marks.textContent = this.#strings[`drill_${result}`];
@@ -79,7 +84,16 @@ export class Drill {
     next.focus();
   }
 
+  /** Shows why a request failed, and keeps the answer. @param {string} message "" for no failure @param {() => void} [retry] */
+  #showFailure(message, retry) {
+    byId("drill-failed").hidden = !message;
+    byId("drill-failed-words").textContent = message;
+    byId("drill-again").hidden = !retry;
+    this.#retry = retry ?? (() => {});
+  }
+
   #stop() {
+    this.#showFailure("");
     this.#question = undefined;
     this.#container.replaceChildren();
     this.#offer.hidden = false;

@@ -1,9 +1,10 @@
 /** The elements of a thread: messages, the notes between them, and messages not accepted yet. */
 
-import { dayElement, messageElement, showStatus } from "../../chat/bubble.js";
+import { dayElement, messageElement, nameDays, showStatus } from "../../chat/bubble.js";
 import { isolated } from "../../chat/bidi.js";
 import { make } from "../../chat/dom.js";
 import { BASE } from "../requests.js";
+import { serverNow } from "../server-clock.js";
 
 /** @typedef {{key: string, make: () => HTMLElement}} LogItem */
 
@@ -41,6 +42,7 @@ export class MessageList {
       this.#container.replaceChildren();
     }
     if (thread) this.#reconcile(this.#items(thread));
+    nameDays(this.#container, serverNow(), { language: this.#language, words: this.#strings });
     if (thread) this.#drawStatuses(thread);
     this.first = thread?.messages[0]?.seq ?? 0;
     this.last = thread?.messages.at(-1)?.seq ?? 0;
@@ -75,7 +77,7 @@ export class MessageList {
 
   /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @returns {LogItem[]} */
   #day(message, previous) {
-    const element = dayElement(message, { previous, language: this.#language, words: this.#strings });
+    const element = dayElement(message, previous);
     return element ? [{ key: `day-${message.seq}`, make: () => element }] : [];
   }
 

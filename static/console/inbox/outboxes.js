@@ -5,6 +5,7 @@ import { storage } from "./drafts.js";
 import { post } from "../requests.js";
 
 const RETRY_MS = 3000;
+const LATE_MS = 2000;
 
 /** @typedef {OutboxEntry & {choices?: string[], source?: string}} Entry */
 
@@ -16,6 +17,8 @@ export class Outboxes {
   #onSignedOut;
   /** @type {Map<string, Outbox>} */
   #outboxes = new Map();
+  /** When each entry was written, by `performance.now()`. @type {WeakMap<OutboxEntry, number>} */
+  #writtenAt = new WeakMap();
   /** @type {Set<string>} conversations whose outbox is being sent */
   #busy = new Set();
 
@@ -53,6 +56,7 @@ export class Outboxes {
     const entry = { client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation: id };
     if (choices.length) entry.choices = choices;
     if (source) entry.source = source;
+    this.#writtenAt.set(entry, performance.now());
     this.of(id).add(entry);
   }
 
@@ -75,11 +79,11 @@ export class Outboxes {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);
   }
 
-  /** Number of messages that have waited for more than two seconds. */
+  /** Number of messages that have waited for more than two seconds; one from before a reload counts from the reload. */
   get late() {
-    const before = new Date(Date.now() - 2000).toISOString();
+    const before = performance.now() - LATE_MS;
     const all = [...this.#outboxes.values()].flatMap((outbox) => outbox.entries);
-    return all.filter((entry) => !entry.refused && entry.at < before).length;
+    return all.filter((entry) => !entry.refused && (this.#writtenAt.get(entry) ?? 0) < before).length;
   }
 
   /** Sends a conversation's messages one after the other, in the order written. @param {string} id */

@@ -41,6 +41,7 @@ export class ThreadView {
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(byId("messages"));
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroller);
     setInterval(() => this.#drawTyping(), 1000);
+    document.addEventListener("day-changed", () => this.draw());
   }
 
   draw() {

@@ -36,7 +36,7 @@ def test_nothing_stays_of_a_socket_that_has_ended(server: Literal["daphne", "uvi
 
 
 def left_in(app: AppServer) -> int:
-    with urllib.request.urlopen(f"{app.url}/leftovers", timeout=5) as answer:
+    with urllib.request.urlopen(f"{app.url}/leftovers", timeout=20) as answer:
         return int(answer.read())
 
 

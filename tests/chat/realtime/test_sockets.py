@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from typing import Any
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ from chat.widget.tokens import token_for
 from tests.conftest import Processes
 from tests.harness.servers import AppServer
 from tests.harness.sockets import Box, Client, Console, handshake_status
-from tests.people import Cast, create_cast, go_online, say, say_many, session_of, start
+from tests.people import SITE_KEY, Cast, create_cast, go_online, say, say_many, session_of, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -229,7 +230,9 @@ def test_the_heartbeat_tells_the_head(cast: Cast, server: AppServer) -> None:
     with Box(server) as box:
         box.open()
         box.say("ping")
-        assert box.hear("pong")["head"] == 0
+        pong = box.hear("pong")
+        assert pong["head"] == 0
+        assert abs(pong["now"] - time.time() * 1000) < 60_000
         box.begin()
         box.post("一")
         box.say("ping")
@@ -364,24 +367,42 @@ def test_words_that_are_too_long_or_empty_are_refused_as_such_with_their_client_
     with Box(server) as box:
         box.open()
         box.say("start", client_id=(started := str(uuid4())), form={"name": "李" * 201})
-        assert box.hear("refused") | {"words": ""} == refusal("too_long", started)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", started, field="form", limit=200)
         box.begin()
-        for body, code in (
-            *(("好" * 2001, "too_long"), ("好" * 9000, "too_long"), ("x" * 60_000, "too_long")),
-            *(("", "empty"), (" \n ", "empty"), (5, "bad_frame"), (None, "bad_frame")),
-        ):
+        for long in ("好" * 2001, "好" * 9000, "x" * 60_000):
+            box.say("post", client_id=(client_id := str(uuid4())), body=long)
+            refused = box.hear("refused")
+            assert "2,000" in refused["words"]
+            assert refused | {"words": ""} == refusal("too_long", client_id, field="body", limit=2000)
+        for body, code in (("", "empty"), (" \n ", "empty"), (5, "bad_frame"), (None, "bad_frame")):
             box.say("post", client_id=(client_id := str(uuid4())), body=body)
             assert box.hear("refused") | {"words": ""} == refusal(code, client_id)
         box.say("post", client_id="none", body="好")
         assert box.hear("refused") | {"words": ""} == refusal("bad_frame")
         box.say("rate", score=5, comment="好" * 501)
-        assert box.hear("refused") | {"words": ""} == refusal("too_long")
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", field="comment", limit=500)
+        box.say("identify", identity="x" * 4097)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", field="identity", limit=4096)
+        box.say("ping", padding="x" * 17_000)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", limit=16_384)
         assert box.post("好" * 2000)["seq"] == 1
 
 
-def refusal(code: str, client_id: str = "") -> dict[str, str]:
+def refusal(code: str, client_id: str = "", **more: Any) -> dict[str, Any]:
     about = {"client_id": client_id} if client_id else {}
-    return {"kind": "refused", "code": code, "words": ""} | about
+    return {"kind": "refused", "code": code, "words": ""} | about | more
+
+
+def test_hello_that_is_too_long_is_refused_in_its_language_and_may_be_said_again(
+    cast: Cast, server: AppServer
+) -> None:
+    with Box(server) as box:
+        for language, words in (("en", "token"), ("zh", "最多")):
+            box.say("hello", site=SITE_KEY, version=1, token="x" * 4097, language=language)
+            refused = box.hear("refused")
+            assert words in refused["words"]
+            assert refused | {"words": ""} == refusal("too_long", field="token", limit=4096)
+        box.open()
 
 
 def test_a_long_address_of_the_page_does_not_keep_a_visitor_out(cast: Cast, server: AppServer) -> None:
@@ -437,7 +458,7 @@ def test_a_reader_that_stopped_and_reads_on_hears_why_the_line_ends(cast: Cast, 
 
 def slow_at(server: AppServer) -> list[str]:
     """The line of this process's metrics that counts slow readers; none before the first."""
-    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
+    with urlopen(f"{server.url}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
     return [line for line in lines if line.startswith('lianxin_sockets_ended_total{code="slow"}')]
 

@@ -1,7 +1,7 @@
 """The writer: accepted means committed, and the numbers have no gap, whoever else writes.
 
 Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless). What happens when
-the database or a process dies is in test_faults.py.
+the database or a process dies is in tests/faults/test_outages.py.
 """
 
 from __future__ import annotations
