@@ -1,6 +1,6 @@
 /**
  * Keeps the CSRF token of this page fresh. Signing in, in any tab, rotates the token, so an open page must fetch the new
- * one. It accepts a new token only if the session still belongs to the staff member for whom the page was rendered.
+ * one. The page uses a new token only if the session still belongs to the staff member for whom the page was rendered.
  */
 
 const WAIT_MS = 20_000;

@@ -49,8 +49,8 @@ export class Drill {
     if (!isShown) return this.#showFailure(this.#strings.drill_unread, () => void this.#showNext());
     this.#showFailure("");
     this.#offer.hidden = true;
-    const box = /** @type {HTMLElement | null} */ (this.#container.querySelector(".question"));
-    this.#question = box ? new Question(box, { onAnswer: () => {} }) : undefined;
+    const element = /** @type {HTMLElement | null} */ (this.#container.querySelector(".question"));
+    this.#question = element ? new Question(element, { onAnswer: () => {} }) : undefined;
     this.#question?.focus();
   }
 

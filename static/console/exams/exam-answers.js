@@ -32,7 +32,7 @@ export class ExamAnswers {
    *          storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">,
    *          onChange: () => void, onOver: () => void, onSignedOut: () => void,
    *          onAccepted?: (place: number, accepted: {given: any[] | null, revision: number, is_newer: boolean, left_ms: number}) => void}} options
-   *   `page`: id of this load of the page; `onOver`: the server says that the time is over; `place`: position of the
+   *   `page`: id of this load of the page; `onOver`: the server accepts no more answers; `place`: position of the
    *   question in the paper, from 1
    */
   constructor(paper, options) {

@@ -16,7 +16,7 @@ export const storage = {
     return Object.keys(this.session ?? {});
   },
 
-  /** Removes everything that this site stored, for computers that several people use. */
+  /** Removes our items from this tab's storage: other people may use this computer. */
   forget() {
     for (const key of this.keys()) if (key.startsWith("lianxin.")) this.session?.removeItem(key);
   },

@@ -83,10 +83,10 @@ export class MessageList {
 
   /** Creates, moves and removes elements so that they match the items. @param {LogItem[]} items */
   #reconcile(items) {
-    const kept = new Set();
+    const keptKeys = new Set();
     let cursor = this.#container.firstElementChild;
     for (const item of items) {
-      kept.add(item.key);
+      keptKeys.add(item.key);
       let element = this.#elements.get(item.key);
       if (!element) {
         element = item.make();
@@ -96,7 +96,7 @@ export class MessageList {
       else this.#container.insertBefore(element, cursor);
     }
     for (const [key, element] of this.#elements) {
-      if (kept.has(key)) continue;
+      if (keptKeys.has(key)) continue;
       element.remove();
       this.#elements.delete(key);
     }

@@ -25,7 +25,7 @@ export class Outboxes {
   /**
    * @param {number} staff id of the sender: another staff member who signs in on this tab must not send these messages
    * @param {{onChange: () => void, onAccepted: (id: string, entry: Entry, accepted: any) => void,
-   *          onRefused: (id: string, words: string) => void, onSignedOut: () => void}} options
+   *          onRefused: (id: string, message: string) => void, onSignedOut: () => void}} options
    */
   constructor(staff, { onChange, onAccepted, onRefused, onSignedOut }) {
     this.#prefix = `lianxin.outbox.${staff}.`;
@@ -105,10 +105,10 @@ export class Outboxes {
         break;
       }
       const isFinal = refused !== null && !refused.retry_after_ms;
-      const words = refused?.words ?? "";
-      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, words });
+      const message = refused?.words ?? "";
+      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, words: message });
       if (!isFinal) break;
-      this.#onRefused(id, words);
+      this.#onRefused(id, message);
     }
     this.#busy.delete(id);
   }
