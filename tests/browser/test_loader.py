@@ -96,7 +96,7 @@ def test_frame_that_crashed_is_replaced_on_reload(page: Page, host_page: HostPag
     page.goto(host_page.url())
     widget = Widget(page)
     widget.text.fill("还没发出去的话")
-    # The remains of a crashed frame run no scripts: simulate that.
+    # Simulate a crashed frame: it handles no messages any more, and its page is gone.
     widget.frame.evaluate(
         "() => { addEventListener('message', event => event.stopImmediatePropagation(), true) }"
     )

@@ -71,7 +71,7 @@ def branch_source(running_server: ChatServer) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def answers(server: ChatServer, branch_source: str) -> Iterator[None]:
+def enable_suggestions(server: ChatServer, branch_source: str) -> Iterator[None]:
     """Switches suggestions on for these tests only: other tests of the widget do without."""
     server.execute("UPDATE chat_site SET suggests_answers = ?", True)
     yield
