@@ -19,7 +19,7 @@ from server.js_bundler import bundle, minified
 # Scripts that go out as one file together with the modules they import.
 BUNDLED = ("widget/main.js",)
 # What else goes out to visitors, without comments and layout.
-SCRIPTS = ("widget.js",)
+SCRIPTS = ("widget/loader.js",)
 SHEETS = ("tokens.css", "widget/widget.css")
 _IMPORT = re.compile(r'^@import "(\.[^"]+)";$', re.MULTILINE)
 
@@ -43,7 +43,7 @@ class WidgetCompressor(Compressor):
     """Compresses what every visitor loads with zopfli: fewer bytes of the same format, for a second of building."""
 
     def write_data(self, path: str, data: bytes, suffix: str, stat_result: os.stat_result) -> str:
-        if suffix == ".gz" and Path(path).parent.name == "box":
+        if suffix == ".gz" and Path(path).parent.name == "widget":
             data = zopfli.gzip.compress(Path(path).read_bytes())
         return str(super().write_data(path, data, suffix, stat_result))
 

@@ -40,9 +40,9 @@ LOADER_SECONDS = 300
 @cache
 def _loader() -> bytes:
     """The collected file, which is smaller; the source where nothing has been collected."""
-    collected = Path(settings.STATIC_ROOT) / "widget.js"
+    collected = Path(settings.STATIC_ROOT) / "widget" / "loader.js"
     is_collected = not settings.DEBUG and collected.exists()
-    return (collected if is_collected else Path(settings.BASE_DIR) / "static" / "widget.js").read_bytes()
+    return (collected if is_collected else settings.BASE_DIR / "static" / "widget" / "loader.js").read_bytes()
 
 
 class Packing(GZipMiddleware):

@@ -142,7 +142,7 @@ def _form(
         form.add_error(None, str(refusal.words))
     context: dict[str, Any] = {"form": form, "conversation": conversation}
     status = 200 if not form.is_bound else status_of(refusal) if refusal else 422
-    return render(request, f"console/_{name}.html", context, status=status)
+    return render(request, f"console/inbox/_{name}.html", context, status=status)
 
 
 def _done(what: str, conversation: Conversation) -> HttpResponse:

@@ -38,7 +38,7 @@ WAYS = {
     "newest first": {"MORE": 1},
     "by the index": {"NEWEST": 3},
     "by the index and then by all conditions": {"NEWEST": 3, "MORE": 12},
-    "by all conditions": {"NEWEST": 3, "MORE": 1, "FEW": 1},
+    "by all conditions": {"NEWEST": 3, "MORE": 1, "FEW_CONVERSATIONS": 1},
 }
 
 
