@@ -1,29 +1,30 @@
 /**
- * The token against forgery of this page. Signing in, in any tab, replaces it, so an open page has to read it anew; it
- * does so only for the person for whom the page was drawn.
+ * Keeps the CSRF token of this page fresh. Signing in, in any tab, rotates the token, so an open page must fetch the new
+ * one. The page uses a new token only if the session still belongs to the staff member for whom the page was rendered.
  */
 
 const WAIT_MS = 20_000;
 
 /** @typedef {"fresh" | "signed_out" | "other" | "offline"} Freshness */
 
-/** @returns {HTMLTemplateElement | null} what the server wrote into this page about its forms */
+/** @returns {HTMLTemplateElement | null} the template in which the server put the failure texts of this page's forms */
 function findGuard() {
   return /** @type {HTMLTemplateElement | null} */ (document.getElementById("form-guard"));
 }
 
-/** @returns {string} the newest token that this page knows */
+/** @returns {string} the newest token known to this page */
 export function currentToken() {
   return document.body.dataset.token ?? "";
 }
 
 /**
- * Asks the server for the token and puts it wherever this page sends one from.
+ * Fetches the token and stores it everywhere this page sends it from: the body, `hx-headers` and the form fields.
  *
- * @param {{isForAnyone?: boolean}} [options] `isForAnyone`: signing in, choosing a language
- * @returns {Promise<Freshness>}
+ * @param {{isAnonymous?: boolean}} [options] `isAnonymous`: the form needs no session (sign-in, language), so any
+ *   session may own the token
+ * @returns {Promise<Freshness>} why the form must not be sent, or "fresh"
  */
-export async function refreshToken({ isForAnyone = false } = {}) {
+export async function refreshToken({ isAnonymous = false } = {}) {
   try {
     const signal = AbortSignal.timeout(WAIT_MS);
     const options = { headers: { Accept: "application/json" }, cache: /** @type {const} */ ("no-store"), signal };
@@ -32,8 +33,8 @@ export async function refreshToken({ isForAnyone = false } = {}) {
     if (!response.ok) return "offline";
     const { token, staff } = await response.json();
     const owner = Number(guard?.dataset.staff ?? document.body.dataset.staff ?? 0);
-    if (!isForAnyone && staff !== owner) return staff ? "other" : "signed_out";
-    spread(token);
+    if (!isAnonymous && staff !== owner) return staff ? "other" : "signed_out";
+    storeToken(token);
     return "fresh";
   } catch {
     return "offline";
@@ -41,7 +42,7 @@ export async function refreshToken({ isForAnyone = false } = {}) {
 }
 
 /** @param {string} token */
-function spread(token) {
+function storeToken(token) {
   if (document.body.dataset.token) document.body.dataset.token = token;
   if (document.body.hasAttribute("hx-headers")) {
     document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
@@ -51,15 +52,15 @@ function spread(token) {
   }
 }
 
-/** @param {Freshness} freshness @returns {string} */
-export function wordsFor(freshness) {
+/** Explains why a form was not sent; "" for "fresh". @param {Freshness} freshness @returns {string} */
+export function failureText(freshness) {
   return findGuard()?.dataset[{ fresh: "", signed_out: "signedOut", other: "other", offline: "offline" }[freshness]] ?? "";
 }
 
-/** A line that says why a form was not sent, with the way to sign in. @param {Freshness} freshness */
-export function failureLine(freshness) {
-  const line = /** @type {HTMLElement} */ (findGuard()?.content.firstElementChild?.cloneNode(true));
-  /** @type {HTMLElement} */ (line.querySelector(".form-failed-words")).textContent = wordsFor(freshness);
-  if (freshness === "offline") line.querySelector("a")?.remove();
-  return line;
+/** Builds the element that explains why a form was not sent, with a link to sign in. @param {Freshness} freshness */
+export function failureElement(freshness) {
+  const element = /** @type {HTMLElement} */ (findGuard()?.content.firstElementChild?.cloneNode(true));
+  /** @type {HTMLElement} */ (element.querySelector(".form-failed-words")).textContent = failureText(freshness);
+  if (freshness === "offline") element.querySelector("a")?.remove();
+  return element;
 }

@@ -1,20 +1,20 @@
 /**
- * Every form of staff that posts: it is sent with today's token, once for each press, and not at all while the session
- * has ended, so that nothing typed leaves the page for nothing.
+ * Guards every POST form of the staff pages: sends it with a fresh CSRF token, once per press, and not at all after the
+ * session has ended, so that the typed text stays on the page instead of being lost with a rejected request.
  */
 
-import { failureLine, refreshToken } from "./csrf-token.js";
+import { failureElement, refreshToken } from "./csrf-token.js";
 
-/** A page that answers with a download stays: its buttons come back after this. */
-const REST_MS = 10_000;
-/** Forms that somebody may send who is not signed in. */
-const FOR_ANYONE = ["/login/", "/language/", "/logout/"];
+/** Delay after which the buttons work again: a POST answered with a download does not replace the page. */
+const RESET_MS = 10_000;
+/** Ends of the paths of forms that need no session. */
+const ANONYMOUS_PATHS = ["/login/", "/language/", "/logout/"];
 
 /** @type {WeakSet<HTMLFormElement>} */
 const busy = new WeakSet();
 
 /** @param {HTMLFormElement} form @param {boolean} isBusy */
-function mark(form, isBusy) {
+function setBusy(form, isBusy) {
   if (isBusy) busy.add(form);
   else busy.delete(form);
   form.toggleAttribute("data-busy", isBusy);
@@ -29,25 +29,25 @@ function buttonsOf(form) {
   return [...form.elements].filter((element) => element instanceof HTMLElement && element.matches("[type=submit]"));
 }
 
-/** The action as an address; `form.action` may be a field of that name. @param {HTMLFormElement} form */
+/** Returns the path of the form's action. `form.action` may be an input named "action". @param {HTMLFormElement} form */
 function pathOf(form) {
   return new URL(form.getAttribute("action") || location.href, location.href).pathname;
 }
 
 /** @param {HTMLFormElement} form */
-function isForAnyone(form) {
-  return FOR_ANYONE.some((end) => pathOf(form).endsWith(end));
+function isAnonymous(form) {
+  return ANONYMOUS_PATHS.some((suffix) => pathOf(form).endsWith(suffix));
 }
 
 /** @param {HTMLFormElement} form @param {import("./csrf-token.js").Freshness} freshness */
 function showFailure(form, freshness) {
   clearFailure(form);
-  const line = failureLine(freshness);
-  line.dataset.guard = "";
-  const foot = form.querySelector(".form-foot, .submit-row");
-  if (foot) foot.before(line);
-  else form.append(line);
-  line.scrollIntoView({ block: "nearest" });
+  const failure = failureElement(freshness);
+  failure.dataset.guard = "";
+  const footer = form.querySelector(".form-foot, .submit-row");
+  if (footer) footer.before(failure);
+  else form.append(failure);
+  failure.scrollIntoView({ block: "nearest" });
 }
 
 /** @param {HTMLFormElement} form */
@@ -55,7 +55,12 @@ function clearFailure(form) {
   form.querySelector("[data-guard]")?.remove();
 }
 
-/** As the browser would send it, and without asking anybody a second time. @param {HTMLFormElement} form @param {HTMLElement | null} submitter */
+/**
+ * Submits as the browser would, including the pressed button, without firing another `submit` event.
+ *
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} submitter
+ */
 function send(form, submitter) {
   if (submitter instanceof HTMLButtonElement || submitter instanceof HTMLInputElement) {
     if (submitter.name) form.append(hidden(submitter.name, submitter.value));
@@ -73,40 +78,40 @@ function hidden(name, value) {
 }
 
 /** @param {HTMLFormElement} form @param {HTMLElement | null} submitter */
-async function check(form, submitter) {
+async function submitWithToken(form, submitter) {
   const action = form.getAttribute("action");
-  mark(form, true);
+  setBusy(form, true);
   clearFailure(form);
-  const freshness = await refreshToken({ isForAnyone: isForAnyone(form) || form.hasAttribute("data-signed-out") });
+  const freshness = await refreshToken({ isAnonymous: isAnonymous(form) || form.hasAttribute("data-signed-out") });
   if (freshness !== "fresh") {
-    mark(form, false);
+    setBusy(form, false);
     return showFailure(form, freshness);
   }
   send(form, submitter);
-  setTimeout(() => rest(form, action), REST_MS);
+  setTimeout(() => reset(form, action), RESET_MS);
 }
 
 /** @param {HTMLFormElement} form @param {string | null} action */
-function rest(form, action) {
+function reset(form, action) {
   for (const field of form.querySelectorAll("[data-pressed]")) field.remove();
   if (action === null) form.removeAttribute("action");
   else form.setAttribute("action", action);
-  mark(form, false);
+  setBusy(form, false);
 }
 
 document.addEventListener("submit", (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (event.defaultPrevented || form.method !== "post" || form.target === "_blank") return;
   event.preventDefault();
-  if (!busy.has(form)) void check(form, event.submitter);
+  if (!busy.has(form)) void submitWithToken(form, event.submitter);
 });
 
-// The page comes back from the browser's memory as it was left.
+// The back/forward cache restores the page as it was left, with its buttons disabled.
 addEventListener("pageshow", (event) => {
-  if (event.persisted) for (const form of document.forms) mark(form, false);
+  if (event.persisted) for (const form of document.forms) setBusy(form, false);
 });
 
-// htmx: the same before each of its POSTs. A press while the one before is under way is left out.
+// Fetch a fresh token before each POST by htmx, too. Ignore a press while the previous request is under way.
 document.addEventListener("htmx:confirm", (event) => {
   const { verb, elt, issueRequest, triggeringEvent } = /** @type {CustomEvent} */ (event).detail;
   if (verb !== "post") return;
@@ -114,17 +119,17 @@ document.addEventListener("htmx:confirm", (event) => {
   const form = elt instanceof HTMLFormElement ? elt : null;
   const isPress = triggeringEvent?.type === "submit";
   if (form && isPress && busy.has(form)) return;
-  if (form && isPress) mark(form, true);
+  if (form && isPress) setBusy(form, true);
   void refreshToken().then((freshness) => {
     if (form) clearFailure(form);
     if (freshness === "fresh") return issueRequest(true);
-    if (form) mark(form, false);
+    if (form) setBusy(form, false);
     if (form && isPress) showFailure(form, freshness);
   });
 });
 for (const name of ["htmx:afterRequest", "htmx:sendAbort"]) {
   document.addEventListener(name, (event) => {
     const { elt } = /** @type {CustomEvent} */ (event).detail;
-    if (elt instanceof HTMLFormElement) mark(elt, false);
+    if (elt instanceof HTMLFormElement) setBusy(elt, false);
   });
 }

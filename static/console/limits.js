@@ -1,6 +1,7 @@
 /**
- * Limits of fields, in characters as the server counts them. A browser counts an emoji twice, and cuts what is pasted
- * without a word: so its own limit is taken off, and the field says how much is too much. The server checks all the same.
+ * Checks the length of fields, in characters as the server counts them. A browser counts an emoji as two characters and
+ * silently truncates pasted text. Its `maxlength` is therefore removed, and the field reports that it is too long. The
+ * server checks the length as well.
  */
 
 import { lengthOf } from "../chat/character-count.js";
@@ -8,7 +9,7 @@ import { fill } from "../chat/ui-strings.js";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Field */
 
-/** The field's limit, or 0. @param {Field} field */
+/** Returns the field's limit, 0 for none, and removes its `maxlength`. @param {Field} field */
 export function limitOf(field) {
   if (field.maxLength >= 0) {
     field.dataset.longest = String(field.maxLength);
@@ -22,11 +23,11 @@ function check(target) {
   if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement)) return;
   const limit = limitOf(target);
   if (!limit) return;
-  // What htmx sends comes back with the server's words beside the field, and everything that was written.
+  // htmx forms come back with the server's error beside the field and the whole text in it.
   if (target.form?.hasAttribute("hx-post")) return;
   const length = lengthOf(target.value);
-  const words = fill(document.body.dataset.tooLong ?? "", { limit, length });
-  target.setCustomValidity(length > limit ? words : "");
+  const message = fill(document.body.dataset.tooLong ?? "", { limit, length });
+  target.setCustomValidity(length > limit ? message : "");
 }
 
 for (const name of ["focusin", "input"]) document.addEventListener(name, ({ target }) => check(target), true);

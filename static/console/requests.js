@@ -1,8 +1,8 @@
-/** Requests to the server: one answer for everything that can happen. */
+/** Sends requests to the server. Failures are returned, never thrown. */
 
-import { currentToken, refreshToken, wordsFor } from "./csrf-token.js";
+import { currentToken, refreshToken, failureText } from "./csrf-token.js";
 
-/** The console's address, with a closing slash. */
+/** Path of the console, with a trailing slash. */
 export const BASE = "/console/";
 const WAIT_MS = 20_000;
 /** @type {ConsoleAnswer} */
@@ -10,23 +10,24 @@ const NO_ANSWER = { ok: false, status: 0, data: null, refused: null };
 
 /** @param {string} path below BASE @returns {Promise<ConsoleAnswer>} */
 export function get(path) {
-  return ask(path, { method: "GET" });
+  return send(path, { method: "GET" });
 }
 
 /**
- * A piece of a page, drawn by the server. Not by htmx.ajax: that has one request at a time for the whole page.
+ * Swaps in a page fragment rendered by the server. Does not use htmx.ajax, which allows one request at a time per page.
  *
  * @param {string} path below BASE
- * @param {string} target of the swap
- * @param {{swapStyle?: string, isWanted?: () => boolean}} [options] `isWanted`: asked when it has come
- * @returns {Promise<boolean>} whether it was put there
+ * @param {string} target selector of the element to swap
+ * @param {{swapStyle?: string, isWanted?: () => boolean}} [options] `isWanted`: checked when the fragment has arrived;
+ *   if false, the fragment is dropped
+ * @returns {Promise<boolean>} whether the fragment was swapped in
  */
 export async function fragment(path, target, { swapStyle = "innerHTML", isWanted = () => true } = {}) {
   try {
     const headers = { Accept: "text/html", "HX-Request": "true" };
     const response = await fetch(BASE + path, { headers, signal: AbortSignal.timeout(WAIT_MS) });
     const text = await response.text();
-    noticeEnd(response);
+    reportSignOut(response);
     if (!response.ok || !isWanted()) return false;
     htmx.swap(target, text, { swapStyle });
     return true;
@@ -35,10 +36,10 @@ export async function fragment(path, target, { swapStyle = "innerHTML", isWanted
   }
 }
 
-/** @param {string} path below BASE @param {object | FormData} [data] an object goes as JSON @returns {Promise<ConsoleAnswer>} */
+/** @param {string} path below BASE @param {object | FormData} [data] an object is sent as JSON @returns {Promise<ConsoleAnswer>} */
 export function post(path, data = {}) {
   const isForm = data instanceof FormData;
-  return ask(path, {
+  return send(path, {
     method: "POST",
     body: isForm ? data : JSON.stringify(data),
     headers: isForm ? {} : { "Content-Type": "application/json" },
@@ -46,35 +47,35 @@ export function post(path, data = {}) {
 }
 
 /** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
-async function ask(path, options) {
-  const answer = await askOnce(path, options);
-  // Somebody has signed in since this page was opened. The server has done nothing yet, so asking again is safe.
+async function send(path, options) {
+  const answer = await sendOnce(path, options);
+  // The CSRF token was rotated by a sign-in since this page was opened. The server has done nothing, so a retry is safe.
   if (answer.refused?.code !== "stale_page") return answer;
   const freshness = await refreshToken();
-  if (freshness === "fresh") return askOnce(path, options);
+  if (freshness === "fresh") return sendOnce(path, options);
   if (freshness === "offline") return NO_ANSWER;
   document.dispatchEvent(new Event("signed-out"));
-  return { ...answer, status: 401, refused: { code: "signed_out", words: wordsFor(freshness) } };
+  return { ...answer, status: 401, refused: { code: "signed_out", words: failureText(freshness) } };
 }
 
 /** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
-async function askOnce(path, options) {
+async function sendOnce(path, options) {
   const headers = { ...options.headers, Accept: "application/json", "X-CSRFToken": currentToken() };
   try {
     const signal = AbortSignal.timeout(WAIT_MS);
     const response = await fetch(BASE + path, { ...options, headers, signal, credentials: "same-origin" });
-    noticeEnd(response);
+    reportSignOut(response);
     const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
     const data = isJson ? await response.json() : null;
     const { ok, status } = response;
     return { ok, status, data, refused: data?.refused ?? null };
   } catch {
-    // No answer: the network, or a server that is just starting.
+    // No answer: the network is down, or the server is starting.
     return NO_ANSWER;
   }
 }
 
-/** The session has ended, whatever was asked: the bar at the top shows the way back. @param {Response} response */
-function noticeEnd({ status }) {
+/** Reports on any 401 that the session has ended: the top bar then offers to sign in. @param {Response} response */
+function reportSignOut({ status }) {
   if (status === 401) document.dispatchEvent(new Event("signed-out"));
 }

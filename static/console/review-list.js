@@ -1,4 +1,4 @@
-/** A list of things that wait for a word: arrows move, one key decides, and the next is there at once. */
+/** Keyboard control of a review list: arrows move, one key decides, and the focus moves on to the next item. */
 
 import { hasLetters } from "./single-key-shortcuts.js";
 
@@ -9,13 +9,14 @@ function items() {
   return [...(list?.children ?? [])].filter((item) => item instanceof HTMLElement);
 }
 
-/** @param {number} place */
-function focus(place) {
+/** @param {number} index */
+function focus(index) {
   const all = items();
-  all[Math.max(0, Math.min(place, all.length - 1))]?.focus();
+  all[Math.max(0, Math.min(index, all.length - 1))]?.focus();
 }
 
-function place() {
+/** @returns {number} index of the item that has the focus, or -1 */
+function focusedIndex() {
   return items().findIndex((item) => item.contains(document.activeElement));
 }
 
@@ -24,11 +25,11 @@ document.addEventListener("keydown", (event) => {
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
-    focus(place() + (event.key === "ArrowDown" ? 1 : -1));
+    focus(focusedIndex() + (event.key === "ArrowDown" ? 1 : -1));
     return;
   }
   if (!hasLetters()) return;
-  const chosen = items()[Math.max(0, place())];
+  const chosen = items()[Math.max(0, focusedIndex())];
   const button = chosen?.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (button instanceof HTMLButtonElement) {
     event.preventDefault();
@@ -36,13 +37,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// What has been decided goes out of the list; the one that takes its place is next.
-let last = 0;
+// A decided item leaves the list, which drops the focus: move it to the item that is now at the same index.
+let lastIndex = 0;
 document.addEventListener("focusin", () => {
-  if (place() >= 0) last = place();
+  if (focusedIndex() >= 0) lastIndex = focusedIndex();
 });
 if (list) {
   new MutationObserver(() => {
-    if (place() < 0) focus(last);
+    if (focusedIndex() < 0) focus(lastIndex);
   }).observe(list, { childList: true });
 }

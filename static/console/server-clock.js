@@ -1,57 +1,60 @@
 /**
- * What time it is at the server. An agent's clock may be wrong, or set while the page is open, so it is asked for nothing:
- * the server's time is fetched every minute, and counted on from there by what nobody can set.
+ * The server's time. The computer's clock may be wrong, or be changed while the page is open, so it is used only until
+ * the server's first answer. The server's time is fetched every minute, and the monotonic `performance.now()` counts on.
  */
 
-const AGAIN_MS = 60_000;
+const SYNC_INTERVAL_MS = 60_000;
 const WAIT_MS = 10_000;
 
-/** How far the server is ahead of `performance.now()`, ms. */
-let ahead = performance.timeOrigin;
-/** The bank's day, as the server said it last. */
+/** Milliseconds by which the server's time is ahead of `performance.now()`. */
+let offset = performance.timeOrigin;
+/** The bank's current day, from the server's last answer. */
 let day = "";
-/** The day where the agent sits: the log names its days by that. */
+/** The day in the agent's time zone, by which the thread names its days. */
 let localDay = localDate();
 
-/** @returns {number} ms since 1970, at the server */
+/** @returns {number} the server's time in milliseconds since 1970 */
 export function serverNow() {
-  return performance.now() + ahead;
+  return performance.now() + offset;
 }
 
 function localDate() {
   return new Date(serverNow()).toDateString();
 }
 
-/** Asks the server; without an answer the last one counts on. Tells the page when the bank's or the agent's day has changed. */
+/**
+ * Fetches the server's time; without an answer, keeps the last offset. Dispatches `day-changed` when the bank's day or
+ * the agent's local day changes.
+ */
 export async function syncClock() {
-  const said = await askDay();
-  const isNew = (!!day && day !== said) || localDay !== localDate();
-  day = said;
+  const newDay = await fetchDay();
+  const isNew = (!!day && day !== newDay) || localDay !== localDate();
+  day = newDay;
   localDay = localDate();
   if (isNew) document.dispatchEvent(new Event("day-changed"));
 }
 
-/** @returns {Promise<string>} the bank's day; without an answer the one known */
-async function askDay() {
+/** @returns {Promise<string>} the bank's day; without an answer, the last known one */
+async function fetchDay() {
   try {
-    const asked = performance.now();
+    const sentAt = performance.now();
     const options = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(WAIT_MS) };
     const response = await fetch("/console/clock", options);
     if (!response.ok) return day;
-    const said = await response.json();
-    // The answer was written somewhere between asking and hearing it.
-    ahead = said.now - (asked + performance.now()) / 2;
-    return said.day;
+    const answer = await response.json();
+    // The server wrote its time somewhere between the request and the response: assume the middle.
+    offset = answer.now - (sentAt + performance.now()) / 2;
+    return answer.day;
   } catch {
-    // Away: the next minute asks again.
+    // No answer: the next minute tries again.
     return day;
   }
 }
 
-/** Keeps the clock right while the page is open, also after a sleep. */
-export function keepClock() {
+/** Keeps the offset current while the page is open, also after the computer slept. */
+export function startClockSync() {
   void syncClock();
-  setInterval(() => void syncClock(), AGAIN_MS);
+  setInterval(() => void syncClock(), SYNC_INTERVAL_MS);
   for (const name of ["online", "pageshow", "focus"]) addEventListener(name, () => void syncClock());
   document.addEventListener("visibilitychange", () => void syncClock());
 }

@@ -1,4 +1,4 @@
-/** A letter presses what names it in aria-keyshortcuts, unless somebody is typing. */
+/** Makes a letter click the element that names it in `aria-keyshortcuts`, unless the person is typing. */
 
 import { isPrintable, letterOf } from "./inbox/keymap.js";
 import { hasLetters } from "./single-key-shortcuts.js";
@@ -8,7 +8,7 @@ const typing = new TypingGuard();
 
 document.addEventListener("keydown", (event) => {
   if (!isPrintable(event) || event.isComposing || event.repeat || typing.isWriting(event.target)) return;
-  if (!hasLetters() || typing.isResting()) return;
+  if (!hasLetters() || typing.hasJustLostField()) return;
   const letter = letterOf(event);
   const wanted = letter && /** @type {HTMLElement | null} */ (document.querySelector(`[aria-keyshortcuts="${letter}"]`));
   if (!wanted) return;

@@ -1,6 +1,6 @@
-/** Whether letters alone are shortcuts: everybody may switch that off (WCAG 2.1.4). With Alt they work all the same. */
+/** Whether a letter alone is a shortcut. WCAG 2.1.4 requires that it can be switched off; with Alt it always works. */
 
-const NAME = "lianxin.letters";
+const STORAGE_KEY = "lianxin.letters";
 
 /** @returns {boolean} */
 export function hasLetters() {
@@ -11,21 +11,21 @@ export function hasLetters() {
 export function setLetters(isOn) {
   document.documentElement.dataset.letters = isOn ? "on" : "off";
   try {
-    if (isOn) localStorage.removeItem(NAME);
-    else localStorage.setItem(NAME, "off");
+    if (isOn) localStorage.removeItem(STORAGE_KEY);
+    else localStorage.setItem(STORAGE_KEY, "off");
   } catch {
-    // Blocked: it lasts as long as the page.
+    // Storage is blocked: the setting lasts as long as the page.
   }
 }
 
-/** Takes over what was chosen on this computer, here and in other tabs. */
+/** Applies the setting stored on this computer, also when another tab changed it. */
 function readLetters() {
   try {
-    document.documentElement.dataset.letters = localStorage.getItem(NAME) ?? "on";
+    document.documentElement.dataset.letters = localStorage.getItem(STORAGE_KEY) ?? "on";
   } catch {
     document.documentElement.dataset.letters = "on";
   }
 }
 
 readLetters();
-addEventListener("storage", ({ key }) => key === NAME && readLetters());
+addEventListener("storage", ({ key }) => key === STORAGE_KEY && readLetters());

@@ -1,58 +1,59 @@
-/** Knows whether somebody is in the middle of typing, also when the field has just gone from under their hands. */
+/** Detects whether the person is typing, also when the field has just disappeared while they typed. */
 
-/** Seconds of rest, in ms, after a field went away: what is typed meanwhile was meant for it. */
-const REST_MS = 1200;
-const BY_HAND_MS = 150;
-const LOOK_MS = 200;
+/** Period after a field disappeared in which keys are taken as meant for it, in ms. */
+const GRACE_MS = 1200;
+/** A focus change within this time of Tab, Escape or a click was made by the person. */
+const USER_MOVE_MS = 150;
+const POLL_MS = 200;
 const FIELDS = "input, textarea, select, [contenteditable]";
-/** Inputs that take no letters: a key pressed after one of them has gone was not meant for it. */
-const WITHOUT_TEXT = "[type=radio], [type=checkbox], [type=button], [type=submit], [type=file], [type=range]";
+/** Inputs that take no text: a key pressed after one of them disappeared was not meant for it. */
+const NON_TEXT_INPUTS = "[type=radio], [type=checkbox], [type=button], [type=submit], [type=file], [type=range]";
 
 export class TypingGuard {
   /** @type {HTMLElement | null} the field with the focus, if it takes letters */
   #field = null;
   #lostAt = -Infinity;
-  /** When the person themselves moved the focus last. */
-  #movedAt = -Infinity;
+  /** When the person last moved the focus themselves. */
+  #userMovedAt = -Infinity;
 
   constructor() {
     document.addEventListener("focusin", ({ target }) => (this.#field = textFieldOf(target)));
     document.addEventListener("focusout", ({ target }) => {
       if (target !== this.#field) return;
       this.#field = null;
-      if (performance.now() - this.#movedAt > BY_HAND_MS) this.#lose();
+      if (performance.now() - this.#userMovedAt > USER_MOVE_MS) this.#startGrace();
     });
-    document.addEventListener("pointerdown", ({ target }) => target === this.#field || this.#move(), true);
-    document.addEventListener("keydown", ({ key }) => /^(Tab|Escape)$/.test(key) && this.#move(), true);
-    // No event tells that an element was hidden or removed: asked a few times a second, and at every key.
-    setInterval(() => this.#look(), LOOK_MS);
+    document.addEventListener("pointerdown", ({ target }) => target === this.#field || this.#endGrace(), true);
+    document.addEventListener("keydown", ({ key }) => /^(Tab|Escape)$/.test(key) && this.#endGrace(), true);
+    // No event reports that an element was hidden or removed: poll, and check at every key.
+    setInterval(() => this.#poll(), POLL_MS);
   }
 
-  /** Whether the target of a key press is a field. @param {EventTarget | null} target */
+  /** Tells whether the target of a key press is a field. @param {EventTarget | null} target */
   isWriting(target) {
     return fieldOf(target) !== null;
   }
 
-  /** Whether a key pressed outside of any field was meant for one that has gone; what is typed on prolongs that. */
-  isResting() {
-    this.#look();
-    if (performance.now() - this.#lostAt > REST_MS) return false;
-    this.#lose();
+  /** Tells whether a key pressed outside any field was meant for one that just disappeared; each such key extends the period. */
+  hasJustLostField() {
+    this.#poll();
+    if (performance.now() - this.#lostAt > GRACE_MS) return false;
+    this.#startGrace();
     return true;
   }
 
-  #look() {
+  #poll() {
     if (!this.#field || this.#field.checkVisibility()) return;
     this.#field = null;
-    this.#lose();
+    this.#startGrace();
   }
 
-  #lose() {
+  #startGrace() {
     this.#lostAt = performance.now();
   }
 
-  #move() {
-    this.#movedAt = performance.now();
+  #endGrace() {
+    this.#userMovedAt = performance.now();
     this.#lostAt = -Infinity;
   }
 }
@@ -65,5 +66,5 @@ function fieldOf(target) {
 /** @param {EventTarget | null} target @returns {HTMLElement | null} */
 function textFieldOf(target) {
   const field = fieldOf(target);
-  return field?.matches(WITHOUT_TEXT) ? null : field;
+  return field?.matches(NON_TEXT_INPUTS) ? null : field;
 }

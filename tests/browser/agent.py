@@ -1,4 +1,4 @@
-"""An agent without a browser: the console's wire alone, for tests that look at the visitor's side."""
+"""An agent without a browser, for tests of the visitor's side: speaks the console's protocol directly."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ CSRF = "c" * 32
 
 
 class WireAgent:
-    """Comes online; `take` gets the first in line.
+    """An agent who goes online on entering; `take_next` takes the first conversation of the queue.
 
     with WireAgent(server) as mei:
-        mei.take()
+        mei.take_next()
         mei.say("您人在机器旁边吗？")
     """
 
     def __init__(self, server: ChatServer, person: Person = MEI) -> None:
         self._server = server
         self._cookies = f"sessionid={server.session(person)}; csrftoken={CSRF}"
-        self._left = ExitStack()
+        self._exits = ExitStack()
         self._socket: ClientConnection
         self.conversation = ""
 
     def __enter__(self) -> Self:
         self._post("presence", status="online")
-        self._socket = self._left.enter_context(
+        self._socket = self._exits.enter_context(
             connect(
                 f"{self._server.websocket_url}/ws/console/",
                 origin=Origin(self._server.url),
@@ -45,30 +45,30 @@ class WireAgent:
             )
         )
         self._send(kind="hello")
-        self._until("welcome")
+        self._wait_for_frame("welcome")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left.close()
+        self._exits.close()
 
-    def take(self) -> None:
+    def take_next(self) -> None:
         self._post("next")
         while True:
-            row = self._until("conversation")["row"]
+            row = self._wait_for_frame("conversation")["row"]
             if row["status"] == "active":
                 break
         self.conversation = row["id"]
         self._send(kind="watch", conversation=self.conversation)
 
     def say(self, body: str, *, choices: list[str] | None = None, source: str = "") -> int:
-        """The seq under which it was accepted."""
-        answer = {"client_id": str(uuid4()), "body": body, "choices": choices or [], "source": source}
+        """Send a message; return the seq under which it was accepted."""
+        response = {"client_id": str(uuid4()), "body": body, "choices": choices or [], "source": source}
         path = f"conversations/{self.conversation}/messages"
-        accepted = self._ask(path, json.dumps(answer).encode(), "application/json")
+        accepted = self._request(path, json.dumps(response).encode(), "application/json")
         return int(json.loads(accepted)["accepted"]["seq"])
 
-    def hears(self, body: str) -> int:
-        """Waits for a message with these words; its seq."""
+    def wait_for_message(self, body: str) -> int:
+        """Wait for a message with exactly this body; return its seq."""
         while True:
             frame = json.loads(self._socket.recv(timeout=WAIT_SECONDS))
             messages = frame["messages"] if frame["kind"] == "messages" else [frame.get("message")]
@@ -76,25 +76,25 @@ class WireAgent:
                 if message and message["body"] == body:
                     return int(message["seq"])
 
-    def receives(self, received: int, *, read: int = 0) -> None:
+    def mark_received(self, received: int, *, read: int = 0) -> None:
         self._send(kind="seen", conversation=self.conversation, received=received, read=read)
 
-    def types(self) -> None:
+    def send_typing(self) -> None:
         self._send(kind="typing", conversation=self.conversation)
 
-    def ends(self) -> None:
+    def end(self) -> None:
         self._post(f"conversations/{self.conversation}/end")
 
-    def hears_rating(self) -> int:
+    def wait_for_rating(self) -> int:
         while True:
-            row = self._until("conversation")["row"]
+            row = self._wait_for_frame("conversation")["row"]
             if row["rating"] is not None:
                 return int(row["rating"])
 
     def _post(self, path: str, **form: str) -> None:
-        self._ask(path, urlencode(form).encode(), "application/x-www-form-urlencoded")
+        self._request(path, urlencode(form).encode(), "application/x-www-form-urlencoded")
 
-    def _ask(self, path: str, body: bytes, content_type: str) -> str:
+    def _request(self, path: str, body: bytes, content_type: str) -> str:
         request = Request(
             f"{self._server.url}/console/{path}",
             data=body,
@@ -105,14 +105,14 @@ class WireAgent:
                 "HX-Request": "true",
             },
         )
-        with urlopen(request, timeout=WAIT_SECONDS) as answer:
-            text: str = answer.read().decode()
+        with urlopen(request, timeout=WAIT_SECONDS) as response:
+            text: str = response.read().decode()
             return text
 
     def _send(self, **frame: Any) -> None:
         self._socket.send(json.dumps(frame))
 
-    def _until(self, kind: str) -> dict[str, Any]:
+    def _wait_for_frame(self, kind: str) -> dict[str, Any]:
         while True:
             frame: dict[str, Any] = json.loads(self._socket.recv(timeout=WAIT_SECONDS))
             if frame["kind"] == kind:

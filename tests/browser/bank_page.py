@@ -1,4 +1,4 @@
-"""A bank's own web server for the tests: one page that carries the script tag, under a strict policy."""
+"""A bank's own web server for the tests: one page with our script tag, under a strict content security policy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PAGE = """<!doctype html>
 STYLE = """body { margin: 0; font: 16px/1.6 system-ui, "Noto Sans CJK SC", sans-serif; background: #fff; color: #222 }
 header { background: #123a5e; color: #fff; padding: 8px 24px } main { padding: 24px; min-height: 1200px }
 """
-# All that a bank must allow: our script and our frame.
+# The least that a bank must allow: our script and our frame.
 POLICY = (
     "default-src 'none'; script-src {chat}; frame-src {chat}; style-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -43,7 +43,7 @@ POLICY = (
 
 
 class BankPage:
-    """Serves on 127.0.0.1 and localhost alike; two origins, of which the site allows the second."""
+    """Serves the page on 127.0.0.1 and localhost: two origins, of which the site allows only the second."""
 
     def __init__(self) -> None:
         self.port = free_port()

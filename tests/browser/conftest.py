@@ -1,11 +1,11 @@
-"""What browser tests are played with: a server with the cast, pages of a real Chromium, a bank's page.
+"""Fixtures of the browser tests: a server with the cast, pages in a real Chromium, and a page of the bank.
 
     def test_a_visitor_writes(page_factory: PageFactory, host_page: HostPage) -> None:
         page = page_factory(viewport=PHONE, locale="en")
         page.goto(host_page.url(language="en"))
 
-A page that logs an error, breaks a content security policy or throws fails its test; what a test provokes it
-names in `allow`. Nothing here may touch Django's ORM: Playwright's event loop runs in this thread.
+A test fails if one of its pages logs an error, violates a content security policy or throws; errors that the test
+provokes are named in `allow`. Nothing here may use Django's ORM: Playwright's event loop runs in this thread.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 Viewport = tuple[int, int]
 DESKTOP: Viewport = (1440, 900)
 PHONE: Viewport = (390, 844)
-# What a browser logs while its network is away. For `allow`.
+# Errors that a browser logs while its network is down, for `allow`.
 NETWORK_ERRORS = r"net::ERR_|WebSocket connection to|status of 50[234]"
 
 DAY_MS = 86_400_000
-# For `page.add_init_script`: the machine's clock is wrong by a day.
+# For `page.add_init_script`: sets the browser's clock one day ahead.
 CLOCK_A_DAY_FAST = f"""
 const Clock = Date;
 Date = class extends Clock {{
@@ -63,22 +63,21 @@ Date = class extends Clock {{
 const origin = performance.timeOrigin;
 Object.defineProperty(Performance.prototype, "timeOrigin", {{ get: () => origin + {DAY_MS} }});
 """
-# In place of Playwright's own list: it switches off the partitions in which a browser keeps the storage of a frame
-# from another site, and then denies the frame any.
+# Replaces Playwright's own list, which disables storage partitioning and so denies storage to a frame of another site.
 LIKE_CHROME = "--disable-features=HttpsUpgrades,PaintHolding,MediaRouter,OptimizationHints"
-# Two cores, and a server and two browsers on them.
+# Generous, because a server and two browsers share two cores.
 expect.set_options(timeout=20_000)
 
-SESSIONS_EACH = 160
+SESSIONS_PER_PERSON = 160
 LOAD = """
 import json
 from tests.people import PASSWORD, PEOPLE, create_cast, session_of
 cast = create_cast(origins={origins!r}, password=PASSWORD)
 people = [getattr(cast, person.username) for person in PEOPLE]
-print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({each})] for staff in people}}))
+print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({count})] for staff in people}}))
 """
-# In an order that foreign keys allow.
-TABLES_OF_A_TEST = (
+# In an order that respects foreign keys.
+TEST_TABLES = (
     "knowledge_use",
     "knowledge_unansweredquestionexample",
     "knowledge_unansweredquestion",
@@ -109,7 +108,7 @@ TABLES_OF_A_TEST = (
 
 
 class ChatServer(AppServer):
-    """Lianxin with the cast in its database: on the PostgreSQL and Redis of the run, or on SQLite."""
+    """A Lianxin server with the cast in its database: on the test run's PostgreSQL and Redis, or on SQLite."""
 
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         env: dict[str, str] = {}
@@ -123,21 +122,25 @@ class ChatServer(AppServer):
             }
         super().__init__(env | (settings or {}))
         self._sessions: dict[str, list[str]] = {}
-        self._kept: list[tuple[Any, ...]] = []
+        self._initial_sessions: list[tuple[Any, ...]] = []
 
     def load(self, origins: Sequence[str]) -> None:
-        """Put the cast into the database; these origins may show the box."""
-        printed = self.manage("shell", "-v0", "-c", LOAD.format(origins=list(origins), each=SESSIONS_EACH))
+        """Store the cast in the database and allow these origins to show the widget."""
+        printed = self.manage(
+            "shell", "-v0", "-c", LOAD.format(origins=list(origins), count=SESSIONS_PER_PERSON)
+        )
         loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
         self._sessions = json.loads(loaded.removeprefix("loaded "))
-        self._kept = self.execute("SELECT session_key, session_data, expire_date FROM django_session")
+        self._initial_sessions = self.execute(
+            "SELECT session_key, session_data, expire_date FROM django_session"
+        )
 
     def session(self, person: Person) -> str:
-        """A session of this person that no test has used: the value of their cookie."""
+        """Return the session cookie of an unused session of this person."""
         return self._sessions[person.username].pop()
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """One statement of SQL (`?` for a value) on the server's database; what it returns."""
+        """Run one SQL statement, with `?` for each value, on the server's database; return its rows."""
         if self._postgres:
             with psycopg.connect(self._postgres, autocommit=True) as connection:
                 cursor = connection.execute(statement.replace("?", "%s").encode(), values)
@@ -149,39 +152,39 @@ class ChatServer(AppServer):
     def wait_for_rows(
         self, statement: str, expected: list[tuple[Any, ...]], *, seconds: float = 20.0
     ) -> None:
-        """Wait until a query returns these rows: a screen may change before the server has stored anything."""
+        """Wait until a query returns these rows: a page may change before the server has stored anything."""
         deadline = time.monotonic() + seconds
         while (rows := self.execute(statement)) != expected:
             assert time.monotonic() < deadline, f"{statement}: {rows}"
             time.sleep(0.05)
 
-    def forget(self) -> None:
-        """Remove what former tests said and did; the cast, its sessions and its site stay.
+    def reset(self) -> None:
+        """Delete the data of former tests, except for the cast, its sessions and its site.
 
-        A test that switches somebody off ends their sessions: they come back for the next one.
+        A test that deactivates a staff member ends their sessions: restore them for the next test.
         """
-        rows = ", ".join(["(?, ?, ?)"] * len(self._kept))
-        values = [value for row in self._kept for value in row]
+        rows = ", ".join(["(?, ?, ?)"] * len(self._initial_sessions))
+        values = [value for row in self._initial_sessions for value in row]
         self.execute(f"INSERT INTO django_session VALUES {rows} ON CONFLICT DO NOTHING", *values)
         if self._postgres:
-            self.execute(f"TRUNCATE {', '.join(TABLES_OF_A_TEST)} CASCADE")
+            self.execute(f"TRUNCATE {', '.join(TEST_TABLES)} CASCADE")
             return
-        for table in TABLES_OF_A_TEST:
+        for table in TEST_TABLES:
             self.execute(f"DELETE FROM {table}")
 
 
 @dataclass(frozen=True)
 class HostPage:
-    """A page of the bank on another site than ours (`localhost`, we are 127.0.0.1), with a strict policy of its own."""
+    """The bank's page on another site (`localhost`; we are 127.0.0.1), with a strict content security policy."""
 
     bank: BankPage
 
     def url(self, *, language: str = "zh-CN", **query: str) -> str:
-        """The page that shows the box. `site` in the query names another site key."""
+        """Return the URL of the page that shows the widget. `site` in the query names another site key."""
         return f"http://localhost:{self.bank.port}/?{urlencode({'lang': language, **query})}"
 
     def foreign_url(self) -> str:
-        """The same page at an origin that may not show the box."""
+        """Return the URL of the page at an origin that may not show the widget."""
         return f"http://127.0.0.1:{self.bank.port}/"
 
     @property
@@ -206,9 +209,9 @@ def running_server(bank: BankPage) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def server(running_server: ChatServer) -> ChatServer:
-    """The server of the run, with nothing in it but the cast. A test that ends it starts it again."""
+    """The server of the test run, reset to the cast, and started again if a test has ended it."""
     running_server.start()
-    running_server.forget()
+    running_server.reset()
     return running_server
 
 
@@ -230,28 +233,28 @@ def browser() -> Iterator[Browser]:
 
 
 @dataclass
-class Watch:
-    """Notes what goes wrong on the pages of one test."""
+class PageMonitor:
+    """Records the errors of one test's pages."""
 
     problems: list[str] = field(default_factory=list)
 
-    def page(self, page: Page, allow: str) -> None:
+    def attach(self, page: Page, allow: str) -> None:
         allowed = re.compile(allow) if allow else None
 
-        def note(words: str) -> None:
-            if allowed is None or not allowed.search(words):
-                self.problems.append(words)
+        def record(problem: str) -> None:
+            if allowed is None or not allowed.search(problem):
+                self.problems.append(problem)
 
         def console(message: ConsoleMessage) -> None:
             if message.type == "error" or "Content Security Policy" in message.text:
-                note(f"console: {message.text} ({message.location.get('url', '')})")
+                record(f"console: {message.text} ({message.location.get('url', '')})")
 
         def thrown(error: Error) -> None:
-            note(f"thrown: {error.message}\n{error.stack or ''}")
+            record(f"thrown: {error.message}\n{error.stack or ''}")
 
         page.on("console", console)
         page.on("pageerror", thrown)
-        page.on("crash", lambda _: note("the page crashed"))
+        page.on("crash", lambda _: record("the page crashed"))
 
 
 class PageFactory(Protocol):
@@ -266,19 +269,19 @@ class PageFactory(Protocol):
         beside: Page | None = None,
         **options: Any,
     ) -> Page:
-        """A page in a browser profile of its own, or with `beside` another tab of that page's profile.
+        """Open a page in a browser profile of its own, or with `beside` a tab in that page's profile.
 
-        `allow` is a regular expression of errors that the test provokes, e.g. NETWORK_ERRORS. `options` are
+        `allow` is a regular expression for errors that the test provokes, such as NETWORK_ERRORS. `options` are
         Playwright's: has_touch, reduced_motion, forced_colors, java_script_enabled ...
-        Offline and back: `page.context.set_offline(True)`: an open socket then stalls, like a half-open one.
-        `server.kill()` and `server.start()` cut it for good and bring it back.
+        `page.context.set_offline(True)` makes open sockets stall, as on a half-open connection.
+        `server.kill()` closes them, and `server.start()` brings the server back.
         """
 
 
 @pytest.fixture
 def page_factory(browser: Browser, server: ChatServer) -> Iterator[PageFactory]:
     contexts: list[BrowserContext] = []
-    watch = Watch()
+    monitor = PageMonitor()
 
     def make(
         *,
@@ -305,13 +308,13 @@ def page_factory(browser: Browser, server: ChatServer) -> Iterator[PageFactory]:
         else:
             context = beside.context
         page = context.new_page()
-        watch.page(page, allow)
+        monitor.attach(page, allow)
         return page
 
     yield make
     for context in contexts:
         context.close()
-    assert not watch.problems, "the pages had errors:\n" + "\n".join(watch.problems)
+    assert not monitor.problems, "the pages had errors:\n" + "\n".join(monitor.problems)
 
 
 class SignIn(Protocol):
@@ -320,7 +323,7 @@ class SignIn(Protocol):
 
 @pytest.fixture
 def sign_in(server: ChatServer) -> SignIn:
-    """Signs a person in on this page's profile, without the form; then `page.goto("/console/")`."""
+    """Signs a person in on a page's profile without the form. Then call `page.goto("/console/")`."""
 
     def sign_in(page: Page, person: Person) -> None:
         page.context.add_cookies([{"name": "sessionid", "value": server.session(person), "url": server.url}])
@@ -352,19 +355,21 @@ class Axe(Protocol):
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Checks a page and all its frames with axe-core; fails with what it found. `without` names rules."""
+    """Checks a page and all its frames with axe-core and fails with the violations. `without` names rules to skip."""
     source = AXE.read_text(encoding="utf-8")
 
     def check(page: Page, *, without: Sequence[str] = ()) -> None:
-        found = list[str]()
+        violations = list[str]()
         for _ in range(2):
-            # A colour on its way to another one is not what anybody reads; what is found twice is there.
-            wait_until(page, "document.getAnimations().every((each) => each.playState !== 'running')")
-            found = [line for frame in page.frames for line in _violations(frame, source, without)]
-            if not found:
+            # Wait for colour transitions to end; only violations found twice count.
+            wait_until(
+                page, "document.getAnimations().every((animation) => animation.playState !== 'running')"
+            )
+            violations = [text for frame in page.frames for text in _violations(frame, source, without)]
+            if not violations:
                 break
             page.wait_for_timeout(500)
-        assert not found, "axe found:\n" + "\n".join(found)
+        assert not violations, "axe found:\n" + "\n".join(violations)
 
     return check
 
@@ -372,13 +377,14 @@ def axe() -> Axe:
 def _violations(frame: Frame, source: str, without: Sequence[str]) -> list[str]:
     if not frame.url.startswith("http"):
         return []
-    # The protocol of the browser's own tools puts it there: no policy of the page has to be loosened.
+    # Injected over the DevTools protocol, which the page's content security policy does not restrict.
     frame.evaluate(f"() => {{ {source} }}")
     options = {
         "runOnly": {"type": "tag", "values": AXE_TAGS},
         "rules": {rule: {"enabled": False} for rule in without},
         "iframes": False,
-        # It would copy sheets that import others (Django's admin has one) into style elements: our policy forbids it.
+        # Preloading copies style sheets with @import (Django's admin has one) into style elements; our policy forbids
+        # those.
         "preload": False,
         "resultTypes": ["violations"],
     }
@@ -398,7 +404,7 @@ class Screenshot(Protocol):
 
 @pytest.fixture(scope="session")
 def screenshot() -> Screenshot:
-    """Keeps a picture of the page as var/screenshots/<name>.png."""
+    """Saves a screenshot of a page as var/screenshots/<name>.png."""
 
     def take(page: Page, name: str, *, full_page: bool = False) -> Path:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The journeys of those who set up and of those who read the records, in Chromium, under our policy."""
+"""The admin in Chromium, under our content security policy: configuration by administrators, records for auditors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.browser.conftest import PHONE, Axe, ChatServer, PageFactory, Screensh
 from tests.browser.visitor import WireVisitor
 from tests.people import AN, MEI, PASSWORD, WEN, YUN
 
-# Of Django's own pages: its search has its label in a picture, its tables of parts an empty head.
-DJANGOS = ("label-title-only", "empty-table-header")
+# Violations in Django's own pages: its search is labelled by an image only, its inline tables have an empty header.
+DJANGO_RULES = ("label-title-only", "empty-table-header")
 
 
-def test_an_administrator_signs_in_and_makes_a_colleague_who_can_work_at_once(
+def test_administrator_signs_in_and_creates_staff_member_who_can_work_immediately(
     page_factory: PageFactory, axe: Axe, screenshot: Screenshot
 ) -> None:
     page = page_factory()
@@ -48,14 +48,14 @@ def test_an_administrator_signs_in_and_makes_a_colleague_who_can_work_at_once(
     page.get_by_label("您自己的密码").fill(PASSWORD)
     page.get_by_role("button", name="保存", exact=True).click()
     expect(page.get_by_role("row", name=re.compile("何新"))).to_contain_text("信用卡")
-    axe(page, without=DJANGOS)
+    axe(page, without=DJANGO_RULES)
 
     colleague = page_factory()
     colleague.goto("/console/")
     colleague.get_by_label("用户名").fill("xin")
     colleague.get_by_label("密码").fill("a-lamp-at-night-3")
     colleague.get_by_role("button", name="登录").click()
-    # Somebody else knows that password: first of all they choose another.
+    # The administrator knows that password, so the staff member must choose another first.
     expect(colleague).to_have_url(re.compile(r"/console/password/$"))
     screenshot(colleague, "first-password")
     colleague.get_by_label("当前密码").fill("a-lamp-at-night-3")
@@ -66,7 +66,7 @@ def test_an_administrator_signs_in_and_makes_a_colleague_who_can_work_at_once(
     expect(colleague).to_have_url(re.compile(r"/console/$"))
 
 
-def test_a_site_is_set_up_with_form_topics_and_words(
+def test_site_is_configured_with_origins_and_business_texts(
     page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
@@ -94,22 +94,24 @@ def test_a_site_is_set_up_with_form_topics_and_words(
     expect(page.get_by_text("Sent for approval")).to_be_visible()
     expect(page.get_by_text("was changed successfully")).to_have_count(0)
     assert server.execute("SELECT count(*) FROM chat_businesstext") == [(0,)]
-    approve_what_waits(page_factory, sign_in, axe, screenshot)
+    approve_all_requests(page_factory, sign_in, axe, screenshot)
     page.reload()
     expect(page.locator("#texts-0 textarea")).to_have_value("Please write no passwords <here> & now.")
     screenshot(page, "admin-site", full_page=True)
-    axe(page, without=DJANGOS)
+    axe(page, without=DJANGO_RULES)
     page.locator("#texts-0").get_by_role("checkbox").check()
     page.get_by_role("button", name="Save", exact=True).click()
-    # The form fetches a token before it is sent, so the click ends before the page does.
+    # The form fetches a token before it is sent, so the click returns before the page changes.
     expect(page.get_by_text("was changed successfully")).to_be_visible()
     assert server.execute("SELECT count(*) FROM chat_businesstext") == [(0,)]
     verbs = [verb for (verb,) in server.execute("SELECT verb FROM accounts_auditentry ORDER BY id")]
     assert verbs == ["approval.requested", "setup.created", "approval.approved", "setup.removed"]
 
 
-def approve_what_waits(page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot) -> None:
-    """The supervisor reads every difference on one page, on a phone, and approves."""
+def approve_all_requests(
+    page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot
+) -> None:
+    """Review every change on one page, on a phone, and approve all of them as the supervisor."""
     page = page_factory(locale="en", viewport=PHONE)
     sign_in(page, YUN)
     page.goto("/console/approvals/")
@@ -124,7 +126,7 @@ def approve_what_waits(page_factory: PageFactory, sign_in: SignIn, axe: Axe, scr
     axe(page)
 
 
-def test_switching_a_colleague_off_closes_their_console_at_once(
+def test_deactivating_staff_member_closes_their_console_immediately(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     console, admin = page_factory(allow="status of 401"), page_factory()
@@ -153,7 +155,7 @@ def test_switching_a_colleague_off_closes_their_console_at_once(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_an_auditor_finds_reads_and_takes_a_conversation_away(
+def test_auditor_finds_reads_and_exports_conversation(
     page_factory: PageFactory,
     sign_in: SignIn,
     server: ChatServer,
@@ -164,9 +166,9 @@ def test_an_auditor_finds_reads_and_takes_a_conversation_away(
 ) -> None:
     page = page_factory(color_scheme=scheme)  # type: ignore[arg-type]
     sign_in(page, WEN)
-    words = ["我的银行卡被吞了", "=1+1", "第一行\n  第二行\n\n<b>不是粗体</b>", "العربية \u202eabc"]
+    bodies_sent = ["我的银行卡被吞了", "=1+1", "第一行\n  第二行\n\n<b>不是粗体</b>", "العربية \u202eabc"]
     with WireVisitor(server, name="欧阳女士") as visitor, WireVisitor(server, name="别人") as other:
-        for body in words:
+        for body in bodies_sent:
             visitor.say(body)
         other.say("利率是多少")
         page.goto("/admin/chat/conversation/")
@@ -176,12 +178,12 @@ def test_an_auditor_finds_reads_and_takes_a_conversation_away(
         expect(page.get_by_role("row", name=re.compile("欧阳女士"))).to_be_visible()
         expect(page.get_by_role("row", name=re.compile("别人"))).to_have_count(0)
         screenshot(page, f"admin-conversations-{scheme}")
-        axe(page, without=DJANGOS)
+        axe(page, without=DJANGO_RULES)
 
         page.get_by_role("link", name=visitor.conversation[:8]).click()
         expect(page.get_by_role("heading", name="会话 " + visitor.conversation[:8])).to_be_visible()
         bodies = page.locator(".entry .body").all()
-        assert [body.text_content() for body in bodies] == words
+        assert [body.text_content() for body in bodies] == bodies_sent
         screenshot(page, f"admin-record-{scheme}")
         axe(page)
 
@@ -200,14 +202,14 @@ def test_an_auditor_finds_reads_and_takes_a_conversation_away(
         with page.expect_download() as download:
             page.get_by_role("button", name="导出").click()
         rows = list(csv.reader(StringIO(Path(download.value.path()).read_text("utf-8-sig"), newline="")))
-        assert [row[-1].removeprefix("'") for row in rows[1:]] == words
+        assert [row[-1].removeprefix("'") for row in rows[1:]] == bodies_sent
 
         page.goto("/admin/accounts/auditentry/")
         for verb in ("查看会话记录", "下载会话记录", "导出记录"):
             expect(page.get_by_role("cell", name=verb)).to_have_count(1)
 
 
-def test_a_supervisor_reads_on_a_phone_at_night(
+def test_supervisor_reads_records_on_phone_in_dark_mode(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer, screenshot: Screenshot
 ) -> None:
     page = page_factory(viewport=PHONE, color_scheme="dark", locale="en")
@@ -224,7 +226,7 @@ def test_a_supervisor_reads_on_a_phone_at_night(
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en"])
 @pytest.mark.parametrize("width", [390, 800, 1440])
-def test_the_label_of_a_checkbox_stands_on_one_line(
+def test_checkbox_label_fits_on_one_line(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer, locale: str, width: int
 ) -> None:
     page = page_factory(locale=locale, viewport=(width, 900))
@@ -233,7 +235,7 @@ def test_the_label_of_a_checkbox_stands_on_one_line(
     page.goto(f"/admin/chat/site/{site}/change/")
     label = page.locator(".field-requires_nonce label")
     lines = label.evaluate(
-        "label => { const words = document.createRange(); words.selectNodeContents(label);"
-        " return new Set([...words.getClientRects()].map(({ top }) => top)).size }"
+        "label => { const range = document.createRange(); range.selectNodeContents(label);"
+        " return new Set([...range.getClientRects()].map(({ top }) => top)).size }"
     )
     assert lines == 1

@@ -1,4 +1,4 @@
-"""The console in a real browser: an agent's day, keys, drafts, lost lines, bells."""
+"""The console in a real browser: an agent's work, shortcuts, drafts, lost connections, alerts."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ def row(page: Page, name: str) -> Locator:
     return page.locator(".row-link").filter(has_text=name)
 
 
-def be_online(page: Page) -> None:
+def go_online(page: Page) -> None:
     page.keyboard.press("p")
     page.get_by_role("button", name="online", exact=True).click()
     expect(page.locator("#presence")).to_have_attribute("data-status", "online")
 
 
-def test_an_agent_takes_a_customer_and_both_talk(console: OpenConsole, server: ChatServer, axe: Axe) -> None:
+def test_agent_takes_conversation_and_exchanges_messages(
+    console: OpenConsole, server: ChatServer, axe: Axe
+) -> None:
     page = console()
-    be_online(page)
+    go_online(page)
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
         expect(page.locator("#waiting").get_by_text("我的卡被吞了")).to_be_visible()
@@ -59,20 +61,20 @@ def test_an_agent_takes_a_customer_and_both_talk(console: OpenConsole, server: C
 
         composer(page).fill("您人在机器旁边吗？")
         composer(page).press("Enter")
-        heard = visitor.hears("您人在机器旁边吗？")
-        mine = page.locator(f"#message-{visitor.conversation}-{heard['seq']}")
-        expect(mine).to_contain_text("Sent")
+        received = visitor.wait_for_message("您人在机器旁边吗？")
+        own_message = page.locator(f"#message-{visitor.conversation}-{received['seq']}")
+        expect(own_message).to_contain_text("Sent")
         expect(composer(page)).to_have_value("")
-        visitor.reads(heard["seq"])
-        expect(mine).to_contain_text("Read")
-        visitor.types()
+        visitor.mark_read(received["seq"])
+        expect(own_message).to_contain_text("Read")
+        visitor.send_typing()
         expect(page.get_by_text("李雷 is typing")).to_be_visible()
         visitor.say("在")
         expect(page.get_by_text("李雷 is typing")).to_be_hidden()
         axe(page)
 
 
-def test_an_answer_goes_to_the_customer_it_was_written_for(console: OpenConsole, server: ChatServer) -> None:
+def test_draft_belongs_to_its_conversation(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
         take_next(page)
@@ -90,9 +92,7 @@ def test_an_answer_goes_to_the_customer_it_was_written_for(console: OpenConsole,
         expect(composer(page)).to_have_value("给李雷的话")
 
 
-def test_what_is_written_while_the_line_is_down_arrives_once(
-    console: OpenConsole, server: ChatServer
-) -> None:
+def test_message_written_offline_arrives_once(console: OpenConsole, server: ChatServer) -> None:
     page = console(allow=NETWORK_ERRORS)
     with WireVisitor(server, name="李雷") as visitor:
         take_next(page)
@@ -102,31 +102,29 @@ def test_what_is_written_while_the_line_is_down_arrives_once(
         expect(page.get_by_role("alert").filter(has_text="Not sent yet: 1")).to_be_visible()
         expect(page.locator("#pending")).to_contain_text("Not sent yet")
         page.context.set_offline(False)
-        visitor.hears("我在，别急")
+        visitor.wait_for_message("我在，别急")
         expect(page.locator("#pending .message")).to_have_count(0)
         expect(page.get_by_role("log").get_by_text("我在，别急")).to_have_count(1)
-        assert [m["body"] for m in visitor.everything()].count("我在，别急") == 1
+        assert [m["body"] for m in visitor.all_messages()].count("我在，别急") == 1
 
 
-def test_what_was_not_accepted_outlives_a_reload(console: OpenConsole, server: ChatServer) -> None:
+def test_unaccepted_messages_survive_reload(console: OpenConsole, server: ChatServer) -> None:
     page = console(allow=NETWORK_ERRORS)
     with WireVisitor(server, name="李雷") as visitor:
         take_next(page)
         page.route("**/messages", lambda route: route.abort())
-        for words in ("第一句", "第二句"):
-            composer(page).fill(words)
+        for body in ("第一句", "第二句"):
+            composer(page).fill(body)
             composer(page).press("Enter")
         expect(page.locator("#pending .message")).to_have_count(2)
         page.unroute("**/messages")
         page.reload()
-        visitor.hears("第一句")
-        visitor.hears("第二句")
+        visitor.wait_for_message("第一句")
+        visitor.wait_for_message("第二句")
         expect(page.locator("#pending .message")).to_have_count(0)
 
 
-def test_an_answer_that_was_lost_on_the_way_back_is_not_doubled(
-    console: OpenConsole, server: ChatServer
-) -> None:
+def test_message_whose_response_was_lost_is_stored_once(console: OpenConsole, server: ChatServer) -> None:
     page = console(allow=NETWORK_ERRORS)
     with WireVisitor(server) as visitor:
         take_next(page)
@@ -137,7 +135,7 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_doubled(
                 route.continue_()
                 return
             lost.append(route.request.url)
-            # It may be on the screen, by the socket, before this comes back.
+            # The socket may show the message before this request is answered.
             route.fetch()
             route.abort()
 
@@ -147,14 +145,14 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_doubled(
         expect(page.locator("#messages").get_by_text("只说一次")).to_be_visible()
         wait_until(page, "!Object.keys(sessionStorage).some(key => key.includes('outbox'))")
         assert len(lost) == 1
-        assert [m["body"] for m in visitor.everything()].count("只说一次") == 1
+        assert [m["body"] for m in visitor.all_messages()].count("只说一次") == 1
 
 
-def test_a_hand_over_carries_its_note_and_leaves_my_lists(
+def test_transfer_carries_note_and_leaves_own_list(
     console: OpenConsole, server: ChatServer, axe: Axe
 ) -> None:
     mei, hao = console(MEI), console(HAO)
-    be_online(hao)
+    go_online(hao)
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
         take_next(mei)
@@ -167,10 +165,10 @@ def test_a_hand_over_carries_its_note_and_leaves_my_lists(
         expect(hao.locator("#mine").get_by_text("李雷")).to_be_visible()
         row(hao, "李雷").click()
         expect(hao.locator(".note")).to_contain_text("老客户，卡还在机器里")
-        assert all("老客户" not in message["body"] for message in visitor.everything())
+        assert all("老客户" not in message["body"] for message in visitor.all_messages())
 
 
-def test_closing_asks_for_a_code_and_keeps_the_comment(
+def test_closing_requires_wrap_up_code_and_keeps_comment(
     console: OpenConsole, server: ChatServer, axe: Axe
 ) -> None:
     page = console(allow="422")
@@ -187,10 +185,10 @@ def test_closing_asks_for_a_code_and_keeps_the_comment(
         dialog.get_by_role("button", name="Close the conversation").click()
         expect(page.locator("#mine .row")).to_have_count(0)
         expect(page.get_by_text("No conversation selected.")).to_be_visible()
-        visitor.hears_of("ended")
+        visitor.wait_for_event("ended")
 
 
-def test_a_note_that_could_not_be_saved_stays_written(console: OpenConsole, server: ChatServer) -> None:
+def test_note_that_could_not_be_saved_stays_in_dialog(console: OpenConsole, server: ChatServer) -> None:
     page = console(allow=NETWORK_ERRORS + "|htmx:")
     with WireVisitor(server, name="李雷") as visitor:
         take_next(page)
@@ -208,72 +206,74 @@ def test_a_note_that_could_not_be_saved_stays_written(console: OpenConsole, serv
         expect(dialog).to_be_hidden()
         expect(page.locator(".note")).to_contain_text("卡还在机器里 <b>")
         expect(page.locator(".note")).to_have_count(1)
-        assert all("机器里" not in message["body"] for message in visitor.everything())
+        assert all("机器里" not in message["body"] for message in visitor.all_messages())
 
 
-def test_the_customer_ends_and_the_agent_wraps_up(console: OpenConsole, server: ChatServer) -> None:
+def test_visitor_ends_and_agent_can_close(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server, name="李雷") as visitor:
         take_next(page)
-        visitor.ends()
+        visitor.end()
         expect(page.get_by_text("The customer ended the conversation.")).to_be_visible()
         expect(composer(page)).to_be_hidden()
         expect(page.get_by_role("button", name="Close", exact=True)).to_be_visible()
 
 
-def test_a_reply_kept_ready_is_found_and_filled(console: OpenConsole, server: ChatServer) -> None:
+def test_canned_reply_is_found_and_its_placeholders_are_filled(
+    console: OpenConsole, server: ChatServer
+) -> None:
     page = console(locale="zh-CN")
     page.goto("/console/replies/new")
-    for label, words in (
+    for label, text in (
         ("快捷", "nh"),
         ("标题", "问候"),
         ("文本|内容|文字", "{visitor_name}您好，我是{agent_number}号。"),
     ):
-        page.get_by_label(re.compile(label)).last.fill(words)
+        page.get_by_label(re.compile(label)).last.fill(text)
     page.get_by_role("button", name="保存").click()
-    # It asks for today's token first: who leaves at once has not saved.
+    # The form fetches a token before it is sent: leaving at once would not save it.
     expect(page.get_by_role("link", name="问候")).to_be_visible()
     page.goto("/console/")
     with WireVisitor(server) as visitor:
         page.keyboard.press("n")
-        box = page.get_by_role("textbox", name="消息")
-        expect(box).to_be_focused()
+        field = page.get_by_role("textbox", name="消息")
+        expect(field).to_be_focused()
         page.keyboard.type("/wh")
         expect(page.get_by_role("option")).to_have_count(1)
         page.keyboard.press("Enter")
-        expect(box).to_have_value("{visitor_name}您好，我是1001号。")
+        expect(field).to_have_value("{visitor_name}您好，我是1001号。")
         page.keyboard.press("Enter")
         expect(page.get_by_text("还没填")).to_be_visible()
-        # The placeholder is selected: what is typed takes its place.
+        # The placeholder is selected, so typed text replaces it.
         page.keyboard.type("女士")
         page.keyboard.press("Enter")
-        visitor.hears("女士您好，我是1001号。")
+        visitor.wait_for_message("女士您好，我是1001号。")
 
 
-def test_buttons_for_the_customer(console: OpenConsole, server: ChatServer) -> None:
+def test_reply_buttons_are_sent_with_message(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server) as visitor:
         take_next(page)
         page.get_by_role("button", name="Buttons for the customer").click()
-        for number, words in ((1, "在旁边"), (2, "已经离开")):
-            page.get_by_label(f"Button {number}").fill(words)
+        for number, text in ((1, "在旁边"), (2, "已经离开")):
+            page.get_by_label(f"Button {number}").fill(text)
         composer(page).fill("您在机器旁边吗？")
         composer(page).press("Enter")
-        assert visitor.hears("您在机器旁边吗？")["payload"] == {"choices": ["在旁边", "已经离开"]}
+        assert visitor.wait_for_message("您在机器旁边吗？")["payload"] == {"choices": ["在旁边", "已经离开"]}
         expect(page.get_by_label("Quick replies").get_by_text("已经离开")).to_be_visible()
         expect(page.get_by_label("Button 1")).to_be_hidden()
 
 
-def test_keys_never_act_while_something_is_written(console: OpenConsole, server: ChatServer) -> None:
+def test_shortcuts_do_not_act_while_agent_types(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
         take_next(page)
         page.keyboard.type("no reply? jk/tmc")
         expect(composer(page)).to_have_value("no reply? jk/tmc")
         expect(page.locator("#mine .row")).to_have_count(1)
-        # Enter that ends an input method's composition sends nothing.
+        # An Enter that ends an input method's composition sends nothing.
         composer(page).evaluate(
-            "box => box.dispatchEvent(new KeyboardEvent('keydown',"
+            "field => field.dispatchEvent(new KeyboardEvent('keydown',"
             " { key: 'Enter', isComposing: true, bubbles: true, cancelable: true }))"
         )
         expect(composer(page)).to_have_value("no reply? jk/tmc")
@@ -287,7 +287,7 @@ def test_keys_never_act_while_something_is_written(console: OpenConsole, server:
         expect(page.get_by_role("heading", name="韩梅梅")).to_be_visible()
 
 
-def test_the_bell_rings_in_one_tab_until_the_words_are_read(
+def test_sound_plays_in_one_tab_and_title_counts_until_messages_are_read(
     console: OpenConsole, page_factory: PageFactory, server: ChatServer
 ) -> None:
     first = console()
@@ -309,20 +309,20 @@ def test_the_bell_rings_in_one_tab_until_the_words_are_read(
             expect(page).not_to_have_title(re.compile(r"^\("))
 
 
-def test_the_notice_names_the_customer_and_repeats_until_read(
+def test_notification_shows_name_only_and_repeats_until_read(
     console: OpenConsole, server: ChatServer
 ) -> None:
     page = console(permissions=["notifications"])
     page.clock.install()
-    # What was shown stands on the page itself, where it can be waited for.
+    # Record notifications in an attribute of the page, for which the test can wait.
     page.add_init_script(
         """document.hasFocus = () => window.isLookedAt === true
-        const note = words => { document.documentElement.dataset.notices =
-            (document.documentElement.dataset.notices ?? "") + words + "; " }
+        const record = text => { document.documentElement.dataset.notices =
+            (document.documentElement.dataset.notices ?? "") + text + "; " }
         window.Notification = class {
             static permission = "granted"
-            constructor(title, { body }) { note(`${title}: ${body}`) }
-            close() { note("closed") }
+            constructor(title, { body }) { record(`${title}: ${body}`) }
+            close() { record("closed") }
         }"""
     )
     page.goto("/console/")
@@ -342,7 +342,7 @@ def test_the_notice_names_the_customer_and_repeats_until_read(
         expect(notices).to_have_attribute("data-notices", twice + "closed; ")
 
 
-def test_when_the_leading_tab_closes_another_takes_over(
+def test_alerts_move_to_another_tab_when_leading_tab_closes(
     console: OpenConsole, page_factory: PageFactory, server: ChatServer
 ) -> None:
     first = console()
@@ -356,7 +356,7 @@ def test_when_the_leading_tab_closes_another_takes_over(
         expect(second.locator("html")).to_have_attribute("data-rung", "1")
 
 
-def test_signing_out_in_another_tab_says_so_and_keeps_the_words(
+def test_signing_out_in_another_tab_is_shown_and_draft_is_kept(
     console: OpenConsole, page_factory: PageFactory, server: ChatServer
 ) -> None:
     page = console(allow="401|403|WebSocket")
@@ -375,22 +375,24 @@ def test_signing_out_in_another_tab_says_so_and_keeps_the_words(
         expect(composer(page)).to_have_value("还没写完的话")
 
 
-def test_a_picture_goes_to_the_customer(console: OpenConsole, server: ChatServer) -> None:
+def test_agent_sends_picture_to_visitor(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server) as visitor:
         take_next(page)
         png = page.screenshot(clip={"x": 0, "y": 0, "width": 40, "height": 30})
         page.locator("#file").set_input_files({"name": "机器.png", "mimeType": "image/png", "buffer": png})
-        heard = visitor.hears("机器.png")
-        assert heard["type"] == "attachment"
+        received = visitor.wait_for_message("机器.png")
+        assert received["type"] == "attachment"
         picture = page.get_by_role("log").get_by_role("img", name="机器.png")
         expect(picture).to_be_visible()
         wait_until(page, "image => image.complete && image.naturalWidth === 40", picture.element_handle())
 
 
-def test_a_supervisor_sees_the_team_and_assigns(console: OpenConsole, server: ChatServer, axe: Axe) -> None:
+def test_supervisor_sees_team_and_assigns_waiting_conversation(
+    console: OpenConsole, server: ChatServer, axe: Axe
+) -> None:
     mei, yun = console(MEI), console(YUN)
-    be_online(mei)
+    go_online(mei)
     with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
         take_next(mei)
         expect(yun.locator("#team").get_by_text("李雷")).to_be_visible()
@@ -406,9 +408,7 @@ def test_a_supervisor_sees_the_team_and_assigns(console: OpenConsole, server: Ch
         axe(yun)
 
 
-def test_one_message_among_many_conversations_changes_one_row(
-    console: OpenConsole, server: ChatServer
-) -> None:
+def test_message_among_many_conversations_redraws_one_row(console: OpenConsole, server: ChatServer) -> None:
     server.manage(
         "shell", "-v0", "-c",
         "from tests.people import *; from accounts.models import *; from chat.models import *\n"
@@ -448,7 +448,7 @@ def test_one_message_among_many_conversations_changes_one_row(
 
 @pytest.mark.parametrize("person", [MEI, YUN])
 @pytest.mark.parametrize("path", ["/console/", "/console/approvals/", "/console/points/"])
-def test_no_page_is_wider_than_a_small_phone(
+def test_pages_are_not_wider_than_small_phone(
     page_factory: PageFactory, sign_in: SignIn, person: Person, path: str
 ) -> None:
     page = page_factory(locale="en", viewport=(320, 640), allow="status of 403")
@@ -457,7 +457,7 @@ def test_no_page_is_wider_than_a_small_phone(
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_on_a_phone_one_column_is_shown_at_a_time(console: OpenConsole, server: ChatServer, axe: Axe) -> None:
+def test_phone_shows_one_column_at_a_time(console: OpenConsole, server: ChatServer, axe: Axe) -> None:
     page = console(viewport=PHONE, allow=NETWORK_ERRORS)
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
@@ -470,7 +470,7 @@ def test_on_a_phone_one_column_is_shown_at_a_time(console: OpenConsole, server: 
         page.locator("[data-do=card]").click()
         page.get_by_role("button", name="Back to the lists").click()
         expect(page.locator("#talk")).to_be_hidden()
-        # Nor is the page wider than the phone when the line is down, and the bar says so.
+        # The message about a lost connection must not make the page wider than the phone either.
         page.context.set_offline(True)
         expect(page.get_by_text("No connection.")).to_be_visible(timeout=45_000)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
@@ -478,7 +478,7 @@ def test_on_a_phone_one_column_is_shown_at_a_time(console: OpenConsole, server: 
         axe(page)
 
 
-def test_a_word_is_found_in_the_archive_and_shown_in_its_place(
+def test_search_result_opens_conversation_at_the_message(
     console: OpenConsole, server: ChatServer, axe: Axe
 ) -> None:
     page = console()
@@ -502,7 +502,7 @@ def test_a_word_is_found_in_the_archive_and_shown_in_its_place(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["zh-CN", "en"])
-def test_every_page_is_free_of_what_axe_finds(
+def test_pages_have_no_axe_violations(
     page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot, scheme: Any, locale: str
 ) -> None:
     page = page_factory(color_scheme=scheme, locale=locale)
@@ -521,39 +521,37 @@ def test_every_page_is_free_of_what_axe_finds(
     axe(page)
 
 
-def test_a_watch_that_was_refused_is_asked_for_again(
-    page_factory: PageFactory, sign_in: SignIn, server: ChatServer
-) -> None:
-    """The database was away for a moment: a colleague's conversation does not stay still until the line is cut."""
+def test_refused_watch_is_repeated(page_factory: PageFactory, sign_in: SignIn, server: ChatServer) -> None:
+    """After a brief database outage, the page watches another agent's conversation without waiting for a reconnect."""
     watches: list[str] = []
 
-    def between(line: WebSocketRoute) -> None:
-        far = line.connect_to_server()
+    def refuse_first_watch(route: WebSocketRoute) -> None:
+        upstream = route.connect_to_server()
 
-        def up(text: str | bytes) -> None:
+        def forward(text: str | bytes) -> None:
             if json.loads(text)["kind"] == "watch":
                 watches.append(str(text))
                 if len(watches) == 1:
                     refused = {"kind": "refused", "code": "unavailable", "words": "-", "retry_after_ms": 50}
-                    line.send(json.dumps(refused))
+                    route.send(json.dumps(refused))
                     return
-            far.send(text)
+            upstream.send(text)
 
-        line.on_message(up)
+        route.on_message(forward)
 
     page = page_factory(locale="en")
-    page.route_web_socket(re.compile("/ws/console/"), between)
+    page.route_web_socket(re.compile("/ws/console/"), refuse_first_watch)
     sign_in(page, HAO)
     with WireAgent(server) as mei, WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
-        mei.take()
+        mei.take_next()
         page.goto(f"/console/conversations/{visitor.conversation}/")
         expect(page.get_by_role("log").get_by_text("我的卡被吞了")).to_be_visible()
         visitor.say("还在吗")
         expect(page.get_by_role("log").get_by_text("还在吗")).to_be_visible()
 
 
-def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
+def test_days_are_named_by_server_clock_and_renamed_after_midnight(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
@@ -561,8 +559,8 @@ def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
     days_later = 0
 
     def answer_later(route: Route) -> None:
-        said = route.fetch().json()
-        route.fulfill(json={**said, "now": said["now"] + days_later * DAY_MS})
+        answer = route.fetch().json()
+        route.fulfill(json={**answer, "now": answer["now"] + days_later * DAY_MS})
 
     page.route("**/console/clock", answer_later)
     sign_in(page, MEI)
@@ -582,7 +580,7 @@ def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
 
 @pytest.mark.parametrize("width", [1280, 1440])
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
-def test_the_placeholder_of_the_answer_search_fits(
+def test_placeholder_of_knowledge_search_fits(
     console: OpenConsole, server: ChatServer, width: int, locale: str
 ) -> None:
     page = console(locale=locale, viewport=(width, 900))
@@ -590,7 +588,7 @@ def test_the_placeholder_of_the_answer_search_fits(
         page.keyboard.press("n")
         field = page.locator("#points-q")
         expect(field).to_be_visible()
-        # Chromium tells no width of a placeholder: the same words as a value have the same width.
+        # Chromium does not report the width of a placeholder: measure the same text as a value.
         field.evaluate("field => { field.value = field.placeholder }")
-        wide, room = field.evaluate("field => [field.scrollWidth, field.clientWidth]")
-        assert wide <= room
+        text_width, field_width = field.evaluate("field => [field.scrollWidth, field.clientWidth]")
+        assert text_width <= field_width

@@ -1,4 +1,4 @@
-"""One press, one act; and what is typed is never a command: the console's keys and buttons under impatient hands."""
+"""Repeated presses of the console's buttons and keys act once, and typed text never triggers a shortcut."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from tests.browser.conftest import NETWORK_ERRORS, ChatServer, OpenConsole
 from tests.browser.visitor import WireVisitor
 
 
-def assigned(server: ChatServer) -> int:
+def assignment_count(server: ChatServer) -> int:
     ((count,),) = server.execute("SELECT count(*) FROM chat_assignment")
     return int(count)
 
 
-@pytest.mark.parametrize("press", ["double click", "held key", "clicks on a slow line", "clicks by script"])
-def test_take_next_pressed_again_takes_one_customer(
+@pytest.mark.parametrize(
+    "press", ["double click", "held key", "clicks on a slow connection", "clicks by script"]
+)
+def test_take_next_pressed_repeatedly_takes_one_conversation(
     console: OpenConsole, server: ChatServer, press: str
 ) -> None:
     page = console()
@@ -31,11 +33,11 @@ def test_take_next_pressed_again_takes_one_customer(
         if press == "double click":
             button.dblclick()
         elif press == "held key":
-            # A key that is down already repeats.
+            # Pressing down a key that is already down counts as a repeat.
             for _ in range(5):
                 page.keyboard.down("n")
             page.keyboard.up("n")
-        elif press == "clicks on a slow line":
+        elif press == "clicks on a slow connection":
             held: list[Route] = []
             page.route("**/console/next", lambda route: held.append(route))
             for _ in range(3):
@@ -50,10 +52,10 @@ def test_take_next_pressed_again_takes_one_customer(
         expect(page.locator("#mine .row")).to_have_count(1)
         expect(page.get_by_role("textbox", name="Message")).to_be_focused()
         expect(button).not_to_have_attribute("aria-disabled", "true")
-        assert assigned(server) == 1
+        assert assignment_count(server) == 1
 
 
-def test_take_next_pressed_again_after_a_lost_answer_takes_the_same_customer(
+def test_take_next_pressed_again_after_lost_answer_takes_same_conversation(
     console: OpenConsole, server: ChatServer
 ) -> None:
     page = console(allow=NETWORK_ERRORS)
@@ -75,10 +77,10 @@ def test_take_next_pressed_again_after_a_lost_answer_takes_the_same_customer(
         expect(page.locator("#take-next")).not_to_have_attribute("aria-disabled", "true")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
-        assert assigned(server) == 1
+        assert assignment_count(server) == 1
 
 
-def test_words_typed_when_the_customer_ends_stay_and_are_no_commands(
+def test_text_typed_while_visitor_ends_is_kept_and_triggers_no_shortcut(
     console: OpenConsole, server: ChatServer
 ) -> None:
     page = console(permissions=["clipboard-read", "clipboard-write"])
@@ -88,44 +90,44 @@ def test_words_typed_when_the_customer_ends_stay_and_are_no_commands(
         expect(body).to_be_focused()
         expect(page.locator("#draft-over")).to_be_hidden()
         page.keyboard.type("请您不要挂断")
-        visitor.ends()
+        visitor.end()
         expect(page.get_by_text("The customer ended the conversation.")).to_be_visible()
         page.keyboard.type("nntmc?/p1")
         expect(body).to_have_value("请您不要挂断")
         expect(body).to_have_attribute("readonly", "")
-        assert assigned(server) == 1
+        assert assignment_count(server) == 1
         expect(page.locator("dialog[open], [popover]:popover-open")).to_have_count(0)
         page.get_by_role("button", name="Copy").click()
         expect(page.locator("#announce")).to_have_text("Copied.")
         assert page.evaluate("navigator.clipboard.readText()") == "请您不要挂断"
-        # They are still there after a reload, until they are discarded.
+        # The text survives a reload, until it is discarded.
         page.reload()
         expect(body).to_have_value("请您不要挂断")
         page.get_by_role("button", name="Discard").click()
         expect(page.locator("#composer")).to_be_hidden()
 
 
-def test_letters_typed_just_after_an_empty_field_went_are_no_commands(
+def test_letters_typed_just_after_empty_field_disappears_trigger_no_shortcut(
     console: OpenConsole, server: ChatServer
 ) -> None:
     page = console()
     with WireVisitor(server, name="李雷") as visitor, WireVisitor(server, name="韩梅梅"):
         page.keyboard.press("n")
         expect(page.get_by_role("textbox", name="Message")).to_be_focused()
-        visitor.ends()
+        visitor.end()
         expect(page.locator("#composer")).to_be_hidden()
         page.keyboard.type("nntmcp/?", delay=40)
         expect(page.locator("dialog[open], [popover]:popover-open")).to_have_count(0)
-        assert assigned(server) == 1
-        # Escape says that the hands know where they are.
+        assert assignment_count(server) == 1
+        # Escape ends the period in which letters are ignored.
         page.keyboard.press("Escape")
-        # The first press of "n" has settled: until then a second one counts as the same.
+        # Wait until the first press of "n" has settled: a second one would count as the same press.
         expect(page.locator("#take-next")).not_to_have_attribute("aria-disabled", "true")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="韩梅梅")).to_be_visible()
 
 
-def test_a_digit_begins_a_message(console: OpenConsole, server: ChatServer) -> None:
+def test_digit_begins_a_message(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     body = page.get_by_role("textbox", name="Message")
     with WireVisitor(server, name="李雷") as visitor:
@@ -136,7 +138,7 @@ def test_a_digit_begins_a_message(console: OpenConsole, server: ChatServer) -> N
         expect(body).to_have_value("3个工作日内寄出")
 
 
-def test_the_chinese_slash_opens_the_canned_replies(console: OpenConsole, server: ChatServer) -> None:
+def test_chinese_slash_opens_canned_replies(console: OpenConsole, server: ChatServer) -> None:
     server.execute(
         "INSERT INTO chat_cannedreply (language, shortcut, title, body, initials, is_active, source)"
         " VALUES ('zh', 'nh', '问候', '您好，请讲。', 'wh', ?, '')",
@@ -164,7 +166,7 @@ def test_the_chinese_slash_opens_the_canned_replies(console: OpenConsole, server
     server.execute("DELETE FROM chat_cannedreply")
 
 
-def test_letters_alone_can_be_switched_off(console: OpenConsole, server: ChatServer) -> None:
+def test_single_letter_shortcuts_can_be_switched_off(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server, name="李雷"):
         expect(page.locator("#waiting .row")).to_have_count(1)
@@ -178,4 +180,4 @@ def test_letters_alone_can_be_switched_off(console: OpenConsole, server: ChatSer
         expect(page.get_by_role("dialog")).to_be_hidden()
         page.keyboard.press("Alt+n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
-        assert assigned(server) == 1
+        assert assignment_count(server) == 1

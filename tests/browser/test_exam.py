@@ -1,4 +1,4 @@
-"""The exam and the drill in a real browser: by keyboard alone, through cuts, in two tabs, against the clock."""
+"""The exam and the drill in a real browser: by keyboard alone, through disconnects, in two tabs, against the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.browser.conftest import NETWORK_ERRORS, PHONE, Axe, ChatServer, PageF
 from tests.browser.visitor import WireVisitor
 from tests.people import MEI, YUN, Person
 
-# Three choices whose right option is the first written one; a gap; steps.
+# Three choice questions whose right options are written first, a fill-in question, and an ordering question.
 QUESTIONS = """
 from accounts.models import Department, Staff
 from exams.actions import exams, questions
@@ -31,21 +31,21 @@ kinds = [
 for point, kind in zip(points, kinds, strict=False):
     questions.save_question(by=yun, point=point.pk, parsed=ParsedQuestion(*kind, "见要点。"))
 """
-GAP_ONLY = QUESTIONS.replace("zip(points, kinds,", "zip(points, kinds[3:4],")
-SET = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"
-BARRED = f"""{SET}
+FILL_IN_ONLY = QUESTIONS.replace("zip(points, kinds,", "zip(points, kinds[3:4],")
+OPEN_EXAM = QUESTIONS + "open_exam(yun, cards, question_count=5, pass_percent=80)"
+RESTRICTED = f"""{OPEN_EXAM}
 from accounts.models import QueueRestriction
 from django.utils import timezone
 mei = Staff.objects.get(username="mei")
 QueueRestriction.objects.create(staff=mei, department=cards, key="exam/0", why="十月月考", since=timezone.localdate())
 """
-PROPOSE = SET + "\nquestions.propose_questions(by=yun, category=None)\n"
+PROPOSED_QUESTIONS = OPEN_EXAM + "\nquestions.propose_questions(by=yun, category=None)\n"
 
-Open = Callable[..., Page]
+OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def room(page_factory: PageFactory, sign_in: SignIn) -> Open:
+def open_page(page_factory: PageFactory, sign_in: SignIn) -> OpenPage:
     def open_page(person: Person = MEI, path: str = "/console/exams/", **options: object) -> Page:
         page = page_factory(locale="en", **options)  # type: ignore[arg-type]
         sign_in(page, person)
@@ -60,17 +60,17 @@ def begin(page: Page) -> None:
     expect(page.locator("#progress")).to_have_text("0 of 5 answered")
 
 
-def question(page: Page, words: str) -> None:
-    """Makes the question with these words the one before the examinee, by keys."""
+def go_to_question(page: Page, text: str) -> None:
+    """Move by keyboard to the question that contains this text."""
     for _ in range(5):
-        if page.locator(".question[data-current]").filter(has_text=words).count():
+        if page.locator(".question[data-current]").filter(has_text=text).count():
             return
         page.keyboard.press("PageDown")
     for _ in range(5):
-        if page.locator(".question[data-current]").filter(has_text=words).count():
+        if page.locator(".question[data-current]").filter(has_text=text).count():
             return
         page.keyboard.press("PageUp")
-    raise AssertionError(words)
+    raise AssertionError(text)
 
 
 def number_of(page: Page, option: str) -> str:
@@ -79,19 +79,19 @@ def number_of(page: Page, option: str) -> str:
 
 
 def answer_all(page: Page) -> None:
-    """Everything right, by keyboard alone."""
+    """Answer every question correctly, by keyboard alone."""
     for stem, options in (("单选题", ["对的"]), ("多选题", ["对一", "对二"]), ("判断题", ["True"])):
-        question(page, stem)
+        go_to_question(page, stem)
         for option in options:
             page.keyboard.press(number_of(page, option))
-    question(page, "天内挂失")
+    go_to_question(page, "天内挂失")
     expect(page.locator(".question[data-current] .filling")).to_be_focused()
     page.keyboard.type("７")
-    question(page, "排序题")
+    go_to_question(page, "排序题")
     steps = page.locator(".question[data-current] .step-text")
     wanted = ["第一步", "第二步", "第三步"]
-    for place, text in enumerate(wanted):
-        while steps.all_inner_texts()[place] != text:
+    for position, text in enumerate(wanted):
+        while steps.all_inner_texts()[position] != text:
             page.get_by_role("button", name=f"Move up: {text}").focus()
             page.keyboard.press("Enter")
     expect(page.locator("#progress")).to_have_text("5 of 5 answered")
@@ -102,11 +102,11 @@ def hand_in(page: Page) -> None:
     page.locator("#finish-yes").click()
 
 
-def test_an_examinee_answers_by_keyboard_alone_and_passes(
-    room: Open, server: ChatServer, axe: Axe, screenshot: Screenshot
+def test_examinee_answers_by_keyboard_alone_and_passes(
+    open_page: OpenPage, server: ChatServer, axe: Axe, screenshot: Screenshot
 ) -> None:
-    server.manage("shell", "-v0", "-c", SET)
-    page = room()
+    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    page = open_page()
     axe(page)
     begin(page)
     axe(page)
@@ -128,11 +128,9 @@ def test_an_examinee_answers_by_keyboard_alone_and_passes(
     screenshot(page, "exam-result")
 
 
-def test_what_could_not_be_saved_is_kept_through_a_cut_a_restart_and_a_reload(
-    room: Open, server: ChatServer
-) -> None:
-    server.manage("shell", "-v0", "-c", SET)
-    page = room(allow=NETWORK_ERRORS)
+def test_unsaved_answers_survive_server_restart_and_reload(open_page: OpenPage, server: ChatServer) -> None:
+    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    page = open_page(allow=NETWORK_ERRORS)
     begin(page)
     page.locator(".question[data-current]").wait_for()
     page.get_by_role("button", name="All on one page").click()
@@ -149,11 +147,11 @@ def test_what_could_not_be_saved_is_kept_through_a_cut_a_restart_and_a_reload(
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_two_tabs_are_one_attempt_and_an_old_one_undoes_nothing(
-    room: Open, server: ChatServer, page_factory: PageFactory
+def test_two_tabs_share_one_attempt_and_stale_tab_overwrites_no_answer(
+    open_page: OpenPage, server: ChatServer, page_factory: PageFactory
 ) -> None:
-    server.manage("shell", "-v0", "-c", SET)
-    first = room()
+    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    first = open_page()
     second = page_factory(locale="en", beside=first)
     second.goto("/console/exams/")
     begin(first)
@@ -170,14 +168,14 @@ def test_two_tabs_are_one_attempt_and_an_old_one_undoes_nothing(
     assert server.execute("SELECT count(*) FROM exams_paper") == [(1,)]
 
 
-def test_when_the_time_is_over_the_paper_hands_itself_in(room: Open, server: ChatServer) -> None:
-    server.manage("shell", "-v0", "-c", SET)
-    page = room()
+def test_paper_is_handed_in_automatically_when_time_is_over(open_page: OpenPage, server: ChatServer) -> None:
+    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    page = open_page()
     begin(page)
     page.get_by_role("button", name="All on one page").click()
     page.locator(".option").filter(has_text="对的").click()
     expect(page.locator("#saved")).to_have_text("Saved")
-    # The page learns the time when it is opened: three seconds are left of it then.
+    # The page receives the remaining time when it is opened: three seconds.
     due = page.evaluate("new Date(Date.now() + 3000).toISOString()")
     server.execute("UPDATE exams_paper SET due_at = ?", due.replace("T", " ").replace("Z", "+00:00"))
     page.reload()
@@ -185,11 +183,11 @@ def test_when_the_time_is_over_the_paper_hands_itself_in(room: Open, server: Cha
     expect(page.get_by_text("Not passed")).to_be_visible()
 
 
-def test_an_examinee_on_a_phone_appeals_and_a_supervisor_decides(
-    room: Open, server: ChatServer, axe: Axe
+def test_examinee_appeals_on_phone_and_supervisor_decides(
+    open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", SET)
-    page = room(viewport=PHONE)
+    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    page = open_page(viewport=PHONE)
     begin(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     hand_in(page)
@@ -200,7 +198,7 @@ def test_an_examinee_on_a_phone_appeals_and_a_supervisor_decides(
     answer.get_by_role("button", name="Appeal").click()
     expect(page.get_by_text("Appeal: open")).to_be_visible()
     axe(page)
-    supervisor = room(YUN, "/console/exams/appeals/")
+    supervisor = open_page(YUN, "/console/exams/appeals/")
     expect(supervisor.get_by_text("题目有误")).to_be_visible()
     axe(supervisor)
     supervisor.get_by_role("button", name="Accept: everyone who had the question").click()
@@ -212,9 +210,11 @@ def test_an_examinee_on_a_phone_appeals_and_a_supervisor_decides(
     axe(supervisor)
 
 
-def test_an_editor_judges_proposals_with_a_key_each(room: Open, server: ChatServer, axe: Axe) -> None:
-    server.manage("shell", "-v0", "-c", PROPOSE)
-    page = room(YUN, "/console/exams/questions/judging")
+def test_editor_reviews_proposed_questions_with_one_key_each(
+    open_page: OpenPage, server: ChatServer, axe: Axe
+) -> None:
+    server.manage("shell", "-v0", "-c", PROPOSED_QUESTIONS)
+    page = open_page(YUN, "/console/exams/questions/judging")
     left = int(page.locator("#left").inner_text())
     assert left > 8
     axe(page)
@@ -232,11 +232,11 @@ def test_an_editor_judges_proposals_with_a_key_each(room: Open, server: ChatServ
     assert ("accepted",) in states
 
 
-def test_a_barred_agent_is_told_why_offered_nothing_and_led_to_the_exam(
-    room: Open, server: ChatServer, axe: Axe
+def test_restricted_agent_sees_reason_cannot_take_and_is_led_to_exam(
+    open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", BARRED)
-    page = room(MEI, "/console/")
+    server.manage("shell", "-v0", "-c", RESTRICTED)
+    page = open_page(MEI, "/console/")
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
         expect(page.get_by_role("button", name="Take the next")).to_be_disabled()
@@ -248,11 +248,11 @@ def test_a_barred_agent_is_told_why_offered_nothing_and_led_to_the_exam(
     expect(page.get_by_role("button", name="Start")).to_be_visible()
 
 
-def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
-    room: Open, server: ChatServer, axe: Axe
+def test_drill_question_is_hidden_as_soon_as_visitor_waits(
+    open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
     server.manage("shell", "-v0", "-c", QUESTIONS)
-    page = room(MEI, "/console/")
+    page = open_page(MEI, "/console/")
     expect(page.locator("#line")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="Show a question").click()
     expect(page.locator(".drill .question")).to_be_visible()
@@ -266,11 +266,11 @@ def test_a_question_in_a_quiet_minute_is_gone_as_soon_as_somebody_waits(
         assert server.execute("SELECT count(*) FROM exams_drillcard") == [(0,)]
 
 
-def test_letters_typed_into_a_drill_gap_that_has_just_gone_take_nobody(
-    room: Open, server: ChatServer
+def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
+    open_page: OpenPage, server: ChatServer
 ) -> None:
-    server.manage("shell", "-v0", "-c", GAP_ONLY)
-    page = room(MEI, "/console/")
+    server.manage("shell", "-v0", "-c", FILL_IN_ONLY)
+    page = open_page(MEI, "/console/")
     expect(page.locator("#line")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="Show a question").click()
     expect(page.locator(".drill .filling")).to_be_focused()
@@ -281,17 +281,17 @@ def test_letters_typed_into_a_drill_gap_that_has_just_gone_take_nobody(
         expect(page.locator(".drill .question")).to_be_hidden()
         page.keyboard.type("nnn")
         assert not taken
-        # A key that moves the focus ends the rest: the next letter is a command again.
+        # A key that moves the focus ends the period in which letters are ignored.
         page.keyboard.press("Escape")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
         assert taken == ["/console/next"]
 
 
-def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, server: ChatServer) -> None:
+def test_drill_answer_is_marked_immediately_and_stored(open_page: OpenPage, server: ChatServer) -> None:
     server.manage("shell", "-v0", "-c", QUESTIONS)
-    page = room(MEI, "/console/")
-    # After midnight there are ten again, and nine after this answer.
+    page = open_page(MEI, "/console/")
+    # If midnight passes in between, ten are available again, and nine are left after this answer.
     for left in ("9", "[89]"):
         button = re.compile("Show a question|Next question")
         page.get_by_role("button", name=button).click()
@@ -313,33 +313,33 @@ def test_an_answer_in_a_quiet_minute_is_marked_at_once_and_kept(room: Open, serv
     expect(page.get_by_role("button", name="Show a question")).to_be_focused()
 
 
-def test_a_drill_without_a_connection_says_so_keeps_the_answer_and_is_tried_again(
-    room: Open, server: ChatServer, axe: Axe
+def test_drill_without_connection_shows_error_keeps_answer_and_can_be_retried(
+    open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", GAP_ONLY)
-    page = room(MEI, "/console/", allow=NETWORK_ERRORS)
+    server.manage("shell", "-v0", "-c", FILL_IN_ONLY)
+    page = open_page(MEI, "/console/", allow=NETWORK_ERRORS)
     expect(page.locator("#line")).to_have_attribute("data-status", "open")
     drill = page.locator("#drill")
     failed = drill.get_by_role("alert")
 
-    def cut(route: Route) -> None:
+    def abort(route: Route) -> None:
         route.abort()
 
-    page.route("**/console/drill/*", cut)
+    page.route("**/console/drill/*", abort)
     page.get_by_role("button", name="Show a question").click()
     expect(failed).to_have_text("The question could not be loaded.")
     axe(page)
-    page.unroute("**/console/drill/*", cut)
+    page.unroute("**/console/drill/*", abort)
     drill.get_by_role("button", name="Try again").click()
     expect(drill.locator(".filling")).to_be_focused()
     expect(failed).to_be_hidden()
 
     drill.locator(".filling").fill("8")
-    page.route("**/console/drill/*", cut)
+    page.route("**/console/drill/*", abort)
     page.locator("#drill-answer").click()
     expect(failed).to_have_text("Your answer was not sent. It is still here.")
     expect(drill.locator(".filling")).to_have_value("8")
-    page.unroute("**/console/drill/*", cut)
+    page.unroute("**/console/drill/*", abort)
     drill.get_by_role("button", name="Try again").click()
     expect(page.locator("#drill-next")).to_be_visible()
     expect(failed).to_be_hidden()

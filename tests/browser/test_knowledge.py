@@ -1,4 +1,4 @@
-"""The journeys of an editor and of who approves, in Chromium: write, review, tell who was told."""
+"""The knowledge pages in Chromium: write, review, publish, list recipients, import."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PHONE, Axe, ChatServer, PageFactory, Screenshot, SignIn
 from tests.people import MEI, NING, YUN, Person
 
-# Of Django's own pages.
-DJANGOS = ("label-title-only", "empty-table-header")
+# Violations in Django's own pages.
+DJANGO_RULES = ("label-title-only", "empty-table-header")
 ANSWER = "您别急，请马上在手机银行里挂失：https://www.bank.example/loss 。"
 PREVIEW = "您别急，请马上打 95000 挂失。\n手机银行挂失 https://www.bank.example/loss"
 LOAD = """
@@ -35,7 +35,7 @@ from chat.actions.posts import post_batch
 from chat.actions.canned_replies import make_answer
 from accounts.models import Department
 from chat.models import Site, WrapUpCode
-staff = {{each.username: each for each in Staff.objects.all()}}
+staff = {{member.username: member for member in Staff.objects.all()}}
 cast = Cast(site=Site.objects.get(), cards=Department.objects.get(code="cards"),
     loans=Department.objects.get(code="loans"), done=WrapUpCode.objects.get(), **staff)
 content = Content("卡丢了怎么挂失？", {answer!r}, category_at("银行卡/挂失"),
@@ -47,18 +47,18 @@ approve_version(by=cast.yun, version=version.pk)
 point = version.point
 for text, count in (("刚在菜市场钱包被偷了", 7), ("卡掉了", 4), ("在吗", 2)):
     Phrasing.objects.create(point=point, text=text, state="suggested", count=count)
-gap = UnansweredQuestion.objects.create(text="周日开门吗", count=3)
+question = UnansweredQuestion.objects.create(text="周日开门吗", count=3)
 for text in ("周日开门吗", "星期天上班吗", "礼拜天营业不"):
     conversation = start_with(cast, cast.mei)
     UnansweredQuestionExample.objects.create(
-        gap=gap, conversation=conversation, seq=say(conversation, text).seq, text=text)
+        gap=question, conversation=conversation, seq=say(conversation, text).seq, text=text)
 UnansweredQuestion.objects.create(text="能不能换外币硬币", count=1)
 version = Version.objects.get(point=point)
-said = {{"body": version.answer, "source": version.source}}
-post_batch([make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), **said)])
+answer = {{"body": version.answer, "source": version.source}}
+post_batch([make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), **answer)])
 use.record_use(by=cast.mei, version=version, conversation=conversation, seq=2, question="", is_edited=False)
 """
-FORGET = (
+CLEANUP = (
     "DELETE FROM knowledge_use",
     "DELETE FROM knowledge_unansweredquestionexample",
     "DELETE FROM knowledge_unansweredquestion",
@@ -76,39 +76,39 @@ STATE_COLOURS = """state => [...document.querySelectorAll(`.state[data-state=${s
   const { color, backgroundColor, borderColor } = getComputedStyle(pill);
   return `${color} ${backgroundColor} ${borderColor}`;
 })"""
-Open = Callable[..., Page]
+OpenPage = Callable[..., Page]
 
 
-def forget_knowledge(server: ChatServer) -> None:
-    """Remove every point, also those that other tests have left on the server."""
-    for statement in FORGET:
+def delete_knowledge(server: ChatServer) -> None:
+    """Delete every knowledge point, including those that other tests left on the server."""
+    for statement in CLEANUP:
         server.execute(statement)
 
 
 @pytest.fixture
-def knowing(server: ChatServer) -> Any:
-    """The server with a point that is said, questions without one, and phrasings that wait."""
-    forget_knowledge(server)
+def server_with_point(server: ChatServer) -> Any:
+    """The server with a published point, unanswered questions, and suggested phrasings."""
+    delete_knowledge(server)
     server.manage("shell", "-v0", "-c", LOAD.format(answer=ANSWER))
     yield server
-    forget_knowledge(server)
+    delete_knowledge(server)
 
 
 @pytest.fixture
-def desk(page_factory: PageFactory, sign_in: SignIn, knowing: ChatServer) -> Open:
-    def open_desk(person: Person = NING, path: str = "/console/", **options: Any) -> Page:
+def open_page(page_factory: PageFactory, sign_in: SignIn, server_with_point: ChatServer) -> OpenPage:
+    def make(person: Person = NING, path: str = "/console/", **options: Any) -> Page:
         page = page_factory(**options)
         sign_in(page, person)
         page.goto(path)
         return page
 
-    return open_desk
+    return make
 
 
-def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
-    desk: Open, axe: Axe, screenshot: Screenshot
+def test_editor_writes_point_supervisor_approves_and_agent_reads_it(
+    open_page: OpenPage, axe: Axe, screenshot: Screenshot
 ) -> None:
-    page = desk(locale="en", allow="status of 422")
+    page = open_page(locale="en", allow="status of 422")
     expect(page).to_have_url(re.compile(r"/console/points/$"))
     expect(page.get_by_role("link", name="Conversations")).to_have_count(0)
     axe(page)
@@ -143,7 +143,7 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
     page.get_by_role("link", name="Edit", exact=True).click()
     expect(page.get_by_text("Your unsaved changes")).to_be_hidden()
 
-    supervisor = desk(YUN, "/console/points/", locale="en")
+    supervisor = open_page(YUN, "/console/points/", locale="en")
     supervisor.get_by_role("link", name=re.compile("waiting for my approval")).click()
     supervisor.get_by_role("link", name="卡丢了怎么挂失？").click()
     supervisor.get_by_role("link", name=re.compile("version 2")).first.click()
@@ -153,7 +153,7 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
     supervisor.get_by_role("button", name="Approve").click()
     expect(supervisor.get_by_text("version 2 published").first).to_be_visible()
 
-    agent = desk(MEI, "/console/points/card-lost/", locale="en")
+    agent = open_page(MEI, "/console/points/card-lost/", locale="en")
     expect(agent.locator(".bubble")).to_have_text(PREVIEW)
     agent.get_by_role("link", name="Save as my reply").click()
     agent.get_by_label("Shortcut").fill("gs")
@@ -166,10 +166,10 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
     screenshot(supervisor, "knowledge-told-en")
 
 
-def test_suggested_phrasings_are_judged_by_one_key_each(
-    desk: Open, knowing: ChatServer, axe: Axe, screenshot: Screenshot
+def test_suggested_phrasings_are_reviewed_with_one_key_each(
+    open_page: OpenPage, server_with_point: ChatServer, axe: Axe, screenshot: Screenshot
 ) -> None:
-    page = desk(path="/console/phrasings/")
+    page = open_page(path="/console/phrasings/")
     expect(page.locator(".waiting-item")).to_have_count(3)
     axe(page)
     screenshot(page, "knowledge-phrasings")
@@ -181,15 +181,15 @@ def test_suggested_phrasings_are_judged_by_one_key_each(
     page.keyboard.press("d")
     expect(page.locator(".waiting-item")).to_have_count(1)
     expect(page.locator(".waiting-item")).to_be_focused()
-    rows = knowing.execute("SELECT text, state FROM knowledge_phrasing ORDER BY id")
+    rows = server_with_point.execute("SELECT text, state FROM knowledge_phrasing ORDER BY id")
     assert rows[-3:] == [("刚在菜市场钱包被偷了", "accepted"), ("卡掉了", "suggested"), ("在吗", "declined")]
 
 
-def test_a_question_without_a_point_gets_one(desk: Open, axe: Axe, screenshot: Screenshot) -> None:
-    page = desk(YUN, "/console/gaps/")
+def test_unanswered_question_becomes_new_point(open_page: OpenPage, axe: Axe, screenshot: Screenshot) -> None:
+    page = open_page(YUN, "/console/gaps/")
     expect(page.get_by_text("问过 3 次")).to_be_visible()
     page.locator("summary").first.click()
-    # The server still finds the points of other tests, whose rows are gone: ask for what only this point has.
+    # The server's index still has deleted points of other tests: search for a phrasing that only this point has.
     page.get_by_label("归到哪个知识点？").first.fill("钱包被偷了卡也在里面")
     expect(page.get_by_role("button", name=re.compile("卡丢了怎么挂失"))).to_be_visible()
     axe(page)
@@ -204,10 +204,10 @@ def test_a_question_without_a_point_gets_one(desk: Open, axe: Axe, screenshot: S
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, (1440, 900)])
-def test_the_pages_are_read_at_night_and_on_a_phone(
-    desk: Open, axe: Axe, screenshot: Screenshot, scheme: str, size: tuple[int, int]
+def test_knowledge_pages_are_accessible_in_dark_mode_and_on_phone(
+    open_page: OpenPage, axe: Axe, screenshot: Screenshot, scheme: str, size: tuple[int, int]
 ) -> None:
-    page = desk(YUN, "/console/points/", color_scheme=scheme, viewport=size)
+    page = open_page(YUN, "/console/points/", color_scheme=scheme, viewport=size)
     for name, path in (
         ("list", "points/"),
         ("point", "points/card-lost/"),
@@ -223,8 +223,8 @@ def test_the_pages_are_read_at_night_and_on_a_phone(
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
 
 
-def test_a_table_is_looked_at_before_it_is_stored(
-    desk: Open, axe: Axe, screenshot: Screenshot, tmp_path: Path
+def test_import_is_previewed_before_it_is_stored(
+    open_page: OpenPage, axe: Axe, screenshot: Screenshot, tmp_path: Path
 ) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
@@ -236,15 +236,15 @@ def test_a_table_is_looked_at_before_it_is_stored(
     sheet.append(["hours", "周日开门吗？", "看网点。", "网点", "某一天"])
     file = tmp_path / "points.xlsx"
     book.save(file)
-    page = desk(NING, "/admin/knowledge/point/")
+    page = open_page(NING, "/admin/knowledge/point/")
     page.get_by_role("link", name="导入").click()
     expect(page.get_by_label("文件（XLSX 或 CSV）")).to_be_visible()
-    axe(page, without=DJANGOS)
+    axe(page, without=DJANGO_RULES)
     page.get_by_label("文件（XLSX 或 CSV）").set_input_files(file)
     page.get_by_role("button", name="看看会改动什么").click()
     expect(page.get_by_text("“某一天”不是日期")).to_be_visible()
     expect(page.get_by_role("button", name="全部保存")).to_have_count(0)
-    axe(page, without=DJANGOS)
+    axe(page, without=DJANGO_RULES)
     screenshot(page, "knowledge-import-wrong", full_page=True)
 
     sheet["E3"] = "2030-01-31"
@@ -252,7 +252,7 @@ def test_a_table_is_looked_at_before_it_is_stored(
     page.get_by_label("文件（XLSX 或 CSV）").set_input_files(file)
     page.get_by_role("button", name="看看会改动什么").click()
     expect(page.locator(".import-rows ins").first).to_be_visible()
-    axe(page, without=DJANGOS)
+    axe(page, without=DJANGO_RULES)
     screenshot(page, "knowledge-import", full_page=True)
     page.get_by_role("button", name="全部保存").click()
     expect(page.get_by_text("要由另一位同事批准后才会生效")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Characters are counted as the server counts them; and other people's names turn nothing beside them."""
+"""Length limits count characters as the server does, and bidi controls in names do not reorder other text."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import ChatServer, HostPage, PageFactory, SignIn
 from tests.browser.visitor import WireVisitor
-from tests.browser.widget import Box
+from tests.browser.widget import Widget
 from tests.people import MEI, WEN
 
-# An isolate is left by U+2069, an override is never closed.
+# U+2069 ends an isolate early; the override U+202E is never closed.
 EVIL = "王\u2069五\u202e"
-# Whether the letters of an element stand from left to right, line by line.
+# Whether the characters of an element run from left to right, line by line.
 IN_ORDER = """element => {
-    const places = []
+    const boxes = []
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
     for (let node; (node = walker.nextNode()); ) {
         for (let index = 0; index < node.data.length; index++) {
@@ -22,11 +22,11 @@ IN_ORDER = """element => {
             range.setStart(node, index)
             range.setEnd(node, index + 1)
             const { top, left } = range.getBoundingClientRect()
-            places.push({ top, left })
+            boxes.push({ top, left })
         }
     }
-    const next = (place, before) => !before || place.top > before.top + 4 || place.left > before.left
-    return places.length > 1 && places.every((place, index) => next(place, places[index - 1]))
+    const follows = (box, before) => !before || box.top > before.top + 4 || box.left > before.left
+    return boxes.length > 1 && boxes.every((box, index) => follows(box, boxes[index - 1]))
 }"""
 
 
@@ -35,7 +35,7 @@ def is_in_order(element: Locator) -> bool:
     return bool(element.evaluate(IN_ORDER))
 
 
-def test_the_console_counts_an_emoji_once(
+def test_console_counts_emoji_as_one_character(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
@@ -54,7 +54,7 @@ def test_the_console_counts_an_emoji_once(
         for number, emoji in ((1, "😊"), (2, "🏦")):
             page.get_by_label(f"Button {number}").fill(emoji * 40)
         body.press("Enter")
-        assert visitor.hears("😊" * 2000)["payload"] == {"choices": ["😊" * 40, "🏦" * 40]}
+        assert visitor.wait_for_message("😊" * 2000)["payload"] == {"choices": ["😊" * 40, "🏦" * 40]}
 
     page.goto("/console/replies/new")
     title = page.get_by_label("Title")
@@ -68,24 +68,24 @@ def test_the_console_counts_an_emoji_once(
     assert title.evaluate("field => field.validity.valid")
 
 
-def test_the_form_of_the_box_counts_an_emoji_once(
+def test_widget_form_counts_emoji_as_one_character(
     page_factory: PageFactory, host_page: HostPage, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
-    box = Box(page, host_page.url(language="en"))
-    name = box.frame.locator("#field-name")
+    widget = Widget(page, host_page.url(language="en"))
+    name = widget.frame.locator("#field-name")
     name.fill("😊" * 61)
-    box.write("hello")
-    expect(box.frame.get_by_text("That is too long.")).to_be_visible()
+    widget.write("hello")
+    expect(widget.frame.get_by_text("That is too long.")).to_be_visible()
     expect(name).to_be_focused()
-    expect(box.text).to_have_value("hello")
+    expect(widget.text).to_have_value("hello")
     name.fill("😊" * 60)
-    box.text.press("Enter")
-    expect(box.log.get_by_text("hello")).to_be_visible()
+    widget.text.press("Enter")
+    expect(widget.log.get_by_text("hello")).to_be_visible()
     assert server.execute("SELECT name FROM chat_visitor") == [("😊" * 60,)]
 
 
-def test_a_name_turns_no_time_on_any_screen(
+def test_bidi_controls_in_name_do_not_reorder_other_text(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
@@ -97,7 +97,7 @@ def test_a_name_turns_no_time_on_any_screen(
         page.keyboard.press("n")
         for selector in ("#messages .theirs time", "#talk-about", ".row .excerpt", "#messages .theirs .body"):
             assert is_in_order(page.locator(selector).first), selector
-        visitor.types()
+        visitor.send_typing()
         expect(page.locator("#typing")).to_have_text("王五 is typing …")
         expect(page.locator("#announce")).to_have_text("You took the conversation with 王五.")
         page.goto("/console/search")

@@ -1,4 +1,4 @@
-"""Pages that outlive a sign-in, slow lines and impatient fingers, in a real browser."""
+"""Pages that stay open across sign-ins, on slow connections and under repeated presses, in a real browser."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NETWORK_ERRORS, Axe, ChatServer, PageFactory, SignIn
-from tests.browser.test_exam import SET, begin, hand_in
+from tests.browser.test_exam import OPEN_EXAM, begin, hand_in
 from tests.browser.visitor import WireVisitor
 from tests.people import AN, MEI, YUN
 
-# What Chromium logs about an answer that is no success; each test says which one it provokes.
-STALE = "status of 40[13]"
-WORDS = "您好，您的卡已经寄出，请留意短信。" * 20
+# Errors that Chromium logs for the 401 and 403 responses that a test provokes.
+STALE_PAGE = "status of 40[13]"
+BODY = "您好，您的卡已经寄出，请留意短信。" * 20
 
 
-def sign_in_elsewhere(page: Page, sign_in: SignIn, server: ChatServer, person: Any = MEI) -> None:
-    """As the sign-in form does it in another tab: another session, and another secret behind every token."""
+def sign_in_in_other_tab(page: Page, sign_in: SignIn, server: ChatServer, person: Any = MEI) -> None:
+    """Change the cookies as signing in in another tab does: a new session and a new CSRF secret."""
     sign_in(page, person)
     page.context.add_cookies([{"name": "csrftoken", "value": "d" * 32, "url": server.url}])
 
 
-def sign_out_elsewhere(page: Page) -> None:
+def sign_out_in_other_tab(page: Page) -> None:
     page.context.clear_cookies(name="sessionid")
 
 
@@ -32,59 +32,59 @@ def write_reply(page: Page, shortcut: str) -> None:
     page.goto("/console/replies/new")
     page.get_by_label("Shortcut").fill(shortcut)
     page.get_by_label("Title").fill(f"寄卡 {shortcut}")
-    page.get_by_label("Text").fill(WORDS)
+    page.get_by_label("Text").fill(BODY)
 
 
 def save(page: Page) -> None:
     page.get_by_role("button", name="Save").click()
 
 
-def test_a_reply_written_after_the_session_has_ended_stays_and_is_saved_after_signing_in(
+def test_reply_submitted_after_session_ended_is_kept_and_saved_after_signing_in(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer, axe: Axe
 ) -> None:
     page = page_factory(locale="en")
     sign_in(page, MEI)
     write_reply(page, "ended")
-    sign_out_elsewhere(page)
+    sign_out_in_other_tab(page)
     save(page)
     expect(page.get_by_text("You are signed out. Your text is still here")).to_be_visible()
     expect(page.get_by_role("link", name="Sign in (new tab)")).to_have_attribute("target", "_blank")
-    expect(page.get_by_label("Text")).to_have_value(WORDS)
+    expect(page.get_by_label("Text")).to_have_value(BODY)
     axe(page)
-    sign_in_elsewhere(page, sign_in, server)
+    sign_in_in_other_tab(page, sign_in, server)
     save(page)
     expect(page.get_by_role("link", name="寄卡 ended")).to_be_visible()
     assert server.execute("SELECT length(body) FROM chat_cannedreply WHERE shortcut = 'ended'") == [
-        (len(WORDS),)
+        (len(BODY),)
     ]
 
 
-def test_a_form_is_not_sent_in_the_name_of_somebody_else_who_has_signed_in(
+def test_form_is_not_sent_as_another_staff_member_who_has_signed_in(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
     sign_in(page, MEI)
     write_reply(page, "other")
-    sign_in_elsewhere(page, sign_in, server, YUN)
+    sign_in_in_other_tab(page, sign_in, server, YUN)
     save(page)
     expect(page.get_by_text("Someone else has signed in in this browser.")).to_be_visible()
-    expect(page.get_by_label("Text")).to_have_value(WORDS)
+    expect(page.get_by_label("Text")).to_have_value(BODY)
     assert server.execute("SELECT count(*) FROM chat_cannedreply WHERE shortcut = 'other'") == [(0,)]
 
 
-def test_an_exam_goes_on_after_signing_in_in_another_tab(
+def test_exam_continues_after_signing_in_in_another_tab(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
-    server.manage("shell", "-v0", "-c", SET)
-    page = page_factory(locale="en", allow=STALE)
+    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    page = page_factory(locale="en", allow=STALE_PAGE)
     sign_in(page, MEI)
     page.goto("/console/exams/")
     begin(page)
     page.get_by_role("button", name="All on one page").click()
-    sign_out_elsewhere(page)
+    sign_out_in_other_tab(page)
     page.locator(".option").filter(has_text="对的").click()
     expect(page.locator("#saved")).to_contain_text("You are signed out")
-    sign_in_elsewhere(page, sign_in, server)
+    sign_in_in_other_tab(page, sign_in, server)
     page.locator(".filling").fill("7")
     expect(page.locator("#saved")).to_have_text("Saved")
     page.context.add_cookies([{"name": "csrftoken", "value": "e" * 32, "url": server.url}])
@@ -92,10 +92,10 @@ def test_an_exam_goes_on_after_signing_in_in_another_tab(
     expect(page.locator(".result-percent")).to_have_text("40 %")
 
 
-def test_a_note_in_a_dialog_goes_on_after_signing_in_in_another_tab(
+def test_note_dialog_and_message_work_after_signing_in_in_another_tab(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
-    page = page_factory(locale="en", allow=STALE)
+    page = page_factory(locale="en", allow=STALE_PAGE)
     sign_in(page, MEI)
     page.goto("/console/")
     with WireVisitor(server, name="李雷") as visitor:
@@ -108,7 +108,7 @@ def test_a_note_in_a_dialog_goes_on_after_signing_in_in_another_tab(
         page.get_by_role("button", name="Save the note").click()
         expect(page.locator("#dialog")).to_be_hidden()
         expect(page.locator("#messages").get_by_text("客户很着急")).to_be_visible()
-        # A message goes by fetch.
+        # Messages are sent with fetch, not by htmx.
         page.context.add_cookies([{"name": "csrftoken", "value": "e" * 32, "url": server.url}])
         page.locator("#body").fill("您好")
         page.locator("#body").press("Enter")
@@ -116,7 +116,7 @@ def test_a_note_in_a_dialog_goes_on_after_signing_in_in_another_tab(
 
 
 @pytest.mark.parametrize("is_held_key", [False, True])
-def test_a_form_pressed_twice_on_a_slow_line_creates_one_exam(
+def test_form_submitted_twice_on_slow_connection_creates_one_exam(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer, is_held_key: bool
 ) -> None:
     page = page_factory(locale="en")
@@ -141,7 +141,7 @@ def test_a_form_pressed_twice_on_a_slow_line_creates_one_exam(
     assert server.execute("SELECT count(*) FROM exams_exam") == [(1,)]
 
 
-def test_a_form_stays_while_the_server_does_not_answer(
+def test_form_is_kept_while_server_does_not_answer(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en", allow=NETWORK_ERRORS)
@@ -150,13 +150,13 @@ def test_a_form_stays_while_the_server_does_not_answer(
     page.route("**/console/token", lambda route: route.abort())
     save(page)
     expect(page.get_by_text("The server is not responding.")).to_be_visible()
-    expect(page.get_by_label("Text")).to_have_value(WORDS)
+    expect(page.get_by_label("Text")).to_have_value(BODY)
     page.unroute("**/console/token")
     save(page)
     expect(page.get_by_role("link", name="寄卡 away")).to_be_visible()
 
 
-def test_an_admin_form_keeps_its_words_while_the_session_has_ended(
+def test_admin_form_keeps_input_after_session_has_ended(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
@@ -165,22 +165,22 @@ def test_an_admin_form_keeps_its_words_while_the_session_has_ended(
     page.locator("#id_code").fill("fraud")
     page.locator("#id_name_zh").fill("反欺诈")
     page.locator("#id_name_en").fill("Fraud")
-    sign_out_elsewhere(page)
+    sign_out_in_other_tab(page)
     page.get_by_role("button", name="Save", exact=True).dblclick()
     expect(page.get_by_text("You are signed out. Your text is still here")).to_be_visible()
-    sign_in_elsewhere(page, sign_in, server, AN)
+    sign_in_in_other_tab(page, sign_in, server, AN)
     try:
         page.get_by_role("button", name="Save", exact=True).dblclick()
-        # Customers see the name of a department: it is stored, and in use when somebody else has approved it.
+        # Visitors see the name of a department, so it is stored inactive until somebody else approves it.
         expect(page.get_by_text("Sent for approval: Fraud.")).to_be_visible()
         assert server.execute("SELECT is_active FROM accounts_department WHERE code = 'fraud'") == [(False,)]
         assert server.execute("SELECT title FROM accounts_approvalrequest") == [("Fraud",)]
     finally:
-        # Other tests count on two departments.
+        # Other tests expect exactly two departments.
         server.execute("DELETE FROM accounts_department WHERE code = 'fraud'")
 
 
-def test_a_note_outlives_a_selection_that_ends_outside_escape_the_backdrop_and_a_reload(
+def test_note_survives_selection_ending_outside_escape_backdrop_click_and_reload(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")
@@ -199,9 +199,9 @@ def test_a_note_outlives_a_selection_that_ends_outside_escape_the_backdrop_and_a
 
         open_note()
         text.fill(note)
-        box = text.bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + 40, box["y"] + 12)
+        bounds = text.bounding_box()
+        assert bounds is not None
+        page.mouse.move(bounds["x"] + 40, bounds["y"] + 12)
         page.mouse.down()
         page.mouse.move(5, 5)
         page.mouse.up()
@@ -228,7 +228,7 @@ def test_a_note_outlives_a_selection_that_ends_outside_escape_the_backdrop_and_a
         expect(text).to_have_value("")
 
 
-def test_waiting_times_are_right_on_a_computer_whose_clock_is_wrong(
+def test_waiting_times_are_right_on_computer_with_wrong_clock(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(locale="en")

@@ -1,6 +1,6 @@
-"""A new version goes in while people talk: nginx with the file of deploy/, two processes restarted one after the other.
+"""A rolling restart during conversations: nginx with deploy/'s file, two processes restarted one after the other.
 
-Guards invariant 2 through a deploy: nothing lost, doubled or reordered, no request refused, no error on any screen.
+Guards invariant 2 during a deployment: no message lost, doubled or reordered, no request refused, no error shown.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from tests.server.test_deploy_files import commands
 from tests.simulation.transport import Frame, Line, Thread
 
 VISITORS = 12
-# Between two things that one person says.
+# Pause between two messages of one person.
 PACE_SECONDS = 0.2
 CSRF = "c" * 32
-# Whatever a screen says when something is wrong; that it connects anew is no error.
+# Collects every error that a page shows; a notice that it is reconnecting is not an error.
 ALARMS = """
 const alarms = new Set();
 const wrong = `#notice, .toast, .error, .retry, [data-status=refused],
   #line[data-status=lost], #line[data-status=ended]`;
 const look = () => {
-  for (const each of document.querySelectorAll(wrong)) {
-    if (each.checkVisibility({ visibilityProperty: true })) alarms.add(`${each.id} ${each.textContent.trim()}`.trim());
+  for (const element of document.querySelectorAll(wrong)) {
+    if (!element.checkVisibility({ visibilityProperty: true })) continue;
+    alarms.add(`${element.id} ${element.textContent.trim()}`.trim());
   }
 };
 setInterval(look, 20);
@@ -49,7 +50,7 @@ CONNECTING = re.compile(r"连接")
 
 
 class Visitor:
-    """Keeps what is not accepted, comes back with it, and places what comes, as the box does."""
+    """A visitor who, like the widget, keeps unaccepted messages, resends them after a reconnect, and orders by seq."""
 
     def __init__(self, nginx: Nginx, chance: random.Random) -> None:
         self.conversation = ""
@@ -69,7 +70,7 @@ class Visitor:
 
     def _hello(self) -> Frame:
         if self._last != "bye":
-            self.problems.append(f"cut off after {self._last}, without a goodbye")
+            self.problems.append(f"cut off after {self._last}, without a bye frame")
         hello: Frame = {
             "kind": "hello",
             "site": SITE_KEY,
@@ -90,41 +91,41 @@ class Visitor:
                     self._send({"kind": "start", "client_id": str(uuid4()), "form": {"subject": "cards"}})
                     return
                 self.conversation = frame["state"]["id"]
-                self._place(frame["messages"], is_more=frame.get("more", False))
+                self._add_messages(frame["messages"], is_more=frame.get("more", False))
                 for post in list(self.pending.values()):
                     self._send(post)
             case "accepted":
-                self._settle(frame["client_id"], frame["seq"])
+                self._record_accepted(frame["client_id"], frame["seq"])
             case "message":
-                self._place([frame["message"]])
+                self._add_messages([frame["message"]])
             case "messages":
-                self._place(frame["messages"], is_more=frame["more"])
+                self._add_messages(frame["messages"], is_more=frame["more"])
             case "refused":
                 self.problems.append(f"refused: {frame['code']}")
 
-    def _place(self, messages: list[Frame], *, is_more: bool = False) -> None:
+    def _add_messages(self, messages: list[Frame], *, is_more: bool = False) -> None:
         is_behind = is_more
         for message in messages:
             if client_id := message.get("client_id", ""):
-                self._settle(client_id, message["seq"])
+                self._record_accepted(client_id, message["seq"])
             is_behind = self.thread.place(message) or is_behind
         if is_behind:
             self._send({"kind": "fetch", "after": self.thread.head})
 
-    def _settle(self, client_id: str, seq: int) -> None:
+    def _record_accepted(self, client_id: str, seq: int) -> None:
         if self.pending.pop(client_id, None) or client_id in self.accepted:
             if self.accepted.setdefault(client_id, seq) != seq:
-                self.problems.append(f"{client_id} has two places")
+                self.problems.append(f"{client_id} was accepted under two seqs")
             self.line.notify()
 
     def _send(self, frame: Frame) -> None:
         self.task = asyncio.ensure_future(self.line.send(frame))
 
-    async def talk(self, is_over: threading.Event) -> None:
-        """Says one thing after the other, each when the one before is accepted."""
+    async def talk(self, stop: threading.Event) -> None:
+        """Send messages until `stop` is set, each after the one before was accepted."""
         running = asyncio.ensure_future(self.line.run())
         await self.line.until(lambda: bool(self.conversation), 10)
-        while not is_over.is_set():
+        while not stop.is_set():
             client_id = str(uuid4())
             post = {"kind": "post", "client_id": client_id, "body": f"第{len(self.accepted) + 1}句"}
             self.pending[client_id] = post
@@ -133,16 +134,16 @@ class Visitor:
                 self.problems.append("no answer within ten seconds")
                 break
             await asyncio.sleep(PACE_SECONDS)
-        # What is on its way to the screens arrives.
+        # Wait for messages that are still being delivered.
         await self.line.send({"kind": "fetch", "after": self.thread.head})
         await self.line.until(lambda: self.thread.head >= max(self.accepted.values(), default=0), 10)
         await self.line.close()
-        # It may just be connecting.
+        # The client may be reconnecting at this moment.
         running.cancel()
 
 
 class Agent:
-    """Answers over requests, each made once: one that fails is a problem."""
+    """An agent who answers by HTTP requests, without retries: every failure is recorded as a problem."""
 
     def __init__(self, nginx: Nginx, session: str) -> None:
         self._nginx = nginx
@@ -150,8 +151,8 @@ class Agent:
         self.answered: dict[str, int] = {}
         self.problems: list[str] = []
 
-    def ask(self, path: str, data: Frame | str | None = None) -> Any:
-        """A dictionary goes as JSON, a text as a form."""
+    def request(self, path: str, data: Frame | str | None = None) -> Any:
+        """Send a dictionary as JSON, or a string as form data; return the response."""
         headers = {
             "Cookie": self._cookies,
             "X-CSRFToken": CSRF,
@@ -171,22 +172,22 @@ class Agent:
             self.problems.append(f"{path}: {error}")
             return None
 
-    def work(self, is_over: threading.Event) -> None:
-        self.ask("/console/presence", "status=online")
-        mine = [self.ask("/console/next", {})["conversation"] for _ in range(3)]
-        while not is_over.wait(PACE_SECONDS):
+    def work(self, stop: threading.Event) -> None:
+        self.request("/console/presence", "status=online")
+        mine = [self.request("/console/next", {})["conversation"] for _ in range(3)]
+        while not stop.wait(PACE_SECONDS):
             for conversation in mine:
                 client_id = str(uuid4())
-                said = {"client_id": client_id, "body": "好的。", "choices": []}
-                answer = self.ask(f"/console/conversations/{conversation}/messages", said)
+                post = {"client_id": client_id, "body": "好的。", "choices": []}
+                answer = self.request(f"/console/conversations/{conversation}/messages", post)
                 if answer:
                     self.answered[client_id] = answer["accepted"]["seq"]
             for page in ("/console/", f"/widget/{SITE_KEY}/", "/widget.js"):
-                self.ask(page)
+                self.request(page)
 
 
 class Site:
-    """nginx and the two processes behind it, on what the server of the run has prepared."""
+    """nginx and two server processes behind it, on the database that the test run's server has prepared."""
 
     def __init__(self, server: ChatServer, stack: ExitStack) -> None:
         env = dict(server.environment())
@@ -199,7 +200,7 @@ class Site:
             "LIANXIN_OWN_ORIGINS": self.nginx.url,
             "LIANXIN_POSTS_PER_SECOND": "100",
         }
-        # As deploy/systemd starts them: the same options.
+        # Use the options with which deploy/systemd starts them.
         daphne, uvicorn, _ = commands()
         self.processes = [
             AppServer(env, prepare=False, options=_options(daphne)),
@@ -211,7 +212,7 @@ class Site:
         stack.enter_context(self.nginx)
 
     def roll(self) -> None:
-        """What `systemctl restart` does for one after the other."""
+        """Restart one process after the other, as `systemctl restart` does."""
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 0
@@ -220,7 +221,7 @@ class Site:
 
 
 def _options(command: list[str]) -> list[str]:
-    """Those of the line in the unit, without address and application."""
+    """Return the options of the unit's command, without address and application."""
     return command[5:-1]
 
 
@@ -236,88 +237,88 @@ def is_ready(process: AppServer) -> bool:
 def site(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with ExitStack() as stack:
         site = Site(server, stack)
-        # What the clients of this test believe.
+        # Make the clients of this test trust nginx's certificate.
         monkeypatch.setenv("SSL_CERT_FILE", str(site.nginx.certificate))
         yield site
 
 
 def alarms(page: Page) -> list[str]:
-    found: list[str] = page.evaluate("() => alarms()")
-    return [words for words in found if not CONNECTING.search(words)]
+    texts: list[str] = page.evaluate("() => alarms()")
+    return [text for text in texts if not CONNECTING.search(text)]
 
 
-def test_nobody_notices_a_new_version(
+def test_rolling_restart_loses_no_message_and_shows_no_error(
     site: Site, server: ChatServer, page_factory: PageFactory, sign_in: SignIn
 ) -> None:
-    # The box's page is no page of the bank here, and has no icon.
-    box = page_factory(ignore_https_errors=True, allow="favicon")
+    # The widget's page, opened directly, has no icon.
+    widget = page_factory(ignore_https_errors=True, allow="favicon")
     console = page_factory(ignore_https_errors=True)
-    for page in (box, console):
+    for page in (widget, console):
         page.add_init_script(ALARMS)
-    box.goto(f"{site.nginx.url}/widget/{SITE_KEY}/")
-    said = ["有人在吗"]
-    box.locator("#text").fill(said[0])
-    box.locator("#text").press("Enter")
-    expect(box.locator("#log").get_by_text(said[0])).to_be_visible()
+    widget.goto(f"{site.nginx.url}/widget/{SITE_KEY}/")
+    sent = ["有人在吗"]
+    widget.locator("#text").fill(sent[0])
+    widget.locator("#text").press("Enter")
+    expect(widget.locator("#log").get_by_text(sent[0])).to_be_visible()
     sign_in(console, MEI)
     console.goto(f"{site.nginx.url}/console/")
     expect(console.locator("#line")).to_have_attribute("data-status", "open")
     console.keyboard.press("n")
     composer = console.locator("#composer textarea")
     expect(composer).to_be_visible()
-    expect(console.locator("#log").get_by_text(said[0])).to_be_visible()
+    expect(console.locator("#log").get_by_text(sent[0])).to_be_visible()
 
-    is_over = threading.Event()
+    stop = threading.Event()
     visitors = [Visitor(site.nginx, random.Random(number)) for number in range(VISITORS)]
     agent = Agent(site.nginx, server.session(HAO))
 
     async def crowd() -> None:
-        await asyncio.gather(*(visitor.talk(is_over) for visitor in visitors))
+        await asyncio.gather(*(visitor.talk(stop) for visitor in visitors))
 
     failed: list[BaseException] = []
 
-    def tried(work: Any) -> None:
+    def record_failure(work: Any) -> None:
         try:
             work()
         except BaseException as error:
             failed.append(error)
-            is_over.set()
+            stop.set()
 
     def wait_for_everybody() -> bool:
         return all(visitor.accepted for visitor in visitors)
 
-    talking = threading.Thread(target=tried, args=(lambda: asyncio.run(crowd()),))
+    talking = threading.Thread(target=record_failure, args=(lambda: asyncio.run(crowd()),))
     talking.start()
     site.nginx.wait_until(wait_for_everybody, "the visitors do not talk")
-    working = threading.Thread(target=tried, args=(lambda: agent.work(is_over),))
+    working = threading.Thread(target=record_failure, args=(lambda: agent.work(stop),))
     working.start()
     site.nginx.wait_until(lambda: bool(agent.answered) or bool(failed), "the agent does not answer")
-    rolling = threading.Thread(target=tried, args=(site.roll,))
+    rolling = threading.Thread(target=record_failure, args=(site.roll,))
     rolling.start()
     while rolling.is_alive():
-        for page, text in ((box, box.locator("#text")), (console, composer)):
-            said.append(f"话{len(said)}")
-            text.fill(said[-1])
+        for page, text in ((widget, widget.locator("#text")), (console, composer)):
+            sent.append(f"话{len(sent)}")
+            text.fill(sent[-1])
             text.press("Enter")
-            for screen in (box, console):
-                expect(screen.locator("#log").get_by_text(said[-1], exact=True)).to_be_visible()
+            for screen in (widget, console):
+                expect(screen.locator("#log").get_by_text(sent[-1], exact=True)).to_be_visible()
             assert alarms(page) == []
-    is_over.set()
+    stop.set()
     for thread in (rolling, working, talking):
         thread.join()
     assert not failed, failed
 
-    # No error on any screen, no request refused, nobody cut off without a word.
-    assert [alarms(page) for page in (box, console)] == [[], []]
+    # No error on any page, no request refused, nobody disconnected without a bye frame.
+    assert [alarms(page) for page in (widget, console)] == [[], []]
     assert agent.problems == []
     assert [problem for visitor in visitors for problem in visitor.problems] == []
     requests = [line for line in site.nginx.requests if "favicon" not in line]
     statuses = {line.split('"')[2].split()[0] for line in requests}
     assert statuses <= {"101", "200", "204", "302", "304"}
     assert all(visitor.line.reconnects >= 1 for visitor in visitors)
-    # Nothing lost, doubled or reordered: on the screens, at the protocol's end and in the database it is the same.
-    shown = [page.locator("#log .message:not(.event) .body").all_inner_texts() for page in (box, console)]
-    assert shown == [said, said]
+    # Nothing lost, doubled or reordered: pages, protocol clients and database have the same messages.
+    shown = [page.locator("#log .message:not(.event) .body").all_inner_texts() for page in (widget, console)]
+    assert shown == [sent, sent]
     for visitor in visitors:
         stored = server.execute(
             "SELECT m.seq, m.client_id, m.body FROM chat_message m JOIN chat_conversation c"

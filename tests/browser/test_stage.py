@@ -1,16 +1,16 @@
-"""The stage of the browser tests itself: it stands, and it notices what goes wrong."""
+"""The fixtures of the browser tests work, and they detect errors."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Axe, ChatServer, HostPage, PageFactory, SignIn, Watch
+from tests.browser.conftest import Axe, ChatServer, HostPage, PageFactory, PageMonitor, SignIn
 from tests.browser.waiting import wait_until
 from tests.people import MEI
 
 
-def test_the_bank_page_stands_on_another_origin(page_factory: PageFactory, host_page: HostPage) -> None:
+def test_bank_page_has_another_origin(page_factory: PageFactory, host_page: HostPage) -> None:
     page = page_factory(allow="widget.js|404")
     page.goto(host_page.url(language="en"))
 
@@ -18,15 +18,15 @@ def test_the_bank_page_stands_on_another_origin(page_factory: PageFactory, host_
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
-def test_a_page_that_breaks_a_policy_is_noticed(page_factory: PageFactory, host_page: HostPage) -> None:
+def test_monitor_records_policy_violation(page_factory: PageFactory, host_page: HostPage) -> None:
     page = page_factory(allow=".")
-    watch = Watch()
-    watch.page(page, "")
+    monitor = PageMonitor()
+    monitor.attach(page, "")
     page.goto(host_page.url())
     _break_the_policy(page)
     wait_until(page, "window.violated")
 
-    assert any("Content Security Policy" in problem for problem in watch.problems)
+    assert any("Content Security Policy" in problem for problem in monitor.problems)
 
 
 def _break_the_policy(page: Page) -> None:
@@ -40,7 +40,7 @@ def _break_the_policy(page: Page) -> None:
     )
 
 
-def test_axe_finds_an_image_without_words(page_factory: PageFactory, host_page: HostPage, axe: Axe) -> None:
+def test_axe_finds_image_without_alt_text(page_factory: PageFactory, host_page: HostPage, axe: Axe) -> None:
     page = page_factory(allow="widget.js|404")
     page.goto(host_page.url())
     axe(page)
@@ -52,7 +52,7 @@ def test_axe_finds_an_image_without_words(page_factory: PageFactory, host_page: 
         axe(page)
 
 
-def test_signed_in_staff_are_known_to_the_server(
+def test_sign_in_fixture_signs_staff_member_in(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
     page = page_factory(allow="404|500")

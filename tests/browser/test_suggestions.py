@@ -1,4 +1,4 @@
-"""Knowledge at an agent's fingertips: an answer with one key, a search, and nothing that is no longer true."""
+"""Suggestions in the console: inserting an answer with one key, searching, and refusing withdrawn answers."""
 
 from __future__ import annotations
 
@@ -51,45 +51,45 @@ def page(server: ChatServer, page_factory: PageFactory, sign_in: SignIn) -> Page
     return page
 
 
-def test_a_number_key_puts_the_likely_answer_in_and_enter_sends_it(
+def test_number_key_inserts_suggested_answer_and_enter_sends_it(
     page: Page, server: ChatServer, axe: Axe
 ) -> None:
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("钱包掉了，里面的贝壳卡怎么挂失")
         page.keyboard.press("n")
-        box = page.get_by_role("textbox", name="消息")
-        expect(box).to_be_focused()
+        composer = page.get_by_role("textbox", name="消息")
+        expect(composer).to_be_focused()
         first = page.get_by_role("option").first
         expect(first).to_contain_text("贝壳卡丢了怎么挂失")
-        # A digit alone begins a message.
+        # A digit alone is typed into the message.
         page.keyboard.press("1")
-        expect(box).to_have_value("1")
+        expect(composer).to_have_value("1")
         page.keyboard.press("Backspace")
         page.keyboard.press("Alt+1")
-        expect(box).to_have_value(LOST)
+        expect(composer).to_have_value(LOST)
         page.keyboard.press("Escape")
-        expect(box).to_have_value("")
-        # On the list of answers itself the digit is enough.
+        expect(composer).to_have_value("")
+        # While the list of suggestions has the focus, the digit alone inserts an answer.
         page.keyboard.press("Escape")
         page.locator("#points-list").focus()
         page.keyboard.press("1")
-        expect(box).to_have_value(LOST)
+        expect(composer).to_have_value(LOST)
         page.keyboard.type("请放心。")
         axe(page)
         page.keyboard.press("Enter")
-        visitor.hears(f"{LOST}请放心。")
+        visitor.wait_for_message(f"{LOST}请放心。")
         ((source,),) = server.execute("SELECT source FROM chat_message WHERE source <> ''")
         assert source.startswith("point/")
-        # Written by hand from here on: digits are digits.
+        # Digits typed in the composer stay digits.
         page.keyboard.type("第2步呢")
-        expect(box).to_have_value("第2步呢")
+        expect(composer).to_have_value("第2步呢")
 
 
-def test_points_and_branches_are_found_by_what_is_typed(page: Page, server: ChatServer) -> None:
+def test_search_finds_points_and_branches(page: Page, server: ChatServer) -> None:
     with WireVisitor(server, name="李雷") as visitor:
         page.keyboard.press("n")
-        box = page.get_by_role("textbox", name="消息")
-        expect(box).to_be_focused()
+        composer = page.get_by_role("textbox", name="消息")
+        expect(composer).to_be_focused()
         page.keyboard.press("Escape")
         page.keyboard.press("s")
         page.keyboard.type("bkjtk")
@@ -97,31 +97,31 @@ def test_points_and_branches_are_found_by_what_is_typed(page: Page, server: Chat
         expect(chosen).to_contain_text("贝壳机吞卡了怎么办")
         expect(chosen).to_contain_text("先安抚客户")
         page.keyboard.press("Enter")
-        expect(box).to_have_value("请在机器旁等候，三个工作日内领取。")
-        box.fill("")
+        expect(composer).to_have_value("请在机器旁等候，三个工作日内领取。")
+        composer.fill("")
         page.keyboard.press("Alt+s")
         page.locator("#points-q").fill("二院")
         expect(chosen).to_contain_text("市二院自助点")
         page.keyboard.press("Enter")
         page.keyboard.press("Enter")
-        assert visitor.hears_about("康宁路61号")["payload"] == {"card": "place"}
+        assert visitor.wait_for_message_containing("康宁路61号")["payload"] == {"card": "place"}
 
 
-def test_an_answer_that_was_withdrawn_meanwhile_does_not_go_out(page: Page, server: ChatServer) -> None:
+def test_inserted_answer_whose_point_was_withdrawn_is_not_sent(page: Page, server: ChatServer) -> None:
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("贝壳存款多少利率")
         page.keyboard.press("n")
         expect(page.get_by_role("option").first).to_contain_text("贝壳存款利率")
         page.keyboard.press("Alt+1")
         server.manage("shell", "-v0", "-c", WITHDRAW)
-        # What is offered follows by itself.
+        # The suggestions are refreshed automatically.
         expect(page.locator("#points-list")).not_to_contain_text("贝壳存款利率")
         page.keyboard.press("Enter")
         expect(page.get_by_text("这条答案刚刚更新或下线了")).to_be_visible()
         assert server.execute("SELECT count(*) FROM chat_message WHERE body LIKE ?", "%1.35%") == [(0,)]
 
 
-def test_on_a_phone_the_answers_stand_over_the_message(page: Page, server: ChatServer) -> None:
+def test_phone_shows_suggestions_above_composer(page: Page, server: ChatServer) -> None:
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("贝壳卡挂失")

@@ -1,4 +1,4 @@
-"""What the box costs a visitor: real answers of the server, as they went over the wire."""
+"""The bytes that a visitor downloads for the widget, measured on real responses."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from playwright.sync_api import Response
 
 from tests.browser.conftest import ChatServer, HostPage, PageFactory
 from tests.browser.waiting import wait_until
-from tests.browser.widget import Box
+from tests.browser.widget import Widget
 
 HOST_PAGE_BYTES = 3 * 1000
-BOX_BYTES = 20 * 1000
+WIDGET_BYTES = 20 * 1000
 
 
-def test_the_loader_and_the_box_keep_to_their_budgets(
+def test_loader_and_widget_stay_within_byte_budgets(
     page_factory: PageFactory, host_page: HostPage, server: ChatServer
 ) -> None:
     server.execute("UPDATE chat_site SET suggests_answers = ?", True)
@@ -27,22 +27,22 @@ def test_the_loader_and_the_box_keep_to_their_budgets(
     assert sum(before.values()) <= HOST_PAGE_BYTES, before
 
     answers.clear()
-    box = Box(page)
-    # The page has been idle before, so that state cannot tell when the last of these has come.
+    widget = Widget(page)
+    # "networkidle" was reached before, so it cannot show when the last response has arrived.
     with page.expect_response("**/answers"):
-        box.says("你好")
+        widget.send("你好")
     after = bytes_of(answers)
-    # What the bank's answers say is no part of the box, as little as the messages.
+    # The bank's answers do not count, and neither do messages.
     assert after.pop("/widget/qinglan/answers")
     assert len(after) == 3, after
-    assert sum(after.values()) <= BOX_BYTES, after
+    assert sum(after.values()) <= WIDGET_BYTES, after
     print(
         f"on the bank's page {sum(before.values())} bytes, after opening {sum(after.values())}: {before | after}"
     )
 
 
 def bytes_of(answers: list[Response]) -> dict[str, int]:
-    """The body of each answer as it was sent (compressed), by path."""
+    """Return the size of each response body as sent (compressed), by path."""
     sizes = {}
     for answer in answers:
         answer.finished()

@@ -1,4 +1,4 @@
-"""A visitor without a browser: the wire alone, for tests that look at the other side."""
+"""A visitor without a browser, for tests of the agent's side: speaks the visitor's protocol directly."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WAIT_SECONDS = 20
 
 
 class WireVisitor:
-    """Says hello and begins at once.
+    """A visitor who starts a conversation on entering.
 
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
-        visitor.hears("请稍等")
+        visitor.wait_for_message("请稍等")
     """
 
     def __init__(
@@ -30,71 +30,71 @@ class WireVisitor:
         self._server = server
         self._language = language
         self._form = {"name": name, "subject": subject}
-        self._left = ExitStack()
+        self._exits = ExitStack()
         self._socket: ClientConnection
         self.conversation = ""
 
     def __enter__(self) -> Self:
         address = f"{self._server.websocket_url}/ws/chat/"
-        line = connect(address, origin=Origin(self._server.url), open_timeout=WAIT_SECONDS)
-        self._socket = self._left.enter_context(line)
+        connection = connect(address, origin=Origin(self._server.url), open_timeout=WAIT_SECONDS)
+        self._socket = self._exits.enter_context(connection)
         page = "https://www.bank.example/cards/"
         self._send(kind="hello", site=SITE_KEY, language=self._language, page=page, device="phone")
-        self._until("welcome")
+        self._wait_for_frame("welcome")
         self._send(kind="start", client_id=str(uuid4()), form=self._form)
-        self.conversation = self._until("welcome")["state"]["id"]
+        self.conversation = self._wait_for_frame("welcome")["state"]["id"]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left.close()
+        self._exits.close()
 
     def say(self, body: str) -> int:
-        """The seq under which it was accepted."""
+        """Send a message; return the seq under which it was accepted."""
         client_id = str(uuid4())
         self._send(kind="post", client_id=client_id, body=body)
         while True:
-            frame = self._until("accepted")
+            frame = self._wait_for_frame("accepted")
             if frame["client_id"] == client_id:
                 return int(frame["seq"])
 
-    def hears(self, body: str) -> dict[str, Any]:
-        """Waits for a message with these words."""
+    def wait_for_message(self, body: str) -> dict[str, Any]:
+        """Wait for a message with exactly this body."""
         while True:
-            message: dict[str, Any] = self._until("message")["message"]
+            message: dict[str, Any] = self._wait_for_frame("message")["message"]
             if message["body"] == body:
                 return message
 
-    def hears_about(self, words: str) -> dict[str, Any]:
-        """Waits for a message that holds these words."""
+    def wait_for_message_containing(self, text: str) -> dict[str, Any]:
+        """Wait for a message that contains this text."""
         while True:
-            message: dict[str, Any] = self._until("message")["message"]
-            if words in message["body"]:
+            message: dict[str, Any] = self._wait_for_frame("message")["message"]
+            if text in message["body"]:
                 return message
 
-    def hears_of(self, code: str) -> None:
-        """Waits for an event such as `ended`."""
-        while self._until("message")["message"].get("payload", {}).get("code") != code:
+    def wait_for_event(self, code: str) -> None:
+        """Wait for an event such as `ended`."""
+        while self._wait_for_frame("message")["message"].get("payload", {}).get("code") != code:
             pass
 
-    def reads(self, seq: int) -> None:
+    def mark_read(self, seq: int) -> None:
         self._send(kind="seen", received=seq, read=seq)
 
-    def types(self) -> None:
+    def send_typing(self) -> None:
         self._send(kind="typing")
 
-    def ends(self) -> None:
+    def end(self) -> None:
         self._send(kind="end")
 
-    def everything(self) -> list[dict[str, Any]]:
-        """All messages, in order, as the server has them."""
+    def all_messages(self) -> list[dict[str, Any]]:
+        """Fetch all messages from the server, in order."""
         self._send(kind="fetch", after=0)
-        messages: list[dict[str, Any]] = self._until("messages")["messages"]
+        messages: list[dict[str, Any]] = self._wait_for_frame("messages")["messages"]
         return messages
 
     def _send(self, **frame: Any) -> None:
         self._socket.send(json.dumps(frame))
 
-    def _until(self, kind: str) -> dict[str, Any]:
+    def _wait_for_frame(self, kind: str) -> dict[str, Any]:
         while True:
             frame: dict[str, Any] = json.loads(self._socket.recv(timeout=WAIT_SECONDS))
             if frame["kind"] == kind:

@@ -1,4 +1,4 @@
-"""The box on a bank's page, as a test handles it."""
+"""Page object of the widget on a bank's page."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from playwright.sync_api import Frame, Locator, Page, expect
 
 from tests.browser.waiting import wait_until
 
-# The launcher stands in a closed shadow root, which no script of the page and no locator looks into.
+# The launcher is in a closed shadow root, which neither the page's scripts nor locators can access.
 OPEN_SHADOWS = """
 const attach = Element.prototype.attachShadow;
 Element.prototype.attachShadow = function (options) { return attach.call(this, { ...options, mode: "open" }) };
 """
 
 
-class Box:
-    """Opens the box of the page at `url`; with `is_open=False` only waits for its launcher."""
+class Widget:
+    """The widget of the page at `url`, opened; with `is_open=False` only its loader is awaited."""
 
     def __init__(self, page: Page, url: str = "", *, is_open: bool = True) -> None:
         self.page = page
@@ -28,13 +28,13 @@ class Box:
 
     @property
     def frame(self) -> Frame:
-        return self._frame or self._wait()
+        return self._frame or self._wait_for_frame()
 
     @property
     def _frame(self) -> Frame | None:
         return next((frame for frame in self.page.frames if "/widget/" in frame.url), None)
 
-    def _wait(self) -> Frame:
+    def _wait_for_frame(self) -> Frame:
         self.page.wait_for_event("framenavigated", lambda frame: "/widget/" in frame.url)
         assert self._frame
         return self._frame
@@ -45,29 +45,30 @@ class Box:
 
     @property
     def log(self) -> Locator:
-        # Not by its role: while the box is folded, nothing in it has one.
+        # Not by role: while the widget is closed, nothing in it has one.
         return self.frame.locator("#log")
 
     @property
-    def line(self) -> Locator:
+    def status_line(self) -> Locator:
         return self.frame.locator("#line")
 
-    def write(self, words: str) -> None:
-        self.text.fill(words)
+    def write(self, body: str) -> None:
+        """Type a message and press Enter."""
+        self.text.fill(body)
         self.text.press("Enter")
 
-    def says(self, words: str) -> None:
-        """Writes, and waits until it stands in the log: then it is stored."""
-        self.write(words)
-        expect(self.log.get_by_text(words)).to_be_visible()
+    def send(self, body: str) -> None:
+        """Write a message and wait until it is in the log, which means that it is stored."""
+        self.write(body)
+        expect(self.log.get_by_text(body)).to_be_visible()
 
-    def mine(self, words: str) -> Locator:
-        return self.frame.locator(".message.mine").filter(has_text=words)
+    def own_message(self, text: str) -> Locator:
+        return self.frame.locator(".message.mine").filter(has_text=text)
 
-    def kept(self) -> dict[str, str]:
-        """What the frame keeps in this browser."""
-        found: dict[str, str] = self.frame.evaluate(
+    def stored_items(self) -> dict[str, str]:
+        """Return our items in the frame's local and session storage."""
+        items: dict[str, str] = self.frame.evaluate(
             """() => Object.fromEntries([localStorage, sessionStorage].flatMap((storage) => Object.entries(storage))
                 .filter(([key]) => key.startsWith("lianxin.")))"""
         )
-        return found
+        return items

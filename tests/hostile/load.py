@@ -1,6 +1,6 @@
-"""Fills a server's database with hostile strings, for a browser to look at. Runs inside `manage.py shell`.
+"""Fills a server's database with hostile strings for browser tests. Runs inside `manage.py shell`.
 
-`test_hostile_data.py` shows that the actions store exactly these; here many are written at once.
+`test_hostile_data.py` proves that the actions store exactly these strings; here most are written in bulk.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from chat.models import CannedReply, Conversation, Level, Note, Rating, Site, St
 from chat.protocol import AcceptedFrame
 from chat.widget import tokens
 from tests.hostile.corpus import (
-    BODY,
-    COMMENT,
-    NAME,
-    TITLE,
+    MAX_BODY,
+    MAX_COMMENT,
+    MAX_NAME,
+    MAX_TITLE,
     as_line,
     batches,
     lines,
@@ -34,17 +34,17 @@ from tests.hostile.corpus import (
 from tests.people import MEI, SITE_KEY
 
 SINGLE = own() + naughty()
-EVERY = SINGLE + payloads()
+ALL_STRINGS = SINGLE + payloads()
 
-MESSAGES = texts(EVERY)
-NOTES = texts(SINGLE) + packed(payloads(), BODY)
-COMMENTS = texts(SINGLE, COMMENT) + packed(payloads(), COMMENT)
-NAMES = lines(EVERY, NAME)
-REPLIES = texts(SINGLE) + packed(payloads(), BODY)
+MESSAGES = texts(ALL_STRINGS)
+NOTES = texts(SINGLE) + packed(payloads(), MAX_BODY)
+COMMENTS = texts(SINGLE, MAX_COMMENT) + packed(payloads(), MAX_COMMENT)
+NAMES = lines(ALL_STRINGS, MAX_NAME)
+REPLIES = texts(SINGLE) + packed(payloads(), MAX_BODY)
 
-MESSAGES_EACH = 1500
-# As many as the customer's card shows of earlier conversations.
-COMMENTS_EACH = 20
+MESSAGES_PER_CONVERSATION = 1500
+# The number of earlier conversations that a visitor's card shows.
+COMMENTS_PER_VISITOR = 20
 
 
 def print_loaded(value: Any) -> None:
@@ -52,9 +52,9 @@ def print_loaded(value: Any) -> None:
 
 
 def conversations() -> None:
-    """Closed conversations, each with its share of messages, notes, a name and a comment; prints them in order."""
+    """Create closed conversations, each with its share of messages and notes, a name and a comment; print them."""
     site, mei = Site.objects.get(key=SITE_KEY), Staff.objects.get(username=MEI.username)
-    shares = list(batches(MESSAGES, MESSAGES_EACH))
+    shares = list(batches(MESSAGES, MESSAGES_PER_CONVERSATION))
     notes = list(batches(NOTES, -(-len(NOTES) // len(shares))))
     loaded = []
     for index, bodies in enumerate(shares):
@@ -84,15 +84,15 @@ def conversations() -> None:
 
 
 def lists() -> None:
-    """A conversation in hand for every name; ended ones, rated with every comment; a reply for every text.
+    """Create an active conversation per name, closed ones rated with every comment, and a canned reply per text.
 
-    Prints the conversations whose visitors have the comments behind them, and their number of comments.
+    Print the active conversations whose visitors wrote comments, each with its number of comments.
     """
     site, mei = Site.objects.get(key=SITE_KEY), Staff.objects.get(username=MEI.username)
     visitors = Visitor.objects.bulk_create(
         Visitor(site=site, name=name, level=Level.CLAIMED) for name in NAMES
     )
-    begun = Conversation.objects.bulk_create(
+    active = Conversation.objects.bulk_create(
         Conversation(
             client_id=uuid4(),
             site=site,
@@ -106,17 +106,17 @@ def lists() -> None:
         for visitor, body in zip(visitors, MESSAGES, strict=False)
     )
     loaded = []
-    for conversation, comments in zip(begun, batches(COMMENTS, COMMENTS_EACH), strict=False):
+    for conversation, comments in zip(active, batches(COMMENTS, COMMENTS_PER_VISITOR), strict=False):
         ended = Conversation.objects.bulk_create(
             _conversation(site, conversation.visitor, "closed", save=False) for _ in comments
         )
         Rating.objects.bulk_create(
-            Rating(conversation=one, agent=mei, score=1, comment=comment)
-            for one, comment in zip(ended, comments, strict=True)
+            Rating(conversation=closed, agent=mei, score=1, comment=comment)
+            for closed, comment in zip(ended, comments, strict=True)
         )
         loaded.append({"uuid": str(conversation.uuid), "comments": len(comments)})
     CannedReply.objects.bulk_create(
-        CannedReply(language="zh", shortcut=f"s{index:04}", title=as_line(text, TITLE), body=text)
+        CannedReply(language="zh", shortcut=f"s{index:04}", title=as_line(text, MAX_TITLE), body=text)
         for index, text in enumerate(REPLIES)
     )
     print_loaded(loaded)

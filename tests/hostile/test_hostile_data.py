@@ -1,4 +1,4 @@
-"""Every hostile string through every door, and out again: on the wire, in the transcript, in the exports."""
+"""Every hostile string through every input, and unchanged in every output: wire, transcript, exports."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from chat.protocol import AcceptedFrame
 from chat.selectors import page_of
 from core.text.cleaning import clean_line, clean_text
 from tests.hostile.corpus import (
-    BODY,
-    COMMENT,
-    NAME,
-    TITLE,
+    MAX_BODY,
+    MAX_COMMENT,
+    MAX_NAME,
+    MAX_TITLE,
     as_line,
     as_text,
     batches,
@@ -42,12 +42,12 @@ from tests.hostile.corpus import (
 )
 from tests.people import Cast, create_cast, session_of, start, start_with
 
-# Where a text costs more than a message does, what is not ours comes many to a text.
+# Stored one by one. Where storing a text costs more than a message does, the other strings are joined (`packed`).
 SINGLE = own() + naughty()
-EVERY = SINGLE + payloads()
+ALL_STRINGS = SINGLE + payloads()
 
-# PostgreSQL slows down where thousands of actions share a test's one transaction; in use each has its own.
-MANY = pytest.mark.django_db(transaction=True)
+# PostgreSQL slows down if thousands of actions share one transaction, as in an ordinary test.
+SEPARATE_TRANSACTIONS = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -67,28 +67,28 @@ def bodies_of(conversation: Conversation) -> list[str]:
     return list(spoken.values_list("body", flat=True))
 
 
-def test_there_are_enough_of_our_own() -> None:
+def test_own_strings_are_many_distinct_and_cover_nul_and_surrogates() -> None:
     assert len(own()) == len(set(own())) >= 120
     assert all(own_by_kind().values())
     assert any("\ud800" <= character <= "\udfff" for text in own() for character in text)
     assert any("\x00" in text for text in own())
 
 
-# -- In ------------------------------------------------------------------------------------------------------
+# -- Input ---------------------------------------------------------------------------------------------------
 
 
-def test_words_are_changed_in_no_other_way_than_is_said() -> None:
-    for text in EVERY:
+def test_cleaning_changes_text_only_as_documented() -> None:
+    for text in ALL_STRINGS:
         assert clean_text(text) == as_text(text)
-        assert clean_line(text, NAME) == as_line(text, NAME)
-        # Doing it twice is harmless.
+        assert clean_line(text, MAX_NAME) == as_line(text, MAX_NAME)
+        # Cleaning is idempotent.
         assert clean_text(clean_text(text)) == clean_text(text)
-        assert clean_line(clean_line(text, NAME), NAME) == clean_line(text, NAME)
+        assert clean_line(clean_line(text, MAX_NAME), MAX_NAME) == clean_line(text, MAX_NAME)
 
 
 @pytest.mark.both_databases
-def test_a_frame_brings_every_string(db: None) -> None:
-    for text in EVERY:
+def test_post_frame_carries_every_string(db: None) -> None:
+    for text in ALL_STRINGS:
         for piece in texts([text]):
             sent = json.dumps({"kind": "post", "client_id": str(uuid4()), "body": piece})
             frame = protocol.decode_visitor(sent)
@@ -97,9 +97,9 @@ def test_a_frame_brings_every_string(db: None) -> None:
 
 
 @pytest.mark.both_databases
-def test_messages_are_stored_and_sent_as_they_were_written(cast: Cast) -> None:
+def test_messages_are_stored_and_sent_unchanged(cast: Cast) -> None:
     conversation = start(cast)
-    wanted = texts(EVERY)
+    wanted = texts(ALL_STRINGS)
 
     say_all(conversation, wanted)
 
@@ -113,9 +113,9 @@ def test_messages_are_stored_and_sent_as_they_were_written(cast: Cast) -> None:
 
 
 @pytest.mark.both_databases
-def test_agents_answers_are_stored_as_they_were_written(cast: Cast) -> None:
+def test_agent_answers_are_stored_unchanged(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
-    wanted = texts(own()) + packed(naughty() + payloads(), BODY)
+    wanted = texts(own()) + packed(naughty() + payloads(), MAX_BODY)
     wanted = [text for text in wanted if not unfilled_placeholders(text)]
 
     for batch in batches(wanted, 100):
@@ -128,7 +128,7 @@ def test_agents_answers_are_stored_as_they_were_written(cast: Cast) -> None:
     assert bodies_of(conversation) == wanted
 
 
-def test_only_our_own_placeholders_are_refused(cast: Cast) -> None:
+def test_only_known_placeholders_are_refused(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
 
     def answer(text: str) -> None:
@@ -143,10 +143,10 @@ def test_only_our_own_placeholders_are_refused(cast: Cast) -> None:
 
 
 @pytest.mark.both_databases
-@MANY
-def test_notes_are_stored_as_they_were_written(cast: Cast) -> None:
+@SEPARATE_TRANSACTIONS
+def test_notes_are_stored_unchanged(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
-    wanted = texts(own()) + packed(naughty() + payloads(), BODY)
+    wanted = texts(own()) + packed(naughty() + payloads(), MAX_BODY)
 
     for text in wanted:
         agents.add_note(staff=cast.mei, uuid=conversation.uuid, body=text)
@@ -155,9 +155,9 @@ def test_notes_are_stored_as_they_were_written(cast: Cast) -> None:
 
 
 @pytest.mark.both_databases
-@MANY
-def test_comments_are_stored_as_they_were_written(cast: Cast) -> None:
-    wanted = texts(own(), COMMENT) + packed(naughty() + payloads(), COMMENT)
+@SEPARATE_TRANSACTIONS
+def test_rating_comments_are_stored_unchanged(cast: Cast) -> None:
+    wanted = texts(own(), MAX_COMMENT) + packed(naughty() + payloads(), MAX_COMMENT)
     for batch in batches(wanted, 40):
         conversation = start_with(cast, cast.mei)
         agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
@@ -167,16 +167,16 @@ def test_comments_are_stored_as_they_were_written(cast: Cast) -> None:
 
 
 @pytest.mark.both_databases
-@MANY
-def test_names_are_stored_on_one_line(cast: Cast) -> None:
+@SEPARATE_TRANSACTIONS
+def test_visitor_names_are_stored_on_one_line(cast: Cast) -> None:
     for text in SINGLE:
-        assert start(cast, name=text).visitor.name == as_line(text, NAME)
+        assert start(cast, name=text).visitor.name == as_line(text, MAX_NAME)
 
 
-@MANY
-def test_payloads_are_names_like_others(cast: Cast) -> None:
-    """All of them fit their column; every twentieth comes in as a visitor's name does, which takes a while."""
-    names = lines(payloads(), NAME)
+@SEPARATE_TRANSACTIONS
+def test_xss_payloads_are_stored_as_visitor_names(cast: Cast) -> None:
+    """Check that all fit their column; only every twentieth goes through the action, which is slow."""
+    names = lines(payloads(), MAX_NAME)
     Visitor.objects.bulk_create(Visitor(site=cast.site, uuid=uuid4(), name=name) for name in names)
     assert list(Visitor.objects.order_by("id").values_list("name", flat=True)) == names
     for name in names[::20]:
@@ -184,40 +184,40 @@ def test_payloads_are_names_like_others(cast: Cast) -> None:
 
 
 @pytest.mark.both_databases
-def test_canned_replies_are_stored_as_they_were_written(cast: Cast) -> None:
-    wanted = texts(own()) + packed(naughty() + payloads(), BODY)
+def test_canned_replies_are_stored_unchanged(cast: Cast) -> None:
+    wanted = texts(own()) + packed(naughty() + payloads(), MAX_BODY)
 
     for index, text in enumerate(wanted):
-        title = as_line(text, TITLE)
+        title = as_line(text, MAX_TITLE)
         reply = CannedReply(owner=cast.mei, language="zh", shortcut=f"s{index}", title=title, body=text)
         save_reply(staff=cast.mei, reply=reply)
 
     stored = CannedReply.objects.order_by("id").values_list("title", "body")
-    assert list(stored) == [(as_line(text, TITLE), text) for text in wanted]
+    assert list(stored) == [(as_line(text, MAX_TITLE), text) for text in wanted]
 
 
-# -- Out -----------------------------------------------------------------------------------------------------
+# -- Output --------------------------------------------------------------------------------------------------
 
-# Where some program ends a line; the transcript sets in what follows (chat/archive/transcript.py says so).
+# Characters at which some program ends a line; the transcript indents the text after them (chat/archive/transcript.py).
 BREAK = "\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 
 
-def test_the_transcript_holds_every_letter(cast: Cast) -> None:
+def test_transcript_contains_every_character(cast: Cast) -> None:
     conversation = start(cast)
-    wanted = texts(EVERY)
+    wanted = texts(ALL_STRINGS)
     say_all(conversation, wanted)
     visitors.end_by_visitor(visitor=conversation.visitor)
     conversation.refresh_from_db()
 
     transcript = transcript_of(conversation)
 
-    # What begins at the margin is ours; a message is all that is set in.
+    # Lines at the margin are the transcript's own; messages are indented.
     entries = re.split(r"\n\n(?=\S)", transcript)[1:]
-    said = [entry.partition("\n")[2] for entry in entries[: len(wanted)]]
-    assert [re.sub(f"({BREAK}|^)    ", r"\1", text) for text in said] == wanted
+    bodies = [entry.partition("\n")[2] for entry in entries[: len(wanted)]]
+    assert [re.sub(f"({BREAK}|^)    ", r"\1", text) for text in bodies] == wanted
 
 
-def exported(client: Client, cast: Cast, resource: int, kind: int) -> bytes:
+def export(client: Client, cast: Cast, resource: int, kind: int) -> bytes:
     client.cookies["sessionid"] = session_of(cast.wen)
     form = {"resource": str(resource), "format": str(kind)}
     page = client.get("/admin/chat/conversation/export/")
@@ -231,23 +231,23 @@ def exported(client: Client, cast: Cast, resource: int, kind: int) -> bytes:
     return bytes(answer.content)
 
 
-def unquoted(cell: Any) -> str:
+def unquote(cell: Any) -> str:
     text = "" if cell is None else str(cell)
     return text.removeprefix("'")
 
 
-def test_both_kinds_of_export_hold_every_letter_and_no_formula(cast: Cast, client: Client) -> None:
-    conversation = start(cast, name=as_line("=cmd|'/C calc'!A0", NAME))
-    wanted = texts(EVERY)
+def test_csv_and_xlsx_exports_contain_every_character_and_no_formula(cast: Cast, client: Client) -> None:
+    conversation = start(cast, name=as_line("=cmd|'/C calc'!A0", MAX_NAME))
+    wanted = texts(ALL_STRINGS)
     say_all(conversation, wanted)
 
-    table = exported(client, cast, resource=1, kind=1).decode("utf-8-sig")
+    table = export(client, cast, resource=1, kind=1).decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(table, newline="")))
-    assert [unquoted(row[-1]) for row in rows[1:]] == wanted
+    assert [unquote(row[-1]) for row in rows[1:]] == wanted
     assert not [row for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n|%＝＋－＠"))]
 
-    book = load_workbook(io.BytesIO(exported(client, cast, resource=1, kind=0)))
+    book = load_workbook(io.BytesIO(export(client, cast, resource=1, kind=0)))
     cells = [row[-1] for row in list(book.worksheets[0].iter_rows())[1:]]
     assert all(cell.data_type == "s" for cell in cells)
     in_xml = re.compile("_x([0-9A-Fa-f]{4})_")
-    assert [in_xml.sub(lambda m: chr(int(m[1], 16)), unquoted(cell.value)) for cell in cells] == wanted
+    assert [in_xml.sub(lambda m: chr(int(m[1], 16)), unquote(cell.value)) for cell in cells] == wanted

@@ -5,11 +5,11 @@
  */
 
 import { readFileSync } from "node:fs";
-import { apply, begin, open, waitingCount } from "../../static/console/inbox/state.js";
+import { apply, initialState, open, waitingCount } from "../../static/console/inbox/state.js";
 
 /** @param {any} screen @returns {object} */
 function outcome({ first, opened, frames }) {
-  let state = begin(first);
+  let state = initialState(first);
   for (const answer of opened) state = open(state, answer);
   for (const frame of frames) state = apply(state, frame);
   const { rows, threads, presence } = state;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { apply, begin, isBarred, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/inbox/state.js";
+import { apply, initialState, isRestricted, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/inbox/state.js";
 import { headOf, isBehind } from "../../static/console/inbox/threads.js";
 
 const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
@@ -25,7 +25,7 @@ function message(seq, fields = {}) {
 
 /** @param {ConsoleRow[]} rows @param {number} [count] */
 function state(rows, count = rows.filter((each) => each.status === "waiting").length) {
-  return begin({ me: ME, departments: {}, rows, waiting_count: count, presence: "online", open: "" });
+  return initialState({ me: ME, departments: {}, rows, waiting_count: count, presence: "online", open: "" });
 }
 
 /** @param {ConsoleRow} of @param {number} last */
@@ -41,7 +41,7 @@ test("nobody is taken from a line that is barred, and nobody at all where every 
   const [here, there] = [row("a"), row("b", { department: 8 })];
   const me = { ...ME, departments: [7, 8] };
   const barred = (/** @type {number[]} */ lines) => ({ ...state([here, there]), me: { ...me, barred: lines } });
-  assert.deepEqual([here, there, row("c", ACTIVE)].map((each) => isBarred(barred([7]), each)), [true, false, false]);
+  assert.deepEqual([here, there, row("c", ACTIVE)].map((each) => isRestricted(barred([7]), each)), [true, false, false]);
   assert.deepEqual([[], [7], [7, 8]].map((lines) => mayTake(barred(lines))), [true, true, false]);
 });
 
@@ -64,14 +64,14 @@ test("those who wait beyond what is listed are counted as the server says", () =
   const late = { waiting_since: "2026-11-23T02:00:00.000Z" };
   let now = state([row("a"), row("b")], 5);
   assert.equal(waitingCount(now), 5);
-  assert.equal(now.isLineUnsure, false);
+  assert.equal(now.isQueueUncertain, false);
   // Behind the last of the list: one of the three that are counted already, or new.
   now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
-  assert.deepEqual([waitingCount(now), now.isLineUnsure, now.rows.z], [5, true, undefined]);
+  assert.deepEqual([waitingCount(now), now.isQueueUncertain, now.rows.z], [5, true, undefined]);
   now = apply(now, { kind: "conversation", row: row("a", { status: "active", agent: HAO }), listed: false });
   assert.equal(waitingCount(now), 4);
   now = apply(now, { kind: "welcome", rows: [row("b")], waiting_count: 1, presence: "busy", heartbeat_seconds: 25 });
-  assert.deepEqual([waitingCount(now), now.isLineUnsure, now.presence], [1, false, "busy"]);
+  assert.deepEqual([waitingCount(now), now.isQueueUncertain, now.presence], [1, false, "busy"]);
   now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
   assert.equal(waitingCount(now), 2);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Answers } from "../../static/console/exams/exam-answers.js";
+import { ExamAnswers } from "../../static/console/exams/exam-answers.js";
 import { blockedStorage, storage } from "./browser.js";
 
 /** @param {any} data */
@@ -22,7 +22,7 @@ function server(/** @type {ConsoleAnswer[]} */ ...answers) {
 /** @param {any} options */
 function answers(options) {
   const said = { over: 0, signedOut: 0 };
-  const made = new Answers("7", {
+  const made = new ExamAnswers("7", {
     page: "this",
     onChange: () => {},
     onOver: () => said.over++,
@@ -44,7 +44,7 @@ test("an answer is kept until it is accepted, through a reload", async () => {
   made.put(4, ["十五"]);
   const back = server();
   const again = answers({ send: back.send, storage: kept }).made;
-  assert.deepEqual([...again.kept], [[3, [1]], [4, ["十五"]]]);
+  assert.deepEqual([...again.stored], [[3, [1]], [4, ["十五"]]]);
   await again.flush();
   assert.deepEqual(back.got.map((each) => each.place), [3, 4]);
   assert.equal(again.waiting, 0);
@@ -66,7 +66,7 @@ test("what is answered anew while the first is on its way goes out after it, wit
 test("an answer says which page gave it and which revision it comes after, and asks no clock", async () => {
   const { got, send } = server(accepted({ given: [0], revision: 4, is_newer: false, left_ms: 1 }), ok);
   const { made } = answers({ send });
-  made.saw(1, 3);
+  made.setRevision(1, 3);
   made.put(1, [0]);
   await settled();
   made.put(1, [2]);
@@ -139,6 +139,6 @@ test("what is accepted while the page is being left stays kept for the next one"
   made.hold();
   await settled();
   assert.equal(made.waiting, 1);
-  assert.deepEqual([...answers({ send: server().send, storage: kept }).made.kept], [[1, [1]]]);
+  assert.deepEqual([...answers({ send: server().send, storage: kept }).made.stored], [[1, [1]]]);
   made.forget();
 });

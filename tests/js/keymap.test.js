@@ -7,7 +7,7 @@ const press = (key, more = {}) => {
   const code = /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : /^\d$/.test(key) ? `Digit${key}` : key;
   return { key, code, altKey: false, ctrlKey: false, metaKey: false, shiftKey: false, repeat: false, ...more };
 };
-const IDLE = { isWriting: false, isInAnswers: false, movesByArrows: false, hasLetters: true };
+const IDLE = { isWriting: false, isInSuggestions: false, movesByArrows: false, hasLetters: true };
 const WRITING = { ...IDLE, isWriting: true };
 
 test("letters alone act only where nothing is written, with Alt everywhere", () => {
@@ -22,9 +22,9 @@ test("a digit alone is a digit unless the focus is on the list of answers", () =
     assert.equal(actionOf(press(digit, { code: "Digit1" }), WRITING), "", digit);
     assert.equal(actionOf(press(digit, { code: "Digit1" }), IDLE), "", digit);
   }
-  assert.equal(actionOf(press("3"), { ...IDLE, isInAnswers: true }), "point-3");
-  assert.equal(actionOf(press("３", { code: "Digit3" }), { ...IDLE, isInAnswers: true }), "point-3");
-  assert.equal(actionOf(press("4"), { ...IDLE, isInAnswers: true }), "");
+  assert.equal(actionOf(press("3"), { ...IDLE, isInSuggestions: true }), "point-3");
+  assert.equal(actionOf(press("３", { code: "Digit3" }), { ...IDLE, isInSuggestions: true }), "point-3");
+  assert.equal(actionOf(press("4"), { ...IDLE, isInSuggestions: true }), "");
   assert.equal(actionOf(press("¡", { code: "Digit1", altKey: true }), WRITING), "point-1", "as a Mac types it");
   assert.equal(actionOf(press("1", { code: "Numpad1", altKey: true }), WRITING), "", "Alt+0183 of Windows");
 });

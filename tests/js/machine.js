@@ -10,7 +10,7 @@ import { Memory } from "../../static/widget/storage.js";
 import { Session } from "../../static/widget/session.js";
 import { Outbox } from "../../static/chat/outbox.js";
 import { Thread } from "../../static/chat/thread.js";
-import { Live } from "../../static/console/inbox/live-connection.js";
+import { LiveConnection } from "../../static/console/inbox/live-connection.js";
 import { Outboxes } from "../../static/console/inbox/outboxes.js";
 import { Store } from "../../static/console/inbox/store.js";
 import { storage } from "./browser.js";
@@ -249,7 +249,7 @@ function console_(tab, first) {
     onSignedOut: () => {},
   });
   store.subscribe((state) => outboxes.settle(state));
-  const live = new Live(store, { onStatus: (now) => (status = now), onWelcome: () => outboxes.flushAll() });
+  const live = new LiveConnection(store, { onStatus: (now) => (status = now), onWelcome: () => outboxes.flushAll() });
   store.subscribe(() => {
     if (store.current && tab.view.visibilityState === "visible") live.read(store.current);
   });

@@ -1,4 +1,4 @@
-/** A question in a quiet minute. It is gone as soon as somebody waits or one of mine is open, and comes back after. */
+/** The drill: one question in a quiet minute. Hidden while a visitor waits or the agent has an active conversation. */
 
 import { fill } from "../../chat/ui-strings.js";
 import { Question } from "./question.js";
@@ -6,37 +6,37 @@ import { fragment, post } from "../requests.js";
 import { mine, waitingCount } from "../inbox/state.js";
 
 export class Drill {
-  #words;
-  #box = byId("drill");
+  #strings;
+  #panel = byId("drill");
   #offer = byId("drill-offer");
-  #place = byId("drill-place");
+  #container = byId("drill-place");
   /** @type {Question | undefined} */
   #question;
-  /** What has failed, done once more. */
-  #again = () => {};
+  /** Repeats the request that failed. */
+  #retry = () => {};
 
-  /** @param {import("../inbox/store.js").Store} store @param {ChatWords} words */
-  constructor(store, words) {
-    this.#words = words;
+  /** @param {import("../inbox/store.js").Store} store @param {ChatWords} strings */
+  constructor(store, strings) {
+    this.#strings = strings;
     store.subscribe((state) => {
       const isQuiet = !waitingCount(state) && !mine(state).some((row) => row.status === "active");
-      // What has the focus goes with it: nothing that is typed on lands in a question that nobody sees.
-      if (!isQuiet && this.#box.contains(document.activeElement)) byId("talk").focus();
-      this.#box.hidden = !isQuiet;
+      // Move the focus out of the hidden panel, so that typed text does not land in a question that nobody sees.
+      if (!isQuiet && this.#panel.contains(document.activeElement)) byId("talk").focus();
+      this.#panel.hidden = !isQuiet;
     });
-    this.#box.addEventListener("click", (event) => {
-      const what = /** @type {HTMLElement} */ (event.target).closest("[data-drill]");
-      if (!(what instanceof HTMLElement)) return;
-      if (what.dataset.drill === "stop") this.#stop();
-      else if (what.dataset.drill === "again") this.#again();
-      else void this.#ask();
+    this.#panel.addEventListener("click", (event) => {
+      const button = /** @type {HTMLElement} */ (event.target).closest("[data-drill]");
+      if (!(button instanceof HTMLElement)) return;
+      if (button.dataset.drill === "stop") this.#stop();
+      else if (button.dataset.drill === "again") this.#retry();
+      else void this.#showNext();
     });
-    this.#box.addEventListener("submit", (event) => {
+    this.#panel.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#answer(/** @type {HTMLFormElement} */ (event.target));
     });
-    // Its keys are its own: a digit chooses here, and no letter does anything with a conversation.
-    this.#box.addEventListener("keydown", (event) => {
+    // Keys pressed in the drill stay here: a digit chooses an option, and no letter acts on a conversation.
+    this.#panel.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape") return;
       event.stopPropagation();
       const isTyping = /** @type {HTMLElement} */ (event.target).closest(".filling");
@@ -44,13 +44,13 @@ export class Drill {
     });
   }
 
-  async #ask() {
-    const isThere = await fragment("drill/next", "#drill-place");
-    if (!isThere) return this.#fail(this.#words.drill_unread, () => void this.#ask());
-    this.#fail("");
+  async #showNext() {
+    const isShown = await fragment("drill/next", "#drill-place");
+    if (!isShown) return this.#showFailure(this.#strings.drill_unread, () => void this.#showNext());
+    this.#showFailure("");
     this.#offer.hidden = true;
-    const box = /** @type {HTMLElement | null} */ (this.#place.querySelector(".question"));
-    this.#question = box ? new Question(box, { onAnswer: () => {} }) : undefined;
+    const element = /** @type {HTMLElement | null} */ (this.#container.querySelector(".question"));
+    this.#question = element ? new Question(element, { onAnswer: () => {} }) : undefined;
     this.#question?.focus();
   }
 
@@ -63,45 +63,46 @@ export class Drill {
     if (!answer.ok) {
       const { refused } = answer;
       const isFinal = refused && !refused.retry_after_ms;
-      return this.#fail(refused?.words ?? this.#words.drill_unsent, isFinal ? undefined : () => form.requestSubmit());
+      const retry = isFinal ? undefined : () => form.requestSubmit();
+      return this.#showFailure(refused?.words ?? this.#strings.drill_unsent, retry);
     }
-    this.#fail("");
+    this.#showFailure("");
     const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
     byId("drill-outcome").hidden = false;
-    const { marks: how, right, why, left } = answer.data;
-    marks.dataset.marks = how;
-    marks.textContent = this.#words[`drill_${how}`];
-    const lines = how === "full" ? [] : right;
-    /** @type {HTMLElement} */ (form.querySelector(".drill-right")).replaceChildren(...lines.map(line));
-    /** @type {HTMLElement} */ (form.querySelector(".drill-why")).textContent = how === "full" ? "" : why;
+    const { marks: result, right, why, left } = answer.data;
+    marks.dataset.marks = result;
+    marks.textContent = this.#strings[`drill_${result}`];
+    const lines = result === "full" ? [] : right;
+    /** @type {HTMLElement} */ (form.querySelector(".drill-right")).replaceChildren(...lines.map(paragraphOf));
+    /** @type {HTMLElement} */ (form.querySelector(".drill-why")).textContent = result === "full" ? "" : why;
     /** @type {HTMLFieldSetElement} */ (form.querySelector(".question")).disabled = true;
     byId("drill-answer").hidden = true;
     const next = byId("drill-next");
     next.hidden = false;
-    next.textContent = left ? fill(this.#words.drill_next, { left }) : this.#words.drill_done;
+    next.textContent = left ? fill(this.#strings.drill_next, { left }) : this.#strings.drill_done;
     next.dataset.drill = left ? "next" : "stop";
     next.focus();
   }
 
-  /** Says what failed, below what is there; the answer stays. @param {string} words "" for nothing @param {() => void} [again] */
-  #fail(words, again) {
-    byId("drill-failed").hidden = !words;
-    byId("drill-failed-words").textContent = words;
-    byId("drill-again").hidden = !again;
-    this.#again = again ?? (() => {});
+  /** Shows why a request failed, and keeps the answer. @param {string} message "" for no failure @param {() => void} [retry] */
+  #showFailure(message, retry) {
+    byId("drill-failed").hidden = !message;
+    byId("drill-failed-words").textContent = message;
+    byId("drill-again").hidden = !retry;
+    this.#retry = retry ?? (() => {});
   }
 
   #stop() {
-    this.#fail("");
+    this.#showFailure("");
     this.#question = undefined;
-    this.#place.replaceChildren();
+    this.#container.replaceChildren();
     this.#offer.hidden = false;
     byId("drill-begin").focus();
   }
 }
 
 /** @param {string} text */
-function line(text) {
+function paragraphOf(text) {
   const paragraph = document.createElement("p");
   paragraph.dir = "auto";
   paragraph.textContent = text;

@@ -1,15 +1,15 @@
 /**
- * The answers of a paper on their way to the server: each is kept in this tab until it has been accepted, and goes out
- * one after the other, the newest of each question only.
+ * Sends the answers of a paper to the server. An answer is kept in this tab's storage until it is accepted. Answers are
+ * sent one after the other, and only the newest one of each question.
  */
 
 const RETRY_MS = 2_000;
-const SLOWEST_MS = 10_000;
+const MAX_RETRY_MS = 10_000;
 
-/** What a place of storage can do; without one, answers live as long as the page. */
-const NOWHERE = { getItem: () => null, setItem() {}, removeItem() {} };
+/** Used where no storage is available: answers then live as long as the page. */
+const NO_STORAGE = { getItem: () => null, setItem() {}, removeItem() {} };
 
-export class Answers {
+export class ExamAnswers {
   #key;
   #send;
   #storage;
@@ -17,11 +17,11 @@ export class Answers {
   #page;
   /** @type {Map<number, ExamAnswer>} */
   #pending = new Map();
-  /** What the server holds of each question, as far as this page has seen it. @type {Map<number, number>} */
+  /** The newest revision of each question's answer that this page has seen, by place. @type {Map<number, number>} */
   #revisions = new Map();
   #isSending = false;
-  #isHeld = false;
-  #wait = 0;
+  #isLeaving = false;
+  #retryDelay = 0;
   #step = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -31,52 +31,53 @@ export class Answers {
    * @param {{send: (answer: ExamAnswer) => Promise<ConsoleAnswer>, page?: string,
    *          storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">,
    *          onChange: () => void, onOver: () => void, onSignedOut: () => void,
-   *          onAccepted?: (place: number, said: {given: any[] | null, revision: number, is_newer: boolean, left_ms: number}) => void}} options
-   *   `page`: the name of this load of the page
+   *          onAccepted?: (place: number, accepted: {given: any[] | null, revision: number, is_newer: boolean, left_ms: number}) => void}} options
+   *   `page`: id of this load of the page; `onOver`: the server accepts no more answers; `place`: position of the
+   *   question in the paper, from 1
    */
   constructor(paper, options) {
-    const { send, page = crypto.randomUUID(), storage = NOWHERE, onChange, onOver, onSignedOut } = options;
+    const { send, page = crypto.randomUUID(), storage = NO_STORAGE, onChange, onOver, onSignedOut } = options;
     this.#key = `exam-${paper}`;
     this.#send = send;
     this.#storage = storage;
     this.#page = page;
     this.#on = { change: onChange, over: onOver, signedOut: onSignedOut, accepted: options.onAccepted ?? (() => {}) };
-    this.#read();
+    this.#restore();
   }
 
-  /** How many have not been accepted. */
+  /** Number of answers that have not been accepted. */
   get waiting() {
     return this.#pending.size;
   }
 
-  /** What was answered here and not accepted before the page was left, by place. */
-  get kept() {
+  /** Answers that have not been accepted, by place; after a reload, those restored from storage. */
+  get stored() {
     return new Map([...this.#pending].map(([place, { given }]) => [place, given]));
   }
 
-  /** What has not been accepted, as it is sent. @returns {ExamAnswer[]} */
+  /** Answers that have not been accepted, in the form in which they are sent. @returns {ExamAnswer[]} */
   get unsent() {
     return [...this.#pending.values()];
   }
 
-  /** The answer with this revision is on the screen. @param {number} place @param {number} revision */
-  saw(place, revision) {
+  /** Records that the answer with this revision is on the screen. @param {number} place @param {number} revision */
+  setRevision(place, revision) {
     this.#revisions.set(place, Math.max(revision, this.#revisions.get(place) ?? 0));
   }
 
-  /** @param {number} place @param {any[] | null} given */
+  /** Queues a new answer for sending. @param {number} place @param {any[] | null} given null if the answer was cleared */
   put(place, given) {
     const seen = this.#revisions.get(place) ?? 0;
     this.#step += 1;
     this.#pending.set(place, { place, given, page: this.#page, step: this.#step, seen });
-    this.#write();
+    this.#store();
     this.#on.change();
     void this.flush();
   }
 
-  /** Sends what waits, at once. */
+  /** Sends the waiting answers immediately. */
   async flush() {
-    if (this.#isSending || this.#isHeld) return;
+    if (this.#isSending || this.#isLeaving) return;
     clearTimeout(this.#timer);
     this.#isSending = true;
     while (this.#pending.size && (await this.#sendFirst()));
@@ -84,35 +85,35 @@ export class Answers {
     this.#on.change();
   }
 
-  /** The page is being left: what is accepted from now on stays kept, and goes out once more from the next page. */
+  /** Call when the page is being left: answers accepted from now on stay in storage, and the next page sends them again. */
   hold() {
-    this.#isHeld = true;
+    this.#isLeaving = true;
     clearTimeout(this.#timer);
-    // Unless it was not left after all.
+    // Resume if the page was not left after all.
     this.#timer = setTimeout(() => {
-      this.#isHeld = false;
+      this.#isLeaving = false;
       void this.flush();
-    }, SLOWEST_MS);
+    }, MAX_RETRY_MS);
   }
 
-  /** The paper has been handed in: nothing of it stays in this tab. */
+  /** Removes the paper's answers from this tab, after it was handed in. */
   forget() {
     clearTimeout(this.#timer);
     this.#pending.clear();
     this.#storage.removeItem(this.#key);
   }
 
-  /** @returns {Promise<boolean>} whether to go on with the next */
+  /** @returns {Promise<boolean>} whether to continue with the next answer */
   async #sendFirst() {
     const [[place, first]] = this.#pending;
     const answer = await this.#send(first);
-    if (this.#isHeld) return false;
+    if (this.#isLeaving) return false;
     if (answer.ok || answer.status === 422) {
-      this.#wait = 0;
-      // Something newer may have been answered meanwhile.
+      this.#retryDelay = 0;
+      // A newer answer to this question may have been queued meanwhile.
       if (this.#pending.get(place) === first) this.#pending.delete(place);
-      this.#write();
-      if (answer.data) this.saw(place, answer.data.revision);
+      this.#store();
+      if (answer.data) this.setRevision(place, answer.data.revision);
       if (answer.data && !this.#pending.has(place)) this.#on.accepted(place, answer.data);
       this.#on.change();
       return true;
@@ -122,27 +123,27 @@ export class Answers {
       this.#on.over();
       return false;
     }
-    this.#wait = Math.min(SLOWEST_MS, this.#wait + RETRY_MS);
-    this.#timer = setTimeout(() => void this.flush(), this.#wait);
+    this.#retryDelay = Math.min(MAX_RETRY_MS, this.#retryDelay + RETRY_MS);
+    this.#timer = setTimeout(() => void this.flush(), this.#retryDelay);
     return false;
   }
 
-  #read() {
+  #restore() {
     try {
-      for (const [place, kept] of JSON.parse(this.#storage.getItem(this.#key) ?? "[]")) {
-        this.#pending.set(place, { ...kept, place });
+      for (const [place, stored] of JSON.parse(this.#storage.getItem(this.#key) ?? "[]")) {
+        this.#pending.set(place, { ...stored, place });
       }
     } catch {
-      // Blocked, or not ours: then there is nothing to bring back.
+      // Storage is blocked or its content is invalid: there is nothing to restore.
     }
   }
 
-  #write() {
+  #store() {
     try {
       if (this.#pending.size) this.#storage.setItem(this.#key, JSON.stringify([...this.#pending]));
       else this.#storage.removeItem(this.#key);
     } catch {
-      // Blocked or full: the answers still live as long as the page.
+      // Storage is blocked or full: the answers live as long as the page.
     }
   }
 }

@@ -1,23 +1,23 @@
 /**
- * The time that is left of a paper. The server says how much; between its answers the time since the page was opened is
- * counted, which nobody can set. When nothing seems to be left the server is asked before anything is done about it.
+ * Counts the remaining time of a paper. The server says how much is left; in between, the monotonic `performance.now()`
+ * counts down. When the time seems to be over, the server is asked before the paper is handed in.
  */
 
-const AGAIN_MS = 3_000;
+const RESYNC_MS = 3_000;
 
 export class ExamClock {
   #ask;
   #now;
   #onOver;
   #end;
-  #isAsking = false;
+  #isSyncing = false;
   #isOver = false;
-  #askedAt = -Infinity;
+  #syncedAt = -Infinity;
 
   /**
-   * @param {number} left ms, as the page was drawn
+   * @param {number} left milliseconds left when the page was rendered
    * @param {{ask: () => Promise<{left_ms: number, is_over: boolean} | null>, onOver: () => void, now?: () => number}} options
-   *   `ask`: null while the server does not answer
+   *   `ask`: fetches the server's time, null without an answer; `onOver`: called once, when the server says it is over
    */
   constructor(left, { ask, onOver, now = () => performance.now() }) {
     this.#ask = ask;
@@ -35,26 +35,26 @@ export class ExamClock {
     return this.#isOver;
   }
 
-  /** @param {number} left ms, as the server has just said */
+  /** @param {number} left milliseconds left according to the server */
   correct(left) {
     this.#end = this.#now() + left;
   }
 
-  /** To be called every second. */
+  /** Call every second: asks the server when the time seems to be over. */
   tick() {
-    if (!this.left && this.#now() - this.#askedAt >= AGAIN_MS) void this.sync();
+    if (!this.left && this.#now() - this.#syncedAt >= RESYNC_MS) void this.sync();
   }
 
-  /** Takes the server's time: a laptop that slept has counted nothing meanwhile. */
+  /** Fetches the server's time: `performance.now()` may stand still while a laptop sleeps. */
   async sync() {
-    if (this.#isAsking || this.#isOver) return;
-    this.#isAsking = true;
-    this.#askedAt = this.#now();
-    const said = await this.#ask();
-    this.#isAsking = false;
-    if (!said) return;
-    this.correct(said.left_ms);
-    if (!said.is_over) return;
+    if (this.#isSyncing || this.#isOver) return;
+    this.#isSyncing = true;
+    this.#syncedAt = this.#now();
+    const time = await this.#ask();
+    this.#isSyncing = false;
+    if (!time) return;
+    this.correct(time.left_ms);
+    if (!time.is_over) return;
     this.#isOver = true;
     this.#onOver();
   }

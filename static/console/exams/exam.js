@@ -1,164 +1,165 @@
-/** The room in which a paper is written: the clock, the questions one by one or all at once, saving, handing in. */
+/** The page of a paper in progress: clock, questions one by one or all on one page, saving, handing in. */
 
 import { fill, readWords } from "../../chat/ui-strings.js";
-import { Answers } from "./exam-answers.js";
+import { ExamAnswers } from "./exam-answers.js";
 import { ExamClock } from "./exam-clock.js";
 import { Question } from "./question.js";
 import { get, post } from "../requests.js";
 
-const MODE = "exam-mode";
-const SHORT_MS = 5 * 60_000;
+const MODE_KEY = "exam-mode";
+const WARNING_MS = 5 * 60_000;
 const RETRY_MS = 3_000;
 
-const words = readWords();
-const sheets = byId("sheets");
+const strings = readWords();
+const questionsElement = byId("sheets");
 const paper = byId("main").dataset.paper ?? "";
-const clockLine = byId("clock");
-const clock = new ExamClock(Number(clockLine.dataset.left), {
+const clockElement = byId("clock");
+const clock = new ExamClock(Number(clockElement.dataset.left), {
   ask: async () => {
     const answer = await get(`exams/papers/${paper}/clock`);
     return answer.ok ? answer.data : null;
   },
   onOver: () => void handIn({ isByClock: true }),
 });
-// The tabs of one paper show each other's answers.
-const others = new BroadcastChannel(`lianxin-exam-${paper}`);
+// Tabs with the same paper show each other's answers.
+const otherTabs = new BroadcastChannel(`lianxin-exam-${paper}`);
 let isOver = false;
 let isSignedOut = false;
-let wasShort = false;
+let hasWarned = false;
 let current = 0;
 
-const answers = new Answers(paper, {
+const answers = new ExamAnswers(paper, {
   send: (answer) => post(`exams/papers/${paper}/answers`, answer),
   storage: storage("sessionStorage"),
   onChange: drawSaved,
   onOver: () => void clock.sync(),
-  onAccepted: (place, said) => {
-    clock.correct(said.left_ms);
-    if (said.is_newer) {
-      show(place, said.given);
-      announce(fill(words.newer_elsewhere, { place }));
-    } else others.postMessage({ place, ...said });
+  onAccepted: (place, accepted) => {
+    clock.correct(accepted.left_ms);
+    if (accepted.is_newer) {
+      showAnswer(place, accepted.given);
+      announce(fill(strings.newer_elsewhere, { place }));
+    } else otherTabs.postMessage({ place, ...accepted });
   },
   onSignedOut: () => {
     isSignedOut = true;
     drawSaved();
   },
 });
-const questions = [...sheets.querySelectorAll(".question")].map((box) => {
-  const question = new Question(/** @type {HTMLElement} */ (box), {
-    onAnswer: () => answered(question),
-    onMoved: (place) => announce(fill(words.moved, { place })),
+const questions = [...questionsElement.querySelectorAll(".question")].map((element) => {
+  const question = new Question(/** @type {HTMLElement} */ (element), {
+    onAnswer: () => saveAnswer(question),
+    onMoved: (position) => announce(fill(strings.moved, { place: position })),
   });
   return question;
 });
 for (const question of questions) {
-  answers.saw(question.place, Number(question.box.dataset.revision));
-  const kept = answers.kept.get(question.place);
-  if (kept !== undefined) question.given = kept;
+  answers.setRevision(question.place, Number(question.element.dataset.revision));
+  const stored = answers.stored.get(question.place);
+  if (stored !== undefined) question.given = stored;
 }
-const places = /** @type {HTMLElement[]} */ ([...byId("places").children]);
+const questionButtons = /** @type {HTMLElement[]} */ ([...byId("places").children]);
 
 /** @param {Question} question */
-function answered(question) {
+function saveAnswer(question) {
   if (isOver) return;
   answers.put(question.place, question.given);
-  drawPlaces();
+  drawProgress();
 }
 
 function drawSaved() {
-  const line = byId("saved");
+  const status = byId("saved");
   const isSaved = !answers.waiting;
   if (isSaved) isSignedOut = false;
-  line.dataset.state = isSaved ? "saved" : "unsaved";
-  const said = isOver ? line.textContent : isSaved ? words.saved : isSignedOut ? words.signed_out : words.unsaved;
-  if (line.textContent !== said) line.textContent = said;
+  status.dataset.state = isSaved ? "saved" : "unsaved";
+  const text = isOver ? status.textContent : isSaved ? strings.saved : isSignedOut ? strings.signed_out : strings.unsaved;
+  if (status.textContent !== text) status.textContent = text;
 }
 
-function drawPlaces() {
+function drawProgress() {
   let count = 0;
   questions.forEach((question, index) => {
     const isAnswered = question.given !== null;
     count += Number(isAnswered);
-    places[index].toggleAttribute("data-answered", isAnswered);
-    places[index].toggleAttribute("aria-current", index === current);
-    question.box.toggleAttribute("data-current", index === current);
+    questionButtons[index].toggleAttribute("data-answered", isAnswered);
+    questionButtons[index].toggleAttribute("aria-current", index === current);
+    question.element.toggleAttribute("data-current", index === current);
   });
-  byId("progress").textContent = fill(words.answered, { count, all: questions.length });
+  byId("progress").textContent = fill(strings.answered, { count, all: questions.length });
   /** @type {HTMLButtonElement} */ (byId("previous")).disabled = current === 0;
   /** @type {HTMLButtonElement} */ (byId("next")).disabled = current === questions.length - 1;
 }
 
 /** @param {number} index */
-function go(index) {
+function goTo(index) {
   if (index < 0 || index >= questions.length) return;
   current = index;
-  drawPlaces();
-  const { box } = questions[index];
-  if (sheets.dataset.mode === "all") box.scrollIntoView({ block: "start" });
+  drawProgress();
+  const { element } = questions[index];
+  if (questionsElement.dataset.mode === "all") element.scrollIntoView({ block: "start" });
   questions[index].focus();
 }
 
-/** Puts an answer on the screen that was given elsewhere. @param {number} place @param {any[] | null} given */
-function show(place, given) {
-  const question = questions.find((each) => each.place === place);
+/** Shows an answer that was given in another tab or window. @param {number} place @param {any[] | null} given */
+function showAnswer(place, given) {
+  const question = questions.find((candidate) => candidate.place === place);
   if (question) question.given = given;
-  drawPlaces();
+  drawProgress();
 }
 
 /** @param {string} mode */
 function showMode(mode) {
-  sheets.dataset.mode = mode;
+  questionsElement.dataset.mode = mode;
   for (const button of document.querySelectorAll("[data-mode][aria-pressed]")) {
     button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.mode === mode));
   }
-  storage("localStorage")?.setItem(MODE, mode);
+  storage("localStorage")?.setItem(MODE_KEY, mode);
 }
 
 function tick() {
   const { left } = clock;
   const seconds = Math.ceil(left / 1000);
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  clockLine.textContent = fill(words.time_left, { time });
-  if (left <= SHORT_MS) {
-    clockLine.dataset.is = "short";
-    if (!wasShort && left > 0) announce(words.five_minutes);
-    wasShort = true;
+  clockElement.textContent = fill(strings.time_left, { time });
+  if (left <= WARNING_MS) {
+    clockElement.dataset.is = "short";
+    if (!hasWarned && left > 0) announce(strings.five_minutes);
+    hasWarned = true;
   }
   if (!isOver) clock.tick();
 }
 
 /**
- * Hands in what is here, until the server has taken it; after the time is over it counts what it has saved.
+ * Hands in the paper, and retries until the server has accepted it. After the time is over, the server counts only the
+ * answers that it has saved.
  *
- * @param {{isByClock?: boolean}} [options] nobody has pressed, the server says that the time is over
+ * @param {{isByClock?: boolean}} [options] `isByClock`: the time is over; the examinee pressed nothing
  */
 async function handIn({ isByClock = false } = {}) {
   if (isOver) return;
   isOver = true;
-  for (const { box } of questions) /** @type {HTMLFieldSetElement} */ (box).disabled = true;
-  const line = byId("saved");
-  if (isByClock) line.textContent = words.time_over;
+  for (const { element } of questions) /** @type {HTMLFieldSetElement} */ (element).disabled = true;
+  const status = byId("saved");
+  if (isByClock) status.textContent = strings.time_over;
   for (;;) {
-    // Only what is not accepted yet: another tab may hold newer answers than this one.
+    // Send only answers that are not accepted yet: another tab may have newer answers than this one.
     const data = { answers: answers.unsent, is_by_clock: isByClock };
     const answer = await post(`exams/papers/${paper}/hand-in`, data);
     if (answer.ok) {
       answers.forget();
       return location.assign(answer.data.result);
     }
-    line.dataset.state = "unsaved";
-    line.textContent = answer.status === 401 ? words.signed_out : answer.refused?.words ?? words.not_handed_in;
+    status.dataset.state = "unsaved";
+    status.textContent = answer.status === 401 ? strings.signed_out : answer.refused?.words ?? strings.not_handed_in;
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
-/** @param {string} said */
-function announce(said) {
-  byId("announce").textContent = said;
+/** Announces a text to screen readers. @param {string} text */
+function announce(text) {
+  byId("announce").textContent = text;
 }
 
-/** @param {"localStorage" | "sessionStorage"} name @returns {Storage | undefined} none where it is blocked */
+/** @param {"localStorage" | "sessionStorage"} name @returns {Storage | undefined} undefined if it is blocked */
 function storage(name) {
   try {
     return window[name];
@@ -175,7 +176,7 @@ function byId(id) {
 const dialog = /** @type {HTMLDialogElement} */ (byId("finish-dialog"));
 byId("finish").onclick = () => {
   const missing = questions.filter((question) => question.given === null).length;
-  byId("finish-words").textContent = missing ? fill(words.some_missing, { count: missing }) : words.all_answered;
+  byId("finish-words").textContent = missing ? fill(strings.some_missing, { count: missing }) : strings.all_answered;
   dialog.showModal();
 };
 byId("finish-no").onclick = () => dialog.close();
@@ -183,35 +184,35 @@ byId("finish-yes").onclick = () => {
   dialog.close();
   void handIn();
 };
-byId("previous").onclick = () => go(current - 1);
-byId("next").onclick = () => go(current + 1);
+byId("previous").onclick = () => goTo(current - 1);
+byId("next").onclick = () => goTo(current + 1);
 byId("places").onclick = (event) => {
-  const index = places.indexOf(/** @type {HTMLElement} */ (event.target));
-  if (index >= 0) go(index);
+  const index = questionButtons.indexOf(/** @type {HTMLElement} */ (event.target));
+  if (index >= 0) goTo(index);
 };
 document.addEventListener("click", (event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest("[data-mode][aria-pressed]");
   if (button instanceof HTMLElement) showMode(button.dataset.mode ?? "one");
 });
-sheets.addEventListener("focusin", (event) => {
-  const index = questions.findIndex(({ box }) => box.contains(/** @type {Node} */ (event.target)));
+questionsElement.addEventListener("focusin", (event) => {
+  const index = questions.findIndex(({ element }) => element.contains(/** @type {Node} */ (event.target)));
   if (index < 0 || index === current) return;
   current = index;
-  drawPlaces();
+  drawProgress();
 });
 document.addEventListener("keydown", (event) => {
   if (isOver || dialog.open || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
   const target = /** @type {HTMLElement} */ (event.target);
   const isEnter = event.key === "Enter" && !target.closest("button, a");
-  const isPage = sheets.dataset.mode === "one" && (event.key === "PageDown" || event.key === "PageUp");
+  const isPage = questionsElement.dataset.mode === "one" && (event.key === "PageDown" || event.key === "PageUp");
   if (isEnter || isPage) {
     event.preventDefault();
-    go(current + (event.key === "PageUp" || (isEnter && event.shiftKey) ? -1 : 1));
+    goTo(current + (event.key === "PageUp" || (isEnter && event.shiftKey) ? -1 : 1));
   } else if (/^[1-9]$/.test(event.key) && !target.closest(".filling")) {
     questions[current].choose(Number(event.key));
   }
 });
-// The next page may have been drawn before what is on its way now was saved.
+// The server may render the next page before it saves the answers in flight: keep those to send them again.
 addEventListener("beforeunload", () => answers.hold());
 for (const [target, name] of /** @type {[EventTarget, string][]} */ ([
   [window, "online"],
@@ -224,13 +225,13 @@ for (const [target, name] of /** @type {[EventTarget, string][]} */ ([
     if (!isOver) void clock.sync();
   });
 }
-others.onmessage = ({ data: { place, given, revision } }) => {
-  answers.saw(place, revision);
-  if (!answers.kept.has(place) && !isOver) show(place, given);
+otherTabs.onmessage = ({ data: { place, given, revision } }) => {
+  answers.setRevision(place, revision);
+  if (!answers.stored.has(place) && !isOver) showAnswer(place, given);
 };
 
-showMode(storage("localStorage")?.getItem(MODE) ?? "one");
-drawPlaces();
+showMode(storage("localStorage")?.getItem(MODE_KEY) ?? "one");
+drawProgress();
 drawSaved();
 tick();
 setInterval(tick, 1000);

@@ -1,40 +1,41 @@
-/** A question on a page: what was answered, and answering by keyboard. Shared by the exam and the drill. */
+/** A question on a page: reads and sets its answer, and handles the keyboard. Shared by the exam and the drill. */
 
 export class Question {
-  #box;
-  /** Whether the steps of an order were moved: as they stood at first they are no answer. */
+  #element;
+  /** Whether steps of an ordering question were moved: their initial order is not an answer. */
   #isMoved;
 
-  /** @param {HTMLElement} box @param {{onAnswer: () => void, onMoved?: (place: number) => void}} options */
-  constructor(box, { onAnswer, onMoved = () => {} }) {
-    this.#box = box;
-    this.#isMoved = box.dataset.given === "yes";
-    box.addEventListener("input", onAnswer);
-    box.addEventListener("click", (event) => {
+  /** @param {HTMLElement} element @param {{onAnswer: () => void, onMoved?: (position: number) => void}} options */
+  constructor(element, { onAnswer, onMoved = () => {} }) {
+    this.#element = element;
+    this.#isMoved = element.dataset.given === "yes";
+    element.addEventListener("input", onAnswer);
+    element.addEventListener("click", (event) => {
       const button = /** @type {HTMLElement} */ (event.target).closest("[data-move]");
       if (!(button instanceof HTMLElement)) return;
-      const place = this.#move(/** @type {HTMLElement} */ (button.closest(".step")), Number(button.dataset.move));
+      const position = this.#move(/** @type {HTMLElement} */ (button.closest(".step")), Number(button.dataset.move));
       button.focus();
-      if (!place) return;
+      if (!position) return;
       this.#isMoved = true;
-      onMoved(place);
+      onMoved(position);
       onAnswer();
     });
   }
 
+  /** Position of the question in the paper, from 1. */
   get place() {
-    return Number(this.#box.dataset.place);
+    return Number(this.#element.dataset.place);
   }
 
-  get box() {
-    return this.#box;
+  get element() {
+    return this.#element;
   }
 
-  /** @returns {any[] | null} in the terms of the server; null for none */
+  /** The answer in the server's format: option numbers, or the text of a fill-in; null for none. @returns {any[] | null} */
   get given() {
-    const kind = this.#box.dataset.kind;
+    const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {
-      const text = /** @type {HTMLInputElement} */ (this.#box.querySelector(".filling")).value.trim();
+      const text = /** @type {HTMLInputElement} */ (this.#element.querySelector(".filling")).value.trim();
       return text ? [text] : null;
     }
     if (kind === "order") return this.#isMoved ? this.#steps().map((step) => Number(step.dataset.value)) : null;
@@ -42,15 +43,15 @@ export class Question {
     return chosen.length ? chosen.map((input) => Number(input.value)) : null;
   }
 
-  /** Puts back what was answered before. @param {any[] | null} given */
+  /** Shows an answer. @param {any[] | null} given */
   set given(given) {
-    const kind = this.#box.dataset.kind;
+    const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {
-      /** @type {HTMLInputElement} */ (this.#box.querySelector(".filling")).value = given?.[0] ?? "";
+      /** @type {HTMLInputElement} */ (this.#element.querySelector(".filling")).value = given?.[0] ?? "";
     } else if (kind === "order") {
       this.#isMoved = Boolean(given);
       for (const value of given ?? []) {
-        const step = this.#steps().find((each) => each.dataset.value === String(value));
+        const step = this.#steps().find((candidate) => candidate.dataset.value === String(value));
         if (step) step.parentElement?.append(step);
       }
     } else {
@@ -58,28 +59,28 @@ export class Question {
     }
   }
 
-  /** The option with this number, as if it had been pressed. @param {number} number */
+  /** Clicks the option with this number. @param {number} number from 1 */
   choose(number) {
     const input = this.#inputs()[number - 1];
     input?.click();
     input?.focus();
   }
 
-  /** To where one answers. */
+  /** Focuses the chosen option, or the first input. */
   focus() {
-    const first = this.#inputs().find((input) => input.checked) ?? this.#box.querySelector("input, [data-move]");
+    const first = this.#inputs().find((input) => input.checked) ?? this.#element.querySelector("input, [data-move]");
     /** @type {HTMLElement | null} */ (first)?.focus();
   }
 
   #inputs() {
-    return /** @type {HTMLInputElement[]} */ ([...this.#box.querySelectorAll(".option input")]);
+    return /** @type {HTMLInputElement[]} */ ([...this.#element.querySelectorAll(".option input")]);
   }
 
   #steps() {
-    return /** @type {HTMLElement[]} */ ([...this.#box.querySelectorAll(".step")]);
+    return /** @type {HTMLElement[]} */ ([...this.#element.querySelectorAll(".step")]);
   }
 
-  /** @param {HTMLElement} step @param {number} by @returns {number} its place now, 0 when it has not moved */
+  /** @param {HTMLElement} step @param {number} by @returns {number} its new position from 1, or 0 if it has not moved */
   #move(step, by) {
     const steps = this.#steps();
     const to = steps.indexOf(step) + by;

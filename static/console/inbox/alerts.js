@@ -1,39 +1,39 @@
-/** Notice, bell and title: they repeat until the words are read, and in one tab only. */
+/** Alerts the agent to new messages by notification, sound and title; repeats until they are read. One tab does so for all. */
 
-import { spokenName } from "./conversation-lists.js";
-import { isBarred, mine, waiting } from "./state.js";
+import { isolatedName } from "./conversation-lists.js";
+import { isRestricted, mine, waiting } from "./state.js";
 
 const REPEAT_MS = 15_000;
 
 export class Alerts {
   #store;
-  #words;
+  #strings;
   #onOpen;
   #title = document.title;
   #sound = /** @type {HTMLAudioElement} */ (document.getElementById("sound"));
-  /** Whether this tab is the one that rings. */
+  /** Whether this tab is the one that plays sounds and shows notifications. */
   #isLeader = false;
   #unread = 0;
   #waiting = 0;
-  #rungAt = -Infinity;
+  #alertedAt = -Infinity;
   /** @type {Notification | null} */
-  #notice = null;
+  #notification = null;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(id: string) => void} onOpen */
-  constructor(store, words, onOpen) {
+  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {(id: string) => void} onOpen */
+  constructor(store, strings, onOpen) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#onOpen = onOpen;
     this.#waiting = waiting(store.state).length;
-    store.subscribe(() => this.#look());
-    setInterval(() => this.#look(), 1000);
-    // Held as long as this tab lives; then the next tab gets it. Without locks every tab rings.
+    store.subscribe(() => this.#update());
+    setInterval(() => this.#update(), 1000);
+    // The lock is held as long as this tab lives; then the next tab gets it. Without the Locks API every tab alerts.
     if (!navigator.locks) this.#isLeader = true;
     else void navigator.locks.request("lianxin-alerts", () => this.#lead());
   }
 
-  /** Asks once, at a press of the agent's: before that browsers refuse. */
-  static ask() {
+  /** Asks for the permission to show notifications. Call from a click: browsers refuse otherwise. */
+  static requestPermission() {
     if ("Notification" in window && Notification.permission === "default") void Notification.requestPermission();
   }
 
@@ -42,45 +42,45 @@ export class Alerts {
     return new Promise(() => {});
   }
 
-  #look() {
+  #update() {
     const rows = mine(this.#store.state).filter((row) => row.unread > 0 && row.status === "active");
     const unread = rows.reduce((sum, row) => sum + row.unread, 0);
     const title = unread ? `(${unread}) ${this.#title}` : this.#title;
     if (document.title !== title) document.title = title;
-    const line = waiting(this.#store.state).filter((row) => !isBarred(this.#store.state, row)).length;
+    const waitingCount = waiting(this.#store.state).filter((row) => !isRestricted(this.#store.state, row)).length;
     const isNew = unread > this.#unread;
-    const isLonger = line > this.#waiting && this.#store.state.presence === "online";
+    const isQueueLonger = waitingCount > this.#waiting && this.#store.state.presence === "online";
     this.#unread = unread;
-    this.#waiting = line;
-    if (!unread && this.#notice) {
-      this.#notice.close();
-      this.#notice = null;
+    this.#waiting = waitingCount;
+    if (!unread && this.#notification) {
+      this.#notification.close();
+      this.#notification = null;
     }
     if (!this.#isLeader) return;
-    const isDue = unread > 0 && performance.now() - this.#rungAt > REPEAT_MS;
-    if (isNew || isDue) this.#ring(rows.reduce((one, other) => (isLater(one, other) ? one : other)));
-    else if (isLonger) this.#bell();
+    const isDue = unread > 0 && performance.now() - this.#alertedAt > REPEAT_MS;
+    if (isNew || isDue) this.#alert(rows.reduce((one, other) => (isLater(one, other) ? one : other)));
+    else if (isQueueLonger) this.#playSound();
   }
 
   /** @param {ConsoleRow} row */
-  #ring(row) {
-    this.#bell();
+  #alert(row) {
+    this.#playSound();
     if (document.hasFocus() || !("Notification" in window) || Notification.permission !== "granted") return;
-    // The name and no more: notices lie open on screens, and stay in the system's list.
-    const options = { body: spokenName(row, this.#words), tag: "lianxin", renotify: true, icon: iconUrl() };
-    this.#notice = new Notification(this.#words.new_message, options);
-    this.#notice.onclick = () => {
+    // Show the name only: anybody can read notifications on a screen, and the system keeps a list of them.
+    const options = { body: isolatedName(row, this.#strings), tag: "lianxin", renotify: true, icon: iconUrl() };
+    this.#notification = new Notification(this.#strings.new_message, options);
+    this.#notification.onclick = () => {
       window.focus();
       this.#onOpen(row.id);
     };
   }
 
-  #bell() {
-    this.#rungAt = performance.now();
+  #playSound() {
+    this.#alertedAt = performance.now();
     document.documentElement.dataset.rung = String(Number(document.documentElement.dataset.rung ?? 0) + 1);
     if (this.#sound.error) this.#sound.load();
     this.#sound.currentTime = 0;
-    // Browsers keep a page silent until its first press; the title and the notice tell meanwhile.
+    // Browsers block sound until the first click on a page; the title and the notification still work.
     this.#sound.play().catch(() => {});
   }
 }

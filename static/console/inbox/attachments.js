@@ -1,4 +1,4 @@
-/** Pictures and PDF: chosen, pasted or dropped, sent one after the other, each until it has arrived. */
+/** Sends images and PDF files that are chosen, pasted or dropped: one after the other, with retries. */
 
 import { contentOf, PastePreview } from "../../chat/clipboard.js";
 import { make } from "../../chat/dom.js";
@@ -9,41 +9,41 @@ import { mayAnswer } from "./state.js";
 
 /** @typedef {import("../../chat/uploads.js").Upload} Upload */
 
-export class Attach {
+export class Attachments {
   #store;
-  #words;
+  #strings;
   #onText;
   #queue;
   #preview;
   #current = "";
-  #place = byId("uploads");
+  #container = byId("uploads");
   #input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {{words: ChatWords, onText: (text: string) => void}} options `onText`: words were dropped
+   * @param {{strings: ChatWords, onText: (text: string) => void}} options `onText`: text was dropped
    */
-  constructor(store, { words, onText }) {
+  constructor(store, { strings, onText }) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#onText = onText;
     this.#queue = new UploadQueue({
       send: (upload, options) => send(upload, options),
       onChange: () => this.#draw(),
-      lostWords: () => words.offline_write,
+      lostWords: () => strings.offline_write,
     });
-    this.#preview = new PastePreview(byId("pasted"), words, (files) => this.#add(files));
+    this.#preview = new PastePreview(byId("pasted"), strings, (files) => this.#add(files));
     this.#input.onchange = () => {
       this.#add([...(this.#input.files ?? [])]);
       this.#input.value = "";
     };
     document.addEventListener("paste", (event) => this.#paste(event));
-    // Wherever it falls, a file never takes the place of the page, and of what is written there.
+    // A file dropped anywhere must not replace the page, and the unsent text with it.
     document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
     document.addEventListener("drop", (event) => hasFiles(event) && event.preventDefault());
-    const talk = byId("talk");
-    talk.addEventListener("dragover", (event) => event.preventDefault());
-    talk.addEventListener("drop", (event) => this.#drop(event));
+    const threadElement = byId("talk");
+    threadElement.addEventListener("dragover", (event) => event.preventDefault());
+    threadElement.addEventListener("drop", (event) => this.#drop(event));
     store.subscribe(() => {
       if (this.#current === store.current) return;
       this.#current = store.current;
@@ -52,7 +52,7 @@ export class Attach {
     });
   }
 
-  /** The line is back: what waits goes now. */
+  /** Sends waiting files immediately: call when the connection is back. */
   hurry() {
     this.#queue.hurry();
   }
@@ -75,7 +75,7 @@ export class Attach {
   /** @param {DragEvent} event */
   #drop(event) {
     const { files, text } = contentOf(event.dataTransfer);
-    // A text area puts words where they were dropped, and can undo that.
+    // A text area inserts text where it was dropped, and can undo it: leave that to the browser.
     if (text && /** @type {HTMLElement} */ (event.target).matches("textarea, input")) return event.stopPropagation();
     event.preventDefault();
     if (!this.#isOpen) return;
@@ -87,7 +87,7 @@ export class Attach {
     return mayAnswer(this.#store.state, this.#store.row);
   }
 
-  /** @param {File[]} files to the conversation that is before the agent now, whatever is before them later */
+  /** Queues files for the conversation that is open now, whichever is opened later. @param {File[]} files */
   #add(files) {
     for (const file of files) this.#queue.add(file, { conversation: this.#store.current });
   }
@@ -95,32 +95,32 @@ export class Attach {
   #draw() {
     const shown = this.#queue.entries.filter(({ conversation }) => conversation === this.#store.current);
     const key = JSON.stringify(shown.map(({ client_id, isSending, refused }) => [client_id, isSending, refused]));
-    if (this.#place.dataset.key === key) return;
-    this.#place.dataset.key = key;
-    this.#place.hidden = !shown.length;
-    this.#place.replaceChildren(...shown.map((upload) => this.#element(upload)));
+    if (this.#container.dataset.key === key) return;
+    this.#container.dataset.key = key;
+    this.#container.hidden = !shown.length;
+    this.#container.replaceChildren(...shown.map((upload) => this.#element(upload)));
   }
 
   /** @param {Upload} upload */
   #element(upload) {
-    const words = this.#words;
+    const strings = this.#strings;
     const { client_id, body, refused, isSending } = upload;
     const name = make("bdi", "", body);
-    const remove = this.#button(refused === undefined ? words.cancel : words.discard, () => this.#queue.remove(client_id));
+    const remove = this.#button(refused === undefined ? strings.cancel : strings.discard, () => this.#queue.remove(client_id));
     if (refused !== undefined) {
-      const why = fill(words.upload_failed, { name: "", words: refused }).trim();
-      const again = this.#button(words.retry, () => this.#queue.retry(client_id));
-      return make("span", "upload", name, " ", why, again, remove);
+      const reason = fill(strings.upload_failed, { name: "", words: refused }).trim();
+      const retry = this.#button(strings.retry, () => this.#queue.retry(client_id));
+      return make("span", "upload", name, " ", reason, retry, remove);
     }
-    const state = isSending ? words.uploading : words.upload_waits;
+    const state = isSending ? strings.uploading : strings.upload_waits;
     return make("span", "upload", name, " ", fill(state, { name: "" }).trim(), progressBar(upload), remove);
   }
 
-  /** @param {string} words @param {() => void} then */
-  #button(words, then) {
-    const button = make("button", "button small", words);
+  /** @param {string} label @param {() => void} onClick */
+  #button(label, onClick) {
+    const button = make("button", "button small", label);
     button.type = "button";
-    button.onclick = then;
+    button.onclick = onClick;
     return button;
   }
 }

@@ -1,4 +1,4 @@
-/** Canned replies: which fit what was typed after `/`, and what their placeholders stand for. */
+/** Canned replies: finds those that match the text typed after `/`, and fills their placeholders. Pure functions. */
 
 const PLACEHOLDER = /[{｛]\s*([a-z_]{2,30})\s*[}｝]/g;
 const KNOWN = new Set(["visitor_name", "agent_name", "agent_number", "bank_name", "hotline"]);
@@ -6,13 +6,15 @@ const SCOPES = { personal: 0, department: 1, shared: 2 };
 const SHOWN = 8;
 
 /**
+ * Returns the best matches, in order.
+ *
  * @param {ConsoleReply[]} replies
- * @param {string} typed what follows the slash
- * @param {string} language of the conversation: its replies come first
+ * @param {string} typed the text after the slash
+ * @param {string} language language of the conversation; replies in it come first
  * @returns {ConsoleReply[]}
  */
-export function fitting(replies, typed, language) {
-  // Full-width letters too, and xi'an for xian.
+export function matchingReplies(replies, typed, language) {
+  // Accept full-width letters, and ignore the pinyin apostrophe (xi'an finds xian).
   const wanted = typed.normalize("NFKC").trim().toLowerCase().replaceAll(/['’]/g, "");
   return replies
     .map((reply) => ({ reply, rank: rankOf(reply, wanted) }))
@@ -28,7 +30,7 @@ export function fitting(replies, typed, language) {
     .map(({ reply }) => reply);
 }
 
-/** @param {ConsoleReply} reply @param {string} wanted @returns {number} 0 fits best, 9 not at all */
+/** @param {ConsoleReply} reply @param {string} wanted @returns {number} 0 for the best match, 9 for none */
 function rankOf(reply, wanted) {
   if (!wanted) return 5;
   const title = reply.title.normalize("NFKC").toLowerCase();
@@ -41,18 +43,19 @@ function rankOf(reply, wanted) {
   return 9;
 }
 
-/** Every placeholder that has a value filled; the others stay. @param {string} text @param {Record<string, string>} values */
-export function filled(text, values) {
-  return text.replace(PLACEHOLDER, (place, name) => values[name] || place);
+/** Replaces placeholders that have a value; the others stay. @param {string} text @param {Record<string, string>} values */
+export function fillPlaceholders(text, values) {
+  return text.replace(PLACEHOLDER, (placeholder, name) => values[name] || placeholder);
 }
 
 /**
- * What stands in braces still.
+ * Finds the placeholders that are left in a text.
  *
  * @param {string} text
- * @returns {{start: number, end: number, isKnown: boolean, text: string}[]} the known ones the server refuses to send
+ * @returns {{start: number, end: number, isKnown: boolean, text: string}[]} `isKnown`: the server refuses a
+ *   message that contains it
  */
-export function placesIn(text) {
+export function placeholdersIn(text) {
   return [...text.matchAll(PLACEHOLDER)].map((match) => ({
     start: match.index,
     end: match.index + match[0].length,

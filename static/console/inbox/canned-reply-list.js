@@ -1,15 +1,15 @@
-/** The list over the composer that `/` opens: replies kept ready, chosen by arrows and Enter. */
+/** The list of canned replies that `/` opens above the composer; arrows and Enter choose one. */
 
 import { make } from "../../chat/dom.js";
 import { isReplyCall } from "./keymap.js";
-import { filled, fitting } from "./canned-replies.js";
+import { fillPlaceholders, matchingReplies } from "./canned-replies.js";
 import { get } from "../requests.js";
 
-const AGAIN_MS = 5 * 60_000;
+const RELOAD_MS = 5 * 60_000;
 
-export class ReplyList {
+export class CannedReplyList {
   #store;
-  #words;
+  #strings;
   #onChosen;
   #list = /** @type {HTMLElement} */ (document.getElementById("reply-list"));
   #input = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
@@ -18,14 +18,14 @@ export class ReplyList {
   /** @type {ConsoleReply[]} */
   #shown = [];
   #chosen = 0;
-  #readAt = -Infinity;
-  /** The server did not give them when it was asked last. */
-  #isAway = false;
+  #loadedAt = -Infinity;
+  /** Whether the last request for the replies failed. */
+  #isUnavailable = false;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} words @param {(text: string, source: string) => void} onChosen */
-  constructor(store, words, onChosen) {
+  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {(text: string, source: string) => void} onChosen */
+  constructor(store, strings, onChosen) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#onChosen = onChosen;
     this.#input.setAttribute("aria-controls", "reply-list");
     document.addEventListener("pointerdown", (event) => {
@@ -34,13 +34,15 @@ export class ReplyList {
   }
 
   /**
-   * @param {string} text of the whole message: only one that begins with `/`, or its Chinese 、, looks for a reply
-   * @param {boolean} isComposing an input method puts apostrophes or blanks between letters meanwhile
+   * Shows the replies that match, or hides the list.
+   *
+   * @param {string} text the whole message; only one that begins with `/`, or its Chinese 、, searches the replies
+   * @param {boolean} isComposing whether an input method is composing: it puts apostrophes or spaces between letters
    */
   show(text, isComposing) {
     const typed = isComposing ? text.slice(1).replace(/['’\s]/g, "") : text.slice(1);
     if (!isReplyCall(text) || /\s/.test(typed)) return this.hide();
-    void this.#read().then(() => this.#input.value === text && this.#draw(typed));
+    void this.#load().then(() => this.#input.value === text && this.#draw(typed));
   }
 
   hide() {
@@ -48,14 +50,14 @@ export class ReplyList {
     this.#input.removeAttribute("aria-activedescendant");
   }
 
-  /** @param {KeyboardEvent} event @returns {boolean} whether the key was for the list */
+  /** @param {KeyboardEvent} event @returns {boolean} whether the list handled the key */
   key(event) {
     if (this.#list.hidden) return false;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const step = event.key === "ArrowDown" ? 1 : -1;
-      this.#point((this.#chosen + step + this.#shown.length) % Math.max(1, this.#shown.length));
+      this.#highlight((this.#chosen + step + this.#shown.length) % Math.max(1, this.#shown.length));
     } else if ((event.key === "Enter" || event.key === "Tab") && this.#shown.length) {
-      if (!event.repeat) this.#take(this.#chosen);
+      if (!event.repeat) this.#choose(this.#chosen);
     } else if (event.key === "Escape") this.hide();
     else return false;
     event.preventDefault();
@@ -63,43 +65,43 @@ export class ReplyList {
     return true;
   }
 
-  async #read() {
-    if (performance.now() - this.#readAt < AGAIN_MS) return;
+  async #load() {
+    if (performance.now() - this.#loadedAt < RELOAD_MS) return;
     const answer = await get("replies.json");
-    this.#isAway = !answer.ok;
+    this.#isUnavailable = !answer.ok;
     if (!answer.ok) return;
     this.#replies = answer.data.replies;
-    this.#readAt = performance.now();
+    this.#loadedAt = performance.now();
   }
 
   /** @param {string} typed */
   #draw(typed) {
-    this.#shown = fitting(this.#replies, typed, this.#store.row?.language ?? "zh");
+    this.#shown = matchingReplies(this.#replies, typed, this.#store.row?.language ?? "zh");
     this.#list.replaceChildren(
       ...this.#shown.map((reply, index) => {
-        const scope = make("span", "reply-scope", this.#words[reply.scope]);
+        const scope = make("span", "reply-scope", this.#strings[reply.scope]);
         const top = make("span", "reply-top", make("code", "", `/${reply.shortcut}`), make("b", "", reply.title), scope);
-        const text = filled(reply.body, this.#store.thread?.values ?? {});
+        const text = fillPlaceholders(reply.body, this.#store.thread?.values ?? {});
         const option = make("div", "reply", top, make("span", "reply-words", text));
         option.role = "option";
         option.id = `reply-${reply.id}`;
-        option.onclick = () => this.#take(index);
+        option.onclick = () => this.#choose(index);
         return option;
       }),
     );
     if (!this.#shown.length) {
-      const isEmpty = this.#isAway && !this.#replies.length;
-      this.#list.append(make("p", "quiet", isEmpty ? this.#words.offline_write : this.#words.no_reply_found));
+      const isEmpty = this.#isUnavailable && !this.#replies.length;
+      this.#list.append(make("p", "quiet", isEmpty ? this.#strings.offline_write : this.#strings.no_reply_found));
     }
     this.#list.hidden = false;
-    this.#point(0);
+    this.#highlight(0);
   }
 
   /** @param {number} index */
-  #point(index) {
+  #highlight(index) {
     this.#chosen = index;
-    [...this.#list.children].forEach((option, each) => {
-      if (option.role === "option") option.ariaSelected = String(each === index);
+    [...this.#list.children].forEach((option, position) => {
+      if (option.role === "option") option.ariaSelected = String(position === index);
     });
     const option = this.#list.children[index];
     if (!option?.id) return this.#input.removeAttribute("aria-activedescendant");
@@ -108,9 +110,9 @@ export class ReplyList {
   }
 
   /** @param {number} index */
-  #take(index) {
+  #choose(index) {
     const reply = this.#shown[index];
     this.hide();
-    this.#onChosen(filled(reply.body, this.#store.thread?.values ?? {}), reply.source);
+    this.#onChosen(fillPlaceholders(reply.body, this.#store.thread?.values ?? {}), reply.source);
   }
 }

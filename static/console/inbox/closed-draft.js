@@ -1,4 +1,4 @@
-/** What was still being written when a conversation could no longer be answered: it stays, to be read and copied. */
+/** Keeps an unsent draft readable and copyable after its conversation can no longer be answered. */
 
 export class ClosedDraft {
   #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
@@ -7,15 +7,18 @@ export class ClosedDraft {
   #isComposing = false;
   #onEnd;
 
-  /** @param {ChatWords} words @param {{onDiscard: () => void, onEnd: () => void}} options `onEnd`: a composition has ended */
-  constructor(words, { onDiscard, onEnd }) {
+  /**
+   * @param {ChatWords} strings
+   * @param {{onDiscard: () => void, onEnd: () => void}} options `onEnd`: an input method has finished composing
+   */
+  constructor(strings, { onDiscard, onEnd }) {
     this.#onEnd = onEnd;
     this.#body.addEventListener("compositionstart", () => (this.#isComposing = true));
     this.#body.addEventListener("compositionend", () => {
       this.#isComposing = false;
       this.#onEnd();
     });
-    byId("draft-copy").onclick = () => this.#copy(words.copied);
+    byId("draft-copy").onclick = () => this.#copy(strings.copied);
     byId("draft-discard").onclick = onDiscard;
   }
 
@@ -23,30 +26,30 @@ export class ClosedDraft {
     return this.#isComposing;
   }
 
-  /** Shows the composer, or what was written in it, or neither. @param {boolean} isOpen whether it may be answered */
+  /** Shows the composer, or its unsent draft read-only, or neither. @param {boolean} isOpen whether the agent may answer */
   show(isOpen) {
-    // A composition that is cut off loses its letters: what it writes goes into the draft first.
+    // Interrupting an input method loses the letters being composed: wait until they are in the draft.
     if (!isOpen && this.#isComposing) return;
-    const isKept = !isOpen && Boolean(this.#body.value.trim());
+    const hasDraft = !isOpen && Boolean(this.#body.value.trim());
     const hadFocus = this.#form.contains(document.activeElement);
-    this.#form.hidden = !isOpen && !isKept;
-    this.#form.classList.toggle("over", isKept);
-    this.#bar.hidden = !isKept;
-    // Read-only, it keeps the focus: what is typed on goes nowhere, and is no command.
-    this.#body.readOnly = isKept;
+    this.#form.hidden = !isOpen && !hasDraft;
+    this.#form.classList.toggle("over", hasDraft);
+    this.#bar.hidden = !hasDraft;
+    // The read-only field keeps the focus, so that further typing is neither inserted nor taken as shortcuts.
+    this.#body.readOnly = hasDraft;
     if (!hadFocus || isOpen) return;
     if (this.#form.hidden) byId("talk").focus();
     else if (!document.activeElement?.checkVisibility()) this.#body.focus();
   }
 
-  /** @param {string} done what to say then */
-  async #copy(done) {
+  /** @param {string} confirmation announced after copying */
+  async #copy(confirmation) {
     this.#body.select();
     try {
       await navigator.clipboard.writeText(this.#body.value);
-      byId("announce").textContent = done;
+      byId("announce").textContent = confirmation;
     } catch {
-      // Not allowed: it is selected, and Ctrl+C copies it.
+      // Clipboard access is denied: the text is selected, and Ctrl+C copies it.
       this.#body.focus();
     }
   }

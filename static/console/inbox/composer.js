@@ -1,4 +1,4 @@
-/** The composer: a draft for each conversation, Enter, canned replies, and placeholders that must be filled. */
+/** The composer: one draft per conversation, Enter to send, canned replies, and placeholders that must be filled. */
 
 import { lengthOf } from "../../chat/character-count.js";
 import { fill } from "../../chat/ui-strings.js";
@@ -7,17 +7,17 @@ import { ClosedDraft } from "./closed-draft.js";
 import { Drafts } from "./drafts.js";
 import { isReplyCall } from "./keymap.js";
 import { Mirror } from "./placeholder-highlight.js";
-import { filled, placesIn } from "./canned-replies.js";
-import { ReplyList } from "./canned-reply-list.js";
+import { fillPlaceholders, placeholdersIn } from "./canned-replies.js";
+import { CannedReplyList } from "./canned-reply-list.js";
 import { mayAnswer } from "./state.js";
 
 const MAX_CHARACTERS = 2000;
-/** What the server takes away too: so what is shown here is what is stored, to the letter. */
+/** White space that the server strips as well: the text shown here is exactly the text that is stored. */
 const EDGES = /^[\s\x1c-\x1f\x85]+|[\s\x1c-\x1f\x85]+$/g;
 
 export class Composer {
   #store;
-  #words;
+  #strings;
   #live;
   #onSend;
   #drafts;
@@ -25,35 +25,35 @@ export class Composer {
   #conversation = "";
   #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
   #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-  #mirror = new Mirror(this.#body);
-  #choices = new ChoicesEditor(() => this.#keep());
+  #highlight = new Mirror(this.#body);
+  #choices = new ChoicesEditor(() => this.#saveDraft());
   #closed;
-  /** The text whose unknown braces were pointed out: sent again, it goes. */
-  #warned = "";
-  /** What the words were made from: `source` of a knowledge point. */
+  /** The text about whose unknown placeholders the agent was warned: sending it a second time is allowed. */
+  #warnedText = "";
+  /** The `source` of the knowledge point from which the text was made, or "". */
   #source = "";
-  /** Before an answer was put in: Escape brings it back. @type {{body: string, source: string} | null} */
-  #before = null;
+  /** The draft before a point was inserted, which Escape restores. @type {{body: string, source: string} | null} */
+  #beforePoint = null;
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {{words: ChatWords, live: import("./live-connection.js").Live,
+   * @param {{strings: ChatWords, live: import("./live-connection.js").LiveConnection,
    *          onSend: (id: string, draft: ConsoleDraft) => void}} options
    */
-  constructor(store, { words, live, onSend }) {
+  constructor(store, { strings, live, onSend }) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#live = live;
     this.#onSend = onSend;
     this.#drafts = new Drafts(store.state.me.id);
-    this.#replies = new ReplyList(store, words, (text, source) => this.put(text, source));
-    this.#closed = new ClosedDraft(words, { onDiscard: () => this.#discard(), onEnd: () => this.#stand() });
-    store.subscribe(() => this.#follow());
+    this.#replies = new CannedReplyList(store, strings, (text, source) => this.setText(text, source));
+    this.#closed = new ClosedDraft(strings, { onDiscard: () => this.#discard(), onEnd: () => this.#updateAvailability() });
+    store.subscribe(() => this.#followConversation());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
     });
-    this.#body.addEventListener("keydown", (event) => this.#key(event));
+    this.#body.addEventListener("keydown", (event) => this.#handleKey(event));
     this.#body.addEventListener("input", () => this.#changed());
   }
 
@@ -65,35 +65,35 @@ export class Composer {
     if (this.isOpen) this.#body.focus();
   }
 
-  /** Puts words in the place of what is written. @param {string} text @param {string} [source] what they were made from */
-  put(text, source = "") {
+  /** Replaces the draft. @param {string} text @param {string} [source] of the knowledge point that the text was made from */
+  setText(text, source = "") {
     this.#body.value = text;
     this.#source = source;
     this.#changed();
     this.focus();
-    this.#pointOut();
+    this.#selectPlaceholder();
   }
 
   /**
-   * Puts an answer in: in place of nothing, or where the caret is. It can be changed, and Escape takes it out again.
-   * Pressed twice, it is put in once.
+   * Inserts the text of a point at the caret, or as the whole draft if that is empty. The agent can edit it, and Escape
+   * removes it again. Inserting the same point twice in a row does nothing.
    *
    * @param {{text: string, source: string}} point
    */
-  putPoint({ text, source }) {
-    if (!this.isOpen || (this.#before && this.#source === source)) return;
+  insertPoint({ text, source }) {
+    if (!this.isOpen || (this.#beforePoint && this.#source === source)) return;
     const before = { body: this.#body.value, source: this.#source };
-    const value = filled(text, this.#store.thread?.values ?? {});
+    const value = fillPlaceholders(text, this.#store.thread?.values ?? {});
     if (before.body.trim()) this.#body.setRangeText(value, this.#body.selectionStart, this.#body.selectionEnd, "end");
     else this.#body.value = value;
     this.#source = source;
     this.#changed();
-    this.#before = before;
+    this.#beforePoint = before;
     this.focus();
-    this.#say(this.#words.taken_back);
+    this.#showHint(this.#strings.taken_back);
   }
 
-  /** Puts words where the caret is. @param {string} text */
+  /** Inserts text at the caret. @param {string} text */
   insert(text) {
     if (!this.isOpen) return;
     this.#body.setRangeText(text, this.#body.selectionStart, this.#body.selectionEnd, "end");
@@ -101,10 +101,10 @@ export class Composer {
     this.focus();
   }
 
-  /** Back from the outbox: before what is being written. @param {string} text */
-  takeBack(text) {
-    this.put(this.#body.value ? `${text}\n${this.#body.value}` : text);
-    this.#stand();
+  /** Puts a message that returned from the outbox before the current draft. @param {string} text */
+  prependText(text) {
+    this.setText(this.#body.value ? `${text}\n${this.#body.value}` : text);
+    this.#updateAvailability();
   }
 
   openReplies() {
@@ -116,67 +116,68 @@ export class Composer {
 
   toggleChoices() {
     this.#choices.toggle();
-    this.#keep();
+    this.#saveDraft();
   }
 
   send() {
     const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").replace(EDGES, "");
-    if (!body || !this.isOpen || this.#isStopped(body)) return;
+    if (!body || !this.isOpen || this.#isBlocked(body)) return;
     this.#onSend(this.#conversation, { body, choices: this.#choices.choices, source: this.#source });
     this.#body.value = "";
-    this.#warned = "";
+    this.#warnedText = "";
     this.#choices.show([]);
     this.#changed();
     this.focus();
   }
 
-  /** Whether it must not go out like this; then it says why. @param {string} body */
-  #isStopped(body) {
-    if (this.#choices.areUnfit) {
-      this.#say(this.#words.too_few_choices);
+  /** Tells whether the message cannot be sent as it is; if so, shows why. @param {string} body */
+  #isBlocked(body) {
+    if (this.#choices.areInvalid) {
+      this.#showHint(this.#strings.too_few_choices);
       return true;
     }
     if (lengthOf(body) > MAX_CHARACTERS) return true;
-    const places = placesIn([body, ...this.#choices.choices].join("\n"));
-    if (!places.length || (places.every((place) => !place.isKnown) && this.#warned === body)) return false;
-    this.#warned = body;
-    this.#pointOut();
+    const placeholders = placeholdersIn([body, ...this.#choices.choices].join("\n"));
+    const areAllUnknown = placeholders.every((placeholder) => !placeholder.isKnown);
+    if (!placeholders.length || (areAllUnknown && this.#warnedText === body)) return false;
+    this.#warnedText = body;
+    this.#selectPlaceholder();
     return true;
   }
 
-  /** Selects the first placeholder that nothing is known for. */
-  #pointOut() {
-    const places = placesIn(this.#body.value);
-    const first = places.find((place) => place.isKnown) ?? places[0];
+  /** Selects the first unfilled placeholder and shows a hint. */
+  #selectPlaceholder() {
+    const placeholders = placeholdersIn(this.#body.value);
+    const first = placeholders.find((placeholder) => placeholder.isKnown) ?? placeholders[0];
     if (!first) return;
     this.#body.setSelectionRange(first.start, first.end);
-    const names = places.map((place) => place.text).join(" ");
-    this.#say(fill(first.isKnown ? this.#words.unfilled : this.#words.unknown, { names }));
+    const names = placeholders.map((placeholder) => placeholder.text).join(" ");
+    this.#showHint(fill(first.isKnown ? this.#strings.unfilled : this.#strings.unknown, { names }));
   }
 
-  /** @param {string} words */
-  #say(words) {
-    const line = byId("unfilled");
-    line.hidden = !words;
-    line.textContent = words;
+  /** @param {string} text */
+  #showHint(text) {
+    const hint = byId("unfilled");
+    hint.hidden = !text;
+    hint.textContent = text;
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
-    // While an input method composes, Enter and the arrows are its own (229: what Safari says after it has ended).
+  #handleKey(event) {
+    // While an input method composes, Enter and arrows belong to it (229: Safari's keydown just after it has ended).
     if (event.isComposing || event.keyCode === 229) return;
-    if (this.#replies.key(event) || this.#takeOut(event)) return;
+    if (this.#replies.key(event) || this.#undoPoint(event)) return;
     if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    // A held Enter that has chosen a reply or an answer does not send it.
+    // An Enter held after choosing a reply or an answer must not send it.
     if (!event.repeat) this.send();
   }
 
-  /** Escape takes an answer out again. @param {KeyboardEvent} event */
-  #takeOut(event) {
-    if (event.key !== "Escape" || !this.#before) return false;
-    this.#body.value = this.#before.body;
-    this.#source = this.#before.source;
+  /** Removes the inserted point on Escape. @param {KeyboardEvent} event @returns {boolean} whether it did */
+  #undoPoint(event) {
+    if (event.key !== "Escape" || !this.#beforePoint) return false;
+    this.#body.value = this.#beforePoint.body;
+    this.#source = this.#beforePoint.source;
     this.#changed();
     event.preventDefault();
     event.stopPropagation();
@@ -184,37 +185,37 @@ export class Composer {
   }
 
   #changed() {
-    this.#before = null;
+    this.#beforePoint = null;
     if (!this.#body.value.trim()) this.#source = "";
-    this.#keep();
+    this.#saveDraft();
     this.#draw();
     this.#replies.show(this.#body.value, this.#closed.isComposing);
     if (this.#body.value && !isReplyCall(this.#body.value)) this.#live.typing(this.#conversation);
   }
 
-  #keep() {
+  #saveDraft() {
     if (!this.#conversation) return;
     const draft = { body: this.#body.value, choices: this.#choices.draft, source: this.#source };
     this.#drafts.keep(this.#conversation, draft);
   }
 
-  /** Another conversation is before the agent: its own draft, and nothing of the former. */
-  #follow() {
+  /** Loads the draft of another conversation when the agent opens it. */
+  #followConversation() {
     if (this.#store.current !== this.#conversation) {
       this.#conversation = this.#store.current;
       const draft = this.#drafts.of(this.#conversation);
       this.#body.value = draft.body;
       this.#source = draft.source;
-      this.#before = null;
-      this.#warned = "";
+      this.#beforePoint = null;
+      this.#warnedText = "";
       this.#choices.show(draft.choices);
       this.#draw();
       this.#replies.hide();
     }
-    this.#stand();
+    this.#updateAvailability();
   }
 
-  #stand() {
+  #updateAvailability() {
     this.#closed.show(this.isOpen);
     this.#choices.lock(!this.isOpen);
     if (!this.isOpen) this.#replies.hide();
@@ -224,14 +225,14 @@ export class Composer {
     this.#body.value = "";
     this.#choices.show([]);
     this.#changed();
-    this.#stand();
+    this.#updateAvailability();
   }
 
   #draw() {
     const text = this.#body.value;
-    this.#mirror.draw(text);
+    this.#highlight.draw(text);
     const over = lengthOf(text.replace(EDGES, "")) - MAX_CHARACTERS;
-    this.#say(over > 0 ? fill(this.#words.too_long, { count: over }) : "");
+    this.#showHint(over > 0 ? fill(this.#strings.too_long, { count: over }) : "");
   }
 }
 

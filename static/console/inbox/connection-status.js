@@ -1,13 +1,14 @@
-/** The top bar's truth: is the line up, what is not sent, what am I. */
+/** The status in the top bar: the connection, the number of unsent messages, and the agent's presence. */
 
 import { fill } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { post } from "../requests.js";
 
-const PATIENCE_MS = 1500;
+/** A shorter loss of the connection is not shown. */
+const SHOW_LOSS_AFTER_MS = 1500;
 
-export class Line {
-  #words;
+export class ConnectionStatus {
+  #strings;
   #outboxes;
   /** @type {SocketStatus} */
   #status = "connecting";
@@ -15,10 +16,10 @@ export class Line {
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {{words: ChatWords, outboxes: () => import("./outboxes.js").Outboxes}} options
+   * @param {{strings: ChatWords, outboxes: () => import("./outboxes.js").Outboxes}} options
    */
-  constructor(store, { words, outboxes }) {
-    this.#words = words;
+  constructor(store, { strings, outboxes }) {
+    this.#strings = strings;
     this.#outboxes = outboxes;
     store.subscribe((state) => drawPresence(state.presence));
     setInterval(() => this.draw(), 500);
@@ -28,7 +29,7 @@ export class Line {
       event.preventDefault();
       if (isChanging) return;
       isChanging = true;
-      Alerts.ask();
+      Alerts.requestPermission();
       const status = /** @type {HTMLButtonElement} */ (event.submitter).value;
       const data = new FormData();
       data.set("status", status);
@@ -36,15 +37,15 @@ export class Line {
       const answer = await post("presence", data);
       isChanging = false;
       if (answer.ok) store.dispatch({ kind: "presence", staff: store.state.me.id, status: answer.data.presence });
-      else toast(answer.refused?.words ?? words.offline_write);
+      else toast(answer.refused?.words ?? strings.offline_write);
     });
   }
 
   /** @param {SocketStatus} status */
   change(status) {
-    // "connecting" after a loss is a part of the loss.
+    // "connecting" after a loss is part of that loss.
     if (status === "open") {
-      if (this.#isLost) toast(this.#words.recovered);
+      if (this.#isLost) toast(this.#strings.recovered);
       this.#lostAt = 0;
     }
     if (status === "lost" && !this.#lostAt) this.#lostAt = performance.now();
@@ -52,59 +53,59 @@ export class Line {
     this.draw();
   }
 
-  /** Signed out, or the right to be here has ended. */
+  /** Shows that the session has ended: signed out, or access revoked. */
   end() {
     this.#status = "ended";
     this.draw();
   }
 
-  /** Long enough for the bar to say so. */
+  /** Whether the connection has been lost long enough to show it. */
   get #isLost() {
-    return this.#lostAt > 0 && performance.now() - this.#lostAt > PATIENCE_MS;
+    return this.#lostAt > 0 && performance.now() - this.#lostAt > SHOW_LOSS_AFTER_MS;
   }
 
   draw() {
-    const words = this.#words;
+    const strings = this.#strings;
     const shown = this.#status === "connecting" && this.#lostAt ? "lost" : this.#status;
-    const line = byId("line");
-    if (line.dataset.status !== shown) {
-      line.dataset.status = shown;
-      const place = /** @type {HTMLElement} */ (line.querySelector(".line-words"));
-      place.textContent = words[shown];
+    const indicator = byId("line");
+    if (indicator.dataset.status !== shown) {
+      indicator.dataset.status = shown;
+      const element = /** @type {HTMLElement} */ (indicator.querySelector(".line-words"));
+      element.textContent = strings[shown];
     }
     const isLost = this.#isLost;
     const count = isLost ? this.#outboxes().unsent : this.#outboxes().late;
-    let said = "";
-    if (this.#status === "ended") said = words.ended_bar;
-    else if (isLost) said = count ? fill(words.lost_unsent_bar, { count }) : words.lost_bar;
-    else if (count) said = fill(words.unsent_bar, { count });
+    let text = "";
+    if (this.#status === "ended") text = strings.ended_bar;
+    else if (isLost) text = count ? fill(strings.lost_unsent_bar, { count }) : strings.lost_bar;
+    else if (count) text = fill(strings.unsent_bar, { count });
     const notice = byId("notice");
-    if (byId("notice-words").textContent !== said) byId("notice-words").textContent = said;
-    notice.hidden = !said;
+    if (byId("notice-words").textContent !== text) byId("notice-words").textContent = text;
+    notice.hidden = !text;
     const link = /** @type {HTMLAnchorElement} */ (byId("notice-link"));
     link.hidden = this.#status !== "ended";
     if (!link.hidden) link.search = new URLSearchParams({ next: location.pathname }).toString();
   }
 }
 
-/** A word at the foot of the screen that goes by itself. @param {string} words */
-export function toast(words) {
+/** Shows a message at the bottom of the screen for five seconds. @param {string} message */
+export function toast(message) {
   const element = document.createElement("p");
   element.className = "toast";
-  element.textContent = words;
+  element.textContent = message;
   byId("toasts").append(element);
   setTimeout(() => element.remove(), 5000);
 }
 
 /** @param {string} presence */
 function drawPresence(presence) {
-  const place = byId("presence");
-  if (place.dataset.status === presence) return;
-  place.dataset.status = presence;
+  const element = byId("presence");
+  if (element.dataset.status === presence) return;
+  element.dataset.status = presence;
   for (const button of byId("presences").querySelectorAll("button")) {
     button.ariaPressed = String(button.value === presence);
     if (button.value !== presence) continue;
-    /** @type {HTMLElement} */ (place.querySelector(".presence-words")).textContent = button.textContent;
+    /** @type {HTMLElement} */ (element.querySelector(".presence-words")).textContent = button.textContent;
   }
 }
 

@@ -1,31 +1,31 @@
-/** The lists: my conversations, the line, the team. An element for each row is kept and only changed where it differs. */
+/** The lists: own conversations, queue, team. Each row keeps its element, which is changed only where it differs. */
 
 import { isolated } from "../../chat/bidi.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
-import { keepClock, serverNow } from "../server-clock.js";
-import { isBarred, mayTake, mine, team, waiting, waitingCount } from "./state.js";
+import { startClockSync, serverNow } from "../server-clock.js";
+import { isRestricted, mayTake, mine, team, waiting, waitingCount } from "./state.js";
 
 const WAITING_SHOWN = 100;
-/** Seconds without an answer from which the bar is warmer. */
-const HEATS = [30, 90, 180, 300];
+/** Waiting times, in seconds, from which a row's bar has the next warmer colour. */
+const HEAT_LIMITS = [30, 90, 180, 300];
 
-export class Lists {
+export class ConversationLists {
   #store;
-  #words;
+  #strings;
   #departments;
   /** @type {HTMLTemplateElement} */
   #template = /** @type {any} */ (document.getElementById("row-template"));
   /** @type {Map<string, {element: HTMLElement, row: ConsoleRow | null}>} */
   #elements = new Map();
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} words @param {Record<string, string>} departments */
-  constructor(store, words, departments) {
+  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {Record<string, string>} departments */
+  constructor(store, strings, departments) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#departments = departments;
     store.subscribe(() => this.draw());
-    keepClock();
+    startClockSync();
     setInterval(() => this.#tick(), 1000);
   }
 
@@ -34,7 +34,7 @@ export class Lists {
     const focused = links.find((link) => link === document.activeElement);
     this.#draw();
     if (!focused || document.activeElement === focused) return;
-    // A row that moved has lost the focus; one that is gone leaves it to the row in its place.
+    // Moving a row drops its focus: restore it. If the row is gone, focus the row now at its index.
     const rest = this.#links();
     const next = focused.isConnected ? focused : rest[Math.min(links.indexOf(focused), rest.length - 1)];
     (next ?? /** @type {HTMLElement} */ (document.querySelector(".lists-body"))).focus({ preventScroll: true });
@@ -47,16 +47,16 @@ export class Lists {
 
   #draw() {
     const { state } = this.#store;
-    const line = waiting(state);
-    this.#list("mine", mine(state));
-    this.#list("waiting", line.slice(0, WAITING_SHOWN));
-    if (state.me.sees_all) this.#list("team", team(state));
+    const queue = waiting(state);
+    this.#drawList("mine", mine(state));
+    this.#drawList("waiting", queue.slice(0, WAITING_SHOWN));
+    if (state.me.sees_all) this.#drawList("team", team(state));
     const count = waitingCount(state);
-    this.#count("waiting", count);
+    this.#drawCount("waiting", count);
     /** @type {HTMLButtonElement} */ (document.getElementById("take-next")).disabled = !mayTake(state);
     const more = /** @type {HTMLElement} */ (document.getElementById("waiting-more"));
     more.hidden = count <= WAITING_SHOWN;
-    more.textContent = fill(this.#words.more_waiting, { count: count - WAITING_SHOWN });
+    more.textContent = fill(this.#strings.more_waiting, { count: count - WAITING_SHOWN });
     const shown = new Set(Object.keys(state.rows));
     for (const [id, { element }] of this.#elements) {
       if (shown.has(id)) continue;
@@ -65,116 +65,116 @@ export class Lists {
     }
   }
 
-  /** The ids as they stand on the screen, from top to bottom. */
+  /** The conversations' ids in the order on the screen. */
   order() {
     const { state } = this.#store;
-    const line = state.me.sees_all ? [...waiting(state).slice(0, WAITING_SHOWN), ...team(state)] : [];
-    return [...mine(state), ...line].map((row) => row.id);
+    const others = state.me.sees_all ? [...waiting(state).slice(0, WAITING_SHOWN), ...team(state)] : [];
+    return [...mine(state), ...others].map((row) => row.id);
   }
 
   /** @param {string} name @param {ConsoleRow[]} rows */
-  #list(name, rows) {
+  #drawList(name, rows) {
     const list = /** @type {HTMLElement} */ (document.getElementById(name));
-    let place = list.firstElementChild;
+    let cursor = list.firstElementChild;
     for (const row of rows) {
       const element = this.#element(row);
-      if (element === place) place = place.nextElementSibling;
-      else list.insertBefore(element, place);
+      if (element === cursor) cursor = cursor.nextElementSibling;
+      else list.insertBefore(element, cursor);
     }
-    while (place) {
-      const next = place.nextElementSibling;
-      place.remove();
-      place = next;
+    while (cursor) {
+      const next = cursor.nextElementSibling;
+      cursor.remove();
+      cursor = next;
     }
     /** @type {HTMLElement} */ (list.parentElement?.querySelector(".empty")).hidden = rows.length > 0;
-    this.#count(name, rows.length);
+    this.#drawCount(name, rows.length);
   }
 
   /** @param {string} name @param {number} count */
-  #count(name, count) {
+  #drawCount(name, count) {
     const element = document.getElementById(`${name}-count`);
-    if (element) say(element, String(count));
+    if (element) setText(element, String(count));
   }
 
   /** @param {ConsoleRow} row */
   #element(row) {
-    let kept = this.#elements.get(row.id);
-    if (!kept) {
+    let entry = this.#elements.get(row.id);
+    if (!entry) {
       const element = /** @type {HTMLElement} */ (this.#template.content.firstElementChild?.cloneNode(true));
       element.id = `row-${row.id}`;
       element.dataset.id = row.id;
-      kept = { element, row: null };
-      this.#elements.set(row.id, kept);
+      entry = { element, row: null };
+      this.#elements.set(row.id, entry);
     }
-    if (kept.row !== row) this.#fill(kept.element, row);
-    kept.row = row;
+    if (entry.row !== row) this.#drawRow(entry.element, row);
+    entry.row = row;
     const isCurrent = row.id === this.#store.current;
-    const link = part(kept.element, ".row-link");
+    const link = part(entry.element, ".row-link");
     if (isCurrent) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
-    this.#time(kept.element, row);
-    return kept.element;
+    this.#drawTime(entry.element, row);
+    return entry.element;
   }
 
   /** @param {HTMLElement} element @param {ConsoleRow} row */
-  #fill(element, row) {
-    const words = this.#words;
+  #drawRow(element, row) {
+    const strings = this.#strings;
     const link = /** @type {HTMLAnchorElement} */ (part(element, ".row-link"));
     link.href = `${BASE}conversations/${row.id}/`;
     element.dataset.level = row.level;
     element.dataset.status = row.status;
-    say(part(element, ".level-words"), words[row.level]);
-    say(part(element, ".name"), nameOf(row, words));
-    say(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
+    setText(part(element, ".level-words"), strings[row.level]);
+    setText(part(element, ".name"), nameOf(row, strings));
+    setText(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
-    const about = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
-    const barred = isBarred(this.#store.state, row) ? words.barred : "";
-    const said = row.excerpt || row.subject || "…";
-    say(part(element, ".excerpt"), [barred, about, said].filter(Boolean).join(" · "));
+    const owner = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
+    const restriction = isRestricted(this.#store.state, row) ? strings.barred : "";
+    const preview = row.excerpt || row.subject || "…";
+    setText(part(element, ".excerpt"), [restriction, owner, preview].filter(Boolean).join(" · "));
     const unread = part(element, ".unread");
     const count = isMine && row.unread ? row.unread : 0;
-    say(unread, count ? String(Math.min(count, 99)) : "");
-    unread.title = count ? fill(words.unread, { count }) : "";
+    setText(unread, count ? String(Math.min(count, 99)) : "");
+    unread.title = count ? fill(strings.unread, { count }) : "";
     element.classList.toggle("has-unread", count > 0);
   }
 
   /** @param {HTMLElement} element @param {ConsoleRow} row */
-  #time(element, row) {
+  #drawTime(element, row) {
     const seconds = secondsWaiting(row);
-    const heat = seconds === null ? "" : String(HEATS.filter((limit) => seconds >= limit).length);
+    const heat = seconds === null ? "" : String(HEAT_LIMITS.filter((limit) => seconds >= limit).length);
     if (element.dataset.heat !== heat) element.dataset.heat = heat;
     const time = part(element, ".wait");
-    const words = row.status === "wrap_up" ? this.#words.wrap_up : seconds === null ? "" : spoken(seconds, this.#words);
-    say(time, words);
+    const text = row.status === "wrap_up" ? this.#strings.wrap_up : seconds === null ? "" : formatDuration(seconds, this.#strings);
+    setText(time, text);
   }
 
   #tick() {
     if (document.hidden) return;
-    for (const { element, row } of this.#elements.values()) if (row) this.#time(element, row);
+    for (const { element, row } of this.#elements.values()) if (row) this.#drawTime(element, row);
   }
 }
 
-/** How long the customer has been waiting, null when nobody waits. @param {ConsoleRow} row */
+/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {ConsoleRow} row */
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
 }
 
-/** The name as a part of a sentence or a title. @param {ConsoleRow} row @param {ChatWords} words */
-export function spokenName(row, words) {
-  return isolated(nameOf(row, words));
+/** Returns the name with bidi isolation, for use in a sentence or title. @param {ConsoleRow} row @param {ChatWords} strings */
+export function isolatedName(row, strings) {
+  return isolated(nameOf(row, strings));
 }
 
-/** @param {ConsoleRow} row @param {ChatWords} words */
-export function nameOf(row, words) {
-  return row.visitor_name || fill(words.nameless, { id: row.id.slice(0, 4) });
+/** @param {ConsoleRow} row @param {ChatWords} strings */
+export function nameOf(row, strings) {
+  return row.visitor_name || fill(strings.nameless, { id: row.id.slice(0, 4) });
 }
 
-/** @param {number} seconds @param {ChatWords} words */
-function spoken(seconds, words) {
-  if (seconds < 60) return fill(words.seconds, { count: seconds });
-  if (seconds < 3600) return fill(words.minutes, { count: Math.floor(seconds / 60) });
-  return fill(words.hours, { count: Math.floor(seconds / 3600), minutes: Math.floor((seconds % 3600) / 60) });
+/** @param {number} seconds @param {ChatWords} strings */
+function formatDuration(seconds, strings) {
+  if (seconds < 60) return fill(strings.seconds, { count: seconds });
+  if (seconds < 3600) return fill(strings.minutes, { count: Math.floor(seconds / 60) });
+  return fill(strings.hours, { count: Math.floor(seconds / 3600), minutes: Math.floor((seconds % 3600) / 60) });
 }
 
 /** @param {HTMLElement} element @param {string} selector */
@@ -182,7 +182,7 @@ function part(element, selector) {
   return /** @type {HTMLElement} */ (element.querySelector(selector));
 }
 
-/** Only where it differs: fifty rows that stay as they are cost nothing. @param {HTMLElement} element @param {string} text */
-function say(element, text) {
+/** Sets the text only if it differs, so that unchanged rows cost nothing. @param {HTMLElement} element @param {string} text */
+function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,13 +1,13 @@
-/** Which conversation is before the agent: opening one, going to the next, leaving it. The address follows. */
+/** Controls which conversation is open: opens one, moves to the next, leaves it. The URL follows. */
 
 import { toast } from "./connection-status.js";
 import { secondsWaiting } from "./conversation-lists.js";
 import { BASE } from "../requests.js";
 import { mine } from "./state.js";
 
-export class Desk {
+export class CurrentConversation {
   #store;
-  #words;
+  #strings;
   #live;
   #lists;
   #onOpen;
@@ -15,12 +15,12 @@ export class Desk {
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {{words: ChatWords, live: import("./live-connection.js").Live, lists: import("./conversation-lists.js").Lists,
-   *          onOpen: () => void}} options `onOpen`: a conversation is open to be answered
+   * @param {{strings: ChatWords, live: import("./live-connection.js").LiveConnection, lists: import("./conversation-lists.js").ConversationLists,
+   *          onOpen: () => void}} options `onOpen`: a conversation has been opened for writing
    */
-  constructor(store, { words, live, lists, onOpen }) {
+  constructor(store, { strings, live, lists, onOpen }) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#live = live;
     this.#lists = lists;
     this.#onOpen = onOpen;
@@ -30,17 +30,22 @@ export class Desk {
     });
   }
 
-  /** @param {string} id @param {{push?: boolean, write?: boolean}} [options] */
+  /**
+   * Opens a conversation and loads its thread.
+   *
+   * @param {string} id
+   * @param {{push?: boolean, write?: boolean}} [options] `push`: add the URL to the history; `write`: focus the composer
+   */
   async show(id, { push = true, write = true } = {}) {
     const store = this.#store;
-    const address = `${BASE}conversations/${id}/`;
-    if (push && location.pathname !== address) history.pushState({ id }, "", address);
+    const path = `${BASE}conversations/${id}/`;
+    if (push && location.pathname !== path) history.pushState({ id }, "", path);
     this.#columns.dataset.column = "talk";
     this.#columns.removeAttribute("data-card");
     store.choose(id);
     const answer = await this.#live.load(id);
     if (!answer.ok && store.current === id) {
-      toast(answer.refused?.words ?? this.#words.offline_write);
+      toast(answer.refused?.words ?? this.#strings.offline_write);
       if (answer.status === 404) this.choose("");
     }
     if (write && store.current === id) requestAnimationFrame(this.#onOpen);
@@ -54,21 +59,21 @@ export class Desk {
     this.#store.choose("");
   }
 
-  /** What was before the agent has gone: to the one who waits longest, or to nobody. @param {string} id */
+  /** Leaves a conversation that is done: opens the one that has waited longest, or none. @param {string} id */
   leave(id) {
     const rest = mine(this.#store.state).filter((row) => row.id !== id && row.status === "active");
-    const next = longest(rest) ?? rest[0];
+    const next = longestWaiting(rest) ?? rest[0];
     if (next) void this.show(next.id);
     else this.choose("");
   }
 
-  /** To the one who has waited longest for my answer. */
-  toLongest() {
-    const row = longest(mine(this.#store.state));
+  /** Opens the own conversation whose visitor has waited longest for an answer. */
+  showLongestWaiting() {
+    const row = longestWaiting(mine(this.#store.state));
     if (row) void this.show(row.id);
   }
 
-  /** @param {number} step down or up the lists */
+  /** Opens the next conversation in the lists. @param {number} step 1 for down, -1 for up */
   move(step) {
     const order = this.#lists.order();
     if (!order.length) return;
@@ -87,7 +92,7 @@ export class Desk {
 }
 
 /** @param {ConsoleRow[]} rows */
-function longest(rows) {
+function longestWaiting(rows) {
   return rows
     .filter((row) => secondsWaiting(row) !== null)
     .sort((one, other) => Number(secondsWaiting(other)) - Number(secondsWaiting(one)))[0];

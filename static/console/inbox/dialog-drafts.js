@@ -1,33 +1,33 @@
-/** What is typed into the forms of dialogs and not sent: one draft for each form and conversation, in this tab's storage. */
+/** Unsent input of the forms in dialogs: one draft per form and conversation, in this tab's storage. */
 
 import { storage } from "./drafts.js";
 
-/** A repeat of a note is known by its client_id, so that one belongs to the draft; a token does not. */
-const NOT_KEPT = new Set(["csrfmiddlewaretoken", "form_key"]);
+/** Not part of a draft. A note's client_id is part of it: it identifies a note that is sent a second time. */
+const EXCLUDED_FIELDS = new Set(["csrfmiddlewaretoken", "form_key"]);
 
 export class DialogDrafts {
   #prefix;
-  /** Where storage is blocked, drafts live as long as the page. @type {Map<string, string>} */
+  /** Used where storage is blocked: drafts then live as long as the page. @type {Map<string, string>} */
   #memory = new Map();
 
-  /** @param {string} staff whose */
+  /** @param {string} staff id of the staff member to whom the drafts belong */
   constructor(staff) {
     this.#prefix = `lianxin.form.${staff}.`;
   }
 
-  /** @param {string} name of the form and its conversation @param {HTMLFormElement} form */
+  /** @param {string} name identifies the form and its conversation @param {HTMLFormElement} form */
   keep(name, form) {
-    const typed = [...new FormData(form)].filter(([field, value]) => !NOT_KEPT.has(field) && typeof value === "string");
+    const typed = [...new FormData(form)].filter(([field, value]) => !EXCLUDED_FIELDS.has(field) && typeof value === "string");
     const text = JSON.stringify(typed);
     this.#memory.set(name, text);
     try {
       storage.session?.setItem(this.#prefix + name, text);
     } catch {
-      // Full: memory has it.
+      // Storage is full: memory has the draft.
     }
   }
 
-  /** Fills the form with what was typed before. @param {string} name @param {HTMLFormElement} form @returns {boolean} whether there was something */
+  /** Fills in the form's draft. @param {string} name @param {HTMLFormElement} form @returns {boolean} whether there was one */
   restore(name, form) {
     const text = this.#memory.get(name) ?? storage.session?.getItem(this.#prefix + name);
     if (!text) return false;
@@ -35,7 +35,7 @@ export class DialogDrafts {
       for (const [field, value] of JSON.parse(text)) {
         const element = form.elements.namedItem(field);
         const isOpen = element instanceof HTMLTextAreaElement || element instanceof HTMLInputElement;
-        if (isOpen || (element instanceof HTMLSelectElement && [...element.options].some((each) => each.value === value))) {
+        if (isOpen || (element instanceof HTMLSelectElement && [...element.options].some((option) => option.value === value))) {
           element.value = value;
         }
       }

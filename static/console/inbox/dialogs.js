@@ -1,4 +1,4 @@
-/** The forms that the server draws: hand over, close, note. htmx sends them; what fails stays as it was written. */
+/** The dialogs with forms rendered by the server: transfer, close, note. htmx sends them; a form that fails keeps its input. */
 
 import { DialogDrafts } from "./dialog-drafts.js";
 import { toast } from "./connection-status.js";
@@ -6,61 +6,61 @@ import { fragment } from "../requests.js";
 
 export class Dialogs {
   #dialog = /** @type {HTMLDialogElement} */ (document.getElementById("dialog"));
-  #words;
+  #strings;
   #drafts = new DialogDrafts(document.body.dataset.staff ?? "");
-  /** The form that is open and its conversation, "" for none. */
-  #name = "";
-  /** Whether the press that is under way began outside. */
-  #beganOutside = false;
+  /** Name of the open form's draft, from the form and its conversation; "" for none. */
+  #draftName = "";
+  /** Whether the mouse was pressed on the backdrop. */
+  #pressBeganOutside = false;
 
-  /** @param {ChatWords} words @param {(what: string, conversation: string) => void} onDone */
-  constructor(words, onDone) {
-    this.#words = words;
-    // A selection that ends outside is no wish to close: only a press that begins and ends on the backdrop is.
-    this.#dialog.addEventListener("pointerdown", (event) => (this.#beganOutside = this.#isOutside(event)));
+  /** @param {ChatWords} strings @param {(what: string, conversation: string) => void} onDone */
+  constructor(strings, onDone) {
+    this.#strings = strings;
+    // Close only on a click that begins and ends on the backdrop: a text selection may end there too.
+    this.#dialog.addEventListener("pointerdown", (event) => (this.#pressBeganOutside = this.#isOutside(event)));
     this.#dialog.addEventListener("click", (event) => {
       const isDismissed = /** @type {HTMLElement} */ (event.target).closest("[data-dismiss]");
-      if (isDismissed) this.#drafts.drop(this.#name);
-      if (isDismissed || (this.#beganOutside && this.#isOutside(event))) this.#dialog.close();
+      if (isDismissed) this.#drafts.drop(this.#draftName);
+      if (isDismissed || (this.#pressBeganOutside && this.#isOutside(event))) this.#dialog.close();
     });
-    // Kept as it is typed: by whatever way the dialog or the page goes, it is there again.
+    // Save the draft on every input: it survives however the dialog or the page is closed.
     this.#dialog.addEventListener("input", () => {
       const form = this.#dialog.querySelector("form");
-      if (form && this.#name) this.#drafts.keep(this.#name, form);
+      if (form && this.#draftName) this.#drafts.keep(this.#draftName, form);
     });
     this.#dialog.addEventListener("keydown", (event) => {
       const isSend = event.key === "Enter" && (event.ctrlKey || event.metaKey);
       if (isSend && !event.isComposing) this.#dialog.querySelector("form")?.requestSubmit();
     });
     document.addEventListener("console:done", (event) => {
-      this.#drafts.drop(this.#name);
+      this.#drafts.drop(this.#draftName);
       this.#dialog.close();
       const { what, conversation } = /** @type {CustomEvent} */ (event).detail;
       onDone(what, conversation);
     });
     for (const name of ["htmx:sendError", "htmx:timeout"]) {
-      document.addEventListener(name, () => this.#failed(this.#words.offline_write));
+      document.addEventListener(name, () => this.#showFailure(this.#strings.offline_write));
     }
-    document.addEventListener("htmx:responseError", (event) => this.#refused(/** @type {CustomEvent} */ (event)));
+    document.addEventListener("htmx:responseError", (event) => this.#showRefusal(/** @type {CustomEvent} */ (event)));
   }
 
   /** @param {"transfer" | "close" | "note"} name @param {string} conversation */
   async open(name, conversation) {
     const body = /** @type {HTMLElement} */ (document.getElementById("dialog-body"));
     body.replaceChildren();
-    this.#name = "";
+    this.#draftName = "";
     if (!(await fragment(`conversations/${conversation}/forms/${name}`, "#dialog-body"))) {
-      toast(this.#words.offline_write);
+      toast(this.#strings.offline_write);
       return;
     }
     const form = body.querySelector("form");
-    this.#name = `${name}.${conversation}`;
-    if (form && this.#drafts.restore(this.#name, form)) this.#failed(this.#words.typed_before, "status");
+    this.#draftName = `${name}.${conversation}`;
+    if (form && this.#drafts.restore(this.#draftName, form)) this.#showFailure(this.#strings.typed_before, "status");
     if (!this.#dialog.open) this.#dialog.showModal();
     /** @type {HTMLElement | null} */ (body.querySelector("select, textarea"))?.focus();
   }
 
-  /** On the backdrop: the dialog's own padding is inside. @param {MouseEvent} event */
+  /** Tells whether the event is on the backdrop; the dialog's own padding is not. @param {MouseEvent} event */
   #isOutside({ target, clientX, clientY }) {
     if (target !== this.#dialog) return false;
     const { left, right, top, bottom } = this.#dialog.getBoundingClientRect();
@@ -68,20 +68,20 @@ export class Dialogs {
   }
 
   /** @param {CustomEvent} event */
-  #refused(event) {
+  #showRefusal(event) {
     try {
-      this.#failed(JSON.parse(event.detail.xhr.responseText).refused.words);
+      this.#showFailure(JSON.parse(event.detail.xhr.responseText).refused.words);
     } catch {
-      this.#failed(this.#words.failed);
+      this.#showFailure(this.#strings.failed);
     }
   }
 
-  /** @param {string} words @param {"alert" | "status"} [role] */
-  #failed(words, role = "alert") {
-    const line = /** @type {HTMLElement | null} */ (this.#dialog.querySelector(".form-failed"));
-    if (!line) return;
-    line.setAttribute("role", role);
-    line.textContent = words;
-    line.hidden = false;
+  /** @param {string} message @param {"alert" | "status"} [role] */
+  #showFailure(message, role = "alert") {
+    const failure = /** @type {HTMLElement | null} */ (this.#dialog.querySelector(".form-failed"));
+    if (!failure) return;
+    failure.setAttribute("role", role);
+    failure.textContent = message;
+    failure.hidden = false;
   }
 }

@@ -1,6 +1,6 @@
-/** What is written and not sent: one draft for each conversation, in this tab's storage. It never crosses to another. */
+/** Unsent messages: one draft per conversation, in this tab's storage. A draft never moves to another conversation. */
 
-/** Session storage, or the life of the page where it is blocked. */
+/** Session storage; null where it is blocked. */
 export const storage = {
   /** @returns {Storage | null} */
   get session() {
@@ -16,7 +16,7 @@ export const storage = {
     return Object.keys(this.session ?? {});
   },
 
-  /** On a computer that others use, nothing stays behind. */
+  /** Removes our items from this tab's storage: other people may use this computer. */
   forget() {
     for (const key of this.keys()) if (key.startsWith("lianxin.")) this.session?.removeItem(key);
   },
@@ -27,20 +27,20 @@ export class Drafts {
   /** @type {Map<string, ConsoleDraft>} */
   #drafts = new Map();
 
-  /** @param {number} staff */
+  /** @param {number} staff id of the staff member to whom the drafts belong */
   constructor(staff) {
     this.#prefix = `lianxin.draft.${staff}.`;
   }
 
-  /** @param {string} id of a conversation @returns {ConsoleDraft} */
+  /** Returns the draft of a conversation; empty if there is none. @param {string} id @returns {ConsoleDraft} */
   of(id) {
     const known = this.#drafts.get(id);
     if (known) return known;
     try {
-      const kept = JSON.parse(storage.session?.getItem(this.#prefix + id) ?? "null");
-      if (kept) return { body: String(kept.body), choices: kept.choices.map(String), source: String(kept.source ?? "") };
+      const stored = JSON.parse(storage.session?.getItem(this.#prefix + id) ?? "null");
+      if (stored) return { body: String(stored.body), choices: stored.choices.map(String), source: String(stored.source ?? "") };
     } catch {
-      // Spoilt: begin empty.
+      // The stored draft is invalid: start with an empty one.
     }
     return { body: "", choices: [], source: "" };
   }
@@ -53,7 +53,7 @@ export class Drafts {
         storage.session?.setItem(this.#prefix + id, JSON.stringify(draft));
       } else storage.session?.removeItem(this.#prefix + id);
     } catch {
-      // Full: memory has it.
+      // Storage is full: memory has the draft.
     }
   }
 }

@@ -1,8 +1,8 @@
-/** A small choice of emoji that suit a bank's words. */
+/** The emoji picker: a small choice that suits a bank. */
 
-const EMOJI = [..."😊🙂😄🤝👍🙏👌🌷🎉❤️😌😔😥🤔👀✅❗❓⏳☎️💳🏦📄🌙☀️☕"].filter((each) => each !== "\ufe0f");
+const EMOJI = [..."😊🙂😄🤝👍🙏👌🌷🎉❤️😌😔😥🤔👀✅❗❓⏳☎️💳🏦📄🌙☀️☕"].filter((character) => character !== "\ufe0f");
 
-/** @param {(emoji: string) => void} onChosen @returns {() => void} opens or closes the list */
+/** @param {(emoji: string) => void} onChosen @returns {() => void} a function that opens or closes the picker */
 export function emojiList(onChosen) {
   const list = /** @type {HTMLElement} */ (document.getElementById("emoji-list"));
   const button = /** @type {HTMLElement} */ (document.querySelector("[data-do=emoji]"));

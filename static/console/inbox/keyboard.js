@@ -1,10 +1,10 @@
-/** Keys for everything. A letter alone acts only where nothing is being written; with Alt it acts everywhere. */
+/** Keyboard shortcuts for every action. A letter alone works outside of text fields; with Alt it works everywhere. */
 
 import { actionOf, isPrintable } from "./keymap.js";
 import { hasLetters, setLetters } from "../single-key-shortcuts.js";
 import { TypingGuard } from "../typing.js";
 
-/** @param {(name: string) => void} act does what keymap.js names */
+/** @param {(name: string) => void} act runs the action that keymap.js names */
 export function listenForKeys(act) {
   const typing = new TypingGuard();
   document.addEventListener("keydown", (event) => {
@@ -17,12 +17,12 @@ export function listenForKeys(act) {
       document.getElementById("log")?.focus();
       return;
     }
-    // The customer ended while the agent wrote: the next letters are no commands.
-    if (!isWriting && isPrintable(event) && typing.isResting()) return event.preventDefault();
+    // The visitor ended the conversation while the agent typed: the next letters are not commands.
+    if (!isWriting && isPrintable(event) && typing.hasJustLostField()) return event.preventDefault();
     const name = actionOf(event, {
       isWriting,
-      isInAnswers: Boolean(target.closest("#points-list")),
-      // Arrows alone scroll what was said, and move in menus and lists.
+      isInSuggestions: Boolean(target.closest("#points-list")),
+      // Arrows alone scroll the messages, and move in menus and lists.
       movesByArrows: Boolean(target.closest("#log, [role=menu], [role=listbox]")),
       hasLetters: hasLetters(),
     });

@@ -1,6 +1,6 @@
-/** Which action a key press stands for. Pure: keys.js listens, this only decides. */
+/** Maps key presses to actions. Pure functions; keyboard.js listens to the events. */
 
-/** @type {Record<string, string>} by the letter that the key types, or by its place where it types no Latin letter */
+/** @type {Record<string, string>} by the letter that the key types, or by its position if it types no Latin letter */
 const LETTERS = {
   N: "next",
   J: "down",
@@ -17,36 +17,36 @@ const LETTERS = {
 };
 /** @type {Record<string, string>} */
 const ARROWS = { ArrowDown: "down", ArrowUp: "up" };
-/** What the key of `/` types on a Chinese keyboard, in full width too. */
+/** The characters that the `/` key types, also with a Chinese input method and in full width. */
 const SLASHES = "/／、";
-/** The only actions that a held key may repeat. */
+/** Actions that a held key may repeat. */
 const REPEATED = new Set(["down", "up"]);
 
 /** @typedef {Pick<KeyboardEvent, "key" | "code" | "altKey" | "ctrlKey" | "metaKey" | "shiftKey" | "repeat">} Press */
 
-/** The Latin letter of a press, in capitals, or "". @param {Pick<Press, "key" | "code">} press */
+/** Returns the Latin letter of a key press in upper case, or "". @param {Pick<Press, "key" | "code">} press */
 export function letterOf({ key, code }) {
   const typed = key.normalize("NFKC").toUpperCase();
   if (/^[A-Z]$/.test(typed)) return typed;
-  // Alt on a Mac types a sign instead, and Cyrillic or Greek layouts have other letters: the key's place tells.
+  // Alt on a Mac types a symbol, and Cyrillic or Greek layouts have other letters: use the key's position.
   return /^Key([A-Z])$/.exec(code)?.[1] ?? "";
 }
 
-/** Whether a key, pressed alone, would write something. @param {Press} press */
+/** Tells whether a key, pressed alone, would type a character. @param {Press} press */
 export function isPrintable({ key, ctrlKey, metaKey, altKey }) {
   return !ctrlKey && !metaKey && !altKey && [...key].length === 1;
 }
 
-/** Whether a message that begins like this asks for a canned reply. @param {string} text */
+/** Tells whether a message begins with a slash and so asks for a canned reply. @param {string} text */
 export function isReplyCall(text) {
   return SLASHES.includes(text.slice(0, 1)) && text !== "";
 }
 
 /**
  * @param {Press} press
- * @param {{isWriting: boolean, isInAnswers: boolean, movesByArrows: boolean, hasLetters: boolean}} where
- *   `isInAnswers`: the focus is on the list of answers; `movesByArrows`: the focused element uses the arrows itself;
- *   `hasLetters`: letters alone have not been switched off
+ * @param {{isWriting: boolean, isInSuggestions: boolean, movesByArrows: boolean, hasLetters: boolean}} where
+ *   `isInSuggestions`: the focus is in the list of suggestions; `movesByArrows`: the focused element uses the arrows
+ *   itself; `hasLetters`: letters alone are shortcuts
  * @returns {string} the name of the action, or ""
  */
 export function actionOf(press, where) {
@@ -57,16 +57,16 @@ export function actionOf(press, where) {
 /** @param {Press} press */
 function withAlt(press) {
   if (press.shiftKey) return "";
-  // Not the number pad: with Alt, Windows writes characters by their codes with it.
+  // Not the numeric keypad: with Alt, Windows enters characters by their codes there.
   const digit = /^Digit([1-3])$/.exec(press.code)?.[1];
   return digit ? `point-${digit}` : (ARROWS[press.key] ?? LETTERS[letterOf(press)] ?? "");
 }
 
 /** @param {Press} press @param {Parameters<typeof actionOf>[1]} where */
-function alone(press, { isWriting, isInAnswers, movesByArrows, hasLetters }) {
+function alone(press, { isWriting, isInSuggestions, movesByArrows, hasLetters }) {
   if (isWriting) return "";
   const typed = press.key.normalize("NFKC");
-  if (isInAnswers && /^[1-3]$/.test(typed)) return `point-${typed}`;
+  if (isInSuggestions && /^[1-3]$/.test(typed)) return `point-${typed}`;
   if (press.key in ARROWS) return press.shiftKey || movesByArrows ? "" : ARROWS[press.key];
   if (!hasLetters) return "";
   if (typed === "?") return "keys";

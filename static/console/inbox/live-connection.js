@@ -1,4 +1,4 @@
-/** The socket of this tab: what it watches, what it fetches again, what it says has been read. */
+/** The socket of this tab: watches conversations, fetches missing messages, and reports read marks. */
 
 import { LiveSocket } from "../../chat/socket.js";
 import { get } from "../requests.js";
@@ -6,11 +6,11 @@ import { mine, waiting } from "./state.js";
 import { headOf, isBehind } from "./threads.js";
 
 const OLDER_PAGE = 100;
-const FETCH_AGAIN_MS = 3000;
-const MARK_MS = 400;
-const LISTS_AGAIN_MS = 5000;
+const FETCH_RETRY_MS = 3000;
+const READ_MARK_INTERVAL_MS = 400;
+const LISTS_INTERVAL_MS = 5000;
 
-export class Live {
+export class LiveConnection {
   #store;
   #socket;
   #onStatus;
@@ -18,16 +18,15 @@ export class Live {
   #isOpen = false;
   /** @type {Set<string>} */
   #watched = new Set();
-  /** @type {Map<string, number>} when a gap was last asked for */
+  /** @type {Map<string, number>} when messages missing in a conversation were last requested */
   #fetchedAt = new Map();
-  /** @type {Map<string, string>} the marks last sent, by conversation */
-  #marked = new Map();
-  /** Conversations whose mark was sent just now.
-   * @type {Set<string>} */
-  #resting = new Set();
-  #listsAskedAt = -Infinity;
+  /** @type {Map<string, string>} the read mark last sent, by conversation */
+  #sentReadMarks = new Map();
+  /** Conversations whose read mark was sent less than READ_MARK_INTERVAL_MS ago. @type {Set<string>} */
+  #recentlyMarked = new Set();
+  #listsRequestedAt = -Infinity;
   #listsTimer = 0;
-  #typedAt = -Infinity;
+  #typingSentAt = -Infinity;
 
   /**
    * @param {import("./store.js").Store} store
@@ -43,27 +42,27 @@ export class Live {
       onFrame: (frame) => this.#receive(frame),
       onStatus: (status) => this.#changeStatus(status),
     });
-    store.subscribe(() => this.#keepUp());
+    store.subscribe(() => this.#synchronize());
   }
 
   open() {
     this.#socket.open();
   }
 
-  /** Once in three seconds at most, the customer is told that somebody writes. @param {string} conversation */
+  /** Tells the visitor that the agent is typing, at most once in three seconds. @param {string} conversation */
   typing(conversation) {
-    if (performance.now() - this.#typedAt < 3000 || !this.#watched.has(conversation)) return;
-    this.#typedAt = performance.now();
+    if (performance.now() - this.#typingSentAt < 3000 || !this.#watched.has(conversation)) return;
+    this.#typingSentAt = performance.now();
     this.#socket.send({ kind: "typing", conversation });
   }
 
-  /** Everything of this conversation that is here has been on a visible screen. @param {string} id */
+  /** Marks the conversation as read up to the last message that has been visible on this screen. @param {string} id */
   read(id) {
     const thread = this.#store.state.threads[id];
-    if (thread?.isLoaded) this.#mark(thread.row, headOf(thread));
+    if (thread?.isLoaded) this.#sendReadMark(thread.row, headOf(thread));
   }
 
-  /** @param {string} id */
+  /** Requests the page of messages before the first one loaded. @param {string} id */
   older(id) {
     const first = this.#store.state.threads[id]?.messages[0]?.seq ?? 1;
     if (first <= 1) return;
@@ -71,7 +70,7 @@ export class Live {
     this.#socket.send({ kind: "fetch", conversation: id, after, limit: first - 1 - after });
   }
 
-  /** Gets row, notes and placeholders; of a closed conversation the messages too. @param {string} id */
+  /** Loads row, notes and placeholder values, and the messages if the conversation is closed. @param {string} id */
   async load(id) {
     const answer = await get(`conversations/${id}/thread`);
     if (!answer.ok) return answer;
@@ -95,52 +94,52 @@ export class Live {
 
   /** @param {ChatFrame} frame */
   #receive(frame) {
-    if (frame.kind === "pong") return this.#compare(frame.heads);
-    // Who I am stands in the page: it is asked for anew. Drafts and what is not sent outlive that.
+    if (frame.kind === "pong") return this.#compareHeads(frame.heads);
+    // The page contains the staff member's rights, so reload it. Drafts and unsent messages survive a reload.
     if (frame.kind === "bye" && frame.code === "rights_changed") return location.reload();
-    if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#askAgain(), frame.retry_after_ms);
+    if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#retryAll(), frame.retry_after_ms);
     const isFirst = frame.kind === "welcome" && this.#watched.size === 0;
     this.#store.dispatch(frame);
     if (!isFirst) return;
     this.#fetchedAt.clear();
-    this.#marked.clear();
-    // Notes have no seq: what was written while the line was down is read again.
-    // What could not be opened meanwhile is opened now.
+    this.#sentReadMarks.clear();
+    // Notes have no seq, so notes written while the connection was down are only found by loading the thread again.
+    // This also opens a conversation that could not be opened meanwhile.
     if (this.#store.current && this.#store.row?.status !== "closed") void this.load(this.#store.current);
-    this.#keepUp();
+    this.#synchronize();
     this.#onWelcome();
   }
 
-  /** Something was not answered, and the refusal does not say what: all of it once more, from where it stands. */
-  #askAgain() {
+  /** Repeats every watch and fetch: a refusal does not say which request it refused. */
+  #retryAll() {
     this.#watched.clear();
     this.#fetchedAt.clear();
-    this.#keepUp();
+    this.#synchronize();
   }
 
-  /** @param {Record<string, number>} heads of the watched conversations, as the server has them */
-  #compare(heads) {
+  /** Fetches what the server has and this screen has not. @param {Record<string, number>} heads last seq by conversation */
+  #compareHeads(heads) {
     for (const [id, head] of Object.entries(heads)) {
       const thread = this.#store.state.threads[id];
       if (thread?.isLoaded && head > headOf(thread)) this.#fetch(id);
     }
   }
 
-  /** Watches what is mine and what is open, asks for what is missing, and says what has arrived. */
-  #keepUp() {
+  /** Watches own and open conversations, fetches missing messages, and reports what has been received. */
+  #synchronize() {
     if (!this.#isOpen) return;
     const { state, current } = this.#store;
     const wanted = new Set(mine(state).map((row) => row.id));
     if (current && state.threads[current] && state.threads[current].row.status !== "closed") wanted.add(current);
     for (const id of this.#watched) if (!wanted.has(id)) this.#unwatch(id);
-    for (const id of wanted) if (!this.#watched.has(id) || this.#isUnread(id)) this.#watch(id);
+    for (const id of wanted) if (!this.#watched.has(id) || this.#isUnfetched(id)) this.#watch(id);
     for (const id of wanted) if (state.threads[id] && isBehind(state.threads[id])) this.#fetch(id);
-    for (const row of mine(state)) if (row.status === "active") this.#mark(row, row.agent_read);
-    this.#fillLine();
+    for (const row of mine(state)) if (row.status === "active") this.#sendReadMark(row, row.agent_read);
+    this.#refillQueue();
   }
 
-  /** Opened, but its messages were not asked for: until then it was watched from its head. @param {string} id */
-  #isUnread(id) {
+  /** Tells whether an open thread still needs its messages: until now it was watched from its head. @param {string} id */
+  #isUnfetched(id) {
     const thread = this.#store.state.threads[id];
     return thread && !thread.isLoaded && !this.#fetchedAt.has(id);
   }
@@ -148,8 +147,8 @@ export class Live {
   /** @param {string} id */
   #watch(id) {
     const thread = this.#store.state.threads[id];
-    const unopened = this.#store.state.rows[id]?.last_seq ?? 0;
-    const after = thread ? (thread.isLoaded ? headOf(thread) : thread.after) : unopened;
+    const listedHead = this.#store.state.rows[id]?.last_seq ?? 0;
+    const after = thread ? (thread.isLoaded ? headOf(thread) : thread.after) : listedHead;
     if (thread) this.#fetchedAt.set(id, performance.now());
     if (this.#socket.send({ kind: "watch", conversation: id, after })) this.#watched.add(id);
   }
@@ -165,37 +164,37 @@ export class Live {
   #fetch(id) {
     const thread = this.#store.state.threads[id];
     const now = performance.now();
-    if (now - (this.#fetchedAt.get(id) ?? -Infinity) < FETCH_AGAIN_MS && thread.ahead.length === 0) return;
+    if (now - (this.#fetchedAt.get(id) ?? -Infinity) < FETCH_RETRY_MS && thread.ahead.length === 0) return;
     if (now - (this.#fetchedAt.get(id) ?? -Infinity) < 500) return;
     this.#fetchedAt.set(id, now);
     this.#socket.send({ kind: "fetch", conversation: id, after: headOf(thread) });
-    setTimeout(() => this.#store.changed(), FETCH_AGAIN_MS + 50);
+    setTimeout(() => this.#store.changed(), FETCH_RETRY_MS + 50);
   }
 
   /** @param {ConsoleRow} row @param {number} read */
-  #mark(row, read) {
+  #sendReadMark(row, read) {
     const received = row.last_seq;
     if (row.agent?.id !== this.#store.state.me.id || (received <= row.agent_received && read <= row.agent_read)) return;
-    const mark = `${received}/${read}`;
-    if (this.#marked.get(row.id) === mark || !this.#watched.has(row.id) || this.#resting.has(row.id)) return;
+    const readMark = `${received}/${read}`;
+    if (this.#sentReadMarks.get(row.id) === readMark || !this.#watched.has(row.id) || this.#recentlyMarked.has(row.id)) return;
     if (!this.#socket.send({ kind: "seen", conversation: row.id, received, read })) return;
-    this.#marked.set(row.id, mark);
-    // A burst of messages is no flood of frames.
-    this.#resting.add(row.id);
+    this.#sentReadMarks.set(row.id, readMark);
+    // A burst of messages must not cause a flood of frames: wait before the next one.
+    this.#recentlyMarked.add(row.id);
     setTimeout(() => {
-      this.#resting.delete(row.id);
+      this.#recentlyMarked.delete(row.id);
       this.#store.changed();
-    }, MARK_MS);
+    }, READ_MARK_INTERVAL_MS);
   }
 
-  /** More wait than the lists hold, and there is room, or their number is not sure: ask for the lists anew. */
-  #fillLine() {
+  /** Requests the lists again if visitors wait who are not listed, and there is room for them or their number is uncertain. */
+  #refillQueue() {
     const { state } = this.#store;
-    if (!state.waitingBeyond || !(state.isLineUnsure || waiting(state).length < 100)) return;
-    const rest = this.#listsAskedAt + LISTS_AGAIN_MS - performance.now();
-    if (rest > 0) {
+    if (!state.unlistedCount || !(state.isQueueUncertain || waiting(state).length < 100)) return;
+    const remaining = this.#listsRequestedAt + LISTS_INTERVAL_MS - performance.now();
+    if (remaining > 0) {
       clearTimeout(this.#listsTimer);
-      this.#listsTimer = setTimeout(() => this.#fillLine(), rest);
-    } else if (this.#socket.send({ kind: "hello", version: 1 })) this.#listsAskedAt = performance.now();
+      this.#listsTimer = setTimeout(() => this.#refillQueue(), remaining);
+    } else if (this.#socket.send({ kind: "hello", version: 1 })) this.#listsRequestedAt = performance.now();
   }
 }

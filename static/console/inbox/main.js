@@ -1,108 +1,108 @@
-/** The console: puts its parts together. */
+/** The inbox page: creates its parts and connects them. */
 
 import { guardPresses } from "../../chat/double-click-guard.js";
 import { fill, readWords } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
-import { Attach } from "./attachments.js";
+import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
-import { Desk } from "./current-conversation.js";
+import { CurrentConversation } from "./current-conversation.js";
 import { Drill } from "../exams/drill.js";
 import { Dialogs } from "./dialogs.js";
 import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
 import { listenForKeys } from "./keyboard.js";
-import { Line, toast } from "./connection-status.js";
-import { Lists, spokenName } from "./conversation-lists.js";
-import { Live } from "./live-connection.js";
-import { Once } from "../submit-guard.js";
+import { ConnectionStatus, toast } from "./connection-status.js";
+import { ConversationLists, isolatedName } from "./conversation-lists.js";
+import { LiveConnection } from "./live-connection.js";
+import { SubmitGuard } from "../submit-guard.js";
 import { Outboxes } from "./outboxes.js";
 import { drawToday, followCard } from "./panels.js";
-import { Points } from "./suggestions.js";
+import { Suggestions } from "./suggestions.js";
 import { post } from "../requests.js";
 import { Store } from "./store.js";
-import { Talk } from "./thread-view.js";
+import { ThreadView } from "./thread-view.js";
 
-/** @type {ConsoleFirst} */
-const first = JSON.parse(document.getElementById("state")?.textContent ?? "{}");
-const words = readWords();
-const store = new Store(first);
+/** @type {ConsoleInitialState} */
+const initial = JSON.parse(document.getElementById("state")?.textContent ?? "{}");
+const strings = readWords();
+const store = new Store(initial);
 
-const outboxes = new Outboxes(first.me.id, {
+const outboxes = new Outboxes(initial.me.id, {
   onChange: () => store.changed(),
   onAccepted: (conversation, entry, { seq, at, client_id }) => {
     const { body, choices } = entry;
     const payload = choices ? { choices } : {};
     const name = store.state.threads[conversation]?.values.agent_name ?? "";
-    const message = { seq, at, client_id, body, payload, type: "text", role: "agent", name, number: first.me.number };
+    const message = { seq, at, client_id, body, payload, type: "text", role: "agent", name, number: initial.me.number };
     store.dispatch({ kind: "message", conversation, message });
   },
-  onRefused: (id, said) => {
-    if (id !== store.current && store.state.rows[id]) toast(`${spokenName(store.state.rows[id], words)}: ${said}`);
+  onRefused: (id, message) => {
+    if (id !== store.current && store.state.rows[id]) toast(`${isolatedName(store.state.rows[id], strings)}: ${message}`);
   },
-  onSignedOut: () => line.end(),
+  onSignedOut: () => connectionStatus.end(),
 });
 store.subscribe((state) => outboxes.settle(state));
-const line = new Line(store, { words, outboxes: () => outboxes });
-const live = new Live(store, {
-  onStatus: (status) => (status === "ended" ? line.end() : line.change(status)),
+const connectionStatus = new ConnectionStatus(store, { strings, outboxes: () => outboxes });
+const live = new LiveConnection(store, {
+  onStatus: (status) => (status === "ended" ? connectionStatus.end() : connectionStatus.change(status)),
   onWelcome: () => {
     outboxes.flushAll();
-    attach.hurry();
+    attachments.hurry();
   },
 });
-const composer = new Composer(store, { words, live, onSend: (id, draft) => outboxes.send(id, draft) });
-const points = new Points(store, { words, onChosen: (point) => composer.putPoint(point) });
-const lists = new Lists(store, words, first.departments);
-const desk = new Desk(store, { words, live, lists, onOpen: () => composer.focus() });
-const talk = new Talk(store, {
-  words,
-  departments: first.departments,
+const composer = new Composer(store, { strings, live, onSend: (id, draft) => outboxes.send(id, draft) });
+const suggestions = new Suggestions(store, { strings, onChosen: (point) => composer.insertPoint(point) });
+const lists = new ConversationLists(store, strings, initial.departments);
+const currentConversation = new CurrentConversation(store, { strings, live, lists, onOpen: () => composer.focus() });
+const threadView = new ThreadView(store, {
+  strings,
+  departments: initial.departments,
   live,
   outboxes,
-  onEdit: (body) => composer.takeBack(body),
+  onEdit: (body) => composer.prependText(body),
 });
-const attach = new Attach(store, { words, onText: (text) => composer.insert(text) });
-const dialogs = new Dialogs(words, (what, conversation) => {
+const attachments = new Attachments(store, { strings, onText: (text) => composer.insert(text) });
+const dialogs = new Dialogs(strings, (what, conversation) => {
   if (what === "noted") return composer.focus();
-  toast(what === "closed" ? words.closed_done : words.moved);
-  if (conversation === store.current) desk.leave(conversation);
+  toast(what === "closed" ? strings.closed_done : strings.moved);
+  if (conversation === store.current) currentConversation.leave(conversation);
   drawToday();
 });
-new Alerts(store, words, (id) => void desk.show(id));
+new Alerts(store, strings, (id) => void currentConversation.show(id));
 followCard(store);
-if (document.getElementById("drill")) new Drill(store, words);
+if (document.getElementById("drill")) new Drill(store, strings);
 
-/** The press for which no answer has come yet: pressed again, it is the same one, and takes the same customer. */
-let unanswered = "";
+/** client_id of the last "Take next" without an answer: another press repeats that request and takes the same conversation. */
+let unansweredPress = "";
 
 async function takeNext() {
-  unanswered ||= crypto.randomUUID();
-  const answer = await post("next", { client_id: unanswered });
-  // Without an answer, or with one that says "later", it may have been done.
-  if (answer.status !== 0 && !answer.refused?.retry_after_ms) unanswered = "";
-  await begin(answer);
+  unansweredPress ||= crypto.randomUUID();
+  const answer = await post("next", { client_id: unansweredPress });
+  // Without an answer, or with a refusal that asks to retry, the server may already have assigned a conversation.
+  if (answer.status !== 0 && !answer.refused?.retry_after_ms) unansweredPress = "";
+  await openTaken(answer);
 }
 
 /** @param {string} id */
 async function take(id) {
-  await begin(await post(`conversations/${id}/take`));
+  await openTaken(await post(`conversations/${id}/take`));
 }
 
-/** @param {ConsoleAnswer} answer to taking a conversation */
-async function begin(answer) {
-  Alerts.ask();
-  if (!answer.ok) return toast(answer.refused?.words ?? words.offline_write);
+/** Opens the conversation that was taken. @param {ConsoleAnswer} answer of the request that took it */
+async function openTaken(answer) {
+  Alerts.requestPermission();
+  if (!answer.ok) return toast(answer.refused?.words ?? strings.offline_write);
   drawToday();
-  await desk.show(answer.data.conversation);
+  await currentConversation.show(answer.data.conversation);
   const row = store.state.threads[answer.data.conversation]?.row;
-  const place = document.getElementById("announce");
-  if (row && place) place.textContent = fill(words.took, { name: spokenName(row, words) });
+  const announcer = document.getElementById("announce");
+  if (row && announcer) announcer.textContent = fill(strings.took, { name: isolatedName(row, strings) });
 }
 
-/** Only where the button for it is offered. @param {string} name @param {() => Promise<void>} then */
-function offered(name, then) {
+/** Runs an action only if its button is visible. @param {string} name @param {() => Promise<void>} run */
+function ifVisible(name, run) {
   const button = /** @type {HTMLElement | null} */ (document.querySelector(`#talk-tools [data-do=${name}]`));
-  return store.current && button && !button.hidden ? then() : undefined;
+  return store.current && button && !button.hidden ? run() : undefined;
 }
 
 const toggleEmoji = emojiList((emoji) => composer.insert(emoji));
@@ -111,40 +111,40 @@ const toggleEmoji = emojiList((emoji) => composer.insert(emoji));
 const actions = {
   next: () => takeNext(),
   take: () => take(store.current),
-  down: () => desk.move(1),
-  up: () => desk.move(-1),
-  longest: () => desk.toLongest(),
+  down: () => currentConversation.move(1),
+  up: () => currentConversation.move(-1),
+  longest: () => currentConversation.showLongestWaiting(),
   write: () => composer.focus(),
-  transfer: () => offered("transfer", () => dialogs.open("transfer", store.current)),
-  note: () => offered("note", () => dialogs.open("note", store.current)),
-  close: () => offered("close", () => dialogs.open("close", store.current)),
+  transfer: () => ifVisible("transfer", () => dialogs.open("transfer", store.current)),
+  note: () => ifVisible("note", () => dialogs.open("note", store.current)),
+  close: () => ifVisible("close", () => dialogs.open("close", store.current)),
   end: async () => {
     const answer = await post(`conversations/${store.current}/end`);
-    if (!answer.ok) toast(answer.refused?.words ?? words.offline_write);
+    if (!answer.ok) toast(answer.refused?.words ?? strings.offline_write);
   },
-  card: () => desk.toggleCard(),
+  card: () => currentConversation.toggleCard(),
   search: () => document.getElementById("to-search")?.click(),
   presence: () => {
     document.getElementById("presences")?.showPopover();
     /** @type {HTMLElement | null} */ (document.querySelector("#presences [aria-pressed=true]"))?.focus();
   },
-  points: () => points.focus(),
-  "point-1": () => points.take(1),
-  "point-2": () => points.take(2),
-  "point-3": () => points.take(3),
+  points: () => suggestions.focus(),
+  "point-1": () => suggestions.take(1),
+  "point-2": () => suggestions.take(2),
+  "point-3": () => suggestions.take(3),
   keys: () => /** @type {HTMLDialogElement} */ (document.getElementById("keys")).showModal(),
   replies: () => composer.openReplies(),
   choices: () => composer.toggleChoices(),
-  attach: () => attach.choose(),
+  attach: () => attachments.choose(),
   emoji: () => toggleEmoji(),
-  back: () => desk.choose(""),
+  back: () => currentConversation.choose(""),
 };
-const once = new Once();
+const submitGuard = new SubmitGuard();
 /** @param {string} name */
-const act = (name) => void once.run(name, actions[name]);
+const act = (name) => void submitGuard.run(name, actions[name]);
 guardPresses();
 listenForKeys(act);
-document.addEventListener("signed-out", () => line.end());
+document.addEventListener("signed-out", () => connectionStatus.end());
 
 document.addEventListener("click", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
@@ -154,12 +154,12 @@ document.addEventListener("click", (event) => {
   const id = link?.dataset.open ?? /** @type {HTMLElement | null} */ (link?.closest(".row"))?.dataset.id;
   if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  void desk.show(id);
+  void currentConversation.show(id);
 });
 document.addEventListener("submit", (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (form.matches("[data-sign-out]")) {
-    if (outboxes.unsent && !confirm(fill(words.sign_out_unsent, { count: outboxes.unsent }))) event.preventDefault();
+    if (outboxes.unsent && !confirm(fill(strings.sign_out_unsent, { count: outboxes.unsent }))) event.preventDefault();
     else storage.forget();
   }
   const next = form.querySelector("input[name=next]");
@@ -169,5 +169,5 @@ document.getElementById("not-loaded")?.remove();
 store.changed();
 live.open();
 outboxes.flushAll();
-if (first.open) void desk.show(first.open, { push: false });
-talk.draw();
+if (initial.open) void currentConversation.show(initial.open, { push: false });
+threadView.draw();

@@ -1,10 +1,10 @@
-/** What the agent has sent and the server has not yet accepted: an outbox for each conversation, in this tab. */
+/** Messages that the server has not accepted yet: one outbox per conversation, in this tab's storage. */
 
 import { Outbox } from "../../chat/outbox.js";
 import { storage } from "./drafts.js";
 import { post } from "../requests.js";
 
-const AGAIN_MS = 3000;
+const RETRY_MS = 3000;
 const LATE_MS = 2000;
 
 /** @typedef {OutboxEntry & {choices?: string[], source?: string}} Entry */
@@ -17,15 +17,15 @@ export class Outboxes {
   #onSignedOut;
   /** @type {Map<string, Outbox>} */
   #outboxes = new Map();
-  /** When an entry was written, by `performance.now()`. @type {WeakMap<OutboxEntry, number>} */
+  /** When each entry was written, by `performance.now()`. @type {WeakMap<OutboxEntry, number>} */
   #writtenAt = new WeakMap();
-  /** @type {Set<string>} those being sent just now */
+  /** @type {Set<string>} conversations whose outbox is being sent */
   #busy = new Set();
 
   /**
-   * @param {number} staff whose: another who signs in on this tab does not send them
+   * @param {number} staff id of the sender: another staff member who signs in on this tab must not send these messages
    * @param {{onChange: () => void, onAccepted: (id: string, entry: Entry, accepted: any) => void,
-   *          onRefused: (id: string, words: string) => void, onSignedOut: () => void}} options
+   *          onRefused: (id: string, message: string) => void, onSignedOut: () => void}} options
    */
   constructor(staff, { onChange, onAccepted, onRefused, onSignedOut }) {
     this.#prefix = `lianxin.outbox.${staff}.`;
@@ -60,12 +60,12 @@ export class Outboxes {
     this.of(id).add(entry);
   }
 
-  /** Everything that still waits, of every conversation. */
+  /** Sends the waiting messages of every conversation. */
   flushAll() {
     for (const id of this.#outboxes.keys()) void this.#flush(id);
   }
 
-  /** A message of mine that has come back over the socket was accepted, whatever became of the answer. @param {ConsoleState} state */
+  /** Accepts messages that came back over the socket, in case the answer to their POST was lost. @param {ConsoleState} state */
   settle(state) {
     for (const [id, outbox] of this.#outboxes) {
       if (!outbox.entries.length || !state.threads[id]) continue;
@@ -74,19 +74,19 @@ export class Outboxes {
     }
   }
 
-  /** How many are not accepted, those too that were refused. */
+  /** Number of messages that are not accepted, including refused ones. */
   get unsent() {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);
   }
 
-  /** How many have waited longer than a moment. One from before a reload counts from when this page was loaded. */
+  /** Number of messages that have waited for more than two seconds; one from before a reload counts from the reload. */
   get late() {
     const before = performance.now() - LATE_MS;
     const all = [...this.#outboxes.values()].flatMap((outbox) => outbox.entries);
     return all.filter((entry) => !entry.refused && (this.#writtenAt.get(entry) ?? 0) < before).length;
   }
 
-  /** One after the other, in the order written. @param {string} id */
+  /** Sends a conversation's messages one after the other, in the order written. @param {string} id */
   async #flush(id) {
     if (this.#busy.has(id)) return;
     this.#busy.add(id);
@@ -105,10 +105,10 @@ export class Outboxes {
         break;
       }
       const isFinal = refused !== null && !refused.retry_after_ms;
-      const words = refused?.words ?? "";
-      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? AGAIN_MS, words });
+      const message = refused?.words ?? "";
+      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, words: message });
       if (!isFinal) break;
-      this.#onRefused(id, words);
+      this.#onRefused(id, message);
     }
     this.#busy.delete(id);
   }

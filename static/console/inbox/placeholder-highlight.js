@@ -1,25 +1,25 @@
-/** The layer behind the composer's text that marks what stands in braces; a text area cannot. */
+/** Highlights placeholders in a layer behind the composer's text area, which cannot style its own text. */
 
-import { placesIn } from "./canned-replies.js";
+import { placeholdersIn } from "./canned-replies.js";
 
 export class Mirror {
-  #place = /** @type {HTMLElement} */ (document.getElementById("mirror"));
+  #layer = /** @type {HTMLElement} */ (document.getElementById("mirror"));
 
   /** @param {HTMLTextAreaElement} body */
   constructor(body) {
-    body.addEventListener("scroll", () => (this.#place.scrollTop = body.scrollTop));
+    body.addEventListener("scroll", () => (this.#layer.scrollTop = body.scrollTop));
   }
 
   /** @param {string} text */
   draw(text) {
-    const pieces = [];
+    const nodes = [];
     let from = 0;
-    for (const place of placesIn(text)) {
+    for (const placeholder of placeholdersIn(text)) {
       const mark = document.createElement("mark");
-      mark.textContent = place.text;
-      pieces.push(text.slice(from, place.start), mark);
-      from = place.end;
+      mark.textContent = placeholder.text;
+      nodes.push(text.slice(from, placeholder.start), mark);
+      from = placeholder.end;
     }
-    this.#place.replaceChildren(...pieces, `${text.slice(from)}\n`);
+    this.#layer.replaceChildren(...nodes, `${text.slice(from)}\n`);
   }
 }

@@ -1,12 +1,12 @@
-/** The editor for the buttons under a message, with which a customer answers by one press. */
+/** The editor of the reply buttons under a message, with which a visitor answers in one click. */
 
 import { lengthOf } from "../../chat/character-count.js";
 
 const MAX_CHARACTERS = 40;
 
 export class ChoicesEditor {
-  #place = /** @type {HTMLElement} */ (document.getElementById("choices-editor"));
-  #inputs = [...this.#place.querySelectorAll("input")];
+  #editor = /** @type {HTMLElement} */ (document.getElementById("choices-editor"));
+  #inputs = [...this.#editor.querySelectorAll("input")];
 
   /** @param {() => void} onChange */
   constructor(onChange) {
@@ -17,33 +17,33 @@ export class ChoicesEditor {
     };
   }
 
-  /** What stands in the fields, to the letter: for the draft. */
+  /** The unchanged content of the fields, for the draft. */
   get draft() {
-    return this.#place.hidden ? [] : this.#inputs.map((input) => input.value);
+    return this.#editor.hidden ? [] : this.#inputs.map((input) => input.value);
   }
 
-  /** The buttons as they would be sent. */
+  /** The button texts as they would be sent. */
   get choices() {
-    return this.draft.map((words) => words.replace(/\s+/g, " ").trim()).filter(Boolean);
+    return this.draft.map((text) => text.replace(/\s+/g, " ").trim()).filter(Boolean);
   }
 
-  /** Whether there are too few, too long ones, or two that say the same. */
-  get areUnfit() {
+  /** Whether there are too few buttons, too long texts or duplicates. */
+  get areInvalid() {
     const { choices } = this;
     if (!choices.length) return false;
-    const isTooLong = choices.some((words) => lengthOf(words) > MAX_CHARACTERS);
+    const isTooLong = choices.some((text) => lengthOf(text) > MAX_CHARACTERS);
     return isTooLong || choices.length < 2 || new Set(choices).size < choices.length;
   }
 
   /** @param {string[]} choices */
   show(choices) {
-    this.#place.hidden = !choices.some(Boolean);
+    this.#editor.hidden = !choices.some(Boolean);
     this.#inputs.forEach((input, index) => (input.value = choices[index] ?? ""));
   }
 
   toggle() {
-    if (!this.#place.hidden) return this.show([]);
-    this.#place.hidden = false;
+    if (!this.#editor.hidden) return this.show([]);
+    this.#editor.hidden = false;
     this.#inputs[0].focus();
   }
 

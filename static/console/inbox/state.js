@@ -1,12 +1,12 @@
-/** What the console knows, and how a frame changes it. Pure: the tests apply the same frames and compare with what
- * the server would say afresh. */
+/** The state of the console, and how each frame changes it. Pure functions: the tests apply the server's frames and
+ * compare the result with a fresh state from the server. */
 
-import { begun, headOf, startOf, withArrived, withNote, withPage } from "./threads.js";
+import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } from "./threads.js";
 
-/** @param {ConsoleFirst} first @returns {ConsoleState} */
-export function begin({ me, rows, waiting_count, presence }) {
+/** @param {ConsoleInitialState} initial what the page contains @returns {ConsoleState} */
+export function initialState({ me, rows, waiting_count, presence }) {
   /** @type {ConsoleState} */
-  const empty = { me, presence, rows: {}, waitingBeyond: 0, isLineUnsure: false, threads: {}, typing: {}, edition: 0 };
+  const empty = { me, presence, rows: {}, unlistedCount: 0, isQueueUncertain: false, threads: {}, typing: {}, edition: 0 };
   return withLists(empty, rows, waiting_count);
 }
 
@@ -24,7 +24,7 @@ export function apply(state, frame, now = performance.now()) {
     case "note":
       return withThread(state, frame.conversation, (thread) => withNote(thread, /** @type {any} */ (frame)));
     case "was_seen":
-      return withMarks(state, frame);
+      return withReadMarks(state, frame);
     case "knowledge":
       return { ...state, edition: Math.max(state.edition, frame.edition) };
     case "presence":
@@ -37,62 +37,67 @@ export function apply(state, frame, now = performance.now()) {
 }
 
 /**
- * Takes what the server answered when a conversation was opened.
+ * Adds the thread that the server returned when a conversation was opened.
  *
  * @param {ConsoleState} state
  * @param {any} answer
- * @param {number} [wanted] a seq that has to be among the first page
+ * @param {number} [wanted] a seq that must be on the first page
  */
 export function open(state, { row, notes, values, messages }, wanted = row.last_seq) {
   const known = state.threads[row.id];
-  const after = messages ? 0 : startOf(row.last_seq, wanted);
+  const after = messages ? 0 : firstPageStart(row.last_seq, wanted);
   let thread = known
-    ? notes.reduce(withNote, { ...known, row: newer(row, known.row), values })
-    : begun({ row, notes, values, after });
+    ? notes.reduce(withNote, { ...known, row: newestRow(row, known.row), values })
+    : emptyThread({ row, notes, values, after });
   if (messages) thread = withPage(thread, messages.messages);
   return { ...state, threads: { ...state.threads, [row.id]: thread } };
 }
 
-/** @param {ConsoleState} state */
+/** Returns the agent's own conversations, active or in wrap-up. @param {ConsoleState} state */
 export function mine(state) {
   return Object.values(state.rows).filter((row) => row.agent?.id === state.me.id && row.status !== "waiting");
 }
 
-/** The line, first come first. @param {ConsoleState} state */
+/** Returns the listed part of the queue, in its order. @param {ConsoleState} state */
 export function waiting(state) {
   return Object.values(state.rows)
     .filter((row) => row.status === "waiting")
-    .sort(inLine);
+    .sort(compareQueueOrder);
 }
 
-/** Whether I may write to this customer. @param {ConsoleState} state @param {ConsoleRow | undefined} row */
+/** Tells whether the agent may write in this conversation. @param {ConsoleState} state @param {ConsoleRow | undefined} row */
 export function mayAnswer({ me }, row) {
   return row?.status === "active" && row.agent?.id === me.id;
 }
 
-/** Whether they wait in a line from which I take nobody for now. @param {ConsoleState} state @param {ConsoleRow} row */
-export function isBarred({ me }, row) {
+/**
+ * Tells whether the conversation waits in a queue that the agent may not take from.
+ *
+ * @param {ConsoleState} state
+ * @param {ConsoleRow} row
+ */
+export function isRestricted({ me }, row) {
   return row.status === "waiting" && me.barred.includes(row.department);
 }
 
-/** Whether there is a line from which I may take. @param {ConsoleState} state */
+/** Tells whether there is a queue that the agent may take from. @param {ConsoleState} state */
 export function mayTake({ me }) {
   return me.departments.some((department) => !me.barred.includes(department)) || !me.barred.length;
 }
 
 /** @param {ConsoleRow} one @param {ConsoleRow} other */
-function inLine(one, other) {
+function compareQueueOrder(one, other) {
   return other.priority - one.priority || (one.waiting_since < other.waiting_since ? -1 : 1);
 }
 
-/** What colleagues have, for a supervisor. @param {ConsoleState} state */
+/** Returns the active conversations of other agents, for supervisors. @param {ConsoleState} state */
 export function team(state) {
   return Object.values(state.rows).filter((row) => row.status === "active" && row.agent?.id !== state.me.id);
 }
 
-/** @param {ConsoleState} state */
+/** Returns the length of the queue, including conversations that are not listed. @param {ConsoleState} state */
 export function waitingCount(state) {
-  return Object.values(state.rows).filter((row) => row.status === "waiting").length + state.waitingBeyond;
+  return Object.values(state.rows).filter((row) => row.status === "waiting").length + state.unlistedCount;
 }
 
 /** @param {ConsoleState} state @param {ConsoleRow[]} rows @param {number} count @returns {ConsoleState} */
@@ -101,13 +106,13 @@ function withLists(state, rows, count) {
   const threads = { ...state.threads };
   for (const [id, thread] of Object.entries(threads)) {
     const row = listed[id];
-    // The server knows less than this screen: it was restored from a backup. What is gone is not shown as said.
+    // The server has fewer messages than this screen: it was restored from a backup. Drop the lost messages here too.
     if (row && row.last_seq < headOf(thread)) {
-      threads[id] = begun({ row, notes: [], values: thread.values, after: startOf(row.last_seq, row.last_seq) });
+      threads[id] = emptyThread({ row, notes: [], values: thread.values, after: firstPageStart(row.last_seq, row.last_seq) });
     } else if (row) threads[id] = { ...thread, row };
   }
   const shown = rows.filter((row) => row.status === "waiting").length;
-  return { ...state, rows: listed, threads, waitingBeyond: Math.max(0, count - shown), isLineUnsure: false };
+  return { ...state, rows: listed, threads, unlistedCount: Math.max(0, count - shown), isQueueUncertain: false };
 }
 
 /** @param {ConsoleState} state @param {ConsoleRow} row @param {boolean} listed @returns {ConsoleState} */
@@ -115,29 +120,41 @@ function withRow(state, row, listed) {
   const known = state.rows[row.id];
   if (known && isOlder(row, known)) return state;
   const rows = { ...state.rows };
-  let { isLineUnsure } = state;
-  if (listed && !known && isBeyond(state, row)) isLineUnsure = true;
+  let { isQueueUncertain } = state;
+  if (listed && !known && isUnlisted(state, row)) isQueueUncertain = true;
   else if (listed) rows[row.id] = row;
   else if (known) delete rows[row.id];
-  else if (state.waitingBeyond) isLineUnsure = true;
-  const after = { ...state, rows, isLineUnsure };
+  else if (state.unlistedCount) isQueueUncertain = true;
+  const after = { ...state, rows, isQueueUncertain };
   return withThread(after, row.id, (thread) => (isOlder(row, thread.row) ? thread : { ...thread, row }));
 }
 
-/** Behind those listed, where more wait than are listed: counted already, or new; the server is asked. @param {ConsoleState} state @param {ConsoleRow} row */
-function isBeyond(state, row) {
-  if (!state.waitingBeyond || row.status !== "waiting") return false;
+/**
+ * Tells whether a waiting row belongs after the listed part of the queue. It may be new or counted already, so the
+ * number becomes uncertain until the server sends the lists again.
+ *
+ * @param {ConsoleState} state
+ * @param {ConsoleRow} row
+ */
+function isUnlisted(state, row) {
+  if (!state.unlistedCount || row.status !== "waiting") return false;
   const last = waiting(state).at(-1);
-  return last !== undefined && inLine(last, row) < 0;
+  return last !== undefined && compareQueueOrder(last, row) < 0;
 }
 
-/** The layer may bring rows in the wrong order. @param {ConsoleRow} row @param {ConsoleRow} known */
+/** Tells whether a row is outdated: the channel layer may deliver rows in the wrong order. @param {ConsoleRow} row @param {ConsoleRow} known */
 function isOlder(row, known) {
   return row.last_seq < known.last_seq;
 }
 
-/** Of an answer that was on its way while the socket brought more: marks never go back. @param {ConsoleRow} row @param {ConsoleRow} known @returns {ConsoleRow} */
-function newer(row, known) {
+/**
+ * Merges a fetched row with the known one, which the socket may have updated meanwhile: read marks never go back.
+ *
+ * @param {ConsoleRow} row
+ * @param {ConsoleRow} known
+ * @returns {ConsoleRow}
+ */
+function newestRow(row, known) {
   if (isOlder(row, known)) return known;
   return {
     ...row,
@@ -165,11 +182,11 @@ function withMessage(state, { conversation, message, row }) {
 }
 
 /** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */
-function withMarks(state, { conversation, role, received, read }) {
-  const said = state.threads[conversation]?.messages ?? [];
-  const left = said.filter((message) => message.seq > read && message.role === "visitor").length;
+function withReadMarks(state, { conversation, role, received, read }) {
+  const messages = state.threads[conversation]?.messages ?? [];
+  const unreadCount = messages.filter((message) => message.seq > read && message.role === "visitor").length;
   /** @param {ConsoleRow} row @returns {ConsoleRow} */
-  const marked = (row) =>
+  const markedRow = (row) =>
     role === "visitor"
       ? {
           ...row,
@@ -180,11 +197,11 @@ function withMarks(state, { conversation, role, received, read }) {
           ...row,
           agent_received: Math.max(row.agent_received, received),
           agent_read: Math.max(row.agent_read, read),
-          unread: read >= row.last_seq ? 0 : Math.min(row.unread, left || row.unread),
+          unread: read >= row.last_seq ? 0 : Math.min(row.unread, unreadCount || row.unread),
         };
   const row = state.rows[conversation];
-  const after = row ? { ...state, rows: { ...state.rows, [conversation]: marked(row) } } : state;
-  return withThread(after, conversation, (thread) => ({ ...thread, row: marked(thread.row) }));
+  const after = row ? { ...state, rows: { ...state.rows, [conversation]: markedRow(row) } } : state;
+  return withThread(after, conversation, (thread) => ({ ...thread, row: markedRow(thread.row) }));
 }
 
 /** @param {ConsoleState} state @param {string} id @param {(thread: ConsoleThread) => ConsoleThread} change */

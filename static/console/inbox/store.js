@@ -1,28 +1,28 @@
-/** Holds the state and tells those who draw it, once for many changes. */
+/** Holds the state and notifies its subscribers, once for several changes. */
 
-import { apply, begin, open } from "./state.js";
+import { apply, initialState, open } from "./state.js";
 
 export class Store {
   /** @type {ConsoleState} */
   state;
-  /** The conversation before the agent, "" when none. */
+  /** Id of the open conversation, "" for none. */
   current = "";
   /** @type {((state: ConsoleState) => void)[]} */
-  #readers = [];
+  #subscribers = [];
   #isDue = false;
 
-  /** @param {ConsoleFirst} first */
-  constructor(first) {
-    this.state = begin(first);
+  /** @param {ConsoleInitialState} initial */
+  constructor(initial) {
+    this.state = initialState(initial);
   }
 
-  /** The seq that the address asks to be shown, 0 for the end. */
+  /** The seq of the message that the URL asks to show, 0 for the end. */
   get wanted() {
     const [, id, seq] = /^#message-([0-9a-f-]{36})-(\d+)$/.exec(location.hash) ?? [];
     return id === this.current ? Number(seq) : 0;
   }
 
-  /** The row of the conversation before the agent. */
+  /** The row of the open conversation. */
   get row() {
     return this.thread?.row ?? this.state.rows[this.current];
   }
@@ -37,7 +37,7 @@ export class Store {
     this.changed();
   }
 
-  /** @param {any} answer of the server to opening a conversation */
+  /** @param {any} answer the thread that the server returned for an opened conversation */
   opened(answer) {
     this.state = open(this.state, answer, this.wanted || undefined);
     this.changed();
@@ -49,19 +49,19 @@ export class Store {
     this.changed();
   }
 
-  /** @param {(state: ConsoleState) => void} reader */
-  subscribe(reader) {
-    this.#readers.push(reader);
+  /** @param {(state: ConsoleState) => void} subscriber */
+  subscribe(subscriber) {
+    this.#subscribers.push(subscriber);
   }
 
   changed() {
     if (this.#isDue) return;
     this.#isDue = true;
-    // Not a frame of animation alone: in a hidden tab none comes, and the title has to tell what is new.
+    // Not requestAnimationFrame alone: it never fires in a hidden tab, whose title must show new messages.
     const draw = () => {
       if (!this.#isDue) return;
       this.#isDue = false;
-      for (const reader of this.#readers) reader(this.state);
+      for (const subscriber of this.#subscribers) subscriber(this.state);
     };
     requestAnimationFrame(draw);
     setTimeout(draw, 100);

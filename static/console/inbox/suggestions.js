@@ -1,129 +1,129 @@
-/** Knowledge beside the conversation: the likeliest answers to what the customer has just asked, and a search. A number
- * key or Enter puts an answer into the message; nothing is ever sent by itself. The number keys act with Alt, or while
- * the focus is on the list: a digit alone may begin a message. */
+/** Knowledge beside the thread: suggested answers to the visitor's last question, and a search. A number key or Enter
+ * inserts an answer into the draft; nothing is ever sent automatically. Number keys work with Alt, or while the focus is
+ * in the list: a digit alone may begin a message. */
 
 import { make } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { post } from "../requests.js";
 import { mayAnswer } from "./state.js";
 
-const TYPED_MS = 90;
-const AGAIN_MS = 5000;
-/** The first answers have a number key. */
-const KEYS = 3;
+const TYPING_DELAY_MS = 90;
+const RETRY_MS = 5000;
+/** Number of suggestions that have a number key. */
+const NUMBER_KEYS = 3;
 const NARROW = "(max-width: 1099px)";
 
-export class Points {
+export class Suggestions {
   #store;
-  #words;
+  #strings;
   #onChosen;
-  #place = byId("points");
+  #panel = byId("points");
   #input = /** @type {HTMLInputElement} */ (document.getElementById("points-q"));
   #list = byId("points-list");
   /** @type {ConsolePoint[]} */
   #shown = [];
   #chosen = -1;
-  /** What the shown ones answer: conversation and seq, or what was typed. */
-  #asked = "";
+  /** Conversation and seq of the question to which the suggestions belong; "" for none. */
+  #query = "";
   #edition = 0;
   #timer = 0;
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {{words: ChatWords, onChosen: (point: ConsolePoint) => void}} options
+   * @param {{strings: ChatWords, onChosen: (point: ConsolePoint) => void}} options
    */
-  constructor(store, { words, onChosen }) {
+  constructor(store, { strings, onChosen }) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#onChosen = onChosen;
-    store.subscribe(() => this.#follow());
-    this.#input.addEventListener("input", () => this.#typed());
-    this.#input.addEventListener("keydown", (event) => this.#key(event));
-    this.#list.addEventListener("keydown", (event) => this.#key(event));
+    store.subscribe(() => this.#refresh());
+    this.#input.addEventListener("input", () => this.#search());
+    this.#input.addEventListener("keydown", (event) => this.#handleKey(event));
+    this.#list.addEventListener("keydown", (event) => this.#handleKey(event));
     const narrow = matchMedia(NARROW);
-    narrow.addEventListener("change", () => this.#stand(narrow.matches));
-    this.#stand(narrow.matches);
+    narrow.addEventListener("change", () => this.#arrange(narrow.matches));
+    this.#arrange(narrow.matches);
   }
 
   focus() {
-    if (this.#place.hidden) return;
+    if (this.#panel.hidden) return;
     this.#input.focus();
     this.#input.select();
   }
 
-  /** The number key of a likely answer. @param {number} number from 1 @returns {boolean} whether there is one */
+  /** Inserts a suggestion. @param {number} number its number key, from 1 @returns {boolean} whether it exists */
   take(number) {
-    const point = this.#place.hidden ? undefined : this.#shown[number - 1];
+    const point = this.#panel.hidden ? undefined : this.#shown[number - 1];
     if (point) this.#onChosen(point);
     return Boolean(point);
   }
 
-  /** On a narrow screen the column beside the conversation is folded: the answers stand over the message then. @param {boolean} isNarrow */
-  #stand(isNarrow) {
-    const focused = this.#place.contains(document.activeElement) ? document.activeElement : null;
-    if (isNarrow) byId("composer").before(this.#place);
-    else byId("card").prepend(this.#place);
-    // An element that is moved loses the focus.
+  /** Moves the panel above the composer on a narrow screen, where the side column is hidden. @param {boolean} isNarrow */
+  #arrange(isNarrow) {
+    const focused = this.#panel.contains(document.activeElement) ? document.activeElement : null;
+    if (isNarrow) byId("composer").before(this.#panel);
+    else byId("card").prepend(this.#panel);
+    // Moving an element drops its focus.
     if (focused instanceof HTMLElement) focused.focus();
   }
 
-  /** Another conversation, another question, or another edition of the library: what is likely is asked for anew. */
-  #follow() {
+  /** Requests suggestions again after another conversation, question or edition of the published knowledge. */
+  #refresh() {
     const { row, thread, current, state } = this.#store;
-    this.#place.hidden = !current || !mayAnswer(state, row);
-    if (this.#place.hidden) {
-      this.#asked = "";
+    this.#panel.hidden = !current || !mayAnswer(state, row);
+    if (this.#panel.hidden) {
+      this.#query = "";
       return;
     }
-    const said = thread?.messages.findLast((message) => message.role === "visitor" && message.type === "text");
-    const asked = `${current} ${said?.seq ?? 0}`;
-    const isOld = this.#edition < state.edition;
-    if (asked.split(" ")[0] !== this.#asked.split(" ")[0]) this.#input.value = "";
-    if (this.#input.value ? !isOld : asked === this.#asked && !isOld) return;
+    const question = thread?.messages.findLast((message) => message.role === "visitor" && message.type === "text");
+    const query = `${current} ${question?.seq ?? 0}`;
+    const isOutdated = this.#edition < state.edition;
+    if (query.split(" ")[0] !== this.#query.split(" ")[0]) this.#input.value = "";
+    if (this.#input.value ? !isOutdated : query === this.#query && !isOutdated) return;
     this.#edition = Math.max(this.#edition, state.edition);
     if (this.#input.value) {
-      this.#typed();
+      this.#search();
       return;
     }
-    if (asked.split(" ")[0] !== this.#asked.split(" ")[0]) this.#draw([], "");
-    this.#asked = asked;
-    if (said) void this.#ask("points/likely", { conversation: current }, () => this.#asked === asked && !this.#input.value);
+    if (query.split(" ")[0] !== this.#query.split(" ")[0]) this.#draw([], "");
+    this.#query = query;
+    if (question) void this.#request("points/likely", { conversation: current }, () => this.#query === query && !this.#input.value);
   }
 
-  #typed() {
+  #search() {
     clearTimeout(this.#timer);
     const q = this.#input.value.trim();
     if (!q) {
-      this.#asked = "";
-      this.#follow();
+      this.#query = "";
+      this.#refresh();
       return;
     }
     const conversation = this.#store.current;
     const isWanted = () => this.#input.value.trim() === q && this.#store.current === conversation;
-    this.#timer = setTimeout(() => void this.#ask("points/find", { q, conversation }, isWanted), TYPED_MS);
+    this.#timer = setTimeout(() => void this.#request("points/find", { q, conversation }, isWanted), TYPING_DELAY_MS);
   }
 
   /** @param {string} path @param {object} data @param {() => boolean} isWanted */
-  async #ask(path, data, isWanted) {
+  async #request(path, data, isWanted) {
     const answer = await post(path, data);
     if (!isWanted()) return;
     if (!answer.ok) {
-      this.#draw([], answer.refused?.words ?? this.#words.offline_write);
-      if (!answer.refused) setTimeout(() => isWanted() && this.#ask(path, data, isWanted), AGAIN_MS);
+      this.#draw([], answer.refused?.words ?? this.#strings.offline_write);
+      if (!answer.refused) setTimeout(() => isWanted() && this.#request(path, data, isWanted), RETRY_MS);
       return;
     }
     const { points, places = [], edition } = answer.data;
     this.#edition = Math.max(this.#edition, edition);
-    const isTyped = path === "points/find";
-    this.#draw([...points, ...places], points.length || places.length ? "" : isTyped ? this.#words.no_point : this.#words.no_likely);
-    if (isTyped) this.#point(0);
+    const isSearch = path === "points/find";
+    this.#draw([...points, ...places], points.length || places.length ? "" : isSearch ? this.#strings.no_point : this.#strings.no_likely);
+    if (isSearch) this.#expand(0);
   }
 
-  /** @param {ConsolePoint[]} points @param {string} none what to say in their place */
-  #draw(points, none) {
+  /** @param {ConsolePoint[]} points @param {string} emptyText shown if there are none */
+  #draw(points, emptyText) {
     this.#shown = points;
     this.#chosen = -1;
-    byId("points-none").textContent = none;
+    byId("points-none").textContent = emptyText;
     this.#list.replaceChildren(...points.map((point, index) => this.#element(point, index)));
     this.#setActive("");
     byId("points-title").hidden = !points.length || Boolean(this.#input.value);
@@ -133,7 +133,7 @@ export class Points {
   #element(point, index) {
     const key = make("kbd", "", `Alt+${index + 1}`);
     const top = make("span", "point-top", make("b", "", point.title));
-    if (index < KEYS) top.prepend(key);
+    if (index < NUMBER_KEYS) top.prepend(key);
     const element = make("li", "point", top, make("span", "point-passage", point.passage));
     element.id = `point-${index}`;
     element.role = "option";
@@ -141,22 +141,22 @@ export class Points {
     element.onclick = (event) => {
       if (/** @type {HTMLElement} */ (event.target).closest("button, a")) return;
       if (this.#chosen === index) this.#onChosen(point);
-      else this.#point(index);
+      else this.#expand(index);
     };
     return element;
   }
 
-  /** Opens one: the whole answer, the note for staff, and what can be done with it. @param {number} index */
-  #point(index) {
+  /** Expands one suggestion: the whole answer, the note for staff, and its buttons. @param {number} index */
+  #expand(index) {
     this.#chosen = index;
-    [...this.#list.children].forEach((element, each) => {
-      element.ariaSelected = String(each === index);
+    [...this.#list.children].forEach((element, position) => {
+      element.ariaSelected = String(position === index);
       element.querySelector(".point-whole")?.remove();
     });
     const element = /** @type {HTMLElement | undefined} */ (this.#list.children[index]);
     const point = this.#shown[index];
     if (!element || !point) return this.#setActive("");
-    element.append(this.#whole(point));
+    element.append(this.#details(point));
     element.scrollIntoView({ block: "nearest" });
     this.#setActive(element.id);
   }
@@ -170,61 +170,61 @@ export class Points {
   }
 
   /** @param {ConsolePoint} point */
-  #whole(point) {
-    const words = this.#words;
-    const whole = make("div", "point-whole", make("p", "point-text", point.text));
-    if (point.note) whole.append(make("p", "point-note", make("b", "", words.staff_only), " ", point.note));
-    const about = [point.category, point.valid_until && fill(words.valid_until, { day: point.valid_until })].filter(Boolean);
-    if (about.length) whole.append(make("p", "quiet", about.join(" · ")));
-    const tools = make("p", "point-tools", this.#button(words.insert, "primary", () => this.#onChosen(point)));
+  #details(point) {
+    const strings = this.#strings;
+    const details = make("div", "point-whole", make("p", "point-text", point.text));
+    if (point.note) details.append(make("p", "point-note", make("b", "", strings.staff_only), " ", point.note));
+    const about = [point.category, point.valid_until && fill(strings.valid_until, { day: point.valid_until })].filter(Boolean);
+    if (about.length) details.append(make("p", "quiet", about.join(" · ")));
+    const tools = make("p", "point-tools", this.#button(strings.insert, "primary", () => this.#onChosen(point)));
     if (point.key) {
       tools.append(
-        this.#button(words.helped, "", (button) => void this.#judge(point, true, button)),
-        this.#button(words.not_helped, "", (button) => void this.#judge(point, false, button)),
+        this.#button(strings.helped, "", (button) => void this.#sendFeedback(point, true, button)),
+        this.#button(strings.not_helped, "", (button) => void this.#sendFeedback(point, false, button)),
       );
-      const link = make("a", "", words.open_point);
+      const link = make("a", "", strings.open_point);
       link.href = `/console/points/${point.key}/`;
       link.target = "_blank";
       tools.append(link);
     }
-    whole.append(tools);
-    return whole;
+    details.append(tools);
+    return details;
   }
 
-  /** @param {string} words @param {string} look @param {(button: HTMLButtonElement) => void} then */
-  #button(words, look, then) {
-    const button = make("button", `button small ${look}`, words);
+  /** @param {string} label @param {string} className @param {(button: HTMLButtonElement) => void} onClick */
+  #button(label, className, onClick) {
+    const button = make("button", `button small ${className}`, label);
     button.type = "button";
-    button.onclick = () => then(button);
+    button.onclick = () => onClick(button);
     return button;
   }
 
   /** @param {ConsolePoint} point @param {boolean} is_helpful @param {HTMLButtonElement} button */
-  async #judge(point, is_helpful, button) {
+  async #sendFeedback(point, is_helpful, button) {
     const tools = /** @type {HTMLElement} */ (button.parentElement);
-    const verdicts = /** @type {HTMLButtonElement[]} */ ([...tools.querySelectorAll("button:not(.primary)")]);
-    for (const verdict of verdicts) verdict.disabled = true;
+    const feedbackButtons = /** @type {HTMLButtonElement[]} */ ([...tools.querySelectorAll("button:not(.primary)")]);
+    for (const feedbackButton of feedbackButtons) feedbackButton.disabled = true;
     const answer = await post("points/judge", { source: point.source, conversation: this.#store.current, is_helpful });
-    for (const verdict of verdicts) verdict.disabled = false;
+    for (const feedbackButton of feedbackButtons) feedbackButton.disabled = false;
     if (!answer.ok) return;
-    for (const verdict of verdicts) verdict.remove();
-    tools.append(make("span", "quiet", this.#words.noted));
+    for (const feedbackButton of feedbackButtons) feedbackButton.remove();
+    tools.append(make("span", "quiet", this.#strings.noted));
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #handleKey(event) {
     if (event.isComposing || event.keyCode === 229) return;
-    // The buttons of an open answer have their own Enter.
+    // Enter on a button of the expanded suggestion belongs to that button.
     if (event.target !== event.currentTarget) return;
     const count = this.#shown.length;
     if ((event.key === "ArrowDown" || event.key === "ArrowUp") && count) {
       const step = event.key === "ArrowDown" ? 1 : -1;
-      this.#point((this.#chosen + step + count) % count);
+      this.#expand((this.#chosen + step + count) % count);
     } else if (event.key === "Enter" && this.#shown[this.#chosen]) {
       if (!event.repeat) this.#onChosen(this.#shown[this.#chosen]);
     } else if (event.key === "Escape" && this.#input.value) {
       this.#input.value = "";
-      this.#typed();
+      this.#search();
     } else return;
     event.preventDefault();
     event.stopPropagation();

@@ -1,46 +1,46 @@
-/** The conversation before the agent: its head, what may be done with it, and where it is scrolled to. */
+/** The open conversation: its header, the available tools, and the scroll position. */
 
 import { isolated } from "../../chat/bidi.js";
 import { fill } from "../../chat/ui-strings.js";
-import { nameOf, spokenName } from "./conversation-lists.js";
-import { Log } from "./message-list.js";
+import { nameOf, isolatedName } from "./conversation-lists.js";
+import { MessageList } from "./message-list.js";
 import { BASE } from "../requests.js";
-import { isBarred } from "./state.js";
+import { isRestricted } from "./state.js";
 
 const NEAR_PX = 80;
 
-export class Talk {
+export class ThreadView {
   #store;
-  #words;
+  #strings;
   #departments;
   #live;
-  #log;
+  #messageList;
   #isAtEnd = true;
-  /** The conversation that was drawn last, and whether its end has been shown. */
-  #drawn = "";
+  /** The conversation drawn last, and whether its messages were loaded then. */
+  #drawnConversation = "";
   #wasLoaded = false;
   #scroller = byId("log");
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {{words: ChatWords, departments: Record<string, string>, live: import("./live-connection.js").Live,
+   * @param {{strings: ChatWords, departments: Record<string, string>, live: import("./live-connection.js").LiveConnection,
    *          outboxes: import("./outboxes.js").Outboxes, onEdit: (body: string) => void}} options
    */
-  constructor(store, { words, departments, live, outboxes, onEdit }) {
+  constructor(store, { strings, departments, live, outboxes, onEdit }) {
     this.#store = store;
-    this.#words = words;
+    this.#strings = strings;
     this.#departments = departments;
     this.#live = live;
-    this.#log = new Log(store, { words, outboxes, onEdit });
+    this.#messageList = new MessageList(store, { strings, outboxes, onEdit });
     store.subscribe(() => this.draw());
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     byId("newer").onclick = () => this.toEnd();
     byId("older").onclick = () => live.older(store.current);
-    for (const name of ["visibilitychange", "focus"]) addEventListener(name, () => this.#read());
-    // A picture that has loaded, or a composer that grew, must not push the last words out of sight.
+    for (const name of ["visibilitychange", "focus"]) addEventListener(name, () => this.#reportRead());
+    // A loaded image or a growing composer must not push the last message out of view.
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(byId("messages"));
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroller);
-    setInterval(() => this.#typing(), 1000);
+    setInterval(() => this.#drawTyping(), 1000);
     document.addEventListener("day-changed", () => this.draw());
   }
 
@@ -49,25 +49,25 @@ export class Talk {
     byId("talk-empty").hidden = Boolean(current);
     byId("talk-open").hidden = !row || !current;
     if (!row || !current) {
-      this.#drawn = "";
+      this.#drawnConversation = "";
       return;
     }
-    const isNew = this.#drawn !== current;
+    const isNew = this.#drawnConversation !== current;
     if (isNew) this.#isAtEnd = true;
-    this.#head(row);
+    this.#drawHeader(row);
     const height = this.#scroller.scrollHeight;
-    const wasEarlier = this.#log.first;
-    this.#log.draw();
+    const previousFirst = this.#messageList.first;
+    this.#messageList.draw();
     byId("older").hidden = !thread?.isLoaded || (thread.messages[0]?.seq ?? 1) <= 1;
-    const isPrepended = !isNew && this.#log.first < wasEarlier;
+    const isPrepended = !isNew && this.#messageList.first < previousFirst;
     if (isPrepended) this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
     else if (this.#isAtEnd) this.toEnd();
-    else byId("newer").hidden = this.#log.last <= (thread?.row.agent_read ?? 0) || row.status === "closed";
-    if (thread?.isLoaded && (isNew || !this.#wasLoaded)) this.#toWords();
-    this.#drawn = current;
+    else byId("newer").hidden = this.#messageList.last <= (thread?.row.agent_read ?? 0) || row.status === "closed";
+    if (thread?.isLoaded && (isNew || !this.#wasLoaded)) this.#scrollToWanted();
+    this.#drawnConversation = current;
     this.#wasLoaded = Boolean(thread?.isLoaded);
-    this.#typing();
-    this.#read();
+    this.#drawTyping();
+    this.#reportRead();
   }
 
   toEnd() {
@@ -76,8 +76,8 @@ export class Talk {
     byId("newer").hidden = true;
   }
 
-  /** The address may name a message that was searched for. */
-  #toWords() {
+  /** Scrolls to the message that the URL names, from a search result. */
+  #scrollToWanted() {
     if (!this.#store.wanted) return;
     const message = document.getElementById(location.hash.slice(1));
     if (!message) return;
@@ -90,35 +90,35 @@ export class Talk {
     const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
     this.#isAtEnd = scrollTop + clientHeight >= scrollHeight - NEAR_PX;
     if (this.#isAtEnd) byId("newer").hidden = true;
-    this.#read();
+    this.#reportRead();
   }
 
-  #read() {
-    if (this.#isAtEnd && this.#drawn && document.visibilityState === "visible" && document.hasFocus()) {
-      this.#live.read(this.#drawn);
+  #reportRead() {
+    if (this.#isAtEnd && this.#drawnConversation && document.visibilityState === "visible" && document.hasFocus()) {
+      this.#live.read(this.#drawnConversation);
     }
   }
 
-  #typing() {
+  #drawTyping() {
     const { state, current, row } = this.#store;
-    const line = byId("typing");
-    line.hidden = !row || !(state.typing[current] > performance.now());
-    if (!line.hidden && row) line.textContent = fill(this.#words.is_typing, { name: spokenName(row, this.#words) });
+    const indicator = byId("typing");
+    indicator.hidden = !row || !(state.typing[current] > performance.now());
+    if (!indicator.hidden && row) indicator.textContent = fill(this.#strings.is_typing, { name: isolatedName(row, this.#strings) });
   }
 
   /** @param {ConsoleRow} row */
-  #head(row) {
-    const words = this.#words;
+  #drawHeader(row) {
+    const strings = this.#strings;
     const { me } = this.#store.state;
-    byId("talk-name").textContent = nameOf(row, words);
-    const about = [words[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
+    byId("talk-name").textContent = nameOf(row, strings);
+    const about = [strings[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
     byId("talk-about").textContent = about.join(" · ");
     byId("talk-about").dataset.level = row.level;
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
     const isOpen = row.status === "waiting" || row.status === "active";
     const allowed = {
       any: true,
-      take: row.status === "waiting" && !isBarred(this.#store.state, row),
+      take: row.status === "waiting" && !isRestricted(this.#store.state, row),
       move: isOpen && (isMine || me.sees_all),
       note: true,
       end: isMine && row.status === "active",
@@ -130,20 +130,20 @@ export class Talk {
     }
     /** @type {HTMLAnchorElement} */ (byId("download")).href = `${BASE}conversations/${row.id}/transcript`;
     const state = byId("talk-state");
-    const said = this.#standing(row, isMine);
-    state.hidden = !said;
-    byId("talk-state-words").textContent = said;
-    byId("talk-state-exam").hidden = !isBarred(this.#store.state, row);
+    const reason = this.#readOnlyReason(row, isMine);
+    state.hidden = !reason;
+    byId("talk-state-words").textContent = reason;
+    byId("talk-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
-  /** @param {ConsoleRow} row @param {boolean} isMine @returns {string} why nothing can be written here, or "" */
-  #standing(row, isMine) {
-    const words = this.#words;
-    if (row.status === "closed") return words.closed;
-    if (isBarred(this.#store.state, row)) return words.waiting_barred;
-    if (row.status === "waiting") return words.waiting_first;
-    if (!isMine) return fill(words.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
-    if (row.status === "wrap_up") return row.ended_by === "visitor" ? words.ended_by_visitor : words.ended_by_agent;
+  /** @param {ConsoleRow} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
+  #readOnlyReason(row, isMine) {
+    const strings = this.#strings;
+    if (row.status === "closed") return strings.closed;
+    if (isRestricted(this.#store.state, row)) return strings.waiting_barred;
+    if (row.status === "waiting") return strings.waiting_first;
+    if (!isMine) return fill(strings.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
+    if (row.status === "wrap_up") return row.ended_by === "visitor" ? strings.ended_by_visitor : strings.ended_by_agent;
     return "";
   }
 }

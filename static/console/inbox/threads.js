@@ -1,30 +1,30 @@
-/** The messages and notes of one opened conversation, in their order. Pure, as state.js. */
+/** The ordered messages and notes of one open conversation. Pure functions. */
 
 const FIRST_PAGE = 60;
-/** So many are shown before one that was searched for. */
+/** Number of messages shown before one that was searched for. */
 const CONTEXT = 20;
 
-/** After which seq the first page begins. @param {number} last @param {number} wanted a seq that has to be on it */
-export function startOf(last, wanted) {
+/** Returns the seq after which the first page begins. @param {number} last @param {number} wanted a seq that must be on the page */
+export function firstPageStart(last, wanted) {
   return Math.max(0, Math.min(last - FIRST_PAGE, wanted - CONTEXT));
 }
 
-/** @param {Pick<ConsoleThread, "row" | "notes" | "values" | "after">} given @returns {ConsoleThread} */
-export function begun(given) {
-  return { ...given, messages: [], ahead: [], isLoaded: false };
+/** @param {Pick<ConsoleThread, "row" | "notes" | "values" | "after">} fields @returns {ConsoleThread} */
+export function emptyThread(fields) {
+  return { ...fields, messages: [], ahead: [], isLoaded: false };
 }
 
-/** The last seq up to which nothing is missing. @param {ConsoleThread} thread */
+/** Returns the last seq up to which no message is missing. @param {ConsoleThread} thread */
 export function headOf(thread) {
   return thread.messages.at(-1)?.seq ?? 0;
 }
 
-/** Whether something is known to be missing at the end. @param {ConsoleThread} thread */
+/** Tells whether newer messages are known to be missing. @param {ConsoleThread} thread */
 export function isBehind(thread) {
   return thread.isLoaded && (thread.ahead.length > 0 || thread.row.last_seq > headOf(thread));
 }
 
-/** Moves what is ahead to its place, as far as there is no gap. @param {ConsoleThread} thread @returns {ConsoleThread} */
+/** Appends messages that arrived ahead of order, up to the next gap. @param {ConsoleThread} thread @returns {ConsoleThread} */
 function withPlaced(thread) {
   if (!thread.isLoaded) return thread;
   const messages = [...thread.messages];
@@ -42,11 +42,11 @@ export function withArrived(thread, message) {
   return withPlaced({ ...thread, ahead: [...thread.ahead, message] });
 }
 
-/** A page of messages: the first, a later one or an earlier one. @param {ConsoleThread} thread @param {ChatMessage[]} page */
+/** Adds a page of messages: the first page, or a later or earlier one. @param {ConsoleThread} thread @param {ChatMessage[]} page */
 export function withPage(thread, page) {
   const first = thread.messages[0]?.seq;
   if (first === undefined) {
-    // An answer to what was asked before the conversation was opened, from its end, is not its first page.
+    // A page requested before the conversation was opened, from its end, is not its first page.
     const fits = page.length ? page[0].seq === thread.after + 1 : thread.row.last_seq <= thread.after;
     return fits ? withPlaced({ ...thread, messages: page, isLoaded: true }) : thread;
   }
@@ -58,6 +58,6 @@ export function withPage(thread, page) {
 
 /** @param {ConsoleThread} thread @param {ConsoleNote} note @returns {ConsoleThread} */
 export function withNote(thread, note) {
-  const others = thread.notes.filter((each) => each.id !== note.id);
+  const others = thread.notes.filter((known) => known.id !== note.id);
   return { ...thread, notes: [...others, note].sort((one, other) => one.id - other.id) };
 }

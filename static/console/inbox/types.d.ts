@@ -1,6 +1,6 @@
-// What the console's modules pass to each other. Declarations only: never loaded by a browser.
+// Types that the console's modules share. Declarations only: a browser never loads this file.
 
-/** A conversation as the lists show it: `Row` of chat/protocol.py. */
+/** A conversation as the lists show it: `Row` of chat/protocol. */
 interface ConsoleRow {
   id: string;
   status: string;
@@ -35,18 +35,18 @@ interface ConsoleNote {
   at: string;
 }
 
-/** A conversation that has been opened on this screen. */
+/** A conversation opened on this screen. */
 interface ConsoleThread {
   row: ConsoleRow;
   notes: ConsoleNote[];
   /** The first page begins after this seq. */
   after: number;
-  /** In order and without a gap; the first need not be seq 1. */
+  /** In order and without gaps; the first one may have a seq above 1. */
   messages: ChatMessage[];
-  /** Those that arrived before what stands between. */
+  /** Messages that arrived ahead of missing ones. */
   ahead: ChatMessage[];
   isLoaded: boolean;
-  /** What placeholders stand for here. */
+  /** Values of placeholders in this conversation. */
   values: Record<string, string>;
 }
 
@@ -54,19 +54,19 @@ interface ConsoleState {
   me: { id: number; number: string; sees_all: boolean; departments: number[]; barred: number[] };
   presence: string;
   rows: Record<string, ConsoleRow>;
-  /** How many more wait than `rows` holds. */
-  waitingBeyond: number;
-  /** Something changed among those: how many they are the server has to say. */
-  isLineUnsure: boolean;
+  /** Number of waiting conversations that `rows` does not hold. */
+  unlistedCount: number;
+  /** Whether `unlistedCount` may be wrong, so that the lists must be requested again. */
+  isQueueUncertain: boolean;
   threads: Record<string, ConsoleThread>;
-  /** The newest edition of the library that was heard of. */
+  /** The newest known edition of the published knowledge. */
   edition: number;
-  /** Who is typing, by conversation: until when (ms) to believe it. */
+  /** By conversation, the time (ms) until which its visitor counts as typing. */
   typing: Record<string, number>;
 }
 
-/** What the page carries: console/inbox/initial_state.py. */
-interface ConsoleFirst {
+/** The state that the page contains: console/inbox/initial_state.py. */
+interface ConsoleInitialState {
   me: ConsoleState["me"];
   departments: Record<string, string>;
   rows: ConsoleRow[];
@@ -82,7 +82,7 @@ interface ConsoleReply {
   body: string;
   language: string;
   initials: string;
-  /** The knowledge point that it was made from, or "". */
+  /** Source of the knowledge point from which it was made, or "". */
   source: string;
   scope: "personal" | "department" | "shared";
 }
@@ -94,7 +94,7 @@ interface ConsoleRefusal {
   retry_after_ms?: number;
 }
 
-/** The answer of a request: `data` when it went well, otherwise what was said against it (`null`: no answer at all). */
+/** The outcome of a request: `data` on success, otherwise `refused` (null without an answer from the server). */
 interface ConsoleAnswer {
   ok: boolean;
   status: number;
@@ -102,7 +102,10 @@ interface ConsoleAnswer {
   refused: ConsoleRefusal | null;
 }
 
-/** An answer of a paper on its way. `page` and `step`: which of whose answers; `seen`: the revision it comes after. */
+/**
+ * An answer of a paper that is being sent. `place`: position of the question, from 1; `page` and `step`: the load of the
+ * page and the number of the answer in it; `seen`: the revision that this answer follows.
+ */
 interface ExamAnswer {
   place: number;
   given: any[] | null;
@@ -114,21 +117,21 @@ interface ExamAnswer {
 interface ConsoleDraft {
   body: string;
   choices: string[];
-  /** What the words were made from: `source` of a point, or "". */
+  /** Source of the knowledge point from which the text was made, or "". */
   source: string;
 }
 
-/** A knowledge point or a place, as console/inbox/suggestion_views.py offers it. */
+/** A knowledge point or a branch, as console/inbox/suggestion_views.py returns it. */
 interface ConsolePoint {
   id: number;
   source: string;
   title: string;
   passage: string;
-  /** What goes into the message. */
+  /** The text that is inserted into the message. */
   text: string;
   /** For staff only. */
   note: string;
-  /** Of a knowledge point. */
+  /** Knowledge points only. */
   key?: string;
   category?: string;
   valid_until?: string;

@@ -1,10 +1,10 @@
-/** The knowledge pages: addresses in an answer become links, as in the box. */
+/** The knowledge pages: turns URLs in an answer into links, as the widget does. */
 
 import { make } from "../../chat/dom.js";
 import { linkParts } from "../../chat/links.js";
 import { storage } from "../inbox/drafts.js";
 
-/** @param {HTMLElement} element whose text becomes what the box makes of it @param {string} text */
+/** Shows an answer in `element` as the widget shows it. @param {HTMLElement} element @param {string} text */
 export function showAnswer(element, text) {
   element.replaceChildren(
     ...linkParts(text).map((part) => {
@@ -18,8 +18,8 @@ export function showAnswer(element, text) {
   );
 }
 
-/** Where the form of a point is kept until it is saved. @param {string} key "" for a new one @param {string} staff */
-export function keptName(key, staff) {
+/** Returns the storage key of a point's unsaved form. @param {string} key "" for a new point @param {string} staff */
+export function draftKey(key, staff) {
   return `lianxin.point.${staff}.${key}`;
 }
 
@@ -29,7 +29,7 @@ for (const element of document.querySelectorAll("[data-links]")) {
 
 const page = document.getElementById("point");
 if (page && location.hash === "#saved") {
-  for (const key of [page.dataset.key ?? "", ""]) storage.session?.removeItem(keptName(key, page.dataset.staff ?? ""));
+  for (const key of [page.dataset.key ?? "", ""]) storage.session?.removeItem(draftKey(key, page.dataset.staff ?? ""));
   history.replaceState(null, "", location.pathname + location.search);
 }
 

@@ -1,26 +1,26 @@
-/** The form of a knowledge point: how it will look, how long it is, and nothing lost when the page goes away. */
+/** The form of a knowledge point: preview, character counts, and a draft that survives leaving the page. */
 
 import { lengthOf } from "../../chat/character-count.js";
 import { storage } from "../inbox/drafts.js";
-import { keptName, showAnswer } from "./knowledge.js";
+import { draftKey, showAnswer } from "./knowledge.js";
 import { limitOf } from "../limits.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("point-form"));
 const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
-const bar = /** @type {HTMLElement} */ (document.getElementById("kept"));
-const name = keptName(form.dataset.key ?? "", form.dataset.staff ?? "");
-const NOT_KEPT = new Set(["csrfmiddlewaretoken", "submit"]);
-const OF_THE_SERVER = new Set(["seen", "is_new_category"]);
+const restoredBar = /** @type {HTMLElement} */ (document.getElementById("kept"));
+const storageKey = draftKey(form.dataset.key ?? "", form.dataset.staff ?? "");
+const EXCLUDED_FIELDS = new Set(["csrfmiddlewaretoken", "submit"]);
+const SERVER_FIELDS = new Set(["seen", "is_new_category"]);
 
-/** @returns {Record<string, string>} what the form says now */
+/** @returns {Record<string, string>} the current values of the form, by field name */
 function values() {
   /** @type {Record<string, string>} */
-  const found = {};
+  const fields = {};
   for (const field of form.elements) {
-    if (field instanceof HTMLInputElement && field.type === "checkbox") found[field.name] = field.checked ? "on" : "";
-    else if (isField(field) && !NOT_KEPT.has(field.name)) found[field.name] = field.value;
+    if (field instanceof HTMLInputElement && field.type === "checkbox") fields[field.name] = field.checked ? "on" : "";
+    else if (isField(field) && !EXCLUDED_FIELDS.has(field.name)) fields[field.name] = field.value;
   }
-  return found;
+  return fields;
 }
 
 /** @param {Element} field @returns {field is HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */
@@ -32,33 +32,33 @@ function isField(field) {
 }
 
 /**
- * Whether what was kept has been saved meanwhile: only what the server remembers for itself may differ.
+ * Tells whether a draft equals the saved form: only fields that the server fills in itself may differ.
  *
- * @param {Record<string, string>} kept
+ * @param {Record<string, string>} draft
  * @param {Record<string, string>} now
  */
-function isSame(kept, now) {
-  return Object.keys(now).every((field) => OF_THE_SERVER.has(field) || (kept[field] ?? "").trim() === now[field].trim());
+function isUnchanged(draft, now) {
+  return Object.keys(now).every((field) => SERVER_FIELDS.has(field) || (draft[field] ?? "").trim() === now[field].trim());
 }
 
-/** @param {Record<string, string>} kept */
-function fill(kept) {
+/** @param {Record<string, string>} draft */
+function restore(draft) {
   for (const field of form.elements) {
-    if (!isField(field) || !(field.name in kept)) continue;
-    if (field instanceof HTMLInputElement && field.type === "checkbox") field.checked = kept[field.name] === "on";
-    else field.value = kept[field.name];
+    if (!isField(field) || !(field.name in draft)) continue;
+    if (field instanceof HTMLInputElement && field.type === "checkbox") field.checked = draft[field.name] === "on";
+    else field.value = draft[field.name];
   }
 }
 
-/** As the server writes them below the answer (knowledge/message_sources.py). @param {string} links @returns {string[]} */
+/** Formats links as the server does below the answer (knowledge/message_sources.py). @param {string} links @returns {string[]} */
 function linesOf(links) {
   return links
     .split("\n")
     .map((line) => line.trim())
     .filter(Boolean)
     .map((line) => {
-      const bar = line.lastIndexOf("|");
-      return bar < 0 ? line : `${line.slice(0, bar).trim()} ${line.slice(bar + 1).trim()}`.trim();
+      const separator = line.lastIndexOf("|");
+      return separator < 0 ? line : `${line.slice(0, separator).trim()} ${line.slice(separator + 1).trim()}`.trim();
     });
 }
 
@@ -69,7 +69,7 @@ function draw() {
     if (!(count instanceof HTMLElement)) continue;
     const field = form.elements.namedItem(count.dataset.count ?? "");
     if (!(field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)) continue;
-    // As the server counts: whole characters, a line break as one.
+    // Count as the server does: whole characters, a line break as one.
     const length = lengthOf(field.value.trim());
     const limit = limitOf(field);
     count.textContent = `${length} / ${limit}`;
@@ -77,37 +77,37 @@ function draw() {
   }
 }
 
-function keep() {
+function saveDraft() {
   try {
-    storage.session?.setItem(name, JSON.stringify(values()));
+    storage.session?.setItem(storageKey, JSON.stringify(values()));
   } catch {
-    // Full or blocked: the page itself still has it.
+    // Storage is full or blocked: the page itself still has the text.
   }
 }
 
-const first = values();
+const initial = values();
 try {
-  const kept = JSON.parse(storage.session?.getItem(name) ?? "null");
-  // A form that the server has sent back holds what was typed already.
-  if (kept && !("returned" in form.dataset)) {
-    if (isSame(kept, first)) storage.session?.removeItem(name);
+  const draft = JSON.parse(storage.session?.getItem(storageKey) ?? "null");
+  // A form that the server returned with errors already holds the typed text.
+  if (draft && !("returned" in form.dataset)) {
+    if (isUnchanged(draft, initial)) storage.session?.removeItem(storageKey);
     else {
-      fill(kept);
-      bar.hidden = false;
+      restore(draft);
+      restoredBar.hidden = false;
     }
   }
 } catch {
-  // Spoilt: begin with what the server says.
+  // The stored draft is invalid: start from the server's values.
 }
 draw();
 
 form.addEventListener("input", () => {
   draw();
-  keep();
+  saveDraft();
 });
 document.getElementById("begin-anew")?.addEventListener("click", () => {
-  storage.session?.removeItem(name);
-  fill(first);
-  bar.hidden = true;
+  storage.session?.removeItem(storageKey);
+  restore(initial);
+  restoredBar.hidden = true;
   draw();
 });
