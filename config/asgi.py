@@ -56,12 +56,12 @@ class SameOriginSockets:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
         # Of two headers each reader may believe another one: neither is believed.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
-            scope["line"] = WebSocketTransport(send)
+            scope["transport"] = WebSocketTransport(send)
             try:
                 return await self._application(scope, receive, send)
             finally:
                 # uvicorn's protocol holds the scope, and the line the protocol: a circle (server/gc_tuning.py).
-                del scope["line"]
+                del scope["transport"]
         return await refuse(scope, receive, send)
 
     def _is_own(self, origin: str, host: str) -> bool:

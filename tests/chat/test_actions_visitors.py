@@ -207,11 +207,11 @@ def test_who_began_it_reads_no_more_of_it(cast: Cast) -> None:
     conversation = start(cast)
     before = conversation.visitor
     say(conversation, "在吗")
-    assert sessions.page(before, conversation.uuid, 0, 10).head == 1
+    assert sessions.message_page(before, conversation.uuid, 0, 10).head == 1
     visitor = identify(cast, before.uuid)
     with pytest.raises(NotFound):
-        sessions.page(before, conversation.uuid, 0, 10)
-    assert sessions.page(visitor, conversation.uuid, 0, 10).head == 1
+        sessions.message_page(before, conversation.uuid, 0, 10)
+    assert sessions.message_page(visitor, conversation.uuid, 0, 10).head == 1
 
 
 def test_what_another_customer_began_on_this_computer_does_not_come_along(cast: Cast) -> None:

@@ -97,7 +97,7 @@ async def test_too_many_from_one_address_come_back_later_and_keep_nobody_else_wa
         asked.extend(hellos)
         return [NotFound() for _ in hellos]
 
-    monkeypatch.setattr(consumers, "_finding", RequestCoalescer(find))
+    monkeypatch.setattr(consumers, "_session_lookups", RequestCoalescer(find))
 
     async def bye(address: str) -> dict[str, Any]:
         box = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")
