@@ -19,7 +19,7 @@ from server.js_bundler import bundle, minified
 # Scripts that go out as one file together with the modules they import.
 BUNDLED = ("widget/main.js",)
 # What else goes out to visitors, without comments and layout.
-SCRIPTS = ("widget.js",)
+SCRIPTS = ("widget/loader.js",)
 SHEETS = ("tokens.css", "widget/widget.css")
 _IMPORT = re.compile(r'^@import "(\.[^"]+)";$', re.MULTILINE)
 

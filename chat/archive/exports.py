@@ -145,10 +145,10 @@ class XlsxFile(XLSX):
 
     def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
         for index, row in enumerate(dataset):
-            dataset[index] = [_escape_for_xml(value) if isinstance(value, str) else value for value in row]
+            dataset[index] = [_in_xml(value) if isinstance(value, str) else value for value in row]
         data: bytes = super().export_data(dataset, **kwargs)
         return data
 
 
-def _escape_for_xml(text: str) -> str:
+def _in_xml(text: str) -> str:
     return _UNSAFE_IN_XML.sub(lambda match: f"_x{ord(match[0]):04X}_", text)

@@ -40,9 +40,10 @@ LOADER_SECONDS = 300
 @cache
 def _loader() -> bytes:
     """Return the collected file, which is smaller, or the source if nothing has been collected."""
-    collected = Path(settings.STATIC_ROOT) / "widget.js"
+    collected = Path(settings.STATIC_ROOT) / "widget" / "loader.js"
+    source = Path(settings.BASE_DIR) / "static" / "widget" / "loader.js"
     is_collected = not settings.DEBUG and collected.exists()
-    return (collected if is_collected else Path(settings.BASE_DIR) / "static" / "widget.js").read_bytes()
+    return (collected if is_collected else source).read_bytes()
 
 
 class UnpaddedGZipMiddleware(GZipMiddleware):

@@ -1,10 +1,10 @@
-/** The elements of the page, by id, and what is written into them. */
+/** Finds the elements of the page by id, and sets their text. */
 
 /** @param {string} id @returns {HTMLElement} */
-export const by = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-/** Only when it differs, so that a screen reader does not hear it again. @param {string} id @param {string} text */
-export function write(id, text) {
-  const element = by(id);
+/** Sets an element's text only if it differs, so that a screen reader does not read it again. @param {string} id @param {string} text */
+export function setText(id, text) {
+  const element = byId(id);
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,14 +1,14 @@
-/** The first screen: topics and the short form. */
+/** The first screen: suggested topics and the form before a conversation. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { by } from "./elements.js";
+import { byId } from "./elements.js";
 
-export class Beginning {
+export class PreChatForm {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
   #words;
 
-  /** @param {ChatWords} words @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic */
+  /** @param {ChatWords} words @param {(text: string, fields: {form: object, topic?: number}) => void} onTopic */
   constructor(words, onTopic) {
     this.#words = words;
     this.#form?.addEventListener("submit", (event) => event.preventDefault());
@@ -25,17 +25,17 @@ export class Beginning {
     this.#form?.reset();
   }
 
-  /** What was filled in; null when something required is missing or too long, which is then shown. */
+  /** Returns the answers. If a required one is missing or one is too long, shows that and returns null. */
   answers() {
     if (!this.#form) return { form: {} };
     for (const input of this.#form.querySelectorAll("input")) {
       input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.longest) ? this.#words.too_long : "");
     }
-    const isUnfit = !this.#form.checkValidity();
-    by("form-error").hidden = !isUnfit;
-    if (isUnfit) {
+    const isInvalid = !this.#form.checkValidity();
+    byId("form-error").hidden = !isInvalid;
+    if (isInvalid) {
       const first = /** @type {HTMLInputElement} */ (this.#form.querySelector(":invalid"));
-      by("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
+      byId("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
       first.ariaInvalid = "true";
       first.focus();
       return null;

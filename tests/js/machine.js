@@ -6,7 +6,7 @@
  */
 
 import { readSync, writeSync } from "node:fs";
-import { Memory } from "../../static/widget/storage.js";
+import { BrowserStorage } from "../../static/widget/storage.js";
 import { Session } from "../../static/widget/session.js";
 import { Outbox } from "../../static/chat/outbox.js";
 import { Thread } from "../../static/chat/thread.js";
@@ -213,25 +213,25 @@ function answer(id, status, text) {
 /** A visitor's box. @param {Tab} tab */
 function box(tab) {
   const about = { site: "qinglan", url: "ws://chat/ws/chat/", language: "zh", page: "https://www.bank.example/", device: "" };
-  const session = new Session(new Memory("qinglan"), about, () => {});
+  const session = new Session(new BrowserStorage("qinglan"), about, () => {});
   tab.does = {
     post: (body) => session.post(body, { form: {} }),
-    ask: (frame) => session.ask(frame),
+    ask: (frame) => session.request(frame),
     typing: () => session.typing(),
-    look: (isVisible) => session.look(isVisible),
+    look: (isVisible) => session.setVisible(isVisible),
     restart: () => session.conversation.isEnded && session.restart(),
     logout: () => session.logout(),
   };
   tab.screen = () => {
     const { id, state, thread } = session.conversation;
-    const unplaced = session.sending.unplaced.map((entry) => ({
+    const unplaced = session.sender.unplaced.map((entry) => ({
       ...entry,
-      isAccepted: session.sending.isAccepted(entry.client_id),
+      isAccepted: session.sender.isAccepted(entry.client_id),
     }));
     return { status: session.status, id, state, messages: thread.messages.map(shown), unplaced };
   };
   session.socket.open();
-  session.look(true);
+  session.setVisible(true);
 }
 
 /** An agent's console, without what is drawn. @param {Tab} tab @param {any} first */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { beforeEach, test } from "node:test";
-import { Memory } from "../../static/widget/storage.js";
+import { BrowserStorage } from "../../static/widget/storage.js";
 import { Session } from "../../static/widget/session.js";
 import { Clock, FakeSocket, openBrowser, page, storage } from "./browser.js";
 
@@ -34,7 +34,7 @@ function load() {
   openBrowser({ local, session: kept });
   events = [];
   const about = { site: "demo", url: "ws://chat/", language: "zh", page: "/", device: "phone" };
-  session = new Session(new Memory("demo"), about, (event) => event && events.push(event));
+  session = new Session(new BrowserStorage("demo"), about, (event) => event && events.push(event));
   session.socket.open();
 }
 
@@ -88,8 +88,8 @@ test("a beginning that was refused keeps the words with their writer", () => {
   session.post("你好");
   line().answers({ kind: "refused", code: "form_incomplete", words: "请填写", client_id: line().of("start")[0].client_id });
   assert.equal(session.refusal, "请填写");
-  assert.deepEqual(session.sending.unplaced.map((entry) => [entry.body, entry.refused]), [["你好", "请填写"]]);
-  session.again(session.sending.unplaced[0].client_id);
+  assert.deepEqual(session.sender.unplaced.map((entry) => [entry.body, entry.refused]), [["你好", "请填写"]]);
+  session.retry(session.sender.unplaced[0].client_id);
   assert.equal(line().of("start").length, 2);
 });
 
@@ -115,16 +115,16 @@ test("what is accepted stays on screen until it comes back as a message, whichev
   talk();
   const [{ client_id }] = line().of("post");
   line().answers({ kind: "accepted", client_id, seq: 1, at });
-  assert.deepEqual(session.sending.unplaced.map((entry) => entry.body), ["你好"]);
-  assert.equal(session.sending.isAccepted(client_id), true);
+  assert.deepEqual(session.sender.unplaced.map((entry) => entry.body), ["你好"]);
+  assert.equal(session.sender.isAccepted(client_id), true);
   line().answers({ kind: "message", conversation: "c1", message: message(1, { role: "visitor", client_id }) });
-  assert.deepEqual(session.sending.unplaced, []);
+  assert.deepEqual(session.sender.unplaced, []);
 
   session.post("二");
   const second = line().of("post")[1].client_id;
   line().answers({ kind: "message", conversation: "c1", message: message(2, { role: "visitor", client_id: second }) });
   line().answers({ kind: "accepted", client_id: second, seq: 2, at });
-  assert.deepEqual(session.sending.unplaced, []);
+  assert.deepEqual(session.sender.unplaced, []);
   assert.equal(session.conversation.thread.head, 2);
 });
 
@@ -141,7 +141,7 @@ test("a welcome that holds it already settles it", () => {
   const [{ client_id }] = line().of("post");
   breakAndComeBack();
   line().welcomes({ state: state({ last_seq: 1 }), messages: [message(1, { role: "visitor", client_id })] });
-  assert.deepEqual(session.sending.outbox.entries, []);
+  assert.deepEqual(session.sender.outbox.entries, []);
   assert.equal(session.conversation.thread.head, 1);
 });
 
@@ -154,7 +154,7 @@ test("a post without any answer is sent again", () => {
 test("a post that the server does not understand is not sent for ever", () => {
   talk();
   line().answers({ kind: "refused", code: "bad_frame", words: "?" });
-  assert.equal(session.sending.outbox.entries[0].refused, "?");
+  assert.equal(session.sender.outbox.entries[0].refused, "?");
 });
 
 test("a gap is fetched from where it begins", () => {
@@ -206,8 +206,8 @@ test("read is only what was on a visible screen", () => {
   line().answers({ kind: "message", conversation: "c1", message: message(1) });
   assert.deepEqual(line().of("seen"), [{ kind: "seen", conversation: "c1", received: 1, read: 0 }]);
   assert.equal(session.conversation.unread, 1);
-  session.look(true);
-  session.look(true);
+  session.setVisible(true);
+  session.setVisible(true);
   clock.tick(400);
   assert.deepEqual(line().of("seen").slice(1), [{ kind: "seen", conversation: "c1", received: 1, read: 1 }]);
   assert.equal(session.conversation.unread, 0);
@@ -215,7 +215,7 @@ test("read is only what was on a visible screen", () => {
 
 test("a burst of messages is one mark, not a flood of them", () => {
   talk();
-  session.look(true);
+  session.setVisible(true);
   for (let seq = 1; seq <= 50; seq++) line().answers({ kind: "message", conversation: "c1", message: message(seq) });
   clock.tick(400);
   assert.deepEqual(line().of("seen").map((frame) => frame.read), [1, 50]);
@@ -281,7 +281,7 @@ test("what an ended conversation refused can go into a new one", () => {
   const [{ client_id }] = line().of("post");
   line().answers({ kind: "state", state: state({ status: "closed" }) });
   line().answers({ kind: "refused", code: "closed", words: "结束了", client_id });
-  session.again(client_id);
+  session.retry(client_id);
   assert.equal(line().of("start").length, 2);
   line().welcomes({ state: state({ id: "c2" }) });
   assert.deepEqual(line().of("post").map((frame) => frame.client_id), [client_id, client_id]);
@@ -304,7 +304,7 @@ test("a repeat that was accepted in the former conversation leaves the outbox an
   line().welcomes({ state: state({ id: "c2" }), recovered: false });
   line().answers({ kind: "accepted", client_id, seq: 7, at, conversation: "c1" });
   clock.tick(2_000);
-  assert.deepEqual([session.sending.unplaced, line().of("fetch")], [[], []]);
+  assert.deepEqual([session.sender.unplaced, line().of("fetch")], [[], []]);
 });
 
 test("words for an ended conversation stay with their writer, who can send them in the new one", () => {
@@ -312,15 +312,15 @@ test("words for an ended conversation stay with their writer, who can send them 
   const [{ client_id }] = line().of("post");
   line().welcomes({ state: state({ id: "c2" }), recovered: false });
   line().answers({ kind: "refused", code: "closed", words: "那次对话已经结束。", client_id });
-  assert.deepEqual(session.sending.unplaced.map(({ body, refused }) => [body, refused]), [["你好", "那次对话已经结束。"]]);
-  session.again(client_id);
+  assert.deepEqual(session.sender.unplaced.map(({ body, refused }) => [body, refused]), [["你好", "那次对话已经结束。"]]);
+  session.retry(client_id);
   assert.equal(line().of("post").at(-1)?.conversation, "c2");
 });
 
 test("what is asked while the line is away is about the conversation that was on screen", () => {
   talk();
   line().onclose({ code: 1006 });
-  session.ask({ kind: "end" });
+  session.request({ kind: "end" });
   clock.tick(1_000);
   line().welcomes({ state: state({ id: "c2" }), recovered: false });
   assert.deepEqual(line().of("end"), [{ kind: "end", conversation: "c1" }]);
@@ -329,14 +329,14 @@ test("what is asked while the line is away is about the conversation that was on
 test("logout_clears_this_browser_and_tells_the_server_first", () => {
   talk();
   session.post("draft of another");
-  session.memory.set("draft", "half a word");
+  session.storage.set("draft", "half a word");
   const before = line();
   session.logout();
   assert.equal(before.of("logout").length, 1);
   assert.deepEqual([local.length, kept.length], [0, 0]);
   line().onopen();
   assert.equal(line().of("hello")[0].token, null);
-  assert.deepEqual(session.sending.unplaced, []);
+  assert.deepEqual(session.sender.unplaced, []);
 });
 
 test("logout_while_the_line_is_away_is_told_when_it_is_back", () => {
@@ -367,7 +367,7 @@ test("tab_whose_token_is_void_goes_on_with_the_token_of_another_tab", () => {
 
 test("box_whose_token_is_void_everywhere_asks_for_identity_only_when_looked_at", () => {
   talk();
-  session.look(false);
+  session.setVisible(false);
   line().answers({ kind: "bye", code: "superseded", retry_after_ms: 300 });
   line().onclose({ code: 4002 });
   clock.tick(300);
@@ -375,13 +375,13 @@ test("box_whose_token_is_void_everywhere_asks_for_identity_only_when_looked_at",
   assert.equal(line().of("hello")[0].token, null);
   line().welcomes({ token: "t5", state: null, recovered: false });
   assert.deepEqual(events.filter((event) => event === "identify"), []);
-  session.look(true);
-  session.look(true);
+  session.setVisible(true);
+  session.setVisible(true);
   assert.deepEqual(events.filter((event) => event === "identify"), ["identify"]);
 });
 
 test("verified_customer_is_asked_for_anew_a_minute_before_it_lapses", () => {
-  session.look(true);
+  session.setVisible(true);
   line().welcomes({ level: "verified", verified_seconds: 120, nonce: "n1" });
   assert.equal(session.nonce, "n1");
   clock.tick(59_000);
@@ -407,7 +407,7 @@ test("a tab without a conversation joins the one that another tab began", () => 
 test("ending, rating and identity wait for the line", () => {
   talk();
   line().onclose({ code: 1006 });
-  session.ask({ kind: "end" });
+  session.request({ kind: "end" });
   clock.tick(500);
   line().welcomes({ state: state() });
   assert.equal(line().of("end").length, 1);
@@ -436,11 +436,11 @@ test("every example of a frame to the visitor is borne, and an unknown kind is i
 
 test("what the box sends has the fields of the examples", () => {
   talk();
-  session.look(true);
+  session.setVisible(true);
   line().answers({ kind: "message", conversation: "c1", message: message(1) });
   line().answers({ kind: "pong", head: 4 });
   session.typing();
-  for (const frame of [{ kind: "end" }, { kind: "rate", score: 5, comment: "" }, { kind: "identify", identity: "x" }]) session.ask(frame);
+  for (const frame of [{ kind: "end" }, { kind: "rate", score: 5, comment: "" }, { kind: "identify", identity: "x" }]) session.request(frame);
   clock.tick(25_000);
   const used = line();
   session.logout();

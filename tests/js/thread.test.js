@@ -30,10 +30,3 @@ test("in whatever order they come, with repeats and fetches, the thread is 1, 2,
     assert.deepEqual(thread.messages.map((each) => each.seq), Array.from({ length: thread.head }, (_, index) => index + 1));
   }
 });
-
-test("reset begins anew", () => {
-  const thread = new Thread();
-  thread.place(message(1));
-  thread.reset();
-  assert.equal(thread.head, 0);
-});
