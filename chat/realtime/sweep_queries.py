@@ -115,8 +115,8 @@ def _missed_events(request: SweepRequest, states: dict[int, ConversationSnapshot
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # Rows that no list here has been sent, or only one has loaded. Of these, older rows were already in the lists that
-    # consoles loaded when they opened.
+    # Rows that no list here has been sent, or only one has loaded. The older ones among them were already in the lists
+    # that consoles loaded when they opened.
     unsent = {pk: row for pk, row in current.items() if pk not in request.sent_states or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():

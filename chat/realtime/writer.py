@@ -64,7 +64,7 @@ class Writer:
         return future
 
     def mark(self, mark: Mark) -> None:
-        """Queue a read mark. Of each reader and conversation only the newest is stored; a lost one is sent again."""
+        """Queue a read mark. Only the highest of each reader and conversation is stored; a lost one is sent again."""
         with self._wake:
             if len(self._marks) >= MAX_QUEUED:
                 return

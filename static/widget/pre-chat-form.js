@@ -29,7 +29,7 @@ export class PreChatForm {
   answers() {
     if (!this.#form) return { form: {} };
     for (const input of this.#form.querySelectorAll("input")) {
-      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.longest) ? this.#words.too_long : "");
+      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.maxCharacters) ? this.#words.too_long : "");
     }
     const isInvalid = !this.#form.checkValidity();
     byId("form-error").hidden = !isInvalid;

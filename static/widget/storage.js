@@ -1,4 +1,4 @@
-/** What the widget stores in the browser. If storage is blocked, the data lasts for the life of the page. */
+/** Stores the widget's data in the browser. If storage is blocked, the data lasts for the life of the page. */
 
 /** @param {"localStorage" | "sessionStorage"} name @returns {Storage | null} */
 function storageOf(name) {
