@@ -74,7 +74,7 @@ class Socket(AsyncConsumer):
         self._held: list[bytes] | None = None
         self._is_over = False
         # The client_id in the frame that is being handled, for its refusal.
-        self.about = ""
+        self.current_client_id = ""
         # The frame meter counts every frame before the server parses it; a server without one counts whole messages.
         self._frames = limits.frames() if self._transport.meter is None else None
         hub.start()
@@ -135,16 +135,16 @@ class Socket(AsyncConsumer):
         if self._frames is not None and not self._frames.take():
             self._flood()
             return
-        self.about = ""
+        self.current_client_id = ""
         try:
             await self.received(text)
         except Refusal as refusal:
-            self.refuse(refusal, self.about)
+            self.refuse(refusal, self.current_client_id)
         except BadFrame as bad:
             self.refuse(BAD_FRAME_CODES[bad.code](), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
-            self.refuse(Unavailable(), self.about)
+            self.refuse(Unavailable(), self.current_client_id)
 
     def _flood(self) -> None:
         """End a socket whose client sends too much, and stop reading from it."""

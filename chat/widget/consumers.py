@@ -159,7 +159,7 @@ class VisitorConsumer(Socket):
 
     async def _start(self, start: Start) -> None:
         assert self.hello is not None
-        self.about = str(start.client_id)
+        self.current_client_id = str(start.client_id)
         if not self._start_limit.take() or await self._has_too_many_starts():
             raise TooFast
         await self._join_and_welcome(
@@ -247,7 +247,7 @@ class VisitorConsumer(Socket):
         if hub.is_draining:
             # The widget keeps an unanswered post and sends it again to the next process.
             return
-        self.about = str(frame.client_id)
+        self.current_client_id = str(frame.client_id)
         body = clean_text(frame.body)
         if not body:
             raise EmptyText

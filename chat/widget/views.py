@@ -113,7 +113,7 @@ def site_script(request: HttpRequest, key: str) -> HttpResponse:
             "again": _("Reload"),
             "close": _("Close the chat"),
             "hotline": site.hotline,
-            "frame": f"{reverse('chat:box', args=[key])}?language={language}",
+            "frame": f"{reverse('chat:widget', args=[key])}?language={language}",
         }
     source = f"export default {json.dumps(values, ensure_ascii=False)};\n"
     return _for_other_origins(request, HttpResponse(source, content_type=SCRIPT))
