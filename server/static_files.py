@@ -43,7 +43,7 @@ class WidgetCompressor(Compressor):
     """Compresses what every visitor loads with zopfli: fewer bytes of the same format, for a second of building."""
 
     def write_data(self, path: str, data: bytes, suffix: str, stat_result: os.stat_result) -> str:
-        if suffix == ".gz" and Path(path).parent.name == "box":
+        if suffix == ".gz" and Path(path).parent.name == "widget":
             data = zopfli.gzip.compress(Path(path).read_bytes())
         return str(super().write_data(path, data, suffix, stat_result))
 
