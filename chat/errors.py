@@ -3,6 +3,7 @@
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from chat.protocol import BrokenBound
 from core.refusals import Refusal as Refusal
 
 
@@ -72,9 +73,32 @@ class EmptyText(Refusal):
     words = _("There is nothing to send yet.")
 
 
+TOO_LONG = {
+    "": _("That is too much at once: at most {limit} bytes."),
+    "body": _("The text is too long: at most {limit} characters. Please send it in parts."),
+    "choices": _("One of the choices is too long: at most {limit} characters."),
+    "comment": _("The comment is too long: at most {limit} characters."),
+    "form": _("Something in the form is too long: at most {limit} characters."),
+    "given": _("The answer is too long: at most {limit} characters."),
+    "identity": _("The identity token is too long: at most {limit} characters. You can chat without it."),
+    "note": _("The note is too long: at most {limit} characters."),
+    "q": _("The search is too long: at most {limit} characters."),
+    "reason": _("The reason is too long: at most {limit} characters."),
+    "text": _("The question is too long: at most {limit} characters."),
+}
+OTHER_TOO_LONG = _("The field “{field}” is too long: at most {limit} characters.")
+
+
 class TextTooLong(Refusal):
+    """`field` as the protocol or the form names it; "" is the whole frame or body, whose `limit` is in bytes."""
+
     code = "too_long"
-    words = _("That is too long. Please send it in parts.")
+
+    def __init__(self, field: str, limit: int) -> None:
+        said = TOO_LONG.get(field, OTHER_TOO_LONG)
+        self.field, self.limit = field, limit
+        self.words = format_lazy(said, field=field, limit=f"{limit:,}")
+        super().__init__(f"{field} {limit}")
 
 
 class UnfilledPlaceholder(Refusal):
@@ -95,6 +119,13 @@ class ClientIdReused(Refusal):
 class BadRequest(Refusal):
     code = "bad_frame"
     words = _("The chat did not understand that. Please reload the page.")
+
+
+def refusal_of(bound: BrokenBound | None) -> Refusal:
+    """The refusal of a frame or body: too long or empty where that is what is wrong, else not understood."""
+    if bound is None:
+        return BadRequest()
+    return TextTooLong(bound.field, bound.limit) if bound.is_too_long else EmptyText()
 
 
 class FormIncomplete(Refusal):

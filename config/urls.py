@@ -6,6 +6,8 @@ from django.views.i18n import set_language
 from accounts.views import SignInView, change_password
 from console import session_views
 
+handler400 = "server.malformed_values.bad_request"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.widget.urls")),
     path("", include("knowledge.urls")),

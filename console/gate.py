@@ -170,4 +170,8 @@ def refused(request: HttpRequest, refusal: Refusal, client_id: str = "") -> Http
         frame["client_id"] = client_id
     if refusal.retry_after_ms:
         frame["retry_after_ms"] = refusal.retry_after_ms
+    if refusal.field:
+        frame["field"] = refusal.field
+    if refusal.limit:
+        frame["limit"] = refusal.limit
     return JsonResponse({"refused": frame}, status=status)

@@ -118,6 +118,8 @@ def _drill_words() -> dict[str, str]:
         "drill_none": _("Not this time. Right is:"),
         "drill_next": _("Another one ({left} left today)"),
         "drill_done": _("Done for today"),
+        "drill_unread": _("The question could not be loaded."),
+        "drill_unsent": _("Your answer was not sent. It is still here."),
     }
 
 

@@ -4,8 +4,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Refusal(Exception):
-    """An action that may not be done now. With `retry_after_ms` the same may be tried again."""
+    """An action that may not be done now. With `retry_after_ms` the same may be tried again.
+
+    `field` and `limit` name what was too long, and how long it may be.
+    """
 
     code = "refused"
     words = _("That is not possible just now.")
     retry_after_ms = 0
+    field = ""
+    limit = 0

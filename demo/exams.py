@@ -107,8 +107,7 @@ WRITTEN = {
 def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
     """From two months ago until a few days before `now`; returns how many papers were written."""
     editor, supervisor = staff["bian"], staff["zhou"]
-    opened = _opening(now)
-    begun = [_months_before(opened, 2), _months_before(opened, 1), opened]
+    begun = openings(now)
     clock.at = begun[0] - timedelta(days=4)
     _questions(editor)
     for number, (opens_at, sittings) in enumerate(zip(begun, (BEFORE_LAST, LAST, NOW), strict=True)):
@@ -122,8 +121,7 @@ def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
             by=supervisor, plan=_plan(opens_at, is_open=is_open, required_from=required_from)
         )
         for each in sittings:
-            at = timezone.localtime(opens_at) + timedelta(days=each.day)
-            clock.at = at.replace(hour=each.hour, minute=5)
+            clock.at = sat_at(opens_at, each)
             paper = _sit(staff[each.who], exam, each, clock, seed=number)
             if each.appeals:
                 clock.at += timedelta(minutes=20)
@@ -133,14 +131,22 @@ def hold(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
     return sum(map(len, (BEFORE_LAST, LAST, NOW)))
 
 
-def _opening(now: datetime) -> datetime:
-    """When this month's exam opened: eight in the morning of the day before yesterday."""
-    return timezone.localtime(now - OPENED_BEFORE).replace(hour=8, minute=0, second=0, microsecond=0)
+def openings(now: datetime) -> list[datetime]:
+    """When the three exams opened, the oldest first: the last at eight in the morning of the day before yesterday."""
+    opened = timezone.localtime(now - OPENED_BEFORE).replace(hour=8, minute=0, second=0, microsecond=0)
+    return [_months_before(opened, 2), _months_before(opened, 1), opened]
+
+
+def sat_at(opens_at: datetime, sitting: Sitting) -> datetime:
+    """When a paper of the exam that opened then was begun."""
+    return (timezone.localtime(opens_at) + timedelta(days=sitting.day)).replace(hour=sitting.hour, minute=5)
 
 
 def _months_before(day: datetime, months: int) -> datetime:
+    """The same day of an earlier month, the 25th at the latest: its first paper is to be of that month, also in
+    February."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return day.replace(year=year, month=month + 1, day=min(day.day, 28))
+    return day.replace(year=year, month=month + 1, day=min(day.day, 25))
 
 
 def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.ExamPlan:

@@ -55,7 +55,11 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
         active.append(Scene(dialogue, now - timedelta(seconds=seconds_ago + lasted), until, uuid4()))
     waiting: list[Scene] = []
     for department, seconds_ago in zip(WAITING_DEPARTMENTS, WAITING_SECONDS_AGO, strict=True):
-        dialogue = next(found for found in by_time if found.department == department and found.agent)
+        fits = [found for found in by_time if found.department == department and found.agent]
+        if department == WAITING_DEPARTMENTS[-1] and not any(map(_may_return, active + waiting)):
+            # At every hour somebody is here who has been here before.
+            fits = [found for found in fits if found.level == "claimed"] or fits
+        dialogue = fits[0]
         by_time.remove(dialogue)
         until = next(index for index, turn in enumerate(dialogue.turns) if turn.by != "visitor")
         lasted = sum(turn.after for turn in dialogue.turns[:until])
@@ -106,12 +110,17 @@ def _middle_of(dialogue: Dialogue) -> int:
     )
 
 
+def _may_return(scene: Scene) -> bool:
+    """Return whether they give a name now, and may have given none the time before."""
+    return scene.dialogue.level == "claimed"
+
+
 def _with_returning(past: list[Scene], now: list[Scene]) -> list[Scene]:
     """Lets those who are here now and gave no name the time before have been here before, where languages agree."""
     nameless = [scene for scene in past if scene.dialogue.level == "anonymous" and scene.dialogue.agent]
     earlier: dict[str, UUID | None] = {}
     for scene in now:
-        if scene.dialogue.level != "claimed":
+        if not _may_return(scene):
             continue
         match = next(
             (

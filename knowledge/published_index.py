@@ -23,6 +23,7 @@ from knowledge.models import Branch, Edition, Phrasing, Point
 from knowledge.search import Index, IndexEntry
 from knowledge.search.embeddings import keep_vectors_in
 from knowledge.search.encoder_process import encode_in_process
+from knowledge.search.index import AT_ONCE
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,11 @@ class LearningProgress:
 
     points: int
     seconds: int
+
+
+def seconds_to_learn(texts: int) -> int:
+    """About how many seconds it takes to learn the meanings of new texts; 0 for a few, or where nothing is learned."""
+    return max(5, round(texts * SECONDS_PER_TEXT)) if settings.LEARNING and texts > AT_ONCE else 0
 
 
 class PublishedIndex:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
-import msgspec
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.db import DatabaseError
@@ -20,12 +19,13 @@ from django.views.decorators.http import require_POST
 from msgspec import Meta, Struct
 
 from chat import access, limits
-from chat.errors import BadRequest, NotFound, TooFast, Unavailable
+from chat.errors import BadRequest, NotFound, TextTooLong, TooFast, Unavailable
+from chat.json_bodies import decode_body
 from chat.languages import language_code, language_of
 from chat.models import Conversation, Site, Status
-from chat.protocol import replace_lone_surrogates
+from chat.protocol import head_of
 from chat.widget import tokens
-from chat.widget.attachment_views import answer_refusals
+from chat.widget.attachment_views import answer_refusals, refusal_response
 from knowledge import message_sources, selectors, suggestions
 from knowledge.actions import visitor_suggestions
 from knowledge.customer_question import MAX_CHARACTERS
@@ -74,7 +74,12 @@ def widget_view(
         def asked_by_box(request: HttpRequest, key: str) -> HttpResponseBase:
             if not _is_own_page(request):
                 raise NotFound
-            asked = _body_of(request, kind)
+            try:
+                asked = _body_of(request, kind)
+            except TextTooLong as refusal:
+                language = head_of(request.body).language
+                with translation.override(language_code(language) if isinstance(language, str) else None):
+                    return refusal_response(refusal)
             try:
                 site = access.site_by_key(key)
                 if not site.suggests_answers:
@@ -156,11 +161,10 @@ def _is_own_page(request: HttpRequest) -> bool:
 
 
 def _body_of(request: HttpRequest, kind: type[Any]) -> Any:
-    """Raises BadRequest: too long, or not what was asked for."""
+    """Raises TextTooLong in the box's language, and BadRequest."""
     length = request.META.get("CONTENT_LENGTH") or ""
-    if not length.isdigit() or int(length) > MAX_BYTES:
+    if not length.isdigit():
         raise BadRequest
-    try:
-        return msgspec.json.decode(replace_lone_surrogates(request.body.decode()), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadRequest from error
+    if int(length) > MAX_BYTES:
+        raise TextTooLong("", MAX_BYTES)
+    return decode_body(request.body, kind)

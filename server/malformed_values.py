@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import RequestDataTooBig
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.log import log_response
 from django.utils.translation import gettext_lazy as _
 
-from chat.errors import BadRequest
+from chat.errors import BadRequest, Refusal, TextTooLong
 from chat.widget.attachment_views import refusal_response
 from server.database_unavailable import accepts_html
 
@@ -23,6 +25,21 @@ MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLo
 
 class MalformedValue(BadRequest):
     words = _("A number or a character in this request cannot be read. Go back and check what you entered.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses with 400, as `handler400`: a body above its limit, and whatever else."""
+    if isinstance(exception, RequestDataTooBig):
+        return _answer(request, TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+    return _answer(request, BadRequest())
+
+
+def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    response: HttpResponse = refusal_response(refusal)
+    if accepts_html(request):
+        response = render(request, "malformed.html", {"words": refusal.words}, status=response.status_code)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 class MalformedValueMiddleware:
@@ -40,10 +57,7 @@ class MalformedValueMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         if not isinstance(error, MALFORMED):
             return None
-        response: HttpResponse = refusal_response(MalformedValue())
-        if accepts_html(request):
-            response = render(request, "malformed.html", {"words": MalformedValue.words}, status=400)
-        response["Cache-Control"] = "no-store"
+        response = _answer(request, MalformedValue())
         # With the place, in case the fault is ours after all; never with the value.
         words = "a value was refused: %s"
         log_response(

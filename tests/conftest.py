@@ -15,11 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
 from chat.actions.posts import Outcome, Post, post_batch
 from chat.protocol import Event
 from chat.realtime import delivery
+from demo.clock import clock_set
 from knowledge.published_index import published
 from tests.harness.servers import AppServer
 from tests.people import Cast, create_cast
@@ -66,6 +68,16 @@ def cast(db: None) -> Cast:
 def empty_library() -> None:
     """The library of this process follows the database forwards; a test's database goes back."""
     published.forget()
+
+
+@pytest.fixture
+def one_day() -> Iterator[None]:
+    """For tests that count by the day or by the minute: stops Django's clock when the test begins.
+
+    Otherwise midnight may fall between two readings of it. The clocks of server processes go on.
+    """
+    with clock_set(timezone.now()):
+        yield
 
 
 @dataclass(frozen=True)

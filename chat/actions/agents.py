@@ -28,7 +28,7 @@ from chat.errors import (
     WrapUpCodeMissing,
 )
 from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
-from chat.protocol import MAX_BODY_CHARACTERS, NoteAdded
+from chat.protocol import MAX_BODY_CHARACTERS, MAX_COMMENT_CHARACTERS, NoteAdded
 from chat.protocol.serializers import note_of
 from chat.realtime import delivery
 from chat.selectors import takeable_queue
@@ -141,7 +141,7 @@ def close_conversation(
             return conversation
         if code is None:
             raise WrapUpCodeMissing
-        comment = _clean(comment, longest=500)
+        comment = _clean(comment, "comment", MAX_COMMENT_CHARACTERS)
         if conversation.is_open:
             end(conversation, by="agent")
         change = ConversationChange(conversation)
@@ -159,7 +159,7 @@ def add_note(*, staff: Staff, uuid: UUID, body: str, client_id: UUID | None = No
     Raises EmptyText, TextTooLong, NotFound, and ClientIdReused where another note has this client_id.
     """
     require(staff, "answer")
-    if not _clean(body):
+    if not _clean(body, "note"):
         raise EmptyText
     with transaction.atomic():
         conversation = access.lock_conversation_for(staff, uuid)
@@ -184,17 +184,17 @@ def _assign(conversation: Conversation, agent: Staff, reason: Assignment.Reason,
         setattr(conversation, name, row[name])
 
 
-def _clean(text: str, *, longest: int = MAX_BODY_CHARACTERS) -> str:
+def _clean(text: str, field: str, longest: int = MAX_BODY_CHARACTERS) -> str:
     text = clean_text(text)
     if len(text) > longest:
-        raise TextTooLong
+        raise TextTooLong(field, longest)
     return text
 
 
 def _add_note(
     conversation: Conversation, staff: Staff, body: str, client_id: UUID | None = None
 ) -> Note | None:
-    if not (body := _clean(body)):
+    if not (body := _clean(body, "note")):
         return None
     note, is_new = Note.objects.get_or_create(
         conversation=conversation,

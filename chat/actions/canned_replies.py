@@ -70,8 +70,10 @@ def make_answer(
 def _refusal_of(body: str, choices: Sequence[str]) -> Refusal | None:
     if not body:
         return EmptyText()
-    if len(body) > MAX_BODY_CHARACTERS or any(len(choice) > MAX_CHOICE_CHARACTERS for choice in choices):
-        return TextTooLong()
+    if len(body) > MAX_BODY_CHARACTERS:
+        return TextTooLong("body", MAX_BODY_CHARACTERS)
+    if any(len(choice) > MAX_CHOICE_CHARACTERS for choice in choices):
+        return TextTooLong("choices", MAX_CHOICE_CHARACTERS)
     if choices and (len(choices) not in CHOICES_AT_ONCE or len(set(choices)) < len(choices)):
         return BadRequest()
     if any(canned_replies.unfilled_placeholders(text) for text in (body, *choices)):
@@ -91,7 +93,7 @@ def save_reply(*, staff: Staff, reply: CannedReply) -> ApprovalRequest | None:
     if not (reply.title and reply.body):
         raise EmptyText
     if len(reply.body) > MAX_BODY_CHARACTERS:
-        raise TextTooLong
+        raise TextTooLong("body", MAX_BODY_CHARACTERS)
     try:
         with transaction.atomic():
             stored = None

@@ -35,8 +35,8 @@ _MADE = {
     "image/webp": "image/webp",
 }
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP"}
-_PDF_CHILD = Path(__file__).with_name("pdf_child.py")
-_PICTURE_CHILD = Path(__file__).with_name("picture_child.py")
+_PDF_CHILD = Path(__file__).with_name("pdf_process.py")
+_PICTURE_CHILD = Path(__file__).with_name("picture_process.py")
 
 
 class FilesDisabled(FileRefused):

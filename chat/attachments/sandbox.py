@@ -21,7 +21,7 @@ WALL_SECONDS = 40
 # Seconds that a request waits for the children of earlier requests.
 QUEUE_SECONDS = 30
 
-_CHILD = Path(__file__).with_name("bounded_child.py")
+_CHILD = Path(__file__).with_name("sandbox_process.py")
 # One child at a time in each server process, so that six uploads at once need no more memory than one.
 _slot = threading.BoundedSemaphore(1)
 

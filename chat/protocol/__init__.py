@@ -5,6 +5,7 @@ sides. A frame is a JSON object of at most 16 KiB with its `kind`. Times are UTC
 A kind that this version does not know is ignored, so that old and new versions may run side by side.
 """
 
+from chat.protocol.bounds import BrokenBound, broken_bound, head_of
 from chat.protocol.codec import (
     BadFrame,
     decode_console,
@@ -97,6 +98,7 @@ __all__ = [
     "AccessRevoked",
     "BadFrame",
     "Body",
+    "BrokenBound",
     "Bye",
     "ConsoleFetch",
     "ConsoleFrame",
@@ -148,11 +150,13 @@ __all__ = [
     "VisitorTyping",
     "Watch",
     "Welcome",
+    "broken_bound",
     "decode_console",
     "decode_events",
     "decode_visitor",
     "encode",
     "encode_events",
+    "head_of",
     "replace_lone_surrogates",
     "stamp",
 ]

@@ -2,11 +2,11 @@
 
 import json
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
+from chat.protocol.bounds import BrokenBound, Head, broken_bound, head_of
 from chat.protocol.console import ConsoleFrame
 from chat.protocol.events import Event
 from chat.protocol.parts import MAX_FRAME_BYTES
@@ -19,72 +19,50 @@ _raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 _VISITOR_KINDS = frozenset(cls.__struct_config__.tag for cls in VisitorFrame.__args__)
-# What people write goes in these: the refusal says that it was too long.
-_KINDS_WITH_WORDS = frozenset({"post", "start", "rate"})
 _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__args__)
 
 
 class BadFrame(ValueError):
     """A frame of a known kind, or of no kind at all, that is not as the protocol says.
 
-    Holds no text of the frame: only the `client_id` that it is about, where it names one, and the `code` of its refusal
-    (`chat/errors.py`).
+    Holds no text of the frame: only the `client_id` that it is about, where it names one, the `language` of a hello,
+    and the `bound` that was broken when a string was too long or empty.
     """
 
-    def __init__(self, reason: str, client_id: str = "", code: str = "bad_frame") -> None:
+    def __init__(self, reason: str, head: Head | None = None, bound: BrokenBound | None = None) -> None:
         super().__init__(reason)
-        self.client_id = client_id
-        self.code = code
-
-
-class _Head(Struct):
-    kind: str
-    client_id: UUID | None = None
-
-
-class _Kind(Struct):
-    kind: str
-
-
-_head_decoder = msgspec.json.Decoder(_Head)
-_kind_decoder = msgspec.json.Decoder(_Kind)
+        self.client_id = head.id if head else ""
+        self.language = (
+            head.language if head and head.kind == "hello" and isinstance(head.language, str) else ""
+        )
+        self.bound = bound
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
     # A character takes four bytes at most: only a long text needs to be counted.
     if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
-        head = _head_of(text)
-        raise _bad("too_long", head, "length <=")
+        raise BadFrame("too_long", head_of(text), _bound_of_long(text, decoder))
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         if (whole := replace_lone_surrogates(text)) != text:
             return _decode(whole, decoder, known)
-        head = _head_of(text)
-        if head is None:
+        head = head_of(text)
+        if not isinstance(head.kind, str):
             raise BadFrame("not_a_frame") from error
         if head.kind not in known:
             return None
-        raise _bad("bad_frame", head, str(error)) from error
+        raise BadFrame("bad_frame", head, broken_bound(error)) from error
 
 
-def _head_of(text: str) -> _Head | None:
-    """What a frame says of itself, however wrong the rest is; None where it is no frame at all."""
-    for decoder in (_head_decoder, _kind_decoder):
-        try:
-            head = decoder.decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            continue
-        return head if isinstance(head, _Head) else _Head(head.kind)
-    return None
-
-
-def _bad(reason: str, head: _Head | None, why: str) -> BadFrame:
-    """The error, with the code that tells the writer of the words. `why` is what msgspec says: it gives no code."""
-    code = "bad_frame"
-    if head is not None and head.kind in _KINDS_WITH_WORDS:
-        code = "too_long" if "length <=" in why else "empty" if "length >=" in why else code
-    return BadFrame(reason, str(head.client_id or "") if head else "", code)
+def _bound_of_long(text: str, decoder: Any) -> BrokenBound:
+    """What is too long in a frame that is too long: one of its fields, or else all of it, in bytes."""
+    try:
+        decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        if (bound := broken_bound(error)) is not None and bound.is_too_long:
+            return bound
+    return BrokenBound("", MAX_FRAME_BYTES)
 
 
 def replace_lone_surrogates(text: str) -> str:

@@ -10,6 +10,7 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
 
     `recovered` false: what the box shows belongs to another conversation, it starts from these messages. `nonce`
     belongs into the next identity token. `verified_seconds`: how long "verified" still holds without a newer one.
+    `now`: the server's time in milliseconds since 1970; 0 when an older server leaves it out.
     """
 
     token: str
@@ -22,6 +23,7 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     name: str = ""
     nonce: str = ""
     verified_seconds: int = 0
+    now: int = 0
 
 
 class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
@@ -34,12 +36,17 @@ class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True
 
 
 class RefusedFrame(Struct, tag_field="kind", tag="refused", omit_defaults=True):
-    """`words` are for the reader. With `retry_after_ms` the same may be tried again; without it is final."""
+    """`words` are for the reader. With `retry_after_ms` the same may be tried again; without it is final.
+
+    With `too_long`, `field` names what was, and `limit` its most characters; no `field`: the whole, in bytes.
+    """
 
     code: str
     words: str
     client_id: str = ""
     retry_after_ms: int = 0
+    field: str = ""
+    limit: int = 0
 
 
 class MessageFrame(Struct, tag_field="kind", tag="message", omit_defaults=True):
@@ -84,10 +91,14 @@ class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
     read: int
 
 
-class Pong(Struct, tag_field="kind", tag="pong"):
-    """The answer to ping. `head`: last seq of this socket's conversation, so that a lost last message shows."""
+class Pong(Struct, tag_field="kind", tag="pong", omit_defaults=True):
+    """The answer to ping. `head`: last seq of this socket's conversation, so that a lost last message shows.
+
+    `now`: as in the welcome.
+    """
 
     head: int
+    now: int = 0
 
 
 class Bye(Struct, tag_field="kind", tag="bye"):

@@ -13,7 +13,8 @@ from django.utils import translation
 from msgspec import Struct
 
 from chat import limits, protocol
-from chat.errors import BadRequest, EmptyText, Refusal, TextTooLong, Unavailable
+from chat.errors import Refusal, Unavailable, refusal_of
+from chat.languages import language_code
 from chat.protocol import BadFrame, Bye, RefusedFrame
 from chat.realtime import metrics
 from chat.realtime.delivery import hub
@@ -41,8 +42,6 @@ CLOSE_CODES = {
     "access_revoked": 4403,
     "not_found": 4404,
 }
-
-BAD_FRAME_CODES = {refusal.code: refusal for refusal in (BadRequest, EmptyText, TextTooLong)}
 
 Message = MutableMapping[str, Any]
 
@@ -141,7 +140,10 @@ class Socket(AsyncConsumer):
         except Refusal as refusal:
             self.refuse(refusal, self.current_client_id)
         except BadFrame as bad:
-            self.refuse(BAD_FRAME_CODES[bad.code](), bad.client_id)
+            if bad.language:
+                # A refused hello also carries the language of the visitor.
+                self.language = language_code(bad.language)
+            self.refuse(refusal_of(bad.bound), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
             self.refuse(Unavailable(), self.current_client_id)
@@ -159,7 +161,10 @@ class Socket(AsyncConsumer):
         metrics.refused.labels(refusal.code).inc()
         with translation.override(self.language):
             words = str(refusal.words)
-        self.push(protocol.encode(RefusedFrame(refusal.code, words, client_id, refusal.retry_after_ms)))
+        frame = RefusedFrame(
+            refusal.code, words, client_id, refusal.retry_after_ms, refusal.field, refusal.limit
+        )
+        self.push(protocol.encode(frame))
 
     # -- frames out --------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
@@ -22,7 +23,7 @@ from chat import access, limits
 from chat.actions.attachments import send_file_as_visitor
 from chat.archive.transcript import file_name, transcript_of
 from chat.attachments.file_types import PictureTooLarge, max_bytes
-from chat.errors import BadRequest, Refusal, TooFast
+from chat.errors import BadRequest, Refusal, TextTooLong, TooFast
 from chat.languages import language_code
 from chat.models import Conversation, Site, Visitor
 from chat.protocol import AcceptedFrame, RefusedFrame
@@ -42,6 +43,7 @@ STATUSES = {
     "file_too_large": 413,
     "file_refused": 415,
     "file_damaged": 415,
+    "too_long": 422,
     "too_fast": 429,
     "unavailable": 503,
 }
@@ -67,7 +69,9 @@ def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResp
 
 def refusal_response(refusal: Refusal) -> JsonResponse:
     metrics.refused.labels(refusal.code).inc()
-    frame = RefusedFrame(refusal.code, str(refusal.words), retry_after_ms=refusal.retry_after_ms)
+    frame = RefusedFrame(
+        refusal.code, str(refusal.words), "", refusal.retry_after_ms, refusal.field, refusal.limit
+    )
     response = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
     if refusal.retry_after_ms:
         # Round up to whole seconds.
@@ -102,12 +106,14 @@ def has_sent_too_much(request: HttpRequest) -> bool:
 
 
 def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
-    """Return the file, its client_id and the `conversation` field of a multipart form. Raises BadRequest."""
+    """Return the file, its client_id and the `conversation` field of the form. Raises TextTooLong and BadRequest."""
     try:
         upload = request.FILES.get("file")
         fields = request.POST
         client_id = UUID(fields.get("client_id", ""))
-    except (ValueError, RequestDataTooBig, SuspiciousOperation) as error:
+    except RequestDataTooBig as error:
+        raise TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE) from error
+    except (ValueError, SuspiciousOperation) as error:
         raise BadRequest from error
     if not isinstance(upload, UploadedFile):
         raise BadRequest

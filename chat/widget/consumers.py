@@ -119,7 +119,8 @@ class VisitorConsumer(Socket):
             case Logout():
                 await self._log_out()
             case Ping():
-                self.answer(Pong(hub.heads.get(self.pk, 0) if self.pk is not None else 0))
+                head = hub.heads.get(self.pk, 0) if self.pk is not None else 0
+                self.answer(Pong(head, sessions.now_ms()))
 
     def has_said_hello(self) -> bool:
         return self._has_said_hello

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -93,6 +94,11 @@ _rows = batch_statements.PreparedSelect(
 )
 
 
+def now_ms() -> int:
+    """Return the server's time in milliseconds since 1970. The widget names days by it, not by the visitor's clock."""
+    return int(time() * 1000)
+
+
 def welcome_frames(resumed: Sequence[ResumedSession]) -> list[tuple[Welcome, Row | None]]:
     """Return for each session its welcome frame and the current row of its conversation.
 
@@ -110,7 +116,7 @@ def _welcome(resumed: ResumedSession, values: tuple[Any, ...] | None) -> tuple[W
     token, nonce = tokens.token_for(*identifiers), tokens.nonce_for(*identifiers)
     visitor = session.visitor
     level = Level.ANONYMOUS if visitor is None else visitor.level_now()
-    identity: dict[str, Any] = {"level": level.value, "nonce": nonce}
+    identity: dict[str, Any] = {"level": level.value, "nonce": nonce, "now": now_ms()}
     if visitor is not None:
         identity["verified_seconds"] = visitor.verified_seconds()
     if values is None or visitor is None:

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from msgspec import Meta, Struct
 
-from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from console.exams.question_display import in_words, question_display
 from console.gate import StaffRequest, staff_view
 from exams.actions.drill import answer_question, exams_first, next_question
@@ -44,10 +43,7 @@ def drill(request: StaffRequest) -> HttpResponse:
 @staff_view
 def drill_answer(request: StaffRequest) -> HttpResponse:
     """JSON `{question, review, given}`: how it was answered, what is right, how many the day still has."""
-    try:
-        answer = msgspec.json.decode(request.body, type=DrillAnswerForm)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
+    answer = decode_body(request.body, DrillAnswerForm)
     done = answer_question(
         by=request.user, question=answer.question, review=answer.review, given=answer.given
     )

@@ -108,7 +108,7 @@ def _asked(form: ResultsForm) -> tuple[QuerySet[Paper], date, date]:
     form.is_valid()
     asked = getattr(form, "cleaned_data", {})
     until = asked.get("until") or timezone.localdate()
-    since = asked.get("since") or until - BACK
+    since = asked.get("since") or max(until, date.min + BACK) - BACK
     department, exam = asked.get("department"), asked.get("exam")
     papers = selectors.marked(
         since=since,

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-import msgspec
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,6 +14,7 @@ from msgspec import Meta, Struct
 from accounts import audit
 from accounts.access import may
 from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from console.exams.question_display import in_words, question_display
 from console.gate import StaffRequest, knowledge_view, staff_view
 from console.ui_strings import exam_strings
@@ -44,13 +44,6 @@ class AnswersForm(Struct):
 class HandInForm(Struct):
     answers: list[AnswersForm]
     is_by_clock: bool = False
-
-
-def _asked(request: StaffRequest, kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(request.body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
 
 
 @require_GET
@@ -113,7 +106,7 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
 @staff_view
 def answer(request: StaffRequest, pk: int) -> HttpResponse:
     """JSON `{place, given, page, step, seen}`: keeps one answer; says what is kept now and how much time is left."""
-    asked = _asked(request, AnswersForm)
+    asked = decode_body(request.body, AnswersForm)
     kept = actions.save_answer(
         by=request.user, paper=pk, place=asked.place, given=asked.given, writing=asked.writing
     )
@@ -146,7 +139,7 @@ def _milliseconds(duration: timedelta) -> int:
 @staff_view
 def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
     """JSON `{answers: [...], is_by_clock}`: what the page holds, in case the last of it was not kept yet."""
-    asked = _asked(request, HandInForm)
+    asked = decode_body(request.body, HandInForm)
     marked = actions.hand_in(
         by=request.user,
         paper=pk,

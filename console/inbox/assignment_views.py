@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 from django.forms import Form
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -14,9 +13,10 @@ from msgspec import Struct
 from accounts.models import Staff
 from chat import access
 from chat.actions import agents
-from chat.errors import BadRequest, ClientIdReused, Refusal
+from chat.errors import ClientIdReused, Refusal
+from chat.json_bodies import decode_body
 from chat.models import Conversation
-from console.gate import StaffRequest, refused, staff_view, status_of
+from console.gate import StaffRequest, staff_view, status_of
 from console.inbox.forms import CloseForm, NoteForm, TransferForm
 
 
@@ -30,11 +30,8 @@ class ButtonPress(Struct):
 @staff_view
 def take_next(request: StaffRequest) -> HttpResponse:
     """Take the first in the queue of my departments; a repeat with the same `client_id` gives the same one."""
-    try:
-        is_json = request.content_type == "application/json"
-        press = msgspec.json.decode(request.body if is_json else b"{}", type=ButtonPress)
-    except msgspec.MsgspecError:
-        return refused(request, BadRequest())
+    is_json = request.content_type == "application/json"
+    press = decode_body(request.body if is_json else b"{}", ButtonPress)
     taken = agents.take_next(staff=request.user, client_id=press.client_id)
     return JsonResponse({"conversation": str(taken.uuid)})
 
@@ -145,7 +142,7 @@ def _form(
         form.add_error(None, str(refusal.words))
     context: dict[str, Any] = {"form": form, "conversation": conversation}
     status = 200 if not form.is_bound else status_of(refusal) if refusal else 422
-    return render(request, f"console/_{name}.html", context, status=status)
+    return render(request, f"console/inbox/_{name}.html", context, status=status)
 
 
 def _done(what: str, conversation: Conversation) -> HttpResponse:

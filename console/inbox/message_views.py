@@ -14,8 +14,9 @@ from msgspec import Meta, Struct
 from chat import access
 from chat.actions.canned_replies import make_answer
 from chat.errors import BadRequest, Refusal, Unavailable
+from chat.json_bodies import decode_body
 from chat.models import Message
-from chat.protocol import MAX_BODY_CHARACTERS, AcceptedFrame, replace_lone_surrogates
+from chat.protocol import AcceptedFrame, head_of
 from chat.realtime.writer import writer
 from console.gate import StaffRequest, refused, staff_view
 from knowledge import message_sources
@@ -31,9 +32,9 @@ WRITER_SECONDS = 8
 
 class AgentPost(Struct):
     client_id: UUID
-    # Longer than may be sent, so that "too long" is said in words and not as a bad request.
-    body: Annotated[str, Meta(max_length=MAX_BODY_CHARACTERS * 5)]
-    choices: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=10)] = []
+    # `make_answer` says how long these may be, without the white space around them.
+    body: str
+    choices: Annotated[list[str], Meta(max_length=10)] = []
     # What it was made from, when it was: `source` of a knowledge point or a place.
     source: Annotated[str, Meta(max_length=40)] = ""
 
@@ -43,10 +44,9 @@ class AgentPost(Struct):
 def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """JSON `{client_id, body, choices, source}`; the answer is `{"accepted": {...}}`, the same again for a repeat."""
     try:
-        text = replace_lone_surrogates(request.body.decode())
-        answer = msgspec.json.decode(text, type=AgentPost)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return refused(request, BadRequest())
+        answer = decode_body(request.body, AgentPost)
+    except Refusal as refusal:
+        return refused(request, refusal, head_of(request.body).id)
     client_id = str(answer.client_id)
     try:
         version = _version_of(uuid, answer)

@@ -76,7 +76,7 @@ def today_of(staff: Staff) -> Today:
     )
     figures = mine.aggregate(contacts=Count("pk"), handle=Avg(handled))
     handle = figures["handle"]
-    return Today(figures["contacts"], round(handle.total_seconds()) if handle else None)
+    return Today(figures["contacts"], None if handle is None else round(handle.total_seconds()))
 
 
 def notes_of(conversation: Conversation) -> list[NoteFrame]:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -12,6 +11,7 @@ from msgspec import Meta, Struct
 
 from chat import access
 from chat.errors import BadRequest
+from chat.json_bodies import decode_body
 from chat.languages import language_of
 from console.gate import StaffRequest, staff_view
 from knowledge import branch_cards, message_sources, selectors, suggestions, unanswered_questions
@@ -40,13 +40,6 @@ class HelpfulForm(Struct):
     is_helpful: bool
 
 
-def _asked(request: StaffRequest, kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(request.body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadRequest from error
-
-
 @require_POST
 @never_cache
 @staff_view
@@ -55,7 +48,7 @@ def suggested(request: StaffRequest) -> HttpResponse:
 
     A question that none of them answers is noted as a gap.
     """
-    asked = _asked(request, SuggestionsForm)
+    asked = decode_body(request.body, SuggestionsForm)
     conversation = access.conversation_for(request.user, asked.conversation)
     question, seq = question_in(conversation)
     found = suggestions.suggest_for(
@@ -72,7 +65,7 @@ def suggested(request: StaffRequest) -> HttpResponse:
 @staff_view
 def found_points(request: StaffRequest) -> HttpResponse:
     """JSON `{q, conversation, category, region}`: points and places for what was typed so far."""
-    asked = _asked(request, PointSearchForm)
+    asked = decode_body(request.body, PointSearchForm)
     language, department = language_of(request.LANGUAGE_CODE), None
     if asked.conversation is not None:
         conversation = access.conversation_for(request.user, asked.conversation)
@@ -96,7 +89,7 @@ def found_points(request: StaffRequest) -> HttpResponse:
 @staff_view
 def judge(request: StaffRequest) -> HttpResponse:
     """JSON `{source, conversation, is_helpful}`: the agent's word on a point."""
-    asked = _asked(request, HelpfulForm)
+    asked = decode_body(request.body, HelpfulForm)
     conversation = access.conversation_for(request.user, asked.conversation)
     version = use.version_of(asked.source)
     if version is None:

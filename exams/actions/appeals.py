@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import Staff
-from chat.errors import EmptyText
+from chat.errors import EmptyText, TextTooLong
 from core.text.cleaning import clean_text
 from exams import access, selectors
 from exams.actions.marks import remark_papers
@@ -22,10 +22,10 @@ MAX_CHARACTERS = 1000
 def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime | None = None) -> Appeal:
     """One for a question that did not get full marks; making it again gives the first.
 
-    Raises EmptyText, AppealTooLate, ExamNotFound.
+    Raises EmptyText, TextTooLong, AppealTooLate, ExamNotFound.
     """
     now = now or timezone.now()
-    words = clean_text(reason)[:MAX_CHARACTERS]
+    words = _bounded(reason, "reason")
     if not words:
         raise EmptyText
     with transaction.atomic():
@@ -41,6 +41,14 @@ def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime
     return appeal
 
 
+def _bounded(text: str, field: str) -> str:
+    # A browser counts a line break as one character and sends two.
+    text = clean_text(text).replace("\r\n", "\n")
+    if len(text) > MAX_CHARACTERS:
+        raise TextTooLong(field, MAX_CHARACTERS)
+    return text
+
+
 def decide_appeal(
     *, by: Staff, appeal: int, is_accepted: bool, remedy: str = Appeal.Remedy.SAME, words: str = ""
 ) -> Appeal:
@@ -49,9 +57,10 @@ def decide_appeal(
     An editor has to look at it before it is drawn again. The same decision again is harmless.
 
     Raises OwnAppeal for the examinee's own, SatSameExam for one who has sat the exam or had the question, AppealDecided
-    when another decision stands, ExamNotFound.
+    when another decision stands, TextTooLong, ExamNotFound.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
+    said = _bounded(words, "words")
     with transaction.atomic():
         found = access.lock_appeal(by, appeal)
         if found.item.paper.staff_id == by.pk:
@@ -64,7 +73,7 @@ def decide_appeal(
                 return found
             raise AppealDecided
         found.state, found.decided_by, found.decided_at = state, by, timezone.now()
-        found.words = clean_text(words)[:MAX_CHARACTERS]
+        found.words = said
         found.remedy = Appeal.Remedy(remedy) if is_accepted else ""
         found.save(update_fields=["state", "decided_by", "decided_at", "words", "remedy"])
         papers = remark_papers(found, by) if is_accepted else 0

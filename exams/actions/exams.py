@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.access import require
 from accounts.models import Department, Staff
+from chat.errors import TextTooLong
 from core.text.cleaning import clean_line
 from exams import access, selectors
 from exams.actions.marks import mark_paper
@@ -36,6 +37,8 @@ from knowledge.models import Category
 
 # For what is on its way when the clock runs out.
 GRACE_PERIOD = timedelta(seconds=5)
+# Of a filled gap.
+GAP_CHARACTERS = 100
 # Papers of others are looked at when one is drawn: so many of the latest.
 BESIDE = 60
 
@@ -199,7 +202,7 @@ def save_answer(
 ) -> SavedAnswers:
     """Keeps the answer to one question; None takes it away. Repeats are harmless, and so is one that comes late.
 
-    Raises PaperOver, NotAnAnswer, ExamNotFound.
+    Raises PaperOver, NotAnAnswer, TextTooLong, ExamNotFound.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -208,6 +211,8 @@ def save_answer(
             raise PaperOver
         item = locked.items.filter(place=place).first()
         if item is None or not (given is None or _is_for(item, given)):
+            if item is not None and item.kind == "fill_in" and is_answer(item.kind, given):
+                raise TextTooLong("given", GAP_CHARACTERS)
             raise NotAnAnswer
         is_kept = _keep(item, given, writing, now) or item.given == given
     return SavedAnswers(item.given, item.revision, not is_kept, max(timedelta(), locked.due_at - now))
@@ -244,7 +249,7 @@ def _is_for(item: PaperItem, given: Any) -> bool:
     if not is_answer(item.kind, given):
         return False
     if item.kind == "fill_in":
-        return len(given[0]) <= 100
+        return len(given[0]) <= GAP_CHARACTERS
     most = 2 if item.kind == "true_false" else len(item.shown)
     return all(each < most for each in given) and (item.kind != "order" or len(given) == most)
 

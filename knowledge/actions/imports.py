@@ -39,9 +39,12 @@ class PointToImport:
 
 @dataclass(frozen=True)
 class ImportResult:
+    """`texts`: how many titles, phrasings and answers of what is new or changed have a meaning to be learned."""
+
     new: int
     changed: int
     unchanged: int
+    texts: int = 0
 
 
 class ImportRefused(PointIncomplete):
@@ -109,7 +112,8 @@ def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> Import
             edition = new_edition()
             for pks in _parts(sorted(touched)):
                 Point.objects.filter(pk__in=pks).update(edition=edition)
-        outcome = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed))
+        texts = sum(2 + len(each.phrasings or ()) for each in changed)
+        outcome = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed), texts)
         audit.record(by, "points.imported", None, new=outcome.new, changed=outcome.changed)
     return outcome
 

@@ -19,6 +19,7 @@ from accounts.models import Staff
 from chat.archive.exports import CsvFile, XlsxFile
 from knowledge.import_export.cells import UnreadableFile
 from knowledge.import_export.sheets import SheetFile
+from knowledge.published_index import seconds_to_learn
 
 
 class SheetImportForm(ImportForm):
@@ -76,6 +77,12 @@ class TransferMixin(ImportExportMixin):
             return
         counts = {"new": len(preview.new), "changed": len(preview.changed), "unchanged": preview.unchanged}
         messages.success(request, self.success_words() % counts)
+        if seconds := seconds_to_learn(preview.texts):
+            words = _(
+                "When they are approved, learning what the new words mean takes about %(seconds)d s. Until then the"
+                " points are found by their words."
+            )
+            messages.info(request, words % {"seconds": seconds})
 
     def success_words(self) -> str:
         return _("Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged.")

@@ -94,8 +94,10 @@ class BranchTable(SheetTable):
                 preview.unchanged += 1
         return preview, good
 
-    def store(self, by: Staff, given: list[BranchFileRow]) -> None:
+    def store(self, by: Staff, given: list[BranchFileRow]) -> int:
         import_branches(by=by, given=[(each.branch, each.region) for each in given])
+        # Branches are found by their words alone.
+        return 0
 
 
 def _cells(branch: Branch, region: str) -> dict[str, str]:

@@ -121,11 +121,11 @@ class PointTable(SheetTable):
         else:
             preview.unchanged += 1
 
-    def store(self, by: Staff, given: list[PointFileRow]) -> None:
+    def store(self, by: Staff, given: list[PointFileRow]) -> int:
         with transaction.atomic():
             paths = {read.path for read in given}
             categories = {path: category_at(path) for path in sorted(paths)}
-            import_points(
+            outcome = import_points(
                 by=by,
                 given=[
                     PointToImport(
@@ -139,3 +139,4 @@ class PointTable(SheetTable):
                     for each in given
                 ],
             )
+        return outcome.texts

@@ -45,6 +45,8 @@ class Preview:
     wrong: list[RowProblem] = field(default_factory=list)
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
+    # Of what was stored, those whose meanings have to be learned.
+    texts: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -104,13 +106,14 @@ class SheetTable(Table):
     ) -> PreviewRow:
         preview, given = self.check(dataset)
         if not dry_run and preview.is_good:
-            self.store(kwargs["user"], given)
+            preview.texts = self.store(kwargs["user"], given)
         return PreviewRow(preview)
 
     def check(self, dataset: Dataset) -> tuple[Preview, list[Any]]:
         raise NotImplementedError
 
-    def store(self, by: Staff, given: list[Any]) -> None:
+    def store(self, by: Staff, given: list[Any]) -> int:
+        """Store them all; return how many of their texts have a meaning to be learned."""
         raise NotImplementedError
 
     def words_of(self, name: str) -> str:

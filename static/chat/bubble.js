@@ -9,24 +9,40 @@ const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
 /**
- * Makes the heading with the day above a message, or null if the message before it is from the same day.
+ * Makes the heading with the day above a message, or null if the message before it is from the same day. `nameDays` writes
+ * its text.
  *
  * @param {ChatMessage} message
- * @param {MessageOptions} options
+ * @param {ChatMessage} [previous]
  * @returns {HTMLElement | null}
  */
-export function dayElement(message, { previous, language, words }) {
-  const at = new Date(message.at);
-  if (previous && isSameDay(at, new Date(previous.at))) return null;
-  const now = new Date();
+export function dayElement(message, previous) {
+  if (previous && isSameDay(new Date(message.at), new Date(previous.at))) return null;
   const time = make("time", "day");
-  time.dateTime = message.at.slice(0, 10);
-  time.textContent = isSameDay(at, now)
-    ? words.today
-    : isSameDay(at, new Date(now.getTime() - 86_400_000))
-      ? words.yesterday
-      : at.toLocaleDateString(language, { dateStyle: "full" });
+  time.dateTime = message.at;
   return time;
+}
+
+/**
+ * Writes the texts of a log's day headings; after midnight they must be written again.
+ *
+ * @param {HTMLElement} log
+ * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
+ * @param {{language: string, words: ChatWords}} options
+ */
+export function nameDays(log, now, { language, words }) {
+  const today = new Date(now);
+  const yesterday = new Date(now);
+  yesterday.setDate(today.getDate() - 1);
+  for (const day of /** @type {NodeListOf<HTMLTimeElement>} */ (log.querySelectorAll(".day"))) {
+    const at = new Date(day.dateTime);
+    const name = isSameDay(at, today)
+      ? words.today
+      : isSameDay(at, yesterday)
+        ? words.yesterday
+        : at.toLocaleDateString(language, { dateStyle: "full" });
+    if (day.textContent !== name) day.textContent = name;
+  }
 }
 
 /**

@@ -25,6 +25,10 @@ export class LiveSocket {
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
+  /** Pings of this line that have no pong yet. */
+  #pings = 0;
+  /** Restarts the time that the answer may take. */
+  #waitAgain = () => {};
 
   /**
    * @param {{
@@ -76,6 +80,7 @@ export class LiveSocket {
     this.#onStatus("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
+    // Use the wall clock for #probe: in some browsers `performance.now()` stops while the machine sleeps.
     this.#triedAt = Date.now();
     this.#after("answer", WELCOME_MS, this.#lose);
     socket.onopen = () => socket.send(JSON.stringify(this.#hello()));
@@ -94,7 +99,8 @@ export class LiveSocket {
   /** @param {ChatFrame} frame */
   #receive(frame) {
     // Before the welcome no other frame counts as an answer: a server that refuses the hello may send nothing more.
-    if (this.#isOpen || frame.kind === "welcome") this.#stop("answer");
+    if (frame.kind === "welcome") this.#stop("answer");
+    else if (this.#isOpen && this.#timers.answer) this.#heard(frame.kind);
     if (frame.kind === "bye") {
       this.#byeMs = frame.retry_after_ms;
       // The server reads no more frames. Its close frame follows at once, or never.
@@ -120,7 +126,22 @@ export class LiveSocket {
 
   /** Pings the server. @param {number} ms that the answer may take @param {() => void} otherwise called if none comes */
   #ask(ms, otherwise) {
-    if (this.send({ kind: "ping" })) this.#after("answer", ms, otherwise);
+    if (!this.send({ kind: "ping" })) return;
+    this.#pings++;
+    this.#waitAgain = () => this.#after("answer", ms, otherwise);
+    this.#waitAgain();
+  }
+
+  /**
+   * Handles a frame that arrives while a ping waits for its pong. Only the pong is the answer: any other frame may have
+   * been sent before the connection died. But as long as frames arrive, the pong may be behind them, so the wait restarts.
+   *
+   * @param {string} kind
+   */
+  #heard(kind) {
+    if (kind === "pong") this.#pings--;
+    if (this.#pings > 0) this.#waitAgain();
+    else this.#stop("answer");
   }
 
   /** Checks the connection after the page was shown again or the network changed. An attempt to connect may be dead too. */
@@ -145,6 +166,7 @@ export class LiveSocket {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#isOpen = this.#hasRetryTime = false;
+    this.#pings = 0;
     Object.keys(this.#timers).forEach((name) => this.#stop(name));
     socket?.close();
   }

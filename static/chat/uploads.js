@@ -26,6 +26,7 @@ export class UploadQueue {
   /** @type {AbortController | null} */
   #current = null;
   #timer = 0;
+  /** When the next try may start, by `performance.now()`: the machine's clock may be changed meanwhile. */
   #retryAt = 0;
 
   /**
@@ -83,7 +84,7 @@ export class UploadQueue {
 
   /** Uploads the next file if it can be sent now. */
   flush() {
-    const rest = this.#retryAt - Date.now();
+    const rest = this.#retryAt - performance.now();
     const next = this.entries.find((upload) => upload.refused === undefined && this.#isReady(upload));
     if (this.#current || !next) return;
     clearTimeout(this.#timer);
@@ -119,10 +120,10 @@ export class UploadQueue {
     const refused = answer?.refused;
     if (answer && answer.status < 300) this.entries = this.entries.filter((entry) => entry !== upload);
     else if (refused && !refused.retry_after_ms) upload.refused = refused.words;
-    else if (refused?.retry_after_ms) this.#retryAt = Date.now() + refused.retry_after_ms;
+    else if (refused?.retry_after_ms) this.#retryAt = performance.now() + refused.retry_after_ms;
     else if (answer && answer.status < 500) upload.refused = this.#lostWords();
     else if (navigator.onLine !== false && ++upload.tries >= TRIES) upload.refused = this.#lostWords();
-    else this.#retryAt = Date.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
+    else this.#retryAt = performance.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
   }
 
   #changed() {

@@ -8,27 +8,43 @@ const WAIT_MS = 10_000;
 
 /** How far the server is ahead of `performance.now()`, ms. */
 let ahead = performance.timeOrigin;
+/** The bank's day, as the server said it last. */
 let day = "";
+/** The day where the agent sits: the log names its days by that. */
+let localDay = localDate();
 
 /** @returns {number} ms since 1970, at the server */
 export function serverNow() {
   return performance.now() + ahead;
 }
 
-/** Asks the server; without an answer the last one counts on. Tells the page when the bank's day has changed. */
+function localDate() {
+  return new Date(serverNow()).toDateString();
+}
+
+/** Asks the server; without an answer the last one counts on. Tells the page when the bank's or the agent's day has changed. */
 export async function syncClock() {
+  const said = await askDay();
+  const isNew = (!!day && day !== said) || localDay !== localDate();
+  day = said;
+  localDay = localDate();
+  if (isNew) document.dispatchEvent(new Event("day-changed"));
+}
+
+/** @returns {Promise<string>} the bank's day; without an answer the one known */
+async function askDay() {
   try {
     const asked = performance.now();
     const options = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(WAIT_MS) };
     const response = await fetch("/console/clock", options);
-    if (!response.ok) return;
+    if (!response.ok) return day;
     const said = await response.json();
     // The answer was written somewhere between asking and hearing it.
     ahead = said.now - (asked + performance.now()) / 2;
-    if (day && day !== said.day) document.dispatchEvent(new Event("day-changed"));
-    day = said.day;
+    return said.day;
   } catch {
     // Away: the next minute asks again.
+    return day;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The section after a conversation has ended: rating, transcript, and a new conversation. Also the End button. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { byId, setText } from "./elements.js";
+import { byId, fillForm, setText } from "./elements.js";
 
 const MAX_COMMENT_CHARACTERS = 500;
 
@@ -28,6 +28,10 @@ export class AfterChat {
       byId("more").hidden = !score;
       byId("scroll").scrollTop = byId("scroll").scrollHeight;
     };
+    this.#rating.oninput = () => {
+      const typed = Object.fromEntries(new FormData(this.#rating));
+      session.storage.set("rating", { ...typed, id: session.conversation.id });
+    };
     this.#rating.onsubmit = (event) => {
       event.preventDefault();
       if (this.#submit.disabled) return;
@@ -50,13 +54,17 @@ export class AfterChat {
   }
 
   draw() {
-    const { state, isEnded } = this.#session.conversation;
+    const { storage, conversation } = this.#session;
+    const { id, state, isEnded } = conversation;
     if (byId("ending").hidden && isEnded) {
       this.#rating.reset();
+      const typed = storage.get("rating");
+      if (typed?.id === id) fillForm(this.#rating, typed);
       this.#rating.dispatchEvent(new Event("change"));
     }
     byId("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
+    if (isRated) storage.set("rating", null);
     // The rating was answered, or may have been lost with the connection.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;

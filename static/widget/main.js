@@ -109,7 +109,7 @@ function bind() {
   const messageList = new MessageList(session, files, words);
   const suggestions = new Suggestions(session, () => messageList.stayAtEnd());
   const afterChat = new AfterChat(session, files, words);
-  const preChatForm = new PreChatForm(words, (text, start) => isFirst() && session.post(text, start));
+  const preChatForm = new PreChatForm(storage, words, (text, start) => isFirst() && session.post(text, start));
   composer = new Composer({
     storage,
     words,

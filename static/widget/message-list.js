@@ -1,6 +1,6 @@
 /** Draws the conversation: its messages, and below them what the server has not accepted yet. */
 
-import { dayElement, messageElement, showStatus } from "../chat/bubble.js";
+import { dayElement, messageElement, nameDays, showStatus } from "../chat/bubble.js";
 import { make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
 import { byId } from "./elements.js";
@@ -55,6 +55,7 @@ export class MessageList {
     const wasAtEnd = this.#isAtEnd;
     if (id !== this.#conversation || thread.messages.length < this.#shown) this.#clear();
     const added = this.#drawMessages();
+    nameDays(this.#log, this.#session.now, this.#options());
     const isWritten = this.#drawUnplaced();
     const typing = byId("typing");
     const isNewTyping = typing.hidden && isAgentTyping;
@@ -106,7 +107,7 @@ export class MessageList {
       if (this.#lastOwn) showStatus(this.#lastOwn, "", this.#words);
       this.#lastOwn = element;
     }
-    const day = dayElement(message, options);
+    const day = dayElement(message, previous);
     return day ? [day, element] : [element];
   }
 

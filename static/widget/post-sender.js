@@ -92,7 +92,7 @@ export class PostSender {
 
   /** A welcome has arrived. @param {boolean} isOpen whether there is an open conversation now */
   welcomed(isOpen) {
-    if (this.isStarting || isOpen) this.#storage.set("start", null);
+    if (this.isStarting || isOpen) for (const name of ["start", "form"]) this.#storage.set(name, null);
     this.isStarting = false;
   }
 

@@ -1,17 +1,26 @@
 /** The first screen: suggested topics and the form before a conversation. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { byId } from "./elements.js";
+import { byId, fillForm } from "./elements.js";
 
 export class PreChatForm {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
   #words;
 
-  /** @param {ChatWords} words @param {(text: string, fields: {form: object, topic?: number}) => void} onTopic */
-  constructor(words, onTopic) {
+  /**
+   * @param {import("./storage.js").BrowserStorage} storage
+   * @param {ChatWords} words
+   * @param {(text: string, fields: {form: object, topic?: number}) => void} onTopic
+   */
+  constructor(storage, words, onTopic) {
     this.#words = words;
-    this.#form?.addEventListener("submit", (event) => event.preventDefault());
+    const form = this.#form;
+    if (form) {
+      fillForm(form, storage.get("form"));
+      form.oninput = () => storage.set("form", Object.fromEntries(new FormData(form)));
+      form.onsubmit = (event) => event.preventDefault();
+    }
     for (const button of document.querySelectorAll("#topics button")) {
       if (!(button instanceof HTMLButtonElement)) continue;
       button.onclick = () => {

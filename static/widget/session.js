@@ -22,6 +22,8 @@ export class Session {
   refusal = "";
   token;
   #isKnown;
+  /** The server's time minus `performance.now()`, in ms; until the server has sent its time, this machine's clock is used. */
+  #ahead = performance.timeOrigin;
   #isVisible = false;
   #seen = "";
   #dismissed = "";
@@ -30,7 +32,7 @@ export class Session {
   #isSuperseded = false;
   /** The bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
   #isIdentityDue = false;
-  #typedAt = 0;
+  #typedAt = -Infinity;
   /** @type {ChatFrame[]} frames requested while disconnected */
   #later = [];
   /** @type {Record<string, number>} */
@@ -71,6 +73,11 @@ export class Session {
     });
   }
 
+  /** The server's time in ms since 1970. */
+  get now() {
+    return performance.now() + this.#ahead;
+  }
+
   // -- actions of the visitor ----------------------------------------------------------------------------
 
   /** @param {string} body @param {{form?: object, topic?: number}} [fields] of the start frame */
@@ -86,8 +93,8 @@ export class Session {
   }
 
   typing() {
-    if (this.conversation.isOpen && Date.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
-      this.#typedAt = Date.now();
+    if (this.conversation.isOpen && performance.now() - this.#typedAt > TYPING_MS && this.#send({ kind: "typing" })) {
+      this.#typedAt = performance.now();
     }
   }
 
@@ -107,6 +114,7 @@ export class Session {
   restart() {
     this.#dismissed = this.conversation.id;
     this.storage.saveToken("", "none", this.#dismissed);
+    this.storage.set("rating", null);
     this.#clear();
     this.onChange();
   }
@@ -141,6 +149,7 @@ export class Session {
   #receive(frame) {
     const { kind } = frame;
     const now = this.conversation;
+    if (frame.now) this.#ahead = frame.now - performance.now();
     const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";

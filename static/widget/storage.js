@@ -65,7 +65,7 @@ export class BrowserStorage {
 
   /** Removes everything about the visitor. @param {boolean} isForAllTabs whether other tabs do the same */
   clear(isForAllTabs) {
-    for (const name of ["token", "outbox", "draft", "start", "answers"]) {
+    for (const name of ["token", "outbox", "draft", "start", "form", "rating", "answers"]) {
       put(this.#local, this.key(name), null);
       this.set(name, null);
     }

@@ -360,6 +360,7 @@ def test_phrasings_of_a_point_that_is_not_public_change_at_once(cast: Cast) -> N
     assert not pending()
 
 
+@pytest.mark.usefixtures("one_day")
 def test_phrasings_of_a_version_approved_for_a_day_to_come_wait(cast: Cast) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
     version = in_review(cast.ning, is_public=True, valid_from=tomorrow)

@@ -224,6 +224,7 @@ def world(cast: Cast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         yield make_world(cast, monkeypatch)
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 @pytest.mark.both_databases
 def test_open_conversation_of_a_colleague_is_noted_once_per_reader_and_day(cast: Cast) -> None:
@@ -255,6 +256,7 @@ def test_own_conversations_and_those_waiting_in_the_readers_queue_are_not_noted(
     assert marks("conversation.read") == [(cast.yun, str(elsewhere.uuid))]
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_files_of_other_peoples_conversations_are_noted(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -295,6 +297,7 @@ def test_searches_are_noted_with_length_and_filters_and_never_with_words(cast: C
     assert "李小雷" not in str(list(AuditEntry.objects.values()))
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_exam_results_papers_and_appeals_of_others_are_noted_and_ones_own_are_not(world: World) -> None:
     supervisor, mei = browser_of(world.cast.yun), browser_of(world.cast.mei)
@@ -313,6 +316,7 @@ def test_exam_results_papers_and_appeals_of_others_are_noted_and_ones_own_are_no
     assert [actor for actor, _ in marks("appeals.read")] == [world.cast.yun]
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_refusals_are_noted_with_the_view_and_once_a_minute(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
@@ -347,6 +351,7 @@ def test_reading_the_audit_trail_is_noted(cast: Cast) -> None:
     assert [actor for actor, _ in marks("audit.read")] == [cast.an, cast.an]
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.django_db
 def test_thread_and_card_take_two_queries_for_the_mark_and_then_one(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)

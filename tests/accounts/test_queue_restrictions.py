@@ -61,6 +61,7 @@ def test_one_who_waits_longer_in_a_barred_department_does_not_stand_before_the_o
     assert agents.take(staff=both.mei, uuid=loan.uuid) == loan
 
 
+@pytest.mark.usefixtures("one_day")
 @pytest.mark.parametrize(("days", "is_lifted"), [(1, False), (0, True)])
 def test_a_bar_to_come_is_a_warning_and_a_lifted_one_is_none(cast: Cast, days: int, is_lifted: bool) -> None:
     first = start(cast, department="cards")
@@ -70,6 +71,7 @@ def test_a_bar_to_come_is_a_warning_and_a_lifted_one_is_none(cast: Cast, days: i
         agents.take_next(staff=cast.mei)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_their_console_knows_from_which_lines_nobody_can_be_taken(both: Cast) -> None:
     bar(both.mei, both.cards)
     bar(both.mei, both.cards, key="exam/2")

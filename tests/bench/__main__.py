@@ -10,7 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bench import assign, churn, console, idle, knowledge, paths, rows, search, start, widget
+from tests.bench import (
+    assign,
+    churn,
+    console,
+    floods,
+    hostile,
+    idle,
+    knowledge,
+    paths,
+    rows,
+    search,
+    start,
+    widget,
+)
 from tests.bench.plan import QUICK, Plan
 from tests.bench.proc import machine
 from tests.bench.rows import Row, Void
@@ -65,6 +78,8 @@ MEASURES = {
         knowledge.knowledge_rows,
         ("knowledge_search_p95_ms", "knowledge_request_p95_ms", "knowledge_import_seconds"),
     ),
+    "floods": Measure(floods.flood_rows, floods.ROWS),
+    "hostile_files": Measure(hostile.hostile_rows, hostile.ROWS),
     "widget": Measure(widget.widget_rows, ("widget_host_kb", "widget_open_kb")),
 }
 # What the ratio is made of.

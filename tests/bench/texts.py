@@ -1,7 +1,7 @@
 """What the visitors of the load write: two thirds Chinese, of the lengths that a bank's customers write.
 
-Chinese questions p50 13, p90 19 to 27, p99 42 characters; English turns p50 12, p90 43, p99 86. tests/test_bench.py
-holds them to it.
+Chinese questions p50 13, p90 19 to 27, p99 42 characters; English turns p50 12, p90 43, p99 86.
+tests/bench/test_bench.py holds them to it.
 """
 
 CHINESE = [

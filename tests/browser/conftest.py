@@ -40,7 +40,7 @@ from tests.browser.bank_page import BankPage
 from tests.browser.waiting import wait_until
 from tests.harness.servers import AppServer, create_database
 from tests.harness.servers.process import ROOT
-from tests.people import Person
+from tests.people import MEI, Person
 
 SCREENSHOTS = ROOT / "var" / "screenshots"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -52,6 +52,17 @@ PHONE: Viewport = (390, 844)
 # What a browser logs while its network is away. For `allow`.
 NETWORK_ERRORS = r"net::ERR_|WebSocket connection to|status of 50[234]"
 
+DAY_MS = 86_400_000
+# For `page.add_init_script`: the machine's clock is wrong by a day.
+CLOCK_A_DAY_FAST = f"""
+const Clock = Date;
+Date = class extends Clock {{
+  constructor(...given) {{ super(...(given.length ? given : [Clock.now() + {DAY_MS}])) }}
+  static now() {{ return Clock.now() + {DAY_MS} }}
+}};
+const origin = performance.timeOrigin;
+Object.defineProperty(Performance.prototype, "timeOrigin", {{ get: () => origin + {DAY_MS} }});
+"""
 # In place of Playwright's own list: it switches off the partitions in which a browser keeps the storage of a frame
 # from another site, and then denies the frame any.
 LIKE_CHROME = "--disable-features=HttpsUpgrades,PaintHolding,MediaRouter,OptimizationHints"
@@ -315,6 +326,24 @@ def sign_in(server: ChatServer) -> SignIn:
         page.context.add_cookies([{"name": "sessionid", "value": server.session(person), "url": server.url}])
 
     return sign_in
+
+
+class OpenConsole(Protocol):
+    def __call__(self, person: Person = MEI, *, locale: str = "en", **options: Any) -> Page: ...
+
+
+@pytest.fixture
+def console(page_factory: PageFactory, sign_in: SignIn) -> OpenConsole:
+    """Opens a person's console, in English unless another locale is given, and waits until its socket is open."""
+
+    def open_console(person: Person = MEI, *, locale: str = "en", **options: Any) -> Page:
+        page = page_factory(locale=locale, **options)
+        sign_in(page, person)
+        page.goto("/console/")
+        expect(page.locator("#line")).to_have_attribute("data-status", "open")
+        return page
+
+    return open_console
 
 
 class Axe(Protocol):

@@ -220,3 +220,20 @@ def test_a_supervisor_reads_on_a_phone_at_night(
         expect(page.get_by_text("how do i send")).to_be_visible()
         screenshot(page, "admin-record-phone")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+@pytest.mark.parametrize("width", [390, 800, 1440])
+def test_the_label_of_a_checkbox_stands_on_one_line(
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer, locale: str, width: int
+) -> None:
+    page = page_factory(locale=locale, viewport=(width, 900))
+    sign_in(page, AN)
+    ((site,),) = server.execute("SELECT id FROM chat_site")
+    page.goto(f"/admin/chat/site/{site}/change/")
+    label = page.locator(".field-requires_nonce label")
+    lines = label.evaluate(
+        "label => { const words = document.createRange(); words.selectNodeContents(label);"
+        " return new Set([...words.getClientRects()].map(({ top }) => top)).size }"
+    )
+    assert lines == 1

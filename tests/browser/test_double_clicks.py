@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import NETWORK_ERRORS, ChatServer, PageFactory, SignIn
+from tests.browser.conftest import NETWORK_ERRORS, ChatServer, OpenConsole
 from tests.browser.visitor import WireVisitor
-from tests.people import MEI, Person
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def console(page_factory: PageFactory, sign_in: SignIn) -> Open:
-    def open_console(person: Person = MEI, *, locale: str = "en", **options: Any) -> Page:
-        page = page_factory(locale=locale, **options)
-        sign_in(page, person)
-        page.goto("/console/")
-        expect(page.locator("#line")).to_have_attribute("data-status", "open")
-        return page
-
-    return open_console
 
 
 def assigned(server: ChatServer) -> int:
@@ -34,7 +17,9 @@ def assigned(server: ChatServer) -> int:
 
 
 @pytest.mark.parametrize("press", ["double click", "held key", "clicks on a slow line", "clicks by script"])
-def test_take_next_pressed_again_takes_one_customer(console: Open, server: ChatServer, press: str) -> None:
+def test_take_next_pressed_again_takes_one_customer(
+    console: OpenConsole, server: ChatServer, press: str
+) -> None:
     page = console()
     button = page.locator("#take-next")
     with (
@@ -69,7 +54,7 @@ def test_take_next_pressed_again_takes_one_customer(console: Open, server: ChatS
 
 
 def test_take_next_pressed_again_after_a_lost_answer_takes_the_same_customer(
-    console: Open, server: ChatServer
+    console: OpenConsole, server: ChatServer
 ) -> None:
     page = console(allow=NETWORK_ERRORS)
     with WireVisitor(server, name="李雷"), WireVisitor(server, name="韩梅梅"):
@@ -94,7 +79,7 @@ def test_take_next_pressed_again_after_a_lost_answer_takes_the_same_customer(
 
 
 def test_words_typed_when_the_customer_ends_stay_and_are_no_commands(
-    console: Open, server: ChatServer
+    console: OpenConsole, server: ChatServer
 ) -> None:
     page = console(permissions=["clipboard-read", "clipboard-write"])
     body = page.get_by_role("textbox", name="Message")
@@ -121,7 +106,7 @@ def test_words_typed_when_the_customer_ends_stay_and_are_no_commands(
 
 
 def test_letters_typed_just_after_an_empty_field_went_are_no_commands(
-    console: Open, server: ChatServer
+    console: OpenConsole, server: ChatServer
 ) -> None:
     page = console()
     with WireVisitor(server, name="李雷") as visitor, WireVisitor(server, name="韩梅梅"):
@@ -140,7 +125,7 @@ def test_letters_typed_just_after_an_empty_field_went_are_no_commands(
         expect(page.get_by_role("heading", name="韩梅梅")).to_be_visible()
 
 
-def test_a_digit_begins_a_message(console: Open, server: ChatServer) -> None:
+def test_a_digit_begins_a_message(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     body = page.get_by_role("textbox", name="Message")
     with WireVisitor(server, name="李雷") as visitor:
@@ -151,7 +136,7 @@ def test_a_digit_begins_a_message(console: Open, server: ChatServer) -> None:
         expect(body).to_have_value("3个工作日内寄出")
 
 
-def test_the_chinese_slash_opens_the_canned_replies(console: Open, server: ChatServer) -> None:
+def test_the_chinese_slash_opens_the_canned_replies(console: OpenConsole, server: ChatServer) -> None:
     server.execute(
         "INSERT INTO chat_cannedreply (language, shortcut, title, body, initials, is_active, source)"
         " VALUES ('zh', 'nh', '问候', '您好，请讲。', 'wh', ?, '')",
@@ -179,7 +164,7 @@ def test_the_chinese_slash_opens_the_canned_replies(console: Open, server: ChatS
     server.execute("DELETE FROM chat_cannedreply")
 
 
-def test_letters_alone_can_be_switched_off(console: Open, server: ChatServer) -> None:
+def test_letters_alone_can_be_switched_off(console: OpenConsole, server: ChatServer) -> None:
     page = console()
     with WireVisitor(server, name="李雷"):
         expect(page.locator("#waiting .row")).to_have_count(1)

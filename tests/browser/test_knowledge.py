@@ -72,6 +72,10 @@ FORGET = (
     "DELETE FROM accounts_authorship",
 )
 
+STATE_COLOURS = """state => [...document.querySelectorAll(`.state[data-state=${state}]`)].map(pill => {
+  const { color, backgroundColor, borderColor } = getComputedStyle(pill);
+  return `${color} ${backgroundColor} ${borderColor}`;
+})"""
 Open = Callable[..., Page]
 
 
@@ -130,6 +134,11 @@ def test_an_editor_writes_a_supervisor_approves_and_agents_read_it(
     page.get_by_label("Category", exact=True).fill("银行卡/挂失")
     page.get_by_role("button", name="Save and send for review").click()
     expect(page.get_by_text("version 2 in review").first).to_be_visible()
+    page.get_by_role("link", name=re.compile("version 2")).first.click()
+    expect(page.locator(".history [aria-current] .state")).to_have_text("version 2 in review")
+    colours = page.evaluate(STATE_COLOURS, "review")
+    assert len(colours) > 1
+    assert len(set(colours)) == 1, colours
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
     page.get_by_role("link", name="Edit", exact=True).click()
     expect(page.get_by_text("What you wrote here before")).to_be_hidden()

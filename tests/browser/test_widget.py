@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -10,10 +11,20 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.agent import WireAgent
-from tests.browser.conftest import NETWORK_ERRORS, PHONE, Axe, ChatServer, HostPage, PageFactory, Screenshot
+from tests.browser.conftest import (
+    CLOCK_A_DAY_FAST,
+    DAY_MS,
+    NETWORK_ERRORS,
+    PHONE,
+    Axe,
+    ChatServer,
+    HostPage,
+    PageFactory,
+    Screenshot,
+)
 from tests.browser.waiting import wait_until
 from tests.browser.widget import OPEN_SHADOWS, Box
 from tests.people import IDENTITY_SECRET, SITE_KEY
@@ -140,6 +151,102 @@ def test_the_conversation_and_the_draft_outlive_a_reload(open_box: Open, server:
         expect(again.log.get_by_text("我的卡被吞了")).to_be_visible()
         expect(again.text).to_have_value("写到一半")
         expect(again.log.locator(".message")).to_have_count(3)
+
+
+def test_the_form_before_the_chat_outlives_a_reload_and_the_other_language(
+    open_box: Open, server: ChatServer
+) -> None:
+    box = open_box()
+    box.frame.get_by_label("怎么称呼您").fill("李雷")
+    box.frame.get_by_label("事由").select_option("cards")
+    box.page.reload()
+    again = Box(box.page)
+    expect(again.frame.get_by_label("怎么称呼您")).to_have_value("李雷")
+    expect(again.frame.get_by_label("事由")).to_have_value("cards")
+    again.frame.locator("#language").click()
+    expect(again.frame.get_by_label("Your name")).to_have_value("李雷")
+    again.says("我的卡被吞了")
+    assert server.execute("SELECT name FROM chat_visitor") == [("李雷",)]
+    # What the bank has got stays no longer in the browser.
+    assert not any(key.endswith(".form") for key in again.kept())
+
+
+def test_a_rating_outlives_a_selection_that_ends_outside_escape_a_cut_and_a_reload(
+    open_box: Open, server: ChatServer
+) -> None:
+    words = "很快，谢谢；不过请在机器上写清楚电话。" * 8
+    with WireAgent(server) as mei:
+        box = open_box(allow=NETWORK_ERRORS)
+        box.says("我的卡被吞了")
+        mei.take()
+        box.frame.get_by_role("button", name="结束", exact=True).click()
+        # Escape, and a press beside it, close the question only: the chat goes on.
+        box.page.keyboard.press("Escape")
+        expect(box.frame.locator("#sure")).to_be_hidden()
+        box.frame.get_by_role("button", name="结束", exact=True).click()
+        box.frame.get_by_role("button", name="结束对话").click()
+        box.frame.get_by_role("radio", name="满意", exact=True).check(force=True)
+        comment = box.frame.get_by_label("想多说一句")
+        comment.fill(words)
+        place = comment.bounding_box()
+        assert place is not None
+        box.page.mouse.move(place["x"] + 40, place["y"] + 12)
+        box.page.mouse.down()
+        box.page.mouse.move(5, 5)
+        box.page.mouse.up()
+        expect(comment).to_have_value(words)
+        comment.press("Escape")
+        expect(comment).to_be_hidden()
+        box.page.evaluate("() => Lianxin.open()")
+        expect(comment).to_have_value(words)
+
+        box.page.reload()
+        again = Box(box.page, is_open=False)
+        box.page.evaluate("() => Lianxin.open()")
+        comment = again.frame.get_by_label("想多说一句")
+        expect(comment).to_have_value(words)
+        expect(again.frame.get_by_role("radio", name="满意", exact=True)).to_be_checked()
+        again.frame.locator("#language").click()
+        comment = again.frame.get_by_label("Anything to add?")
+        expect(comment).to_have_value(words)
+
+        server.kill()
+        expect(again.frame.get_by_text("No connection. We keep trying")).to_be_visible()
+        again.frame.get_by_role("button", name="Send rating").click()
+        expect(comment).to_have_value(words)
+    server.start()
+    expect(again.frame.locator("#thanks")).not_to_be_empty(timeout=40_000)
+    server.wait_for_rows("SELECT score, comment FROM chat_rating", [(4, words)])
+    assert not any(key.endswith(".rating") for key in again.kept())
+
+
+def test_days_are_named_by_the_servers_clock_and_anew_after_midnight(
+    page_factory: PageFactory, host_page: HostPage
+) -> None:
+    page = page_factory()
+    page.add_init_script(CLOCK_A_DAY_FAST)
+    lines: list[WebSocketRoute] = []
+
+    def between(line: WebSocketRoute) -> None:
+        far = line.connect_to_server()
+        lines.append(line)
+        line.on_message(far.send)
+        far.on_message(line.send)
+
+    page.context.route_web_socket("**/ws/chat/", between)
+    box = Box(page, host_page.url())
+    box.says("我的卡被吞了")
+    day = box.log.locator(".day")
+    expect(day).to_have_text("今天")
+
+    def later(days: int) -> None:
+        now = int(time.time() * 1000) + days * DAY_MS
+        lines[-1].send(json.dumps({"kind": "pong", "head": 0, "now": now}))
+
+    later(1)
+    expect(day).to_have_text("昨天")
+    later(3)
+    expect(day).to_have_text(re.compile("年.*星期"))
 
 
 def test_what_is_written_without_a_network_arrives_once_and_in_order(

@@ -198,6 +198,7 @@ def test_presence_is_what_i_say_and_refused_when_it_is_no_presence(cast: Cast) -
     assert client.post("/console/presence", {"status": "asleep"}).status_code == 400
 
 
+@pytest.mark.usefixtures("one_day")
 def test_todays_load_counts_what_i_took_today(cast: Cast) -> None:
     for _ in range(2):
         conversation = start_with(cast, cast.mei)

@@ -509,6 +509,7 @@ def test_a_gap_becomes_a_point_belongs_to_one_or_needs_none(cast: Cast) -> None:
 # -- Who was told ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_day")
 def test_who_was_told_what_is_listed_narrowed_and_taken_away(cast: Cast) -> None:
     point = a_point(cast)
     told(cast, point, cast.mei, reference="QL0001")
@@ -598,7 +599,7 @@ def test_what_has_expired_goes_out_of_use_by_itself(cast: Cast, capsys: pytest.C
     point = a_point(cast)
     Version.objects.filter(point=point).update(valid_until=timezone.localdate() - timedelta(days=1))
     call_command("run_periodic_jobs")
-    assert "1 changed" in capsys.readouterr().out
+    assert "1 records changed" in capsys.readouterr().out
     assert Point.objects.get().published is None
     assert periodic.run_jobs() == 0
 
@@ -630,7 +631,7 @@ def test_the_list_tells_editors_how_many_points_are_still_being_learned(
         return embeddings.vectors_of(texts)
 
     monkeypatch.setattr(embeddings, "_store", None)
-    monkeypatch.setattr("knowledge.published_index.vectors_apart", vectors_when_allowed)
+    monkeypatch.setattr("knowledge.published_index.encode_in_process", vectors_when_allowed)
     a_point(cast, "lost", department=cast.cards)
     with override_settings(LEARNING=True, STATE_DIR=tmp_path):
         words = "1 point is still being learned"

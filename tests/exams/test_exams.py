@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry, QueueRestriction, Staff
-from chat.errors import EmptyText
+from chat.errors import EmptyText, TextTooLong
 from exams.actions import appeals, exams, pass_requirements, questions
 from exams.errors import (
     AlreadyPassed,
@@ -299,6 +299,12 @@ def test_answers_are_kept_one_by_one_and_a_late_one_does_not_undo_a_newer(cast: 
         exams.save_answer(
             by=cast.hao, paper=paper.pk, place=1, given=[0], writing=exams.PaperInProgress(step=9)
         )
+    paper.items.filter(place=1).update(kind="fill_in")
+    with pytest.raises(TextTooLong) as caught:
+        exams.save_answer(
+            by=cast.mei, paper=paper.pk, place=1, given=["长" * 101], writing=exams.PaperInProgress(step=9)
+        )
+    assert (caught.value.field, caught.value.limit) == ("given", 100)
 
 
 def test_the_server_keeps_the_time(cast: Cast, editor: Staff) -> None:
@@ -446,6 +452,8 @@ def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their
     other = place % 10 + 1
     with pytest.raises(EmptyText):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason=" ")
+    with pytest.raises(TextTooLong):
+        appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="长" * 1001)
     with pytest.raises(ExamNotFound):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=other, reason="对的")
     with pytest.raises(ExamNotFound):
@@ -453,7 +461,11 @@ def test_an_appeal_needs_words_a_miss_and_to_be_in_time_and_nobody_decides_their
     late = timezone.now() + timedelta(days=15)
     with pytest.raises(AppealTooLate):
         appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="晚了", now=late)
-    appeal = appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason="我觉得对")
+    lines = "长" * 998 + "\r\n" + "长"
+    appeal = appeals.make_appeal(by=cast.yun, paper=yun.pk, place=place, reason=lines)
+    assert len(appeal.reason) == 1000, "a line break is one character, as the browser counts"
+    with pytest.raises(TextTooLong):
+        appeals.decide_appeal(by=cast.ning, appeal=appeal.pk, is_accepted=False, words="长" * 1001)
     with pytest.raises(OwnAppeal):
         appeals.decide_appeal(by=cast.yun, appeal=appeal.pk, is_accepted=True)
     with pytest.raises(PermissionDenied):
@@ -578,6 +590,7 @@ def bars() -> dict[str, object]:
     return {bar.staff.username: bar.since for bar in QueueRestriction.objects.select_related("staff")}
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
     cast: Cast, editor: Staff
 ) -> None:
@@ -593,6 +606,7 @@ def test_a_required_pass_bars_agents_with_a_warning_and_a_pass_takes_it_away(
     assert bars() == {"hao": far}
 
 
+@pytest.mark.usefixtures("one_day")
 def test_nobody_is_barred_without_two_weeks_warning(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     exam = open_exam(editor, cast.cards, required_from=today)

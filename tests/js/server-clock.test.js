@@ -37,3 +37,14 @@ test("serverNow continues from the last answer while the server is unreachable",
   monotonic += 5_000;
   assert.equal(serverNow(), before + 5_000);
 });
+
+test("day-changed is dispatched when the agent's own day changes although the server is unreachable", async () => {
+  let days = 0;
+  document.addEventListener("day-changed", () => days++);
+  await syncClock();
+  assert.equal(days, 0);
+  monotonic += 86_400_000;
+  await syncClock();
+  await syncClock();
+  assert.equal(days, 1);
+});

@@ -426,6 +426,33 @@ test("typing is sent at most once in three seconds and only in an open conversat
   assert.equal(socket().of("typing").length, 2);
 });
 
+test("typing is sent although the machine's clock was set back", () => {
+  startConversation();
+  session.typing();
+  clock.tick(3001);
+  Date.now = () => 0;
+  session.typing();
+  assert.equal(socket().of("typing").length, 2);
+});
+
+test("typing is sent in the first seconds of the page too", () => {
+  clock.now = 100;
+  startConversation();
+  session.typing();
+  assert.equal(socket().of("typing").length, 1);
+});
+
+test("the session's time is the server's, as of the welcome and of each pong", () => {
+  socket().welcomes({ now: 1_000_000 });
+  clock.tick(5_000);
+  Date.now = () => 0;
+  assert.equal(session.now, 1_005_000);
+  socket().answers({ kind: "pong", head: 0, now: 2_000_000 });
+  assert.equal(session.now, 2_000_000);
+  socket().answers({ kind: "pong", head: 0 });
+  assert.equal(session.now, 2_000_000);
+});
+
 test("every example frame to the visitor is handled and an unknown kind is ignored", () => {
   for (const frame of [...examples.server_to_visitor, { kind: "of_another_version", conversation: 1 }]) {
     socket().onopen();

@@ -139,12 +139,39 @@ test("before the welcome no other frame counts as an answer", () => {
   assert.equal(statuses.at(-1), "lost");
 });
 
-test("any frame counts as an answer to the ping", () => {
+test("any frame delays the next heartbeat", () => {
+  FakeSocket.last.welcomes();
+  clock.tick(24_000);
+  FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
+  clock.tick(24_000);
+  assert.equal(FakeSocket.last.of("ping").length, 0);
+  assert.equal(statuses.at(-1), "open");
+});
+
+test("a frame that was sent before the connection died does not count as an answer to a ping", () => {
+  FakeSocket.last.welcomes();
+  page.dispatchEvent(new Event("online"));
+  assert.equal(FakeSocket.last.of("ping").length, 1);
+  FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
+  clock.tick(1_500);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a connection is kept while frames arrive, and every ping needs its own pong", () => {
   FakeSocket.last.welcomes();
   clock.tick(25_000);
-  FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
-  clock.tick(20_000);
-  assert.equal(statuses.at(-1), "open");
+  page.dispatchEvent(new Event("online"));
+  for (let number = 1; number <= 5; number++) {
+    clock.tick(1_000);
+    FakeSocket.last.answers({ kind: "queue", place: number, estimate_seconds: null, online: true });
+  }
+  FakeSocket.last.answers({ kind: "pong", head: 0 });
+  clock.tick(1_000);
+  FakeSocket.last.answers({ kind: "pong", head: 0 });
+  clock.tick(24_000);
+  assert.equal(FakeSocket.all.length, 1);
+  clock.tick(1_000 + 5_000);
+  assert.equal(statuses.at(-1), "lost", "the next heartbeat starts again");
 });
 
 test("a hidden page detects a dead connection as fast as a visible one", () => {

@@ -79,6 +79,17 @@ test("an upload without an answer is retried, at once when the network is back",
   assert.deepEqual(uploads.entries, []);
 });
 
+test("a machine clock that is set back does not delay a retry", async () => {
+  const uploads = queue();
+  uploads.add(file("a.png"));
+  await sent[0].answer({ status: 429, refused: { words: "slow", retry_after_ms: 4000 } });
+  const before = Date.now;
+  Date.now = () => before() - 3_600_000;
+  clock.tick(4100);
+  Date.now = before;
+  assert.equal(sent.length, 2);
+});
+
 test("an upload that keeps failing lets the next one pass and can be retried", async () => {
   const uploads = queue();
   uploads.add(file("bad.png"));
@@ -133,4 +144,16 @@ test("uploads wait until isReady returns true", async () => {
   isReady = true;
   uploads.flush();
   assert.equal(sent.length, 1);
+});
+
+test("the wait that the server asks for is as long when the machine's clock is set meanwhile", async () => {
+  const uploads = queue();
+  const real = Date.now;
+  uploads.add(file("a.png"));
+  await sent[0].answer({ status: 429, refused: { words: "slow", retry_after_ms: 4000 } });
+  Date.now = () => real() - 3_600_000;
+  uploads.add(file("b.png"));
+  clock.tick(4002);
+  Date.now = real;
+  assert.equal(sent.length, 2);
 });

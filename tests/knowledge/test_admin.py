@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.test import Client, override_settings
 
 from accounts.approvals.errors import OwnWork
@@ -167,6 +168,30 @@ def test_what_a_person_brings_in_waits_for_somebody_else(cast: Cast) -> None:
     assert point.published == version
     assert point.edition > 0
     assert AuditEntry.objects.filter(verb="approval.approved", actor=cast.yun).count() == 1
+
+
+def test_an_import_says_how_long_the_meanings_take_to_be_learned(cast: Cast) -> None:
+    rows = [f"key-{n},卡丢了{n}怎么挂失？,卡丢了{n}|卡找不到{n},请马上挂失。,银行卡/挂失" for n in range(600)]
+    words = "learning what the new words mean takes about 6 s"
+    with override_settings(LEARNING=True):
+        assert words in Importer(cast.ning).store("\n".join([HEAD, *rows])).content.decode()
+        again = Importer(cast.ning).store("\n".join([HEAD, *rows]))
+        assert "600 unchanged" in again.content.decode()
+        assert "learning" not in again.content.decode()
+        few = Importer(cast.ning).store(f"{HEAD}\n{LOST}")
+        assert "learning" not in few.content.decode(), "a few are learned at once"
+    other = rows[0].replace("key-0", "key-x")
+    assert "learning" not in Importer(cast.ning).store(f"{HEAD}\n{other}").content.decode()
+
+
+def test_the_import_command_says_how_long_the_meanings_take_to_be_learned(cast: Cast) -> None:
+    for is_learning, times in ((True, 1), (True, 0), (False, 0)):
+        out = StringIO()
+        with override_settings(LEARNING=is_learning):
+            call_command("import_points", generate=60, stdout=out)
+        assert out.getvalue().count("are learning what the new words mean, for about 5 s") == times, (
+            out.getvalue()
+        )
 
 
 def test_one_wrong_row_and_nothing_is_stored(cast: Cast) -> None:

@@ -129,6 +129,7 @@ def test_two_editors_do_not_undo_each_other(cast: Cast, editor: Staff) -> None:
         points.save_draft(by=editor, point=point.pk, content=a_content("三"), seen=first.written_at)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_what_is_changed_after_it_was_approved_has_to_be_approved_again(cast: Cast, editor: Staff) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
     point = a_point(editor, cast)
@@ -142,6 +143,7 @@ def test_what_is_changed_after_it_was_approved_has_to_be_approved_again(cast: Ca
     assert (draft.state, draft.reviewer, draft.author) == (State.DRAFT, None, cast.yun)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_version_approved_for_a_day_to_come_is_said_from_that_day(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     point = a_point(editor, cast)
@@ -156,6 +158,7 @@ def test_a_version_approved_for_a_day_to_come_is_said_from_that_day(cast: Cast, 
     assert Point.objects.get().published == draft
 
 
+@pytest.mark.usefixtures("one_day")
 def test_an_expired_point_goes_and_takes_its_canned_replies_with_it(cast: Cast, editor: Staff) -> None:
     today = timezone.localdate()
     point = a_point(editor, cast, valid_until=today)

@@ -168,11 +168,7 @@ def test_behind_the_banks_name_only_that_name_is_our_own(client: Client, points:
     assert ask(client, text=QUESTION).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"nonsense", b"{}", b"[]", b'{"text": 3}', b"\xff", json.dumps({"text": "x" * 401}).encode(),
-     json.dumps({"text": "x", "more": "x" * 4096}).encode()],
-)  # fmt: skip
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"{}", b"[]", b'{"text": 3}', b"\xff"])
 def test_what_is_no_question_is_refused(client: Client, points: None, body: bytes) -> None:
     for path in ("answers", "answers/judge"):
         response = client.post(

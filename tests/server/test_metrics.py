@@ -46,7 +46,7 @@ def servers(django_db_setup: None) -> Iterator[dict[str, AppServer]]:
 
 def asked(server: AppServer, **headers: str) -> str:
     request = urllib.request.Request(f"{server.url}/metrics", headers=headers)
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         return str(answer.read().decode())
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from demo.generator import generated_points
 from demo.library import given
 from knowledge.actions.imports import ImportRefused, import_points
+from knowledge.published_index import seconds_to_learn
 
 LAW_FIELDS = {"id", "law", "law_date", "article", "text"}
 
@@ -40,6 +41,11 @@ class Command(BaseCommand):
         if options["verbosity"]:
             words = f"{outcome.new} new, {outcome.changed} changed, {outcome.unchanged} as they were"
             self.stdout.write(words)
+            if seconds := seconds_to_learn(outcome.texts):
+                self.stdout.write(
+                    f"The servers are learning what the new words mean, for about {seconds} s. Until then these"
+                    " points are found by their words."
+                )
 
 
 def read(file: Path) -> Iterator[dict[str, Any]]:

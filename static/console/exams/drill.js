@@ -12,6 +12,8 @@ export class Drill {
   #place = byId("drill-place");
   /** @type {Question | undefined} */
   #question;
+  /** What has failed, done once more. */
+  #again = () => {};
 
   /** @param {import("../inbox/store.js").Store} store @param {ChatWords} words */
   constructor(store, words) {
@@ -26,6 +28,7 @@ export class Drill {
       const what = /** @type {HTMLElement} */ (event.target).closest("[data-drill]");
       if (!(what instanceof HTMLElement)) return;
       if (what.dataset.drill === "stop") this.#stop();
+      else if (what.dataset.drill === "again") this.#again();
       else void this.#ask();
     });
     this.#box.addEventListener("submit", (event) => {
@@ -43,7 +46,8 @@ export class Drill {
 
   async #ask() {
     const isThere = await fragment("drill/next", "#drill-place");
-    if (!isThere) return;
+    if (!isThere) return this.#fail(this.#words.drill_unread, () => void this.#ask());
+    this.#fail("");
     this.#offer.hidden = true;
     const box = /** @type {HTMLElement | null} */ (this.#place.querySelector(".question"));
     this.#question = box ? new Question(box, { onAnswer: () => {} }) : undefined;
@@ -56,14 +60,14 @@ export class Drill {
     if (!given) return this.#question?.focus();
     const { question, review } = form.dataset;
     const answer = await post("drill/answer", { question: Number(question), review: Number(review), given });
-    const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
-    const outcome = byId("drill-outcome");
-    outcome.hidden = false;
     if (!answer.ok) {
-      marks.dataset.marks = "";
-      marks.textContent = answer.refused?.words ?? this.#words.offline_write;
-      return;
+      const { refused } = answer;
+      const isFinal = refused && !refused.retry_after_ms;
+      return this.#fail(refused?.words ?? this.#words.drill_unsent, isFinal ? undefined : () => form.requestSubmit());
     }
+    this.#fail("");
+    const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
+    byId("drill-outcome").hidden = false;
     const { marks: how, right, why, left } = answer.data;
     marks.dataset.marks = how;
     marks.textContent = this.#words[`drill_${how}`];
@@ -79,7 +83,16 @@ export class Drill {
     next.focus();
   }
 
+  /** Says what failed, below what is there; the answer stays. @param {string} words "" for nothing @param {() => void} [again] */
+  #fail(words, again) {
+    byId("drill-failed").hidden = !words;
+    byId("drill-failed-words").textContent = words;
+    byId("drill-again").hidden = !again;
+    this.#again = again ?? (() => {});
+  }
+
   #stop() {
+    this.#fail("");
     this.#question = undefined;
     this.#place.replaceChildren();
     this.#offer.hidden = false;

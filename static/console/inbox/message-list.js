@@ -1,9 +1,10 @@
 /** What was said, as elements: messages, the notes between them, and what is not yet accepted. */
 
-import { dayElement, messageElement, showStatus } from "../../chat/bubble.js";
+import { dayElement, messageElement, nameDays, showStatus } from "../../chat/bubble.js";
 import { isolated } from "../../chat/bidi.js";
 import { make } from "../../chat/dom.js";
 import { BASE } from "../requests.js";
+import { serverNow } from "../server-clock.js";
 
 /** @typedef {{key: string, make: () => HTMLElement}} Piece */
 
@@ -41,6 +42,7 @@ export class Log {
       this.#place.replaceChildren();
     }
     if (thread) this.#reconcile(this.#pieces(thread));
+    nameDays(this.#place, serverNow(), { language: this.#language, words: this.#words });
     if (thread) this.#marks(thread);
     this.first = thread?.messages[0]?.seq ?? 0;
     this.last = thread?.messages.at(-1)?.seq ?? 0;
@@ -75,7 +77,7 @@ export class Log {
 
   /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @returns {Piece[]} */
   #day(message, previous) {
-    const element = dayElement(message, { previous, language: this.#language, words: this.#words });
+    const element = dayElement(message, previous);
     return element ? [{ key: `day-${message.seq}`, make: () => element }] : [];
   }
 

@@ -5,6 +5,7 @@ import { storage } from "./drafts.js";
 import { post } from "../requests.js";
 
 const AGAIN_MS = 3000;
+const LATE_MS = 2000;
 
 /** @typedef {OutboxEntry & {choices?: string[], source?: string}} Entry */
 
@@ -16,6 +17,8 @@ export class Outboxes {
   #onSignedOut;
   /** @type {Map<string, Outbox>} */
   #outboxes = new Map();
+  /** When an entry was written, by `performance.now()`. @type {WeakMap<OutboxEntry, number>} */
+  #writtenAt = new WeakMap();
   /** @type {Set<string>} those being sent just now */
   #busy = new Set();
 
@@ -53,6 +56,7 @@ export class Outboxes {
     const entry = { client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation: id };
     if (choices.length) entry.choices = choices;
     if (source) entry.source = source;
+    this.#writtenAt.set(entry, performance.now());
     this.of(id).add(entry);
   }
 
@@ -75,11 +79,11 @@ export class Outboxes {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);
   }
 
-  /** How many have waited longer than a moment. */
+  /** How many have waited longer than a moment. One from before a reload counts from when this page was loaded. */
   get late() {
-    const before = new Date(Date.now() - 2000).toISOString();
+    const before = performance.now() - LATE_MS;
     const all = [...this.#outboxes.values()].flatMap((outbox) => outbox.entries);
-    return all.filter((entry) => !entry.refused && entry.at < before).length;
+    return all.filter((entry) => !entry.refused && (this.#writtenAt.get(entry) ?? 0) < before).length;
   }
 
   /** One after the other, in the order written. @param {string} id */

@@ -41,6 +41,7 @@ export class Talk {
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(byId("messages"));
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroller);
     setInterval(() => this.#typing(), 1000);
+    document.addEventListener("day-changed", () => this.draw());
   }
 
   draw() {

@@ -35,7 +35,7 @@ def bodies(page: ResultPage) -> list[str]:
 
 
 LIMITS = {
-    "scan of the scanned messages": {"CANDIDATE_BATCH": 1},
+    "scan of the newest messages": {"CANDIDATE_BATCH": 1},
     "ids from the index": {"SCANNED_MESSAGES": 3},
     "ids from the index, then all conditions": {"SCANNED_MESSAGES": 3, "CANDIDATE_BATCH": 12},
     "all conditions": {"SCANNED_MESSAGES": 3, "CANDIDATE_BATCH": 1, "MAX_CANDIDATE_IDS": 1},

@@ -38,7 +38,7 @@ def test_closed_sockets_are_freed_without_the_garbage_collector(server: Literal[
 
 
 def left_in(app: AppServer) -> int:
-    with urllib.request.urlopen(f"{app.url}/leftovers", timeout=5) as answer:
+    with urllib.request.urlopen(f"{app.url}/leftovers", timeout=20) as answer:
         return int(answer.read())
 
 

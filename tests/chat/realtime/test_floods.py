@@ -23,25 +23,12 @@ from chat.realtime import sockets as chat_socket
 from chat.realtime.frame_meter import FrameCounter, FrameMeter, frame_length
 from chat.widget import consumers
 from tests.conftest import Processes
+from tests.harness.raw_sockets import CLOSE, CONTINUATION, PING, PONG, TEXT, frame, shake_hands
 from tests.harness.servers import AppServer
 from tests.people import SITE_KEY, Cast
 
-TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 # Far more than the limits allow, and many times more than the kernel buffers for a reader that has stopped.
 MANY = 60 * 1024 * 1024
-
-
-def frame(opcode: int, payload: bytes = b"", *, is_last: bool = True, claimed: int | None = None) -> bytes:
-    """Return a client's frame, masked with zeros. `claimed` replaces the real length in its header."""
-    length = len(payload) if claimed is None else claimed
-    first = opcode | (128 if is_last else 0)
-    if length < 126:
-        head = bytes((first, 128 | length))
-    elif length < 65536:
-        head = struct.pack(">BBH", first, 128 | 126, length)
-    else:
-        head = struct.pack(">BBQ", first, 128 | 127, length)
-    return head + bytes(4) + payload
 
 
 HELLO = frame(TEXT, json.dumps({"kind": "hello", "site": SITE_KEY, "version": 1}).encode())
@@ -63,28 +50,6 @@ FLOODS = {
 def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
     app: AppServer = getattr(processes, request.param)
     return app
-
-
-def shake_hands(server: AppServer, first: bytes = b"") -> socket.socket:
-    """Return a raw WebSocket connection after the handshake. `first` is sent together with the handshake."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    lines = [
-        "GET /ws/chat/ HTTP/1.1",
-        f"Host: 127.0.0.1:{server.port}",
-        f"Origin: {server.url}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
-    ]
-    connection.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode() + first)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        received = connection.recv(1)
-        assert received, answer
-        answer += received
-    assert answer.startswith(b"HTTP/1.1 101"), answer
-    return connection
 
 
 def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tuple[int, bytes]:
@@ -110,7 +75,7 @@ def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tup
 def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, server: AppServer) -> None:
     def flood(kind: str) -> tuple[int, bytes]:
         first, *rest = FLOODS[kind]
-        with shake_hands(server) as connection:
+        with shake_hands(server.port) as connection:
             return send_until_cut(connection, HELLO + first, rest[0] if rest else first)
 
     with ThreadPoolExecutor(len(FLOODS)) as threads:
@@ -126,7 +91,7 @@ def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, serve
 @pytest.mark.django_db(transaction=True)
 def test_pings_sent_with_the_handshake_are_limited(cast: Cast, server: AppServer) -> None:
     """They arrive before the frame meter is installed."""
-    with shake_hands(server, first=frame(PING) * 10_000) as connection:
+    with shake_hands(server.port, first=frame(PING) * 10_000) as connection:
         connection.sendall(HELLO)
         connection.settimeout(10)
         received = b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from typing import Any
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ from chat.widget.tokens import token_for
 from tests.conftest import Processes
 from tests.harness.servers import AppServer
 from tests.harness.sockets import Box, Client, Console, handshake_status
-from tests.people import Cast, create_cast, go_online, say, say_many, session_of, start
+from tests.people import SITE_KEY, Cast, create_cast, go_online, say, say_many, session_of, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -229,7 +230,9 @@ def test_pong_carries_the_head_of_the_conversation(cast: Cast, server: AppServer
     with Box(server) as box:
         box.open()
         box.say("ping")
-        assert box.hear("pong")["head"] == 0
+        pong = box.hear("pong")
+        assert pong["head"] == 0
+        assert abs(pong["now"] - time.time() * 1000) < 60_000
         box.begin()
         box.post("一")
         box.say("ping")
@@ -370,24 +373,42 @@ def test_empty_or_too_long_texts_are_refused_with_their_code_and_client_id(
     with Box(server) as box:
         box.open()
         box.say("start", client_id=(started := str(uuid4())), form={"name": "李" * 201})
-        assert box.hear("refused") | {"words": ""} == refusal("too_long", started)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", started, field="form", limit=200)
         box.begin()
-        for body, code in (
-            *(("好" * 2001, "too_long"), ("好" * 9000, "too_long"), ("x" * 60_000, "too_long")),
-            *(("", "empty"), (" \n ", "empty"), (5, "bad_frame"), (None, "bad_frame")),
-        ):
+        for long in ("好" * 2001, "好" * 9000, "x" * 60_000):
+            box.say("post", client_id=(client_id := str(uuid4())), body=long)
+            refused = box.hear("refused")
+            assert "2,000" in refused["words"]
+            assert refused | {"words": ""} == refusal("too_long", client_id, field="body", limit=2000)
+        for body, code in (("", "empty"), (" \n ", "empty"), (5, "bad_frame"), (None, "bad_frame")):
             box.say("post", client_id=(client_id := str(uuid4())), body=body)
             assert box.hear("refused") | {"words": ""} == refusal(code, client_id)
         box.say("post", client_id="none", body="好")
         assert box.hear("refused") | {"words": ""} == refusal("bad_frame")
         box.say("rate", score=5, comment="好" * 501)
-        assert box.hear("refused") | {"words": ""} == refusal("too_long")
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", field="comment", limit=500)
+        box.say("identify", identity="x" * 4097)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", field="identity", limit=4096)
+        box.say("ping", padding="x" * 17_000)
+        assert box.hear("refused") | {"words": ""} == refusal("too_long", limit=16_384)
         assert box.post("好" * 2000)["seq"] == 1
 
 
-def refusal(code: str, client_id: str = "") -> dict[str, str]:
+def refusal(code: str, client_id: str = "", **more: Any) -> dict[str, Any]:
     about = {"client_id": client_id} if client_id else {}
-    return {"kind": "refused", "code": code, "words": ""} | about
+    return {"kind": "refused", "code": code, "words": ""} | about | more
+
+
+def test_hello_with_a_too_long_token_is_refused_in_its_language_and_may_be_repeated(
+    cast: Cast, server: AppServer
+) -> None:
+    with Box(server) as box:
+        for language, words in (("en", "token"), ("zh", "最多")):
+            box.say("hello", site=SITE_KEY, version=1, token="x" * 4097, language=language)
+            refused = box.hear("refused")
+            assert words in refused["words"]
+            assert refused | {"words": ""} == refusal("too_long", field="token", limit=4096)
+        box.open()
 
 
 def test_hello_with_a_too_long_page_address_is_accepted_and_truncated(cast: Cast, server: AppServer) -> None:
@@ -443,7 +464,7 @@ def test_slow_reader_that_reads_on_receives_bye_with_the_code_slow(cast: Cast, p
 
 def slow_at(server: AppServer) -> list[str]:
     """Return the metric that counts the slow readers of this process; an empty list before the first one."""
-    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
+    with urlopen(f"{server.url}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
     return [line for line in lines if line.startswith('lianxin_sockets_ended_total{code="slow"}')]
 

@@ -1,7 +1,7 @@
 """The writer: accepted means committed, and seqs have no gap, whoever else writes.
 
-Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless). tests/test_faults.py
-has the failures of the database and of processes.
+Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless).
+tests/faults/test_outages.py has the failures of the database and of processes.
 """
 
 from __future__ import annotations

@@ -44,9 +44,9 @@ class Server:
     """A child process; subclasses say how it starts and when it is ready."""
 
     name = "server"
-    start_seconds = 60.0
+    start_seconds = 180.0
     stop_signal = signal.SIGTERM
-    stop_seconds = 20.0
+    stop_seconds = 60.0
 
     def __init__(self) -> None:
         self.port = free_port()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import load, paths, rows
+from tests.bench import floods, hostile, load, paths, rows
 from tests.bench.__main__ import MEASURES, wanted
 from tests.bench.load import Tally, Window, percentile
 from tests.bench.plan import QUICK, Plan
@@ -111,6 +111,20 @@ def test_a_void_run_gives_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_
     file = tmp_path / "bench.json"
     assert bench.main(["--write", str(file)]) == 1
     assert json.loads(file.read_text()) == []
+
+
+def test_others_are_measured_while_somebody_floods() -> None:
+    found = {row.name: row for row in floods._rows(QUICK, "daphne")}
+    assert list(found) == [f"flood_{name}_p99_ms_daphne" for name in floods.FLOODS]
+    assert all(row.value > 0 for row in found.values())
+    for name in ("pings", "frames"):
+        assert "MB a second by" in found[f"flood_{name}_p99_ms_daphne"].conditions
+
+
+def test_a_hostile_table_is_measured_in_a_process_of_its_own() -> None:
+    row = hostile._apart("csv_wide")
+    assert row.value < 50
+    assert "KB, refused: " in row.conditions
 
 
 def test_a_load_that_was_late_or_out_of_breath_is_void() -> None:

@@ -1,0 +1,217 @@
+"""What hostile files, bodies and texts cost: memory at the peak, seconds, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Coroutine
+from contextlib import suppress
+from io import BytesIO
+from struct import pack
+from typing import Any
+from uuid import uuid4
+
+from PIL import Image
+
+from tests.bench import load, servers
+from tests.bench.load import Tally, Visitor
+from tests.bench.plan import Plan
+from tests.bench.proc import family, memory_kb
+from tests.bench.rows import Row
+from tests.bench.servers import Running
+from tests.bench.web import Answer, Web
+from tests.harness.servers.process import ROOT
+
+SAMPLE_SECONDS = 0.02
+# After which memory that is not given back counts as kept.
+SETTLE_SECONDS = 2.0
+BODY_BYTES = 300 * 1024 * 1024
+SIDE = 6300  # Of a square picture of 39.7 megapixels.
+DECODED_SIDE = 4000  # Of the largest in colours that is decoded: 16 megapixels.
+APART = ("xlsx_far_right", "xlsx_strings", "xlsx_runs", "csv_wide", "differences")
+ROWS = (
+    "hostile_png_mb",
+    "hostile_six_pngs_mb",
+    "hostile_six_largest_pngs_mb",
+    "hostile_deep_png_mb",
+    "hostile_body_mb",
+    "hostile_json_mb",
+    *(f"hostile_{name}_mb" for name in APART),
+)
+
+
+class Peak(threading.Thread):
+    """The most memory that a server and its children have had meanwhile, over what they had before; in MB."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__()
+        self._pid = pid
+        self._is_over = threading.Event()
+        self._before = self._most = self._now()
+        self.mb = self.kept_mb = self.seconds = 0.0
+
+    def __enter__(self) -> Peak:
+        self._began = time.monotonic()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.monotonic() - self._began
+        self._is_over.set()
+        self.join()
+        time.sleep(SETTLE_SECONDS)
+        self.mb, self.kept_mb = (self._most - self._before) / 1024, (self._now() - self._before) / 1024
+
+    def run(self) -> None:
+        while not self._is_over.wait(SAMPLE_SECONDS):
+            self._most = max(self._most, self._now())
+
+    def _now(self) -> float:
+        total = 0.0
+        for pid in family(self._pid):
+            # A child may end meanwhile.
+            with suppress(OSError, RuntimeError):
+                total += memory_kb(pid)
+        return total
+
+
+def hostile_rows(plan: Plan) -> list[Row]:
+    rows = []
+    with servers.lianxin() as running:
+        desk = running.desk(agents=1)
+        _warm_up(running)
+        clear = _png(Image.new("RGBA", (SIDE, SIDE)))
+        rows.append(_measured(running, "png", _upload(running, [clear]), clear))
+        rows.append(_measured(running, "six_pngs", _upload(running, [clear] * 6), clear))
+        largest = _png(Image.new("RGBA", (DECODED_SIDE, DECODED_SIDE)))
+        rows.append(_measured(running, "six_largest_pngs", _upload(running, [largest] * 6), largest))
+        deep = _deep_png()
+        rows.append(_measured(running, "deep_png", _upload(running, [deep]), deep))
+        rows.append(_measured(running, "body", asyncio.to_thread(_chunked, running.app.port)))
+        rows.append(_measured(running, "json", _nested(running.app.url, desk.agents[0])))
+    return [*rows, *(_apart(name) for name in APART)]
+
+
+def _measured(running: Running, name: str, work: Coroutine[Any, Any, str], data: bytes = b"") -> Row:
+    with Peak(running.app.pid) as peak:
+        said = load.run(work)
+    size = f"{len(data) / 1024:.0f} KB each; " if data else ""
+    how = f"daphne with its children; {size}{peak.seconds:.1f} s, {peak.kept_mb:.0f} MB kept; {said}"
+    return Row(f"hostile_{name}_mb", peak.mb, f"{how}; load of the machine {os.getloadavg()[0]:.1f}")
+
+
+def _apart(name: str) -> Row:
+    """In a process of its own that reads nothing else: it tells what reading has taken."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.bench.hostile_text", name],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "LIANXIN_SECRET_KEY": servers.SECRET_KEY},
+    )  # fmt: skip
+    mb, how = json.loads(run.stdout)
+    return Row(f"hostile_{name}_mb", mb, f"{how}; load of the machine {os.getloadavg()[0]:.1f}")
+
+
+def _warm_up(running: Running) -> None:
+    """What the first upload of a process loads is none of the cost of a hostile one."""
+    load.run(_upload(running, [_png(Image.new("RGB", (8, 8), "red"))]))
+
+
+async def _upload(running: Running, pictures: list[bytes]) -> str:
+    """Each picture by a visitor of its own, all at once."""
+    visitors = [Visitor(Tally()) for _ in pictures]
+    await load.each(one.open(running.app.websocket_url) for one in visitors)
+    await load.each(one.begin() for one in visitors)
+
+    async def send(visitor: Visitor, data: bytes) -> Answer:
+        web = Web(running.app.url)
+        fields = {"client_id": str(uuid4()), "conversation": visitor.conversation}
+        kind, body = _multipart(fields, data)
+        try:
+            return await web.post(
+                "/chat/attachments", body, kind=kind, Authorization=f"Bearer {visitor.token}"
+            )
+        finally:
+            web.close()
+
+    answers = await asyncio.gather(*map(send, visitors, pictures))
+    return "answered " + ", ".join(sorted({_words(each) for each in answers}))
+
+
+def _words(answer: Answer) -> str:
+    body = answer.body
+    with suppress(zlib.error):
+        body = zlib.decompress(body, wbits=31)
+    refused = json.loads(body).get("refused", {})
+    return f"{answer.status} {refused.get('code', 'accepted')}"
+
+
+def _multipart(fields: dict[str, str], data: bytes) -> tuple[str, bytes]:
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    parts.append(
+        '--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    )
+    return "multipart/form-data; boundary=x", "".join(parts).encode() + data + b"\r\n--x--\r\n"
+
+
+async def _nested(url: str, cookie: str) -> str:
+    web = Web(url, cookie)
+    answer = await web.post("/console/points/find", b"[" * 100_000)
+    web.close()
+    return f"answered {_words(answer)}"
+
+
+def _chunked(port: int) -> str:
+    """A body without a length and without a sign-in; what was sent until the answer came."""
+    piece = b" " * 65536
+    chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        head = (
+            f"POST /console/login/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        connection.settimeout(0.0001)
+        answer = b""
+        while not answer and sent < BODY_BYTES:
+            with suppress(TimeoutError):
+                answer = connection.recv(65536)
+                break
+            connection.settimeout(60)
+            with suppress(ConnectionError):
+                connection.sendall(chunk)
+            connection.settimeout(0.0001)
+            sent += len(chunk)
+        connection.settimeout(60)
+        answer = answer or connection.recv(65536)
+    return (
+        f"answered {answer[9:12].decode()} after {sent / 1024 / 1024:.1f} of {BODY_BYTES // 1024 // 1024} MB"
+    )
+
+
+def _png(picture: Image.Image) -> bytes:
+    content = BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def _deep_png() -> bytes:
+    """Grey of 16 bits, as scanners write it, in as many pixels as are decoded; written row by row."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))
+
+    packed = zlib.compressobj()
+    row = b"\0" + b"\x80\x01" * DECODED_SIDE
+    data = b"".join(packed.compress(row) for _ in range(DECODED_SIDE)) + packed.flush()
+    head = pack(">IIBBBBB", DECODED_SIDE, DECODED_SIDE, 16, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")

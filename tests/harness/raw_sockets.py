@@ -1,0 +1,45 @@
+"""A WebSocket without a library that would hold it back: frames as bytes, and a handshake."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
+
+
+def frame(opcode: int, payload: bytes = b"", *, is_last: bool = True, claimed: int | None = None) -> bytes:
+    """A client's frame, masked with zeros. `claimed`: a length that is not its own."""
+    length = len(payload) if claimed is None else claimed
+    first = opcode | (128 if is_last else 0)
+    if length < 126:
+        head = bytes((first, 128 | length))
+    elif length < 65536:
+        head = struct.pack(">BBH", first, 128 | 126, length)
+    else:
+        head = struct.pack(">BBQ", first, 128 | 127, length)
+    return head + bytes(4) + payload
+
+
+def shake_hands(port: int, first: bytes = b"") -> socket.socket:
+    """An open socket of a box on loopback. `first` goes out with the handshake. Raises ConnectionError."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    lines = [
+        "GET /ws/chat/ HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        f"Origin: http://127.0.0.1:{port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
+    ]
+    connection.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode() + first)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        received = connection.recv(1)
+        if not received:
+            raise ConnectionError(answer)
+        answer += received
+    if not answer.startswith(b"HTTP/1.1 101"):
+        raise ConnectionError(answer)
+    return connection
