@@ -211,7 +211,7 @@ def test_a_rating_outlives_a_selection_that_ends_outside_escape_a_cut_and_a_relo
         expect(comment).to_have_value(words)
 
         server.kill()
-        expect(again.frame.get_by_text("No connection. We keep trying")).to_be_visible()
+        expect(again.frame.get_by_text("No connection. We're reconnecting")).to_be_visible()
         again.frame.get_by_role("button", name="Send rating").click()
         expect(comment).to_have_value(words)
     server.start()
