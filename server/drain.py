@@ -203,7 +203,7 @@ class Drain:
             socket.end("bye", retry_after_ms=retry_after_ms)
         if not await until(lambda: not hub.sockets, CLOSE_SECONDS):
             for socket in tuple(hub.sockets):
-                socket.cut()
+                socket.abort()
 
 
 def _is_everything_stored() -> bool:

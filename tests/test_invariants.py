@@ -10,39 +10,39 @@ from tests.harness.servers.process import ROOT
 
 GUARDS = {
     "1 accepted means committed": [
-        "chat/realtime/test_writer.py::test_what_is_accepted_can_be_read_by_anybody_at_that_moment",
+        "chat/realtime/test_writer.py::test_accepted_message_is_visible_to_other_connections",
         "faults/test_outages.py::test_killed_server_loses_no_accepted_message",
         "faults/test_outages.py::test_database_outage_loses_no_accepted_message",
         "server/test_settings.py::test_sqlite_syncs_every_commit_to_disk",
     ],
     "2 nothing accepted is lost, doubled or reordered": [
-        "chat/realtime/test_sockets.py::test_two_processes_give_one_conversation_numbers_without_a_gap",
+        "chat/realtime/test_sockets.py::test_two_processes_assign_seqs_of_one_conversation_without_a_gap",
         "faults/test_outages.py::test_without_redis_everything_still_arrives",
         "faults/test_outages.py::test_sweep_sends_nothing_twice",
         "faults/test_outages.py::test_flushed_redis_keeps_all_subscriptions",
         "faults/test_outages.py::test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit",
-        "chat/realtime/test_state_equals_events.py::test_what_happens_between_reading_and_joining_is_in_the_welcome",
-        "chat/realtime/test_state_equals_events.py::test_what_comes_later_does_not_pass_for_the_change_that_was_lost",
+        "chat/realtime/test_state_equals_events.py::test_welcome_contains_a_change_between_the_lookup_and_the_join",
+        "chat/realtime/test_state_equals_events.py::test_later_event_does_not_hide_a_lost_change_from_the_sweep",
         "machine/test_machine.py::test_whatever_happens_everybody_sees_everything_in_order",
         "machine/test_machine.py::test_a_planted_fault_is_found",
     ],
     "3 seq has no gap, and both sides resume after N": [
         "chat/test_actions_posts.py::test_random_batches_of_posts_and_read_marks_keep_seq_without_gaps",
-        "chat/realtime/test_writer.py::test_many_threads_leave_no_gap",
-        "chat/realtime/test_writer.py::test_two_writers_and_an_action_share_the_numbers_of_one_conversation",
-        "chat/realtime/test_sockets.py::test_a_visitor_comes_back_to_what_is_new",
+        "chat/realtime/test_writer.py::test_posts_from_many_threads_leave_no_gap_in_seq",
+        "chat/realtime/test_writer.py::test_two_writers_and_an_action_assign_seqs_without_a_gap",
+        "chat/realtime/test_sockets.py::test_visitor_resumes_with_the_messages_after_the_last_one",
     ],
     "4 doing anything twice is harmless": [
         "chat/test_actions_posts.py::test_repeat_gets_the_first_answer_and_announces_nothing",
         "chat/test_actions_visitors.py::test_start_twice_gives_one_conversation",
         "chat/test_actions_agents.py::test_take_twice_is_harmless_and_take_of_a_colleagues_is_refused",
         "chat/test_actions_agents.py::test_add_note_twice_creates_one_note",
-        "chat/realtime/test_writer.py::test_a_repeat_gets_the_same_answer_even_while_the_first_is_on_its_way",
+        "chat/realtime/test_writer.py::test_repeated_post_gets_the_same_answer_even_while_the_first_is_pending",
     ],
     "5 a note never reaches a visitor": [
         "chat/test_actions_agents.py::test_add_note_creates_no_message",
         "chat/realtime/test_sockets.py::test_a_note_never_reaches_a_visitor",
-        "chat/realtime/test_state_equals_events.py::test_while_talking",
+        "chat/realtime/test_state_equals_events.py::test_state_equals_events_while_active",
     ],
     "6 one agent at most, one winner and one clear answer": [
         "chat/test_actions_agents.py::test_concurrent_take_next_gives_each_agent_a_different_conversation",
@@ -53,14 +53,14 @@ GUARDS = {
     ],
     "7 one write path": ["test_invariants.py::test_only_actions_write_to_the_database"],
     "8 frames carry all a screen needs": [
-        "chat/realtime/test_state_equals_events.py::test_while_waiting",
-        "chat/realtime/test_state_equals_events.py::test_a_whole_day_in_one_go",
-        "chat/realtime/test_sockets.py::test_a_visitor_and_an_agent_talk_across_processes",
+        "chat/realtime/test_state_equals_events.py::test_state_equals_events_while_waiting",
+        "chat/realtime/test_state_equals_events.py::test_state_equals_events_over_a_whole_conversation",
+        "chat/realtime/test_sockets.py::test_visitor_and_agent_exchange_frames_across_processes",
     ],
     "9 unknown kinds are ignored": [
         "chat/test_protocol.py::test_unknown_kind_is_ignored",
         "chat/test_protocol.py::test_decode_events_skips_unknown_and_invalid_events",
-        "chat/realtime/test_sockets.py::test_frames_of_another_version_are_ignored_and_bad_ones_refused",
+        "chat/realtime/test_sockets.py::test_unknown_frames_are_ignored_and_invalid_frames_refused",
     ],
     "10 no words, tokens or numbers in URLs, logs, Redis keys": [
         "faults/test_outages.py::test_redis_contains_no_message_text_and_no_names",

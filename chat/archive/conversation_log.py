@@ -1,4 +1,4 @@
-"""What is on record about one conversation, put together for reading."""
+"""The record of one conversation for reading: its messages, notes, assignments and form answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A message with when it was said, or a note."""
+    """A message or a note, with its time."""
 
     at: datetime
     message: MessageData | None = None
@@ -23,7 +23,10 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """`entries` in the order of the screens, a note where it was written; `after` asks for the next page."""
+    """A page of the record. `entries` are in the order in which screens show them, each note where it was written.
+
+    `answers` are pairs of label and answer. `after` requests the next page; None on the last one.
+    """
 
     conversation: Conversation
     entries: list[LogEntry]
@@ -33,7 +36,7 @@ class ConversationRecord:
 
 
 def record_of(conversation: Conversation, after: int = 0) -> ConversationRecord:
-    """The messages with seq > `after`, a page of them, and what belongs to them. Five queries."""
+    """Return a page of the messages with seq > `after`, and what belongs to them. Five queries."""
     stored = list(
         Message.objects.filter(conversation=conversation, seq__gt=after)
         .order_by("seq")
@@ -44,7 +47,7 @@ def record_of(conversation: Conversation, after: int = 0) -> ConversationRecord:
     notes = (
         conversation.notes.select_related("author").filter(after_seq__gte=after).order_by("after_seq", "id")
     )
-    # A note at the seam of two pages belongs to the first of them.
+    # A note between the last message of a page and the first of the next belongs to the first page.
     if after:
         notes = notes.exclude(after_seq=after)
     if last is not None:
@@ -52,14 +55,14 @@ def record_of(conversation: Conversation, after: int = 0) -> ConversationRecord:
     entries = [LogEntry(values["at"], message=serializers.message_of(values)) for values in shown] + [
         LogEntry(note.at, note=note) for note in notes
     ]
-    entries.sort(key=_place)
+    entries.sort(key=_sort_key)
     assignments = conversation.assignments.select_related(
         "agent", "department", "by", "next_in_line"
     ).order_by("id")
     return ConversationRecord(conversation, entries, list(assignments), _answers(conversation), last)
 
 
-def _place(entry: LogEntry) -> tuple[int, int]:
+def _sort_key(entry: LogEntry) -> tuple[int, int]:
     if entry.message is not None:
         return entry.message.seq, 0
     assert entry.note is not None
@@ -67,7 +70,7 @@ def _place(entry: LogEntry) -> tuple[int, int]:
 
 
 def _answers(conversation: Conversation) -> list[tuple[str, str]]:
-    """The form's answers beside their labels; one whose question is gone beside its key. Two queries."""
+    """Return the form's answers with their labels, or with their keys where the field was deleted. Two queries."""
     fields = {field.key: field for field in conversation.site.form_fields.all()}
     departments = {department.code: str(department) for department in Department.objects.all()}
     answers: list[tuple[str, str]] = []
@@ -79,6 +82,6 @@ def _answers(conversation: Conversation) -> list[tuple[str, str]]:
             answers.append((key, str(answer)))
             continue
         is_department = field.kind == FormField.Kind.DEPARTMENT
-        words = departments.get(answer, str(answer)) if is_department else str(answer)
-        answers.append((field.label_in(get_language()), words))
+        text = departments.get(answer, str(answer)) if is_department else str(answer)
+        answers.append((field.label_in(get_language()), text))
     return answers

@@ -1,9 +1,9 @@
-"""Conversations and transcripts as tables to take away.
+"""Exports of conversations and transcripts as tables.
 
-A spreadsheet runs what begins like a formula (OWASP ASVS 5.0, 1.2.10). So a text that begins with one of STARTERS, or
-with the apostrophe itself, gets one apostrophe in front. Take one leading apostrophe away, and it is the stored text to
-the letter: nothing is dropped, and nothing else begins with one. What comes before the last column gets a closing mark
-for each direction mark that it leaves open, or it would turn the columns that follow.
+A spreadsheet program runs a text that begins like a formula (OWASP ASVS 5.0, 1.2.10). Every text that begins with one
+of STARTERS, or with an apostrophe, therefore gets one apostrophe in front. Removing one leading apostrophe
+gives the stored text exactly: no other exported text begins with one. In all but the last column, a text gets a closing
+mark for each direction mark that it leaves open, or it would reverse the columns that follow.
 """
 
 import re
@@ -23,19 +23,22 @@ from core.text.bidi import close_marks
 
 MAX_ROWS = 20_000
 STARTERS = "=+-@\t\r\n\x00|%＝＋－＠"
-# What XML cannot hold, or would change; and what already looks like our way of writing it (ECMA-376, ST_Xstring).
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
+# Characters that XML cannot hold or would change, and text that looks like their escapes (ECMA-376, ST_Xstring).
+_UNSAFE_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def quote_formula(text: str) -> str:
+    """Return the text with an apostrophe in front if a spreadsheet program would take it for a formula."""
     return "'" + text if text.startswith(("'", *STARTERS)) else text
 
 
 class TooManyRows(ValueError):
-    """The admin shows its words and exports nothing."""
+    """Raised when an export has more than MAX_ROWS rows. The admin shows its message and exports nothing."""
 
 
 class Table(Resource):
+    """An export with at most MAX_ROWS rows, local times and texts that a spreadsheet program does not run."""
+
     def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
         value = field.get_value(instance)
         if value is None:
@@ -44,27 +47,27 @@ class Table(Resource):
             return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
         if isinstance(value, int):
             return value
-        # In a CSV other columns follow on the same line; the text of a message is the last one.
+        # The body is the last column; every other one is followed by columns on the same line of a CSV file.
         text = str(value) if field.attribute == "body" else close_marks(str(value))
         return quote_formula(text)
 
     def bounded(self, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if queryset.order_by()[: MAX_ROWS + 1].count() > MAX_ROWS:
-            words = ngettext(
-                "That is more than %(count)d row. Narrow it by the filters, for example by the dates.",
-                "That is more than %(count)d rows. Narrow it by the filters, for example by the dates.",
+            message = ngettext(
+                "The export has more than %(count)d row. Narrow it with the filters, for example by date.",
+                "The export has more than %(count)d rows. Narrow it with the filters, for example by date.",
                 MAX_ROWS,
             )
-            raise TooManyRows(words % {"count": MAX_ROWS})
+            raise TooManyRows(message % {"count": MAX_ROWS})
         return queryset
 
 
-def _column(words: Any, path: str) -> Field:
-    return Field(attribute=path, column_name=words)
+def _column(heading: Any, path: str) -> Field:
+    return Field(attribute=path, column_name=heading)
 
 
 class ConversationTable(Table):
-    """One row for each conversation."""
+    """The export with one row for each conversation."""
 
     number = _column(gettext_lazy("conversation"), "uuid")
     site = _column(gettext_lazy("site"), "site__name_zh")
@@ -89,12 +92,12 @@ class ConversationTable(Table):
     code = _column(gettext_lazy("wrap-up code"), "wrap_up_code__code")
     comment = _column(gettext_lazy("wrap-up comment"), "wrap_up_comment")
     score = _column(gettext_lazy("score"), "rating__score")
-    score_comment = _column(gettext_lazy("comment of the rating"), "rating__comment")
+    score_comment = _column(gettext_lazy("rating comment"), "rating__comment")
     digest = _column(gettext_lazy("digest"), "digest")
 
     @classmethod
     def get_display_name(cls) -> str:
-        return _("Conversations: one row each")
+        return _("Conversations: one row per conversation")
 
     def filter_export(self, queryset: QuerySet[Conversation], **kwargs: Any) -> QuerySet[Conversation]:
         return self.bounded(queryset).select_related(
@@ -103,7 +106,7 @@ class ConversationTable(Table):
 
 
 class TranscriptTable(Table):
-    """One row for each message of the conversations, in order."""
+    """The export with one row for each message of the conversations, in order."""
 
     number = _column(gettext_lazy("conversation"), "conversation__uuid")
     seq = _column(gettext_lazy("message no."), "seq")
@@ -116,7 +119,7 @@ class TranscriptTable(Table):
 
     @classmethod
     def get_display_name(cls) -> str:
-        return _("Transcripts: one row for each message")
+        return _("Transcripts: one row per message")
 
     def filter_export(self, queryset: QuerySet[Conversation], **kwargs: Any) -> QuerySet[Message]:
         messages = Message.objects.filter(conversation__in=queryset.order_by().values("pk"))
@@ -124,7 +127,7 @@ class TranscriptTable(Table):
 
 
 class CsvFile(CSV):
-    """UTF-8 with its mark, by which a Chinese Excel knows it."""
+    """CSV in UTF-8 with a byte order mark, without which a Chinese Excel takes it for another encoding."""
 
     def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
         text: str = super().export_data(dataset, **kwargs)
@@ -138,7 +141,7 @@ class CsvFile(CSV):
 
 
 class XlsxFile(XLSX):
-    """Characters that XML cannot hold are written as _xHHHH_, which spreadsheets read as the character."""
+    """XLSX. A character that XML cannot hold is written as _xHHHH_, which spreadsheet programs understand."""
 
     def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
         for index, row in enumerate(dataset):
@@ -148,4 +151,4 @@ class XlsxFile(XLSX):
 
 
 def _in_xml(text: str) -> str:
-    return _UNFIT.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
+    return _UNSAFE_IN_XML.sub(lambda match: f"_x{ord(match[0]):04X}_", text)

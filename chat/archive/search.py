@@ -1,7 +1,7 @@
-"""Search in the words of conversations.
+"""Full-text search in the messages of conversations.
 
-The index (`chat.archive.search_terms`) finds the messages that hold every term of the query. Each of them is then
-compared with the query itself, because pairs of characters would also match where they stand apart.
+The index (`chat.archive.search_terms`) finds the messages that contain every term of the query. Each of them is then
+compared with the query itself, because pairs of characters also match where they are not adjacent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,22 +19,22 @@ from accounts.models import Department
 from chat.archive.search_terms import TermsField, normalized, query_terms, runs_of
 from chat.models import AuthorRole, Conversation, Message
 
-# Of messages that the index gives and the words refuse, so many are looked at before the page ends early.
+# A page ends early after this many candidates have been compared with the query.
 MAX_EXAMINED = 2000
-# So many of the newest messages are walked through before the index is asked: eight milliseconds' work.
-NEWEST = 30_000
-# So many candidates are few: 40 KB of ids.
-FEW_CONVERSATIONS = 5000
-# So many candidates are fetched at once where a page's worth was not enough, and no more of few that are mostly not the
-# reader's.
-MORE = 500
+# The newest messages that are scanned before the index is used; the scan takes 8 ms.
+SCANNED_MESSAGES = 30_000
+# Candidates of which all ids are fetched at once; the ids take 40 KB.
+MAX_CANDIDATE_IDS = 5000
+# Candidates fetched at once after the first query did not fill the page. Also the limit up to which ids are fetched in
+# growing batches for a reader who may read only few of them.
+CANDIDATE_BATCH = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 
 @TermsField.register_lookup
 class ContainsTerms(Lookup):
-    """`terms__holds=[...]`: the message has all of these terms."""
+    """The lookup `terms__holds=[...]`: the message contains all of these terms."""
 
     lookup_name = "holds"
     prepare_rhs = False
@@ -53,7 +53,7 @@ class ContainsTerms(Lookup):
 
 
 class Excerpt(NamedTuple):
-    """A piece of a message round the first hit: what stands before it, the hit, and what comes after."""
+    """A part of a message around the first hit: the text before it, the hit, and the text after it."""
 
     before: str
     hit: str
@@ -61,8 +61,11 @@ class Excerpt(NamedTuple):
 
 
 class SearchHit(NamedTuple):
-    """A message as a list of hits shows it: its place, who wrote it, and whose conversation it is. `department` is in
-    the reader's language; `agent` is name and number, empty while nobody has the conversation."""
+    """A message as a list of results shows it.
+
+    `author` is its author's name, `visitor` the name of the conversation's visitor, `department` the name in the
+    reader's language, `agent` the name and number of the assigned agent or empty.
+    """
 
     conversation: UUID
     seq: int
@@ -76,9 +79,9 @@ class SearchHit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultPage:
-    """Hits, newest first. `before` asks for the next page; None when this is the last.
+    """A page of hits, newest first. `before` requests the next page; None on the last one.
 
-    A page may hold fewer hits than asked for, even none, and still have a next one.
+    A page may hold fewer hits than requested, even none, and still have a next page.
     """
 
     hits: list[SearchHit]
@@ -88,18 +91,18 @@ class ResultPage:
 def search_messages(
     conversations: QuerySet[Conversation], text: str, before: int | None = None, limit: int = 50
 ) -> ResultPage:
-    """Messages of these conversations that hold every word of `text`; a Chinese word wherever it stands.
+    """Return the messages of these conversations that contain every word of `text`; Chinese words match anywhere.
 
-    `conversations` says what the reader may see (`access.visible_to`). What holds neither letter nor digit finds
-    nothing. Five queries at most, unless many messages only look like hits or are not the reader's.
+    `conversations` are those that the reader may see (`access.visible_to`). A text without letters and digits finds
+    nothing. At most five queries, unless many candidates do not match or are not for the reader.
     """
-    found, before = _scan(conversations, text, before, limit)
-    return ResultPage(_hits([pk for pk, _ in found], runs_of(text)), before)
+    matches, before = _find_matches(conversations, text, before, limit)
+    return ResultPage(_hits([pk for pk, _ in matches], runs_of(text)), before)
 
 
 def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
-    """Columns and not models: of five tables that are joined ten columns are shown."""
-    shown = Message.objects.filter(pk__in=pks).order_by("-pk").values_list(
+    """Load what a list of results shows: eleven columns of five joined tables, so no model instances."""
+    rows = Message.objects.filter(pk__in=pks).order_by("-pk").values_list(
         *("conversation__uuid", "seq", "at", "author_name", "author_role", "body", "conversation__visitor__name"),
         *("conversation__department__name_zh", "conversation__department__name_en"),
         *("conversation__agent__name", "conversation__agent__number"),
@@ -115,45 +118,45 @@ def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
             f"{agent} {number}" if agent else "",
             excerpt_of(body, runs),
         )
-        for conversation, seq, at, name, role, body, visitor, name_zh, name_en, agent, number in shown
+        for conversation, seq, at, name, role, body, visitor, name_zh, name_en, agent, number in rows
     ]
 
 
 def conversations_with(
     conversations: QuerySet[Conversation], text: str, limit: int = 1000
 ) -> tuple[list[int], bool]:
-    """Ids of the conversations with such a message, newest words first, and whether there may be more."""
-    found: dict[int, None] = {}
+    """Return the ids of the conversations with a matching message, newest first, and whether there may be more."""
+    matching: dict[int, None] = {}
     before: int | None = None
     for _ in range(5):
-        hits, before = _scan(conversations, text, before, limit)
-        found.update(dict.fromkeys(conversation for _, conversation in hits))
-        if before is None or len(found) >= limit:
+        matches, before = _find_matches(conversations, text, before, limit)
+        matching.update(dict.fromkeys(conversation for _, conversation in matches))
+        if before is None or len(matching) >= limit:
             break
-    return list(found)[:limit], before is not None or len(found) > limit
+    return list(matching)[:limit], before is not None or len(matching) > limit
 
 
-def _scan(
+def _find_matches(
     conversations: QuerySet[Conversation], text: str, before: int | None, limit: int
 ) -> tuple[list[tuple[int, int]], int | None]:
-    """(message, conversation) ids of up to `limit` hits, newest first, and where to go on."""
+    """Return the (message, conversation) ids of up to `limit` hits, newest first, and `before` for the next page."""
     terms = query_terms(text)
     runs = runs_of(text)
     if not terms or conversations.query.is_empty():
         return [], None
-    found: list[tuple[int, int]] = []
+    matches: list[tuple[int, int]] = []
     examined = 0
     for rows in _candidates(conversations, terms, before, limit + 1):
         for pk, conversation, body in rows:
-            if len(found) == limit:
-                return found, before
+            if len(matches) == limit:
+                return matches, before
             if contains_query(body, runs):
-                found.append((pk, conversation))
+                matches.append((pk, conversation))
             before = pk
         examined += len(rows)
         if examined >= MAX_EXAMINED:
-            return found, before
-    return found, None
+            return matches, before
+    return matches, None
 
 
 Row = tuple[int, int, str]
@@ -162,54 +165,58 @@ Row = tuple[int, int, str]
 def _candidates(
     conversations: QuerySet[Conversation], terms: list[str], before: int | None, size: int
 ) -> Iterator[list[Row]]:
-    """All messages with these terms that may be read, newest first, as (message id, conversation id, body).
+    """Yield the readable messages with these terms, newest first, in batches of (message id, conversation id, body).
 
-    Where they stand is not known beforehand, so the cheap ways come first:
+    How many there are and how old is not known beforehand, so the cheap ways come first:
 
-    1. Back through the newest NEWEST messages, by their ids. A common word fills its page here. The index would have
-       to be asked for every place where the word ever stood.
-    2. Where at most FEW older messages have the terms, their ids by the index, and then the newest few hundred of them.
-    3. Where that is not enough, the reader may see little of what there is: one question with all conditions, which
-       PostgreSQL plans from whichever side has less.
+    1. Scan the newest SCANNED_MESSAGES messages by id. A common word fills its page here, where the index would return
+       every message that ever contained the word.
+    2. If at most MAX_CANDIDATE_IDS older messages have the terms, fetch their ids from the index, and then the newest
+       few hundred of them.
+    3. If that is not enough, the reader may see only few of the candidates: use one query with all conditions, which
+       PostgreSQL plans from the side with fewer rows.
 
-    In 1 and 2 each message that has the terms is asked whether it may be read. To gather first all conversations that
-    may be read takes longer than the search.
+    Ways 1 and 2 check for each candidate whether the reader may see it. Collecting all readable conversations first
+    takes longer than the search.
     """
-    holding = Message.objects.filter(terms__holds=terms)
-    sees_all, more = not conversations.query.where, max(size, MORE)
+    matching = Message.objects.filter(terms__holds=terms)
+    sees_all, larger_size = not conversations.query.where, max(size, CANDIDATE_BATCH)
     if before is None:
         before = (Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
-    oldest = max(0, before - NEWEST)
-    # Of an agent's candidates many are not theirs.
-    of_few = size if sees_all else 4 * size
+    oldest = max(0, before - SCANNED_MESSAGES)
+    # Many of the candidates are not for an agent to read, so fetch more of them.
+    batch_size = size if sees_all else 4 * size
     while True:
-        newest = _readable(holding.filter(pk__gte=oldest, pk__lt=before), conversations)
+        newest = _readable(matching.filter(pk__gte=oldest, pk__lt=before), conversations)
         rows: list[Row] = list(newest.order_by("-pk").values_list(*ROW)[:size])
         yield rows
         if len(rows) < size:
             break
-        before, size = rows[-1][0], more
-    # Any of them: where they are more than few, the rest is not even read.
-    few = _ids_of(holding.filter(pk__lt=oldest), f"LIMIT {FEW_CONVERSATIONS + 1:d}")
-    if len(few) <= FEW_CONVERSATIONS:
-        while few and (sees_all or of_few <= MORE):
-            ids, few = few[:of_few], few[of_few:]
-            readable = _readable(Message.objects.filter(pk__in=ids), conversations)
+        before, size = rows[-1][0], larger_size
+    # Without an order PostgreSQL stops as soon as there are too many.
+    pks = _ids_of(matching.filter(pk__lt=oldest), f"LIMIT {MAX_CANDIDATE_IDS + 1:d}")
+    if len(pks) <= MAX_CANDIDATE_IDS:
+        while pks and (sees_all or batch_size <= CANDIDATE_BATCH):
+            batch, pks = pks[:batch_size], pks[batch_size:]
+            readable = _readable(Message.objects.filter(pk__in=batch), conversations)
             yield list(readable.order_by("-pk").values_list(*ROW))
-            oldest, of_few = ids[-1], 4 * of_few
-        if not few:
+            oldest, batch_size = batch[-1], 4 * batch_size
+        if not pks:
             return
     if not sees_all:
-        holding = holding.filter(conversation__in=conversations.order_by().values("pk"))
+        matching = matching.filter(conversation__in=conversations.order_by().values("pk"))
     before = oldest
-    while pks := _ids_of(holding.filter(pk__lt=before), f"ORDER BY id DESC LIMIT {more:d}"):
+    while pks := _ids_of(matching.filter(pk__lt=before), f"ORDER BY id DESC LIMIT {larger_size:d}"):
         yield list(Message.objects.filter(pk__in=pks).order_by("-pk").values_list(*ROW))
         before = pks[-1]
 
 
 def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]) -> QuerySet[Message]:
-    """Those in these conversations, by a question for each: PostgreSQL makes no join of it, and takes it for one that
-    nearly all of them pass, so that it stops when it has a page."""
+    """Return the messages that are in these conversations, checked by a subquery for each message.
+
+    PostgreSQL does not turn the subquery into a join, and expects nearly all messages to pass it, so it stops as soon
+    as it has a page.
+    """
     if not conversations.query.where:
         return messages
     one = conversations.order_by().filter(pk=OuterRef("conversation")).values("pk")
@@ -217,40 +224,47 @@ def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]
 
 
 def _ids_of(messages: QuerySet[Message], end: str) -> list[int]:
-    """Their ids, newest first, as far as the SQL of `end` lets them. In a WITH of its own the plan is made as if all
-    were wanted: by terms, never back through all messages."""
+    """Return the ids of the messages, newest first, limited by the SQL in `end`.
+
+    A materialized WITH makes PostgreSQL plan as if all ids were wanted: it uses the index of the terms and never scans
+    back through all messages.
+    """
     try:
         sql, parameters = messages.order_by().values_list("pk").query.sql_with_params()
     except EmptyResultSet:
         return []
-    how = "MATERIALIZED" if connection.vendor == "postgresql" else ""
+    mode = "MATERIALIZED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
-        # All parts are ours; what is looked for goes in by the parameters.
-        cursor.execute(f"WITH found (id) AS {how} ({sql}) SELECT id FROM found {end}", parameters)  # noqa: S608
+        # All parts of the SQL are ours; the terms are passed as parameters.
+        cursor.execute(f"WITH found (id) AS {mode} ({sql}) SELECT id FROM found {end}", parameters)  # noqa: S608
         return sorted((pk for (pk,) in cursor.fetchall()), reverse=True)
 
 
 def contains_query(body: str, runs: Sequence[str]) -> bool:
-    """Whether every one of these runs (`runs_of`) stands in the body."""
+    """Whether the body contains every one of these runs (`runs_of`)."""
     text = normalized(body)
     return all(run in text for run in runs)
 
 
 def excerpt_of(body: str, runs: Sequence[str]) -> Excerpt:
-    """The words round the first hit, on one line. Where letters change their number when they are unified
-    (ligatures, say) and the place cannot be told, the beginning, with no hit."""
+    """Return the text around the first hit, on one line.
+
+    The beginning without a hit, if the hit cannot be located: normalizing may change the number of characters, for
+    example of ligatures.
+    """
     line = " ".join(body.split())
+    # The index in `line` of each character of `normalized_line`.
     origins: list[int] = []
-    unified = ""
+    normalized_line = ""
     for index, character in enumerate(line):
         piece = normalized(character)
-        unified += piece
+        normalized_line += piece
         origins.extend([index] * len(piece))
-    places = [(place, len(run)) for run in runs if (place := unified.find(run)) >= 0]
-    if not places:
+    positions = [(position, len(run)) for run in runs if (position := normalized_line.find(run)) >= 0]
+    if not positions:
         return Excerpt(line[: EXCERPT_BEFORE + EXCERPT_AFTER], "", "")
-    place, length = min(places)
-    start, end = origins[place], origins[place + length - 1] + 1
+    position, length = min(positions)
+    start, end = origins[position], origins[position + length - 1] + 1
     lead = line[max(0, start - EXCERPT_BEFORE) : start]
     tail = line[end : end + EXCERPT_AFTER]
     return Excerpt(

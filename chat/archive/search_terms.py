@@ -1,9 +1,9 @@
-"""Search terms of a text, and the column that holds them.
+"""The search terms of a text, and the column that holds them.
 
-A run of Chinese (or Japanese, Korean) characters is cut into overlapping pairs, so that every two-character
-word is found wherever it stands; other scripts into words. One column serves both databases: a tsvector with a
-GIN index on PostgreSQL, text mirrored into an FTS5 table on SQLite. A hit is checked against the text itself,
-because pairs alone would find their letters apart.
+A run of Chinese, Japanese or Korean characters is split into overlapping pairs, so that every two-character word is
+found wherever it stands in the run; text in other scripts is split into words. One column serves both databases: a
+tsvector with a GIN index on PostgreSQL, and text mirrored into an FTS5 table on SQLite. Each hit is checked against the
+text itself, because the pairs of a query may occur in a text without being adjacent.
 """
 
 import re
@@ -24,47 +24,50 @@ _MAX_TERMS = 2000
 
 
 def normalized(text: str) -> str:
-    """The text as it is compared: compatibility forms unified (full-width digits too), case folded, traditional
-    characters in their simplified form."""
+    """Return the form of a text in which texts are compared.
+
+    Compatibility forms such as full-width digits are unified, case is folded, and traditional characters are replaced
+    by their simplified form.
+    """
     return fold_variants(unicodedata.normalize("NFKC", text).casefold())
 
 
 def terms_of(text: str) -> list[str]:
-    """Distinct terms for the index, in order: single characters and pairs of CJK runs, whole words otherwise."""
-    found: dict[str, None] = {}
+    """Return the distinct terms for the index, in order: characters and pairs of CJK runs, and words."""
+    terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)):
         cjk, word = match.groups()
         if cjk:
             for index, character in enumerate(cjk):
-                found[character] = None
+                terms[character] = None
                 if index + 1 < len(cjk):
-                    found[cjk[index : index + 2]] = None
+                    terms[cjk[index : index + 2]] = None
         else:
-            found[word[:64]] = None
-        if len(found) >= _MAX_TERMS:
+            terms[word[:64]] = None
+        if len(terms) >= _MAX_TERMS:
             break
-    return list(found)
+    return list(terms)
 
 
 def query_terms(text: str) -> list[str]:
-    """Terms that a text must hold to be a hit: the pairs of a run (or its single character), and the words."""
-    found: dict[str, None] = {}
+    """Return the terms that a message must contain to match: pairs (or the character) of each CJK run, and words."""
+    terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)[:200]):
         cjk, word = match.groups()
         if cjk and len(cjk) > 1:
-            found.update(dict.fromkeys(cjk[i : i + 2] for i in range(len(cjk) - 1)))
+            terms.update(dict.fromkeys(cjk[i : i + 2] for i in range(len(cjk) - 1)))
         else:
-            found[cjk or word[:64]] = None
-    return list(found)
+            terms[cjk or word[:64]] = None
+    return list(terms)
 
 
 def runs_of(text: str) -> list[str]:
-    """The runs of what is looked for: each must stand in a text, whole, for the text to be a hit."""
+    """Return the runs of a query, CJK runs and words. A hit must contain each of them in one piece."""
     return list(dict.fromkeys(match[0] for match in _RUNS.finditer(normalized(text)[:200])))
 
 
 class TermsField(models.Field):  # type: ignore[type-arg]
-    """A list of terms, written and never read back."""
+    """A column that holds a list of terms. It is written and searched, but never read back."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "tsvector" if connection.vendor == "postgresql" else "text"

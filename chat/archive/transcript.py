@@ -1,9 +1,8 @@
-"""The transcript as a text to keep: what was said, from the stored words, and no notes.
+"""The transcript of a conversation as a text file: all stored messages, and no notes.
 
-Whatever a line of a message begins with, it is set in; only what we say ourselves begins at the margin. So nobody can
-write a message that reads like an entry of somebody else. Take the four blanks after each line break away, and the
-words are the stored ones to the letter. Names lose the marks that turn the order of letters, for our own words follow
-them on the same line.
+Every line of a message is indented, and only our own text begins at the margin, so nobody can write a message that
+looks like an entry of someone else. Removing the four spaces after each line break gives the stored text exactly.
+Names lose their direction marks, because our own text follows them on the same line.
 """
 
 import re
@@ -22,13 +21,13 @@ from chat.models import AuthorRole, Conversation, MessageKind
 from core.text.bidi import remove_marks
 
 INDENT = "    "
-# Everything that some program shows as the end of a line.
+# Every character or pair that some program shows as a line break.
 _BREAKS = re.compile("(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])")
 _FIELDS = ("seq", "kind", "author_role", "author_name", "agent__number", "at", "body", "payload")
 
 
 def transcript_of(conversation: Conversation) -> str:
-    """The whole text, in the conversation's language, with the times of LIANXIN_TIME_ZONE. One query."""
+    """Return the transcript in the conversation's language, with times in LIANXIN_TIME_ZONE. One query."""
     stored = conversation.messages.order_by("seq").values(*_FIELDS).iterator(chunk_size=500)
     with translation.override(language_code(conversation.language)):
         return "\n".join([*_head(conversation), *_entries(stored), *_foot(conversation)]) + "\n"
@@ -40,24 +39,25 @@ def file_name(conversation: Conversation) -> str:
 
 
 def indented(body: str) -> str:
+    """Return the text with every line indented, whatever character ends a line."""
     return INDENT + _BREAKS.sub(rf"\1{INDENT}", body)
 
 
 def _head(conversation: Conversation) -> Iterator[str]:
     yield conversation.site.in_language("name", conversation.language)
     yield _("Conversation: %(number)s") % {"number": conversation.uuid}
-    yield _("Begun: %(at)s") % {"at": _moment(conversation.started_at)}
+    yield _("Started: %(at)s") % {"at": _local_time(conversation.started_at)}
     if conversation.verified_at:
-        yield _("Identity verified: %(at)s") % {"at": _moment(conversation.verified_at)}
+        yield _("Identity verified: %(at)s") % {"at": _local_time(conversation.verified_at)}
     if conversation.ended_at:
-        yield _("Ended: %(at)s") % {"at": _moment(conversation.ended_at)}
-    yield _("Times: %(zone)s") % {"zone": settings.TIME_ZONE}
+        yield _("Ended: %(at)s") % {"at": _local_time(conversation.ended_at)}
+    yield _("Time zone: %(zone)s") % {"zone": settings.TIME_ZONE}
     yield "-" * 60
 
 
 def _entries(stored: Iterable[dict[str, Any]]) -> Iterator[str]:
     for message in stored:
-        parts = [str(message["seq"]), _moment(message["at"]), _author(message)]
+        parts = [str(message["seq"]), _local_time(message["at"]), _author(message)]
         if message["kind"] == MessageKind.ATTACHMENT:
             parts.append(_file(message["payload"]))
         yield ""
@@ -65,16 +65,14 @@ def _entries(stored: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield indented(message["body"])
         choices = message["payload"].get("choices")
         if choices:
-            yield _("To choose from: %(choices)s") % {
-                "choices": " | ".join(_one_line(each) for each in choices)
-            }
+            yield _("Choices: %(choices)s") % {"choices": " | ".join(_one_line(choice) for choice in choices)}
 
 
 def _foot(conversation: Conversation) -> Iterator[str]:
     if conversation.digest:
         yield ""
         yield "-" * 60
-        yield _("Check value (SHA-256): %(digest)s") % {"digest": conversation.digest}
+        yield _("Checksum (SHA-256): %(digest)s") % {"digest": conversation.digest}
 
 
 def _author(message: dict[str, Any]) -> str:
@@ -91,7 +89,7 @@ def _file(payload: dict[str, Any]) -> str:
     return _("File: %(kind)s, %(size)s") % {"kind": kind, "size": filesizeformat(payload.get("size", 0))}
 
 
-def _moment(at: datetime) -> str:
+def _local_time(at: datetime) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
 
 

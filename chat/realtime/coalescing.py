@@ -1,9 +1,10 @@
-"""Questions of many sockets, answered together.
+"""Coalesce the requests of many sockets into batches, and shed load when too many wait.
 
-Thousands come back in one moment after a network has failed. If each asks the database alone, nobody is answered within
-the time that a box waits, all ask again, and it never ends. So what comes while one answer is on its way is answered by
-the next, all at once: a few queries for everybody. Who has left meanwhile is not answered, and who would wait too long
-is told when to come back: each at another time, one after the other, as fast as they can be answered.
+Thousands of clients reconnect at the same moment after a network failure. If each queried the database alone, nobody
+would be answered within the time that the widget waits, all clients would ask again, and it would never end. Requests
+that arrive while one batch is being answered therefore wait and form the next batch, which takes a few queries
+altogether. Requests of clients that have disconnected meanwhile are dropped. A client that would wait too long is told
+when to come back; each client gets its own moment, spaced as fast as the server can answer.
 """
 
 import asyncio
@@ -19,16 +20,16 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 MAX_BATCH = 100
-# Of the ten that a box waits, some go by before it can ask.
+# The widget waits ten seconds for an answer, and some of them pass before it can ask.
 MAX_WAIT_SECONDS = 5.0
-# What one answer takes when many are waited for, until that has been measured.
-EXPECTED_BATCH_SECONDS = 1 / 400
-# As long as a box waits at most when nobody tells it anything.
+# The time for one request of a full batch, until it has been measured.
+EXPECTED_SECONDS_PER_REQUEST = 1 / 400
+# The longest time that the widget waits before it reconnects by itself.
 MAX_RETRY_SECONDS = 30.0
 
 
 class Overloaded(Exception):
-    """So many wait that an answer would come too late. Come back `after_seconds`."""
+    """Raised when the answer would come too late. The client should come back after `after_seconds` seconds."""
 
     def __init__(self, after_seconds: float) -> None:
         super().__init__(after_seconds)
@@ -36,41 +37,49 @@ class Overloaded(Exception):
 
 
 class Disconnected(Exception):
-    """Who asked has left before the answer."""
+    """Raised when the client disconnected before its request was answered."""
 
 
 class _PendingRequest(NamedTuple, Generic[Q, A]):
     question: Q
-    is_gone: Callable[[], bool]
+    is_disconnected: Callable[[], bool]
     answer: "asyncio.Future[A]"
 
 
 class RequestCoalescer(Generic[Q, A]):
-    """`answer` runs on a thread that may use the ORM, and gives an answer for each question, in order."""
+    """Collects requests and answers them in batches.
+
+    `answer` runs on a thread that may use the ORM. It takes the questions of a batch and returns one answer for each,
+    in the same order.
+    """
 
     def __init__(self, answer: Callable[[Sequence[Q]], Sequence[A]]) -> None:
         self._answer = answer
         self._waiting: deque[_PendingRequest[Q, A]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._seconds_each = EXPECTED_BATCH_SECONDS
-        # Until then there is somebody for every moment. Of the loop's clock.
+        self._seconds_per_request = EXPECTED_SECONDS_PER_REQUEST
+        # Every retry slot before this time of the loop's clock has been given to a client.
         self._booked_until = 0.0
 
-    async def ask(self, question: Q, is_gone: Callable[[], bool] = lambda: False) -> A:
-        """Raises Crowded, Gone when it `is_gone` before its turn, and whatever `answer` raises."""
+    async def ask(self, question: Q, is_disconnected: Callable[[], bool] = lambda: False) -> A:
+        """Return the answer to the question.
+
+        Raises Overloaded, Disconnected if `is_disconnected()` is true when the batch is formed, and any exception of
+        `answer`.
+        """
         loop = asyncio.get_running_loop()
-        if (wait := len(self._waiting) * self._seconds_each) > MAX_WAIT_SECONDS:
-            raise Overloaded(self._book(loop.time(), wait))
-        asked: _PendingRequest[Q, A] = _PendingRequest(question, is_gone, loop.create_future())
-        self._waiting.append(asked)
+        if (wait := len(self._waiting) * self._seconds_per_request) > MAX_WAIT_SECONDS:
+            raise Overloaded(self._book_retry(loop.time(), wait))
+        request: _PendingRequest[Q, A] = _PendingRequest(question, is_disconnected, loop.create_future())
+        self._waiting.append(request)
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._task = loop.create_task(self._work(loop))
-        return await asked.answer
+        return await request.answer
 
-    def _book(self, now: float, wait: float) -> float:
-        """The next moment at which nobody else comes, in seconds from now."""
-        # Who comes back needs a new connection as well, which takes as long again.
-        at = max(self._booked_until, now + wait) + 2 * self._seconds_each
+    def _book_retry(self, now: float, wait: float) -> float:
+        """Reserve the next free retry slot and return the seconds until then."""
+        # A client that comes back also needs a new connection, which takes as long again.
+        at = max(self._booked_until, now + wait) + 2 * self._seconds_per_request
         self._booked_until = min(at, now + MAX_RETRY_SECONDS)
         return self._booked_until - now
 
@@ -79,49 +88,50 @@ class RequestCoalescer(Generic[Q, A]):
             await in_thread(self._answer_waiting, loop)
 
     def _answer_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
-        """On the thread, turn after turn: the loop has its hands full of those who are only just coming."""
-        while turn := self._next_turn(loop):
+        """Answer batch after batch without leaving the thread: the loop is busy with clients that are connecting."""
+        while batch := self._next_batch(loop):
             began = loop.time()
-            is_sound = self._answer_all(loop, turn)
-            if len(turn) == MAX_BATCH:
-                self._seconds_each += ((loop.time() - began) / MAX_BATCH - self._seconds_each) / 8
-            if not is_sound:
-                # The next turn gets another connection.
+            is_database_available = self._answer_batch(loop, batch)
+            if len(batch) == MAX_BATCH:
+                measured = (loop.time() - began) / MAX_BATCH
+                self._seconds_per_request += (measured - self._seconds_per_request) / 8
+            if not is_database_available:
+                # The next batch gets another database connection.
                 return
 
-    def _next_turn(self, loop: asyncio.AbstractEventLoop) -> list[_PendingRequest[Q, A]]:
-        turn: list[_PendingRequest[Q, A]] = []
-        while self._waiting and len(turn) < MAX_BATCH:
-            asked = self._waiting.popleft()
-            if asked.is_gone():
-                loop.call_soon_threadsafe(_fail, [asked], Disconnected())
+    def _next_batch(self, loop: asyncio.AbstractEventLoop) -> list[_PendingRequest[Q, A]]:
+        batch: list[_PendingRequest[Q, A]] = []
+        while self._waiting and len(batch) < MAX_BATCH:
+            request = self._waiting.popleft()
+            if request.is_disconnected():
+                loop.call_soon_threadsafe(_fail, [request], Disconnected())
             else:
-                turn.append(asked)
-        return turn
+                batch.append(request)
+        return batch
 
-    def _answer_all(self, loop: asyncio.AbstractEventLoop, turn: Sequence[_PendingRequest[Q, A]]) -> bool:
-        """Whether the database answered."""
+    def _answer_batch(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_PendingRequest[Q, A]]) -> bool:
+        """Answer the requests. Returns whether the database was available."""
         try:
-            answers = self._answer([asked.question for asked in turn])
+            answers = self._answer([request.question for request in batch])
         except Exception as error:
-            is_away = isinstance(error, OperationalError | InterfaceError)
-            if len(turn) == 1 or is_away:
-                loop.call_soon_threadsafe(_fail, turn, error)
-                return not is_away
-            # One of them spoils it for the others: each for itself.
-            sound = [self._answer_all(loop, [asked]) for asked in turn]
-            return all(sound)
-        loop.call_soon_threadsafe(_give, turn, answers)
+            is_database_error = isinstance(error, OperationalError | InterfaceError)
+            if len(batch) == 1 or is_database_error:
+                loop.call_soon_threadsafe(_fail, batch, error)
+                return not is_database_error
+            # One bad request fails the whole batch, so answer them one by one.
+            results = [self._answer_batch(loop, [request]) for request in batch]
+            return all(results)
+        loop.call_soon_threadsafe(_resolve, batch, answers)
         return True
 
 
-def _give(turn: Sequence[_PendingRequest[Any, A]], answers: Sequence[A]) -> None:
-    for asked, answer in zip(turn, answers, strict=True):
-        if not asked.answer.done():
-            asked.answer.set_result(answer)
+def _resolve(batch: Sequence[_PendingRequest[Any, A]], answers: Sequence[A]) -> None:
+    for request, answer in zip(batch, answers, strict=True):
+        if not request.answer.done():
+            request.answer.set_result(answer)
 
 
-def _fail(turn: Sequence[_PendingRequest[Any, Any]], error: Exception) -> None:
-    for asked in turn:
-        if not asked.answer.done():
-            asked.answer.set_exception(error)
+def _fail(batch: Sequence[_PendingRequest[Any, Any]], error: Exception) -> None:
+    for request in batch:
+        if not request.answer.done():
+            request.answer.set_exception(error)

@@ -1,8 +1,8 @@
-"""Delivery of events: directly to the sockets of this process, and through the channel layer to other processes.
+"""Deliver events: directly to the sockets of this process, and through the channel layer to other processes.
 
 This is the only file that names the channel layer. The layer may lose, repeat and reorder notifications: the database
-is the truth, and a sweep every second or two finds what a lost notification missed. Everything here except `announce`
-runs on the event-loop thread.
+is the truth, and a sweep every second or two finds the changes whose notification was lost. Everything here except
+`announce`, `announce_on_commit` and `Hub.call` runs on the event-loop thread.
 """
 
 import asyncio
@@ -58,23 +58,24 @@ MAX_UNPUBLISHED = 10_000
 
 
 class Hub(Subscriptions):
-    """Hands events to those who listen in this process, and by the doorbell to the other processes."""
+    """Pushes events to the subscribed sockets of this process and publishes them to the other processes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.process = uuid.uuid4().hex
         self.loop: asyncio.AbstractEventLoop | None = None
-        # This process is about to end: what comes in now is for the next one (server/drain.py).
+        # True while this process is shutting down: new posts are left to another process (server/drain.py).
         self.is_draining = False
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._is_called = False
+        # True while a wake-up of the loop is scheduled.
+        self._is_wake_scheduled = False
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._is_publishing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Takes this running loop for its own; the second call does nothing."""
+        """Bind the hub to the running loop and start its tasks. Does nothing if it is bound to this loop already."""
         loop = asyncio.get_running_loop()
         if self.loop is loop:
             return
@@ -82,27 +83,30 @@ class Hub(Subscriptions):
         self.forget_all()
         self._calls.clear()
         self._unpublished.clear()
-        self._is_called = False
+        self._is_wake_scheduled = False
         self._has_unpublished = asyncio.Event()
         self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
 
     def call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Calls it on the loop, from any thread, in order. What comes together wakes the loop once."""
+        """Schedule `function(*arguments)` on the loop, from any thread; calls keep their order.
+
+        Calls that are scheduled before the loop gets to them share one wake-up of the loop.
+        """
         self._calls.append((function, arguments))
-        if self._is_called or self.loop is None:
+        if self._is_wake_scheduled or self.loop is None:
             return
-        self._is_called = True
+        self._is_wake_scheduled = True
         try:
-            self.loop.call_soon_threadsafe(self._call)
+            self.loop.call_soon_threadsafe(self._run_calls)
         except RuntimeError:
             # The loop has been closed.
-            self._is_called = False
+            self._is_wake_scheduled = False
 
-    def _call(self) -> None:
-        # First: what is added from here on wakes the loop again.
-        self._is_called = False
+    def _run_calls(self) -> None:
+        # Reset first, so that a call added while this runs wakes the loop again.
+        self._is_wake_scheduled = False
         while self._calls:
             function, arguments = self._calls.popleft()
             try:
@@ -113,6 +117,7 @@ class Hub(Subscriptions):
     # -- routing -----------------------------------------------------------------------------------------
 
     def route(self, events: Iterable[Event]) -> None:
+        """Push events to the sockets of this process that should see them."""
         for event in events:
             try:
                 self._route(event)
@@ -122,11 +127,11 @@ class Hub(Subscriptions):
     def _route(self, event: Event) -> None:
         match event:
             case MessagePosted():
-                self._message(event)
+                self._route_message(event)
             case ConversationChanged():
-                self._changed(event)
+                self._route_change(event)
             case NoteAdded():
-                self.told_notes.add(event.note.id)
+                self.sent_notes.add(event.note.id)
                 self._to_staff(protocol.encode(event.note), event.pk, event.agent)
             case TypingStarted(pk=pk, frame=frame):
                 text = protocol.encode(frame)
@@ -139,31 +144,32 @@ class Hub(Subscriptions):
                 self._to_visitors(text, pk)
                 self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
                 # Reading lowers the unread count in every list that shows it.
-                known = self.told.get(pk)
+                known = self.sent_states.get(pk)
                 is_shown = frame.role == "agent" and is_current(known, event.row)
-                is_listed = is_shown and self._rows(pk, event.row)
-                self._tell(pk, with_read_marks(known, event.row, frame.role, is_shown=is_shown), is_listed)
+                is_listed = is_shown and self._push_row(pk, event.row)
+                state = with_read_marks(known, event.row, frame.role, is_shown=is_shown)
+                self._record_sent(pk, state, is_listed)
             case PresenceChanged(frame=frame):
                 self._to_all_staff(frame)
             case KnowledgeChanged(edition=edition):
                 self._to_all_staff(KnowledgeFrame(edition))
             case VisitorTokensVoided(visitor=visitor, generation=generation):
-                for box in tuple(self.boxes.get(visitor, ())):
-                    box.tokens_voided(generation)
+                for widget in tuple(self.widgets.get(visitor, ())):
+                    widget.tokens_voided(generation)
             case AccessRevoked(staff=staff, session=session):
-                for socket in tuple(self._of_member.get(staff, ()) if staff else self.staff):
+                for socket in tuple(self._by_staff_id.get(staff, ()) if staff else self.staff):
                     if session in ("", socket.session_key):
                         socket.end("access_revoked")
 
-    def _message(self, event: MessagePosted) -> None:
+    def _route_message(self, event: MessagePosted) -> None:
         pk, row = event.pk, event.row
         self.touched.add(pk)
-        # A gap is left to the sweep and to the screens: the head moves only over what is in order.
+        # The head advances only to the next seq. A gap is filled by the sweep and by the screens themselves.
         if self.heads.get(pk, -1) == event.message.seq - 1:
             self.heads[pk] = event.message.seq
         if pk in self.visitors:
             self._to_visitors(protocol.encode(MessageFrame(row.id, event.message)), pk)
-        known = self.told.get(pk)
+        known = self.sent_states.get(pk)
         is_shown = is_current(known, row)
         watchers = self.watchers.get(pk, set()).copy()
         if watchers:
@@ -171,20 +177,20 @@ class Hub(Subscriptions):
             for socket in watchers:
                 socket.push(text)
         if is_shown:
-            is_listed = self._rows(pk, row, without=watchers)
-            self._tell(pk, with_message(known, row), is_listed)
+            is_listed = self._push_row(pk, row, without=watchers)
+            self._record_sent(pk, with_message(known, row), is_listed)
 
-    def _changed(self, event: ConversationChanged) -> None:
+    def _route_change(self, event: ConversationChanged) -> None:
         if event.pk in self.visitors:
             for socket in tuple(self.visitors[event.pk]):
                 socket.state_changed(event.row)
             self._to_visitors(protocol.encode(StateFrame(state_of(event.row))), event.pk)
-        is_listed = self._rows(event.pk, event.row, was=event)
+        is_listed = self._push_row(event.pk, event.row, was=event)
         for watcher in self.outsiders(event.pk, event.row):
             watcher.moved_away(event.pk, event.row)
-        self._tell(event.pk, snapshot_of(event.row), is_listed)
+        self._record_sent(event.pk, snapshot_of(event.row), is_listed)
 
-    def _rows(
+    def _push_row(
         self,
         pk: int,
         row: Row,
@@ -192,28 +198,28 @@ class Hub(Subscriptions):
         without: Set[StaffSocket] = frozenset(),
         was: ConversationChanged | None = None,
     ) -> bool:
-        """The row to all whose lists hold it or held it, and to those who have the conversation open.
+        """Push a row to the consoles that list the conversation, that listed it before the change, or that watch it.
 
-        Returns whether any list holds it.
+        Consoles in `without` get nothing. Returns whether any console lists the conversation.
         """
         watchers = self.watchers.get(pk, set())
-        listed = self._lists(row.status, row.agent.id if row.agent else None, row.department)
-        concerned = listed | watchers
+        listed = self._consoles_listing(row.status, row.agent.id if row.agent else None, row.department)
+        recipients = listed | watchers
         if was:
-            concerned |= self._lists(was.was_status, was.was_agent, was.was_department)
-        concerned.difference_update(without)
+            recipients |= self._consoles_listing(was.was_status, was.was_agent, was.was_department)
+        recipients.difference_update(without)
         texts: dict[bool, bytes] = {}
-        for socket in concerned:
+        for socket in recipients:
             is_listed = socket in listed
             if is_listed not in texts:
                 texts[is_listed] = protocol.encode(RowFrame(row, is_listed))
             socket.push(texts[is_listed])
         return bool(listed)
 
-    def _tell(self, pk: int, told: ConversationSnapshot, is_listed: bool) -> None:
-        """Notes what our screens know now, even if it is older than what they knew: then the sweep sees that."""
-        if is_listed or pk in self.told or pk in self.visitors or pk in self.watchers:
-            self.told[pk] = told
+    def _record_sent(self, pk: int, state: ConversationSnapshot, is_listed: bool) -> None:
+        """Record the state last sent to our screens. It may be older than the one before: the sweep detects that."""
+        if is_listed or pk in self.sent_states or pk in self.visitors or pk in self.watchers:
+            self.sent_states[pk] = state
             self.touched.add(pk)
 
     def _to_all_staff(self, frame: PresenceFrame | KnowledgeFrame) -> None:
@@ -226,21 +232,21 @@ class Hub(Subscriptions):
             socket.push(text)
 
     def _to_staff(self, text: bytes, pk: int, agent: int | None) -> None:
-        own = self._of_member.get(agent, set()) if agent is not None else set()
+        own = self._by_staff_id.get(agent, set()) if agent is not None else set()
         for socket in self.watchers.get(pk, set()) | own:
             socket.push(text)
 
-    # -- the doorbell ------------------------------------------------------------------------------------
+    # -- notifications between processes -----------------------------------------------------------------
 
     def announce(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
-        """On the loop: to the sockets of this process at once, to the others by one publish a batch.
+        """Push events to the sockets of this process at once, and queue them for one publish to the other processes.
 
-        `received_at`: when the messages among them came to this process, for the metrics.
+        Call it on the loop. `received_at`: when this process received the messages among them, for the metrics.
         """
         self.route(events)
         metrics.delivered(received_at)
         if settings.CHANNEL_LAYERS:
-            # What does not fit is dropped: the sweep of the other processes finds it.
+            # Events beyond the limit are dropped: the sweeps of the other processes find the changes.
             if len(self._unpublished) < MAX_UNPUBLISHED:
                 self._unpublished.extend(events)
             else:
@@ -257,7 +263,7 @@ class Hub(Subscriptions):
             self._is_publishing = False
 
     def has_published(self) -> bool:
-        """Whether the other processes have been told everything."""
+        """Whether no event still waits to be published to the other processes."""
         return not (self._unpublished or self._is_publishing)
 
     async def _listen(self) -> None:
@@ -277,7 +283,7 @@ class Hub(Subscriptions):
 
 
 async def send_to_layer(process: str, events: list[Event]) -> None:
-    """One publish. It can neither raise nor take longer than a second: the sweep makes up for what is lost."""
+    """Publish the events once. Never raises and takes at most a second: the sweep makes up for a lost publish."""
     layer = get_channel_layer()
     if layer is None or not events:
         return
@@ -300,7 +306,10 @@ hub = Hub()
 
 
 def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
-    """Tells every screen, from any thread, after the commit. Never raises. `received_at`: see `Hub.announce`."""
+    """Send events to every screen. Call it from any thread, after the commit; it never raises.
+
+    `received_at`: see `Hub.announce`.
+    """
     if not events:
         return
     loop = hub.loop
@@ -308,13 +317,13 @@ def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
         if loop is not None and loop.is_running():
             hub.call(hub.announce, events, received_at)
         elif settings.CHANNEL_LAYERS:
-            # A command, or a process without sockets: no loop of its own to publish from.
+            # A management command or a process without sockets has no running loop to publish from.
             async_to_sync(send_to_layer)(hub.process, events)
     except Exception as error:
-        # It is committed; the sweeps find it. Above all, whoever stored it must not hear that it failed.
+        # The change is committed and the sweeps find it. The caller must not take it for a failure.
         logger.warning("%d events were not announced: %s", len(events), type(error).__name__)
 
 
 def announce_on_commit(*events: Event) -> None:
-    """Tells every screen when, and only when, the surrounding transaction has committed."""
+    """Send events to every screen once the surrounding transaction has committed, and only then."""
     transaction.on_commit(lambda: announce(list(events)))

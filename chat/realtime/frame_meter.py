@@ -1,7 +1,7 @@
-"""The meter before a socket: frames and bytes from the client, counted before the server's library reads them.
+"""Count the frames and bytes that a client sends, before the server's WebSocket library parses them.
 
-Servers answer pings and gather fragments by themselves, so no consumer sees them, and 10,000 of them fit into one read:
-both libraries then work for a second while everybody else waits. The meter looks at frame headers alone.
+Servers answer pings and reassemble fragments by themselves, so no consumer sees them. 10,000 of them fit into one read,
+and both libraries then work for a second while every other client waits. The meter parses frame headers only.
 """
 
 import asyncio
@@ -10,14 +10,17 @@ from typing import Any
 
 from chat import limits
 
-# The libraries allow a message of a mebibyte and more (uvicorn 16); a frame of the protocol has 16 KiB.
+# The libraries accept messages of 1 MiB and more (uvicorn: 16 MiB); a frame of our protocol has at most 16 KiB.
 MAX_FRAME_BYTES = 256 * 1024
-# What a read costs besides its bytes: a client may send them one by one.
+# Bytes charged for a read besides its own: a client may send single bytes, and each read costs work.
 READ_COST_BYTES = 256
 
 
 def frame_length(data: bytes, at: int) -> int | None:
-    """Return the bytes of the frame that begins there, header included (RFC 6455, 5.2); None if that is cut off."""
+    """Return the length in bytes of the frame at offset `at`, header included (RFC 6455, 5.2).
+
+    None if the header is incomplete.
+    """
     if len(data) - at < 2:
         return None
     second = data[at + 1]
@@ -35,17 +38,18 @@ def _do_nothing() -> None:
 
 
 class FrameCounter:
-    """The frames and bytes of one client against its limits."""
+    """Counts the frames and bytes of one client against its rate limits."""
 
     def __init__(self) -> None:
         self._frames = limits.frames()
         self._bytes = limits.frame_bytes()
-        # The first bytes of a header that was cut off, or how many bytes are left of a frame that was.
+        # The first bytes of a header whose rest has not arrived.
         self._header = b""
+        # Bytes of the current frame that have not arrived.
         self._payload_left = 0
 
     def is_within(self, data: bytes) -> bool:
-        """Count what came; False once it is too much."""
+        """Count received data. Returns False if it exceeds a limit."""
         if not self._bytes.take(len(data) + READ_COST_BYTES):
             return False
         if self._header:
@@ -64,9 +68,10 @@ class FrameCounter:
 
 
 class FrameMeter(asyncio.Protocol):
-    """Stands between the transport and the server's protocol, of Twisted or of asyncio.
+    """A protocol between the transport and the server's own protocol, for Twisted and for asyncio.
 
-    Once there was too much, the transport is paused, the protocol gets nothing more, and the watcher is called once.
+    Once a client exceeds a limit, the transport is paused, the server's protocol gets no more data, and the callback
+    of `watch` is called once.
     """
 
     def __init__(self, protocol: Any, pause: Callable[[], None]) -> None:
@@ -77,7 +82,7 @@ class FrameMeter(asyncio.Protocol):
         self._on_flood: Callable[[], None] | None = None
 
     def watch(self, on_flood: Callable[[], None] | None) -> None:
-        """Have it called at the flood, at once if that has been; None to forget it."""
+        """Set the callback for a flood; it is called at once if the flood has already begun. None removes it."""
         self._on_flood = on_flood
         if self._is_flooded and on_flood is not None:
             on_flood()
@@ -89,7 +94,7 @@ class FrameMeter(asyncio.Protocol):
     def _is_within(self, data: bytes) -> bool:
         if not self._is_flooded and self._count.is_within(data):
             return True
-        # Each time: uvicorn resumes a transport whenever its application asks for the next frame.
+        # Pause each time: uvicorn resumes the transport whenever its application asks for the next frame.
         self._pause()
         if not self._is_flooded:
             self._is_flooded = True
@@ -108,9 +113,9 @@ class FrameMeter(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.connection_lost(exc)
-        self._let_go()
+        self._break_cycle()
 
-    # The names that Twisted calls.
+    # The method names that Twisted calls.
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_within(data):
@@ -118,9 +123,9 @@ class FrameMeter(asyncio.Protocol):
 
     def connectionLost(self, reason: Any) -> None:
         self._protocol.connectionLost(reason)
-        self._let_go()
+        self._break_cycle()
 
-    def _let_go(self) -> None:
-        """Break the reference cycle with the line, which would stay until the garbage collector comes."""
+    def _break_cycle(self) -> None:
+        """Break the reference cycle with the WebSocketTransport, which only the garbage collector would free."""
         self._on_flood = self._protocol = None
         self._pause = _do_nothing

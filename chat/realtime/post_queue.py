@@ -1,4 +1,4 @@
-"""The order of what one socket posts: stored as it came, whatever is put off in between."""
+"""Keep the posts of one socket in order: they are stored as they arrived, even if some must be sent again."""
 
 from collections import deque
 from collections.abc import Callable, Container
@@ -7,15 +7,15 @@ from uuid import UUID
 from chat.actions.posts import Outcome, Post
 from chat.errors import Refusal
 
-# As many as a person in a hurry has on the way (limits.posts).
+# Unanswered posts that a person in a hurry may have at once (limits.posts).
 MAX_HELD = 12
 
 
 class PostQueue:
-    """Posts of one socket. One at a time is with the writer, so that none is stored before one that came earlier.
+    """The posts of one socket. The writer has one of them at a time, so none is stored before an earlier one.
 
-    What is refused with a retry has to come again before anything newer: until then the rest is refused likewise
-    (docs/protocol.md, "Order"). Used on the loop's thread only.
+    A post refused with a retry must be sent again before any newer one: until then the newer ones get the same refusal
+    (docs/protocol.md, "Order"). Used on the event-loop thread only.
     """
 
     def __init__(
@@ -26,8 +26,9 @@ class PostQueue:
         self._submit, self._answer = submit, answer
         self._stored: Post | None = None
         self._waiting: deque[Post] = deque()
-        # Refused with a retry, the earliest first: that one has to come again, and the others were refused because of
-        # it. Any may be stored: the answer to the commit was lost, or it repeats one that is on its way.
+        # Posts refused with a retry, earliest first. The first must be sent again; the others were refused because of
+        # it. Any of them may be stored all the same: the answer to its commit was lost, or it repeats a post that is
+        # being stored.
         self.held: list[Post] = []
         self._refusal: Refusal
 
@@ -36,26 +37,26 @@ class PostQueue:
         return self._stored is None
 
     def refusal_for(self, client_id: UUID) -> Refusal | None:
-        """The refusal of an earlier post that was put off and has not come again; None: this one may be stored."""
+        """Return the refusal of an earlier post that must be sent again first; None if this post may be stored."""
         if not self.held or self.held[0].client_id == client_id:
             return None
         return self._refusal
 
     def put_off(self, post: Post, refusal: Refusal) -> None:
-        """Refuses a post that has just come, and from now on those after it."""
+        """Refuse a post that has just arrived, and from now on the posts after it."""
         self.held[:1] = [post]
         self._refusal = refusal
         self._answer(post.client_id, refusal)
 
     def hold(self, post: Post) -> None:
-        """Refuses a post because an earlier one was put off and has not come again."""
+        """Refuse a post because an earlier one was refused with a retry and has not been sent again."""
         is_known = any(held.client_id == post.client_id for held in self.held)
         if not is_known and len(self.held) < MAX_HELD:
             self.held.append(post)
         self._answer(post.client_id, self._refusal)
 
     def add(self, post: Post) -> None:
-        """Stores a post after those before it. It is the one that was put off, if one was."""
+        """Store a post after the posts before it. If a post was put off, this must be that post, sent again."""
         self.forget()
         if self._stored is None:
             self._stored = post
@@ -64,18 +65,18 @@ class PostQueue:
             self._waiting.append(post)
 
     def settle(self, outcome: Outcome) -> None:
-        """Takes the writer's outcome for the post that it has, and hands it the next."""
+        """Take the writer's outcome for the post that it has, and submit the next post."""
         post, self._stored = self._stored, None
         if post is None:
             return
         if isinstance(outcome, Refusal) and outcome.retry_after_ms:
             refused = [post, *self._waiting]
             self._waiting.clear()
-            # Earlier than one that was put off meanwhile.
+            # They arrived before any post that was put off meanwhile.
             self.held = [*refused, *self.held][:MAX_HELD]
             self._refusal = outcome
-            for each in refused:
-                self._answer(each.client_id, outcome)
+            for refused_post in refused:
+                self._answer(refused_post.client_id, outcome)
             return
         self._answer(post.client_id, outcome)
         if self._waiting:
@@ -83,17 +84,17 @@ class PostQueue:
             self._submit(self._stored)
 
     def release(self, stored: Container[UUID]) -> None:
-        """Waits no more for those that are found to be stored: their sender sends them no more."""
+        """Stop waiting for posts that turned out to be stored: their sender does not send them again."""
         self.held = [post for post in self.held if post.client_id not in stored]
 
     def forget(self) -> None:
-        """Lets all pass: the post that was put off has come, or belongs to a former conversation."""
+        """Stop refusing posts: the post that was put off has come again, or belongs to a former conversation."""
         self.held = []
 
     def close(self) -> None:
-        """Let go of the socket, which holds this queue: a reference cycle would keep both.
+        """Drop the references to the socket, which holds this queue: the reference cycle would keep both alive.
 
-        What still waits is neither stored nor answered, so its sender posts it again on the next connection.
+        Posts that still wait are neither stored nor answered, so the client posts them again on its next connection.
         """
         self.forget()
         self._waiting.clear()
@@ -101,4 +102,4 @@ class PostQueue:
 
 
 def _ignore(*_: object) -> None:
-    """Take the place of the socket's functions once it has ended."""
+    """Replace the socket's callbacks once the socket has ended."""

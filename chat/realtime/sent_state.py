@@ -1,7 +1,7 @@
-"""What the screens of a process were told of a conversation: the sweep compares it with what is stored.
+"""The last state of a conversation that a process sent to its screens; the sweep compares it with the database.
 
-It may be older than what some screen knows, never newer than what any knows: what one of them has not heard of is told
-to all once more.
+It may be older than what some screens know, but never newer than what any of them knows: a change that one screen has
+missed is sent to all of them once more.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from chat.protocol import Row
 
 
 class ConversationSnapshot(NamedTuple):
-    """Of a row, what a screen that missed an event would show wrong."""
+    """The fields of a row that a screen would show wrongly if it missed an event."""
 
     last_seq: int
     unread: int
@@ -18,7 +18,7 @@ class ConversationSnapshot(NamedTuple):
     visitor_read: int
     agent_received: int
     agent_read: int
-    # From here on what only a change of the conversation changes, neither a message nor a mark.
+    # The fields from here on change only with the conversation itself, not with a message or a read mark.
     status: str
     agent: int | None
     department: int
@@ -27,7 +27,7 @@ class ConversationSnapshot(NamedTuple):
     rating: int | None
 
 
-# The columns of a conversation that make one, in its order.
+# The columns of Conversation from which a ConversationSnapshot is made, in the order of its fields.
 SNAPSHOT_FIELDS = (
     "last_seq",
     "unread_by_agent",
@@ -43,7 +43,7 @@ SNAPSHOT_FIELDS = (
     "rating__score",
 )
 
-_STATE = SNAPSHOT_FIELDS.index("status")
+_FIRST_STATE_FIELD = SNAPSHOT_FIELDS.index("status")
 
 
 def snapshot_of(row: Row) -> ConversationSnapshot:
@@ -64,38 +64,42 @@ def snapshot_of(row: Row) -> ConversationSnapshot:
 
 
 def is_current(known: ConversationSnapshot | None, row: Row) -> bool:
-    """Whether the row of a message or a mark is in the state that our screens know.
+    """Whether the row that came with a message or a read mark has the state that our screens know.
 
-    If not, its change comes after it, was lost, or was told already and this row is the older. It is not shown then:
-    the change itself shows it, and says in whose lists the conversation was; otherwise the sweep does.
+    If not, the event of the change follows, was lost, or was sent already and this row is outdated. Such a row is not
+    shown: only the event of the change says in whose lists the conversation was before. If it was lost, the sweep
+    sends it.
     """
-    return known is None or known[_STATE:] == snapshot_of(row)[_STATE:]
+    return known is None or known[_FIRST_STATE_FIELD:] == snapshot_of(row)[_FIRST_STATE_FIELD:]
 
 
 def with_message(known: ConversationSnapshot | None, row: Row) -> ConversationSnapshot:
-    """Of a row in step: consoles were shown the whole of it, boxes none of its marks."""
+    """Return the sent state after a message with a current row: consoles got the whole row, widgets no read marks."""
     now = snapshot_of(row)
-    return now if known is None else _with_older_marks(now, known)
+    return now if known is None else _with_lower_marks(now, known)
 
 
 def with_read_marks(
     known: ConversationSnapshot | None, row: Row, role: str, *, is_shown: bool
 ) -> ConversationSnapshot:
-    """Every screen was told the marks of `role`; consoles, if `is_shown`, the row, but perhaps not its last message."""
+    """Return the sent state after every screen got the read marks of `role`.
+
+    If `is_shown`, consoles also got the row, though perhaps not its last message.
+    """
     now = snapshot_of(row)
     if known is None:
         return now
     if is_shown:
-        known = _with_older_marks(known, now)._replace(unread=now.unread)
+        known = _with_lower_marks(known, now)._replace(unread=now.unread)
     if role == "visitor":
         return known._replace(visitor_received=now.visitor_received, visitor_read=now.visitor_read)
     return known._replace(agent_received=now.agent_received, agent_read=now.agent_read)
 
 
-def _with_older_marks(told: ConversationSnapshot, other: ConversationSnapshot) -> ConversationSnapshot:
-    return told._replace(
-        visitor_received=min(told.visitor_received, other.visitor_received),
-        visitor_read=min(told.visitor_read, other.visitor_read),
-        agent_received=min(told.agent_received, other.agent_received),
-        agent_read=min(told.agent_read, other.agent_read),
+def _with_lower_marks(snapshot: ConversationSnapshot, other: ConversationSnapshot) -> ConversationSnapshot:
+    return snapshot._replace(
+        visitor_received=min(snapshot.visitor_received, other.visitor_received),
+        visitor_read=min(snapshot.visitor_read, other.visitor_read),
+        agent_received=min(snapshot.agent_received, other.agent_received),
+        agent_read=min(snapshot.agent_read, other.agent_read),
     )

@@ -1,4 +1,4 @@
-"""When a member of staff loses a right, or signs out, their open consoles end."""
+"""Signal receivers that end a staff member's open consoles when they lose a right or sign out."""
 
 from typing import Any
 

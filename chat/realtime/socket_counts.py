@@ -1,4 +1,4 @@
-"""How many sockets of visitors each network address has open, on this process and on all of them together."""
+"""Limit the number of visitor sockets for each network address, in this process and across all processes."""
 
 import asyncio
 from collections import Counter
@@ -12,21 +12,21 @@ from core.client_address import address_of
 
 Application = Callable[..., Awaitable[Any]]
 
-# From this number on, an address is counted together with the other processes: nearly nobody reaches it, so nearly no
-# connection costs a question to Redis, and up to a dozen processes miss nothing that matters.
+# From this number of sockets on, an address is counted across all processes. Hardly any address reaches it, so hardly
+# any connection costs a Redis request, and with up to a dozen processes the uncounted sockets do not matter.
 SHARED_FROM = 32
 RENEW_SECONDS = 10.0
 
 
 class SocketCounts:
-    """Admits at most LIANXIN_SOCKETS_PER_ADDRESS sockets of an address. None is no address, and never refused."""
+    """Admits at most LIANXIN_SOCKETS_PER_ADDRESS sockets for each address. An unknown address (None) has no limit."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._renewal: asyncio.Task[None] | None = None
 
     async def enter(self, address: str | None) -> bool:
-        """Count one socket more; False, and nothing counted, where that would be too many."""
+        """Count one more socket. Returns False and counts nothing if that would exceed the limit."""
         if address is None:
             return True
         if self._counts[address] >= settings.SOCKETS_PER_ADDRESS:
@@ -55,15 +55,15 @@ class SocketCounts:
             self._renewal = loop.create_task(self._renew())
 
     async def _renew(self) -> None:
-        """Repeat the reports while they hold: what a killed process reported is forgotten by itself."""
-        while addresses := [each for each, count in self._counts.items() if count >= SHARED_FROM]:
+        """Repeat the reports while they apply. They expire, so the counts of a killed process disappear."""
+        while addresses := [address for address, count in self._counts.items() if count >= SHARED_FROM]:
             for address in addresses:
                 await self._report(address)
             await asyncio.sleep(RENEW_SECONDS)
 
 
 class CountedSockets:
-    """Refuses the handshake of a socket that would be too many from its address."""
+    """ASGI middleware that refuses the handshake when an address has too many sockets open."""
 
     def __init__(self, application: Application, refuse: Application) -> None:
         self._application = application

@@ -1,4 +1,4 @@
-"""What a visitor's and a console's socket have in common: frames in, frames out, an end with a code."""
+"""The base of the visitor's and the console's socket: receive frames, send frames, close with a code."""
 
 import asyncio
 import logging
@@ -23,15 +23,15 @@ from chat.realtime.transport import WebSocketTransport
 logger = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
-# Seconds until the connection is cut: a slow reader can read on and so learn why, a flooding client has less time.
-CUT_SECONDS = {"slow": 10.0, "flood": 3.0}
+# Seconds until the connection is aborted: a slow reader gets time to read the reason, a flooding client gets less.
+ABORT_SECONDS = {"slow": 10.0, "flood": 3.0}
 # Seconds to wait for the peer's close frame: longer than Daphne waits (server/daphne_patches.py). uvicorn never stops
 # waiting by itself.
 CLOSE_SECONDS = 7.0
-# Seconds to wait for a visitor's hello: a box says it at once.
+# Seconds to wait for a visitor's hello: the widget sends it as soon as the socket is open.
 HELLO_SECONDS = 10.0
 
-# Our close codes. The box does not come back by itself after one of 4400 to 4499.
+# Our close codes. After a code from 4400 to 4499 the widget does not reconnect by itself.
 CLOSE_CODES = {
     # "Service restart", a code of the WebSocket registry.
     "bye": 1012,
@@ -49,8 +49,9 @@ Message = MutableMapping[str, Any]
 class Socket(AsyncConsumer):
     """A consumer without Channels' thread hop before every event and without a channel of its own.
 
-    A frame that fails is answered with `refused`; it never ends the socket. What is pushed is sent in order by one
-    task; a reader so slow that MAX_UNSENT_BYTES pile up is cut off, and comes back to what it missed.
+    A frame that fails is answered with `refused`; it never ends the socket. Pushed frames are sent in order by one
+    task. A client so slow that more than MAX_UNSENT_BYTES are waiting is disconnected; it reconnects and fetches what
+    it missed.
     """
 
     language = "zh-hans"
@@ -63,23 +64,23 @@ class Socket(AsyncConsumer):
     ) -> None:
         self.scope = scope
         self._send = send
-        # The door's own, where there is one: others have wrapped `send` meanwhile.
-        self._line: WebSocketTransport = scope.get("transport") or WebSocketTransport(send)
-        # Frames, and at the end the code to close with.
+        # config/asgi.py creates the transport from the server's own `send`; middleware has wrapped `send` since then.
+        self._transport: WebSocketTransport = scope.get("transport") or WebSocketTransport(send)
+        # Frames to send, and at the end the close code.
         self._unsent: deque[bytes | int] = deque()
         self._unsent_bytes = 0
         self._sender: asyncio.Task[None] | None = None
         self._held: list[bytes] | None = None
         self._is_over = False
-        # The client_id that the frame in hand is about, for its refusal.
-        self.about = ""
-        # The meter counts before the server does; on a server without one, only whole messages are counted.
-        self._frames = limits.frames() if self._line.meter is None else None
+        # The client_id in the frame that is being handled, for its refusal.
+        self.current_client_id = ""
+        # The frame meter counts every frame before the server parses it; a server without one counts whole messages.
+        self._frames = limits.frames() if self._transport.meter is None else None
         hub.start()
         hub.sockets.add(self)
-        if self._line.meter is not None:
-            self._line.meter.watch(self._flood)
-        silence = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._end_silence)
+        if self._transport.meter is not None:
+            self._transport.meter.watch(self._flood)
+        hello_timeout = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._end_without_hello)
         try:
             while True:
                 message = await receive()
@@ -91,9 +92,9 @@ class Socket(AsyncConsumer):
                     return
         finally:
             self._is_over = True
-            silence.cancel()
-            if self._line.meter is not None:
-                self._line.meter.watch(None)
+            hello_timeout.cancel()
+            if self._transport.meter is not None:
+                self._transport.meter.watch(None)
             hub.sockets.discard(self)
             self.disconnected()
 
@@ -103,26 +104,26 @@ class Socket(AsyncConsumer):
         raise NotImplementedError
 
     async def received(self, text: str) -> None:
-        """Decode, call, push the answer. May raise Refusal and BadFrame."""
+        """Decode a frame, call the action and push the answer. May raise Refusal and BadFrame."""
         raise NotImplementedError
 
     def disconnected(self) -> None:
         raise NotImplementedError
 
     def has_said_hello(self) -> bool:
-        """Whether this socket may stay although its client says nothing more."""
+        """Whether the client has sent its hello; a socket whose client does not is closed after HELLO_SECONDS."""
         return True
 
     def has_posts_in_hand(self) -> bool:
-        """Whether something that came over it is neither stored nor refused yet."""
+        """Whether a post received over this socket is neither stored nor refused yet."""
         return False
 
-    def is_gone(self) -> bool:
-        """Whether nobody hears an answer any more."""
-        return self._is_over or self._line.is_gone
+    def is_disconnected(self) -> bool:
+        """Whether an answer could no longer reach the client."""
+        return self._is_over or self._transport.is_disconnected
 
     def ids(self) -> dict[str, str]:
-        """What a line of the log may name of this socket."""
+        """Return the ids that a log record may hold about this socket."""
         return {"socket": f"{id(self):x}", "conversation": getattr(self, "conversation", "")}
 
     # -- frames in ---------------------------------------------------------------------------------------
@@ -133,26 +134,26 @@ class Socket(AsyncConsumer):
         if self._frames is not None and not self._frames.take():
             self._flood()
             return
-        self.about = ""
+        self.current_client_id = ""
         try:
             await self.received(text)
         except Refusal as refusal:
-            self.refuse(refusal, self.about)
+            self.refuse(refusal, self.current_client_id)
         except BadFrame as bad:
             if bad.language:
-                # A hello that is refused says it too.
+                # A refused hello also carries the language of the visitor.
                 self.language = language_code(bad.language)
             self.refuse(decoding_refusal(bad.violation), bad.client_id)
         except Exception as error:
             logger.error("a frame failed: %s", type(error).__name__, exc_info=True, extra=self.ids())
-            self.refuse(Unavailable(), self.about)
+            self.refuse(Unavailable(), self.current_client_id)
 
     def _flood(self) -> None:
-        """End a socket that sends too much, and read no more from it."""
+        """End a socket whose client sends too much, and stop reading from it."""
         self.end("flood")
-        self._line.stop_reading()
+        self._transport.stop_reading()
 
-    def _end_silence(self) -> None:
+    def _end_without_hello(self) -> None:
         if not self.has_said_hello():
             self.end("unavailable")
 
@@ -175,9 +176,9 @@ class Socket(AsyncConsumer):
 
     @contextmanager
     def holding(self) -> Iterator[list[Struct]]:
-        """What is pushed meanwhile waits behind the frames that are put into the list.
+        """Hold back frames pushed inside the `with` block, and send the frames appended to the yielded list first.
 
-        For an answer that is read from the database while the hub is listened to already: the newer comes later.
+        For an answer that is read from the database while the hub already pushes newer events to this socket.
         """
         first: list[Struct] = []
         self._held = []
@@ -191,13 +192,13 @@ class Socket(AsyncConsumer):
                 self.push(text)
 
     def push(self, text: bytes) -> None:
-        """Sends a frame, after those pushed before it."""
+        """Send an encoded frame after the frames pushed before it."""
         if self._is_over:
             return
         if self._held is not None:
             self._held.append(text)
             return
-        if self._sender is None and self._line.write(text):
+        if self._sender is None and self._transport.write(text):
             return
         self._unsent_bytes += len(text)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
@@ -207,7 +208,7 @@ class Socket(AsyncConsumer):
         self._queue(text)
 
     def end(self, code: str, *, retry_after_ms: int | None = None) -> None:
-        """Says goodbye and closes. The retry is spread out, so that not all come back in one moment."""
+        """Send a bye frame and close. The default retry is random, so that clients do not all return at once."""
         if self._is_over:
             return
         retry = randint(500, 5000) if retry_after_ms is None else retry_after_ms
@@ -215,7 +216,7 @@ class Socket(AsyncConsumer):
         metrics.ended.labels(code).inc()
         self._queue(CLOSE_CODES.get(code, 4000))
         self._is_over = True
-        self._line.cut_later(CUT_SECONDS.get(code, CLOSE_SECONDS))
+        self._transport.abort_later(ABORT_SECONDS.get(code, CLOSE_SECONDS))
 
     def _queue(self, message: bytes | int) -> None:
         self._unsent.append(message)
@@ -223,27 +224,28 @@ class Socket(AsyncConsumer):
             self._sender = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        """Sends what the line could not take at once. As long as it is under way, the newer queues behind it."""
+        """Send what the transport could not take at once. While this runs, newer frames queue behind it."""
         try:
             while self._unsent:
-                await self._line.writable()
+                await self._transport.writable()
                 if not self._unsent:
                     break
                 message = self._unsent.popleft()
                 if isinstance(message, int):
-                    await self._line.close(message)
+                    await self._transport.close(message)
                     return
-                if not self._line.write(message):
+                if not self._transport.write(message):
                     await self._send({"type": "websocket.send", "text": message.decode()})
                 self._unsent_bytes -= len(message)
         except Exception as error:
-            # The other end has gone, or the server refuses the frame: a socket that hears no more is of no use.
+            # The client has disconnected or the server refuses the frame. Later frames would not arrive in order, so
+            # the socket ends.
             logger.info("a frame was not sent: %s", type(error).__name__, extra=self.ids())
             self._is_over = True
-            self._line.cut()
+            self._transport.abort()
         finally:
             self._sender = None
 
-    def cut(self) -> None:
-        """Drops the line without a goodbye."""
-        self._line.cut()
+    def abort(self) -> None:
+        """Drop the connection without a bye frame or a close frame."""
+        self._transport.abort()

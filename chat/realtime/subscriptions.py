@@ -1,4 +1,7 @@
-"""Who listens in this process, to what, and what they were told of it. All of it is the loop's thread's."""
+"""The sockets of this process, what each is subscribed to, and what was sent to them.
+
+Only the event-loop thread may touch these tables.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,7 +24,7 @@ class VisitorSocket(Protocol):
 
     def state_changed(self, row: Row) -> None: ...
 
-    def tell_place(self, frame: protocol.QueueFrame) -> None: ...
+    def send_position(self, frame: protocol.QueueFrame) -> None: ...
 
     def lost_conversation(self) -> None: ...
 
@@ -36,7 +39,7 @@ class StaffSocket(Protocol):
     watched: dict[str, int]
 
     def moved_away(self, pk: int, row: Row) -> None:
-        """A conversation that it watches goes on elsewhere, where it is not plain that it may hear it."""
+        """Stop watching a conversation that has moved to where this staff member may have no right to read it."""
 
     def push(self, text: bytes) -> None: ...
 
@@ -48,40 +51,43 @@ class AnySocket(Protocol):
 
     def end(self, code: str, *, retry_after_ms: int | None = None) -> None: ...
 
-    def cut(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Subscriptions:
-    """Visitors and staff stand in tables of their own: a note is only ever looked up in the second."""
+    """Tables of subscribed sockets. Visitors and staff have separate ones, so a note can never reach a visitor."""
 
     def __init__(self) -> None:
-        # Everybody who is connected, whether they listen to anything yet or not.
+        # All connected sockets, subscribed or not.
         self.sockets: set[AnySocket] = set()
+        # Sockets by the primary key of the conversation that they have open.
         self.visitors: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         self.watchers: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self.staff: set[StaffSocket] = set()
-        # Boxes by the visitor's key, of visitors who are stored: a sign-in or logout ends the older ones.
-        self.boxes: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
-        # The same once more, by whose lists hold what.
-        self._of_member: defaultdict[int, set[StaffSocket]] = defaultdict(set)
-        self._of_department: defaultdict[int, set[StaffSocket]] = defaultdict(set)
+        # Widgets by the primary key of their visitor, for visitors with a row: a sign-in or logout ends older widgets.
+        self.widgets: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
+        # Consoles by what their lists hold: a staff member's own conversations, a department's queue, everything.
+        self._by_staff_id: defaultdict[int, set[StaffSocket]] = defaultdict(set)
+        self._by_department: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self._overseers: set[StaffSocket] = set()
-        # Last seq that was handed to the sockets of a conversation, for those that have any.
+        # The last seq handed to the sockets of a conversation, for conversations that have sockets.
         self.heads: dict[int, int] = {}
-        # As what our screens were last told of each conversation they show; the sweep compares it with the database.
-        self.told: dict[int, ConversationSnapshot] = {}
-        # Whom the next sweep has to look at even if nothing has changed: who came, and what was told, since the last.
+        # The last state of each conversation sent to our screens; the sweep compares it with the database.
+        self.sent_states: dict[int, ConversationSnapshot] = {}
+        # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep a
+        # socket subscribed to them or an event of theirs was sent.
         self.touched: set[int] = set()
-        # Of these, what some screen has read though nobody here was told of it: the others may have missed it.
-        self.noted: set[int] = set()
-        # Notes of the last seconds that were handed to our screens.
-        self.told_notes: set[int] = set()
+        # The touched conversations that one screen loaded from the database while no event about them was sent here:
+        # other screens may have missed one.
+        self.loaded_only: set[int] = set()
+        # Notes of the last seconds that were sent to our screens.
+        self.sent_notes: set[int] = set()
 
     def forget_all(self) -> None:
         for table in (
-            *(self.sockets, self.visitors, self.watchers, self.staff, self.boxes),
-            *(self._of_member, self._of_department, self._overseers),
-            *(self.heads, self.told, self.touched, self.noted, self.told_notes),
+            *(self.sockets, self.visitors, self.watchers, self.staff, self.widgets),
+            *(self._by_staff_id, self._by_department, self._overseers),
+            *(self.heads, self.sent_states, self.touched, self.loaded_only, self.sent_notes),
         ):
             table.clear()
 
@@ -93,13 +99,13 @@ class Subscriptions:
         self.visitors[pk].discard(socket)
         self._forget(pk)
 
-    def add_box(self, visitor: int, socket: VisitorSocket) -> None:
-        self.boxes[visitor].add(socket)
+    def add_widget(self, visitor: int, socket: VisitorSocket) -> None:
+        self.widgets[visitor].add(socket)
 
-    def remove_box(self, visitor: int, socket: VisitorSocket) -> None:
-        self.boxes[visitor].discard(socket)
-        if not self.boxes[visitor]:
-            del self.boxes[visitor]
+    def remove_widget(self, visitor: int, socket: VisitorSocket) -> None:
+        self.widgets[visitor].discard(socket)
+        if not self.widgets[visitor]:
+            del self.widgets[visitor]
 
     def watch(self, pk: int, socket: StaffSocket) -> None:
         self.watchers[pk].add(socket)
@@ -110,21 +116,21 @@ class Subscriptions:
         self._forget(pk)
 
     def add_staff(self, socket: StaffSocket) -> None:
-        """From now on it hears what concerns its lists."""
+        """Subscribe a console to the changes of the conversations in its lists."""
         for table in self._tables_of(socket):
             table.add(socket)
 
     def remove_staff(self, socket: StaffSocket) -> None:
         for table in self._tables_of(socket):
             table.discard(socket)
-        if not self._of_member[socket.staff_id]:
-            del self._of_member[socket.staff_id]
+        if not self._by_staff_id[socket.staff_id]:
+            del self._by_staff_id[socket.staff_id]
 
     def _tables_of(self, socket: StaffSocket) -> Iterable[set[StaffSocket]]:
         yield self.staff
-        yield self._of_member[socket.staff_id]
+        yield self._by_staff_id[socket.staff_id]
         for department in socket.departments:
-            yield self._of_department[department]
+            yield self._by_department[department]
         if socket.sees_all:
             yield self._overseers
 
@@ -137,26 +143,26 @@ class Subscriptions:
             self.heads.pop(pk, None)
 
     def note_head(self, pk: int, seq: int) -> None:
-        """A socket has just been brought up to `seq` from the database: the sweep goes on from there.
+        """Record that a socket has loaded the messages up to `seq` from the database; the sweep continues from there.
 
-        The lowest stands: what another socket here has had already comes to it twice, and it drops the repeat.
+        The lowest seq is kept: another socket may then receive a message twice, and it drops the repeat.
         """
         self.heads[pk] = min(self.heads.get(pk, seq), seq)
         self.touched.add(pk)
 
     def note_row(self, pk: int, row: Row) -> None:
-        """A screen of this process has just been shown this row from the database.
+        """Record that a screen of this process has just loaded this row from the database.
 
-        What another one was told before stands: if it is out of date, the sweep tells all once more. If none was told
-        of it, it does so where the row is newer than the last round.
+        A state sent before is kept: if it is outdated, the sweep sends the current one to all screens. If no state
+        was sent before, the sweep does so if the row is newer than its last round.
         """
-        if pk not in self.told:
-            self.told[pk] = snapshot_of(row)
-            self.noted.add(pk)
+        if pk not in self.sent_states:
+            self.sent_states[pk] = snapshot_of(row)
+            self.loaded_only.add(pk)
         self.touched.add(pk)
 
     def outsiders(self, pk: int, row: Row) -> list[StaffSocket]:
-        """Those who watch an open conversation that is neither theirs nor in a department of theirs."""
+        """Return the watchers of an open conversation who may see only others: not its agent, not in its department."""
         if row.status not in OPEN:
             return []
         agent = row.agent.id if row.agent else None
@@ -166,13 +172,13 @@ class Subscriptions:
             if not (socket.sees_all or socket.staff_id == agent or row.department in socket.departments)
         ]
 
-    def _lists(self, status: str, agent: int | None, department: int) -> set[StaffSocket]:
-        """In whose lists a conversation in that state stands."""
+    def _consoles_listing(self, status: str, agent: int | None, department: int) -> set[StaffSocket]:
+        """Return the consoles whose lists hold a conversation in this state."""
         listed: set[StaffSocket] = set()
         if status == Status.WAITING:
-            listed |= self._of_department.get(department, set())
+            listed |= self._by_department.get(department, set())
         if agent is not None and status in (Status.ACTIVE, Status.WRAP_UP):
-            listed |= self._of_member.get(agent, set())
+            listed |= self._by_staff_id.get(agent, set())
         if status in (Status.WAITING, Status.ACTIVE):
             listed |= self._overseers
         return listed

@@ -1,8 +1,8 @@
-"""The sweep: every second or two each process asks the database what the doorbell may have missed.
+"""The sweep: every second or two each process queries the database for changes whose notification was lost.
 
-This bounds the delay when the channel layer is down, flushed or full, and is why it can be lost without losing a
-message. It also tells waiting visitors their place, and ends the sockets of those who may no longer hear: staff whose
-rights have ended, visitors whose conversation has become another's or whose token is void.
+It bounds the delay when the channel layer is down, flushed or full; because of it the layer can fail without losing a
+message. It also sends waiting visitors their queue position, and ends the sockets of people who may no longer listen:
+staff whose rights have ended, and visitors whose conversation now belongs to another visitor or whose token is void.
 """
 
 import asyncio
@@ -29,23 +29,24 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
+# Each part runs every N rounds.
 RIGHTS_EVERY = 2
 POSITIONS_EVERY = 2
 TOKENS_EVERY = 2
-# In between a round looks only at what has changed; should that ever be wrong, it is so for half a minute.
+# Other rounds examine only what has changed. Should they ever miss something, this round finds it within half a minute.
 EVERYTHING_EVERY = 20
 
 
 async def sweep(hub: "Hub") -> None:
-    """Runs for the life of the process."""
+    """Run the sweep for the life of the process."""
     rounds = 0
-    seen = SweepCursor(timezone.now())
+    cursor = SweepCursor(timezone.now())
     while True:
         await asyncio.sleep(settings.SWEEP_SECONDS)
         rounds += 1
         if rounds % EVERYTHING_EVERY == 0:
             hub.touched.update(hub.visitors, hub.watchers)
-        seen = await _log_failure(_send_missed, hub, seen) or seen
+        cursor = await _log_failure(_send_missed, hub, cursor) or cursor
         if rounds % POSITIONS_EVERY == 0:
             await _log_failure(send_queue_positions, hub)
         if rounds % RIGHTS_EVERY == 0:
@@ -55,63 +56,64 @@ async def sweep(hub: "Hub") -> None:
 
 
 async def _log_failure(part: Callable[..., Awaitable[T]], *arguments: object) -> T | None:
-    """What that part of the round gives. One that fails does not keep the others from their turn."""
+    """Run one part of a round and return its result, or None if it failed. The other parts still run."""
     try:
         return await part(*arguments)
     except Exception as error:
-        # The database is away: the next round tries again.
+        # Usually the database is unavailable. The next round tries again.
         logger.warning("a sweep failed: %s: %s", getattr(part, "__name__", ""), type(error).__name__)
         return None
 
 
-async def _send_missed(hub: "Hub", seen: SweepCursor) -> SweepCursor:
+async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
+    """Push the changes that the screens of this process have missed, and return where the next round starts."""
     touched, hub.touched = hub.touched, set()
-    noted, hub.noted = hub.noted, set()
-    asked = SweepRequest(
+    loaded_only, hub.loaded_only = hub.loaded_only, set()
+    request = SweepRequest(
         joined=frozenset(hub.visitors.keys() | hub.watchers.keys()),
         watched=frozenset(hub.watchers),
         agents=frozenset(socket.staff_id for socket in hub.staff),
         departments=frozenset().union(*(socket.departments for socket in hub.staff)),
         sees_all=any(socket.sees_all for socket in hub.staff),
         heads=dict(hub.heads),
-        told=dict(hub.told),
-        told_notes=frozenset(hub.told_notes),
+        sent_states=dict(hub.sent_states),
+        sent_notes=frozenset(hub.sent_notes),
         touched=frozenset(touched),
-        noted=frozenset(noted),
-        seen=seen,
+        loaded_only=frozenset(loaded_only),
+        cursor=cursor,
         at=timezone.now(),
     )
     try:
-        looked = await in_thread(find_missed, asked)
+        result = await in_thread(find_missed, request)
     except BaseException:
         hub.touched |= touched
-        hub.noted |= noted
+        hub.loaded_only |= loaded_only
         raise
-    _check_owners(hub, looked)
-    # What was routed meanwhile stands: if that was the older, the next round sees it.
-    for pk in looked.gone:
-        if pk in asked.told and hub.told.get(pk) == asked.told[pk]:
-            del hub.told[pk]
-    for pk, now in looked.found.items():
-        if hub.told.get(pk) == asked.told.get(pk):
-            hub.told[pk] = now
-    for event in looked.events:
+    _check_owners(hub, result)
+    # A state that was routed while the query ran is kept. If it was the older one, the next round detects that.
+    for pk in result.unlisted:
+        if pk in request.sent_states and hub.sent_states.get(pk) == request.sent_states[pk]:
+            del hub.sent_states[pk]
+    for pk, state in result.states.items():
+        if hub.sent_states.get(pk) == request.sent_states.get(pk):
+            hub.sent_states[pk] = state
+    for event in result.events:
         if isinstance(event, MessagePosted):
-            # Not behind the head as it is now: what came by the doorbell meanwhile is not sent again.
+            # Skip a message that arrived by notification while the query ran.
             if event.message.seq <= hub.heads.get(event.pk, event.message.seq):
                 continue
             hub.heads[event.pk] = event.message.seq - 1
             metrics.sweep_repairs.inc()
         hub.route([event])
-    for note in asked.told_notes - looked.notes:
-        hub.told_notes.discard(note)
-    return looked.seen
+    for note in request.sent_notes - result.notes:
+        hub.sent_notes.discard(note)
+    return result.cursor
 
 
-def _check_owners(hub: "Hub", looked: SweepResult) -> None:
-    """Ends the boxes that hear a conversation which has been handed to another visitor, one who has signed in."""
-    for pk, owner in looked.visitors.items():
-        # Who has become somebody else meanwhile is looked at in the next round.
+def _check_owners(hub: "Hub", result: SweepResult) -> None:
+    """End the widgets that listen to a conversation which a sign-in has given to another visitor."""
+    for pk, owner in result.owners.items():
+        # A visitor may have changed while the query ran; the next round examines such a conversation.
         if pk in hub.touched:
             continue
         for socket in tuple(hub.visitors.get(pk, ())):
@@ -121,17 +123,17 @@ def _check_owners(hub: "Hub", looked: SweepResult) -> None:
 
 
 async def _check_tokens(hub: "Hub") -> None:
-    """Ends the boxes of visitors who have signed in or logged out since, where the doorbell did not say so."""
-    if not hub.boxes:
+    """End the widgets of visitors who have signed in or logged out, in case the notification was lost."""
+    if not hub.widgets:
         return
-    generations = await in_thread(selectors.token_generations, list(hub.boxes))
+    generations = await in_thread(selectors.token_generations, list(hub.widgets))
     for visitor, generation in generations.items():
-        for box in tuple(hub.boxes.get(visitor, ())):
-            box.tokens_voided(generation)
+        for widget in tuple(hub.widgets.get(visitor, ())):
+            widget.tokens_voided(generation)
 
 
 async def send_queue_positions(hub: "Hub") -> None:
-    """Tells waiting visitors their place in the queue, when it has changed."""
+    """Send waiting visitors their position in the queue if it has changed."""
     waiting: dict[int, list[VisitorSocket]] = {}
     for pk, sockets in hub.visitors.items():
         for socket in sockets:
@@ -139,14 +141,14 @@ async def send_queue_positions(hub: "Hub") -> None:
                 waiting.setdefault(pk, []).append(socket)
     if not waiting:
         return
-    places = await in_thread(selectors.queue_positions, list(waiting))
-    for pk, frame in places.items():
+    positions = await in_thread(selectors.queue_positions, list(waiting))
+    for pk, frame in positions.items():
         for socket in waiting[pk]:
-            socket.tell_place(frame)
+            socket.send_position(frame)
 
 
 async def _check_rights(hub: "Hub") -> None:
-    """Ends the consoles whose rights have ended, and closes conversations that may no longer be read in one."""
+    """End the consoles of staff whose rights have ended, and unwatch conversations that staff may no longer read."""
     sockets = tuple(hub.staff)
     if not sockets:
         return
@@ -155,12 +157,12 @@ async def _check_rights(hub: "Hub") -> None:
         for socket in sockets
     }
     revoked = await in_thread(rights.rights_lost, set(connections.values()))
-    open_ones = [socket for socket in sockets if connections[socket] not in revoked]
-    await in_thread(presence.renew, list({socket.staff_id for socket in open_ones}))
+    remaining = [socket for socket in sockets if connections[socket] not in revoked]
+    await in_thread(presence.renew, list({socket.staff_id for socket in remaining}))
     for socket in sockets:
         if connections[socket] in revoked:
             socket.end("access_revoked")
-    for socket in open_ones:
+    for socket in remaining:
         if socket.watched and not socket.sees_all:
             watched = dict(socket.watched)
             audible = await in_thread(access.followable_ids, socket.staff, list(watched.values()))

@@ -1,9 +1,9 @@
-"""What the sweep reads: how everything that a process shows stands now, and what of it was not told here.
+"""The queries of the sweep: the current state of everything that a process shows, and the changes it has not sent.
 
-Runs on a thread. A round costs what has changed, not what is connected: PostgreSQL knows of each row which transaction
-wrote it last, and of each moment which transactions had not ended. What was written by none of those, nor later, stands
-as the round before saw it. That holds whenever a transaction commits and whatever the clocks say. SQLite does not tell:
-there, with one process, a round looks at everything.
+They run on a thread. The cost of a round depends on what has changed, not on the number of sockets: PostgreSQL stores
+for each row the transaction that wrote it last, and knows at each moment which transactions had not ended. A row
+written by neither those nor a later transaction is as the previous round saw it, no matter when a transaction commits
+or what the clocks say. SQLite does not store this: there, with a single process, a round examines everything.
 """
 
 from collections.abc import Collection
@@ -20,26 +20,26 @@ from chat.models import Conversation, Message, Note, Status, Visitor
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, serializers, stamp
 from chat.realtime.sent_state import SNAPSHOT_FIELDS, ConversationSnapshot, snapshot_of
 
-# Of the waiting conversations of the departments that look at this process, so many are looked after.
+# At most this many waiting conversations of the departments with a console here are examined.
 MAX_WAITING = 500
-# Where only the clock tells: what was stored so long before a round may have been committed after it.
+# Where only timestamps are available: a row stamped up to this long before a round may have been committed after it.
 OVERLAP = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
 class SweepCursor:
-    """What a round has looked at: the next looks again only at what has changed since or was touched here."""
+    """How far a round has looked: the next one examines only what has changed since or was touched here."""
 
     at: datetime
     joined: frozenset[int] = frozenset()
-    # The first transaction that had not ended then. Empty: everything may have changed.
+    # The first transaction that had not ended at that time. Empty: everything may have changed.
     transaction: str = ""
     note: int = 0
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What one round asks about: who listens here, and what they were told already."""
+    """The input of one round: the subscriptions of this process, and what was sent to them already."""
 
     joined: frozenset[int]
     watched: frozenset[int]
@@ -47,40 +47,49 @@ class SweepRequest:
     departments: frozenset[int]
     sees_all: bool
     heads: dict[int, int]
-    told: dict[int, ConversationSnapshot]
-    told_notes: frozenset[int]
-    # Who came, and what was told, since the last round: that may be older than what the last round saw.
+    sent_states: dict[int, ConversationSnapshot]
+    sent_notes: frozenset[int]
+    # Conversations with a new subscription or a sent event since the last round: the state sent may be older than
+    # what that round saw.
     touched: frozenset[int]
-    # Of these, what one screen here has read and no other was told of.
-    noted: frozenset[int]
-    seen: SweepCursor
+    # The touched conversations that one screen loaded from the database and of which no event was sent here.
+    loaded_only: frozenset[int]
+    cursor: SweepCursor
     at: datetime
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How what was looked at stands: `gone` is shown nowhere here any more. `events` are what was not told here."""
+    """The output of one round."""
 
-    found: dict[int, ConversationSnapshot]
-    gone: set[int]
-    visitors: dict[int, int]
+    # The current state of the examined conversations that some screen here shows.
+    states: dict[int, ConversationSnapshot]
+    # The examined conversations that no screen here shows any more.
+    unlisted: set[int]
+    # The visitor of each examined conversation.
+    owners: dict[int, int]
+    # The events that were not sent here.
     events: list[Event]
-    # Those that a round to come may find again.
+    # The notes that a later round may find again.
     notes: frozenset[int]
-    seen: SweepCursor
+    cursor: SweepCursor
 
 
-def find_missed(asked: SweepRequest) -> SweepResult:
-    transaction, last_note = _moment()
-    found, shown_nowhere, visitors, examined = _concerned(asked)
-    events = _missed(asked, found | shown_nowhere)
-    notes, missed_notes = _notes(asked)
-    seen = SweepCursor(asked.at, asked.joined, transaction, last_note)
-    return SweepResult(found, examined - found.keys(), visitors, events + missed_notes, notes, seen)
+def find_missed(request: SweepRequest) -> SweepResult:
+    """Compare what was sent to the screens of this process with the database."""
+    transaction, last_note = _current_position()
+    states, unlisted, owners, examined = _relevant_states(request)
+    events = _missed_events(request, states | unlisted)
+    notes, missed_notes = _missed_notes(request)
+    cursor = SweepCursor(request.at, request.joined, transaction, last_note)
+    return SweepResult(states, examined - states.keys(), owners, events + missed_notes, notes, cursor)
 
 
-def _moment() -> tuple[str, int]:
-    """Before anything is read: what a later round has to take for new. One query."""
+def _current_position() -> tuple[str, int]:
+    """Return the oldest unfinished transaction and the last note; a later round takes everything after them for new.
+
+    Call this before anything else is read. One query.
+    """
     if connection.vendor == "postgresql":
         ((transaction,),) = batch_statements.fetch(
             "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text", []
@@ -89,16 +98,16 @@ def _moment() -> tuple[str, int]:
     return "", Note.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
-def _missed(asked: SweepRequest, stands: dict[int, ConversationSnapshot]) -> list[Event]:
+def _missed_events(request: SweepRequest, states: dict[int, ConversationSnapshot]) -> list[Event]:
     changed = {
         pk
-        for pk, now in stands.items()
-        if asked.told.get(pk) != now or asked.heads.get(pk, now.last_seq) < now.last_seq
+        for pk, state in states.items()
+        if request.sent_states.get(pk) != state or request.heads.get(pk, state.last_seq) < state.last_seq
     }
-    noted: Collection[int] = asked.noted & stands.keys()
-    if asked.seen.transaction:
-        noted = _changed_since(asked.seen.transaction, noted)
-    changed.update(noted)
+    loaded_only: Collection[int] = request.loaded_only & states.keys()
+    if request.cursor.transaction:
+        loaded_only = _changed_since(request.cursor.transaction, loaded_only)
+    changed.update(loaded_only)
     if not changed:
         return []
     events: list[Event] = []
@@ -106,11 +115,12 @@ def _missed(asked: SweepRequest, stands: dict[int, ConversationSnapshot]) -> lis
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # New to every list here, or to all but one. What is older stood in the lists that consoles read when they opened.
-    unknown = {pk: row for pk, row in current.items() if pk not in asked.told or pk in noted}
-    new = _new(unknown, asked.seen)
+    # Rows that no list here has been sent, or only one has loaded. The older ones among them were already in the lists
+    # that consoles loaded when they opened.
+    unsent = {pk: row for pk, row in current.items() if pk not in request.sent_states or pk in loaded_only}
+    new = _new_since(unsent, request.cursor)
     for pk, row in current.items():
-        before, head = asked.told.get(pk), asked.heads.get(pk, row.last_seq)
+        before, head = request.sent_states.get(pk), request.heads.get(pk, row.last_seq)
         if head < row.last_seq:
             missed = Message.objects.filter(conversation=pk, seq__gt=head).order_by("seq")
             for values in missed.values(*serializers.MESSAGE_FIELDS)[: protocol.PAGE_OF_MESSAGES]:
@@ -123,14 +133,14 @@ def _missed(asked: SweepRequest, stands: dict[int, ConversationSnapshot]) -> lis
     return events
 
 
-def _new(unknown: dict[int, Row], seen: SweepCursor) -> Collection[int]:
-    if seen.transaction:
-        return _changed_since(seen.transaction, unknown)
-    since = stamp(seen.at - OVERLAP)
-    return {pk for pk, row in unknown.items() if max(row.started_at, row.last_message_at or "") >= since}
+def _new_since(rows: dict[int, Row], cursor: SweepCursor) -> Collection[int]:
+    if cursor.transaction:
+        return _changed_since(cursor.transaction, rows)
+    since = stamp(cursor.at - OVERLAP)
+    return {pk for pk, row in rows.items() if max(row.started_at, row.last_message_at or "") >= since}
 
 
-def _where(**conditions: Any) -> batch_statements.PreparedSelect:
+def _select_states(**conditions: Any) -> batch_statements.PreparedSelect:
     return batch_statements.PreparedSelect(
         lambda: (
             Conversation.objects.filter(**conditions)
@@ -140,7 +150,7 @@ def _where(**conditions: Any) -> batch_statements.PreparedSelect:
     )
 
 
-def _line(**conditions: Any) -> batch_statements.PreparedSelect:
+def _select_queue(**conditions: Any) -> batch_statements.PreparedSelect:
     return batch_statements.PreparedSelect(
         lambda: (
             Conversation.objects.filter(status=Status.WAITING, **conditions)
@@ -150,51 +160,58 @@ def _line(**conditions: Any) -> batch_statements.PreparedSelect:
     )
 
 
-_these = _where(pk__among=batch_statements.PARAM)
-_in_hand = _where(agent__pk__among=batch_statements.PARAM, status__in=(Status.ACTIVE, Status.WRAP_UP))
-_all_active = _where(status=Status.ACTIVE)
-_queue_of = _line(department__pk__among=batch_statements.PARAM)
-_full_queue = _line()
+_states_by_pk = _select_states(pk__among=batch_statements.PARAM)
+_states_by_agent = _select_states(
+    agent__pk__among=batch_statements.PARAM, status__in=(Status.ACTIVE, Status.WRAP_UP)
+)
+_all_active = _select_states(status=Status.ACTIVE)
+_queue_of = _select_queue(department__pk__among=batch_statements.PARAM)
+_full_queue = _select_queue()
 
 
-def _concerned(
-    asked: SweepRequest,
+def _relevant_states(
+    request: SweepRequest,
 ) -> tuple[dict[int, ConversationSnapshot], dict[int, ConversationSnapshot], dict[int, int], set[int]]:
-    """Everything that a screen here shows or should show, unless it stands as it did; what was shown here and has left
-    all lists: taken on another process, closed, transferred; whose each of these is; and all that was looked at.
+    """Return four things about the conversations that this process shows:
 
-    Five queries at most, whose text never changes.
+    - the states of those that a screen here shows or should show, without those that have not changed;
+    - the states of those that were shown here and have left all lists: assigned on another process, closed,
+      transferred;
+    - the visitor of each of both;
+    - the ids of all that were examined.
+
+    At most five queries, whose text never changes.
     """
     stored: list[Any] = []
-    if asked.agents:
-        stored += _in_hand.rows(asked.agents)
-        stored += _full_queue.rows() if asked.sees_all else _queue_of.rows(asked.departments)
-    if asked.sees_all:
+    if request.agents:
+        stored += _states_by_agent.rows(request.agents)
+        stored += _full_queue.rows() if request.sees_all else _queue_of.rows(request.departments)
+    if request.sees_all:
         stored += _all_active.rows()
     listed = {values[0] for values in stored}
-    others = (asked.joined | asked.told.keys()) - listed
+    others = (request.joined | request.sent_states.keys()) - listed
     quiet: frozenset[int] | set[int] = frozenset()
-    if asked.seen.transaction:
-        quiet = (others & asked.joined & asked.seen.joined) - asked.touched
+    if request.cursor.transaction:
+        quiet = (others & request.joined & request.cursor.joined) - request.touched
     examined = others - quiet
     if quiet:
-        examined |= _changed_since(asked.seen.transaction, quiet)
+        examined |= _changed_since(request.cursor.transaction, quiet)
     if examined:
-        stored += _these.rows(examined)
-    found: dict[int, ConversationSnapshot] = {}
-    shown_nowhere: dict[int, ConversationSnapshot] = {}
-    visitors: dict[int, int] = {}
+        stored += _states_by_pk.rows(examined)
+    shown: dict[int, ConversationSnapshot] = {}
+    unlisted: dict[int, ConversationSnapshot] = {}
+    owners: dict[int, int] = {}
     for pk, visitor, *rest in stored:
-        (found if pk in asked.joined or pk in listed else shown_nowhere)[pk] = ConversationSnapshot(*rest)
-        visitors[pk] = visitor
-    return found, shown_nowhere, visitors, {*examined, *listed}
+        (shown if pk in request.joined or pk in listed else unlisted)[pk] = ConversationSnapshot(*rest)
+        owners[pk] = visitor
+    return shown, unlisted, owners, {*examined, *listed}
 
 
 def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
-    """Those of these that may stand otherwise than when `transaction` was the first that had not ended. One query.
+    """Return those of `pks` that may have changed since `transaction` was the oldest unfinished one. One query.
 
-    A change of the rating writes the conversation too. Ages are counted backwards from now, so that the numbers of
-    transactions may begin anew.
+    A change of the rating writes the conversation too. Ages of transactions are compared, not their numbers, because
+    the numbers wrap around.
     """
     if not pks:
         return set()
@@ -206,29 +223,29 @@ def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
     return {pk for (pk,) in batch_statements.fetch(sql, [ids, transaction, transaction])}
 
 
-def _notes(asked: SweepRequest) -> tuple[frozenset[int], list[Event]]:
-    """The notes since the last round of what is open on a console here, and those of them that were not told here.
+def _missed_notes(request: SweepRequest) -> tuple[frozenset[int], list[Event]]:
+    """Return the notes since the last round on conversations watched here, and the events of those not sent here.
 
-    A screen that has one already knows it by its id.
+    A screen that already shows such a note recognises it by its id.
     """
-    if not asked.watched:
+    if not request.watched:
         return frozenset(), []
-    if asked.seen.transaction:
+    if request.cursor.transaction:
         table = Note._meta.db_table
         since: Any = RawSQL(  # noqa: S611
-            f"age({table}.xmin) <= age(%s::xid)", [asked.seen.transaction], output_field=BooleanField()
+            f"age({table}.xmin) <= age(%s::xid)", [request.cursor.transaction], output_field=BooleanField()
         )
     elif connection.vendor == "postgresql":
-        since = Q(at__gte=asked.seen.at - OVERLAP)
+        since = Q(at__gte=request.cursor.at - OVERLAP)
     else:
-        # One writes at a time there: the ids come in the order of the commits.
-        since = Q(pk__gt=asked.seen.note)
+        # SQLite has one writer at a time, so ids are in the order of the commits.
+        since = Q(pk__gt=request.cursor.note)
     recent = frozenset(
-        Note.objects.filter(since, conversation__in=asked.watched).order_by().values_list("pk", flat=True)
+        Note.objects.filter(since, conversation__in=request.watched).order_by().values_list("pk", flat=True)
     )
-    if recent <= asked.told_notes:
+    if recent <= request.sent_notes:
         return recent, []
-    missed = Note.objects.filter(pk__in=recent - asked.told_notes).select_related("author", "conversation")
+    missed = Note.objects.filter(pk__in=recent - request.sent_notes).select_related("author", "conversation")
     return recent, [
         NoteAdded(
             note.conversation_id, serializers.note_of(note, note.conversation), note.conversation.agent_id

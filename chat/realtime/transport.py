@@ -1,9 +1,10 @@
-"""The line under a socket: what goes out, whether the other end takes it, and how to cut it.
+"""The transport of a WebSocket: writing frames, backpressure, and aborting the connection.
 
-ASGI's `send` costs four times as much as what it sends: a task, a message, and the server's own layers for each frame
-and each reader. A frame of ours is one header and a text that is encoded once for all readers, so it goes straight to
-the transport. Nor has ASGI a word for the rest: Daphne's `send` never waits, and what a client does not read Twisted
-keeps in memory without a limit (django/daphne #170); uvicorn's waits, but then cannot close.
+ASGI's `send` costs four times as much as the write itself: for each frame and each reader a task, a message and the
+server's own layers. Our frames are one header and a text that is encoded once for all readers, so they are written
+straight to the server's transport. ASGI also has no means for backpressure and for aborting: Daphne's `send` never
+waits, and Twisted keeps everything that a client does not read in memory without a limit (django/daphne #170);
+uvicorn's `send` waits, but a socket that waits cannot be closed.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ _TEXT = 0x81
 
 
 def encode_frame(payload: bytes) -> bytes:
-    """A text message as a server sends it: unmasked, in one frame."""
+    """Return a text message as one unmasked frame, as a server sends it (RFC 6455, 5.2)."""
     length = len(payload)
     if length < 126:
         return bytes((_TEXT, length)) + payload
@@ -30,22 +31,23 @@ def encode_frame(payload: bytes) -> bytes:
     return struct.pack(">BBQ", _TEXT, 127, length) + payload
 
 
-def _abort(line: "weakref.ref[WebSocketTransport]") -> None:
-    if (alive := line()) is not None:
-        alive.cut()
+def _abort(reference: "weakref.ref[WebSocketTransport]") -> None:
+    if (transport := reference()) is not None:
+        transport.abort()
 
 
 class WebSocketTransport:
-    """Of the `send` that a server handed over. On a server that is neither of the two, `send` has to do it all."""
+    """The transport behind the ASGI `send` of Daphne or uvicorn. On any other server everything goes through `send`."""
 
     def __init__(self, send: Any) -> None:
         self._send = send
-        # Daphne hands over a partial with its protocol in it, uvicorn a method of its protocol.
+        # Daphne's `send` is a partial with its protocol as an argument; uvicorn's is a method of its protocol.
         self._protocol: Any = (
             send.args[0] if isinstance(send, partial) and send.args else getattr(send, "__self__", None)
         )
         self._transport: Any = getattr(self._protocol, "transport", object())
-        self._full: asyncio.Event | None = None
+        # Set while the client does not read fast enough; the event fires once it has caught up.
+        self._drained: asyncio.Event | None = None
         self._is_twisted = hasattr(self._transport, "registerProducer")
         self._is_uvicorn = hasattr(self._protocol, "close_sent")
         self._socket: Any = None
@@ -55,40 +57,40 @@ class WebSocketTransport:
             self._transport.set_protocol(self.meter)
         if self._is_twisted:
             self.meter = FrameMeter(self._protocol, self.stop_reading)
-            # As Daphne puts the WebSocket's protocol in the place of HTTP's: over TLS the transport wraps one.
+            # Replace the protocol as Daphne does when it upgrades HTTP to WebSocket: a TLS transport wraps another.
             name = "wrappedProtocol" if hasattr(self._transport, "wrappedProtocol") else "protocol"
             setattr(self._transport, name, self.meter)
             if not getattr(self._transport, "TLS", True) and hasattr(self._transport, "_tempDataBuffer"):
                 self._socket = self._transport.getHandle()
-            # Until now the producer was Twisted's HTTP channel, of the handshake. It and its request hold each other.
+            # The producer was Twisted's HTTP channel of the handshake. Break its reference cycle with its request.
             getattr(self._transport.producer, "requests", []).clear()
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, True)
 
     @property
-    def is_gone(self) -> bool:
-        """Whether the other end has left, which the consumer hears only after what it is doing now."""
+    def is_disconnected(self) -> bool:
+        """Whether the client has disconnected. The consumer receives that event only after its current work."""
         if self._is_twisted:
             return not self._transport.connected
         return bool(self._is_uvicorn and self._protocol.disconnected)
 
     def write(self, payload: bytes) -> bool:
-        """Puts a text on the line. False where it cannot take one now, or only by `send`."""
+        """Write a text message. Returns False if it cannot be written now, or only through `send`."""
         protocol = self._protocol
         if self._is_twisted:
-            is_open = self._full is None and protocol.state == protocol.STATE_OPEN
+            is_open = self._drained is None and protocol.state == protocol.STATE_OPEN
         elif self._is_uvicorn:
             is_open = protocol.writable.is_set() and not (protocol.close_sent or protocol.disconnected)
         else:
             return False
         if is_open:
-            self._put(encode_frame(payload))
+            self._write_bytes(encode_frame(payload))
         return is_open
 
-    def _put(self, data: bytes) -> None:
+    def _write_bytes(self, data: bytes) -> None:
         if self._socket is not None and not (self._transport.dataBuffer or self._transport._tempDataBuffer):
-            # As asyncio does it: what the kernel takes at once need not wait for a turn of the reactor.
-            # On an error it is full, or has gone: Twisted finds out which.
+            # Write to the kernel at once, as asyncio does, instead of waiting for the next run of the reactor.
+            # An error means that the buffer is full or the connection has ended: Twisted finds out which.
             with suppress(OSError):
                 data = data[self._socket.send(data) :]
             if not data:
@@ -96,50 +98,53 @@ class WebSocketTransport:
         self._transport.write(data)
 
     async def writable(self) -> None:
-        """Returns once the other end has taken most of what it was sent."""
-        if self._full is not None:
-            await self._full.wait()
+        """Wait until the client has read most of what was sent to it."""
+        if self._drained is not None:
+            await self._drained.wait()
 
     async def close(self, code: int) -> None:
-        """Closes with a code, after what was sent before it."""
+        """Send a close frame with this code after everything sent before it."""
         if hasattr(self._protocol, "sendCloseFrame"):
-            # As Daphne itself does for 1011: `sendClose` of Autobahn refuses every code but 1000 and 3000 to 4999.
+            # Daphne itself does this for 1011: Autobahn's `sendClose` accepts only 1000 and 3000 to 4999.
             self._protocol.sendCloseFrame(code=code)
         else:
             await self._send({"type": "websocket.close", "code": code})
 
     def stop_reading(self) -> None:
-        """Leave what the other end sends in the kernel, which then makes it wait."""
+        """Stop reading from the client: the kernel's buffer fills up and TCP makes the client wait."""
         if self._is_twisted:
             self._transport.pauseProducing()
         elif self._is_uvicorn:
             self._transport.pause_reading()
 
-    def cut(self) -> None:
-        """Drops the connection without a goodbye: for an end that does not read one."""
+    def abort(self) -> None:
+        """Drop the connection without a close frame, for a client that would not read one."""
         if hasattr(self._transport, "abortConnection"):
             self._transport.abortConnection()
         elif hasattr(self._transport, "abort"):
-            # As Twisted does it: otherwise the kernel keeps what was not read, and offers it for minutes.
+            # Reset the connection, as Twisted does: otherwise the kernel keeps retransmitting unread data for minutes.
             if (socket := self._transport.get_extra_info("socket")) is not None:
-                # It fails where the connection has ended meanwhile.
+                # Setting the option fails if the connection has ended meanwhile.
                 with suppress(OSError, ValueError):
                     socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
-    def cut_later(self, seconds: float) -> None:
-        """Drop the connection then, if it is still there: while it is, its meter keeps this line."""
+    def abort_later(self, seconds: float) -> None:
+        """Abort the connection after `seconds` if it is still open.
+
+        A weak reference is enough: the frame meter keeps this object alive as long as the connection is open.
+        """
         asyncio.get_running_loop().call_later(seconds, _abort, weakref.ref(self))
 
-    # What Twisted calls: the methods of its IPushProducer.
+    # Twisted's IPushProducer: Twisted pauses it while the client does not read fast enough.
 
     def pauseProducing(self) -> None:
-        self._full = self._full or asyncio.Event()
+        self._drained = self._drained or asyncio.Event()
 
     def resumeProducing(self) -> None:
-        if self._full is not None:
-            self._full.set()
-            self._full = None
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
 
     def stopProducing(self) -> None:
         self.resumeProducing()

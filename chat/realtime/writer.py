@@ -1,7 +1,7 @@
-"""The writer: one thread a process that stores what is posted, batch by batch.
+"""The writer: one thread in each process that stores posts batch by batch.
 
-While one commit is on its way to the disk the next batch collects; so an idle server adds no delay and a busy one
-commits for many. Accepted is said after the commit, never before.
+While one commit is being written to disk, the next batch collects: an idle server adds no delay, and a busy one commits
+many posts at once. `accepted` is sent after the commit, never before.
 """
 
 import logging
@@ -26,21 +26,23 @@ MAX_QUEUED = 5000
 ATTEMPTS = 3
 
 
-# A post, and who wants to know what became of it; called on the writer's thread.
-_Queued = tuple[Post, Callable[[Outcome], None]]
+# A post and the callback for its outcome, which is called on the writer's thread.
+_QueuedPost = tuple[Post, Callable[[Outcome], None]]
 
 
 class Writer:
+    """Queues posts and read marks from any thread, and stores them in batches on a thread of its own."""
+
     def __init__(self) -> None:
         self._wake = threading.Condition()
-        self._posts: deque[_Queued] = deque()
+        self._posts: deque[_QueuedPost] = deque()
         self._marks: dict[tuple[int, int | None, int | None], ReadMark] = {}
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._is_ending = False
 
     def submit(self, post: Post, answer: Callable[[Outcome], None]) -> None:
-        """Queues a post; `answer` is called with Accepted after the commit, or with a Refusal, on any thread."""
+        """Queue a post. `answer` is called with AcceptedFrame after the commit or with a Refusal, on any thread."""
         with self._wake:
             is_full = len(self._posts) >= MAX_QUEUED
             if not is_full:
@@ -51,7 +53,10 @@ class Writer:
             answer(Unavailable())
 
     def post(self, post: Post) -> Future[Outcome]:
-        """The same for who waits: the future gives the outcome, never an exception, and cannot be cancelled."""
+        """Queue a post for a caller that waits, and return a future.
+
+        The future results in the outcome, never in an exception, and cannot be cancelled.
+        """
         release_slot()
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
@@ -59,17 +64,17 @@ class Writer:
         return future
 
     def mark(self, mark: ReadMark) -> None:
-        """Queues a mark. Only the newest of each reader and conversation is stored; one lost comes again."""
+        """Queue a read mark. Only the highest of each reader and conversation is stored; a lost one is sent again."""
         with self._wake:
             if len(self._marks) >= MAX_QUEUED:
                 return
             key = (mark.pk, mark.visitor_id, mark.agent_id)
-            former = self._marks.get(key)
-            if former is not None:
+            previous = self._marks.get(key)
+            if previous is not None:
                 mark = ReadMark(
                     mark.pk,
-                    max(mark.received, former.received),
-                    max(mark.read, former.read),
+                    max(mark.received, previous.received),
+                    max(mark.read, previous.read),
                     mark.visitor_id,
                     mark.agent_id,
                 )
@@ -82,14 +87,14 @@ class Writer:
         return len(self._posts)
 
     def wait_until_idle(self, timeout: float) -> bool:
-        """Whether everything in hand was stored or refused within `timeout` seconds."""
+        """Wait until everything queued is stored or refused. Returns False after `timeout` seconds."""
         with self._wake:
             return self._wake.wait_for(lambda: not (self._posts or self._marks or self._is_busy), timeout)
 
     def stop(self, timeout: float) -> bool:
-        """Ends the thread, and with it its connection, once everything in hand was stored or refused.
+        """End the thread and close its database connection once everything queued is stored or refused.
 
-        Whether that was within `timeout` seconds. The next post starts another thread.
+        Returns whether that happened within `timeout` seconds. The next post starts another thread.
         """
         with self._wake:
             thread, self._is_ending = self._thread, True
@@ -121,39 +126,42 @@ class Writer:
                 marks, self._marks = list(self._marks.values()), {}
             self._store(posts, marks)
 
-    def _store(self, posts: list[_Queued], marks: list[ReadMark]) -> None:
-        """Stores them and answers each; whatever happens, each is answered once."""
+    def _store(self, posts: list[_QueuedPost], marks: list[ReadMark]) -> None:
+        """Store a batch and answer each post exactly once, whatever happens."""
         try:
-            outcomes, events = self._tried([post for post, _ in posts], marks)
+            outcomes, events = self._post_with_retries([post for post, _ in posts], marks)
         except (OperationalError, InterfaceError) as error:
             logger.warning("%d posts were not stored: %s", len(posts), type(error).__name__)
             outcomes, events = [Unavailable()] * len(posts), []
         except Exception as error:
             if len(posts) > 1 or (posts and marks):
-                # One of them spoils it for the others: each for itself.
+                # One bad post or mark fails the whole batch, so store the posts one by one.
                 for single in posts:
                     self._store([single], [])
                 return
-            # Not the error's own words: they may hold the message's.
+            # Log no error text: it may hold the text of the message.
             logger.error("a post cannot be stored: %s", type(error).__name__)
             outcomes, events = [Unavailable()] * len(posts), []
-        stored = zip(posts, outcomes, strict=True)
-        delivery.announce(events, [post.received_at for (post, _), it in stored if type(it) is AcceptedFrame])
-        for (_, answer), outcome in zip(posts, outcomes, strict=True):
+        answered = list(zip(posts, outcomes, strict=True))
+        received_at = [post.received_at for (post, _), outcome in answered if type(outcome) is AcceptedFrame]
+        delivery.announce(events, received_at)
+        for (_, answer), outcome in answered:
             try:
                 answer(outcome)
             except Exception as error:
                 logger.error("an outcome was not taken: %s", type(error).__name__)
 
-    def _tried(self, posts: list[Post], marks: list[ReadMark]) -> tuple[list[Outcome], list[Event]]:
-        """As post_batch, several times where that may help. Raises django.db.Error as it does."""
+    def _post_with_retries(
+        self, posts: list[Post], marks: list[ReadMark]
+    ) -> tuple[list[Outcome], list[Event]]:
+        """Call post_batch, and retry after database errors that may pass. Raises django.db.Error as post_batch does."""
         for attempt in range(1, ATTEMPTS + 1):
             connection.ensure_connection()
             started = monotonic()
             try:
                 outcomes, events = post_batch(posts, marks)
             except (OperationalError, InterfaceError) as error:
-                # A deadlock, a serialization failure or a connection that has gone: all may pass on a retry.
+                # A deadlock, a serialization failure or a lost connection: a retry may succeed.
                 logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
                 connection.close()
                 continue

@@ -1,4 +1,4 @@
-"""Included by chat.widget.urls: files and transcript of the visitor."""
+"""URLs of the visitor's files and transcript, included by chat.widget.urls."""
 
 from django.urls import path
 

@@ -1,4 +1,7 @@
-"""Files and transcripts, for the visitor: who it is says the token in the header, never a cookie."""
+"""The visitor's files and transcripts. The token in the Authorization header identifies the visitor, never a cookie.
+
+The console's views of files and transcripts use the functions of this module too.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -30,7 +33,7 @@ from core.client_address import address_of_request
 
 P = ParamSpec("P")
 
-# What a multipart body holds besides the file.
+# Bytes allowed in a multipart body besides the file.
 MULTIPART_BYTES = 64 * 1024
 STATUSES = {
     "not_found": 404,
@@ -50,10 +53,10 @@ _transcripts = limits.Buckets(limits.transcripts)
 
 
 def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """A refusal becomes an answer, in the language that is in force; nothing of it is kept by any cache."""
+    """Answer a Refusal that the view raises, in the active language. No cache may store any response of the view."""
 
     @wraps(view)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         try:
             response = view(*args, **kwargs)
         except Refusal as refusal:
@@ -61,7 +64,7 @@ def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResp
         response["Cache-Control"] = "no-store"
         return response
 
-    return answered
+    return wrapped
 
 
 def refusal_response(refusal: Refusal) -> JsonResponse:
@@ -69,10 +72,11 @@ def refusal_response(refusal: Refusal) -> JsonResponse:
     frame = RefusedFrame(
         refusal.code, str(refusal.words), "", refusal.retry_after_ms, refusal.field, refusal.limit
     )
-    answer = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
+    response = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
     if refusal.retry_after_ms:
-        answer["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
-    return answer
+        # Round up to whole seconds.
+        response["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
+    return response
 
 
 def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
@@ -80,7 +84,10 @@ def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
 
 
 def check_length(request: HttpRequest, site: Site) -> None:
-    """Before anything of the body is read. Raises BadRequest without a length, FileOverSizeLimit with too much."""
+    """Check the Content-Length before any of the body is read.
+
+    Raises BadRequest without a valid length, and FileOverSizeLimit if the body is too long for the site.
+    """
     try:
         length = int(request.META.get("CONTENT_LENGTH") or "")
     except ValueError as error:
@@ -90,13 +97,16 @@ def check_length(request: HttpRequest, site: Site) -> None:
 
 
 def has_sent_too_much(request: HttpRequest) -> bool:
-    """Count a file from this network address; whether it is one too many. Behind one there may be a whole company."""
+    """Count a file from this network address. Returns whether it exceeds the limit of the address.
+
+    The limit is generous, because a whole company may share an address.
+    """
     address = address_of_request(request)
     return address is not None and rate_limits.hit("uploads", address, *limits.UPLOADS_OF_ADDRESS) > 0
 
 
 def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
-    """The file, its client_id and the `conversation` of a multipart form. Raises TextTooLong, BadRequest."""
+    """Return the file, its client_id and the `conversation` field of the form. Raises TextTooLong and BadRequest."""
     try:
         upload = request.FILES.get("file")
         fields = request.POST
@@ -111,7 +121,7 @@ def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
 
 
 class StoredFile(Protocol):
-    """A file that is kept under another name than it is shown by."""
+    """A stored file with the name that users see; the name in the storage is another one."""
 
     @property
     def file(self) -> Any: ...
@@ -122,7 +132,10 @@ class StoredFile(Protocol):
 
 
 def file_response(attachment: StoredFile) -> FileResponse:
-    """The file, so that it can do nothing: only pictures that we made ourselves are shown in place."""
+    """Return the file with headers that keep it from running scripts.
+
+    Only pictures are shown inline: the server has re-encoded them. Any other file is downloaded.
+    """
     response = FileResponse(attachment.file.open("rb"), content_type=attachment.content_type)
     is_picture = attachment.content_type.startswith("image/")
     response["Content-Disposition"] = (
@@ -150,7 +163,7 @@ def transcript_response(conversation: Conversation) -> HttpResponse:
 def for_visitor(
     view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Calls the view with the visitor of the bearer token, in their language."""
+    """Call the view with the visitor of the bearer token, in the visitor's language."""
 
     @wraps(view)
     def with_visitor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

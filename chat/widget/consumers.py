@@ -1,4 +1,4 @@
-"""The visitor's socket: decode, call, answer."""
+"""The visitor's socket: decodes frames, calls actions and selectors, and answers."""
 
 import logging
 from functools import partial
@@ -47,18 +47,18 @@ from core.text.cleaning import clean_text
 
 logger = logging.getLogger(__name__)
 
-# When to come back, of too many from one address.
-AGAIN_MS = 2_000, 20_000
-# When another tab of the same browser may come back, with the token that the sign-in gave.
-SUPERSEDED_MS = 200, 800
+# Range of the retry after too many hellos from one network address.
+TOO_MANY_HELLOS_RETRY_MS = 2_000, 20_000
+# Range of the retry for other tabs of the same browser, which come back with the token that the sign-in gave.
+SUPERSEDED_RETRY_MS = 200, 800
 
-_finding = RequestCoalescer(sessions.find_session)
-_welcoming = RequestCoalescer(sessions.welcome_frames)
+_session_lookups = RequestCoalescer(sessions.find_session)
+_welcomes = RequestCoalescer(sessions.welcome_frames)
 _hellos_of_address = limits.Buckets(limits.hellos_of_address)
 
 
 class VisitorConsumer(Socket):
-    # Set when the hello arrives, before its answer is looked up.
+    # Set when the hello arrives, before its session is looked up.
     _has_said_hello = False
 
     async def connected(self) -> None:
@@ -72,13 +72,13 @@ class VisitorConsumer(Socket):
         self._is_returning = False
         self._queue_of_posts = PostQueue(self._submit, self._answer_post)
         self._is_identifying = False
-        self._place: QueueFrame | None = None
+        self._position: QueueFrame | None = None
         self._address = address_of(self.scope)
-        self._posts = limits.posts()
-        self._lookups = limits.posts()
-        self._starts = limits.starts()
-        self._asks = limits.control_requests()
-        self._typing = limits.posts()
+        self._post_limit = limits.posts()
+        self._repeat_lookup_limit = limits.posts()
+        self._start_limit = limits.starts()
+        self._request_limit = limits.control_requests()
+        self._typing_limit = limits.posts()
         await self.accept()
 
     async def received(self, text: str) -> None:
@@ -87,11 +87,11 @@ class VisitorConsumer(Socket):
             return
         if self.hello is None and not isinstance(frame, Hello):
             raise BadRequest
-        if isinstance(frame, Identify | End | Rate) and not self._asks.take():
+        if isinstance(frame, Identify | End | Rate) and not self._request_limit.take():
             raise TooFast
         match frame:
             case Hello():
-                await self._greet(frame)
+                await self._hello(frame)
             case Start():
                 await self._start(frame)
             case Identify():
@@ -99,17 +99,19 @@ class VisitorConsumer(Socket):
             case PostFrame():
                 await self._post(frame)
             case VisitorTyping():
-                self._is_typing()
+                self._announce_typing()
             case VisitorSeen():
                 self._seen(frame)
             case Fetch():
                 await self._fetch(frame)
             case End():
-                await in_thread(visitors.end_by_visitor, visitor=self._known(), uuid=frame.conversation)
+                await in_thread(
+                    visitors.end_by_visitor, visitor=self._require_visitor(), uuid=frame.conversation
+                )
             case Rate():
                 await in_thread(
                     visitors.rate,
-                    visitor=self._known(),
+                    visitor=self._require_visitor(),
                     score=frame.score,
                     comment=frame.comment,
                     uuid=frame.conversation,
@@ -123,50 +125,50 @@ class VisitorConsumer(Socket):
     def has_said_hello(self) -> bool:
         return self._has_said_hello
 
-    def _known(self) -> Visitor:
+    def _require_visitor(self) -> Visitor:
         if self.visitor is None:
             raise NotFound
         return self.visitor
 
-    # -- beginning and coming back -----------------------------------------------------------------------
+    # -- starting and resuming ---------------------------------------------------------------------------
 
-    async def _greet(self, hello: Hello) -> None:
+    async def _hello(self, hello: Hello) -> None:
         self._has_said_hello = True
         self.language = language_code(hello.language)
         if not _hellos_of_address.take(self._address):
-            self.end("unavailable", retry_after_ms=randint(*AGAIN_MS))
+            self.end("unavailable", retry_after_ms=randint(*TOO_MANY_HELLOS_RETRY_MS))
             return
         try:
-            found = await _finding.ask(hello, self.is_gone)
-            if isinstance(found, NotFound):
-                self.refuse(found)
+            session = await _session_lookups.ask(hello, self.is_disconnected)
+            if isinstance(session, NotFound):
+                self.refuse(session)
                 self.end("not_found")
                 return
-            self.hello, self.site = hello, found.site
-            await self._settle(found, hello.conversation, hello.after)
+            self.hello, self.site = hello, session.site
+            await self._join_and_welcome(session, hello.conversation, hello.after)
             if hello.conversation is not None and str(hello.conversation) == self.conversation:
                 metrics.resumed.inc()
         except Disconnected:
             return
-        except Overloaded as crowded:
-            self.end("unavailable", retry_after_ms=round(crowded.after_seconds * 1000))
+        except Overloaded as overloaded:
+            self.end("unavailable", retry_after_ms=round(overloaded.after_seconds * 1000))
         except Exception as error:
-            # Without a welcome the box has nothing to go on with; it comes back and asks again.
+            # The widget cannot work without a welcome, so close: it reconnects and tries again.
             logger.warning("hello was not answered: %s", type(error).__name__, extra=self.ids())
             self.refuse(Unavailable())
             self.end("unavailable")
 
     async def _start(self, start: Start) -> None:
         assert self.hello is not None
-        self.about = str(start.client_id)
-        if not self._starts.take() or await self._is_crowded():
+        self.current_client_id = str(start.client_id)
+        if not self._start_limit.take() or await self._has_too_many_starts():
             raise TooFast
-        await self._settle(
+        await self._join_and_welcome(
             await in_thread(sessions.start_conversation, self.site, self.visitor_uuid, start, self.hello)
         )
 
-    async def _is_crowded(self) -> bool:
-        """Whether more conversations are begun from this address than agents can answer."""
+    async def _has_too_many_starts(self) -> bool:
+        """Count a start from this network address. Returns whether it exceeds the limit of the address."""
         if self._address is None:
             return False
         return await rate_limits.hit_async("starts", self._address, *limits.STARTS_OF_ADDRESS) > 0
@@ -175,15 +177,15 @@ class VisitorConsumer(Socket):
         assert self.hello is not None
         self._is_identifying = True
         try:
-            await self._settle(
+            await self._join_and_welcome(
                 await in_thread(
-                    sessions.recognise, self.site, self._found(), identify.identity, self.hello.language
+                    sessions.identify, self.site, self._session(), identify.identity, self.hello.language
                 )
             )
         finally:
             self._is_identifying = False
 
-    def _found(self) -> sessions.VisitorSession:
+    def _session(self) -> sessions.VisitorSession:
         return sessions.VisitorSession(
             self.site, self.visitor_uuid, self.visitor, self.pk, self._is_returning
         )
@@ -191,39 +193,42 @@ class VisitorConsumer(Socket):
     async def _log_out(self) -> None:
         if self.visitor is not None:
             await in_thread(identities.log_out, visitor=self.visitor)
-        self.end("superseded", retry_after_ms=randint(*SUPERSEDED_MS))
+        self.end("superseded", retry_after_ms=randint(*SUPERSEDED_RETRY_MS))
 
-    async def _settle(
-        self, found: sessions.VisitorSession, conversation: UUID | None = None, after: int = 0
+    async def _join_and_welcome(
+        self, session: sessions.VisitorSession, conversation: UUID | None = None, after: int = 0
     ) -> None:
-        """Joins the conversation first and reads the welcome then, so that between the two nothing can be missed."""
-        if found.pk != self.pk:
+        """Subscribe to the session's conversation, then read and send the welcome.
+
+        The order matters: an event between the two is held back and sent after the welcome, so none is missed.
+        """
+        if session.pk != self.pk:
             self._leave()
             self._queue_of_posts.forget()
-        self._is_returning = found.is_returning
-        self._recognise(found.visitor)
-        self.visitor_uuid, self.visitor, self.pk = found.visitor_uuid, found.visitor, found.pk
-        self.is_waiting, self._place = False, None
+        self._is_returning = session.is_returning
+        self._register_widget(session.visitor)
+        self.visitor_uuid, self.visitor, self.pk = session.visitor_uuid, session.visitor, session.pk
+        self.is_waiting, self._position = False, None
         with self.holding() as first:
             if self.pk is not None:
                 hub.join(self.pk, self)
-            welcome, row = await _welcoming.ask(
-                sessions.ResumedSession(found, conversation, after), self.is_gone
+            welcome, row = await _welcomes.ask(
+                sessions.ResumedSession(session, conversation, after), self.is_disconnected
             )
             self.conversation = row.id if row else ""
-            # It may have begun to wait after it was read.
+            # An event may have set it to waiting after the row was read.
             self.is_waiting = self.is_waiting or (row is not None and row.status == "waiting")
             if self.pk is not None and row is not None:
                 hub.note_head(self.pk, row.last_seq)
                 hub.note_row(self.pk, row)
             first.append(welcome)
 
-    def _recognise(self, visitor: Visitor | None) -> None:
-        """Has the hub know whose box this is."""
+    def _register_widget(self, visitor: Visitor | None) -> None:
+        """Register this socket with the hub as a widget of `visitor`, and no longer of the visitor before."""
         if self.visitor is not None:
-            hub.remove_box(self.visitor.pk, self)
+            hub.remove_widget(self.visitor.pk, self)
         if visitor is not None:
-            hub.add_box(visitor.pk, self)
+            hub.add_widget(visitor.pk, self)
 
     def _leave(self) -> None:
         if self.pk is not None:
@@ -233,17 +238,17 @@ class VisitorConsumer(Socket):
         if getattr(self, "pk", None) is not None:
             self._leave()
         if getattr(self, "visitor", None) is not None:
-            self._recognise(None)
+            self._register_widget(None)
         if (queue := getattr(self, "_queue_of_posts", None)) is not None:
             queue.close()
 
-    # -- talking -----------------------------------------------------------------------------------------
+    # -- frames of a conversation ------------------------------------------------------------------------
 
     async def _post(self, frame: PostFrame) -> None:
         if hub.is_draining:
-            # Unanswered it stays with the box, which posts it again to the next process.
+            # The widget keeps an unanswered post and sends it again to the next process.
             return
-        self.about = str(frame.client_id)
+        self.current_client_id = str(frame.client_id)
         body = clean_text(frame.body)
         if not body:
             raise EmptyText
@@ -262,34 +267,34 @@ class VisitorConsumer(Socket):
             return
         if queue.refusal_for(post.client_id) is not None:
             queue.hold(post)
-        elif not self._posts.take():
+        elif not self._post_limit.take():
             queue.put_off(post, TooFast())
         else:
             queue.add(post)
 
     async def _is_answered_as_stored(self, post: Post) -> bool:
-        """Whether a post that an earlier one holds up is a repeat of a stored message, and answered so.
+        """Answer a held-back post if it repeats a stored message. Returns whether it did.
 
-        Those before it that are found to be stored hold up nothing from then on: their sender, who has seen them as
-        messages, sends them no more.
+        Earlier held posts that turn out to be stored are released: their sender has received them as messages and does
+        not send them again.
         """
-        if not self._lookups.take():
+        if not self._repeat_lookup_limit.take():
             return False
         posts = [*self._queue_of_posts.held, post]
         try:
-            found = await in_thread(find_stored, posts)
+            candidates = await in_thread(find_stored, posts)
         except Error:
             return False
-        stored = {
-            each.client_id: message.answer_to(each)
-            for each in posts
-            for message in found.get(each.client_id, ())
-            if message.is_repeated_by(each)
+        answers = {
+            held.client_id: message.answer_to(held)
+            for held in posts
+            for message in candidates.get(held.client_id, ())
+            if message.is_repeated_by(held)
         }
-        self._queue_of_posts.release(stored)
-        if post.client_id not in stored:
+        self._queue_of_posts.release(answers)
+        if post.client_id not in answers:
             return False
-        self._answer_post(post.client_id, stored[post.client_id])
+        self._answer_post(post.client_id, answers[post.client_id])
         return True
 
     def _submit(self, post: Post) -> None:
@@ -302,18 +307,18 @@ class VisitorConsumer(Socket):
             self.refuse(outcome, str(client_id))
 
     def has_posts_in_hand(self) -> bool:
-        # Before the handshake is through there is no queue.
+        # The queue is created once the handshake is complete.
         queue = getattr(self, "_queue_of_posts", None)
         return queue is not None and not queue.is_empty
 
     def _seen(self, frame: VisitorSeen) -> None:
-        # One that was on its way while another conversation began says nothing about that one.
-        is_of_this = frame.conversation is None or str(frame.conversation) == self.conversation
-        if self.pk is not None and self.visitor is not None and is_of_this:
+        # A frame sent before a new conversation started belongs to the old one and must be ignored.
+        is_current = frame.conversation is None or str(frame.conversation) == self.conversation
+        if self.pk is not None and self.visitor is not None and is_current:
             writer.mark(ReadMark(self.pk, frame.received, frame.read, visitor_id=self.visitor.pk))
 
-    def _is_typing(self) -> None:
-        if self.pk is not None and self._typing.take():
+    def _announce_typing(self) -> None:
+        if self.pk is not None and self._typing_limit.take():
             frame = TypingFrame(self.conversation, "visitor")
             announce([TypingStarted(self.pk, frame)])
 
@@ -321,30 +326,40 @@ class VisitorConsumer(Socket):
         if self.pk is None:
             raise NotFound
         page = await in_thread(
-            sessions.page, self._known(), UUID(self.conversation), frame.after, frame.limit
+            sessions.message_page,
+            self._require_visitor(),
+            UUID(self.conversation),
+            frame.after,
+            frame.limit,
         )
         self.answer(page)
 
-    # -- for the hub and the sweep -----------------------------------------------------------------------
+    # -- called by the hub and the sweep -----------------------------------------------------------------
 
     def state_changed(self, row: Row) -> None:
         if row.level == Level.VERIFIED and self.visitor is not None and self.visitor.level != Level.VERIFIED:
-            # Handed to the customer as whom somebody has signed in, on another socket than this.
+            # A sign-in on another socket has given the conversation to a customer.
             self.lost_conversation()
-        self.is_waiting, self._place = row.status == "waiting", None
+        self.is_waiting, self._position = row.status == "waiting", None
 
     def lost_conversation(self) -> None:
-        """It belongs to another visitor now. Unless that is who this one is just becoming, it is no longer heard."""
+        """End the socket because its conversation belongs to another visitor now.
+
+        Nothing happens while this socket itself signs in: then the new owner is its own visitor.
+        """
         if not self._is_identifying:
             self.end("unavailable")
 
     def tokens_voided(self, generation: int) -> None:
-        """The visitor has signed in or logged out elsewhere. Unless that is this very sign-in, the box ends."""
-        if self.visitor is None or self._is_identifying or self._found().generation >= generation:
-            return
-        self.end("superseded", retry_after_ms=randint(*SUPERSEDED_MS))
+        """End the socket because its visitor has signed in or logged out elsewhere.
 
-    def tell_place(self, frame: QueueFrame) -> None:
-        if frame != self._place:
-            self._place = frame
+        Nothing happens if this socket's own sign-in voided the older tokens.
+        """
+        if self.visitor is None or self._is_identifying or self._session().generation >= generation:
+            return
+        self.end("superseded", retry_after_ms=randint(*SUPERSEDED_RETRY_MS))
+
+    def send_position(self, frame: QueueFrame) -> None:
+        if frame != self._position:
+            self._position = frame
             self.answer(frame)

@@ -1,4 +1,4 @@
-"""What a visitor's box needs when it opens or comes back. Runs on a thread; one function a question."""
+"""Find, resume and start the session of a visitor's widget. All functions run on a thread that may use the ORM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from chat.widget import tokens
 
 @dataclass(frozen=True, slots=True)
 class VisitorSession:
-    """Who said hello, and the conversation that is theirs: both None when there is none yet."""
+    """The visitor behind a socket and their conversation. `visitor` and `pk` are None until a conversation exists."""
 
     site: Site
     visitor_uuid: UUID
     visitor: Visitor | None
+    # The primary key of the visitor's current conversation.
     pk: int | None
     # Whether this visitor has other conversations as well.
     is_returning: bool = False
@@ -36,48 +37,50 @@ class VisitorSession:
 
 @dataclass(frozen=True, slots=True)
 class ResumedSession:
-    """Somebody who was found, and what their box has on screen already."""
+    """A session and what its widget already shows: a conversation, and its messages up to the seq `after`."""
 
-    found: VisitorSession
+    session: VisitorSession
     conversation: UUID | None = None
     after: int = 0
 
 
 def find_session(hellos: Sequence[Hello]) -> list[VisitorSession | NotFound]:
-    """NotFound for an unknown site. Two queries for all of them."""
+    """Return the session of each hello, or NotFound where its site is unknown. Two queries altogether.
+
+    A hello without a valid token gets the session of a new visitor.
+    """
     sites = access.sites_in_use(hello.site for hello in hellos)
-    read = [tokens.token_of_site(hello.token, hello.site) for hello in hellos]
-    theirs = Conversation.objects.filter(visitor=OuterRef("pk")).values("pk")
-    present, second = theirs.order_by(*CURRENT_FIRST)[:1], theirs.order_by()[1:2]
-    known: dict[UUID, Any] = {
+    tokens_read = [tokens.token_of_site(hello.token, hello.site) for hello in hellos]
+    own = Conversation.objects.filter(visitor=OuterRef("pk")).values("pk")
+    present, second = own.order_by(*CURRENT_FIRST)[:1], own.order_by()[1:2]
+    visitors_by_uuid: dict[UUID, Any] = {
         visitor.uuid: visitor
-        for visitor in Visitor.objects.filter(uuid__in={token.visitor for token in read if token}).annotate(
-            present=Subquery(present), second=Subquery(second)
-        )
+        for visitor in Visitor.objects.filter(
+            uuid__in={token.visitor for token in tokens_read if token}
+        ).annotate(present=Subquery(present), second=Subquery(second))
     }
-    found: list[VisitorSession | NotFound] = []
-    for hello, token in zip(hellos, read, strict=True):
+    found_sessions: list[VisitorSession | NotFound] = []
+    for hello, token in zip(hellos, tokens_read, strict=True):
         site = sites.get(hello.site)
-        visitor = known.get(token.visitor) if token else None
+        visitor = visitors_by_uuid.get(token.visitor) if token else None
         if site is None:
-            found.append(NotFound())
+            found_sessions.append(NotFound())
         elif token is None or (visitor is not None and visitor.site_id != site.pk):
-            found.append(VisitorSession(site, uuid4(), None, None))
+            found_sessions.append(VisitorSession(site, uuid4(), None, None))
         elif visitor is None:
-            # Said hello before, and has begun nothing yet. Such a visitor has had no sign-in and no logout.
-            found.append(
-                VisitorSession(site, token.visitor if token.generation == 0 else uuid4(), None, None)
-            )
+            # The visitor got a token but has started no conversation, so there was no sign-in and no logout either.
+            uuid = token.visitor if token.generation == 0 else uuid4()
+            found_sessions.append(VisitorSession(site, uuid, None, None))
         elif not visitor.accepts(token.generation):
-            found.append(VisitorSession(site, uuid4(), None, None))
+            found_sessions.append(VisitorSession(site, uuid4(), None, None))
         else:
             is_returning = visitor.second is not None
-            found.append(VisitorSession(site, visitor.uuid, visitor, visitor.present, is_returning))
-    return found
+            found_sessions.append(VisitorSession(site, visitor.uuid, visitor, visitor.present, is_returning))
+    return found_sessions
 
 
 def session_for(site: Site, visitor: Visitor) -> VisitorSession:
-    """The same for somebody who is known already. One query."""
+    """Return the session of a stored visitor. One query."""
     newest = list(visitor.conversations.order_by(*CURRENT_FIRST).values_list("pk", flat=True)[:2])
     return VisitorSession(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
 
@@ -92,35 +95,36 @@ _rows = batch_statements.PreparedSelect(
 
 
 def now_ms() -> int:
-    """The server's time in milliseconds since 1970: the box names its days by that, not by the visitor's clock."""
+    """Return the server's time in milliseconds since 1970. The widget names days by it, not by the visitor's clock."""
     return int(time() * 1000)
 
 
-def welcome_frames(asked: Sequence[ResumedSession]) -> list[tuple[Welcome, Row | None]]:
-    """For each the welcome, and their conversation as it stands. One query, and one for each who has missed something.
+def welcome_frames(resumed: Sequence[ResumedSession]) -> list[tuple[Welcome, Row | None]]:
+    """Return for each session its welcome frame and the current row of its conversation.
 
-    Who listens to the conversation already misses nothing: what is newer than the welcome comes after it.
+    One query, and another one for each session that has missed messages. A socket that subscribed to the conversation
+    before this call misses nothing: newer events are sent after the welcome.
     """
-    pks = {each.found.pk for each in asked if each.found.pk is not None}
+    pks = {one.session.pk for one in resumed if one.session.pk is not None}
     stored = {values[0]: values for values in _rows.rows(pks)} if pks else {}
-    return [_welcome(each, stored.get(each.found.pk)) for each in asked]
+    return [_welcome(one, stored.get(one.session.pk)) for one in resumed]
 
 
-def _welcome(asked: ResumedSession, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
-    found = asked.found
-    who = (found.visitor_uuid, found.site.key, found.generation)
-    token, nonce = tokens.token_for(*who), tokens.nonce_for(*who)
-    visitor = found.visitor
+def _welcome(resumed: ResumedSession, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
+    session = resumed.session
+    identifiers = (session.visitor_uuid, session.site.key, session.generation)
+    token, nonce = tokens.token_for(*identifiers), tokens.nonce_for(*identifiers)
+    visitor = session.visitor
     level = Level.ANONYMOUS if visitor is None else visitor.level_now()
     identity: dict[str, Any] = {"level": level.value, "nonce": nonce, "now": now_ms()}
     if visitor is not None:
         identity["verified_seconds"] = visitor.verified_seconds()
     if values is None or visitor is None:
-        is_same = asked.conversation is None
+        is_same = resumed.conversation is None
         return Welcome(token, settings.HEARTBEAT_SECONDS, None, [], recovered=is_same, **identity), None
     row = serializers.row_of(dict(zip(serializers.ROW_FIELDS, values, strict=True)))
-    is_same = str(asked.conversation) == row.id and asked.after <= row.last_seq
-    after = asked.after if is_same else 0
+    is_same = str(resumed.conversation) == row.id and resumed.after <= row.last_seq
+    after = resumed.after if is_same else 0
     messages, more = selectors.messages_after(values[0], after) if after < row.last_seq else ([], False)
     welcome = Welcome(
         token,
@@ -135,12 +139,13 @@ def _welcome(asked: ResumedSession, values: tuple[Any, ...] | None) -> tuple[Wel
     return welcome, row
 
 
-def page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
-    """The answer to fetch. Raises NotFound when the conversation is not, or no longer, this visitor's."""
+def message_page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
+    """Return the answer to a fetch frame. Raises NotFound if the conversation is not, or no longer, the visitor's."""
     return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 
 def start_conversation(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> VisitorSession:
+    """Start a conversation and return its visitor's session. Raises what `visitors.start_conversation` raises."""
     conversation = visitors.start_conversation(
         site=site,
         visitor_uuid=visitor_uuid,
@@ -154,12 +159,12 @@ def start_conversation(site: Site, visitor_uuid: UUID, start: Start, hello: Hell
     return session_for(site, conversation.visitor)
 
 
-def recognise(site: Site, found: VisitorSession, identity: str, language: str) -> VisitorSession:
-    """The visitor whom an identity token names. Raises IdentityRefused."""
+def identify(site: Site, session: VisitorSession, identity: str, language: str) -> VisitorSession:
+    """Sign the session's visitor in with an identity token and return the new session. Raises IdentityRefused."""
     visitor = identities.identify(
         site=site,
-        visitor_uuid=found.visitor_uuid,
-        generation=found.generation,
+        visitor_uuid=session.visitor_uuid,
+        generation=session.generation,
         identity=identity,
         language=language_of(language),
     )

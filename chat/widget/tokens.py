@@ -1,4 +1,4 @@
-"""The visitor's token: signed, short-lived, renewed with every welcome. Sent in the first frame, never in a URL."""
+"""The visitor's token: signed, short-lived, renewed with every welcome, sent in the first frame and never in a URL."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -11,7 +11,7 @@ MAX_AGE_SECONDS = 7 * 24 * 3600
 
 
 class VisitorToken(NamedTuple):
-    """What a token says. It is void once the visitor's `token_generation` is another one."""
+    """The content of a token. The token is void once the visitor has another `token_generation`."""
 
     visitor: UUID
     site_key: str
@@ -23,7 +23,7 @@ def token_for(visitor: UUID, site_key: str, generation: int = 0) -> str:
 
 
 def read_token(token: str | None) -> VisitorToken | None:
-    """What a token says, or None when it is forged or too old. Whether it is void, the visitor's row tells."""
+    """Return the content of a token, or None if it is forged or too old. The caller checks its generation."""
     if not token:
         return None
     try:
@@ -34,14 +34,15 @@ def read_token(token: str | None) -> VisitorToken | None:
 
 
 def token_of_site(token: str | None, site_key: str) -> VisitorToken | None:
-    """What a token says, or None when it is forged, too old or for another site."""
+    """Return the content of a token, or None if it is forged, too old or for another site."""
     read = read_token(token)
     return read if read is not None and read.site_key == site_key else None
 
 
 def nonce_for(visitor: UUID, site_key: str, generation: int) -> str:
-    """The value that an identity token has to carry to be good for this visitor's browser, until the next sign-in.
+    """Return the nonce that an identity token must contain to be valid in this visitor's browser.
 
-    Only the holder of the visitor's token is told it, so an identity token that leaked is worth nothing elsewhere.
+    It changes with the next sign-in. Only the holder of the visitor's token receives it, so a leaked identity token is
+    useless in another browser.
     """
     return salted_hmac("lianxin.nonce", f"{site_key}:{visitor}:{generation}").hexdigest()[:32]

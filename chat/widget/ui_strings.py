@@ -1,4 +1,4 @@
-"""The words of the box: the bank's own where it has set them in admin, otherwise ours."""
+"""The texts of the widget: the bank's own where it has set them in admin, otherwise the built-in ones."""
 
 from datetime import datetime
 
@@ -9,12 +9,12 @@ from chat.models import Site, TextCode
 
 
 def business_texts(site: Site, language: str) -> dict[str, str]:
-    """Every text of TextCode in the language (`zh` or `en`), by code. One query; the active translation must match."""
+    """Return the text of each TextCode in the language (`zh` or `en`). One query; the active translation must match."""
     return _built_in() | dict(site.texts.filter(language=language).values_list("code", "body"))
 
 
 def greeting_code(at: datetime | None = None) -> TextCode:
-    """Which greeting fits the hour in the bank's time zone."""
+    """Return the greeting for the hour in the bank's time zone."""
     hour = timezone.localtime(at).hour
     if 5 <= hour < 12:
         return TextCode.GREETING_MORNING
@@ -44,7 +44,7 @@ def _built_in() -> dict[str, str]:
 
 
 def message_strings() -> dict[str, str]:
-    """What static/chat/bubble.js says, in the box and in the console."""
+    """Return the texts of static/chat/bubble.js, which the widget and the console share."""
     return {
         "you": _("You"),
         "number": _("No. {number}"),
@@ -61,34 +61,34 @@ def message_strings() -> dict[str, str]:
 
 
 def widget_strings() -> dict[str, str]:
-    """What the scripts of the box say."""
+    """Return the texts that the widget's scripts show."""
     return message_strings() | {
         "connecting": _("Connecting…"),
-        "lost": _("No connection. We keep trying, and nothing you wrote is lost."),
-        "over": _("This chat is not available. Please call us."),
-        "waiting": _("Waiting for a colleague"),
-        "place": _("Place {place} in line"),
-        "estimate": _("Place {place}, about {minutes} min"),
-        "nobody": _("We answer as soon as somebody is here"),
+        "lost": _("No connection. We're reconnecting, and nothing you wrote is lost."),
+        "over": _("This chat isn't available. Please call us."),
+        "waiting": _("Finding someone for you"),
+        "place": _("You're number {place} in the queue"),
+        "estimate": _("You're number {place}, about {minutes} min"),
+        "nobody": _("We'll answer as soon as someone is here"),
         "is_typing": _("{name} is typing…"),
         "ended": _("This chat has ended"),
-        "missing": _("Please fill this in first."),
+        "missing": _("Fill this in first."),
         "too_long": _("That is too long. Please send it in parts."),
         "retry": _("Try again"),
         "send_anew": _("Send in a new chat"),
         "file_kind": _("This kind of file cannot be sent."),
         "file_size": _("This file is larger than {megabytes} MB."),
-        "file_lost": _("Not sent. Please check the connection."),
+        "file_lost": _("Not sent. Check your connection and try again."),
         "cancel": _("Cancel"),
         "remove": _("Remove"),
         "send": _("Send"),
         "transcript": _("chat.txt"),
-        "no_transcript": _("The transcript could not be fetched. Please try again."),
+        "no_transcript": _("The chat couldn't be saved. Try again."),
         "thanks": _("Thank you, we've noted it."),
     }
 
 
 def rating_strings() -> list[tuple[int, str]]:
-    """What each score of the rating means."""
+    """Return the scores of the rating, each with its meaning."""
     meanings = [_("Very unhappy"), _("Unhappy"), _("Neither"), _("Happy"), _("Very happy")]
     return list(enumerate(meanings, start=1))

@@ -1,4 +1,4 @@
-"""The box for a website: its loader, its look, its page; and the page of an invented bank that shows it."""
+"""The widget for a bank's website: its loader script, its site script and its page; and the sample bank's page."""
 
 import json
 import re
@@ -29,9 +29,9 @@ from chat.languages import language_code
 from chat.models import FormField, Site
 from chat.widget import ui_strings
 
-# The space by which the template is laid out; it holds no text in which lines mean anything.
+# The indentation of the template. The page holds no text in which line breaks matter.
 LAYOUT = re.compile(r"\n\s+")
-# How every icon is drawn; box.css says it once for all.
+# The attributes of every icon; widget.css sets them once for all icons.
 STROKES = ' fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
 SCRIPT = "text/javascript; charset=utf-8"
 LOADER_SECONDS = 300
@@ -39,30 +39,35 @@ LOADER_SECONDS = 300
 
 @cache
 def _loader() -> bytes:
-    """The collected file, which is smaller; the source where nothing has been collected."""
+    """Return the collected file, which is smaller, or the source if nothing has been collected."""
     collected = Path(settings.STATIC_ROOT) / "widget" / "loader.js"
+    source = Path(settings.BASE_DIR) / "static" / "widget" / "loader.js"
     is_collected = not settings.DEBUG and collected.exists()
-    return (collected if is_collected else settings.BASE_DIR / "static" / "widget" / "loader.js").read_bytes()
+    return (collected if is_collected else source).read_bytes()
 
 
-class Packing(GZipMiddleware):
-    """Without the padding that hides the length of a secret: these pages hold none, and are the same for everybody."""
+class UnpaddedGZipMiddleware(GZipMiddleware):
+    """Compresses without the random padding that hides the length of secrets.
+
+    These pages hold no secrets and are the same for every visitor.
+    """
 
     max_random_bytes = 0
 
 
-compress = decorator_from_middleware(Packing)
+compress = decorator_from_middleware(UnpaddedGZipMiddleware)
 
 
-class WholeLetters(DjangoJSONEncoder):
-    """Chinese as itself, in half of the bytes."""
+class UnicodeJSONEncoder(DjangoJSONEncoder):
+    """Writes Chinese characters as they are, which takes half the bytes of escapes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"ensure_ascii": False})
 
 
 def _for_other_origins(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    # Answers to everybody: without its cookie, the session's middleware deletes none that has expired.
+    # The response is the same for everyone. With the cookie removed, the session middleware does not try to delete an
+    # expired one, which would set a cookie.
     request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -84,7 +89,7 @@ def _language_of(request: HttpRequest) -> str:
 @require_safe
 @compress
 def loader_script(request: HttpRequest) -> HttpResponse:
-    """The script of the bank's page, under an address that never changes."""
+    """Return the script that a bank puts on its pages, at an address that never changes."""
     source = _loader.__wrapped__() if settings.DEBUG else _loader()
     return _for_other_origins(request, HttpResponse(source, content_type=SCRIPT))
 
@@ -92,7 +97,10 @@ def loader_script(request: HttpRequest) -> HttpResponse:
 @require_safe
 @compress
 def site_script(request: HttpRequest, key: str) -> HttpResponse:
-    """What the loader has to know of the site; a module, so that the bank's policy needs no connect-src."""
+    """Return the settings of the site that the loader needs.
+
+    They come as a module and not as JSON, so that the bank's content security policy needs no connect-src.
+    """
     site, language = _site(key), _language_of(request)
     with translation.override(language_code(language)):
         values = {
@@ -101,11 +109,11 @@ def site_script(request: HttpRequest, key: str) -> HttpResponse:
             "title": site.in_language("title", language),
             "launcher": site.in_language("launcher", language),
             "unread": _("{count} new"),
-            "failed": _("The chat cannot be loaded just now."),
-            "again": _("Load it again"),
+            "failed": _("The chat can't be loaded right now."),
+            "again": _("Reload"),
             "close": _("Close the chat"),
             "hotline": site.hotline,
-            "frame": f"{reverse('chat:box', args=[key])}?language={language}",
+            "frame": f"{reverse('chat:widget', args=[key])}?language={language}",
         }
     source = f"export default {json.dumps(values, ensure_ascii=False)};\n"
     return _for_other_origins(request, HttpResponse(source, content_type=SCRIPT))
@@ -116,7 +124,7 @@ def site_script(request: HttpRequest, key: str) -> HttpResponse:
 @compress
 @xframe_options_exempt
 def widget_page(request: HttpRequest, key: str) -> HttpResponse:
-    """The page in the frame. It needs no cookie, and only pages of the site's allowed origins may frame it."""
+    """Return the page inside the frame. It needs no cookie, and only the site's allowed origins may frame it."""
     site, language = _site(key), _language_of(request)
     with translation.override(language_code(language)):
         texts = ui_strings.business_texts(site, language)
@@ -133,7 +141,7 @@ def widget_page(request: HttpRequest, key: str) -> HttpResponse:
             "fields": [(field, field.label_in(language)) for field in fields],
             "departments": _departments(fields, language),
             "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
-            "words": json_script(ui_strings.widget_strings(), "words", WholeLetters),
+            "words": json_script(ui_strings.widget_strings(), "words", UnicodeJSONEncoder),
             "scores": ui_strings.rating_strings(),
             "setup": {
                 "site": site.key,
@@ -143,7 +151,7 @@ def widget_page(request: HttpRequest, key: str) -> HttpResponse:
                 "megabytes": site.attachment_megabytes,
             },
         }
-        # Without the request, so that nothing of a template asks for a session or a CSRF cookie.
+        # Render without the request, so that no template tag can use a session or set a CSRF cookie.
         html = render_to_string("widget/widget.html", context)
         response = HttpResponse(LAYOUT.sub("\n", html).replace(STROKES, ""))
     _replace_policy(
@@ -153,7 +161,7 @@ def widget_page(request: HttpRequest, key: str) -> HttpResponse:
             "script-src": [SELF],
             "style-src": [SELF, NONCE],
             "img-src": [SELF, "blob:"],
-            # Not every browser takes 'self' for sockets too.
+            # In some browsers 'self' does not cover WebSockets.
             "connect-src": [SELF, *_own_sockets(request)],
             "font-src": None,
             "media-src": None,
@@ -167,7 +175,7 @@ def widget_page(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _own_sockets(request: HttpRequest) -> list[str]:
-    """Return the addresses of our own sockets, from the settings and never from the request's Host header."""
+    """Return the addresses of our own WebSockets, from the settings and never from the request's Host header."""
     if settings.OWN_ORIGINS:
         return [f"ws{origin.removeprefix('http')}" for origin in settings.OWN_ORIGINS]
     hosts = [f"*{host}" if host.startswith(".") else host for host in settings.ALLOWED_HOSTS]
@@ -177,14 +185,15 @@ def _own_sockets(request: HttpRequest) -> list[str]:
 def _departments(fields: list[FormField], language: str) -> list[tuple[str, str]]:
     if not any(field.kind == FormField.Kind.DEPARTMENT for field in fields):
         return []
-    return [(each.code, each.name_in(language)) for each in Department.objects.filter(is_active=True)]
+    departments = Department.objects.filter(is_active=True)
+    return [(department.code, department.name_in(language)) for department in departments]
 
 
 @require_safe
 @never_cache
 @compress
 def sample_page(request: HttpRequest) -> HttpResponse:
-    """The home page of the invented Qinglan Bank, with the one script tag that a bank puts on its pages."""
+    """Return the home page of the invented Qinglan Bank, with the script tag that a bank puts on its pages."""
     site = Site.objects.filter(is_active=True).order_by("id").first()
     language = _language_of(request)
     with translation.override(language_code(language)):
@@ -209,5 +218,5 @@ def sample_page(request: HttpRequest) -> HttpResponse:
 
 
 def _replace_policy(response: HttpResponseBase, directives: dict[str, Any]) -> None:
-    """This response's own policy in place of the general one; None takes a directive out."""
+    """Give this response a content security policy of its own; None removes a directive."""
     response._csp_replace = directives  # type: ignore[attr-defined]

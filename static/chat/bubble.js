@@ -1,4 +1,4 @@
-/** One message as an element: the same letters in the box and in the console, text only as text. */
+/** Makes the element of a message, for the widget and the console alike. Text is inserted only as text. */
 
 import { icon, make, makeButton } from "./dom.js";
 import { linkParts } from "./links.js";
@@ -9,7 +9,8 @@ const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
 /**
- * The line above a message where the day changes. `nameDays` writes the day into it.
+ * Makes the heading with the day above a message, or null if the message before it is from the same day. `nameDays` writes
+ * its text.
  *
  * @param {ChatMessage} message
  * @param {ChatMessage} [previous]
@@ -23,10 +24,10 @@ export function dayElement(message, previous) {
 }
 
 /**
- * Writes the days of a log, and writes them anew after midnight.
+ * Writes the texts of a log's day headings; after midnight they must be written again.
  *
  * @param {HTMLElement} log
- * @param {number} now the server's time, ms since 1970: the reader's clock may be wrong
+ * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
  * @param {{language: string, words: ChatWords}} options
  */
 export function nameDays(log, now, { language, words }) {
@@ -45,7 +46,9 @@ export function nameDays(log, now, { language, words }) {
 }
 
 /**
- * Words used: you, number ("No. {number}"), choices, map, today, yesterday, and a word for each status.
+ * Makes the element of a message.
+ *
+ * UI strings used: you, number ("No. {number}"), choices, map, today, yesterday, and one for each status.
  *
  * @param {ChatMessage} message
  * @param {MessageOptions} options
@@ -75,29 +78,35 @@ export function messageElement(message, options) {
   return element;
 }
 
-/** @param {HTMLElement} element of a message @param {MessageStatus | ""} status @param {ChatWords} words */
+/**
+ * Shows a status below a message, or none if it is "".
+ *
+ * @param {HTMLElement} element of a message
+ * @param {MessageStatus | ""} status
+ * @param {ChatWords} words
+ */
 export function showStatus(element, status, words) {
   const shown = element.querySelector(":scope > .status");
   if (!status) return shown?.remove();
   if (shown instanceof HTMLElement && shown.dataset.status === status) return;
-  const line = make("p", "status", icon(STATUS_ICONS[status]), words[status]);
-  line.dataset.status = status;
-  if (shown) shown.replaceWith(line);
-  else element.append(line);
+  const paragraph = make("p", "status", icon(STATUS_ICONS[status]), words[status]);
+  paragraph.dataset.status = status;
+  if (shown) shown.replaceWith(paragraph);
+  else element.append(paragraph);
 }
 
-/** @param {string} text @returns {HTMLParagraphElement} with its links */
+/** @param {string} text @returns {HTMLParagraphElement} the text, with its addresses as links */
 export function bodyElement(text) {
   const body = make("p", "body", ...linkParts(text).map(({ text: words, href }) => (href ? linkElement(words, href) : words)));
   body.dir = "auto";
   return body;
 }
 
-/** A branch or a cash machine: its name, what else there is to know, and the map as a button. @param {string} text @param {ChatWords} words */
+/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {ChatWords} words */
 function placeElement(text, words) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
-  // Only a line that is nothing but an address: what somebody has added to it is there to be read.
+  // Only a line that holds nothing but an address becomes the button, so that no other text is hidden.
   const map = [...body.querySelectorAll("a")].find((link) => lines.includes(link.textContent ?? ""));
   if (map) {
     map.title = map.href;
@@ -129,7 +138,7 @@ function fileElement(message, { fileUrl, language }) {
   if (content_type.startsWith("image/")) {
     const image = make("img");
     image.alt = message.body;
-    // Known beforehand, so that nothing jumps when the picture arrives.
+    // Reserve the space, so that the layout does not shift when the picture arrives.
     const scale = Math.min(1, PICTURE_PX / (width ?? 0), PICTURE_PX / (height ?? 0));
     if (width && height) [image.width, image.height] = [width * scale, height * scale];
     link.classList.add("picture");
@@ -141,7 +150,7 @@ function fileElement(message, { fileUrl, language }) {
         showName();
       }
     };
-    // Its name stands for it; a press tries it again.
+    // If the picture cannot be loaded, show its name; a click loads it again.
     image.onerror = showName;
     link.onclick = (event) => {
       if (image.isConnected) return;
@@ -170,8 +179,8 @@ function choicesElement(choices, { onChoice, words }) {
   group.ariaLabel = words.choices;
   for (const choice of choices.slice(0, 4)) {
     const choose = () => {
-      // One answer: what was pressed is on its way.
-      for (const each of group.querySelectorAll("button")) each.disabled = true;
+      // Only one choice can be sent.
+      for (const button of group.querySelectorAll("button")) button.disabled = true;
       onChoice?.(choice);
     };
     group.append(makeButton(make("bdi", "", choice), choose, "choice"));
@@ -181,11 +190,11 @@ function choicesElement(choices, { onChoice, words }) {
 
 /** @param {string} at @param {string} language */
 function timeElement(at, language) {
-  const moment = new Date(at);
+  const date = new Date(at);
   const time = make("time");
-  time.textContent = moment.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  time.textContent = date.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   time.dateTime = at;
-  time.title = moment.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+  time.title = date.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
   return time;
 }
 

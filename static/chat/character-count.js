@@ -1,4 +1,4 @@
-/** Counts characters as the server does: code points, so that an emoji of two UTF-16 units is one. */
+/** Counts characters as the server does, by code points: an emoji of two UTF-16 units counts as one. */
 
 /** @param {string} text */
 export function lengthOf(text) {

@@ -1,8 +1,8 @@
-/** What is pasted or dropped: words go before pictures, for cells of a spreadsheet come with a picture of themselves. */
+/** Reads pasted or dropped content. Text goes before files, because copied spreadsheet cells come with a picture too. */
 
 import { make, makeButton } from "./dom.js";
 
-/** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} only one of the two holds something */
+/** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} at most one of the two is not empty */
 export function contentOf(transfer) {
   const files = [...(transfer?.files ?? [])];
   const text = textOf(transfer);
@@ -13,19 +13,17 @@ export function contentOf(transfer) {
 /** @param {DataTransfer | null} transfer */
 function textOf(transfer) {
   const text = transfer?.getData("text/plain") ?? "";
-  // Beside a picture an address only says where the picture comes from.
+  // Next to a picture, an address only tells where the picture comes from.
   return text.trim() || !transfer || transfer.files.length ? text : transfer.getData("text/uri-list");
 }
 
-/** Whether the text is only what a file manager calls the files: names, paths or addresses. @param {string} text @param {File[]} files */
+/** Whether the text holds only the names, paths or URLs of the files, as file managers add it. @param {string} text @param {File[]} files */
 function areNames(text, files) {
   const names = files.flatMap(({ name }) => [name, encodeURI(name)]);
   return text.trim().split(/\s*\n/).every((line) => names.some((name) => line.endsWith(name)));
 }
 
-/**
- * Pictures that were pasted, shown before they go: nothing pasted is ever sent by itself.
- */
+/** Shows pasted files with a button that sends them: nothing pasted is ever sent without a click. */
 export class PastePreview {
   #place;
   #words;
@@ -35,7 +33,7 @@ export class PastePreview {
 
   /**
    * @param {HTMLElement} place
-   * @param {ChatWords} words send, cancel
+   * @param {ChatWords} words with the keys send and cancel
    * @param {(files: File[]) => void} onSend
    */
   constructor(place, words, onSend) {
@@ -44,7 +42,7 @@ export class PastePreview {
     this.#onSend = onSend;
   }
 
-  /** @param {File[]} files in the place of those that are shown */
+  /** @param {File[]} files to show instead of the current ones */
   show(files) {
     this.hide();
     if (!files.length) return;
@@ -53,7 +51,7 @@ export class PastePreview {
       this.#onSend(files);
     };
     this.#place.replaceChildren(
-      ...files.map((file) => this.#shown(file)),
+      ...files.map((file) => this.#preview(file)),
       makeButton(this.#words.send, send, "button small main primary"),
       makeButton(this.#words.cancel, () => this.hide(), "button small"),
     );
@@ -67,7 +65,7 @@ export class PastePreview {
   }
 
   /** @param {File} file */
-  #shown(file) {
+  #preview(file) {
     if (!file.type.startsWith("image/")) return make("bdi", "", file.name);
     const image = make("img");
     image.alt = file.name;

@@ -1,6 +1,6 @@
-/** Makes elements and icons. Text only ever as text. */
+/** Makes elements and icons. Strings are always inserted as text. */
 
-/** Paths of lucide icons (ISC licence), by name. @type {Record<string, string>} */
+/** SVG paths of lucide icons (ISC licence), by name. @type {Record<string, string>} */
 const PATHS = {
   clock: "M12 6v6l4 2M22 12a10 10 0 1 1-20 0 10 10 0 0 1 20 0",
   check: "M20 6 9 17l-5-5",
@@ -23,7 +23,7 @@ export function make(tag, className = "", ...inside) {
   return element;
 }
 
-/** A button that submits no form. @param {string | Node} inside @param {() => void} onclick @param {string} [className] */
+/** Makes a button that does not submit a form. @param {string | Node} inside @param {() => void} onclick @param {string} [className] */
 export function makeButton(inside, onclick, className = "") {
   const button = make("button", className, inside);
   button.type = "button";
@@ -31,7 +31,7 @@ export function makeButton(inside, onclick, className = "") {
   return button;
 }
 
-/** @param {string} name of PATHS */
+/** @param {string} name a key of PATHS */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");

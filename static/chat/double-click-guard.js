@@ -1,9 +1,10 @@
-/** Keeps a double click, or a key that is held down on a button, from being two presses. */
+/** Keeps a double click, or a key held down on a button, from pressing the button twice. */
 
 const BUTTONS = "button, summary, [role=option]";
 
 /**
- * Listens before anything else on the page. What may well be pressed quickly bears `data-repeats` or `data-move`.
+ * Installs the guard; its listeners run before all others. Controls with `data-repeats` or `data-move` are exempt: they
+ * may be pressed in quick succession.
  *
  * @param {Document} [page]
  */

@@ -1,8 +1,8 @@
-/** Finds the links in what somebody wrote. The pieces, put together, are the text to the letter. */
+/** Finds the links in a text. The parts joined together are exactly the text. */
 
 /**
- * An address ends where Chinese, Japanese or Korean words, their punctuation, an emoji or an invisible mark begins: they
- * follow it without a blank. Letters of other scripts may belong to a path.
+ * An address ends at Chinese, Japanese or Korean characters, their punctuation, an emoji or an invisible mark, which
+ * follow an address without a space. Letters of other scripts may belong to its path.
  */
 const ADDRESS = /\bhttps?:\/\/[^\s<>"'\x60{}|\\^\u2000-\u206f\u2600-\u27bf\u2e80-\uffff\u{1f000}-\u{3ffff}]+/giu;
 const CLOSING = /[.,;:!?*_~]$/;
@@ -11,26 +11,26 @@ const OPENING = { ")": "(", "]": "[" };
 
 /**
  * @param {string} text
- * @returns {{text: string, href?: string}[]} `href` only for plain http and https addresses without a user name
- *   before the host (https://bank.example@evil.example is no link)
+ * @returns {{text: string, href?: string}[]} `href` only for http and https addresses without a user name before the
+ *   host (https://bank.example@evil.example is not made a link)
  */
 export function linkParts(text) {
   /** @type {{text: string, href?: string}[]} */
   const parts = [];
   let from = 0;
-  for (const found of text.matchAll(ADDRESS)) {
-    const address = withoutClosing(found[0]);
+  for (const match of text.matchAll(ADDRESS)) {
+    const address = withoutClosing(match[0]);
     const url = URL.canParse?.(address) ? new URL(address) : null;
     if (!url || url.username || url.password || !/^https?:$/.test(url.protocol)) continue;
-    if (found.index > from) parts.push({ text: text.slice(from, found.index) });
+    if (match.index > from) parts.push({ text: text.slice(from, match.index) });
     parts.push({ text: address, href: url.href });
-    from = found.index + address.length;
+    from = match.index + address.length;
   }
   if (from < text.length) parts.push({ text: text.slice(from) });
   return parts;
 }
 
-/** Without the punctuation that belongs to the sentence, and brackets that open before the address. @param {string} address */
+/** Removes final punctuation of the sentence, and closing brackets that were opened before the address. @param {string} address */
 function withoutClosing(address) {
   for (;;) {
     const last = address.slice(-1);

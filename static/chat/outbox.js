@@ -1,4 +1,4 @@
-/** What was written and is not yet accepted. It survives a reload; where storage is blocked, the life of the page. */
+/** Keeps messages until the server accepts them. They survive a reload, or the life of the page if storage is blocked. */
 
 export class Outbox {
   #storage;
@@ -6,8 +6,8 @@ export class Outbox {
   #onChange;
   /** @type {OutboxEntry[]} */
   #entries = [];
-  /** @type {Map<string, number>} until when an entry rests, by client_id */
-  #resting = new Map();
+  /** @type {Map<string, number>} the time of the next try, by client_id, for entries that were put off */
+  #retryAt = new Map();
 
   /** @param {{storage?: Storage | null, key: string, onChange?: () => void}} options */
   constructor({ storage, key, onChange = () => {} }) {
@@ -17,11 +17,11 @@ export class Outbox {
     try {
       this.#entries = JSON.parse(storage?.getItem(key) ?? "[]");
     } catch {
-      // Blocked or spoilt: begin empty.
+      // Storage is blocked or its content is invalid: start empty.
     }
   }
 
-  /** Every entry in the order written, refused ones too. */
+  /** All entries in the order in which they were written, including refused ones. */
   get entries() {
     return this.#entries;
   }
@@ -29,64 +29,64 @@ export class Outbox {
   /** @param {OutboxEntry} entry */
   add(entry) {
     this.#entries.push(entry);
-    this.#keep();
+    this.#changed();
   }
 
-  /** Stores the entries as they are now: one of them was changed. */
+  /** Stores the entries again after one of them was changed. */
   keep() {
     try {
       if (this.#entries.length) this.#storage?.setItem(this.#key, JSON.stringify(this.#entries));
       else this.#storage?.removeItem(this.#key);
     } catch {
-      // Full or blocked: memory has them.
+      // Storage is full or blocked: the entries stay in memory.
     }
   }
 
   /** @param {string} client_id */
   accepted(client_id) {
     this.#entries = this.#entries.filter((entry) => entry.client_id !== client_id);
-    this.#resting.delete(client_id);
-    this.#keep();
+    this.#retryAt.delete(client_id);
+    this.#changed();
   }
 
   /**
    * @param {string} client_id
-   * @param {{final: boolean, retryAfterMs?: number, words: string}} answer not final: it is tried again by itself
+   * @param {{final: boolean, retryAfterMs?: number, words: string}} answer if not final, it is tried again by itself
    */
   refused(client_id, { final, retryAfterMs = 0, words }) {
-    const entry = this.#entries.find((each) => each.client_id === client_id);
+    const entry = this.#entries.find((kept) => kept.client_id === client_id);
     if (!entry) return;
     if (final) entry.refused = words;
     else {
-      this.#resting.set(client_id, performance.now() + retryAfterMs);
+      this.#retryAt.set(client_id, performance.now() + retryAfterMs);
       setTimeout(this.#onChange, retryAfterMs + 1);
     }
-    this.#keep();
+    this.#changed();
   }
 
-  /** Tries a refused entry again, last in line. @param {string} client_id @param {Partial<OutboxEntry>} [changes] */
+  /** Moves a refused entry to the end of the queue and tries it again. @param {string} client_id @param {Partial<OutboxEntry>} [changes] */
   retry(client_id, changes) {
-    const entry = this.#entries.find((each) => each.client_id === client_id);
+    const entry = this.#entries.find((kept) => kept.client_id === client_id);
     if (entry?.refused === undefined) return;
-    this.#entries = this.#entries.filter((each) => each !== entry);
+    this.#entries = this.#entries.filter((kept) => kept !== entry);
     this.add({ ...entry, refused: undefined, ...changes });
   }
 
-  /** Those to send now, in order: none overtakes one that rests. */
+  /** The entries to send now, in order. An entry that was put off holds back the entries after it. */
   pending() {
     const waiting = this.#entries.filter((entry) => entry.refused === undefined);
     const now = performance.now();
-    const first = waiting.findIndex((entry) => (this.#resting.get(entry.client_id) ?? 0) > now);
+    const first = waiting.findIndex((entry) => (this.#retryAt.get(entry.client_id) ?? 0) > now);
     return first < 0 ? waiting : waiting.slice(0, first);
   }
 
   clear() {
     this.#entries = [];
-    this.#resting.clear();
-    this.#keep();
+    this.#retryAt.clear();
+    this.#changed();
   }
 
-  #keep() {
+  #changed() {
     this.keep();
     this.#onChange();
   }

@@ -1,10 +1,10 @@
-/** A WebSocket that comes back by itself. It knows retry and heartbeat, and nothing of chat. */
+/** A WebSocket that reconnects by itself. It handles retries and heartbeats, and knows nothing of conversations. */
 
 const BASE_MS = 500;
 const CAP_MS = 30_000;
 const STABLE_MS = 60_000;
 const WELCOME_MS = 10_000;
-// With the heartbeat of 25 s a line that is dead is found within half a minute.
+// Together with the heartbeat of 25 s, a dead connection is detected within half a minute.
 const PONG_MS = 5_000;
 const PROBE_MS = 1_500;
 
@@ -21,13 +21,13 @@ export class LiveSocket {
   #triedAt = 0;
   #heartbeatMs = 25_000;
   #byeMs = -1;
-  /** The server has told us to come back, and when: whoever has something to say need not wait for that. */
-  #isAwaited = false;
+  /** The server has told us when to reconnect. A frame to send need not wait until then. */
+  #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
   /** Pings of this line that have no pong yet. */
   #pings = 0;
-  /** Waits for the answer from the beginning again. */
+  /** Restarts the time that the answer may take. */
   #waitAgain = () => {};
 
   /**
@@ -36,7 +36,7 @@ export class LiveSocket {
    *   hello: () => ChatFrame,
    *   onFrame: (frame: ChatFrame) => void,
    *   onStatus: (status: SocketStatus, detail?: number) => void,
-   * }} options `detail`: the close code with "ended".
+   * }} options `detail` is the close code if the status is "ended"
    */
   constructor({ url, hello, onFrame, onStatus }) {
     this.#url = url;
@@ -53,17 +53,17 @@ export class LiveSocket {
     this.#connect();
   }
 
-  /** @param {ChatFrame} frame @returns {boolean} whether it went out; not before the welcome */
+  /** @param {ChatFrame} frame @returns {boolean} whether it was sent; always false before the welcome */
   send(frame) {
     if (!this.#isOpen) {
-      if (this.#isAwaited) this.#connect();
+      if (this.#hasRetryTime) this.#connect();
       return false;
     }
     this.#socket?.send(JSON.stringify(frame));
     return true;
   }
 
-  /** Comes back with a new hello, at once. */
+  /** Reconnects at once, with a new hello. */
   reopen() {
     if (this.#isWanted) this.#connect();
   }
@@ -80,7 +80,7 @@ export class LiveSocket {
     this.#onStatus("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    // The wall clock: `performance.now()` stands still in some browsers while the machine sleeps, and #probe compares.
+    // Use the wall clock for #probe: in some browsers `performance.now()` stops while the machine sleeps.
     this.#triedAt = Date.now();
     this.#after("answer", WELCOME_MS, this.#lose);
     socket.onopen = () => socket.send(JSON.stringify(this.#hello()));
@@ -98,12 +98,12 @@ export class LiveSocket {
 
   /** @param {ChatFrame} frame */
   #receive(frame) {
-    // Until the welcome only that is an answer: a server that refuses hello may say nothing more.
+    // Before the welcome no other frame counts as an answer: a server that refuses the hello may send nothing more.
     if (frame.kind === "welcome") this.#stop("answer");
     else if (this.#isOpen && this.#timers.answer) this.#heard(frame.kind);
     if (frame.kind === "bye") {
       this.#byeMs = frame.retry_after_ms;
-      // Nothing is heard any more, and the close comes at once, or never.
+      // The server reads no more frames. Its close frame follows at once, or never.
       this.#isOpen = false;
       this.#after("answer", PROBE_MS, this.#lose);
     }
@@ -119,12 +119,12 @@ export class LiveSocket {
     this.#onFrame(frame);
   }
 
-  /** In a hidden page too: the browser itself makes it rarer there. */
+  /** Schedules the next ping, in a hidden page too; there the browser itself delays it. */
   #beat() {
     this.#after("beat", this.#heartbeatMs, () => this.#timers.answer || this.#ask(PONG_MS, this.#lose));
   }
 
-  /** @param {number} ms how long the answer may take @param {() => void} otherwise */
+  /** Pings the server. @param {number} ms that the answer may take @param {() => void} otherwise called if none comes */
   #ask(ms, otherwise) {
     if (!this.send({ kind: "ping" })) return;
     this.#pings++;
@@ -133,8 +133,8 @@ export class LiveSocket {
   }
 
   /**
-   * Only the pong answers a ping: any other frame may have been under way when the line died. But while frames come, the
-   * pong may stand behind them, and is waited for again.
+   * Handles a frame that arrives while a ping waits for its pong. Only the pong is the answer: any other frame may have
+   * been sent before the connection died. But as long as frames arrive, the pong may be behind them, so the wait restarts.
    *
    * @param {string} kind
    */
@@ -144,7 +144,7 @@ export class LiveSocket {
     else this.#stop("answer");
   }
 
-  /** The page was shown again, or the network changed: is the line still there? A try may have slept as well. */
+  /** Checks the connection after the page was shown again or the network changed. An attempt to connect may be dead too. */
   #probe = () => {
     if (document.visibilityState === "hidden") return;
     if (this.#isOpen) this.#ask(PROBE_MS, () => this.#connect());
@@ -154,18 +154,18 @@ export class LiveSocket {
   #lose = () => {
     this.#drop();
     if (!this.#isWanted) return;
-    this.#isAwaited = this.#byeMs >= 0;
-    // Nothing has failed where the server has said goodbye.
-    const wait = this.#isAwaited ? this.#byeMs : Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#tries++);
+    this.#hasRetryTime = this.#byeMs >= 0;
+    // After a bye frame the reconnect does not count as a failure.
+    const wait = this.#hasRetryTime ? this.#byeMs : Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#tries++);
     this.#after("retry", wait, () => this.#connect());
     this.#byeMs = -1;
-    this.#onStatus(this.#isAwaited ? "connecting" : "lost");
+    this.#onStatus(this.#hasRetryTime ? "connecting" : "lost");
   };
 
   #drop() {
     const socket = this.#socket;
     this.#socket = undefined;
-    this.#isOpen = this.#isAwaited = false;
+    this.#isOpen = this.#hasRetryTime = false;
     this.#pings = 0;
     Object.keys(this.#timers).forEach((name) => this.#stop(name));
     socket?.close();

@@ -1,16 +1,16 @@
-/** The messages of one conversation in the order of `seq`: 1, 2, 3 ... without a gap. */
+/** The messages of one conversation in the order of `seq`, without a gap. */
 
 export class Thread {
   /** @type {ChatMessage[]} */
   messages = [];
 
-  /** The last seq up to which nothing is missing. */
+  /** The seq of the last message; no earlier message is missing. */
   get head() {
     return this.messages.at(-1)?.seq ?? 0;
   }
 
   /**
-   * Takes the message if it is the next one. After "gap" the owner fetches what comes after `head`.
+   * Adds the message if it is the next one. After "gap" the caller has to fetch the messages after `head`.
    *
    * @param {ChatMessage} message
    * @returns {"next" | "repeat" | "gap"}
@@ -20,9 +20,5 @@ export class Thread {
     if (message.seq > this.head + 1) return "gap";
     this.messages.push(message);
     return "next";
-  }
-
-  reset() {
-    this.messages = [];
   }
 }

@@ -1,4 +1,4 @@
-// What the modules pass to each other. Declarations only: never loaded by a browser. chat/protocol.py is the truth.
+// The types that the modules share. Declarations only, never loaded by a browser. chat/protocol/ defines the frames.
 
 interface ChatPerson {
   id: number;
@@ -10,7 +10,7 @@ interface ChatPerson {
 interface ChatPayload {
   code?: string;
   choices?: string[];
-  /** As what it is drawn: `place`. Its text says the same. */
+  /** The way in which the message is shown: `place` for a branch. The body holds the same facts as text. */
   card?: string;
   attachment?: string;
   content_type?: string;
@@ -42,7 +42,7 @@ interface ChatState {
   rating: number | null;
 }
 
-/** A frame of the wire. Each kind has its own fields; the one who reads it knows them by `kind`. */
+/** A frame. The fields depend on `kind`. */
 interface ChatFrame {
   kind: string;
   [field: string]: any;
@@ -50,35 +50,35 @@ interface ChatFrame {
 
 type SocketStatus = "connecting" | "open" | "lost" | "ended";
 
-/** The words of a page for its scripts: what gettext gave, by key. */
+/** The translated UI strings of a page for its scripts, by key. */
 type ChatWords = Record<string, string>;
 
-/** `sending`, `sent`, `delivered`, `read`, or what the server said against it. */
+/** The status of the visitor's own message. */
 type MessageStatus = "sending" | "sent" | "delivered" | "read" | "refused";
 
 interface OutboxEntry {
   client_id: string;
   body: string;
   at: string;
-  /** The conversation it was written in; absent for one that begins a conversation. */
+  /** The conversation in which it was written; absent for a message that starts a conversation. */
   conversation?: string;
-  /** Set when the server refused it for good: what it said. */
+  /** The server's reason, if it finally refused the message. */
   refused?: string;
-  /** Quick replies that an agent offers with it. */
+  /** Quick replies that an agent sends with the message. */
   choices?: string[];
 }
 
 interface MessageOptions {
   words: ChatWords;
   language: string;
-  /** Id of the conversation, for the element's id. */
+  /** The id of the conversation, for the element's id. */
   conversation?: string;
   mine?: boolean;
-  /** The message above: decides whether name and time are shown again. */
+  /** The message before this one; it decides whether name and time are shown again. */
   previous?: ChatMessage;
   status?: MessageStatus;
-  /** Where the file of an attachment is: a URL, or a promise of one (an authorised blob). */
+  /** Returns the URL of an attachment's file, or a promise of one (of a blob fetched with the visitor's token). */
   fileUrl?: (message: ChatMessage) => string | Promise<string>;
-  /** Given: the choices of a quick reply are buttons. */
+  /** If given, the choices of a quick reply are shown as buttons. */
   onChoice?: (text: string) => void;
 }

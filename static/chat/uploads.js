@@ -1,18 +1,18 @@
-/** Files on their way: one at a time, in order, tried again until they arrive, are refused for good, or are taken back. */
+/** Uploads files one at a time, in order. Each is retried until it is stored, finally refused, or removed. */
 
 import { make } from "./dom.js";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** Without any answer although the network is there: then the next file gets its turn, and this one a button. */
+/** After this many tries without an answer although the network works, the next file is sent, and this one gets a retry button. */
 const TRIES = 6;
-/** An upload that has not moved for this long is begun anew. */
+/** An upload without progress for this long is aborted and started again. */
 const STALLED_MS = 45_000;
 
 /**
  * @typedef {OutboxEntry & {file: File, conversation: string, isSending?: boolean, isHopeless: boolean, tries: number}} Upload
- *   `isHopeless`: trying it again would be of no use
- * @typedef {{status: number, refused?: {words: string, retry_after_ms?: number}} | null} Answer null: none came
+ *   `isHopeless`: a retry would be useless
+ * @typedef {{status: number, refused?: {words: string, retry_after_ms?: number}} | null} Answer null: no answer came
  * @typedef {(upload: Upload, options: {signal: AbortSignal, onProgress: (part: number) => void}) => Promise<Answer>} Send
  */
 
@@ -26,13 +26,13 @@ export class UploadQueue {
   /** @type {AbortController | null} */
   #current = null;
   #timer = 0;
-  /** When the next try may begin, by `performance.now()`: the machine's clock may be set meanwhile. */
-  #restsUntil = 0;
+  /** When the next try may start, by `performance.now()`: the machine's clock may be changed meanwhile. */
+  #retryAt = 0;
 
   /**
    * @param {{send: Send, onChange: () => void, lostWords: () => string,
    *          isReady?: (upload: Upload) => boolean}} options
-   *   `lostWords`: what to say of a file that cannot be got through; `isReady`: whether there is somewhere to send it
+   *   `lostWords`: the text for a file that could not be uploaded; `isReady`: whether an upload can be sent now
    */
   constructor({ send, onChange, lostWords, isReady = () => true }) {
     this.#send = send;
@@ -42,7 +42,7 @@ export class UploadQueue {
     addEventListener("online", () => this.hurry());
   }
 
-  /** @param {File} file @param {{conversation?: string, refused?: string}} [more] `refused`: why it is not even tried */
+  /** @param {File} file @param {{conversation?: string, refused?: string}} [more] `refused`: the reason why it is not uploaded at all */
   add(file, { conversation = "", refused } = {}) {
     const client_id = crypto.randomUUID();
     const at = new Date().toISOString();
@@ -51,28 +51,28 @@ export class UploadQueue {
     this.#changed();
   }
 
-  /** Tries a refused one again. @param {string} client_id */
+  /** Uploads a refused file again. @param {string} client_id */
   retry(client_id) {
     const upload = this.#find(client_id);
     if (upload?.refused === undefined) return;
     upload.refused = undefined;
     upload.tries = 0;
-    this.#restsUntil = 0;
+    this.#retryAt = 0;
     this.#changed();
   }
 
-  /** Takes one back: from the list, and off the line. @param {string} client_id */
+  /** Removes a file from the list, and aborts its upload. @param {string} client_id */
   remove(client_id) {
     const upload = this.#find(client_id);
     if (!upload) return;
-    this.entries = this.entries.filter((each) => each !== upload);
+    this.entries = this.entries.filter((entry) => entry !== upload);
     if (upload.isSending) this.#current?.abort();
     this.#changed();
   }
 
-  /** The network is back: nothing waits any longer. */
+  /** The network is back: no upload waits any longer. */
   hurry() {
-    this.#restsUntil = 0;
+    this.#retryAt = 0;
     this.flush();
   }
 
@@ -82,9 +82,9 @@ export class UploadQueue {
     clearTimeout(this.#timer);
   }
 
-  /** Sends the next one, if it may go now. */
+  /** Uploads the next file if it can be sent now. */
   flush() {
-    const rest = this.#restsUntil - performance.now();
+    const rest = this.#retryAt - performance.now();
     const next = this.entries.find((upload) => upload.refused === undefined && this.#isReady(upload));
     if (this.#current || !next) return;
     clearTimeout(this.#timer);
@@ -118,12 +118,12 @@ export class UploadQueue {
   /** @param {Upload} upload @param {Answer} answer */
   #settle(upload, answer) {
     const refused = answer?.refused;
-    if (answer && answer.status < 300) this.entries = this.entries.filter((each) => each !== upload);
+    if (answer && answer.status < 300) this.entries = this.entries.filter((entry) => entry !== upload);
     else if (refused && !refused.retry_after_ms) upload.refused = refused.words;
-    else if (refused?.retry_after_ms) this.#restsUntil = performance.now() + refused.retry_after_ms;
+    else if (refused?.retry_after_ms) this.#retryAt = performance.now() + refused.retry_after_ms;
     else if (answer && answer.status < 500) upload.refused = this.#lostWords();
     else if (navigator.onLine !== false && ++upload.tries >= TRIES) upload.refused = this.#lostWords();
-    else this.#restsUntil = performance.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
+    else this.#retryAt = performance.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
   }
 
   #changed() {
@@ -137,7 +137,7 @@ export class UploadQueue {
   }
 }
 
-/** How far an upload has come: the queue moves it. @param {Pick<Upload, "client_id" | "body">} upload */
+/** Makes the progress bar of an upload; UploadQueue updates it by its id. @param {Pick<Upload, "client_id" | "body">} upload */
 export function progressBar({ client_id, body }) {
   const bar = make("progress");
   bar.id = client_id;
@@ -147,7 +147,7 @@ export function progressBar({ client_id, body }) {
 }
 
 /**
- * Posts a form and tells how far it has come, which fetch cannot.
+ * Posts a form and reports the progress of the upload, which fetch cannot do.
  *
  * @param {string} url
  * @param {FormData} data

@@ -1,14 +1,14 @@
-/** After the chat: how it was, the transcript to keep, and a new beginning. */
+/** The section after a conversation has ended: rating, transcript, and a new conversation. Also the End button. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { by, fillForm, write } from "./elements.js";
+import { byId, fillForm, setText } from "./elements.js";
 
-const LONGEST_COMMENT = 500;
+const MAX_COMMENT_CHARACTERS = 500;
 
-export class Ending {
+export class AfterChat {
   #session;
   #words;
-  #rating = /** @type {HTMLFormElement} */ (by("rating"));
+  #rating = /** @type {HTMLFormElement} */ (byId("rating"));
   #submit = /** @type {HTMLButtonElement} */ (this.#rating.querySelector("[type=submit]"));
 
   /**
@@ -19,55 +19,55 @@ export class Ending {
   constructor(session, files, words) {
     this.#session = session;
     this.#words = words;
-    const comment = /** @type {HTMLTextAreaElement} */ (by("comment"));
+    const comment = /** @type {HTMLTextAreaElement} */ (byId("comment"));
     const stars = [...this.#rating.querySelectorAll("label:has(input)")];
     this.#rating.onchange = () => {
       const score = Number(new FormData(this.#rating).get("score"));
       stars.forEach((star, index) => star.classList.toggle("lit", index < score));
-      write("said", stars[score - 1]?.getAttribute("title") ?? "");
-      by("more").hidden = !score;
-      by("scroll").scrollTop = by("scroll").scrollHeight;
+      setText("said", stars[score - 1]?.getAttribute("title") ?? "");
+      byId("more").hidden = !score;
+      byId("scroll").scrollTop = byId("scroll").scrollHeight;
     };
     this.#rating.oninput = () => {
       const typed = Object.fromEntries(new FormData(this.#rating));
-      session.memory.set("rating", { ...typed, id: session.conversation.id });
+      session.storage.set("rating", { ...typed, id: session.conversation.id });
     };
     this.#rating.onsubmit = (event) => {
       event.preventDefault();
       if (this.#submit.disabled) return;
-      if (lengthOf(comment.value.trim()) > LONGEST_COMMENT) {
+      if (lengthOf(comment.value.trim()) > MAX_COMMENT_CHARACTERS) {
         session.refuse(words.too_long);
         return session.onChange();
       }
       this.#submit.disabled = true;
       const score = Number(new FormData(this.#rating).get("score"));
-      session.ask({ kind: "rate", score, comment: comment.value.trim() });
+      session.request({ kind: "rate", score, comment: comment.value.trim() });
     };
-    by("again").onclick = () => session.conversation.isEnded && session.restart();
-    by("transcript").onclick = () => files.saveTranscript();
-    const sure = /** @type {HTMLDialogElement} */ (by("sure"));
-    by("end").onclick = () => sure.open || sure.showModal();
+    byId("again").onclick = () => session.conversation.isEnded && session.restart();
+    byId("transcript").onclick = () => files.saveTranscript();
+    const sure = /** @type {HTMLDialogElement} */ (byId("sure"));
+    byId("end").onclick = () => sure.open || sure.showModal();
     sure.onclose = () => {
-      if (sure.returnValue === "end") session.ask({ kind: "end" });
+      if (sure.returnValue === "end") session.request({ kind: "end" });
       sure.returnValue = "";
     };
   }
 
   draw() {
-    const { memory, conversation } = this.#session;
+    const { storage, conversation } = this.#session;
     const { id, state, isEnded } = conversation;
-    if (by("ending").hidden && isEnded) {
+    if (byId("ending").hidden && isEnded) {
       this.#rating.reset();
-      const typed = memory.get("rating");
+      const typed = storage.get("rating");
       if (typed?.id === id) fillForm(this.#rating, typed);
       this.#rating.dispatchEvent(new Event("change"));
     }
-    by("ending").hidden = !isEnded;
+    byId("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
-    if (isRated) memory.set("rating", null);
-    // It was answered, or may have been lost on the way.
+    if (isRated) storage.set("rating", null);
+    // The rating was answered, or may have been lost with the connection.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;
-    write("thanks", isEnded && isRated ? this.#words.thanks : "");
+    setText("thanks", isEnded && isRated ? this.#words.thanks : "");
   }
 }

@@ -1,40 +1,40 @@
-/** Where the visitor writes. Enter sends, but never while an input method is composing. */
+/** The visitor's composer. Enter sends the text, but never while an input method is composing. */
 
 import { contentOf, PastePreview } from "../chat/clipboard.js";
 import { lengthOf } from "../chat/character-count.js";
 import { makeButton } from "../chat/dom.js";
-import { by } from "./elements.js";
+import { byId } from "./elements.js";
 
-const LONGEST = 2000;
+const MAX_CHARACTERS = 2000;
 const EMOJI = "😊 😄 😂 😅 😉 🙂 😌 😍 🤔 😐 😟 😢 😭 😠 😱 😴 👍 👎 👌 👏 🙏 🤝 💪 👋 ❤️ 🎉 ✅ ❌ ❓ ⏰ 💳 🏦";
 
 export class Composer {
-  #text = /** @type {HTMLTextAreaElement} */ (by("text"));
-  #form = by("composer");
-  #list = by("emoji-list");
+  #text = /** @type {HTMLTextAreaElement} */ (byId("text"));
+  #form = byId("composer");
+  #list = byId("emoji-list");
   #isComposing = false;
 
   /**
    * @param {{
-   *   memory: import("./storage.js").Memory,
+   *   storage: import("./storage.js").BrowserStorage,
    *   words: ChatWords,
    *   onText: (text: string) => boolean,
    *   onFiles: (files: Iterable<File>) => void,
    *   onTyping: () => void,
-   * }} options `onText` says whether it took the text
+   * }} options `onText` returns whether it accepted the text
    */
-  constructor({ memory, words, onText, onFiles, onTyping }) {
+  constructor({ storage, words, onText, onFiles, onTyping }) {
     const text = this.#text;
-    // What was typed before this script ran stays.
-    text.value ||= memory.get("draft") ?? "";
+    // Text that was typed before this script ran is kept.
+    text.value ||= storage.get("draft") ?? "";
     text.oninput = () => {
-      memory.set("draft", text.value);
-      by("text-error").hidden = true;
+      storage.set("draft", text.value);
+      byId("text-error").hidden = true;
       this.#fit();
       if (text.value) onTyping();
     };
     text.addEventListener("compositionstart", () => (this.#isComposing = true));
-    // Some browsers end the composition before the Enter that ended it arrives.
+    // Some browsers send compositionend before the Enter key that ended the composition.
     text.addEventListener("compositionend", () => setTimeout(() => (this.#isComposing = false)));
     text.onkeydown = (event) => {
       if (event.key !== "Enter" || event.shiftKey) return;
@@ -48,12 +48,12 @@ export class Composer {
       text.focus();
     };
     const send = () => {
-      const written = text.value.replace(/\p{Cs}/gu, "\ufffd").trim();
-      const isLong = lengthOf(written) > LONGEST;
-      by("text-error").hidden = !isLong;
-      by("text-error").textContent = isLong ? words.too_long : "";
-      if (!written || isLong || !onText(written)) return;
-      memory.set("draft", null);
+      const body = text.value.replace(/\p{Cs}/gu, "\ufffd").trim();
+      const isLong = lengthOf(body) > MAX_CHARACTERS;
+      byId("text-error").hidden = !isLong;
+      byId("text-error").textContent = isLong ? words.too_long : "";
+      if (!body || isLong || !onText(body)) return;
+      storage.set("draft", null);
       this.clear();
     };
     this.#fit();
@@ -61,7 +61,7 @@ export class Composer {
     this.#files(words, onFiles);
   }
 
-  get hasWords() {
+  get hasText() {
     return !!this.#text.value.trim();
   }
 
@@ -74,26 +74,26 @@ export class Composer {
     this.#text.focus();
   }
 
-  /** @returns {boolean} whether there was something to fold */
-  fold() {
+  /** @returns {boolean} whether it was open */
+  closeEmoji() {
     const wasOpen = !this.#list.hidden;
     this.#list.hidden = true;
-    by("emoji").ariaExpanded = "false";
+    byId("emoji").ariaExpanded = "false";
     return wasOpen;
   }
 
-  /** As high as its lines; box.css ends that at five. */
+  /** Makes the text area as high as its text; widget.css limits it to five lines. */
   #fit() {
     this.#text.style.blockSize = "auto";
     this.#text.style.blockSize = `${this.#text.scrollHeight}px`;
   }
 
   #emoji() {
-    by("emoji").onclick = () => {
-      if (this.fold()) return this.focus();
-      if (!this.#list.childElementCount) this.#list.append(...EMOJI.split(" ").map((each) => this.#emojiButton(each)));
+    byId("emoji").onclick = () => {
+      if (this.closeEmoji()) return this.focus();
+      if (!this.#list.childElementCount) this.#list.append(...EMOJI.split(" ").map((emoji) => this.#emojiButton(emoji)));
       this.#list.hidden = false;
-      by("emoji").ariaExpanded = "true";
+      byId("emoji").ariaExpanded = "true";
       /** @type {HTMLElement} */ (this.#list.firstElementChild).focus();
     };
   }
@@ -101,25 +101,25 @@ export class Composer {
   /** @param {string} emoji */
   #emojiButton(emoji) {
     return makeButton(emoji, () => {
-      this.fold();
+      this.closeEmoji();
       this.#insert(emoji);
     });
   }
 
-  /** Puts words where the caret is. @param {string} words */
-  #insert(words) {
+  /** Inserts text at the caret. @param {string} text */
+  #insert(text) {
     const { selectionStart, selectionEnd } = this.#text;
-    this.#text.setRangeText(words, selectionStart, selectionEnd, "end");
+    this.#text.setRangeText(text, selectionStart, selectionEnd, "end");
     this.#text.dispatchEvent(new Event("input"));
     this.focus();
   }
 
-  /** Files by picker, paste and drop; a site may take none. @param {ChatWords} words @param {(files: Iterable<File>) => void} onFiles */
+  /** Accepts files by picker, paste and drop, if the site allows files. @param {ChatWords} words @param {(files: Iterable<File>) => void} onFiles */
   #files(words, onFiles) {
     const picker = /** @type {HTMLInputElement | null} */ (document.getElementById("file"));
-    const preview = new PastePreview(by("pasted"), words, onFiles);
+    const preview = new PastePreview(byId("pasted"), words, onFiles);
     if (picker) {
-      by("attach").onclick = () => picker.click();
+      byId("attach").onclick = () => picker.click();
       picker.onchange = () => {
         onFiles(picker.files ?? []);
         picker.value = "";
@@ -140,7 +140,7 @@ export class Composer {
     document.body.ondrop = (event) => {
       document.body.classList.remove("dropping");
       const { files, text } = contentOf(event.dataTransfer);
-      // A field puts words where they were dropped, and can undo that.
+      // The browser inserts dropped text into a field by itself, and can undo that.
       if (text && /** @type {HTMLElement} */ (event.target).matches("input, textarea")) return;
       event.preventDefault();
       if (this.#form.hidden || document.querySelector("dialog[open]")) return;

@@ -1,4 +1,4 @@
-/** What is known of the conversation on screen: its messages, its state, how far each side has read. */
+/** The conversation on screen: its messages, its state, and how far each side has read. */
 
 import { Thread } from "../chat/thread.js";
 
@@ -6,7 +6,7 @@ export class Conversation {
   thread = new Thread();
   /** @type {ChatState | null} */
   state = null;
-  /** The place in line, while waiting. @type {ChatFrame | null} */
+  /** The last queue frame, while the visitor waits. @type {ChatFrame | null} */
   queue = null;
   isAgentTyping = false;
   #read = 0;
@@ -23,38 +23,38 @@ export class Conversation {
     return !!this.state && !this.isOpen;
   }
 
-  /** How many messages of the bank have not been on a visible screen. */
+  /** The number of the bank's messages that have not been on a visible screen. */
   get unread() {
     const read = Math.max(this.#read, this.state?.visitor_read ?? 0);
     return this.thread.messages.filter((message) => message.seq > read && message.role === "agent").length;
   }
 
   /** @param {ChatState} state */
-  become(state) {
+  setState(state) {
     const { agent_received: received = 0, agent_read: read = 0 } = this.state ?? {};
     this.state = state;
-    this.wasSeen({ received, read });
+    this.setMarks({ received, read });
     if (state.status !== "waiting") this.queue = null;
     if (!this.isOpen) this.isAgentTyping = false;
   }
 
-  /** @param {ChatMessage} message @returns {boolean} false: some before it are missing */
+  /** @param {ChatMessage} message @returns {boolean} false if messages before it are missing */
   place(message) {
     if (message.role === "agent") this.isAgentTyping = false;
     return this.thread.place(message) !== "gap";
   }
 
-  /** How far the agent has come; what comes late takes nothing back. @param {ChatFrame | {received: number, read: number}} frame */
-  wasSeen({ received, read }) {
+  /** Advances the agent's read marks; a frame that comes late does not lower them. @param {ChatFrame | {received: number, read: number}} frame */
+  setMarks({ received, read }) {
     const { state } = this;
     if (!state) return;
     state.agent_received = Math.max(state.agent_received, received);
     state.agent_read = Math.max(state.agent_read, read);
   }
 
-  /** @param {boolean} isVisible @returns {{received: number, read: number}} how far the visitor has come */
-  mark(isVisible) {
-    // The visitor's own words are no news to them: their seq alone asks for no mark.
+  /** @param {boolean} isVisible @returns {{received: number, read: number}} the visitor's read marks */
+  readMarks(isVisible) {
+    // The visitor's own messages need no read mark.
     const received = this.thread.messages.findLast((message) => message.role !== "visitor")?.seq ?? 0;
     if (isVisible) this.#read = received;
     return { received, read: this.#read };

@@ -1,4 +1,4 @@
-/** Files to and from the service, behind the visitor's token. */
+/** Uploads and downloads the visitor's files. Each request carries the visitor's token. */
 
 import { make } from "../chat/dom.js";
 import { postForm, UploadQueue } from "../chat/uploads.js";
@@ -12,7 +12,7 @@ export class Files {
   #words;
   #onChange;
   queue;
-  /** What was accepted and has not come back as a message yet. A file does not survive a reload. @type {Upload[]} */
+  /** Accepted uploads that have not come back as a message yet. Uploads do not survive a reload. @type {Upload[]} */
   #accepted = [];
   #isSaving = false;
   /** @type {Map<string, Promise<string>>} */
@@ -37,7 +37,7 @@ export class Files {
     });
   }
 
-  /** What is on its way, or was refused. */
+  /** The uploads that are not shown as messages yet, including refused ones. */
   get uploads() {
     return [...this.#accepted, ...this.queue.entries];
   }
@@ -47,8 +47,8 @@ export class Files {
     return this.#accepted.some((upload) => upload.client_id === client_id);
   }
 
-  /** Why a file cannot be sent at all, or undefined. @param {File} file */
-  unfit(file) {
+  /** Returns why a file cannot be sent, or undefined if it can. @param {File} file */
+  problemOf(file) {
     const { types, megabytes } = this.#setup;
     if (!types.includes(file.type)) return this.#words().file_kind;
     return file.size > megabytes * 2 ** 20 ? fill(this.#words().file_size, { megabytes }) : undefined;
@@ -57,16 +57,16 @@ export class Files {
   /** @param {Iterable<File>} files */
   add(files) {
     const conversation = this.#session.conversation.id;
-    for (const file of files) this.queue.add(file, { conversation, refused: this.unfit(file) });
+    for (const file of files) this.queue.add(file, { conversation, refused: this.problemOf(file) });
   }
 
-  /** Sends what waits, as soon as there is a conversation to send it to. */
+  /** Sends waiting files as soon as there is a conversation. */
   flush() {
     const { thread, id, isEnded } = this.#session.conversation;
     const stored = new Set(thread.messages.map((message) => message.client_id));
     this.#accepted = this.#accepted.filter((upload) => upload.conversation === id && !stored.has(upload.client_id));
     for (const upload of this.queue.entries) {
-      // Chosen before there was a conversation: this is the one.
+      // A file chosen before there was a conversation belongs to this one.
       upload.conversation ||= id;
       if (upload.conversation !== id) this.queue.remove(upload.client_id);
       else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
@@ -85,7 +85,7 @@ export class Files {
     return answer;
   }
 
-  /** A blob's URL; asked for once. @param {ChatMessage} message @returns {Promise<string>} */
+  /** Returns the URL of a blob with the message's file, which is fetched only once. @param {ChatMessage} message @returns {Promise<string>} */
   url({ payload }) {
     const id = payload?.attachment ?? "";
     const url = this.#urls.get(id) ?? this.#blob(`attachments/${id}`);

@@ -1,22 +1,22 @@
-/** The bank's page around the frame. Only a page of the site's allowed origins is heard, and only it is told. */
+/** Exchanges messages with the bank's page around the frame, and only with pages of the site's allowed origins. */
 
-export class Host {
+export class HostPage {
   #origin = "";
-  isThere = parent !== window;
+  isFramed = parent !== window;
 
-  /** @param {string[]} origins @param {(what: string, detail: any) => void} heard */
-  constructor(origins, heard) {
-    if (!this.isThere) return;
+  /** @param {string[]} origins @param {(name: string, detail: any) => void} onMessage */
+  constructor(origins, onMessage) {
+    if (!this.isFramed) return;
     addEventListener("message", (event) => {
       if (event.source !== parent || !origins.includes(event.origin) || !event.data?.lianxin) return;
       this.#origin = event.origin;
-      if (event.data.lianxin === "ping") return this.tell("pong");
-      heard(event.data.lianxin, event.data.detail);
+      if (event.data.lianxin === "ping") return this.send("pong");
+      onMessage(event.data.lianxin, event.data.detail);
     });
   }
 
-  /** @param {string} what @param {unknown} [detail] never what somebody wrote */
-  tell(what, detail) {
-    if (this.#origin) parent.postMessage({ lianxin: what, detail }, this.#origin);
+  /** @param {string} name @param {unknown} [detail] never message text */
+  send(name, detail) {
+    if (this.#origin) parent.postMessage({ lianxin: name, detail }, this.#origin);
   }
 }

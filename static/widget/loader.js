@@ -1,4 +1,5 @@
-// Lianxin on a bank's page: a button, an unread mark, and a frame made on first opening. docs/embed.md tells how.
+// Lianxin on a bank's page: a launcher button with an unread count, and a frame created when it is first opened. See
+// docs/embed.md.
 (() => {
   const script = /** @type {HTMLScriptElement} */ (document.currentScript);
   const page = /** @type {any} */ (window);
@@ -15,68 +16,72 @@
   let frame;
   /** @type {string | ((nonce: string) => string | Promise<string>) | undefined} */
   let identity;
-  /** What the box wants the next identity token to carry. */
+  /** The nonce that the next identity token must contain; the widget sends it. */
   let nonce = "";
   let isIdentityDue = false;
-  /** The page's own overflow, while ours is set. @type {string | undefined} */
+  /** The page's own `overflow` style, while ours replaces it. @type {string | undefined} */
   let overflow;
   let isOpen = false;
   let isListening = false;
   let isLeaving = false;
-  /** The box has answered; until then our own panel stands in its place, which can always be closed. */
+  /** The widget has answered. Until then our own panel is shown, which can always be closed. */
   let isReady = false;
-  /** Checks that the frame has let pass without a word. */
-  let silent = 0;
+  /** The number of pings that the frame has not answered. */
+  let unansweredPings = 0;
   const host = document.createElement("div");
   const shadow = host.attachShadow({ mode: "closed" });
   const button = document.createElement("button");
-  const mark = document.createElement("b");
+  const unreadBadge = document.createElement("b");
   const panel = document.createElement("div");
-  const said = document.createElement("p");
-  const line = document.createElement("a");
-  const again = document.createElement("button");
-  const close = document.createElement("button");
+  const errorText = document.createElement("p");
+  const hotlineLink = document.createElement("a");
+  const reloadButton = document.createElement("button");
+  const closeButton = document.createElement("button");
   const phone = matchMedia("(max-width: 600px)");
   const view = window.visualViewport;
-  /** A try gets an address of its own: browsers keep that a module could not be loaded. @returns {Promise<any>} */
+  /** Each try needs an address of its own: browsers remember that a module could not be loaded. @returns {Promise<any>} */
   const load = (tries = 0) =>
     import(`${origin}/widget/${site}/look.js?language=${language.startsWith("zh") ? "zh" : "en"}${tries ? `&try=${tries}` : ""}`).then(
       (module) => module.default,
       async (error) => {
         if (tries > 7) throw error;
-        await new Promise((then) => setTimeout(then, 1000 * 2 ** tries));
+        await new Promise((resolve) => setTimeout(resolve, 1000 * 2 ** tries));
         return load(tries + 1);
       },
     );
-  const look = load();
+  const siteValues = load();
 
   /** @param {string} name @param {unknown} [detail] */
-  const emit = (name, detail) => listeners[name]?.forEach((heard) => heard(detail));
+  const emit = (name, detail) => listeners[name]?.forEach((listener) => listener(detail));
 
-  /** @param {string} what @param {unknown} [detail] */
-  const tell = (what, detail) => {
-    if (isListening) frame?.contentWindow?.postMessage({ lianxin: what, detail }, origin);
+  /** @param {string} name @param {unknown} [detail] */
+  const send = (name, detail) => {
+    if (isListening) frame?.contentWindow?.postMessage({ lianxin: name, detail }, origin);
   };
 
-  const tellIdentity = async () => {
+  const sendIdentity = async () => {
     if (!isIdentityDue || !nonce) return;
     isIdentityDue = false;
     const token = typeof identity === "function" ? await identity(nonce) : identity;
-    if (token) tell("identify", token);
+    if (token) send("identify", token);
   };
 
-  /** Whether a conversation is under way, so that the next page makes the frame at once. @param {boolean} [is] */
-  const underWay = (is) => {
+  /**
+   * Reads or sets the flag that a conversation is open; then the bank's next page creates the frame at once.
+   *
+   * @param {boolean} [value]
+   */
+  const underWay = (value) => {
     try {
-      if (is) localStorage[flag] = 1;
-      else if (is === false) delete localStorage[flag];
+      if (value) localStorage[flag] = 1;
+      else if (value === false) delete localStorage[flag];
       return localStorage[flag];
     } catch {
-      // Blocked: then the frame is made on opening.
+      // Storage is blocked: the frame is created when the widget is opened.
     }
   };
 
-  /** The keyboard of a phone takes a part of the screen; the frame gets the rest. */
+  /** Fits the frame into the part of a phone's screen that its keyboard leaves free. */
   const fit = () => {
     const isFull = view && isOpen && phone.matches;
     host.style.setProperty("--height", isFull ? `${view.height}px` : "");
@@ -91,16 +96,16 @@
     frame?.remove();
     frame = undefined;
     isListening = isReady = false;
-    silent = 0;
+    unansweredPings = 0;
     draw();
   };
 
-  /** It was blocked, is away or has crashed: another one is made on the next opening, and by itself. */
+  /** The frame was blocked, unreachable or has crashed. Another one is created after a while, or on the next opening. */
   const fail = async () => {
     const hadFocus = shadow.activeElement;
     drop();
-    said.textContent = (await look).failed;
-    if (hadFocus) again.focus();
+    errorText.textContent = (await siteValues).failed;
+    if (hadFocus) reloadButton.focus();
     setTimeout(tryAgain, 30_000);
   };
 
@@ -109,7 +114,7 @@
   };
 
   const makeFrame = async () => {
-    const { title, frame: path } = await look;
+    const { title, frame: path } = await siteValues;
     if (frame) return;
     frame = document.createElement("iframe");
     frame.title = title;
@@ -119,20 +124,20 @@
       isReady = false;
       draw();
       const device = phone.matches ? "phone" : matchMedia("(pointer: coarse)").matches ? "tablet" : "desktop";
-      tell("hello", { page: location.pathname, device, theme, isShown: isOpen });
-      if (isLeaving) tell("logout");
+      send("hello", { page: location.pathname, device, theme, isShown: isOpen });
+      if (isLeaving) send("logout");
       isLeaving = false;
     };
     shadow.append(frame);
-    // From the launcher or from our panel; never from the page, which may be written in meanwhile.
+    // Take the focus only from the launcher or our panel, never from the bank's page, where someone may be typing.
     if (shadow.activeElement) frame.focus();
   };
 
-  /** @param {boolean} to */
-  const show = async (to) => {
-    if (to === isOpen) return;
-    isOpen = to;
-    if (to) await makeFrame();
+  /** @param {boolean} isShown */
+  const show = async (isShown) => {
+    if (isShown === isOpen) return;
+    isOpen = isShown;
+    if (isShown) await makeFrame();
     draw();
     button.ariaExpanded = String(isOpen);
     if (isOpen && phone.matches) {
@@ -143,56 +148,61 @@
       overflow = undefined;
     }
     fit();
-    tell(isOpen ? "show" : "hide");
+    send(isOpen ? "show" : "hide");
     (isOpen ? frame : button)?.focus();
     emit(isOpen ? "open" : "close");
   };
 
   addEventListener("message", async ({ source, origin: from, data }) => {
     if (!frame || source !== frame.contentWindow || from !== origin || !data?.lianxin) return;
-    const { lianxin: what, detail } = data;
-    silent = 0;
-    if (what === "ready") {
+    const { lianxin: name, detail } = data;
+    unansweredPings = 0;
+    if (name === "ready") {
       isReady = true;
-      said.textContent = "";
+      errorText.textContent = "";
       draw();
     }
-    if (what === "close") show(false);
-    else if (what === "under_way") underWay(detail);
-    else if (what === "nonce" || what === "identify") {
-      if (what === "nonce") nonce = detail;
+    if (name === "close") show(false);
+    else if (name === "under_way") underWay(detail);
+    else if (name === "nonce" || name === "identify") {
+      if (name === "nonce") nonce = detail;
       else isIdentityDue = typeof identity === "function";
-      tellIdentity();
+      sendIdentity();
     }
-    else emit(what, detail);
-    if (what !== "unread") return;
-    const { launcher, title, unread } = await look;
-    mark.textContent = detail > 99 ? "99+" : detail || "";
+    else emit(name, detail);
+    if (name !== "unread") return;
+    const { launcher, title, unread } = await siteValues;
+    unreadBadge.textContent = detail > 99 ? "99+" : detail || "";
     button.ariaLabel = (launcher || title) + (detail ? `, ${unread.replace("{count}", detail)}` : "");
   });
 
   page.Lianxin = {
     open: () => show(true),
     close: () => show(false),
-    /** @param {string | ((nonce: string) => string | Promise<string>)} token or where to get one: it is short-lived */
+    /**
+     * Signs the customer in.
+     *
+     * @param {string | ((nonce: string) => string | Promise<string>)} token an identity token, or a function that returns
+     *   one; a token is short-lived, so a function is called whenever the widget needs another
+     */
     identify: (token) => {
       identity = token;
       isIdentityDue = true;
-      tellIdentity();
+      sendIdentity();
     },
     logout: () => {
       identity = undefined;
       nonce = "";
       isLeaving = !isListening;
       underWay(false);
-      tell("logout");
+      send("logout");
       return makeFrame();
     },
-    /** @param {string} name @param {(detail?: unknown) => void} heard @returns {() => void} to stop it */
-    on: (name, heard) => ((listeners[name] ??= new Set()).add(heard), () => void listeners[name].delete(heard)),
+    /** @param {string} name @param {(detail?: unknown) => void} listener @returns {() => void} removes the listener */
+    on: (name, listener) => ((listeners[name] ??= new Set()).add(listener), () => void listeners[name].delete(listener)),
   };
 
-  // On the root, so that a page that puts another body in place of its own does not take us along.
+  // Attach to the root element, because some pages replace their body.
   const attach = () => {
     if (host.isConnected) return;
     document.documentElement.append(host);
@@ -200,7 +210,7 @@
   };
   const observer = new MutationObserver(attach);
 
-  look.then(({ accent, position: side, launcher, title, again: retry, close: leave, hotline }) => {
+  siteValues.then(({ accent, position: side, launcher, title, again: reload, close, hotline }) => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(
       `:host{all:initial;position:fixed;z-index:2147483000;${side}:20px;bottom:20px}` +
@@ -224,34 +234,34 @@
         "@media print{:host{display:none}}",
     );
     shadow.adoptedStyleSheets = [sheet];
-    button.append(document.createElement("i"), launcher, mark);
+    button.append(document.createElement("i"), launcher, unreadBadge);
     button.id = "l";
     button.ariaHasPopup = "dialog";
     button.ariaExpanded = "false";
     button.ariaLabel = launcher || title;
     button.onclick = () => show(true);
-    again.textContent = retry;
-    again.onclick = () => {
+    reloadButton.textContent = reload;
+    reloadButton.onclick = () => {
       drop();
       makeFrame();
     };
-    close.textContent = "✕";
-    close.ariaLabel = leave;
-    close.onclick = () => show(false);
+    closeButton.textContent = "✕";
+    closeButton.ariaLabel = close;
+    closeButton.onclick = () => show(false);
     panel.onkeydown = ({ key }) => key === "Escape" && show(false);
-    said.ariaLive = "polite";
-    line.href = `tel:${hotline}`;
-    line.textContent = hotline;
-    panel.append(said, again, line, close);
+    errorText.ariaLive = "polite";
+    hotlineLink.href = `tel:${hotline}`;
+    hotlineLink.textContent = hotline;
+    panel.append(errorText, reloadButton, hotlineLink, closeButton);
     shadow.append(button, panel);
     attach();
     observer.observe(document, { childList: true });
     addEventListener("online", tryAgain);
-    // An error page, a blocked or a crashed frame says nothing; one that is not looked at may sleep.
+    // An error page and a blocked or crashed frame answer no pings. A frame that is not visible may be suspended.
     setInterval(() => {
       if (!frame || (isReady && (!isOpen || document.hidden))) return;
-      if (++silent > 3) fail();
-      else tell("ping");
+      if (++unansweredPings > 3) fail();
+      else send("ping");
     }, 5_000);
     view?.addEventListener("resize", fit);
     view?.addEventListener("scroll", fit);

@@ -1,21 +1,21 @@
-/** Puts the box together: the session, the parts of the page, and the bank's page around it. */
+/** Connects the parts of the widget: the session, the page's parts, and the bank's page around the frame. */
 
 import { guardPresses } from "../chat/double-click-guard.js";
 import { readWords } from "../chat/ui-strings.js";
-import { Answers } from "./suggestions.js";
-import { Beginning } from "./pre-chat-form.js";
+import { Suggestions } from "./suggestions.js";
+import { PreChatForm } from "./pre-chat-form.js";
 import { Composer } from "./composer.js";
-import { Ending } from "./after-chat.js";
+import { AfterChat } from "./after-chat.js";
 import { Files } from "./files.js";
-import { drawHead } from "./header.js";
-import { Host } from "./host-page.js";
-import { Memory } from "./storage.js";
-import { by, write } from "./elements.js";
+import { drawHeader } from "./header.js";
+import { HostPage } from "./host-page.js";
+import { BrowserStorage } from "./storage.js";
+import { byId, setText } from "./elements.js";
 import { Session } from "./session.js";
-import { Talk } from "./message-list.js";
+import { MessageList } from "./message-list.js";
 
 /** @type {{site: string, language: string, origins: string[], types: string[], megabytes: number}} */
-const setup = JSON.parse(by("setup").textContent ?? "");
+const setup = JSON.parse(byId("setup").textContent ?? "");
 const about = {
   site: setup.site,
   url: `${location.origin.replace("http", "ws")}/ws/chat/`,
@@ -26,9 +26,9 @@ const about = {
 let words = readWords();
 let isShown = false;
 let isDue = false;
-let isSpeaking = false;
-let told = "";
-let toldNonce = "";
+let isSwitching = false;
+let sentStatus = "";
+let sentNonce = "";
 /** @type {() => void} */
 let drawPage = () => {};
 /** @type {() => void} */
@@ -36,21 +36,21 @@ let clearPage = () => {};
 /** @type {Composer} */
 let composer;
 
-const memory = new Memory(setup.site);
-const session = new Session(memory, about, (event) => {
+const storage = new BrowserStorage(setup.site);
+const session = new Session(storage, about, (event) => {
   if (event === "left") clearPage();
-  else if (event) host.tell(event);
+  else if (event) host.send(event);
   drawSoon();
 });
 const files = new Files(session, setup, () => words, drawSoon);
-const host = new Host(setup.origins, (what, detail) => {
-  if (what === "hello") begin(detail);
-  else if (what === "show" || what === "hide") show(what === "show");
-  else if (what === "identify") session.ask({ kind: "identify", identity: String(detail) });
-  else if (what === "logout") session.logout();
+const host = new HostPage(setup.origins, (name, detail) => {
+  if (name === "hello") begin(detail);
+  else if (name === "show" || name === "hide") show(name === "show");
+  else if (name === "identify") session.request({ kind: "identify", identity: String(detail) });
+  else if (name === "logout") session.logout();
 });
 
-/** Once for all that happens in one turn. */
+/** Redraws once for all changes of the current task. */
 function drawSoon() {
   if (isDue) return;
   isDue = true;
@@ -58,19 +58,20 @@ function drawSoon() {
     isDue = false;
     files.flush();
     drawPage();
-    tellHost();
+    updateHost();
   });
 }
 
-function tellHost() {
+/** Sends the bank's page what has changed for it: nonce, unread count, whether a conversation is open. */
+function updateHost() {
   if (session.status !== "open") return;
-  if (session.nonce !== toldNonce) host.tell("nonce", (toldNonce = session.nonce));
+  if (session.nonce !== sentNonce) host.send("nonce", (sentNonce = session.nonce));
   const { unread, isOpen } = session.conversation;
-  const now = `${unread} ${isOpen}`;
-  if (now === told) return;
-  host.tell("unread", unread);
-  host.tell("under_way", isOpen);
-  told = now;
+  const status = `${unread} ${isOpen}`;
+  if (status === sentStatus) return;
+  host.send("unread", unread);
+  host.send("under_way", isOpen);
+  sentStatus = status;
 }
 
 /** @param {{page?: string, device?: string, theme?: string, isShown?: boolean}} detail */
@@ -78,57 +79,57 @@ function begin(detail) {
   about.page = String(detail.page ?? "").slice(0, 300);
   about.device = String(detail.device ?? "").slice(0, 20);
   if (detail.theme) document.documentElement.dataset.theme = detail.theme;
-  by("close").hidden = !host.isThere;
-  told = toldNonce = "";
+  byId("close").hidden = !host.isFramed;
+  sentStatus = sentNonce = "";
   session.socket.open();
   show(!!detail.isShown);
-  host.tell("ready");
+  host.send("ready");
 }
 
 /** @param {boolean} isNowShown */
 function show(isNowShown) {
   isShown = isNowShown;
-  look();
+  updateVisibility();
   if (isShown && matchMedia("(pointer: fine)").matches) composer.focus();
 }
 
-function look() {
-  session.look(isShown && document.visibilityState === "visible");
+function updateVisibility() {
+  session.setVisible(isShown && document.visibilityState === "visible");
 }
 
-/** Whether nothing has been begun yet, nor is on its way. */
+/** Whether no conversation has started, and nothing is being sent that will start one. */
 function isFirst() {
-  const isUnderWay = [...session.sending.unplaced, ...files.uploads].some((each) => each.refused === undefined);
+  const isUnderWay = [...session.sender.unplaced, ...files.uploads].some((entry) => entry.refused === undefined);
   return !session.conversation.id && !isUnderWay;
 }
 
-/** Binds the parts to the page as it stands: once, and again in another language. */
+/** Creates the parts for the elements of the page: once at first, and again after a change of the language. */
 function bind() {
   words = readWords();
-  const talk = new Talk(session, files, words);
-  const answers = new Answers(session, () => talk.follow());
-  const ending = new Ending(session, files, words);
-  const beginning = new Beginning(memory, words, (text, start) => isFirst() && session.post(text, start));
+  const messageList = new MessageList(session, files, words);
+  const suggestions = new Suggestions(session, () => messageList.stayAtEnd());
+  const afterChat = new AfterChat(session, files, words);
+  const preChatForm = new PreChatForm(storage, words, (text, start) => isFirst() && session.post(text, start));
   composer = new Composer({
-    memory,
+    storage,
     words,
     onText: (text) => post(text),
     onFiles: (chosen) => {
-      const start = session.conversation.id ? {} : beginning.answers();
+      const start = session.conversation.id ? {} : preChatForm.answers();
       if (!start) return;
-      const isAnyFit = [...chosen].some((file) => !files.unfit(file));
-      if (!session.conversation.id && isAnyFit) session.sending.begin(start);
+      const isAnyAllowed = [...chosen].some((file) => !files.problemOf(file));
+      if (!session.conversation.id && isAnyAllowed) session.sender.start(start);
       files.add(chosen);
     },
     onTyping: () => session.typing(),
   });
-  by("close").onclick = () => host.tell("close");
-  by("close").hidden = !host.isThere;
-  by("language").onclick = speak;
+  byId("close").onclick = () => host.send("close");
+  byId("close").hidden = !host.isFramed;
+  byId("language").onclick = switchLanguage;
 
   /** @param {string} text */
   function post(text) {
-    const start = session.conversation.id ? {} : beginning.answers();
+    const start = session.conversation.id ? {} : preChatForm.answers();
     if (start) session.post(text, start);
     return !!start;
   }
@@ -136,38 +137,38 @@ function bind() {
   clearPage = () => {
     files.forget();
     composer.clear();
-    beginning.clear();
+    preChatForm.clear();
   };
   drawPage = () => {
     const { isEnded } = session.conversation;
     document.body.dataset.stage = isFirst() ? "first" : isEnded ? "ended" : "open";
-    by("beginning").hidden = !isFirst();
-    drawHead(session, words);
-    ending.draw();
-    // What was being written when the chat ended stays in sight; sent, it can begin a new one.
-    by("composer").hidden = isEnded && !composer.hasWords;
-    talk.draw();
-    answers.draw();
-    const said = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
-    by("notice").classList.toggle("late", !!said);
-    by("notice").hidden = !said && !session.refusal;
-    write("notice", said || session.refusal);
+    byId("beginning").hidden = !isFirst();
+    drawHeader(session, words);
+    afterChat.draw();
+    // Text that was being written when the conversation ended stays visible; sending it starts a new conversation.
+    byId("composer").hidden = isEnded && !composer.hasText;
+    messageList.draw();
+    suggestions.draw();
+    const problem = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
+    byId("notice").classList.toggle("late", !!problem);
+    byId("notice").hidden = !problem && !session.refusal;
+    setText("notice", problem || session.refusal);
   };
   drawSoon();
 }
 
-/** The same page in the other language; the conversation and the line stay. */
-async function speak() {
-  if (isSpeaking) return;
-  isSpeaking = true;
+/** Loads the page in the other language and keeps the conversation. */
+async function switchLanguage() {
+  if (isSwitching) return;
+  isSwitching = true;
   const language = about.language === "en" ? "zh" : "en";
   const answer = await fetch(`?language=${language}`, { credentials: "omit" }).catch(() => null);
-  isSpeaking = false;
+  isSwitching = false;
   if (!answer?.ok) {
     session.refuse(words.lost);
     return drawSoon();
   }
-  // Our policy would complain of its style, which bears another answer's nonce; ours is in the page already.
+  // Remove the inline style: its nonce belongs to another response, so our content security policy would report it.
   const html = (await answer.text()).replace(/<style.*?<\/style>/s, "");
   const page = new DOMParser().parseFromString(html, "text/html");
   document.documentElement.lang = page.documentElement.lang;
@@ -176,15 +177,15 @@ async function speak() {
   about.language = language;
   session.socket.reopen();
   bind();
-  by("language").focus();
+  byId("language").focus();
 }
 
-document.addEventListener("visibilitychange", look);
+document.addEventListener("visibilitychange", updateVisibility);
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
-  if (composer.fold()) composer.focus();
-  else host.tell("close");
+  if (composer.closeEmoji()) composer.focus();
+  else host.send("close");
 });
 guardPresses();
 bind();
-if (!host.isThere) begin({ isShown: true });
+if (!host.isFramed) begin({ isShown: true });

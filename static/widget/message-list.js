@@ -1,13 +1,13 @@
-/** The conversation on screen: messages as they come, below them what is not accepted yet. */
+/** Draws the conversation: its messages, and below them what the server has not accepted yet. */
 
 import { dayElement, messageElement, nameDays, showStatus } from "../chat/bubble.js";
 import { make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
-import { by } from "./elements.js";
+import { byId } from "./elements.js";
 
 const NEAR_PX = 80;
 
-export class Talk {
+export class MessageList {
   #session;
   #files;
   #words;
@@ -15,10 +15,10 @@ export class Talk {
   #conversation = "";
   #unplaced = "";
   #isAtEnd = true;
-  #scroll = by("scroll");
-  #log = by("log");
+  #scroll = byId("scroll");
+  #log = byId("log");
   /** @type {HTMLElement | undefined} */
-  #mine;
+  #lastOwn;
 
   /**
    * @param {import("./session.js").Session} session
@@ -32,22 +32,22 @@ export class Talk {
     this.#scroll.onscroll = () => {
       const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
       this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-      if (this.#isAtEnd) by("newer").hidden = true;
+      if (this.#isAtEnd) byId("newer").hidden = true;
     };
-    by("newer").onclick = () => this.toEnd();
-    // The keyboard of a phone, or the composer growing, does not cover the last message.
-    const observer = new ResizeObserver(() => this.follow());
-    for (const each of [this.#scroll, this.#log, by("unplaced")]) observer.observe(each);
+    byId("newer").onclick = () => this.scrollToEnd();
+    // Keep the last message visible when a phone's keyboard opens or the composer grows.
+    const observer = new ResizeObserver(() => this.stayAtEnd());
+    for (const element of [this.#scroll, this.#log, byId("unplaced")]) observer.observe(element);
   }
 
-  toEnd() {
+  scrollToEnd() {
     this.#isAtEnd = true;
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
-  /** Whoever is at the end stays there. */
-  follow() {
-    if (this.#isAtEnd) this.toEnd();
+  /** Scrolls to the end if the visitor was there before. */
+  stayAtEnd() {
+    if (this.#isAtEnd) this.scrollToEnd();
   }
 
   draw() {
@@ -57,32 +57,32 @@ export class Talk {
     const added = this.#drawMessages();
     nameDays(this.#log, this.#session.now, this.#options());
     const isWritten = this.#drawUnplaced();
-    const typing = by("typing");
+    const typing = byId("typing");
     const isNewTyping = typing.hidden && isAgentTyping;
     typing.hidden = !isAgentTyping;
     if (isNewTyping) {
       const [before, after] = this.#words.is_typing.split("{name}");
-      by("typist").replaceChildren(before, make("bdi", "", by("name").textContent ?? ""), after);
+      byId("typist").replaceChildren(before, make("bdi", "", byId("name").textContent ?? ""), after);
     }
-    if (this.#mine) showStatus(this.#mine, this.#statusOfMine(), this.#words);
-    if (isWritten || (wasAtEnd && (added || isNewTyping))) this.toEnd();
-    else if (added && !wasAtEnd) by("newer").hidden = false;
+    if (this.#lastOwn) showStatus(this.#lastOwn, this.#statusOfLastOwn(), this.#words);
+    if (isWritten || (wasAtEnd && (added || isNewTyping))) this.scrollToEnd();
+    else if (added && !wasAtEnd) byId("newer").hidden = false;
   }
 
   #clear() {
     this.#log.replaceChildren();
     this.#shown = 0;
-    this.#mine = undefined;
+    this.#lastOwn = undefined;
     this.#conversation = this.#session.conversation.id;
     this.#isAtEnd = true;
   }
 
-  /** @returns {number} how many were added */
+  /** @returns {number} the number of messages added */
   #drawMessages() {
     const { messages } = this.#session.conversation.thread;
     const fresh = messages.slice(this.#shown);
     if (!fresh.length) return 0;
-    // What was said before is there to be read, and is not read aloud.
+    // A screen reader must not read out a whole history.
     this.#log.ariaBusy = String(fresh.length > 3);
     for (const choices of this.#log.querySelectorAll(".choices")) choices.remove();
     const elements = fresh.flatMap((message, index) => this.#elementsOf(message, messages[this.#shown + index - 1], index === fresh.length - 1));
@@ -104,8 +104,8 @@ export class Talk {
     };
     const element = messageElement(message, options);
     if (mine) {
-      if (this.#mine) showStatus(this.#mine, "", this.#words);
-      this.#mine = element;
+      if (this.#lastOwn) showStatus(this.#lastOwn, "", this.#words);
+      this.#lastOwn = element;
     }
     const day = dayElement(message, previous);
     return day ? [day, element] : [element];
@@ -120,25 +120,25 @@ export class Talk {
   }
 
   /** @returns {MessageStatus} */
-  #statusOfMine() {
-    const seq = Number(this.#mine?.dataset.seq);
+  #statusOfLastOwn() {
+    const seq = Number(this.#lastOwn?.dataset.seq);
     const { agent_read = 0, agent_received = 0 } = this.#session.conversation.state ?? {};
     return seq <= agent_read ? "read" : seq <= agent_received ? "delivered" : "sent";
   }
 
-  /** @returns {boolean} whether the visitor has just written one more */
+  /** @returns {boolean} whether the visitor has just sent another one */
   #drawUnplaced() {
-    const { sending, conversation } = this.#session;
+    const { sender, conversation } = this.#session;
     const entries = [
-      ...sending.unplaced.map((entry) => ({ ...entry, isSent: sending.isAccepted(entry.client_id), isFile: false })),
+      ...sender.unplaced.map((entry) => ({ ...entry, isSent: sender.isAccepted(entry.client_id), isFile: false })),
       ...this.#files.uploads.map((upload) => ({ ...upload, isSent: this.#files.isAccepted(upload.client_id), isFile: true })),
     ];
     const shown = entries.map(({ client_id, isSent, refused }) => [client_id, isSent, refused]);
     const drawn = JSON.stringify([conversation.isEnded, ...shown]);
     if (drawn === this.#unplaced) return false;
-    const count = by("unplaced").childElementCount;
+    const count = byId("unplaced").childElementCount;
     this.#unplaced = drawn;
-    by("unplaced").replaceChildren(...entries.map((entry) => this.#unplacedElement(entry)));
+    byId("unplaced").replaceChildren(...entries.map((entry) => this.#unplacedElement(entry)));
     return entries.length > count;
   }
 
@@ -152,7 +152,7 @@ export class Talk {
     const tools = [];
     if (refused && !isHopeless && !(isFile && isEnded)) {
       const words = isEnded ? this.#words.send_anew : this.#words.retry;
-      tools.push(makeButton(words, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.again(client_id)), "retry"));
+      tools.push(makeButton(words, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.retry(client_id)), "retry"));
     }
     if (isFile && !isSent) {
       const words = refused ? this.#words.remove : this.#words.cancel;

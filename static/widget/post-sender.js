@@ -1,35 +1,35 @@
-/** What the visitor has written, on its way: the conversation is begun first, then one message goes at a time. */
+/** Sends what the visitor has written: first it starts a conversation, then it posts one message at a time. */
 
 import { Outbox } from "../chat/outbox.js";
 
 const ANSWER_MS = 15_000;
 
-export class Sending {
-  #memory;
+export class PostSender {
+  #storage;
   #send;
   #conversation;
   #onChange;
   #inFlight = "";
-  /** @type {Map<string, OutboxEntry>} accepted, and not yet come back as a message */
+  /** @type {Map<string, OutboxEntry>} accepted entries that have not come back as a message yet */
   #accepted = new Map();
   #timer = 0;
-  /** Begin was sent on this line and has no answer yet. */
-  hasBegun = false;
+  /** A start frame was sent on this connection and has no answer yet. */
+  isStarting = false;
 
   /**
-   * @param {import("./storage.js").Memory} memory
-   * @param {(frame: ChatFrame) => boolean} send false: not now, `flush` comes again
-   * @param {() => import("./conversation.js").Conversation} conversation on screen
+   * @param {import("./storage.js").BrowserStorage} storage
+   * @param {(frame: ChatFrame) => boolean} send returns false if the frame cannot be sent now; `flush` is called again
+   * @param {() => import("./conversation.js").Conversation} conversation returns the conversation on screen
    * @param {() => void} onChange
    */
-  constructor(memory, send, conversation, onChange) {
-    this.#memory = memory;
+  constructor(storage, send, conversation, onChange) {
+    this.#storage = storage;
     this.#send = send;
     this.#conversation = conversation;
     this.#onChange = onChange;
     this.outbox = new Outbox({
-      storage: memory.session,
-      key: memory.key("outbox"),
+      storage: storage.session,
+      key: storage.key("outbox"),
       onChange: () => {
         this.flush();
         onChange();
@@ -37,7 +37,7 @@ export class Sending {
     });
   }
 
-  /** Accepted messages that have not come back yet, and those not accepted, in order. */
+  /** The entries without a place among the messages, in order: accepted ones that have not come back, and all others. */
   get unplaced() {
     return [...this.#accepted.values(), ...this.outbox.entries];
   }
@@ -47,9 +47,13 @@ export class Sending {
     return this.#accepted.has(client_id);
   }
 
-  /** Kept until it is answered: begun twice under one id is begun once. @param {{form?: object, topic?: number}} [beginning] */
-  begin(beginning) {
-    if (!this.#memory.get("start")) this.#memory.set("start", { client_id: crypto.randomUUID(), ...beginning });
+  /**
+   * Starts a conversation. The start is kept until it is answered; repeating it under the same client id is harmless.
+   *
+   * @param {{form?: object, topic?: number}} [fields] of the start frame
+   */
+  start(fields) {
+    if (!this.#storage.get("start")) this.#storage.set("start", { client_id: crypto.randomUUID(), ...fields });
     this.flush();
   }
 
@@ -59,18 +63,18 @@ export class Sending {
     this.outbox.add({ client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation });
   }
 
-  /** One at a time, so that nothing overtakes what the server has put off. */
+  /** Sends the next frame. Only one is in flight at a time, so that no message overtakes one that the server put off. */
   flush() {
-    if (this.#inFlight || this.hasBegun) return;
+    if (this.#inFlight || this.isStarting) return;
     const { id, isEnded } = this.#conversation();
     const [next] = this.outbox.pending();
     if (!id || (isEnded && next && !next.conversation)) {
-      const start = this.#memory.get("start") ?? (next && { client_id: crypto.randomUUID() });
+      const start = this.#storage.get("start") ?? (next && { client_id: crypto.randomUUID() });
       if (!start) return;
-      this.#memory.set("start", start);
-      this.hasBegun = this.#send({ kind: "start", form: {}, ...start });
+      this.#storage.set("start", start);
+      this.isStarting = this.#send({ kind: "start", form: {}, ...start });
     } else if (next) {
-      // From its first try on it belongs to that conversation: another may have begun before the answer comes.
+      // From its first try on a message belongs to this conversation: another one may start before the answer comes.
       next.conversation ||= id;
       const { client_id, body, conversation } = next;
       if (!this.#send({ kind: "post", client_id, body, conversation })) return;
@@ -80,35 +84,35 @@ export class Sending {
     }
   }
 
-  /** The line was lost: nothing is on its way any more. */
+  /** The connection was lost: no frame is in flight any more. */
   lost() {
     this.#inFlight = "";
-    this.hasBegun = false;
+    this.isStarting = false;
   }
 
-  /** A welcome came. @param {boolean} isOpen whether there is an open conversation now */
+  /** A welcome has arrived. @param {boolean} isOpen whether there is an open conversation now */
   welcomed(isOpen) {
-    if (this.hasBegun || isOpen) for (const name of ["start", "form"]) this.#memory.set(name, null);
-    this.hasBegun = false;
+    if (this.isStarting || isOpen) for (const name of ["start", "form"]) this.#storage.set(name, null);
+    this.isStarting = false;
   }
 
-  /** @param {string} client_id @param {boolean} isPlaced whether it is among the messages by now */
+  /** @param {string} client_id @param {boolean} isPlaced whether it is among the messages already */
   accepted(client_id, isPlaced) {
-    const entry = this.outbox.entries.find((each) => each.client_id === client_id);
+    const entry = this.outbox.entries.find((kept) => kept.client_id === client_id);
     if (isPlaced) this.#accepted.delete(client_id);
     else if (entry) this.#accepted.set(client_id, entry);
     if (this.#inFlight === client_id) this.#inFlight = "";
     if (entry) this.outbox.accepted(client_id);
   }
 
-  /** @param {ChatFrame} frame @returns {boolean} whether it was about a message, which now says so itself */
+  /** @param {ChatFrame} frame @returns {boolean} whether it is about a message, which then shows the reason itself */
   refused({ code, words, client_id, retry_after_ms = 0 }) {
-    if (this.hasBegun && client_id === this.#memory.get("start")?.client_id) {
-      this.hasBegun = false;
+    if (this.isStarting && client_id === this.#storage.get("start")?.client_id) {
+      this.isStarting = false;
       if (retry_after_ms) this.#wait(retry_after_ms);
       else {
-        this.#memory.set("start", null);
-        // Nothing was begun, so these stay with their writer.
+        this.#storage.set("start", null);
+        // No conversation was started, so the messages stay with the visitor, marked as refused.
         for (const { client_id: id } of this.outbox.pending()) this.outbox.refused(id, { final: true, words });
       }
       return false;
@@ -120,7 +124,7 @@ export class Sending {
     return true;
   }
 
-  /** Another conversation is on screen. */
+  /** Forgets what belongs to the former conversation; another one is on screen. */
   reset() {
     this.#accepted.clear();
   }

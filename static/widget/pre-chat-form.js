@@ -1,24 +1,24 @@
-/** The first screen: topics and the short form. */
+/** The first screen: suggested topics and the form before a conversation. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { by, fillForm } from "./elements.js";
+import { byId, fillForm } from "./elements.js";
 
-export class Beginning {
+export class PreChatForm {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
   #words;
 
   /**
-   * @param {import("./storage.js").Memory} memory
+   * @param {import("./storage.js").BrowserStorage} storage
    * @param {ChatWords} words
-   * @param {(text: string, beginning: {form: object, topic?: number}) => void} onTopic
+   * @param {(text: string, fields: {form: object, topic?: number}) => void} onTopic
    */
-  constructor(memory, words, onTopic) {
+  constructor(storage, words, onTopic) {
     this.#words = words;
     const form = this.#form;
     if (form) {
-      fillForm(form, memory.get("form"));
-      form.oninput = () => memory.set("form", Object.fromEntries(new FormData(form)));
+      fillForm(form, storage.get("form"));
+      form.oninput = () => storage.set("form", Object.fromEntries(new FormData(form)));
       form.onsubmit = (event) => event.preventDefault();
     }
     for (const button of document.querySelectorAll("#topics button")) {
@@ -34,17 +34,17 @@ export class Beginning {
     this.#form?.reset();
   }
 
-  /** What was filled in; null when something required is missing or too long, which is then shown. */
+  /** Returns the answers. If a required one is missing or one is too long, shows that and returns null. */
   answers() {
     if (!this.#form) return { form: {} };
     for (const input of this.#form.querySelectorAll("input")) {
-      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.longest) ? this.#words.too_long : "");
+      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.maxCharacters) ? this.#words.too_long : "");
     }
-    const isUnfit = !this.#form.checkValidity();
-    by("form-error").hidden = !isUnfit;
-    if (isUnfit) {
+    const isInvalid = !this.#form.checkValidity();
+    byId("form-error").hidden = !isInvalid;
+    if (isInvalid) {
       const first = /** @type {HTMLInputElement} */ (this.#form.querySelector(":invalid"));
-      by("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
+      byId("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
       first.ariaInvalid = "true";
       first.focus();
       return null;

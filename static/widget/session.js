@@ -1,8 +1,8 @@
-/** The visitor's side of a conversation: what is known of it, and what goes up and down the line. No elements here. */
+/** The visitor's side of a conversation: its state, and the frames sent and received. It touches no elements. */
 
 import { LiveSocket } from "../chat/socket.js";
 import { Conversation } from "./conversation.js";
-import { Sending } from "./post-sender.js";
+import { PostSender } from "./post-sender.js";
 
 const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
@@ -14,43 +14,43 @@ export class Session {
   conversation = new Conversation();
   /** @type {SocketStatus} */
   status = "connecting";
-  /** Also while it tries again. */
+  /** Whether the connection was lost and is not open again. */
   isLost = false;
-  /** What the next identity token has to carry. */
+  /** The nonce that the next identity token must contain. */
   nonce = "";
-  /** What the server said against something that is no message. */
+  /** The reason of the last refusal that is not about a message. */
   refusal = "";
   token;
   #isKnown;
-  /** How far the server is ahead of `performance.now()`, ms; until it has said so, by this machine's clock. */
+  /** The server's time minus `performance.now()`, in ms; until the server has sent its time, this machine's clock is used. */
   #ahead = performance.timeOrigin;
   #isVisible = false;
   #seen = "";
   #dismissed = "";
-  /** The token of somebody who logged out while the line was away: the server has to hear of it. */
+  /** The token of a visitor who logged out while disconnected; the server has to be told. */
   #leaving = "";
   #isSuperseded = false;
-  /** The bank's page has to say anew who is logged in, once the visitor looks. */
+  /** The bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
   #isIdentityDue = false;
   #typedAt = -Infinity;
-  /** @type {ChatFrame[]} wanted while the line was away */
+  /** @type {ChatFrame[]} frames requested while disconnected */
   #later = [];
   /** @type {Record<string, number>} */
   #timers = {};
 
   /**
-   * @param {import("./storage.js").Memory} memory
+   * @param {import("./storage.js").BrowserStorage} storage
    * @param {{site: string, url: string, language: string, page: string, device: string}} about
-   * @param {(event?: "started" | "ended" | "left" | "identify") => void} onChange `left`: somebody logged out;
-   *   `identify`: the page has to say who is logged in
+   * @param {(event?: "started" | "ended" | "left" | "identify") => void} onChange `left`: the visitor logged out;
+   *   `identify`: the bank's page must say who is logged in
    */
-  constructor(memory, about, onChange) {
-    this.memory = memory;
+  constructor(storage, about, onChange) {
+    this.storage = storage;
     this.about = about;
     this.onChange = onChange;
-    this.token = memory.token;
+    this.token = storage.token;
     this.#isKnown = !!this.token;
-    this.sending = new Sending(memory, (frame) => this.#send(frame), () => this.conversation, () => this.onChange());
+    this.sender = new PostSender(storage, (frame) => this.#send(frame), () => this.conversation, () => this.onChange());
     this.socket = new LiveSocket({
       url: about.url,
       hello: () => this.#hello(),
@@ -58,13 +58,13 @@ export class Session {
       onStatus: (status) => {
         this.status = status;
         this.isLost = status === "lost" || (this.isLost && status === "connecting");
-        if (status !== "open") this.sending.lost();
+        if (status !== "open") this.sender.lost();
         this.onChange();
       },
     });
-    memory.listen({
+    storage.listen({
       left: () => this.#forget(),
-      // Another tab has begun: a tab without a conversation joins it.
+      // Another tab has started a conversation: a tab without one joins it.
       token: (token) => {
         if (this.conversation.isOpen) return;
         this.token = token;
@@ -73,23 +73,23 @@ export class Session {
     });
   }
 
-  /** The server's time, ms since 1970. */
+  /** The server's time in ms since 1970. */
   get now() {
     return performance.now() + this.#ahead;
   }
 
-  // -- what the visitor does -----------------------------------------------------------------------------
+  // -- actions of the visitor ----------------------------------------------------------------------------
 
-  /** @param {string} body @param {{form?: object, topic?: number}} [beginning] */
-  post(body, beginning) {
-    if (!this.conversation.state) this.sending.begin(beginning);
-    this.sending.post(body);
+  /** @param {string} body @param {{form?: object, topic?: number}} [fields] of the start frame */
+  post(body, fields) {
+    if (!this.conversation.state) this.sender.start(fields);
+    this.sender.post(body);
   }
 
-  /** A refused message once more: here or, when this has ended, in a new conversation. @param {string} client_id */
-  again(client_id) {
+  /** Sends a refused message again, in a new conversation if this one has ended. @param {string} client_id */
+  retry(client_id) {
     if (this.conversation.isEnded) this.restart();
-    this.sending.outbox.retry(client_id, { conversation: this.conversation.id });
+    this.sender.outbox.retry(client_id, { conversation: this.conversation.id });
   }
 
   typing() {
@@ -99,50 +99,50 @@ export class Session {
   }
 
   /**
-   * Ends, rates or identifies: now, or when the line is back.
-   * The frame names the conversation that is on screen: another may have begun by then.
+   * Sends a frame that ends, rates or identifies, now or after reconnecting.
+   * The frame names the conversation that is on screen now: another one may have started by then.
    *
    * @param {ChatFrame} frame
    */
-  ask(frame) {
+  request(frame) {
     const { id } = this.conversation;
     const named = id && frame.kind !== "identify" ? { conversation: id, ...frame } : frame;
     if (!this.#send(named)) this.#later = [...this.#later.filter(({ kind }) => kind !== named.kind), named];
   }
 
-  /** Back to the first screen; nothing of the ended conversation stays in this browser. */
+  /** Returns to the first screen and removes the ended conversation from this browser. */
   restart() {
     this.#dismissed = this.conversation.id;
-    this.memory.keepToken("", "none", this.#dismissed);
-    this.memory.set("rating", null);
+    this.storage.saveToken("", "none", this.#dismissed);
+    this.storage.set("rating", null);
     this.#clear();
     this.onChange();
   }
 
-  /** Somebody else may sit here next. A conversation that only this browser could find again is ended. */
+  /** Removes everything about the visitor, because another person may use this browser next. */
   logout() {
     if (!this.#send({ kind: "logout" })) this.#leaving = this.token;
-    this.memory.clear(true);
+    this.storage.clear(true);
     this.#forget();
   }
 
-  /** @param {boolean} isVisible whether the visitor has the messages before their eyes */
-  look(isVisible) {
+  /** @param {boolean} isVisible whether the visitor can see the messages */
+  setVisible(isVisible) {
     this.#isVisible = isVisible;
     this.#mark();
     this.#askIdentity();
     this.onChange();
   }
 
-  // -- what the server says ------------------------------------------------------------------------------
+  // -- frames from the server ----------------------------------------------------------------------------
 
   /** @returns {ChatFrame} */
   #hello() {
     const { site, language, page, device } = this.about;
     const { id, thread } = this.conversation;
-    const known = id ? { conversation: id, after: thread.head } : {};
+    const position = id ? { conversation: id, after: thread.head } : {};
     if (this.#isSuperseded) this.#supersede();
-    return { kind: "hello", site, token: this.#leaving || this.token || null, language, page, device, ...known };
+    return { kind: "hello", site, token: this.#leaving || this.token || null, language, page, device, ...position };
   }
 
   /** @param {ChatFrame} frame */
@@ -154,13 +154,13 @@ export class Session {
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";
     else if (kind === "accepted") this.#accepted(frame);
-    else if (kind === "refused" && !this.sending.refused(frame)) this.refuse(frame.words);
+    else if (kind === "refused" && !this.sender.refused(frame)) this.refuse(frame.words);
     else if (kind === "message" && isOurs) this.#place([frame.message]);
     else if (kind === "messages" && isOurs) this.#place(frame.messages, frame.more);
-    else if (kind === "state" && isOurs) this.#become(frame.state);
+    else if (kind === "state" && isOurs) this.#setState(frame.state);
     else if (kind === "queue") now.queue = frame;
     else if (kind === "pong" && frame.head > now.thread.head) this.#fetch();
-    else if (kind === "was_seen" && isOurs && frame.role === "agent") now.wasSeen(frame);
+    else if (kind === "was_seen" && isOurs && frame.role === "agent") now.setMarks(frame);
     else if (kind === "is_typing" && isOurs && frame.role === "agent") {
       now.isAgentTyping = true;
       this.#after("typing", TYPING_SHOWN_MS, () => (now.isAgentTyping = false));
@@ -181,28 +181,28 @@ export class Session {
     /** @type {ChatState | null} */
     let state = frame.state;
     const isOver = !!state && !["waiting", "active"].includes(state.status);
-    // An old conversation of somebody who comes anew is not put before them.
+    // A visitor who comes back after their conversation has ended gets the first screen, not the old conversation.
     if (state && isOver && state.id !== this.conversation.id && !this.#isKnown) this.#dismissed = state.id;
     if (state?.id === this.#dismissed) state = null;
     this.#isKnown = false;
-    this.sending.welcomed(!!state && !isOver);
+    this.sender.welcomed(!!state && !isOver);
     if ((state?.id ?? "") !== this.conversation.id || !frame.recovered) this.#clear();
-    if (state) this.#become(state);
-    else this.#keepToken();
+    if (state) this.#setState(state);
+    else this.#saveToken();
     this.#place(state ? frame.messages : [], frame.more);
-    for (const wanted of this.#later.splice(0)) this.ask(wanted);
-    this.sending.flush();
+    for (const requested of this.#later.splice(0)) this.request(requested);
+    this.sender.flush();
   }
 
-  /** Somebody has signed in or out since: another tab of this browser has the new token, or nobody here has one. */
+  /** The token is void after a sign-in or logout: another tab of this browser has the new token, or none has. */
   #supersede() {
-    const { token } = this.memory;
+    const { token } = this.storage;
     this.#isSuperseded = false;
     this.#isIdentityDue = !token || token === this.token;
     this.token = this.#isIdentityDue ? "" : token;
   }
 
-  /** @param {number} seconds that "verified" still holds; shortly before, the page has to say it anew */
+  /** @param {number} seconds until the level "verified" lapses; shortly before, the page must identify the visitor again */
   #renew(seconds) {
     clearTimeout(this.#timers.renew);
     if (!seconds) return;
@@ -218,32 +218,32 @@ export class Session {
     this.onChange("identify");
   }
 
-  /** Another conversation than before, or none. */
+  /** Forgets the conversation on screen. */
   #clear() {
     this.conversation = new Conversation();
-    this.sending.reset();
+    this.sender.reset();
     this.#seen = "";
   }
 
   /** @param {ChatState} state */
-  #become(state) {
+  #setState(state) {
     const wasOpen = this.conversation.isOpen;
-    this.conversation.become(state);
-    this.#keepToken();
+    this.conversation.setState(state);
+    this.#saveToken();
     if (this.conversation.isOpen !== wasOpen) this.onChange(wasOpen ? "ended" : "started");
     this.#fetchIfBehind(state.last_seq);
   }
 
-  #keepToken() {
+  #saveToken() {
     const { isOpen, id } = this.conversation;
-    this.memory.keepToken(this.token, isOpen || this.sending.hasBegun ? "open" : id ? "ended" : "none", id);
+    this.storage.saveToken(this.token, isOpen || this.sender.isStarting ? "open" : id ? "ended" : "none", id);
   }
 
   /** @param {ChatMessage[]} messages @param {boolean} [hasMore] */
   #place(messages, hasMore) {
     for (const message of messages) {
       if (!this.conversation.place(message)) return this.#fetch();
-      if (message.client_id) this.sending.accepted(message.client_id, true);
+      if (message.client_id) this.sender.accepted(message.client_id, true);
     }
     if (hasMore) this.#fetch();
     this.#mark();
@@ -251,34 +251,34 @@ export class Session {
 
   /** @param {ChatFrame} frame */
   #accepted({ client_id, seq, conversation }) {
-    // Stored in the one before: the answer was lost, and another tab has begun this one.
+    // The post was stored in the former conversation: its answer was lost, and another tab has started this one.
     const isOfAnother = !!conversation && conversation !== this.conversation.id;
-    this.sending.accepted(client_id, isOfAnother || seq <= this.conversation.thread.head);
+    this.sender.accepted(client_id, isOfAnother || seq <= this.conversation.thread.head);
     if (!isOfAnother) this.#fetchIfBehind(seq);
   }
 
-  /** Says for a while why something was not done. @param {string} words */
+  /** Shows for a while why something was not done. @param {string} words */
   refuse(words) {
     this.refusal = words;
     this.#after("refusal", 8000, () => (this.refusal = ""));
   }
 
-  // -- keeping up ----------------------------------------------------------------------------------------
+  // -- staying up to date --------------------------------------------------------------------------------
 
   #fetch() {
     const { id, thread } = this.conversation;
     if (id) this.#send({ kind: "fetch", after: thread.head });
   }
 
-  /** @param {number} seq that is known to be stored; its message may be on its way */
+  /** Fetches after a moment if a stored message has not arrived by then. @param {number} seq of the message */
   #fetchIfBehind(seq) {
     const { thread } = this.conversation;
     if (seq > thread.head) this.#after("behind", BEHIND_MS, () => seq > thread.head && this.#fetch());
   }
 
-  /** At most one mark in MARK_MS: a burst of messages is no flood of frames. */
+  /** Sends the read marks, at most once in MARK_MS, so that a burst of messages does not cause a flood of frames. */
   #mark() {
-    const marks = this.conversation.mark(this.#isVisible);
+    const marks = this.conversation.readMarks(this.#isVisible);
     const seen = `${marks.received} ${marks.read}`;
     if (!marks.received || seen === this.#seen || this.#timers.mark) return;
     if (!this.#send({ kind: "seen", conversation: this.conversation.id, ...marks })) return;
@@ -292,16 +292,16 @@ export class Session {
   /** @param {ChatFrame} frame */
   #send(frame) {
     const isSent = this.socket.send(frame);
-    // Kept before the answer: a reload in between finds what was begun.
-    if (isSent && frame.kind === "start") this.memory.keepToken(this.token, "open", "");
+    // Store the token before the answer, so that after a reload the widget finds the conversation.
+    if (isSent && frame.kind === "start") this.storage.saveToken(this.token, "open", "");
     return isSent;
   }
 
   #forget() {
     if (this.conversation.isOpen) this.onChange("ended");
     this.#clear();
-    this.sending.forget();
-    this.memory.clear(false);
+    this.sender.forget();
+    this.storage.clear(false);
     this.#later = [];
     this.token = this.nonce = this.#dismissed = "";
     this.#isIdentityDue = false;

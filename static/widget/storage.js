@@ -1,4 +1,4 @@
-/** What the box keeps in this browser, and where. Where storage is blocked, it keeps it for the life of the page. */
+/** Stores the widget's data in the browser. If storage is blocked, the data lasts for the life of the page. */
 
 /** @param {"localStorage" | "sessionStorage"} name @returns {Storage | null} */
 function storageOf(name) {
@@ -11,14 +11,14 @@ function storageOf(name) {
   }
 }
 
-export class Memory {
+export class BrowserStorage {
   #prefix;
   #local = storageOf("localStorage");
   session = storageOf("sessionStorage");
   /** @type {Map<string, string>} */
-  #here = new Map();
+  #fallback = new Map();
 
-  /** @param {string} site key */
+  /** @param {string} site the site's key */
   constructor(site) {
     this.#prefix = `lianxin.${site}.`;
   }
@@ -30,54 +30,56 @@ export class Memory {
 
   /** The token of an open conversation (any tab), or of one that ended in this tab. */
   get token() {
-    const kept = this.#local?.getItem(this.key("token")) ?? this.session?.getItem(this.key("token"));
-    return kept?.split(" ")[0] ?? "";
+    const stored = this.#local?.getItem(this.key("token")) ?? this.session?.getItem(this.key("token"));
+    return stored?.split(" ")[0] ?? "";
   }
 
   /**
    * @param {string} token
+   * Stores the token: for all tabs while the conversation is open, for this tab once it has ended, else not at all.
+   *
    * @param {"open" | "ended" | "none"} stage of the conversation
-   * @param {string} conversation what another tab has begun since stays
+   * @param {string} conversation its id; the token of another conversation, which another tab has started, is kept
    */
-  keepToken(token, stage, conversation) {
+  saveToken(token, stage, conversation) {
     const key = this.key("token");
-    const kept = `${token} ${conversation}`;
-    const [, held = ""] = this.#local?.getItem(key)?.split(" ") ?? [];
-    if (stage === "open") put(this.#local, key, kept);
-    else if (!held || held === conversation) put(this.#local, key, null);
-    put(this.session, key, stage === "ended" ? kept : null);
+    const value = `${token} ${conversation}`;
+    const [, stored = ""] = this.#local?.getItem(key)?.split(" ") ?? [];
+    if (stage === "open") put(this.#local, key, value);
+    else if (!stored || stored === conversation) put(this.#local, key, null);
+    put(this.session, key, stage === "ended" ? value : null);
   }
 
-  /** What only this tab keeps: a draft, the beginning of a conversation. @param {string} name @returns {any} */
+  /** Returns a value of this tab only, such as a draft or a start that has no answer. @param {string} name @returns {any} */
   get(name) {
-    return JSON.parse(this.session?.getItem(this.key(name)) ?? this.#here.get(name) ?? "null");
+    return JSON.parse(this.session?.getItem(this.key(name)) ?? this.#fallback.get(name) ?? "null");
   }
 
   /** @param {string} name @param {unknown} value null removes it */
   set(name, value) {
     const text = value ? JSON.stringify(value) : null;
     put(this.session, this.key(name), text);
-    if (text) this.#here.set(name, text);
-    else this.#here.delete(name);
+    if (text) this.#fallback.set(name, text);
+    else this.#fallback.delete(name);
   }
 
-  /** Nothing of anybody stays. @param {boolean} isTold whether other tabs do the same */
-  clear(isTold) {
+  /** Removes everything about the visitor. @param {boolean} isForAllTabs whether other tabs do the same */
+  clear(isForAllTabs) {
     for (const name of ["token", "outbox", "draft", "start", "form", "rating", "answers"]) {
       put(this.#local, this.key(name), null);
       this.set(name, null);
     }
-    if (!isTold) return;
+    if (!isForAllTabs) return;
     put(this.#local, this.key("left"), String(Date.now()));
     put(this.#local, this.key("left"), null);
   }
 
-  /** @param {{left: () => void, token: (token: string) => void}} heard from other tabs */
+  /** @param {{left: () => void, token: (token: string) => void}} listeners called when another tab logs out or gets a token */
   listen({ left, token }) {
     addEventListener("storage", (event) => {
       if (event.key === this.key("left") && event.newValue) left();
       const [now, conversation] = (event.key === this.key("token") && event.newValue?.split(" ")) || [];
-      // Without a conversation it has only been asked for.
+      // A token without a conversation belongs to a start that has no answer yet.
       if (now && conversation) token(now);
     });
   }
@@ -89,6 +91,6 @@ function put(where, key, value) {
     if (value === null) where?.removeItem(key);
     else where?.setItem(key, value);
   } catch {
-    // Full: it lasts as long as the page.
+    // Storage is full: the value lasts as long as the page.
   }
 }

@@ -1,77 +1,80 @@
-/** While somebody waits: what the bank's own answers say to it. No message, never in the way, gone when a person comes. */
+/**
+ * Shows answers from the bank's knowledge while the visitor waits. They are not messages, and disappear when an agent
+ * takes the conversation.
+ */
 
 import { bodyElement } from "../chat/bubble.js";
 import { make } from "../chat/dom.js";
-import { by, write } from "./elements.js";
+import { byId, setText } from "./elements.js";
 
-const ASKED_CHARACTERS = 400;
+const MAX_QUERY_CHARACTERS = 400;
 
-export class Answers {
+export class Suggestions {
   #session;
   #onChange;
-  /** Not there where the site shows none. */
-  #place = document.getElementById("answers");
-  #asked = "";
+  /** Missing on sites that show no suggestions. */
+  #section = document.getElementById("answers");
+  #query = "";
   #isAsking = false;
   #isSolved = false;
-  /** The one opened last. */
+  /** The source of the answer opened last. */
   #source = "";
 
-  /** @param {import("./session.js").Session} session @param {() => void} onChange the place is higher, or lower */
+  /** @param {import("./session.js").Session} session @param {() => void} onChange called when the height has changed */
   constructor(session, onChange) {
     this.#session = session;
     this.#onChange = onChange;
-    if (!this.#place) return;
-    by("solved").onclick = () => {
+    if (!this.#section) return;
+    byId("solved").onclick = () => {
       if (this.#isSolved) return;
-      this.#judge(true);
+      this.#sendFeedback(true);
       this.#isSolved = true;
-      by("offers").hidden = true;
-      by("helped").hidden = false;
-      write("answers-said", by("glad").textContent ?? "");
-      by("stay").focus();
+      byId("offers").hidden = true;
+      byId("helped").hidden = false;
+      setText("answers-said", byId("glad").textContent ?? "");
+      byId("stay").focus();
     };
-    by("person").onclick = () => {
-      if (by("answers").hidden) return;
-      if (this.#source) this.#judge(false);
+    byId("person").onclick = () => {
+      if (byId("answers").hidden) return;
+      if (this.#source) this.#sendFeedback(false);
       this.#close();
     };
-    by("stay").onclick = () => this.#close();
-    by("leave").onclick = () => {
-      if (by("answers").hidden) return;
-      session.ask({ kind: "end" });
+    byId("stay").onclick = () => this.#close();
+    byId("leave").onclick = () => {
+      if (byId("answers").hidden) return;
+      session.request({ kind: "end" });
       this.#close();
     };
   }
 
   draw() {
-    if (!this.#place) return;
+    if (!this.#section) return;
     const { state, id, thread } = this.#session.conversation;
-    const isOver = this.#session.memory.get("answers") === id && !this.#isSolved;
+    const isOver = this.#session.storage.get("answers") === id && !this.#isSolved;
     if (state?.status !== "waiting" || isOver) return this.#clear();
-    const said = thread.messages.filter(({ role, type }) => role === "visitor" && type === "text");
-    const text = [...said.map(({ body }) => body).join("\n")].slice(-ASKED_CHARACTERS).join("");
-    if (text !== this.#asked && !this.#isAsking && !this.#isSolved) this.#ask(text);
+    const messages = thread.messages.filter(({ role, type }) => role === "visitor" && type === "text");
+    const text = [...messages.map(({ body }) => body).join("\n")].slice(-MAX_QUERY_CHARACTERS).join("");
+    if (text !== this.#query && !this.#isAsking && !this.#isSolved) this.#ask(text);
   }
 
-  /** One question at a time; what was written meanwhile is asked then. @param {string} text */
+  /** Fetches suggestions, one request at a time; text written meanwhile is sent with the next one. @param {string} text */
   async #ask(text) {
     const { id } = this.#session.conversation;
-    this.#asked = text;
+    this.#query = text;
     this.#isAsking = true;
     const { answers = [] } = await this.#post("answers", { text });
     this.#isAsking = false;
-    if (this.#asked && id === this.#session.conversation.id) this.#show(answers);
+    if (this.#query && id === this.#session.conversation.id) this.#show(answers);
     this.draw();
   }
 
-  /** What somebody is reading stays as it is. @param {{source: string, title: string, text: string}[]} answers */
+  /** Shows the answers, unless the visitor is reading the ones shown. @param {{source: string, title: string, text: string}[]} answers */
   #show(answers) {
-    const list = by("offers-list");
+    const list = byId("offers-list");
     if (!answers.length || list.contains(document.activeElement) || list.querySelector("[open]")) return;
     list.replaceChildren(...answers.map((answer) => this.#element(answer)));
-    by("answers").hidden = false;
-    write("answers-said", by("answers-title").textContent ?? "");
+    byId("answers").hidden = false;
+    setText("answers-said", byId("answers-title").textContent ?? "");
     this.#onChange();
   }
 
@@ -80,8 +83,8 @@ export class Answers {
     const summary = make("summary", "", title);
     const element = make("details", "", summary, bodyElement(text));
     summary.dir = "auto";
-    // It opens downwards, under the finger: what stands above keeps its place.
-    summary.onclick = () => (by("log").style.marginBlockStart = getComputedStyle(by("log")).marginBlockStart);
+    // The answer must open downwards: what is above it keeps its position.
+    summary.onclick = () => (byId("log").style.marginBlockStart = getComputedStyle(byId("log")).marginBlockStart);
     element.ontoggle = () => {
       if (!element.open) return;
       this.#source = source;
@@ -91,36 +94,36 @@ export class Answers {
   }
 
   /** @param {boolean} is_helpful */
-  #judge(is_helpful) {
+  #sendFeedback(is_helpful) {
     this.#post("answers/judge", { source: this.#source, is_helpful });
   }
 
-  /** For this conversation; a reload does not bring them back. */
+  /** Hides the suggestions for the rest of this conversation, even after a reload. */
   #close() {
-    this.#session.memory.set("answers", this.#session.conversation.id);
+    this.#session.storage.set("answers", this.#session.conversation.id);
     this.#isSolved = false;
     this.#clear();
-    by("text").focus();
+    byId("text").focus();
   }
 
   #clear() {
-    this.#asked = this.#source = "";
+    this.#query = this.#source = "";
     this.#isSolved = false;
-    if (by("answers").hidden) return;
-    by("answers").hidden = by("helped").hidden = true;
-    by("offers").hidden = false;
-    by("offers-list").replaceChildren();
-    by("log").style.marginBlockStart = "";
-    write("answers-said", "");
+    if (byId("answers").hidden) return;
+    byId("answers").hidden = byId("helped").hidden = true;
+    byId("offers").hidden = false;
+    byId("offers-list").replaceChildren();
+    byId("log").style.marginBlockStart = "";
+    setText("answers-said", "");
     this.#onChange();
   }
 
-  /** Beside the chat: what fails here is nobody's trouble. @param {string} path @param {object} data */
+  /** Posts JSON. A failure is ignored: the suggestions are optional. @param {string} path @param {object} data */
   async #post(path, data) {
     const { token, about } = this.#session;
     const body = JSON.stringify({ token, language: about.language, ...data });
     try {
-      // Kept up when the visitor leaves with their word on it.
+      // `keepalive` finishes the request even if the visitor leaves the page.
       return await (await fetch(path, { method: "POST", credentials: "omit", keepalive: true, body })).json();
     } catch {
       return {};

@@ -172,7 +172,7 @@ OTHERS = {
     **dict.fromkeys(("login", "account_login", "account_logout", "password"), SIGN_IN),
     **dict.fromkeys(("set_language", "form_token", "clock"), NOTHING),
     **dict.fromkeys(("chat:attachment", "chat:attachments", "chat:transcript"), VISITOR),
-    **dict.fromkeys(("chat:box", "chat:loader", "chat:look", "chat:sample"), SETTINGS),
+    **dict.fromkeys(("chat:widget", "chat:loader", "chat:site_script", "chat:sample"), SETTINGS),
     **dict.fromkeys(("knowledge:answers", "knowledge:judge_answer"), VISITOR),
 }
 

@@ -212,7 +212,7 @@ def test_rating_survives_selection_ending_outside_escape_disconnect_and_reload(
         expect(comment).to_have_value(text)
 
         server.kill()
-        expect(again.frame.get_by_text("No connection. We keep trying")).to_be_visible()
+        expect(again.frame.get_by_text("No connection. We're reconnecting")).to_be_visible()
         again.frame.get_by_role("button", name="Send rating").click()
         expect(comment).to_have_value(text)
     server.start()

@@ -215,11 +215,11 @@ def test_identify_ends_the_anonymous_visitors_access(cast: Cast) -> None:
     conversation = start(cast)
     before = conversation.visitor
     say(conversation, "在吗")
-    assert sessions.page(before, conversation.uuid, 0, 10).head == 1
+    assert sessions.message_page(before, conversation.uuid, 0, 10).head == 1
     visitor = identify(cast, before.uuid)
     with pytest.raises(NotFound):
-        sessions.page(before, conversation.uuid, 0, 10)
-    assert sessions.page(visitor, conversation.uuid, 0, 10).head == 1
+        sessions.message_page(before, conversation.uuid, 0, 10)
+    assert sessions.message_page(visitor, conversation.uuid, 0, 10).head == 1
 
 
 def test_identify_does_not_move_another_customers_conversation(cast: Cast) -> None:

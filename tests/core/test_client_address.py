@@ -98,7 +98,7 @@ async def test_too_many_hellos_from_one_address_are_postponed_without_a_query(
         queried.extend(hellos)
         return [NotFound() for _ in hellos]
 
-    monkeypatch.setattr(consumers, "_finding", RequestCoalescer(find))
+    monkeypatch.setattr(consumers, "_session_lookups", RequestCoalescer(find))
 
     async def bye(address: str) -> dict[str, Any]:
         box = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")

@@ -247,7 +247,7 @@ def _state() -> dict[str, Any]:
         "watchers": len(hub.watchers),
         "staff": len(hub.staff),
         "heads": len(hub.heads),
-        "told": len(hub.told),
+        "told": len(hub.sent_states),
         "passed": dict(failpoints.passed),
         "deeds": bugs.planted.deeds,
     }

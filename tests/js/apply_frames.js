@@ -1,7 +1,7 @@
-/** Applies frames to a first state with the console's own reducer and prints what it came to. For tests/console/test_state.py.
+/** Applies frames to an initial state with the console's own reducer and prints the result, for tests/console/test_state.py.
  *
- * Standard input: a list of {first, opened, frames}, one for each screen; `opened` are answers of the server to opening
- * a conversation.
+ * Standard input: a list of {first, opened, frames}, one for each screen; `opened` holds the server's answers to opening
+ * conversations.
  */
 
 import { readFileSync } from "node:fs";

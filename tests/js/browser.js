@@ -1,22 +1,22 @@
-/** The little of a browser that the modules under test touch: a storage, a page, a socket that the test answers. */
+/** Fakes for the parts of a browser that the modules under test use: storage, page, clock, and a socket for the test to answer. */
 
 /** A Storage in memory. @returns {Storage} */
 export function storage() {
   /** @type {Map<string, string>} */
-  const kept = new Map();
+  const values = new Map();
   return /** @type {Storage} */ ({
     get length() {
-      return kept.size;
+      return values.size;
     },
-    key: (index) => [...kept.keys()][index] ?? null,
-    getItem: (key) => kept.get(key) ?? null,
-    setItem: (key, value) => void kept.set(key, String(value)),
-    removeItem: (key) => void kept.delete(key),
-    clear: () => kept.clear(),
+    key: (index) => [...values.keys()][index] ?? null,
+    getItem: (key) => values.get(key) ?? null,
+    setItem: (key, value) => void values.set(key, String(value)),
+    removeItem: (key) => void values.delete(key),
+    clear: () => values.clear(),
   });
 }
 
-/** A Storage that the browser refuses to give. @returns {Storage} */
+/** A Storage that the browser has blocked: each access throws. @returns {Storage} */
 export function blockedStorage() {
   const refuse = () => {
     throw new DOMException("blocked", "SecurityError");
@@ -59,7 +59,7 @@ export class FakeSocket {
     this.onmessage({ data: JSON.stringify(frame) });
   }
 
-  /** Opens and is welcomed. @param {object} [welcome] */
+  /** Opens the socket and answers with a welcome. @param {object} [welcome] */
   welcomes(welcome = {}) {
     this.onopen();
     this.answers({ kind: "welcome", token: "t1", heartbeat_seconds: 25, state: null, messages: [], recovered: true, ...welcome });
@@ -71,7 +71,7 @@ export class FakeSocket {
   }
 }
 
-/** Time as the test makes it pass. Node's own mock loses timers when one that has fired is cleared. */
+/** A clock that the test advances. Node's own mock loses timers when one that has fired is cleared. */
 export class Clock {
   now = Date.parse("2026-11-23T01:04:05.678Z");
   #count = 0;
@@ -104,11 +104,11 @@ export class Clock {
   }
 }
 
-/** What the page listens to, and how the test makes it happen. */
+/** The window and the document; the test dispatches their events. */
 export const page = new EventTarget();
 export const view = Object.assign(new EventTarget(), { visibilityState: "visible" });
 
-/** Puts the browser there, anew. @param {{local?: Storage, session?: Storage}} [storages] */
+/** Installs a fresh browser in the global scope. @param {{local?: Storage, session?: Storage}} [storages] */
 export function openBrowser({ local = storage(), session = storage() } = {}) {
   FakeSocket.all = [];
   view.visibilityState = "visible";

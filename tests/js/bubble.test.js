@@ -14,14 +14,14 @@ function nameOf(at, now) {
   return day.textContent;
 }
 
-test("a day is named by the time that is given, in the reader's time zone", () => {
+test("nameDays names days relative to the given time in the reader's time zone", () => {
   assert.equal(nameOf("2026-11-30T04:59:00Z", "2026-11-30T04:59:30Z"), "Today");
   assert.equal(nameOf("2026-11-30T04:59:00Z", "2026-11-30T05:00:00Z"), "Yesterday");
   assert.equal(nameOf("2026-11-30T04:59:00Z", "2026-12-01T05:00:00Z"), "Sunday, November 29, 2026");
 });
 
-test("yesterday is the day before also where a day has 25 hours", () => {
-  // Clocks go back on 1 November 2026: 24 hours before its end is still the same day.
+test("nameDays finds yesterday although the day has 25 hours", () => {
+  // Clocks go back on 1 November 2026, so 24 hours before the end of that day is still the same day.
   assert.equal(nameOf("2026-11-01T04:30:00Z", "2026-11-02T04:45:00Z"), "Today");
   assert.equal(nameOf("2026-11-01T04:30:00Z", "2026-11-02T05:10:00Z"), "Yesterday");
   assert.equal(nameOf("2026-10-31T12:00:00Z", "2026-11-02T04:45:00Z"), "Yesterday");

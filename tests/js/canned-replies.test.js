@@ -15,20 +15,20 @@ const REPLIES = [
   reply("wzdz", { title: "网点地址", initials: "wddz", scope: "department" }),
 ];
 /** @param {string} typed @param {string} [language] */
-const found = (typed, language = "zh") => matchingReplies(REPLIES, typed, language).map((each) => each.shortcut);
+const shortcuts = (typed, language = "zh") => matchingReplies(REPLIES, typed, language).map((match) => match.shortcut);
 
-test("a reply is found by its shortcut, its title and its pinyin initials", () => {
-  assert.deepEqual(found("nh"), ["nh", "nhxm"]);
-  assert.deepEqual(found("NHX"), ["nhxm"]);
-  assert.deepEqual(found("whd"), ["nhxm"]);
-  assert.deepEqual(found("地址"), ["wzdz"]);
-  assert.deepEqual(found("greet"), ["hello"]);
-  assert.deepEqual(found("zzz"), []);
+test("replies are found by shortcut, title and pinyin initials", () => {
+  assert.deepEqual(shortcuts("nh"), ["nh", "nhxm"]);
+  assert.deepEqual(shortcuts("NHX"), ["nhxm"]);
+  assert.deepEqual(shortcuts("whd"), ["nhxm"]);
+  assert.deepEqual(shortcuts("地址"), ["wzdz"]);
+  assert.deepEqual(shortcuts("greet"), ["hello"]);
+  assert.deepEqual(shortcuts("zzz"), []);
 });
 
-test("a reply is found by any reading of its characters, by whole syllables, and with full-width letters", () => {
+test("replies are found by any reading of their characters, by whole syllables and by full-width letters", () => {
   const replies = [reply("a", { title: "还款方式", initials: "hkfs haikuanfangshi huankuanfangshi" }), reply("b", { title: "支行地址", initials: "zxdz zhdz zhihangdizhi" })];
-  const keys = (/** @type {string} */ typed) => matchingReplies(replies, typed, "zh").map((each) => each.shortcut);
+  const keys = (/** @type {string} */ typed) => matchingReplies(replies, typed, "zh").map((match) => match.shortcut);
   assert.deepEqual(keys("huankuan"), ["a"]);
   assert.deepEqual(keys("zhd"), ["b"]);
   assert.deepEqual(keys("ＺＨＩＨ"), ["b"]);
@@ -36,13 +36,13 @@ test("a reply is found by any reading of its characters, by whole syllables, and
   assert.deepEqual(keys("hkfshai"), []);
 });
 
-test("the conversation's language comes first, then the best fit, then mine before the department's", () => {
-  assert.equal(found("")[0], "wz");
-  assert.equal(found("", "en")[0], "hello");
-  assert.deepEqual(found("w"), ["wz", "wzdz", "nh", "nhxm"]);
+test("replies are ordered by the conversation's language, then by match, then personal before department replies", () => {
+  assert.equal(shortcuts("")[0], "wz");
+  assert.equal(shortcuts("", "en")[0], "hello");
+  assert.deepEqual(shortcuts("w"), ["wz", "wzdz", "nh", "nhxm"]);
 });
 
-test("placeholders are filled where there is a value, and the rest are pointed out", () => {
+test("placeholders with a value are filled and the others are reported with their positions", () => {
   const text = fillPlaceholders("{visitor_name}您好，我是｛agent_name｝。{x_y}", { visitor_name: "", agent_name: "林梅" });
   assert.equal(text, "{visitor_name}您好，我是林梅。{x_y}");
   assert.deepEqual(placeholdersIn(text), [
@@ -51,6 +51,6 @@ test("placeholders are filled where there is a value, and the rest are pointed o
   ]);
 });
 
-test("what a value holds is not filled again", () => {
+test("a placeholder inside a value is not filled", () => {
   assert.equal(fillPlaceholders("{visitor_name}", { visitor_name: "{hotline}", hotline: "95000" }), "{hotline}");
 });

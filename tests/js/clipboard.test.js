@@ -12,11 +12,11 @@ const read = (data, names) => {
   return text || files.map((file) => file.name);
 };
 
-test("cells of a spreadsheet are words, although a picture of them comes along", () => {
+test("copied spreadsheet cells are read as text although a picture comes with them", () => {
   assert.equal(read({ "text/plain": "6222\t张三\r\n", "text/html": "<table>" }, ["image.png"]), "6222\t张三\r\n");
 });
 
-test("a screenshot, a picture of a page and files of a file manager are files", () => {
+test("a screenshot, a picture of a web page and files of a file manager are read as files", () => {
   assert.deepEqual(read({}, ["image.png"]), ["image.png"]);
   assert.deepEqual(read({ "text/html": "<img src=x>", "text/uri-list": "https://a.example/x.png" }, ["x.png"]), ["x.png"]);
   assert.deepEqual(read({ "text/plain": "回单.pdf" }, ["回单.pdf"]), ["回单.pdf"]);
@@ -25,7 +25,7 @@ test("a screenshot, a picture of a page and files of a file manager are files", 
   assert.deepEqual(read({ "text/plain": "C:\\Users\\a\\x.png" }, ["x.png"]), ["x.png"]);
 });
 
-test("words and links are words", () => {
+test("text and links are read as text", () => {
   assert.equal(read({ "text/plain": "您好" }), "您好");
   assert.equal(read({ "text/uri-list": "https://a.example/" }), "https://a.example/");
   assert.deepEqual(read({}), []);

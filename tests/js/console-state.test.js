@@ -24,7 +24,7 @@ function message(seq, fields = {}) {
 }
 
 /** @param {ConsoleRow[]} rows @param {number} [count] */
-function state(rows, count = rows.filter((each) => each.status === "waiting").length) {
+function state(rows, count = rows.filter((item) => item.status === "waiting").length) {
   return initialState({ me: ME, departments: {}, rows, waiting_count: count, presence: "online", open: "" });
 }
 
@@ -37,15 +37,15 @@ function opened(of, last) {
 
 const ACTIVE = { status: "active", agent: MEI };
 
-test("nobody is taken from a line that is barred, and nobody at all where every line is", () => {
+test("isBarred and mayTake follow the agent's queue restrictions", () => {
   const [here, there] = [row("a"), row("b", { department: 8 })];
   const me = { ...ME, departments: [7, 8] };
   const barred = (/** @type {number[]} */ lines) => ({ ...state([here, there]), me: { ...me, barred: lines } });
-  assert.deepEqual([here, there, row("c", ACTIVE)].map((each) => isRestricted(barred([7]), each)), [true, false, false]);
+  assert.deepEqual([here, there, row("c", ACTIVE)].map((item) => isRestricted(barred([7]), item)), [true, false, false]);
   assert.deepEqual([[], [7], [7, 8]].map((lines) => mayTake(barred(lines))), [true, true, false]);
 });
 
-test("the lists are mine, the line in its order, and for a supervisor the team", () => {
+test("rows are split into own conversations, the queue in its order, and the team's conversations", () => {
   const rows = [
     row("a", ACTIVE),
     row("b", { status: "active", agent: HAO }),
@@ -55,17 +55,17 @@ test("the lists are mine, the line in its order, and for a supervisor the team",
     row("f", { status: "wrap_up", agent: MEI }),
   ];
   const now = state(rows);
-  assert.deepEqual(mine(now).map((each) => each.id), ["a", "f"]);
-  assert.deepEqual(waiting(now).map((each) => each.id), ["e", "d", "c"]);
-  assert.deepEqual(team(now).map((each) => each.id), ["b"]);
+  assert.deepEqual(mine(now).map((item) => item.id), ["a", "f"]);
+  assert.deepEqual(waiting(now).map((item) => item.id), ["e", "d", "c"]);
+  assert.deepEqual(team(now).map((item) => item.id), ["b"]);
 });
 
-test("those who wait beyond what is listed are counted as the server says", () => {
+test("waitingCount includes conversations beyond the listed ones, as counted by the server", () => {
   const late = { waiting_since: "2026-11-23T02:00:00.000Z" };
   let now = state([row("a"), row("b")], 5);
   assert.equal(waitingCount(now), 5);
   assert.equal(now.isQueueUncertain, false);
-  // Behind the last of the list: one of the three that are counted already, or new.
+  // It is behind the last listed one: either new, or one of the three that are counted but not listed.
   now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
   assert.deepEqual([waitingCount(now), now.isQueueUncertain, now.rows.z], [5, true, undefined]);
   now = apply(now, { kind: "conversation", row: row("a", { status: "active", agent: HAO }), listed: false });
@@ -76,19 +76,19 @@ test("those who wait beyond what is listed are counted as the server says", () =
   assert.equal(waitingCount(now), 2);
 });
 
-test("an older row that comes late changes nothing", () => {
+test("an outdated row changes nothing", () => {
   const now = apply(state([row("a", { ...ACTIVE, last_seq: 3 })]), {
     kind: "conversation", row: row("a", { last_seq: 2 }), listed: true,
   });
   assert.equal(now.rows.a.status, "active");
 });
 
-test("messages are placed in order, repeats dropped, and a gap is kept until it is filled", () => {
+test("messages are placed in order, repeats are dropped, and messages after a gap wait until it is filled", () => {
   let now = opened(row("a", ACTIVE), 2);
   /** @param {number} seq */
   const arrive = (seq) => {
     now = apply(now, { kind: "message", conversation: "a", message: message(seq) });
-    return now.threads.a.messages.map((each) => each.seq);
+    return now.threads.a.messages.map((item) => item.seq);
   };
   assert.deepEqual(arrive(2), [1, 2]);
   assert.deepEqual(arrive(5), [1, 2]);
@@ -98,7 +98,7 @@ test("messages are placed in order, repeats dropped, and a gap is kept until it 
   assert.equal(isBehind(now.threads.a), false);
 });
 
-test("a page may hold what is earlier, what is later, and what is there already", () => {
+test("a page of messages may hold earlier, later and known ones", () => {
   const long = row("a", { ...ACTIVE, last_seq: 119 });
   /** @type {ConsoleState} */
   let now = open(state([long]), { row: long, notes: [], values: {}, messages: null });
@@ -109,7 +109,7 @@ test("a page may hold what is earlier, what is later, and what is there already"
     now = apply(now, { kind: "messages", conversation: "a", messages, head: to, more: false });
     return [now.threads.a.messages[0].seq, headOf(now.threads.a)];
   };
-  // Asked for before it was opened, from its end: not the first page.
+  // This answers a fetch from before the conversation was opened, so it is not the first page.
   assert.throws(() => page(119, 119));
   assert.equal(now.threads.a.isLoaded, false);
   now = apply(now, { kind: "message", conversation: "a", message: message(120) });
@@ -119,34 +119,34 @@ test("a page may hold what is earlier, what is later, and what is there already"
   assert.deepEqual(page(1, 10), [20, 130]);
 });
 
-test("a note stands once, whatever comes twice", () => {
+test("a repeated note is shown once", () => {
   let now = opened(row("a", ACTIVE), 1);
   const note = { kind: "note", conversation: "a", id: 4, after_seq: 1, author: MEI, body: "查过了", at: "" };
   now = apply(apply(now, note), note);
-  assert.deepEqual(now.threads.a.notes.map((each) => each.id), [4]);
+  assert.deepEqual(now.threads.a.notes.map((item) => item.id), [4]);
 });
 
-test("typing is believed for six seconds, and ends with the words", () => {
+test("typing is shown for six seconds, or until the message arrives", () => {
   let now = apply(opened(row("a", ACTIVE), 1), { kind: "is_typing", conversation: "a", role: "visitor" }, 1000);
   assert.equal(now.typing.a, 7000);
   now = apply(now, { kind: "message", conversation: "a", message: message(2) });
   assert.equal(now.typing.a, undefined);
 });
 
-test("reading to the end clears what is unread, reading a part leaves the rest", () => {
+test("a read mark at the last message clears the unread count, an earlier one does not", () => {
   const seen = { kind: "was_seen", conversation: "a", role: "agent", received: 3 };
   const before = opened(row("a", { ...ACTIVE, last_seq: 3, unread: 3 }), 3);
   assert.equal(apply(before, { ...seen, read: 3 }).rows.a.unread, 0);
   assert.equal(apply(before, { ...seen, read: 1 }).rows.a.unread, 2);
 });
 
-test("marks never go back", () => {
+test("read marks never decrease", () => {
   const before = opened(row("a", { ...ACTIVE, visitor_received: 5, visitor_read: 4 }), 5);
   const now = apply(before, { kind: "was_seen", conversation: "a", role: "visitor", received: 3, read: 2 });
   assert.deepEqual([now.rows.a.visitor_received, now.rows.a.visitor_read], [5, 4]);
 });
 
-test("every frame of the protocol's examples is taken, and one of tomorrow left", () => {
+test("every example frame of the protocol is applied and an unknown kind is ignored", () => {
   const path = new URL("../protocol_examples.json", import.meta.url);
   const examples = JSON.parse(readFileSync(path, "utf-8")).server_to_console;
   assert.ok(examples.length > 5);
@@ -159,22 +159,22 @@ test("every frame of the protocol's examples is taken, and one of tomorrow left"
   assert.equal(apply(before, { kind: "of_tomorrow" }), before);
 });
 
-test("after a restore from a backup the screen shows what the server has, and not what it had", () => {
+test("after the server was restored from a backup the console replaces its messages", () => {
   const before = opened(row("a", { ...ACTIVE, last_seq: 5 }), 5);
   const restored = row("a", { ...ACTIVE, last_seq: 3, last_message_at: "2026-11-23T01:00:00.000Z" });
   let now = apply(before, { kind: "welcome", rows: [restored], waiting_count: 0, presence: "online" });
   assert.deepEqual(now.threads.a.messages, []);
   assert.equal(now.threads.a.isLoaded, false);
-  // It is watched from its beginning again, and goes on from there.
+  // The conversation is watched from its start again.
   const messages = [message(1), message(2), message(3)];
   now = apply(now, { kind: "messages", conversation: "a", messages, head: 3, more: false });
   const next = { ...restored, last_seq: 4 };
-  now = apply(now, { kind: "message", conversation: "a", message: message(4, { body: "anew" }), row: next });
-  assert.deepEqual(now.threads.a.messages.map((each) => each.body), ["1", "2", "3", "anew"]);
+  now = apply(now, { kind: "message", conversation: "a", message: message(4, { body: "again" }), row: next });
+  assert.deepEqual(now.threads.a.messages.map((item) => item.body), ["1", "2", "3", "again"]);
   assert.equal(isBehind(now.threads.a), false);
 });
 
-test("an answer that comes late takes back neither marks nor what was said since", () => {
+test("an outdated answer to opening lowers neither read marks nor the newer row", () => {
   const late = row("a", { ...ACTIVE, last_seq: 2, agent_received: 1, agent_read: 1 });
   const marked = apply(opened(late, 2), { kind: "was_seen", conversation: "a", role: "agent", received: 2, read: 2 });
   const reopened = (/** @type {ConsoleState} */ before) => {

@@ -10,14 +10,14 @@ const press = (key, more = {}) => {
 const IDLE = { isWriting: false, isInSuggestions: false, movesByArrows: false, hasLetters: true };
 const WRITING = { ...IDLE, isWriting: true };
 
-test("letters alone act only where nothing is written, with Alt everywhere", () => {
+test("letter keys act only outside text fields, with Alt everywhere", () => {
   assert.equal(actionOf(press("n"), IDLE), "next");
   assert.equal(actionOf(press("n"), WRITING), "");
   assert.equal(actionOf(press("n", { altKey: true }), WRITING), "next");
   assert.equal(actionOf(press("N", { shiftKey: true }), IDLE), "");
 });
 
-test("a digit alone is a digit unless the focus is on the list of answers", () => {
+test("a digit key acts only while the list of answers has the focus", () => {
   for (const digit of ["1", "2", "3", "１", "３"]) {
     assert.equal(actionOf(press(digit, { code: "Digit1" }), WRITING), "", digit);
     assert.equal(actionOf(press(digit, { code: "Digit1" }), IDLE), "", digit);
@@ -29,7 +29,7 @@ test("a digit alone is a digit unless the focus is on the list of answers", () =
   assert.equal(actionOf(press("1", { code: "Numpad1", altKey: true }), WRITING), "", "Alt+0183 of Windows");
 });
 
-test("signs of a Chinese keyboard and full width do what the Latin ones do", () => {
+test("Chinese and full-width punctuation keys act like the Latin ones", () => {
   for (const key of ["/", "／", "、"]) assert.equal(actionOf(press(key, { code: "Slash" }), IDLE), "replies", key);
   for (const key of ["?", "？"]) assert.equal(actionOf(press(key, { shiftKey: true }), IDLE), "keys", key);
   assert.equal(actionOf(press("ｎ", { code: "KeyN" }), IDLE), "next");
@@ -39,13 +39,13 @@ test("signs of a Chinese keyboard and full width do what the Latin ones do", () 
   for (const text of ["", "您好、", "a/"]) assert.ok(!isReplyCall(text), text);
 });
 
-test("a held key repeats nothing but moving through the lists", () => {
+test("a held key repeats only movements in lists", () => {
   for (const key of ["n", "t", "c", "g", "p"]) assert.equal(actionOf(press(key, { repeat: true }), IDLE), "", key);
   assert.equal(actionOf(press("1", { altKey: true, repeat: true }), WRITING), "");
   assert.equal(actionOf(press("j", { repeat: true }), IDLE), "down");
 });
 
-test("letters alone can be switched off, with Alt they stay", () => {
+test("single-letter shortcuts can be switched off, shortcuts with Alt stay", () => {
   const off = { ...IDLE, hasLetters: false };
   for (const key of ["n", "c", "?", "/", "、"]) assert.equal(actionOf(press(key), off), "", key);
   assert.equal(actionOf(press("n", { altKey: true }), off), "next");

@@ -6,7 +6,7 @@ import { fill } from "../../static/chat/ui-strings.js";
 /** @param {string} text */
 const hrefs = (text) => linkParts(text).flatMap((part) => (part.href ? [part.href] : []));
 
-test("addresses become links, the words around them stay words", () => {
+test("linkParts makes links of addresses and leaves other text", () => {
   assert.deepEqual(linkParts("见 https://www.bank.example/a?b=1，谢谢。"), [
     { text: "见 " },
     { text: "https://www.bank.example/a?b=1", href: "https://www.bank.example/a?b=1" },
@@ -15,7 +15,7 @@ test("addresses become links, the words around them stay words", () => {
   assert.deepEqual(hrefs("(http://a.example/x). HTTPS://B.example!"), ["http://a.example/x", "https://b.example/"]);
 });
 
-test("nothing but plain http and https is a link", () => {
+test("only http and https addresses without a user name are links", () => {
   for (const text of [
     "javascript:alert(1)",
     "data:text/html,<script>alert(1)</script>",
@@ -31,7 +31,7 @@ test("nothing but plain http and https is a link", () => {
   }
 });
 
-test("the pieces put together are the text to the letter", () => {
+test("the parts joined together are exactly the text", () => {
   for (const text of [
     "",
     "https://a.example",
@@ -45,12 +45,12 @@ test("the pieces put together are the text to the letter", () => {
   }
 });
 
-test("places in words are filled once, and unknown ones stay", () => {
+test("fill replaces placeholders once and leaves unknown ones", () => {
   assert.equal(fill("{a} {b} {a}", { a: "{b}", c: 1 }), "{b} {b} {b}");
   assert.equal(fill("{place}", { place: 0 }), "0");
 });
 
-test("an address ends where Chinese words or their punctuation begin", () => {
+test("an address ends before Chinese characters and their punctuation", () => {
   for (const after of ["请看", "谢谢。", "，谢谢", "、", "）", "】", "」", "》", "；", "：", "！", "？", "｡", "～", "　全", "😊", "です", "입니다", "…", "—", "\u200b", "\u202e"]) {
     assert.deepEqual(hrefs(`见https://www.bank.example/a?b=1${after}`), ["https://www.bank.example/a?b=1"], after);
     assert.deepEqual(hrefs(`https://www.bank.example${after}`), ["https://www.bank.example/"], after);
@@ -58,7 +58,7 @@ test("an address ends where Chinese words or their punctuation begin", () => {
   assert.deepEqual(hrefs("https://a.example和https://b.example都行"), ["https://a.example/", "https://b.example/"]);
 });
 
-test("punctuation of the sentence is left outside, brackets of the address inside", () => {
+test("an address leaves out the sentence's punctuation and keeps its own brackets", () => {
   for (const [text, href] of [
     ["(https://a.example/x)", "https://a.example/x"],
     ["[https://a.example/x].", "https://a.example/x"],

@@ -1,12 +1,12 @@
-/** Browsers for tests/machine: the box's and the console's own modules, many tabs in one Node, on the clock of the test.
+/** Browsers for tests/machine: the widget's and the console's own modules in many tabs of one Node process, on the test's clock.
  *
- * Standard input: a line of JSON for each turn, {now, do: [[tab, what, ...], ...], show, seed}; time first goes on to `now` (ms),
- * and timers that are due fire. Standard output: {out, next, screens, errors}: what the tabs did to the network, when
- * the next timer is due (null: never), what each shows, what was thrown.
+ * Standard input: one JSON line for each step, {now, do: [[tab, what, ...], ...], show, seed}. The clock first advances to
+ * `now` (ms), and timers that are due fire. Standard output: {out, next, screens, errors}: the network actions of the tabs,
+ * the time of the next timer (null: none), what each tab shows, and the errors thrown.
  */
 
 import { readSync, writeSync } from "node:fs";
-import { Memory } from "../../static/widget/storage.js";
+import { BrowserStorage } from "../../static/widget/storage.js";
 import { Session } from "../../static/widget/session.js";
 import { Outbox } from "../../static/chat/outbox.js";
 import { Thread } from "../../static/chat/thread.js";
@@ -28,7 +28,7 @@ let out = [];
 let errors = [];
 /** @type {Map<string, Tab>} */
 const tabs = new Map();
-/** @type {Map<string, Storage>} what the tabs of one browser share */
+/** @type {Map<string, Storage>} the local storage that the tabs of one browser share */
 const profiles = new Map();
 /** @type {Map<number, {at: number, tab: Tab, then: () => void}>} */
 const timers = new Map();
@@ -36,12 +36,12 @@ const timers = new Map();
 const wires = new Map();
 /** @type {Map<string, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
 const requests = new Map();
-/** @type {{tab: Tab, then: () => void}[]} what one tab's storage tells the others */
-let told = [];
+/** @type {{tab: Tab, then: () => void}[]} storage events that are not dispatched yet */
+let storageEvents = [];
 /** @type {Tab} */
 let here;
 
-/** One page in one tab. Its globals are put in place whenever something happens in it. */
+/** One page in one tab. Its globals are installed whenever code of the tab runs. */
 class Tab {
   view = Object.assign(new EventTarget(), {
     visibilityState: "visible",
@@ -51,7 +51,7 @@ class Tab {
   });
   page = new EventTarget();
   isFrozen = false;
-  /** @type {(() => void)[]} what came while it was frozen */
+  /** @type {(() => void)[]} callbacks that came while the tab was frozen */
   held = [];
   /** @type {() => object} */
   screen = () => ({});
@@ -98,7 +98,7 @@ class Tab {
   }
 }
 
-/** A storage whose keys can be listed as a browser's can. @returns {Storage} */
+/** A storage whose keys can be listed with Object.keys, as a browser's can. @returns {Storage} */
 function listed() {
   const kept = storage();
   return new Proxy(kept, {
@@ -107,14 +107,14 @@ function listed() {
   });
 }
 
-/** Local storage as one tab sees it: the others of its browser hear what it writes. @param {Tab} tab @returns {Storage} */
+/** Local storage as one tab sees it: its writes cause storage events in the browser's other tabs. @param {Tab} tab @returns {Storage} */
 function shared(tab) {
   /** @param {string} key @param {string | null} newValue */
-  const tell = (key, newValue) => {
+  const notify = (key, newValue) => {
     for (const other of tabs.values()) {
       if (other === tab || other.profile !== tab.profile) continue;
       const then = () => void other.page.dispatchEvent(Object.assign(new Event("storage"), { key, newValue }));
-      told.push({ tab: other, then });
+      storageEvents.push({ tab: other, then });
     }
   };
   return /** @type {any} */ ({
@@ -122,12 +122,12 @@ function shared(tab) {
     setItem(/** @type {string} */ key, /** @type {string} */ value) {
       const isNews = tab.local.getItem(key) !== String(value);
       tab.local.setItem(key, value);
-      if (isNews) tell(key, String(value));
+      if (isNews) notify(key, String(value));
     },
     removeItem(/** @type {string} */ key) {
       if (tab.local.getItem(key) === null) return;
       tab.local.removeItem(key);
-      tell(key, null);
+      notify(key, null);
     },
   });
 }
@@ -196,7 +196,7 @@ crypto.randomUUID = () => {
   return /** @type {any} */ (`00000000-0000-4000-8000-${digits}`);
 };
 
-/** @param {string} id @param {number} status 0: none came @param {string} text */
+/** @param {string} id @param {number} status 0 if no answer came @param {string} text */
 function answer(id, status, text) {
   const waiting = requests.get(id);
   requests.delete(id);
@@ -210,32 +210,32 @@ function answer(id, status, text) {
   });
 }
 
-/** A visitor's box. @param {Tab} tab */
-function box(tab) {
+/** Opens a visitor's widget. @param {Tab} tab */
+function openWidget(tab) {
   const about = { site: "qinglan", url: "ws://chat/ws/chat/", language: "zh", page: "https://www.bank.example/", device: "" };
-  const session = new Session(new Memory("qinglan"), about, () => {});
+  const session = new Session(new BrowserStorage("qinglan"), about, () => {});
   tab.does = {
     post: (body) => session.post(body, { form: {} }),
-    ask: (frame) => session.ask(frame),
+    ask: (frame) => session.request(frame),
     typing: () => session.typing(),
-    look: (isVisible) => session.look(isVisible),
+    look: (isVisible) => session.setVisible(isVisible),
     restart: () => session.conversation.isEnded && session.restart(),
     logout: () => session.logout(),
   };
   tab.screen = () => {
     const { id, state, thread } = session.conversation;
-    const unplaced = session.sending.unplaced.map((entry) => ({
+    const unplaced = session.sender.unplaced.map((entry) => ({
       ...entry,
-      isAccepted: session.sending.isAccepted(entry.client_id),
+      isAccepted: session.sender.isAccepted(entry.client_id),
     }));
     return { status: session.status, id, state, messages: thread.messages.map(shown), unplaced };
   };
   session.socket.open();
-  session.look(true);
+  session.setVisible(true);
 }
 
-/** An agent's console, without what is drawn. @param {Tab} tab @param {any} first */
-function console_(tab, first) {
+/** Opens an agent's console, without its views. @param {Tab} tab @param {any} first */
+function openConsole(tab, first) {
   const store = new Store(first);
   let status = "";
   const boxes = () => Object.keys(tab.session).filter((key) => key.startsWith("lianxin.outbox."));
@@ -281,7 +281,7 @@ const shown = ({ seq, body, role }) => [seq, body, role];
 const { place } = Thread.prototype;
 const { pending } = Outbox.prototype;
 
-/** Faults put into the client, for the machine to find; "" takes them out. @type {Record<string, () => void>} */
+/** Faults planted in the client, which the machine must find; "" removes them. @type {Record<string, () => void>} */
 const planted = {
   "": () => Object.assign(Thread.prototype, { place }) && Object.assign(Outbox.prototype, { pending }),
   "a gap is shown": () => {
@@ -316,12 +316,12 @@ async function perform([name, what, ...given]) {
     old?.unload();
     const tab = new Tab(name, profile, old?.session ?? listed());
     tabs.set(name, tab);
-    return tab.turn(() => (isConsole ? console_(tab, first) : box(tab)));
+    return tab.turn(() => (isConsole ? openConsole(tab, first) : openWidget(tab)));
   }
   const tab = tabs.get(name);
   const wire = wires.get(given[0]);
   if (what === "answer") return tab?.turn(() => answer(given[0], given[1], given[2]));
-  if (["opened", "frame", "closed"].includes(what)) return wire?.tab.turn(() => heard(wire, what, given[1]));
+  if (["opened", "frame", "closed"].includes(what)) return wire?.tab.turn(() => receive(wire, what, given[1]));
   if (!tab) return;
   if (what === "unload") return tab.unload();
   if (what === "freeze") tab.isFrozen = true;
@@ -336,7 +336,7 @@ async function perform([name, what, ...given]) {
 }
 
 /** @param {Wire} wire @param {string} what @param {any} detail */
-function heard(wire, what, detail) {
+function receive(wire, what, detail) {
   if (!wires.has(wire.id)) return;
   if (what === "opened") {
     wire.isOpen = true;
@@ -358,11 +358,11 @@ async function wake(tab) {
 /** @param {number} seed */
 function reset(seed) {
   for (const map of [tabs, profiles, timers, wires, requests]) map.clear();
-  [out, errors, told, count, chance] = [[], [], [], 0, seed + 1];
+  [out, errors, storageEvents, count, chance] = [[], [], [], 0, seed + 1];
 }
 
-/** A computer that has slept wakes to all its timers at once. @param {number} until */
-async function goOn(until) {
+/** Advances the clock and fires all timers that are due; after a sleep, these are many at once. @param {number} until */
+async function advance(until) {
   now = until;
   for (;;) {
     const [next] = [...timers].filter(([, { at, tab }]) => at <= until && !tab.isFrozen).sort(([, one], [, other]) => one.at - other.at);
@@ -370,13 +370,13 @@ async function goOn(until) {
     const [id, { tab, then }] = next;
     timers.delete(id);
     await tab.turn(then);
-    await tell();
+    await dispatchStorageEvents();
   }
 }
 
-/** What was written to a shared storage comes to the other tabs. */
-async function tell() {
-  while (told.length) for (const { tab, then } of told.splice(0)) await tab.turn(then);
+/** Dispatches the storage events of the other tabs. */
+async function dispatchStorageEvents() {
+  while (storageEvents.length) for (const { tab, then } of storageEvents.splice(0)) await tab.turn(then);
 }
 
 const chunk = new Uint8Array(1 << 18);
@@ -384,7 +384,7 @@ const decoder = new TextDecoder();
 let rest = "";
 
 /** @returns {string | null} */
-function line() {
+function readLine() {
   for (;;) {
     const end = rest.indexOf("\n");
     if (end >= 0) {
@@ -398,17 +398,17 @@ function line() {
   }
 }
 
-for (let text; (text = line()) !== null; ) {
-  const turn = JSON.parse(text);
-  if (turn.seed !== undefined) reset(turn.seed);
-  else await goOn(turn.now);
-  now = turn.now;
-  for (const act of turn.do) {
+for (let text; (text = readLine()) !== null; ) {
+  const step = JSON.parse(text);
+  if (step.seed !== undefined) reset(step.seed);
+  else await advance(step.now);
+  now = step.now;
+  for (const act of step.do) {
     await perform(act);
-    await tell();
+    await dispatchStorageEvents();
   }
   const due = [...timers.values()].filter(({ tab }) => !tab.isFrozen).map(({ at }) => at);
-  const screens = turn.show && Object.fromEntries([...tabs].map(([name, tab]) => [name, tab.screen()]));
+  const screens = step.show && Object.fromEntries([...tabs].map(([name, tab]) => [name, tab.screen()]));
   const answered = new TextEncoder().encode(`${JSON.stringify({ out, next: due.length ? Math.min(...due) : null, screens, errors })}\n`);
   for (let sent = 0; sent < answered.length; ) sent += writeSync(1, answered, sent);
   [out, errors] = [[], []];

@@ -7,9 +7,9 @@ const at = "2026-11-23T01:04:05.678Z";
 /** @param {string} client_id */
 const entry = (client_id) => ({ client_id, body: `words of ${client_id}`, at });
 /** @param {Outbox} outbox */
-const ids = (outbox) => outbox.pending().map((each) => each.client_id);
+const ids = (outbox) => outbox.pending().map((item) => item.client_id);
 
-test("what is not accepted survives a reload, in order", () => {
+test("entries that are not accepted survive a reload in their order", () => {
   const kept = storage();
   const outbox = new Outbox({ storage: kept, key: "o" });
   for (const id of ["a", "b", "c"]) outbox.add(entry(id));
@@ -17,7 +17,7 @@ test("what is not accepted survives a reload, in order", () => {
   assert.deepEqual(ids(new Outbox({ storage: kept, key: "o" })), ["a", "c"]);
 });
 
-test("nothing stays in the storage once all is accepted", () => {
+test("storage is empty once all entries are accepted", () => {
   const kept = storage();
   const outbox = new Outbox({ storage: kept, key: "o" });
   outbox.add(entry("a"));
@@ -25,7 +25,7 @@ test("nothing stays in the storage once all is accepted", () => {
   assert.equal(kept.length, 0);
 });
 
-test("without storage it lasts as long as the page", () => {
+test("without storage the entries last as long as the page", () => {
   for (const none of [null, blockedStorage()]) {
     const outbox = new Outbox({ storage: none, key: "o" });
     outbox.add(entry("a"));
@@ -33,13 +33,13 @@ test("without storage it lasts as long as the page", () => {
   }
 });
 
-test("what the storage holds may be spoilt", () => {
+test("invalid stored content is ignored", () => {
   const kept = storage();
   kept.setItem("o", "{not json");
   assert.deepEqual(new Outbox({ storage: kept, key: "o" }).entries, []);
 });
 
-test("none overtakes one that was put off", () => {
+test("no entry overtakes one that was put off", () => {
   const clock = new Clock();
   let changes = 0;
   const outbox = new Outbox({ storage: storage(), key: "o", onChange: () => changes++ });
@@ -52,7 +52,7 @@ test("none overtakes one that was put off", () => {
   assert.deepEqual(ids(outbox), ["a", "b", "c"]);
 });
 
-test("what was refused for good stays with its writer until they try again", () => {
+test("a finally refused entry is kept until the visitor retries it", () => {
   const kept = storage();
   const outbox = new Outbox({ storage: kept, key: "o" });
   for (const id of ["a", "b"]) outbox.add(entry(id));
@@ -60,10 +60,10 @@ test("what was refused for good stays with its writer until they try again", () 
   assert.deepEqual(ids(outbox), ["b"]);
   assert.equal(new Outbox({ storage: kept, key: "o" }).entries[0].refused, "ended");
   outbox.retry("a", { conversation: "new" });
-  assert.deepEqual(outbox.pending().map((each) => [each.client_id, each.conversation]), [["b", undefined], ["a", "new"]]);
+  assert.deepEqual(outbox.pending().map((item) => [item.client_id, item.conversation]), [["b", undefined], ["a", "new"]]);
 });
 
-test("an answer to something unknown changes nothing", () => {
+test("an answer to an unknown entry changes nothing", () => {
   const outbox = new Outbox({ storage: storage(), key: "o" });
   outbox.add(entry("a"));
   outbox.accepted("x");

@@ -8,35 +8,35 @@ let statuses;
 /** @type {string[]} */
 let kinds;
 /** @type {LiveSocket} */
-let line;
+let socket;
 /** @type {Clock} */
 let clock;
 
 beforeEach(() => {
-  line?.close();
+  socket?.close();
   clock = new Clock();
   Math.random = () => 1;
   openBrowser();
   [statuses, kinds] = [[], []];
-  line = new LiveSocket({
+  socket = new LiveSocket({
     url: "ws://chat/",
     hello: () => ({ kind: "hello", site: "demo" }),
     onFrame: (frame) => kinds.push(frame.kind),
     onStatus: (status, detail) => statuses.push(detail ? `${status} ${detail}` : status),
   });
-  line.open();
+  socket.open();
 });
 
-test("hello goes first, and nothing else goes before the welcome", () => {
+test("the hello is sent first and nothing else before the welcome", () => {
   FakeSocket.last.onopen();
-  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(socket.send({ kind: "typing" }), false);
   FakeSocket.last.welcomes();
-  assert.equal(line.send({ kind: "typing" }), true);
+  assert.equal(socket.send({ kind: "typing" }), true);
   assert.deepEqual(FakeSocket.last.sent.map((frame) => frame.kind), ["hello", "hello", "typing"]);
   assert.deepEqual(statuses, ["connecting", "open"]);
 });
 
-test("a lost line comes back, later each time, never later than half a minute", () => {
+test("a lost connection is retried after growing delays of at most 30 seconds", () => {
   for (const wait of [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]) {
     const before = FakeSocket.all.length;
     FakeSocket.last.onclose({ code: 1006 });
@@ -47,7 +47,7 @@ test("a lost line comes back, later each time, never later than half a minute", 
   }
 });
 
-test("a minute of standing makes it quick again", () => {
+test("a connection that lasted a minute resets the retry delay", () => {
   for (let turn = 0; turn < 4; turn++) {
     FakeSocket.last.onclose({ code: 1006 });
     clock.tick(30_000);
@@ -63,7 +63,7 @@ test("a minute of standing makes it quick again", () => {
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
-test("the server says when to come back", () => {
+test("the socket reconnects when the bye frame says", () => {
   FakeSocket.last.welcomes();
   FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 4321 });
   FakeSocket.last.onclose({ code: 1012 });
@@ -73,7 +73,7 @@ test("the server says when to come back", () => {
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("to be sent elsewhere is no failure: nothing is lost, and the next try is as quick as the first", () => {
+test("a bye frame is no failure and does not lengthen the retry delay", () => {
   for (let turn = 0; turn < 5; turn++) {
     FakeSocket.last.welcomes();
     FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 300 });
@@ -88,39 +88,39 @@ test("to be sent elsewhere is no failure: nothing is lost, and the next try is a
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
-test("after a goodbye nothing is said, and a close that never comes is not waited for", () => {
+test("after a bye frame nothing is sent, and a missing close frame is not awaited", () => {
   FakeSocket.last.welcomes();
   const { sent } = FakeSocket.last;
   FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 300 });
-  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(socket.send({ kind: "typing" }), false);
   assert.equal(sent.length, 1);
   clock.tick(3_000);
   clock.tick(300);
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("whoever has something to say comes back before their time, but does not hurry a server that fails", () => {
+test("a frame to send shortens the wait after a bye frame, but not after a failure", () => {
   FakeSocket.last.welcomes();
   FakeSocket.last.answers({ kind: "bye", code: "bye", retry_after_ms: 9_000 });
   FakeSocket.last.onclose({ code: 1012 });
-  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(socket.send({ kind: "typing" }), false);
   assert.equal(FakeSocket.all.length, 2);
-  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(socket.send({ kind: "typing" }), false);
   FakeSocket.last.onclose({ code: 1006 });
-  assert.equal(line.send({ kind: "typing" }), false);
+  assert.equal(socket.send({ kind: "typing" }), false);
   assert.equal(FakeSocket.all.length, 2);
   clock.tick(10_000);
   assert.equal(FakeSocket.all.length, 3);
 });
 
-test("a close code of 44xx is the end", () => {
+test("a close code of 44xx ends the socket without a retry", () => {
   FakeSocket.last.onclose({ code: 4404 });
   clock.tick(120_000);
   assert.equal(FakeSocket.all.length, 1);
   assert.deepEqual(statuses, ["connecting", "ended 4404"]);
 });
 
-test("a line that does not answer is given up", () => {
+test("a connection that answers no ping is dropped", () => {
   FakeSocket.last.welcomes();
   clock.tick(25_000);
   assert.equal(FakeSocket.last.of("ping").length, 1);
@@ -130,7 +130,7 @@ test("a line that does not answer is given up", () => {
   assert.equal(statuses.at(-1), "lost");
 });
 
-test("until the welcome nothing else is an answer", () => {
+test("before the welcome no other frame counts as an answer", () => {
   FakeSocket.last.onopen();
   FakeSocket.last.answers({ kind: "refused", code: "unavailable", words: "", retry_after_ms: 2000 });
   clock.tick(9_999);
@@ -139,7 +139,7 @@ test("until the welcome nothing else is an answer", () => {
   assert.equal(statuses.at(-1), "lost");
 });
 
-test("any frame puts the next heartbeat off", () => {
+test("any frame delays the next heartbeat", () => {
   FakeSocket.last.welcomes();
   clock.tick(24_000);
   FakeSocket.last.answers({ kind: "queue", place: 1, estimate_seconds: null, online: true });
@@ -148,7 +148,7 @@ test("any frame puts the next heartbeat off", () => {
   assert.equal(statuses.at(-1), "open");
 });
 
-test("a frame that was under way when the line died is no answer to a ping", () => {
+test("a frame that was sent before the connection died does not count as an answer to a ping", () => {
   FakeSocket.last.welcomes();
   page.dispatchEvent(new Event("online"));
   assert.equal(FakeSocket.last.of("ping").length, 1);
@@ -157,7 +157,7 @@ test("a frame that was under way when the line died is no answer to a ping", () 
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("a line is not given up while frames come, and every ping has its own answer", () => {
+test("a connection is kept while frames arrive, and every ping needs its own pong", () => {
   FakeSocket.last.welcomes();
   clock.tick(25_000);
   page.dispatchEvent(new Event("online"));
@@ -171,10 +171,10 @@ test("a line is not given up while frames come, and every ping has its own answe
   clock.tick(24_000);
   assert.equal(FakeSocket.all.length, 1);
   clock.tick(1_000 + 5_000);
-  assert.equal(statuses.at(-1), "lost", "the next heartbeat begins anew");
+  assert.equal(statuses.at(-1), "lost", "the next heartbeat starts again");
 });
 
-test("a hidden page finds a dead line as soon as a visible one", () => {
+test("a hidden page detects a dead connection as fast as a visible one", () => {
   view.visibilityState = "hidden";
   FakeSocket.last.welcomes();
   clock.tick(29_999);
@@ -183,7 +183,7 @@ test("a hidden page finds a dead line as soon as a visible one", () => {
   assert.equal(statuses.at(-1), "lost");
 });
 
-test("a page that is shown again asks at once, as often as it happens", () => {
+test("a page that is shown again pings at once, each time", () => {
   FakeSocket.last.welcomes();
   for (let turn = 1; turn <= 3; turn++) {
     view.dispatchEvent(new Event("visibilitychange"));
@@ -195,7 +195,7 @@ test("a page that is shown again asks at once, as often as it happens", () => {
 });
 
 for (const name of ["visibilitychange", "pageshow", "online", "offline"]) {
-  test(`a line that does not answer after ${name} is begun anew, however often it was lost before`, () => {
+  test(`a connection that does not answer after ${name} is replaced at once, despite earlier failures`, () => {
     for (let turn = 0; turn < 6; turn++) {
       FakeSocket.last.onclose({ code: 1006 });
       clock.tick(30_000);
@@ -204,7 +204,7 @@ for (const name of ["visibilitychange", "pageshow", "online", "offline"]) {
     const before = FakeSocket.all.length;
     clock.tick(24_000);
     (name === "visibilitychange" ? view : page).dispatchEvent(new Event(name));
-    // The heartbeat falls due meanwhile, and gives the dead line no more time.
+    // A heartbeat that falls due meanwhile must not give the dead connection more time.
     clock.tick(1_499);
     assert.equal(FakeSocket.all.length, before);
     clock.tick(1);
@@ -213,7 +213,7 @@ for (const name of ["visibilitychange", "pageshow", "online", "offline"]) {
   });
 }
 
-test("a try that slept is begun anew, one that is young is not", () => {
+test("an attempt to connect is restarted after a sleep, unless it is recent", () => {
   clock.tick(1_000);
   view.dispatchEvent(new Event("visibilitychange"));
   assert.equal(FakeSocket.all.length, 1);
@@ -222,7 +222,7 @@ test("a try that slept is begun anew, one that is young is not", () => {
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("the whole wait is a matter of chance, from nothing on", () => {
+test("the retry delay is random between zero and its limit", () => {
   for (const [chance, wait] of [[0.5, 250], [0, 0], [0.25, 500]]) {
     Math.random = () => chance;
     const before = FakeSocket.all.length;
@@ -234,17 +234,17 @@ test("the whole wait is a matter of chance, from nothing on", () => {
   }
 });
 
-test("a network that is back does not wait for the next try", () => {
+test("the online event reconnects at once", () => {
   FakeSocket.last.onclose({ code: 1006 });
   const before = FakeSocket.all.length;
   page.dispatchEvent(new Event("online"));
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
-test("what an old line still says is not heard", () => {
+test("frames of a replaced connection are ignored", () => {
   const old = FakeSocket.last;
   old.welcomes();
-  line.reopen();
+  socket.reopen();
   old.answers({ kind: "message" });
   old.onclose({ code: 1006 });
   assert.deepEqual(kinds, ["welcome"]);

@@ -5,7 +5,7 @@ import { Thread } from "../../static/chat/thread.js";
 /** @param {number} seq @returns {ChatMessage} */
 const message = (seq) => ({ seq, type: "text", role: "agent", name: "林梅", body: String(seq), at: "2026-11-23T01:04:05.678Z" });
 
-test("messages stand in order: a repeat is dropped, a gap is told", () => {
+test("place adds the next message, drops a repeat and reports a gap", () => {
   const thread = new Thread();
   assert.equal(thread.place(message(2)), "gap");
   assert.equal(thread.place(message(1)), "next");
@@ -15,8 +15,8 @@ test("messages stand in order: a repeat is dropped, a gap is told", () => {
   assert.equal(thread.head, 2);
 });
 
-test("in whatever order they come, with repeats and fetches, the thread is 1, 2, 3 ...", () => {
-  // A linear congruential generator: the same disorder on every machine.
+test("messages placed in any order, with repeats and fetches, form a thread without gaps", () => {
+  // A linear congruential generator gives the same order on every machine.
   let state = 7;
   const random = (/** @type {number} */ below) => (state = (state * 1103515245 + 12345) % 2 ** 31) % below;
   for (let round = 0; round < 200; round++) {
@@ -27,13 +27,6 @@ test("in whatever order they come, with repeats and fetches, the thread is 1, 2,
         for (let seq = thread.head + 1; seq <= size; seq++) thread.place(message(seq));
       }
     }
-    assert.deepEqual(thread.messages.map((each) => each.seq), Array.from({ length: thread.head }, (_, index) => index + 1));
+    assert.deepEqual(thread.messages.map((item) => item.seq), Array.from({ length: thread.head }, (_, index) => index + 1));
   }
-});
-
-test("reset begins anew", () => {
-  const thread = new Thread();
-  thread.place(message(1));
-  thread.reset();
-  assert.equal(thread.head, 0);
 });

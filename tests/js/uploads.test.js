@@ -22,7 +22,7 @@ function queue(options = {}) {
       new Promise((resolve) => {
         const answer = async (/** @type {any} */ value) => {
           resolve(value);
-          await turn();
+          await settle();
         };
         signal.onabort = () => resolve(null);
         sent.push({ upload, signal, answer });
@@ -35,8 +35,8 @@ function queue(options = {}) {
   return made;
 }
 
-/** Lets everything happen that an answer leads to. */
-async function turn() {
+/** Runs all microtasks that an answer causes. */
+async function settle() {
   for (let step = 0; step < 20; step++) await null;
 }
 
@@ -44,7 +44,7 @@ async function turn() {
 const file = (name) => /** @type {any} */ ({ name });
 const names = () => sent.map(({ upload }) => upload.body);
 
-test("nine files go one at a time, in order, and a rate limit only makes them wait", async () => {
+test("files are uploaded one at a time in order, and a rate limit only delays them", async () => {
   const uploads = queue();
   for (let number = 1; number <= 9; number++) uploads.add(file(`${number}.png`));
   let arrived = 0;
@@ -65,7 +65,7 @@ test("nine files go one at a time, in order, and a rate limit only makes them wa
   assert.equal(new Set(sent.map(({ upload }) => upload.client_id)).size, 9, "tried again under the same id");
 });
 
-test("a lost answer is tried again, sooner when the network is back", async () => {
+test("an upload without an answer is retried, at once when the network is back", async () => {
   const uploads = queue();
   uploads.add(file("a.png"));
   await sent[0].answer(null);
@@ -79,7 +79,7 @@ test("a lost answer is tried again, sooner when the network is back", async () =
   assert.deepEqual(uploads.entries, []);
 });
 
-test("a computer whose clock is set back tries again no later", async () => {
+test("a machine clock that is set back does not delay a retry", async () => {
   const uploads = queue();
   uploads.add(file("a.png"));
   await sent[0].answer({ status: 429, refused: { words: "slow", retry_after_ms: 4000 } });
@@ -90,7 +90,7 @@ test("a computer whose clock is set back tries again no later", async () => {
   assert.equal(sent.length, 2);
 });
 
-test("one that cannot get through gives way to the next, and can be tried again", async () => {
+test("an upload that keeps failing lets the next one pass and can be retried", async () => {
   const uploads = queue();
   uploads.add(file("bad.png"));
   uploads.add(file("good.png"));
@@ -104,7 +104,7 @@ test("one that cannot get through gives way to the next, and can be tried again"
   assert.equal(sent.at(-1)?.upload.body, "bad.png");
 });
 
-test("what is refused for good says why, stays, and holds up nothing", async () => {
+test("a finally refused upload keeps its reason and does not hold up the next one", async () => {
   const uploads = queue();
   uploads.add(file("a.exe"));
   uploads.add(file("b.png"));
@@ -115,28 +115,28 @@ test("what is refused for good says why, stays, and holds up nothing", async () 
   assert.equal(uploads.entries.length, 1);
 });
 
-test("one that is taken back stops, and the next goes", async () => {
+test("removing an upload aborts it and sends the next one", async () => {
   const uploads = queue();
   uploads.add(file("a.png"));
   uploads.add(file("b.png"));
   uploads.remove(uploads.entries[0].client_id);
   assert.ok(sent[0].signal.aborted);
-  await turn();
+  await settle();
   assert.deepEqual(names(), ["a.png", "b.png"]);
   assert.deepEqual(uploads.entries.map((upload) => upload.body), ["b.png"]);
 });
 
-test("an upload that stalls is begun anew", async () => {
+test("a stalled upload is aborted and started again", async () => {
   const uploads = queue();
   uploads.add(file("stalled.png"));
   clock.tick(46_000);
   assert.ok(sent[0].signal.aborted);
-  await turn();
+  await settle();
   clock.tick(5_000);
   assert.equal(names().filter((name) => name === "stalled.png").length, 2);
 });
 
-test("nothing goes before there is a conversation", async () => {
+test("uploads wait until isReady returns true", async () => {
   let isReady = false;
   const uploads = queue({ isReady: () => isReady });
   uploads.add(file("a.png"));

@@ -1,4 +1,4 @@
-"""The words of conversations are found, by Chinese words of two characters too, on both databases."""
+"""Search in messages, also for Chinese words of two characters, on both databases."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ BODIES = [
 
 
 def bodies(page: ResultPage) -> list[str]:
-    found = [Message.objects.get(conversation__uuid=hit.conversation, seq=hit.seq).body for hit in page.hits]
-    assert all(hit.excerpt.hit in body for hit, body in zip(page.hits, found, strict=True))
-    return found
+    texts = [Message.objects.get(conversation__uuid=hit.conversation, seq=hit.seq).body for hit in page.hits]
+    assert all(hit.excerpt.hit in body for hit, body in zip(page.hits, texts, strict=True))
+    return texts
 
 
-WAYS = {
-    "newest first": {"MORE": 1},
-    "by the index": {"NEWEST": 3},
-    "by the index and then by all conditions": {"NEWEST": 3, "MORE": 12},
-    "by all conditions": {"NEWEST": 3, "MORE": 1, "FEW_CONVERSATIONS": 1},
+LIMITS = {
+    "scan of the newest messages": {"CANDIDATE_BATCH": 1},
+    "ids from the index": {"SCANNED_MESSAGES": 3},
+    "ids from the index, then all conditions": {"SCANNED_MESSAGES": 3, "CANDIDATE_BATCH": 12},
+    "all conditions": {"SCANNED_MESSAGES": 3, "CANDIDATE_BATCH": 1, "MAX_CANDIDATE_IDS": 1},
 }
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ways to candidates (`chat.archive.search._candidates`), each made to be the one that finds most."""
-    for name, value in WAYS[request.param].items():
+@pytest.fixture(params=LIMITS)
+def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three ways of `chat.archive.search._candidates`: limits that make one of them find most candidates."""
+    for name, value in LIMITS[request.param].items():
         monkeypatch.setattr(f"chat.archive.search.{name}", value)
 
 
 @pytest.fixture
 def conversations(cast: Cast) -> list[Conversation]:
-    found = [start(cast) for _ in range(3)]
+    started = [start(cast) for _ in range(3)]
     for index, body in enumerate(BODIES):
-        say(found[index % 3], body)
-    return found
+        say(started[index % 3], body)
+    return started
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,17 @@ def conversations(cast: Cast) -> list[Conversation]:
         ("\x00", []),
     ],
 )
-def test_what_is_found(way: None, conversations: list[Conversation], text: str, expected: list[int]) -> None:
+def test_search_finds_the_expected_messages(
+    strategy: None, conversations: list[Conversation], text: str, expected: list[int]
+) -> None:
     page = search_messages(Conversation.objects.all(), text)
     assert [BODIES.index(body) for body in bodies(page)] == expected
     assert page.before is None
 
 
-def test_only_what_the_reader_may_see_is_found(way: None, conversations: list[Conversation]) -> None:
+def test_search_finds_only_messages_of_the_given_conversations(
+    strategy: None, conversations: list[Conversation]
+) -> None:
     mine = Conversation.objects.filter(pk=conversations[2].pk)
     assert bodies(search_messages(mine, "银行")) == [BODIES[5]]
     assert conversations_with(mine, "银行") == ([conversations[2].pk], False)
@@ -110,25 +114,25 @@ def test_only_what_the_reader_may_see_is_found(way: None, conversations: list[Co
         assert search_messages(nothing, "银行") == ResultPage([], None)
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(way: None, cast: Cast) -> None:
+def test_search_pages_follow_each_other_without_gap_or_repeat(strategy: None, cast: Cast) -> None:
     conversation = start(cast)
     for number in range(25):
         say(conversation, f"银行 {number}" if number % 3 else f"银 行 {number}")
     expected = [f"银行 {number}" for number in reversed(range(25)) if number % 3]
-    found: list[str] = []
+    texts: list[str] = []
     before = None
     while True:
         page = search_messages(Conversation.objects.all(), "银行", before, limit=4)
         assert len(page.hits) <= 4
-        found += bodies(page)
+        texts += bodies(page)
         before = page.before
         if before is None:
             break
-    assert found == expected
+    assert texts == expected
 
 
-def test_an_agent_finds_what_they_may_read_and_no_more(way: None, cast: Cast) -> None:
-    """Every page of it: their department's conversations, those they have and those they had."""
+def test_search_finds_exactly_what_each_reader_may_read(strategy: None, cast: Cast) -> None:
+    """An agent may read conversations of their departments, and those that are or were assigned to them."""
     go_online(cast.jun, cast.mei)
     started = [start(cast, department="loans" if index % 3 else "cards") for index in range(9)]
     for conversation, colleagues in ((started[0], [cast.jun]), (started[3], [cast.jun, cast.mei])):
@@ -140,21 +144,21 @@ def test_an_agent_finds_what_they_may_read_and_no_more(way: None, cast: Cast) ->
     for reader in (cast.mei, cast.jun, cast.yun, cast.wen, cast.an):
         visible = access.visible_to(reader)
         expected = Message.objects.filter(conversation__in=visible, body__startswith="银行").order_by("-pk")
-        found: list[str] = []
+        texts: list[str] = []
         before = None
         while True:
             page = search_messages(visible, "银行", before, limit=2)
-            found += bodies(page)
+            texts += bodies(page)
             before = page.before
             if before is None:
                 break
-        assert found == [message.body for message in expected]
-        totals[reader.username] = len(found)
-    # Of 24 messages: cards have three of nine conversations, loans six, and Jun two of the three besides.
+        assert texts == [message.body for message in expected]
+        totals[reader.username] = len(texts)
+    # Nine conversations share the 24 messages. Cards has three of them, loans six; Jun has two cards conversations too.
     assert totals == {"mei": 8, "jun": 22, "yun": 24, "wen": 24, "an": 0}
 
 
-def test_what_only_looks_like_a_hit_is_passed_over(cast: Cast) -> None:
+def test_search_skips_candidates_that_contain_the_terms_apart(cast: Cast) -> None:
     conversation = start(cast)
     say(conversation, "银行卡")
     for _ in range(20):
@@ -163,15 +167,15 @@ def test_what_only_looks_like_a_hit_is_passed_over(cast: Cast) -> None:
     assert bodies(page) == ["银行卡"]
 
 
-@pytest.mark.parametrize(("newest", "queries"), [(30_000, 3), (20, 5)])
-def test_a_page_takes_few_queries_however_many_there_are(
+@pytest.mark.parametrize(("scanned", "queries"), [(30_000, 3), (20, 5)])
+def test_search_page_takes_few_queries_for_any_number_of_messages(
     conversations: list[Conversation],
     django_assert_num_queries: Any,
     monkeypatch: pytest.MonkeyPatch,
-    newest: int,
+    scanned: int,
     queries: int,
 ) -> None:
-    monkeypatch.setattr("chat.archive.search.NEWEST", newest)
+    monkeypatch.setattr("chat.archive.search.SCANNED_MESSAGES", scanned)
     for _ in range(60):
         say(conversations[0], "银行")
     with django_assert_num_queries(queries):
@@ -179,7 +183,7 @@ def test_a_page_takes_few_queries_however_many_there_are(
     assert len(page.hits) == 50
 
 
-def test_a_hit_says_who_wrote_it_in_whose_conversation(cast: Cast) -> None:
+def test_search_hit_names_author_visitor_department_and_agent(cast: Cast) -> None:
     conversation = start(cast)
     say(conversation, "我的银行卡")
     (hit,) = search_messages(Conversation.objects.all(), "银行").hits
@@ -200,5 +204,7 @@ def test_a_hit_says_who_wrote_it_in_whose_conversation(cast: Cast) -> None:
         ("ﬁ 账户１２３", "帳戶123", ("ﬁ ", "账户", "１２３")),
     ],
 )
-def test_the_excerpt_shows_the_hit(body: str, text: str, expected: tuple[str, str, str]) -> None:
+def test_excerpt_of_shows_the_text_around_the_first_hit(
+    body: str, text: str, expected: tuple[str, str, str]
+) -> None:
     assert tuple(excerpt_of(body, runs_of(text))) == expected

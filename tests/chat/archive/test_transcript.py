@@ -1,4 +1,4 @@
-"""The transcript to take away: the stored words to the letter, and no way to write an entry of somebody else's."""
+"""The transcript file holds the stored texts exactly, and no message text can forge an entry."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _BREAKS = re.compile("(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])    ")
 
 
 def entries(text: str) -> list[tuple[int, str, str]]:
-    """(seq, author, body) of each entry, as a reader takes them apart who knows only the rule of four blanks."""
+    """Return (seq, author, body) of each entry, parsed only by the rule that bodies are indented by four spaces."""
     return [(int(seq), author, _BREAKS.sub(r"\1", body)) for seq, _at, author, body in _ENTRY.findall(text)]
 
 
-def talk(cast: Cast, **options: Any) -> Conversation:
+def converse(cast: Cast, **options: Any) -> Conversation:
     conversation = start_with(cast, cast.mei, **options)
     for index, body in enumerate(BODIES):
         say(conversation, body, by=cast.mei if index % 2 else None)
@@ -57,40 +57,41 @@ def talk(cast: Cast, **options: Any) -> Conversation:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_the_words_come_out_to_the_letter(cast: Cast, language: str) -> None:
-    conversation = talk(cast, language=language)
-    found = entries(transcript_of(conversation))
+def test_transcript_holds_the_stored_texts_exactly(cast: Cast, language: str) -> None:
+    conversation = converse(cast, language=language)
+    transcript = entries(transcript_of(conversation))
     stored = list(
         Message.objects.filter(conversation=conversation).order_by("seq").values_list("seq", "body")
     )
-    assert [(seq, body) for seq, _, body in found] == stored
-    assert len(found) == len(BODIES) + 1
+    assert [(seq, body) for seq, _, body in transcript] == stored
+    assert len(transcript) == len(BODIES) + 1
 
 
-def test_box_console_admin_and_transcript_agree_to_the_letter(cast: Cast, client: Client) -> None:
-    conversation = talk(cast)
+def test_widget_console_admin_and_transcript_show_identical_texts(cast: Cast, client: Client) -> None:
+    conversation = converse(cast)
     page = selectors.page_of(conversation, 0)
     in_console: Any = msgspec.json.decode(protocol.encode(page))
-    box, _ = selectors.messages_after(conversation.pk, 0)
-    in_box: Any = [
-        msgspec.json.decode(protocol.encode(protocol.MessageFrame("", message)))["message"] for message in box
+    messages, _ = selectors.messages_after(conversation.pk, 0)
+    in_widget: Any = [
+        msgspec.json.decode(protocol.encode(protocol.MessageFrame("", message)))["message"]
+        for message in messages
     ]
     client.cookies["sessionid"] = session_of(cast.wen)
-    shown = client.get(f"/admin/chat/conversation/{conversation.pk}/change/").content.decode()
-    taken = entries(transcript_of(conversation))
-    for message, framed, (seq, _, text) in zip(in_console["messages"], in_box, taken, strict=True):
+    in_admin = client.get(f"/admin/chat/conversation/{conversation.pk}/change/").content.decode()
+    in_transcript = entries(transcript_of(conversation))
+    for message, framed, (seq, _, text) in zip(in_console["messages"], in_widget, in_transcript, strict=True):
         assert message["body"] == framed["body"] == text
         assert message["seq"] == seq
-        place = shown.index(f'id="message-{conversation.uuid}-{seq}"')
-        body = re.search(r'class="body"[^>]*>(.*?)</(?:div|span)>', shown[place:], re.DOTALL)
+        start_of_message = in_admin.index(f'id="message-{conversation.uuid}-{seq}"')
+        body = re.search(r'class="body"[^>]*>(.*?)</(?:div|span)>', in_admin[start_of_message:], re.DOTALL)
         assert body is not None
         assert html.unescape(body[1]) == text
-        # A bare return would reach the reader as a line feed (HTML standard, 13.2.3.5).
+        # Browsers turn a carriage return in HTML into a line feed (HTML standard, 13.2.3.5).
         assert "\r" not in body[1]
 
 
-def test_nobody_can_write_an_entry_of_somebody_else(cast: Cast) -> None:
-    conversation = talk(cast)
+def test_message_text_cannot_forge_an_entry_of_the_transcript(cast: Cast) -> None:
+    conversation = converse(cast)
     authors = [author for _, author, _ in entries(transcript_of(conversation))]
     assert authors[0] == "系统"
     assert authors[1:] == [
@@ -98,7 +99,7 @@ def test_nobody_can_write_an_entry_of_somebody_else(cast: Cast) -> None:
     ]
 
 
-def test_a_name_of_several_lines_stays_on_its_line(cast: Cast) -> None:
+def test_name_with_line_breaks_stays_on_one_line(cast: Cast) -> None:
     conversation = start(cast, name="王女士")
     conversation.visitor.name = "王\n\n9  2026-01-01 00:00:00  坐席"
     conversation.visitor.save(update_fields=["name"])
@@ -108,8 +109,8 @@ def test_a_name_of_several_lines_stays_on_its_line(cast: Cast) -> None:
     ]
 
 
-def test_the_head_names_bank_number_and_zone_and_the_foot_the_check_value(cast: Cast) -> None:
-    conversation = talk(cast, language="en")
+def test_transcript_head_names_bank_number_and_time_zone_and_foot_the_digest(cast: Cast) -> None:
+    conversation = converse(cast, language="en")
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
     conversation.refresh_from_db()
     text = transcript_of(conversation)
@@ -122,7 +123,7 @@ def test_the_head_names_bank_number_and_zone_and_the_foot_the_check_value(cast: 
     assert file_name(conversation).isascii()
 
 
-def test_buttons_and_files_are_named(cast: Cast) -> None:
+def test_transcript_names_choices_and_files(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei, language="en")
     choices = {"choices": ["Yes", "No\nthanks"]}
     payload = {"attachment": str(uuid4()), "content_type": "image/png", "size": 2048, "width": 1, "height": 1}
@@ -141,12 +142,12 @@ def test_buttons_and_files_are_named(cast: Cast) -> None:
         ]
     )
     text = transcript_of(conversation)
-    assert "\nTo choose from: Yes | No thanks\n" in text
+    assert "\nChoices: Yes | No thanks\n" in text
     assert re.search(r"File: PNG, 2.0\sKB\n    card\.png\n", text)
 
 
-def test_notes_are_not_in_it(cast: Cast, client: Client) -> None:
-    conversation = talk(cast)
+def test_transcript_holds_no_notes(cast: Cast, client: Client) -> None:
+    conversation = converse(cast)
     agents.add_note(staff=cast.mei, uuid=conversation.uuid, body="between us")
     assert Note.objects.exists()
     assert "between us" not in transcript_of(conversation)
@@ -155,39 +156,41 @@ def test_notes_are_not_in_it(cast: Cast, client: Client) -> None:
     assert "between us" in page
 
 
-def test_it_takes_one_query_however_long_it_is(cast: Cast, django_assert_num_queries: Any) -> None:
-    conversation = Conversation.objects.select_related("site").get(pk=talk(cast).pk)
+def test_transcript_takes_one_query(cast: Cast, django_assert_num_queries: Any) -> None:
+    conversation = Conversation.objects.select_related("site").get(pk=converse(cast).pk)
     with django_assert_num_queries(1):
         transcript_of(conversation)
 
 
-# -- who may take it ------------------------------------------------------------------------------------------
+# -- who may download it --------------------------------------------------------------------------------------
 
 
-def test_a_visitor_takes_their_own(cast: Cast, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visitor_downloads_their_own_transcript(
+    cast: Cast, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chat.widget.attachment_views._transcripts", limits.Buckets(limits.transcripts))
-    conversation, other = talk(cast), start(cast)
+    conversation, other = converse(cast), start(cast)
     say(other, "somebody else's")
     token = token_for(conversation.visitor.uuid, cast.site.key)
-    answer = client.get("/chat/transcript", headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 200
-    assert answer["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer["Content-Disposition"].startswith("attachment; filename=")
-    assert answer["Cache-Control"] == "no-store"
-    assert answer["X-Content-Type-Options"] == "nosniff"
-    assert not answer.cookies
-    assert answer.content.decode() == transcript_of(conversation)
+    response = client.get("/chat/transcript", headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert response["Content-Disposition"].startswith("attachment; filename=")
+    assert response["Cache-Control"] == "no-store"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert not response.cookies
+    assert response.content.decode() == transcript_of(conversation)
 
 
-def test_staff_take_what_they_may_read_and_that_is_noted(cast: Cast) -> None:
-    conversation = talk(cast)
+def test_staff_download_only_readable_transcripts_and_each_download_is_audited(cast: Cast) -> None:
+    conversation = converse(cast)
     expected = {cast.mei: 200, cast.hao: 200, cast.jun: 404, cast.yun: 200, cast.an: 403}
     for staff, status in expected.items():
         browser = Client()
         browser.cookies["sessionid"] = session_of(staff)
-        answer = browser.get(f"/console/conversations/{conversation.uuid}/transcript")
-        assert answer.status_code == status, staff
-        noted = AuditEntry.objects.filter(verb="transcript.downloaded", actor=staff)
-        assert [entry.object_id for entry in noted] == ([str(conversation.uuid)] if status == 200 else [])
+        response = browser.get(f"/console/conversations/{conversation.uuid}/transcript")
+        assert response.status_code == status, staff
+        audited = AuditEntry.objects.filter(verb="transcript.downloaded", actor=staff)
+        assert [entry.object_id for entry in audited] == ([str(conversation.uuid)] if status == 200 else [])
         if status == 200:
-            assert answer.content.decode() == transcript_of(conversation)
+            assert response.content.decode() == transcript_of(conversation)

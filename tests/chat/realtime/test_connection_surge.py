@@ -1,4 +1,4 @@
-"""Thousands come at once, and go: the door takes them, and nothing of them stays."""
+"""Many connections at once: the listen backlog holds them, and closed sockets leave no memory behind."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.harness.servers import HOST, AppServer
 from tests.harness.sockets import Box
 
 SOCKETS = 20
-AT_THE_DOOR = 300
+PENDING_CONNECTIONS = 300
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_nothing_stays_of_a_socket_that_has_ended(server: Literal["daphne", "uvicorn"]) -> None:
-    """Python looks for circles rarely (server/gc_tuning.py): what left one would pile up."""
+def test_closed_sockets_are_freed_without_the_garbage_collector(server: Literal["daphne", "uvicorn"]) -> None:
+    """Full garbage collections are rare (server/gc_tuning.py), so sockets in a reference cycle would pile up."""
     with AppServer({}, server=server, application="tests.harness.servers.leftovers:application") as app:
         before = left_in(app)
         with ExitStack() as stack:
@@ -28,11 +28,13 @@ def test_nothing_stays_of_a_socket_that_has_ended(server: Literal["daphne", "uvi
                 box.say("ping")
                 box.hear("refused")
             assert left_in(app) >= before + SOCKETS
-            # Half of them the server ends.
+            # The server closes half of them.
             for box in boxes[::2]:
                 box.say("hello", site="of nobody")
                 assert box.hear_close() == 4404
-        app.wait_until(lambda: left_in(app) < before + SOCKETS / 2, "something of the sockets stays")
+        app.wait_until(
+            lambda: left_in(app) < before + SOCKETS / 2, "objects of closed sockets stay in memory"
+        )
 
 
 def left_in(app: AppServer) -> int:
@@ -40,10 +42,10 @@ def left_in(app: AppServer) -> int:
         return int(answer.read())
 
 
-def test_a_crowd_may_wait_before_the_door_of_a_busy_server() -> None:
-    """Whom the kernel turned away would try again after a second, then after three, then after seven."""
+def test_listen_backlog_holds_300_connections_while_the_server_is_stopped() -> None:
+    """A client whose SYN the kernel drops retries after one second, then after three, then after seven."""
     with AppServer({}) as app, ExitStack() as stack:
         app.send_signal(signal.SIGSTOP)
         stack.callback(app.send_signal, signal.SIGCONT)
-        for _ in range(AT_THE_DOOR):
+        for _ in range(PENDING_CONNECTIONS):
             stack.enter_context(socket.create_connection((HOST, app.port), timeout=0.9))

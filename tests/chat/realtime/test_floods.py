@@ -1,4 +1,4 @@
-"""A socket that sends too much of anything is ended and read no more, on both servers; a silent one does not stay."""
+"""Both servers close a socket whose client sends too much of anything, or no hello at all."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.harness.raw_sockets import CLOSE, CONTINUATION, PING, PONG, TEXT, fra
 from tests.harness.servers import AppServer
 from tests.people import SITE_KEY, Cast
 
-# Far more than the limits allow, far less than what the kernel keeps for a reader that has stopped, many times over.
+# Far more than the limits allow, and many times more than the kernel buffers for a reader that has stopped.
 MANY = 60 * 1024 * 1024
 
 
 HELLO = frame(TEXT, json.dumps({"kind": "hello", "site": SITE_KEY, "version": 1}).encode())
 FLOODS = {
     "pings": [frame(PING)],
-    "pings with words": [frame(PING, b"x" * 125)],
+    "pings with a payload": [frame(PING, b"x" * 125)],
     "pongs": [frame(PONG)],
     "empty messages": [frame(TEXT)],
     "empty fragments": [frame(TEXT, is_last=False), frame(CONTINUATION, is_last=False)],
@@ -53,26 +53,26 @@ def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
 
 
 def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tuple[int, bytes]:
-    """Send without a pause until the server is gone; how many bytes it took, and what it said."""
-    sent, heard, data = 0, b"", first
+    """Send without a pause until the server disconnects. Returns the number of bytes sent, and the bytes received."""
+    sent, received, data = 0, b"", first
     block = again * max(1, 65536 // len(again))
     while sent < MANY:
         try:
             if select.select([connection], [], [], 0)[0]:
-                heard += connection.recv(65536)
+                received += connection.recv(65536)
             taken = connection.send(data)
         except ConnectionError:
             break
         sent += taken
         data = data[taken:] or block
     with suppress(ConnectionError):
-        while received := connection.recv(65536):
-            heard += received
-    return sent, heard
+        while rest := connection.recv(65536):
+            received += rest
+    return sent, received
 
 
 @pytest.mark.django_db(transaction=True)
-def test_flood_of_any_kind_is_ended_and_read_no_more(cast: Cast, server: AppServer) -> None:
+def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, server: AppServer) -> None:
     def flood(kind: str) -> tuple[int, bytes]:
         first, *rest = FLOODS[kind]
         with shake_hands(server.port) as connection:
@@ -80,43 +80,44 @@ def test_flood_of_any_kind_is_ended_and_read_no_more(cast: Cast, server: AppServ
 
     with ThreadPoolExecutor(len(FLOODS)) as threads:
         results = dict(zip(FLOODS, threads.map(flood, FLOODS), strict=True))
-    for kind, (sent, heard) in results.items():
-        assert sent < MANY / 4, f"{kind}: more than the kernel holds for both ends, and the limit"
-        # A client that closes and goes on sending hears its own close.
+    for kind, (sent, received) in results.items():
+        assert sent < MANY / 4, f"{kind}: the server read more than its limit and both kernel buffers"
+        # A client that sends a close frame and goes on sending receives its own close code.
         if kind != "closes":
-            assert b'"code":"flood"' in heard, kind
-            assert struct.pack(">H", 4400) in heard, kind
+            assert b'"code":"flood"' in received, kind
+            assert struct.pack(">H", 4400) in received, kind
 
 
 @pytest.mark.django_db(transaction=True)
-def test_pings_sent_with_the_handshake_are_not_answered_in_masses(cast: Cast, server: AppServer) -> None:
-    """They come before the meter is in its place."""
+def test_pings_sent_with_the_handshake_are_limited(cast: Cast, server: AppServer) -> None:
+    """They arrive before the frame meter is installed."""
     with shake_hands(server.port, first=frame(PING) * 10_000) as connection:
         connection.sendall(HELLO)
         connection.settimeout(10)
-        heard = b""
+        received = b""
         with suppress(TimeoutError, ConnectionError):
             while (
-                b'"welcome"' not in heard and b'"bye"' not in heard and (received := connection.recv(65536))
+                b'"welcome"' not in received and b'"bye"' not in received and (rest := connection.recv(65536))
             ):
-                heard += received
-    assert heard.count(b"\x8a\x00") < 500
+                received += rest
+    pongs = received.count(b"\x8a\x00")
+    assert pongs < 500
 
 
-async def test_socket_without_a_hello_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_socket_without_a_hello_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_socket, "HELLO_SECONDS", 0.01)
-    box = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")
-    await box.connect()
-    assert (await box.receive_json_from())["code"] == "unavailable"
-    assert await box.receive_output() == {"type": "websocket.close", "code": 4000}
-    await box.disconnect()
+    widget = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")
+    await widget.connect()
+    assert (await widget.receive_json_from())["code"] == "unavailable"
+    assert await widget.receive_output() == {"type": "websocket.close", "code": 4000}
+    await widget.disconnect()
 
 
 # -- counting --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 65535, 65536])
-def test_length_of_a_frame_is_read_from_its_header(length: int) -> None:
+def test_frame_length_is_read_from_the_header(length: int) -> None:
     whole = frame(TEXT, b"x" * length)
     assert frame_length(b"..." + whole, 3) == len(whole)
     header = len(whole) - length
@@ -128,7 +129,7 @@ def test_length_of_a_frame_is_read_from_its_header(length: int) -> None:
     lengths=st.lists(st.sampled_from([0, 1, 125, 126, 300, 65536]), min_size=1, max_size=8),
     cuts=st.lists(st.integers(1, 70_000), max_size=20),
 )
-def test_frames_are_counted_however_they_are_cut(lengths: list[int], cuts: list[int]) -> None:
+def test_frame_counter_counts_frames_split_at_any_offset(lengths: list[int], cuts: list[int]) -> None:
     stream = b"".join(frame(TEXT, b"x" * length) for length in lengths)
     count = FrameCounter()
     count._frames = limits.Bucket(burst=len(lengths), per_second=0)
@@ -137,10 +138,10 @@ def test_frames_are_counted_however_they_are_cut(lengths: list[int], cuts: list[
         assert count.is_within(stream[at : at + cut])
         at += cut
     assert count.is_within(stream[at:])
-    assert not count.is_within(frame(PING)), "all of them were counted, and none twice"
+    assert not count.is_within(frame(PING)), "every frame was counted, and none twice"
 
 
-def test_bytes_sent_one_by_one_cost_more_than_their_number() -> None:
+def test_frame_counter_charges_each_read_besides_its_bytes() -> None:
     count = FrameCounter()
     count._bytes = limits.Bucket(burst=10 * (frame_meter.READ_COST_BYTES + 1), per_second=0)
     assert [count.is_within(b"\x81") for _ in range(11)] == [True] * 10 + [False]
@@ -148,30 +149,30 @@ def test_bytes_sent_one_by_one_cost_more_than_their_number() -> None:
 
 class Protocol:
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.calls: list[Any] = []
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *arguments: self.heard.append((name, *arguments))
+        return lambda *arguments: self.calls.append((name, *arguments))
 
 
 @pytest.mark.parametrize("receive", ["data_received", "dataReceived"])
-def test_flooded_meter_passes_nothing_on_and_tells_once(receive: str) -> None:
-    protocol, pauses, told = Protocol(), list[bool](), list[bool]()
-    under_test = FrameMeter(protocol, lambda: pauses.append(True))
-    under_test.watch(lambda: told.append(True))
+def test_flooded_meter_forwards_nothing_and_calls_back_once(receive: str) -> None:
+    protocol, pauses, floods = Protocol(), list[bool](), list[bool]()
+    meter = FrameMeter(protocol, lambda: pauses.append(True))
+    meter.watch(lambda: floods.append(True))
     data = frame(TEXT, b"x")
     for _ in range(1000):
-        getattr(under_test, receive)(data)
-    assert 100 < len(protocol.heard) < 300
-    assert protocol.heard[0] == (receive, data)
-    assert told == [True]
-    assert len(pauses) == 1000 - len(protocol.heard)
+        getattr(meter, receive)(data)
+    assert 100 < len(protocol.calls) < 300
+    assert protocol.calls[0] == (receive, data)
+    assert floods == [True]
+    assert len(pauses) == 1000 - len(protocol.calls)
     late: list[bool] = []
-    under_test.watch(lambda: late.append(True))
-    assert late == [True], "one who comes late is told too"
+    meter.watch(lambda: late.append(True))
+    assert late == [True], "a callback set after the flood is called at once"
 
 
-def test_what_random_bytes_say_never_fails() -> None:
+def test_frame_counter_accepts_random_bytes_without_an_error() -> None:
     count = FrameCounter()
     while count.is_within(os.urandom(64)):
         pass

@@ -1,4 +1,4 @@
-"""A line that died without a word is given up by the server too: within 45 s as it is set up for a bank."""
+"""The server drops a half-open connection; with the documented ping options within 45 seconds."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.harness.servers import AppServer
 from tests.harness.servers.half_open import HalfOpenLine
 from tests.harness.servers.process import HOST, ROOT
 
-MOST_SECONDS = 45
+MAX_SECONDS = 45
 PINGS = re.compile(r"--(?:ws-)?ping-interval\W+(\d+)\W+--(?:ws-)?ping-timeout\W+(\d+)")
-# Wherever we say how to start a server.
-SAID_IN = ("README.md", "deploy/Containerfile", "deploy/systemd/lianxin@.service")
+# The files that hold commands to start a server.
+FILES_WITH_COMMANDS = ("README.md", "deploy/Containerfile", "deploy/systemd/lianxin@.service")
 
 
-@pytest.mark.parametrize("file", SAID_IN)
-def test_a_bank_is_told_to_find_dead_lines_in_time(file: str) -> None:
+@pytest.mark.parametrize("file", FILES_WITH_COMMANDS)
+def test_documented_ping_options_detect_a_dead_connection_within_45_seconds(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
-    said = [(int(interval), int(timeout)) for interval, timeout in PINGS.findall(text)]
-    assert said
-    assert all(interval + timeout <= MOST_SECONDS for interval, timeout in said)
-    assert len(said) == len(re.findall(r"config\.asgi:application", text))
+    options = [(int(interval), int(timeout)) for interval, timeout in PINGS.findall(text)]
+    assert options
+    assert all(interval + timeout <= MAX_SECONDS for interval, timeout in options)
+    assert len(options) == len(re.findall(r"config\.asgi:application", text))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_bank_is_told_to_find_dead_lines_in_time(file: str) -> None:
         ("uvicorn", ["--ws-ping-interval", "1", "--ws-ping-timeout", "3"]),
     ],
 )
-def test_a_server_gives_up_a_line_that_answers_no_pings(
+def test_server_drops_a_connection_that_answers_no_pings(
     server: Literal["daphne", "uvicorn"], options: list[str]
 ) -> None:
     with (
@@ -54,35 +54,35 @@ def test_a_server_gives_up_a_line_that_answers_no_pings(
             proxy=None,
         ),
     ):
-        # It answers pings by itself: as long as they come, the line is not given up.
+        # The client library answers pings by itself; as long as the answers arrive, the connection stays open.
         assert not line.is_given_up(within=5)
         assert line.swallow() == 1
         assert line.is_given_up(within=10)
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_who_is_slow_to_answer_a_goodbye_is_not_cut_off(server: Literal["daphne", "uvicorn"]) -> None:
-    """A reset takes with it what was not read yet: why the line ends, and when to come back."""
-    with AppServer({}, server=server) as app, socket.create_connection((HOST, app.port)) as line:
+def test_client_slow_to_answer_a_close_frame_is_not_reset(server: Literal["daphne", "uvicorn"]) -> None:
+    """A reset discards what the client has not read: the reason for the close, and when to reconnect."""
+    with AppServer({}, server=server) as app, socket.create_connection((HOST, app.port)) as connection:
         client = ClientProtocol(parse_uri(f"{app.websocket_url}/ws/chat/"), origin=Origin(app.url))
 
-        def say() -> None:
-            line.sendall(b"".join(client.data_to_send()))
+        def flush() -> None:
+            connection.sendall(b"".join(client.data_to_send()))
 
         client.send_request(client.connect())
-        say()
+        flush()
         while client.state.name == "CONNECTING":
-            client.receive_data(line.recv(4096))
+            client.receive_data(connection.recv(4096))
         client.send_text(json.dumps({"kind": "hello", "site": "nobody"}).encode())
-        say()
+        flush()
         while client.close_rcvd is None:
-            client.receive_data(line.recv(4096))
+            client.receive_data(connection.recv(4096))
 
-        line.settimeout(2.5)
+        connection.settimeout(2.5)
         with pytest.raises(TimeoutError):
-            line.recv(1)
-        say()
-        line.settimeout(10)
-        # Then it ends at once; Daphne with a reset, which finds everything read.
+            connection.recv(1)
+        flush()
+        connection.settimeout(10)
+        # After the client's close frame the connection ends at once. Daphne resets it, when everything has been read.
         with suppress(ConnectionResetError):
-            assert line.recv(1) == b""
+            assert connection.recv(1) == b""

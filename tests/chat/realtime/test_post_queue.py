@@ -1,4 +1,4 @@
-"""The order of one socket's posts: one at a time with the writer, and nothing past what was put off."""
+"""PostQueue submits the posts of a socket one at a time and lets no post pass an earlier one that was put off."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def post_of(client_id: UUID) -> Post:
     return Post(1, client_id, "x", visitor_id=1)
 
 
-class Desk:
-    """The writer and the socket of a queue: what was handed over, and what was answered."""
+class QueueHarness:
+    """A PostQueue with a recording writer and socket: `submitted` posts, and `answers` to the client."""
 
     def __init__(self) -> None:
         self.submitted: list[UUID] = []
@@ -41,94 +41,94 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> QueueHarness:
+    return QueueHarness()
 
 
 A, B, C = uuid4(), uuid4(), uuid4()
 
 
-def test_posts_go_to_the_writer_one_at_a_time_in_order(desk: Desk) -> None:
-    desk.add(A, B, C)
-    assert desk.submitted == [A]
+def test_posts_go_to_the_writer_one_at_a_time_in_order(harness: QueueHarness) -> None:
+    harness.add(A, B, C)
+    assert harness.submitted == [A]
     for _ in range(3):
-        desk.settle()
+        harness.settle()
 
-    assert desk.submitted == [A, B, C]
-    assert desk.answers == [(A, "accepted"), (B, "accepted"), (C, "accepted")]
-    assert desk.queue.is_empty
-
-
-def test_posts_behind_one_that_could_not_be_stored_are_refused_likewise(desk: Desk) -> None:
-    desk.add(A, B)
-    desk.settle(Unavailable())
-
-    assert desk.submitted == [A]
-    assert desk.answers == [(A, "unavailable"), (B, "unavailable")]
-    assert desk.queue.refusal_for(B) is not None
-    assert desk.queue.refusal_for(A) is None
+    assert harness.submitted == [A, B, C]
+    assert harness.answers == [(A, "accepted"), (B, "accepted"), (C, "accepted")]
+    assert harness.queue.is_empty
 
 
-def test_posts_refused_with_a_retry_are_held_in_their_order(desk: Desk) -> None:
-    desk.add(A, B)
-    desk.settle(Unavailable())
-    desk.queue.hold(post_of(C))
-    desk.queue.hold(post_of(B))
-    assert desk.held() == [A, B, C]
-    assert desk.answers[2:] == [(C, "unavailable"), (B, "unavailable")]
+def test_posts_behind_one_that_could_not_be_stored_are_refused_likewise(harness: QueueHarness) -> None:
+    harness.add(A, B)
+    harness.settle(Unavailable())
 
-    desk.add(A)
-    assert desk.held() == []
+    assert harness.submitted == [A]
+    assert harness.answers == [(A, "unavailable"), (B, "unavailable")]
+    assert harness.queue.refusal_for(B) is not None
+    assert harness.queue.refusal_for(A) is None
 
 
-def test_put_off_post_that_is_found_stored_leaves_the_next_refused_one_first(desk: Desk) -> None:
-    """B was refused while A was looked for in vain: C does not pass it when A is found."""
-    desk.add(A)
-    desk.settle(Unavailable())
-    desk.queue.hold(post_of(B))
-    desk.queue.release({A})
+def test_posts_refused_with_a_retry_are_held_in_their_order(harness: QueueHarness) -> None:
+    harness.add(A, B)
+    harness.settle(Unavailable())
+    harness.queue.hold(post_of(C))
+    harness.queue.hold(post_of(B))
+    assert harness.held() == [A, B, C]
+    assert harness.answers[2:] == [(C, "unavailable"), (B, "unavailable")]
 
-    assert desk.queue.refusal_for(B) is None
-    assert desk.queue.refusal_for(C) is not None
+    harness.add(A)
+    assert harness.held() == []
 
 
-def test_held_posts_of_one_socket_are_bounded(desk: Desk) -> None:
-    desk.queue.put_off(post_of(A), TooFast())
+def test_release_of_a_stored_post_makes_the_next_held_post_the_first(harness: QueueHarness) -> None:
+    """B was refused while the search for A found nothing: C must not pass B when A is found later."""
+    harness.add(A)
+    harness.settle(Unavailable())
+    harness.queue.hold(post_of(B))
+    harness.queue.release({A})
+
+    assert harness.queue.refusal_for(B) is None
+    assert harness.queue.refusal_for(C) is not None
+
+
+def test_held_posts_of_one_socket_are_limited(harness: QueueHarness) -> None:
+    harness.queue.put_off(post_of(A), TooFast())
     for _ in range(MAX_HELD * 2):
-        desk.queue.hold(post_of(uuid4()))
+        harness.queue.hold(post_of(uuid4()))
 
-    assert len(desk.held()) == MAX_HELD
-    assert desk.held()[0] == A
-
-
-def test_posts_pass_again_once_the_one_put_off_has_come(desk: Desk) -> None:
-    desk.queue.put_off(post_of(A), TooFast())
-    assert getattr(desk.queue.refusal_for(B), "code", "") == "too_fast"
-    desk.add(A)
-
-    assert desk.queue.refusal_for(B) is None
+    assert len(harness.held()) == MAX_HELD
+    assert harness.held()[0] == A
 
 
-def test_post_that_fails_before_one_that_was_put_off_has_to_come_first(desk: Desk) -> None:
-    desk.add(A)
-    desk.queue.put_off(post_of(B), TooFast())
-    desk.settle(Unavailable())
+def test_posts_are_accepted_again_after_the_post_put_off_was_sent_again(harness: QueueHarness) -> None:
+    harness.queue.put_off(post_of(A), TooFast())
+    assert getattr(harness.queue.refusal_for(B), "code", "") == "too_fast"
+    harness.add(A)
 
-    assert desk.queue.refusal_for(A) is None
-    assert desk.queue.refusal_for(B) is not None
-
-
-def test_final_refusal_holds_nothing_up(desk: Desk) -> None:
-    desk.add(A, B)
-    desk.settle(ConversationClosed())
-    desk.settle()
-
-    assert desk.answers == [(A, "closed"), (B, "accepted")]
-    assert desk.queue.refusal_for(C) is None
+    assert harness.queue.refusal_for(B) is None
 
 
-def test_another_conversation_on_the_socket_waits_for_nothing(desk: Desk) -> None:
-    desk.queue.put_off(post_of(A), TooFast())
-    desk.queue.forget()
+def test_post_that_fails_must_be_sent_again_before_a_later_one_put_off(harness: QueueHarness) -> None:
+    harness.add(A)
+    harness.queue.put_off(post_of(B), TooFast())
+    harness.settle(Unavailable())
 
-    assert desk.queue.refusal_for(B) is None
+    assert harness.queue.refusal_for(A) is None
+    assert harness.queue.refusal_for(B) is not None
+
+
+def test_final_refusal_does_not_hold_later_posts(harness: QueueHarness) -> None:
+    harness.add(A, B)
+    harness.settle(ConversationClosed())
+    harness.settle()
+
+    assert harness.answers == [(A, "closed"), (B, "accepted")]
+    assert harness.queue.refusal_for(C) is None
+
+
+def test_forget_accepts_posts_of_another_conversation(harness: QueueHarness) -> None:
+    harness.queue.put_off(post_of(A), TooFast())
+    harness.queue.forget()
+
+    assert harness.queue.refusal_for(B) is None

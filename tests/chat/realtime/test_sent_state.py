@@ -1,4 +1,4 @@
-"""What counts as told: never more than every screen has heard of."""
+"""The sent state of a conversation never holds more than every screen has received."""
 
 from __future__ import annotations
 
@@ -36,21 +36,22 @@ def changed(**changes: Any) -> Row:
     ],
     ids=str,
 )
-def test_a_row_in_another_state_waits_for_its_change(change: dict[str, Any]) -> None:
+def test_row_with_another_state_is_not_current(change: dict[str, Any]) -> None:
     assert not is_current(KNOWN, changed(**change))
 
 
-def test_a_row_that_only_says_more_is_shown() -> None:
+def test_row_with_only_newer_messages_and_marks_is_current() -> None:
     assert is_current(KNOWN, changed(last_seq=9, unread=9, visitor_read=9, agent_read=9))
     assert is_current(None, changed(status="closed"))
 
 
-def test_a_message_tells_boxes_no_marks_and_takes_none_back_on_consoles() -> None:
-    told = with_message(KNOWN, changed(last_seq=9, unread=4, agent_read=9, visitor_read=0))
-    assert told == KNOWN._replace(last_seq=9, unread=4, visitor_read=0)
+def test_with_message_keeps_the_lower_read_marks() -> None:
+    """Widgets get no read marks with a message, and outdated marks in the row lower what consoles show."""
+    state = with_message(KNOWN, changed(last_seq=9, unread=4, agent_read=9, visitor_read=0))
+    assert state == KNOWN._replace(last_seq=9, unread=4, visitor_read=0)
 
 
-def test_marks_tell_of_no_message() -> None:
+def test_with_read_marks_does_not_advance_last_seq() -> None:
     row = changed(last_seq=9, unread=0, visitor_received=8, visitor_read=8, agent_received=9, agent_read=9)
     visitor = with_read_marks(KNOWN, row, "visitor", is_shown=False)
     assert visitor == KNOWN._replace(visitor_received=8, visitor_read=8)
@@ -58,11 +59,11 @@ def test_marks_tell_of_no_message() -> None:
     assert agent == KNOWN._replace(unread=0, agent_received=9, agent_read=9)
 
 
-def test_marks_that_come_too_late_are_told_as_they_were() -> None:
+def test_with_read_marks_records_outdated_marks_as_sent() -> None:
     late = changed(agent_received=0, agent_read=0)
     for is_shown in (True, False):
         assert with_read_marks(KNOWN, late, "agent", is_shown=is_shown).agent_read == 0
 
 
-def test_where_nothing_was_told_the_row_is_what_was_told() -> None:
+def test_sent_state_starts_as_the_snapshot_of_the_row() -> None:
     assert with_message(None, ROW) == with_read_marks(None, ROW, "agent", is_shown=False) == KNOWN

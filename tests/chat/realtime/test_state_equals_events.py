@@ -1,7 +1,7 @@
-"""State equals events for a visitor: the box's state before, plus the frames, is the state that a new welcome gives.
+"""State equals events for a visitor: the widget's state before plus the frames is the state that a new welcome gives.
 
-Real actions announce, the real hub routes what they announce to a box, and a reducer that does only what
-docs/protocol.md says applies it. The console's side is in test_console_state.py. Guards invariant 8.
+Real actions announce events, the real hub routes them to a widget's socket, and a reducer that does only what
+docs/protocol.md says applies the frames. tests/console/test_state.py has the console's side. Guards invariant 8.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ State = dict[str, Any]
 
 
 def welcome_of(conversation: Conversation) -> State:
-    """What a box that opens now is given."""
+    """Return the state and the messages that a widget which opens now receives."""
     visitor = Conversation.objects.get(pk=conversation.pk).visitor
-    found = sessions.session_for(visitor.site, visitor)
-    assert found.pk == conversation.pk
-    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(found)])
-    given: State = msgspec.to_builtins(welcome)
-    return {"state": given["state"], "messages": given["messages"]}
+    session = sessions.session_for(visitor.site, visitor)
+    assert session.pk == conversation.pk
+    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(session)])
+    frame: State = msgspec.to_builtins(welcome)
+    return {"state": frame["state"], "messages": frame["messages"]}
 
 
 def applied(before: State, frames: list[dict[str, Any]]) -> State:
-    """The state after these frames, as docs/protocol.md explains them; a repeat changes nothing."""
+    """Return the state after these frames, applied as docs/protocol.md says; a repeated frame changes nothing."""
     state = dict(before["state"])
     messages = {message["seq"]: message for message in before["messages"]}
     for frame in frames:
@@ -69,7 +69,7 @@ def applied(before: State, frames: list[dict[str, Any]]) -> State:
 
 
 class Screen:
-    """A visitor's socket without its wire: what the hub pushes to it is kept."""
+    """A visitor's socket without a connection; it keeps the frames that the hub pushes to it."""
 
     is_waiting = False
     visitor: Visitor | None = None
@@ -83,14 +83,14 @@ class Screen:
     def state_changed(self, row: Row) -> None:
         self.is_waiting = row.status == "waiting"
 
-    def tell_place(self, frame: QueueFrame) -> None:
-        raise AssertionError("only the sweep tells places")
+    def send_position(self, frame: QueueFrame) -> None:
+        raise AssertionError("only the sweep sends queue positions")
 
     def tokens_voided(self, generation: int) -> None:
-        raise AssertionError("nobody signs in here")
+        raise AssertionError("no test here signs a visitor in")
 
     def lost_conversation(self) -> None:
-        raise AssertionError("only the sweep looks at whose it is")
+        raise AssertionError("only the sweep checks whose conversation it is")
 
 
 def posted(
@@ -156,29 +156,29 @@ def check(cast: Cast, conversation: Conversation, announced: Announced, step: St
 
     assert applied(before, screen.frames) == after
     hub.route(events)
-    assert applied(before, screen.frames) == after, "hearing it twice is harmless"
+    assert applied(before, screen.frames) == after, "a repeated event changes nothing"
     assert "绝密" not in str(screen.frames), "a note never reaches a visitor"
     assert screen.is_waiting == (after["state"]["status"] == "waiting")
 
 
 @pytest.mark.parametrize("step", WAITING)
-def test_while_waiting(cast: Cast, announced: Announced, step: str) -> None:
+def test_state_equals_events_while_waiting(cast: Cast, announced: Announced, step: str) -> None:
     check(cast, start(cast), announced, WAITING[step])
 
 
 @pytest.mark.parametrize("step", ACTIVE)
-def test_while_talking(cast: Cast, announced: Announced, step: str) -> None:
+def test_state_equals_events_while_active(cast: Cast, announced: Announced, step: str) -> None:
     check(cast, start_with(cast, cast.mei), announced, ACTIVE[step])
 
 
 @pytest.mark.parametrize("step", ENDED)
-def test_after_the_end(cast: Cast, announced: Announced, step: str) -> None:
+def test_state_equals_events_after_the_end(cast: Cast, announced: Announced, step: str) -> None:
     conversation = start_with(cast, cast.mei)
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
     check(cast, conversation, announced, ENDED[step])
 
 
-def test_a_whole_day_in_one_go(cast: Cast, announced: Announced) -> None:
+def test_state_equals_events_over_a_whole_conversation(cast: Cast, announced: Announced) -> None:
     def everything(cast: Cast, it: Conversation) -> None:
         for name in ("post", "note", "take"):
             WAITING[name](cast, it)
@@ -192,16 +192,16 @@ def test_a_whole_day_in_one_go(cast: Cast, announced: Announced) -> None:
     check(cast, start(cast), announced, everything)
 
 
-# -- What the doorbell lost, or brought too late ---------------------------------------------------------------
+# -- Notifications that were lost or came too late -------------------------------------------------------------
 
 
-def told_of(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
-    """What the sweep takes for told here, and what it will find stored."""
-    return hub.told[conversation.pk], snapshot_of(current_row(conversation))
+def sent_and_stored(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
+    """Return the two states that the sweep compares: the one sent by this hub, and the stored one."""
+    return hub.sent_states[conversation.pk], snapshot_of(current_row(conversation))
 
 
 @pytest.mark.parametrize("later", ["answer", "seen by agent", "seen by visitor"])
-def test_what_comes_later_does_not_pass_for_the_change_that_was_lost(
+def test_later_event_does_not_hide_a_lost_change_from_the_sweep(
     cast: Cast, announced: Announced, later: str
 ) -> None:
     conversation = start(cast)
@@ -213,14 +213,14 @@ def test_what_comes_later_does_not_pass_for_the_change_that_was_lost(
     announced.take()
     ACTIVE[later](cast, conversation)
     hub.route(announced.take())
-    told, stored = told_of(hub, conversation)
-    assert (told.status, told.agent) != (stored.status, stored.agent), (
-        "the sweep sees that the box still says: waiting"
+    sent, stored = sent_and_stored(hub, conversation)
+    assert (sent.status, sent.agent) != (stored.status, stored.agent), (
+        "the sweep detects that the widget still shows the visitor as waiting"
     )
-    assert told.last_seq != stored.last_seq, "and that a message is missing in lists"
+    assert sent.last_seq != stored.last_seq, "the sweep detects that lists lack a message"
 
 
-def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: Announced) -> None:
+def test_outdated_row_does_not_change_the_sent_state(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     posted(conversation)
     hub = Hub()
@@ -230,16 +230,17 @@ def test_a_row_that_comes_too_late_is_not_listed_again(cast: Cast, announced: An
     late = announced.take()
     changed_department(cast, conversation, cast.loans)
     hub.route(announced.take())
-    told = hub.told[conversation.pk]
+    before = hub.sent_states[conversation.pk]
     hub.route(late)
-    assert (hub.told[conversation.pk].status, hub.told[conversation.pk].unread) == (told.status, told.unread)
+    after = hub.sent_states[conversation.pk]
+    assert (after.status, after.unread) == (before.status, before.unread)
 
 
-# -- Coming in while things happen ---------------------------------------------------------------------------
+# -- Connecting while the conversation changes ---------------------------------------------------------------
 
 
 def closing(work: Callable[[], Any]) -> Any:
-    """On a thread of its own, which lets go of its connection."""
+    """Call `work` and close the thread's database connection afterwards."""
     try:
         return work()
     finally:
@@ -247,12 +248,12 @@ def closing(work: Callable[[], Any]) -> Any:
 
 
 class Wire:
-    """The consumer's side of a socket, in this process."""
+    """Runs a consumer in this process and exchanges ASGI messages with it."""
 
     def __init__(self, consumer: VisitorConsumer | ConsoleConsumer | None = None) -> None:
         self.consumer: Any = consumer or VisitorConsumer()
         self.sent: list[dict[str, Any]] = []
-        self._news = asyncio.Event()
+        self._has_sent = asyncio.Event()
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def __aenter__(self) -> Wire:
@@ -267,13 +268,13 @@ class Wire:
 
     async def _send(self, message: Any) -> None:
         self.sent.append(message)
-        self._news.set()
+        self._has_sent.set()
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
-            while not is_so():
-                self._news.clear()
-                await self._news.wait()
+            while not condition():
+                self._has_sent.clear()
+                await self._has_sent.wait()
 
     def frames(self) -> list[dict[str, Any]]:
         return [json.loads(message["text"]) for message in self.sent if "text" in message]
@@ -284,14 +285,14 @@ class Wire:
 
 @pytest.fixture
 def quiet_hub() -> Any:
-    """The hub of this process, as it was: nobody listens after a test."""
+    """The hub of this process; checks that no socket is subscribed after the test."""
     yield delivery.hub
     assert not delivery.hub.visitors
     assert not delivery.hub.heads
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_hub: Hub) -> None:
+async def test_welcome_contains_a_change_between_the_lookup_and_the_join(quiet_hub: Hub) -> None:
     def before() -> tuple[Cast, Conversation, sessions.VisitorSession]:
         cast = create_cast()
         conversation = start(cast)
@@ -301,8 +302,8 @@ async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_
 
     _, conversation, opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
-        # As `hello` does it, with a welcome that was read a moment too early.
-        await wire.consumer._settle(opened)
+        # This is what a hello does, with a session that was looked up before the conversation changed.
+        await wire.consumer._join_and_welcome(opened)
         await wire.until(lambda: bool(wire.frames()))
         (welcome,) = wire.frames()
         after = await asyncio.to_thread(closing, lambda: welcome_of(conversation))
@@ -311,7 +312,7 @@ async def test_what_happens_between_reading_and_joining_is_in_the_welcome(quiet_
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: Hub) -> None:
+async def test_change_while_the_welcome_is_read_is_sent_after_it(quiet_hub: Hub) -> None:
     def before() -> tuple[Cast, Conversation, Welcome]:
         cast = create_cast()
         conversation = start(cast)
@@ -336,7 +337,7 @@ async def test_what_happens_while_the_welcome_is_read_comes_after_it(quiet_hub: 
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_read_that_fails_leaves_no_socket_mute(
+async def test_socket_still_answers_after_its_welcome_could_not_be_read(
     quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def before() -> sessions.VisitorSession:
@@ -346,18 +347,18 @@ async def test_a_read_that_fails_leaves_no_socket_mute(
     def fail(_: object) -> Any:
         raise OperationalError
 
-    monkeypatch.setattr(consumers, "_welcoming", RequestCoalescer(fail))
+    monkeypatch.setattr(consumers, "_welcomes", RequestCoalescer(fail))
     opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
         with pytest.raises(OperationalError):
-            await wire.consumer._settle(opened)
+            await wire.consumer._join_and_welcome(opened)
         wire.say("ping")
         await wire.until(lambda: bool(wire.frames()))
         assert [frame["kind"] for frame in wire.frames()] == ["refused"]
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_console_whose_lists_cannot_be_read_is_asked_to_come_back(
+async def test_console_whose_lists_cannot_be_read_gets_a_bye_with_a_retry(
     quiet_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def sign_in(console: ConsoleConsumer) -> Staff:

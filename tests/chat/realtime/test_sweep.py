@@ -1,7 +1,6 @@
-"""The sweep finds what the doorbell did not bring, and looks only at what may have changed.
+"""The sweep sends what lost notifications would have brought, and examines only what may have changed.
 
-Guards invariant 2 where each round but one in twenty leaves out what stands as it did. On SQLite each looks at
-everything.
+Guards invariant 2 although 19 rounds of 20 leave out what has not changed. On SQLite each round examines everything.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ class Box(Screen):
 
 
 class Process:
-    """A hub whose doorbell is dead, one round of the sweep at a time."""
+    """A hub that receives no notifications; the test runs one round of the sweep at a time."""
 
     def __init__(self) -> None:
         self.hub = Hub()
-        self.seen = sweep_queries.SweepCursor(timezone.now())
-        self.looked_at: list[int] = []
+        self.cursor = sweep_queries.SweepCursor(timezone.now())
+        self.examined: list[int] = []
         self.round()
 
     def open(self, conversation: Conversation) -> Box:
@@ -59,7 +58,7 @@ class Process:
         return box
 
     def round(self) -> None:
-        self.seen = async_to_sync(sweep._send_missed)(self.hub, self.seen)
+        self.cursor = async_to_sync(sweep._send_missed)(self.hub, self.cursor)
 
 
 @pytest.fixture
@@ -69,22 +68,22 @@ def cast(transactional_db: None) -> Cast:
 
 @pytest.fixture
 def process(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
-    """As it is after some rounds with one box open; `looked_at` are the conversations of each later round."""
+    """A process whose `examined` holds the conversations that the last round examined."""
     process = Process()
-    concerned = sweep_queries._concerned
+    relevant_states = sweep_queries._relevant_states
 
-    def noting(asked: sweep_queries.SweepRequest) -> Any:
-        answer = concerned(asked)
-        process.looked_at = sorted(answer[3])
-        return answer
+    def recording(request: sweep_queries.SweepRequest) -> Any:
+        result = relevant_states(request)
+        process.examined = sorted(result[3])
+        return result
 
-    monkeypatch.setattr(sweep_queries, "_concerned", noting)
+    monkeypatch.setattr(sweep_queries, "_relevant_states", recording)
     yield process
     connection.close()
 
 
-def said(conversation: Conversation, body: str = "在吗") -> None:
-    """On another process."""
+def post_elsewhere(conversation: Conversation, body: str = "在吗") -> None:
+    """Store a message as another process does, without a notification."""
     post_batch([Post(conversation.pk, uuid4(), body, visitor_id=conversation.visitor_id)])
 
 
@@ -92,32 +91,32 @@ def bodies(box: Screen) -> list[str]:
     return [frame["message"]["body"] for frame in box.frames if frame["kind"] == "message"]
 
 
-def test_what_stands_as_it_did_is_not_looked_at_again(cast: Cast, process: Process) -> None:
+def test_sweep_examines_only_conversations_that_have_changed(cast: Cast, process: Process) -> None:
     quiet, busy = start(cast), start_with(cast, cast.mei)
     for conversation in (quiet, busy):
         process.open(conversation)
     process.round()
-    assert process.looked_at == sorted([quiet.pk, busy.pk])
+    assert process.examined == sorted([quiet.pk, busy.pk])
     process.round()
-    said(busy)
+    post_elsewhere(busy)
     process.round()
-    assert process.looked_at == [busy.pk]
+    assert process.examined == [busy.pk]
 
 
 @both_databases
-def test_a_message_of_a_quiet_conversation_is_found_in_one_round(cast: Cast, process: Process) -> None:
+def test_sweep_sends_a_missed_message_in_one_round(cast: Cast, process: Process) -> None:
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     for number in range(4):
         process.round()
         process.round()
-        said(conversation, str(number))
+        post_elsewhere(conversation, str(number))
         process.round()
-        assert bodies(box) == [str(each) for each in range(number + 1)]
+        assert bodies(box) == [str(sent) for sent in range(number + 1)]
 
 
-def test_a_transaction_that_commits_late_is_found_then(cast: Cast, process: Process) -> None:
-    """Its rows were written rounds ago: neither a time nor an id of theirs would tell."""
+def test_sweep_finds_a_transaction_that_commits_rounds_after_it_wrote(cast: Cast, process: Process) -> None:
+    """Neither a timestamp nor an id could show that the rows are new: they were written rounds ago."""
     conversation, other = start_with(cast, cast.mei), start(cast)
     box = process.open(conversation)
     process.round()
@@ -125,7 +124,7 @@ def test_a_transaction_that_commits_late_is_found_then(cast: Cast, process: Proc
 
     def late() -> None:
         with transaction.atomic():
-            said(conversation, "晚")
+            post_elsewhere(conversation, "晚")
             is_written.set()
             assert commit.wait(20)
         connection.close()
@@ -134,7 +133,7 @@ def test_a_transaction_that_commits_late_is_found_then(cast: Cast, process: Proc
     thread.start()
     assert is_written.wait(10)
     for _ in range(3):
-        said(other)
+        post_elsewhere(other)
         process.round()
     assert bodies(box) == []
     commit.set()
@@ -144,15 +143,17 @@ def test_a_transaction_that_commits_late_is_found_then(cast: Cast, process: Proc
 
 
 @both_databases
-def test_an_older_event_that_comes_too_late_is_put_right(cast: Cast, process: Process) -> None:
-    """Nothing changes in the database then: what was told here has."""
+def test_sweep_corrects_an_outdated_event(cast: Cast, process: Process) -> None:
+    """Then the database does not change, but the sent state does."""
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     _, events = post_batch([Post(conversation.pk, uuid4(), "第一句", visitor_id=conversation.visitor_id)])
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
     process.round()
     process.round()
-    process.hub.told[conversation.pk] = process.hub.told[conversation.pk]._replace(status="active")
+    process.hub.sent_states[conversation.pk] = process.hub.sent_states[conversation.pk]._replace(
+        status="active"
+    )
     process.hub.route(events)
     process.round()
     states = [frame["state"]["status"] for frame in box.frames if frame["kind"] == "state"]
@@ -161,12 +162,12 @@ def test_an_older_event_that_comes_too_late_is_put_right(cast: Cast, process: Pr
 
 
 @both_databases
-def test_who_comes_with_an_old_screen_is_brought_up_to_date(cast: Cast, process: Process) -> None:
-    """A screen that joins late stands where it stood: the conversation has not changed for rounds."""
+def test_sweep_sends_missed_messages_to_a_socket_that_joins_late(cast: Cast, process: Process) -> None:
+    """The conversation has not changed for rounds, but the joining screen lacks a message."""
     conversation = start_with(cast, cast.mei)
     process.open(conversation)
-    said(conversation, "一")
-    said(conversation, "二")
+    post_elsewhere(conversation, "一")
+    post_elsewhere(conversation, "二")
     process.round()
     process.round()
     late = Box(conversation.visitor)
@@ -177,7 +178,9 @@ def test_who_comes_with_an_old_screen_is_brought_up_to_date(cast: Cast, process:
 
 
 @both_databases
-def test_a_conversation_that_has_become_anothers_is_not_heard(cast: Cast, process: Process) -> None:
+def test_sweep_ends_the_widget_of_a_conversation_given_to_another_visitor(
+    cast: Cast, process: Process
+) -> None:
     conversation = start(cast)
     box, other = process.open(conversation), process.open(start_with(cast, cast.mei))
     process.round()
@@ -189,14 +192,14 @@ def test_a_conversation_that_has_become_anothers_is_not_heard(cast: Cast, proces
 
 
 @both_databases
-def test_a_rating_and_a_name_are_seen_too(cast: Cast, process: Process) -> None:
+def test_sweep_sends_a_changed_rating_and_a_changed_name(cast: Cast, process: Process) -> None:
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     process.round()
     process.round()
     Visitor.objects.filter(pk=conversation.visitor_id).update(name="李雷雷")
     process.round()
-    assert process.hub.told[conversation.pk].visitor_name == "李雷雷"
+    assert process.hub.sent_states[conversation.pk].visitor_name == "李雷雷"
     with transaction.atomic():
         Rating.objects.create(conversation=conversation, score=4)
         Conversation.objects.filter(pk=conversation.pk).update(last_seq=conversation.last_seq)
@@ -205,7 +208,7 @@ def test_a_rating_and_a_name_are_seen_too(cast: Cast, process: Process) -> None:
 
 
 class Console:
-    """An agent's socket without its wire."""
+    """An agent's socket without a connection; it keeps the frames pushed to it."""
 
     session_key, role, sees_all = "", "agent", False
 
@@ -225,8 +228,8 @@ class Console:
         raise AssertionError(pk)
 
 
-def test_clocks_of_other_machines_may_be_an_hour_wrong(cast: Cast, process: Process) -> None:
-    """A conversation and a note that say they are an hour old are news to a console that has not heard of them."""
+def test_sweep_finds_rows_whose_timestamps_are_an_hour_behind(cast: Cast, process: Process) -> None:
+    """A machine whose clock is an hour slow wrote a conversation and a note; consoles receive both."""
     console = Console(cast)
     process.hub.add_staff(console)
     watched = start_with(cast, cast.mei)
@@ -249,15 +252,15 @@ def test_clocks_of_other_machines_may_be_an_hour_wrong(cast: Cast, process: Proc
 
 
 @both_databases
-@pytest.mark.parametrize("how", ["waits", "is assigned"])
-def test_what_one_screen_has_read_is_news_to_a_console_that_was_not_told(
-    cast: Cast, process: Process, how: str
+@pytest.mark.parametrize("status", ["waiting", "active"])
+def test_sweep_sends_a_missed_conversation_although_another_screen_has_loaded_it(
+    cast: Cast, process: Process, status: str
 ) -> None:
-    """The doorbell was lost, and before the next round another screen of this process opened and read it."""
+    """The notification was lost, and another screen of this process loaded the conversation before the next round."""
     console = Console(cast)
     process.hub.add_staff(console)
     process.round()
-    conversation = start(cast) if how == "waits" else start_with(cast, cast.mei)
+    conversation = start(cast) if status == "waiting" else start_with(cast, cast.mei)
     (row,) = serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))
     process.hub.note_row(conversation.pk, row)
     process.round()
@@ -267,7 +270,9 @@ def test_what_one_screen_has_read_is_news_to_a_console_that_was_not_told(
     assert console.frames == []
 
 
-def test_what_stood_in_the_lists_already_is_not_told_once_more(cast: Cast, process: Process) -> None:
+def test_sweep_does_not_send_conversations_that_a_console_loaded_on_opening(
+    cast: Cast, process: Process
+) -> None:
     conversation = start(cast)
     process.round()
     console = Console(cast)

@@ -1,7 +1,7 @@
-"""The writer: accepted means committed, and the numbers have no gap, whoever else writes.
+"""The writer: accepted means committed, and seqs have no gap, whoever else writes.
 
-Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless). What happens when
-the database or a process dies is in tests/faults/test_outages.py.
+Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless).
+tests/faults/test_outages.py has the failures of the database and of processes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_database
 WITHIN_SECONDS = 20
 
 
-class Heard(list[Event]):
-    """What the writer announced, in its order."""
+class AnnouncedEvents(list[Event]):
+    """The events that the writer announced, in order."""
 
     def seqs(self, conversation: Conversation) -> list[int]:
         return [
@@ -40,14 +40,14 @@ class Heard(list[Event]):
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
-    heard = Heard()
-    monkeypatch.setattr(delivery, "announce", lambda events, *_: heard.extend(events))
-    return heard
+def announced(monkeypatch: pytest.MonkeyPatch) -> AnnouncedEvents:
+    announced = AnnouncedEvents()
+    monkeypatch.setattr(delivery, "announce", lambda events, *_: announced.extend(events))
+    return announced
 
 
 @pytest.fixture
-def writer(heard: Heard) -> Iterator[Writer]:
+def writer(announced: AnnouncedEvents) -> Iterator[Writer]:
     writer = Writer()
     yield writer
     assert writer.stop(WITHIN_SECONDS)
@@ -65,33 +65,33 @@ def stored(conversation: Conversation) -> list[tuple[int, str]]:
     return list(conversation.messages.order_by("seq").values_list("seq", "body"))
 
 
-def test_what_is_accepted_can_be_read_by_anybody_at_that_moment(writer: Writer) -> None:
+def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> None:
     """Invariant 1."""
     conversation = start(create_cast())
-    seen: list[bool] = []
+    visible: list[bool] = []
 
-    def is_there(client_id: str) -> bool:
+    def is_stored(client_id: str) -> bool:
         try:
             return Message.objects.filter(client_id=client_id).exists()
         finally:
             connection.close()
 
-    def look(future: Future[Outcome]) -> None:
-        # On the writer's thread, before it goes on; another connection must see the message already.
+    def check_visibility(future: Future[Outcome]) -> None:
+        # This runs on the writer's thread before it continues; another connection must see the message already.
         outcome = future.result()
         assert isinstance(outcome, AcceptedFrame)
         with ThreadPoolExecutor(1) as other:
-            seen.append(other.submit(is_there, outcome.client_id).result(WITHIN_SECONDS))
+            visible.append(other.submit(is_stored, outcome.client_id).result(WITHIN_SECONDS))
 
     for number in range(5):
         future = writer.post(post(conversation, f"{number}"))
-        future.add_done_callback(look)
+        future.add_done_callback(check_visibility)
         answer(future)
     assert writer.wait_until_idle(WITHIN_SECONDS)
-    assert seen == [True] * 5
+    assert visible == [True] * 5
 
 
-def test_posts_of_one_sender_keep_their_order(writer: Writer, heard: Heard) -> None:
+def test_posts_of_one_sender_keep_their_order(writer: Writer, announced: AnnouncedEvents) -> None:
     """Invariant 3, over more than one full batch."""
     conversation = start(create_cast())
     futures = [writer.post(post(conversation, f"第{number}句")) for number in range(450)]
@@ -99,10 +99,10 @@ def test_posts_of_one_sender_keep_their_order(writer: Writer, heard: Heard) -> N
 
     assert [outcome.seq for outcome in outcomes if isinstance(outcome, AcceptedFrame)] == list(range(1, 451))
     assert stored(conversation) == [(number + 1, f"第{number}句") for number in range(450)]
-    assert heard.seqs(conversation) == list(range(1, 451))
+    assert announced.seqs(conversation) == list(range(1, 451))
 
 
-def test_many_threads_leave_no_gap(writer: Writer) -> None:
+def test_posts_from_many_threads_leave_no_gap_in_seq(writer: Writer) -> None:
     """Invariant 3."""
     cast = create_cast()
     conversations = [start(cast) for _ in range(3)]
@@ -116,14 +116,14 @@ def test_many_threads_leave_no_gap(writer: Writer) -> None:
         assert [seq for seq, _ in stored(conversation)] == list(range(1, 81))
 
 
-def test_two_writers_and_an_action_share_the_numbers_of_one_conversation(writer: Writer) -> None:
-    """Invariant 3: as two server processes and an agent's click."""
+def test_two_writers_and_an_action_assign_seqs_without_a_gap(writer: Writer) -> None:
+    """Invariant 3, with the writers of two server processes and an agent's action."""
     cast = create_cast()
     conversation = start_with(cast, cast.mei)
     before, second = conversation.last_seq, Writer()
     futures = []
     for number in range(40):
-        futures += [each.post(post(conversation, f"{number}")) for each in (writer, second)]
+        futures += [one.post(post(conversation, f"{number}")) for one in (writer, second)]
         if number % 4 == 0:
             with transaction.atomic():
                 change = ConversationChange(access.lock(conversation.pk))
@@ -136,7 +136,7 @@ def test_two_writers_and_an_action_share_the_numbers_of_one_conversation(writer:
     assert conversation.last_seq == before + 90
 
 
-def test_a_repeat_gets_the_same_answer_even_while_the_first_is_on_its_way(writer: Writer) -> None:
+def test_repeated_post_gets_the_same_answer_even_while_the_first_is_pending(writer: Writer) -> None:
     """Invariant 4."""
     conversation = start(create_cast())
     same = post(conversation, "一次")
@@ -151,19 +151,19 @@ def test_a_repeat_gets_the_same_answer_even_while_the_first_is_on_its_way(writer
 @pytest.mark.parametrize(
     "poison",
     [{"body": "half a \ud83d character"}, {"payload": {"what": object()}}, {"client_id": "no id"}],
-    ids=["words", "payload", "id"],
+    ids=["body", "payload", "id"],
 )
-def test_one_that_cannot_be_stored_spoils_nothing_for_the_others(
-    writer: Writer, heard: Heard, poison: dict[str, str]
+def test_post_that_cannot_be_stored_does_not_fail_the_rest_of_its_batch(
+    writer: Writer, announced: AnnouncedEvents, poison: dict[str, str]
 ) -> None:
     cast = create_cast()
     conversation, other = start(cast), start(cast)
     with transaction.atomic():
-        # The lock holds the first one back, and so those behind it come into one batch.
+        # The lock delays the first post, so that the posts behind it form one batch.
         access.lock(conversation.pk)
         futures = [
-            writer.post(each)
-            for each in (
+            writer.post(queued)
+            for queued in (
                 post(conversation, "零"),
                 post(conversation, "一"),
                 replace(post(other, "x"), **poison),  # type: ignore[arg-type]
@@ -175,10 +175,10 @@ def test_one_that_cannot_be_stored_spoils_nothing_for_the_others(
     assert [isinstance(outcome, AcceptedFrame) for outcome in outcomes] == [True, True, False, True]
     assert stored(conversation) == [(1, "零"), (2, "一"), (3, "二")]
     assert stored(other) == []
-    assert heard.seqs(conversation) == [1, 2, 3]
+    assert announced.seqs(conversation) == [1, 2, 3]
 
 
-def test_who_cannot_take_the_answer_harms_nobody(writer: Writer) -> None:
+def test_failing_answer_callback_does_not_affect_other_posts(writer: Writer) -> None:
     conversation = start(create_cast())
 
     def fail(_: Outcome) -> None:
@@ -191,7 +191,7 @@ def test_who_cannot_take_the_answer_harms_nobody(writer: Writer) -> None:
     assert [seq for seq, _ in stored(conversation)] == list(range(1, 102))
 
 
-def test_only_the_furthest_mark_of_each_reader_is_stored(writer: Writer) -> None:
+def test_only_the_highest_read_mark_of_each_reader_is_stored(writer: Writer) -> None:
     cast = create_cast()
     conversation = start_with(cast, cast.mei)
     for number in (1, 3, 2):
@@ -204,7 +204,7 @@ def test_only_the_furthest_mark_of_each_reader_is_stored(writer: Writer) -> None
     assert (conversation.visitor_received_seq, conversation.visitor_read_seq) == (4, 3)
 
 
-def test_more_than_it_can_hold_is_put_off(writer: Writer) -> None:
+def test_posts_beyond_max_queued_are_refused_with_a_retry(writer: Writer) -> None:
     conversation = start(create_cast())
     with transaction.atomic():
         access.lock(conversation.pk)
@@ -214,7 +214,7 @@ def test_more_than_it_can_hold_is_put_off(writer: Writer) -> None:
     assert {getattr(outcome, "code", None) for outcome in put_off} == {"unavailable"}
 
 
-def test_a_stopped_writer_has_answered_everybody_and_starts_again(writer: Writer) -> None:
+def test_stopped_writer_has_answered_every_post_and_starts_again(writer: Writer) -> None:
     conversation = start(create_cast())
     futures = [writer.post(post(conversation, "x")) for _ in range(50)]
     assert writer.stop(WITHIN_SECONDS)

@@ -1,4 +1,4 @@
-"""How long a proof of identity lasts: nonce, token generation, age of "verified". Issue 9, line 8."""
+"""The validity of a visitor's identity: nonces, token generations and the age of the level "verified"."""
 
 from __future__ import annotations
 
@@ -39,13 +39,14 @@ def identify(cast: Cast, uuid: UUID, **claims: Any) -> Visitor:
     return identities.identify(site=cast.site, visitor_uuid=uuid, identity=identity_token(**claims))
 
 
-def found_by(cast: Cast, token: str) -> sessions.VisitorSession:
-    (found,) = sessions.find_session([Hello(cast.site.key, token=token)])
-    assert isinstance(found, sessions.VisitorSession)
-    return found
+def session_of_token(cast: Cast, token: str) -> sessions.VisitorSession:
+    (session,) = sessions.find_session([Hello(cast.site.key, token=token)])
+    assert isinstance(session, sessions.VisitorSession)
+    return session
 
 
-def token_now(visitor: Visitor) -> str:
+def current_token(visitor: Visitor) -> str:
+    """Return a token with the visitor's current generation, as a welcome now would carry it."""
     visitor.refresh_from_db()
     return token_for(visitor.uuid, SITE_KEY, visitor.token_generation)
 
@@ -55,7 +56,7 @@ def token_now(visitor: Visitor) -> str:
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_identity_token_is_good_only_with_the_nonce_of_this_browser(cast: Cast) -> None:
+def test_identity_token_without_the_nonce_of_the_browser_is_refused(cast: Cast) -> None:
     cast.site.requires_nonce = True
     mine, other = uuid4(), uuid4()
     for nonce in ("", "x", nonce_for(other, SITE_KEY, 0), nonce_for(mine, "another", 0), None, 7):
@@ -91,14 +92,14 @@ def test_nonce_of_a_former_sign_in_is_refused(cast: Cast) -> None:
 
 
 @pytest.mark.django_db
-def test_wrong_nonce_is_refused_even_where_the_site_asks_for_none(cast: Cast) -> None:
+def test_wrong_nonce_is_refused_even_if_the_site_requires_none(cast: Cast) -> None:
     with pytest.raises(IdentityRefused):
         identify(cast, uuid4(), nonce="of another browser")
     assert identify(cast, uuid4()).level == Level.VERIFIED
 
 
 @pytest.mark.django_db
-def test_audience_must_be_this_site_alone(cast: Cast) -> None:
+def test_identity_token_for_several_audiences_is_refused(cast: Cast) -> None:
     with pytest.raises(IdentityRefused):
         identify(cast, uuid4(), aud=[SITE_KEY, "another"])
 
@@ -108,19 +109,19 @@ def test_audience_must_be_this_site_alone(cast: Cast) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_sign_in_makes_the_earlier_tokens_of_both_visitors_void(cast: Cast, announced: Announced) -> None:
+def test_sign_in_voids_the_earlier_tokens_of_both_visitors(cast: Cast, announced: Announced) -> None:
     conversation = start(cast)
     anonymous = conversation.visitor
-    before = token_now(anonymous)
+    before = current_token(anonymous)
     announced.take()
     customer = identify(cast, anonymous.uuid)
-    first = token_now(customer)
+    first = current_token(customer)
     identify(cast, customer.uuid)
 
-    assert found_by(cast, before).visitor is None
-    assert found_by(cast, before).visitor_uuid != anonymous.uuid
-    assert found_by(cast, first).visitor is None
-    assert found_by(cast, token_now(customer)).visitor == customer
+    assert session_of_token(cast, before).visitor is None
+    assert session_of_token(cast, before).visitor_uuid != anonymous.uuid
+    assert session_of_token(cast, first).visitor is None
+    assert session_of_token(cast, current_token(customer)).visitor == customer
     voided = [event for event in announced.take() if isinstance(event, VisitorTokensVoided)]
     assert [(event.visitor, event.generation) for event in voided] == [
         (customer.pk, 1),
@@ -134,21 +135,21 @@ def test_sign_in_makes_the_earlier_tokens_of_both_visitors_void(cast: Cast, anno
 def test_logout_of_a_customer_voids_the_token_and_keeps_the_conversation(cast: Cast) -> None:
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid)
-    token = token_now(customer)
+    token = current_token(customer)
     identities.log_out(visitor=customer)
 
     conversation.refresh_from_db()
     assert conversation.status == "waiting"
-    assert found_by(cast, token).visitor is None
+    assert session_of_token(cast, token).visitor is None
     customer.refresh_from_db()
-    assert customer.level == Level.CLAIMED, "nobody is there whom the bank's site has signed in"
+    assert customer.level == Level.CLAIMED, "the customer is no longer signed in on the bank's site"
 
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_logout_of_an_anonymous_visitor_ends_what_nobody_could_find_again(cast: Cast) -> None:
+def test_logout_of_an_anonymous_visitor_closes_the_conversation(cast: Cast) -> None:
     conversation = start(cast)
-    token = token_now(conversation.visitor)
+    token = current_token(conversation.visitor)
     identities.log_out(visitor=conversation.visitor)
     conversation.refresh_from_db()
     assert conversation.status == "closed"
@@ -157,14 +158,14 @@ def test_logout_of_an_anonymous_visitor_ends_what_nobody_could_find_again(cast: 
 
 
 @pytest.mark.django_db
-def test_no_address_takes_a_void_token(cast: Cast, client: Client) -> None:
-    """Every path over HTTP on which the token alone is proof: transcript, files, suggested answers and their rating."""
+def test_http_endpoints_refuse_a_void_token(cast: Cast, client: Client) -> None:
+    """The endpoints that only a token protects: transcript, files, suggested answers and their feedback."""
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid)
-    void = token_now(customer)
+    void = current_token(customer)
     headers = {"authorization": f"Bearer {void}", "origin": "http://testserver"}
-    asked = {"text": "卡", "token": void}
-    judged = {"token": void, "source": "point/1/1", "is_helpful": True}
+    suggestion_request = {"text": "卡", "token": void}
+    feedback = {"token": void, "source": "point/1/1", "is_helpful": True}
     assert client.get("/chat/transcript", headers=headers).status_code == 200
     identities.log_out(visitor=customer)
 
@@ -172,24 +173,24 @@ def test_no_address_takes_a_void_token(cast: Cast, client: Client) -> None:
     assert client.post("/chat/attachments", headers=headers).status_code == 404
     assert client.get(f"/chat/attachments/{uuid4()}", headers=headers).status_code == 404
     path, kind = f"/widget/{SITE_KEY}/answers", "application/json"
-    answer = client.post(f"{path}/judge", judged, content_type=kind, headers=headers)
-    assert answer.status_code == 404
-    assert client.post(path, asked, content_type=kind, headers=headers).status_code == 200
-    read = read_token(void)
-    assert read is not None
-    assert access.current_conversation_of(cast.site, read) is None
+    response = client.post(f"{path}/judge", feedback, content_type=kind, headers=headers)
+    assert response.status_code == 404
+    assert client.post(path, suggestion_request, content_type=kind, headers=headers).status_code == 200
+    token = read_token(void)
+    assert token is not None
+    assert access.current_conversation_of(cast.site, token) is None
 
 
 @pytest.mark.django_db
-def test_token_of_a_customer_is_void_half_a_day_after_the_sign_in(cast: Cast) -> None:
+def test_customers_token_is_void_twelve_hours_after_the_sign_in(cast: Cast) -> None:
     customer = identify(cast, uuid4())
-    token = token_now(customer)
+    token = current_token(customer)
     Visitor.objects.update(verified_at=timezone.now() - timedelta(hours=12, seconds=5))
-    assert found_by(cast, token).visitor is None
+    assert session_of_token(cast, token).visitor is None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sockets_with_a_void_token_end_in_every_process(processes: Processes) -> None:
+def test_sockets_with_a_void_token_are_closed_in_every_process(processes: Processes) -> None:
     create_cast()
     with Box(processes.daphne) as first, Box(processes.uvicorn) as second, Box(processes.daphne) as idle:
         first.open()
@@ -215,19 +216,19 @@ def test_sockets_with_a_void_token_end_in_every_process(processes: Processes) ->
 # -- The age of "verified" -----------------------------------------------------------------------------------
 
 
-def grow_old(visitor: Visitor) -> None:
+def backdate_verification(visitor: Visitor) -> None:
     Visitor.objects.filter(pk=visitor.pk).update(verified_at=timezone.now() - LONG_AGO)
 
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_verified_lapses_and_a_sign_in_renews_it(cast: Cast, announced: Announced) -> None:
+def test_verified_level_lapses_and_a_sign_in_renews_it(cast: Cast, announced: Announced) -> None:
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid, name="李雷")
     assert identities.lapse_identities() == 0
-    grow_old(customer)
+    backdate_verification(customer)
     announced.take()
-    assert found_by(cast, token_now(customer)).visitor.level_now() == Level.CLAIMED  # type: ignore[union-attr]
+    assert session_of_token(cast, current_token(customer)).visitor.level_now() == Level.CLAIMED  # type: ignore[union-attr]
     assert identities.lapse_identities() == 1
     (event,) = announced.take()
     assert isinstance(event, ConversationChanged)
@@ -241,11 +242,11 @@ def test_verified_lapses_and_a_sign_in_renews_it(cast: Cast, announced: Announce
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_customer_whose_mark_has_lapsed_is_still_nobody_elses(cast: Cast) -> None:
-    """Neither the next customer on this computer nor the form's name takes their conversation over."""
+def test_customer_whose_verified_level_lapsed_keeps_their_conversations(cast: Cast) -> None:
+    """Neither the next customer on the same computer nor a name in the form takes over their conversations."""
     first = identify(cast, uuid4(), sub="C-1", name="李雷")
     theirs = start(cast, visitor=first.uuid)
-    grow_old(first)
+    backdate_verification(first)
     identities.lapse_identities()
     visitors.end_by_visitor(visitor=first)
     renamed = start(cast, visitor=first.uuid, name="行长")
@@ -257,18 +258,22 @@ def test_customer_whose_mark_has_lapsed_is_still_nobody_elses(cast: Cast) -> Non
 
 
 @pytest.mark.django_db
-def test_welcome_says_how_long_verified_holds(cast: Cast) -> None:
+def test_welcome_carries_the_remaining_seconds_of_the_verified_level(cast: Cast) -> None:
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid)
-    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(found_by(cast, token_now(customer)))])
+    ((welcome, _),) = sessions.welcome_frames(
+        [sessions.ResumedSession(session_of_token(cast, current_token(customer)))]
+    )
     assert (welcome.level, welcome.verified_seconds > 1700) == ("verified", True)
-    grow_old(customer)
-    ((welcome, _),) = sessions.welcome_frames([sessions.ResumedSession(found_by(cast, token_now(customer)))])
+    backdate_verification(customer)
+    ((welcome, _),) = sessions.welcome_frames(
+        [sessions.ResumedSession(session_of_token(cast, current_token(customer)))]
+    )
     assert (welcome.level, welcome.verified_seconds) == ("claimed", 0)
 
 
 @pytest.mark.django_db
-def test_card_record_transcript_and_list_say_when_identity_was_verified(cast: Cast) -> None:
+def test_card_record_transcript_and_list_show_when_identity_was_verified(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     customer = identify(cast, conversation.visitor.uuid, name="李雷")
     moment = timezone.localtime(customer.verified_at)
@@ -281,7 +286,7 @@ def test_card_record_transcript_and_list_say_when_identity_was_verified(cast: Ca
 
     card = f"/console/conversations/{conversation.uuid}/card"
     assert f"confirmed who this is at {moment:%H:%M}" in page(cast.mei, card)
-    grow_old(customer)
+    backdate_verification(customer)
     shown = page(cast.mei, card)
     assert f"Was verified at {moment:%Y-%m-%d %H:%M}" in shown
     assert "<strong>Verified</strong>" not in shown
@@ -294,8 +299,8 @@ def test_card_record_transcript_and_list_say_when_identity_was_verified(cast: Ca
 
 
 @pytest.mark.django_db
-def test_hellos_take_two_queries_with_tokens_of_any_generation(cast: Cast) -> None:
-    tokens = [token_now(start(cast).visitor) for _ in range(3)]
+def test_find_session_takes_two_queries_for_any_number_of_hellos(cast: Cast) -> None:
+    tokens = [current_token(start(cast).visitor) for _ in range(3)]
     with CaptureQueriesContext(connection) as queries:
         sessions.find_session([Hello(cast.site.key, token=token) for token in tokens])
     assert len(queries) == 2
