@@ -1,4 +1,4 @@
-"""How long it took from the answer to the screens of the others, told by the fault that was on."""
+"""Delivery times from acknowledgement to the other screens, grouped by the fault that was active."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from tests.faults.history import Record
 
-# What is accepted so shortly after a fault still suffers from it.
+# Seconds after the end of a fault for which messages still count as affected by it.
 AFTER_SECONDS = 2.0
 
 
 def delays(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Seconds from a message's acknowledgement (0 when it came later) to each screen that showed it, by fault."""
+    """Return, by fault, the seconds from a message's acknowledgement (0 if it came later) to each screen that
+    showed it."""
     windows: list[tuple[str, float, float]] = []
     begun: dict[str, float] = {}
     acked: dict[tuple[str, str], float] = {}
@@ -29,7 +30,7 @@ def delays(records: Sequence[Record]) -> dict[str, list[float]]:
         if record["op"] == "clear":
             joined[record["conv"], record["who"]] = record["t"]
         elif record["op"] == "show" and record["id"]:
-            # Not to a screen that was opened later.
+            # A screen that was opened later has no delay.
             at = acked.get((record["conv"], record["id"]), 0.0)
             if joined[record["conv"], record["who"]] <= at:
                 first.setdefault((record["conv"], record["id"], record["who"]), record["t"])
@@ -45,7 +46,8 @@ def delays(records: Sequence[Record]) -> dict[str, list[float]]:
 
 
 def table(records: Sequence[Record]) -> list[str]:
-    """A line for each fault: how many, p50, p99 and the longest, in milliseconds; how fast it was answered again."""
+    """Return the printed table: for each fault the count, p50, p99 and maximum in milliseconds, and the
+    recovery time."""
     recovered: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record["op"] == "recovered":
