@@ -23,8 +23,8 @@ GUARDS = {
         "faults/test_outages.py::test_who_does_not_read_is_cut_off_before_it_costs_memory",
         "chat/realtime/test_state_equals_events.py::test_what_happens_between_reading_and_joining_is_in_the_welcome",
         "chat/realtime/test_state_equals_events.py::test_what_comes_later_does_not_pass_for_the_change_that_was_lost",
-        "machine/test_machine.py::test_whatever_happens_everybody_sees_everything_in_order",
-        "machine/test_machine.py::test_a_planted_fault_is_found",
+        "machine/test_machine.py::test_random_schedules_keep_all_invariants",
+        "machine/test_machine.py::test_planted_fault_is_found",
     ],
     "3 seq has no gap, and both sides resume after N": [
         "chat/test_actions_posts.py::test_of_posts_and_marks_keeps_the_numbers",
