@@ -1,4 +1,4 @@
-"""What processes cost, from /proc: processor time and memory, of servers with all that they started."""
+"""The cost of processes from /proc: processor time and memory, including child processes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pathlib import Path
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def family(pid: int) -> list[int]:
-    """The process and everything that it started and that runs now."""
-    found = [pid]
-    for one in found:
+def process_tree(pid: int) -> list[int]:
+    """Return the process and all its running descendants."""
+    members = [pid]
+    for member in members:
         try:
-            for task in Path(f"/proc/{one}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
+            for task in Path(f"/proc/{member}/task").iterdir():
+                members += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
             continue
-    return found
+    return members
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of these servers and their children, with those that have ended: a database session
-    that is over counts with its parent. Whole hundredths of a second."""
+    """Return user and system time of these servers and their children, including ended ones (a closed
+    database session counts with its parent). The resolution is a hundredth of a second."""
     total = 0
     for pid in pids:
-        for number, one in enumerate(family(pid)):
-            fields = _stat(one)
-            # What an ended child used stands with its parent; of a child that lives, with itself.
+        for number, member in enumerate(process_tree(pid)):
+            fields = _stat(member)
+            # The time of ended children is counted in their parent; that of living ones in themselves.
             total += sum(map(int, fields[11:15] if number == 0 else fields[11:13]))
     return total / TICKS
 
@@ -41,16 +41,16 @@ def _stat(pid: int) -> list[str]:
 
 
 def memory_kb(pid: int) -> float:
-    """Memory that the process has for itself, in KB: its share (PSS) of what stands in no file. The program's own files
-    are left out: their share changes with whatever else on the machine runs them."""
+    """Return the process's own memory in KB: its proportional share (PSS) of anonymous memory. Program files
+    are left out, because their share depends on what else runs on the machine."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss_Anon:"):
             return float(line.split()[1])
     raise RuntimeError(f"no memory figures for process {pid}")
 
 
-def machine() -> str:
-    """The processor and how many cores, as it calls itself."""
+def machine_description() -> str:
+    """Return the processor's model name and the number of cores."""
     names = [
         line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]

@@ -98,7 +98,9 @@ def test_a_run_with_a_loss_is_void(plant: str, words: str, monkeypatch: pytest.M
     monkeypatch.setenv("BENCH_PLANT", plant)
     monkeypatch.setattr(load, "SETTLE_SECONDS", 2)
     with pytest.raises(Void, match=words):
-        paths.closed_rows(QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted:application")
+        paths.closed_rows(
+            QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted_losses:application"
+        )
 
 
 def test_a_void_run_gives_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_others_are_measured_while_somebody_floods() -> None:
 
 
 def test_a_hostile_table_is_measured_in_a_process_of_its_own() -> None:
-    row = hostile._apart("csv_wide")
+    row = hostile._row_in_own_process("csv_wide")
     assert row.value < 50
     assert "KB, refused: " in row.conditions
 
