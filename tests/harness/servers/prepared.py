@@ -1,4 +1,5 @@
-"""What `migrate` and `collectstatic` make, made once for a run of the suite and copied for each further server."""
+"""The results of `migrate` and `collectstatic`, made once for a run of the suite and copied for each further
+server."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ import psycopg
 from tests.harness.servers.postgres import postgres_program
 
 SQLITE = "lianxin.sqlite3"
-# The folder of the run; without one, each server is prepared for itself.
+# The folder shared by the run; without it, each server is prepared separately.
 PREPARED_DIR = "TESTS_PREPARED_DIR"
-# What pg_dump says to psql alone.
+# Lines that pg_dump writes for psql only.
 _FOR_PSQL = "\\"
 
 
 def prepare(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
-    """Have the empty database and the state folder of this environment ready for a server."""
+    """Prepare the empty database and the state folder of this environment for a server."""
     if PREPARED_DIR not in os.environ:
         _migrate(manage)
         _collect(manage)
@@ -57,7 +58,7 @@ def _collect(manage: Callable[..., str]) -> None:
 
 @contextmanager
 def _kept() -> Iterator[Path]:
-    """The folder of the whole run, for one process at a time."""
+    """Lock and yield the folder of the run, for one process at a time."""
     kept = Path(os.environ[PREPARED_DIR])
     kept.mkdir(parents=True, exist_ok=True)
     with (kept / "lock").open("w") as lock:
