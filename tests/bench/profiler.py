@@ -27,14 +27,14 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     program = Path(sys.executable).with_name("py-spy")
-    found = str(program) if program.exists() else shutil.which("py-spy")
-    if found is None:
+    py_spy = str(program) if program.exists() else shutil.which("py-spy")
+    if py_spy is None:
         raise RuntimeError("py-spy is not installed: scripts/install --dev")
     profilers = []
     for name, pid in pids.items():
         for kind, ending in (("raw", "folded"), ("flamegraph", "svg")):
             command = [
-                *(found, "record", "--nonblocking", "--threads", "--rate", str(SAMPLES_PER_SECOND)),
+                *(py_spy, "record", "--nonblocking", "--threads", "--rate", str(SAMPLES_PER_SECOND)),
                 *("--duration", str(max(1, int(seconds))), "--format", kind),
                 *("--output", str(FOLDER / f"{name}.{ending}"), "--pid", str(pid)),
             ]

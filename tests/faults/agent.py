@@ -80,7 +80,7 @@ class Agent:
         conversation = frame.get("conversation") or frame.get("row", {}).get("id", "")
         if kind != "pong":
             self.scenario.history.append(
-                "hear",
+                "receive",
                 who=self.name,
                 role="agent",
                 kind=kind,
@@ -228,7 +228,7 @@ class Agent:
                 return status
             if status == 500:
                 self.scenario.history.append(
-                    "hear", who=self.name, role="agent", kind="status_500", conv="", body=path
+                    "receive", who=self.name, role="agent", kind="status_500", conv="", body=path
                 )
             await asyncio.sleep(RETRY_SECONDS)
         return UNKNOWN
@@ -358,7 +358,7 @@ class Agent:
                 return
             if status == 500:
                 history.append(
-                    "hear", who=self.name, role="agent", kind="status_500", conv=uuid, body="messages"
+                    "receive", who=self.name, role="agent", kind="status_500", conv=uuid, body="messages"
                 )
             await asyncio.sleep(RETRY_SECONDS)
 

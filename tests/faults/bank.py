@@ -152,10 +152,10 @@ class Bank:
     def _set_up(self) -> None:
         code = SET_UP.format(origins=self._origins, password=PASSWORD, agents=self._agents, sessions=4)
         printed = self.processes[0].manage("shell", "-v0", "-c", code)
-        loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
-        known = json.loads(loaded.removeprefix("loaded "))
-        self.staff, self.departments = known["staff"], known["departments"]
-        self.wrap_up = known["wrap_up"]
+        data_line = next(line for line in printed.splitlines() if line.startswith("loaded "))
+        data = json.loads(data_line.removeprefix("loaded "))
+        self.staff, self.departments = data["staff"], data["departments"]
+        self.wrap_up = data["wrap_up"]
 
     def forget(self) -> None:
         """Remove the conversations and visitors of a run; staff and site stay."""
@@ -165,10 +165,10 @@ class Bank:
     def leftovers(self) -> list[str]:
         """Return what Redis and PostgreSQL still hold when no client is connected."""
         with redis.Redis.from_url(self.redis.url) as client:
-            found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
+            leftovers_found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
         with psycopg.connect(self.postgres.url) as connection:
-            (open_ones,) = connection.execute(OPEN_TRANSACTIONS).fetchone() or (0,)
-        return found + ([f"{open_ones} open transactions"] if open_ones else [])
+            (transaction_count,) = connection.execute(OPEN_TRANSACTIONS).fetchone() or (0,)
+        return leftovers_found + ([f"{transaction_count} open transactions"] if transaction_count else [])
 
     def heal(self) -> None:
         """Make every server run again after any fault. Blocks."""

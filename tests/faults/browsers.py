@@ -154,12 +154,12 @@ class Browsers:
     # -- reading -----------------------------------------------------------------------------------------------
 
     async def _read_page(self, who: str, frame: Frame, selector: str) -> None:
-        found = await frame.evaluate(READ_MESSAGES, selector)
+        messages = await frame.evaluate(READ_MESSAGES, selector)
         self._pending[who] = await frame.evaluate(PENDING)
-        if not found:
+        if not messages:
             return
-        conv = found[0][0]
-        rows: Rows = [(seq, text) for _, seq, text in found]
+        conv = messages[0][0]
+        rows: Rows = [(seq, text) for _, seq, text in messages]
         history = self.scenario.history
         if conv not in self._begun and who == "widget":
             self._begun.add(conv)

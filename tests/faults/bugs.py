@@ -142,13 +142,15 @@ class PlantedBug:
 
     def _around_find_stored(self, find_stored: Callable[..., Any]) -> Callable[..., Any]:
         def around(posts: Sequence[Any]) -> Any:
-            found = find_stored(posts)
+            stored_posts = find_stored(posts)
             if self.name != "forgets_ids":
-                return found
+                return stored_posts
             present = {post.pk for post in posts}
-            kept = {key: [one for one in stored if one.pk in present] for key, stored in found.items()}
-            self.effects += kept != found
-            return kept
+            visible = {
+                key: [post for post in stored if post.pk in present] for key, stored in stored_posts.items()
+            }
+            self.effects += visible != stored_posts
+            return visible
 
         return around
 
@@ -157,7 +159,7 @@ class PlantedBug:
             store_wrongly = getattr(self, f"_{self.name}", None) if self.name in _STORAGE_BUGS else None
             if store_wrongly is None or not (posts or self.name == "marks_go_back"):
                 return post_batch(posts, *rest, **named)
-            return store_wrongly(lambda given: post_batch(given, *rest, **named), list(posts))
+            return store_wrongly(lambda batch: post_batch(batch, *rest, **named), list(posts))
 
         return around
 
@@ -202,10 +204,10 @@ class PlantedBug:
         if not self._takes_effect():
             return outcomes, events
         hidden = str(posts[-1].client_id)
-        kept = [
+        visible = [
             event for event in events if getattr(getattr(event, "message", None), "client_id", "") != hidden
         ]
-        return [*outcomes[:-1], ConversationClosed()], kept
+        return [*outcomes[:-1], ConversationClosed()], visible
 
     def _leaves_a_gap(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         from django.db.models import F

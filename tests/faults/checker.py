@@ -145,11 +145,13 @@ def acked_is_stored(facts: Facts) -> Iterator[Violation]:
 
 @rule
 def stored_as_acked(facts: Facts) -> Iterator[Violation]:
-    seen: dict[tuple[str, str], int] = {}
+    accepted_seqs: dict[tuple[str, str], int] = {}
     for conv, key, ack in facts.acks:
-        if seen.setdefault((conv, key), ack["seq"]) != ack["seq"]:
+        if accepted_seqs.setdefault((conv, key), ack["seq"]) != ack["seq"]:
             yield Violation(
-                "stored_as_acked", "reordered", f"{conv}: accepted as {seen[conv, key]} and as {ack['seq']}"
+                "stored_as_acked",
+                "reordered",
+                f"{conv}: accepted as {accepted_seqs[conv, key]} and as {ack['seq']}",
             )
         rows = facts.stored[conv].rows if conv in facts.stored else []
         for row in rows:
@@ -352,7 +354,7 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
     """A reported read mark never goes back, is not beyond the end, and was claimed by someone before."""
     # A browser does not tell what it marks: on the widget's page, and as an agent in all its conversations.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
-    protocol_clients = {record["who"] for record in facts.by_op["hear"]}
+    protocol_clients = {record["who"] for record in facts.by_op["receive"]}
     for conversation in facts.stored.values():
         if any(agent not in protocol_clients for agent, _ in conversation.assignments):
             unclaimed.add((conversation.conv, "agent"))
@@ -393,7 +395,7 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
 @rule
 def note_stays_inside(facts: Facts) -> Iterator[Violation]:
     bodies = {record["body"] for record in facts.by_op["send_note"]}
-    for record in facts.by_op["hear"]:
+    for record in facts.by_op["receive"]:
         if record["role"] == "visitor" and (record["kind"] not in VISITOR_KINDS or record["body"] in bodies):
             text = f"{record['who']}, a visitor, received {record['kind']} of {record['conv']}"
             yield Violation("note_stays_inside", "leaked", text)
@@ -422,21 +424,25 @@ def own_conversation_only(facts: Facts) -> Iterator[Violation]:
     """A visitor hears only their own conversations; an agent those of their departments and those they were
     assigned."""
     departments = {record["who"]: set(record["departments"]) for record in facts.by_op["staff"]}
-    for record in facts.by_op["hear"] + facts.by_op["show"]:
+    for record in facts.by_op["receive"] + facts.by_op["show"]:
         conv, who = record["conv"], record["who"]
         if not conv:
             continue
         if record["role"] == "visitor":
             if conv not in facts.conversations_of[who.rstrip("+")]:
                 yield Violation(
-                    "own_conversation_only", "leaked", f"{who} heard of {conv}, of another visitor"
+                    "own_conversation_only",
+                    "leaked",
+                    f"{who} received a frame of {conv}, which is another visitor's",
                 )
         elif who in departments and conv in facts.stored:
             stored = facts.stored[conv]
             had = any(agent == who for agent, _ in stored.assignments)
             if not had and not departments[who] & set(stored.departments):
                 yield Violation(
-                    "own_conversation_only", "leaked", f"{who} heard of {conv}, of other departments"
+                    "own_conversation_only",
+                    "leaked",
+                    f"{who} received a frame of {conv}, which is in other departments",
                 )
 
 
@@ -448,11 +454,11 @@ def disabled_hears_nothing(facts: Facts) -> Iterator[Violation]:
             since[record["who"]] = record["t"]
         elif record["op"] == "enabled":
             since.pop(record["who"], None)
-        elif record["op"] in ("hear", "show", "ack") and record["who"] in since:
+        elif record["op"] in ("receive", "show", "ack") and record["who"] in since:
             late = record["t"] - since[record["who"]] - REVOKED_SECONDS
             # A socket opened after that is sent a bye frame, and that must be all it hears.
             if late > 0 and record.get("kind") not in ("bye", "status_500"):
-                text = f"{record['who']} heard {record.get('kind', record['op'])} {late:.1f} s too late"
+                text = f"{record['who']} received {record.get('kind', record['op'])} {late:.1f} s too late"
                 yield Violation("disabled_hears_nothing", "leaked", text)
 
 

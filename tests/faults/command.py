@@ -55,10 +55,10 @@ def main() -> int:
         origins = [f"http://{HOST}:{page.port}", f"http://localhost:{page.port}"]
         with Bank(processes=arguments.processes, agents=plan.agents, origins=origins) as bank:
             verdict = Verdict([], 0, 0) if arguments.only_bugs else faulty_run(bank, page, plan)
-            found = []
+            found_bugs = []
             if not arguments.no_bugs:
-                found = asyncio.run(PlantedBugTrials(bank, is_loud=arguments.only_bugs).run())
-    return report(verdict, len(found), len(BUGS) if not arguments.no_bugs else 0)
+                found_bugs = asyncio.run(PlantedBugTrials(bank, is_loud=arguments.only_bugs).run())
+    return report(verdict, len(found_bugs), len(BUGS) if not arguments.no_bugs else 0)
 
 
 def faulty_run(bank: Bank, page: BankPage, plan: Plan) -> Verdict:
@@ -93,7 +93,7 @@ async def _run(scenario: Scenario) -> None:
     await scenario.check_leftovers()
 
 
-def report(verdict: Verdict, found: int, planted: int) -> int:
+def report(verdict: Verdict, found_bugs: int, planted_bugs: int) -> int:
     """Print the violations, then the line of results; return the exit code."""
     for violation in verdict.violations[:MAX_PRINTED]:
         print(f"  {violation.kind.upper():<10}{violation.rule}: {violation.description}")
@@ -102,10 +102,9 @@ def report(verdict: Verdict, found: int, planted: int) -> int:
     counts = ", ".join(
         f"{kind} {verdict.count(kind)}" for kind in KINDS if kind != "wrong" or verdict.count(kind)
     )
-    print(
-        f"{counts}; faults {verdict.faults}; messages {verdict.messages}; planted bugs found {found} of {planted}"
-    )
-    return 1 if verdict.violations or found < planted else 0
+    totals = f"faults {verdict.faults}; messages {verdict.messages}"
+    print(f"{counts}; {totals}; planted bugs found {found_bugs} of {planted_bugs}")
+    return 1 if verdict.violations or found_bugs < planted_bugs else 0
 
 
 def parse() -> argparse.Namespace:

@@ -14,35 +14,35 @@ AFTER_SECONDS = 2.0
 def delays(records: Sequence[Record]) -> dict[str, list[float]]:
     """Return, by fault, the seconds from a message's acknowledgement (0 if it came later) to each screen that
     showed it."""
-    windows: list[tuple[str, float, float]] = []
+    fault_periods: list[tuple[str, float, float]] = []
     begun: dict[str, float] = {}
     acked: dict[tuple[str, str], float] = {}
     for record in records:
         if record["op"] == "fault" and record["phase"] == "begin":
             begun[record["name"]] = record["t"]
         elif record["op"] == "fault" and record["name"] in begun:
-            windows.append((record["name"], begun.pop(record["name"]), record["t"] + AFTER_SECONDS))
+            fault_periods.append((record["name"], begun.pop(record["name"]), record["t"] + AFTER_SECONDS))
         elif record["op"] == "ack" and record["id"]:
             acked.setdefault((record["conv"], record["id"]), record["t"])
-    first: dict[tuple[str, str, str], float] = {}
-    joined: dict[tuple[str, str], float] = {}
+    shown_first: dict[tuple[str, str, str], float] = {}
+    opened_at: dict[tuple[str, str], float] = {}
     for record in records:
         if record["op"] == "clear":
-            joined[record["conv"], record["who"]] = record["t"]
+            opened_at[record["conv"], record["who"]] = record["t"]
         elif record["op"] == "show" and record["id"]:
             # A screen that was opened later has no delay.
             at = acked.get((record["conv"], record["id"]), 0.0)
-            if joined[record["conv"], record["who"]] <= at:
-                first.setdefault((record["conv"], record["id"], record["who"]), record["t"])
-    found: dict[str, list[float]] = defaultdict(list)
-    for (conv, client_id, _), shown_at in first.items():
+            if opened_at[record["conv"], record["who"]] <= at:
+                shown_first.setdefault((record["conv"], record["id"], record["who"]), record["t"])
+    delays_by_fault: dict[str, list[float]] = defaultdict(list)
+    for (conv, client_id, _), shown_at in shown_first.items():
         acked_at = acked.get((conv, client_id))
         if acked_at is None:
             continue
-        names = [name for name, begin, end in windows if begin <= acked_at <= end] or ["no fault"]
+        names = [name for name, begin, end in fault_periods if begin <= acked_at <= end] or ["no fault"]
         for name in names:
-            found[name].append(max(0.0, shown_at - acked_at))
-    return dict(found)
+            delays_by_fault[name].append(max(0.0, shown_at - acked_at))
+    return dict(delays_by_fault)
 
 
 def table(records: Sequence[Record]) -> list[str]:

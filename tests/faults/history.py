@@ -10,7 +10,7 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 | refuse | who, conv, id, body, code: the server refused it for good |
 | clear | who, conv: the screen was emptied |
 | show | who, role, conv, seq, id, body: on this screen from now on |
-| hear | who, role, kind, conv, body (of a note): any frame but pong |
+| receive | who, role, kind, conv, body (of a note): any frame but pong |
 | mark, was_seen | who, role, conv, received, read: a read mark sent to the server; one received, of side `role` |
 | send_note | who, conv, id, body: sent for the first time |
 | note | who, conv, id, body: the server said that the note is stored |

@@ -65,7 +65,7 @@ def _queue_position(row: Frame) -> tuple[int, str]:
 @fault("clients", "an account is disabled while its console is open (F23)")
 async def disabled(scheduler: FaultScheduler) -> None:
     scenario = scheduler.scenario
-    agent = scheduler.rng.choice([one for one in scenario.agents if one.is_welcomed] or scenario.agents)
+    agent = scheduler.rng.choice([agent for agent in scenario.agents if agent.is_welcomed] or scenario.agents)
     if await _control_any(scheduler, "disable", agent.name) is None:
         return
     scenario.history.append("disabled", who=agent.name)
@@ -157,16 +157,16 @@ class HostileVisitor:
 
     def _hear(self, frame: Frame) -> None:
         client_id = frame.get("client_id", "")
-        about = {
+        fields = {
             "who": "stranger",
             "conv": self._conversation,
             "id": client_id,
             "body": self._bodies.get(client_id, ""),
         }
         if frame["kind"] == "accepted":
-            self._history.append("ack", **about, seq=frame["seq"])
+            self._history.append("ack", **fields, seq=frame["seq"])
         elif frame["kind"] == "refused" and client_id in self._bodies and not frame.get("retry_after_ms"):
-            self._history.append("refuse", **about, code=frame["code"])
+            self._history.append("refuse", **fields, code=frame["code"])
 
 
 @fault("clients", "a client floods: frames of every size without a pause (F17)")
@@ -213,19 +213,21 @@ async def another_begins(scheduler: FaultScheduler) -> None:
 
 
 async def _start_another(scheduler: FaultScheduler) -> None:
-    one, welcome = await _open_hostile(scheduler)
-    two = await _open_tab(scheduler, welcome["token"])
-    tabs = [one, two]
+    first_tab, welcome = await _open_hostile(scheduler)
+    second_tab = await _open_tab(scheduler, welcome["token"])
+    tabs = [first_tab, second_tab]
     try:
         conversation = welcome["state"]["id"]
-        stranger = HostileVisitor(scheduler, one, conversation)
+        stranger = HostileVisitor(scheduler, first_tab, conversation)
         await stranger.post("the answer to this is lost")
-        await _wait_for(two, "message")
-        one.transport.abort()
-        await two.send('{"kind": "end"}')
-        await _wait_for(two, "state")
-        await two.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
-        now = (await _wait_for(two, "welcome"))["state"]["id"]
+        await _wait_for(second_tab, "message")
+        first_tab.transport.abort()
+        await second_tab.send('{"kind": "end"}')
+        await _wait_for(second_tab, "state")
+        await second_tab.send(
+            json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}})
+        )
+        now = (await _wait_for(second_tab, "welcome"))["state"]["id"]
         scheduler.scenario.history.append("begin", who="stranger", conv=now, department="cards")
         tabs.append(await _open_tab(scheduler, welcome["token"]))
         await stranger.post_again(tabs[-1])

@@ -28,15 +28,15 @@ class PlantedBugTrials:
     async def run(self) -> list[str]:
         """Return the names of the bugs that were found; none if the checker reports anything without a bug."""
         await asyncio.to_thread(self._bank.heal)
-        clean = await self._run_trial(None)
-        if clean.violations:
+        verdict_without_bug = await self._run_trial(None)
+        if verdict_without_bug.violations:
             print(
                 "  the checker reports violations although no bug is planted:",
-                *clean.violations,
+                *verdict_without_bug.violations,
                 sep="\n    ",
             )
             return []
-        found = []
+        found_bugs = []
         for bug in BUGS:
             began = time.monotonic()
             verdict = await self._run_trial(bug)
@@ -45,10 +45,10 @@ class PlantedBugTrials:
                     f"  {bug.name:<20}{time.monotonic() - began:5.1f} s  {sorted(verdict.rules)}", flush=True
                 )
             if verdict.rules & set(bug.rules):
-                found.append(bug.name)
+                found_bugs.append(bug.name)
             else:
                 print(f"  NOT FOUND: {bug.name} ({bug.description}); found instead: {sorted(verdict.rules)}")
-        return found
+        return found_bugs
 
     async def _run_trial(self, bug: Bug | None) -> Verdict:
         history = History()

@@ -239,9 +239,9 @@ class Scenario:
             agent.read()
         if self.browsers is not None:
             await self.browsers.read()
-        known = {record["conv"] for record in self.history.records if record["op"] == "begin"}
+        started = {record["conv"] for record in self.history.records if record["op"] == "begin"}
         reader = Reader(self, self.bank.staff["yun"]["sessions"][0], self._new_rng())
-        await reader.read(sorted(known & heads.keys()), self.plan.settle_seconds)
+        await reader.read(sorted(started & heads.keys()), self.plan.settle_seconds)
         await asyncio.to_thread(stored.read_all, self.bank.postgres.url, self.history)
 
     def _show_everything(self, heads: dict[str, int], departments: dict[str, str]) -> bool:

@@ -51,7 +51,7 @@ def departments(url: str) -> dict[str, str]:
 
 def read_all(url: str, history: History) -> None:
     """Append a `sql` record for each conversation that occurs in the history."""
-    known = {record["conv"] for record in history.records if record.get("conv")}
+    in_history = {record["conv"] for record in history.records if record.get("conv")}
     with psycopg.connect(url, row_factory=dict_row) as connection:
         found = connection.execute(CONVERSATIONS).fetchall()
         messages = _by_conversation(connection.execute(MESSAGES).fetchall())
@@ -61,11 +61,11 @@ def read_all(url: str, history: History) -> None:
         for move in connection.execute(MOVES):
             moved[move["object_id"]].add(move["department"])
     for row in found:
-        if row["conv"] not in known:
+        if row["conv"] not in in_history:
             continue
         pk = row["id"]
-        visited = {row["department"], *moved[row["conv"]], *moved[str(pk)]}
-        visited |= {one["department"] for one in assignments[pk]}
+        departments = {row["department"], *moved[row["conv"]], *moved[str(pk)]}
+        departments |= {row["department"] for row in assignments[pk]}
         history.append(
             "sql",
             conv=row["conv"],
@@ -77,10 +77,10 @@ def read_all(url: str, history: History) -> None:
             marks={
                 side: [row[f"{side}_received_seq"], row[f"{side}_read_seq"]] for side in ("visitor", "agent")
             },
-            assignments=[[one["agent"], one["is_open"]] for one in assignments[pk]],
-            notes=[[one["client_id"], one["body"], one["author"]] for one in notes[pk]],
+            assignments=[[row["agent"], row["is_open"]] for row in assignments[pk]],
+            notes=[[row["client_id"], row["body"], row["author"]] for row in notes[pk]],
             department=row["department"],
-            departments=sorted(visited),
+            departments=sorted(departments),
         )
 
 

@@ -79,10 +79,10 @@ async def postgres_restart_immediate(scheduler: FaultScheduler) -> None:
 
 def _backends(scheduler: FaultScheduler) -> list[int]:
     with psycopg.connect(scheduler.bank.postgres.url, autocommit=True) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        return [pid for (pid,) in found]
+        return [pid for (pid,) in rows]
 
 
 def _is_up(scheduler: FaultScheduler) -> bool:

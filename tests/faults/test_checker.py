@@ -35,15 +35,15 @@ def history() -> list[Record]:
         {"op": "show", "who": "mei", "role": "agent", "conv": CONV, "seq": 2, "id": "b", "body": "卡被吞了"},
         {"op": "mark", "who": "mei", "role": "agent", "conv": CONV, "received": 2, "read": 1},
         {"op": "was_seen", "who": "v0", "role": "agent", "conv": CONV, "received": 2, "read": 1},
-        {"op": "hear", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
+        {"op": "receive", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
         {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "x", "body": "未知", "connection": 1},
         {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "y", "body": "太晚", "connection": 1},
         {"op": "refuse", "who": "v0", "conv": CONV, "id": "y", "body": "太晚", "code": "closed"},
         {"op": "send_note", "who": "mei", "conv": CONV, "id": "n", "body": "便条"},
         {"op": "note", "who": "mei", "conv": CONV, "id": "n", "body": "便条"},
-        {"op": "hear", "who": "mei", "role": "agent", "kind": "note", "conv": CONV, "body": "便条"},
+        {"op": "receive", "who": "mei", "role": "agent", "kind": "note", "conv": CONV, "body": "便条"},
         {"op": "disabled", "who": "hao"},
-        {"op": "hear", "who": "hao", "role": "agent", "kind": "bye", "conv": "", "body": ""},
+        {"op": "receive", "who": "hao", "role": "agent", "kind": "bye", "conv": "", "body": ""},
         {"op": "enabled", "who": "hao"},
         {"op": "fault", "name": "process_kill", "phase": "begin", "description": ""},
         {"op": "fault", "name": "process_kill", "phase": "end", "description": ""},
@@ -217,7 +217,7 @@ def mark_beyond_the_end_as_read(records: list[Record]) -> None:
 
 
 def leak_a_note(records: list[Record]) -> None:
-    records.append({**first(records, "hear", kind="note"), "who": "v0", "role": "visitor"})
+    records.append({**first(records, "receive", kind="note"), "who": "v0", "role": "visitor"})
 
 
 def leak_a_note_as_a_message(records: list[Record]) -> None:
@@ -229,16 +229,16 @@ def lose_a_note(records: list[Record]) -> None:
 
 
 def send_to_another_visitor(records: list[Record]) -> None:
-    records.append({**first(records, "hear", who="v0"), "who": "v1", "kind": "message"})
+    records.append({**first(records, "receive", who="v0"), "who": "v1", "kind": "message"})
 
 
 def send_to_another_department(records: list[Record]) -> None:
-    records.append({**first(records, "hear", who="mei"), "who": "jun", "kind": "message"})
+    records.append({**first(records, "receive", who="mei"), "who": "jun", "kind": "message"})
 
 
 def keep_sending_to_a_disabled_account(records: list[Record]) -> None:
     remove(records, "enabled")
-    records.append({**first(records, "hear", who="hao"), "kind": "conversation", "t": 99.0})
+    records.append({**first(records, "receive", who="hao"), "kind": "conversation", "t": 99.0})
 
 
 def assign_to_two_agents(records: list[Record]) -> None:

@@ -78,7 +78,7 @@ class Screen:
             self._welcome(frame)
         if kind not in ("pong", "messages", "message"):
             self.scenario.history.append(
-                "hear",
+                "receive",
                 who=self.name,
                 role="visitor",
                 kind=kind,
@@ -88,7 +88,7 @@ class Screen:
         elif kind != "pong" and conversation != self.conversation:
             # This belongs to an earlier conversation, or to another visitor: the checker knows which.
             self.scenario.history.append(
-                "hear", who=self.name, role="visitor", kind=kind, conv=conversation, body=""
+                "receive", who=self.name, role="visitor", kind=kind, conv=conversation, body=""
             )
             return
         match kind:

@@ -134,12 +134,12 @@ class Client:
 
     def bodies(self) -> list[str]:
         """Return the texts of all messages that arrived, in order and with repeats."""
-        found = []
+        texts = []
         for frame in self.frames:
-            found += [message["body"] for message in frame.get("messages", [])]
+            texts += [message["body"] for message in frame.get("messages", [])]
             if frame["kind"] == "message":
-                found.append(frame["message"]["body"])
-        return found
+                texts.append(frame["message"]["body"])
+        return texts
 
 
 class Box(Client):

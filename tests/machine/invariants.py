@@ -74,9 +74,9 @@ class InvariantChecker:
                     self._check_shown(tab, uuid, thread["messages"])
             elif screen["id"]:
                 self._check_shown(tab, screen["id"], screen["messages"])
-                lines = screen["messages"]
-                assert not lines or lines[0][0] == 1, f"{tab} starts at {lines[0]}"
-                assert not any(SECRET in body for _, body, _ in lines)
+                messages = screen["messages"]
+                assert not messages or messages[0][0] == 1, f"{tab} starts at {messages[0]}"
+                assert not any(SECRET in body for _, body, _ in messages)
                 state = screen["state"]
                 self._check_marks(tab, screen["id"], state["agent_received"], state["agent_read"])
 
@@ -87,22 +87,24 @@ class InvariantChecker:
             " JOIN chat_conversation c ON c.id = m.conversation_id ORDER BY m.conversation_id, m.seq"
         ):
             stored[str(UUID(uuid))].append((seq, body, role))
-        for uuid, lines in stored.items():
-            assert [seq for seq, _, _ in lines] == list(range(1, len(lines) + 1)), f"seq of {uuid}: {lines}"
+        for uuid, messages in stored.items():
+            assert [seq for seq, _, _ in messages] == list(range(1, len(messages) + 1)), (
+                f"seq of {uuid}: {messages}"
+            )
             before = self._stored.get(uuid, [])
-            assert lines[: len(before)] == before, "stored messages have changed"
+            assert messages[: len(before)] == before, "stored messages have changed"
         self._stored = stored
         bodies = [body for uuid in stored for _, body, role in stored[uuid] if role != "system"]
         assert len(bodies) == len(set(bodies)), f"stored twice: {bodies}"
-        for lines in stored.values():
-            seqs = {body: seq for seq, body, _ in lines}
-            for by, sent in self.sent.items():
+        for messages in stored.values():
+            seqs = {body: seq for seq, body, _ in messages}
+            for sender, sent in self.sent.items():
                 order = [seqs[body] for body in sent if body in seqs]
-                assert order == sorted(order), f"{by} sent {sent}, stored are {seqs}"
+                assert order == sorted(order), f"{sender} sent {sent}, stored are {seqs}"
         for uuid, *marks in query(f"SELECT uuid, last_seq, {', '.join(MARKS)} FROM chat_conversation"):
-            last, *seen = marks
+            last, *read_marks = marks
             assert last == len(stored[str(UUID(uuid))])
-            assert max(seen) <= last, f"read marks beyond the last message: {marks}"
+            assert max(read_marks) <= last, f"read marks beyond the last message: {marks}"
             before_marks = self._marks.get(uuid, tuple(marks))
             assert all(now >= was for now, was in zip(marks, before_marks, strict=True)), (
                 "read marks went back"
@@ -116,8 +118,8 @@ class InvariantChecker:
         stored = self._stored.get(uuid, [])
         first = shown[0][0] - 1
         expected = stored[first : first + len(shown)]
-        got = [tuple(message) for message in shown]
-        assert got == expected, f"{tab} shows {got}, stored is {expected}"
+        shown_messages = [tuple(message) for message in shown]
+        assert shown_messages == expected, f"{tab} shows {shown_messages}, stored is {expected}"
 
     def _check_marks(self, tab: str, uuid: str, *marks: int) -> None:
         before = self._shown_marks.get((tab, uuid), marks)
@@ -131,7 +133,7 @@ class InvariantChecker:
     def missing_at_the_end(self) -> list[str]:
         missing = []
         now = {row.id: row for row in serializers.rows_in(Conversation.objects.all())}
-        bodies = {body for lines in self._stored.values() for _, body, _ in lines}
+        bodies = {body for messages in self._stored.values() for _, body, _ in messages}
         for tab, screen in self.screens.items():
             if screen["status"] == "ended":
                 continue
@@ -147,7 +149,7 @@ class InvariantChecker:
                 if "threads" in screen
                 else screen["unplaced"]
             )
-            kept = {entry["body"] for entry in unsent}
+            unsent_bodies = {entry["body"] for entry in unsent}
             missing += [f"{tab} still sends {entry['body']}" for entry in unsent if not entry.get("refused")]
             missing += [
                 f"{tab} was refused {entry['body']}, which is stored"
@@ -156,9 +158,9 @@ class InvariantChecker:
             ]
             missing += [
                 f"{tab} sent {body}, which is neither stored nor kept"
-                for by in [sender for sender in self.sent if sender == tab or sender[0] == tab]
-                for body in self.sent[by]
-                if body not in bodies and body not in kept and tab not in self.gone
+                for sender in [sender for sender in self.sent if sender == tab or sender[0] == tab]
+                for body in self.sent[sender]
+                if body not in bodies and body not in unsent_bodies and tab not in self.gone
             ]
         return missing
 

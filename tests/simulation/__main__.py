@@ -112,10 +112,10 @@ def parse() -> argparse.Namespace:
 
 
 def folder(path: str) -> Path:
-    found = Path(path)
-    if not found.is_dir():
+    data_folder = Path(path)
+    if not data_folder.is_dir():
         raise argparse.ArgumentTypeError(f"{path} is not a folder")
-    return found
+    return data_folder
 
 
 if __name__ == "__main__":

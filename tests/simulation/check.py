@@ -32,18 +32,18 @@ async def compare(
         uuid = visitor.conversation
         staff_messages = await reader.read(uuid, seconds)
         reopened = await visitor.reopened(seconds)
-        found = transcript_faults(staff_messages)
+        faults = transcript_faults(staff_messages)
         if reopened != staff_messages:
-            found.append("a newly opened widget and the console show different messages")
-        found += acknowledged_faults(staff_messages, visitor.sent, visitor.accepted)
+            faults.append("a newly opened widget and the console show different messages")
+        faults += acknowledged_faults(staff_messages, visitor.sent, visitor.accepted)
         await visitor.wait_for_head(len(staff_messages), seconds)
-        found += screen_faults("visitor's", visitor.thread, staff_messages)
+        faults += screen_faults("visitor's", visitor.thread, staff_messages)
         for agent in agents:
             if uuid in agent.threads:
-                found += acknowledged_faults(staff_messages, agent.sent[uuid], agent.accepted[uuid])
+                faults += acknowledged_faults(staff_messages, agent.sent[uuid], agent.accepted[uuid])
                 await agent.wait_for_head(uuid, len(staff_messages), seconds)
-                found += screen_faults("agent's", agent.threads[uuid], staff_messages)
-        problems += [f"{uuid}: {fault}" for fault in found]
+                faults += screen_faults("agent's", agent.threads[uuid], staff_messages)
+        problems += [f"{uuid}: {fault}" for fault in faults]
     return problems
 
 

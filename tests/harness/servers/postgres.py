@@ -153,7 +153,7 @@ def postgres_program(name: str) -> Path:
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     if versions:
         return versions[-1]
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         raise ServerFailed(f"PostgreSQL's {name} is not installed; on Debian: apt-get install postgresql")
-    return Path(found)
+    return Path(program)

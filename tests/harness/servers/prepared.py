@@ -30,8 +30,8 @@ def prepare(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
         return
     state = Path(environment["LIANXIN_STATE_DIR"])
     url = environment.get("LIANXIN_DATABASE_URL", "")
-    with _kept() as kept:
-        database, static = kept / ("postgres.sql" if url else SQLITE), kept / "static"
+    with _locked_folder() as folder:
+        database, static = folder / ("postgres.sql" if url else SQLITE), folder / "static"
         if not database.exists():
             _migrate(manage)
             _keep_database(url, state, database)
@@ -57,20 +57,20 @@ def _collect(manage: Callable[..., str]) -> None:
 
 
 @contextmanager
-def _kept() -> Iterator[Path]:
+def _locked_folder() -> Iterator[Path]:
     """Lock and yield the folder of the run, for one process at a time."""
-    kept = Path(os.environ[PREPARED_DIR])
-    kept.mkdir(parents=True, exist_ok=True)
-    with (kept / "lock").open("w") as lock:
+    folder = Path(os.environ[PREPARED_DIR])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield kept
+        yield folder
 
 
-def _keep_database(url: str, state: Path, kept: Path) -> None:
+def _keep_database(url: str, state: Path, folder: Path) -> None:
     if not url:
-        shutil.copyfile(state / SQLITE, kept)
+        shutil.copyfile(state / SQLITE, folder)
         return
     command = [str(postgres_program("pg_dump")), "--inserts", "--no-owner", url]
     dumped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = (line for line in dumped.splitlines() if not line.startswith(_FOR_PSQL))
-    kept.write_text("\n".join(lines), encoding="utf-8")
+    folder.write_text("\n".join(lines), encoding="utf-8")
