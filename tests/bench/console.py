@@ -40,7 +40,7 @@ def console_rows(plan: Plan) -> list[Row]:
 
 
 async def _load_page(url: str, cookie: str) -> list[Answer]:
-    web = HttpClient(url, cookie)
-    answers = [await web.get("/console/") for _ in range(WARM_UPS + TIMES)]
-    web.close()
+    client = HttpClient(url, cookie)
+    answers = [await client.get("/console/") for _ in range(WARM_UPS + TIMES)]
+    client.close()
     return answers[WARM_UPS:]

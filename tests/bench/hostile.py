@@ -134,15 +134,15 @@ async def _upload(running: Running, pictures: list[bytes]) -> str:
     await load.run_all(visitor.begin() for visitor in visitors)
 
     async def send(visitor: Visitor, data: bytes) -> Answer:
-        web = HttpClient(running.app.url)
+        client = HttpClient(running.app.url)
         fields = {"client_id": str(uuid4()), "conversation": visitor.conversation}
         kind, body = _multipart(fields, data)
         try:
-            return await web.post(
+            return await client.post(
                 "/chat/attachments", body, kind=kind, Authorization=f"Bearer {visitor.token}"
             )
         finally:
-            web.close()
+            client.close()
 
     answers = await asyncio.gather(*map(send, visitors, pictures))
     return "answered " + ", ".join(sorted({_describe(answer) for answer in answers}))
@@ -168,9 +168,9 @@ def _multipart(fields: dict[str, str], data: bytes) -> tuple[str, bytes]:
 
 
 async def _nested(url: str, cookie: str) -> str:
-    web = HttpClient(url, cookie)
-    answer = await web.post("/console/points/find", b"[" * 100_000)
-    web.close()
+    client = HttpClient(url, cookie)
+    answer = await client.post("/console/points/find", b"[" * 100_000)
+    client.close()
     return f"answered {_describe(answer)}"
 
 

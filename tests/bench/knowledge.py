@@ -67,17 +67,17 @@ def knowledge_rows(plan: Plan) -> list[Row]:
 
 
 async def _search_all(url: str, cookie: str, queries: list[str]) -> list[Answer]:
-    web = HttpClient(url, cookie)
+    client = HttpClient(url, cookie)
     # The server loads the published index on a thread after the first request.
     until = time.monotonic() + LOAD_SECONDS
-    while not json.loads((await _find(web, queries[0])).body)["points"] and time.monotonic() < until:
+    while not json.loads((await _find(client, queries[0])).body)["points"] and time.monotonic() < until:
         pass
-    answers = [await _find(web, text) for text in queries]
-    web.close()
+    answers = [await _find(client, text) for text in queries]
+    client.close()
     return answers
 
 
-async def _find(web: HttpClient, text: str) -> Answer:
-    return await web.post(
+async def _find(client: HttpClient, text: str) -> Answer:
+    return await client.post(
         "/console/points/find", json.dumps({"q": text[:100]}).encode(), Accept_Encoding="identity"
     )

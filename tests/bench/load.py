@@ -127,7 +127,7 @@ class Visitor:
             next(self._texts)
         self._socket: WebSocket | None = None
         self._welcome: asyncio.Future[None] | None = None
-        self._heard_at = 0.0
+        self._received_at = 0.0
 
     @property
     def socket(self) -> WebSocket:
@@ -136,7 +136,7 @@ class Visitor:
 
     async def open(self, url: str) -> None:
         """Connect, send hello and wait for the welcome."""
-        self._socket = await connect(url, "/ws/chat/", on_text=self._hear)
+        self._socket = await connect(url, "/ws/chat/", on_text=self._receive)
         await self._ask(
             frame(
                 "hello",
@@ -195,11 +195,11 @@ class Visitor:
         if self._marks is not None and server_frame.message.role != "visitor":
             self._marks.changed()
 
-    def _hear(self, payload: bytes) -> None:
-        self._heard_at = time.monotonic()
+    def _receive(self, payload: bytes) -> None:
+        self._received_at = time.monotonic()
         server_frame = _decode(payload)
         if server_frame.kind == "accepted":
-            self.tally.accepted[server_frame.client_id] = self._heard_at
+            self.tally.accepted[server_frame.client_id] = self._received_at
             self.tally.seqs[server_frame.client_id] = server_frame.seq
             self.on_accepted(self)
         elif server_frame.kind == "message" and server_frame.message is not None:
@@ -224,7 +224,7 @@ class Visitor:
         """Send a ping after HEARTBEAT_SECONDS of silence, as the widget does."""
         if not socket.is_open:
             return
-        due = self._heard_at + HEARTBEAT_SECONDS
+        due = self._received_at + HEARTBEAT_SECONDS
         if due <= time.monotonic() + 0.001:
             socket.say(b'{"kind":"ping"}')
             due = time.monotonic() + HEARTBEAT_SECONDS
@@ -246,7 +246,7 @@ class Console:
 
     async def open(self, url: str, conversations: Sequence[str]) -> None:
         """Connect, wait for the welcome, and watch these conversations."""
-        self._socket = await connect(url, "/ws/console/", on_text=self._hear, cookie=self._cookie)
+        self._socket = await connect(url, "/ws/console/", on_text=self._receive, cookie=self._cookie)
         await self._ask(frame("hello", version=1), "welcome")
         for number, conversation in enumerate(conversations):
             server_frame = await self._ask(frame("watch", conversation=conversation, after=0), "messages")
@@ -269,7 +269,7 @@ class Console:
         self._socket.say(payload)
         return await asyncio.wait_for(future, 60)
 
-    def _hear(self, payload: bytes) -> None:
+    def _receive(self, payload: bytes) -> None:
         # A console receives much about other conversations, so decode only what the load needs.
         kind = payload[9:20]
         if kind.startswith(b'message"'):
@@ -352,7 +352,7 @@ class RoomWriter(Visitor):
         self._room = room
 
     async def open(self, url: str) -> None:
-        self._socket = await connect(url, f"/ws/chat/{self._room}/", on_text=self._hear)
+        self._socket = await connect(url, f"/ws/chat/{self._room}/", on_text=self._receive)
 
     def post(self, intended: float | None = None) -> None:
         now = time.monotonic()
@@ -361,7 +361,7 @@ class RoomWriter(Visitor):
         data = {"message": next(self._texts), "client_id": key}
         self.socket.say(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
 
-    def _hear(self, payload: bytes) -> None:
+    def _receive(self, payload: bytes) -> None:
         # Everyone in the room receives it. Only the visitor writes, so only copies to the writer count here.
         self.tally.accepted[_decode_echo(payload).client_id] = time.monotonic()
         self.on_accepted(self)
@@ -375,9 +375,9 @@ class RoomReader:
         self._room = room
 
     async def open(self, url: str) -> None:
-        await connect(url, f"/ws/chat/{self._room}/", on_text=self._hear)
+        await connect(url, f"/ws/chat/{self._room}/", on_text=self._receive)
 
-    def _hear(self, payload: bytes) -> None:
+    def _receive(self, payload: bytes) -> None:
         key = _decode_echo(payload).client_id
         if key in self._tally.arrived:
             self._tally.repeats += 1

@@ -55,19 +55,20 @@ async def _search_all(
 ) -> dict[str, list[tuple[float, bool]]]:
     """Return milliseconds and whether anything was found, for every request, by the kind of word."""
     readers = [HttpClient(running.app.url, cookie) for cookie in (staff.supervisor, staff.agents[0])]
-    for web in readers:
-        await _search(web, "预热")
+    for client in readers:
+        await _search(client, "预热")
     answers = {
-        kind: [await _search(web, word) for word in texts for web in readers] for kind, texts in words.items()
+        kind: [await _search(client, word) for word in texts for client in readers]
+        for kind, texts in words.items()
     }
-    for web in readers:
-        web.close()
+    for client in readers:
+        client.close()
     return answers
 
 
-async def _search(web: HttpClient, word: str) -> tuple[float, bool]:
+async def _search(client: HttpClient, word: str) -> tuple[float, bool]:
     body = urlencode({"q": word}).encode()
-    answer = await web.post(
+    answer = await client.post(
         RESULTS, body, "application/x-www-form-urlencoded", HX_Request="true", Accept="text/html"
     )
     if answer.status != 200:

@@ -114,8 +114,8 @@ async def storm(
     # other.
     shares = [[number for number in answered if number % agents == agent] for agent in range(agents)]
     writing = [
-        asyncio.create_task(_send_answers(web, [widgets[number] for number in share], failed))
-        for web, share in zip(clients, shares, strict=True)
+        asyncio.create_task(_send_answers(client, [widgets[number] for number in share], failed))
+        for client, share in zip(clients, shares, strict=True)
         if share
     ]
     while not all(widget.is_back for widget in widgets):
@@ -152,7 +152,7 @@ async def storm(
 
 
 async def _send_answers(
-    web: HttpClient, widgets: Sequence[ReconnectingWidget], failed: Counter[int]
+    client: HttpClient, widgets: Sequence[ReconnectingWidget], failed: Counter[int]
 ) -> dict[str, ReconnectingWidget]:
     """Answer in each conversation by the console's POST until accepted; return the widget by client_id."""
     sent = {}
@@ -160,13 +160,13 @@ async def _send_answers(
         key = str(uuid4())
         body = json.dumps({"client_id": key, "body": "您好，我还在，请稍等。"}, ensure_ascii=False).encode()
         path = f"/console/conversations/{widget.conversation}/messages"
-        while (answer := await web.post(path, body)).status != 200:
+        while (answer := await client.post(path, body)).status != 200:
             if answer.status not in (429, 500, 503):
                 raise Void(f"an agent's answer was refused with {answer.status}: {answer.body[:200]!r}")
             failed[answer.status] += 1
             await asyncio.sleep(RETRY_SECONDS)
         sent[key] = widget
-    web.close()
+    client.close()
     return sent
 
 

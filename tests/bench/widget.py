@@ -27,21 +27,21 @@ def widget_rows(plan: Plan) -> list[Row]:
 
 async def _fetch(url: str) -> tuple[dict[str, int], dict[str, int]]:
     """Return bytes by path: on the bank's page, and after opening the widget."""
-    web = HttpClient(url)
-    host = {path: len(await _body(web, path)) for path in ("/widget.js", "/widget/bench/look.js")}
-    page = await web.get("/widget/bench/")
+    client = HttpClient(url)
+    host = {path: len(await _body(client, path)) for path in ("/widget.js", "/widget/bench/look.js")}
+    page = await client.get("/widget/bench/")
     links = _LinkedFiles()
     links.feed(gzip.decompress(page.body).decode())
     after_opening = {"/widget/bench/": len(page.body)}
-    after_opening |= {path: len(await _body(web, path)) for path in sorted(links.paths)}
-    web.close()
+    after_opening |= {path: len(await _body(client, path)) for path in sorted(links.paths)}
+    client.close()
     if len(after_opening) < 3:
         raise Void(f"the widget page refers to no script and style: {after_opening}")
     return host, after_opening
 
 
-async def _body(web: HttpClient, path: str) -> bytes:
-    answer = await web.get(path)
+async def _body(client: HttpClient, path: str) -> bytes:
+    answer = await client.get(path)
     # Django does not compress below 200 bytes.
     is_as_sent = answer.headers.get("content-encoding") == "gzip" or len(answer.body) < 200
     if answer.status != 200 or not is_as_sent:

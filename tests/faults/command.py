@@ -50,8 +50,7 @@ def main() -> int:
         has_browsers=not arguments.no_browsers,
     )
     with BankPage() as page:
-        # Both hosts are allowed origins, because the page of the bank uses one of them and the console the
-        # other.
+        # The bank's page may be addressed by either host name.
         origins = [f"http://{HOST}:{page.port}", f"http://localhost:{page.port}"]
         with Bank(processes=arguments.processes, agents=plan.agents, origins=origins) as bank:
             verdict = Verdict([], 0, 0) if arguments.only_bugs else faulty_run(bank, page, plan)

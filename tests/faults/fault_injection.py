@@ -3,7 +3,7 @@ production functions.
 
     AppServer(env, application="tests.faults.fault_injection:application")
 
-Production code does not know about it. It names what it wraps by module and attribute, and refuses to start
+Production code does not know about it. This module names what it wraps, and refuses to start
 when such a name no longer exists. It is controlled by requests to `/fault-injection/...` on the server's own
 port:
 
