@@ -53,6 +53,7 @@ CHECKS = [
         "settings of a bank", [sys.executable, "manage.py", "check", "--deploy", "--fail-level=WARNING"], BANK
     ),
     Check("translations", [sys.executable, "-m", "scripts.catalogue", "check"]),
+    Check("prose", [sys.executable, "-m", "scripts.prose"]),
 ]
 
 

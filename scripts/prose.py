@@ -35,7 +35,7 @@ AFTER_THE_SAME = "one|for|as|with|where|without|in|of|by|but|again|at|on|from|wh
 PATTERNS = {
     rf"{START}(?:Of|Whom)\b(?! course)": "a sentence begins with Of or Whom",
     rf"{START}So\b(?! far)(?!,)": "a sentence begins with So",
-    rf"{START}(?:Who|What|Whose)\b(?![^.!?]*\?)": "a sentence begins with Who or What and is no question",
+    rf"{START}(?:Who|What(?! you\b)|Whose)\b(?![^.!?]*\?)": "a sentence begins with Who or What and is no question",
     rf"{START}The same(?:[,.:]| (?:{AFTER_THE_SAME})\b)": "The same: name the thing",
     r"(?i)\bso (?:many|long|often)\b(?! as\b)": "so many, so long: say at most N, N seconds",
     r"(?i)\bcircles? of objects\b|\bleaves? (?:a|no) circles?\b": "circle: reference cycle",

@@ -23,8 +23,8 @@ GUARDS = {
         "faults/test_outages.py::test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit",
         "chat/realtime/test_state_equals_events.py::test_welcome_contains_a_change_between_the_lookup_and_the_join",
         "chat/realtime/test_state_equals_events.py::test_later_event_does_not_hide_a_lost_change_from_the_sweep",
-        "machine/test_machine.py::test_whatever_happens_everybody_sees_everything_in_order",
-        "machine/test_machine.py::test_a_planted_fault_is_found",
+        "machine/test_machine.py::test_random_schedules_keep_all_invariants",
+        "machine/test_machine.py::test_planted_fault_is_found",
     ],
     "3 seq has no gap, and both sides resume after N": [
         "chat/test_actions_posts.py::test_random_batches_of_posts_and_read_marks_keep_seq_without_gaps",

@@ -1,6 +1,8 @@
-"""Measures Lianxin against its budgets, on PostgreSQL and Redis of its own: `make bench`; docs/performance.md.
+"""Measures Lianxin against its budgets, on PostgreSQL and Redis of its own: `make bench`; see
+docs/performance.md.
 
-`load` speaks as the real screens do, over sockets of `wire`; `servers` starts what is measured, `stage` fills its
-database; `paths` and the other nouns measure; `rows` holds the budgets and the table. A run in which an acknowledged
-message is missing from the database, or has not reached the agent's screen, is void, and so is one whose load was late.
+`load` behaves like the real visitors and consoles, over WebSockets of `wire`; `servers` starts what is
+measured, and `fixtures` fills its database; the other modules each measure one subject; `rows` has the
+budgets and the table. A run is void if an acknowledged message is missing from the database or did not reach
+the agent's screen, or if the load itself was late.
 """

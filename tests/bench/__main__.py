@@ -1,4 +1,5 @@
-"""`python -m tests.bench [--only NAME]... [--quick] [--profile] [--seconds S]`: a table, and var/bench.json."""
+"""`python -m tests.bench [--only NAME]... [--quick] [--profile] [--seconds S]`: print a table and write
+var/bench.json."""
 
 from __future__ import annotations
 
@@ -25,20 +26,22 @@ from tests.bench import (
     widget,
 )
 from tests.bench.plan import QUICK, Plan
-from tests.bench.proc import machine
+from tests.bench.process_cost import machine_description
 from tests.bench.rows import Row, Void
 from tests.bench.servers import ServerName
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`rows` are the names that `run` gives."""
+    """A function that measures, and the names of the rows that it returns."""
 
     run: Callable[[Plan], list[Row]]
     rows: tuple[str, ...]
 
 
-def _closed(name: str, server: ServerName = "daphne", *, processes: int = 1, sqlite: bool = False) -> Measure:
+def _closed_loop(
+    name: str, server: ServerName = "daphne", *, processes: int = 1, sqlite: bool = False
+) -> Measure:
     def run(plan: Plan) -> list[Row]:
         return paths.closed_rows(plan, name, server, processes=processes, sqlite=sqlite)
 
@@ -50,11 +53,11 @@ def _paced(name: str, *, marks: bool = False) -> Measure:
 
 
 MEASURES = {
-    "daphne": _closed("cpu_ms_per_message_daphne"),
+    "daphne": _closed_loop("cpu_ms_per_message_daphne"),
     "tutorial": Measure(paths.tutorial_rows, ("cpu_ms_per_message_tutorial",)),
-    "uvicorn": _closed("cpu_ms_per_message_uvicorn", "uvicorn"),
-    "two_processes": _closed("cpu_ms_per_message_two_processes", processes=2),
-    "sqlite": _closed("cpu_ms_per_message_sqlite", sqlite=True),
+    "uvicorn": _closed_loop("cpu_ms_per_message_uvicorn", "uvicorn"),
+    "two_processes": _closed_loop("cpu_ms_per_message_two_processes", processes=2),
+    "sqlite": _closed_loop("cpu_ms_per_message_sqlite", sqlite=True),
     "at_50_per_s": _paced("cpu_ms_per_message_at_50_per_s"),
     "with_marks": _paced("cpu_ms_per_message_with_marks", marks=True),
     "latency": Measure(paths.latency_rows, ("latency_p50_ms", "latency_p99_ms")),
@@ -82,7 +85,7 @@ MEASURES = {
     "hostile_files": Measure(hostile.hostile_rows, hostile.ROWS),
     "widget": Measure(widget.widget_rows, ("widget_host_kb", "widget_open_kb")),
 }
-# What the ratio is made of.
+# The measures that each ratio is computed from.
 RATIO = {"ratio_to_tutorial": ("daphne", "tutorial")}
 
 
@@ -93,29 +96,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         choices=[*MEASURES, *rows.BUDGETS],
         metavar="NAME",
-        help=f"a row of the table, or one of: {', '.join(MEASURES)}",
+        help=f"a row of the table, or one of these measures: {', '.join(MEASURES)}",
     )
-    parser.add_argument("--quick", action="store_true", help="a short smoke of everything; no figure counts")
+    parser.add_argument("--quick", action="store_true", help="a short smoke test; its figures do not count")
     parser.add_argument(
-        "--long", action="store_true", help="100,000 visitors come and go, 10,000 return at once"
+        "--long", action="store_true", help="let 100,000 visitors come and go, and 10,000 reconnect at once"
     )
-    parser.add_argument("--profile", action="store_true", help="py-spy looks on: var/profiles")
-    parser.add_argument("--seconds", type=float, help="that each load is measured for")
-    parser.add_argument("--write", type=Path, default=rows.FILE, help="where the rows go, as JSON")
+    parser.add_argument(
+        "--profile", action="store_true", help="profile the servers with py-spy into var/profiles"
+    )
+    parser.add_argument("--seconds", type=float, help="seconds for which each load is measured")
+    parser.add_argument("--write", type=Path, default=rows.FILE, help="JSON file for the rows")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else Plan()
     if options.long:
         plan = replace(plan, churned=100_000, storm=10_000)
     plan = replace(plan, profile=options.profile, seconds=options.seconds or plan.seconds)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
     return measure_all(plan, wanted(options.only), options.write)
 
 
 def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
-    """Prints the table row by row, writes it, and returns the exit code: 1 if a run was void."""
-    print(f"{machine()}\n{rows.HEAD}", flush=True)
-    found: list[Row] = []
+    """Print the table row by row and write it; return the exit code, which is 1 if a run was void."""
+    print(f"{machine_description()}\n{rows.HEAD}", flush=True)
+    table: list[Row] = []
     is_void = False
     began = time.monotonic()
     for name in names:
@@ -129,21 +134,21 @@ def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
         assert tuple(row.name for row in measured) == measure.rows
         for row in measured:
             print(row, flush=True)
-        found += measured
-    ratio = paths.ratio_rows(found)
+        table += measured
+    ratio = paths.ratio_rows(table)
     for row in ratio:
         print(row)
-    rows.write([*found, *ratio], file)
-    print(f"{time.monotonic() - began:.0f} s in all", flush=True)
+    rows.write([*table, *ratio], file)
+    print(f"{time.monotonic() - began:.0f} s in total", flush=True)
     return 1 if is_void else 0
 
 
 def wanted(only: Sequence[str] | None) -> list[str]:
-    """The measures that give what was asked for: measures or rows by name, or everything."""
+    """Return the measures needed for the requested names of measures or rows, or all measures."""
     if only is None:
         return list(MEASURES)
-    asked = {part for name in only for part in RATIO.get(name, (name,))}
-    return [name for name, measure in MEASURES.items() if asked & {name, *measure.rows}]
+    requested = {part for name in only for part in RATIO.get(name, (name,))}
+    return [name for name, measure in MEASURES.items() if requested & {name, *measure.rows}]
 
 
 if __name__ == "__main__":

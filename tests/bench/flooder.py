@@ -1,6 +1,7 @@
-"""`python -m tests.bench.flooder PORT KIND SOCKETS`: flood a server until standard input ends, then say how much.
+"""`python -m tests.bench.flooder PORT KIND SOCKETS`: flood a server until standard input ends, then print the
+rate.
 
-A process of its own, so that it takes no time from the load whose messages are measured.
+It is a separate process, so that it takes no time from the load whose messages are measured.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from tests.harness.raw_sockets import PING, TEXT, frame, shake_hands
 
 HELLO = frame(TEXT, json.dumps({"kind": "hello", "site": "bench", "version": 1}).encode())
 KINDS = {"pings": frame(PING, b"x" * 8), "frames": frame(TEXT, b'{"kind":"typing"}')}
-# Seconds after which a client that was ended comes again.
+# Seconds after which a disconnected client reconnects.
 PAUSE = 0.1
 
 
 class Flood:
-    """`sent` bytes, by `connections` sockets one after the other."""
+    """A client that floods over one socket after another. Counts the `sent` bytes and the `connections`."""
 
     def __init__(self, port: int, block: bytes) -> None:
         self._port, self._block = port, block
@@ -41,28 +42,29 @@ class Flood:
             connection.sendall(HELLO)
             data = self._block
             while not self.is_over.is_set():
-                # What the server answers is read, or it would stop for want of a reader.
+                # Read the server's answers, because otherwise it would disconnect a client that does not
+                # read.
                 if select.select([connection], [], [], 0)[0] and not connection.recv(65536):
                     return
-                taken = connection.send(data)
-                self.sent += taken
-                data = data[taken:] or self._block
+                accepted = connection.send(data)
+                self.sent += accepted
+                data = data[accepted:] or self._block
 
 
 def main(port: int, kind: str, sockets: int) -> None:
     block = KINDS[kind] * (16384 // len(KINDS[kind]))
     floods = [Flood(port, block) for _ in range(sockets)]
-    threads = [threading.Thread(target=each.run) for each in floods]
+    threads = [threading.Thread(target=flood.run) for flood in floods]
     began = time.monotonic()
     for thread in threads:
         thread.start()
     sys.stdin.read()
-    for each in floods:
-        each.is_over.set()
+    for flood in floods:
+        flood.is_over.set()
     for thread in threads:
         thread.join()
     seconds = time.monotonic() - began
-    sent, connections = sum(each.sent for each in floods), sum(each.connections for each in floods)
+    sent, connections = sum(flood.sent for flood in floods), sum(flood.connections for flood in floods)
     print(f"{sent / seconds / 1e6:.2f} MB a second by {connections} sockets in {seconds:.0f} s")
 
 

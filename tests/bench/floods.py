@@ -1,4 +1,4 @@
-"""How long others wait for their posts while somebody floods the server."""
+"""The time that posts of other visitors take while someone floods the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.servers.process import ROOT
 
 VISITORS = 50
 POSTS_PER_SECOND = 20.0
-# Row by what floods meanwhile: a kind of tests/bench/flooder.py, and how many sockets at once.
+# The kind of flood of each row (see tests/bench/flooder.py), and the number of sockets.
 FLOODS: dict[str, tuple[str, int]] = {"quiet": ("", 0), "pings": ("pings", 1), "frames": ("frames", 20)}
 SERVERS: tuple[ServerName, ...] = ("daphne", "uvicorn")
 ROWS = tuple(f"flood_{name}_p99_ms_{server}" for server in SERVERS for name in FLOODS)
@@ -29,32 +29,32 @@ def flood_rows(plan: Plan) -> list[Row]:
 
 def _rows(plan: Plan, server: ServerName) -> Iterator[Row]:
     with servers.lianxin(server) as running:
-        running.desk(agents=1)
+        running.create_staff(agents=1)
         for name, (kind, sockets) in FLOODS.items():
-            with load.ahead_of_the_servers(), _flooding(running, kind, sockets) as said:
-                delays = load.run(_post(running, plan))
-            what = f"{sockets} at once send {kind}: {said[0]}" if kind else "nobody floods"
+            with load.prioritized(), _flooding(running, kind, sockets) as reports:
+                delays = load.run(_measure_posts(running, plan))
+            what = f"{sockets} sockets send {kind}: {reports[0]}" if kind else "no flood"
             yield Row(
                 f"flood_{name}_p99_ms_{server}",
                 load.percentile(delays, 99),
                 f"{server}, {VISITORS} visitors, {POSTS_PER_SECOND:.0f} posts a second (Poisson), from intended to "
                 f"accepted; p50 {load.percentile(delays, 50):.1f}, longest {delays[-1]:.0f} ms of {len(delays)}; {what}"
-                f"; load of the machine {os.getloadavg()[0]:.1f}",
+                f"; load average {os.getloadavg()[0]:.1f}",
             )
 
 
-async def _post(running: Running, plan: Plan) -> list[float]:
-    """Milliseconds from the moment at which a post was meant to be sent to its answer, sorted."""
+async def _measure_posts(running: Running, plan: Plan) -> list[float]:
+    """Return the sorted delays in milliseconds, from the intended time of each post to its answer."""
     tally = Tally()
-    # Nobody watches: what was accepted counts as arrived.
+    # No agent watches, so every accepted message counts as arrived.
     tally.arrived = tally.accepted
     visitors = [Visitor(tally) for _ in range(VISITORS)]
-    await load.each((one.open(running.app.websocket_url) for one in visitors), at_once=10)
-    await load.each((one.begin() for one in visitors), at_once=5)
+    await load.run_all((visitor.open(running.app.websocket_url) for visitor in visitors), at_once=10)
+    await load.run_all((visitor.begin() for visitor in visitors), at_once=5)
     window = await load.open_loop(
         visitors,
         tally,
-        running.spent,
+        running.cpu_seconds,
         rate=POSTS_PER_SECOND,
         warm_up=plan.warm_up,
         seconds=plan.seconds,
@@ -67,16 +67,16 @@ async def _post(running: Running, plan: Plan) -> list[float]:
 
 @contextmanager
 def _flooding(running: Running, kind: str, sockets: int) -> Iterator[list[str]]:
-    """Floods meanwhile; what was sent is in the list afterwards."""
-    said: list[str] = []
+    """Flood during the block; afterwards the list holds the flooder's report."""
+    reports: list[str] = []
     if not kind:
-        yield said
+        yield reports
         return
     command = [sys.executable, "-m", "tests.bench.flooder", str(running.app.port), kind, str(sockets)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as flooder:
         try:
-            yield said
+            yield reports
         finally:
-            said.append(flooder.communicate(timeout=60)[0].strip())
+            reports.append(flooder.communicate(timeout=60)[0].strip())

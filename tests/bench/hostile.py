@@ -1,4 +1,4 @@
-"""What hostile files, bodies and texts cost: memory at the peak, seconds, and what is answered."""
+"""The cost of hostile files, bodies and texts: peak memory, seconds, and the answer."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from uuid import uuid4
 from PIL import Image
 
 from tests.bench import load, servers
+from tests.bench.http_client import Answer, HttpClient
 from tests.bench.load import Tally, Visitor
 from tests.bench.plan import Plan
-from tests.bench.proc import family, memory_kb
+from tests.bench.process_cost import memory_kb, process_tree
 from tests.bench.rows import Row
 from tests.bench.servers import Running
-from tests.bench.web import Answer, Web
 from tests.harness.servers.process import ROOT
 
 SAMPLE_SECONDS = 0.02
-# After which memory that is not given back counts as kept.
+# Memory that is not released after this time counts as kept.
 SETTLE_SECONDS = 2.0
 BODY_BYTES = 300 * 1024 * 1024
-SIDE = 6300  # Of a square picture of 39.7 megapixels.
-DECODED_SIDE = 4000  # Of the largest in colours that is decoded: 16 megapixels.
-APART = ("xlsx_far_right", "xlsx_strings", "xlsx_runs", "csv_wide", "differences")
+SIDE = 6300  # A square picture of 39.7 megapixels.
+DECODED_SIDE = 4000  # The largest colour picture that is decoded: 16 megapixels.
+OWN_PROCESS = ("xlsx_far_right", "xlsx_strings", "xlsx_runs", "csv_wide", "differences")
 ROWS = (
     "hostile_png_mb",
     "hostile_six_pngs_mb",
@@ -43,21 +43,22 @@ ROWS = (
     "hostile_deep_png_mb",
     "hostile_body_mb",
     "hostile_json_mb",
-    *(f"hostile_{name}_mb" for name in APART),
+    *(f"hostile_{name}_mb" for name in OWN_PROCESS),
 )
 
 
-class Peak(threading.Thread):
-    """The most memory that a server and its children have had meanwhile, over what they had before; in MB."""
+class PeakMemory(threading.Thread):
+    """Measures the peak memory of a server and its children during the block, in MB over what they had
+    before."""
 
     def __init__(self, pid: int) -> None:
         super().__init__()
         self._pid = pid
         self._is_over = threading.Event()
-        self._before = self._most = self._now()
+        self._before = self._maximum = self._memory_now()
         self.mb = self.kept_mb = self.seconds = 0.0
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> PeakMemory:
         self._began = time.monotonic()
         self.start()
         return self
@@ -67,15 +68,18 @@ class Peak(threading.Thread):
         self._is_over.set()
         self.join()
         time.sleep(SETTLE_SECONDS)
-        self.mb, self.kept_mb = (self._most - self._before) / 1024, (self._now() - self._before) / 1024
+        self.mb, self.kept_mb = (
+            (self._maximum - self._before) / 1024,
+            (self._memory_now() - self._before) / 1024,
+        )
 
     def run(self) -> None:
         while not self._is_over.wait(SAMPLE_SECONDS):
-            self._most = max(self._most, self._now())
+            self._maximum = max(self._maximum, self._memory_now())
 
-    def _now(self) -> float:
+    def _memory_now(self) -> float:
         total = 0.0
-        for pid in family(self._pid):
+        for pid in process_tree(self._pid):
             # A child may end meanwhile.
             with suppress(OSError, RuntimeError):
                 total += memory_kb(pid)
@@ -85,66 +89,66 @@ class Peak(threading.Thread):
 def hostile_rows(plan: Plan) -> list[Row]:
     rows = []
     with servers.lianxin() as running:
-        desk = running.desk(agents=1)
+        staff = running.create_staff(agents=1)
         _warm_up(running)
-        clear = _png(Image.new("RGBA", (SIDE, SIDE)))
-        rows.append(_measured(running, "png", _upload(running, [clear]), clear))
-        rows.append(_measured(running, "six_pngs", _upload(running, [clear] * 6), clear))
+        transparent = _png(Image.new("RGBA", (SIDE, SIDE)))
+        rows.append(_measured(running, "png", _upload(running, [transparent]), transparent))
+        rows.append(_measured(running, "six_pngs", _upload(running, [transparent] * 6), transparent))
         largest = _png(Image.new("RGBA", (DECODED_SIDE, DECODED_SIDE)))
         rows.append(_measured(running, "six_largest_pngs", _upload(running, [largest] * 6), largest))
         deep = _deep_png()
         rows.append(_measured(running, "deep_png", _upload(running, [deep]), deep))
         rows.append(_measured(running, "body", asyncio.to_thread(_chunked, running.app.port)))
-        rows.append(_measured(running, "json", _nested(running.app.url, desk.agents[0])))
-    return [*rows, *(_apart(name) for name in APART)]
+        rows.append(_measured(running, "json", _nested(running.app.url, staff.agents[0])))
+    return [*rows, *(_row_in_own_process(name) for name in OWN_PROCESS)]
 
 
 def _measured(running: Running, name: str, work: Coroutine[Any, Any, str], data: bytes = b"") -> Row:
-    with Peak(running.app.pid) as peak:
-        said = load.run(work)
+    with PeakMemory(running.app.pid) as peak:
+        result = load.run(work)
     size = f"{len(data) / 1024:.0f} KB each; " if data else ""
-    how = f"daphne with its children; {size}{peak.seconds:.1f} s, {peak.kept_mb:.0f} MB kept; {said}"
-    return Row(f"hostile_{name}_mb", peak.mb, f"{how}; load of the machine {os.getloadavg()[0]:.1f}")
+    how = f"daphne with its children; {size}{peak.seconds:.1f} s, {peak.kept_mb:.0f} MB kept; {result}"
+    return Row(f"hostile_{name}_mb", peak.mb, f"{how}; load average {os.getloadavg()[0]:.1f}")
 
 
-def _apart(name: str) -> Row:
-    """In a process of its own that reads nothing else: it tells what reading has taken."""
+def _row_in_own_process(name: str) -> Row:
+    """Measure in a separate process that reads nothing else and reports its own memory."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.bench.hostile_text", name],
         cwd=ROOT, capture_output=True, text=True, check=True,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "LIANXIN_SECRET_KEY": servers.SECRET_KEY},
     )  # fmt: skip
     mb, how = json.loads(run.stdout)
-    return Row(f"hostile_{name}_mb", mb, f"{how}; load of the machine {os.getloadavg()[0]:.1f}")
+    return Row(f"hostile_{name}_mb", mb, f"{how}; load average {os.getloadavg()[0]:.1f}")
 
 
 def _warm_up(running: Running) -> None:
-    """What the first upload of a process loads is none of the cost of a hostile one."""
+    """Upload a harmless picture first: what the first upload of a process loads is not part of the cost."""
     load.run(_upload(running, [_png(Image.new("RGB", (8, 8), "red"))]))
 
 
 async def _upload(running: Running, pictures: list[bytes]) -> str:
-    """Each picture by a visitor of its own, all at once."""
+    """Upload each picture by another visitor, all at once; return the distinct answers."""
     visitors = [Visitor(Tally()) for _ in pictures]
-    await load.each(one.open(running.app.websocket_url) for one in visitors)
-    await load.each(one.begin() for one in visitors)
+    await load.run_all(visitor.open(running.app.websocket_url) for visitor in visitors)
+    await load.run_all(visitor.begin() for visitor in visitors)
 
     async def send(visitor: Visitor, data: bytes) -> Answer:
-        web = Web(running.app.url)
+        client = HttpClient(running.app.url)
         fields = {"client_id": str(uuid4()), "conversation": visitor.conversation}
         kind, body = _multipart(fields, data)
         try:
-            return await web.post(
+            return await client.post(
                 "/chat/attachments", body, kind=kind, Authorization=f"Bearer {visitor.token}"
             )
         finally:
-            web.close()
+            client.close()
 
     answers = await asyncio.gather(*map(send, visitors, pictures))
-    return "answered " + ", ".join(sorted({_words(each) for each in answers}))
+    return "answered " + ", ".join(sorted({_describe(answer) for answer in answers}))
 
 
-def _words(answer: Answer) -> str:
+def _describe(answer: Answer) -> str:
     body = answer.body
     with suppress(zlib.error):
         body = zlib.decompress(body, wbits=31)
@@ -164,14 +168,14 @@ def _multipart(fields: dict[str, str], data: bytes) -> tuple[str, bytes]:
 
 
 async def _nested(url: str, cookie: str) -> str:
-    web = Web(url, cookie)
-    answer = await web.post("/console/points/find", b"[" * 100_000)
-    web.close()
-    return f"answered {_words(answer)}"
+    client = HttpClient(url, cookie)
+    answer = await client.post("/console/points/find", b"[" * 100_000)
+    client.close()
+    return f"answered {_describe(answer)}"
 
 
 def _chunked(port: int) -> str:
-    """A body without a length and without a sign-in; what was sent until the answer came."""
+    """Send a body without a length and without a sign-in; return how much was sent until the answer."""
     piece = b" " * 65536
     chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
     sent = 0
@@ -205,7 +209,8 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _deep_png() -> bytes:
-    """Grey of 16 bits, as scanners write it, in as many pixels as are decoded; written row by row."""
+    """Return a 16-bit grey picture, as scanners make them, with the most pixels that are decoded; written row
+    by row."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))

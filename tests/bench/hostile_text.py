@@ -1,4 +1,5 @@
-"""`python -m tests.bench.hostile_text NAME`: read one hostile table or compare two texts, and say what it took."""
+"""`python -m tests.bench.hostile_text NAME`: read a hostile table or compare two texts, and print what it
+cost."""
 
 from __future__ import annotations
 
@@ -38,15 +39,15 @@ def main(name: str) -> None:
         "csv_wide": tables.wide_csv,
     }
     data = makes[name]() if name in makes else b""
-    # What libraries load at their first use is none of the cost.
+    # Do not count what libraries load at first use.
     SheetFile().create_dataset(b"key,title\na,b\n")
-    # What making the file took is no longer held, but counted in the peak: so the peak begins anew.
+    # The memory for making the file is released but still counted in the peak, so reset the peak.
     Path("/proc/self/clear_refs").write_text("5")
     before, began, cpu = _memory_kb("VmRSS"), time.monotonic(), time.process_time()
-    said = compare() if name == "differences" else read(data)
+    result = compare() if name == "differences" else read(data)
     seconds, most = time.monotonic() - began, _memory_kb("VmHWM")
     cpu = time.process_time() - cpu
-    print(json.dumps([(most - before) / 1024, f"{said}; {seconds:.2f} s, {cpu:.2f} s of processor"]))
+    print(json.dumps([(most - before) / 1024, f"{result}; {seconds:.2f} s, {cpu:.2f} s of processor time"]))
 
 
 def _memory_kb(name: str) -> int:

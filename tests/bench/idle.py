@@ -1,4 +1,4 @@
-"""What visitors cost who are there and say nothing."""
+"""The cost of visitors who are connected and silent."""
 
 from __future__ import annotations
 
@@ -8,59 +8,64 @@ import time
 from tests.bench import load, servers
 from tests.bench.load import Tally, Visitor
 from tests.bench.plan import Plan
-from tests.bench.proc import memory_kb
+from tests.bench.process_cost import memory_kb
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Running
-from tests.bench.storm import Box, storm
+from tests.bench.storm import ReconnectingWidget, storm
 
 SETTLE_SECONDS = 3.0
 
 
 def idle_rows(plan: Plan) -> list[Row]:
-    """Boxes that were opened and in which nothing has been written."""
-    with servers.lianxin() as running, load.ahead_of_the_servers():
-        running.desk(agents=1)
+    """Measure open widgets in which nothing has been written."""
+    with servers.lianxin() as running, load.prioritized():
+        running.create_staff(agents=1)
         kb, percent = load.run(_idle(running, [Visitor(Tally()) for _ in range(plan.many)], plan))
-    where = "daphne, PostgreSQL and Redis, boxes open before the first word"
+    where = "daphne, PostgreSQL and Redis, widgets open before the first message"
     return _rows(plan, "", kb, percent, where)
 
 
 def in_chat_rows(plan: Plan) -> list[Row]:
-    """Boxes whose visitors have a conversation with an agent and are silent; then the network is cut for many."""
-    with servers.lianxin() as running, load.ahead_of_the_servers():
-        desk = running.desk(agents=50)
-        known = running.stage(f"crowd(active={plan.many}, agents=50)")
+    """Measure widgets of silent visitors with an assigned conversation; then cut the network of many of them."""
+    with servers.lianxin() as running, load.prioritized():
+        staff = running.create_staff(agents=50)
+        known = running.call(f"create_conversations(active={plan.many}, agents=50)")
         tally = Tally()
-        boxes = [Box(tally, running.app.websocket_url, token, conversation) for token, conversation in known]
+        widgets = [
+            ReconnectingWidget(tally, running.app.websocket_url, token, conversation)
+            for token, conversation in known
+        ]
 
-        async def both() -> tuple[float, float, Row]:
-            kb, percent = await _idle(running, boxes, plan)
-            return kb, percent, await storm(running, boxes[: plan.storm], desk, tally)
+        async def idle_then_storm() -> tuple[float, float, Row]:
+            kb, percent = await _idle(running, widgets, plan)
+            return kb, percent, await storm(running, widgets[: plan.storm], staff, tally)
 
-        kb, percent, returned = load.run(both())
-    where = "daphne, PostgreSQL and Redis, each in a conversation with one of 50 agents"
+        kb, percent, returned = load.run(idle_then_storm())
+    where = "daphne, PostgreSQL and Redis, each visitor in a conversation with one of 50 agents"
     return [*_rows(plan, "_in_chat", kb, percent, where), returned]
 
 
-async def _idle(running: Running, boxes: list[Visitor] | list[Box], plan: Plan) -> tuple[float, float]:
-    """KB a visitor, and percent of a core with all of them connected."""
+async def _idle(
+    running: Running, widgets: list[Visitor] | list[ReconnectingWidget], plan: Plan
+) -> tuple[float, float]:
+    """Return memory in KB per visitor, and percent of a core with all visitors connected."""
     url = running.app.websocket_url
-    await load.each((box.open(url) for box in boxes[: plan.few]), at_once=20)
+    await load.run_all((widget.open(url) for widget in widgets[: plan.few]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
     before = memory_kb(running.app.pid)
-    await load.each((box.open(url) for box in boxes[plan.few :]), at_once=20)
+    await load.run_all((widget.open(url) for widget in widgets[plan.few :]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
-    began, cpu = time.monotonic(), running.spent()
+    began, cpu = time.monotonic(), running.cpu_seconds()
     await asyncio.sleep(plan.idle_seconds)
-    percent = (running.spent() - cpu) * 100 / (time.monotonic() - began)
+    percent = (running.cpu_seconds() - cpu) * 100 / (time.monotonic() - began)
     kb = (memory_kb(running.app.pid) - before) / (plan.many - plan.few)
-    if gone := sum(not box.line.is_open for box in boxes):
-        raise Void(f"{gone} of {len(boxes)} idle visitors were cut off")
+    if cut := sum(not widget.socket.is_open for widget in widgets):
+        raise Void(f"{cut} of {len(widgets)} idle visitors were cut off")
     return kb, percent
 
 
 def _rows(plan: Plan, suffix: str, kb: float, percent: float, where: str) -> list[Row]:
-    pings = "each pings after 25 s of silence, as the box does"
+    pings = "each pings after 25 s of silence, as the widget does"
     return [
         Row(
             f"idle_kb_per_visitor{suffix}",

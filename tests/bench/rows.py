@@ -13,12 +13,13 @@ FILE = ROOT / "var" / "bench.json"
 
 
 class Void(Exception):
-    """A run that counts for nothing: a message was lost, doubled or out of order, or the load came too late."""
+    """The run does not count: a message was lost, doubled or out of order, or the load was late."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`must` and `goal` in `unit`; None where a row has none of its own. `is_least`: more is better."""
+    """The limits `must` and `goal` in `unit`, None where a row has none. `is_least`: larger values are
+    better."""
 
     unit: str
     must: float | None = None
@@ -26,7 +27,7 @@ class Budget:
     is_least: bool = False
 
 
-# The names and the order of the table. Those with figures are the budgets of the design; the others explain them.
+# The names and the order of the table. Those with limits are the design's budgets; the others explain them.
 BUDGETS = {
     "cpu_ms_per_message_daphne": Budget("ms", 0.45, 0.27),
     "cpu_ms_per_message_uvicorn": Budget("ms", 0.45, 0.27),
@@ -79,7 +80,7 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `conditions` say on what, with what and how it was measured, in words."""
+    """One figure. `conditions` describe in words what was measured, with what load and how."""
 
     name: str
     value: float
@@ -91,7 +92,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`goal`, `must`, `MISSED`, or nothing where there is no budget."""
+        """`goal`, `must`, `MISSED`, or "" without a budget."""
         budget = self.budget
         if budget.must is None or budget.goal is None:
             return ""
@@ -113,7 +114,7 @@ class Row:
 
     def __str__(self) -> str:
         budget = self.budget
-        must, goal = ("" if each is None else f"{each:g}" for each in (budget.must, budget.goal))
+        must, goal = ("" if limit is None else f"{limit:g}" for limit in (budget.must, budget.goal))
         value = f"{self.value:.3g}" if self.value < 100 else f"{self.value:.0f}"
         return f"{self.name:36} {value:>7} {budget.unit:7} {must:>5} {goal:>5} {self.verdict:6}  {self.conditions}"
 
@@ -122,7 +123,8 @@ HEAD = f"{'':36} {'':>7} {'':7} {'must':>5} {'goal':>5}"
 
 
 def write(rows: Iterable[Row], file: Path = FILE) -> None:
-    """Writes `var/bench.json`: a list of {name, value, unit, must, goal, conditions}, in the order of the table."""
+    """Write `var/bench.json`: a list of {name, value, unit, must, goal, conditions}, in the order of the
+    table."""
     order = list(BUDGETS)
     listed = sorted(rows, key=lambda row: order.index(row.name))
     file.parent.mkdir(exist_ok=True)

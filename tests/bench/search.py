@@ -1,4 +1,4 @@
-"""Search in a million messages, as a supervisor and an agent ask for it."""
+"""Search in a million messages, as a supervisor and as an agent."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.bench import load, servers
+from tests.bench.http_client import HttpClient
 from tests.bench.load import percentile
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
-from tests.bench.servers import Desk, Running
-from tests.bench.web import Web
+from tests.bench.servers import Running, StaffSessions
 from tests.harness.servers import AppServer, PrivatePostgres
 from tests.harness.servers.process import ROOT
 
-# The loaded database stays between runs: to load it takes longer than all that is measured in it.
+# The loaded database is kept between runs, because loading takes longer than all measurements in it.
 FOLDER = ROOT / "var" / "bench-archive"
 DATABASE = "archive"
 
-Words = dict[str, list[str]]
+WordsByKind = dict[str, list[str]]
 
 
 def search_rows(plan: Plan) -> list[Row]:
-    """Every word is asked for once by a supervisor, who sees all, and once by an agent, who sees a quarter."""
-    with _archive(plan) as (running, desk, words), load.ahead_of_the_servers():
-        found = load.run(_ask(running, desk, words))
-    times = {kind: sorted(ms for ms, _ in answers) for kind, answers in found.items()}
-    hits = {kind: sum(is_hit for _, is_hit in answers) for kind, answers in found.items()}
-    asked = {kind: len(answers) for kind, answers in found.items()}
-    if hits["none"] or hits["common"] < asked["common"]:
-        raise Void(f"the archive is not what was meant: of {asked} words were found {hits}")
-    p95 = percentile([ms for each in times.values() for ms in each], 95)
-    kinds = ", ".join(f"{kind} {percentile(each, 95):.0f}" for kind, each in times.items())
+    """Search every word once as a supervisor, who sees everything, and once as an agent, who sees a quarter."""
+    with _archive(plan) as (running, staff, words), load.prioritized():
+        answers_by_kind = load.run(_search_all(running, staff, words))
+    times = {kind: sorted(ms for ms, _ in answers) for kind, answers in answers_by_kind.items()}
+    hits = {kind: sum(is_hit for _, is_hit in answers) for kind, answers in answers_by_kind.items()}
+    searched = {kind: len(answers) for kind, answers in answers_by_kind.items()}
+    if hits["none"] or hits["common"] < searched["common"]:
+        raise Void(f"the archive is wrong: of {searched} words these were found: {hits}")
+    p95 = percentile([ms for values in times.values() for ms in values], 95)
+    kinds = ", ".join(f"{kind} {percentile(values, 95):.0f}" for kind, values in times.items())
     return [
         Row(
             "search_p95_ms",
             p95,
             f"daphne, PostgreSQL and Redis, {plan.archive:,} messages, two-character Chinese words, "
-            f"{sum(asked.values())} requests of POST {RESULTS} by a supervisor and an agent; p95 by kind: {kinds}",
+            f"{sum(searched.values())} requests of POST {RESULTS} by a supervisor and an agent; p95 by kind: {kinds}",
         )
     ]
 
@@ -50,22 +50,25 @@ def search_rows(plan: Plan) -> list[Row]:
 RESULTS = "/console/search/results"
 
 
-async def _ask(running: Running, desk: Desk, words: Words) -> dict[str, list[tuple[float, bool]]]:
-    """Milliseconds, and whether anything was found, of every request, by the kind of word."""
-    readers = [Web(running.app.url, cookie) for cookie in (desk.supervisor, desk.agents[0])]
-    for web in readers:
-        await _search(web, "预热")
-    found = {
-        kind: [await _search(web, word) for word in each for web in readers] for kind, each in words.items()
+async def _search_all(
+    running: Running, staff: StaffSessions, words: WordsByKind
+) -> dict[str, list[tuple[float, bool]]]:
+    """Return milliseconds and whether anything was found, for every request, by the kind of word."""
+    readers = [HttpClient(running.app.url, cookie) for cookie in (staff.supervisor, staff.agents[0])]
+    for client in readers:
+        await _search(client, "预热")
+    answers = {
+        kind: [await _search(client, word) for word in texts for client in readers]
+        for kind, texts in words.items()
     }
-    for web in readers:
-        web.close()
-    return found
+    for client in readers:
+        client.close()
+    return answers
 
 
-async def _search(web: Web, word: str) -> tuple[float, bool]:
+async def _search(client: HttpClient, word: str) -> tuple[float, bool]:
     body = urlencode({"q": word}).encode()
-    answer = await web.post(
+    answer = await client.post(
         RESULTS, body, "application/x-www-form-urlencoded", HX_Request="true", Accept="text/html"
     )
     if answer.status != 200:
@@ -74,8 +77,8 @@ async def _search(web: Web, word: str) -> tuple[float, bool]:
 
 
 @contextmanager
-def _archive(plan: Plan) -> Iterator[tuple[Running, Desk, Words]]:
-    """Lianxin on the archive, which is loaded if there is none of this kind yet."""
+def _archive(plan: Plan) -> Iterator[tuple[Running, StaffSessions, WordsByKind]]:
+    """Start Lianxin on the archive, which is loaded first unless one of this kind exists."""
     folder = FOLDER.with_name(f"{FOLDER.name}-{plan.archive}")
     about = folder / "about.json"
     if not about.exists() or json.loads(about.read_text())["kind"] != _kind():
@@ -87,18 +90,23 @@ def _archive(plan: Plan) -> Iterator[tuple[Running, Desk, Words]]:
             AppServer({"LIANXIN_DATABASE_URL": database}).manage("migrate", "--verbosity=0")
         with servers.lianxin(postgres=postgres, database=database) as running:
             if not about.exists():
-                desk = running.desk(agents=1)
-                words = running.stage(f"library(messages={plan.archive})")
-                text = {"kind": _kind(), "words": words, "agents": desk.agents, "supervisor": desk.supervisor}
+                staff = running.create_staff(agents=1)
+                words = running.call(f"create_archive(messages={plan.archive})")
+                text = {
+                    "kind": _kind(),
+                    "words": words,
+                    "agents": staff.agents,
+                    "supervisor": staff.supervisor,
+                }
                 about.write_text(json.dumps(text, ensure_ascii=False))
             known = json.loads(about.read_text())
-            yield running, Desk(known["agents"], known["supervisor"]), known["words"]
+            yield running, StaffSessions(known["agents"], known["supervisor"]), known["words"]
 
 
 def _kind() -> str:
-    """Changes with what loads the archive, and with the tables that it is loaded into."""
+    """Return a hash of the code that loads the archive and of the tables that it is loaded into."""
     sources = [
-        Path(__file__).with_name("stage.py"),
+        Path(__file__).with_name("fixtures.py"),
         Path(__file__).with_name("texts.py"),
         ROOT / "chat" / "archive" / "search_terms.py",
     ]

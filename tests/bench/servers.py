@@ -1,5 +1,6 @@
-"""The servers that are measured, started as a bank starts them: no setting but those that every bank has to give, and
-the pace at which one visitor may write, because fifty have to do for as many as a machine can bear."""
+"""The servers that are measured, started as a bank starts them. Only one setting differs from the defaults
+and from what every bank must set: the rate limit of one visitor, because fifty visitors have to produce all
+the load."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ from typing import Any, Literal
 import psycopg
 
 from tests.bench.load import Tally
-from tests.bench.proc import cpu_seconds
+from tests.bench.process_cost import cpu_seconds
 from tests.bench.rows import Void
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis, create_database
 from tests.harness.servers.process import Server
 
 ServerName = Literal["daphne", "uvicorn"]
-# As deploy/systemd starts them.
+# The options of deploy/systemd.
 OPTIONS: dict[ServerName, list[str]] = {
     "daphne": ["--verbosity", "0", "--no-server-name", "--ping-interval", "15", "--ping-timeout", "20"],
     "uvicorn": [
@@ -38,18 +39,18 @@ OPTIONS: dict[ServerName, list[str]] = {
 }
 APPLICATION = "config.asgi:application"
 DATABASE = "lianxin"
-SECRET_KEY = "of a bench, and good for nothing else"  # Long enough, and nobody's.
+SECRET_KEY = "of a bench, and good for nothing else"  # Long enough for the system check.
 
 
 class MeasuredApp(AppServer):
-    """Ended at once: what is measured is over, and a drain of ten thousand sockets takes its time."""
+    """Killed instead of stopped: the measurement is over, and draining ten thousand sockets would take long."""
 
     stop_signal = signal.SIGKILL
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Who sits at the desk, by the cookies of their sessions."""
+class StaffSessions:
+    """The session cookies of the staff."""
 
     agents: list[str]
     supervisor: str
@@ -68,22 +69,23 @@ class Running:
     def app(self) -> AppServer:
         return self.apps[0]
 
-    def spent(self) -> float:
-        """Seconds of processor time of all of them until now."""
+    def cpu_seconds(self) -> float:
+        """Return the processor seconds of all servers until now."""
         return cpu_seconds(server.pid for server in self.servers)
 
-    def stage(self, call: str) -> Any:
-        """Calls a function of tests/bench/stage.py where the server's settings hold: `stage("desk(agents=10)")`."""
-        code = f"import json; from tests.bench.stage import *; print('RESULT' + json.dumps({call}))"
+    def call(self, expression: str) -> Any:
+        """Call a function of tests/bench/fixtures.py with the server's settings, as in
+        `call("create_staff(agents=10)")`."""
+        code = f"import json; from tests.bench.fixtures import *; print('RESULT' + json.dumps({expression}))"
         printed = self.app.manage("shell", "-v", "0", "-c", code)
         return json.loads(next(line for line in printed.splitlines() if line.startswith("RESULT"))[6:])
 
-    def desk(self, *, agents: int) -> Desk:
-        return Desk(**self.stage(f"desk(agents={agents})"))
+    def create_staff(self, *, agents: int) -> StaffSessions:
+        return StaffSessions(**self.call(f"create_staff(agents={agents})"))
 
     def check_stored(self, tally: Tally) -> float:
-        """Counts every acknowledged id in the database, with the seq that was acknowledged, and returns how many
-        messages went into one transaction on average. Raises Void when one is missing."""
+        """Check that every acknowledged message is in the database with the acknowledged seq, and return the
+        average number of messages per transaction. Raise Void when one is missing."""
         stored, batches = self._stored()
         missing = [key for key, seq in tally.seqs.items() if stored.get(uuid.UUID(key)) != seq]
         missing += [key for key in tally.accepted.keys() - tally.seqs.keys() if uuid.UUID(key) not in stored]
@@ -108,8 +110,8 @@ class Running:
 
 @cache
 def _prepared() -> Path:
-    """A folder with what every start needs, made once a run: a PostgreSQL with an empty Lianxin in it, and the state
-    folder of a stand-alone one, with its SQLite and the collected static files."""
+    """Return a folder with everything a start needs, made once per run: a PostgreSQL with an empty Lianxin
+    database, and the state folder of a stand-alone server with its SQLite and the collected static files."""
     folder = Path(tempfile.mkdtemp(prefix="lianxin-bench-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
@@ -122,7 +124,7 @@ def _prepared() -> Path:
 
 @contextmanager
 def _copy_of(name: str) -> Iterator[Path]:
-    """A copy of a prepared folder, with its owners, for one measure."""
+    """Yield a copy of a prepared folder, with its owners, for one measure."""
     with tempfile.TemporaryDirectory(prefix=f"lianxin-bench-{name}-") as folder:
         Path(folder).chmod(0o755)
         subprocess.run(["cp", "-a", _prepared() / name, folder], check=True)
@@ -139,9 +141,9 @@ def lianxin(
     database: str = "",
     postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
-    """Lianxin on a PostgreSQL of its own that writes to the disk, and Redis; or on SQLite, with neither.
+    """Start Lianxin on a PostgreSQL that writes to the disk, and Redis; or on SQLite with neither.
 
-    `postgres` and `database`: a PostgreSQL that runs already, and one of its databases, prepared.
+    `postgres` and `database` name a PostgreSQL that runs already, and one of its prepared databases.
     """
     with ExitStack() as stack:
         state = stack.enter_context(_copy_of("state"))
@@ -172,7 +174,7 @@ def lianxin(
 
 @contextmanager
 def tutorial() -> Iterator[Running]:
-    """The chat of the Channels tutorial on Daphne, with a PostgreSQL and a Redis of the same kind."""
+    """Start the chat of the Channels tutorial on Daphne, with a PostgreSQL and a Redis like Lianxin's."""
     with PrivatePostgres(durable=True) as postgres, PrivateRedis() as redis:
         env = {
             "DJANGO_SETTINGS_MODULE": "tests.bench.tutorial.settings",

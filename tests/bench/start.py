@@ -1,4 +1,4 @@
-"""From starting the process to the first accepted message."""
+"""The time from starting the process to the first accepted message."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tests.bench.rows import Row
 def start_rows(plan: Plan) -> list[Row]:
     took = []
     with servers.lianxin() as running:
-        running.desk(agents=1)
+        running.create_staff(agents=1)
         for _ in range(plan.starts):
             running.app.stop()
             began = time.monotonic()
             running.app.start()
-            load.run(_first_word(running.app.websocket_url))
+            load.run(_post_first_message(running.app.websocket_url))
             took.append(time.monotonic() - began)
-    how = f"daphne, PostgreSQL and Redis, warm disk; the middle one of {plan.starts}"
+    how = f"daphne, PostgreSQL and Redis, warm disk; the median of {plan.starts}"
     return [Row("start_seconds", statistics.median(took), how)]
 
 
-async def _first_word(url: str) -> None:
+async def _post_first_message(url: str) -> None:
     visitor = Visitor(Tally())
     accepted = asyncio.Event()
     visitor.on_accepted = lambda _: accepted.set()

@@ -1,4 +1,4 @@
-"""The network fails for thousands at once, and all come back."""
+"""The network fails for thousands of visitors at once, and all of them reconnect."""
 
 from __future__ import annotations
 
@@ -10,45 +10,46 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import uuid4
 
-from tests.bench.load import Heard, Tally, Visitor
+from tests.bench.http_client import HttpClient
+from tests.bench.load import ServerFrame, Tally, Visitor
 from tests.bench.rows import Row, Void
-from tests.bench.servers import Desk, Running
-from tests.bench.web import Web
+from tests.bench.servers import Running, StaffSessions
 
-# As static/chat/socket.js has them.
+# The values of static/chat/socket.js.
 BASE_SECONDS, CAP_SECONDS, ANSWER_SECONDS = 0.5, 30.0, 10.0
-GIVEN_UP_SECONDS = 180.0
-# As static/console/inbox/outboxes.js tries again what failed.
-AGAIN_SECONDS = 3.0
-# So many agents' answers are sent while their customers are away.
+MAX_SECONDS = 180.0
+# The retry interval of static/console/inbox/outboxes.js.
+RETRY_SECONDS = 3.0
+# The number of agents' answers sent while their visitors are disconnected.
 ANSWERS = 200
 
 
-class Box(Visitor):
-    """A box that comes back by itself, with its token and what it has on screen, as the real one does."""
+class ReconnectingWidget(Visitor):
+    """A widget that reconnects by itself with its token and its last seq, as the real one does."""
 
     def __init__(self, tally: Tally, url: str, token: str, conversation: str) -> None:
         super().__init__(tally)
         self.token, self.conversation, self.head = token, conversation, 1
         self.shown: set[str] = set()
-        self.tries = self.sent_away = 0
+        self.tries = self.rejections = 0
         self.is_back = False
         self._url = url
         self._posts: dict[str, str] = {}
         self._bye_seconds: float | None = None
 
     def cut(self) -> None:
-        """The network fails. From now on, and whenever the line is lost again, the box comes back."""
-        self.line.on_end = None
-        self.line.cut()
-        self._lost()
+        """Cut the network. Now, and after every later loss, the widget reconnects."""
+        self.socket.on_end = None
+        self.socket.cut()
+        self._start_reconnecting()
 
-    def _lost(self) -> None:
+    def _start_reconnecting(self) -> None:
         self.is_back = False
-        self._returning = asyncio.create_task(self._return())
+        self._reconnecting = asyncio.create_task(self._reconnect())
 
-    async def _return(self) -> None:
-        """As often as it takes: full jitter, or when a goodbye said, and ten seconds' patience for an answer."""
+    async def _reconnect(self) -> None:
+        """Try until connected: wait with full jitter, or as long as a bye frame said, and ten seconds for
+        each answer."""
         wait = random.random() * BASE_SECONDS
         while not self.is_back:
             await asyncio.sleep(wait)
@@ -56,7 +57,7 @@ class Box(Visitor):
             self._bye_seconds = None
             try:
                 await asyncio.wait_for(self.open(self._url), ANSWER_SECONDS)
-                self.line.on_end = self._lost
+                self.socket.on_end = self._start_reconnecting
                 self.is_back = True
             except (TimeoutError, OSError):
                 self.close()
@@ -73,98 +74,108 @@ class Box(Visitor):
         self._posts[key] = body
         super().send_post(key, body)
 
-    def refused(self, heard: Heard) -> None:
-        """A post that was refused for the moment is sent again; a goodbye sends the box away for a while."""
-        if heard.kind == "refused" and heard.client_id and heard.retry_after_ms:
-            again = self._posts[heard.client_id]
-            later = heard.retry_after_ms / 1000
-            asyncio.get_running_loop().call_later(later, self.send_post, heard.client_id, again)
-        elif heard.kind == "bye":
-            self.sent_away += 1
-            self._bye_seconds = heard.retry_after_ms / 1000
-            self.give_up(ConnectionResetError(heard.code))
-        elif heard.code != "unavailable":
-            super().refused(heard)
+    def refused(self, server_frame: ServerFrame) -> None:
+        """Send a temporarily refused post again; a bye frame sends the widget away for a while."""
+        if server_frame.kind == "refused" and server_frame.client_id and server_frame.retry_after_ms:
+            body = self._posts[server_frame.client_id]
+            delay = server_frame.retry_after_ms / 1000
+            asyncio.get_running_loop().call_later(delay, self.send_post, server_frame.client_id, body)
+        elif server_frame.kind == "bye":
+            self.rejections += 1
+            self._bye_seconds = server_frame.retry_after_ms / 1000
+            self.fail_welcome(ConnectionResetError(server_frame.code))
+        elif server_frame.code != "unavailable":
+            super().refused(server_frame)
 
-    def welcomed(self, welcome: Heard) -> None:
+    def welcomed(self, welcome: ServerFrame) -> None:
         super().welcomed(welcome)
-        self.shown.update(said.client_id for said in welcome.messages)
+        self.shown.update(message.client_id for message in welcome.messages)
 
-    def said(self, heard: Heard) -> None:
-        super().said(heard)
-        assert heard.message is not None
-        self.shown.add(heard.message.client_id)
+    def message_received(self, server_frame: ServerFrame) -> None:
+        super().message_received(server_frame)
+        assert server_frame.message is not None
+        self.shown.add(server_frame.message.client_id)
 
 
-async def storm(running: Running, boxes: Sequence[Box], desk: Desk, tally: Tally) -> Row:
-    """Cuts all of these boxes in one moment; agents answer some of them meanwhile, and some visitors write as soon as
-    they are back. Over when all are back and have everything on screen. Raises Void when something is missing."""
-    chance = random.Random(2)
-    began, cpu = time.monotonic(), running.spent()
-    for box in boxes:
-        box.cut()
-    answered = chance.sample(range(len(boxes)), min(ANSWERS, len(boxes)))
-    agents = len(desk.agents)
-    webs = [Web(running.app.url, cookie) for cookie in desk.agents]
+async def storm(
+    running: Running, widgets: Sequence[ReconnectingWidget], staff: StaffSessions, tally: Tally
+) -> Row:
+    """Cut all widgets at once. Meanwhile agents answer some of them, and some visitors write as soon as they
+    are back. Ends when all are back and show everything. Raises Void when something is missing."""
+    rng = random.Random(2)
+    began, cpu = time.monotonic(), running.cpu_seconds()
+    for widget in widgets:
+        widget.cut()
+    answered = rng.sample(range(len(widgets)), min(ANSWERS, len(widgets)))
+    agents = len(staff.agents)
+    clients = [HttpClient(running.app.url, cookie) for cookie in staff.agents]
     failed: Counter[int] = Counter()
-    # Conversation n belongs to agent n modulo the agents; each agent writes one answer after the other.
+    # Conversation n belongs to agent n modulo the number of agents; each agent sends one answer after the
+    # other.
     shares = [[number for number in answered if number % agents == agent] for agent in range(agents)]
     writing = [
-        asyncio.create_task(_answers(web, [boxes[number] for number in share], failed))
-        for web, share in zip(webs, shares, strict=True)
+        asyncio.create_task(_send_answers(client, [widgets[number] for number in share], failed))
+        for client, share in zip(clients, shares, strict=True)
         if share
     ]
-    while not all(box.is_back for box in boxes):
-        if time.monotonic() - began > GIVEN_UP_SECONDS:
-            raise Void(f"{sum(not box.is_back for box in boxes)} of {len(boxes)} visitors did not come back")
+    while not all(widget.is_back for widget in widgets):
+        if time.monotonic() - began > MAX_SECONDS:
+            raise Void(
+                f"{sum(not widget.is_back for widget in widgets)} of {len(widgets)} visitors did not reconnect"
+            )
         await asyncio.sleep(0.02)
-    back, cpu = time.monotonic() - began, running.spent() - cpu
-    writers = chance.sample(list(boxes), min(ANSWERS, len(boxes)))
-    for box in writers:
-        box.post()
-    answers = {key: box for share in await asyncio.gather(*writing) for key, box in share.items()}
+    back, cpu = time.monotonic() - began, running.cpu_seconds() - cpu
+    writers = rng.sample(list(widgets), min(ANSWERS, len(widgets)))
+    for widget in writers:
+        widget.post()
+    answers = {key: widget for share in await asyncio.gather(*writing) for key, widget in share.items()}
     missing = await _wait_until_shown(answers, tally)
     took = time.monotonic() - began
-    away = sum(not box.is_back for box in boxes)
-    if missing or away or tally.refused:
+    disconnected = sum(not widget.is_back for widget in widgets)
+    if missing or disconnected or tally.refused:
         raise Void(
-            f"after the storm {missing} messages are missing, {away} visitors away, refused: {dict(tally.refused) or 0}"
+            f"after the storm {missing} messages are missing, {disconnected} visitors disconnected, "
+            f"refused: {dict(tally.refused) or 0}"
         )
     running.check_stored(tally)
-    tries, sent_away = sum(box.tries for box in boxes), sum(box.sent_away for box in boxes)
-    again = f", after {dict(failed)} failed and were sent again" if failed else ""
+    tries, rejections = sum(widget.tries for widget in widgets), sum(widget.rejections for widget in widgets)
+    repeated = f", after {dict(failed)} failed and were repeated" if failed else ""
     return Row(
         "reconnects_per_second",
-        len(boxes) / back,
-        f"daphne, one process, PostgreSQL and Redis; {len(boxes):,} visitors in chats cut at once, back with token and "
-        f"place after {back:.1f} s by {tries:,} handshakes (first wait up to 0.5 s, answer within 10 s), put off by "
-        f"the server {sent_away} times; {len(answers)} answers sent meanwhile{again} and {len(writers)} posts "
-        f"afterwards all there after {took:.1f} s; with the answers {cpu * 1000 / len(boxes):.1f} CPU-ms a visitor",
+        len(widgets) / back,
+        f"daphne, one process, PostgreSQL and Redis; {len(widgets):,} visitors in conversations cut at once, back with "
+        f"token and seq after {back:.1f} s by {tries:,} handshakes (first wait up to 0.5 s, answer within 10 s), "
+        f"rejected by the server {rejections} times; {len(answers)} answers sent meanwhile{repeated} and "
+        f"{len(writers)} posts afterwards all delivered after {took:.1f} s; including the "
+        f"answers {cpu * 1000 / len(widgets):.1f} CPU-ms per visitor",
     )
 
 
-async def _answers(web: Web, boxes: Sequence[Box], failed: Counter[int]) -> dict[str, Box]:
-    """Says one thing in each conversation by the console's POST until it is accepted; the client_id of each."""
+async def _send_answers(
+    client: HttpClient, widgets: Sequence[ReconnectingWidget], failed: Counter[int]
+) -> dict[str, ReconnectingWidget]:
+    """Answer in each conversation by the console's POST until accepted; return the widget by client_id."""
     sent = {}
-    for box in boxes:
+    for widget in widgets:
         key = str(uuid4())
         body = json.dumps({"client_id": key, "body": "您好，我还在，请稍等。"}, ensure_ascii=False).encode()
-        path = f"/console/conversations/{box.conversation}/messages"
-        while (answer := await web.post(path, body)).status != 200:
+        path = f"/console/conversations/{widget.conversation}/messages"
+        while (answer := await client.post(path, body)).status != 200:
             if answer.status not in (429, 500, 503):
                 raise Void(f"an agent's answer was refused with {answer.status}: {answer.body[:200]!r}")
             failed[answer.status] += 1
-            await asyncio.sleep(AGAIN_SECONDS)
-        sent[key] = box
-    web.close()
+            await asyncio.sleep(RETRY_SECONDS)
+        sent[key] = widget
+    client.close()
     return sent
 
 
-async def _wait_until_shown(answers: dict[str, Box], tally: Tally) -> int:
-    """How many of the answers are not on the visitor's screen, and posts not accepted, after half a minute at most."""
+async def _wait_until_shown(answers: dict[str, ReconnectingWidget], tally: Tally) -> int:
+    """Wait for at most half a minute; return how many answers are not shown and how many posts are not
+    accepted."""
     until = time.monotonic() + 30
     while True:
-        missing = sum(key not in box.shown for key, box in answers.items())
+        missing = sum(key not in widget.shown for key, widget in answers.items())
         missing += len(tally.intended.keys() - tally.accepted.keys())
         if not missing or time.monotonic() > until:
             return missing

@@ -98,7 +98,9 @@ def test_run_with_a_lost_message_is_void(plant: str, message: str, monkeypatch: 
     monkeypatch.setenv("BENCH_PLANT", plant)
     monkeypatch.setattr(load, "SETTLE_SECONDS", 2)
     with pytest.raises(Void, match=message):
-        paths.closed_rows(QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted:application")
+        paths.closed_rows(
+            QUICK, "cpu_ms_per_message_daphne", application="tests.bench.planted_losses:application"
+        )
 
 
 def test_void_run_writes_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_rows_of_other_clients_are_measured_during_a_flood() -> None:
 
 
 def test_hostile_table_is_measured_in_a_separate_process() -> None:
-    row = hostile._apart("csv_wide")
+    row = hostile._row_in_own_process("csv_wide")
     assert row.value < 50
     assert "KB, refused: " in row.conditions
 

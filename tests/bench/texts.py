@@ -1,7 +1,7 @@
-"""What the visitors of the load write: two thirds Chinese, of the lengths that a bank's customers write.
+"""The texts of the visitors: two thirds Chinese, with the lengths of what a bank's customers write.
 
-Chinese questions p50 13, p90 19 to 27, p99 42 characters; English turns p50 12, p90 43, p99 86.
-tests/bench/test_bench.py holds them to it.
+Chinese questions have p50 13, p90 19 to 27, p99 42 characters; English turns p50 12, p90 43, p99 86.
+tests/bench/test_bench.py checks this.
 """
 
 CHINESE = [
@@ -70,5 +70,5 @@ ENGLISH = [
     "I sent money to the wrong account this morning and need to know if it can be stopped.",
 ]
 
-# Two Chinese, one English, and so on, so that every stretch of the load is alike.
+# Two Chinese, one English, and so on, so that every part of the load is alike.
 TEXTS = [text for n, english in enumerate(ENGLISH) for text in (*CHINESE[2 * n : 2 * n + 2], english)]

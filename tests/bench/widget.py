@@ -1,4 +1,4 @@
-"""What the box weighs: real answers of the server, as they go over the wire."""
+"""The size of the widget: real responses of the server, as they are transferred."""
 
 from __future__ import annotations
 
@@ -6,47 +6,51 @@ import gzip
 from html.parser import HTMLParser
 
 from tests.bench import load, servers
+from tests.bench.http_client import HttpClient
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
-from tests.bench.web import Web
 
 
 def widget_rows(plan: Plan) -> list[Row]:
     with servers.lianxin() as running:
-        running.desk(agents=1)
-        host, opened = load.run(_fetch(running.app.url))
+        running.create_staff(agents=1)
+        host, after_opening = load.run(_fetch(running.app.url))
     return [
-        Row("widget_host_kb", sum(host.values()) / 1000, f"gzip, bodies of {_list(host)}"),
-        Row("widget_open_kb", sum(opened.values()) / 1000, f"gzip, bodies of {_list(opened)}"),
+        Row("widget_host_kb", sum(host.values()) / 1000, f"gzip, response bodies of {_list(host)}"),
+        Row(
+            "widget_open_kb",
+            sum(after_opening.values()) / 1000,
+            f"gzip, response bodies of {_list(after_opening)}",
+        ),
     ]
 
 
 async def _fetch(url: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Bytes by path, on the bank's page and after opening."""
-    web = Web(url)
-    host = {path: len(await _body(web, path)) for path in ("/widget.js", "/widget/bench/look.js")}
-    page = await web.get("/widget/bench/")
-    parts = _Parts()
-    parts.feed(gzip.decompress(page.body).decode())
-    opened = {"/widget/bench/": len(page.body)}
-    opened |= {path: len(await _body(web, path)) for path in sorted(parts.paths)}
-    web.close()
-    if len(opened) < 3:
-        raise Void(f"the box names no script and style: {opened}")
-    return host, opened
+    """Return bytes by path: on the bank's page, and after opening the widget."""
+    client = HttpClient(url)
+    host = {path: len(await _body(client, path)) for path in ("/widget.js", "/widget/bench/look.js")}
+    page = await client.get("/widget/bench/")
+    links = _LinkedFiles()
+    links.feed(gzip.decompress(page.body).decode())
+    after_opening = {"/widget/bench/": len(page.body)}
+    after_opening |= {path: len(await _body(client, path)) for path in sorted(links.paths)}
+    client.close()
+    if len(after_opening) < 3:
+        raise Void(f"the widget page refers to no script and style: {after_opening}")
+    return host, after_opening
 
 
-async def _body(web: Web, path: str) -> bytes:
-    answer = await web.get(path)
-    # Below 200 bytes Django does not compress.
+async def _body(client: HttpClient, path: str) -> bytes:
+    answer = await client.get(path)
+    # Django does not compress below 200 bytes.
     is_as_sent = answer.headers.get("content-encoding") == "gzip" or len(answer.body) < 200
     if answer.status != 200 or not is_as_sent:
         raise Void(f"{path} was answered with {answer.status}, {answer.headers}")
     return answer.body
 
 
-class _Parts(HTMLParser):
-    """The addresses of the scripts and styles that a page loads."""
+class _LinkedFiles(HTMLParser):
+    """Collects the URLs of the scripts, styles and pictures that a page loads."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""A WebSocket of the load: a browser's handshake and text frames, and nothing that costs more than that.
+"""The WebSocket client of the load: a browser's handshake and text frames, at the lowest cost.
 
-Ours, because the client must cost little beside the servers that it measures, on the same two cores: it parses the few
-bytes of a frame's head, masks with one operation on big integers, and hands over the payload undecoded.
+The client must cost little beside the servers that it measures on the same two cores. It parses only the
+frame header, masks with one operation on big integers, and hands over the payload undecoded.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from urllib.parse import urlsplit
 
 MASK = b"\x9a\x3c\x51\xe7"
 _MASK_2K = MASK * 512
-# More open sockets than the kernel keeps waiting for `accept` would be refused on loopback, which tells nothing.
+# More handshakes at once than the kernel's listen backlog would be refused on loopback, which would say
+# nothing about the server.
 HANDSHAKES_AT_ONCE = 100
 HANDSHAKE_SECONDS = 30.0
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
 
-# The lines that are open, so that none is left when the load is over.
-lines: set[Line] = set()
+# All open sockets, so that none is left when the load is over.
+open_sockets: set[WebSocket] = set()
 
 
 class Refused(ConnectionError):
-    """The handshake was answered with something else than 101."""
+    """The handshake was answered with another status than 101."""
 
 
-class Line(asyncio.Protocol):
-    """One socket. `on_text` gets the payload of every text frame; `on_end` is called once, when the line is gone."""
+class WebSocket(asyncio.Protocol):
+    """One WebSocket. `on_text` gets the payload of every text frame; `on_end` is called once, when the
+    connection is lost."""
 
     __slots__ = ("_buffer", "_opened", "_transport", "close_code", "is_open", "on_end", "on_text")
 
@@ -46,13 +48,14 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] | None = None
 
-    # -- what the load says ------------------------------------------------------------------------------
+    # -- sending -------------------------------------------------------------------------------------------
 
     def say(self, payload: bytes) -> None:
         self._send(TEXT, payload)
 
     def cut(self) -> None:
-        """Drops the line without a goodbye, as a network does; on our side no port stays taken for a minute."""
+        """Drop the connection without a close frame, like a network failure. SO_LINGER 0 keeps our port out
+        of TIME_WAIT."""
         self.is_open = False
         if self._transport is not None and not self._transport.is_closing():
             socket = self._transport.get_extra_info("socket")
@@ -71,12 +74,12 @@ class Line(asyncio.Protocol):
         masked = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
         self._transport.write(head + MASK + masked.to_bytes(size, "big"))
 
-    # -- what comes --------------------------------------------------------------------------------------
+    # -- receiving --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is one in all but its class.
+        # uvloop's transports match asyncio.Transport but do not inherit from it.
         self._transport = cast(asyncio.Transport, transport)
-        lines.add(self)
+        open_sockets.add(self)
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer + data if self._buffer else data
@@ -85,10 +88,10 @@ class Line(asyncio.Protocol):
             if not found:
                 self._buffer = head
                 return
-            self._answered(head)
-        self._buffer = self._frames(buffer)
+            self._handle_response(head)
+        self._buffer = self._handle_frames(buffer)
 
-    def _answered(self, head: bytes) -> None:
+    def _handle_response(self, head: bytes) -> None:
         assert self._opened is not None
         status, *fields = head.split(b"\r\n")
         if b" 101 " not in status:
@@ -97,32 +100,34 @@ class Line(asyncio.Protocol):
             self.cut()
             return
         if any(field.lower().startswith(b"sec-websocket-extensions") for field in fields):
-            self._opened.set_exception(Refused("the server compresses: not what a bank is told to run"))
+            self._opened.set_exception(
+                Refused("the server compresses, unlike the deployment in deploy/systemd")
+            )
             self.cut()
             return
         self.is_open = True
         if not self._opened.done():
             self._opened.set_result(None)
 
-    def _frames(self, buffer: bytes) -> bytes:
-        """Handles the whole frames in the buffer and returns the rest."""
-        place, end = 0, len(buffer)
-        while end - place >= 2:
-            first, size = buffer[place], buffer[place + 1]
-            start = place + 2
+    def _handle_frames(self, buffer: bytes) -> bytes:
+        """Handle the complete frames in the buffer and return the rest."""
+        position, end = 0, len(buffer)
+        while end - position >= 2:
+            first, size = buffer[position], buffer[position + 1]
+            start = position + 2
             if size == 126:
                 start += 2
-                size = int.from_bytes(buffer[place + 2 : start], "big")
+                size = int.from_bytes(buffer[position + 2 : start], "big")
             elif size == 127:
                 start += 8
-                size = int.from_bytes(buffer[place + 2 : start], "big")
+                size = int.from_bytes(buffer[position + 2 : start], "big")
             if end < start + size:
                 break
-            place = start + size
-            self._frame(first, buffer[start:place])
-        return buffer[place:]
+            position = start + size
+            self._handle_frame(first, buffer[start:position])
+        return buffer[position:]
 
-    def _frame(self, first: int, payload: bytes) -> None:
+    def _handle_frame(self, first: int, payload: bytes) -> None:
         if first == 0x81:
             self.on_text(payload)
         elif first == 0x89:
@@ -131,11 +136,11 @@ class Line(asyncio.Protocol):
             self.close_code = int.from_bytes(payload[:2], "big")
             self._send(CLOSE, payload[:2])
         elif first != 0x8A:
-            raise AssertionError(f"a frame that no server of ours sends: {first:#x}")
+            raise AssertionError(f"unexpected frame: {first:#x}")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
-        lines.discard(self)
+        open_sockets.discard(self)
         if self._opened is not None and not self._opened.done():
             self._opened.set_exception(error or ConnectionResetError("closed in the handshake"))
         if self.on_end is not None:
@@ -149,8 +154,8 @@ async def connect(
     on_text: Callable[[bytes], None],
     on_end: Callable[[], None] | None = None,
     cookie: str = "",
-) -> Line:
-    """Opens a socket as Chrome does, which also offers compression. `url` is `ws://host:port`."""
+) -> WebSocket:
+    """Open a WebSocket as Chrome does, which also offers compression. `url` is `ws://host:port`."""
     address = urlsplit(url)
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[None] = loop.create_future()
@@ -168,19 +173,19 @@ async def connect(
     ]
     if cookie:
         head.append(f"Cookie: {cookie}")
-    line = Line()
-    line.on_text = on_text
-    line._opened = opened
+    client = WebSocket()
+    client.on_text = on_text
+    client._opened = opened
     try:
-        await loop.create_connection(lambda: line, address.hostname or "", address.port or 80)
-        assert line._transport is not None
-        line._transport.write(("\r\n".join(head) + "\r\n\r\n").encode())
+        await loop.create_connection(lambda: client, address.hostname or "", address.port or 80)
+        assert client._transport is not None
+        client._transport.write(("\r\n".join(head) + "\r\n\r\n").encode())
         await asyncio.wait_for(opened, HANDSHAKE_SECONDS)
     except BaseException:
-        line.cut()
+        client.cut()
         raise
-    line.on_end = on_end
-    return line
+    client.on_end = on_end
+    return client
 
 
 def _ignore(payload: bytes) -> None:

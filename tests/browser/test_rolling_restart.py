@@ -26,7 +26,7 @@ from tests.browser.conftest import ChatServer, PageFactory, SignIn
 from tests.harness.servers import AppServer, Nginx, free_port
 from tests.people import HAO, MEI, SITE_KEY
 from tests.server.test_deploy_files import commands
-from tests.simulation.transport import Frame, Line, Thread
+from tests.simulation.transport import Frame, ReconnectingSocket, Thread
 
 VISITORS = 12
 # Pause between two messages of one person.
@@ -60,10 +60,10 @@ class Visitor:
         self.pending: dict[str, Frame] = {}
         self._token: str | None = None
         self._last = "bye"
-        self.line = Line(
+        self.line = ReconnectingSocket(
             f"{nginx.websocket_url}/ws/chat/",
             origin=nginx.url,
-            chance=chance,
+            rng=chance,
             hello=self._hello,
             received=self._received,
         )
@@ -108,7 +108,7 @@ class Visitor:
         for message in messages:
             if client_id := message.get("client_id", ""):
                 self._record_accepted(client_id, message["seq"])
-            is_behind = self.thread.place(message) or is_behind
+            is_behind = self.thread.add(message) or is_behind
         if is_behind:
             self._send({"kind": "fetch", "after": self.thread.head})
 
@@ -329,7 +329,7 @@ def test_rolling_restart_loses_no_message_and_shows_no_error(
         by_id = {str(client_id): seq for seq, client_id, _ in stored if client_id}
         assert by_id.keys() - agent.answered.keys() == visitor.accepted.keys()
         assert all(by_id[client_id] == seq for client_id, seq in visitor.accepted.items())
-        assert visitor.thread.wrong == []
+        assert visitor.thread.errors == []
         held = [(message["seq"], message["body"]) for message in visitor.thread.messages]
         assert held == [(seq, body) for seq, _, body in stored][: len(held)]
         assert len(held) >= max(visitor.accepted.values())

@@ -1,16 +1,18 @@
-"""The fault checker (`make faults`): real servers, real clients, every fault this machine can make, and a checker over
-the whole history. docs/faults.md tells how to read it.
+"""The fault checker (`make faults`): real servers, real clients, every fault that this machine can make, and
+a checker over the recorded history. docs/faults.md explains how to read the result.
 
-| file | what it knows |
+| module | contents |
 |---|---|
-| `__main__` | the command: a faulty run, then the planted bugs, then one line |
-| `world` | the servers and people of a run: start, warm up, heal, final read |
-| `proxy` | the network between clients and servers, and what can befall it |
-| `line`, `http` | one socket of one person that comes back; one request |
-| `visitor`, `agent`, `browsers` | who talks: over the protocol, and in Chromium |
-| `door` | the servers' test door: failpoints and planted bugs around production functions |
-| `bugs` | the planted bugs |
-| `nemesis` and the faults of `network`, `processes`, `stores`, `people` | who breaks what, and when |
-| `history`, `checker`, `delays` | what happened; whether it was right; how long it took |
-| `stored` | what stands in the database, read by SQL |
+| `__main__`, `command` | the command: a run with faults, then the planted bugs, then one line of results |
+| `scenario` | one run: start the clients, inject the faults, heal, read everything back |
+| `bank` | the servers of a run |
+| `proxy` | the network between clients and servers, and its faults |
+| `transport`, `http` | a WebSocket that reconnects; one HTTP request |
+| `visitor`, `agent`, `browsers`, `reader` | the clients: protocol-level ones, and Chromium |
+| `fault_injection` | a test-only ASGI application: failpoints and planted bugs around production functions |
+| `bugs`, `planted_bug_trials` | the planted bugs, and the runs that must find them |
+| `fault_schedule` | the registry of faults, and the code that runs them one after another |
+| `network`, `processes`, `stores`, `people` | the faults |
+| `history`, `checker`, `delays` | the recorded events; the rules they must obey; delivery times |
+| `stored` | the database contents, read by SQL |
 """

@@ -1,4 +1,5 @@
-"""`make faults`: see tests/faults/command.py. The cast of the tests is made of Django's models, so that comes first."""
+"""Run `make faults`; see tests/faults/command.py. Django is set up first, because tests/people.py imports its
+models."""
 
 import os
 import sys

@@ -1,4 +1,5 @@
-"""The bank of a run: PostgreSQL on a small disk, Redis, and server processes of both kinds behind the test door."""
+"""The servers of a run: PostgreSQL on a small disk, Redis, and Daphne and uvicorn processes with fault
+injection."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ SELECT count(*) FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
-# Everybody of tests/people.py, and so many agents more, who answer for both departments by turns.
+# Everyone of tests/people.py, and N more agents; every third one also answers for loans.
 SET_UP = """
 import json
 from accounts.models import Staff
@@ -51,7 +52,8 @@ print("loaded", json.dumps({{
 
 
 class SmallPostgres(PrivatePostgres):
-    """On a file system of its own of DISK bytes in memory, where we may mount one; `is_small` says whether."""
+    """PostgreSQL on its own in-memory file system of DISK bytes, where we may mount one; `is_small` says
+    whether."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -79,26 +81,32 @@ class SmallPostgres(PrivatePostgres):
 
 
 class Process(AppServer):
-    """A server process behind the test door."""
+    """A server process that runs the fault injection application."""
 
     def __init__(
         self, env: Mapping[str, str], server: Literal["daphne", "uvicorn"], *, prepare: bool
     ) -> None:
         options = ["--log-level", "warning"] if server == "uvicorn" else ["--access-log", "/dev/null"]
         super().__init__(
-            env, server=server, prepare=prepare, application="tests.faults.door:application", options=options
+            env,
+            server=server,
+            prepare=prepare,
+            application="tests.faults.fault_injection:application",
+            options=options,
         )
         self.kind = server
 
-    async def door(self, what: str, seconds: float = 10.0, **asked: object) -> Any:
-        """Asks the test door; None when there is no answer."""
-        query = f"?{urlencode(asked)}" if asked else ""
-        status, text = await request("GET", f"{self.url}/door/{what}{query}", seconds=seconds)
+    async def control(self, command: str, timeout_seconds: float = 10.0, **parameters: object) -> Any:
+        """Call the fault injection endpoint; return its answer, or None when there is none."""
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        status, text = await request(
+            "GET", f"{self.url}/fault-injection/{command}{query}", seconds=timeout_seconds
+        )
         return json.loads(text) if status == 200 else None
 
 
 class Bank:
-    """`with Bank(...) as bank`: everything runs, and everybody is in the database."""
+    """All servers of a run, with the staff in the database: `with Bank(...) as bank`."""
 
     def __init__(self, *, processes: int, agents: int, origins: list[str]) -> None:
         self._stack = ExitStack()
@@ -114,7 +122,8 @@ class Bank:
         try:
             self.postgres = self._stack.enter_context(SmallPostgres())
             self.redis = self._stack.enter_context(PrivateRedis())
-            # One folder for all, as on one machine of a bank: the pages of each name the files of all.
+            # One state folder for all processes, as on one machine: the pages of each refer to static files
+            # of all.
             state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-faults-"))
             env = {
                 "LIANXIN_STATE_DIR": state,
@@ -143,26 +152,26 @@ class Bank:
     def _set_up(self) -> None:
         code = SET_UP.format(origins=self._origins, password=PASSWORD, agents=self._agents, sessions=4)
         printed = self.processes[0].manage("shell", "-v0", "-c", code)
-        loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
-        known = json.loads(loaded.removeprefix("loaded "))
-        self.staff, self.departments = known["staff"], known["departments"]
-        self.wrap_up = known["wrap_up"]
+        data_line = next(line for line in printed.splitlines() if line.startswith("loaded "))
+        data = json.loads(data_line.removeprefix("loaded "))
+        self.staff, self.departments = data["staff"], data["departments"]
+        self.wrap_up = data["wrap_up"]
 
     def forget(self) -> None:
-        """Removes what a run has said; staff and site stay."""
+        """Remove the conversations and visitors of a run; staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
 
     def leftovers(self) -> list[str]:
-        """What Redis and PostgreSQL still hold for servers that have nobody."""
+        """Return what Redis and PostgreSQL still hold when no client is connected."""
         with redis.Redis.from_url(self.redis.url) as client:
-            found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
+            leftovers_found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
         with psycopg.connect(self.postgres.url) as connection:
-            (open_ones,) = connection.execute(OPEN_TRANSACTIONS).fetchone() or (0,)
-        return found + ([f"{open_ones} open transactions"] if open_ones else [])
+            (transaction_count,) = connection.execute(OPEN_TRANSACTIONS).fetchone() or (0,)
+        return leftovers_found + ([f"{transaction_count} open transactions"] if transaction_count else [])
 
     def heal(self) -> None:
-        """Everything runs again, whatever befell it. Blocks."""
+        """Make every server run again after any fault. Blocks."""
         self.postgres.send_signal(signal.SIGCONT)
         self.redis.send_signal(signal.SIGCONT)
         self.postgres.start()

@@ -1,4 +1,4 @@
-"""A box on a bank's page and a console, in real Chromium: what they show is read from their elements."""
+"""A widget on a bank page and a console in real Chromium; what they show is read from the DOM."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from tests.browser.conftest import LIKE_CHROME
 from tests.browser.widget import OPEN_SHADOWS
 
 if TYPE_CHECKING:
-    from tests.faults.world import World
+    from tests.faults.scenario import Scenario
 
 Rows = list[tuple[int, str]]
 
-# seq and text of every message that has a number: the others are not accepted yet.
-READ = """selector => [...document.querySelectorAll(selector)].map((each) => [
-  each.id.slice("message-".length, "message-".length + 36), Number(each.dataset.seq),
-  (each.querySelector(".body") ?? each).textContent])"""
-# What is neither accepted nor refused for good.
+# Conversation, seq and text of every message that has a seq; messages without one are not accepted yet.
+READ_MESSAGES = """selector => [...document.querySelectorAll(selector)].map((element) => [
+  element.id.slice("message-".length, "message-".length + 36), Number(element.dataset.seq),
+  (element.querySelector(".body") ?? element).textContent])"""
+# Messages that are neither accepted nor refused for good.
 PENDING = """() => [...document.querySelectorAll("#unplaced > *, #pending > *")]
-  .filter((each) => !each.querySelector(".error, .refusal")).length"""
-PATIENCE_MS = 30_000
+  .filter((element) => !element.querySelector(".error, .refusal")).length"""
+TIMEOUT_MS = 30_000
 
 
 class Browsers:
-    """One visitor and one agent. Each writes now and then, and is read again and again."""
+    """One visitor and one agent in Chromium. Both write from time to time, and their pages are read
+    repeatedly."""
 
-    def __init__(self, world: World, chance: random.Random) -> None:
-        self.world = world
+    def __init__(self, scenario: Scenario, rng: random.Random) -> None:
+        self.scenario = scenario
         self.is_over = False
-        self._chance = chance
+        self._rng = rng
         self._playwright: Playwright
         self._browser: Browser
         self._contexts: list[BrowserContext] = []
-        self._box_page: Page
+        self._widget_page: Page
         self._console: Page
-        self._said: dict[str, str] = {}
+        self._senders: dict[str, str] = {}
         self._shown: dict[str, tuple[str, Rows]] = {}
         self._pending: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,35 +61,38 @@ class Browsers:
         self._browser = await self._playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", LIKE_CHROME]
         )
-        self._box_page = await self._page(720)
+        self._widget_page = await self._page(720)
         self._console = await self._page(1440)
-        session = self.world.bank.staff["hao"]["sessions"][0]
+        session = self.scenario.bank.staff["hao"]["sessions"][0]
         await self._console.context.add_cookies(
-            [{"name": "sessionid", "value": session, "url": self.world.url}]
+            [{"name": "sessionid", "value": session, "url": self.scenario.url}]
         )
-        await self._open_box()
+        await self._open_widget()
         await self._open_console()
-        self._tasks = [self.world.spawn(self._write_in_box()), self.world.spawn(self._write_in_console())]
+        self._tasks = [
+            self.scenario.spawn(self._write_in_widget()),
+            self.scenario.spawn(self._write_in_console()),
+        ]
 
     async def _page(self, width: int) -> Page:
         context = await self._browser.new_context(
-            viewport={"width": width, "height": 900}, locale="zh-CN", base_url=self.world.url
+            viewport={"width": width, "height": 900}, locale="zh-CN", base_url=self.scenario.url
         )
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         await context.add_init_script(OPEN_SHADOWS)
         self._contexts.append(context)
         return await context.new_page()
 
-    async def _open_box(self) -> None:
-        await self._box_page.goto(self.world.box_url)
-        await self._box_page.wait_for_function("() => window.Lianxin")
-        await self._box_page.evaluate("() => Lianxin.open()")
-        # The frame shows itself by its element; what it has loaded, by what is in it.
-        await self._box_page.frame_locator("iframe").locator("#text").wait_for()
+    async def _open_widget(self) -> None:
+        await self._widget_page.goto(self.scenario.widget_page_url)
+        await self._widget_page.wait_for_function("() => window.Lianxin")
+        await self._widget_page.evaluate("() => Lianxin.open()")
+        # The iframe is visible before its content has loaded, so wait for an element inside it.
+        await self._widget_page.frame_locator("iframe").locator("#text").wait_for()
 
     @property
-    def _box_frame(self) -> Frame | None:
-        return next((frame for frame in self._box_page.frames if "/widget/" in frame.url), None)
+    def _widget_frame(self) -> Frame | None:
+        return next((frame for frame in self._widget_page.frames if "/widget/" in frame.url), None)
 
     async def _open_console(self) -> None:
         await self._console.goto("/console/")
@@ -98,93 +102,97 @@ class Browsers:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    async def _write_in_box(self) -> None:
+    async def _write_in_widget(self) -> None:
         number = 0
         while not self.is_over:
-            frame = self._box_frame
+            frame = self._widget_frame
             assert frame is not None
             text = frame.locator("#text")
             number += 1
-            words = f"box·{number} {self.world.words(self._chance)}"
-            conv, _ = self._shown.get("box", ("", []))
-            self.world.history.note("send", who="box", role="visitor", conv=conv, id=None, body=words, line=0)
-            self._said[words] = "box"
-            await text.fill(words)
+            text_sent = f"widget·{number} {self.scenario.random_text(self._rng)}"
+            conv, _ = self._shown.get("widget", ("", []))
+            self.scenario.history.append(
+                "send", who="widget", role="visitor", conv=conv, id=None, body=text_sent, connection=0
+            )
+            self._senders[text_sent] = "widget"
+            await text.fill(text_sent)
             await text.press("Enter")
-            # Not a flood of what is not accepted yet: a person looks whether it was sent.
+            # Write no flood of unaccepted messages: like a person, wait until the last one was sent.
             for _ in range(40):
-                await self._look("box", frame, "#log .message[data-seq]")
-                if words in self._acked:
+                await self._read_page("widget", frame, "#log .message[data-seq]")
+                if text_sent in self._acked:
                     break
                 await asyncio.sleep(0.25)
-            await asyncio.sleep(self._chance.uniform(0.3, 1.0))
+            await asyncio.sleep(self._rng.uniform(0.3, 1.0))
 
     async def _write_in_console(self) -> None:
         number = 0
         page = self._console
         while not self.is_over:
-            await self._look("console", page.main_frame, "#messages .message[data-seq]")
+            await self._read_page("console", page.main_frame, "#messages .message[data-seq]")
             if not await page.locator("#composer").is_visible():
                 if await page.locator("#take-next").is_enabled():
                     await page.locator("#take-next").click()
                 await asyncio.sleep(0.5)
                 continue
             number += 1
-            words = f"console·{number} {self.world.words(self._chance)}"
+            text_sent = f"console·{number} {self.scenario.random_text(self._rng)}"
             conv = await page.evaluate(
                 "() => document.querySelector('#messages .message')?.id.slice(8, 44) ?? ''"
             )
             if not conv:
                 await asyncio.sleep(0.2)
                 continue
-            self.world.history.note("send", who="hao", role="agent", conv=conv, id=None, body=words, line=0)
-            self._said[words] = "hao"
-            await page.locator("#body").fill(words)
+            self.scenario.history.append(
+                "send", who="hao", role="agent", conv=conv, id=None, body=text_sent, connection=0
+            )
+            self._senders[text_sent] = "hao"
+            await page.locator("#body").fill(text_sent)
             await page.locator("#body").press("Enter")
-            await asyncio.sleep(self._chance.uniform(0.5, 1.5))
+            await asyncio.sleep(self._rng.uniform(0.5, 1.5))
 
     # -- reading -----------------------------------------------------------------------------------------------
 
-    async def _look(self, who: str, frame: Frame, selector: str) -> None:
-        found = await frame.evaluate(READ, selector)
+    async def _read_page(self, who: str, frame: Frame, selector: str) -> None:
+        messages = await frame.evaluate(READ_MESSAGES, selector)
         self._pending[who] = await frame.evaluate(PENDING)
-        if not found:
+        if not messages:
             return
-        conv = found[0][0]
-        rows: Rows = [(seq, text) for _, seq, text in found]
-        history = self.world.history
-        if conv not in self._begun and who == "box":
+        conv = messages[0][0]
+        rows: Rows = [(seq, text) for _, seq, text in messages]
+        history = self.scenario.history
+        if conv not in self._begun and who == "widget":
             self._begun.add(conv)
-            history.note("begin", who="box", conv=conv, department="cards")
+            history.append("begin", who="widget", conv=conv, department="cards")
         self._shown[who] = conv, rows
-        history.note("dom", who=who, role="visitor" if who == "box" else "agent", conv=conv, rows=rows)
+        history.append("dom", who=who, role="visitor" if who == "widget" else "agent", conv=conv, rows=rows)
         for seq, text in rows:
-            if text in self._said and text not in self._acked:
+            if text in self._senders and text not in self._acked:
                 self._acked.add(text)
-                history.note("ack", who=self._said[text], conv=conv, id=None, body=text, seq=seq)
+                history.append("ack", who=self._senders[text], conv=conv, id=None, body=text, seq=seq)
 
     @property
     def is_settled(self) -> bool:
-        """Whether what both have written stands among the numbered messages."""
+        """Whether both have stopped writing."""
         return all(task.done() for task in self._tasks)
 
     def shows(self, heads: dict[str, int]) -> bool:
-        """Looks again for the next time it is asked."""
-        self.world.spawn(self.look())
+        """Whether both pages show what is stored, as of the last look. Also starts the next look."""
+        self.scenario.spawn(self.read_pages())
         return all(
             heads.get(conv) == (rows[-1][0] if rows else 0) for conv, rows in self._shown.values()
         ) and not any(self._pending.values())
 
-    async def look(self) -> None:
-        if self._box_frame is not None:
-            await self._look("box", self._box_frame, "#log .message[data-seq]")
-        await self._look("console", self._console.main_frame, "#messages .message[data-seq]")
+    async def read_pages(self) -> None:
+        if self._widget_frame is not None:
+            await self._read_page("widget", self._widget_frame, "#log .message[data-seq]")
+        await self._read_page("console", self._console.main_frame, "#messages .message[data-seq]")
 
     async def read(self) -> None:
-        await self.look()
+        await self.read_pages()
         for who, (conv, rows) in self._shown.items():
-            role = "visitor" if who == "box" else "agent"
-            self.world.history.note(
+            role = "visitor" if who == "widget" else "agent"
+            self.scenario.history.append(
                 "read",
                 who=f"{who} page",
                 role=role,

@@ -1,7 +1,7 @@
-"""Planted bugs: what a server might do wrong, done on purpose inside a real one, for the checker to find.
+"""Planted bugs: errors that a server might make, made on purpose inside a real one, for the checker to find.
 
-The first half is for the checker's side (which bug, and by which rule it must be found); the second runs in the server,
-behind the test door.
+The first half is for the checker (each bug, and the rules that may find it); the second half runs inside the
+server, installed by fault_injection.py.
 """
 
 from __future__ import annotations
@@ -15,60 +15,67 @@ from uuid import uuid4
 
 @dataclass(frozen=True)
 class Bug:
-    """`rules`: any of these finds it. `needs`: the fault that gives it an occasion."""
+    """A planted bug, found when one of `rules` reports it. `fault` names the fault that it needs to take effect."""
 
     name: str
-    words: str
+    description: str
     rules: tuple[str, ...]
-    needs: str = ""
+    fault: str = ""
 
 
 BUGS = (
-    Bug("skips_one", "a message that no route, sweep, fetch or resume brings", ("screen_is_whole",)),
-    Bug("shows_twice", "a message comes again under the next number", ("screen_is_stored",)),
-    Bug("stores_twice", "a message is stored under two ids", ("nobody_sent_it",)),
-    Bug("swaps_two", "two messages change places on their way to the screens", ("screen_is_stored",)),
-    Bug("reorders", "what was sent in order is stored in another", ("order_of_sends",)),
+    Bug("skips_one", "a message is never delivered by route, sweep, fetch or resume", ("screen_is_whole",)),
+    Bug("shows_twice", "a message is delivered again under the next seq", ("screen_is_stored",)),
+    Bug("stores_twice", "a message is stored under two client_ids", ("nobody_sent_it",)),
+    Bug("swaps_two", "two messages are swapped during delivery", ("screen_is_stored",)),
+    Bug("reorders", "posts are stored in another order than they were sent", ("order_of_sends",)),
     Bug("overtakes", "a later post is stored while an earlier one was put off", ("order_of_sends",)),
-    Bug("loses_accepted", "accepted, and never stored", ("acked_is_stored",)),
-    Bug("alters", "another text is stored than was sent", ("stored_as_sent",)),
-    Bug("answers_early", "accepted is said before the commit", ("ack_after_commit",)),
-    Bug("refuses_stored", "a message that is stored is refused for good", ("refused_is_absent",)),
+    Bug("loses_accepted", "a message is accepted but never stored", ("acked_is_stored",)),
+    Bug("alters", "the stored text differs from the one sent", ("stored_as_sent",)),
+    Bug("answers_early", "a post is accepted before the commit", ("ack_after_commit",)),
+    Bug("refuses_stored", "a stored message is refused for good", ("refused_is_absent",)),
     Bug(
         "forgets_ids",
-        "a client_id is forgotten when another conversation begins",
+        "a client_id is forgotten when another conversation starts",
         ("stored_once", "refused_is_absent"),
         "another_begins",
     ),
-    Bug("leaves_a_gap", "a number is left out", ("seq_is_dense",)),
-    Bug("leaks_a_note", "staff's words go to the visitor", ("note_stays_inside",)),
-    Bug("leaks_to_another", "a message goes to another visitor as well", ("own_conversation_only",)),
-    Bug("marks_go_back", "what was read is unread again", ("marks_never_go_back",)),
-    Bug("two_agents", "two agents are told that a conversation is theirs", ("one_agent",), "two_agents"),
-    Bug("keeps_the_disabled", "a switched-off account hears on", ("disabled_hears_nothing",), "disabled"),
+    Bug("leaves_a_gap", "a seq is skipped", ("seq_is_dense",)),
+    Bug("leaks_a_note", "a note is sent to the visitor", ("note_stays_inside",)),
+    Bug("leaks_to_another", "a message is also sent to another visitor", ("own_conversation_only",)),
+    Bug("marks_go_back", "read marks go back", ("marks_never_go_back",)),
+    Bug(
+        "two_agents", "two agents are told that they have the same conversation", ("one_agent",), "two_agents"
+    ),
+    Bug(
+        "keeps_the_disabled",
+        "a disabled account still receives frames",
+        ("disabled_hears_nothing",),
+        "disabled",
+    ),
 )
 
 
 # -- In the server ---------------------------------------------------------------------------------------------
 
-EVERY = 3
+EVERY_NTH = 3
 
 
-class Planted:
-    """The bug of this process, if any."""
+class PlantedBug:
+    """The planted bug of this process, if any."""
 
     def __init__(self) -> None:
         self.name = ""
-        # How often it has done its harm.
-        self.deeds = 0
-        self._turns = 0
+        # The number of times that the bug has taken effect.
+        self.effects = 0
+        self._calls = 0
         self._answers: dict[Any, Callable[[Any], None]] = {}
         self._held: dict[int, Any] = {}
 
     def change(self, name: str) -> None:
         assert name in ("", *(bug.name for bug in BUGS))
         self.name = name
-        self.deeds = self._turns = 0
+        self.effects = self._calls = 0
         self._answers.clear()
         self._held.clear()
 
@@ -83,11 +90,11 @@ class Planted:
         replace_in("chat.actions.agents:take", self._around_take)
         replace_in("accounts.access:rights_lost", self._around_revoked)
 
-    def _is_turn(self) -> bool:
-        self._turns += 1
-        is_turn = self._turns % EVERY == 0
-        self.deeds += is_turn
-        return is_turn
+    def _takes_effect(self) -> bool:
+        self._calls += 1
+        takes_effect = self._calls % EVERY_NTH == 0
+        self.effects += takes_effect
+        return takes_effect
 
     # -- storing -----------------------------------------------------------------------------------------------
 
@@ -96,8 +103,8 @@ class Planted:
             if self.name == "answers_early":
                 self._answers[post.client_id] = answer
             if self.name == "overtakes" and post.visitor_id:
-                self._turns += 1
-                if self._turns % EVERY == 0:
+                self._calls += 1
+                if self._calls % EVERY_NTH == 0:
                     answer(self._unavailable())
                     return
             submit(writer, post, answer)
@@ -113,12 +120,12 @@ class Planted:
     def _around_settle(self, settle: Callable[..., Any]) -> Callable[..., Any]:
         def around(queue: Any, outcome: Any) -> None:
             if self.name == "reorders" and len(queue._waiting) > 1:
-                self.deeds += 1
+                self.effects += 1
                 queue._waiting.reverse()
             if self.name != "overtakes":
                 settle(queue, outcome)
                 return
-            self.deeds += bool(queue._waiting and getattr(outcome, "retry_after_ms", 0))
+            self.effects += bool(queue._waiting and getattr(outcome, "retry_after_ms", 0))
             post, queue._stored = queue._stored, None
             queue._answer(post.client_id, outcome)
             if queue._waiting:
@@ -135,40 +142,42 @@ class Planted:
 
     def _around_find_stored(self, find_stored: Callable[..., Any]) -> Callable[..., Any]:
         def around(posts: Sequence[Any]) -> Any:
-            found = find_stored(posts)
+            stored_posts = find_stored(posts)
             if self.name != "forgets_ids":
-                return found
+                return stored_posts
             present = {post.pk for post in posts}
-            kept = {key: [one for one in each if one.pk in present] for key, each in found.items()}
-            self.deeds += kept != found
-            return kept
+            visible = {
+                key: [post for post in stored if post.pk in present] for key, stored in stored_posts.items()
+            }
+            self.effects += visible != stored_posts
+            return visible
 
         return around
 
     def _around_batch(self, post_batch: Callable[..., Any]) -> Callable[..., Any]:
         def around(posts: Sequence[Any], *rest: Any, **named: Any) -> Any:
-            breaking = getattr(self, f"_{self.name}", None) if self.name in _AT_STORING else None
-            if breaking is None or not (posts or self.name == "marks_go_back"):
+            store_wrongly = getattr(self, f"_{self.name}", None) if self.name in _STORAGE_BUGS else None
+            if store_wrongly is None or not (posts or self.name == "marks_go_back"):
                 return post_batch(posts, *rest, **named)
-            return breaking(lambda given: post_batch(given, *rest, **named), list(posts))
+            return store_wrongly(lambda batch: post_batch(batch, *rest, **named), list(posts))
 
         return around
 
     def _stores_twice(self, store: Callable[..., Any], posts: list[Any]) -> Any:
-        twin = [replace(posts[-1], client_id=uuid4())] if self._is_turn() else []
+        twin = [replace(posts[-1], client_id=uuid4())] if self._takes_effect() else []
         outcomes, events = store(posts + twin)
         return outcomes[: len(posts)], events
 
     def _loses_accepted(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         from chat.protocol import AcceptedFrame
 
-        if not self._is_turn():
+        if not self._takes_effect():
             return store(posts)
         outcomes, events = store(posts[:-1])
         return [*outcomes, AcceptedFrame(str(posts[-1].client_id), 1, "2026-01-01T00:00:00.000Z")], events
 
     def _alters(self, store: Callable[..., Any], posts: list[Any]) -> Any:
-        if self._is_turn():
+        if self._takes_effect():
             posts[-1] = replace(posts[-1], body=posts[-1].body[:-1])
         return store(posts)
 
@@ -183,7 +192,7 @@ class Planted:
             heads[post.pk] += 1
             answer = self._answers.pop(post.client_id, None)
             if answer is not None:
-                self.deeds += 1
+                self.effects += 1
                 answer(AcceptedFrame(str(post.client_id), heads[post.pk], "2026-01-01T00:00:00.000Z"))
         time.sleep(0.1)
         return store(posts)
@@ -192,20 +201,20 @@ class Planted:
         from chat.errors import ConversationClosed
 
         outcomes, events = store(posts)
-        if not self._is_turn():
+        if not self._takes_effect():
             return outcomes, events
         hidden = str(posts[-1].client_id)
-        kept = [
+        visible = [
             event for event in events if getattr(getattr(event, "message", None), "client_id", "") != hidden
         ]
-        return [*outcomes[:-1], ConversationClosed()], kept
+        return [*outcomes[:-1], ConversationClosed()], visible
 
     def _leaves_a_gap(self, store: Callable[..., Any], posts: list[Any]) -> Any:
         from django.db.models import F
 
         from chat.models import Conversation
 
-        if self._is_turn():
+        if self._takes_effect():
             Conversation.objects.filter(pk=posts[-1].pk).update(last_seq=F("last_seq") + 1)
         return store(posts)
 
@@ -215,7 +224,7 @@ class Planted:
 
         outcomes, events = store(posts)
         marked = [event.pk for event in events if isinstance(event, SeenChanged)]
-        self.deeds += len(marked)
+        self.effects += len(marked)
         none = {f"{side}_{what}_seq": 0 for side in ("visitor", "agent") for what in ("received", "read")}
         Conversation.objects.filter(pk__in=marked).update(**none)
         return outcomes, events
@@ -234,24 +243,24 @@ class Planted:
 
         match self.name, event:
             case "skips_one", MessagePosted() if is_skipped(event.message):
-                self.deeds += 1
+                self.effects += 1
                 return []
-            case "shows_twice", MessagePosted() if self._is_turn():
+            case "shows_twice", MessagePosted() if self._takes_effect():
                 return [event, self._with(event, seq=event.message.seq + 1)]
             case "swaps_two", MessagePosted():
                 return self._swapped(event)
             case "leaks_a_note", NoteAdded():
                 for socket in tuple(hub.visitors.get(event.pk, ())):
-                    self.deeds += 1
+                    self.effects += 1
                     socket.push(protocol.encode(event.note))
             case "leaks_to_another", MessagePosted():
                 text = protocol.encode(MessageFrame(event.row.id, event.message))
                 for pk, sockets in tuple(hub.visitors.items()):
                     for socket in tuple(sockets) if pk != event.pk else ():
-                        self.deeds += 1
+                        self.effects += 1
                         socket.push(text)
             case "keeps_the_disabled", AccessRevoked():
-                self.deeds += 1
+                self.effects += 1
                 return []
         return [event]
 
@@ -263,7 +272,7 @@ class Planted:
         del self._held[event.pk]
         if event.message.seq != held.message.seq + 1:
             return [held, event]
-        self.deeds += 1
+        self.effects += 1
         first, second = held.message.seq, event.message.seq
         return [self._with(event, seq=first), self._with(held, seq=second)]
 
@@ -294,7 +303,7 @@ class Planted:
             except AlreadyTaken:
                 if self.name != "two_agents":
                     raise
-                self.deeds += 1
+                self.effects += 1
                 return conversation_for(staff, uuid)
 
         return around
@@ -306,7 +315,7 @@ class Planted:
         return around
 
 
-_AT_STORING = (
+_STORAGE_BUGS = (
     "stores_twice",
     "loses_accepted",
     "alters",
@@ -318,8 +327,8 @@ _AT_STORING = (
 
 
 def is_skipped(message: Any) -> bool:
-    """The same one in every process and every time it is asked for."""
-    return bool(message.client_id) and int(message.client_id[:2], 16) % EVERY == 0
+    """Whether the bug `skips_one` hides this message: the same answer in every process and on every call."""
+    return bool(message.client_id) and int(message.client_id[:2], 16) % EVERY_NTH == 0
 
 
-planted = Planted()
+planted = PlantedBug()

@@ -1,4 +1,4 @@
-"""How long it took from the answer to the screens of the others, told by the fault that was on."""
+"""Delivery times from acknowledgement to the other screens, grouped by the fault that was active."""
 
 from __future__ import annotations
 
@@ -7,45 +7,47 @@ from collections.abc import Sequence
 
 from tests.faults.history import Record
 
-# What is accepted so shortly after a fault still suffers from it.
+# Seconds after the end of a fault for which messages still count as affected by it.
 AFTER_SECONDS = 2.0
 
 
 def delays(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Seconds from a message's acknowledgement (0 when it came later) to each screen that showed it, by fault."""
-    windows: list[tuple[str, float, float]] = []
+    """Return, by fault, the seconds from a message's acknowledgement (0 if it came later) to each screen that
+    showed it."""
+    fault_periods: list[tuple[str, float, float]] = []
     begun: dict[str, float] = {}
     acked: dict[tuple[str, str], float] = {}
     for record in records:
         if record["op"] == "fault" and record["phase"] == "begin":
             begun[record["name"]] = record["t"]
         elif record["op"] == "fault" and record["name"] in begun:
-            windows.append((record["name"], begun.pop(record["name"]), record["t"] + AFTER_SECONDS))
+            fault_periods.append((record["name"], begun.pop(record["name"]), record["t"] + AFTER_SECONDS))
         elif record["op"] == "ack" and record["id"]:
             acked.setdefault((record["conv"], record["id"]), record["t"])
-    first: dict[tuple[str, str, str], float] = {}
-    joined: dict[tuple[str, str], float] = {}
+    shown_first: dict[tuple[str, str, str], float] = {}
+    opened_at: dict[tuple[str, str], float] = {}
     for record in records:
         if record["op"] == "clear":
-            joined[record["conv"], record["who"]] = record["t"]
+            opened_at[record["conv"], record["who"]] = record["t"]
         elif record["op"] == "show" and record["id"]:
-            # Not to a screen that was opened later.
+            # A screen that was opened later has no delay.
             at = acked.get((record["conv"], record["id"]), 0.0)
-            if joined[record["conv"], record["who"]] <= at:
-                first.setdefault((record["conv"], record["id"], record["who"]), record["t"])
-    found: dict[str, list[float]] = defaultdict(list)
-    for (conv, client_id, _), shown_at in first.items():
+            if opened_at[record["conv"], record["who"]] <= at:
+                shown_first.setdefault((record["conv"], record["id"], record["who"]), record["t"])
+    delays_by_fault: dict[str, list[float]] = defaultdict(list)
+    for (conv, client_id, _), shown_at in shown_first.items():
         acked_at = acked.get((conv, client_id))
         if acked_at is None:
             continue
-        names = [name for name, begin, end in windows if begin <= acked_at <= end] or ["no fault"]
+        names = [name for name, begin, end in fault_periods if begin <= acked_at <= end] or ["no fault"]
         for name in names:
-            found[name].append(max(0.0, shown_at - acked_at))
-    return dict(found)
+            delays_by_fault[name].append(max(0.0, shown_at - acked_at))
+    return dict(delays_by_fault)
 
 
 def table(records: Sequence[Record]) -> list[str]:
-    """A line for each fault: how many, p50, p99 and the longest, in milliseconds; how fast it was answered again."""
+    """Return the printed table: for each fault the count, p50, p99 and maximum in milliseconds, and the
+    recovery time."""
     recovered: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record["op"] == "recovered":

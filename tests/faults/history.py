@@ -1,28 +1,28 @@
-"""What happened, one record an event, in memory and as lines of JSON in a file.
+"""The events of a run: one record each, in memory and as lines of JSON in a file.
 
 Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) and `op`:
 
 | op | fields |
 |---|---|
 | begin | who, conv, department: this visitor takes part in this conversation |
-| send | who, role, conv, id (none from a browser), body, line: sent, first or again, over that connection |
-| ack | who, conv, id, body, seq: told that it is stored |
-| refuse | who, conv, id, body, code: told for good that it is not |
-| clear | who, conv: the screen begins anew |
+| send | who, role, conv, id (None from a browser), body, connection: sent, first or again, over that connection |
+| ack | who, conv, id, body, seq: the server said that it is stored |
+| refuse | who, conv, id, body, code: the server refused it for good |
+| clear | who, conv: the screen was emptied |
 | show | who, role, conv, seq, id, body: on this screen from now on |
-| hear | who, role, kind, conv, body (of a note): any frame but pong |
-| mark, was_seen | who, role, conv, received, read: told the server so; heard it of the side `role` |
-| send_note | who, conv, id, body: sent, for the first time |
-| note | who, conv, id, body: told that the note is stored |
-| take | who, conv: told that the conversation is theirs |
-| disabled, enabled | who: a right to listen ended, began again |
-| staff | who, departments: a member of staff and where they answer |
-| fault | name, phase (begin, end), words |
+| receive | who, role, kind, conv, body (of a note): any frame but pong |
+| mark, was_seen | who, role, conv, received, read: a read mark sent to the server; one received, of side `role` |
+| send_note | who, conv, id, body: sent for the first time |
+| note | who, conv, id, body: the server said that the note is stored |
+| take | who, conv: the server said that the conversation is assigned to this agent |
+| disabled, enabled | who: the account lost or regained its right to listen |
+| staff | who, departments: a staff member and the departments they answer for |
+| fault | name, phase (begin, end), description |
 | recovered | name, seconds: from the end of a fault until visitors and agents were answered again |
 | dom | who, role, conv, rows (seq, body): read from the elements of a page |
-| read | who, role, conv, rows (seq, id, body): the final read of a screen that was open, or was opened anew |
+| read | who, role, conv, rows (seq, id, body): the final read of a screen, opened during the run or after it |
 | sql | conv, rows (seq, id, body, role, agent, committed), last_seq, marks, assignments, notes, departments |
-| wrong | who, words: something that a client saw and no rule needs to find |
+| wrong | who, description: an error that a client noticed itself |
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Record = dict[str, Any]
 
 
 class History:
-    """Append only. `path` None keeps it in memory alone."""
+    """An append-only log of records. With `path` None it is kept in memory only."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.records: list[Record] = []
         self.path = path
         self._file = path.open("w", encoding="utf-8") if path else None
 
-    def note(self, op: str, /, **fields: Any) -> None:
+    def append(self, op: str, /, **fields: Any) -> None:
         record = {"t": time.time(), "op": op, **fields}
         self.records.append(record)
         if self._file:
@@ -61,6 +61,6 @@ class History:
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a history that was kept."""
+    """Return the records of a history file."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]

@@ -1,4 +1,4 @@
-"""One request of a client, whose answer may be lost. HTTP/1.0: the server closes when it has said everything."""
+"""One HTTP request whose answer may be lost. HTTP/1.0: the server closes the connection after the answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 CSRF = "c" * 32
 SECONDS = 6.0
 
-# What a client knows after a request whose answer did not come: nothing.
+# The status of a request that got no complete answer: the client knows nothing.
 UNKNOWN = 0
 
 
@@ -24,7 +24,7 @@ async def request(
     cookies: Mapping[str, str] | None = None,
     seconds: float = SECONDS,
 ) -> tuple[int, str]:
-    """Status and text; the status is UNKNOWN when no whole answer came in time."""
+    """Return status and text; the status is UNKNOWN when no complete answer came in time."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     body, kind = b"", ""

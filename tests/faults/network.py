@@ -4,81 +4,83 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.faults.nemesis import Nemesis, fault
-from tests.faults.proxy import Link, Weather
+from tests.faults.fault_schedule import FaultScheduler, fault
+from tests.faults.proxy import Link, LinkConditions
 
 SHARE = 0.5
 
 
-async def _weather(nemesis: Nemesis, up: Weather, down: Weather) -> None:
-    """Half of the connections suffer it, and half of those that come meanwhile."""
-    proxy = nemesis.world.proxy
+async def _degrade(scheduler: FaultScheduler, up: LinkConditions, down: LinkConditions) -> None:
+    """Apply these conditions to half of the connections, and to half of those opened meanwhile."""
+    proxy = scheduler.scenario.proxy
 
-    def suffer(link: Link) -> None:
-        link.up.suffer(up)
-        link.down.suffer(down)
+    def apply(link: Link) -> None:
+        link.up.apply(up)
+        link.down.apply(down)
 
-    proxy.on_new = lambda link: suffer(link) if nemesis.chance.random() < SHARE else None
-    for link in proxy.some(SHARE):
-        suffer(link)
+    proxy.on_new = lambda link: apply(link) if scheduler.rng.random() < SHARE else None
+    for link in proxy.sample(SHARE):
+        apply(link)
     try:
-        await nemesis.last()
+        await scheduler.hold()
     finally:
         proxy.heal()
 
 
-@fault("world", "every chunk comes 50 to 350 ms late")
-async def network_delay(nemesis: Nemesis) -> None:
-    slow = Weather(delay=0.05, jitter=0.3)
-    await _weather(nemesis, slow, slow)
+@fault("clients", "every chunk is delayed by 50 to 350 ms")
+async def network_delay(scheduler: FaultScheduler) -> None:
+    slow = LinkConditions(delay=0.05, jitter=0.3)
+    await _degrade(scheduler, slow, slow)
 
 
-@fault("world", "4 KB/s")
-async def network_throttle(nemesis: Nemesis) -> None:
-    await _weather(nemesis, Weather(bytes_per_second=4096), Weather(bytes_per_second=4096))
+@fault("clients", "throughput is limited to 4 KB/s")
+async def network_throttle(scheduler: FaultScheduler) -> None:
+    await _degrade(scheduler, LinkConditions(bytes_per_second=4096), LinkConditions(bytes_per_second=4096))
 
 
-@fault("world", "what clients send does not arrive (F14)")
-async def network_hole_up(nemesis: Nemesis) -> None:
-    await _weather(nemesis, Weather(is_hole=True), Weather())
+@fault("clients", "black hole: nothing that clients send arrives (F14)")
+async def network_hole_up(scheduler: FaultScheduler) -> None:
+    await _degrade(scheduler, LinkConditions(is_black_hole=True), LinkConditions())
 
 
-@fault("world", "what servers send does not arrive (F14)")
-async def network_hole_down(nemesis: Nemesis) -> None:
-    await _weather(nemesis, Weather(), Weather(is_hole=True))
+@fault("clients", "black hole: nothing that servers send arrives (F14)")
+async def network_hole_down(scheduler: FaultScheduler) -> None:
+    await _degrade(scheduler, LinkConditions(), LinkConditions(is_black_hole=True))
 
 
-@fault("world", "half-open: nothing arrives in either direction, and no goodbye either (F14)")
-async def network_half_open(nemesis: Nemesis) -> None:
-    await _weather(nemesis, Weather(is_hole=True), Weather(is_hole=True))
+@fault("clients", "half-open: nothing arrives in either direction, not even a close (F14)")
+async def network_half_open(scheduler: FaultScheduler) -> None:
+    await _degrade(scheduler, LinkConditions(is_black_hole=True), LinkConditions(is_black_hole=True))
 
 
-@fault("world", "RST in the midst of it (F15)")
-async def network_reset(nemesis: Nemesis) -> None:
+@fault("clients", "connections are reset (RST) in mid-stream (F15)")
+async def network_reset(scheduler: FaultScheduler) -> None:
     for _ in range(3):
-        for link in nemesis.world.proxy.some(SHARE):
+        for link in scheduler.scenario.proxy.sample(SHARE):
             link.reset()
-        await asyncio.sleep(nemesis.hold / 4)
+        await asyncio.sleep(scheduler.hold_seconds / 4)
 
 
-@fault("world", "one direction is closed and the other goes on")
-async def network_half_close(nemesis: Nemesis) -> None:
-    for link in nemesis.world.proxy.some(SHARE):
-        nemesis.chance.choice((link.up, link.down)).half_close()
-    await nemesis.last()
+@fault("clients", "half-close: one direction is shut down, the other continues")
+async def network_half_close(scheduler: FaultScheduler) -> None:
+    for link in scheduler.scenario.proxy.sample(SHARE):
+        scheduler.rng.choice((link.up, link.down)).half_close()
+    await scheduler.hold()
 
 
-@fault("world", "cut inside a frame (F15)")
-async def network_cut_in_frame(nemesis: Nemesis) -> None:
-    for link in nemesis.world.proxy.some(SHARE):
-        nemesis.chance.choice((link.up, link.down)).suffer(Weather(is_cutting=True))
-    await nemesis.last()
-    nemesis.world.proxy.heal()
+@fault("clients", "connections are cut inside a frame (F15)")
+async def network_cut_in_frame(scheduler: FaultScheduler) -> None:
+    for link in scheduler.scenario.proxy.sample(SHARE):
+        scheduler.rng.choice((link.up, link.down)).apply(LinkConditions(is_cutting=True))
+    await scheduler.hold()
+    scheduler.scenario.proxy.heal()
 
 
-@fault("world", "everybody is cut off at once and comes back at once (F21)")
-async def network_herd(nemesis: Nemesis) -> None:
-    for link in nemesis.world.proxy.some(1.0):
+@fault("clients", "thundering herd: all connections are cut and all clients reconnect at once (F21)")
+async def network_herd(scheduler: FaultScheduler) -> None:
+    for link in scheduler.scenario.proxy.sample(1.0):
         link.reset()
-    world = nemesis.world
-    await nemesis.until(lambda: world.is_everybody_back, 30, "not everybody was back 30 s after the herd")
+    scenario = scheduler.scenario
+    await scheduler.wait_until(
+        lambda: scenario.is_everyone_connected, 30, "not everyone had reconnected 30 s after the cut"
+    )

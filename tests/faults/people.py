@@ -1,4 +1,4 @@
-"""Faults that people make: two agents at once, an account switched off, a flood, a reader who does not read."""
+"""Faults that people cause: two agents at once, a disabled account, a flood, a client that does not read."""
 
 from __future__ import annotations
 
@@ -12,224 +12,233 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.faults.checker import REVOKED_SECONDS
-from tests.faults.nemesis import Nemesis, fault
+from tests.faults.fault_schedule import FaultScheduler, fault
 from tests.people import SITE_KEY
 from tests.simulation.transport import Frame
 
 CONTESTED = "cards"
 ROUNDS = 3
-FLOOD = 400
-# So many long messages, and so many times all of them.
-LONG, PAGES = 12, 250
-BEGINNINGS = 3
+FLOOD_FRAMES = 400
+# The number of long messages, and the number of times that all of them are fetched.
+LONG_MESSAGES, FETCHES = 12, 250
+ATTEMPTS = 3
 
 
-@fault("world", "several agents take the same conversation in one moment (F22)")
-async def two_agents(nemesis: Nemesis) -> None:
-    world = nemesis.world
-    deadline = time.monotonic() + nemesis.hold + 15
+@fault("clients", "several agents take the same conversation at the same moment (F22)")
+async def two_agents(scheduler: FaultScheduler) -> None:
+    scenario = scheduler.scenario
+    deadline = time.monotonic() + scheduler.hold_seconds + 15
     rounds = 0
-    for agent in world.agents:
+    for agent in scenario.agents:
         agent.is_holding_back = True
     try:
         while rounds < ROUNDS and time.monotonic() < deadline:
             rivals = [
                 agent
-                for agent in world.agents
+                for agent in scenario.agents
                 if agent.is_welcomed and agent.departments == {CONTESTED} and agent.waiting
             ]
-            first = {min(agent.waiting.values(), key=_place)["id"] for agent in rivals}
+            first = {min(agent.waiting.values(), key=_queue_position)["id"] for agent in rivals}
             if len(rivals) < 2 or len(first) != 1:
                 if not rivals:
                     with suppress(OSError, TimeoutError, websockets.WebSocketException):
-                        line, _ = await _stranger(nemesis)
-                        line.transport.abort()
+                        socket, _ = await _open_hostile(scheduler)
+                        socket.transport.abort()
                 await asyncio.sleep(0.1)
                 continue
             (uuid,) = first
             statuses = await asyncio.gather(*(agent.take(uuid) for agent in rivals))
             rounds += 200 in statuses
             if statuses.count(200) > 1:
-                world.wrong("nemesis", f"{statuses.count(200)} agents took {uuid}")
+                scenario.note_error("fault scheduler", f"{statuses.count(200)} agents took {uuid}")
     finally:
-        for agent in world.agents:
+        for agent in scenario.agents:
             agent.is_holding_back = False
     if not rounds:
-        world.wrong("nemesis", "no two agents came to take the same conversation")
+        scenario.note_error("fault scheduler", "no two agents tried to take the same conversation")
 
 
-def _place(row: Frame) -> tuple[int, str]:
+def _queue_position(row: Frame) -> tuple[int, str]:
     return -row["priority"], row["waiting_since"]
 
 
-@fault("world", "an account is switched off while its console is open (F23)")
-async def disabled(nemesis: Nemesis) -> None:
-    world = nemesis.world
-    agent = nemesis.chance.choice([one for one in world.agents if one.is_welcomed] or world.agents)
-    if await _ask(nemesis, "disable", agent.name) is None:
+@fault("clients", "an account is disabled while its console is open (F23)")
+async def disabled(scheduler: FaultScheduler) -> None:
+    scenario = scheduler.scenario
+    agent = scheduler.rng.choice([agent for agent in scenario.agents if agent.is_welcomed] or scenario.agents)
+    if await _control_any(scheduler, "disable", agent.name) is None:
         return
-    world.history.note("disabled", who=agent.name)
-    # Longer than the rule gives it.
+    scenario.history.append("disabled", who=agent.name)
+    # Longer than the rule `disabled_hears_nothing` allows.
     await asyncio.sleep(REVOKED_SECONDS + 1.5)
-    world.history.note("enabled", who=agent.name)
-    session = await _ask(nemesis, "enable", agent.name)
+    scenario.history.append("enabled", who=agent.name)
+    session = await _control_any(scheduler, "enable", agent.name)
     if session:
-        # The others have ended with the account.
-        nemesis.bank.staff[agent.name]["sessions"] = [session]
+        # The agent's other sessions ended when the account was disabled.
+        scheduler.bank.staff[agent.name]["sessions"] = [session]
         agent.come_back(session)
 
 
-async def _ask(nemesis: Nemesis, what: str, staff: str) -> str | None:
-    """Whichever process is there does it."""
+async def _control_any(scheduler: FaultScheduler, what: str, staff: str) -> str | None:
+    """Call the endpoint on any process that answers."""
     for _ in range(200):
-        for process in nemesis.bank.processes:
-            answer = await process.door(what, staff=staff)
+        for process in scheduler.bank.processes:
+            answer = await process.control(what, staff=staff)
             if isinstance(answer, str):
                 return answer
         await asyncio.sleep(0.1)
-    nemesis.world.wrong("nemesis", f"nobody could {what} {staff}")
+    scheduler.scenario.note_error("fault scheduler", f"no process could {what} {staff}")
     return None
 
 
-async def _stranger(nemesis: Nemesis) -> tuple[ClientConnection, Frame]:
-    """A visitor of no good intentions, with a conversation of their own; may fail like any connection."""
-    world = nemesis.world
-    line = await _connect(nemesis)
-    await line.send(json.dumps({"kind": "hello", "site": SITE_KEY}))
-    await _hear(line, "welcome")
-    await line.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
-    welcome = await _hear(line, "welcome")
-    world.history.note("begin", who="stranger", conv=welcome["state"]["id"], department="cards")
-    return line, welcome
+async def _open_hostile(scheduler: FaultScheduler) -> tuple[ClientConnection, Frame]:
+    """Open a hostile visitor's socket with a conversation of its own. Raises what any connection may raise."""
+    scenario = scheduler.scenario
+    socket = await _connect(scheduler)
+    await socket.send(json.dumps({"kind": "hello", "site": SITE_KEY}))
+    await _wait_for(socket, "welcome")
+    await socket.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
+    welcome = await _wait_for(socket, "welcome")
+    scenario.history.append("begin", who="stranger", conv=welcome["state"]["id"], department="cards")
+    return socket, welcome
 
 
-async def _connect(nemesis: Nemesis) -> ClientConnection:
-    world = nemesis.world
+async def _connect(scheduler: FaultScheduler) -> ClientConnection:
+    scenario = scheduler.scenario
     return await connect(
-        f"{world.websocket_url}/ws/chat/", origin=websockets.Origin(world.url), compression=None, proxy=None,
+        f"{scenario.websocket_url}/ws/chat/", origin=websockets.Origin(scenario.url), compression=None, proxy=None,
         open_timeout=5, ping_interval=None, close_timeout=1, max_size=None,
     )  # fmt: skip
 
 
-async def _hear(line: ClientConnection, kind: str) -> Frame:
+async def _wait_for(socket: ClientConnection, kind: str) -> Frame:
     while True:
-        frame: Frame = json.loads(await asyncio.wait_for(line.recv(), 5))
+        frame: Frame = json.loads(await asyncio.wait_for(socket.recv(), 5))
         if frame["kind"] == kind:
             return frame
 
 
-class Stranger:
-    """What a stranger posts is kept like what anybody posts."""
+class HostileVisitor:
+    """A hostile visitor whose posts are recorded like anyone's."""
 
-    def __init__(self, nemesis: Nemesis, line: ClientConnection, conversation: str) -> None:
-        self._history = nemesis.world.history
-        self._line, self._conversation = line, conversation
-        self._said: dict[str, str] = {}
+    def __init__(self, scheduler: FaultScheduler, socket: ClientConnection, conversation: str) -> None:
+        self._history = scheduler.scenario.history
+        self._socket, self._conversation = socket, conversation
+        self._bodies: dict[str, str] = {}
 
-    async def post(self, words: str) -> None:
-        client_id, body = str(uuid4()), f"stranger·{self._conversation[:8]}·{len(self._said)} {words}"
-        self._said[client_id] = body
-        self._history.note(
-            "send", who="stranger", role="visitor", conv=self._conversation, id=client_id, body=body, line=0
+    async def post(self, text: str) -> None:
+        client_id, body = str(uuid4()), f"stranger·{self._conversation[:8]}·{len(self._bodies)} {text}"
+        self._bodies[client_id] = body
+        self._history.append(
+            "send",
+            who="stranger",
+            role="visitor",
+            conv=self._conversation,
+            id=client_id,
+            body=body,
+            connection=0,
         )
-        await self._line.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
+        await self._socket.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
 
-    async def post_again(self, line: ClientConnection) -> None:
-        """Posts once more, over this line, what was posted, and hears the answer to each."""
-        for client_id, body in self._said.items():
-            await line.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
+    async def post_again(self, socket: ClientConnection) -> None:
+        """Post everything again over `socket`, and wait for the answer to each."""
+        for client_id, body in self._bodies.items():
+            await socket.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
             while True:
-                frame: Frame = json.loads(await asyncio.wait_for(line.recv(), 5))
+                frame: Frame = json.loads(await asyncio.wait_for(socket.recv(), 5))
                 if frame["kind"] in ("accepted", "refused") and frame.get("client_id") == client_id:
                     self._hear(frame)
                     break
 
     async def listen(self) -> None:
         with suppress(websockets.WebSocketException):
-            async for text in self._line:
+            async for text in self._socket:
                 self._hear(json.loads(text))
 
     def _hear(self, frame: Frame) -> None:
         client_id = frame.get("client_id", "")
-        about = {
+        fields = {
             "who": "stranger",
             "conv": self._conversation,
             "id": client_id,
-            "body": self._said.get(client_id, ""),
+            "body": self._bodies.get(client_id, ""),
         }
         if frame["kind"] == "accepted":
-            self._history.note("ack", **about, seq=frame["seq"])
-        elif frame["kind"] == "refused" and client_id in self._said and not frame.get("retry_after_ms"):
-            self._history.note("refuse", **about, code=frame["code"])
+            self._history.append("ack", **fields, seq=frame["seq"])
+        elif frame["kind"] == "refused" and client_id in self._bodies and not frame.get("retry_after_ms"):
+            self._history.append("refuse", **fields, code=frame["code"])
 
 
-@fault("world", "one floods: frames of every size without a pause (F17)")
-async def flood(nemesis: Nemesis) -> None:
+@fault("clients", "a client floods: frames of every size without a pause (F17)")
+async def flood(scheduler: FaultScheduler) -> None:
     with suppress(OSError, TimeoutError, websockets.WebSocketException):
-        line, welcome = await _stranger(nemesis)
-        stranger = Stranger(nemesis, line, welcome["state"]["id"])
+        socket, welcome = await _open_hostile(scheduler)
+        stranger = HostileVisitor(scheduler, socket, welcome["state"]["id"])
         listening = asyncio.create_task(stranger.listen())
         try:
-            await line.send('{"kind": "wave", "by": "' + "x" * 1_000_000 + '"}')
-            for _ in range(FLOOD):
+            await socket.send('{"kind": "wave", "by": "' + "x" * 1_000_000 + '"}')
+            for _ in range(FLOOD_FRAMES):
                 await stranger.post("!")
             await asyncio.wait_for(listening, 10)
         finally:
             listening.cancel()
-            line.transport.abort()
+            socket.transport.abort()
 
 
-@fault("world", "one asks for everything and reads nothing (F16)")
-async def slow_reader(nemesis: Nemesis) -> None:
+@fault("clients", "a client requests everything and reads nothing (F16)")
+async def slow_reader(scheduler: FaultScheduler) -> None:
     with suppress(OSError, TimeoutError, websockets.WebSocketException):
-        line, welcome = await _stranger(nemesis)
-        stranger = Stranger(nemesis, line, welcome["state"]["id"])
-        for _ in range(LONG):
+        socket, welcome = await _open_hostile(scheduler)
+        stranger = HostileVisitor(scheduler, socket, welcome["state"]["id"])
+        for _ in range(LONG_MESSAGES):
             await stranger.post("很长的话" * 480)
-        line.transport.pause_reading()
+        socket.transport.pause_reading()
         try:
-            for _ in range(PAGES):
-                await line.send('{"kind": "fetch", "after": 0}')
+            for _ in range(FETCHES):
+                await socket.send('{"kind": "fetch", "after": 0}')
                 await asyncio.sleep(0.01)
-            await nemesis.last()
+            await scheduler.hold()
         finally:
-            line.transport.abort()
+            socket.transport.abort()
 
 
-@fault("world", "another conversation begins while the answer to a post is lost")
-async def another_begins(nemesis: Nemesis) -> None:
-    """One tab posts and hears no answer; the other ends the chat and begins the next; the first posts it again."""
-    for _ in range(BEGINNINGS):
+@fault("clients", "another conversation starts while the answer to a post is lost")
+async def another_begins(scheduler: FaultScheduler) -> None:
+    """One tab posts and its answer is lost; another tab ends the conversation and starts the next; a third
+    repeats the post."""
+    for _ in range(ATTEMPTS):
         with suppress(OSError, TimeoutError, websockets.WebSocketException):
-            await _begin_another(nemesis)
+            await _start_another(scheduler)
             return
 
 
-async def _begin_another(nemesis: Nemesis) -> None:
-    one, welcome = await _stranger(nemesis)
-    two = await _tab(nemesis, welcome["token"])
-    tabs = [one, two]
+async def _start_another(scheduler: FaultScheduler) -> None:
+    first_tab, welcome = await _open_hostile(scheduler)
+    second_tab = await _open_tab(scheduler, welcome["token"])
+    tabs = [first_tab, second_tab]
     try:
         conversation = welcome["state"]["id"]
-        stranger = Stranger(nemesis, one, conversation)
+        stranger = HostileVisitor(scheduler, first_tab, conversation)
         await stranger.post("the answer to this is lost")
-        await _hear(two, "message")
-        one.transport.abort()
-        await two.send('{"kind": "end"}')
-        await _hear(two, "state")
-        await two.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
-        now = (await _hear(two, "welcome"))["state"]["id"]
-        nemesis.world.history.note("begin", who="stranger", conv=now, department="cards")
-        tabs.append(await _tab(nemesis, welcome["token"]))
+        await _wait_for(second_tab, "message")
+        first_tab.transport.abort()
+        await second_tab.send('{"kind": "end"}')
+        await _wait_for(second_tab, "state")
+        await second_tab.send(
+            json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}})
+        )
+        now = (await _wait_for(second_tab, "welcome"))["state"]["id"]
+        scheduler.scenario.history.append("begin", who="stranger", conv=now, department="cards")
+        tabs.append(await _open_tab(scheduler, welcome["token"]))
         await stranger.post_again(tabs[-1])
     finally:
         for tab in tabs:
             tab.transport.abort()
 
 
-async def _tab(nemesis: Nemesis, token: str) -> ClientConnection:
-    """Another tab of the visitor whose token that is."""
-    line = await _connect(nemesis)
-    await line.send(json.dumps({"kind": "hello", "site": SITE_KEY, "token": token}))
-    await _hear(line, "welcome")
-    return line
+async def _open_tab(scheduler: FaultScheduler, token: str) -> ClientConnection:
+    """Open another tab of the visitor with this token."""
+    socket = await _connect(scheduler)
+    await socket.send(json.dumps({"kind": "hello", "site": SITE_KEY, "token": token}))
+    await _wait_for(socket, "welcome")
+    return socket

@@ -1,8 +1,8 @@
-"""The network between the clients and the servers, and everything that can befall it.
+"""The network between clients and servers, and its faults.
 
-One address for all; each connection goes to a server process chosen by lot, so that whoever comes back comes to
-another one (no sticky sessions). What a real network does to packets is done here to bytes of TCP: a black hole holds
-them back and lets them through when it is healed, as retransmission would; only a reset loses any.
+All clients use one address; each connection goes to a random server process, so that a client that reconnects
+reaches another one (no sticky sessions). Faults act on the bytes of TCP streams, not on packets: a black hole
+holds them back and delivers them when it is healed, as retransmission would; only a reset loses any.
 """
 
 from __future__ import annotations
@@ -22,65 +22,65 @@ CONNECT_SECONDS = 2.0
 
 
 @dataclass
-class Weather:
-    """What one direction of one connection suffers."""
+class LinkConditions:
+    """The conditions of one direction of one connection."""
 
     delay: float = 0.0
     jitter: float = 0.0
     bytes_per_second: float = 0.0
-    is_hole: bool = False
-    # The next chunk is cut after some of its bytes, and the connection with it.
+    is_black_hole: bool = False
+    # Part of the next chunk is delivered, then the connection is closed.
     is_cutting: bool = False
 
 
-class Lane:
-    """One direction."""
+class Direction:
+    """One direction of a connection."""
 
     def __init__(
         self,
         link: Link,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        chance: random.Random,
+        rng: random.Random,
     ) -> None:
-        self.weather = Weather()
+        self.conditions = LinkConditions()
         self._link = link
         self._reader = reader
         self._writer = writer
-        self._chance = chance
+        self._rng = rng
         self._changed = asyncio.Event()
 
-    def suffer(self, weather: Weather) -> None:
-        self.weather = weather
+    def apply(self, conditions: LinkConditions) -> None:
+        self.conditions = conditions
         self._changed.set()
 
     def half_close(self) -> None:
-        """As if the sender of this direction had said that it sends no more; the other direction goes on."""
+        """End this direction as if its sender had shut it down; the other direction continues."""
         with suppress(OSError, RuntimeError):
             self._writer.write_eof()
 
     async def pump(self) -> None:
         while data := await self._reader.read(CHUNK_BYTES):
-            weather = self.weather
-            if weather.delay or weather.jitter:
-                await asyncio.sleep(weather.delay + self._chance.uniform(0, weather.jitter))
-            if weather.bytes_per_second:
-                await asyncio.sleep(len(data) / weather.bytes_per_second)
-            await self._while_hole()
-            if self.weather.is_cutting and len(data) > 1:
-                self._writer.write(data[: self._chance.randrange(1, len(data))])
+            conditions = self.conditions
+            if conditions.delay or conditions.jitter:
+                await asyncio.sleep(conditions.delay + self._rng.uniform(0, conditions.jitter))
+            if conditions.bytes_per_second:
+                await asyncio.sleep(len(data) / conditions.bytes_per_second)
+            await self._wait_out_black_hole()
+            if self.conditions.is_cutting and len(data) > 1:
+                self._writer.write(data[: self._rng.randrange(1, len(data))])
                 with suppress(OSError):
                     await self._writer.drain()
-                # What is in the kernel's hands arrives before the goodbye; then the line is gone.
+                # Bytes already given to the kernel arrive before the FIN.
                 self._link.close()
                 return
             self._writer.write(data)
             await self._writer.drain()
-        await self._while_hole()
+        await self._wait_out_black_hole()
         self.half_close()
 
-    async def _while_hole(self) -> None:
-        while self.weather.is_hole:
+    async def _wait_out_black_hole(self) -> None:
+        while self.conditions.is_black_hole:
             self._changed.clear()
             await self._changed.wait()
 
@@ -92,20 +92,20 @@ class Link:
         self,
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        chance: random.Random,
+        rng: random.Random,
     ) -> None:
         self._writers = (client[1], server[1])
-        self.up = Lane(self, client[0], server[1], chance)
-        self.down = Lane(self, server[0], client[1], chance)
+        self.up = Direction(self, client[0], server[1], rng)
+        self.down = Direction(self, server[0], client[1], rng)
 
     async def run(self) -> None:
-        pumps = [asyncio.create_task(lane.pump()) for lane in (self.up, self.down)]
+        pumps = [asyncio.create_task(direction.pump()) for direction in (self.up, self.down)]
         try:
             await asyncio.gather(*pumps)
         except (OSError, RuntimeError):
-            # One side is gone; unless a black hole keeps it from the other, that one hears of it.
-            for lane in (self.up, self.down):
-                await lane._while_hole()
+            # One side is gone; the other one learns of it now, unless a black hole hides it.
+            for direction in (self.up, self.down):
+                await direction._wait_out_black_hole()
         finally:
             for pump in pumps:
                 pump.cancel()
@@ -116,7 +116,7 @@ class Link:
             writer.close()
 
     def reset(self) -> None:
-        """RST to both sides, whatever was under way."""
+        """Send RST to both sides; data under way is lost."""
         for writer in self._writers:
             raw: socket.socket | None = writer.get_extra_info("socket")
             if raw is not None:
@@ -126,15 +126,15 @@ class Link:
 
 
 class Proxy:
-    """`ports` are those of the server processes; one that does not answer is passed over."""
+    """A TCP proxy in front of the server processes at `ports`; a port that does not answer is skipped."""
 
-    def __init__(self, port: int, ports: Sequence[int], chance: random.Random) -> None:
+    def __init__(self, port: int, ports: Sequence[int], rng: random.Random) -> None:
         self.port = port
         self.links: set[Link] = set()
-        # What new connections suffer: asked for each of them.
+        # Called with each new connection, to set its conditions.
         self.on_new: Callable[[Link], None] | None = None
         self._ports = list(ports)
-        self._chance = chance
+        self._rng = rng
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -159,18 +159,18 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def some(self, share: float) -> list[Link]:
-        """That share of the present connections, at least one when there is any."""
+    def sample(self, share: float) -> list[Link]:
+        """Return a random share of the present connections, at least one when there is any."""
         links = list(self.links)
         count = min(len(links), max(1, round(len(links) * share)))
-        return self._chance.sample(links, count)
+        return self._rng.sample(links, count)
 
     def heal(self) -> None:
-        """Good weather for all."""
+        """Restore normal conditions on all connections."""
         self.on_new = None
         for link in self.links:
-            for lane in (link.up, link.down):
-                lane.suffer(Weather())
+            for direction in (link.up, link.down):
+                direction.apply(LinkConditions())
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._carry(reader, writer))
@@ -178,7 +178,7 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for port in self._chance.sample(self._ports, len(self._ports)):
+        for port in self._rng.sample(self._ports, len(self._ports)):
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     server = await asyncio.open_connection(HOST, port)
@@ -188,7 +188,7 @@ class Proxy:
         else:
             writer.transport.abort()
             return
-        link = Link((reader, writer), server, self._chance)
+        link = Link((reader, writer), server, self._rng)
         self.links.add(link)
         try:
             if self.on_new is not None:

@@ -1,4 +1,4 @@
-"""What stands in the database at the end: read by plain SQL, by nobody's model and nobody's cache."""
+"""The database contents at the end, read by plain SQL, so that no model and no cache can hide an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SELECT c.id, c.uuid::text AS conv, c.last_seq, d.code AS department, c.digest,
        c.visitor_received_seq, c.visitor_read_seq, c.agent_received_seq, c.agent_read_seq
   FROM chat_conversation c JOIN accounts_department d ON d.id = c.department_id
 """
-# When the transaction of a row was committed, by the clock of the database, which is that of the machine.
+# `committed` is the commit time of a row's transaction, by the database's clock, which is the machine's.
 MESSAGES = """
 SELECT m.conversation_id AS id, m.seq, coalesce(m.client_id::text, '') AS client_id, m.body, m.author_role AS role,
        coalesce(s.username, '') AS agent, extract(epoch FROM pg_xact_commit_timestamp(m.xmin))::float AS committed
@@ -44,14 +44,14 @@ def heads(url: str) -> dict[str, int]:
 
 
 def departments(url: str) -> dict[str, str]:
-    """The department that each conversation is in now."""
+    """Return the present department of each conversation."""
     with psycopg.connect(url, row_factory=dict_row) as connection:
         return {row["conv"]: row["department"] for row in connection.execute(CONVERSATIONS)}
 
 
 def read_all(url: str, history: History) -> None:
-    """One `sql` record for each conversation that the history knows."""
-    known = {record["conv"] for record in history.records if record.get("conv")}
+    """Append a `sql` record for each conversation that occurs in the history."""
+    in_history = {record["conv"] for record in history.records if record.get("conv")}
     with psycopg.connect(url, row_factory=dict_row) as connection:
         found = connection.execute(CONVERSATIONS).fetchall()
         messages = _by_conversation(connection.execute(MESSAGES).fetchall())
@@ -61,12 +61,12 @@ def read_all(url: str, history: History) -> None:
         for move in connection.execute(MOVES):
             moved[move["object_id"]].add(move["department"])
     for row in found:
-        if row["conv"] not in known:
+        if row["conv"] not in in_history:
             continue
         pk = row["id"]
-        visited = {row["department"], *moved[row["conv"]], *moved[str(pk)]}
-        visited |= {one["department"] for one in assignments[pk]}
-        history.note(
+        departments = {row["department"], *moved[row["conv"]], *moved[str(pk)]}
+        departments |= {row["department"] for row in assignments[pk]}
+        history.append(
             "sql",
             conv=row["conv"],
             rows=[
@@ -77,10 +77,10 @@ def read_all(url: str, history: History) -> None:
             marks={
                 side: [row[f"{side}_received_seq"], row[f"{side}_read_seq"]] for side in ("visitor", "agent")
             },
-            assignments=[[one["agent"], one["is_open"]] for one in assignments[pk]],
-            notes=[[one["client_id"], one["body"], one["author"]] for one in notes[pk]],
+            assignments=[[row["agent"], row["is_open"]] for row in assignments[pk]],
+            notes=[[row["client_id"], row["body"], row["author"]] for row in notes[pk]],
             department=row["department"],
-            departments=sorted(visited),
+            departments=sorted(departments),
         )
 
 

@@ -1,4 +1,4 @@
-"""Each rule of the checker finds what it is for, in a history made by hand, and nothing in one where all is well."""
+"""Each rule of the checker finds its violation in a history made by hand, and nothing in a correct one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ CONV, OTHER = "c1", "c2"
 
 
 def history() -> list[Record]:
-    """One says two things, both screens show them, an agent leaves a note; another has a conversation of their own."""
+    """A correct history: a visitor says two things, both screens show them, an agent leaves a note; another
+    visitor has their own conversation."""
     records: list[dict[str, Any]] = [
         {"op": "staff", "who": "mei", "departments": ["cards"]},
         {"op": "staff", "who": "jun", "departments": ["loans"]},
@@ -23,10 +24,10 @@ def history() -> list[Record]:
         {"op": "begin", "who": "v1", "conv": OTHER, "department": "loans"},
         {"op": "clear", "who": "v0", "conv": CONV},
         {"op": "take", "who": "mei", "conv": CONV},
-        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "a", "body": "在吗", "line": 1},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "a", "body": "在吗", "connection": 1},
         {"op": "ack", "who": "v0", "conv": CONV, "id": "a", "body": "在吗", "seq": 1},
         {"op": "show", "who": "v0", "role": "visitor", "conv": CONV, "seq": 1, "id": "a", "body": "在吗"},
-        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "b", "body": "卡被吞了", "line": 1},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "b", "body": "卡被吞了", "connection": 1},
         {"op": "ack", "who": "v0", "conv": CONV, "id": "b", "body": "卡被吞了", "seq": 2},
         {"op": "show", "who": "v0", "role": "visitor", "conv": CONV, "seq": 2, "id": "b", "body": "卡被吞了"},
         {"op": "clear", "who": "mei", "conv": CONV},
@@ -34,18 +35,18 @@ def history() -> list[Record]:
         {"op": "show", "who": "mei", "role": "agent", "conv": CONV, "seq": 2, "id": "b", "body": "卡被吞了"},
         {"op": "mark", "who": "mei", "role": "agent", "conv": CONV, "received": 2, "read": 1},
         {"op": "was_seen", "who": "v0", "role": "agent", "conv": CONV, "received": 2, "read": 1},
-        {"op": "hear", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
-        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "x", "body": "未知", "line": 1},
-        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "y", "body": "太晚", "line": 1},
+        {"op": "receive", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "x", "body": "未知", "connection": 1},
+        {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "y", "body": "太晚", "connection": 1},
         {"op": "refuse", "who": "v0", "conv": CONV, "id": "y", "body": "太晚", "code": "closed"},
         {"op": "send_note", "who": "mei", "conv": CONV, "id": "n", "body": "便条"},
         {"op": "note", "who": "mei", "conv": CONV, "id": "n", "body": "便条"},
-        {"op": "hear", "who": "mei", "role": "agent", "kind": "note", "conv": CONV, "body": "便条"},
+        {"op": "receive", "who": "mei", "role": "agent", "kind": "note", "conv": CONV, "body": "便条"},
         {"op": "disabled", "who": "hao"},
-        {"op": "hear", "who": "hao", "role": "agent", "kind": "bye", "conv": "", "body": ""},
+        {"op": "receive", "who": "hao", "role": "agent", "kind": "bye", "conv": "", "body": ""},
         {"op": "enabled", "who": "hao"},
-        {"op": "fault", "name": "process_kill", "phase": "begin", "words": ""},
-        {"op": "fault", "name": "process_kill", "phase": "end", "words": ""},
+        {"op": "fault", "name": "process_kill", "phase": "begin", "description": ""},
+        {"op": "fault", "name": "process_kill", "phase": "end", "description": ""},
         {"op": "dom", "who": "box", "role": "visitor", "conv": CONV, "rows": [[1, "在吗"]]},
         {
             "op": "read", "who": "v0", "role": "visitor", "conv": CONV,
@@ -66,17 +67,17 @@ def history() -> list[Record]:
 
 
 def first(records: list[Record], op: str, number: int = 0, **fields: Any) -> Record:
-    found = [
-        each
-        for each in records
-        if each["op"] == op and all(each[name] == value for name, value in fields.items())
+    matching = [
+        record
+        for record in records
+        if record["op"] == op and all(record[name] == value for name, value in fields.items())
     ]
-    return found[number]
+    return matching[number]
 
 
-def test_a_good_history_has_nothing_wrong() -> None:
+def test_a_correct_history_has_no_violations() -> None:
     verdict = check(history())
-    assert verdict.wrong == []
+    assert verdict.violations == []
     assert (verdict.messages, verdict.faults) == (2, 1)
 
 
@@ -84,17 +85,17 @@ def remove(records: list[Record], op: str, **fields: Any) -> None:
     records.remove(first(records, op, **fields))
 
 
-def lose_an_accepted_one(records: list[Record]) -> None:
+def lose_an_accepted_message(records: list[Record]) -> None:
     sql = first(records, "sql")
     sql["rows"].pop()
     sql["last_seq"] = 1
 
 
-def accept_under_another_number(records: list[Record]) -> None:
+def accept_under_another_seq(records: list[Record]) -> None:
     first(records, "ack")["seq"] = 7
 
 
-def accept_twice_under_two_numbers(records: list[Record]) -> None:
+def accept_twice_under_two_seqs(records: list[Record]) -> None:
     again = {**first(records, "ack"), "seq": 3}
     records.append(again)
 
@@ -105,7 +106,7 @@ def store_twice(records: list[Record]) -> None:
     sql["last_seq"] = 3
 
 
-def store_the_unknown_twice(records: list[Record]) -> None:
+def store_an_unanswered_message_twice(records: list[Record]) -> None:
     sql = first(records, "sql")
     sql["rows"] += [[3, "x", "未知", "visitor", "", 6.5], [4, "x", "未知", "visitor", "", 6.5]]
     sql["last_seq"] = 4
@@ -115,17 +116,17 @@ def store_a_note_twice(records: list[Record]) -> None:
     first(records, "sql")["notes"] *= 2
 
 
-def alter(records: list[Record]) -> None:
+def alter_a_message(records: list[Record]) -> None:
     first(records, "sql")["rows"][0][2] = "在"
 
 
-def store_what_was_refused(records: list[Record]) -> None:
+def store_a_refused_message(records: list[Record]) -> None:
     sql = first(records, "sql")
     sql["rows"].append([3, "y", "太晚", "visitor", "", 6.5])
     sql["last_seq"] = 3
 
 
-def invent(records: list[Record]) -> None:
+def store_a_message_never_sent(records: list[Record]) -> None:
     sql = first(records, "sql")
     sql["rows"].append([3, "z", "谁也没说", "visitor", "", 6.5])
     sql["last_seq"] = 3
@@ -147,8 +148,8 @@ def store_in_another_order(records: list[Record]) -> None:
     rows.reverse()
 
 
-def overtake_on_one_line(records: list[Record]) -> None:
-    """Neither was answered, both went once over one connection."""
+def overtake_on_one_connection(records: list[Record]) -> None:
+    """Neither was answered; both were sent once over the same connection."""
     sql = first(records, "sql")
     for client_id, body in (("q", "丙"), ("p", "乙")):
         sql["rows"].append([len(sql["rows"]) + 1, client_id, body, "visitor", "", 6.5])
@@ -157,7 +158,7 @@ def overtake_on_one_line(records: list[Record]) -> None:
         records.append({**first(records, "send"), "t": 90.0, "id": client_id, "body": body})
 
 
-def answer_before_the_commit(records: list[Record]) -> None:
+def accept_before_the_commit(records: list[Record]) -> None:
     first(records, "sql")["rows"][0][5] = 7.5
 
 
@@ -175,48 +176,48 @@ def show_twice(records: list[Record]) -> None:
     records.insert(-3, deepcopy(first(records, "show", 1)))
 
 
-def show_other_words(records: list[Record]) -> None:
+def show_another_text(records: list[Record]) -> None:
     first(records, "show", who="mei")["body"] = "再见"
 
 
-def show_what_is_not_stored(records: list[Record]) -> None:
+def show_a_message_not_stored(records: list[Record]) -> None:
     records.insert(-3, {**first(records, "show", 1), "seq": 3, "id": "x", "body": "未知"})
 
 
-def draw_other_words(records: list[Record]) -> None:
+def render_another_text(records: list[Record]) -> None:
     first(records, "dom")["rows"] = [[1, "再见"]]
 
 
-def draw_with_a_hole(records: list[Record]) -> None:
+def render_with_a_gap(records: list[Record]) -> None:
     first(records, "dom")["rows"] = [[1, "在吗"], [3, "卡被吞了"]]
 
 
-def end_without_the_last(records: list[Record]) -> None:
+def read_without_the_last_message(records: list[Record]) -> None:
     first(records, "read")["rows"].pop()
 
 
-def end_with_one_too_many(records: list[Record]) -> None:
+def read_one_message_too_many(records: list[Record]) -> None:
     first(records, "read")["rows"].append([3, "x", "未知"])
 
 
-def end_with_one_twice(records: list[Record]) -> None:
+def read_one_message_twice(records: list[Record]) -> None:
     first(records, "read")["rows"].append([2, "b", "卡被吞了"])
 
 
-def unread(records: list[Record]) -> None:
+def take_a_read_mark_back(records: list[Record]) -> None:
     first(records, "sql")["marks"]["agent"] = [1, 1]
 
 
-def read_before_it_came(records: list[Record]) -> None:
+def report_a_read_mark_never_claimed(records: list[Record]) -> None:
     first(records, "was_seen")["read"] = 2
 
 
-def read_beyond_the_end(records: list[Record]) -> None:
+def mark_beyond_the_end_as_read(records: list[Record]) -> None:
     first(records, "sql")["marks"]["visitor"] = [3, 3]
 
 
 def leak_a_note(records: list[Record]) -> None:
-    records.append({**first(records, "hear", kind="note"), "who": "v0", "role": "visitor"})
+    records.append({**first(records, "receive", kind="note"), "who": "v0", "role": "visitor"})
 
 
 def leak_a_note_as_a_message(records: list[Record]) -> None:
@@ -227,28 +228,28 @@ def lose_a_note(records: list[Record]) -> None:
     first(records, "sql")["notes"] = []
 
 
-def tell_another_visitor(records: list[Record]) -> None:
-    records.append({**first(records, "hear", who="v0"), "who": "v1", "kind": "message"})
+def send_to_another_visitor(records: list[Record]) -> None:
+    records.append({**first(records, "receive", who="v0"), "who": "v1", "kind": "message"})
 
 
-def tell_another_department(records: list[Record]) -> None:
-    records.append({**first(records, "hear", who="mei"), "who": "jun", "kind": "message"})
+def send_to_another_department(records: list[Record]) -> None:
+    records.append({**first(records, "receive", who="mei"), "who": "jun", "kind": "message"})
 
 
-def go_on_telling_the_disabled(records: list[Record]) -> None:
+def keep_sending_to_a_disabled_account(records: list[Record]) -> None:
     remove(records, "enabled")
-    records.append({**first(records, "hear", who="hao"), "kind": "conversation", "t": 99.0})
+    records.append({**first(records, "receive", who="hao"), "kind": "conversation", "t": 99.0})
 
 
-def give_it_to_two(records: list[Record]) -> None:
+def assign_to_two_agents(records: list[Record]) -> None:
     first(records, "sql")["assignments"].append(["hao", True])
 
 
-def tell_two_that_they_have_it(records: list[Record]) -> None:
+def confirm_the_assignment_to_two_agents(records: list[Record]) -> None:
     records.append({**first(records, "take"), "who": "hao"})
 
 
-def let_another_answer(records: list[Record]) -> None:
+def let_an_unassigned_agent_answer(records: list[Record]) -> None:
     first(records, "sql")["rows"][1][3:5] = ["agent", "hao"]
 
 
@@ -256,108 +257,109 @@ def lose_a_conversation(records: list[Record]) -> None:
     remove(records, "sql", conv=OTHER)
 
 
-def see_something_strange(records: list[Record]) -> None:
+def report_a_client_error(records: list[Record]) -> None:
     records.append(
-        {"t": 99.0, "op": "wrong", "who": "v0", "words": "seq 1 came twice with different content"}
+        {"t": 99.0, "op": "wrong", "who": "v0", "description": "seq 1 came twice with different content"}
     )
 
 
 BROKEN = [
-    (lose_an_accepted_one, "acked_is_stored", "lost"),
-    (accept_under_another_number, "stored_as_acked", "reordered"),
-    (accept_twice_under_two_numbers, "stored_as_acked", "reordered"),
+    (lose_an_accepted_message, "acked_is_stored", "lost"),
+    (accept_under_another_seq, "stored_as_acked", "reordered"),
+    (accept_twice_under_two_seqs, "stored_as_acked", "reordered"),
     (store_twice, "stored_once", "doubled"),
-    (store_the_unknown_twice, "stored_once", "doubled"),
+    (store_an_unanswered_message_twice, "stored_once", "doubled"),
     (store_a_note_twice, "stored_once", "doubled"),
-    (alter, "stored_as_sent", "lost"),
-    (store_what_was_refused, "refused_is_absent", "doubled"),
-    (invent, "nobody_sent_it", "doubled"),
+    (alter_a_message, "stored_as_sent", "lost"),
+    (store_a_refused_message, "refused_is_absent", "doubled"),
+    (store_a_message_never_sent, "nobody_sent_it", "doubled"),
     (store_in_another_conversation, "nobody_sent_it", "leaked"),
     (leave_a_gap, "seq_is_dense", "lost"),
     (store_in_another_order, "order_of_sends", "reordered"),
-    (overtake_on_one_line, "order_of_sends", "reordered"),
-    (answer_before_the_commit, "ack_after_commit", "lost"),
+    (overtake_on_one_connection, "order_of_sends", "reordered"),
+    (accept_before_the_commit, "ack_after_commit", "lost"),
     (show_before_the_commit, "show_after_commit", "lost"),
     (show_out_of_order, "screen_is_stored", "reordered"),
     (show_twice, "screen_is_stored", "reordered"),
-    (show_other_words, "screen_is_stored", "reordered"),
-    (show_what_is_not_stored, "screen_is_stored", "doubled"),
-    (draw_other_words, "screen_is_stored", "reordered"),
-    (draw_with_a_hole, "screen_is_stored", "reordered"),
-    (end_without_the_last, "screen_is_whole", "lost"),
-    (end_with_one_too_many, "screen_is_stored", "doubled"),
-    (end_with_one_twice, "screen_is_whole", "doubled"),
-    (unread, "marks_never_go_back", "wrong"),
-    (read_before_it_came, "marks_never_go_back", "wrong"),
-    (read_beyond_the_end, "marks_never_go_back", "wrong"),
+    (show_another_text, "screen_is_stored", "reordered"),
+    (show_a_message_not_stored, "screen_is_stored", "doubled"),
+    (render_another_text, "screen_is_stored", "reordered"),
+    (render_with_a_gap, "screen_is_stored", "reordered"),
+    (read_without_the_last_message, "screen_is_whole", "lost"),
+    (read_one_message_too_many, "screen_is_stored", "doubled"),
+    (read_one_message_twice, "screen_is_whole", "doubled"),
+    (take_a_read_mark_back, "marks_never_go_back", "wrong"),
+    (report_a_read_mark_never_claimed, "marks_never_go_back", "wrong"),
+    (mark_beyond_the_end_as_read, "marks_never_go_back", "wrong"),
     (leak_a_note, "note_stays_inside", "leaked"),
     (leak_a_note_as_a_message, "note_stays_inside", "leaked"),
     (lose_a_note, "notes_are_kept", "lost"),
-    (tell_another_visitor, "own_conversation_only", "leaked"),
-    (tell_another_department, "own_conversation_only", "leaked"),
-    (go_on_telling_the_disabled, "disabled_hears_nothing", "leaked"),
-    (give_it_to_two, "one_agent", "wrong"),
-    (tell_two_that_they_have_it, "one_agent", "wrong"),
-    (let_another_answer, "one_agent", "wrong"),
+    (send_to_another_visitor, "own_conversation_only", "leaked"),
+    (send_to_another_department, "own_conversation_only", "leaked"),
+    (keep_sending_to_a_disabled_account, "disabled_hears_nothing", "leaked"),
+    (assign_to_two_agents, "one_agent", "wrong"),
+    (confirm_the_assignment_to_two_agents, "one_agent", "wrong"),
+    (let_an_unassigned_agent_answer, "one_agent", "wrong"),
     (lose_a_conversation, "everything_was_read", "lost"),
-    (see_something_strange, "nothing_strange_was_seen", "wrong"),
+    (report_a_client_error, "nothing_strange_was_seen", "wrong"),
 ]
 
 
-@pytest.mark.parametrize(("break_it", "rule", "kind"), BROKEN, ids=[each[0].__name__ for each in BROKEN])
-def test_what_is_broken_is_found(break_it: Any, rule: str, kind: str) -> None:
+@pytest.mark.parametrize(("break_it", "rule", "kind"), BROKEN, ids=[case[0].__name__ for case in BROKEN])
+def test_each_violation_is_found_by_its_rule(break_it: Any, rule: str, kind: str) -> None:
     records = history()
     break_it(records)
-    assert (rule, kind) in {(wrong.rule, wrong.kind) for wrong in check(records).wrong}
+    assert (rule, kind) in {(violation.rule, violation.kind) for violation in check(records).violations}
 
 
-def test_every_rule_is_tried() -> None:
+def test_every_rule_has_a_broken_history() -> None:
     from tests.faults.checker import RULES
 
     assert {rule.__name__ for rule in RULES} == {rule for _, rule, _ in BROKEN}
 
 
-def test_the_unknown_may_be_there_once() -> None:
+def test_a_message_without_an_answer_may_be_stored_once() -> None:
     records = history()
     sql = first(records, "sql")
     sql["rows"].append([3, "x", "未知", "visitor", "", 6.5])
     sql["last_seq"] = 3
     first(records, "read")["rows"].append([3, "x", "未知"])
-    assert check(records).wrong == []
+    assert check(records).violations == []
 
 
-def test_what_a_browser_sent_is_known_by_its_words() -> None:
+def test_a_browser_message_without_client_id_is_matched_by_its_body() -> None:
     records = history()
     for record in records:
         if record["op"] in ("send", "ack") and record["id"] in ("a", "b"):
             record["id"] = None
-    assert check(records).wrong == []
-    lose_an_accepted_one(records)
+    assert check(records).violations == []
+    lose_an_accepted_message(records)
     assert "acked_is_stored" in check(records).rules
 
 
-def test_what_was_put_off_is_not_overtaken() -> None:
-    """Refused for a while and sent again: what came after it on that line waits for it."""
+def test_a_message_stored_before_an_earlier_one_put_off_is_a_violation() -> None:
+    """A post that was refused for a while and sent again must still come before later ones of the same
+    connection."""
     records = history()
-    overtake_on_one_line(records)
+    overtake_on_one_connection(records)
     records.append({**first(records, "send", id="p"), "t": 91.0})
     assert "order_of_sends" in check(records).rules
 
 
-def test_order_is_checked_across_one_that_was_never_stored() -> None:
+def test_order_is_checked_across_a_message_that_was_never_stored() -> None:
     records = history()
-    overtake_on_one_line(records)
+    overtake_on_one_connection(records)
     records[-1:-1] = [{**first(records, "send", id="p"), "id": "lost", "body": "丁"}]
     assert "order_of_sends" in check(records).rules
 
 
-def test_former_agent_of_another_department_may_lack_the_end_and_nothing_else() -> None:
+def test_a_former_agent_of_another_department_may_lack_only_the_end() -> None:
     records = history()
     first(records, "sql").update(department="loans", departments=["cards", "loans"])
     first(records, "sql")["assignments"] = [["mei", False], ["jun", True]]
     mei = {**first(records, "read"), "who": "mei", "role": "agent", "rows": [[1, "a", "在吗"]]}
     records.append(mei)
-    assert check(records).wrong == []
+    assert check(records).violations == []
     mei["rows"] = [[2, "b", "卡被吞了"]]
     assert check(records).rules == {"screen_is_whole"}
     mei["rows"] = [[1, "a", "在吗"]]
@@ -365,11 +367,11 @@ def test_former_agent_of_another_department_may_lack_the_end_and_nothing_else() 
     assert check(records).rules == {"screen_is_whole"}
 
 
-def test_delays_are_told_by_the_fault_that_was_on() -> None:
+def test_delays_are_grouped_by_the_active_fault() -> None:
     records = history()
     first(records, "fault", phase="begin")["t"] = 9.0
     first(records, "fault", phase="end")["t"] = 10.5
     found = delays(sorted(records, key=lambda record: float(record["t"])))
-    # Mei's screen was opened later: what it showed then was no delay.
+    # Mei's screen was opened later: what it shows then is not a delay.
     assert found == {"no fault": [1.0], "process_kill": [1.0]}
     assert any(line.split()[:2] == ["process_kill", "1"] for line in table(records))

@@ -1,4 +1,4 @@
-"""One socket of one person: says hello, beats, finds out that the other end is dead, and comes back."""
+"""One client's WebSocket: sends hello and heartbeats, detects a dead connection, and reconnects."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.simulation.transport import Frame
 
 OPEN_SECONDS = 4.0
-# As the box does it, and as it would be slow to watch: a heartbeat a second, dead after five without a word.
+# Like the widget, but faster: a heartbeat each second, and dead after five seconds without a frame.
 BEAT_SECONDS = 1.0
 DEAD_SECONDS = 5.0
-MOST_RETRY_SECONDS = 2.0
+MAX_RETRY_SECONDS = 2.0
 FINAL_CODES = range(4400, 4500)
 
 _numbers = itertools.count(1)
 
 
-class Line:
-    """`hello` makes the first frame of each connection, `received` hears every frame, `ended` a final close code."""
+class ReconnectingSocket:
+    """A WebSocket that reconnects. `hello` makes the first frame of each connection, `received` gets every
+    frame, `ended` gets a final close code."""
 
     def __init__(
         self,
         url: str,
         path: str,
         *,
-        chance: random.Random,
+        rng: random.Random,
         hello: Callable[[], Frame],
         received: Callable[[Frame], None],
         lost: Callable[[], None] = lambda: None,
@@ -40,18 +41,18 @@ class Line:
         headers: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._url, self._path = url, path
-        self._chance = chance
+        self._rng = rng
         self._hello, self._received, self._lost, self._ended = hello, received, lost, ended
         self._headers = headers
         self._socket: ClientConnection | None = None
         self._is_closing = False
         self._retry: float | None = None
-        # Which connection this is, of all in the run.
+        # The number of the present connection, unique in the run.
         self.number = 0
         self.connects = 0
 
     async def run(self) -> None:
-        """Keeps the line up until `close`, or until the server says not to come back."""
+        """Stay connected until `close`, or until the server says not to come back."""
         failures = 0
         while not self._is_closing:
             try:
@@ -70,9 +71,9 @@ class Line:
                     self._socket = connection
                     await connection.send(json.dumps(self._hello()))
                     async with asyncio.TaskGroup() as group:
-                        beating = group.create_task(self._beat(connection))
+                        heartbeats = group.create_task(self._send_heartbeats(connection))
                         await self._listen(connection)
-                        beating.cancel()
+                        heartbeats.cancel()
                     failures = 0
                     self.connects += 1
                     if connection.close_code in FINAL_CODES and not self._is_closing:
@@ -88,9 +89,9 @@ class Line:
                 self._socket = None
                 self._lost()
             if not self._is_closing:
-                spread = self._chance.uniform(0.02, min(MOST_RETRY_SECONDS, 0.2 * 2 ** min(failures, 5)))
+                delay = self._rng.uniform(0.02, min(MAX_RETRY_SECONDS, 0.2 * 2 ** min(failures, 5)))
                 retry, self._retry = self._retry, None
-                await asyncio.sleep(spread if retry is None else min(retry, MOST_RETRY_SECONDS))
+                await asyncio.sleep(delay if retry is None else min(retry, MAX_RETRY_SECONDS))
 
     async def _listen(self, connection: ClientConnection) -> None:
         while True:
@@ -108,7 +109,7 @@ class Line:
                 self._retry = frame["retry_after_ms"] / 1000
             self._received(frame)
 
-    async def _beat(self, connection: ClientConnection) -> None:
+    async def _send_heartbeats(self, connection: ClientConnection) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             with suppress(OSError, websockets.WebSocketException):
@@ -119,7 +120,8 @@ class Line:
         return self._socket is not None
 
     async def send(self, frame: Frame) -> bool:
-        """Whether it was handed to a connection; what must arrive is sent again after the next welcome."""
+        """Send a frame; return whether a connection took it. After the next welcome the caller repeats what
+        must arrive."""
         if self._socket is None:
             return False
         try:
@@ -129,7 +131,7 @@ class Line:
         return True
 
     def cut(self) -> None:
-        """As if the cable were pulled: no goodbye. It comes back."""
+        """Drop the connection without a close frame, as if the cable were pulled. `run` reconnects."""
         if self._socket is not None:
             self._socket.transport.abort()
 

@@ -1,4 +1,5 @@
-"""A visitor: a box without a browser. Keeps what it wrote until it is accepted, resumes, fetches gaps, begins again."""
+"""A visitor: a widget without a browser. Keeps its posts until they are accepted, resumes, fetches gaps,
+starts again."""
 
 from __future__ import annotations
 
@@ -9,18 +10,18 @@ from collections import deque
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tests.faults.transport import Line
+from tests.faults.transport import ReconnectingSocket
 from tests.people import SITE_KEY
 from tests.simulation.transport import Frame, Thread
 
 if TYPE_CHECKING:
-    from tests.faults.world import World
+    from tests.faults.scenario import Scenario
 
-# As the box: a post that is not answered in so long is sent again.
+# Like the widget, send a post again when it was not answered for this long.
 ANSWER_SECONDS = 5.0
 MARK_SECONDS = 0.4
 BEHIND_SECONDS = 1.0
-# Some speak in bursts, several frames before the first answer: the protocol allows it.
+# Some visitors send several frames before the first answer, which the protocol allows.
 BURST = 3
 
 
@@ -29,35 +30,37 @@ def has_ended(message: Frame) -> bool:
 
 
 def rows_of(thread: Thread) -> list[list[object]]:
-    """What a `read` of the history holds: seq, client_id, body."""
+    """Return the rows of a `read` record: seq, client_id, body."""
     return [[message["seq"], message.get("client_id", ""), message["body"]] for message in thread.messages]
 
 
 class Screen:
-    """One tab of a visitor: a line and the messages on it. The second tab of a visitor only looks on."""
+    """One tab of a visitor: a socket and the messages it shows. Only the first tab of a visitor writes."""
 
-    def __init__(self, world: World, visitor: Visitor, name: str, chance: random.Random) -> None:
-        self.world, self.visitor, self.name = world, visitor, name
+    def __init__(self, scenario: Scenario, visitor: Visitor, name: str, rng: random.Random) -> None:
+        self.scenario, self.visitor, self.name = scenario, visitor, name
         self.conversation = ""
         self.status = ""
         self.thread = Thread()
         self.is_welcomed = False
         self._is_fetching_since = 0.0
         self._marked_at = 0.0
-        self._wrongs = 0
-        self.line = Line(
-            world.websocket_url,
+        self._reported_errors = 0
+        self.socket = ReconnectingSocket(
+            scenario.websocket_url,
             "/ws/chat/",
-            chance=chance,
+            rng=rng,
             hello=self._hello,
             received=self._received,
             lost=self._lost,
-            ended=lambda code: world.wrong(name, f"the server ended the line for good with {code}"),
+            ended=lambda code: scenario.note_error(
+                name, f"the server closed the socket for good with {code}"
+            ),
         )
 
     def _lost(self) -> None:
         self.is_welcomed = False
-        self.visitor.lost(self)
+        self.visitor.disconnected(self)
 
     def _hello(self) -> Frame:
         self._is_fetching_since = 0.0
@@ -74,8 +77,8 @@ class Screen:
         if kind == "welcome":
             self._welcome(frame)
         if kind not in ("pong", "messages", "message"):
-            self.world.history.note(
-                "hear",
+            self.scenario.history.append(
+                "receive",
                 who=self.name,
                 role="visitor",
                 kind=kind,
@@ -83,9 +86,9 @@ class Screen:
                 body=frame.get("body", ""),
             )
         elif kind != "pong" and conversation != self.conversation:
-            # Of one begun before, or of somebody else's: the checker knows which.
-            self.world.history.note(
-                "hear", who=self.name, role="visitor", kind=kind, conv=conversation, body=""
+            # This belongs to an earlier conversation, or to another visitor: the checker knows which.
+            self.scenario.history.append(
+                "receive", who=self.name, role="visitor", kind=kind, conv=conversation, body=""
             )
             return
         match kind:
@@ -94,14 +97,14 @@ class Screen:
             case "refused":
                 self.visitor.refused(frame)
             case "message":
-                self._place([frame["message"]])
-                self._mark()
+                self._add_messages([frame["message"]])
+                self._send_read_mark()
             case "messages":
                 self._is_fetching_since = 0.0
-                self._place(frame["messages"])
+                self._add_messages(frame["messages"])
                 if frame["more"]:
                     self._fetch()
-                self._mark()
+                self._send_read_mark()
             case "state" if conversation == self.conversation:
                 self.status = state["status"] if state else ""
                 if state and state["last_seq"] > self.thread.head:
@@ -109,7 +112,7 @@ class Screen:
                         BEHIND_SECONDS, self._fetch_if_behind, state["last_seq"]
                     )
             case "was_seen" if conversation == self.conversation:
-                self.world.history.note(
+                self.scenario.history.append(
                     "was_seen",
                     who=self.name,
                     conv=conversation,
@@ -119,7 +122,7 @@ class Screen:
                 )
             case "pong":
                 self._fetch_if_behind(frame["head"])
-        self.visitor.news.set()
+        self.visitor.changed.set()
 
     def _welcome(self, frame: Frame) -> None:
         self.visitor.token = frame["token"]
@@ -128,68 +131,70 @@ class Screen:
         if state is None:
             self.visitor.welcomed(self)
             return
-        history = self.world.history
+        history = self.scenario.history
         if state["id"] != self.conversation:
-            history.note("begin", who=self.visitor.name, conv=state["id"], department=self.visitor.department)
+            history.append(
+                "begin", who=self.visitor.name, conv=state["id"], department=self.visitor.department
+            )
         if state["id"] != self.conversation and self.has_ended:
             self.read()
         if state["id"] != self.conversation or not frame.get("recovered", True):
             self.conversation, self.thread = state["id"], Thread()
-            self._wrongs = 0
-            history.note("clear", who=self.name, conv=self.conversation)
+            self._reported_errors = 0
+            history.append("clear", who=self.name, conv=self.conversation)
         self.status = state["status"]
-        self._place(frame["messages"])
+        self._add_messages(frame["messages"])
         if frame.get("more"):
             self._fetch()
-        self._mark()
+        self._send_read_mark()
         self.visitor.welcomed(self)
 
-    def _place(self, messages: list[Frame]) -> None:
+    def _add_messages(self, messages: list[Frame]) -> None:
         for message in messages:
-            self.visitor.placed(message)
+            self.visitor.received(message)
             head = self.thread.head
-            has_gap = self.thread.place(message)
+            has_gap = self.thread.add(message)
             if self.thread.head > head:
-                self.world.shown(self.name, "visitor", self.conversation, message)
+                self.scenario.note_shown(self.name, "visitor", self.conversation, message)
             elif has_gap:
                 self._fetch()
-        for words in self.thread.wrong[self._wrongs :]:
-            self.world.wrong(self.name, words)
-        self._wrongs = len(self.thread.wrong)
+        for error in self.thread.errors[self._reported_errors :]:
+            self.scenario.note_error(self.name, error)
+        self._reported_errors = len(self.thread.errors)
 
     def _fetch(self) -> None:
         now = time.monotonic()
         if self._is_fetching_since and now - self._is_fetching_since < ANSWER_SECONDS:
             return
         self._is_fetching_since = now
-        self.world.spawn(self.line.send({"kind": "fetch", "after": self.thread.head}))
+        self.scenario.spawn(self.socket.send({"kind": "fetch", "after": self.thread.head}))
 
     def _fetch_if_behind(self, head: int) -> None:
         if head > self.thread.head:
             self._fetch()
 
-    def _mark(self) -> None:
+    def _send_read_mark(self) -> None:
         now = time.monotonic()
         head = self.thread.head
         if not head or now - self._marked_at < MARK_SECONDS:
             return
         if self is self.visitor.first and not self.visitor.has_begun:
-            # As the box, which clears its screen: a mark does not say of which conversation it is.
+            # Like the widget, which clears its screen: a read mark does not name its conversation.
             return
         self._marked_at = now
-        self.world.history.note(
+        self.scenario.history.append(
             "mark", who=self.name, conv=self.conversation, role="visitor", received=head, read=head
         )
-        self.world.spawn(self.line.send({"kind": "seen", "received": head, "read": head}))
+        self.scenario.spawn(self.socket.send({"kind": "seen", "received": head, "read": head}))
 
     def read(self) -> None:
-        """The final read of this screen."""
+        """Record the final read of this screen."""
         rows = rows_of(self.thread)
-        self.world.history.note("read", who=self.name, role="visitor", conv=self.conversation, rows=rows)
+        self.scenario.history.append("read", who=self.name, role="visitor", conv=self.conversation, rows=rows)
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last word of the conversation stands here."""
+        """Whether the last message of the conversation is shown here."""
         return bool(self.thread.messages) and has_ended(self.thread.messages[-1])
 
 
@@ -197,27 +202,27 @@ class Post:
     def __init__(self, client_id: str, body: str) -> None:
         self.client_id, self.body = client_id, body
         self.sent_at = 0.0
-        self.rests_until = 0.0
+        self.not_before = 0.0
 
 
 class Visitor:
-    """`tabs` screens of one visitor, the first of which writes."""
+    """A visitor with `tabs` screens, the first of which writes."""
 
     def __init__(
-        self, world: World, name: str, chance: random.Random, *, tabs: int = 1, is_bursty: bool = False
+        self, scenario: Scenario, name: str, rng: random.Random, *, tabs: int = 1, is_bursty: bool = False
     ) -> None:
-        self.world, self.name = world, name
-        self.department = chance.choice(("cards", "cards", "loans"))
+        self.scenario, self.name = scenario, name
+        self.department = rng.choice(("cards", "cards", "loans"))
         self.token: str | None = None
-        self.news = asyncio.Event()
-        self.has_said = 0
+        self.changed = asyncio.Event()
+        self.sent_count = 0
         self.accepted_count = 0
         self.is_over = False
-        self._chance = chance
+        self._rng = rng
         self._burst = BURST if is_bursty else 1
         self._outbox: deque[Post] = deque()
         self._start: Frame | None = None
-        self.screens = [Screen(world, self, f"{name}{'+' * tab}", chance) for tab in range(tabs)]
+        self.screens = [Screen(scenario, self, f"{name}{'+' * tab}", rng) for tab in range(tabs)]
 
     @property
     def first(self) -> Screen:
@@ -229,10 +234,10 @@ class Visitor:
 
     @property
     def is_settled(self) -> bool:
-        """Whether everything it wrote was answered."""
+        """Whether every post was answered."""
         return not self._outbox
 
-    # -- what its screens tell it --------------------------------------------------------------------------
+    # -- events of its screens ----------------------------------------------------------------------------
 
     def welcomed(self, screen: Screen) -> None:
         if screen is not self.first:
@@ -241,30 +246,30 @@ class Visitor:
             if screen.conversation and self.is_open:
                 self._start = None
             else:
-                self.world.spawn(screen.line.send(self._start))
+                self.scenario.spawn(screen.socket.send(self._start))
         for post in self._outbox:
             post.sent_at = 0.0
-        self.news.set()
+        self.changed.set()
 
-    def lost(self, screen: Screen) -> None:
+    def disconnected(self, screen: Screen) -> None:
         if screen is self.first:
             for post in self._outbox:
                 post.sent_at = 0.0
 
     def accepted(self, frame: Frame) -> None:
-        self._settle(frame["client_id"], frame["seq"])
+        self._note_accepted(frame["client_id"], frame["seq"])
 
-    def placed(self, message: Frame) -> None:
-        """A message of mine that came back was accepted, whatever became of the answer."""
+    def received(self, message: Frame) -> None:
+        """One of my messages that came back was accepted, even if the answer was lost."""
         if message.get("client_id"):
-            self._settle(message["client_id"], message["seq"])
+            self._note_accepted(message["client_id"], message["seq"])
 
-    def _settle(self, client_id: str, seq: int) -> None:
+    def _note_accepted(self, client_id: str, seq: int) -> None:
         post = self._take(client_id)
         if post is not None:
             self.accepted_count += 1
             conversation = self.first.conversation
-            self.world.history.note(
+            self.scenario.history.append(
                 "ack", who=self.name, conv=conversation, id=client_id, body=post.body, seq=seq
             )
 
@@ -272,10 +277,10 @@ class Visitor:
         client_id, retry = frame.get("client_id", ""), frame.get("retry_after_ms", 0)
         post = next((post for post in self._outbox if post.client_id == client_id), None)
         if post is not None and retry:
-            post.sent_at, post.rests_until = 0.0, time.monotonic() + min(retry / 1000, 1.0)
+            post.sent_at, post.not_before = 0.0, time.monotonic() + min(retry / 1000, 1.0)
         elif post is not None:
             self._take(client_id)
-            self.world.history.note(
+            self.scenario.history.append(
                 "refuse",
                 who=self.name,
                 conv=self.first.conversation,
@@ -286,10 +291,10 @@ class Visitor:
         elif self._start is not None and client_id == self._start["client_id"]:
             start = self._start
             asyncio.get_running_loop().call_later(
-                1.0, lambda: self._start is start and self.world.spawn(self.first.line.send(start))
+                1.0, lambda: self._start is start and self.scenario.spawn(self.first.socket.send(start))
             )
         elif frame["code"] not in ("not_found", "closed", "unavailable", "too_fast"):
-            self.world.wrong(self.name, f"refused: {frame['code']}")
+            self.scenario.note_error(self.name, f"refused: {frame['code']}")
 
     def _take(self, client_id: str) -> Post | None:
         for post in self._outbox:
@@ -298,30 +303,30 @@ class Visitor:
                 return post
         return None
 
-    # -- a life ----------------------------------------------------------------------------------------------
+    # -- the run ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         for screen in self.screens[:1]:
-            self.world.spawn(screen.line.run())
-        await self._until(lambda: self.token is not None)
+            self.scenario.spawn(screen.socket.run())
+        await self._wait_until(lambda: self.token is not None)
         while not self.is_over:
-            await self._begin()
+            await self._start_conversation()
             for screen in self.screens[1:]:
-                # The other tabs hear from this one that there is another conversation.
-                if screen.line.connects == 0 and not screen.line.is_up:
-                    self.world.spawn(screen.line.run())
+                # The other tabs learn of the new conversation only from this one, so reconnect them.
+                if screen.socket.connects == 0 and not screen.socket.is_up:
+                    self.scenario.spawn(screen.socket.run())
                 else:
-                    screen.line.cut()
-            await self._talk()
+                    screen.socket.cut()
+            await self._write_messages()
 
-    async def _begin(self) -> None:
+    async def _start_conversation(self) -> None:
         self._start = {
             "kind": "start",
             "client_id": str(uuid4()),
             "form": {"name": self.name, "subject": self.department},
         }
-        await self.first.line.send(self._start)
-        await self._until(lambda: self.has_begun or self.is_over)
+        await self.first.socket.send(self._start)
+        await self._wait_until(lambda: self.has_begun or self.is_over)
 
     @property
     def has_begun(self) -> bool:
@@ -330,66 +335,68 @@ class Visitor:
     def _is_ending(self) -> bool:
         return self.is_over or not self.is_open
 
-    async def _talk(self) -> None:
+    async def _write_messages(self) -> None:
         writing = asyncio.create_task(self._flush())
         try:
             while not self._is_ending():
-                for _ in range(self._chance.randint(1, self._burst)):
-                    self.say(self.world.words(self._chance))
-                await asyncio.sleep(self._chance.uniform(0.2, 1.4) / self.world.plan.pace)
-                if self._chance.random() < 0.02:
-                    await self.first.line.send({"kind": "wave", "from": "the future"})
-                if self._chance.random() < 0.01:
-                    await self.first.line.send({"kind": "end"})
-                await self._until(lambda: len(self._outbox) < 6 or self._is_ending())
-            # What is on its way is settled in this one, and its last word stands here, before the next begins.
-            await self._until(lambda: self.is_settled)
-            await self._until(lambda: self.is_over or (self.first.has_ended and not self.is_open))
+                for _ in range(self._rng.randint(1, self._burst)):
+                    self.write(self.scenario.random_text(self._rng))
+                await asyncio.sleep(self._rng.uniform(0.2, 1.4) / self.scenario.plan.pace)
+                if self._rng.random() < 0.02:
+                    await self.first.socket.send({"kind": "wave", "from": "the future"})
+                if self._rng.random() < 0.01:
+                    await self.first.socket.send({"kind": "end"})
+                await self._wait_until(lambda: len(self._outbox) < 6 or self._is_ending())
+            # Before the next conversation starts, every post is answered and the last message of this one is
+            # shown.
+            await self._wait_until(lambda: self.is_settled)
+            await self._wait_until(lambda: self.is_over or (self.first.has_ended and not self.is_open))
         finally:
             writing.cancel()
 
-    def say(self, words: str) -> None:
-        self.has_said += 1
-        self._outbox.append(Post(str(uuid4()), f"{self.name}·{self.has_said} {words}"))
-        self.news.set()
+    def write(self, text: str) -> None:
+        self.sent_count += 1
+        self._outbox.append(Post(str(uuid4()), f"{self.name}·{self.sent_count} {text}"))
+        self.changed.set()
 
     async def _flush(self) -> None:
-        """In order; none overtakes one that rests. Not bursty: one at a time, as the box does it."""
+        """Send the outbox in order; a post that was put off blocks later ones. Unless bursty, one at a time,
+        like the widget."""
         while True:
             now = time.monotonic()
             for post in [*self._outbox][: self._burst]:
-                if post.rests_until > now:
+                if post.not_before > now:
                     break
                 if now - post.sent_at < ANSWER_SECONDS or not self.first.is_welcomed:
                     continue
                 if not self.first.conversation:
                     break
                 post.sent_at = now
-                self.world.history.note(
+                self.scenario.history.append(
                     "send",
                     who=self.name,
                     role="visitor",
                     conv=self.first.conversation,
                     id=post.client_id,
                     body=post.body,
-                    line=self.first.line.number,
+                    connection=self.first.socket.number,
                 )
-                await self.first.line.send({"kind": "post", "client_id": post.client_id, "body": post.body})
-            self.news.clear()
+                await self.first.socket.send({"kind": "post", "client_id": post.client_id, "body": post.body})
+            self.changed.clear()
             try:
-                await asyncio.wait_for(self.news.wait(), 0.2)
+                await asyncio.wait_for(self.changed.wait(), 0.2)
             except TimeoutError:
                 continue
 
-    async def _until(self, is_true: object) -> None:
+    async def _wait_until(self, is_true: object) -> None:
         assert callable(is_true)
         while not is_true():
-            self.news.clear()
+            self.changed.clear()
             try:
-                await asyncio.wait_for(self.news.wait(), 0.5)
+                await asyncio.wait_for(self.changed.wait(), 0.5)
             except TimeoutError:
                 continue
 
     async def close(self) -> None:
         for screen in self.screens:
-            await screen.line.close()
+            await screen.socket.close()

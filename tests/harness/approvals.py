@@ -1,4 +1,4 @@
-"""A second person's approval, as the pages give it: with the digest of what waits."""
+"""Approval by a second person, as the pages give it: with the digest of the pending content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from knowledge.models import Version
 
 
 def digest_of_version(version: int) -> str:
-    """The digest that the page of this version posts; empty where nothing waits."""
+    """Return the digest that the page of this version posts, or "" when nothing is pending."""
     waiting = points.waiting_for(Version.objects.select_related("point").get(pk=version))
     return waiting.digest if waiting is not None else ""
 
@@ -20,13 +20,13 @@ def approve_version(*, by: Staff, version: int) -> None:
 
 
 def pending(kind: str = "") -> list[ApprovalRequest]:
-    """Everything that waits, in order; of one kind, or all."""
+    """Return all pending requests in order, of one kind or of all."""
     waiting = ApprovalRequest.objects.filter(state="pending").order_by("pk")
     return list(waiting.filter(kind=kind) if kind else waiting)
 
 
 def approve_pending(*, by: Staff, kind: str = "") -> int:
-    """Approve all that waits; returns how many."""
+    """Approve every pending request; return how many there were."""
     waiting = pending(kind)
     for request in waiting:
         actions.approve(by=by, uuid=request.uuid, digest=request.digest)

@@ -1,4 +1,4 @@
-"""What tests of exams begin with: published points, questions about them, an exam that is open."""
+"""Set-up for tests of exams: published points, questions about them, and an open exam."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ def create_editor() -> Staff:
 def publish_points(
     count: int, *, department: Department | None = None, category: str = "银行卡/挂失"
 ) -> list[Point]:
-    """`card-1` ...: published points with an answer of their own each."""
-    where = category_at(category)
-    given = [
+    """Publish `count` points with the keys `card-1`, `card-2`, ..., each with its own answer."""
+    category_found = category_at(category)
+    points = [
         PointToImport(
             f"card-{number}",
             "zh",
             Content(
                 title=f"第{number}种卡怎么挂失？",
                 answer=f"第{number}种卡请在{number + 3}天内挂失。\n补卡工本费{number + 10}元，到网点办理第{number}项。",
-                category=where,
+                category=category_found,
                 department=department,
             ),
         )
         for number in range(1, count + 1)
     ]
-    import_points(by=None, given=given)
+    import_points(by=None, given=points)
     return list(Point.objects.filter(key__startswith="card-").order_by("pk").select_related("published"))
 
 
 def ask_about(points: list[Point], by: Staff) -> list[Question]:
-    """One accepted question about each: the days, as a single choice whose right option ends with the right figure."""
+    """Create one accepted question about each point: a single choice about the number of days, with the first
+    option right."""
     return [
         questions.save_question(
             by=by,
@@ -67,7 +68,8 @@ def ask_about(points: list[Point], by: Staff) -> list[Question]:
 
 
 def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
-    """Open since an hour and for a week: ten questions, thirty minutes, 80 to pass, one resit."""
+    """Create an exam that opened an hour ago and stays open for a week: ten questions, thirty minutes, 80 to
+    pass, one resit."""
     now = timezone.now()
     values: dict[str, Any] = {
         "name": "十一月月考",
@@ -84,7 +86,7 @@ def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
 
 @contextmanager
 def before_promotion(staff: Staff) -> Iterator[None]:
-    """While they still were an agent: a supervisor sits no exam, but may have sat one before."""
+    """Make a supervisor an agent for the block: supervisors sit no exams but may have sat one before."""
     role, staff.role = staff.role, Role.AGENT
     staff.save(update_fields=["role"])
     yield
@@ -97,7 +99,7 @@ def right_answers(paper: Paper) -> Mapping[int, Any]:
 
 
 def sit(staff: Staff, exam: Exam, *, right: int = 10) -> Paper:
-    """Begins a paper, answers so many rightly and the others wrongly, and hands it in."""
+    """Begin a paper, answer `right` questions correctly and the others wrongly, and submit it."""
     paper = exams.begin_paper(by=staff, exam=exam.pk)
     answers = {
         place: answer if place <= right else [(answer[0] + 1) % 4]
@@ -107,5 +109,5 @@ def sit(staff: Staff, exam: Exam, *, right: int = 10) -> Paper:
 
 
 def questions_about_cards(cast: Cast, editor: Staff, count: int = 30) -> list[Question]:
-    """Points of the cards department with a question each."""
+    """Publish points of the cards department and create a question about each."""
     return ask_about(publish_points(count, department=cast.cards), editor)

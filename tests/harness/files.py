@@ -1,4 +1,4 @@
-"""Files that tests send: pictures and PDF documents, made by the libraries that read them."""
+"""Files that tests upload: pictures and PDF documents, made by the libraries that also read them."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 
 def pdf(change: Callable[[pikepdf.Pdf], None] | None = None, **options: Any) -> bytes:
-    """A PDF of one empty page; `change` adds to it, `options` are those of pikepdf's save."""
+    """Return a PDF with one empty page. `change` may modify the document; `options` go to pikepdf's `save`."""
     content = BytesIO()
     with pikepdf.new() as document:
         document.add_blank_page()

@@ -1,4 +1,4 @@
-"""A WebSocket without a library that would hold it back: frames as bytes, and a handshake."""
+"""A WebSocket client without a library's restrictions: a handshake, and frames as bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 
 
 def frame(opcode: int, payload: bytes = b"", *, is_last: bool = True, claimed: int | None = None) -> bytes:
-    """A client's frame, masked with zeros. `claimed`: a length that is not its own."""
+    """Return a client frame, masked with zeros. `claimed` is a false payload length to announce."""
     length = len(payload) if claimed is None else claimed
     first = opcode | (128 if is_last else 0)
     if length < 126:
@@ -22,7 +22,8 @@ def frame(opcode: int, payload: bytes = b"", *, is_last: bool = True, claimed: i
 
 
 def shake_hands(port: int, first: bytes = b"") -> socket.socket:
-    """An open socket of a box on loopback. `first` goes out with the handshake. Raises ConnectionError."""
+    """Open a visitor's WebSocket on loopback. `first` is sent together with the handshake. Raises
+    ConnectionError."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
     lines = [
         "GET /ws/chat/ HTTP/1.1",

@@ -1,4 +1,4 @@
-"""Clients of the two sockets, as a test speaks them: say a frame, wait for one.
+"""Clients of the visitor's and the console's WebSocket for tests: send a frame, wait for one.
 
 with Box(server) as box:
     box.open()
@@ -28,7 +28,7 @@ WITHIN_SECONDS = 10.0
 
 
 class Client:
-    """One socket. `frames` is everything that came, in order."""
+    """One WebSocket. `frames` holds every frame that arrived, in order."""
 
     path = ""
 
@@ -38,7 +38,7 @@ class Client:
         self.frames: list[Frame] = []
         self.close_code: int | None = None
         self._next = 0
-        self._line = connect(
+        self._context = connect(
             f"{server.websocket_url}{self.path}",
             origin=Origin(origin or server.url),
             additional_headers=headers,
@@ -46,10 +46,10 @@ class Client:
             compression=None,
             max_size=None,
             proxy=None,
-            # A server that a test has killed does not say goodbye.
+            # A server that a test has killed sends no close frame.
             close_timeout=1,
         )
-        self._connection: ClientConnection = self._line.__enter__()
+        self._connection: ClientConnection = self._context.__enter__()
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +61,7 @@ class Client:
         self._connection.close()
 
     def cut(self) -> None:
-        """Drop the line without a goodbye."""
+        """Drop the connection without a close frame."""
         self._connection.socket.close()
 
     def say(self, kind: str, **fields: Any) -> None:
@@ -73,7 +73,8 @@ class Client:
     def hear(
         self, kind: str, is_it: Callable[[Frame], bool] = lambda _: True, *, within: float = WITHIN_SECONDS
     ) -> Frame:
-        """The next frame of this kind that `is_it`, after the last one that was heard; fails when none comes."""
+        """Return the next frame of this kind for which `is_it(frame)` holds, after the last one returned;
+        fail when none comes."""
         deadline = time.monotonic() + within
         while True:
             while self._next < len(self.frames):
@@ -84,31 +85,33 @@ class Client:
             try:
                 self.frames.append(json.loads(self._connection.recv(max(0, deadline - time.monotonic()))))
             except TimeoutError:
-                raise AssertionError(f"no {kind} within {within} s, but {self._tail()}") from None
+                raise AssertionError(f"no {kind} within {within} s, but {self._describe_frames()}") from None
             except ConnectionClosed as closed:
                 self.close_code = closed.rcvd.code if closed.rcvd else None
-                raise AssertionError(f"closed ({self.close_code}) before {kind}: {self._tail()}") from None
+                raise AssertionError(
+                    f"closed ({self.close_code}) before {kind}: {self._describe_frames()}"
+                ) from None
 
     def hear_close(self, *, within: float = WITHIN_SECONDS) -> int | None:
-        """Wait until the server closes; the code it closes with."""
+        """Wait until the server closes the connection; return the close code."""
         deadline = time.monotonic() + within
         try:
             while True:
                 self.frames.append(json.loads(self._connection.recv(max(0, deadline - time.monotonic()))))
         except TimeoutError:
-            raise AssertionError(f"not closed within {within} s: {self._tail()}") from None
+            raise AssertionError(f"not closed within {within} s: {self._describe_frames()}") from None
         except ConnectionClosed as closed:
             self.close_code = closed.rcvd.code if closed.rcvd else None
         return self.close_code
 
     def wait_until_cut(self, *, within: float = WITHIN_SECONDS) -> None:
-        """Wait, without reading anything, until the server has dropped the line."""
+        """Wait, without reading, until the server has dropped the connection."""
         poller = select.poll()
         poller.register(self._connection.socket, select.POLLERR | select.POLLHUP)
         assert poller.poll(within * 1000), f"not cut within {within} s"
 
     def listen(self, seconds: float) -> None:
-        """Take in whatever comes in that time."""
+        """Collect the frames that arrive within `seconds`."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -116,11 +119,12 @@ class Client:
             except TimeoutError:
                 return
 
-    def _tail(self) -> str:
+    def _describe_frames(self) -> str:
         return f"{[frame['kind'] for frame in self.frames]} ... {self.frames[-3:]}"
 
     def so_far(self) -> list[Frame]:
-        """Everything that came until now: what was said before has been answered, because pongs keep the order."""
+        """Return all frames up to now. A ping first: its pong comes after the answers to everything sent
+        before."""
         self.say("ping")
         self.hear("pong")
         return self.frames
@@ -129,17 +133,17 @@ class Client:
         return [frame["kind"] for frame in self.so_far()]
 
     def bodies(self) -> list[str]:
-        """The texts of all messages that came, in order and with repeats."""
-        found = []
+        """Return the texts of all messages that arrived, in order and with repeats."""
+        texts = []
         for frame in self.frames:
-            found += [message["body"] for message in frame.get("messages", [])]
+            texts += [message["body"] for message in frame.get("messages", [])]
             if frame["kind"] == "message":
-                found.append(frame["message"]["body"])
-        return found
+                texts.append(frame["message"]["body"])
+        return texts
 
 
 class Box(Client):
-    """A visitor's box."""
+    """A visitor's widget."""
 
     path = "/ws/chat/"
     token: str | None = None
@@ -148,7 +152,7 @@ class Box(Client):
     def open(
         self, *, like: Box | None = None, after: int = 0, conversation: str | None = None, **fields: Any
     ) -> Frame:
-        """Say hello, as a new visitor or as the one of another box, and hear the welcome."""
+        """Send hello, as a new visitor or with the token of another widget, and return the welcome."""
         if like is not None:
             fields |= {"token": like.token, "conversation": conversation or like.conversation, "after": after}
         self.say("hello", **{"site": SITE_KEY, "version": 1, "language": "zh", **fields})
@@ -170,13 +174,13 @@ class Box(Client):
         return client_id
 
     def post(self, body: str, client_id: str = "") -> Frame:
-        """Post and hear that it was accepted."""
+        """Post a message and wait until it is accepted."""
         client_id = self.send(body, client_id)
         return self.hear("accepted", lambda frame: frame["client_id"] == client_id)
 
 
 class Console(Client):
-    """A signed-in agent's console."""
+    """The console of a signed-in agent."""
 
     path = "/ws/console/"
 
@@ -194,7 +198,7 @@ class Console(Client):
 
 
 def handshake_status(server: AppServer, path: str, origin: str | None) -> int:
-    """The HTTP status that answers a handshake from a page of this origin: 101 when it is let in."""
+    """Return the HTTP status of a handshake from a page of this origin: 101 when it is accepted."""
     try:
         with connect(
             f"{server.websocket_url}{path}", origin=None if origin is None else Origin(origin), proxy=None

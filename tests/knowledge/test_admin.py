@@ -139,7 +139,7 @@ def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch:
     assert page.count("卡丢了怎么挂失？") == 1
     assert "怎么销户？" not in page
     assert "怎么转账？" not in page
-    assert "Of each kind, only the first 1 are shown." in page
+    assert "Only the first 1 of each kind are shown." in page
 
 
 def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> None:

@@ -1,4 +1,5 @@
-"""The browsers: one Node with the real modules of box and console (tests/js/machine.js), and its tabs."""
+"""The browsers: one Node process with the real modules of widget and console (tests/js/machine.js), and its
+tabs."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from tests.harness.servers.process import ROOT
 from tests.machine.network import Request, Socket
 
 if TYPE_CHECKING:
-    from tests.machine.world import World
+    from tests.machine.schedule import Schedule
 
 Screen = dict[str, Any]
 
 
 class Node:
-    """The program. Started once; every schedule begins with new browsers in it."""
+    """The Node process. It is started once; every schedule resets the browsers in it."""
 
     def __enter__(self) -> Self:
         self._program = subprocess.Popen(
@@ -38,58 +39,58 @@ class Node:
         self._program.wait(10)
         self._from.close()
 
-    def ask(self, turn: dict[str, Any]) -> dict[str, Any]:
-        data = json.dumps(turn).encode() + b"\n"
+    def send(self, command: dict[str, Any]) -> dict[str, Any]:
+        data = json.dumps(command).encode() + b"\n"
         while data:
             data = data[os.write(self._to.fileno(), data) :]
         answer = b""
         while not answer.endswith(b"\n"):
             part = os.read(self._from.fileno(), 1 << 18)
-            assert part, "the browsers have crashed"
+            assert part, "the Node process has crashed"
             answer += part
-        said: dict[str, Any] = json.loads(answer)
-        return said
+        result: dict[str, Any] = json.loads(answer)
+        return result
 
     def plant(self, fault: str) -> None:
-        """A fault of tests/js/machine.js, "" for none."""
-        self.ask({"do": [["", "plant", fault]], "now": 0, "seed": 0})
+        """Plant a fault of tests/js/machine.js, or none with ""."""
+        self.send({"do": [["", "plant", fault]], "now": 0, "seed": 0})
 
 
 class Browsers:
-    """The tabs of one schedule. What they do to the network is done there at once."""
+    """The tabs of one schedule. Frames and requests that they send reach the simulated network at once."""
 
-    def __init__(self, world: World, node: Node, seed: int) -> None:
-        self._world = world
+    def __init__(self, schedule: Schedule, node: Node, seed: int) -> None:
+        self._schedule = schedule
         self._node = node
-        self._alarm: asyncio.TimerHandle | None = None
-        self._ask({"seed": seed})
+        self._timer: asyncio.TimerHandle | None = None
+        self._send({"seed": seed})
 
     def do(self, tab: str, what: str, *details: Any) -> None:
-        self._ask({"do": [[tab, what, *details]]})
+        self._send({"do": [[tab, what, *details]]})
 
     def screens(self) -> dict[str, Screen]:
-        screens: dict[str, Screen] = self._ask({"show": True})["screens"]
+        screens: dict[str, Screen] = self._send({"show": True})["screens"]
         return screens
 
-    def _ask(self, turn: dict[str, Any]) -> dict[str, Any]:
-        loop = self._world.loop
-        said = self._node.ask({"do": [], "now": self._world.milliseconds(), **turn})
-        assert not said["errors"], said["errors"]
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if said["next"] is not None:
-            at = max(loop.time(), self._world.seconds_at(said["next"]))
-            self._alarm = loop.call_at(at, self._ask, {}, context=self._world.context)
-        for tab, what, wire, *details in said["out"]:
+    def _send(self, command: dict[str, Any]) -> dict[str, Any]:
+        loop = self._schedule.loop
+        result = self._node.send({"do": [], "now": self._schedule.milliseconds(), **command})
+        assert not result["errors"], result["errors"]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if result["next"] is not None:
+            at = max(loop.time(), self._schedule.seconds_at(result["next"]))
+            self._timer = loop.call_at(at, self._send, {}, context=self._schedule.context)
+        for tab, what, number, *details in result["out"]:
             if what == "open":
-                self._world.sockets[wire] = Socket(self._world, tab, wire, details[0])
+                self._schedule.sockets[number] = Socket(self._schedule, tab, number, details[0])
             elif what == "fetch":
-                Request(self._world, tab, wire, *details)
-            elif wire in self._world.sockets:
-                socket = self._world.sockets[wire]
+                Request(self._schedule, tab, number, *details)
+            elif number in self._schedule.sockets:
+                socket = self._schedule.sockets[number]
                 if what == "send":
-                    socket.said(details[0])
+                    socket.send_from_browser(details[0])
                 else:
                     socket.closed_by_browser()
-        return said
+        return result

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer, and the clocks of the code under test set by it."""
+"""An event loop whose time jumps to the next timer, and the clocks of the code under test, which follow it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from tests.machine.process import Process
 
-BEGINNING = datetime(2026, 11, 23, 1, 4, 5, tzinfo=UTC)
+START = datetime(2026, 11, 23, 1, 4, 5, tzinfo=UTC)
 
-# How long something small takes, in seconds: most often next to nothing.
+# Durations of small operations in seconds; most often nearly none.
 DELAYS = (0.0, 0.001, 0.004, 0.02, 0.3)
 
-# Whose work this is: of one of the server processes, or of nobody (the network, the browsers, the test).
+# The server process that the running work belongs to, or None (the network, the browsers, the test).
 PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
 
 
-class _Work(asyncio.Handle):
-    """Something to do. What a dead process would do is not done; what a stalled one would do waits."""
+class _Callback(asyncio.Handle):
+    """A scheduled callback. It is dropped if its process is dead, and postponed while that process is
+    stalled."""
 
     def _run(self) -> None:
         process = self._context.get(PROCESS)  # type: ignore[attr-defined]
@@ -32,17 +33,17 @@ class _Work(asyncio.Handle):
 
 
 class _Timer(asyncio.TimerHandle):
-    _run = _Work._run
+    _run = _Callback._run
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """Nothing real is waited for."""
+    """An event loop that never waits for real time or real I/O."""
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
         self._selector = self
-        self.dice = random.Random(0)
+        self.rng = random.Random(0)
         self.tasks: list[tuple[Context, asyncio.Task[Any]]] = []
         self.set_task_factory(self._task)  # type: ignore[arg-type]
 
@@ -50,16 +51,16 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """As when the computer has slept: everything that became due meanwhile is due now."""
+        """Advance the time as when a computer has slept: every timer that fell due meanwhile is due now."""
         self._now += seconds
 
     def delay(self) -> float:
-        return self.dice.choice(DELAYS)
+        return self.rng.choice(DELAYS)
 
     # -- for BaseEventLoop ---------------------------------------------------------------------------------
 
     def select(self, timeout: float | None) -> list[Any]:
-        assert timeout is not None, "nothing will ever happen again"
+        assert timeout is not None, "no timer is left, so nothing can ever happen"
         self._now += timeout
         return []
 
@@ -70,9 +71,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         pass
 
     def _call_soon(self, callback: Any, args: Any, context: Context | None) -> asyncio.Handle:
-        work = _Work(callback, args, self, context)
-        self._ready.append(work)  # type: ignore[attr-defined]
-        return work
+        scheduled = _Callback(callback, args, self, context)
+        self._ready.append(scheduled)  # type: ignore[attr-defined]
+        return scheduled
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
@@ -82,32 +83,32 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
-    def again(self, work: asyncio.Handle) -> None:
-        self._ready.append(work)  # type: ignore[attr-defined]
+    def reschedule(self, callback: asyncio.Handle) -> None:
+        self._ready.append(callback)  # type: ignore[attr-defined]
 
     def _task(
         self,
         loop: asyncio.AbstractEventLoop,
-        work: Coroutine[Any, Any, Any],
+        coroutine: Coroutine[Any, Any, Any],
         context: Context | None = None,
     ) -> asyncio.Task[Any]:
         context = context or copy_context()
-        task = asyncio.Task(work, loop=self, context=context)
+        task = asyncio.Task(coroutine, loop=self, context=context)
         self.tasks.append((context, task))
         return task
 
     def end(self) -> None:
-        """Closes what still runs, each in its own process."""
+        """Close the coroutines that still run, each in the context of its own process."""
         for context, task in self.tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                work = task.get_coro()
-                context.run(work.close)
+                coroutine = task.get_coro()
+                context.run(coroutine.close)
         self.close()
 
 
 class Clock:
-    """In place of the modules `time` and `datetime` where the code under test asks for the time."""
+    """Replaces the modules `time` and `datetime` where the code under test asks for the time."""
 
     def __init__(self) -> None:
         self.loop: SimulatedLoop | None = None
@@ -116,7 +117,7 @@ class Clock:
         return self.loop.time() if self.loop else 0.0
 
     def now(self) -> datetime:
-        return BEGINNING + timedelta(seconds=self.monotonic())
+        return START + timedelta(seconds=self.monotonic())
 
 
 clock = Clock()

@@ -1,4 +1,4 @@
-"""Faults planted into the code, one at a time: the machine is worth what it finds of them."""
+"""Faults planted into the code, one at a time. The machine has to find each of them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
-    """By doorbell and sweep alone it would be no fault that anybody sees: the screens fetch what is missing."""
+    """Fetching is disabled as well, because otherwise the screens would fetch the missing message and nobody
+    would see the fault."""
     route = delivery.Hub.route
 
     def skipping(hub: delivery.Hub, events: Sequence[Event]) -> None:
         route(hub, [e for e in events if not (isinstance(e, MessagePosted) and e.message.seq % 3 == 0)])
 
     patch.setattr(delivery.Hub, "route", skipping)
-    fetch_is_dead(patch)
+    fetch_does_nothing(patch)
 
 
 def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
@@ -58,12 +59,14 @@ def a_client_id_is_forgotten_when_another_conversation_begins(patch: pytest.Monk
 
     def forgetful(posts: Sequence[Post]) -> dict[UUID, list[Any]]:
         present = {post.pk for post in posts}
-        return {key: [one for one in each if one.pk in present] for key, each in find_stored(posts).items()}
+        return {
+            key: [post for post in stored if post.pk in present] for key, stored in find_stored(posts).items()
+        }
 
     patch.setattr(chat.actions.posts, "find_stored", forgetful)
 
 
-def it_is_accepted_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
+def a_post_is_accepted_before_its_commit(patch: pytest.MonkeyPatch) -> None:
     submit = chat.realtime.writer.Writer.submit
 
     def hasty(writer: chat.realtime.writer.Writer, post: Post, answer: Callable[[Outcome], None]) -> None:
@@ -102,14 +105,14 @@ def a_note_leaks(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivery.Hub, "route", leaking)
 
 
-def fetch_is_dead(patch: pytest.MonkeyPatch) -> None:
+def fetch_does_nothing(patch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         pass
 
     patch.setattr(consumers.VisitorConsumer, "_fetch", nothing)
 
 
-def marks_go_back(patch: pytest.MonkeyPatch) -> None:
+def read_marks_go_back(patch: pytest.MonkeyPatch) -> None:
     post_batch = vars(chat.realtime.writer)["post_batch"]
 
     def back(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
@@ -121,21 +124,21 @@ def marks_go_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(chat.realtime.writer, "post_batch", back)
 
 
-def the_sweep_is_dead(patch: pytest.MonkeyPatch) -> None:
+def the_sweep_sends_nothing(patch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         pass
 
     patch.setattr(sweep, "_send_missed", nothing)
 
 
-def a_message_tells_all_of_its_row(patch: pytest.MonkeyPatch) -> None:
+def a_message_counts_as_its_whole_row_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivery, "is_current", lambda *_: True)
     patch.setattr(delivery, "with_message", lambda _, row: snapshot_of(row))
     patch.setattr(delivery, "with_read_marks", lambda _, row, *__, **___: snapshot_of(row))
 
 
 def in_browsers(_: pytest.MonkeyPatch) -> None:
-    """The fault is in tests/js/machine.js."""
+    """This fault is planted in tests/js/machine.js."""
 
 
 def a_gap_is_shown(patch: pytest.MonkeyPatch) -> None:
@@ -158,12 +161,12 @@ ALL: list[Fault] = [
     a_message_is_skipped_and_never_fetched,
     a_repeat_gets_a_new_number,
     a_client_id_is_forgotten_when_another_conversation_begins,
-    it_is_accepted_before_it_is_committed,
+    a_post_is_accepted_before_its_commit,
     a_page_has_the_wrong_order,
     a_note_leaks,
-    fetch_is_dead,
-    marks_go_back,
-    the_sweep_is_dead,
-    a_message_tells_all_of_its_row,
+    fetch_does_nothing,
+    read_marks_go_back,
+    the_sweep_sends_nothing,
+    a_message_counts_as_its_whole_row_sent,
     *IN_BROWSERS,
 ]

@@ -1,7 +1,8 @@
-"""Threads that are none: each runs until it waits, in turn with the loop, and so in the same order every time.
+"""Simulated threads: greenlets that each run until they wait, taking turns with the loop in a reproducible
+order.
 
-In place of the module `threading` for the writer, and for views that wait for it. `pause` lets the simulated time go
-by in the middle of one.
+They replace the module `threading` for the writer and for views that wait for it. `pause` lets simulated time
+pass inside a thread.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Thread:
 
 
 class Condition:
-    """Nobody runs while another does, so that there is nothing to lock."""
+    """Only one thread runs at a time, so there is nothing to lock."""
 
     def __init__(self, lock: object = None) -> None:
         self._waiting: list[greenlet] = []
@@ -54,8 +55,8 @@ class Condition:
 
     def notify_all(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            _wake(each)
+        for thread in waiting:
+            _wake(thread)
 
     def wait(self, timeout: float | None = None) -> bool:
         self._waiting.append(getcurrent())
@@ -101,7 +102,7 @@ class Event(Condition):
 
 
 class Pool:
-    """In place of a pool of threads: each work is done on the loop in its turn, and is answered a little later."""
+    """Replaces a thread pool: each job runs on the loop after a delay, and its result is set a little later."""
 
     def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -112,7 +113,7 @@ class Pool:
             process = PROCESS.get()
             assert process is not None
             try:
-                process.world.ask_database()
+                process.schedule.use_database()
                 answer = partial(future.set_result, work(*args))
             except Exception as error:
                 answer = partial(future.set_exception, error)
@@ -123,13 +124,13 @@ class Pool:
 
 
 def pause(seconds: float) -> None:
-    """Lets so much simulated time go by before the thread goes on."""
+    """Let simulated time pass before the current thread continues."""
     asyncio.get_running_loop().call_later(seconds, getcurrent().switch)
     _main().switch()
 
 
-class Awaited(Future[Any]):
-    """A future that a thread of ours can wait for."""
+class WaitableFuture(Future[Any]):
+    """A future that a simulated thread can wait for."""
 
     def result(self, timeout: float | None = None) -> Any:
         if not self.done():
@@ -149,8 +150,8 @@ class Awaited(Future[Any]):
         return super().result(0)
 
 
-def awaited(future: Future[Any]) -> Awaited:
-    waiting = Awaited()
+def waitable(future: Future[Any]) -> WaitableFuture:
+    waiting = WaitableFuture()
     future.add_done_callback(lambda done: waiting.set_result(done.result()))
     return waiting
 

@@ -1,4 +1,5 @@
-"""Visitors who talk over real WebSockets to a running server, and agents who answer them. docs/simulate.md tells how.
+"""Simulated visitors who write over real WebSockets to a running server, and simulated agents who answer
+them; see docs/simulate.md.
 
-It knows the server only by its public doors: the box's socket, the login form, the console's socket and POSTs.
+It uses only the server's public interfaces: the visitor socket, the login form, the console socket and POSTs.
 """

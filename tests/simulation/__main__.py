@@ -1,4 +1,5 @@
-"""`make simulate`: visitors talk to a running server. Exits with 1 when a message is lost, doubled or out of order."""
+"""`make simulate`: visitors write to a running server. The exit code is 1 when a message is lost, doubled or
+out of order."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from pathlib import Path
 try:
     import websockets  # noqa: F401
 except ImportError:
-    sys.exit("The simulation needs the package websockets: run it by `make simulate`, which installs it.")
+    sys.exit("The simulation needs the package websockets: run `make simulate`, which installs it.")
 
 from demo.dialogues import dialogues
-from tests.simulation.signed_in import SignInFailed
+from tests.simulation.simulation import AGENTS, Outcome, Plan, Simulation
 from tests.simulation.sources import DATA, Scripts
-from tests.simulation.world import AGENTS, Outcome, Plan, World
+from tests.simulation.staff_http_client import SignInFailed
 
 DEMO_PASSWORD = "lianxin-demo"
 
@@ -37,19 +38,22 @@ def main() -> int:
     )
     if not answers(plan.url):
         print(
-            f"No server answers at {plan.url}. Start one with `make demo`, or name it: --url", file=sys.stderr
+            f"No server answers at {plan.url}. Start one with `make demo`, or give its address with --url",
+            file=sys.stderr,
         )
         return 2
-    print(opening_words(plan, arguments.data), flush=True)
+    print(introduction(plan, arguments.data), flush=True)
     try:
         outcome = simulate(plan, arguments.data)
     except SignInFailed as error:
-        print(f"{error}: is this the demo? --password names another than the demo's.", file=sys.stderr)
+        print(
+            f"{error}. If this is not the demo, give the staff's password with --password.", file=sys.stderr
+        )
         return 2
     except KeyboardInterrupt:
         return 130
-    for words in outcome.losses:
-        print(words)
+    for loss in outcome.losses:
+        print(loss)
     print(outcome.summary())
     return 1 if outcome.losses else 0
 
@@ -57,14 +61,14 @@ def main() -> int:
 def simulate(plan: Plan, data: Path | None) -> Outcome:
     import random
 
-    return asyncio.run(World(plan, Scripts(random.Random(plan.seed), data)).run())
+    return asyncio.run(Simulation(plan, Scripts(random.Random(plan.seed), data)).run())
 
 
-def opening_words(plan: Plan, data: Path | None) -> str:
+def introduction(plan: Plan, data: Path | None) -> str:
     minutes = plan.minutes / plan.pace
-    who = f"{plan.agents} simulated agents answer" if plan.agents else "answer them in the console"
-    words = f"our {len(dialogues())} dialogues" + (f" and the customers of {data}" if data else "")
-    return f"{plan.visitors} visitors in {minutes:.1f} min at {plan.url}, speaking {words}; {who}."
+    who = f"{plan.agents} simulated agents answer" if plan.agents else "answer them yourself in the console"
+    texts = f"our {len(dialogues())} dialogues" + (f" and the customers of {data}" if data else "")
+    return f"{plan.visitors} visitors in {minutes:.1f} min at {plan.url}, writing {texts}; {who}."
 
 
 def answers(url: str) -> bool:
@@ -77,18 +81,29 @@ def answers(url: str) -> bool:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser("make simulate", description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the server (the demo's)")
-    parser.add_argument("--site", default="demo", help="the key of its site")
-    parser.add_argument("--visitors", type=int, default=20, help="how many come (20)")
-    parser.add_argument("--minutes", type=float, default=10, help="within how many minutes of the day (10)")
-    parser.add_argument("--from-hour", type=float, default=9, help="of the day, for how busy it is (9)")
-    parser.add_argument("--pace", type=float, default=1, help="how many times faster than life (1)")
+    parser.add_argument(
+        "--url", default="http://127.0.0.1:8000", help="address of the server (default: the demo's)"
+    )
+    parser.add_argument("--site", default="demo", help="key of the site (demo)")
+    parser.add_argument("--visitors", type=int, default=20, help="number of visitors (20)")
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="length of the simulated period in minutes (10)"
+    )
+    parser.add_argument(
+        "--from-hour",
+        type=float,
+        default=9,
+        help="hour at which it starts; sets how busy it is (9)",
+    )
+    parser.add_argument("--pace", type=float, default=1, help="how many times faster than real time (1)")
     parser.add_argument(
         "--agents", type=int, default=0, choices=range(len(AGENTS) + 1), metavar=f"0-{len(AGENTS)}",
-        help="simulated agents who answer; with 0 you do, in the console",
+        help="number of simulated agents; with 0 you answer in the console yourself",
     )  # fmt: skip
-    parser.add_argument("--password", default=DEMO_PASSWORD, help="of the demo's staff")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same day (1)")
+    parser.add_argument("--password", default=DEMO_PASSWORD, help="password of the staff (the demo's)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="random seed; the same seed gives the same visitors (1)"
+    )
     parser.add_argument(
         "--data", type=folder, default=DATA if DATA.is_dir() else None,
         help="folder with multidogo_finance and banking77 (../shared/data when it is there)",
@@ -97,10 +112,10 @@ def parse() -> argparse.Namespace:
 
 
 def folder(path: str) -> Path:
-    found = Path(path)
-    if not found.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is no folder")
-    return found
+    data_folder = Path(path)
+    if not data_folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is not a folder")
+    return data_folder
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""An agent: signs in by the form, takes who waits, answers over POSTs what the dialogue has, closes."""
+"""A simulated agent: signs in by the form, takes waiting visitors, answers by POST as the dialogue says, and
+closes."""
 
 from __future__ import annotations
 
@@ -11,58 +12,59 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tests.simulation import pace, sources
-from tests.simulation.signed_in import SignedIn
 from tests.simulation.sources import Script, Turn
-from tests.simulation.transport import Frame, Line, Thread
+from tests.simulation.staff_http_client import StaffHttpClient
+from tests.simulation.transport import Frame, ReconnectingSocket, Thread
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.simulation import Simulation
 
-CUTS = 0.03
+CUT_SHARE = 0.03
 ANSWER_SECONDS = 30.0
-# How long a visitor of nobody's script may be silent, in simulated seconds.
+# Simulated seconds after which a visitor without a script counts as silent.
 SILENCE_SECONDS = 180.0
 
 
 class Agent:
-    def __init__(self, world: World, username: str, chance: random.Random, capacity: int = 8) -> None:
-        self.world = world
+    def __init__(self, simulation: Simulation, username: str, rng: random.Random, capacity: int = 8) -> None:
+        self.simulation = simulation
         self.username = username
         self.threads: dict[str, Thread] = {}
-        # Of each conversation, what this agent sent (client_id to text), and what was acknowledged.
+        # By conversation: what this agent sent (text by client_id), and what was acknowledged (seq by
+        # client_id).
         self.sent: dict[str, dict[str, str]] = {}
         self.accepted: dict[str, dict[str, int]] = {}
         self.problems: list[str] = []
-        self._chance = chance
+        self._rng = rng
         self._capacity = capacity
         self._rows: dict[str, Frame] = {}
         self._waiting: set[str] = set()
         self._mine: set[str] = set()
         self._fetching: set[str] = set()
-        self._http = SignedIn(world.url)
-        self._line: Line
+        self._http = StaffHttpClient(simulation.url)
+        self._socket: ReconnectingSocket
 
     async def start(self) -> None:
-        """Signs in, opens the console's socket and goes online. Raises SignInFailed."""
-        await self._http.sign_in(self.username, self.world.password)
-        self._line = Line(
-            self.world.socket_url("/ws/console/"),
-            origin=self.world.url,
-            chance=self._chance,
+        """Sign in, open the console's socket and go online. Raises SignInFailed."""
+        await self._http.sign_in(self.username, self.simulation.password)
+        self._socket = ReconnectingSocket(
+            self.simulation.socket_url("/ws/console/"),
+            origin=self.simulation.url,
+            rng=self._rng,
             hello=lambda: {"kind": "hello", "version": 1},
             received=self._received,
             headers=self._http.headers,
         )
-        self.world.spawn(self._line.run())
-        await self._line.until(lambda: self._line.is_open, ANSWER_SECONDS)
+        self.simulation.spawn(self._socket.run())
+        await self._socket.until(lambda: self._socket.is_open, ANSWER_SECONDS)
         status, _ = await self._http.post("/console/presence", {"status": "online"})
         if status != 200:
             self.problems.append(f"{self.username} cannot go online: {status}")
-        self.world.spawn(self._take_next())
+        self.simulation.spawn(self._take_next())
 
     @property
     def reconnects(self) -> int:
-        return max(0, self._line.reconnects)
+        return max(0, self._socket.reconnects)
 
     # -- frames ------------------------------------------------------------------------------------------
 
@@ -71,21 +73,21 @@ class Agent:
             case "welcome":
                 self._waiting.clear()
                 for row in frame["rows"]:
-                    self._row(row, True)
+                    self._update_row(row, True)
                 self._fetching.clear()
                 for uuid, thread in self.threads.items():
-                    self._later({"kind": "watch", "conversation": uuid, "after": thread.head})
+                    self._send_soon({"kind": "watch", "conversation": uuid, "after": thread.head})
             case "conversation":
-                self._row(frame["row"], frame["listed"])
+                self._update_row(frame["row"], frame["listed"])
             case "message" if frame["conversation"] in self.threads:
-                self._place(frame["conversation"], frame["message"])
+                self._add_message(frame["conversation"], frame["message"])
                 if "row" in frame:
-                    self._row(frame["row"], True)
+                    self._update_row(frame["row"], True)
             case "messages" if frame["conversation"] in self.threads:
                 uuid = frame["conversation"]
                 self._fetching.discard(uuid)
                 for message in frame["messages"]:
-                    self._place(uuid, message)
+                    self._add_message(uuid, message)
                 if frame["more"] or frame["head"] > self.threads[uuid].head:
                     self._fetch(uuid)
             case "pong":
@@ -93,9 +95,9 @@ class Agent:
                     if uuid in self.threads and head > self.threads[uuid].head:
                         self._fetch(uuid)
             case "bye" if frame["code"] == "access_revoked":
-                self.problems.append(f"{self.username} lost the console")
+                self.problems.append(f"{self.username} lost access to the console")
 
-    def _row(self, row: Frame, is_listed: bool) -> None:
+    def _update_row(self, row: Frame, is_listed: bool) -> None:
         uuid = row["id"]
         self._rows[uuid] = row
         if is_listed and row["status"] == "waiting":
@@ -103,40 +105,43 @@ class Agent:
         else:
             self._waiting.discard(uuid)
 
-    def _place(self, uuid: str, message: Frame) -> None:
+    def _add_message(self, uuid: str, message: Frame) -> None:
         client_id = message.get("client_id", "")
-        if client_id in self.world.said_at and message["role"] == "visitor":
-            self.world.latencies.append(time.monotonic() - self.world.said_at.pop(client_id))
-        if self.threads[uuid].place(message):
+        if client_id in self.simulation.sent_at and message["role"] == "visitor":
+            self.simulation.latencies.append(time.monotonic() - self.simulation.sent_at.pop(client_id))
+        if self.threads[uuid].add(message):
             self._fetch(uuid)
 
     def _fetch(self, uuid: str) -> None:
         if uuid not in self._fetching:
             self._fetching.add(uuid)
-            self._later({"kind": "fetch", "conversation": uuid, "after": self.threads[uuid].head})
+            self._send_soon({"kind": "fetch", "conversation": uuid, "after": self.threads[uuid].head})
 
-    def _later(self, frame: Frame) -> None:
-        self.world.spawn(self._line.send(frame))
+    def _send_soon(self, frame: Frame) -> None:
+        self.simulation.spawn(self._socket.send(frame))
 
     # -- work --------------------------------------------------------------------------------------------
 
     async def _take_next(self) -> None:
-        while not self.world.is_stopping:
-            can_take = await self._line.until(
-                lambda: self.world.is_stopping or bool(self._waiting and len(self._mine) < self._capacity), 5
+        while not self.simulation.is_stopping:
+            can_take = await self._socket.until(
+                lambda: (
+                    self.simulation.is_stopping or bool(self._waiting and len(self._mine) < self._capacity)
+                ),
+                5,
             )
-            if self._line.error:
-                self.problems.append(f"{self.username}: {self._line.error}")
+            if self._socket.error:
+                self.problems.append(f"{self.username}: {self._socket.error}")
                 return
-            if not can_take or self.world.is_stopping:
+            if not can_take or self.simulation.is_stopping:
                 continue
             status, text = await self._http.post("/console/next")
             if status == 200:
                 uuid = json.loads(text)["conversation"]
                 self._mine.add(uuid)
-                self.world.spawn(self._serve(uuid))
+                self.simulation.spawn(self._serve(uuid))
             elif status == 409:
-                # Somebody was quicker; the lists say so in a moment.
+                # Another agent was faster; the lists are updated in a moment.
                 self._waiting.clear()
             else:
                 self.problems.append(f"taking the next answers {status}")
@@ -145,38 +150,38 @@ class Agent:
     async def _serve(self, uuid: str) -> None:
         thread = self.threads[uuid] = Thread()
         self.sent[uuid], self.accepted[uuid] = {}, {}
-        await self._line.send({"kind": "watch", "conversation": uuid, "after": 0})
-        await self._line.until(lambda: thread.head > 0, ANSWER_SECONDS)
-        script = self.world.scripts.get(uuid)
+        await self._socket.send({"kind": "watch", "conversation": uuid, "after": 0})
+        await self._socket.until(lambda: thread.head > 0, ANSWER_SECONDS)
+        script = self.simulation.scripts.get(uuid)
         if script is None:
             await self._improvise(uuid)
         else:
             await self._follow(uuid, script)
         await self._close(uuid)
         self._mine.discard(uuid)
-        self._line.notify()
+        self._socket.notify()
 
     def _status(self, uuid: str) -> str:
         return str(self._rows[uuid]["status"]) if uuid in self._rows else "active"
 
     def _is_open(self, uuid: str) -> bool:
-        return self._status(uuid) in ("waiting", "active") and not self.world.is_over
+        return self._status(uuid) in ("waiting", "active") and not self.simulation.is_over
 
     def _visitor_count(self, uuid: str) -> int:
         return sum(message["role"] == "visitor" for message in self.threads[uuid].messages)
 
     async def _follow(self, uuid: str, script: Script) -> None:
-        """Says the agent's turns of the dialogue, each after the visitor's turns before it."""
-        said_by_visitor = 0
-        ends_at = asyncio.get_running_loop().time() + self.world.real(pace.SERVICE.draw(self._chance) * 4)
+        """Send the agent's turns of the dialogue, each after the visitor's turns before it."""
+        visitor_turns = 0
+        ends_at = asyncio.get_running_loop().time() + self.simulation.real(pace.SERVICE.draw(self._rng) * 4)
         for turn in script.turns:
             if turn.by == "visitor":
-                said_by_visitor += 1
+                visitor_turns += 1
                 continue
-            wanted = said_by_visitor
-            await self._line.until(
-                lambda wanted=wanted: self._visitor_count(uuid) >= wanted or not self._is_open(uuid),  # type: ignore[misc]
-                self.world.real(600) + ANSWER_SECONDS,
+            expected = visitor_turns
+            await self._socket.until(
+                lambda expected=expected: self._visitor_count(uuid) >= expected or not self._is_open(uuid),  # type: ignore[misc]
+                self.simulation.real(600) + ANSWER_SECONDS,
             )
             if not self._is_open(uuid):
                 return
@@ -186,43 +191,45 @@ class Agent:
                 if status != 204:
                     self.problems.append(f"a note was answered with {status}")
             else:
-                await self._say(uuid, turn)
+                await self._send_message(uuid, turn)
             if asyncio.get_running_loop().time() > ends_at and script.end == "agent":
                 return
         if script.end != "agent":
-            await self._line.until(lambda: not self._is_open(uuid), self.world.real(600) + ANSWER_SECONDS)
+            await self._socket.until(
+                lambda: not self._is_open(uuid), self.simulation.real(600) + ANSWER_SECONDS
+            )
         else:
-            await self._line.until(
-                lambda: self._visitor_count(uuid) >= said_by_visitor or not self._is_open(uuid),
-                self.world.real(120) + ANSWER_SECONDS,
+            await self._socket.until(
+                lambda: self._visitor_count(uuid) >= visitor_turns or not self._is_open(uuid),
+                self.simulation.real(120) + ANSWER_SECONDS,
             )
 
     async def _improvise(self, uuid: str) -> None:
-        """Somebody who is not of this simulation: answers until they are silent."""
+        """Answer a visitor who is not part of this simulation, until they are silent."""
         language = self._rows[uuid]["language"] if uuid in self._rows else "zh"
         answers = 0
         while self._is_open(uuid):
-            spoken = self._visitor_count(uuid)
-            await self._say(uuid, Turn("agent", sources.generic(language, answers)))
+            before = self._visitor_count(uuid)
+            await self._send_message(uuid, Turn("agent", sources.generic(language, answers)))
             answers += 1
-            seconds = self.world.real(SILENCE_SECONDS)
-            if not await self._line.until(
-                lambda spoken=spoken: self._visitor_count(uuid) > spoken or not self._is_open(uuid),  # type: ignore[misc]
+            seconds = self.simulation.real(SILENCE_SECONDS)
+            if not await self._socket.until(
+                lambda before=before: self._visitor_count(uuid) > before or not self._is_open(uuid),  # type: ignore[misc]
                 seconds,
             ):
                 return
 
-    async def _say(self, uuid: str, turn: Turn) -> None:
+    async def _send_message(self, uuid: str, turn: Turn) -> None:
         client_id = str(uuid4())
         head = self.threads[uuid].head
-        await self._line.send({"kind": "seen", "conversation": uuid, "received": head, "read": head})
-        await self._line.send({"kind": "typing", "conversation": uuid})
-        await asyncio.sleep(self.world.real(pace.AGENT.draw(self._chance)))
+        await self._socket.send({"kind": "seen", "conversation": uuid, "received": head, "read": head})
+        await self._socket.send({"kind": "typing", "conversation": uuid})
+        await asyncio.sleep(self.simulation.real(pace.AGENT.draw(self._rng)))
         if not self._is_open(uuid):
             return
         self.sent[uuid][client_id] = turn.text
-        if self._chance.random() < CUTS:
-            self._line.cut()
+        if self._rng.random() < CUT_SHARE:
+            self._socket.cut()
         document = {"client_id": client_id, "body": turn.text, "choices": list(turn.choices)}
         for _ in range(20):
             status, text = await self._http.post(f"/console/conversations/{uuid}/messages", document=document)
@@ -233,7 +240,7 @@ class Agent:
                 if json.loads(text or "{}").get("refused", {}).get("code") != "closed":
                     self.problems.append(f"an answer was refused with {status}: {text[:200]}")
                 return
-            # The same client_id again: it is harmless if the first one was stored after all.
+            # Repeat with the same client_id, which is harmless if the first request was stored after all.
             await asyncio.sleep(0.5)
         self.problems.append("an answer was neither accepted nor refused")
 
@@ -247,23 +254,21 @@ class Agent:
         if not codes:
             self.problems.append("the form for closing has no wrap-up codes")
             return
-        await asyncio.sleep(self.world.real(20))
-        status, _ = await self._http.post(
-            f"{path}/close", {"code": self._chance.choice(codes), "comment": ""}
-        )
+        await asyncio.sleep(self.simulation.real(20))
+        status, _ = await self._http.post(f"{path}/close", {"code": self._rng.choice(codes), "comment": ""})
         if status != 204:
             self.problems.append(f"closing was answered with {status}")
 
     # -- the check ---------------------------------------------------------------------------------------
 
-    async def finishes(self, seconds: float) -> None:
-        """Waits until everything this agent has is closed."""
-        await self._line.until(lambda: not self._mine, seconds)
+    async def wait_until_finished(self, seconds: float) -> None:
+        """Wait until every conversation of this agent is closed."""
+        await self._socket.until(lambda: not self._mine, seconds)
 
-    async def reaches(self, uuid: str, head: int, seconds: float) -> bool:
-        await self._line.send({"kind": "ping"})
-        return await self._line.until(lambda: self.threads[uuid].head >= head, seconds)
+    async def wait_for_head(self, uuid: str, head: int, seconds: float) -> bool:
+        await self._socket.send({"kind": "ping"})
+        return await self._socket.until(lambda: self.threads[uuid].head >= head, seconds)
 
     async def close(self) -> None:
         await self._http.post("/console/presence", {"status": "offline"})
-        await self._line.close()
+        await self._socket.close()

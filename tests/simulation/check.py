@@ -1,4 +1,5 @@
-"""The comparison at the end: what was acknowledged, what both sides' screens show, what is stored."""
+"""The comparison at the end of what was acknowledged, what the screens of both sides show, and what is
+stored."""
 
 from __future__ import annotations
 
@@ -20,50 +21,51 @@ async def compare(
     spawn: Callable[[Coroutine[Any, Any, None]], None],
     seconds: float,
 ) -> list[str]:
-    """Everything that is not as it should be, in words; none of it holds a message's text."""
-    wrong = [f"agent {agent.username}: {problem}" for agent in agents for problem in agent.problems]
-    spawn(reader.line.run())
+    """Return a description of every difference; none contains a message's text."""
+    problems = [f"agent {agent.username}: {problem}" for agent in agents for problem in agent.problems]
+    spawn(reader.socket.run())
     for visitor in visitors:
         if visitor.problem:
-            wrong.append(f"visitor: {visitor.problem}")
+            problems.append(f"visitor: {visitor.problem}")
         if not visitor.conversation:
             continue
         uuid = visitor.conversation
-        staffs = await reader.read(uuid, seconds)
-        anew = await visitor.as_stored(seconds)
-        found = transcript_faults(staffs)
-        if anew != staffs:
-            found.append("a box opened anew and the console do not show the same")
-        found += acknowledged_faults(staffs, visitor.sent, visitor.accepted)
-        await visitor.reaches(len(staffs), seconds)
-        found += screen_faults("visitor's", visitor.thread, staffs)
+        staff_messages = await reader.read(uuid, seconds)
+        reopened = await visitor.reopened(seconds)
+        faults = transcript_faults(staff_messages)
+        if reopened != staff_messages:
+            faults.append("a newly opened widget and the console show different messages")
+        faults += acknowledged_faults(staff_messages, visitor.sent, visitor.accepted)
+        await visitor.wait_for_head(len(staff_messages), seconds)
+        faults += screen_faults("visitor's", visitor.thread, staff_messages)
         for agent in agents:
             if uuid in agent.threads:
-                found += acknowledged_faults(staffs, agent.sent[uuid], agent.accepted[uuid])
-                await agent.reaches(uuid, len(staffs), seconds)
-                found += screen_faults("agent's", agent.threads[uuid], staffs)
-        wrong += [f"{uuid}: {words}" for words in found]
-    return wrong
+                faults += acknowledged_faults(staff_messages, agent.sent[uuid], agent.accepted[uuid])
+                await agent.wait_for_head(uuid, len(staff_messages), seconds)
+                faults += screen_faults("agent's", agent.threads[uuid], staff_messages)
+        problems += [f"{uuid}: {fault}" for fault in faults]
+    return problems
 
 
 def transcript_faults(messages: list[Frame]) -> list[str]:
-    """What is wrong with a transcript by itself."""
+    """Return what is wrong with a transcript regardless of what was sent."""
     faults = []
     if [message["seq"] for message in messages] != list(range(1, len(messages) + 1)):
         faults.append("seq is not 1, 2, 3 ...")
     client_ids = [message["client_id"] for message in messages if message.get("client_id")]
     if len(set(client_ids)) < len(client_ids):
-        faults.append("a client_id is there twice")
+        faults.append("a client_id occurs twice")
     times = [message["at"] for message in messages]
     if times != sorted(times):
-        faults.append("times run backwards")
+        faults.append("times go backwards")
     return faults
 
 
 def acknowledged_faults(
     messages: list[Frame], sent: Mapping[str, str], accepted: Mapping[str, int]
 ) -> list[str]:
-    """Of one author: what was acknowledged stands in the transcript once, as it was sent, in the order of sending."""
+    """Check one author: every acknowledged message is in the transcript once, unchanged, in the order of
+    sending."""
     faults = []
     stored = {message["client_id"]: message for message in messages if message.get("client_id")}
     for client_id, seq in accepted.items():
@@ -76,15 +78,15 @@ def acknowledged_faults(
             faults.append(f"seq {seq} is not what was sent")
     order = [accepted[client_id] for client_id in sent if client_id in accepted]
     if order != sorted(order):
-        faults.append("out of the order of sending")
+        faults.append("not in the order of sending")
     return faults
 
 
 def screen_faults(whose: str, thread: Thread, stored: list[Frame]) -> list[str]:
-    """Whether a screen that was open all the time shows what is stored."""
-    faults = [f"{whose} screen: {words}" for words in thread.wrong]
+    """Check that a screen that was open all the time shows what is stored."""
+    faults = [f"{whose} screen: {error}" for error in thread.errors]
     if thread.head < len(stored):
         faults.append(f"the {whose} screen ends at {thread.head} of {len(stored)}")
     elif thread.messages != stored:
-        faults.append(f"the {whose} screen shows something else than is stored")
+        faults.append(f"the {whose} screen differs from what is stored")
     return faults

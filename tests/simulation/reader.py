@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import random
 
-from tests.simulation.signed_in import SignedIn
-from tests.simulation.transport import Frame, Line, Thread
+from tests.simulation.staff_http_client import StaffHttpClient
+from tests.simulation.transport import Frame, ReconnectingSocket, Thread
 
 
 class Reader:
-    def __init__(self, url: str, socket_url: str, chance: random.Random) -> None:
-        self._http = SignedIn(url)
+    def __init__(self, url: str, socket_url: str, rng: random.Random) -> None:
+        self._http = StaffHttpClient(url)
         self._url, self._socket_url = url, socket_url
-        self._chance = chance
+        self._rng = rng
         self._threads: dict[str, Thread] = {}
         self._heads: dict[str, int] = {}
-        self.line: Line
+        self.socket: ReconnectingSocket
 
     async def sign_in(self, username: str, password: str) -> None:
         await self._http.sign_in(username, password)
-        self.line = Line(
+        self.socket = ReconnectingSocket(
             self._socket_url,
             origin=self._url,
-            chance=self._chance,
+            rng=self._rng,
             hello=lambda: {"kind": "hello", "version": 1},
             received=self._received,
             headers=self._http.headers,
@@ -33,16 +33,16 @@ class Reader:
             uuid = frame["conversation"]
             self._heads[uuid] = frame["head"]
             for message in frame["messages"]:
-                self._threads[uuid].place(message)
+                self._threads[uuid].add(message)
 
     async def read(self, uuid: str, seconds: float) -> list[Frame]:
-        """The whole conversation as staff see it."""
+        """Return all messages of the conversation as staff see them."""
         thread = self._threads[uuid] = Thread()
-        await self.line.until(lambda: self.line.is_open, seconds)
+        await self.socket.until(lambda: self.socket.is_open, seconds)
         while True:
             head = thread.head
-            await self.line.send({"kind": "fetch", "conversation": uuid, "after": head})
-            if not await self.line.until(
+            await self.socket.send({"kind": "fetch", "conversation": uuid, "after": head})
+            if not await self.socket.until(
                 lambda head=head: uuid in self._heads and (thread.head > head or self._heads[uuid] <= head),  # type: ignore[misc]
                 seconds,
             ):

@@ -1,4 +1,5 @@
-"""What the visitors say: our own dialogues, and real customers' turns where the data stands beside the checkout."""
+"""The texts of the visitors: our own dialogues, and real customers' messages where the data is beside the
+checkout."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ from demo.dialogues import dialogues
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT.parent / "shared" / "data"
-# How many of the visitors speak the data's English when it is there.
-FROM_DATA = 0.3
+# Share of visitors who use the English data when it is there.
+DATA_SHARE = 0.3
 
-# What an agent says to a customer of the data, which holds the customers' turns only.
+# Answers of an agent to a customer of the data, which contains the customers' turns only.
 GENERIC = {
     "en": (
         "Thank you for telling me. I'm looking into it now.",
@@ -46,7 +47,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Script:
-    """What one contact is to be; `end` says who ends it, `left` is one who goes before anybody came."""
+    """The script of one contact; `end` says who ends it, or is "left" for a visitor who leaves the queue."""
 
     name: str
     language: str
@@ -60,10 +61,10 @@ class Script:
 
 
 class Scripts:
-    """A source of scripts without end; the same for the same `chance`."""
+    """An endless source of scripts, reproducible for the same `rng`."""
 
-    def __init__(self, chance: random.Random, data: Path | None) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random, data: Path | None) -> None:
+        self._rng = rng
         self._own = own_scripts()
         self._chats: list[list[str]] = []
         self._questions: list[str] = []
@@ -76,25 +77,25 @@ class Scripts:
         return bool(self._chats)
 
     def next(self) -> Script:
-        if self._chats and self._chance.random() < FROM_DATA:
+        if self._chats and self._rng.random() < DATA_SHARE:
             return self._from_data()
-        return self._chance.choice(self._own)
+        return self._rng.choice(self._own)
 
     def _from_data(self) -> Script:
-        said = [self._chance.choice(self._questions), *self._chance.choice(self._chats)[1:]]
+        texts = [self._rng.choice(self._questions), *self._rng.choice(self._chats)[1:]]
         turns: list[Turn] = []
-        for text in said:
+        for text in texts:
             turns.append(Turn("visitor", text))
             # Customers often write twice before they are answered.
-            if self._chance.random() < 0.75:
-                turns.append(Turn("agent", self._chance.choice(GENERIC["en"])))
-        end = self._chance.choice(("agent", "visitor"))
-        department = self._chance.choice(("general", "cards", "loans", "digital"))
+            if self._rng.random() < 0.75:
+                turns.append(Turn("agent", self._rng.choice(GENERIC["en"])))
+        end = self._rng.choice(("agent", "visitor"))
+        department = self._rng.choice(("general", "cards", "loans", "digital"))
         return Script("", "en", department, "/en/", "desktop", tuple(turns), end)
 
 
 def own_scripts() -> list[Script]:
-    """The demo's dialogues. A transfer is left out: whoever has the conversation speaks for all."""
+    """Return the demo's dialogues. Transfers become notes: the agent who has the conversation speaks for all."""
     return [
         Script(
             name=dialogue.name if dialogue.level != "anonymous" else "",
@@ -115,7 +116,7 @@ def own_scripts() -> list[Script]:
 
 
 def customer_turns(path: Path) -> list[list[str]]:
-    """The customer's turns of each chat, in order."""
+    """Return the customer's turns of each conversation, in order."""
     chats: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
@@ -130,5 +131,5 @@ def first_questions(path: Path) -> list[str]:
 
 
 def generic(language: str, index: int) -> str:
-    lines: Sequence[str] = GENERIC["zh" if language.startswith("zh") else "en"]
-    return lines[index % len(lines)]
+    answers: Sequence[str] = GENERIC["zh" if language.startswith("zh") else "en"]
+    return answers[index % len(answers)]

@@ -1,4 +1,4 @@
-"""A short run of the simulation, and that its checker finds what is wrong."""
+"""A short run of the simulation, and tests that its comparison finds what is wrong."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from demo.bank import PASSWORD
 from tests.harness.servers import AppServer
 from tests.simulation import pace
 from tests.simulation.check import acknowledged_faults, screen_faults, transcript_faults
+from tests.simulation.simulation import Outcome, Plan, Simulation
 from tests.simulation.sources import DATA, Scripts, own_scripts
 from tests.simulation.transport import Frame, Thread
-from tests.simulation.world import Outcome, Plan, World
 
-DATA_AT_HAND = DATA if DATA.is_dir() else None
+AVAILABLE_DATA = DATA if DATA.is_dir() else None
 
 
-async def test_a_busy_quarter_of_an_hour_loses_nothing() -> None:
-    """Over real sockets, with cut lines and reloads; real customers' turns where the data is at hand."""
+async def test_a_run_with_cuts_and_reloads_loses_nothing() -> None:
+    """Uses real sockets, with cut connections and reloads, and real customers' messages where the data is
+    available."""
     with AppServer({}) as server:
         server.manage("shell", "-v0", "-c", "from demo import bank; bank.set_up(origins=[])")
         plan = Plan(
             url=server.url, password=PASSWORD, visitors=24, agents=3, minutes=5, pace=60, from_hour=9, seed=7
         )
 
-        outcome = await World(plan, Scripts(random.Random(plan.seed), DATA_AT_HAND)).run()
+        outcome = await Simulation(plan, Scripts(random.Random(plan.seed), AVAILABLE_DATA)).run()
 
         assert outcome.losses == []
         assert outcome.acknowledged > 150
-        assert answered(outcome) > 12
+        assert answered_count(outcome) > 12
         assert sum(visitor.reconnects for visitor in outcome.visitors) > 3
         assert sum(visitor.reloads for visitor in outcome.visitors) > 1
         assert "nothing lost" in outcome.summary()
 
 
-def answered(outcome: Outcome) -> int:
+def answered_count(outcome: Outcome) -> int:
     roles = [{message["role"] for message in visitor.thread.messages} for visitor in outcome.visitors]
     return sum({"visitor", "agent"} <= spoke for spoke in roles)
 
@@ -56,11 +57,11 @@ ACCEPTED = {"a": 1, "b": 3}
 def shown(messages: list[Frame]) -> Thread:
     thread = Thread()
     for message in messages:
-        thread.place(message)
+        thread.add(message)
     return thread
 
 
-def test_nothing_is_wrong_with_what_is_right() -> None:
+def test_correct_messages_have_no_faults() -> None:
     assert transcript_faults(STORED) == []
     assert acknowledged_faults(STORED, SENT, ACCEPTED) == []
     assert screen_faults("visitor's", shown(STORED), STORED) == []
@@ -74,47 +75,47 @@ def test_a_lost_message_is_found() -> None:
 
 def test_a_doubled_message_is_found() -> None:
     again = STORED[2] | {"seq": 4}
-    assert transcript_faults([*STORED, again]) == ["a client_id is there twice"]
+    assert transcript_faults([*STORED, again]) == ["a client_id occurs twice"]
 
 
 def test_a_reordered_message_is_found() -> None:
-    exchanged = [STORED[2] | {"seq": 1}, STORED[1], STORED[0] | {"seq": 3}]
-    assert "times run backwards" in transcript_faults(exchanged)
-    assert acknowledged_faults(exchanged, SENT, {"a": 3, "b": 1}) == ["out of the order of sending"]
-    assert "stored as 3" in acknowledged_faults(exchanged, SENT, ACCEPTED)[0]
+    reordered = [STORED[2] | {"seq": 1}, STORED[1], STORED[0] | {"seq": 3}]
+    assert "times go backwards" in transcript_faults(reordered)
+    assert acknowledged_faults(reordered, SENT, {"a": 3, "b": 1}) == ["not in the order of sending"]
+    assert "stored as 3" in acknowledged_faults(reordered, SENT, ACCEPTED)[0]
 
 
 def test_a_changed_message_is_found() -> None:
     changed = deepcopy(STORED)
     changed[0]["body"] = "在吗?"
     assert "not what was sent" in acknowledged_faults(changed, SENT, ACCEPTED)[0]
-    assert "something else" in screen_faults("agent's", shown(STORED), changed)[0]
+    assert "differs" in screen_faults("agent's", shown(STORED), changed)[0]
     thread = shown(STORED)
-    thread.place(changed[0])
+    thread.add(changed[0])
     assert "different content" in screen_faults("agent's", thread, STORED)[0]
 
 
-def test_a_gap_is_seen_and_a_repeat_dropped() -> None:
+def test_thread_detects_a_gap_and_drops_a_repeat() -> None:
     thread = Thread()
-    assert thread.place(STORED[2]) is True
+    assert thread.add(STORED[2]) is True
     assert thread.head == 0
-    assert [thread.place(message) for message in (STORED[0], STORED[0], STORED[1])] == [False, False, False]
+    assert [thread.add(message) for message in (STORED[0], STORED[0], STORED[1])] == [False, False, False]
     assert thread.head == 2
 
 
-# -- Who comes, and when -------------------------------------------------------------------------------------
+# -- Arrivals and pace ----------------------------------------------------------------------------------------
 
 
-def test_the_pace_is_that_of_measured_traffic() -> None:
-    chance = random.Random(3)
-    drawn = sorted(pace.CUSTOMER.draw(chance) for _ in range(20_000))
+def test_drawn_times_match_the_measured_traffic() -> None:
+    rng = random.Random(3)
+    drawn = sorted(pace.CUSTOMER.draw(rng) for _ in range(20_000))
     assert drawn[10_000] == pytest.approx(10, rel=0.05)
     assert drawn[18_000] == pytest.approx(36, rel=0.05)
-    gave_up = sum(pace.patience(chance) < 50 for _ in range(20_000)) / 20_000
+    gave_up = sum(pace.patience(rng) < 50 for _ in range(20_000)) / 20_000
     assert 0.05 < gave_up < 0.12
 
 
-def test_they_come_when_the_day_is_busy() -> None:
+def test_arrivals_follow_the_busy_hours() -> None:
     times = pace.arrivals(random.Random(3), visitors=20_000, minutes=24 * 60, from_hour=0)
     by_hour = Counter(int(at // 3600) for at in times)
     assert by_hour.most_common(1)[0][0] == 10
@@ -123,7 +124,7 @@ def test_they_come_when_the_day_is_busy() -> None:
     assert times == sorted(times)
 
 
-def test_our_own_dialogues_are_always_there() -> None:
+def test_scripts_without_data_are_our_own_dialogues() -> None:
     scripts = Scripts(random.Random(1), None)
     drawn = [scripts.next() for _ in range(300)]
     assert not scripts.has_data
@@ -132,9 +133,9 @@ def test_our_own_dialogues_are_always_there() -> None:
     assert all(any(turn.by == "visitor" for turn in script.turns) for script in drawn)
 
 
-@pytest.mark.skipif(DATA_AT_HAND is None, reason="the data does not stand beside this checkout")
-def test_with_the_data_english_customers_speak_their_own_words() -> None:
-    scripts = Scripts(random.Random(1), DATA_AT_HAND)
+@pytest.mark.skipif(AVAILABLE_DATA is None, reason="the data is not beside this checkout")
+def test_scripts_with_data_include_real_english_customers() -> None:
+    scripts = Scripts(random.Random(1), AVAILABLE_DATA)
     drawn = [scripts.next() for _ in range(300)]
     own = {script.turns for script in own_scripts()}
     real = [script for script in drawn if script.turns not in own]

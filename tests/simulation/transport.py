@@ -1,4 +1,4 @@
-"""A WebSocket that comes back when it is cut, and the messages that come over it, placed by their seq."""
+"""A WebSocket that reconnects, and the messages that arrive over it, in order of their seq."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from websockets.asyncio.client import ClientConnection, connect
 
 Frame = dict[str, Any]
 
-# Our server's close codes from 4400 to 4499 mean: do not come back.
+# The server's close codes from 4400 to 4499 mean: do not reconnect.
 FINAL_CODES = range(4400, 4500)
 
 
 class Thread:
-    """What a screen shows of a conversation: messages in order, a repeat dropped, a gap to be fetched."""
+    """The messages of a conversation as a screen shows them: in order, repeats dropped, gaps to be fetched."""
 
     def __init__(self) -> None:
         self.messages: list[Frame] = []
-        self.wrong: list[str] = []
+        self.errors: list[str] = []
 
     @property
     def head(self) -> int:
         return len(self.messages)
 
-    def place(self, message: Frame) -> bool:
-        """Places it if it is the next; returns whether there is a gap before it."""
+    def add(self, message: Frame) -> bool:
+        """Append the message if it is the next one; return whether there is a gap before it."""
         seq = message["seq"]
         if seq == self.head + 1:
             self.messages.append(message)
         elif seq <= self.head and self.messages[seq - 1] != message:
-            self.wrong.append(f"seq {seq} came twice with different content")
+            self.errors.append(f"seq {seq} came twice with different content")
         return bool(seq > self.head)
 
 
-class Line:
-    """One socket of one person. `hello` makes the first frame of every connection, `received` hears every frame."""
+class ReconnectingSocket:
+    """A WebSocket that reconnects. `hello` makes the first frame of every connection, `received` gets every
+    frame."""
 
     def __init__(
         self,
         url: str,
         *,
         origin: str,
-        chance: random.Random,
+        rng: random.Random,
         hello: Callable[[], Frame],
         received: Callable[[Frame], None],
         headers: Mapping[str, str] | None = None,
@@ -55,17 +56,17 @@ class Line:
         self._url = url
         self._origin = origin
         self._headers = dict(headers or {})
-        self._chance = chance
+        self._rng = rng
         self._hello = hello
         self._received = received
         self._socket: ClientConnection | None = None
         self._is_closing = False
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self.reconnects = -1
         self.error = ""
 
     async def run(self) -> None:
-        """Keeps the line up until `close`."""
+        """Stay connected until `close`."""
         failures = 0
         while not self._is_closing:
             try:
@@ -92,11 +93,11 @@ class Line:
             finally:
                 self._socket = None
             if not self._is_closing:
-                # Full jitter, as the box does it, but sooner: nobody is spared here.
-                await asyncio.sleep(self._chance.uniform(0.02, min(5, 0.2 * 2**failures)))
+                # Full jitter like the widget's, but shorter, because this load need not be spread.
+                await asyncio.sleep(self._rng.uniform(0.02, min(5, 0.2 * 2**failures)))
 
-    def _fail(self, words: str) -> None:
-        self.error = words
+    def _fail(self, error: str) -> None:
+        self.error = error
         self._is_closing = True
         self.notify()
 
@@ -105,13 +106,13 @@ class Line:
         return self._socket is not None
 
     async def send(self, frame: Frame) -> None:
-        """Sends if the line is up; what must arrive is sent again after the next welcome."""
+        """Send a frame if connected. After the next welcome the caller repeats what must arrive."""
         if self._socket is not None:
             with suppress(OSError, websockets.WebSocketException):
                 await self._socket.send(json.dumps(frame))
 
     def cut(self) -> None:
-        """As if the cable were pulled: no goodbye."""
+        """Drop the connection without a close frame, as if the cable were pulled."""
         if self._socket is not None:
             self._socket.transport.abort()
 
@@ -123,18 +124,18 @@ class Line:
     # -- waiting -----------------------------------------------------------------------------------------
 
     def notify(self) -> None:
-        self._news.set()
+        self._changed.set()
 
     async def until(self, is_true: Callable[[], bool], seconds: float) -> bool:
-        """Waits for frames until it is true, at most so long, and not once the line has failed."""
+        """Wait for frames until `is_true()`, for at most `seconds`; stop at once when the socket has failed."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_true():
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or self.error:
                 return False
-            self._news.clear()
+            self._changed.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), left)
+                await asyncio.wait_for(self._changed.wait(), left)
             except TimeoutError:
                 return is_true()
         return True

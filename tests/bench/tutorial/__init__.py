@@ -1,6 +1,6 @@
-"""The yardstick: the chat of the Channels tutorial, as its pages build it, with one stored row a message.
+"""The reference: the chat of the Channels tutorial as its pages build it, plus one stored row per message.
 
-What is added to the tutorial: each message is stored through the ORM before it is sent on, and carries the id by which
-the load recognises it. What is better than in the tutorial: Django holds its database connections open, and the layer
-has room for all that the load has on its way, so that it loses nothing.
+Added to the tutorial: each message is stored through the ORM before it is broadcast, and carries the id by
+which the load recognises it. Better than in the tutorial: Django keeps its database connections open, and the
+layer's capacity is large enough for all messages under way, so that it loses none.
 """

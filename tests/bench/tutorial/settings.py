@@ -1,4 +1,5 @@
-"""As `startproject` and the tutorial leave them, without DEBUG, on PostgreSQL with connections that stay."""
+"""The settings of `startproject` and the Channels tutorial, without DEBUG, on PostgreSQL with persistent
+connections."""
 
 import os
 

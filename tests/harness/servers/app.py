@@ -1,4 +1,4 @@
-"""Lianxin itself, as a server of a test run."""
+"""The Lianxin server of a test run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.harness.servers.process import HOST, ROOT, Server, ServerFailed
 
 
 class AppServer(Server):
-    """Lianxin itself, as a bank runs it: `migrate`, `collectstatic`, then Daphne or uvicorn.
+    """Lianxin started as a bank starts it: `migrate`, `collectstatic`, then Daphne or uvicorn.
 
-    `env` holds every LIANXIN_ variable it gets; none is taken over from the test run: a test says what
-    it needs. Only LIANXIN_STATE_DIR is filled in, with a folder that goes with the server. `prepare=False`
-    leaves out migrating and collecting: for a second process on what a first one has prepared. `application` names
-    another door than the one a bank uses, for tests that break something on purpose.
+    `env` holds every LIANXIN_ variable; none is inherited from the test run, so a test states what it needs.
+    Only LIANXIN_STATE_DIR has a default, a folder that is removed with the server. `prepare=False` skips
+    migrating and collecting, for a second process on what a first one has prepared. `application` names
+    another ASGI application than production's, for tests that break something on purpose.
     """
 
     name = "app"
@@ -44,7 +44,7 @@ class AppServer(Server):
 
     @property
     def url(self) -> str:
-        """The address without a closing slash."""
+        """The address without a trailing slash."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -85,7 +85,7 @@ class AppServer(Server):
         return result.stdout
 
     def prepare(self) -> None:
-        """Have its empty database and its state folder ready."""
+        """Prepare its empty database and its state folder."""
         prepare(self.environment(), self.manage)
         self._prepare = False
 

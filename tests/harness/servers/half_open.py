@@ -1,4 +1,4 @@
-"""A line between browser and server that can die without telling anybody, as a phone's does in a tunnel."""
+"""A TCP proxy between browser and server whose connections can die silently, as a phone's do in a tunnel."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from tests.harness.servers.process import HOST
 
 
 class HalfOpenLine:
-    """Hands on what both ends say, until `swallow`: WebSockets that are open then stay open, and nothing arrives.
+    """Forwards both directions until `swallow`: WebSockets that are open then stay open, but nothing arrives
+    any more.
 
-    What is opened afterwards works. Requests do at all times: what of them is dead the browser finds out by itself.
+    Connections opened afterwards work. HTTP requests always work, because the browser detects their failure
+    itself.
 
-    with HalfOpenLine(server.port) as line:
-        page.goto(line.url)
-        line.swallow()
+    with HalfOpenLine(server.port) as proxy:
+        page.goto(proxy.url)
+        proxy.swallow()
     """
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        self._server_port = port
         self._lock = threading.Lock()
         self._ends: list[socket.socket] = []
         self._sockets: set[socket.socket] = set()
         self._swallowed: set[socket.socket] = set()
         self._given_up = threading.Event()
-        self._door = socket.create_server((HOST, 0))
-        self.port: int = self._door.getsockname()[1]
+        self._listener = socket.create_server((HOST, 0))
+        self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
 
     def __enter__(self) -> Self:
@@ -36,9 +38,9 @@ class HalfOpenLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A listening socket wakes its thread by shutdown, not by close.
-        self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
+        # `shutdown` wakes the thread blocked in `accept`; `close` would not.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         with self._lock:
             for end in self._ends:
                 with suppress(OSError):
@@ -46,37 +48,37 @@ class HalfOpenLine:
                 end.close()
 
     def swallow(self) -> int:
-        """Returns how many that are."""
+        """Make the open WebSockets half-open; return their number."""
         with self._lock:
             dead, self._sockets = self._sockets, set()
             self._swallowed |= dead
         return len(dead) // 2
 
     def is_given_up(self, within: float) -> bool:
-        """Waits until one of the two ends has left a dead line."""
+        """Wait until one of the two ends has left a half-open connection."""
         return self._given_up.wait(within)
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                near, _ = self._door.accept()
-                far = socket.create_connection((HOST, self._to))
+                browser_end, _ = self._listener.accept()
+                server_end = socket.create_connection((HOST, self._server_port))
                 with self._lock:
-                    self._ends += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._hand_on, args=(one, other), daemon=True).start()
+                    self._ends += [browser_end, server_end]
+                for source, target in ((browser_end, server_end), (server_end, browser_end)):
+                    threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
 
-    def _hand_on(self, one: socket.socket, other: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while data := one.recv(65536):
+            while data := source.recv(65536):
                 if data.startswith(b"GET /ws/"):
                     with self._lock:
-                        self._sockets |= {one, other}
-                if one not in self._swallowed:
-                    other.sendall(data)
-        # An end, too, is not told to the other once the line is dead.
-        if one in self._swallowed:
+                        self._sockets |= {source, target}
+                if source not in self._swallowed:
+                    target.sendall(data)
+        # On a half-open connection the other end is not told of a close either.
+        if source in self._swallowed:
             self._given_up.set()
         else:
             with suppress(OSError):
-                other.shutdown(socket.SHUT_WR)
+                target.shutdown(socket.SHUT_WR)

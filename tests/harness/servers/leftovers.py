@@ -1,4 +1,5 @@
-"""The application, and one more door, which tells what of its sockets is still there when nobody looks for circles."""
+"""The application with an extra endpoint that counts the socket objects still alive with garbage collection
+disabled."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from config.asgi import application as production
 
 gc.disable()
 
-# Of ours, and of Daphne and Twisted, and of uvicorn.
-OF_A_SOCKET = {
-    *("VisitorConsumer", "Line"),
+# Classes of ours, of Daphne and Twisted, and of uvicorn that exist once per socket.
+SOCKET_CLASSES = {
+    *("VisitorConsumer", "WebSocketTransport"),
     *("WebSocketProtocol", "HTTPChannel", "WebRequest"),
-    # Not the parsers below it: those are circles of their own making.
+    # Not the parsers below it: those form reference cycles of their own.
     "WebSocketsSansIOProtocol",
 }
 
@@ -22,7 +23,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope.get("path") != "/leftovers":
         await production(scope, receive, send)
         return
-    # The request that asks is there too.
-    left = sum(type(each).__name__ in OF_A_SOCKET for each in gc.get_objects())
+    # The count includes the objects of the request that asks.
+    count = sum(type(thing).__name__ in SOCKET_CLASSES for thing in gc.get_objects())
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": str(left).encode()})
+    await send({"type": "http.response.body", "body": str(count).encode()})

@@ -1,4 +1,4 @@
-"""nginx, with the very files of deploy/: only names, ports, paths and the certificate are filled in."""
+"""nginx with the configuration files of deploy/: only names, ports, paths and the certificate are filled in."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ http {{
 
 
 class Nginx(Server):
-    """In front of the server processes at `ports`, with TLS. `state` is their state folder, for the static files."""
+    """nginx with TLS in front of the server processes at `ports`. `state` is their state folder, for static
+    files."""
 
     name = "nginx"
 
@@ -62,7 +63,7 @@ class Nginx(Server):
             assert f"127.0.0.1:{old_port}" in processes
             processes = processes.replace(f"127.0.0.1:{old_port}", f"{HOST}:{new_port}")
         (self.folder / "conf.d" / "lianxin-processes.conf").write_text(processes)
-        # Started by root, its workers would be nobody's and could not read the folder of a test.
+        # Started by root, its workers would run as nobody and could not read the test's folder.
         user = "user root;" if os.geteuid() == 0 else ""
         (self.folder / "nginx.conf").write_text(MAIN.format(folder=self.folder, user=user))
 
@@ -76,7 +77,7 @@ class Nginx(Server):
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """For clients: believes the certificate of this run and no other."""
+        """A TLS context for clients that trusts only the certificate of this run."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
     @property
@@ -95,7 +96,7 @@ class Nginx(Server):
             return False
 
     def check(self) -> str:
-        """What `nginx -t` says; raises ServerFailed when it refuses."""
+        """Return what `nginx -t` prints; raise ServerFailed when it rejects the configuration."""
         result = subprocess.run([*self.command(), "-t"], capture_output=True, text=True)
         if result.returncode:
             raise ServerFailed(result.stderr)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test run's own."""
+"""A private PostgreSQL for a test run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.harness.servers.process import HOST, Server, ServerFailed
 
 
 class PrivatePostgres(Server):
-    """A PostgreSQL of our own. `url` is its first database; `create_database()` gives more, each empty.
+    """A private PostgreSQL. `url` is its first database; `create_database()` adds more, each empty.
 
     `durable=False` turns fsync off: nothing here outlives the machine, and killing a server process loses
-    nothing that it has handed to the kernel, so every test of "accepted means committed" still means what it
-    says. Only a power cut would tell the difference. Benchmarks pass `durable=True`: they pay for the disk.
-    `settings` are further ones of postgresql.conf; `keep` is a folder in which the data stays, for the next PostgreSQL
-    that is given it.
+    nothing that it has handed to the kernel, so every test of "accepted means committed" keeps its meaning.
+    Only a power cut would make a difference. Benchmarks pass `durable=True`, because they measure the disk
+    too. `settings` are further settings of postgresql.conf. `keep` is a folder in which the data stays, for
+    the next PostgreSQL that gets it.
     """
 
     name = "postgres"
@@ -55,15 +55,15 @@ class PrivatePostgres(Server):
         return f"postgres://lianxin:{self._password}@{HOST}:{self.port}/postgres"
 
     def url_of(self, name: str) -> str:
-        """The URL of one of its databases."""
+        """Return the URL of one of its databases."""
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def create_database(self, name: str = "") -> str:
-        """Create an empty database, under a name of its own unless one is given, and return its URL."""
+        """Create an empty database, with a generated name unless one is given, and return its URL."""
         return create_database(self.url, name)
 
     def owner(self) -> pwd.struct_passwd | None:
-        """PostgreSQL refuses to run as root; then the account that Debian made for it, or nobody, runs it."""
+        """PostgreSQL refuses to run as root; in that case return Debian's account for it, or nobody."""
         if os.geteuid() != 0:
             return None
         for account in ("postgres", "nobody"):
@@ -71,7 +71,7 @@ class PrivatePostgres(Server):
                 return pwd.getpwnam(account)
             except KeyError:
                 continue
-        raise ServerFailed("no unprivileged account to run PostgreSQL as")
+        raise ServerFailed("there is no unprivileged account that could run PostgreSQL")
 
     def command(self) -> Sequence[str | Path]:
         settings: dict[str, object] = {
@@ -96,7 +96,8 @@ class PrivatePostgres(Server):
             try:
                 return super().start()
             except ServerFailed:
-                # After a kill, the old server's children hold its memory until each has noticed and left.
+                # After a kill, the old server's children hold its shared memory until they have noticed and
+                # exited.
                 is_held = "pre-existing shared memory block" in self.log[-2000:]
                 if not is_held or self.is_running or time.monotonic() > deadline:
                     raise
@@ -134,9 +135,9 @@ class PrivatePostgres(Server):
 
 
 def create_database(url: str, name: str = "") -> str:
-    """Create an empty database in the PostgreSQL that `url` points into, and return the new database's URL.
+    """Create an empty database in the PostgreSQL at `url`, and return the new database's URL.
 
-    Give a name, or one that nobody else has is made.
+    Without a name, a unique one is generated.
     """
     name = name or f"lianxin_{secrets.token_hex(6)}"
     with psycopg.connect(url, autocommit=True) as connection:
@@ -145,14 +146,14 @@ def create_database(url: str, name: str = "") -> str:
 
 
 def postgres_program(name: str) -> Path:
-    """Return the path of one of PostgreSQL's server programs, the newest version installed.
+    """Return the path of one of PostgreSQL's server programs, of the newest version installed.
 
-    Debian keeps them out of PATH, one folder for each version.
+    Debian keeps them out of PATH, in one folder per version.
     """
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     if versions:
         return versions[-1]
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         raise ServerFailed(f"PostgreSQL's {name} is not installed; on Debian: apt-get install postgresql")
-    return Path(found)
+    return Path(program)

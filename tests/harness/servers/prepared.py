@@ -1,4 +1,5 @@
-"""What `migrate` and `collectstatic` make, made once for a run of the suite and copied for each further server."""
+"""The results of `migrate` and `collectstatic`, made once for a run of the suite and copied for each further
+server."""
 
 from __future__ import annotations
 
@@ -15,22 +16,22 @@ import psycopg
 from tests.harness.servers.postgres import postgres_program
 
 SQLITE = "lianxin.sqlite3"
-# The folder of the run; without one, each server is prepared for itself.
+# The folder shared by the run; without it, each server is prepared separately.
 PREPARED_DIR = "TESTS_PREPARED_DIR"
-# What pg_dump says to psql alone.
+# Lines that pg_dump writes for psql only.
 _FOR_PSQL = "\\"
 
 
 def prepare(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
-    """Have the empty database and the state folder of this environment ready for a server."""
+    """Prepare the empty database and the state folder of this environment for a server."""
     if PREPARED_DIR not in os.environ:
         _migrate(manage)
         _collect(manage)
         return
     state = Path(environment["LIANXIN_STATE_DIR"])
     url = environment.get("LIANXIN_DATABASE_URL", "")
-    with _kept() as kept:
-        database, static = kept / ("postgres.sql" if url else SQLITE), kept / "static"
+    with _locked_folder() as folder:
+        database, static = folder / ("postgres.sql" if url else SQLITE), folder / "static"
         if not database.exists():
             _migrate(manage)
             _keep_database(url, state, database)
@@ -56,20 +57,20 @@ def _collect(manage: Callable[..., str]) -> None:
 
 
 @contextmanager
-def _kept() -> Iterator[Path]:
-    """The folder of the whole run, for one process at a time."""
-    kept = Path(os.environ[PREPARED_DIR])
-    kept.mkdir(parents=True, exist_ok=True)
-    with (kept / "lock").open("w") as lock:
+def _locked_folder() -> Iterator[Path]:
+    """Lock and yield the folder of the run, for one process at a time."""
+    folder = Path(os.environ[PREPARED_DIR])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield kept
+        yield folder
 
 
-def _keep_database(url: str, state: Path, kept: Path) -> None:
+def _keep_database(url: str, state: Path, folder: Path) -> None:
     if not url:
-        shutil.copyfile(state / SQLITE, kept)
+        shutil.copyfile(state / SQLITE, folder)
         return
     command = [str(postgres_program("pg_dump")), "--inserts", "--no-owner", url]
     dumped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = (line for line in dumped.splitlines() if not line.startswith(_FOR_PSQL))
-    kept.write_text("\n".join(lines), encoding="utf-8")
+    folder.write_text("\n".join(lines), encoding="utf-8")

@@ -21,13 +21,13 @@ HOST = "127.0.0.1"
 
 
 class ServerFailed(RuntimeError):
-    """A server is missing, did not start, or did not stop; the message ends with what it logged."""
+    """A server is missing, did not start, or did not stop; the message ends with its log."""
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on, from below the range the kernel hands to clients.
+    """Return a loopback port that nothing listens on, below the kernel's ephemeral range.
 
-    A port of the kernel's own range could go to an outgoing connection before our server binds it.
+    An ephemeral port could go to an outgoing connection before our server binds it.
     """
     for port in random.SystemRandom().sample(range(20_000, 30_000), 200):
         with socket.socket() as probe:
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A child process; subclasses say how it starts and when it is ready."""
+    """A child process; subclasses define its command and when it is ready."""
 
     name = "server"
     start_seconds = 180.0
@@ -51,12 +51,12 @@ class Server:
     def __init__(self) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"lianxin-{self.name}-"))
-        # Also where a server is never started, only asked for its `manage.py`.
+        # Removed also when the server is never started and only its `manage.py` is used.
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._log_path = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    # What a subclass says.
+    # Overridden by subclasses.
 
     def command(self) -> Sequence[str | Path]:
         raise NotImplementedError
@@ -71,7 +71,7 @@ class Server:
         """Return the account that runs the server, or None for our own."""
         return None
 
-    # What everybody uses.
+    # Used by tests.
 
     @property
     def log(self) -> str:
@@ -104,7 +104,8 @@ class Server:
                 user=owner.pw_uid if owner else None,
                 group=owner.pw_gid if owner else None,
                 extra_groups=[] if owner else None,
-                # Its own session: Ctrl-C at a terminal reaches the tests, and they end it in their order.
+                # Its own session, so that Ctrl-C at a terminal reaches only the tests, which then end the
+                # servers in order.
                 start_new_session=True,
             )
         self.wait_until(self.is_ready, f"{self.name} did not answer on port {self.port}")
@@ -114,10 +115,10 @@ class Server:
         deadline = time.monotonic() + self.start_seconds
         while not is_true():
             if not self.is_running:
-                raise self.failure(f"{self.name} ended at its start")
+                raise self.failure(f"{self.name} ended while starting")
             if time.monotonic() > deadline:
                 raise self.failure(otherwise)
-            # The process cannot call us: this is the pause between two questions, not a guess at its pace.
+            # The process cannot notify us, so poll.
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -126,7 +127,7 @@ class Server:
         self.wait()
 
     def kill(self) -> None:
-        """End the server at once, as a power cut of its process would (SIGKILL)."""
+        """End the server at once with SIGKILL."""
         self.send_signal(signal.SIGKILL)
         self.wait()
 
@@ -141,7 +142,7 @@ class Server:
             self._process.send_signal(number)
 
     def wait(self) -> int | None:
-        """Wait for its end, return the exit code; after `stop_seconds` kill it and raise `ServerFailed`."""
+        """Wait for its end and return the exit code; after `stop_seconds` kill it and raise `ServerFailed`."""
         if self._process is None:
             return None
         try:
@@ -151,13 +152,13 @@ class Server:
             self._process.wait()
             raise self.failure(f"{self.name} did not stop within {self.stop_seconds:.0f} s") from None
 
-    def failure(self, words: str) -> ServerFailed:
-        return ServerFailed(f"{words}\n--- end of its log ---\n{self.log[-4000:]}")
+    def failure(self, message: str) -> ServerFailed:
+        return ServerFailed(f"{message}\n--- end of its log ---\n{self.log[-4000:]}")
 
     def close(self) -> None:
         """End the server, whatever its state, and remove its folder."""
         try:
-            self.send_signal(signal.SIGCONT)  # A stopped process would not hear the signal to end.
+            self.send_signal(signal.SIGCONT)  # A process stopped by SIGSTOP would not receive the signal.
             self.stop()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A Redis of a test run's own."""
+"""A private Redis for a test run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.harness.servers.process import HOST, Server, ServerFailed
 
 
 class PrivateRedis(Server):
-    """A Redis of our own that keeps nothing: started again, it is empty, as a lost Redis would be."""
+    """A private Redis without persistence: after a restart it is empty."""
 
     name = "redis"
 

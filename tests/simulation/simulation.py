@@ -1,4 +1,4 @@
-"""A run: everybody in it, what they share, and what is true of it at the end."""
+"""One run of the simulation: its visitors and agents, what they share, and the result."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.simulation.reader import Reader
 from tests.simulation.sources import Script, Scripts
 from tests.simulation.visitor import Visitor
 
-# Two of them are of every department between them.
+# Two of them cover all departments between them.
 AGENTS = ("zhao", "tang", "sun", "qian", "he", "lin")
 SUPERVISOR = "zhou"
-# What the last in line may take once no more visitors come, in simulated seconds and in ours.
-LAST_SECONDS, LAST_REAL_SECONDS = 900.0, 60.0
+# Time for the last visitors in the queue after arrivals have ended, in simulated and in real seconds.
+QUEUE_SECONDS, QUEUE_REAL_SECONDS = 900.0, 60.0
 CHECK_SECONDS = 15.0
 
 
@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of it; `losses` names every message that is not where it should be."""
+    """The result of a run; `losses` describes every message that is not where it should be."""
 
     visitors: list[Visitor]
     agents: list[Agent]
@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def acknowledged(self) -> int:
-        answers = (len(of) for agent in self.agents for of in agent.accepted.values())
+        answers = (len(seqs) for agent in self.agents for seqs in agent.accepted.values())
         return sum(len(visitor.accepted) for visitor in self.visitors) + sum(answers)
 
     def summary(self) -> str:
@@ -55,7 +55,7 @@ class Outcome:
         cuts = sum(visitor.reconnects for visitor in self.visitors)
         cuts += sum(agent.reconnects for agent in self.agents)
         ordered = sorted(self.latencies)
-        words = [
+        parts = [
             f"{len(self.visitors)} visitors ({by_language.count('zh')} zh, {by_language.count('en')} en)",
             f"{self.acknowledged} messages acknowledged",
             f"{sum(visitor.left_queue for visitor in self.visitors)} left the queue",
@@ -63,12 +63,12 @@ class Outcome:
         ]
         if ordered:
             p50, p99 = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
-            words.append(f"visitor to agent p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
-        words.append(f"{len(self.losses)} WRONG" if self.losses else "nothing lost, doubled or out of order")
-        return "; ".join(words)
+            parts.append(f"visitor to agent p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+        parts.append(f"{len(self.losses)} WRONG" if self.losses else "nothing lost, doubled or out of order")
+        return "; ".join(parts)
 
 
-class World:
+class Simulation:
     def __init__(self, plan: Plan, scripts: Scripts) -> None:
         self.plan = plan
         self.url = plan.url.rstrip("/")
@@ -76,12 +76,12 @@ class World:
         self.password = plan.password
         self.has_agents = plan.agents > 0
         self.scripts: dict[str, Script] = {}
-        self.said_at: dict[str, float] = {}
+        self.sent_at: dict[str, float] = {}
         self.latencies: list[float] = []
         self.is_over = False
         self.is_stopping = False
         self._source = scripts
-        self._chance = random.Random(plan.seed)
+        self._rng = random.Random(plan.seed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: list[str] = []
 
@@ -102,47 +102,48 @@ class World:
             self._failed.append(f"{type(error).__name__}: {error}")
 
     async def run(self) -> Outcome:
-        """Lets them come, talk and go, then compares both sides. Raises SignInFailed, OSError."""
-        agents = [Agent(self, name, self._dice()) for name in AGENTS[: self.plan.agents]]
-        # One after another: a server that is asked to check six passwords at once is busy with nothing else.
+        """Run all visitors and agents, then compare both sides. Raises SignInFailed, OSError."""
+        agents = [Agent(self, name, self._new_rng()) for name in AGENTS[: self.plan.agents]]
+        # One after another: checking six passwords at once would keep the server from everything else.
         for agent in agents:
             await agent.start()
-        reader = Reader(self.url, self.socket_url("/ws/console/"), self._dice())
+        reader = Reader(self.url, self.socket_url("/ws/console/"), self._new_rng())
         await reader.sign_in(SUPERVISOR, self.password)
         times = pace.arrivals(
-            self._chance,
+            self._rng,
             visitors=self.plan.visitors,
             minutes=self.plan.minutes,
             from_hour=self.plan.from_hour,
         )
-        visitors = [Visitor(self, self._source.next(), self._dice()) for _ in times]
-        lives = [
-            asyncio.create_task(self._life(visitor, at)) for visitor, at in zip(visitors, times, strict=True)
+        visitors = [Visitor(self, self._source.next(), self._new_rng()) for _ in times]
+        runs = [
+            asyncio.create_task(self._run_visitor(visitor, at))
+            for visitor, at in zip(visitors, times, strict=True)
         ]
-        last = self.real(self.plan.minutes * 60 + LAST_SECONDS) + LAST_REAL_SECONDS
-        _, unfinished = await asyncio.wait(lives, timeout=last)
+        last = self.real(self.plan.minutes * 60 + QUEUE_SECONDS) + QUEUE_REAL_SECONDS
+        _, unfinished = await asyncio.wait(runs, timeout=last)
         self.is_over = True
         if unfinished:
             await asyncio.wait(unfinished, timeout=CHECK_SECONDS)
         for agent in agents:
-            await agent.finishes(self.real(120) + CHECK_SECONDS)
+            await agent.wait_until_finished(self.real(120) + CHECK_SECONDS)
         self.is_stopping = True
-        for life in lives:
-            life.cancel()
+        for run in runs:
+            run.cancel()
         outcome = Outcome(visitors, agents, self.latencies)
         outcome.losses = self._failed + await compare(visitors, agents, reader, self.spawn, CHECK_SECONDS)
         for visitor in visitors:
             await visitor.close()
         for agent in agents:
             await agent.close()
-        await reader.line.close()
+        await reader.socket.close()
         for task in tuple(self._tasks):
             task.cancel()
         return outcome
 
-    def _dice(self) -> random.Random:
-        return random.Random(self._chance.getrandbits(64))
+    def _new_rng(self) -> random.Random:
+        return random.Random(self._rng.getrandbits(64))
 
-    async def _life(self, visitor: Visitor, at: float) -> None:
+    async def _run_visitor(self, visitor: Visitor, at: float) -> None:
         await asyncio.sleep(self.real(at))
         await visitor.run()

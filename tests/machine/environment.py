@@ -1,4 +1,4 @@
-"""What all schedules share: a database in memory with the cast in it, the browsers' program, and the patches."""
+"""The environment shared by all schedules: an in-memory database with the cast, the Node process, and the patches."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from chat.actions.posts import Post, ReadMark, post_batch
 from tests.machine import threads
 from tests.machine.browsers import Node
 from tests.machine.clock import PROCESS, SimulatedDatetime, clock
-from tests.machine.process import share
+from tests.machine.process import install
 from tests.people import create_cast, go_online, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SESSIONS_EACH = 4
-# So few that a page is full soon, and the rest has to be fetched.
+SESSIONS_PER_PERSON = 4
+# Small, so that a page fills soon and the rest has to be fetched.
 PAGE_OF_CHARACTERS = 24
-# The real second and a half would be most of the work here.
+# The real interval of 1.5 seconds would take most of the running time.
 SWEEP_SECONDS = 8.0
 
 
-class Stage:
-    """Made once; `restore` puts the database back to where it was."""
+class Environment:
+    """Created once per test module; `restore` resets the database."""
 
     def __init__(self, patch: pytest.MonkeyPatch, node: Node) -> None:
         self.node = node
         self._memory = _database()
-        # Of every thread and every task, as there is one thread only.
+        # All threads and tasks share this connection, because there is only one real thread.
         patch.setattr(connections, "_connections", SimpleNamespace(default=self._memory))
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         patch.setattr(timezone, "datetime", SimulatedDatetime)
@@ -53,40 +53,42 @@ class Stage:
         patch.setattr(settings, "SESSION_COOKIE_AGE", 10 * 365 * 24 * 3600)
         patch.setattr(core.database_threads, "_threads", threads.Pool())
         patch.setattr(chat.realtime.writer, "threading", threads)
-        patch.setattr(chat.realtime.writer, "post_batch", _slowly(post_batch))
-        share(patch)
-        # Sets of sockets are gone through in the order in which these came, every time.
-        self.serial = 0
+        patch.setattr(chat.realtime.writer, "post_batch", _slow_and_unreliable(post_batch))
+        install(patch)
+        # Make sets of sockets iterate in order of creation, so that every run is the same.
+        self.socket_count = 0
         patch.setattr(chat.realtime.sockets.Socket, "__hash__", lambda socket: self._serial_of(socket))
-        # What goes wrong is what is tested here; nobody wants to read thousands of warnings.
+        # Faults are the purpose of this test, so drop the thousands of warnings that they log.
         for name in ("chat", "console", "accounts", "core", "asyncio"):
             patch.setattr(logging.getLogger(name), "propagate", False)
         call_command("migrate", verbosity=0)
         self.cast = create_cast()
         people = (self.cast.mei, self.cast.hao, self.cast.yun)
         go_online(*people)
-        self.sessions = {who.username: [session_of(who) for _ in range(SESSIONS_EACH)] for who in people}
-        self._kept = sqlite3.connect(":memory:")
-        self._memory.connection.backup(self._kept)
+        self.sessions = {
+            who.username: [session_of(who) for _ in range(SESSIONS_PER_PERSON)] for who in people
+        }
+        self._snapshot = sqlite3.connect(":memory:")
+        self._memory.connection.backup(self._snapshot)
 
     def _serial_of(self, socket: chat.realtime.sockets.Socket) -> int:
         if "serial" not in vars(socket):
-            self.serial += 1
-            vars(socket)["serial"] = self.serial
+            self.socket_count += 1
+            vars(socket)["serial"] = self.socket_count
         serial: int = vars(socket)["serial"]
         return serial
 
     def restore(self) -> None:
-        self._kept.backup(self._memory.connection)
+        self._snapshot.backup(self._memory.connection)
 
     def close(self) -> None:
         channel_layers.backends.pop("default", None)
-        self._kept.close()
+        self._snapshot.close()
         self._memory.connection.close()
 
 
 def _database() -> Any:
-    """As a server without LIANXIN_DATABASE_URL has it, in memory, whatever the run's own is."""
+    """Return an in-memory SQLite connection configured like a server's without LIANXIN_DATABASE_URL."""
     own = connections["default"].settings_dict
     like = {**own, "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     memory = DatabaseWrapper({**like, "OPTIONS": {"transaction_mode": "IMMEDIATE"}}, "default")
@@ -94,14 +96,15 @@ def _database() -> Any:
     return memory
 
 
-def _slowly(post_batch: Any) -> Any:
-    """The writer's commit takes its time, fails when the database is away, and may be the process's last deed."""
+def _slow_and_unreliable(post_batch: Any) -> Any:
+    """Make the writer's commit take time, fail while the database is unavailable, and possibly be the
+    process's last act."""
 
     def slow(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> Any:
         process = PROCESS.get()
         assert process is not None
-        threads.pause(process.world.loop.delay())
-        process.world.ask_database()
+        threads.pause(process.schedule.loop.delay())
+        process.schedule.use_database()
         stored = post_batch(posts, marks)
         process.committed()
         return stored

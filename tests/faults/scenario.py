@@ -1,4 +1,4 @@
-"""A run: everybody in it, from the warm-up over the faults to the final read."""
+"""One run: its clients, from the warm-up through the faults to the final read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.faults import stored
 from tests.faults.agent import Agent
 from tests.faults.bank import Bank
 from tests.faults.browsers import Browsers
+from tests.faults.fault_schedule import FaultScheduler
 from tests.faults.history import History
-from tests.faults.nemesis import Nemesis
 from tests.faults.proxy import Proxy
 from tests.faults.reader import Reader
 from tests.faults.visitor import Visitor
@@ -25,50 +25,52 @@ from tests.simulation.transport import Frame
 
 T = TypeVar("T")
 
-WARM_SECONDS = 60.0
-# What a server process keeps as long as somebody is there (`/door/state`).
+WARM_UP_SECONDS = 60.0
+# The hub's tables in a server process, which must be empty when no client is connected
+# (`/fault-injection/state`).
 TABLES = ("sockets", "visitors", "watchers", "staff", "heads", "told")
-WORDS = sorted({turn.text for script in own_scripts() for turn in script.turns if len(turn.text) < 120})
+TEXTS = sorted({turn.text for script in own_scripts() for turn in script.turns if len(turn.text) < 120})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`seconds`: how long faults strike, each at least once. `most`: not longer than that, and only those that fit.
+    """The parameters of a run. `seconds`: time for faults, each at least once. `max_seconds`: start no fault
+    after that time, even if some had no turn (0: no limit).
 
-    `hold`: how long a fault lasts, from and to, in seconds.
+    `hold_range`: the shortest and the longest duration of a fault, in seconds.
     """
 
     seconds: float = 0.0
-    most: float = 0.0
+    max_seconds: float = 0.0
     seed: int = 1
     only: tuple[str, ...] = ()
     visitors: int = 24
     agents: int = 6
     pace: float = 1.0
-    # How many of an agent's answers are followed by a note.
-    notes: float = 0.15
-    hold: tuple[float, float] = (1.5, 2.5)
+    # The share of an agent's answers that are followed by a note.
+    note_share: float = 0.15
+    hold_range: tuple[float, float] = (1.5, 2.5)
     has_browsers: bool = True
-    # So long everything may take to settle when all is healed.
+    # Seconds for everything to settle after healing.
     settle_seconds: float = 90.0
 
 
-class World:
+class Scenario:
     def __init__(self, bank: Bank, plan: Plan, history: History, *, is_quiet: bool = False) -> None:
         self.bank, self.plan, self.history = bank, plan, history
         self._is_quiet = is_quiet
-        self._chance = random.Random(plan.seed)
+        self._rng = random.Random(plan.seed)
         ports = [process.port for process in bank.processes]
-        self.proxy = Proxy(free_port(), ports, self._dice())
+        self.proxy = Proxy(free_port(), ports, self._new_rng())
         self.visitors: list[Visitor] = []
         self.agents: list[Agent] = []
         self.browsers: Browsers | None = None
-        # Where the page of the bank shows the box.
-        self.box_url = ""
-        self.nemesis = Nemesis(self, self._dice())
+        # The bank's page that shows the widget.
+        self.widget_page_url = ""
+        self.scheduler = FaultScheduler(self, self._new_rng())
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    # -- what everybody shares ---------------------------------------------------------------------------------
+    # -- shared by all clients -----------------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
@@ -87,12 +89,12 @@ class World:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.wrong("the checker itself", f"{type(error).__name__}: {error}")
+            self.note_error("the checker itself", f"{type(error).__name__}: {error}")
             if not self._is_quiet:
                 sys.excepthook(type(error), error, error.__traceback__)
 
-    def shown(self, who: str, role: str, conv: str, message: Frame) -> None:
-        self.history.note(
+    def note_shown(self, who: str, role: str, conv: str, message: Frame) -> None:
+        self.history.append(
             "show",
             who=who,
             role=role,
@@ -102,31 +104,31 @@ class World:
             body=message["body"],
         )
 
-    def wrong(self, who: str, words: str) -> None:
-        self.history.note("wrong", who=who, words=words)
+    def note_error(self, who: str, description: str) -> None:
+        self.history.append("wrong", who=who, description=description)
 
-    def tell(self, words: str) -> None:
+    def report(self, text: str) -> None:
         if not self._is_quiet:
-            print(words, flush=True)
+            print(text, flush=True)
 
-    def words(self, chance: random.Random) -> str:
-        return chance.choice(WORDS)
+    def random_text(self, rng: random.Random) -> str:
+        return rng.choice(TEXTS)
 
-    def _dice(self) -> random.Random:
-        return random.Random(self._chance.getrandbits(64))
+    def _new_rng(self) -> random.Random:
+        return random.Random(self._rng.getrandbits(64))
 
-    # -- how they are ------------------------------------------------------------------------------------------
+    # -- status --------------------------------------------------------------------------------------------------
 
     @property
-    def answered(self) -> tuple[int, int]:
-        """How many messages of visitors and of agents have been accepted."""
+    def accepted_counts(self) -> tuple[int, int]:
+        """The numbers of messages accepted from visitors and from agents."""
         return (
             sum(visitor.accepted_count for visitor in self.visitors),
             sum(agent.accepted_count for agent in self.agents),
         )
 
     @property
-    def is_everybody_back(self) -> bool:
+    def is_everyone_connected(self) -> bool:
         return all(visitor.first.is_welcomed for visitor in self.visitors) and all(
             agent.is_welcomed or agent.is_shut_out for agent in self.agents
         )
@@ -134,52 +136,58 @@ class World:
     # -- a run -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Warm up, be struck, heal, settle, read. Everything that happens is in the history."""
+        """Warm up, inject the faults, heal, settle, and read everything back. All events go into the history."""
         await self.proxy.start()
         try:
-            await self._gather()
-            self.tell(f"{len(self.visitors)} visitors and {len(self.agents)} agents talk; now the faults:")
-            await self._suffer()
+            await self._start_clients()
+            self.report(
+                f"{len(self.visitors)} visitors and {len(self.agents)} agents are writing; injecting faults:"
+            )
+            await self._inject_faults()
             await self._heal()
-            await self._read()
+            await self._read_everything()
         finally:
-            await self._leave()
+            await self._stop_clients()
 
-    async def _gather(self) -> None:
+    async def _start_clients(self) -> None:
         plan = self.plan
         for name, member in self.bank.staff.items():
             if not member["sees_all"]:
-                self.history.note("staff", who=name, departments=member["departments"])
+                self.history.append("staff", who=name, departments=member["departments"])
         for number in range(plan.agents):
             name = f"a{number}"
-            agent = Agent(self, name, self.bank.staff[name]["sessions"][0], self._dice())
+            agent = Agent(self, name, self.bank.staff[name]["sessions"][0], self._new_rng())
             self.agents.append(agent)
             self.spawn(agent.run())
         for number in range(plan.visitors):
             visitor = Visitor(
-                self, f"v{number}", self._dice(), tabs=2 if number % 6 == 1 else 1, is_bursty=number % 3 == 2
+                self,
+                f"v{number}",
+                self._new_rng(),
+                tabs=2 if number % 6 == 1 else 1,
+                is_bursty=number % 3 == 2,
             )
             self.visitors.append(visitor)
             self.spawn(visitor.run())
         if plan.has_browsers:
-            self.browsers = Browsers(self, self._dice())
+            self.browsers = Browsers(self, self._new_rng())
             await self.browsers.open()
         await self._until(
             lambda: (
                 all(visitor.accepted_count for visitor in self.visitors)
                 and any(agent.accepted_count for agent in self.agents)
             ),
-            WARM_SECONDS,
-            "not everybody was talking",
+            WARM_UP_SECONDS,
+            "not every visitor and agent was writing",
         )
 
-    async def _suffer(self) -> None:
+    async def _inject_faults(self) -> None:
         now = time.monotonic()
-        until, at_most = now + self.plan.seconds, now + (self.plan.most or float("inf"))
+        until, at_most = now + self.plan.seconds, now + (self.plan.max_seconds or float("inf"))
         only = list(self.plan.only)
         await asyncio.gather(
-            self.nemesis.rage("servers", only, until, at_most),
-            self.nemesis.rage("world", only, until, at_most),
+            self.scheduler.run_track("servers", only, until, at_most),
+            self.scheduler.run_track("clients", only, until, at_most),
         )
 
     async def _heal(self) -> None:
@@ -191,7 +199,7 @@ class World:
             agent.is_over = True
         if self.browsers is not None:
             self.browsers.is_over = True
-        self.history.note("fault", name="healed", phase="healed", words="")
+        self.history.append("fault", name="healed", phase="healed", description="")
         await self._until(
             lambda: (
                 all(visitor.is_settled and visitor.first.is_welcomed for visitor in self.visitors)
@@ -201,23 +209,26 @@ class World:
             self.plan.settle_seconds,
             "",
         )
-        for words in self._unsettled():
-            self.wrong("settling", words)
+        for description in self._unsettled():
+            self.note_error("settling", description)
 
     def _unsettled(self) -> list[str]:
-        found = [f"{one.name} was not answered" for one in self.visitors if not one.is_settled]
-        found += [f"{one.name} has no line" for one in self.visitors if not one.first.is_welcomed]
-        found += [f"{one.name} is not done" for one in self.agents if not one.is_settled]
-        found += [f"{one.name} has no line" for one in self.agents if not one.is_welcomed]
-        return found
+        unsettled = [f"{client.name} was not answered" for client in self.visitors if not client.is_settled]
+        unsettled += [
+            f"{client.name} is not connected" for client in self.visitors if not client.first.is_welcomed
+        ]
+        unsettled += [f"{client.name} has not finished" for client in self.agents if not client.is_settled]
+        unsettled += [f"{client.name} is not connected" for client in self.agents if not client.is_welcomed]
+        return unsettled
 
-    async def _read(self) -> None:
-        """Waits until the screens show what is stored, or the time is over; then everybody reads, and SQL."""
+    async def _read_everything(self) -> None:
+        """Wait until the screens show what is stored, or time is up; then record every screen and the
+        database."""
         deadline = time.monotonic() + self.plan.settle_seconds
         while True:
             heads = await asyncio.to_thread(stored.heads, self.bank.postgres.url)
             departments = await asyncio.to_thread(stored.departments, self.bank.postgres.url)
-            if self._show_all(heads, departments) or time.monotonic() > deadline:
+            if self._show_everything(heads, departments) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
         for visitor in self.visitors:
@@ -228,12 +239,12 @@ class World:
             agent.read()
         if self.browsers is not None:
             await self.browsers.read()
-        known = {record["conv"] for record in self.history.records if record["op"] == "begin"}
-        reader = Reader(self, self.bank.staff["yun"]["sessions"][0], self._dice())
-        await reader.read(sorted(known & heads.keys()), self.plan.settle_seconds)
+        started = {record["conv"] for record in self.history.records if record["op"] == "begin"}
+        reader = Reader(self, self.bank.staff["yun"]["sessions"][0], self._new_rng())
+        await reader.read(sorted(started & heads.keys()), self.plan.settle_seconds)
         await asyncio.to_thread(stored.read_all, self.bank.postgres.url, self.history)
 
-    def _show_all(self, heads: dict[str, int], departments: dict[str, str]) -> bool:
+    def _show_everything(self, heads: dict[str, int], departments: dict[str, str]) -> bool:
         screens = [
             (screen.conversation, screen.thread.head)
             for visitor in self.visitors
@@ -244,13 +255,13 @@ class World:
             (uuid, thread.head)
             for agent in self.agents
             for uuid, thread in agent.threads.items()
-            # What has gone to a department that is not theirs goes on without them.
+            # A conversation that went to another department continues without this agent.
             if uuid in agent.mine or departments.get(uuid) in agent.departments
         ]
         is_whole = all(heads.get(uuid) == head for uuid, head in screens)
         return is_whole and (self.browsers is None or self.browsers.shows(heads))
 
-    async def _leave(self) -> None:
+    async def _stop_clients(self) -> None:
         if self.browsers is not None:
             await self.browsers.close()
         for visitor in self.visitors:
@@ -262,19 +273,20 @@ class World:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.proxy.stop()
 
-    async def look_back(self) -> None:
-        """When everybody has gone nothing is left: no socket, no table of them, no key in Redis, no transaction."""
+    async def check_leftovers(self) -> None:
+        """Record an error unless, with all clients gone, no socket, hub table, Redis key or transaction is
+        left."""
         deadline = time.monotonic() + self.plan.settle_seconds
-        while left := await self._left():
+        while left := await self._leftovers():
             if time.monotonic() > deadline:
-                self.wrong("what is left", ", ".join(left))
+                self.note_error("leftovers", ", ".join(left))
                 return
             await asyncio.sleep(0.2)
 
-    async def _left(self) -> list[str]:
+    async def _leftovers(self) -> list[str]:
         found = []
         for process in self.bank.processes:
-            state = await process.door("state") or {"answer": "none"}
+            state = await process.control("state") or {"answer": "none"}
             found += [f"{process.kind}: {state[name]} {name}" for name in TABLES if state.get(name, 1)]
         return found + await asyncio.to_thread(self.bank.leftovers)
 
@@ -283,6 +295,6 @@ class World:
         while not is_true():
             if time.monotonic() > deadline:
                 if otherwise:
-                    self.wrong("the run", otherwise)
+                    self.note_error("the run", otherwise)
                 return
             await asyncio.sleep(0.05)

@@ -1,4 +1,5 @@
-"""HTTP of the load: one connection that stays open, as a browser's, and what it cost in time."""
+"""The HTTP client of the load: one persistent connection like a browser's, with the time that each answer
+took."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ CSRF = "0123456789abcdefghijklmnopqrstuv"
 
 @dataclass(frozen=True)
 class Answer:
-    """`body` as it came over the wire, compressed or not; `ms` from the first byte sent to the last received."""
+    """An HTTP response. `body` is as sent, compressed or not; `ms` runs from the first byte sent to the last
+    received."""
 
     status: int
     headers: dict[str, str]
@@ -21,8 +23,8 @@ class Answer:
     ms: float
 
 
-class Web:
-    """`cookie`: of a signed-in session. Asks for gzip as every browser does."""
+class HttpClient:
+    """A client with the `cookie` of a signed-in session. Accepts gzip as every browser does."""
 
     def __init__(self, url: str, cookie: str = "") -> None:
         address = urlsplit(url)
@@ -34,20 +36,20 @@ class Web:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str, **headers: str) -> Answer:
-        return await self._ask("GET", path, {"Accept": "text/html", **headers}, b"")
+        return await self._request("GET", path, {"Accept": "text/html", **headers}, b"")
 
     async def post(
         self, path: str, body: bytes = b"{}", kind: str = "application/json", **headers: str
     ) -> Answer:
         sent = {"Accept": "application/json", "Content-Type": kind, **headers}
-        return await self._ask("POST", path, {**sent, "Content-Length": str(len(body))}, body)
+        return await self._request("POST", path, {**sent, "Content-Length": str(len(body))}, body)
 
     def close(self) -> None:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
 
-    async def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
@@ -56,17 +58,19 @@ class Web:
         writer.write(f"{method} {path} HTTP/1.1\r\n{self._head}{fields}\r\n".encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         status, *lines = head.rstrip().split("\r\n")
-        heard = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if heard.get("transfer-encoding") == "chunked":
-            received = await self._chunks(reader)
+        fields_received = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        }
+        if fields_received.get("transfer-encoding") == "chunked":
+            received = await self._read_chunks(reader)
         else:
-            received = await reader.readexactly(int(heard.get("content-length", 0)))
+            received = await reader.readexactly(int(fields_received.get("content-length", 0)))
         took = (time.monotonic() - began) * 1000
-        if heard.get("connection", "").lower() == "close":
+        if fields_received.get("connection", "").lower() == "close":
             self.close()
-        return Answer(int(status.split()[1]), heard, received, took)
+        return Answer(int(status.split()[1]), fields_received, received, took)
 
-    async def _chunks(self, reader: asyncio.StreamReader) -> bytes:
+    async def _read_chunks(self, reader: asyncio.StreamReader) -> bytes:
         parts = []
         while size := int((await reader.readline()).split(b";")[0], 16):
             parts.append(await reader.readexactly(size))

@@ -1,4 +1,4 @@
-"""Where a server's time goes: py-spy looks at its stacks while it works."""
+"""Profiles of the servers, sampled by py-spy while they work."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pathlib import Path
 from tests.harness.servers.process import ROOT
 
 FOLDER = ROOT / "var" / "profiles"
-SAMPLES_A_SECOND = 200
-SHOWN = 45
+SAMPLES_PER_SECOND = 200
+MAX_LISTED = 45
 
 
 @contextmanager
-def watching(pids: Mapping[str, int], seconds: float, *, delay: float) -> Iterator[None]:
-    """Watches these processes, by name, for that time, from `delay` seconds after now on.
+def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Iterator[None]:
+    """Profile these processes, by name, for `seconds`, beginning `delay` seconds from now.
 
-    Leaves in var/profiles for each: NAME.folded (opens in speedscope and in every flame graph tool), NAME.svg (a flame
-    graph of the same time) and NAME.txt (a summary in words).
+    Writes to var/profiles for each: NAME.folded (for speedscope and flame graph tools), NAME.svg (a flame
+    graph of the same time) and NAME.txt (a summary).
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     program = Path(sys.executable).with_name("py-spy")
-    found = str(program) if program.exists() else shutil.which("py-spy")
-    if found is None:
+    py_spy = str(program) if program.exists() else shutil.which("py-spy")
+    if py_spy is None:
         raise RuntimeError("py-spy is not installed: scripts/install --dev")
-    watchers = []
+    profilers = []
     for name, pid in pids.items():
         for kind, ending in (("raw", "folded"), ("flamegraph", "svg")):
             command = [
-                *(found, "record", "--nonblocking", "--threads", "--rate", str(SAMPLES_A_SECOND)),
+                *(py_spy, "record", "--nonblocking", "--threads", "--rate", str(SAMPLES_PER_SECOND)),
                 *("--duration", str(max(1, int(seconds))), "--format", kind),
                 *("--output", str(FOLDER / f"{name}.{ending}"), "--pid", str(pid)),
             ]
-            watchers.append(
+            profilers.append(
                 subprocess.Popen(
                     ["sh", "-c", f'sleep {delay}; exec "$@"', "sh", *command],
                     stdout=subprocess.DEVNULL,
@@ -49,25 +49,26 @@ def watching(pids: Mapping[str, int], seconds: float, *, delay: float) -> Iterat
         yield
     finally:
         deadline = time.monotonic() + seconds + delay + 30
-        for watcher in watchers:
+        for profiler in profilers:
             try:
-                _, words = watcher.communicate(timeout=max(1, deadline - time.monotonic()))
+                _, errors = profiler.communicate(timeout=max(1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                watcher.kill()
-                watcher.communicate()
+                profiler.kill()
+                profiler.communicate()
                 continue
-            if watcher.returncode:
-                print(f"py-spy: {words.decode(errors='replace').strip()[-500:]}")
+            if profiler.returncode:
+                print(f"py-spy: {errors.decode(errors='relocation').strip()[-500:]}")
     for name in pids:
         file = FOLDER / f"{name}.folded"
         if file.exists():
-            summary = summed(file.read_text(encoding="utf-8"))
+            summary = summary_of(file.read_text(encoding="utf-8"))
             file.with_suffix(".txt").write_text(summary, encoding="utf-8")
             print(f"profile: {file.with_suffix('.txt').relative_to(ROOT)}", flush=True)
 
 
-def summed(folded: str) -> str:
-    """The threads, then the functions with the most time of their own, then those with the most with all they call."""
+def summary_of(folded: str) -> str:
+    """Return a summary: the threads, then the functions with most time of their own, then those with most
+    time including calls."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     threads: Counter[str] = Counter()
@@ -78,17 +79,17 @@ def summed(folded: str) -> str:
         total += int(count)
         threads[frames[0] if frames[0].startswith("thread") else "-"] += int(count)
         own[_function(frames[-1])] += int(count)
-        for name in {_function(each) for each in frames}:
+        for name in {_function(frame) for frame in frames}:
             whole[name] += int(count)
-    parts = [f"{total} samples at {SAMPLES_A_SECOND} a second; a thread that waits is not sampled"]
-    for title, counts in (("threads", threads), ("time of its own", own), ("with all that it calls", whole)):
+    parts = [f"{total} samples at {SAMPLES_PER_SECOND} per second; waiting threads are not sampled"]
+    for title, counts in (("threads", threads), ("own time", own), ("time including calls", whole)):
         parts += ["", f"{title}:"]
-        parts += [f"{100 * n / max(1, total):6.1f} %  {name}" for name, n in counts.most_common(SHOWN)]
+        parts += [f"{100 * n / max(1, total):6.1f} %  {name}" for name, n in counts.most_common(MAX_LISTED)]
     return "\n".join(parts) + "\n"
 
 
 def _function(frame: str) -> str:
-    """`name (file:line)` without the line, and the file from its package on."""
-    name, _, place = frame.partition(" (")
-    file = place.rstrip(")").rpartition(":")[0] or place.rstrip(")")
-    return f"{name} ({file.rpartition('site-packages/')[2]})" if place else name
+    """Return `name (file)` without its line number, with the file relative to its package."""
+    name, _, location = frame.partition(" (")
+    file = location.rstrip(")").rpartition(":")[0] or location.rstrip(")")
+    return f"{name} ({file.rpartition('site-packages/')[2]})" if location else name

@@ -1,21 +1,23 @@
-"""The servers' test door: the real application, with failpoints and planted bugs around functions of production.
+"""The ASGI application of servers under test: the real one, with failpoints and planted bugs around
+production functions.
 
-    AppServer(env, application="tests.faults.door:application")
+    AppServer(env, application="tests.faults.fault_injection:application")
 
-Production code knows nothing of it. What it wraps it names by module and attribute, and it does not start when a name
-has gone. It listens on `/door/...` of the server's own port:
+Production code does not know about it. This module names what it wraps, and refuses to start
+when such a name no longer exists. It is controlled by requests to `/fault-injection/...` on the server's own
+port:
 
-| address | does |
+| path | effect |
 |---|---|
-| `/door/kill?point=NAME` | this process kills itself (SIGKILL) the next time it comes to that point of a post's way |
-| `/door/fail?error=deadlock&times=3` | the next batches of posts fail inside their transaction |
-| `/door/stall?how_long=2` | the event loop stands still |
-| `/door/clock?offset=3600` | the clock of this process goes so many seconds ahead (behind: negative) of the machine's |
-| `/door/strange` | events and frames of a version to come go to all processes and sockets of this one |
-| `/door/disable?staff=NAME` | an administrator switches the account off |
-| `/door/enable?staff=NAME` | ... and on again; the answer is a new session |
-| `/door/bug?name=NAME` | plants a bug (`bugs.py`); no name: takes it out again |
-| `/door/state` | what the hub still holds, the points passed, the harm done by a planted bug |
+| `kill?point=NAME` | this process kills itself (SIGKILL) when a post next reaches that point of its path |
+| `fail?error=deadlock&times=3` | the next batches of posts fail inside their transaction |
+| `stall?seconds=2` | the event loop is blocked |
+| `clock?offset=3600` | the clock of this process runs that many seconds ahead of the machine's (behind: negative) |
+| `unknown-frames` | sends events and frames of a future version to all processes and to all sockets of this one |
+| `disable?staff=NAME` | an administrator disables the account |
+| `enable?staff=NAME` | enables it again; the answer is a new session |
+| `bug?name=NAME` | plants a bug (`bugs.py`); without a name removes it |
+| `state` | sizes of the hub's tables, the points passed, the number of effects of the planted bug |
 """
 
 from __future__ import annotations
@@ -38,9 +40,10 @@ from django.utils import timezone
 
 
 class Clock:
-    """The time of day of this process; what measures durations goes by another clock and stays.
+    """This process's wall clock with an offset. Durations are measured by the monotonic clock, which is not
+    changed.
 
-    In place before any model is made of `timezone.now`.
+    Must be installed before any model refers to `timezone.now`.
     """
 
     def __init__(self) -> None:
@@ -62,14 +65,14 @@ from config.asgi import application as real_application  # noqa: E402
 
 OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
 
-# The way of a post, in its order.
+# The points on the path of a post, in order.
 POINTS = ("before_insert", "before_commit", "after_commit", "before_publish", "after_ack")
 
 
 def replace(name: str, wrap: Callable[[Any], Any]) -> None:
-    """Puts `wrap(original)` in the place of `module:attribute` (or `module:Class.attribute`), wherever it was imported.
+    """Replace `module:attribute` (or `module:Class.attribute`) by `wrap(original)`, wherever it was imported.
 
-    Raises LookupError when there is no such name: production has been rewritten, and the door must follow.
+    Raises LookupError when there is no such name: production code has changed, and this module must follow.
     """
     module_name, _, path = name.partition(":")
     owner: Any = import_module(module_name)
@@ -79,7 +82,7 @@ def replace(name: str, wrap: Callable[[Any], Any]) -> None:
             owner = getattr(owner, parent)
         original = vars(owner)[attribute]
     except (AttributeError, KeyError) as error:
-        raise LookupError(f"the test door wraps {name}, which is there no more") from error
+        raise LookupError(f"fault injection wraps {name}, which no longer exists") from error
     wrapped = wrap(original)
     setattr(owner, attribute, wrapped)
     if parents:
@@ -90,7 +93,7 @@ def replace(name: str, wrap: Callable[[Any], Any]) -> None:
 
 
 class Failpoints:
-    """Where a post is on its way, and what is to happen there next."""
+    """The points that posts have passed, and what is to happen at the next one."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()
@@ -106,7 +109,7 @@ class Failpoints:
 
     def install(self) -> None:
         replace("chat.actions.posts:post_batch", self._around_batch)
-        # Whoever commits, Django or we, does it by this.
+        # Django's commits and our own all go through this method.
         replace("psycopg:Connection.commit", self._around_commit)
         replace("chat.realtime.delivery:send_to_layer", self._around_publish)
         replace("chat.realtime.sockets:Socket.answer", self._around_answer)
@@ -130,12 +133,12 @@ class Failpoints:
         def around(connection: Any) -> Any:
             if getattr(self._batch, "is_open", False):
                 self.reach("before_commit")
-                self._fail()
+                self._raise_planted_error()
             return commit(connection)
 
         return around
 
-    def _fail(self) -> None:
+    def _raise_planted_error(self) -> None:
         from psycopg import errors
 
         if self.errors_left > 0:
@@ -158,7 +161,7 @@ class Failpoints:
         def around(socket: Any, frame: Any) -> Any:
             result = answer(socket, frame)
             if isinstance(frame, AcceptedFrame):
-                # When what was handed over has gone out.
+                # Wait until the frame has been sent.
                 asyncio.get_running_loop().call_later(0.05, self.reach, "after_ack")
             return result
 
@@ -168,48 +171,50 @@ class Failpoints:
 failpoints = Failpoints()
 
 
-class Door:
+class FaultInjection:
     def __init__(self, application: Callable[..., Any]) -> None:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
-        if scope["type"] != "http" or not scope["path"].startswith("/door/"):
+        if scope["type"] != "http" or not scope["path"].startswith("/fault-injection/"):
             return await self._application(scope, receive, send)
-        asked = dict(parse_qsl(scope["query_string"].decode()))
-        answer = json.dumps(await self._do(scope["path"].removeprefix("/door/"), asked)).encode()
+        parameters = dict(parse_qsl(scope["query_string"].decode()))
+        answer = json.dumps(
+            await self._run(scope["path"].removeprefix("/fault-injection/"), parameters)
+        ).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _do(self, what: str, asked: dict[str, str]) -> Any:
+    async def _run(self, command: str, parameters: dict[str, str]) -> Any:
         from core.database_threads import in_thread
         from tests.faults import bugs
 
-        match what:
+        match command:
             case "kill":
-                assert asked["point"] in POINTS
-                failpoints.armed = asked["point"]
+                assert parameters["point"] in POINTS
+                failpoints.armed = parameters["point"]
             case "fail":
-                failpoints.error, failpoints.errors_left = asked["error"], int(asked["times"])
+                failpoints.error, failpoints.errors_left = parameters["error"], int(parameters["times"])
             case "stall":
-                time.sleep(float(asked["how_long"]))  # noqa: ASYNC251
+                time.sleep(float(parameters["seconds"]))  # noqa: ASYNC251
             case "clock":
-                clock.offset = float(asked["offset"])
-            case "strange":
-                await _strange()
+                clock.offset = float(parameters["offset"])
+            case "unknown-frames":
+                await _send_unknown_frames()
             case "disable" | "enable":
-                return await in_thread(_switch, asked["staff"], what == "enable")
+                return await in_thread(_set_active, parameters["staff"], command == "enable")
             case "bug":
-                bugs.planted.change(asked.get("name", ""))
+                bugs.planted.change(parameters.get("name", ""))
             case "state":
                 return _state()
             case _:
-                raise LookupError(what)
+                raise LookupError(command)
         return {}
 
 
-async def _strange() -> None:
-    """What a newer version might say, to everybody who can hear it."""
+async def _send_unknown_frames() -> None:
+    """Send what a newer version might send, to all processes and sockets."""
     from channels.layers import get_channel_layer
 
     from chat.realtime.delivery import GROUP, hub
@@ -217,14 +222,14 @@ async def _strange() -> None:
     events = json.dumps([{"event": "aurora_seen", "pk": 1, "row": None}, {"event": 7}, "?"]).encode()
     layer = get_channel_layer()
     if layer is not None:
-        message = {"type": "chat.events", "process": "of-tomorrow", "events": events, "colour": "red"}
+        message = {"type": "chat.events", "process": "newer-version", "events": events, "colour": "red"}
         await asyncio.wait_for(layer.group_send(GROUP, message), 1)
     sockets: list[Any] = [socket for group in hub.visitors.values() for socket in group]
     for socket in (*sockets, *hub.staff):
         socket.push(b'{"kind": "aurora", "conversation": "", "colour": {"of": ["tomorrow"]}}')
 
 
-def _switch(username: str, is_active: bool) -> str:
+def _set_active(username: str, is_active: bool) -> str:
     from accounts.actions import change_staff
     from accounts.models import Role, Staff
     from tests.people import session_of
@@ -249,7 +254,7 @@ def _state() -> dict[str, Any]:
         "heads": len(hub.heads),
         "told": len(hub.sent_states),
         "passed": dict(failpoints.passed),
-        "deeds": bugs.planted.deeds,
+        "effects": bugs.planted.effects,
     }
 
 
@@ -261,4 +266,4 @@ def _install() -> None:
 
 
 _install()
-application = Door(real_application)
+application = FaultInjection(real_application)

@@ -1,4 +1,4 @@
-"""What the measures need in the database, made by Lianxin's own models and actions. Runs in `manage.py shell`."""
+"""Database contents for the measures, made by Lianxin's own models and actions. Runs in `manage.py shell`."""
 
 from __future__ import annotations
 
@@ -27,26 +27,29 @@ from chat.models import Assignment, AuthorRole, Conversation, Message, Site, Sta
 from chat.widget import tokens
 from tests.bench.texts import CHINESE, TEXTS
 
-MESSAGES_A_CHAT = 10
-# What stands in no text of the archive, not even where two words meet.
-NOWHERE = [
+MESSAGES_PER_CONVERSATION = 10
+# Words that are in no text of the archive, not even across two adjacent words.
+ABSENT_WORDS = [
     *("麒麟", "饕餮", "貔貅", "琥珀", "琉璃", "蝙蝠", "蜻蜓", "橄榄", "葡萄", "玫瑰"),
     *("鹦鹉", "骆驼", "蟋蟀", "蜈蚣", "琵琶", "枇杷", "珊瑚", "翡翠", "茉莉", "咖啡"),
 ]
 
 
-def desk(*, agents: int) -> dict[str, Any]:
-    """A site, its department, so many agents and a supervisor, all online; the cookies of their sessions."""
+def create_staff(*, agents: int) -> dict[str, Any]:
+    """Create a site, its department, `agents` agents and a supervisor, all online; return the cookies of
+    their sessions."""
     department = Department.objects.create(code="bench", name_zh="客户服务", name_en="Service")
     Site.objects.create(
         key="bench", name_zh="测试银行", name_en="Bench", allowed_origins="", department=department
     )
-    people = [_employ(f"agent{number}", f"1{number:04}", Role.AGENT, department) for number in range(agents)]
-    supervisor = _employ("supervisor", "90000", Role.SUPERVISOR, department)
+    people = [
+        _create_member(f"agent{number}", f"1{number:04}", Role.AGENT, department) for number in range(agents)
+    ]
+    supervisor = _create_member("supervisor", "90000", Role.SUPERVISOR, department)
     return {"agents": [_cookie(staff) for staff in people], "supervisor": _cookie(supervisor)}
 
 
-def _employ(username: str, number: str, role: Role, department: Department) -> Staff:
+def _create_member(username: str, number: str, role: Role, department: Department) -> Staff:
     staff = Staff.objects.create_user(
         username, password=None, name="客服" + number, name_en=username, number=number, role=role
     )
@@ -65,7 +68,8 @@ def _cookie(staff: Staff) -> str:
 
 
 def take_all() -> list[list[str]]:
-    """The agents take in turn until nobody waits; the conversations of each, in the order of the desk's cookies."""
+    """Let the agents take in turn until the queue is empty. Return each agent's conversations, in the order
+    of their cookies."""
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     taken: list[list[str]] = [[] for _ in agents]
     try:
@@ -76,9 +80,9 @@ def take_all() -> list[list[str]]:
         return taken
 
 
-def crowd(*, waiting: int = 0, active: int = 0, agents: int = 1) -> list[list[str]]:
-    """Conversations that stand in the database with a first message each: so many in the line, so many shared out
-    among the first `agents` agents. Returns [visitor's token, conversation] of each, those in the line first."""
+def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) -> list[list[str]]:
+    """Create conversations with one message each: `waiting` in the queue, and `active` shared among the first
+    `agents` agents. Return [visitor's token, conversation] of each, the waiting ones first."""
     site = Site.objects.select_related("department").get()
     staff = list(Staff.objects.filter(role=Role.AGENT).order_by("pk")[:agents])
     now, count = timezone.now(), waiting + active
@@ -103,47 +107,50 @@ def crowd(*, waiting: int = 0, active: int = 0, agents: int = 1) -> list[list[st
     Message.objects.bulk_create(
         [
             Message(
-                conversation=one, seq=1, client_id=uuid4(), author_role=AuthorRole.VISITOR, body=one.excerpt,
-                at=one.started_at, terms=terms_of(one.excerpt),
+                conversation=conversation, seq=1, client_id=uuid4(), author_role=AuthorRole.VISITOR,
+                body=conversation.excerpt, at=conversation.started_at, terms=terms_of(conversation.excerpt),
             )
-            for one in conversations
+            for conversation in conversations
         ],
         batch_size=2000,
     )  # fmt: skip
     Assignment.objects.bulk_create(
         [
             Assignment(
-                conversation=one, agent=one.agent, by=one.agent, department=site.department, at=one.started_at,
-                reason=Assignment.Reason.TAKEN,
+                conversation=conversation, agent=conversation.agent, by=conversation.agent, department=site.department,
+                at=conversation.started_at, reason=Assignment.Reason.TAKEN,
             )
-            for one in conversations
-            if one.agent
+            for conversation in conversations
+            if conversation.agent
         ],
         batch_size=2000,
     )  # fmt: skip
     _analyse()
-    return [[tokens.token_for(one.visitor.uuid, site.key), str(one.uuid)] for one in conversations]
+    return [
+        [tokens.token_for(conversation.visitor.uuid, site.key), str(conversation.uuid)]
+        for conversation in conversations
+    ]
 
 
 def _analyse() -> None:
-    """What a database learns of its own accord in its first minute (autovacuum)."""
+    """Collect statistics, as autovacuum would within a minute."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
 def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
-    """The agents take in turn, for so long or until nobody waits, by the action itself without HTTP."""
+    """Let the agents take in turn by the action, without HTTP, for `seconds` or until the queue is empty."""
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
-    # Each thread has a connection of its own, of a pool that is as small as a server's.
+    # Each thread has its own connection, from a pool as small as a server's.
     connection.close()
-    turns = cycle(agents)
+    next_agents = cycle(agents)
     taken: list[UUID] = []
     began = time.monotonic()
 
     def take() -> None:
         try:
             while time.monotonic() - began < seconds:
-                taken.append(take_next(staff=next(turns)).uuid)
+                taken.append(take_next(staff=next(next_agents)).uuid)
         except NobodyWaiting:
             pass
         connection.close()
@@ -154,8 +161,8 @@ def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
     return {"seconds": time.monotonic() - began, "taken": len(taken), "distinct": len(set(taken))}
 
 
-def assigned() -> dict[str, int]:
-    """How it stands after taking: conversations that have an agent, and assignments that are open."""
+def assignment_counts() -> dict[str, int]:
+    """Return the number of conversations that have an agent, and of open assignments."""
     return {
         "active": Conversation.objects.filter(status=Status.ACTIVE).count(),
         "assignments": Assignment.objects.filter(until_at=None).count(),
@@ -163,7 +170,7 @@ def assigned() -> dict[str, int]:
 
 
 def queries_of(path: str, cookie: str) -> int:
-    """How many queries a page takes, with those of the session and the user."""
+    """Return the number of queries of a page, including those of session and user."""
     client = Client(SERVER_NAME="127.0.0.1")
     client.cookies.load(cookie)
     with CaptureQueriesContext(connection) as captured:
@@ -172,16 +179,17 @@ def queries_of(path: str, cookie: str) -> int:
     return len(captured)
 
 
-def library(*, messages: int) -> dict[str, list[str]]:
-    """An archive of so many messages in closed conversations of ten, a quarter of them in the agents' department, and
-    words to look for: common, middling, rare, and such as nobody wrote.
+def create_archive(*, messages: int) -> dict[str, list[str]]:
+    """Create an archive of `messages` messages in closed conversations of ten, a quarter of them in the
+    agents' department. Return words to search for: common, middling, rare, and such that occur nowhere.
 
-    Half of a text is ours, half is drawn from 4,000 two-character words by Zipf's law, as words of a language are.
+    Half of each text is ours; the other half is drawn from 4,000 two-character words by Zipf's law, as in
+    natural language.
     """
-    chance = Random(3)
+    rng = Random(3)
     characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})
     words = [first + second for first in characters for second in characters if first != second]
-    chance.shuffle(words)
+    rng.shuffle(words)
     in_texts = {term for text in CHINESE for term in terms_of(text)}
     words = [word for word in words if word not in in_texts][:4000]
     weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
@@ -193,7 +201,7 @@ def library(*, messages: int) -> dict[str, list[str]]:
             code=f"other{number}", name_zh=f"其他{number}", name_en=f"Other {number}"
         )
         departments.append(other.pk)
-    chats = messages // MESSAGES_A_CHAT
+    conversation_count = messages // MESSAGES_PER_CONVERSATION
     with connection.cursor() as cursor:
         cursor.execute("SET maintenance_work_mem = '512MB'")
         cursor.execute("DROP INDEX chat_message_terms")
@@ -201,34 +209,39 @@ def library(*, messages: int) -> dict[str, list[str]]:
             """INSERT INTO chat_visitor (uuid, site_id, level, customer_reference, name, language, first_seen_at,
                    last_seen_at)
                SELECT gen_random_uuid(), %s, 'anonymous', '', '', 'zh', now(), now() FROM generate_series(1, %s)""",
-            [site.pk, chats],
+            [site.pk, conversation_count],
         )
-        one = Conversation(
+        conversation = Conversation(
             client_id=uuid4(), site=site, visitor_id=0, department_id=site.department_id, agent=colleague,
-            status=Status.CLOSED, last_seq=MESSAGES_A_CHAT,
+            status=Status.CLOSED, last_seq=MESSAGES_PER_CONVERSATION,
         )  # fmt: skip
         fields = [field for field in Conversation._meta.concrete_fields if not field.primary_key]
         names = ", ".join(str(field.column) for field in fields)
-        values = [field.get_db_prep_save(getattr(one, field.attname), connection) for field in fields]
-        own = {"uuid": "gen_random_uuid()", "client_id": "gen_random_uuid()", "visitor_id": "id"}
-        own["department_id"] = f"(ARRAY{departments})[1 + id %% 4]"
-        places = ", ".join(own.get(str(field.column), "%s") for field in fields)
-        given = [value for field, value in zip(fields, values, strict=True) if field.column not in own]
+        values = [
+            field.get_db_prep_save(getattr(conversation, field.attname), connection) for field in fields
+        ]
+        sql_values = {"uuid": "gen_random_uuid()", "client_id": "gen_random_uuid()", "visitor_id": "id"}
+        sql_values["department_id"] = f"(ARRAY{departments})[1 + id %% 4]"
+        placeholders = ", ".join(sql_values.get(str(field.column), "%s") for field in fields)
+        parameters = [
+            value for field, value in zip(fields, values, strict=True) if field.column not in sql_values
+        ]
         cursor.execute(
-            f"INSERT INTO chat_conversation ({names}) SELECT {places} FROM chat_visitor ORDER BY id", given
+            f"INSERT INTO chat_conversation ({names}) SELECT {placeholders} FROM chat_visitor ORDER BY id",
+            parameters,
         )
         cursor.execute("SELECT id FROM chat_conversation ORDER BY id")
         pks = [pk for (pk,) in cursor.fetchall()]
         columns = "conversation_id, seq, client_id, kind, author_role, author_name, body, payload, at, terms"
         with cursor.copy(f"COPY chat_message ({columns}) FROM STDIN") as copy:
             for pk in pks:
-                for seq in range(1, MESSAGES_A_CHAT + 1):
-                    drawn = "".join(chance.choices(words, cum_weights=weights, k=3))
-                    body = f"{chance.choice(CHINESE)}{drawn}"
+                for seq in range(1, MESSAGES_PER_CONVERSATION + 1):
+                    drawn = "".join(rng.choices(words, cum_weights=weights, k=3))
+                    body = f"{rng.choice(CHINESE)}{drawn}"
                     terms = " ".join("'" + term.replace("'", "''") + "'" for term in terms_of(body))
                     copy.write_row(
-                        (pk, seq, uuid4(), "text", "visitor" if seq % 2 else "agent", "", body, "{}", one.started_at,
-                         terms)
+                        (pk, seq, uuid4(), "text", "visitor" if seq % 2 else "agent", "", body, "{}",
+                         conversation.started_at, terms)
                     )  # fmt: skip
         cursor.execute("CREATE INDEX chat_message_terms ON chat_message USING gin (terms)")
     connection.connection.autocommit = True
@@ -239,5 +252,5 @@ def library(*, messages: int) -> dict[str, list[str]]:
         "common": [word for word in texts_words if word in in_texts][:6] + words[:14],
         "middling": words[100:2000:95],
         "rare": words[3000:4000:50],
-        "none": NOWHERE,
+        "none": ABSENT_WORDS,
     }

@@ -1,4 +1,4 @@
-"""A member of staff's browser as far as HTTP goes: the login form, the session's cookie, the POSTs."""
+"""The HTTP side of a staff member's browser: the login form, the session cookie, and POSTs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class SignInFailed(RuntimeError):
     pass
 
 
-class SignedIn:
-    """`async with`-less: `await SignedIn(url).sign_in(...)`, then `post` and `get`, each on a thread."""
+class StaffHttpClient:
+    """An HTTP client with a session: `await StaffHttpClient(url).sign_in(...)`, then `post` and `get`, each
+    on a thread."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -27,7 +28,7 @@ class SignedIn:
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
 
     async def sign_in(self, username: str, password: str) -> None:
-        """Fills in the form of the console's door. Raises SignInFailed."""
+        """Fill in the console's login form. Raises SignInFailed."""
         await asyncio.to_thread(self._sign_in, username, password)
 
     def _sign_in(self, username: str, password: str) -> None:
@@ -45,7 +46,7 @@ class SignedIn:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the browser sends when it opens a socket."""
+        """The headers that the browser sends when it opens a socket."""
         return {"Cookie": f"sessionid={self.cookie('sessionid')}"}
 
     async def get(self, path: str) -> tuple[int, str]:
@@ -54,7 +55,8 @@ class SignedIn:
     async def post(
         self, path: str, fields: dict[str, str] | None = None, *, document: Any = None
     ) -> tuple[int, str]:
-        """A form's POST, or a script's with a JSON document; status 0 when the server could not be reached."""
+        """POST a form, or a JSON document as a script does; the status is 0 when the server could not be
+        reached."""
         return await asyncio.to_thread(self._call, "POST", path, fields, document)
 
     def _call(

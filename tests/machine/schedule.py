@@ -1,4 +1,4 @@
-"""Everything of one schedule: processes, doorbell, network, browsers; what people do in it, and what breaks."""
+"""One schedule: its processes, channel layer, network and browsers, the actions of people, and the faults."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from accounts.models import Staff
 from chat.errors import Refusal
 from console.inbox.initial_state import initial_state
 from tests.machine.browsers import Browsers, Screen
-from tests.machine.clock import BEGINNING, SimulatedLoop, clock
-from tests.machine.judge import Judge
+from tests.machine.clock import START, SimulatedLoop, clock
+from tests.machine.invariants import InvariantChecker
 from tests.machine.network import Request, Socket
-from tests.machine.notifications import Doorbell
+from tests.machine.notifications import UnreliableChannelLayer
 from tests.machine.process import Process
 from tests.people import Cast
 
 if TYPE_CHECKING:
-    from tests.machine.stage import Stage
+    from tests.machine.environment import Environment
 
-# Within so much simulated time after the last fault everybody has everything.
-HEALED_WITHIN_SECONDS = 120.0
+# Simulated seconds after healing within which every screen must show everything.
+MAX_HEALING_SECONDS = 120.0
 
 
-class World:
-    def __init__(self, stage: Stage, seed: int) -> None:
-        stage.restore()
-        stage.serial = 0
+class Schedule:
+    def __init__(self, environment: Environment, seed: int) -> None:
+        environment.restore()
+        environment.socket_count = 0
         self.seed = seed
-        self.cast: Cast = stage.cast
-        self.sessions: dict[str, list[str]] = {who: list(keys) for who, keys in stage.sessions.items()}
+        self.cast: Cast = environment.cast
+        self.sessions: dict[str, list[str]] = {who: list(keys) for who, keys in environment.sessions.items()}
         self.loop = clock.loop = SimulatedLoop()
-        self.loop.dice.seed(seed)
-        self.loop.set_exception_handler(self._failed)
+        self.loop.rng.seed(seed)
+        self.loop.set_exception_handler(self._handle_exception)
         self.context = copy_context()
-        self.database_is_away = False
+        self.is_database_down = False
         self.is_network_down: set[str] = set()
         self.frozen: set[str] = set()
         self.sockets: dict[str, Socket] = {}
         self.requests: dict[Request, None] = {}
         self.session_of_tab: dict[str, str] = {}
         self.staff_of_tab: dict[str, Staff] = {}
-        self.doorbell = Doorbell(self.loop)
-        channel_layers.set("default", self.doorbell)
-        self.judge = Judge(self)
+        self.channel_layer = UnreliableChannelLayer(self.loop)
+        channel_layers.set("default", self.channel_layer)
+        self.checker = InvariantChecker(self)
         self.processes = [Process(self), Process(self)]
-        self.browsers = self._within(lambda: Browsers(self, stage.node, seed))
+        self.browsers = self._run_on_loop(lambda: Browsers(self, environment.node, seed))
 
     def milliseconds(self) -> int:
-        return round((BEGINNING.timestamp() + self.loop.time()) * 1000)
+        return round((START.timestamp() + self.loop.time()) * 1000)
 
     def seconds_at(self, milliseconds: float) -> float:
-        return milliseconds / 1000 - BEGINNING.timestamp() + 0.0005
+        return milliseconds / 1000 - START.timestamp() + 0.0005
 
     # -- time ----------------------------------------------------------------------------------------------
 
-    def go_on(self, seconds: float) -> None:
-        """Lets so much time go by, with all that happens in it."""
+    def run_for(self, seconds: float) -> None:
+        """Run the loop for `seconds` of simulated time."""
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
-    def _within(self, work: Callable[[], Any]) -> Any:
-        """Runs it on the loop, where timers may be set, on behalf of nobody's process."""
+    def _run_on_loop(self, work: Callable[[], Any]) -> Any:
+        """Run `work` on the loop, where timers may be set, outside any server process."""
 
         async def run() -> Any:
             return work()
@@ -75,16 +75,16 @@ class World:
         return self.loop.run_until_complete(self.loop.create_task(run(), context=self.context))
 
     def do(self, tab: str, what: str, *details: Any) -> None:
-        self._within(lambda: self.browsers.do(tab, what, *details))
+        self._run_on_loop(lambda: self.browsers.do(tab, what, *details))
 
     def screens(self) -> dict[str, Screen]:
-        screens: dict[str, Screen] = self._within(self.browsers.screens)
+        screens: dict[str, Screen] = self._run_on_loop(self.browsers.screens)
         return screens
 
     # -- people --------------------------------------------------------------------------------------------
 
     def freeze(self, tab: str) -> None:
-        """As a phone does with a tab in its pocket."""
+        """Freeze a tab, as a phone does in the background."""
         self.frozen.add(tab)
         self.do(tab, "freeze")
 
@@ -92,7 +92,7 @@ class World:
         self.frozen.discard(tab)
         self.do(tab, "wake")
 
-    def open_box(self, tab: str, profile: str) -> None:
+    def open_widget(self, tab: str, profile: str) -> None:
         self.frozen.discard(tab)
         self.do(tab, "load", profile, False)
 
@@ -108,35 +108,35 @@ class World:
         return set(staff.departments.values_list("pk", flat=True))
 
     def act(self, work: Callable[..., object], **details: Any) -> None:
-        """A colleague does something on one of the processes; a refusal is theirs to read."""
-        process = self.some_process("")
+        """Perform a staff action on one of the processes; refusals are ignored."""
+        process = self.pick_process("")
         if process is None:
             return
 
         def run() -> None:
             try:
-                self.ask_database()
+                self.use_database()
                 work(**details)
             except (Refusal, PermissionDenied, OperationalError):
                 pass
 
-        self._within(lambda: process.in_thread(run))
+        self._run_on_loop(lambda: process.in_thread(run))
 
     # -- faults --------------------------------------------------------------------------------------------
 
-    def ask_database(self) -> None:
-        if self.database_is_away:
-            raise OperationalError("the database is away")
+    def use_database(self) -> None:
+        if self.is_database_down:
+            raise OperationalError("the database is unavailable")
 
-    def some_process(self, tab: str) -> Process | None:
-        """Whom the proxy in front gives the next request to: any, none is sticky. None: it does not get there."""
-        alive = [process for process in self.processes if not process.is_dead]
-        if not alive or tab in self.is_network_down:
+    def pick_process(self, tab: str) -> Process | None:
+        """Return the process that the load balancer picks (not sticky), or None if the request cannot arrive."""
+        running = [process for process in self.processes if not process.is_dead]
+        if not running or tab in self.is_network_down:
             return None
-        return self.loop.dice.choice(alive)
+        return self.loop.rng.choice(running)
 
-    def loses_request(self, tab: str) -> str:
-        return self.loop.dice.choice(("up", "down")) if tab in self.is_network_down else ""
+    def where_request_is_lost(self, tab: str) -> str:
+        return self.loop.rng.choice(("up", "down")) if tab in self.is_network_down else ""
 
     def kill(self, process: Process) -> None:
         process.kill()
@@ -148,10 +148,10 @@ class World:
                 request.server_died()
 
     def restart(self) -> None:
-        """Processes that died are started again."""
+        """Start the processes that died again."""
         self.processes = [Process(self) if process.is_dead else process for process in self.processes]
 
-    def lines(self, tab: str) -> Sequence[Socket]:
+    def open_sockets(self, tab: str) -> Sequence[Socket]:
         return [socket for socket in self.sockets.values() if socket.tab == tab and not socket.is_over]
 
     def cut_requests(self, tab: str) -> None:
@@ -159,41 +159,41 @@ class World:
             if request.tab == tab:
                 request.lost = "down"
 
-    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.judge.failed(context.get("exception"))
+    def _handle_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.checker.add_failure(context.get("exception"))
 
-    # -- what is noted -------------------------------------------------------------------------------------
+    # -- what is checked ---------------------------------------------------------------------------------------
 
     def sent(self, socket: Socket, text: str) -> None:
         try:
-            self.judge.frame(socket, text)
-        except AssertionError as wrong:
-            # The consumer would take it for a line that is broken.
-            self.judge.failures.append(str(wrong))
+            self.checker.check_frame(socket, text)
+        except AssertionError as error:
+            # The consumer would take an AssertionError for a broken connection.
+            self.checker.failures.append(str(error))
 
     def answered(self, request: Request, status: int, text: str) -> None:
         if status == 200 and '"accepted"' in text:
-            self.judge.accepted(msgspec.json.decode(text)["accepted"])
+            self.checker.check_accepted(msgspec.json.decode(text)["accepted"])
 
     # -- the end -------------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Mends everything, waits until all is well, and says what is not."""
-        self.database_is_away = False
+        """Heal every fault, wait until every screen shows everything, and fail with what is still missing."""
+        self.is_database_down = False
         self.is_network_down.clear()
-        self.doorbell.how = "sound"
+        self.channel_layer.mode = "reliable"
         for process in self.processes:
             process.commits_left = -1
         self.restart()
         for tab in self.screens():
             self.wake(tab)
-        wrong = ["nothing was looked at"]
-        until = self.loop.time() + HEALED_WITHIN_SECONDS
-        while wrong and self.loop.time() < until:
-            self.go_on(3)
-            self.judge.look()
-            wrong = self.judge.wrong_at_the_end()
-        assert not wrong, "\n".join(wrong)
+        missing = ["nothing was checked yet"]
+        until = self.loop.time() + MAX_HEALING_SECONDS
+        while missing and self.loop.time() < until:
+            self.run_for(3)
+            self.checker.check()
+            missing = self.checker.missing_at_the_end()
+        assert not missing, "\n".join(missing)
 
     def end(self) -> None:
         self.loop.end()

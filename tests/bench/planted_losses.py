@@ -1,7 +1,7 @@
-"""Lianxin with a fault of its own choice, to see that the bench calls such a run void. BENCH_PLANT names it:
+"""Lianxin with a planted fault, to test that the bench calls such a run void. BENCH_PLANT names the fault:
 
-unstored: a post is acknowledged and never stored. deleted: one is stored, delivered and acknowledged, and then gone.
-unseen: one does not reach the agent's screen.
+unstored: a post is acknowledged but never stored. deleted: a post is stored, delivered, acknowledged, then
+deleted. unseen: a message does not reach the agent's screen.
 """
 
 import json
@@ -10,28 +10,28 @@ from typing import Any
 
 from config.asgi import application as lianxin
 
-PLANT = os.environ["BENCH_PLANT"]
-# Which post of the run is the victim.
-NUMBER = 40
+FAULT = os.environ["BENCH_PLANT"]
+# The number of the post that suffers the fault.
+VICTIM_NUMBER = 40
 
-posts = 0
+post_count = 0
 victim = ""
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> Any:
     if scope["type"] != "websocket":
         return await lianxin(scope, receive, send)
-    is_box = scope["path"] == "/ws/chat/"
+    is_visitor = scope["path"] == "/ws/chat/"
 
     async def receive_or_swallow() -> Any:
-        global posts, victim
+        global post_count, victim
         message = await receive()
         text = message.get("text") or ""
-        if is_box and '"kind":"post"' in text:
-            posts += 1
-            if posts == NUMBER:
+        if is_visitor and '"kind":"post"' in text:
+            post_count += 1
+            if post_count == VICTIM_NUMBER:
                 victim = json.loads(text)["client_id"]
-                if PLANT == "unstored":
+                if FAULT == "unstored":
                     accepted = {
                         "kind": "accepted",
                         "client_id": victim,
@@ -44,16 +44,16 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> Any:
                     return await receive_or_swallow()
         return message
 
-    async def send_or_spoil(message: Any) -> None:
+    async def send_or_alter(message: Any) -> None:
         text = message.get("text") or ""
         if victim and victim in text:
-            if PLANT == "unseen" and not is_box:
+            if FAULT == "unseen" and not is_visitor:
                 message = {**message, "text": text.replace(victim, "")}
-            if PLANT == "deleted" and '"kind":"accepted"' in text:
+            if FAULT == "deleted" and '"kind":"accepted"' in text:
                 await _delete(victim)
         await send(message)
 
-    return await lianxin(scope, receive_or_swallow, send_or_spoil)
+    return await lianxin(scope, receive_or_swallow, send_or_alter)
 
 
 async def _delete(client_id: str) -> None:
