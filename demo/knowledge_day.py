@@ -4,7 +4,7 @@ from accounts.models import Staff
 from chat.models import Conversation, Message
 from demo.dialogues import Turn
 from knowledge import message_sources, unanswered_questions
-from knowledge.actions import use
+from knowledge.actions import point_use
 from knowledge.customer_question import question_in
 from knowledge.models import Point, Version
 
@@ -22,7 +22,7 @@ class KnowledgeRecorder:
     def record_answer(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
         version = self._version(turn.source)
         question, _seq = question_in(conversation, before=seq)
-        use.record_use(
+        point_use.record_use(
             by=by,
             version=version,
             conversation=conversation,
@@ -31,14 +31,14 @@ class KnowledgeRecorder:
             is_edited=turn.text != message_sources.message_text(version.answer, version.links),
         )
         if turn.helped is not None:
-            use.record_agent_feedback(
+            point_use.record_agent_feedback(
                 version=version, is_helpful=turn.helped, conversation=conversation, by=by
             )
 
     def record_unanswered(self, conversation: Conversation, seq: int) -> None:
         # The console's search finds no point for these questions; a test checks that this is still true.
         message = Message.objects.get(conversation=conversation, seq=seq)
-        use.record_unanswered(
+        point_use.record_unanswered(
             message=message,
             language=conversation.language,
             like=unanswered_questions.similar_question(message.body),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Staff
@@ -40,16 +40,6 @@ def subtree_ids(category: int) -> set[int]:
             ids.add(pk)
             pending += children.get(pk, [])
     return ids
-
-
-def points_for_editors() -> QuerySet[Point]:
-    """Return all points with their published and unpublished versions (`making`, a list). Two queries when read."""
-    making = Version.objects.filter(state__in=UNPUBLISHED_STATES).select_related(
-        "author", "category", "department"
-    )
-    return Point.objects.select_related(
-        "published__category", "published__department", "owner"
-    ).prefetch_related(Prefetch("versions", making, to_attr="making"))
 
 
 def in_state(points: QuerySet[Point], state: str) -> QuerySet[Point]:
@@ -117,9 +107,3 @@ def recipient_counts(point: Point) -> dict[int, int]:
         Message.objects.filter(source__in=sources).values("source").order_by().annotate(messages=Count("pk"))
     )
     return {sources[row["source"]]: row["messages"] for row in counts}
-
-
-def readable_by(staff: Staff, is_editor: bool) -> QuerySet[Point]:
-    """Return the points that this staff member may open."""
-    points = Point.objects.select_related("published__category", "published__department")
-    return points if is_editor else points.filter(Q(published__isnull=False))

@@ -1,7 +1,7 @@
 """Records visitors' questions that no point answers, once each, grouped with similar ones.
 
 Messages that are not questions are skipped. A question that an agent answers with a point later is removed again
-(`knowledge.actions.use`).
+(`knowledge.actions.point_use`).
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError
 
 from chat.models import AuthorRole, Conversation, Message
-from knowledge.actions.use import ANSWERED_WITHIN, record_unanswered
+from knowledge.actions.point_use import ANSWERED_WITHIN, record_unanswered
 from knowledge.models import UnansweredQuestion, UnansweredQuestionExample, Use
 from knowledge.question_detection import asks_for_a_point
 from knowledge.search import NOT_ANSWERED, Index, IndexEntry

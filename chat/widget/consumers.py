@@ -36,7 +36,7 @@ from chat.protocol import PostFrame as PostFrame
 from chat.realtime import metrics
 from chat.realtime.coalescing import Disconnected, Overloaded, RequestCoalescer
 from chat.realtime.delivery import announce, hub
-from chat.realtime.post_queue import PostQueue
+from chat.realtime.post_order import PostSequencer
 from chat.realtime.sockets import Socket
 from chat.realtime.writer import writer
 from chat.widget import sessions
@@ -70,7 +70,7 @@ class VisitorConsumer(Socket):
         self.conversation = ""
         self.is_waiting = False
         self._is_returning = False
-        self._queue_of_posts = PostQueue(self._submit, self._answer_post)
+        self._queue_of_posts = PostSequencer(self._submit, self._answer_post)
         self._is_identifying = False
         self._position: QueueFrame | None = None
         self._address = address_of(self.scope)

@@ -20,7 +20,7 @@ from chat.protocol import AcceptedFrame, head_of
 from chat.realtime.writer import writer
 from console.gate import StaffRequest, refusal_response, staff_view
 from knowledge import message_sources
-from knowledge.actions import use
+from knowledge.actions import point_use
 from knowledge.customer_question import question_in
 from knowledge.errors import OutOfDate
 from knowledge.models import Version
@@ -87,7 +87,7 @@ def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
         # The source is stored in one batch with the messages of others, so an invalid one is rejected here.
         raise BadRequest
     try:
-        return use.require_current(post.source)
+        return point_use.require_current(post.source)
     except OutOfDate:
         if Message.objects.filter(conversation__uuid=uuid, client_id=post.client_id).exists():
             return None
@@ -102,7 +102,7 @@ def _record_use(
         conversation = access.conversation_for(request.user, uuid)
         question, _seq = question_in(conversation, before=accepted.seq)
         point_text = message_sources.message_text(version.answer, version.links)
-        use.record_use(
+        point_use.record_use(
             by=request.user,
             version=version,
             conversation=conversation,

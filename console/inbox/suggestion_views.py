@@ -15,7 +15,7 @@ from chat.json_bodies import decode_body
 from chat.languages import language_of
 from console.gate import StaffRequest, staff_view
 from knowledge import branch_cards, message_sources, selectors, suggestions, unanswered_questions
-from knowledge.actions import use
+from knowledge.actions import point_use
 from knowledge.customer_question import question_in
 from knowledge.published_index import published
 from knowledge.suggestions import Suggestion
@@ -95,10 +95,10 @@ def judge(request: StaffRequest) -> HttpResponse:
     """Store the agent's feedback on a point, JSON `{source, conversation, is_helpful}`."""
     form = decode_body(request.body, HelpfulForm)
     conversation = access.conversation_for(request.user, form.conversation)
-    version = use.version_of(form.source)
+    version = point_use.version_of(form.source)
     if version is None:
         raise BadRequest
-    use.record_agent_feedback(
+    point_use.record_agent_feedback(
         version=version, is_helpful=form.is_helpful, conversation=conversation, by=request.user
     )
     return JsonResponse({"judged": form.source})

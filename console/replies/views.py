@@ -17,7 +17,7 @@ from chat.models import CannedReply
 from console.gate import StaffRequest, staff_view, status_of
 from console.replies.forms import ReplyForm
 from knowledge import access as knowledge
-from knowledge.actions.use import require_current
+from knowledge.actions.point_use import require_current
 from knowledge.errors import PointNotFound
 from knowledge.message_sources import message_text
 from knowledge.models import Point

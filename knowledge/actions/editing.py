@@ -8,8 +8,8 @@ from accounts.access import require
 from accounts.models import Staff
 from knowledge import access
 from knowledge.actions.phrasings import add_phrasings, set_phrasings
+from knowledge.actions.point_use import settle_unanswered
 from knowledge.actions.points import create_point, save_draft, set_owner, submit
-from knowledge.actions.use import settle_unanswered
 from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, PointIncomplete
 from knowledge.models import Point, UnansweredQuestion, Version

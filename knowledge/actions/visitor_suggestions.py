@@ -6,7 +6,7 @@ from django.db import transaction
 
 from chat.models import Conversation
 from knowledge import message_sources
-from knowledge.actions.use import set_feedback
+from knowledge.actions.point_use import set_feedback
 from knowledge.errors import PointNotFound
 from knowledge.models import Use, Version
 

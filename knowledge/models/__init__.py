@@ -1,8 +1,8 @@
 """Models of the bank's knowledge: points with their versions, branches, and the use of points."""
 
 from knowledge.models.branches import Branch, Region
+from knowledge.models.point_use import UnansweredQuestion, UnansweredQuestionExample, Use
 from knowledge.models.points import Category, Edition, Phrasing, Point, PointFile, Version
-from knowledge.models.use import UnansweredQuestion, UnansweredQuestionExample, Use
 
 __all__ = [
     "Branch",

@@ -1,6 +1,6 @@
 /** Draws the conversation: its messages, and below them what the server has not accepted yet. */
 
-import { dayElement, messageElement, nameDays, showStatus } from "../chat/bubble.js";
+import { dayElement, messageElement, nameDays, showStatus } from "../chat/message-element.js";
 import { make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
 import { byId } from "./elements.js";

@@ -3,7 +3,7 @@
  * takes the conversation.
  */
 
-import { bodyElement } from "../chat/bubble.js";
+import { bodyElement } from "../chat/message-element.js";
 import { make } from "../chat/dom.js";
 import { byId, setText } from "./elements.js";
 

@@ -27,7 +27,7 @@ from chat.actions.canned_replies import make_answer
 from chat.canned_replies import usable_by
 from chat.models import CannedReply, Conversation, Message
 from core import periodic
-from knowledge.actions import points, use
+from knowledge.actions import point_use, points
 from knowledge.actions.branches import category_at
 from knowledge.actions.editing import begin_point, edit_token
 from knowledge.actions.imports import PointToImport, import_points
@@ -105,7 +105,7 @@ def answer_from(
     )
     posts.post_batch([post])
     seq = Message.objects.filter(conversation=conversation).order_by("-seq")[0].seq
-    use.record_use(
+    point_use.record_use(
         by=agent,
         version=point.published,
         conversation=conversation,

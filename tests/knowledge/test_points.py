@@ -17,7 +17,7 @@ from chat.actions.posts import post_batch
 from chat.canned_replies import usable_by
 from chat.models import CannedReply, Message
 from knowledge import selectors
-from knowledge.actions import phrasings, points, use
+from knowledge.actions import phrasings, point_use, points
 from knowledge.actions.branches import category_at
 from knowledge.actions.imports import ImportRefused, PointToImport, import_points
 from knowledge.content import Content
@@ -197,7 +197,7 @@ def test_set_phrasings_takes_effect_at_once_and_learned_phrasings_wait(cast: Cas
     conversation = start_with(cast, cast.mei)
     assert point.published is not None
     for seq in (2, 2, 4):
-        use.record_use(
+        point_use.record_use(
             by=cast.mei,
             version=point.published,
             conversation=conversation,
@@ -222,7 +222,7 @@ def test_message_keeps_its_source_and_a_replaced_version_still_has_its_recipient
     conversation = start_with(cast, cast.mei)
     say(conversation, "卡丢了")
     source = point.published.source
-    assert use.require_current(source) == point.published
+    assert point_use.require_current(source) == point.published
     post = make_answer(
         staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), body=point.published.answer, source=source
     )
@@ -231,12 +231,12 @@ def test_message_keeps_its_source_and_a_replaced_version_still_has_its_recipient
     points.submit(by=editor, version=draft.pk)
     approve_version(by=cast.yun, version=draft.pk)
     with pytest.raises(OutOfDate):
-        use.require_current(source)
+        point_use.require_current(source)
     message = selectors.messages_from(point.published).get()
     assert message.conversation == conversation
     assert selectors.recipient_counts(point) == {1: 1}
     assert selectors.messages_from(draft).count() == 0
-    assert use.require_current("") is None
+    assert point_use.require_current("") is None
     assert Message.objects.exclude(source="").count() == 1
 
 
@@ -245,15 +245,17 @@ def test_record_unanswered_groups_similar_questions_until_they_are_settled(cast:
     say(conversation, "能用贝壳付款吗")
     say(conversation, "贝壳可以付款不")
     first, second = conversation.messages.filter(author_role="visitor").order_by("seq")
-    use.record_unanswered(message=first, language="zh", like=None)
+    point_use.record_unanswered(message=first, language="zh", like=None)
     question = UnansweredQuestion.objects.get()
-    use.record_unanswered(message=second, language="zh", like=question.pk)
-    use.record_unanswered(message=second, language="zh", like=question.pk)
+    point_use.record_unanswered(message=second, language="zh", like=question.pk)
+    point_use.record_unanswered(message=second, language="zh", like=question.pk)
     question.refresh_from_db()
     assert (question.text, question.count) == ("能用贝壳付款吗", 2)
-    use.settle_unanswered(by=editor, gap=question.pk, point=None)
+    point_use.settle_unanswered(by=editor, gap=question.pk, point=None)
     third = say(conversation, "贝壳")
-    use.record_unanswered(message=conversation.messages.get(seq=third.seq), language="zh", like=question.pk)
+    point_use.record_unanswered(
+        message=conversation.messages.get(seq=third.seq), language="zh", like=question.pk
+    )
     assert UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).get() != question
 
 

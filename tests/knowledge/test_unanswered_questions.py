@@ -6,7 +6,7 @@ import pytest
 
 from chat.models import Conversation
 from knowledge import suggestions, unanswered_questions
-from knowledge.actions import use
+from knowledge.actions import point_use
 from knowledge.actions.branches import category_at
 from knowledge.actions.imports import PointToImport, import_points
 from knowledge.content import Content
@@ -146,7 +146,7 @@ def answer(cast: Cast, conversation: Conversation) -> None:
     version = Point.objects.select_related("published").get(key="rate").published
     assert version is not None
     seq = say(conversation, "一年定期年利率 1.35%。", by=cast.mei).seq
-    use.record_use(
+    point_use.record_use(
         by=cast.mei, version=version, conversation=conversation, seq=seq, question="", is_edited=False
     )
 
@@ -175,7 +175,7 @@ def test_question_answered_with_a_point_later_is_removed_and_not_recorded_again(
 def test_question_asked_long_before_the_answer_stays_recorded(cast: Cast, conversation: Conversation) -> None:
     say(conversation, "你们银行卖不卖演唱会门票")
     record_last_question(conversation)
-    for number in range(use.ANSWERED_WITHIN):
+    for number in range(point_use.ANSWERED_WITHIN):
         say(conversation, f"第{number}件事")
     answer(cast, conversation)
     assert UnansweredQuestion.objects.get().count == 1

@@ -95,8 +95,6 @@ export class LiveConnection {
   /** @param {ChatFrame} frame */
   #receive(frame) {
     if (frame.kind === "pong") return this.#compareHeads(frame.heads);
-    // The page contains the staff member's rights, so reload it. Drafts and unsent messages survive a reload.
-    if (frame.kind === "bye" && frame.code === "rights_changed") return location.reload();
     if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#retryAll(), frame.retry_after_ms);
     const isFirst = frame.kind === "welcome" && this.#watched.size === 0;
     this.#store.dispatch(frame);

@@ -1,6 +1,6 @@
 /** The elements of a thread: messages, the notes between them, and messages not accepted yet. */
 
-import { dayElement, messageElement, nameDays, showStatus } from "../../chat/bubble.js";
+import { dayElement, messageElement, nameDays, showStatus } from "../../chat/message-element.js";
 import { isolated } from "../../chat/bidi.js";
 import { make } from "../../chat/dom.js";
 import { BASE } from "../requests.js";

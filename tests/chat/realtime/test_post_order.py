@@ -1,4 +1,4 @@
-"""PostQueue submits the posts of a socket one at a time and lets no post pass an earlier one that was put off."""
+"""PostSequencer submits the posts of a socket one at a time and lets no post pass an earlier one that was put off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from chat.actions.posts import Outcome, Post
 from chat.errors import ConversationClosed, TooFast, Unavailable
 from chat.protocol import AcceptedFrame
-from chat.realtime.post_queue import MAX_HELD, PostQueue
+from chat.realtime.post_order import MAX_HELD, PostSequencer
 
 
 def post_of(client_id: UUID) -> Post:
@@ -17,12 +17,12 @@ def post_of(client_id: UUID) -> Post:
 
 
 class QueueHarness:
-    """A PostQueue with a recording writer and socket: `submitted` posts, and `answers` to the client."""
+    """A PostSequencer with a recording writer and socket: `submitted` posts, and `answers` to the client."""
 
     def __init__(self) -> None:
         self.submitted: list[UUID] = []
         self.answers: list[tuple[UUID, str]] = []
-        self.queue = PostQueue(lambda post: self.submitted.append(post.client_id), self._answer)
+        self.queue = PostSequencer(lambda post: self.submitted.append(post.client_id), self._answer)
 
     def _answer(self, client_id: UUID, outcome: Outcome) -> None:
         self.answers.append(

@@ -11,7 +11,7 @@ from chat.errors import Refusal
 MAX_HELD = 12
 
 
-class PostQueue:
+class PostSequencer:
     """The posts of one socket. The writer has one of them at a time, so none is stored before an earlier one.
 
     A post refused with a retry must be sent again before any newer one: until then the newer ones get the same refusal

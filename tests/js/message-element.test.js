@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { nameDays } from "../../static/chat/bubble.js";
+import { nameDays } from "../../static/chat/message-element.js";
 
 Object.assign(process.env, { TZ: "America/New_York" });
 const words = /** @type {any} */ ({ today: "Today", yesterday: "Yesterday" });
