@@ -57,7 +57,10 @@ def frames() -> Bucket:
 
 
 def frame_bytes() -> Bucket:
-    """Bytes of frames on one socket: four times the size of a dozen posts of maximum length with their repeats."""
+    """Return the limit on bytes received per socket.
+
+    The burst is four times what a dozen posts of maximum length need, including their retries.
+    """
     return Bucket(burst=1024 * 1024, per_second=64 * 1024 * settings.POSTS_PER_SECOND)
 
 

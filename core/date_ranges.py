@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 from django.utils import timezone
 
-# Outside this range a conversion between time zones can leave the calendar of Python, and the query would fail.
+# Beyond these dates, a time zone conversion could exceed the range of Python's datetime, and the query would fail.
 _FIRST, _LAST = date(1900, 1, 1), date(2999, 12, 31)
 
 

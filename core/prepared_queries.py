@@ -122,7 +122,8 @@ def run(sql: str, parameters: list[Any], then: Callable[[Any], Any] = lambda _: 
     """Execute a statement and return the result of `then`, called with the cursor. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         connection.ensure_connection()
-        # Django's cursor inserts the parameters into the text, and such a statement cannot be prepared; psycopg's can.
+        # psycopg's cursor binds parameters on the server. Django's cursor interpolates them on the client, and such
+        # statements cannot be prepared.
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(sql.encode(), parameters)
             return then(cursor)

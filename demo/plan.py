@@ -89,7 +89,7 @@ def _minutes_between(dialogue: Dialogue, now: datetime) -> int:
 
 
 def _last_time(dialogue: Dialogue, now: datetime) -> datetime:
-    """Return the latest start at the dialogue's time of day so that it is over by now."""
+    """Return the most recent start, at the dialogue's time of day, that lets the dialogue end before `now`."""
     start = dialogue.starts_at
     at = timezone.localtime(now).replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
     needed = timedelta(seconds=dialogue.seconds + END_SECONDS + CLOSE_SECONDS + RATE_SECONDS) + QUIET_PERIOD

@@ -25,7 +25,7 @@ LABELS = {
 
 
 class PointKind(Kind):
-    """Base class of the kinds that concern a point. The subject of a request is the point's key."""
+    """Base class for kinds of approval request that concern a knowledge point. The subject is the point's key."""
 
     right = "approve_points"
 

@@ -26,8 +26,8 @@ WITH_FILES = ("/attachments", "/import/")
 # A request that may send a file has one of these headers. Without one, a view would refuse the file only after it had
 # been read completely.
 CREDENTIALS = frozenset({b"authorization", b"cookie"})
-# Maximum duration of a body. It matters for clients that connect directly: a proxy buffers the body of a slow client
-# and then passes it on quickly.
+# Maximum seconds to receive a request body. They matter for clients that connect directly: a proxy buffers the body of
+# a slow client and then passes it on quickly.
 UPLOAD_SECONDS = 600.0
 OTHER_SECONDS = 30.0
 # After a refusal, the rest of the body is read and discarded for at most this time and size, so that the client can

@@ -41,7 +41,7 @@ class SubjectChanged(Refusal):
 
 
 class RecordTaken(Refusal):
-    """The record breaks a unique constraint of the database."""
+    """Storing the record would violate a unique constraint."""
 
     code = "record_taken"
     words = _("The same key, shortcut or position is already in use.")

@@ -105,7 +105,7 @@ def _wait_for_first(staff: Staff) -> int:
 
 
 def restriction_refusal(staff: Staff) -> QueueRestricted:
-    """Return the refusal that names the agent's restricted departments and what they still have to pass."""
+    """Return the refusal that lists the agent's restricted departments and the exams still to pass."""
     restrictions = list(restricted_departments(staff).select_related("department"))
     comma = gettext(", ")
     departments = comma.join(dict.fromkeys(str(item.department) for item in restrictions))

@@ -43,7 +43,10 @@ class NestedTooDeep(Exception):
 
 
 def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return an empty header when the file only shows pages, otherwise one with `refused`: "active", "password" ..."""
+    """Return an empty header if the PDF only shows pages.
+
+    Otherwise the header's `refused` gives the reason: "active", "password", "too_complex" or "damaged".
+    """
     try:
         for revision in [data, *revisions(data)]:
             check(revision, is_whole=revision is data)

@@ -14,7 +14,7 @@ class MessagePosted(Struct, tag_field="event", tag="message_posted"):
 
 
 class ConversationChanged(Struct, tag_field="event", tag="conversation_changed"):
-    """A conversation changed. The former values let processes notify consoles whose lists it leaves."""
+    """A conversation changed. `was_...` fields tell which consoles must remove it from their lists."""
 
     pk: int
     row: Row
@@ -45,7 +45,7 @@ class PresenceChanged(Struct, tag_field="event", tag="presence_changed"):
 
 
 class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
-    """A staff member lost rights, in all sessions or in one; without `staff`, that session has ended."""
+    """Ends open consoles: all of a staff member who lost rights, or those of one session that has ended."""
 
     staff: int = 0
     session: str = ""

@@ -55,7 +55,7 @@ class Writer:
     def post(self, post: Post) -> Future[Outcome]:
         """Queue a post for a caller that waits, and return a future.
 
-        The future results in the outcome, never in an exception, and cannot be cancelled.
+        The future resolves to an Outcome. It never raises and cannot be cancelled.
         """
         release_slot()
         future: Future[Outcome] = Future()

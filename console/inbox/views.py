@@ -37,7 +37,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
 @gzip_page
 @staff_view
 def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show the inbox with this conversation open, so that every conversation has an address."""
+    """Show the inbox with this conversation open, so that every conversation has its own URL."""
     access.conversation_for(request.user, uuid)
     return _screen(request, str(uuid))
 

@@ -1,4 +1,4 @@
-"""Views of the filtered list of knowledge points, with the tasks of an editor."""
+"""Views of the list of knowledge points: filters, search, and the editor's to-do list."""
 
 from typing import Any, cast
 

@@ -42,7 +42,7 @@ def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) ->
         proposal
         for siblings in sources.values()
         for source in siblings
-        # Wrong options come from sibling points. A category of fewer than four has too few, so all points serve.
+        # Wrong options come from other points of the category. If it has fewer than four, use points of all categories.
         for proposal in propose(source, siblings if len(siblings) >= 4 else all_sources)
     ]
     with transaction.atomic():

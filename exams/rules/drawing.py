@@ -50,7 +50,7 @@ def draw(
         selection.take([candidate for candidate in ordered if candidate.share == share], quota)
     in_shares = [candidate for candidate in ordered if candidate.share in shares]
     selection.take(in_shares, count - len(selection.questions))
-    # Still too few: drop the limit on shared questions, and take those on the fewest neighbouring papers first.
+    # Still too few: ignore the overlap limit, and prefer questions that appear on the fewest of the earlier papers.
     selection.limit = count
     selection.take(sorted(in_shares, key=selection.paper_count), count - len(selection.questions))
     rng.shuffle(selection.questions)

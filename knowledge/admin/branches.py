@@ -47,7 +47,7 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("other names"),
         required=False,
         help_text=gettext_lazy(
-            "Other names that people use for it, one per line. The search finds it by them."
+            "Other names that people use for this branch, one per line. Search also matches these names."
         ),
     )
 

@@ -151,7 +151,10 @@ def in_batches(keys: list[str], count: int = 500) -> list[list[str]]:
 
 
 def by_key(model: type[Model], *names: str) -> dict[str, Any]:
-    """Return every object of a small table by the values of these fields, case-folded and not empty. One query."""
+    """Map each non-empty value of these fields, case-folded, to its object.
+
+    Loads the whole table by one query, so use it for small tables only.
+    """
     return {
         str(getattr(obj, name)).casefold(): obj
         for obj in model._default_manager.all()

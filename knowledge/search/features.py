@@ -57,7 +57,7 @@ def count_texts(entries: Sequence[EntryFeatures]) -> int:
 
 
 def vectors_for(entries: Sequence[EntryFeatures], encode: Encode) -> list[Vectors]:
-    """Return for each entry a row for each text, and a last one for the answer."""
+    """Return the vectors of each entry: one row per text, and a final row for its answer."""
     lengths = [len(features.texts) + 1 for features in entries]
     texts = [
         text

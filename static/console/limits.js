@@ -23,7 +23,7 @@ function check(target) {
   if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement)) return;
   const limit = limitOf(target);
   if (!limit) return;
-  // htmx forms come back with the server's error beside the field and the whole text in it.
+  // Skip htmx forms: the server validates them and returns the form with the error and the full text.
   if (target.form?.hasAttribute("hx-post")) return;
   const length = lengthOf(target.value);
   const message = fill(document.body.dataset.tooLong ?? "", { limit, length });

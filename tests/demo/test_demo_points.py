@@ -218,7 +218,7 @@ PLACE_FIELDS = {
 }  # fmt: skip
 DAY = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"
 IMPOSSIBLE_NUMBER = r"0000-555\d{4}"
-# The Wangjiangmen branch, in the open sea; the counties are within a day's drive.
+# The invented city lies in the open sea, so that no real place matches. MIDDLE is its Wangjiangmen branch.
 MIDDLE = (29.90, 124.10)
 FURTHEST_KM = 60
 

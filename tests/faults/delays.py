@@ -12,8 +12,10 @@ AFTER_SECONDS = 2.0
 
 
 def delays(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Return, by fault, the seconds from a message's acknowledgement (0 if it came later) to each screen that
-    showed it."""
+    """Return, for each fault, the delays between a message's acknowledgement and its appearance on each screen.
+
+    In seconds. A delay is 0 if the message appeared before its acknowledgement.
+    """
     fault_periods: list[tuple[str, float, float]] = []
     begun: dict[str, float] = {}
     acked: dict[tuple[str, str], float] = {}

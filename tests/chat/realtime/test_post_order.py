@@ -82,7 +82,7 @@ def test_posts_refused_with_a_retry_are_held_in_their_order(harness: QueueHarnes
 
 
 def test_release_of_a_stored_post_makes_the_next_held_post_the_first(harness: QueueHarness) -> None:
-    """B was refused while the search for A found nothing: C must not pass B when A is found later."""
+    """Post B was refused because A had not been found in the database. If A is found later, C must not overtake B."""
     harness.add(A)
     harness.settle(Unavailable())
     harness.queue.hold(post_of(B))

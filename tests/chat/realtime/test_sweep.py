@@ -1,6 +1,7 @@
-"""The sweep sends what lost notifications would have brought, and examines only what may have changed.
+"""The sweep delivers what lost notifications would have delivered.
 
-Guards invariant 2 although 19 rounds of 20 leave out what has not changed. On SQLite each round examines everything.
+Guards invariant 2. On PostgreSQL, 19 of 20 rounds check only conversations that may have changed; on SQLite, every
+round checks all of them.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ def test_sweep_sends_a_changed_rating_and_a_changed_name(cast: Cast, process: Pr
 
 
 class Console:
-    """An agent's socket without a connection; it keeps the frames pushed to it."""
+    """A fake agent socket that records the frames pushed to it."""
 
     session_key, role, sees_all = "", "agent", False
 

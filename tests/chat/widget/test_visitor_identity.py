@@ -46,7 +46,7 @@ def session_of_token(cast: Cast, token: str) -> sessions.VisitorSession:
 
 
 def current_token(visitor: Visitor) -> str:
-    """Return a token with the visitor's current generation, as a welcome now would carry it."""
+    """Return the token that a welcome frame would contain now, with the visitor's current generation."""
     visitor.refresh_from_db()
     return token_for(visitor.uuid, SITE_KEY, visitor.token_generation)
 

@@ -55,7 +55,7 @@ class HalfOpenLine:
         return len(dead) // 2
 
     def is_given_up(self, within: float) -> bool:
-        """Wait until one of the two ends has left a half-open connection."""
+        """Wait until either end closes its side of a half-open connection. Return False after `within` seconds."""
         return self._given_up.wait(within)
 
     def _accept(self) -> None:
