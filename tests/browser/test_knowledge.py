@@ -24,7 +24,7 @@ from uuid import uuid4
 from django.utils import timezone
 from accounts.models import Staff
 from chat.models import Message
-from knowledge.actions import points, use
+from knowledge.actions import point_use, points
 from knowledge.actions.editing import begin_point
 from knowledge.actions.branches import category_at
 from knowledge.content import Content
@@ -56,7 +56,7 @@ UnansweredQuestion.objects.create(text="能不能换外币硬币", count=1)
 version = Version.objects.get(point=point)
 answer = {{"body": version.answer, "source": version.source}}
 post_batch([make_answer(staff=cast.mei, uuid=conversation.uuid, client_id=uuid4(), **answer)])
-use.record_use(by=cast.mei, version=version, conversation=conversation, seq=2, question="", is_edited=False)
+point_use.record_use(by=cast.mei, version=version, conversation=conversation, seq=2, question="", is_edited=False)
 """
 CLEANUP = (
     "DELETE FROM knowledge_use",
@@ -191,7 +191,7 @@ def test_unanswered_question_becomes_new_point(open_page: OpenPage, axe: Axe, sc
     page.locator("summary").first.click()
     # The server's index still has deleted points of other tests: search for a phrasing that only this point has.
     page.get_by_label("归到哪个知识点？").first.fill("钱包被偷了卡也在里面")
-    expect(page.get_by_role("button", name=re.compile("卡丢了怎么挂失"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("卡丢了怎么挂失")).first).to_be_visible()
     axe(page)
     screenshot(page, "knowledge-gaps")
     page.get_by_role("link", name="据此新建知识点").first.click()
@@ -241,20 +241,20 @@ def test_import_is_previewed_before_it_is_stored(
     expect(page.get_by_label("文件（XLSX 或 CSV）")).to_be_visible()
     axe(page, without=DJANGO_RULES)
     page.get_by_label("文件（XLSX 或 CSV）").set_input_files(file)
-    page.get_by_role("button", name="看看会改动什么").click()
+    page.get_by_role("button", name="预览改动").click()
     expect(page.get_by_text("“某一天”不是日期")).to_be_visible()
-    expect(page.get_by_role("button", name="全部保存")).to_have_count(0)
+    expect(page.get_by_role("button", name="全部导入")).to_have_count(0)
     axe(page, without=DJANGO_RULES)
     screenshot(page, "knowledge-import-wrong", full_page=True)
 
     sheet["E3"] = "2030-01-31"
     book.save(file)
     page.get_by_label("文件（XLSX 或 CSV）").set_input_files(file)
-    page.get_by_role("button", name="看看会改动什么").click()
+    page.get_by_role("button", name="预览改动").click()
     expect(page.locator(".import-rows ins").first).to_be_visible()
     axe(page, without=DJANGO_RULES)
     screenshot(page, "knowledge-import", full_page=True)
-    page.get_by_role("button", name="全部保存").click()
+    page.get_by_role("button", name="全部导入").click()
     expect(page.get_by_text("要由另一位同事批准后才会生效")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("hours"))).to_contain_text("审")
     screenshot(page, "knowledge-admin-list", full_page=True)
