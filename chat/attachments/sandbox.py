@@ -1,8 +1,8 @@
 """Parse untrusted files in a child process with limits on memory, processor time and wall time.
 
 A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The parent only copies bytes: the child
-parses, answers and exits, so its memory returns to the system whatever the file does. The child inherits no environment
-variables, hence no secrets, and cannot write files.
+parses, answers and exits, so its memory returns to the system whatever the file does. The child inherits none of
+our variables, hence no secrets, and cannot write files.
 """
 
 import json

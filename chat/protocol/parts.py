@@ -12,7 +12,8 @@ MAX_COMMENT_CHARACTERS = 500
 MAX_ANSWER_CHARACTERS = 200
 PAGE_OF_MESSAGES = 200
 
-Seq = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+MAX_SEQ = 2**31 - 1
+Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 Body = Annotated[str, Meta(min_length=1, max_length=MAX_BODY_CHARACTERS)]
 Answer = Annotated[str, Meta(max_length=MAX_ANSWER_CHARACTERS)]
 Short = Annotated[str, Meta(max_length=300)]

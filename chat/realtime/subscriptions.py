@@ -36,7 +36,14 @@ class StaffSocket(Protocol):
     role: str
     departments: frozenset[int]
     sees_all: bool
+    # Primary keys by uuid: of the conversations that the socket watches, and of those that its screen still shows but
+    # that have moved to where this staff member may not follow them.
     watched: dict[str, int]
+    parked: dict[str, int]
+
+    def park(self, uuid: str) -> None: ...
+
+    async def watch_again(self, uuid: str) -> None: ...
 
     def moved_away(self, pk: int, row: Row) -> None:
         """Stop watching a conversation that has moved to where this staff member may have no right to read it."""

@@ -148,7 +148,10 @@ async def send_queue_positions(hub: "Hub") -> None:
 
 
 async def _check_rights(hub: "Hub") -> None:
-    """End the consoles of staff whose rights have ended, and unwatch conversations that staff may no longer read."""
+    """End the consoles of staff whose rights have ended.
+
+    Also park the conversations that staff may no longer follow, and watch parked ones again that they may.
+    """
     sockets = tuple(hub.staff)
     if not sockets:
         return
@@ -163,9 +166,12 @@ async def _check_rights(hub: "Hub") -> None:
         if connections[socket] in revoked:
             socket.end("access_revoked")
     for socket in remaining:
-        if socket.watched and not socket.sees_all:
-            watched = dict(socket.watched)
-            audible = await in_thread(access.followable_ids, socket.staff, list(watched.values()))
-            for uuid, pk in watched.items():
-                if pk not in audible and socket.watched.pop(uuid, None) is not None:
-                    hub.unwatch(pk, socket)
+        shown = {**socket.watched, **socket.parked}
+        if not shown or socket.sees_all:
+            continue
+        followable = await in_thread(access.followable_ids, socket.staff, list(shown.values()))
+        for uuid, pk in shown.items():
+            if pk not in followable:
+                socket.park(uuid)
+            elif uuid in socket.parked:
+                await socket.watch_again(uuid)

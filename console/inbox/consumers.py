@@ -20,6 +20,7 @@ from chat.archive.reading_audit import audit_reading
 from chat.errors import NotFound
 from chat.models import Conversation, Status
 from chat.protocol import (
+    MAX_SEQ,
     ConsoleFetch,
     ConsoleHello,
     ConsolePong,
@@ -60,6 +61,7 @@ class ConsoleConsumer(Socket):
         self.departments: frozenset[int] = frozenset()
         self.sees_all = False
         self.watched: dict[str, int] = {}
+        self.parked: dict[str, int] = {}
         self._typing = limits.posts()
         self._readings: set[tuple[int, str, int | None, date]] = set()
         self.language = language_of(self.scope.get("cookies", {}))
@@ -95,6 +97,7 @@ class ConsoleConsumer(Socket):
             case Watch():
                 await self._watch(frame)
             case Unwatch():
+                self.parked.pop(str(frame.conversation), None)
                 pk = self.watched.pop(str(frame.conversation), None)
                 if pk is not None:
                     hub.unwatch(pk, self)
@@ -160,11 +163,14 @@ class ConsoleConsumer(Socket):
         conversation = await in_thread(self._conversation, frame.conversation)
         uuid = str(frame.conversation)
         if not await in_thread(access.followable_ids, self.staff, [conversation.pk]):
-            # The conversation is now in another department: staff may read the past but receive no new events.
+            # The conversation is now in another department: staff may read the past but receive no new events, until
+            # the sweep finds that it has come back.
+            self.parked[uuid] = conversation.pk
             self.answer(
                 await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
             )
             return
+        self.parked.pop(uuid, None)
         self.watched[uuid] = conversation.pk
         with self.holding() as first:
             hub.watch(conversation.pk, self)
@@ -190,14 +196,23 @@ class ConsoleConsumer(Socket):
 
     def moved_away(self, pk: int, row: Row) -> None:
         """Stop watching a conversation that moved away, then watch it again if the database still allows it."""
-        self.watched.pop(row.id, None)
-        hub.unwatch(pk, self)
-        self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row))
+        self.park(row.id)
+        self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row.id))
 
-    async def _return_to(self, pk: int, row: Row) -> None:
+    def park(self, uuid: str) -> None:
+        """Stop watching a conversation that the screen still shows."""
+        if (pk := self.watched.pop(uuid, None)) is not None:
+            hub.unwatch(pk, self)
+            self.parked[uuid] = pk
+
+    async def _return_to(self, pk: int, uuid: str) -> None:
+        if await in_thread(access.followable_ids, self.staff, [pk]):
+            await self.watch_again(uuid)
+
+    async def watch_again(self, uuid: str) -> None:
+        """Watch a parked conversation again. The page has no messages, only the head: the screen fetches the rest."""
         try:
-            if await in_thread(access.followable_ids, self.staff, [pk]):
-                await self._watch(Watch(UUID(row.id), row.last_seq))
+            await self._watch(Watch(UUID(uuid), MAX_SEQ))
         except Exception as error:
             # The database is unavailable: opening the conversation again subscribes again.
             logger.warning("cannot watch a transferred conversation again: %s", type(error).__name__)

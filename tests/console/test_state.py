@@ -43,6 +43,7 @@ class Screen:
         self.departments = frozenset(staff.departments.values_list("pk", flat=True))
         self.sees_all = staff.role == "supervisor"
         self.watched = {str(conversation.uuid): conversation.pk for conversation in watched}
+        self.parked: dict[str, int] = {}
         self.frames: list[dict[str, Any]] = []
         self.first = initial_state(staff) | {"open": ""}
         self.opened = [thread_of(conversation) for conversation in watched]
@@ -56,6 +57,12 @@ class Screen:
 
     def moved_away(self, pk: int, row: Row) -> None:
         raise AssertionError(pk)
+
+    def park(self, uuid: str) -> None:
+        raise AssertionError(uuid)
+
+    async def watch_again(self, uuid: str) -> None:
+        raise AssertionError(uuid)
 
     def heard(self) -> dict[str, Any]:
         return {"first": self.first, "opened": self.opened, "frames": self.pages + self.frames}

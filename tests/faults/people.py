@@ -124,11 +124,11 @@ class HostileVisitor:
     def __init__(self, scheduler: FaultScheduler, socket: ClientConnection, conversation: str) -> None:
         self._history = scheduler.scenario.history
         self._socket, self._conversation = socket, conversation
-        self._bodies: dict[str, str] = {}
+        self.bodies: dict[str, str] = {}
 
     async def post(self, text: str) -> None:
-        client_id, body = str(uuid4()), f"stranger·{self._conversation[:8]}·{len(self._bodies)} {text}"
-        self._bodies[client_id] = body
+        client_id, body = str(uuid4()), f"stranger·{self._conversation[:8]}·{len(self.bodies)} {text}"
+        self.bodies[client_id] = body
         self._history.append(
             "send",
             who="stranger",
@@ -142,7 +142,7 @@ class HostileVisitor:
 
     async def post_again(self, socket: ClientConnection) -> None:
         """Post everything again over `socket`, and wait for the answer to each."""
-        for client_id, body in self._bodies.items():
+        for client_id, body in self.bodies.items():
             await socket.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
             while True:
                 frame: Frame = json.loads(await asyncio.wait_for(socket.recv(), 5))
@@ -161,11 +161,11 @@ class HostileVisitor:
             "who": "stranger",
             "conv": self._conversation,
             "id": client_id,
-            "body": self._bodies.get(client_id, ""),
+            "body": self.bodies.get(client_id, ""),
         }
         if frame["kind"] == "accepted":
             self._history.append("ack", **fields, seq=frame["seq"])
-        elif frame["kind"] == "refused" and client_id in self._bodies and not frame.get("retry_after_ms"):
+        elif frame["kind"] == "refused" and client_id in self.bodies and not frame.get("retry_after_ms"):
             self._history.append("refuse", **fields, code=frame["code"])
 
 
@@ -220,7 +220,9 @@ async def _start_another(scheduler: FaultScheduler) -> None:
         conversation = welcome["state"]["id"]
         stranger = HostileVisitor(scheduler, first_tab, conversation)
         await stranger.post("the answer to this is lost")
-        await _wait_for(second_tab, "message")
+        while (await _wait_for(second_tab, "message"))["message"]["body"] not in stranger.bodies.values():
+            # An agent has taken the conversation: the post may still be on its way.
+            pass
         first_tab.transport.abort()
         await second_tab.send('{"kind": "end"}')
         await _wait_for(second_tab, "state")

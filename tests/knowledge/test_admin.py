@@ -190,7 +190,7 @@ def test_import_command_says_how_long_the_search_takes_to_learn_the_texts(cast: 
         out = StringIO()
         with override_settings(LEARNING=is_learning):
             call_command("import_points", generate=60, stdout=out)
-        assert out.getvalue().count("are learning what the new words mean, for about 5 s") == times, (
+        assert out.getvalue().count("are learning the meaning of the new texts, for about 5 s") == times, (
             out.getvalue()
         )
 

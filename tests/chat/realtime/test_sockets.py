@@ -815,6 +815,11 @@ def test_former_agent_receives_nothing_after_a_transfer_to_another_department(
         mei.say("ping")
         assert mei.hear("pong")["heads"] == {}
         assert "还有一件" not in str(mei.frames)
+        # When it comes back, the console that still shows it follows it again without being asked.
+        agents.transfer_to_department(staff=cast.jun, uuid=conversation.uuid, to=cast.cards)
+        head = mei.hear("messages", lambda frame: not frame["messages"])["head"]
+        box.post("又回来了")
+        assert mei.hear("message")["message"]["seq"] == head + 1
 
 
 def test_access_revoked_closes_the_console_on_another_process_at_once(

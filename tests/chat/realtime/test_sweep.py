@@ -217,6 +217,7 @@ class Console:
         self.staff, self.staff_id = cast.mei, cast.mei.pk
         self.departments = frozenset(cast.mei.departments.values_list("pk", flat=True))
         self.watched: dict[str, int] = {}
+        self.parked: dict[str, int] = {}
         self.frames: list[bytes] = []
 
     def push(self, text: bytes) -> None:
@@ -227,6 +228,12 @@ class Console:
 
     def moved_away(self, pk: int, row: Row) -> None:
         raise AssertionError(pk)
+
+    def park(self, uuid: str) -> None:
+        raise AssertionError(uuid)
+
+    async def watch_again(self, uuid: str) -> None:
+        raise AssertionError(uuid)
 
 
 def test_sweep_finds_rows_whose_timestamps_are_an_hour_behind(cast: Cast, process: Process) -> None:
