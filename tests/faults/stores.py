@@ -106,7 +106,9 @@ async def _wait_until_up(scheduler: FaultScheduler) -> None:
 @fault("servers", "kill -9 of a backend: PostgreSQL drops all connections and recovers (F8)")
 async def postgres_kill_backend(scheduler: FaultScheduler) -> None:
     backends = await asyncio.to_thread(_backends, scheduler)
-    os.kill(scheduler.rng.choice(backends), signal.SIGKILL)
+    # A backend may have ended since the list was read.
+    with suppress(ProcessLookupError):
+        os.kill(scheduler.rng.choice(backends), signal.SIGKILL)
     await _wait_until_up(scheduler)
 
 

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -382,8 +382,11 @@ def test_retries_are_spread_over_the_reconnection_capacity() -> None:
 def signal_postgres(bank: Bank, number: signal.Signals) -> None:
     """Send a signal to all processes of PostgreSQL."""
     children = Path(f"/proc/{bank.postgres.pid}/task/{bank.postgres.pid}/children").read_text().split()
-    for pid in (bank.postgres.pid, *map(int, children)):
-        os.kill(pid, number)
+    os.kill(bank.postgres.pid, number)
+    for pid in map(int, children):
+        # A backend may have ended since the list was read.
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @BOTH
