@@ -62,6 +62,8 @@ class ConsoleConsumer(Socket):
         self.sees_all = False
         self.watched: dict[str, int] = {}
         self.parked: dict[str, int] = {}
+        # The client and the sweep may watch at the same moment, and frames can be held back for one page only.
+        self._loading = asyncio.Lock()
         self._typing = limits.posts()
         self._readings: set[tuple[int, str, int | None, date]] = set()
         self.language = language_of(self.scope.get("cookies", {}))
@@ -114,11 +116,12 @@ class ConsoleConsumer(Socket):
 
     async def _greet(self) -> None:
         try:
-            with self.holding() as first:
-                welcome, shown = await in_thread(self._welcome)
-                for key, row in shown.items():
-                    hub.note_row(key, row)
-                first.append(welcome)
+            async with self._loading:
+                with self.holding() as first:
+                    welcome, shown = await in_thread(self._welcome)
+                    for key, row in shown.items():
+                        hub.note_row(key, row)
+                    first.append(welcome)
         except Exception as error:
             # The console cannot work without a welcome; it reconnects and sends hello again.
             logger.warning("hello failed, the socket is closed: %s", type(error).__name__)
@@ -170,14 +173,18 @@ class ConsoleConsumer(Socket):
                 await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
             )
             return
-        self.parked.pop(uuid, None)
-        self.watched[uuid] = conversation.pk
-        with self.holding() as first:
-            hub.watch(conversation.pk, self)
-            page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
-            # The screen fetches the other pages of a long conversation itself.
-            hub.note_head(conversation.pk, page.head)
-            first.append(page)
+        async with self._loading:
+            if self not in hub.staff:
+                # The socket has closed meanwhile.
+                return
+            self.parked.pop(uuid, None)
+            self.watched[uuid] = conversation.pk
+            with self.holding() as first:
+                hub.watch(conversation.pk, self)
+                page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
+                # The screen fetches the other pages of a long conversation itself.
+                hub.note_head(conversation.pk, page.head)
+                first.append(page)
 
     def _watched(self, conversation: UUID) -> int:
         pk = self.watched.get(str(conversation))
