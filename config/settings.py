@@ -41,7 +41,6 @@ def _secret_key() -> str:
 SECRET_KEY = _secret_key()
 
 INSTALLED_APPS = [
-    "daphne",
     "server",
     "accounts.admin_config.BankAdminConfig",
     "django.contrib.auth",
