@@ -1,4 +1,5 @@
-"""The capabilities of each role: one table that every entry point reads. A capability not listed there is denied."""
+"""The capabilities of each staff role, in one table. Views, sockets and actions all check it; a role has no other
+rights."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,7 +23,7 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "use_knowledge": frozenset({Role.AGENT, Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "edit_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "approve_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
-    # Roles with "set_exams" see the answers when they set exams or review questions, so they may not take exams.
+    # Roles with "set_exams" see the answers when they set exams or review questions, so they may not sit exams.
     "take_exams": frozenset({Role.AGENT}),
     "use_drill": frozenset({Role.AGENT, Role.SUPERVISOR}),
     "set_exams": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
@@ -39,8 +40,8 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
 
 
 def may(staff: Staff, capability: str) -> bool:
-    """Return whether the staff member has the capability now. Raises KeyError for an unknown capability, which is a
-    programming error."""
+    """Return whether the staff member has the capability now. Raises KeyError for a name that is not in
+    CAPABILITIES."""
     return staff.is_active and not staff.must_change_password and staff.role in CAPABILITIES[capability]
 
 
@@ -51,9 +52,12 @@ def require(staff: Staff, capability: str) -> None:
 
 
 def restricted_departments(staff: Staff) -> QuerySet[QueueRestriction]:
-    """Return the restrictions that keep a staff member from taking conversations from a department's queue today.
+    """Return the queue restrictions of a staff member that are in force today.
 
-    Nothing restricts a staff member with "choose_from_queue", because they select each conversation themselves.
+    A restriction keeps the person from taking conversations from the queue of one department.
+
+    Staff with the capability "choose_from_queue" have no restrictions, because they choose each conversation
+    themselves.
     """
     restrictions = QueueRestriction.objects.filter(
         staff=staff, is_lifted=False, since__lte=timezone.localdate()
@@ -62,7 +66,7 @@ def restricted_departments(staff: Staff) -> QuerySet[QueueRestriction]:
 
 
 class Connection(NamedTuple):
-    """An open console and the rights with which it was opened."""
+    """An open console: its session, and the role and departments that the staff member had when it was opened."""
 
     session_key: str
     staff_id: int
@@ -71,7 +75,7 @@ class Connection(NamedTuple):
 
 
 def rights_lost(connections: Iterable[Connection]) -> set[Connection]:
-    """Return the open consoles that must be closed because their rights have ended. Three queries for all of them.
+    """Return the open consoles that must be closed because their rights have ended. Three queries in total.
 
     Rights end when the session ends (sign-out, expiry or a changed password), when the account is deactivated, when the
     role changes and when the staff member leaves a department.
@@ -104,8 +108,8 @@ def _has_rights(connection: Connection, session: Session | None, staff: Staff | 
     if not connection.departments <= {department.pk for department in staff.departments.all()}:
         return False
     session_data = session.get_decoded()
-    # The hash depends on the password. After a password change Django ends the old sessions only at their next request,
-    # which an open console may never send.
+    # The hash depends on the password. After a password change, Django ends an old session only at its next request,
+    # and an open console may never send one.
     expected_hashes = (staff.get_session_auth_hash(), *staff.get_session_auth_fallback_hash())
     return str(session_data.get(SESSION_KEY)) == str(staff.pk) and any(
         constant_time_compare(str(session_data.get(HASH_SESSION_KEY, "")), expected)

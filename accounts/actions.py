@@ -1,4 +1,5 @@
-"""All changes of staff members. Each change is audited; a change that removes a right also closes open consoles."""
+"""All changes to staff accounts. Each change is audited; a change that removes a right also closes the open consoles of
+that person."""
 
 from collections.abc import Collection
 
@@ -12,20 +13,22 @@ from accounts import audit, presence
 from accounts.access import CAPABILITIES, require
 from accounts.models import Department, PresenceStatus, Role, Staff
 
-# Sent with `staff_id` inside the transaction that removes the right. `chat` listens; this app may not import it.
+# Sent with `staff_id` inside the transaction that removes a right. `chat` receives it and closes consoles; a signal is
+# used because this app may not import `chat`.
 rights_ended = Signal()
 
 STAFF_FIELDS = ("username", "name", "name_en", "number", "role", "capacity", "is_active")
 
 
 class OwnRightsRefused(Exception):
-    """An administrator tried to remove their own rights. That is refused so that at least one administrator remains."""
+    """An administrator tried to change their own role or deactivate themselves. Refused, so that at least one
+    administrator remains."""
 
 
 def create_staff(
     *, by: Staff | None, staff: Staff, password: str, departments: Collection[Department]
 ) -> Staff:
-    """Store a new staff member. `by` is None only for an administrator created on the server's command line."""
+    """Store a new staff member. `by` is the administrator who does it, or None on the server's command line."""
     if by is not None:
         require(by, "set_up")
     with transaction.atomic():
@@ -40,15 +43,15 @@ def create_staff(
 
 
 def removes_own_rights(*, by: Staff, staff: Staff) -> bool:
-    """Return whether `staff`, as changed but not yet saved, is `by` with another role or deactivated."""
+    """Return whether the unsaved changes in `staff` would deactivate `by` or change the role of `by`."""
     return by.pk == staff.pk and (not staff.is_active or staff.role != by.role)
 
 
 def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]) -> Staff:
     """Store the changed values of STAFF_FIELDS and the departments of a staff member.
 
-    A changed role, a removed department and a deactivated account close this staff member's open consoles. A
-    deactivated account also ends their sessions. Raises OwnRightsRefused.
+    Changing the role, removing a department or deactivating the account closes the person's open consoles. Deactivating
+    the account also ends the person's sessions. Raises OwnRightsRefused.
     """
     require(by, "set_up")
     if removes_own_rights(by=Staff.objects.get(pk=by.pk), staff=staff):
@@ -76,8 +79,8 @@ def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]
 def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = "") -> None:
     """Set a staff member's password and end all their sessions except `keep_session`.
 
-    With the capability "set_up", `by` may set another person's password; that person must then choose a new one at the
-    next sign-in. The caller must have verified the own password of `by` before.
+    Setting another person's password requires the capability "set_up", and that person must choose a new one at the
+    next sign-in. The caller must first have asked `by` for their own password and checked it.
     """
     if by.pk != staff.pk:
         require(by, "set_up")
@@ -93,7 +96,8 @@ def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = 
 def _end_sessions(staff: Staff, *, keep: str = "") -> None:
     """End the sessions of a staff member, except the one with the key `keep`.
 
-    The session table has no column for the user, so every session is decoded. Only staff have sessions: there are few.
+    Every session is decoded, because the session table has no column for the user. Only staff have sessions, so there
+    are few.
     """
     open_sessions = Session.objects.filter(expire_date__gt=timezone.now()).exclude(session_key=keep)
     keys = [

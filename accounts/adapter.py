@@ -1,4 +1,4 @@
-"""The adapter of allauth: no sign-up, and limits on password attempts."""
+"""The adapter for django-allauth: disables sign-up and limits password attempts."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from accounts.sign_in import Attempt, TooManyTries
 
 
 class ClosedAdapter(DefaultAccountAdapter):
-    """Only administrators create accounts, and `accounts.sign_in` limits the password attempts."""
+    """Adapter for allauth that disables sign-up, because administrators create accounts, and limits password
+    attempts."""
 
     def is_open_for_signup(self, request: HttpRequest) -> Any:
         return False
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
-        """Return the staff member, or None for a wrong name or password. Raises TooManyTries.
+        """Return the staff member who signs in, or None for a wrong name or password. Raises TooManyTries.
 
-        The audit entry of a failed attempt does not contain the name that was typed, because it may be a password typed
-        into the wrong field.
+        The audit entry of a failed attempt leaves out the typed name: it may be a password typed into the wrong field.
         """
         username = str(credentials.get("username", ""))
         attempt = Attempt(request, username)

@@ -26,7 +26,7 @@ from accounts.departments import DEPARTMENT, save_department
 from accounts.models import AuditEntry, Department, Staff
 from accounts.passwords import ConfirmedForm
 
-# Rights depend on the role (`accounts.access`) and nobody signs up, so groups and e-mail addresses are not used.
+# Groups and e-mail addresses are not used: rights depend on the role (`accounts.access`), and nobody signs up.
 admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)
 
@@ -103,7 +103,8 @@ class NewStaffForm(ConfirmedForm, SetPasswordMixin, StaffForm):  # type: ignore[
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        # The check that the password does not resemble the name needs the name, which the instance has only now.
+        # Django checks that a password does not resemble the user's name, and the instance has its name only after this
+        # call.
         self.validate_password_for_user(self.instance)
 
 
@@ -155,7 +156,7 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(request, warning % {"name": obj, "count": count})
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Do nothing: the action in `save_model` has already stored the departments."""
+        """Do nothing: `save_model` has already stored the departments."""
 
     def get_urls(self) -> list[URLPattern]:
         password = path(

@@ -4,7 +4,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class BankAdminConfig(AdminConfig):
-    """Django's admin with `BankAdminSite`, which takes rights from `accounts.access` and has no sign-in page of its
-    own."""
+    """Configure Django's admin to use `BankAdminSite` as the default site."""
 
     default_site = "accounts.admin_site.BankAdminSite"

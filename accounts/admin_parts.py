@@ -18,7 +18,7 @@ from accounts.models import Staff
 from core.date_ranges import end_of, start_of
 
 ROWS_PER_PAGE = 10_000
-# Query parameters of a list page that are not filters.
+# Query parameters of an admin list page other than filters: search, order, page and so on.
 NO_FILTERS = frozenset({"q", "o", "p", "e", "all"})
 # Suffixes of the query parameters that Django's list filters use.
 FILTER_SUFFIXES = ("", "__exact", "__isnull", "__id__exact")
@@ -27,12 +27,15 @@ M = TypeVar("M", bound=Model)
 
 
 def has_right(request: HttpRequest, right: str) -> bool:
-    """Return whether the signed-in staff member has a capability; the empty name is a capability of nobody."""
+    """Return whether the signed-in staff member has the capability `right`; False for an empty name."""
     return bool(right) and isinstance(request.user, Staff) and may(request.user, right)
 
 
 class RightsModelAdmin:
-    """Mixin for a `ModelAdmin`: takes the permissions from capabilities of `accounts.access`; "" means nobody."""
+    """Mixin for a `ModelAdmin` that checks capabilities of `accounts.access`, not Django's permissions.
+
+    `view_right`, `change_right` and `delete_right` name the capability for each operation; "" allows it to nobody.
+    """
 
     view_right: ClassVar[str] = "set_up"
     change_right: ClassVar[str] = "set_up"
@@ -40,16 +43,16 @@ class RightsModelAdmin:
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
-        # No "add" and "change" buttons beside a select box: related objects are managed on their own pages.
+        # Remove the "add" and "change" buttons beside select boxes: related objects are managed on their own pages.
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
         return field
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Allow only the lookups of the filters that the list declares.
+        """Return whether a URL may filter the list by this lookup: only the filters that the list declares are allowed.
 
-        Django's admin lets a URL filter by any column of the table. With a lookup such as `startswith`, a reader could
-        find out a password hash or a secret letter by letter, although no page shows it.
+        By default, Django's admin lets a URL filter by any column of the table. With a lookup such as `startswith`, a
+        reader could guess a password hash or a secret letter by letter, although no page shows it.
         """
         return lookup in {name for names in self._filter_names(request) for name in names}
 
@@ -82,8 +85,10 @@ class RightsModelAdmin:
 
 
 class AuditedListMixin:
-    """Mixin for a `ModelAdmin` whose list page is audited: each view records the length of the search text and the
-    names of the filters, never the search text itself."""
+    """Mixin for a `ModelAdmin` that writes an audit entry each time somebody opens the list page.
+
+    The entry contains the length of the search text and the names of the filters, never the search text itself.
+    """
 
     list_verb: ClassVar[str]
 
@@ -97,7 +102,10 @@ class AuditedListMixin:
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Count at most ROWS_PER_PAGE rows, because counting a large table is slow. Filters narrow a longer list."""
+    """Paginator that counts at most ROWS_PER_PAGE rows and shows no more than these.
+
+    Counting a large table is slow. Readers of a longer list narrow it with filters.
+    """
 
     @cached_property
     def count(self) -> int:
@@ -106,7 +114,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class DateRange(admin.FieldListFilter):
-    """Filter from one day to another, both included, in LIANXIN_TIME_ZONE."""
+    """List filter for a range of dates, first and last day included. Days are in LIANXIN_TIME_ZONE."""
 
     template = "admin/date_range_filter.html"
 
@@ -119,7 +127,7 @@ class DateRange(admin.FieldListFilter):
         data = {name: values[-1] for name, values in used.items()}
         self.form = _range_form(self.names, data)
         self.form.is_valid()
-        # The form repeats the other query parameters, so that using it keeps the search and the other filters.
+        # The form also sends the other query parameters, so that it keeps the search and the other filters.
         self.others = [
             (name, value)
             for name, values in request.GET.lists()

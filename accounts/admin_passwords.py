@@ -17,7 +17,7 @@ from accounts.passwords import FirstPasswordForm
 
 @sensitive_post_parameters()
 def set_for(request: HttpRequest, staff: Staff, context: dict[str, Any]) -> HttpResponse:
-    """Show or process the form that sets the password of `staff`; administrators change their own on another page."""
+    """Show or process the form with which an administrator sets the password of another person, `staff`."""
     assert isinstance(request.user, Staff)
     if request.user.pk == staff.pk:
         return HttpResponseRedirect(reverse("password"))

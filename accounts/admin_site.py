@@ -1,4 +1,4 @@
-"""The admin site: the capability "use_admin" gives access, and sign-in happens at LOGIN_URL."""
+"""The admin site: requires the capability "use_admin", and sends people to the sign-in page at LOGIN_URL."""
 
 from functools import wraps
 from typing import Any
@@ -32,7 +32,10 @@ class BankAdminSite(AdminSite):
 
         @wraps(guarded)
         def with_recovery(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            """Return what was typed into a form that is sent after the session has ended; Django would drop it."""
+            """Run the admin view, or return the posted form if the session has ended.
+
+            Without this, Django would redirect to the sign-in page and the typed text would be lost.
+            """
             if request.method == "POST" and not request.user.is_authenticated:
                 return recovery_page(request, SIGNED_OUT, status=401)
             return guarded(request, *args, **kwargs)
@@ -40,8 +43,10 @@ class BankAdminSite(AdminSite):
         return with_recovery
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Redirect to LOGIN_URL, the only sign-in page, because it limits the attempts. Redirect somebody who is
-        signed in to the admin index."""
+        """Redirect to LOGIN_URL, the only sign-in page; redirect signed-in staff to the admin index.
+
+        Admin has no sign-in page of its own, because LOGIN_URL limits password attempts.
+        """
         if request.user.is_authenticated:
             if request.user.must_change_password:
                 return HttpResponseRedirect(reverse("password"))

@@ -11,14 +11,20 @@ from core.date_ranges import start_of
 
 
 def record(actor: Staff | None, verb: str, subject: models.Model | None, **detail: Any) -> None:
-    """Add an audit entry in the caller's transaction. `detail` may hold ids and numbers, never text of customers."""
+    """Add an audit entry in the caller's transaction.
+
+    `detail` may contain ids and numbers, but never text that a customer wrote.
+    """
     kind = subject._meta.label_lower if subject is not None else ""
     key = str(getattr(subject, "uuid", None) or subject.pk) if subject is not None else ""
     AuditEntry.objects.create(**entry(actor, verb, kind, key, detail))
 
 
 def record_once_a_day(actor: Staff, verb: str, subject: models.Model, **detail: Any) -> None:
-    """Add an audit entry unless this actor already has one with this verb and object today (in LIANXIN_TIME_ZONE)."""
+    """Add an audit entry unless there is one of today with the same actor, verb and object.
+
+    Days are in LIANXIN_TIME_ZONE.
+    """
     key = str(getattr(subject, "uuid", None) or subject.pk)
     today = start_of(timezone.localdate())
     if not AuditEntry.objects.filter(actor=actor, verb=verb, object_id=key, at__gte=today).exists():
@@ -26,7 +32,8 @@ def record_once_a_day(actor: Staff, verb: str, subject: models.Model, **detail: 
 
 
 def record_refusal(actor: Staff, view: str, code: str, *, object_id: str = "") -> None:
-    """Record that a signed-in staff member was refused something; repeats within a minute are not recorded."""
+    """Add an audit entry for a refused request of a signed-in staff member. Repeats within a minute are not
+    recorded."""
     key = object_id or view[:64]
     since = timezone.now() - timedelta(minutes=1)
     recent = AuditEntry.objects.filter(actor=actor, verb="access.refused", object_id=key, at__gte=since)
@@ -38,7 +45,7 @@ def record_refusal(actor: Staff, view: str, code: str, *, object_id: str = "") -
 def entry(
     actor: Staff | None, verb: str, object_type: str, object_id: str, detail: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the column values of an audit entry, for callers that insert many entries at once."""
+    """Return the column values of an audit entry. For callers that insert many entries at once."""
     return {
         "at": timezone.now(),
         "actor_id": actor.pk if actor is not None else None,

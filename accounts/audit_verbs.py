@@ -1,4 +1,4 @@
-"""The labels of the verbs of the audit trail."""
+"""The labels that admin shows for the verbs in the audit trail."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _

@@ -1,4 +1,5 @@
-"""All changes of departments. Visitors see the names in the form of the widget, so changes of them need approval."""
+"""All changes to departments. Changes to their names need approval, because visitors see the names in the widget's
+form."""
 
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from accounts.approvals.records import RecordKind, changed_fields
 from accounts.models import Department, Staff
 
 DEPARTMENT = "accounts.department"
-# The fields that visitors see. `order` does not need approval.
+# The fields whose changes need approval, because visitors see them.
 SHOWN = ("is_active", "name_en", "name_zh")
 
 
@@ -35,10 +36,11 @@ DEPARTMENT_KIND = RecordKind(
 
 
 def save_department(*, by: Staff, department: Department, changed: Sequence[str]) -> ApprovalRequest | None:
-    """Store a new department or the `changed` fields of a stored one; return the request for approval, or None.
+    """Store a new department, or the fields named in `changed`; return the approval request, or None if none is needed.
 
-    Deactivating a department takes effect immediately. A change of an inactive one also does, because visitors see it
-    only after somebody else has approved its activation and its names. A new department is inactive.
+    Deactivating a department takes effect immediately. Changes to an inactive department also do, because its
+    activation needs approval, including its names. A new department is inactive until somebody else approves its
+    activation.
     """
     require(by, "set_up")
     with transaction.atomic():
@@ -71,7 +73,10 @@ def _reaches_visitors(stored: Department, department: Department, name: str) -> 
 def _after_change_of_inactive(
     by: Staff, department: Department, is_activation_wanted: bool, written: Sequence[str]
 ) -> ApprovalRequest | None:
-    """Record the author of the stored names, and renew the request for activation if there is or should be one."""
+    """Handle a change to an inactive department: record the author, and renew the request for activation, if any.
+
+    A request is also made if `is_activation_wanted`. Returns the request, or None.
+    """
     if set(written) & set(SHOWN):
         record_author(DEPARTMENT, str(department.pk), by)
     if is_activation_wanted or waiting_request(DEPARTMENT, str(department.pk)) is not None:
@@ -80,7 +85,8 @@ def _after_change_of_inactive(
 
 
 def _request_activation(by: Staff, department: Department) -> ApprovalRequest:
-    """Request approval to activate the department. Its names, already stored, are part of the approved content."""
+    """Request approval to activate the department. The request also shows its stored names, which are approved with
+    it."""
     subject = str(department.pk)
     after = DEPARTMENT_KIND.shown(department, SHOWN) | {"is_active": True}
     record_author(DEPARTMENT, subject, by)

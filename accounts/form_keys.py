@@ -1,4 +1,7 @@
-"""Protection against forms sent twice: each form has a key, and a repeated key gets the response of the first one."""
+"""Protection against forms that are sent twice.
+
+Each form has a unique key. A second request with the same key gets the response to the first one.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,16 +20,17 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Any]
 
 FIELD = "form_key"
-# Keys are deleted after this time. A page may stay open for a day before its form is sent a second time.
+# Keys are deleted after this time, which leaves room for a page that stays open for a day and sends its form again.
 RETENTION = timedelta(days=2)
 REPEATED_HEADERS = ("Location", "HX-Trigger", "HX-Redirect")
 
 
 def handle_once(view: View[P]) -> View[P]:
-    """Decorate a view so that it runs once for each `form_key`; a repeat gets the response of the first request.
+    """Decorate a view so that it runs at most once for each `form_key`.
 
-    The key and the view's writes are committed together, so two simultaneous requests cannot both act. A form that
-    comes back with errors has changed nothing: its key may be used again.
+    A repeat gets the response to the first request. The key is committed together with the writes of the view, so two
+    simultaneous requests cannot both take effect. If the form had errors, nothing was written and its key may be used
+    again.
     """
 
     @wraps(view)
@@ -67,7 +71,7 @@ def _is_first(key: UUID, staff: Staff) -> bool:
 def _store_response(key: UUID, response: HttpResponse) -> None:
     stored = SubmittedForm.objects.filter(key=key)
     if isinstance(response, TemplateResponse) and "popup_response_data" in (response.context_data or {}):
-        # The content of this page closes admin's popup window, so a repeat needs the same page.
+        # Store the whole page: its script closes admin's popup window, and a repeated request needs it as well.
         stored.update(status=200, body=response.render().content.decode())
         return
     if 300 <= response.status_code < 400 or response.status_code == 204:

@@ -1,4 +1,4 @@
-"""The page that returns what somebody typed into a form that the server could not accept."""
+"""The page that gives people their typed text back when the server could not accept their form."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-# A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
+# A value of printable ASCII without spaces is taken for a key, an id or a number, and is put into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
     "You are signed out. Your text is kept: sign in in another tab, then come back here and send it again."
@@ -19,7 +19,7 @@ UNRECOVERED_FIELDS = frozenset({"csrfmiddlewaretoken"})
 
 @dataclass(frozen=True)
 class RecoveredField:
-    """A posted field and its value."""
+    """A field of the posted form, and its value."""
 
     name: str
     value: str
@@ -30,8 +30,11 @@ class RecoveredField:
 
 
 def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
-    """Return a page with everything that was posted, the reason for the refusal (`words`) and, if `may_resend`, a
-    button that sends it again. Passwords and secrets are never shown and prevent sending again."""
+    """Return a page with the posted fields, the reason for the refusal (`words`), and a button to send them again.
+
+    There is no such button if `may_resend` is false or the form contains a password or a secret. Passwords and secrets
+    are never shown.
+    """
     fields = list(_fields(request))
     context = {
         "words": words,
@@ -45,9 +48,9 @@ def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: 
 
 
 def is_own_page(request: HttpRequest) -> bool:
-    """Return whether the browser says that one of our own pages sent this request.
+    """Return whether the request was sent by a page of this service, according to the browser's headers.
 
-    Only then may the recovery page contain a new CSRF token: a form of a foreign page must not get one.
+    Only then may the recovery page contain a new CSRF token: a form on another website must not get one.
     """
     if "Sec-Fetch-Site" in request.headers:
         return request.headers["Sec-Fetch-Site"] == "same-origin"

@@ -10,7 +10,10 @@ from accounts.models import Staff
 
 
 class RefusalAuditMiddleware:
-    """Audit each PermissionDenied raised for a staff member. The console's gate audits its own refusals."""
+    """Add an audit entry for each PermissionDenied that a view raises for a staff member.
+
+    The console's views catch it themselves, and `console.gate` writes their audit entries.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response

@@ -25,7 +25,7 @@ class Department(models.Model):
         return self.name_in(get_language())
 
     def name_in(self, language: str | None) -> str:
-        """Return the Chinese name for `zh...` and for None, the English name for any other language."""
+        """Return the Chinese name for None or a language code that begins with `zh`, otherwise the English name."""
         return self.name_zh if (language or "zh").startswith("zh") else self.name_en
 
 
@@ -60,7 +60,8 @@ class Staff(AbstractUser):
         _("capacity"), default=8, help_text=_("maximum number of conversations at the same time")
     )
 
-    # True while the password was chosen by somebody else. Until the owner changes it, the account may do nothing else.
+    # True while the current password is one that somebody else set. Until the owner changes it, the account may do
+    # nothing else.
     must_change_password = models.BooleanField(default=False, db_default=False, editable=False)
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name", "number"]
@@ -92,10 +93,10 @@ class PresenceStatus(models.TextChoices):
 
 
 class Presence(models.Model):
-    """The status that a staff member has chosen, valid while `seen_at` is recent.
+    """The status that a staff member has chosen, such as online or on a break. It is valid while `seen_at` is recent.
 
-    The console's socket renews `seen_at`. Presence is a lease that expires after `accounts.presence.LEASE_SECONDS`,
-    because a killed server or a closed laptop sends no notice.
+    Open consoles renew `seen_at`. Without renewal the status expires after `accounts.presence.LEASE_SECONDS`, because a
+    killed server or a closed laptop sends no notice.
     """
 
     staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="presence")
@@ -114,17 +115,17 @@ class Presence(models.Model):
 
 
 class QueueRestriction(models.Model):
-    """A staff member may not take conversations from a department's queue, from the day `since` on.
+    """A ban on taking conversations from a department's queue, for one staff member, from the day `since` on.
 
-    Before that day it is only a warning. A supervisor or a colleague can still assign or transfer such conversations to
-    them. The app that has a reason for a restriction creates and removes it.
+    Before that day it is only a warning. Supervisors and colleagues may still assign or transfer such conversations to
+    the staff member. Other apps create and remove restrictions, for example `exams` for a required exam.
     """
 
     staff = models.ForeignKey(
         Staff, models.CASCADE, related_name="queue_restrictions", verbose_name=_("staff member")
     )
     department = models.ForeignKey(Department, models.CASCADE, related_name="+", verbose_name=_("department"))
-    # Identifies the reason to the app that created the restriction, for example `exam/12`.
+    # The reason, in the form of the app that created the restriction, for example `exam/12`.
     key = models.CharField(max_length=40, editable=False)
     why = models.CharField(_("reason"), max_length=120)
     since = models.DateField(_("from"))
@@ -170,7 +171,7 @@ class SubmittedForm(models.Model):
     key = models.UUIDField(primary_key=True)
     staff = models.ForeignKey(Staff, models.CASCADE, related_name="+")
     at = models.DateTimeField(default=timezone.now)
-    # Null until the response is known, later in the same transaction.
+    # Null only between the insert and the end of the view, which run in one transaction.
     status = models.PositiveSmallIntegerField(null=True)
     headers = models.JSONField(default=dict)
     body = models.TextField(blank=True)
@@ -182,7 +183,7 @@ class SubmittedForm(models.Model):
         return str(self.key)
 
 
-# Django looks for an app's models in this module. These refer to Staff through the setting AUTH_USER_MODEL, so
-# importing them last is no import cycle.
+# Django looks for an app's models in this module. The imported models refer to Staff only by the setting
+# AUTH_USER_MODEL, so importing them at the end causes no import cycle.
 from accounts.approvals.models import ApprovalRequest as ApprovalRequest  # noqa: E402
 from accounts.approvals.models import Authorship as Authorship  # noqa: E402

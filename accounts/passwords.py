@@ -1,4 +1,4 @@
-"""Password rules and forms: minimum length, change of the own password, and confirmation of an action with it."""
+"""Password rules and forms: minimum length, change of one's own password, and confirmation of an action with it."""
 
 from typing import Any
 
@@ -30,7 +30,8 @@ class MinimumLength(MinimumLengthValidator):
 
 
 def confirm_own(staff: Staff, password: str) -> None:
-    """Check a staff member's own password. Raises ValidationError if it is wrong, TooManyTries after too many tries."""
+    """Check that `password` is the staff member's own. Raises ValidationError if not, TooManyTries after too many
+    tries."""
     key = str(staff.pk)
     if seconds := retry_after(CONFIRMATION.name, key, CONFIRMATION.tries, CONFIRMATION.seconds):
         raise TooManyTries(seconds)
@@ -41,7 +42,7 @@ def confirm_own(staff: Staff, password: str) -> None:
 
 
 class OwnPasswordForm(PasswordChangeForm):
-    """The form to change one's own password: the current one, and twice the new one, which must differ."""
+    """The form with which staff change their own password. The new password must differ from the current one."""
 
     def clean_old_password(self) -> str:
         password: str = self.cleaned_data["old_password"]
@@ -57,7 +58,10 @@ class OwnPasswordForm(PasswordChangeForm):
 
 
 class ConfirmedForm(forms.Form):
-    """A form that asks the signed-in staff member for their own password. Set `by` before validation."""
+    """A form that asks the signed-in staff member to confirm with their own password.
+
+    Set `by` to that staff member before validation.
+    """
 
     by: Staff
     own_password = forms.CharField(
@@ -74,4 +78,4 @@ class ConfirmedForm(forms.Form):
 
 
 class FirstPasswordForm(ConfirmedForm, SetPasswordForm):  # type: ignore[type-arg]
-    """The form in which an administrator sets another person's password; that person must change it at sign-in."""
+    """The form with which an administrator sets another person's password. That person must change it at sign-in."""

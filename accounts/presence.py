@@ -1,4 +1,4 @@
-"""Presence: the status chosen by a staff member, valid only while their console renews the lease."""
+"""Presence: the status that a staff member has chosen. It expires unless their console renews it."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ LEASE_SECONDS = 60
 
 
 def set_status(*, staff: Staff, status: PresenceStatus) -> Presence:
-    """Store and audit a change of status. Setting the current status again only renews the lease."""
+    """Store and audit a change of status. Setting the current status again only extends its validity."""
     now = timezone.now()
     with transaction.atomic():
         presence, _ = Presence.objects.select_for_update().get_or_create(staff=staff)
@@ -25,24 +25,24 @@ def set_status(*, staff: Staff, status: PresenceStatus) -> Presence:
 
 
 def renew(staff_ids: list[int]) -> None:
-    """Renew the leases of these staff members in one statement, because their consoles are connected."""
+    """Extend the validity of the statuses of staff whose consoles are connected. One statement."""
     Presence.objects.filter(staff_id__in=staff_ids).update(seen_at=timezone.now())
 
 
 def lease_start() -> datetime:
-    """Return the earliest `seen_at` that is still valid; staff with an older one count as offline."""
+    """Return the earliest `seen_at` that is valid now. Staff with an earlier `seen_at` count as offline."""
     return timezone.now() - timedelta(seconds=LEASE_SECONDS)
 
 
 def current(presence: Presence | None) -> PresenceStatus:
-    """Return the valid status: offline when there is no presence or its lease has expired."""
+    """Return the status that is valid now: offline if `presence` is None or has expired."""
     if presence is None or presence.seen_at < lease_start():
         return PresenceStatus.OFFLINE
     return PresenceStatus(presence.status)
 
 
 def online_ids(department_id: int | None = None) -> set[int]:
-    """Return the ids of the staff members of a department, or of all departments, who are online now. One query."""
+    """Return the ids of the staff members who are online now, of one department or of all. One query."""
     rows = Presence.objects.filter(
         status=PresenceStatus.ONLINE, seen_at__gte=lease_start(), staff__is_active=True
     )

@@ -1,4 +1,5 @@
-"""The session engine and the authentication backend, which run on every request of staff, with prepared queries."""
+"""A session engine and an authentication backend that use prepared queries, because both run on every request of
+staff."""
 
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.utils import timezone
 from accounts.models import Staff
 from core.prepared_queries import PARAM, PreparedFirst
 
-# Sent with `session_key` when a session has ended. `chat` listens; this app may not import it.
+# Sent with `session_key` when a session has ended. `chat` receives it and closes consoles; a signal is used because
+# this app may not import `chat`.
 session_ended = Signal()
 
 _session = PreparedFirst(
@@ -26,8 +28,10 @@ _staff = PreparedFirst(lambda: Staff.objects.filter(pk__equals=PARAM).order_by()
 
 
 class SessionStore(db.SessionStore):
-    """Django's session store in the database, read with a prepared query. The end of a session is announced, because
-    any process may have an open console of that session."""
+    """Django's database session store, but read with a prepared query.
+
+    It sends `session_ended` when a session ends, because any server process may have an open console of that session.
+    """
 
     def load(self) -> dict[str, Any]:
         key = self.session_key
@@ -39,7 +43,8 @@ class SessionStore(db.SessionStore):
         return dict(self.decode(rows[0][0]))
 
     def delete(self, session_key: str | None = None) -> None:
-        """End a session: at sign-out, at a sign-in that replaces it, or after a change of the password."""
+        """Delete a session and announce its end. Django calls this at sign-out and when a sign-in replaces a
+        session."""
         session_key = session_key or self.session_key
         super().delete(session_key)
         if session_key:

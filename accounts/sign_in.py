@@ -1,11 +1,11 @@
-"""Rate limits on password attempts. All server processes count together, and only wrong attempts count.
+"""Rate limits on wrong password attempts, shared by all server processes.
 
 - One name from one address: a strict limit.
 - One address with any names: a generous limit, because a whole branch may share one address.
 - One name from any address: a limit that slows attempts down.
 
-The last two do not apply to a name at an address from which it has signed in before, so that nobody can lock out an
-agent or a branch from elsewhere. A name that does not exist is treated like any other. The Host header plays no part.
+The last two limits do not apply at an address from which the name has signed in before, so that nobody elsewhere can
+lock out an agent or a branch. Names that do not exist are limited in the same way. The Host header has no influence.
 """
 
 from ipaddress import IPv4Address, IPv6Network, ip_address
@@ -28,18 +28,18 @@ class Limit(NamedTuple):
 NAME_AT_ADDRESS = Limit("sign_in_name_at_address", 10, 15 * 60)
 ADDRESS = Limit("sign_in_address", 100, 15 * 60)
 NAME = Limit("sign_in_name", 20, 10 * 60)
-# Entering the own password to confirm an action.
+# For staff who confirm an action with their own password.
 CONFIRMATION = Limit("confirm_own_password", 5, 15 * 60)
 # Not a limit: remembers the addresses from which a name has signed in.
 KNOWN = Limit("sign_in_known_address", 1, 30 * 24 * 3600)
-# Not a limit on sign-in: audits one lock-out of a name at an address in this time.
+# Not a limit on sign-in: at most one lock-out of a name at an address is audited in this time.
 LOCK_OUT_AUDITED = Limit("sign_in_lock_out_noted", 1, 15 * 60)
 
 TOO_MANY = "too_many_tries"
 
 
 class TooManyTries(ValidationError):
-    """There were too many wrong attempts. `params["seconds"]` is the value for the header Retry-After."""
+    """Raised after too many wrong passwords. `params["seconds"]` is the value for the header Retry-After."""
 
     def __init__(self, seconds: int) -> None:
         minutes = -(-seconds // 60)
@@ -52,7 +52,7 @@ class TooManyTries(ValidationError):
 
 
 class Attempt:
-    """One attempt to sign in: a name, as it was typed, at a network address."""
+    """One attempt to sign in with a name from a network address."""
 
     def __init__(self, request: HttpRequest, username: str) -> None:
         self.address = network_of(get_adapter(request).get_client_ip(request))
@@ -60,9 +60,9 @@ class Attempt:
         self._pair = f"{self._name} {self.address}"
 
     def seconds_to_wait(self) -> int:
-        """Return the seconds until an attempt is allowed; 0: it is allowed now.
+        """Count the attempt and return the seconds until it is allowed, 0 if it is allowed now.
 
-        It counts the attempt before the password is checked, so that simultaneous attempts cannot exceed the limit.
+        Call this method before the password is checked, so that simultaneous attempts cannot exceed the limit.
         """
         wait = hit(NAME_AT_ADDRESS.name, self._pair, NAME_AT_ADDRESS.tries, NAME_AT_ADDRESS.seconds)
         if not wait and not retry_after(KNOWN.name, self._pair, KNOWN.tries, KNOWN.seconds):
@@ -73,25 +73,28 @@ class Attempt:
         return wait
 
     def failed(self) -> None:
-        """Count a wrong password or a name that does not exist."""
+        """Count the attempt as failed: the password was wrong or the name does not exist."""
         hit(ADDRESS.name, self.address, ADDRESS.tries, ADDRESS.seconds)
         hit(NAME.name, self._name, NAME.tries, NAME.seconds)
 
     def succeeded(self) -> None:
-        """Reset the count of this name at this address, and remember the address as known for this name."""
+        """Reset the count of this name at this address, and remember that the name has signed in from it."""
         forget(NAME_AT_ADDRESS.name, self._pair)
         forget(KNOWN.name, self._pair)
         hit(KNOWN.name, self._pair, KNOWN.tries, KNOWN.seconds)
 
     def is_first_lock_out(self) -> bool:
-        """Return whether this lock-out should be audited: the first of this name at this address in 15 minutes."""
+        """Return whether this is the first lock-out of this name at this address in 15 minutes. Only the first is
+        audited."""
         limit = LOCK_OUT_AUDITED
         return hit(limit.name, self._pair, limit.tries, limit.seconds) == 0
 
 
 def network_of(address: str) -> str:
-    """Return an IPv4 address as it is, and an IPv6 address as its /64 network, which is what one subscriber is given.
-    Any other text is returned unchanged."""
+    """Return the network of an IPv6 address (/64), or an IPv4 address or any other text unchanged.
+
+    Providers give each subscriber a /64 network, so it is limited as a whole.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Audit entries for sign-in and sign-out, made by receivers of Django's signals, so that no entry point is missed."""
+"""Audit entries for sign-in and sign-out. Receivers of Django's signals write them, whichever page was used."""
 
 from typing import Any
 

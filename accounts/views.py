@@ -20,7 +20,7 @@ from accounts.sign_in import TOO_MANY
 
 
 class SignInView(LoginView):
-    """allauth's sign-in page; it answers too many attempts with status 429 and Retry-After."""
+    """allauth's sign-in page, which answers with status 429 and a Retry-After header after too many attempts."""
 
     def form_invalid(self, form: Any) -> Any:
         response = super().form_invalid(form)
@@ -34,9 +34,10 @@ class SignInView(LoginView):
 @never_cache
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
-    """Show or process the form to change one's own password, for every role; the first sign-in leads here too.
+    """Show or process the form with which staff of any role change their own password.
 
-    A change ends the person's other sessions and closes their consoles.
+    Staff whose password was set by somebody else are sent here when they sign in. A change ends the person's other
+    sessions and closes their open consoles.
     """
     staff = request.user
     if not isinstance(staff, Staff):
@@ -51,7 +52,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 
 def set_own_password(request: HttpRequest, staff: Staff, password: str) -> None:
-    """Store the own password, end all other sessions of the staff member and give the current session a new key."""
+    """Store a staff member's new password, end their other sessions, and give the current session a new key."""
     actions.set_password(
         by=staff, staff=staff, password=password, keep_session=request.session.session_key or ""
     )

@@ -1,7 +1,7 @@
-"""Access checks: one function for each kind of object and person.
+"""Access checks for conversations, sites, visitors and files: one function for each kind of object and person.
 
-An object that does not exist and one that the person may not see both raise NotFound, so the answer does not tell
-which of the two it is.
+NotFound is raised both for an object that does not exist and for one that the person may not see, so the error does not
+reveal which objects exist.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from chat.widget import tokens
 
 
 def sites_in_use(keys: Iterable[str]) -> dict[str, Site]:
-    """Return the active sites with these public keys, by key. One query."""
+    """Return the active sites with these public keys, as a dict by key. One query."""
     # PostgreSQL raises an error for a parameter that contains NUL.
     wanted = {key for key in keys if "\x00" not in key}
     sites = Site.objects.select_related("department").filter(key__in=wanted, is_active=True)
@@ -38,8 +38,9 @@ def site_by_key(key: str) -> Site:
 def visible_to(staff: Staff) -> QuerySet[Conversation]:
     """Return the conversations that this staff member may read.
 
-    Supervisors and auditors may read all. An agent may read those of their departments, those that were ever assigned
-    to them, and every conversation of a visitor with whom they have an unclosed conversation.
+    Supervisors and auditors may read all conversations. An agent may read conversations of the agent's departments,
+    conversations that were ever assigned to the agent, and all conversations of a visitor while one of them is assigned
+    to the agent and not closed.
     """
     if may(staff, "see_all_conversations") or may(staff, "read_records"):
         return Conversation.objects.all()
@@ -57,14 +58,14 @@ def visible_to(staff: Staff) -> QuerySet[Conversation]:
 
 
 def readable_ids(staff: Staff, pks: list[int]) -> set[int]:
-    """Return the ids, out of `pks`, of conversations that this staff member may read. One query."""
+    """Return those ids in `pks` whose conversations this staff member may read. One query."""
     return set(visible_to(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
 def followable_by(staff: Staff) -> QuerySet[Conversation]:
     """Return the conversations whose live events this staff member may receive.
 
-    An agent may still read a conversation that was transferred from them to another department, but receives no live
+    After a transfer to another department, the former agent may still read the conversation, but receives no live
     events of it while it is open.
     """
     visible = visible_to(staff)
@@ -82,7 +83,7 @@ def followable_by(staff: Staff) -> QuerySet[Conversation]:
 
 
 def followable_ids(staff: Staff, pks: list[int]) -> set[int]:
-    """Return the ids, out of `pks`, of conversations that this staff member may follow live. One query."""
+    """Return those ids in `pks` whose live events this staff member may receive. One query."""
     return set(followable_by(staff).filter(pk__in=pks).values_list("pk", flat=True))
 
 
@@ -100,13 +101,16 @@ def conversation_for(staff: Staff, uuid: UUID) -> Conversation:
 
 
 def lock_conversation_for(staff: Staff, uuid: UUID) -> Conversation:
-    """Return a conversation that this staff member may read, locked until the transaction ends. Raises NotFound."""
+    """Lock and return a conversation that this staff member may read. Raises NotFound.
+
+    The lock lasts until the transaction ends.
+    """
     conversation = conversation_for(staff, uuid)
     return lock(conversation.pk)
 
 
 def lock_own_conversation(staff: Staff, uuid: UUID) -> Conversation:
-    """Return a conversation assigned to this staff member, locked. Raises NotFound, NotAssigned."""
+    """Lock and return a conversation that is assigned to this staff member. Raises NotFound, NotAssigned."""
     conversation = lock_conversation_for(staff, uuid)
     if conversation.agent_id != staff.pk:
         raise NotAssigned
@@ -114,9 +118,10 @@ def lock_own_conversation(staff: Staff, uuid: UUID) -> Conversation:
 
 
 def lock(pk: int) -> Conversation:
-    """Lock a conversation by id and return its current row, without checking rights. Raises NotFound.
+    """Lock and return a conversation by id, without checking rights. Raises NotFound.
 
-    Waits for transactions that hold the lock, and reads what they have committed.
+    The function waits until other transactions have released the lock, and then reads the values that they have
+    committed.
     """
     try:
         return (
@@ -139,9 +144,9 @@ _lock_query = batch_statements.PreparedSelect(
 
 
 def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Lock conversations in id order and return their ROW_FIELDS by id, without checking rights. One query.
+    """Lock conversations in the order of their ids; return a dict of their ROW_FIELDS by id. One query.
 
-    Ids that do not exist are left out.
+    Ids that do not exist are left out. Rights are not checked.
     """
     return {
         values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _lock_query.rows(pks)
@@ -149,9 +154,9 @@ def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
 
 
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
-    """Return a conversation of this visitor, locked; without `uuid` their open one, or else the newest.
+    """Lock and return a conversation of this visitor. Raises NotFound.
 
-    Raises NotFound.
+    Without `uuid`, it is the visitor's open conversation, or the newest one if none is open.
     """
     own = visitor.conversations.order_by(*CURRENT_FIRST).values_list("pk", flat=True)
     pk = (own if uuid is None else own.filter(uuid=uuid)).first()
@@ -161,7 +166,7 @@ def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversa
 
 
 def visitor_by_token(token: str | None) -> Visitor:
-    """Return the visitor named by a token of an active site. Raises NotFound."""
+    """Return the visitor to whom a visitor token of an active site belongs. Raises NotFound."""
     contents = tokens.read_token(token)
     if contents is None:
         raise NotFound
@@ -176,7 +181,10 @@ def visitor_by_token(token: str | None) -> Visitor:
 
 
 def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
-    """Return a conversation of this visitor; without `uuid` their open one, or else the newest. Raises NotFound."""
+    """Return a conversation of this visitor. Raises NotFound.
+
+    Without `uuid`, it is the visitor's open conversation, or the newest one if none is open.
+    """
     own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by(
         *CURRENT_FIRST
     )
@@ -187,9 +195,10 @@ def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
 
 
 def current_conversation_of(site: Site, token: tokens.VisitorToken) -> Conversation | None:
-    """Return the open conversation, or else the newest, of the visitor to whom the token belongs. One query.
+    """Return the current conversation of the visitor to whom the token belongs. One query.
 
-    None when there is none, or when the token is no longer valid for the visitor.
+    It is the open conversation, or the newest one if none is open. The result is None when there is no conversation or
+    the token is no longer valid.
     """
     own = Conversation.objects.select_related("visitor").filter(
         visitor__uuid=token.visitor, visitor__site=site
@@ -199,7 +208,7 @@ def current_conversation_of(site: Site, token: tokens.VisitorToken) -> Conversat
 
 
 def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
-    """Return a file of one of the visitor's own conversations. Raises NotFound."""
+    """Return an attachment from one of the visitor's own conversations. Raises NotFound."""
     attachment = Attachment.objects.filter(uuid=uuid, conversation__visitor=visitor).first()
     if attachment is None:
         raise NotFound
@@ -207,7 +216,7 @@ def attachment_of(visitor: Visitor, uuid: UUID) -> Attachment:
 
 
 def attachment_for(staff: Staff, uuid: UUID) -> Attachment:
-    """Return a file of a conversation that this staff member may read. Raises NotFound."""
+    """Return an attachment from a conversation that this staff member may read. Raises NotFound."""
     readable_files = Attachment.objects.filter(uuid=uuid, conversation__in=visible_to(staff).values("pk"))
     attachment = readable_files.select_related("conversation").first()
     if attachment is None:

@@ -1,4 +1,4 @@
-"""Names of the approval kinds that `chat.approvals` registers."""
+"""Names of the kinds of approval for chat settings. `chat.approvals` registers the kinds."""
 
 SITE = "chat.site"
 FORM_FIELD = "chat.form_field"

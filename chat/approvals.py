@@ -1,4 +1,7 @@
-"""Approval kinds for the parts of a site that customers see, and for shared replies; `ChatConfig` registers them."""
+"""Kinds of approval for sites, the parts of sites that customers see, and shared canned replies.
+
+`ChatConfig` registers them when the app starts.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,14 +36,14 @@ SetupRecord = Site | FormField | QuickTopic | BusinessText | WrapUpCode
 
 
 def audited_object_of(subject: SetupRecord) -> Site | WrapUpCode:
-    """Return the object that audit entries about `subject` refer to: for a part of a site, the site."""
+    """Return the object to which audit entries about `subject` refer. For a part of a site, this is the site."""
     return subject if isinstance(subject, Site | WrapUpCode) else subject.site
 
 
 def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
-    """Store a new object, or the given fields of an existing one.
+    """Store a new site, part of a site or wrap-up code, or the given fields of an existing one.
 
-    The audit entry names the fields, never their values.
+    The audit entry contains the names of the fields, never their values.
     """
     kind, is_new = subject._meta.model_name, subject._state.adding
     if is_new:
@@ -54,7 +57,7 @@ def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
 
 
 def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
-    """Store a canned reply with the pinyin spellings of its title, by which search finds it."""
+    """Store a canned reply, together with the pinyin spellings of its title for search."""
     is_new = reply._state.adding
     reply.initials = canned_replies.initials_of(reply.title)
     reply.save()
@@ -62,9 +65,9 @@ def write_reply(by: Staff, reply: CannedReply, fields: Sequence[str]) -> None:
 
 
 class SiteKind(RecordKind):
-    """Approval kind for the fields of a site.
+    """Kind of approval for changes to the fields of a site.
 
-    A request to switch a site on is special: it shows the whole site with its parts.
+    A request to switch a site on shows the whole site with all its parts.
     """
 
     def proposed(self, request: ApprovalRequest) -> Fields:
@@ -90,12 +93,12 @@ class SiteKind(RecordKind):
 
 
 def is_switch_on(request: ApprovalRequest) -> bool:
-    """Return whether this is a request to switch on a site that is switched off."""
+    """Return whether the request asks to switch on a site that is switched off."""
     return request.before.get("is_active") is False
 
 
 def full_site_content(site: Site) -> Fields:
-    """Return everything that customers see of a site once it is switched on. Four queries."""
+    """Return all settings and texts of a site that customers see after the site is switched on. Four queries."""
     fields = SITE_KIND.shown(site, SITE_FIELDS) | {"is_active": True}
     return fields | {
         "form_fields": [

@@ -1,4 +1,4 @@
-"""Canned replies: search by pinyin, placeholders in the text, and who may use or edit them."""
+"""Functions for canned replies: placeholders, pinyin spellings for search, and rights to use or edit replies."""
 
 import re
 from collections.abc import Mapping
@@ -11,15 +11,16 @@ from chat.models import CannedReply, Conversation
 from core.text.bidi import remove_marks
 from core.text.pinyin import spellings_of
 
-# `{name}`, in ASCII braces or in the full-width braces that a Chinese keyboard types.
+# A placeholder like `{name}`, in ASCII braces or in the full-width braces that a Chinese keyboard types.
 _PLACEHOLDER = re.compile(r"[{｛]\s*([a-z_]{2,30})\s*[}｝]")
-# Limits for `initials_of`: the number of spellings of each kind, and the characters of all of them together.
+# Limits for `initials_of`: the number of spellings of each sort, and the total number of characters.
 MAX_SPELLINGS, MAX_INITIALS_LENGTH = 12, 600
 PLACEHOLDERS = ("visitor_name", "agent_name", "agent_number", "bank_name", "hotline")
 
 
 def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
-    """Return the value of each placeholder, empty where it is unknown (a visitor without a name)."""
+    """Return the value of each placeholder in a conversation. A value is "" if unknown, such as the name of an
+    anonymous visitor."""
     language = conversation.language
     return {
         "visitor_name": remove_marks(conversation.visitor.name),
@@ -31,7 +32,7 @@ def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
-    """Replace every placeholder that has a value; the others stay as they are."""
+    """Replace every placeholder that has a value. Other placeholders stay in the text."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[0], text)
 
 
@@ -41,10 +42,10 @@ def unfilled_placeholders(text: str) -> list[str]:
 
 
 def initials_of(title: str) -> str:
-    """Return the pinyin spellings by which search finds a title, separated by spaces.
+    """Return the pinyin spellings of a title, separated by spaces. Search finds the title by them.
 
-    They are the initials of its syllables and the full pinyin, once for each combination of readings where characters
-    have several. Other letters stay as they are.
+    There are spellings by the initials of the syllables and by full syllables. If characters have several readings,
+    there is one spelling for each combination. Letters and digits are kept.
     """
     initials = ""
     for spelling in spellings_of(title, MAX_SPELLINGS):
@@ -54,7 +55,11 @@ def initials_of(title: str) -> str:
 
 
 def usable_by(staff: Staff) -> QuerySet[CannedReply]:
-    """Return the replies this agent may send: those for everyone, of their departments, and their own. One query."""
+    """Return the active canned replies that this staff member may send. One query.
+
+    They are replies for everyone, replies of the person's departments, and personal replies. Supervisors may send those
+    of all departments.
+    """
     shared = Q(owner=None)
     if not may(staff, "see_all_conversations"):
         shared &= Q(department=None) | Q(department__in=staff.departments.values("pk"))
@@ -62,7 +67,10 @@ def usable_by(staff: Staff) -> QuerySet[CannedReply]:
 
 
 def editable_by(staff: Staff) -> QuerySet[CannedReply]:
-    """Return the replies this staff member may change: their own, and shared ones with `edit_shared_replies`."""
+    """Return the canned replies that this staff member may change.
+
+    They are personal replies and, with the capability "edit_shared_replies", all shared replies.
+    """
     editable = Q(owner=staff)
     if may(staff, "edit_shared_replies"):
         editable |= Q(owner=None)

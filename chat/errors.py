@@ -1,4 +1,7 @@
-"""Refusals of chat actions, one class for each reason. `code` goes over the wire, `words` are shown to the person."""
+"""Refusals of chat actions, one class for each reason.
+
+Programs read `code` in a frame or response, and people read the text `words`.
+"""
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -8,7 +11,7 @@ from core.refusals import Refusal as Refusal
 
 
 class NotFound(Refusal):
-    """The object does not exist or the person may not see it. Both look the same, so nothing is disclosed."""
+    """The object does not exist, or the person may not see it. The answer is the same, so it does not reveal which."""
 
     code = "not_found"
     words = _("This conversation does not exist, or you do not have access to it.")
@@ -20,7 +23,7 @@ class ConversationClosed(Refusal):
 
 
 class WrittenForAnotherConversation(ConversationClosed):
-    """The post names a conversation that has ended, and the visitor has started another since."""
+    """The message was written for a conversation that has ended, and the visitor has started another one since."""
 
     words = _("The conversation you wrote this for has ended. You can send it in the new one.")
 
@@ -41,9 +44,10 @@ class NobodyWaiting(Refusal):
 
 
 class QueueRestricted(Refusal):
-    """The agent may not take conversations of some of their departments for now (`accounts.QueueRestriction`).
+    """Queue restrictions keep the agent from taking a conversation (`accounts.QueueRestriction`).
 
-    Visitors may be waiting there: NobodyWaiting would be misleading.
+    It is also raised when no other conversation waits: visitors may be waiting in the restricted departments, so
+    NobodyWaiting would be misleading.
     """
 
     code = "taking_barred"
@@ -93,9 +97,9 @@ OTHER_TOO_LONG = _("The field “{field}” is too long: at most {limit} charact
 
 
 class TextTooLong(Refusal):
-    """A text is longer than allowed. `field` is its name in the protocol or form, `limit` its maximum in characters.
+    """A text is too long. `field` is its name in the protocol or form, and `limit` is the maximum in characters.
 
-    With an empty `field` the whole frame or body exceeds `limit` bytes.
+    If `field` is "", the whole frame or request body is longer than `limit` bytes.
     """
 
     code = "too_long"
@@ -128,7 +132,7 @@ class BadRequest(Refusal):
 
 
 def decoding_refusal(violation: LengthViolation | None) -> Refusal:
-    """Return the refusal of a frame or body that could not be decoded: TextTooLong, EmptyText or BadRequest."""
+    """Return the refusal for a frame or body that could not be decoded: TextTooLong, EmptyText or BadRequest."""
     if violation is None:
         return BadRequest()
     return TextTooLong(violation.field, violation.limit) if violation.is_too_long else EmptyText()
@@ -166,7 +170,7 @@ class TooFast(Refusal):
 
 
 class Unavailable(Refusal):
-    """The database did not answer. The sender keeps the message and retries."""
+    """The database did not answer. The client keeps the message and sends it again later."""
 
     code = "unavailable"
     words = _("Not sent yet. We'll keep trying.")

@@ -1,4 +1,4 @@
-"""Decode the JSON body of a request, or refuse it."""
+"""Decodes the JSON body of an HTTP request."""
 
 from typing import TypeVar
 
@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:
-    """Decode the body as `kind`. Raises TextTooLong or EmptyText for a string of wrong length, else BadRequest."""
+    """Decode a JSON body into a value of type `kind`.
+
+    Raises TextTooLong or EmptyText if a string is too long or empty, and BadRequest for any other error.
+    """
     try:
         return msgspec.json.decode(replace_lone_surrogates(body.decode()), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Rate limits as token buckets in memory. A bucket counts for one socket or one key, in one process only."""
+"""Rate limits of one server process, as token buckets in memory. Each bucket belongs to one socket or one key."""
 
 import threading
 import time
@@ -9,7 +9,10 @@ from django.conf import settings
 
 
 class Bucket:
-    """Token bucket: allows `burst` at once and refills `per_second`. Times are monotonic, in seconds."""
+    """A token bucket: it holds at most `burst` tokens and gets `per_second` new ones each second.
+
+    Times are in seconds of the monotonic clock.
+    """
 
     __slots__ = ("_at", "_burst", "_level", "_per_second")
 
@@ -20,7 +23,7 @@ class Bucket:
         self._at = time.monotonic()
 
     def take(self, amount: float = 1, now: float | None = None) -> bool:
-        """Take `amount` tokens and return True, or return False when there are too few."""
+        """Take `amount` tokens and return True, or take none and return False if there are too few."""
         now = time.monotonic() if now is None else now
         self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
         self._at = now
@@ -31,7 +34,8 @@ class Bucket:
 
 
 class Buckets:
-    """One bucket for each key; thread-safe. Above `max_keys` the least recently used key is dropped."""
+    """A set of token buckets, one for each key; thread-safe. Above `max_keys`, the least recently used bucket is
+    dropped."""
 
     def __init__(self, new_bucket: Callable[[], Bucket], *, max_keys: int = 10_000) -> None:
         self._new_bucket = new_bucket
@@ -40,7 +44,7 @@ class Buckets:
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
 
     def take(self, key: Hashable | None) -> bool:
-        """Take one token of this key and return True, or return False. A key of None is not limited."""
+        """Take one token from the bucket of this key; return False if it is empty. The key None is not limited."""
         if key is None:
             return True
         with self._lock:
@@ -52,59 +56,72 @@ class Buckets:
 
 
 def frames() -> Bucket:
-    """Frames of any kind on one socket, including control frames and fragments; a flood closes the socket."""
+    """Return the limit on frames received on one socket, including control frames and fragments. Excess closes the
+    socket."""
     return Bucket(burst=120, per_second=20 * settings.POSTS_PER_SECOND)
 
 
 def frame_bytes() -> Bucket:
-    """Return the limit on bytes received per socket.
+    """Return the limit on bytes received on one socket.
 
-    The burst is four times what a dozen posts of maximum length need, including their retries.
+    The burst allows four times the bytes of a dozen messages of maximum length, including retries.
     """
     return Bucket(burst=1024 * 1024, per_second=64 * 1024 * settings.POSTS_PER_SECOND)
 
 
 def posts() -> Bucket:
-    """Messages on a visitor's socket: enough for a person who types fast, too few for a script."""
+    """Return the limit on messages sent on a visitor's socket. It is enough for a person who types fast, but not for a
+    script."""
     return Bucket(burst=12, per_second=settings.POSTS_PER_SECOND)
 
 
 def starts() -> Bucket:
-    """Conversations started on one socket."""
+    """Return the limit on conversations started on one socket."""
     return Bucket(burst=5, per_second=1 / 60)
 
 
 def hellos_of_address() -> Bucket:
-    """Connections from one network address, which a whole company may share: a tenth of what we can answer."""
+    """Return the limit on new connections from one network address, which a whole company may share.
+
+    The limit is a tenth of the connections that a server can answer.
+    """
     return Bucket(burst=1000, per_second=100)
 
 
-# Conversations started from one network address: count and seconds, over all processes. Agents must answer each.
+# The limit on conversations started from one network address, over all processes: count and seconds. Agents have to
+# answer each conversation.
 STARTS_OF_ADDRESS = 120, 60
-# Files sent from one network address: count and seconds, over all processes. Each file is decoded and stored.
+# The limit on files sent from one network address, over all processes: count and seconds. Each file is decoded and
+# stored.
 UPLOADS_OF_ADDRESS = 120, 60
 
 
 def control_requests() -> Bucket:
-    """Requests that a visitor makes once or twice on one socket: identify, end, rate. Each may notify every console."""
+    """Return the limit on requests to identify, end or rate on one socket.
+
+    A visitor normally makes each only once or twice, and each may notify every console.
+    """
     return Bucket(burst=10, per_second=0.2)
 
 
 def uploads() -> Bucket:
-    """Files sent by one visitor or agent."""
+    """Return the limit on files sent by one visitor or agent."""
     return Bucket(burst=6, per_second=0.2)
 
 
 def transcripts() -> Bucket:
-    """Transcripts downloaded by one visitor."""
+    """Return the limit on transcripts downloaded by one visitor."""
     return Bucket(burst=10, per_second=0.1)
 
 
 def suggestions() -> Bucket:
-    """Requests for suggestions by one visitor: the widget makes one for each message while they wait."""
+    """Return the limit on requests for suggested answers by one visitor.
+
+    The widget makes one for each message that the visitor writes while waiting.
+    """
     return Bucket(burst=20, per_second=0.5)
 
 
 def suggestions_of_address() -> Bucket:
-    """Requests for suggestions from one network address, which many visitors may share."""
+    """Return the limit on requests for suggested answers from one network address, which many visitors may share."""
     return Bucket(burst=200, per_second=10)

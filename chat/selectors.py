@@ -1,4 +1,5 @@
-"""Queries that read many rows for the chat. Each docstring states the number of queries."""
+"""Functions that read many conversations, messages and other rows. Each docstring gives the number of database
+queries."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -26,14 +27,15 @@ from chat.models import Conversation, Message, Status, Visitor
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, QueueFrame, Row, serializers
 
 DEFAULT_HANDLE_SECONDS = 180
-# A second limit for a page of messages: Daphne sends no frame over 1 MiB, and a phone should not wait for one.
+# A limit on the characters of a page of messages: Daphne sends no frame over 1 MiB, and a phone should not wait for
+# such a frame.
 PAGE_OF_CHARACTERS = 60_000
 
 
 def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[list[MessageData], bool]:
-    """Return the messages with seq > after, in order, and whether there are more. One query.
+    """Return the messages of a conversation with seq > `after`, in order, and whether there are more. One query.
 
-    Returns at most `limit` messages and PAGE_OF_CHARACTERS characters, but at least one message if there is any.
+    The result has at most `limit` messages and PAGE_OF_CHARACTERS characters, but at least one message if there is any.
     """
     stored = list(
         Message.objects.filter(conversation=pk, seq__gt=after)
@@ -51,28 +53,28 @@ def messages_after(pk: int, after: int, limit: int = PAGE_OF_MESSAGES) -> tuple[
 
 
 def page_of(conversation: Conversation, after: int, limit: int = PAGE_OF_MESSAGES) -> Messages:
-    """Return the answer to a fetch or watch frame: the messages after `after`. One query."""
+    """Return the answer to a fetch or watch frame: a page of messages with seq > `after`. One query."""
     page, more = messages_after(conversation.pk, after, limit)
     head = max(conversation.last_seq, page[-1].seq if page else 0)
     return Messages(str(conversation.uuid), page, head, more)
 
 
 def parse_seq(text: str) -> int:
-    """Return the seq in a query parameter, or 0 if it is not a number."""
+    """Parse a seq from a query parameter. Returns 0 if the text is not a number."""
     return int(text[:9]) if text.isdecimal() else 0
 
 
 def rows_by_conversation_pk(rows: list[Row]) -> dict[int, Row]:
-    """Return the rows by the primary key of their conversation. One query."""
+    """Return the given rows as a dict by the primary key of their conversation. One query."""
     by_uuid = {row.id: row for row in rows}
     stored = Conversation.objects.filter(uuid__in=by_uuid).order_by().values_list("pk", "uuid")
     return {pk: by_uuid[str(uuid)] for pk, uuid in stored}
 
 
 def queue_of(staff: Staff) -> QuerySet[Conversation]:
-    """Return the waiting conversations of this agent's departments (a supervisor's: all), in queue order.
+    """Return the waiting conversations of this agent's departments, or all for a supervisor, in queue order.
 
-    Higher priority comes first, then the longer wait.
+    The order is by priority, highest first, then by waiting time, longest first.
     """
     waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
     if may(staff, "see_all_conversations"):
@@ -81,12 +83,15 @@ def queue_of(staff: Staff) -> QuerySet[Conversation]:
 
 
 def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
-    """Return the queue of this agent without the departments that are restricted for them now."""
+    """Return the waiting conversations that this agent may take now, in queue order.
+
+    Departments for which the agent has a queue restriction in force are left out.
+    """
     return queue_of(staff).exclude(department__in=restricted_departments(staff).values("department"))
 
 
-# Departments with the start of each queue restriction, present or future. The join takes 1 µs for an agent, a subquery
-# took 10 µs.
+# The departments of staff members, each with the start of a queue restriction, if any. A join is used because it takes
+# 1 µs for an agent, while a subquery took 10 µs.
 _departments_of_staff = batch_statements.PreparedSelect(
     lambda: (
         Staff.departments.through._default_manager.filter(  # type: ignore[misc]
@@ -109,9 +114,10 @@ _all_departments = batch_statements.PreparedSelect(lambda: Department.objects.or
 
 
 def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
-    """Return the departments from whose queues each staff member may take conversations, by staff id.
+    """Return a dict by staff id: the departments from whose queues each staff member may take conversations.
 
-    A supervisor may take from all. Departments with a queue restriction in force are left out. At most two queries.
+    A supervisor may take conversations of all departments. Departments with a queue restriction in force are left out.
+    At most two queries.
     """
     supervisors = {staff.pk for staff in people if may(staff, "see_all_conversations")}
     departments: dict[int, list[int]] = {staff.pk: [] for staff in people}
@@ -124,7 +130,8 @@ def departments_of(people: Collection[Staff]) -> dict[int, list[int]]:
             departments[staff].append(department)
             if since is not None and since <= today:
                 restricted.add((staff, department))
-        # dict.fromkeys: the join returns a department twice when it has two restrictions.
+        # dict.fromkeys removes duplicates: the join returns a department twice when the agent has two restrictions for
+        # it.
         for staff in others:
             unrestricted = (pk for pk in dict.fromkeys(departments[staff]) if (staff, pk) not in restricted)
             departments[staff] = list(unrestricted)
@@ -146,15 +153,17 @@ _least_busy_online = batch_statements.PreparedFirst(
 
 def _active_count_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
     of_agent = Conversation.objects.filter(agent_id=agent, status=Status.ACTIVE).order_by()
-    # Not Count(), which would add GROUP BY: no rows would then give NULL, which PostgreSQL and SQLite sort differently.
+    # Count() is not used, because it would add GROUP BY. An agent without conversations would then have NULL, which
+    # PostgreSQL and SQLite sort differently.
     return of_agent.annotate(count=Func(F("id"), function="COUNT")).values("count")
 
 
 class LeastBusyColleagues:
-    """Agents online in each department, for choosing the one with the fewest active conversations.
+    """Finds the online agent of a department who has the fewest active conversations.
 
-    `departments` holds one entry for each later call of `next_in`. One query for each different department. It reads
-    len(departments) + 1 agents: each call gives one agent one more conversation, so the answer is always among them.
+    `departments` has one entry for each later call of `next_in`. There is one query for each different department. It
+    reads only len(departments) + 1 agents: each call gives one agent one more conversation, so the right agent is
+    always among them.
     """
 
     def __init__(self, departments: Sequence[int]) -> None:
@@ -169,7 +178,7 @@ class LeastBusyColleagues:
     def next_in(self, department: int, agent: int) -> int | None:
         """Return the least busy online agent of the department other than `agent`, or None.
 
-        Counts one more conversation for `agent`, to whom one is being assigned.
+        The caller is assigning a conversation to `agent`, for whom the method counts one more.
         """
         others = ((self._active[staff], staff) for staff in self._online[department] if staff != agent)
         _, least_busy = min(others, default=(0, None))
@@ -179,10 +188,10 @@ class LeastBusyColleagues:
 
 
 def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
-    """Return the queue position of each of these conversations that is still waiting.
+    """Return the queue positions of these conversations as a dict by id.
 
-    At most four queries a department. The estimate is the position times the department's mean handle time of the last
-    hour, divided by the agents online.
+    Conversations that no longer wait are left out. The estimated waiting time is the position times the department's
+    mean handle time of the last hour, divided by the number of agents online. At most four queries for each department.
     """
     wanted = set(pks)
     departments = (
@@ -218,5 +227,5 @@ def _handle_seconds(department: int) -> float:
 
 
 def token_generations(visitors: list[int]) -> dict[int, int]:
-    """Return the current token generation of each of these visitors, by id. One query."""
+    """Return a dict by visitor id: the current token generation of each of these visitors. One query."""
     return dict(Visitor.objects.filter(pk__in=visitors).values_list("pk", "token_generation"))

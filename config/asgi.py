@@ -1,4 +1,4 @@
-"""The ASGI application of a server process: routes HTTP to Django and WebSockets to the consumers."""
+"""The ASGI application of a server process. It routes HTTP requests to Django and WebSockets to the consumers."""
 
 import os
 import sys
@@ -36,17 +36,17 @@ from server.threaded_handler import ThreadedASGIHandler  # noqa: E402
 
 refuse_unsafe()
 if connection.vendor == "sqlite":
-    # SQLite is used without Redis, so the hub reaches only the sockets of its own process: allow one process.
+    # With SQLite there is no Redis, so a process can send messages only to its own sockets. Allow only one process.
     process_lock.acquire(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
 
 
 class SameOriginSockets:
-    """Refuse sockets that were opened by pages of other origins (cross-site WebSocket hijacking).
+    """ASGI middleware that refuses WebSockets opened by pages of other origins (cross-site WebSocket hijacking).
 
-    The widget runs in a frame of our own origin, so its socket has our origin too. Without LIANXIN_OWN_ORIGINS the
-    Origin header must name the same host and port as the Host header.
+    The widget runs in an iframe from our own origin, so its WebSocket has our origin too. If LIANXIN_OWN_ORIGINS is not
+    set, the Origin header must name the same host and port as the Host header.
     """
 
     def __init__(self, application: Application) -> None:
@@ -54,14 +54,14 @@ class SameOriginSockets:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
-        # Two readers of a repeated Host or Origin header may use different values, so refuse it.
+        # Refuse a repeated Host or Origin header: a proxy and this server might each use a different one of its values.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
             scope["transport"] = WebSocketTransport(send)
             try:
                 return await self._application(scope, receive, send)
             finally:
-                # uvicorn's protocol references the scope, and the transport references the protocol: break the
-                # reference cycle (server/gc_tuning.py).
+                # Break a reference cycle (server/gc_tuning.py): the transport references uvicorn's protocol object,
+                # which references the scope.
                 del scope["transport"]
         return await refuse(scope, receive, send)
 
@@ -78,17 +78,18 @@ def _all_of(scope: dict[str, Any], header: bytes) -> list[str]:
 
 
 async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Close a socket before it is accepted, so that the server answers 403."""
+    """Close a WebSocket before it is accepted. The server then answers the handshake with 403."""
     await receive()
     await send({"type": "websocket.close"})
 
 
 class StartupHook:
-    """Start the background work of a process on the event loop of its first request or socket.
+    """ASGI middleware that starts the background work of a process at its first request or WebSocket.
 
-    That is the hub (an action may be announced before any socket is open), the periodic jobs and the drain. It also
-    loads the index of knowledge points in a thread, so that the first search need not wait. Every HTTP request is
-    counted for the drain.
+    It starts the hub, which delivers events to sockets; the periodic jobs; and the drain, which ends the process
+    gracefully. The hub is needed even before a socket is open, because an action may announce an event. A thread loads
+    the index of knowledge points, so that the first search need not wait. The middleware also counts the open HTTP
+    requests for the drain.
     """
 
     def __init__(self, application: Application) -> None:

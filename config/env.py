@@ -1,6 +1,7 @@
-"""Typed readers of environment variables. An invalid value raises ImproperlyConfigured with the variable's name.
+"""Functions that read typed values from environment variables.
 
-A value may also come from the file named by `<NAME>_FILE` (container secrets).
+An invalid value raises ImproperlyConfigured with the variable's name. Instead of the variable NAME, NAME_FILE may give
+the path of a file with the value (container secrets).
 """
 
 import os
@@ -11,7 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def text(name: str, default: str | None = None) -> str:
-    """Return the variable's value, or the content of the file named by `<name>_FILE`; `default` when neither is set."""
+    """Return the value of the variable, or the content of the file whose path is in `<name>_FILE`.
+
+    If neither variable is set, the result is `default`.
+    """
     value = os.environ.get(name)
     file = os.environ.get(f"{name}_FILE")
     if value is not None and file is not None:
@@ -29,12 +33,12 @@ def text(name: str, default: str | None = None) -> str:
 
 
 def is_set(name: str) -> bool:
-    """Return whether the variable or `<name>_FILE` is set, even to an empty value."""
+    """Return whether the variable or `<name>_FILE` is set. An empty value also counts as set."""
     return name in os.environ or f"{name}_FILE" in os.environ
 
 
 def flag(name: str, default: bool) -> bool:
-    """Return a boolean: `1`, `true`, `yes`, `on` or `0`, `false`, `no`, `off`, in upper or lower case."""
+    """Return the variable as a boolean. Valid values are 1, true, yes, on, 0, false, no and off, in any case."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -46,7 +50,7 @@ def flag(name: str, default: bool) -> bool:
 
 
 def integer(name: str, default: int, *, minimum: int = 0) -> int:
-    """Return a whole number of at least `minimum`."""
+    """Return the variable as a whole number of at least `minimum`."""
     value = os.environ.get(name)
     if value is None:
         return default
@@ -60,12 +64,12 @@ def integer(name: str, default: int, *, minimum: int = 0) -> int:
 
 
 def comma_list(name: str, default: str = "") -> list[str]:
-    """Return the items of a comma-separated list, without spaces around them and without empty items."""
+    """Return the items of a variable that holds a comma-separated list, without surrounding spaces and empty items."""
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
 def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
-    """Return the networks of a comma-separated list of addresses and networks: `10.1.0.0/16,127.0.0.1`."""
+    """Return the IP networks of a variable that holds a comma-separated list, such as `10.1.0.0/16,127.0.0.1`."""
     parsed = []
     for item in comma_list(name, default):
         try:

@@ -21,7 +21,10 @@ BEHIND_TLS = env.flag("LIANXIN_BEHIND_TLS", False)
 
 
 def _secret_key() -> str:
-    """Return the key from the environment, or without one and without Redis a key generated once in STATE_DIR."""
+    """Return the secret key from the environment.
+
+    If the environment has none and there is no Redis, the key is generated once and kept in STATE_DIR.
+    """
     key = env.text("LIANXIN_SECRET_KEY", "")
     if not key.strip() and env.is_set("LIANXIN_SECRET_KEY"):
         raise ImproperlyConfigured("LIANXIN_SECRET_KEY is set but empty")
@@ -117,26 +120,27 @@ def _database() -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": STATE_DIR / "lianxin.sqlite3",
             "OPTIONS": {
-                # IMMEDIATE: an update of a counter cannot deadlock on a lock upgrade. FULL: an accepted message is on
-                # disk.
+                # IMMEDIATE takes the write lock at the start of a transaction, so that no update can deadlock on a lock
+                # upgrade. FULL syncs each commit, so that an accepted message is on disk.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
         }
-    # Health checks, so that the pool does not hand out dead connections after a restart of the database.
+    # With health checks, the pool hands out no dead connections after the database has restarted.
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("LIANXIN_DATABASE_URL: use postgresql://..., or leave it out for SQLite")
-    # Timeouts, so that a sender learns within seconds that the database does not answer, and so that it is used again
-    # as soon as it is back. The query string of the URL may override these and set other parameters of libpq.
+    # With these timeouts, senders learn within seconds that the database does not answer, and it is used again as soon
+    # as it is back. The query string of the URL may override them and set other parameters of libpq.
     options: dict[str, Any] = {
         "connect_timeout": 3,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
-        # Prepare repeated statements (those of chat.batch_statements and core.prepared_queries; the ORM's never are).
+        # Prepare a statement after five executions. This affects chat.batch_statements and core.prepared_queries only,
+        # because statements of the ORM cannot be prepared.
         "prepare_threshold": 5,
         **database.get("OPTIONS", {}),
     }
@@ -164,32 +168,34 @@ CHANNEL_LAYERS = (
 
 # -- Chat ----------------------------------------------------------------------------------------------------
 
-# Full origins of this service, as a browser sends them. Sockets opened by pages of other origins are refused.
+# The origins of this service as browsers send them, such as https://chat.bank.example. Sockets opened by pages of other
+# origins are refused.
 OWN_ORIGINS = [origin.lower().rstrip("/") for origin in env.comma_list("LIANXIN_OWN_ORIGINS")]
 SWEEP_SECONDS = 1.5
 HEARTBEAT_SECONDS = env.integer("LIANXIN_HEARTBEAT_SECONDS", 25, minimum=1)
-# Sustained rate of posts of one visitor; a burst of a dozen is allowed.
+# Messages that a visitor may send in a second on average. A burst of a dozen is allowed.
 POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, minimum=1)
-# Visitor sockets that one network address may have open, on all processes together.
+# Open visitor sockets allowed for each network address, over all processes.
 SOCKETS_PER_ADDRESS = env.integer("LIANXIN_SOCKETS_PER_ADDRESS", 500, minimum=1)
-# Minutes after which a customer whom the bank's site has signed in no longer counts as verified.
+# Minutes for which a customer counts as verified after the bank's site has confirmed the customer's identity.
 VERIFIED_MINUTES = env.integer("LIANXIN_VERIFIED_MINUTES", 30, minimum=1)
-# Number of our proxies in front of the server: this many entries of X-Forwarded-For, from the right, are trusted.
+# The number of the bank's own proxies in front of the server. As many entries of X-Forwarded-For, from the right, are
+# trusted.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 
-# /metrics answers direct connections from these networks, and every request with the token.
+# /metrics answers direct connections from these networks, and any request that carries the token.
 METRICS_ALLOW = env.networks("LIANXIN_METRICS_ALLOW", "127.0.0.1,::1")
 METRICS_TOKEN = env.text("LIANXIN_METRICS_TOKEN", "")
 
-# Whether knowledge points are also searched by meaning (a separate process computes the embeddings), or only by words.
+# Whether knowledge points are searched by meaning as well as by words. A separate process computes the embeddings.
 LEARNING = env.flag("LIANXIN_LEARNING", True)
 
-# URL that shows a branch on a map; {latitude}, {longitude} and {name} are filled in. Empty for no link.
+# URL that shows a branch on a map; {latitude}, {longitude} and {name} are filled in. An empty value means no link.
 MAP_URL = env.text(
     "LIANXIN_MAP_URL", "https://uri.amap.com/marker?position={longitude},{latitude}&name={name}"
 )
 
-# Serves the home page of a fictional bank at /, for demos and trials.
+# Whether / shows the home page of a fictional bank, for demos and trials.
 SAMPLE_BANK = env.flag("LIANXIN_SAMPLE_BANK", False)
 
 MEDIA_ROOT = STATE_DIR / "attachments"
@@ -211,7 +217,7 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"
-# accounts.sign_in has its own limits, which all processes share.
+# allauth's own limits are off: accounts.sign_in has limits that all processes share.
 ACCOUNT_RATE_LIMITS = False
 ACCOUNT_SESSION_REMEMBER = False
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
@@ -229,7 +235,8 @@ if BEHIND_TLS:
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     CSRF_TRUSTED_ORIGINS = OWN_ORIGINS
-# W008: the proxy redirects http to https. W021: the bank decides whether to join the HSTS preload list.
+# W008 is silenced because the proxy redirects http to https, W021 because the bank decides whether to join the HSTS
+# preload list.
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -251,7 +258,7 @@ CONTENT_SECURITY_POLICY = {
 
 # -- Approval ------------------------------------------------------------------------------------------------
 
-# Days after which a request for approval that nobody has decided expires.
+# Days after which an undecided request for approval expires.
 APPROVAL_DAYS = env.integer("LIANXIN_APPROVAL_DAYS", 7, minimum=1)
 
 # -- Knowledge -----------------------------------------------------------------------------------------------
@@ -301,13 +308,13 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.text("LIANXIN_LOG_LEVEL", "INFO")},
     "loggers": {
         "daphne": {"level": "WARNING"},
-        # uvicorn's records go through the root handler. Its access log is off: the proxy logs requests.
+        # The root logger handles uvicorn's records. uvicorn's access log is off, because the proxy logs requests.
         "uvicorn": {"handlers": [], "propagate": True},
-        # At INFO it logs every opened and closed socket with its address.
+        # At level INFO, this logger would log every opened and closed socket with the client's address.
         "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
-        # Refusals (409, 422) are part of normal operation.
+        # Django logs responses such as 409 and 422 as warnings, but refusals are part of normal operation.
         "django.request": {"level": "ERROR"},
     },
 }

@@ -15,7 +15,10 @@ from console.gate import SignedOut, StalePage, refusal_response, wants_page
 @require_GET
 @never_cache
 def token(request: HttpRequest) -> HttpResponse:
-    """Return JSON `{token, staff}`; `staff` is 0 when nobody is signed in. Other origins cannot read it."""
+    """Return the current CSRF token and the id of the signed-in person, as JSON `{token, staff}`.
+
+    `staff` is 0 when nobody is signed in. Pages of other origins cannot read the response.
+    """
     staff = request.user.pk if isinstance(request.user, Staff) else 0
     return JsonResponse({"token": get_token(request), "staff": staff})
 
@@ -23,15 +26,19 @@ def token(request: HttpRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def clock(request: HttpRequest) -> HttpResponse:
-    """Return JSON `{now, day}`: milliseconds since 1970, and the date in the bank's time zone. No query."""
+    """Return the server's time, as JSON `{now, day}`. No query.
+
+    `now` is in milliseconds since 1970, and `day` is the date in the bank's time zone.
+    """
     now = timezone.now()
     return JsonResponse({"now": int(now.timestamp() * 1000), "day": str(timezone.localdate(now))})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a POST with an invalid CSRF token: signing in, in any tab, replaces the token of every open page.
+    """Return the response to a POST with an invalid CSRF token.
 
-    Staff pages get the StalePage refusal or, without a session, SignedOut; other pages get a plain 403.
+    A sign-in in any tab replaces the token, so the tokens of all open pages become invalid. Staff pages get the refusal
+    StalePage, or SignedOut without a session. Other pages get a plain 403.
     """
     is_staff_page = request.path.startswith(("/console/", "/admin/"))
     if is_staff_page and not wants_page(request):

@@ -1,7 +1,7 @@
-"""The thread pool on which sockets use the ORM.
+"""The thread pool on which the code of WebSockets calls the ORM.
 
-Channels' `database_sync_to_async` runs all database work of a process on one thread, so one slow query would block the
-database work of every socket.
+It replaces Channels' `database_sync_to_async`, which runs all database work of a process on one thread: one slow query
+would block every socket.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4
-# Releases the concurrency slot of the current request (server/concurrency_limit.py); None outside a request.
+# A function that releases the concurrency slot of the current request (server/concurrency_limit.py); None outside a
+# request.
 release_request_slot: ContextVar[Callable[[], None] | None] = ContextVar("release_request_slot", default=None)
 _threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="sockets")
 _running: set[Future[Any]] = set()
@@ -42,15 +43,15 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 def is_idle() -> bool:
-    """Return whether no call of `in_thread` is pending. Call it on the event loop."""
+    """Return whether no call of `in_thread` is pending. Must be called on the event loop."""
     return not _running
 
 
 def release_slot() -> None:
-    """Release the database connection and the concurrency slot of the current request before waiting for other threads.
+    """Release the database connection and the concurrency slot of the current request.
 
-    The thread that does the work may need the last connection of the pool. The free slot lets further requests join the
-    same batch.
+    A view calls it before it waits for another thread. That thread may need the last connection of the pool, and the
+    free slot lets another request run meanwhile.
     """
     if not connection.in_atomic_block:
         close_old_connections()

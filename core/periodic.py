@@ -1,6 +1,7 @@
-"""Periodic jobs: every server process runs each of them once a minute, and running one twice is harmless.
+"""Periodic jobs: functions that every server process runs once a minute.
 
-Apps register their jobs in `AppConfig.ready`. `python manage.py run_periodic_jobs` runs each of them once.
+Running a job twice, or in two processes at the same time, is harmless. Apps register their jobs in `AppConfig.ready`.
+`python manage.py run_periodic_jobs` runs every job once.
 """
 
 import asyncio
@@ -17,12 +18,15 @@ JOBS: list[Job] = []
 
 
 def register(*jobs: Job) -> None:
-    """Add jobs, each a function that returns how many records it has changed. Registering one again is harmless."""
+    """Register jobs. A job is a function that returns the number of records that it has changed.
+
+    Registering a job again does nothing.
+    """
     JOBS.extend(job for job in jobs if job not in JOBS)
 
 
 def run_jobs() -> int:
-    """Run every job once and return how many records have changed. A job that fails does not stop the others."""
+    """Run every job once and return the number of records changed. A job that fails does not stop the others."""
     changed = 0
     for job in JOBS:
         try:
@@ -34,14 +38,14 @@ def run_jobs() -> int:
 
 
 class PeriodicRunner:
-    """Runs the jobs on the event loop on which it was started, until that loop ends."""
+    """Runs the periodic jobs once a minute on an event loop, until the loop ends."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start running the jobs. Starting a second time on the same loop does nothing."""
+        """Start running the jobs on the current event loop. A second start on the same loop does nothing."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop

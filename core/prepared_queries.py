@@ -1,6 +1,6 @@
-"""Querysets that are compiled once and then run many times on Django's connection: docs/decisions/006.
+"""Querysets that are compiled to SQL once and run many times as prepared statements (docs/decisions/006).
 
-Django builds and compiles a queryset each time it is used, which costs more than the database needs to run it.
+Django compiles a queryset each time it is used, which takes longer than the database takes to run the statement.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,15 +12,16 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Lookup, QuerySet
 
-# Marks a parameter in the queryset of a PreparedSelect; its value is given at each run.
+# Stands for a parameter in the queryset of a PreparedSelect. The parameter gets its value at each run.
 PARAM = object()
-# Marks the limit in the statement of a PreparedFirst; its value is given at each run. The number occurs nowhere else.
+# Stands for the limit in the queryset of a PreparedFirst, which gets its value at each run. No other number in a
+# statement is equal to it.
 _LIMIT_PARAM = 987_654_321
 
 
 @Field.register_lookup
 class AnyOf(Lookup):
-    """The lookup `pk__among=PARAM`: like `in`, but with one parameter for any number of ids."""
+    """The lookup `pk__among=PARAM`: like `in`, but one parameter holds any number of ids."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -35,7 +36,7 @@ class AnyOf(Lookup):
 
 
 class _Comparison(Lookup):
-    """A comparison of a column with one parameter."""
+    """Base class of lookups that compare a column with one parameter."""
 
     prepare_rhs = False
     sql = ""
@@ -47,7 +48,11 @@ class _Comparison(Lookup):
 
 @Field.register_lookup
 class Equals(_Comparison):
-    """The lookup `pk__equals=PARAM`. With `among` and one id, PostgreSQL would not read an index in its order."""
+    """The lookup `pk__equals=PARAM`: equal to one value.
+
+    Use it instead of `among` for an ordered query: with `among`, PostgreSQL does not read rows in the order of an
+    index.
+    """
 
     lookup_name = "equals"
     sql = "= %s"
@@ -55,7 +60,7 @@ class Equals(_Comparison):
 
 @Field.register_lookup
 class After(_Comparison):
-    """The lookup `at__since=PARAM`: at this time or later."""
+    """The lookup `at__since=PARAM`: greater than or equal to a value, such as a time."""
 
     lookup_name = "since"
     sql = ">= %s"
@@ -64,8 +69,9 @@ class After(_Comparison):
 class PreparedSelect:
     """A queryset compiled once: `PreparedSelect(lambda: Model.objects.filter(pk__among=PARAM).values_list(...))`.
 
-    Other values in its conditions become constants of the statement, so they must be our own texts. PostgreSQL can then
-    use a partial index; with a parameter it could not know that the index contains all the rows.
+    All values other than PARAM are written into the SQL as constants, so they must come from our own code. PostgreSQL
+    can then use a partial index. With a parameter in place of a constant, it could not know that the index contains all
+    rows.
     """
 
     def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:
@@ -73,7 +79,7 @@ class PreparedSelect:
         self._compiled: dict[str, tuple[str, int, Any, Any]] = {}
 
     def rows(self, pks: Iterable[int] = ()) -> list[Any]:
-        """Return the rows as tuples; `pks` is the value of every PARAM. One query."""
+        """Run the query and return the rows as tuples. Every PARAM gets the value `pks`. One query."""
         _, parameter_count, _, _ = self._statement()
         opening, closing = "{}" if connection.vendor == "postgresql" else "[]"
         return self._rows([opening + ",".join(map(str, pks)) + closing] * parameter_count)
@@ -100,15 +106,16 @@ class PreparedSelect:
 
 
 def fetch(sql: str, parameters: list[Any]) -> list[Any]:
-    """Return the rows of a handwritten SQL statement, for queries that no queryset can express. One query."""
+    """Run a handwritten SQL query, which no queryset can express, and return its rows. One query."""
     return list(run(sql, parameters, lambda cursor: cursor.fetchall()))
 
 
 class PreparedFirst(PreparedSelect):
-    """An ordered queryset compiled once, with the lookups `equals` and `since` and a limit given at each run."""
+    """An ordered queryset compiled once, with a limit that is given at each run. Use the lookups `equals` and
+    `since`."""
 
     def first(self, limit: int, *values: int | str | datetime) -> list[Any]:
-        """Return the first `limit` rows as tuples; `values` are those of each PARAM, in their order. One query."""
+        """Run the query and return the first `limit` rows as tuples. The PARAMs get `values`, in order. One query."""
         adapt = connection.ops.adapt_datetimefield_value
         parameters = [adapt(value) if isinstance(value, datetime) else value for value in values]
         return self._rows([*parameters, limit])
@@ -119,11 +126,11 @@ class PreparedFirst(PreparedSelect):
 
 
 def run(sql: str, parameters: list[Any], then: Callable[[Any], Any] = lambda _: None) -> Any:
-    """Execute a statement and return the result of `then`, called with the cursor. Raises django.db.Error."""
+    """Execute an SQL statement, call `then` with the cursor, and return its result. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         connection.ensure_connection()
-        # psycopg's cursor binds parameters on the server. Django's cursor interpolates them on the client, and such
-        # statements cannot be prepared.
+        # psycopg's own cursor binds parameters on the server. Django's cursor writes them into the SQL on the client,
+        # and such a statement cannot be prepared.
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(sql.encode(), parameters)
             return then(cursor)

@@ -1,8 +1,9 @@
-"""Counters for rate limits; all server processes share them through Redis.
+"""Counters for rate limits, which all server processes share through Redis.
 
-A counter belongs to a limit's name and a key (a network address, a sign-in name). It starts with the first hit and is
-deleted when its window ends. Redis stores an HMAC of the key, never an address or a name. Without Redis, and while
-Redis does not answer, each process counts for itself: more hits may then pass, but the service never stops.
+There is one counter for each name of a limit and each key, such as a network address or a sign-in name. A counter
+starts with the first hit and is deleted when its time window ends. Redis stores an HMAC of the key, never the address
+or the name itself. Without Redis, or while Redis does not answer, each process has its own counters: more hits may then
+pass, but the service goes on.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from redis.retry import Retry
 logger = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.25
-# Seconds without calls to Redis after a failure, so that an outage delays one request and not each of them.
+# Seconds for which Redis is not called after a failure, so that an outage delays one request and not every request.
 REDIS_PAUSE_SECONDS = 5.0
 MAX_LOCAL_COUNTERS = 20_000
 REPORT_SECONDS = 30
@@ -56,7 +57,7 @@ def hit(name: str, key: str, limit: int, window_seconds: int) -> int:
 
 
 async def hit_async(name: str, key: str, limit: int, window_seconds: int) -> int:
-    """Call `hit` on a thread; without Redis it cannot block, so it is called on the event loop."""
+    """Call `hit` on a thread and return its result. Without Redis, `hit` cannot block, so no thread is used."""
     if not settings.REDIS_URL:
         return hit(name, key, limit, window_seconds)
     call = partial(hit, name, key, limit, window_seconds)
@@ -77,9 +78,9 @@ def forget(name: str, key: str) -> None:
 
 
 async def report_async(name: str, key: str, count: int) -> int:
-    """Report a count of this process, such as its open sockets, and return the sum over all processes.
+    """Store a count of this process, such as its open sockets, in Redis and return the sum over all processes.
 
-    A report expires after REPORT_SECONDS. Without Redis, and while it does not answer, the result is `count`.
+    A stored count expires after REPORT_SECONDS. Without Redis, or while Redis does not answer, the result is `count`.
     """
     call = partial(shared_counters.report, _identifier(name, key), count)
     total = await asyncio.get_running_loop().run_in_executor(_threads, call)
@@ -99,14 +100,15 @@ def _add(identifier: str, count: int, window_seconds: int) -> tuple[int, int]:
 
 
 class LocalCounters:
-    """The counters of one process, for any thread. Beyond MAX_LOCAL_COUNTERS, the least recently used is deleted."""
+    """The counters of one process; thread-safe. Above MAX_LOCAL_COUNTERS, the least recently used counter is
+    deleted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def add(self, identifier: str, count: int, window_seconds: int) -> tuple[int, int]:
-        """Return the new count and the seconds until the window ends."""
+        """Add to a counter; return the new count and the seconds until its window ends."""
         now = time.monotonic()
         with self._lock:
             previous, ends_at = self._counters.pop(identifier, (0, 0.0))
@@ -125,19 +127,19 @@ class LocalCounters:
 
 
 class SharedCounters:
-    """The counters in Redis. Every method returns None when there is no Redis or it does not answer."""
+    """The counters in Redis. Every method returns None without Redis or while Redis does not answer."""
 
     def __init__(self) -> None:
         self._paused_until = 0.0
 
     def add(self, identifier: str, count: int, window_seconds: int) -> tuple[int, int] | None:
-        """Return the new count and the seconds until the window ends."""
+        """Add to a counter; return the new count and the seconds until its window ends."""
         if not self._is_available():
             return None
         try:
             with _client(settings.REDIS_URL).pipeline(transaction=True) as pipeline:
                 if count:
-                    # The first hit sets when the window ends; later hits must not extend it.
+                    # Only the first hit sets the end of the window; later hits must not extend the window.
                     pipeline.set(identifier, 0, ex=window_seconds, nx=True)
                     pipeline.incrby(identifier, count)
                 else:
@@ -157,7 +159,8 @@ class SharedCounters:
                 self._pause(error)
 
     def report(self, identifier: str, count: int) -> int | None:
-        """Store the count of this process; return the sum over all processes whose report is fresh."""
+        """Store the count of this process; return the sum over all processes that have reported within
+        REPORT_SECONDS."""
         if not self._is_available():
             return None
         try:
@@ -183,7 +186,7 @@ def _client(url: str) -> Redis:
         url,
         socket_timeout=REDIS_TIMEOUT_SECONDS,
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        # One retry: a connection from before a restart of Redis fails at its first use.
+        # Retry once: after Redis has restarted, an old connection fails at its first use.
         retry=Retry(NoBackoff(), 1),
     )
 

@@ -1,13 +1,13 @@
-"""The base class of all refusals. It is in the lowest app, so that every app can use it."""
+"""The base class of all refusals: answers "no" to a request, with a code and a text for the reader."""
 
 from django.utils.translation import gettext_lazy as _
 
 
 class Refusal(Exception):
-    """An action was refused. `code` is for scripts and `words` for people.
+    """Raised when an action is refused. Programs read `code`, and people read the text `words`.
 
-    The same action may be tried again after `retry_after_ms`, unless that is 0. When a text was too long, `field` names
-    it and `limit` is the maximum length.
+    If `retry_after_ms` is not 0, the same action may be tried again after that time. If a text was too long, `field` is
+    the name of its field and `limit` its maximum length.
     """
 
     code = "refused"

@@ -1,6 +1,6 @@
-"""The invented bank of the demo: departments, staff, site, texts, canned replies and wrap-up codes.
+"""Creates the invented bank of the demo: departments, staff, site, texts, canned replies and wrap-up codes.
 
-Missing objects are created and existing ones are never changed, so that edits by users of the demo stay.
+Only missing objects are created. Existing ones are never changed, so that changes by users of the demo are kept.
 """
 
 import json
@@ -51,7 +51,7 @@ PEOPLE = [
     DemoPerson("admin", "王磊", "Wang Lei", "9001", Role.ADMINISTRATOR),
 ]
 
-# The key in texts.json of each business text.
+# The key in texts.json for each text that a bank may write itself.
 TEXTS = {
     TextCode.PRIVACY: "privacy",
     TextCode.WAITING: "waiting",
@@ -68,7 +68,7 @@ GREETINGS = {
 
 
 def set_up(*, origins: list[str]) -> Site:
-    """Create what is missing of the bank, allow these origins to embed the widget, and return the bank's site."""
+    """Create the missing objects of the bank and return its site. These `origins` may then embed the widget."""
     departments = {
         code: Department.objects.get_or_create(
             code=code, defaults={"name_zh": name_zh, "name_en": name_en, "order": order}
@@ -96,9 +96,9 @@ def set_up(*, origins: list[str]) -> Site:
 
 
 def _create_staff(departments: dict[str, Department]) -> dict[str, Staff]:
-    """Create the missing staff; return all staff of the demo by username.
+    """Create the missing staff, and return all staff of the demo by username.
 
-    All share one password hash, because computing one takes a third of a second.
+    All accounts have the same password and share one hash, because computing a hash takes a third of a second.
     """
     staff = Staff.objects.in_bulk([person.username for person in PEOPLE], field_name="username")
     missing = [person for person in PEOPLE if person.username not in staff]

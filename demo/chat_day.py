@@ -1,7 +1,7 @@
-"""A day of the demo bank: every dialogue once within the last 24 hours, some of them still open.
+"""Stores one day of conversations for the demo: every dialogue once within the last 24 hours, some still open.
 
-Each dialogue goes through the same actions as a real conversation, under a simulated clock, so the stored rows are
-those of real use. Dialogues overlap; their steps run in order of time.
+Each dialogue runs through the same actions as a real conversation, with a simulated clock, so the stored rows look like
+those of real use. Dialogues overlap, and their steps run in order of time.
 """
 
 import heapq
@@ -31,21 +31,22 @@ from demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
 
 
 class AnswerRecorder(Protocol):
-    """The knowledge side of the demo's day: it supplies sources of answers and records their use."""
+    """Interface to knowledge points for the demo's conversations. It returns the sources of answers and records their
+    use."""
 
     def source_of(self, key: str) -> str:
-        """Return the `Message.source` of an answer made from the point with this key."""
+        """Return the value of `Message.source` for an answer that was made from the point with this key."""
 
     def record_answer(self, turn: Turn, *, by: Staff, conversation: Conversation, seq: int) -> None:
-        """Record that the turn, made from the point `turn.source`, was stored as message `seq`."""
+        """Record the use of the point `turn.source` in an answer, which was stored as message `seq`."""
 
     def record_unanswered(self, conversation: Conversation, seq: int) -> None:
-        """Record that no point answers the visitor's question in message `seq`."""
+        """Record the visitor's question in message `seq` as unanswered, because no point answers it."""
 
 
 @dataclass(frozen=True)
 class Cast:
-    """The stored objects that the dialogues refer to, by their names in the files."""
+    """The database objects to which the dialogues refer, by the names that the dialogue files use."""
 
     site: Site
     staff: dict[str, Staff]
@@ -55,9 +56,9 @@ class Cast:
 
 
 def play_day(site: Site, recorder: AnswerRecorder | None = None) -> int:
-    """Store the conversations of the last day in the caller's transaction; return how many.
+    """Store the conversations of the last 24 hours and return their number. Runs in the caller's transaction.
 
-    Without a recorder, no use of knowledge is recorded.
+    Without a `recorder`, the use of knowledge points is not recorded.
     """
     now = timezone.now()
     past, active, waiting = plan(dialogues(), now)
@@ -81,7 +82,7 @@ def play_day(site: Site, recorder: AnswerRecorder | None = None) -> int:
 
 
 def _play(cast: Cast, scenes: Iterable[Scene], clock: Clock) -> None:
-    """Run the steps of all scenes in order of time. `order` breaks ties."""
+    """Run the steps of all scenes in order of time, with the simulated clock set to the time of each step."""
     order = count()
     pending = []
     for scene in scenes:
@@ -96,7 +97,10 @@ def _play(cast: Cast, scenes: Iterable[Scene], clock: Clock) -> None:
 
 
 class _Player:
-    """Plays one scene. `steps` yields the time of its next step; the caller resumes it at that time."""
+    """Plays one scene: sends its messages and does its other actions.
+
+    The generator `steps` yields the time of the next step, and the caller resumes it at that time.
+    """
 
     def __init__(self, cast: Cast, scene: Scene, clock: Clock) -> None:
         self._cast = cast
@@ -116,7 +120,7 @@ class _Player:
         self._begin()
         for turn in self._scene.turns:
             if turn.by == "agent" and self._agent is None:
-                # The agent takes the conversation halfway to the first answer.
+                # The agent takes the conversation halfway between the previous turn and the first answer.
                 yield self._after(turn.after / 2)
                 yield from self._take(self._cast.staff[turn.agent or self._dialogue.agent])
                 yield self._after(turn.after / 2)
@@ -161,17 +165,18 @@ class _Player:
             try:
                 agents.take(staff=staff, uuid=self._conversation.uuid)
             except NotFirstInQueue:
-                # A conversation of another dialogue is first in the queue: wait until it is gone.
+                # Another conversation is first in the queue: wait until an agent has taken it.
                 yield self._after(5)
                 continue
             self._agent = staff
             if self._unanswered and self._cast.recorder:
-                # A real console asks for suggestions once it shows the conversation, and so records the question.
+                # A real console requests suggestions when it opens a conversation, which records the unanswered
+                # question.
                 self._cast.recorder.record_unanswered(self._conversation, self._unanswered)
             return
 
     def _renew_presence(self) -> None:
-        """Renew the presence of all staff, as open consoles would."""
+        """Renew the presence of all staff, as open consoles would do."""
         presence.renew([staff.pk for staff in self._cast.staff.values()])
 
     def _play_turn(self, turn: Turn) -> None:
@@ -197,7 +202,10 @@ class _Player:
             self._agent = None
 
     def _post(self, turn: Turn, writer: Staff | None) -> None:
-        """Store a message, with read marks: its author has read all before it, the other side has received it."""
+        """Store a message and the read marks.
+
+        The author of the message has read all earlier messages, and the other side has received it.
+        """
         pk, far_seq = self._conversation.pk, 2**31 - 1
         visitor, recorder = self._visitor.pk, self._cast.recorder
         payload = {"choices": turn.choices} if turn.choices else {}
@@ -243,7 +251,7 @@ class _Player:
         )
 
     def _mark_all_read(self) -> None:
-        """Store that both sides have read to the end."""
+        """Store read marks that say that both sides have read all messages."""
         pk, far_seq = self._conversation.pk, 2**31 - 1
         marks = [ReadMark(pk, far_seq, far_seq, visitor_id=self._visitor.pk)]
         marks += [ReadMark(pk, far_seq, far_seq, agent_id=self._agent.pk)] if self._agent else []
@@ -251,5 +259,5 @@ class _Player:
 
 
 def _reference(dialogue: Dialogue) -> str:
-    """Return the customer's number at the bank, the same in every demo."""
+    """Return the invented customer number of this dialogue's customer. It is the same in every demo."""
     return f"QL{int(sha256(dialogue.id.encode()).hexdigest()[:12], 16) % 10**8:08}"

@@ -1,4 +1,4 @@
-"""A simulated clock, so that the real actions can store events of the past."""
+"""A simulated clock, with which the demo runs real actions at times in the past."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 
 class Clock:
-    """The current time within `clock_set()`; assign `at` to change it."""
+    """The simulated clock inside a `with clock_set(...)` block. Assign to `at` to change the time."""
 
     def __init__(self, at: datetime) -> None:
         self.at = at
@@ -19,10 +19,10 @@ class Clock:
 
 @contextmanager
 def clock_set(at: datetime) -> Iterator[Clock]:
-    """Make Django's clock, and the clock that checks the expiry of identity tokens, return `clock.at`.
+    """Replace Django's clock, and the clock for the expiry of identity tokens, by a simulated one.
 
-    It patches process-wide state, so it must not be used in a server with several threads. Model fields hold a
-    reference to `timezone.now` as their default; therefore the `datetime` that it calls is replaced.
+    This patches state of the whole process, so it must not be used in a server with several threads. It replaces the
+    `datetime` that `timezone.now` calls, not the function itself, because model fields hold references to the function.
     """
     clock = Clock(at)
 

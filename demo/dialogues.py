@@ -1,4 +1,4 @@
-"""The demo's dialogues, read from the files that demo/chat.md describes and validated while read."""
+"""Reads and validates the demo's dialogues. demo/chat.md describes their files."""
 
 from datetime import time
 from pathlib import Path
@@ -12,7 +12,7 @@ LANGUAGES = ("zh", "en")
 
 
 class Turn(Struct, frozen=True, forbid_unknown_fields=True):
-    """A message, a note or a transfer, `after` seconds after the previous turn."""
+    """One step of a dialogue: a message, a note or a transfer. It happens `after` seconds after the previous turn."""
 
     by: Literal["visitor", "agent", "note", "transfer"]
     text: str
@@ -21,15 +21,19 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True):
     agent: str = ""
     to_department: str = ""
     to_agent: str = ""
-    # `source`: the key of the point that an agent's message was made from; `helped`: the agent's feedback on that
-    # point; `unanswered`: no point answers this question of the visitor.
+    # `source` is the key of the knowledge point from which an agent's message was made, and `helped` is the agent's
+    # feedback on that point. `unanswered` is true for a visitor's question that no point answers.
     source: str = ""
     helped: bool | None = None
     unanswered: bool = False
 
 
 class Dialogue(Struct, frozen=True, forbid_unknown_fields=True):
-    """One contact. `start` is a local time of day; `agent` is a username, empty if the visitor left the queue."""
+    """One invented conversation.
+
+    `start` is a local time of day. `agent` is a username; it is empty if the visitor left the queue before an agent
+    answered.
+    """
 
     id: str
     title: str
@@ -55,12 +59,12 @@ class Dialogue(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def seconds(self) -> int:
-        """The time from the first turn to the last."""
+        """The seconds from the first turn to the last."""
         return sum(turn.after for turn in self.turns)
 
 
 def dialogues() -> list[Dialogue]:
-    """Return all dialogues, Chinese first. Raises msgspec.ValidationError for an invalid file."""
+    """Return all dialogues, the Chinese ones first. Raises msgspec.ValidationError for an invalid file."""
     decoder = msgspec.json.Decoder(Dialogue)
     return [
         msgspec.structs.replace(decoder.decode(line), language=language)

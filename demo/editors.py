@@ -1,4 +1,4 @@
-"""Recent work of the demo's editors: drafts, requests for approval, and a changed rule."""
+"""Stores recent work of the demo's editors: drafts, requests for approval, and a changed point."""
 
 from dataclasses import replace
 
@@ -12,13 +12,16 @@ from knowledge.actions.editing import begin_point
 from knowledge.content import Content
 from knowledge.models import Branch, Point, Version
 
-# The point whose rule has just changed, after customers received an answer with the old rule.
+# The key of the point whose content changes after customers have received answers with the old content.
 CHANGED_POINT = "cc-repay-how"
 OLD_RULE, NEW_RULE = "当天 18 点会再扣一次", "当天 20 点会再扣一次"
 
 
 def begin_work(*, editor: Staff, supervisor: Staff) -> None:
-    """Make the editor owner of some points; leave a new point and a change waiting for approval, and one sent back."""
+    """Make the editor owner of some points, and create drafts.
+
+    A new point and a change wait for approval, and another change was sent back to the editor.
+    """
     Point.objects.filter(pk__in=Point.objects.order_by("key").values("pk")[:40]).update(owner=editor)
     begin_point(
         by=editor,
@@ -43,7 +46,7 @@ def begin_work(*, editor: Staff, supervisor: Staff) -> None:
 
 
 def request_approvals(*, editor: Staff, supervisor: Staff, administrator: Staff, site: Site) -> None:
-    """Change a branch, a site and a shared reply, so that each change waits for approval by a second person."""
+    """Change a branch, a site and a shared reply. Each change waits for approval by a second person."""
     branch = Branch.objects.exclude(telephone="").order_by("key")[0]
     branch.telephone = f"{branch.telephone[:-2]}66"
     save_branch(by=editor, branch=branch, changed=["telephone"])
@@ -59,7 +62,7 @@ def request_approvals(*, editor: Staff, supervisor: Staff, administrator: Staff,
 
 
 def change_rule(*, editor: Staff, supervisor: Staff) -> None:
-    """Publish a changed version of a point from which customers received answers today."""
+    """Publish a new version of CHANGED_POINT, from which customers received answers today."""
     point = Point.objects.get(key=CHANGED_POINT)
     assert point.published is not None
     published = actions.content_of(point.published)

@@ -1,6 +1,6 @@
-"""The demo's exams: questions, the exams of the last two months, this month's open exam, and the drill.
+"""Stores the demo's exam questions, two past exams, one open exam, and drill answers.
 
-Everything goes through the real actions under a simulated clock. The seeds of the papers and the numbers of right
+All of it runs through the real actions with a simulated clock. The random seeds of papers and the numbers of right
 answers are fixed here, so every demo is the same.
 """
 
@@ -20,7 +20,7 @@ from exams.rules.question_parsing import ParsedQuestion
 from knowledge.actions.branches import category_at
 from knowledge.models import Point
 
-# Questions are proposed from these categories, at most PROPOSALS_PER_CATEGORY from each.
+# Questions are generated from points of these categories, at most PROPOSALS_PER_CATEGORY from each.
 CATEGORIES = (
     "银行卡",
     "信用卡",
@@ -35,7 +35,8 @@ CATEGORIES = (
     "Accounts",
 )
 PROPOSALS_PER_CATEGORY = 30
-# At most MAX_WAITING proposals wait for a decision; of the earlier ones, every DECLINE_EVERY-th was declined.
+# At most MAX_WAITING proposals wait for a decision. Every DECLINE_EVERY-th of the earlier ones is declined, and the
+# rest are accepted.
 MAX_WAITING, DECLINE_EVERY = 12, 9
 
 QUESTION_COUNT = 20
@@ -45,7 +46,10 @@ OPENED_AGO = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Sitting:
-    """One attempt: who sits the exam, when (`day`: days after it opened), and the number of right answers."""
+    """One attempt at an exam: the person, the time, and the number of right answers.
+
+    `day` counts the days after the exam opened.
+    """
 
     username: str
     day: int
@@ -76,7 +80,7 @@ LAST_MONTH = [
 ]
 THIS_MONTH = [Sitting("tang", 0, 15, 18), Sitting("qian", 1, 10, 19)]
 
-# Questions written by hand, by the key of their point.
+# Exam questions that an editor wrote by hand, by the key of the knowledge point.
 WRITTEN_QUESTIONS = {
     "mb-phone-lost": ParsedQuestion(
         QuestionKind.ORDER,
@@ -105,7 +109,7 @@ WRITTEN_QUESTIONS = {
 
 
 def hold_exams(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
-    """Hold three exams, from two months ago until shortly before `now`; return the number of papers."""
+    """Let staff sit three exams, from two months ago until shortly before `now`. Return the number of papers."""
     editor, supervisor = staff["bian"], staff["zhou"]
     opening_times = openings(now)
     clock.at = opening_times[0] - timedelta(days=4)
@@ -134,24 +138,27 @@ def hold_exams(staff: dict[str, Staff], clock: Clock, now: datetime) -> int:
 
 
 def openings(now: datetime) -> list[datetime]:
-    """Return when the three exams opened, oldest first: the last one at 8:00 on the day before yesterday."""
+    """Return the times at which the three exams opened, oldest first.
+
+    The last exam opened at 8:00 on the day before yesterday.
+    """
     opened = timezone.localtime(now - OPENED_AGO).replace(hour=8, minute=0, second=0, microsecond=0)
     return [_months_before(opened, 2), _months_before(opened, 1), opened]
 
 
 def sat_at(opens_at: datetime, sitting: Sitting) -> datetime:
-    """Return when the paper of this sitting was begun, in an exam that opened at `opens_at`."""
+    """Return the time at which an attempt began, in an exam that opened at `opens_at`."""
     return (timezone.localtime(opens_at) + timedelta(days=sitting.day)).replace(hour=sitting.hour, minute=5)
 
 
 def _months_before(day: datetime, months: int) -> datetime:
-    """Return the same day of an earlier month, at most the 25th, so that the first paper is in that month."""
+    """Return the same day of an earlier month, but at most the 25th, so that the first paper falls into that month."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     return day.replace(year=year, month=month + 1, day=min(day.day, 25))
 
 
 def _plan(opens_at: datetime, *, is_open: bool, required_from: date | None) -> exams.ExamPlan:
-    # The open exam covers only some categories, so that questions of the others can be drilled meanwhile.
+    # The open exam covers only some categories, so that questions of other categories remain for the drill.
     subjects = [("手机银行", 2), ("转账", 2), ("安全与防骗", 1)] if is_open else []
     return exams.ExamPlan(
         name=f"{timezone.localtime(opens_at).month}月月考",
@@ -186,7 +193,7 @@ def _sit(examinee: Staff, exam: Exam, sitting: Sitting, clock: Clock, *, seed: i
     seed = crc32(f"{seed} {sitting.username} {sitting.day}".encode())
     paper = exams.begin_paper(by=examinee, exam=exam.pk, seed=seed)
     items = list(paper.items.select_related("question__point"))
-    # Wrong answers fall on the same points for everyone, so that the results show points that are often missed.
+    # Everyone misses questions about the same points, so that the results show points that are often missed.
     items.sort(key=lambda item: crc32(item.question.point.key.encode()))
     answers = {
         item.place: (_right if number < sitting.right_answers else _wrong)(item.kind, item.shown, item.right)
@@ -201,7 +208,7 @@ def _right(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
 
 
 def _wrong(kind: str, shown: Sequence[str], right: Sequence[Any]) -> list[Any]:
-    """Return a wrong answer that gets no marks."""
+    """Return an answer to this kind of question that gets no marks."""
     if kind == QuestionKind.FILL_IN:
         return [str(int(right[0]) + 5) if str(right[0]).isdecimal() else f"{right[0]}0"]
     if kind == QuestionKind.ORDER:
@@ -223,7 +230,10 @@ def _appeal(paper: Paper) -> None:
 
 
 def _drill(agent: Staff, clock: Clock, before: datetime) -> None:
-    """Answer four drill questions on each of three days and miss every second one, so that it returns the next day."""
+    """Answer four drill questions on each of three days, every second one wrongly.
+
+    A missed question returns on the next day.
+    """
     for days in (4, 3, 2):
         clock.at = before - timedelta(days=days, hours=-7)
         for number in range(4):

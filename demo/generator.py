@@ -1,9 +1,9 @@
-"""Generator of thousands of knowledge points, to test search at the size of a real bank.
+"""Generates thousands of knowledge points, to test search with as many points as a real bank has.
 
-A point combines an action, a product and a circumstance ("lost", "savings card", "abroad"), each with several wordings
-in `generated_words.json`. Points that share two of the three differ by a few words only, as those of a bank do, so
-finding the right one among five thousand is a realistic test. The last wordings of every action are held back for
-queries.
+A point combines an action, a product and a circumstance, for example "lost", "savings card" and "abroad". Each of them
+has several wordings in `generated_words.json`. Many points differ from others by a few words only, as in a real bank,
+so finding the right one among five thousand is a realistic test. The last wordings of every action are not used in
+points, but only in queries.
 """
 
 import json
@@ -14,23 +14,24 @@ from random import Random
 from typing import Any
 
 WORDS_FILE = Path(__file__).resolve().parent / "generated_words.json"
-PLAIN = "plain"  # The key of "no circumstance".
-HELD_BACK = 2  # Wordings of each action that only queries use; about half of the queries use one.
-PHRASINGS = (6, 12)  # Minimum and maximum per point.
+PLAIN = "plain"  # The key of the empty circumstance.
+HELD_BACK = 2  # The number of wordings of each action that only queries use. About half of the queries use one of them.
+PHRASINGS = (6, 12)  # Minimum and maximum number of phrasings for each point.
 ENGLISH_EVERY = 10  # Every tenth point is English.
 TYPO_CHANCE = 0.12
-MAX_ATTEMPTS = 1000  # Attempts to find a wording that is not used yet.
+MAX_ATTEMPTS = 1000  # The maximum number of attempts to find an unused wording.
 
 Point = dict[str, Any]
-# Product, action and circumstance: keys in the words of a language.
+# The keys of product, action and circumstance in `generated_words.json`.
 Subject = tuple[str, str, str]
 
 
 def generated_points(count: int = 5000, seed: int = 1) -> Iterator[Point]:
-    """Yield `count` points in the format of the demo's files, nine in ten of them Chinese, each with a different title.
+    """Yield `count` generated points in the format of the demo's files.
 
-    Equal seeds give equal points. The points of one product and action follow each other, so that a small count has
-    similar points too. Raises ValueError when the word lists do not suffice.
+    Nine in ten are Chinese, and all titles differ. Equal seeds give equal points. Points with the same product and
+    action follow each other, so that even a small number of points contains similar ones. Raises ValueError when there
+    are not enough words for `count` points.
     """
     random = Random(seed)
     subjects = {language: _subjects(language, random) for language in ("zh", "en")}
@@ -44,10 +45,10 @@ def generated_points(count: int = 5000, seed: int = 1) -> Iterator[Point]:
 
 
 def generated_queries(points: Iterable[Point], count: int, seed: int = 1) -> Iterator[tuple[str, str]]:
-    """Yield pairs of a customer's question and the key of the generated point that answers it.
+    """Yield `count` pairs: a customer's question, and the key of the generated point that answers the question.
 
-    No question equals a title or phrasing of the points, and none is repeated. Raises ValueError when there are no
-    points, or no unused wording for one of them.
+    All questions differ from each other and from the titles and phrasings of the points. Raises ValueError when there
+    are no points, or when a point has no unused wording left.
     """
     random = Random(seed)
     points = list(points)
@@ -130,7 +131,10 @@ def _answer(language: str, subject: Subject, random: Random) -> str:
 def _new_wording(
     language: str, subject: Subject, random: Random, used: set[str], *, is_query: bool = False
 ) -> str:
-    """Return a wording that is not in `used`, and add it; later attempts add openings and endings more often."""
+    """Return a new wording for a subject, and add it to `used`.
+
+    The function tries random wordings until one is not in `used`. Later attempts add openings and endings more often.
+    """
     for attempt in range(MAX_ATTEMPTS):
         text = _wording(language, subject, random, is_query=is_query, chattiness=0.4 + attempt / 20)
         if text not in used:
@@ -158,6 +162,6 @@ def _wording(language: str, subject: Subject, random: Random, *, is_query: bool,
 
 
 def _with_typo(text: str, typos: list[list[str]], random: Random) -> str:
-    """Replace one word that is often mistyped by a typo."""
+    """Return the text with a typo in place of one word, or unchanged if no word of it is in `typos`."""
     possible = [(right, wrong) for right, wrong in typos if right in text]
     return text.replace(*random.choice(possible), 1) if possible else text

@@ -1,4 +1,4 @@
-"""The demo's day as knowledge records it: recipients of answers, feedback, and unanswered questions."""
+"""Records the use of knowledge points in the demo's conversations: recipients, feedback and unanswered questions."""
 
 from accounts.models import Staff
 from chat.models import Conversation, Message
@@ -10,7 +10,8 @@ from knowledge.models import Point, Version
 
 
 class KnowledgeRecorder:
-    """`demo.chat_day.AnswerRecorder`: what the console does when its agent answers from a point, or finds none."""
+    """Implements `demo.chat_day.AnswerRecorder`: records the same data as the console when an agent uses a point or
+    finds none."""
 
     def __init__(self) -> None:
         points = Point.objects.filter(published__isnull=False).select_related("published")
@@ -36,7 +37,7 @@ class KnowledgeRecorder:
             )
 
     def record_unanswered(self, conversation: Conversation, seq: int) -> None:
-        # The console's search finds no point for these questions; a test checks that this is still true.
+        # A test checks that the console's search indeed finds no point for these questions.
         message = Message.objects.get(conversation=conversation, seq=seq)
         point_use.record_unanswered(
             message=message,

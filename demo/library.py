@@ -1,4 +1,4 @@
-"""The demo's knowledge: points and branches of the invented bank, from the data files in this folder."""
+"""Loads the knowledge points and branches of the demo bank from the data files in this folder."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,8 @@ FOLDER = Path(__file__).parent
 
 
 def points() -> Iterator[dict[str, Any]]:
-    """Yield every point of the demo as its file has it: key, language, title, phrasings, answer, note, category, ..."""
+    """Yield every point of the demo as a dict, as in its file: key, language, title, phrasings, answer, note and so
+    on."""
     for file in sorted(FOLDER.glob("points_*.jsonl")):
         language = file.stem.split("_")[1]
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -32,9 +33,9 @@ def branches() -> list[dict[str, Any]]:
 
 
 def load_points() -> int:
-    """Store the missing points and branches of the demo in the caller's transaction; return the number of new points.
+    """Store the missing points and branches of the demo; return the number of new points.
 
-    Existing points and branches are not changed.
+    Existing points and branches are not changed. Runs in the caller's transaction.
     """
     _load_branches()
     known = set(Point.objects.values_list("key", flat=True))
@@ -45,7 +46,7 @@ def load_points() -> int:
 
 
 def points_to_import(rows: Iterable[dict[str, Any]]) -> list[PointToImport]:
-    """Convert rows of the files to points for import; create missing categories."""
+    """Convert rows of the demo's files to points for import. Creates missing categories."""
     departments = Department.objects.in_bulk(field_name="code")
     category: Any = cache(category_at)
     return [

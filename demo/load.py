@@ -1,4 +1,4 @@
-"""Loading of the whole demo, from the bank's first knowledge point until now."""
+"""Loads the whole demo, from the bank's first knowledge point until now."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ KNOWLEDGE_AGE = timedelta(days=80)
 
 @dataclass(frozen=True)
 class LoadedCounts:
-    """The numbers of new points, papers and conversations."""
+    """The numbers of knowledge points, exam papers and conversations that were created."""
 
     points: int = 0
     papers: int = 0
@@ -28,9 +28,10 @@ class LoadedCounts:
 
 
 def load(site: Site) -> LoadedCounts:
-    """Store the missing parts of the demo in the caller's transaction; existing objects are not changed.
+    """Store the missing parts of the demo and return their numbers. Existing objects are not changed.
 
-    The parts are stored in order of time, each at its own time on a simulated clock.
+    The parts are stored in order of time, each with a simulated clock set to its time. Runs in the caller's
+    transaction.
     """
     now = timezone.now()
     is_played = Conversation.objects.filter(site=site).exists()
@@ -44,7 +45,7 @@ def load(site: Site) -> LoadedCounts:
     conversations = play_day(site, KnowledgeRecorder())
     editors.change_rule(editor=editor, supervisor=supervisor)
     if points:
-        # At the real time, not on the simulated clock: requests for approval expire after some days.
+        # Use the real time here, not the simulated clock, because requests for approval expire after some days.
         editors.begin_work(editor=editor, supervisor=supervisor)
         editors.request_approvals(
             editor=editor, supervisor=supervisor, administrator=staff["admin"], site=site

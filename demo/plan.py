@@ -1,4 +1,4 @@
-"""The plan of the demo's day: which dialogues are over, active or waiting at a given time."""
+"""Decides which dialogues of the demo are over, active or waiting at a given time."""
 
 import re
 from dataclasses import dataclass, replace
@@ -9,16 +9,18 @@ from django.utils import timezone
 
 from demo.dialogues import Dialogue, Turn
 
-# Words that reveal the time of day. An open dialogue with such words starts at most MAX_MINUTES_APART from now.
+# Words that reveal the time of day. A dialogue with such words may be open only if its own time of day differs from now
+# by at most MAX_MINUTES_APART.
 TIME_WORDS = re.compile(
     r"早上好|上午好|中午好|下午好|晚上好|夜里好|晚安|[一二三四五六七八九十两\d]点"
     r"|[Gg]ood (morning|afternoon|evening|night)|\d ?[ap]m\b"
 )
 MAX_MINUTES_APART = 40
-# Past dialogues end at least this long before now, so that they do not overlap the open ones.
+# Past dialogues end at least this long before now, so that they do not overlap with open ones.
 QUIET_PERIOD = timedelta(minutes=30)
 END_SECONDS, CLOSE_SECONDS, RATE_SECONDS = 4, 40, 25
-# The age of the last message in each active and each waiting conversation.
+# The agents of the active conversations and the departments of the waiting ones, each with the seconds since the last
+# message.
 ACTIVE_AGENTS = ("lin", "lin", "lin", "zhao", "sun")
 ACTIVE_SECONDS_AGO = (35, 80, 15, 50, 110)
 WAITING_DEPARTMENTS = ("cards", "digital", "loans", "general")
@@ -27,7 +29,10 @@ WAITING_SECONDS_AGO = (150, 95, 60, 20)
 
 @dataclass(frozen=True)
 class Scene:
-    """A dialogue that starts at `at`. If `until` is given, it stops before that turn and stays open."""
+    """A dialogue that starts at the time `at`.
+
+    If `until` is given, the dialogue stops before the turn with that index, and the conversation stays open.
+    """
 
     dialogue: Dialogue
     at: datetime
@@ -40,10 +45,10 @@ class Scene:
 
 
 def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene], list[Scene]]:
-    """Divide the dialogues into past, active and waiting scenes at `now`; each dialogue is in one of them, once.
+    """Divide the dialogues into past, active and waiting scenes at the time `now`. Each dialogue is used once.
 
-    Open dialogues fit the time of day, so that nobody says good night at noon, and abusive ones are not among them, so
-    that the first thing a new user sees is not an insult.
+    Open dialogues (active or waiting) fit the time of day, so that nobody says good night at noon. Abusive dialogues
+    are not left open, so that the first thing a new user sees is not an insult.
     """
     by_time = sorted(filter(_may_be_open, pool), key=lambda dialogue: _mismatch(dialogue, now))
     active: list[Scene] = []
@@ -61,7 +66,7 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
             candidate for candidate in by_time if candidate.department == department and candidate.agent
         ]
         if department == WAITING_DEPARTMENTS[-1] and not any(map(_may_return, active + waiting)):
-            # At every hour, at least one current visitor has been here before.
+            # At least one visitor of an open dialogue must have an earlier conversation, whatever the time of day.
             fitting = [candidate for candidate in fitting if candidate.level == "claimed"] or fitting
         dialogue = fitting[0]
         by_time.remove(dialogue)
@@ -76,7 +81,7 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
 
 
 def _mismatch(dialogue: Dialogue, now: datetime) -> tuple[bool, int]:
-    """Return a sort key: how badly the dialogue fits the current time, best fit first."""
+    """Return a sort key that puts dialogues first which fit the current time of day."""
     minutes = _minutes_between(dialogue, now)
     names_hour = any(TIME_WORDS.search(turn.text) for turn in dialogue.turns)
     return dialogue.wrap_up == "abuse" or (names_hour and minutes > MAX_MINUTES_APART), minutes
@@ -89,7 +94,7 @@ def _minutes_between(dialogue: Dialogue, now: datetime) -> int:
 
 
 def _last_time(dialogue: Dialogue, now: datetime) -> datetime:
-    """Return the most recent start, at the dialogue's time of day, that lets the dialogue end before `now`."""
+    """Return the latest start, at the dialogue's time of day, with which the dialogue ends before `now`."""
     start = dialogue.starts_at
     at = timezone.localtime(now).replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
     needed = timedelta(seconds=dialogue.seconds + END_SECONDS + CLOSE_SECONDS + RATE_SECONDS) + QUIET_PERIOD
@@ -97,10 +102,10 @@ def _last_time(dialogue: Dialogue, now: datetime) -> datetime:
 
 
 def _may_be_open(dialogue: Dialogue) -> bool:
-    """Tell whether the dialogue may be active or waiting now.
+    """Return whether the dialogue may be active or waiting now.
 
-    Dialogues with an unanswered question or feedback on a point are always over, so that editors see these at every
-    hour.
+    Dialogues with an unanswered question or with feedback on a point are always over, so that editors see these data at
+    any time of day.
     """
     return not any(turn.unanswered or turn.helped is not None for turn in dialogue.turns)
 
@@ -110,7 +115,10 @@ def _can_go_on(dialogue: Dialogue) -> bool:
 
 
 def _middle_of(dialogue: Dialogue) -> int:
-    """Return the index after the first visitor's turn in the second half, so that the visitor waits for an answer."""
+    """Return the index of a turn in the second half of the dialogue, just after a turn of the visitor.
+
+    A conversation that stops there has a visitor who waits for an answer.
+    """
     half = len(dialogue.turns) // 2
     return next(
         index + 1 for index, turn in enumerate(dialogue.turns) if index >= half and turn.by == "visitor"
@@ -118,14 +126,15 @@ def _middle_of(dialogue: Dialogue) -> int:
 
 
 def _may_return(scene: Scene) -> bool:
-    """Tell whether the visitor states a name now, so that they may have an earlier, anonymous conversation."""
+    """Return whether the visitor of this scene states a name. Such a visitor may have an earlier, anonymous
+    conversation."""
     return scene.dialogue.level == "claimed"
 
 
 def _with_returning_visitors(past: list[Scene], now: list[Scene]) -> list[Scene]:
-    """Give each current visitor who states a name an earlier, anonymous conversation in the same language.
+    """Give each visitor of an open dialogue who states a name an earlier, anonymous conversation in the same language.
 
-    The visitor then appears as a returning visitor.
+    The console then shows a returning visitor.
     """
     nameless = [scene for scene in past if scene.dialogue.level == "anonymous" and scene.dialogue.agent]
     earlier: dict[str, UUID | None] = {}

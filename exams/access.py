@@ -1,4 +1,5 @@
-"""Access to exams: examinees read their own papers, supervisors read results, editors set exams and decide appeals."""
+"""Access checks for exams: each function returns an object if the person may see or change it, and refuses
+otherwise."""
 
 from accounts.access import may, require
 from accounts.models import Staff
@@ -7,7 +8,8 @@ from exams.models import Appeal, Exam, Paper, Question
 
 
 def lock_question(staff: Staff, pk: int) -> Question:
-    """Return and lock a question that this editor may judge and change. Raises ExamNotFound, PermissionDenied."""
+    """Lock and return a question for an editor who accepts, declines or changes it. Raises ExamNotFound,
+    PermissionDenied."""
     require(staff, "set_exams")
     questions = (
         Question.objects.select_for_update(of=("self",)).select_related("point__published").filter(pk=pk)
@@ -19,7 +21,10 @@ def lock_question(staff: Staff, pk: int) -> Question:
 
 
 def exam_for(staff: Staff, pk: int) -> Exam:
-    """Return an exam of one of the examinee's departments. Raises SetterMayNotSit, ExamNotFound, PermissionDenied."""
+    """Return an exam for a staff member of one of its departments who may sit it.
+
+    Raises SetterMayNotSit for staff who may set exams, ExamNotFound, PermissionDenied.
+    """
     if may(staff, "set_exams"):
         raise SetterMayNotSit
     require(staff, "take_exams")
@@ -30,7 +35,10 @@ def exam_for(staff: Staff, pk: int) -> Exam:
 
 
 def lock_exam(pk: int) -> Exam:
-    """Lock an exam in the caller's transaction, so that its papers are drawn one at a time. Raises ExamNotFound."""
+    """Lock and return an exam. Raises ExamNotFound.
+
+    The lock lasts until the caller's transaction ends, so the papers of an exam are drawn one at a time.
+    """
     exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()
     if exam is None:
         raise ExamNotFound
@@ -38,7 +46,8 @@ def lock_exam(pk: int) -> Exam:
 
 
 def paper_for(staff: Staff, pk: int) -> Paper:
-    """Return the examinee's own paper, or a marked paper to staff who may see results. Raises ExamNotFound."""
+    """Return a paper to the examinee who sits it, or, once marked, to staff who may see results. Raises
+    ExamNotFound."""
     paper = Paper.objects.select_related("exam", "staff").filter(pk=pk).first()
     if paper is None or not (
         paper.staff_id == staff.pk or (paper.submitted_at and may(staff, "see_exam_results"))
@@ -48,7 +57,7 @@ def paper_for(staff: Staff, pk: int) -> Paper:
 
 
 def lock_paper(staff: Staff, pk: int) -> Paper:
-    """Return and lock the examinee's own paper. Raises ExamNotFound."""
+    """Lock and return a paper for the examinee who sits it. Raises ExamNotFound for the paper of somebody else."""
     paper = (
         Paper.objects.select_for_update(of=("self",))
         .select_related("exam", "staff")
@@ -61,7 +70,7 @@ def lock_paper(staff: Staff, pk: int) -> Paper:
 
 
 def lock_appeal(staff: Staff, pk: int) -> Appeal:
-    """Return and lock an appeal that this editor may decide. Raises ExamNotFound, PermissionDenied."""
+    """Lock and return an appeal for an editor who decides it. Raises ExamNotFound, PermissionDenied."""
     require(staff, "set_exams")
     appeal = (
         Appeal.objects.select_for_update(of=("self",))

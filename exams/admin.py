@@ -1,4 +1,4 @@
-"""Read-only admin of exams. Exams are set, sat and judged in the console, where the rules are enforced."""
+"""Read-only admin pages for exams. Exams are changed only in the console, where the rules are enforced."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from exams.models import Exam, ExamShare, Paper, PaperItem, Question
 
 
 class ReadOnlyAdmin(RightsModelAdmin):
-    """An admin that offers no adding, changing or deleting."""
+    """Admin class that shows records but does not allow adding, changing or deleting them."""
 
     change_right = ""
 
@@ -77,7 +77,7 @@ class PaperAdmin(ReadOnlyAdmin, AuditedListMixin, admin.ModelAdmin):  # type: ig
         return response
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Examinees write their open paper in the console and may see it here only after it is marked.
+        # Examinees may not see their own open paper here: they write it in the console.
         is_open = isinstance(obj, Paper) and obj.submitted_at is None and obj.staff_id == request.user.pk
         return super().has_view_permission(request, obj) and not is_open
 

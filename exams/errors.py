@@ -6,7 +6,7 @@ from chat.errors import NotFound, Refusal
 
 
 class QuestionIncomplete(Refusal):
-    """A question that fails validation. `problems`: error messages by field name."""
+    """Raised for an exam question that fails validation. `problems` holds error messages by field name."""
 
     code = "question_incomplete"
     words = _("Some fields are missing or invalid. Correct them and save again.")

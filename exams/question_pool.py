@@ -1,4 +1,4 @@
-"""The questions that an exam may draw, each with its weight in the drawing."""
+"""The questions that papers of an exam may contain, each with its weight in the random selection."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,21 +13,23 @@ from exams.rules.drawing import Candidate, weight_of
 from knowledge.selectors import subtree_ids
 
 RECENTLY = timedelta(days=45)
-# The share id of an exam without shares: all points of its departments, and points of no department.
+# Stands for the id of an `ExamShare` in an exam without shares, which covers all points of its departments and points
+# of no department.
 WHOLE_EXAM = 0
 
 
 def eligible_questions() -> QuerySet[Question]:
-    """Return the accepted questions about the published version of their point."""
+    """Return the accepted questions that belong to the currently published version of their knowledge point."""
     return Question.objects.filter(
         state=Question.State.ACCEPTED, version=F("point__published__number"), point__published__isnull=False
     )
 
 
 def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
-    """Return the candidates for a paper, each in the first share that covers it, and the share weights by share id.
+    """Return the questions that a paper may contain, and the weights of the exam's shares by share id.
 
-    Two queries, and one for each share, or two for a share of a category.
+    A question that several shares cover counts for the first of them. Two queries, and for each share one more, or two
+    if the share is a category.
     """
     candidates: dict[int, Candidate] = {}
     for share, condition in _share_conditions(exam).items():
@@ -39,7 +41,7 @@ def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
 
 
 def eligible_for(exam: Exam) -> Q:
-    """Return the condition on `eligible_questions()` for questions that papers of this exam may ask.
+    """Return a filter for `eligible_questions()` that leaves the questions which papers of this exam may contain.
 
     One query, and one for each share of a category.
     """
@@ -47,7 +49,7 @@ def eligible_for(exam: Exam) -> Q:
 
 
 def _share_conditions(exam: Exam) -> dict[int, Q]:
-    """Return the condition on questions of each share, by share id."""
+    """Return a filter for the questions of each share of the exam, by share id."""
     shares = list(exam.shares.all())
     if not shares:
         departments = exam.departments.values("pk")
@@ -68,7 +70,7 @@ def _candidates(questions: QuerySet[Question], share: int) -> Iterator[Candidate
     for pk, point, asked, missed, uses, number, published_at in questions.values_list(
         "pk", "point", "asked", "missed", "point__uses", "version", "point__published__published_at"
     ):
-        # A first version is new, not changed, so it gets no extra weight.
+        # Only a changed point gives its questions extra weight; a first version is new, not changed.
         is_changed = published_at is not None and published_at > since and number > 1
         weight = weight_of(is_changed=is_changed, asked=asked, missed=missed, uses=uses)
         yield Candidate(pk, point, share, weight)

@@ -1,4 +1,4 @@
-"""Reads of exams. Each docstring gives the number of queries."""
+"""Functions that read exams, papers and questions. Each docstring gives the number of database queries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MAX_MOST_MISSED = 20
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of an exam for one examinee. `papers`: their papers, first attempt first."""
+    """An exam from the view of one examinee. `papers` holds the examinee's attempts, the first one first."""
 
     exam: Exam
     papers: list[Paper]
@@ -29,7 +29,7 @@ class Standing:
 
     @property
     def open_paper(self) -> Paper | None:
-        """The paper that they have begun and not handed in."""
+        """The paper that the examinee has begun but not handed in, or None."""
         return next((paper for paper in self.papers if paper.submitted_at is None), None)
 
     @property
@@ -39,7 +39,7 @@ class Standing:
 
     @property
     def attempts_left(self) -> int:
-        """The number of attempts left; 0 after a pass."""
+        """The number of attempts that the examinee has left. It is 0 after a pass."""
         return 0 if self.best and self.best.is_passed else max(0, 1 + self.exam.resits - len(self.papers))
 
     @property
@@ -53,7 +53,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class MissingPass:
-    """A restriction: from `since`, no conversations of these departments until the exam is passed."""
+    """A queue restriction because of a required exam, as shown to the agent.
+
+    From the day `since` until they pass the exam, the agent may not take conversations of `departments`.
+    """
 
     since: date
     exam: str
@@ -62,10 +65,10 @@ class MissingPass:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure for one examinee, month, category or point (`name`).
+    """A row of the exam statistics: the mean result of an examinee, a month, a category or a point.
 
-    `count` papers or answers have a mean of `percent`; `passed` is the number of passed papers; `key` is the key of the
-    point.
+    `name` names that examinee, month, category or point. `percent` is the mean of `count` papers or answers, and
+    `passed` is the number of passed papers. For a point, `key` is its key.
     """
 
     name: str
@@ -77,7 +80,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """The totals of one examinee's exams since a day: papers, passes, mean result, answers and missed answers."""
+    """One examinee's totals over a period: papers, passes, mean percentage, answers, and answers without full marks."""
 
     sat: int
     passed: int
@@ -87,7 +90,7 @@ class Result:
 
 
 def standings_of(staff: Staff, now: datetime | None = None) -> list[Standing]:
-    """Return the exams of the person's departments that are open, upcoming or closed recently, open ones first.
+    """Return the open, upcoming and recently closed exams of the person's departments, open ones first.
 
     Two queries.
     """
@@ -104,7 +107,7 @@ def standings_of(staff: Staff, now: datetime | None = None) -> list[Standing]:
 
 
 def has_sat(staff: Staff, *, exam: int, question: int) -> bool:
-    """Tell whether the person has a paper of this exam, or this question on any paper. One query."""
+    """Return whether the person has sat this exam, or has had this question on any paper. One query."""
     of_exam = Q(paper__exam=exam) | Q(question=question)
     return PaperItem.objects.filter(of_exam, paper__staff=staff).exists()
 
@@ -116,13 +119,16 @@ def sat_by(staff: Staff) -> tuple[set[int], set[int]]:
 
 
 def on_open_papers(questions: Iterable[int]) -> set[int]:
-    """Return those of the questions that are on a paper not handed in yet. One query."""
+    """Return the ids, out of `questions`, that are on somebody's open paper. One query."""
     items = PaperItem.objects.filter(question__in=list(questions), paper__submitted_at__isnull=True)
     return set(items.values_list("question", flat=True))
 
 
 def has_prepared(staff: Staff, exam: Exam) -> bool:
-    """Tell whether the person created or changed this exam, or decided an appeal in it, in any role. Two queries."""
+    """Return whether the person has created or changed this exam, or decided an appeal in it. Two queries.
+
+    Work in a former role counts, too.
+    """
     of_exam = AuditEntry.objects.filter(
         actor=staff, object_type="exams.exam", object_id=str(exam.pk), verb__startswith="exam."
     )
@@ -130,7 +136,11 @@ def has_prepared(staff: Staff, exam: Exam) -> bool:
 
 
 def questions_known_to(staff: Staff) -> set[int]:
-    """Return the questions whose answers the person knows, because they wrote or judged them in any role. One query."""
+    """Return the ids of questions that the person has written, accepted or declined and whose answers they therefore
+    know.
+
+    Work in a former role counts, too. One query.
+    """
     entries = AuditEntry.objects.filter(
         actor=staff, object_type="exams.question", verb__startswith="question."
     )
@@ -138,14 +148,14 @@ def questions_known_to(staff: Staff) -> set[int]:
 
 
 def items_of(paper: Paper) -> list[PaperItem]:
-    """Return the items of a paper with their questions, points and appeals. One query."""
+    """Return the questions of a paper in order, each with its knowledge point and appeal. One query."""
     return list(
         paper.items.select_related("question__point__published", "appeal__decided_by").order_by("place")
     )
 
 
 def warnings_of(staff: Staff, today: date | None = None) -> list[MissingPass]:
-    """Return the restrictions that apply now or begin within two weeks, earliest first. One query."""
+    """Return the person's queue restrictions that apply now or begin within two weeks, earliest first. One query."""
     today = today or timezone.localdate()
     restrictions = QueueRestriction.objects.filter(
         staff=staff, is_lifted=False, since__lte=today + WARNING_PERIOD
@@ -158,7 +168,8 @@ def warnings_of(staff: Staff, today: date | None = None) -> list[MissingPass]:
 
 
 def exams_for_setting() -> QuerySet[Exam]:
-    """Return all exams, newest first, with the numbers of begun, handed-in and passed papers. Two queries when read."""
+    """Return all exams, newest first, with the numbers of begun, handed-in and passed papers. Two queries when
+    evaluated."""
     handed_in = Q(papers__submitted_at__isnull=False)
     exams = Exam.objects.prefetch_related("departments").annotate(
         begun=Count("papers"),
@@ -172,10 +183,10 @@ def exams_for_setting() -> QuerySet[Exam]:
 def questions_for_setting(
     *, state: str = "", category: int | None = None, kind: str = "", words: str = ""
 ) -> QuerySet[Question]:
-    """Return the questions that match, newest first.
+    """Return the questions that match all filters, newest first.
 
-    `state`: a state, or `look` for accepted questions whose point has another published version now. One query when
-    read, and one for the category.
+    `state` is a state of a question, or `look` for accepted questions whose point now has another published version.
+    One query when evaluated, and one for the category.
     """
     questions = Question.objects.select_related("point__published__category").order_by("-pk")
     is_current = Q(version=F("point__published__number"))
@@ -195,9 +206,10 @@ def questions_for_setting(
 
 
 def proposed_questions(category: int | None = None) -> QuerySet[Question]:
-    """Return the questions that wait for an editor's decision: outdated ones first, then proposals.
+    """Return the questions that need an editor's decision: first outdated questions, then proposals.
 
-    One query when read, and one for the category.
+    A question is outdated when its point has another published version now. One query when evaluated, and one for the
+    category.
     """
     is_current = Q(version=F("point__published__number"))
     waiting = Q(state=Question.State.PROPOSED) | (Q(state=Question.State.ACCEPTED) & ~is_current)
@@ -215,7 +227,11 @@ def proposed_questions(category: int | None = None) -> QuerySet[Question]:
 
 @dataclass(frozen=True)
 class QuestionCounts:
-    """Numbers of questions. `ready` may be drawn, `outdated` wait for an editor because their point has changed."""
+    """The numbers of questions by state.
+
+    `ready` questions may appear on papers, `outdated` ones need an editor because their point has changed, and
+    `proposed` ones are not accepted yet.
+    """
 
     ready: int
     outdated: int
@@ -238,7 +254,7 @@ def question_counts() -> QuestionCounts:
 
 
 def results_of(staff: Staff, since: date) -> Result:
-    """Return the totals of the person's papers handed in since that day. Two queries."""
+    """Return the totals of the papers that the person has handed in since that day. Two queries."""
     papers = Paper.objects.filter(staff=staff, submitted_at__date__gte=since)
     figures = papers.aggregate(
         sat=Count("pk"), passed=Count("pk", filter=Q(is_passed=True)), mean=Avg("percent")
@@ -252,7 +268,7 @@ def results_of(staff: Staff, since: date) -> Result:
 def marked_papers(
     *, since: date, until: date, department: int | None = None, exam: int | None = None
 ) -> QuerySet[Paper]:
-    """Return the papers handed in between these days, both included."""
+    """Return the papers handed in from one day to another, both included, of one department or exam if given."""
     papers = Paper.objects.filter(submitted_at__date__gte=since, submitted_at__date__lte=until)
     if department is not None:
         members = Staff.departments.through._default_manager.filter(
@@ -263,7 +279,7 @@ def marked_papers(
 
 
 def by_examinee(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the mean of each examinee's papers, lowest first, so that those who need help come first. One query."""
+    """Return the mean percentage of each examinee, lowest first, so that people who need help come first. One query."""
     rows = (
         papers.order_by()
         .values("staff__name", "staff__number")
@@ -277,7 +293,7 @@ def by_examinee(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def by_month(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the mean of each month, oldest first. One query."""
+    """Return the mean percentage of the papers of each month, oldest month first. One query."""
     rows = (
         papers.order_by()
         .annotate(month=TruncMonth("submitted_at"))
@@ -289,7 +305,7 @@ def by_month(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def by_category(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the mean of the answers about each category, lowest first. Two queries."""
+    """Return the mean credit of the answers about each category of points, lowest first. Two queries."""
     paths = category_paths()
     rows = (
         PaperItem.objects.filter(paper__in=papers.order_by().values("pk"))
@@ -309,7 +325,10 @@ def by_category(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the points answered worst, by title; points with fewer than two answers are left out. One query."""
+    """Return the points about which questions were answered worst, the worst first. One query.
+
+    Points with fewer than two answers are left out.
+    """
     rows = (
         PaperItem.objects.filter(
             paper__in=papers.order_by().values("pk"), question__point__published__isnull=False
@@ -333,7 +352,8 @@ def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def open_appeals() -> QuerySet[Appeal]:
-    """Return the appeals without a decision, oldest first, with all that a decision needs. One query when read."""
+    """Return the undecided appeals, oldest first, with the paper, examinee, exam and question. One query when
+    evaluated."""
     return (
         Appeal.objects.filter(state=Appeal.State.OPEN)
         .select_related("item__paper__staff", "item__paper__exam", "item__question__point__published")
@@ -342,7 +362,7 @@ def open_appeals() -> QuerySet[Appeal]:
 
 
 def active_restrictions(departments: Iterable[Department] | None = None) -> QuerySet[QueueRestriction]:
-    """Return the queue restrictions set by exams, those not lifted first. One query when read."""
+    """Return the queue restrictions because of required exams, lifted ones last. One query when evaluated."""
     restrictions = QueueRestriction.objects.filter(key__startswith="exam/").select_related(
         "staff", "department"
     )

@@ -1,4 +1,4 @@
-"""Reads of the daily drill. Each docstring gives the number of queries."""
+"""Functions that read data for the daily drill. Each docstring gives the number of database queries."""
 
 from datetime import datetime
 
@@ -13,9 +13,10 @@ from exams.question_pool import eligible_for, eligible_questions
 def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
     """Return the questions that may be asked in the person's drill.
 
-    These are questions about points of their departments or of no department. Questions that an exam may still ask
-    them, and questions on any open paper, are left out; while they have an open paper themselves, there are none. One
-    query, and those of `exams.question_pool.eligible_for` for each exam that they may still sit.
+    The drill asks about points of the person's departments and of no department. It leaves out questions of exams that
+    the person may still sit, and questions on anybody's open paper. While the person has an open paper, there are no
+    drill questions. One query, and for each exam that the person may still sit the queries of
+    `exams.question_pool.eligible_for`.
     """
     writing = Paper.objects.filter(staff=staff, submitted_at__isnull=True)
     of_departments = Q(point__published__department__in=staff.departments.values("pk")) | Q(
@@ -33,7 +34,7 @@ def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
 
 
 def exams_to_sit_first(staff: Staff, now: datetime) -> QuerySet[Exam]:
-    """Return the open exams that the person has not passed and may still sit. One query when read."""
+    """Return the open exams that the person has not passed and may still sit. One query when evaluated."""
     mine = Q(papers__staff=staff)
     return (
         Exam.objects.filter(
@@ -55,16 +56,16 @@ def exams_to_sit_first(staff: Staff, now: datetime) -> QuerySet[Exam]:
 
 
 def answered_today(staff: Staff, now: datetime) -> int:
-    """Return the number of questions that the person has answered since midnight. One query."""
+    """Return the number of drill questions that the person has answered since midnight. One query."""
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     return DrillCard.objects.filter(staff=staff, reviewed_at__gte=midnight, reviews__gt=0).count()
 
 
 def next_question_for(staff: Staff, now: datetime) -> tuple[Question, int] | None:
-    """Return the question to ask next and how often the person has answered it, or None.
+    """Return the next drill question and the number of times that the person has answered it, or None.
 
-    Due questions come first, then questions missed on a paper, then those about the points used most. At most three
-    queries, and those of `askable`.
+    Questions due for repetition come first, then questions missed on a paper, then questions about the points that
+    agents use most. At most three queries, and those of `askable`.
     """
     questions = askable(staff, now)
     due = (

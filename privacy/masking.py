@@ -1,13 +1,13 @@
-"""Masking of personal data in customers' text before editors see it; editors may not read conversations.
+"""Masking of personal data in customers' text, for editors, who may not read conversations.
 
-The masking uses patterns that hide too much rather than too little. docs/knowledge.md lists what they miss.
+The patterns hide too much rather than too little. docs/knowledge.md lists the kinds of data that they miss.
 """
 
 import re
 
 HIDDEN = "#"
 
-# Invisible characters, which people put between digits to get them past a filter.
+# Invisible characters. People put them between digits to bypass filters.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 # Maps full-width digits, letters and @ to ASCII.
 _TO_HALF_WIDTH = {
@@ -16,7 +16,7 @@ _TO_HALF_WIDTH = {
 _GAP = r"[\s.\-_/·,，、]{0,2}"
 _NUMERAL = "[零〇一二三四五六七八九两幺]"
 _HAN = "[\u4e00-\u9fff]"
-# Surnames that also begin many words of banking; they count as surnames only before a title.
+# Surnames that are also the first character of many banking words. They count as surnames only before a title.
 _AMBIGUOUS_SURNAMES = "高金钱万安成方余费"
 _SURNAME = (
     "王李张刘陈杨赵黄周吴徐孙胡朱林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎潘杜戴夏钟汪田任姜范"
@@ -26,7 +26,8 @@ _SURNAME = (
 _NAME = f"(?!马上)(?:(?:欧阳|上官|司马|诸葛|司徒|东方|皇甫|慕容|令狐|夏侯)|[{_SURNAME}]){_HAN}{{1,2}}"
 _LATIN_NAME = r"[A-Z][a-z'’][\w'’-]*(?:[ ·][A-Z][\w'’-]*){0,3}"
 
-# Each entry: the text before that identifies the data (kept), the data itself (masked), and the flags.
+# Each entry has three parts: a pattern for the text before the data, which is kept; a pattern for the data, which is
+# masked; and flags.
 _KINDS = [
     # E-mail addresses, links, and account names on other services.
     ("", r"(?<![\w.+-])[\w.+-]+\s?@\s?[\w-]+(?:\.[\w-]+)*", re.ASCII),
@@ -43,7 +44,7 @@ _KINDS = [
         re.IGNORECASE | re.ASCII,
     ),
     # Card, telephone and identity numbers of four or more digits, with the letters of a passport or number plate.
-    # Public service numbers such as 95588 and 96110 stay.
+    # Public service numbers such as 95588 and 96110 are kept.
     (
         "",
         rf"(?<!\d)(?!(?:95|96|12)\d{{3}}(?!{_GAP}\d))[A-Za-z]{{0,3}}\d(?:{_GAP}\d){{3,}}(?:{_GAP}[Xx](?![A-Za-z]))?",
@@ -59,7 +60,7 @@ _KINDS = [
         re.IGNORECASE,
     ),
     (r"\b(?:flat|unit|room|apartment) ", r"\d+\w?", re.IGNORECASE),
-    # Names, where the text before or after identifies them as names.
+    # Names of people, but only where the text before or after them shows that they are names.
     (
         r"(?:[我他她爸妈爷奶哥弟姐妹]|老公|老婆|儿子|女儿|先生|太太|朋友|同事|孩子|本人|名字)(?:就?叫做?|名叫|姓)(?![名做你您我他她它谁什啥不了个人车客经外过来一])",
         f"{_HAN}{{1,3}}",
@@ -89,7 +90,7 @@ _PATTERNS = [re.compile(f"({before}){data}", flags) for before, data, flags in _
 
 
 def mask(text: str) -> str:
-    """Return the text with each number, address and name that matches a pattern replaced by #.
+    """Return the text with #, in place of each number, address and name that matches a pattern.
 
     Invisible characters are removed and full-width letters and digits become ASCII.
     """

@@ -1,8 +1,13 @@
-"""Maintain the Chinese catalogue: `python -m scripts.catalogue check` or `update`.
+"""Maintain the catalogue of Chinese translations: `python -m scripts.catalogue check` or `update`.
 
-`check` fails when a text of the source is missing from the catalogue, when the catalogue holds a text that the source
-no longer has, when a text is untranslated or fuzzy, or when the compiled file differs from the catalogue. `update`
-collects the texts of the source and compiles the translated ones.
+`check` fails in these cases:
+
+- A translatable text of the source code is missing from the catalogue.
+- The catalogue contains a text that the source code no longer has.
+- A text is untranslated or fuzzy.
+- The compiled file differs from the catalogue.
+
+`update` collects the translatable texts of the source code into the catalogue, and compiles the translated ones.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ NOT_SOURCE = (".venv", "var", "node_modules", "tests", "scripts", "docs", "deplo
 
 
 def make_messages(folder: Path) -> None:
-    """Collect the texts of the source under `folder` into the catalogue there."""
+    """Collect the translatable texts of the source code under `folder` into the catalogue under the same folder."""
     ignored = [part for name in NOT_SOURCE for part in ("--ignore", name)]
     command = ["manage.py", "makemessages", "--locale=zh_Hans", "--no-location", "--no-wrap", *ignored]
     result = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True)
@@ -30,12 +35,13 @@ def make_messages(folder: Path) -> None:
 
 
 def texts_of(catalogue: polib.POFile) -> set[tuple[str | None, str]]:
-    """Return context and English of every text that is not obsolete; the two together identify a text."""
+    """Return the (context, English text) pairs of the catalogue that are not obsolete. A pair identifies a text."""
     return {(entry.msgctxt, entry.msgid) for entry in catalogue if not entry.obsolete}
 
 
 def texts_of_source() -> set[tuple[str | None, str]]:
-    """Collect the texts in a copy of the source, so that a check changes no file."""
+    """Return the (context, English text) pairs of the source code. They are collected in a copy, so that no file
+    changes."""
     with tempfile.TemporaryDirectory(prefix="lianxin-messages-") as copy:
         shutil.copytree(
             ROOT,
@@ -48,7 +54,7 @@ def texts_of_source() -> set[tuple[str | None, str]]:
 
 
 def find_problems() -> list[str]:
-    """Return every problem of the catalogue, one line each."""
+    """Return all problems of the catalogue, each as one line of text."""
     if not (ROOT / CATALOGUE).exists():
         return [f"{CATALOGUE} is missing"]
     catalogue = polib.pofile(str(ROOT / CATALOGUE))
@@ -76,7 +82,8 @@ def find_problems() -> list[str]:
 
 
 def translation_of(entry: polib.POEntry | polib.MOEntry) -> tuple[str, dict[int, str]]:
-    """Return the translation of a text without plural ("" if it has one), and its plural forms by number."""
+    """Return the translation of an entry and its plural forms by number. The translation is "" if there are plural
+    forms."""
     forms = {int(number): text for number, text in (entry.msgstr_plural or {}).items()}
     return ("" if forms else entry.msgstr, forms)
 

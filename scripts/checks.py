@@ -1,4 +1,7 @@
-"""The checks of `make lint`: programs that check the project without running it, several at a time."""
+"""The checks of `make lint`: linters and other programs that check the project without running it.
+
+Several of them run at the same time.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 TSC = "node_modules/.bin/tsc"
 
-# A bank's settings as docs/operate.md requires them. The check connects to neither server.
+# The settings of a bank's production server, as docs/operate.md requires them. The check does not connect to PostgreSQL
+# and Redis.
 BANK = {
     "LIANXIN_SECRET_KEY": secrets.token_urlsafe(48),
     "LIANXIN_ALLOWED_HOSTS": "chat.bank.example",
@@ -30,7 +34,7 @@ BANK = {
 
 @dataclass(frozen=True)
 class Check:
-    """A program that passes with exit code 0, and the settings with which it runs."""
+    """A program to run as a check, and the environment variables for it. Exit code 0 means that the check passes."""
 
     name: str
     command: Sequence[str | Path]
@@ -38,7 +42,7 @@ class Check:
 
 
 CHECKS = [
-    # The longest check first: the others share the second core meanwhile.
+    # The longest check comes first, so that the others can run on the second core meanwhile.
     Check("types (mypy)", [PROGRAMS / "mypy", "--no-error-summary"]),
     Check("style (ruff)", [PROGRAMS / "ruff", "check", "--output-format=concise", "."]),
     Check(
@@ -58,7 +62,10 @@ CHECKS = [
 
 
 def run_checks(environment: Mapping[str, str], output: TextIO) -> list[str]:
-    """Run every check, print its result and the output of failed checks; return the names of the failed ones."""
+    """Run every check and return the names of the failed ones.
+
+    Print the result of each check, and the output of failed checks.
+    """
 
     def run(check: Check) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,7 +1,8 @@
-"""Check the English of the project: `python -m scripts.prose [FILE]...`; without arguments, of every tracked file.
+"""Check the English of files, by default of every tracked file: `python -m scripts.prose [FILE]...`
 
-Reads docstrings and comments of Python, comments of JavaScript, CSS and templates, Markdown, and the English texts of
-the catalogue. Reports each match of `PATTERNS` with its reason. docs/glossary.md lists the words to use.
+The check reads docstrings and comments of Python, comments of JavaScript, CSS and templates, Markdown, and the English
+texts of the translation catalogue. It reports each match of `PATTERNS` with its reason. docs/glossary.md lists the
+words to use.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import polib
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = "locale/zh_Hans/LC_MESSAGES/django.po"
 MAX_TEMPLATE_LINE = 140
-# Vendored or generated texts, the changelog, and files that list the patterns themselves.
+# Paths that are not checked: vendored or generated texts, the changelog, and files that list the forbidden words.
 LEFT_OUT = (
     "static/vendor/",
     "node_modules/",
@@ -50,7 +51,10 @@ COMPILED = [(re.compile(pattern, re.M), reason) for pattern, reason in PATTERNS.
 
 
 def python_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield docstrings and comments with the number of their first line; consecutive comment lines are joined."""
+    """Yield (line number, text) of each docstring and comment of Python code.
+
+    Consecutive comment lines are joined.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
@@ -72,20 +76,21 @@ def python_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def script_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the comments of JavaScript or CSS with the number of their first line."""
+    """Yield (number of the first line, text) of each comment in JavaScript or CSS."""
     for match in re.finditer(r"/\*.*?\*/|(?:^[ \t]*//[^\n]*\n)+", source, re.S | re.M):
         text = re.sub(r"\n\s*(?:\*|//) ?", " ", match[0]).strip("/* \n\t")
         yield source.count("\n", 0, match.start()) + 1, text
 
 
 def template_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the comments of a template with the number of their first line."""
+    """Yield (number of the first line, text) of each comment in a Django template."""
     for match in re.finditer(r"\{#(.*?)#\}|\{% comment %\}(.*?)\{% endcomment %\}", source, re.S):
         yield source.count("\n", 0, match.start()) + 1, (match[1] or match[2]).strip()
 
 
 def document_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield paragraphs and list items of Markdown with the number of their first line, without headings and code."""
+    """Yield (number of the first line, text) of each paragraph and list item in Markdown. Headings and code are
+    skipped."""
     without_code = re.sub(
         r"^(```|~~~).*?^\1|^#[^\n]*", lambda code: "\n" * code[0].count("\n"), source, flags=re.S | re.M
     )
@@ -98,14 +103,14 @@ def document_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def catalogue_texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the English texts of a catalogue with their line number."""
+    """Yield (line number, text) of each English text in a translation catalogue."""
     for entry in polib.pofile(str(path)):
         if not entry.obsolete:
             yield entry.linenum or 0, entry.msgid
 
 
 def texts_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the English texts of one file, each with its line number."""
+    """Yield (line number, text) of each English text in a file, according to the type of the file."""
     if path.suffix == ".po":
         yield from catalogue_texts(path)
         return
@@ -122,7 +127,7 @@ def texts_of(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def problems_of(path: Path) -> Iterator[str]:
-    """Yield one line for each match of a pattern in a file, and for each template line that is too long."""
+    """Yield a line of text about each match of a pattern in a file, and about each template line that is too long."""
     name = path.relative_to(ROOT)
     for row, text in texts_of(path):
         for pattern, reason in COMPILED:

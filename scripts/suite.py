@@ -1,8 +1,8 @@
 """Run all checks and tests: `scripts/test [--only STEP]... [--clock MOMENT] [arguments of pytest]`.
 
-All steps run even when one fails; the exit code is not 0 if any failed:
+All steps run even when one fails, but the exit code is then not 0. The steps are:
 
-  servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
+  servers   pytest, the tests that start their own servers in order to break, drain, measure or simulate them
   browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
             refuses synchronous queries
   main      pytest, everything else
@@ -11,12 +11,13 @@ All steps run even when one fails; the exit code is not 0 if any failed:
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-Steps run in parallel, one for each core, the longest first. Each step that needs PostgreSQL and Redis has its own.
-The output of a step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only
-the steps that use pytest run. The last line is pytest's own, or the sum over several steps.
+Steps run in parallel, as many as there are cores, the longest first. Each step that needs PostgreSQL and Redis starts
+its own. The output of a step is printed when the step ends, but a step that runs alone prints at once. With arguments
+for pytest, only the steps that use pytest run. The last line gives the numbers of passed and failed tests, over all
+steps.
 
-`--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone: the wall clock of every process is
-shifted (pytest, servers, databases, browsers). Durations stay real.
+`--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
+process: pytest, servers, databases and browsers. Durations stay real.
 """
 
 from __future__ import annotations
@@ -67,18 +68,22 @@ STEPS = ("servers", "browser", "main", "faults", "sqlite", "lint", "js")
 PYTEST_STEPS = ("servers", "browser", "main", "sqlite")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
-# LIANXIN_TIME_ZONE by default: a day of the bank begins at midnight here.
+# The default of LIANXIN_TIME_ZONE. The bank's day begins at midnight in this time zone.
 BANK_TIME = ZoneInfo("Asia/Shanghai")
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b")
 
 
 class Stopped(Exception):
-    """The run is ending, so no further program is started."""
+    """Raised instead of starting a program when the run is already stopping."""
 
 
 @dataclass
 class Step:
-    """The result of one step. `reason` says why it failed, "" if it passed; `printed` is empty if it ran alone."""
+    """The result of one step.
+
+    `reason` says why the step failed; it is "" if the step passed. `printed` is the captured output; it is empty if the
+    step ran alone.
+    """
 
     name: str
     reason: str
@@ -101,13 +106,13 @@ class Step:
         return Counter({word: int(number) for number, word in COUNTS.findall(last)} if is_pytest else {})
 
     def failures(self) -> list[str]:
-        """Return the lines of pytest's summary that name failed tests."""
+        """Return the lines of pytest's summary that list failed tests."""
         return [line for line in self.printed.splitlines() if line.startswith(("FAILED ", "ERROR "))]
 
 
 @dataclass
 class Suite:
-    """One run: its arguments, and the programs that are running."""
+    """One run of the checks and tests: its arguments, and the programs that it has started."""
 
     pytest_arguments: Sequence[str]
     state: Path
@@ -143,7 +148,8 @@ class Suite:
                     done.append(step)
             except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
-                # Ctrl-C has reached the children as well; a second signal would interrupt their clean-up.
+                # After Ctrl-C, the terminal has sent the signal to the children as well. A second signal would
+                # interrupt their clean-up.
                 self.stop(terminate=not isinstance(error, KeyboardInterrupt))
                 for future in running:
                     if not future.cancelled() and future.exception() is None and future.result() not in done:
@@ -152,7 +158,7 @@ class Suite:
         return done
 
     def run_captured(self, name: str) -> Step:
-        """Run a step with its output in a file, and return it with that output."""
+        """Run a step with its output redirected to a file. Return the result, which includes that output."""
         with (self.state / f"{name}.output").open("w+", encoding="utf-8", errors="replace") as output:
             step = self.run_step(name, output)
             output.seek(0)
@@ -176,7 +182,7 @@ class Suite:
         totals = ", ".join(f"{counts[outcome]} {outcome}" for outcome in sorted(counts))
         print("", f"{totals or 'no test of pytest'} in {seconds:.2f}s", sep="\n", flush=True)
 
-    # The steps. Each returns "" when it passed, otherwise the reason of the failure.
+    # The steps: each method returns "" if the step has passed, otherwise the reason of the failure.
 
     def servers(self, output: TextIO) -> str:
         return self.pytest_on_servers("servers", output)
@@ -205,17 +211,20 @@ class Suite:
         command = ["node", "--test", "--test-reporter=spec", *files]
         return failure(self.call(command, self.environment({}), output))
 
-    # Shared by the steps.
+    # Methods that several steps use.
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return our environment with these LIANXIN_ settings only, so that no setting of the caller affects a run."""
+        """Return the environment variables for a child process, with no LIANXIN_ variables other than `settings`.
+
+        LIANXIN_ variables of the caller are removed, so that they do not affect the run.
+        """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
         own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
         return {**inherited, **own, **settings}
 
     @contextmanager
     def bank(self) -> Iterator[dict[str, str]]:
-        """Start a private PostgreSQL and Redis, and yield the environment of a bank that uses them."""
+        """Start a private PostgreSQL and Redis, and yield the environment variables of a server that uses them."""
         with PrivatePostgres() as postgres, PrivateRedis() as redis:
             yield self.environment(
                 {
@@ -226,7 +235,8 @@ class Suite:
             )
 
     def paths(self, step: str) -> list[str]:
-        """Return the tests that a step runs: the named ones that belong to it, or all of its tests."""
+        """Return the paths of the tests that a step runs: those named on the command line, or else all tests of the
+        step."""
         named = [argument for argument in self.pytest_arguments if is_path(argument)]
         if not named:
             return TESTS.get(step, ["tests"])
@@ -247,7 +257,7 @@ class Suite:
         return failure(code)
 
     def call(self, command: Sequence[str], environment: Mapping[str, str], output: TextIO) -> int:
-        """Run a program, wait for its end and return its exit code."""
+        """Run a program, wait until it ends, and return its exit code. Raises Stopped if the run is stopping."""
         with self._lock:
             if self._is_stopping:
                 raise Stopped
@@ -263,7 +273,7 @@ class Suite:
         try:
             return child.wait()
         except BaseException as error:
-            # Only in a step that runs alone: signals never reach the threads of parallel steps.
+            # This happens only in a step that runs alone, because signals never reach the threads of parallel steps.
             self.stop(terminate=not isinstance(error, KeyboardInterrupt))
             raise
         finally:
@@ -271,7 +281,8 @@ class Suite:
                 self._children.discard(child)
 
     def stop(self, *, terminate: bool) -> None:
-        """Start no more programs, wait up to CHILD_STOP_SECONDS for the running ones, and then kill them."""
+        """Stop the run: start no more programs, wait at most CHILD_STOP_SECONDS for the running ones, then kill
+        them."""
         with self._lock:
             self._is_stopping = True
             children = list(self._children)
@@ -291,12 +302,12 @@ def show(step: Step) -> None:
 
 
 def is_path(argument: str) -> bool:
-    """Return whether an argument of pytest names a test (`tests/docs/test_readme.py::test_x`) and is not an option."""
+    """Return whether an argument for pytest is the path of a test, such as `tests/docs/test_readme.py::test_x`."""
     return argument.startswith("tests") and (ROOT / argument.split("::")[0]).exists()
 
 
 def step_of(path: str) -> str:
-    """Return the step to which a test belongs."""
+    """Return the name of the step that runs the test with this path."""
     for step, paths in TESTS.items():
         if any(path.startswith(prefix) for prefix in paths):
             return step
@@ -308,27 +319,29 @@ def failure(code: int) -> str:
 
 
 def bank_moment(text: str) -> datetime:
-    """Parse `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError, as argparse expects."""
+    """Parse a text like `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError, as argparse
+    requires."""
     return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
 
 
 def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
-    """Return the environment in which every child process starts at `moment`; needs a C compiler (`cc`).
+    """Return environment variables that make the clock of every child process start at `moment`.
 
-    An offset, not a fixed time, so that all processes of the run agree. Monotonic clocks stay real, so timeouts and
-    pauses keep their length.
+    The clocks are shifted by the same offset in all processes, so that they agree. Monotonic clocks stay real, so
+    timeouts and pauses keep their length. Needs a C compiler (`cc`).
     """
     library = folder / "shifted_clock.so"
     source = ROOT / "scripts/shifted_clock.c"
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
-    # Servers that run under an account of their own have to read it too.
+    # Servers that run under another user account must be able to read the library, too.
     folder.chmod(0o755)
     seconds = round(moment.timestamp() - time.time())
     return {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(seconds)}
 
 
 def stop(number: int, _: FrameType | None) -> None:
-    """Turn the first termination signal into an exception, so that servers are stopped and folders removed."""
+    """Handle a termination signal: raise SystemExit, so that servers are stopped and folders removed. Ignore further
+    signals."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
@@ -341,7 +354,7 @@ def main() -> int:
     steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    # A shell lets background programs ignore Ctrl-C; the servers under test must receive it.
+    # A shell makes background programs ignore Ctrl-C (SIGINT), but the servers under test must react to it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="lianxin-test-") as state:
         if known.clock:

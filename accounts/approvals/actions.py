@@ -1,4 +1,5 @@
-"""All changes of approval requests. An approval names the digest of exactly the content that the approver was shown."""
+"""All changes to approval requests. An approver approves a digest: the hash of exactly the content that they were
+shown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,10 @@ REASON_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class RequestDraft:
-    """The content of an approval request before it is stored. `subject` is empty for a new record."""
+    """The content of an approval request before it is stored.
+
+    `subject` identifies the record to change; it is empty for a new record without a key.
+    """
 
     subject: str
     title: str
@@ -45,7 +49,7 @@ class RequestDraft:
 
 
 def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
-    """Return the pending request for a subject and lock it, or None. Needs the caller's transaction."""
+    """Lock and return the pending request to change `subject`, or None if there is none. Call it in a transaction."""
     if not subject:
         return None
     waiting = ApprovalRequest.objects.select_for_update(of=("self",))
@@ -53,10 +57,11 @@ def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
 
 
 def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> ApprovalRequest:
-    """Store and return a request for approval. The caller has checked the right to ask and holds the subject's lock.
+    """Store and return a request for approval of a change that `by` wants to make.
 
-    It replaces a pending request for the same subject and keeps that request's authors. Requesting approval of the same
-    content twice returns the first request. Raises RecordTaken.
+    The new request replaces a pending one for the same subject and keeps its authors. Requesting approval of the same
+    content twice returns the first request. The caller has checked the rights of `by` and holds the subject's lock.
+    Raises RecordTaken.
     """
     digest = digest_of(kind, proposal.subject, proposal.before, proposal.after)
     with transaction.atomic():
@@ -75,7 +80,7 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
             with transaction.atomic():
                 request = ApprovalRequest.objects.create(**_columns(by, kind, proposal, digest))
         except IntegrityError as error:
-            # A record that does not exist yet has no row to lock, so a colleague can request the same key concurrently.
+            # A new record has no row to lock yet, so a colleague may have requested one with the same key meanwhile.
             raise RecordTaken from error
         request.authors.set(authors)
         audit.record(by, "approval.requested", request, kind=kind, about=proposal.subject, digest=digest)
@@ -83,9 +88,9 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
 
 
 def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> int:
-    """Store many requests with a few statements; each has the effect of `request_approval`. Returns their number.
+    """Store many requests for approval with a few SQL statements, for imports; return their number.
 
-    It serves imports: every proposal must have a subject, and no two the same one.
+    Each has the effect of `request_approval`. Every proposal must have a subject, and all subjects must differ.
     """
     with transaction.atomic():
         digests = {
@@ -125,10 +130,10 @@ def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> 
 
 
 def approve(*, by: Staff, uuid: UUID, digest: str) -> ApprovalRequest:
-    """Approve a request and write exactly the content with this digest. A repeat by the same person changes nothing.
+    """Approve a request and write its content, if `digest` is the digest of that content.
 
-    Raises RequestNotFound, PermissionDenied, ContentChanged, RequestClosed, RequestExpired, OwnWork, SubjectChanged,
-    RecordTaken.
+    A repeat by the same person changes nothing. Raises RequestNotFound, PermissionDenied, ContentChanged,
+    RequestClosed, RequestExpired, OwnWork, SubjectChanged, RecordTaken.
     """
     try:
         with transaction.atomic():
@@ -179,7 +184,7 @@ def reject(*, by: Staff, uuid: UUID, reason: str) -> ApprovalRequest:
 
 
 def withdraw(*, by: Staff, uuid: UUID) -> ApprovalRequest:
-    """Withdraw a request; only its authors may. Raises RequestNotFound, PermissionDenied, RequestClosed."""
+    """Withdraw a request. Only its authors may withdraw it. Raises RequestNotFound, PermissionDenied, RequestClosed."""
     with transaction.atomic():
         request, kind = _locked(uuid)
         if not request.authors.filter(pk=by.pk).exists():
@@ -192,27 +197,34 @@ def withdraw(*, by: Staff, uuid: UUID) -> ApprovalRequest:
 
 
 def cancel(*, by: Staff | None, kind: str, subject: str, state: State = State.SUPERSEDED) -> None:
-    """Close the pending request for a subject that was rewritten or removed. The caller holds the subject's lock."""
+    """Close the pending request, if any, for a subject that was rewritten or removed. The caller holds the subject's
+    lock."""
     waiting = waiting_request(kind, subject)
     if waiting is not None:
         _close(waiting, state, by)
 
 
 def cancel_all(requests: QuerySet[ApprovalRequest], *, state: State) -> None:
-    """Close the pending ones among `requests`, because the data they were made from is no longer valid."""
+    """Close those of `requests` that are pending. The caller found that the data behind them is no longer valid."""
     for waiting in requests.select_for_update(of=("self",)).filter(state=State.PENDING):
         _close(waiting, state, None)
 
 
 def cancel_many(*, kind: str, subjects: Sequence[str]) -> None:
-    """Close the pending requests for subjects that a management command overwrites. The caller holds their locks."""
+    """Close the pending requests for many subjects, which a management command overwrites.
+
+    The caller holds the locks of the subjects.
+    """
     for batch in _batches(subjects):
         waiting = ApprovalRequest.objects.filter(kind=kind, subject__in=batch, state=State.PENDING)
         waiting.update(state=State.SUPERSEDED, decided_at=timezone.now())
 
 
 def expire_overdue() -> int:
-    """Close the requests that nobody decided in time and return their number. Any process may call it at any time."""
+    """Close the requests that have passed their deadline without a decision; return their number.
+
+    Any process may call this function at any time.
+    """
     overdue = ApprovalRequest.objects.filter(state=State.PENDING, expires_at__lte=timezone.now())
     expired = 0
     for uuid in overdue.values_list("uuid", flat=True):
@@ -226,7 +238,7 @@ def expire_overdue() -> int:
 
 
 def _locked(uuid: UUID) -> tuple[ApprovalRequest, Kind]:
-    """Lock the subject, then the request, and return the request with its kind. Raises RequestNotFound."""
+    """Lock the subject of a request, then the request; return the request and its kind. Raises RequestNotFound."""
     unlocked = ApprovalRequest.objects.filter(uuid=uuid).only("kind", "subject").first()
     if unlocked is None:
         raise RequestNotFound
@@ -259,5 +271,5 @@ def _columns(by: Staff, kind: str, proposal: RequestDraft, digest: str) -> Field
 
 
 def _batches(subjects: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Split the subjects into batches, because SQLite limits the number of parameters of a statement."""
+    """Split the subjects into batches of BATCH_SIZE, because SQLite limits the number of parameters of a statement."""
     return (subjects[start : start + BATCH_SIZE] for start in range(0, len(subjects), BATCH_SIZE))

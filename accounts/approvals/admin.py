@@ -1,4 +1,5 @@
-"""Messages that admin pages show about approval requests: what was sent for approval and what is pending."""
+"""Messages on admin pages about approval requests: "sent for approval" after a change, and the list of pending
+requests."""
 
 from typing import Any
 
@@ -14,22 +15,23 @@ from django.utils.translation import gettext as _
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
 
-# Pending requests listed on one form; the approvals page lists all of them.
+# The maximum number of pending requests listed on one form. The approvals page lists all.
 MAX_LISTED = 20
 
 
 class ApprovalAdminMixin:
-    """Mixin for a `ModelAdmin` whose changes need approval.
+    """Mixin for a `ModelAdmin` whose changes need approval by a second person.
 
-    `save_model` passes the request for approval to `announce_request`; the message "changed successfully" is then left
-    out. `approval_kinds` are the kinds whose subject is the record's attribute `approval_key`.
+    The `save_model` of the subclass passes the approval request to `announce_request`, which replaces the message
+    "changed successfully". `approval_kinds` are the kinds of approval for this model, and `approval_key` is the
+    attribute that identifies a record in its approval requests.
     """
 
     approval_kinds: tuple[str, ...] = ()
     approval_key = "pk"
 
     def announce_request(self, request: HttpRequest, waiting: ApprovalRequest | None) -> None:
-        """Tell the user that a change was sent for approval; do nothing for None."""
+        """Show the message that a change was sent for approval; do nothing if `waiting` is None."""
         if waiting is None:
             return
         request.sent_for_approval = True  # type: ignore[attr-defined]
@@ -49,7 +51,7 @@ class ApprovalAdminMixin:
             super().message_user(request, message, level, extra_tags, fail_silently)  # type: ignore[misc]
 
     def waiting_for(self, obj: Any) -> QuerySet[ApprovalRequest]:
-        """Return the pending requests for this record."""
+        """Return the pending approval requests for the record `obj`."""
         subject = str(getattr(obj, self.approval_key))
         return pending().filter(kind__in=self.approval_kinds, subject=subject)
 

@@ -1,16 +1,19 @@
-"""The authors of a subject since it was last approved. Every function runs in the caller's transaction."""
+"""The authors of a record since it was last approved; they may not approve it.
+
+`kind` and `subject` identify the record, as in an approval request. Every function runs in the caller's transaction.
+"""
 
 from collections.abc import Iterable
 
 from accounts.approvals.models import ApprovalRequest, Authorship
 from accounts.models import Staff
 
-# Rows of one statement.
+# The maximum number of rows in one SQL statement.
 BATCH_SIZE = 500
 
 
 def record_author(kind: str, subject: str, by: Staff | None) -> None:
-    """Record that a staff member wrote a part of the subject. Repeating it is harmless; None records nothing."""
+    """Record that a staff member wrote a part of the subject. A repeat is harmless, and `by=None` records nothing."""
     if by is not None:
         record_author_of_many(kind, [subject], by)
 
@@ -30,16 +33,20 @@ def authors_of(kind: str, subject: str) -> set[int]:
 
 
 def forget_authors(kind: str, subjects: Iterable[str]) -> None:
-    """Delete the recorded authors of subjects whose content has been published: later changes count from zero."""
+    """Delete the recorded authors of subjects whose content has been approved and published.
+
+    Only people who change it afterwards are then authors of the next version.
+    """
     listed = list(subjects)
     for start in range(0, len(listed), BATCH_SIZE):
         Authorship.objects.filter(kind=kind, subject__in=listed[start : start + BATCH_SIZE]).delete()
 
 
 def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
-    """Return the author ids of the requests with these digests that were closed without approval, by digest.
+    """Return the ids of staff who wrote content with these digests in requests closed without approval, by digest.
 
-    They stay authors when a colleague requests the same content again, so they cannot approve their own work that way.
+    When a colleague requests the same content again, these people still count as authors, so that they cannot approve
+    their own work.
     """
     authors: dict[str, set[int]] = {}
     listed = list(digests)

@@ -1,4 +1,4 @@
-"""The refusals of approval actions."""
+"""The reasons for which an action on an approval request is refused."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,42 +6,42 @@ from core.refusals import Refusal
 
 
 class RequestNotFound(Refusal):
-    """The request is missing, or this staff member may not see it: both get the same answer."""
+    """The approval request does not exist, or this staff member may not see it. Both cases look the same to them."""
 
     code = "not_found"
     words = _("This request does not exist, or you may not see it.")
 
 
 class RequestClosed(Refusal):
-    """The request is no longer pending."""
+    """The approval request is no longer pending."""
 
     code = "request_closed"
     words = _("This request has already been decided, withdrawn or replaced.")
 
 
 class RequestExpired(Refusal):
-    """Nobody decided the request in time."""
+    """The deadline of the approval request has passed without a decision."""
 
     code = "request_expired"
     words = _("This request has expired. Its author can send it again.")
 
 
 class ContentChanged(Refusal):
-    """The digest posted by the page is not that of the pending request, because its content has changed since."""
+    """The content of the approval request has changed since the page was opened: the posted digest is outdated."""
 
     code = "content_changed"
     words = _("The content has changed since you opened it. Read it again before you approve it.")
 
 
 class SubjectChanged(Refusal):
-    """The stored subject differs from the state that the request shows as "before"."""
+    """The stored record has changed since the request was made: it differs from the state shown as "before"."""
 
     code = "subject_changed"
     words = _("The current content has changed since this request was sent. Its author must send it again.")
 
 
 class RecordTaken(Refusal):
-    """Storing the record would violate a unique constraint."""
+    """Storing the record would violate a unique constraint: another record has its key."""
 
     code = "record_taken"
     words = _("The same key, shortcut or position is already in use.")

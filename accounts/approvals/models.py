@@ -9,8 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ApprovalRequest(models.Model):
-    """A proposed change, exactly as it is shown to an approver. Its content never changes; new content is a new
-    request."""
+    """A request for approval of a change, with the content exactly as an approver sees it.
+
+    The content never changes; new content is stored as a new request.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", _("waiting for approval")
@@ -21,9 +23,9 @@ class ApprovalRequest(models.Model):
         EXPIRED = "expired", _("expired")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    # The name of a registered kind (accounts.approvals.registry).
+    # The name of a kind of approval that an app has registered (accounts.approvals.registry).
     kind = models.CharField(_("kind"), max_length=40)
-    # Identifies the record to change, in the form of its kind; empty for a new record.
+    # Identifies the record to change, usually by its primary key; empty for a new record.
     subject = models.CharField(max_length=80, blank=True)
     title = models.CharField(_("title"), max_length=200)
     before = models.JSONField(default=dict, blank=True)
@@ -86,8 +88,9 @@ class ApprovalRequest(models.Model):
 class Authorship(models.Model):
     """A staff member who has written a part of a subject since it was last approved.
 
-    Authors are stored apart from the request, because drafts are written long before approval is requested, and the
-    text of a discarded draft may be typed again. `subject` is text so that it outlives the record.
+    Authors are stored apart from approval requests, because a draft may be written long before approval is requested,
+    and the text of a discarded draft may be typed again. `subject` is text, not a foreign key, so that it outlives the
+    record.
     """
 
     kind = models.CharField(max_length=40)

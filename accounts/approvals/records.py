@@ -1,6 +1,6 @@
-"""Approval of changes of a record's fields: the kind `RecordKind`, for models whose fields reach customers.
+"""`RecordKind`: the kind of approval for changes to the fields of a model that customers see.
 
-The actions of an app decide which changes need approval. Switching something off takes effect immediately.
+The actions of each app decide which changes need approval. Switching something off takes effect immediately.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,13 +16,16 @@ from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.registry import Kind, text_of
 from accounts.models import Staff
 
-# Function that stores the named fields of a locked record, or a whole new record, and its audit entry.
+# A function that stores a new record, or the named fields of a locked one, and writes the audit entry.
 Write = Callable[[Staff, Any, Sequence[str]], None]
 
 
 class RecordKind(Kind):
-    """Approval of a model's fields that reach customers. The subject is the value of the record's `key_field`; it is
-    empty for a new record whose key is its primary key."""
+    """A kind of approval for changes to the fields of a model that customers see.
+
+    The subject of a request is the value of the record's `key_field`. It is empty for a new record whose key is its
+    primary key.
+    """
 
     name: str  # type: ignore[misc]
 
@@ -46,7 +49,7 @@ class RecordKind(Kind):
         self.stored(subject)
 
     def stored(self, subject: str) -> Any:
-        """Return the record with this subject and lock it; None if there is none."""
+        """Lock and return the record with this subject, or None if there is none."""
         records = self.model._default_manager.select_for_update(of=("self",))
         return records.filter(**{self.key_field: subject}).first() if subject else None
 
@@ -86,14 +89,14 @@ class RecordKind(Kind):
     def proposal(
         self, title: str, subject: str, stored: Any, record: Any, fields: Iterable[str]
     ) -> RequestDraft:
-        """Return the draft of a request for these fields, including the pending changes of the same record."""
+        """Return the draft of a request to change these fields. It includes the pending changes of the same record."""
         names = sorted(fields)
         after = self.shown(record, names)
         if stored is None:
             return RequestDraft(subject, title, {}, after)
         waiting = waiting_request(self.name, subject)
         if waiting is not None:
-            # Keep a colleague's pending change of another field: both are approved together.
+            # Keep a colleague's pending change of another field: the new request contains both changes.
             after = dict(waiting.after) | after
         return RequestDraft(subject, title, self.shown(stored, sorted(after)), after)
 
@@ -104,5 +107,5 @@ class RecordKind(Kind):
 
 
 def changed_fields(stored: Any, record: Any, fields: Iterable[str]) -> list[str]:
-    """Return the names of the fields whose values differ, sorted."""
+    """Return the sorted names of the fields whose values differ between the stored record and `record`."""
     return sorted(name for name in fields if getattr(stored, name) != getattr(record, name))

@@ -1,4 +1,5 @@
-"""The registry of kinds of approval. Each app registers its own kinds when it starts."""
+"""The registry of kinds of approval, such as "department" or "site". Each app registers its own kinds when it
+starts."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -14,54 +15,63 @@ from accounts.models import Staff
 
 
 class Kind(ABC):
-    """A kind of change that needs approval. Every method runs in the caller's transaction."""
+    """A kind of change that needs approval: who may approve it, how it is shown, and how it is written.
+
+    Every method runs in the caller's transaction.
+    """
 
     name: ClassVar[str]
     label: str | Promise
-    # The capability of `accounts.access` needed to approve it.
+    # The capability of `accounts.access` that an approver needs.
     right: str
     # The order in which fields are shown to a reader; fields that are not listed follow these.
     fields: tuple[str, ...] = ()
 
     @abstractmethod
     def lock(self, subject: str) -> None:
-        """Lock the subject. Callers do it before they lock the request's row, in the same order as the editing actions,
-        so that the two cannot deadlock."""
+        """Lock the record that the request would change.
+
+        Callers lock the record before the request's row. Editing actions lock in the same order, so the two cannot
+        deadlock.
+        """
 
     @abstractmethod
     def current(self, request: ApprovalRequest) -> Fields:
-        """Return the stored values in the form of `request.before`."""
+        """Return the current values of the record, in the form of `request.before`."""
 
     @abstractmethod
     def apply(self, request: ApprovalRequest, by: Staff) -> None:
-        """Write the approved content. The subject is locked."""
+        """Write the approved content to the record. The caller has locked the record."""
 
     def proposed(self, request: ApprovalRequest) -> Fields:
-        """Return what `apply` would write now. A kind that stores its content outside the request reads it again."""
+        """Return the field values that `apply` would write now.
+
+        By default they are stored in the request. A kind that stores them elsewhere reads them again.
+        """
         return dict(request.after)
 
     def drop(self, request: ApprovalRequest, by: Staff | None) -> None:  # noqa: B027  (most kinds have nothing to do)
         """Clean up after a request that was rejected, was withdrawn or has expired."""
 
     def label_of(self, field: str) -> str:
-        """Return a field's name for the reader."""
+        """Return the label of a field, in the reader's language."""
         return field
 
     def text_of(self, field: str, value: Any) -> str:
-        """Return a field's value for the reader."""
+        """Return the value of a field as readable text, in the reader's language."""
         return text_of(value)
 
     def address_of(self, request: ApprovalRequest) -> str:
-        """Return the URL of the subject's page, or an empty text."""
+        """Return the URL of the page of the record that the request would change, or ""."""
         return ""
 
     def attachment_of(self, request: ApprovalRequest) -> str:
-        """Return the URL of the file to approve, or an empty text."""
+        """Return the URL of the file to approve, or "" if the request contains no file."""
         return ""
 
 
 def text_of(value: Any) -> str:
-    """Return the text that shows a value (in the form of `digest.shown`) to the reader."""
+    """Return a field value as text for the reader. The value is in the JSON form of `digest.shown`."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -79,13 +89,14 @@ _KINDS: dict[str, Kind] = {}
 
 
 def register(*kinds: Kind) -> None:
-    """Register kinds. A second registration replaces the first, because an app may be set up twice in one process."""
+    """Register kinds of approval. A kind with the same name is replaced, because an app may be set up twice in one
+    process."""
     for kind in kinds:
         _KINDS[kind.name] = kind
 
 
 def kind_of(request: ApprovalRequest) -> Kind:
-    """Return the kind of a request. Raises RequestNotFound for a kind that no app registers any more."""
+    """Return the kind of a request. Raises RequestNotFound if no app registers that kind any more."""
     kind = _KINDS.get(request.kind)
     if kind is None:
         raise RequestNotFound

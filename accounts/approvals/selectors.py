@@ -1,4 +1,4 @@
-"""Queries of approval requests. Each docstring names the number of database queries."""
+"""Functions that read approval requests. Each docstring gives the number of database queries."""
 
 from uuid import UUID
 
@@ -22,9 +22,9 @@ def pending() -> QuerySet[ApprovalRequest]:
 
 
 def approvable_by(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """Return the pending requests that a staff member may approve: of their kinds, and not written by them.
+    """Return the pending requests that a staff member may approve. They did not write these requests themselves.
 
-    Two queries when evaluated, with the authors.
+    Authors are prefetched. Two queries when evaluated.
     """
     requests = pending().filter(kind__in=kinds_approvable_by(staff)).exclude(authors=staff)
     return requests.prefetch_related("authors")
@@ -36,7 +36,7 @@ def approvable_count(staff: Staff) -> int:
 
 
 def written_by(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """Return the pending requests written by a staff member. Two queries when evaluated, with the authors."""
+    """Return the pending requests written by a staff member, with prefetched authors. Two queries when evaluated."""
     waiting = ApprovalRequest.objects.filter(state=State.PENDING, authors=staff)
     return waiting.order_by("requested_at", "pk").prefetch_related("authors")
 

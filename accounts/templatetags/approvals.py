@@ -1,4 +1,4 @@
-"""The template tag for the number of requests that the reader may approve, shown in the navigation."""
+"""The template tag that counts the requests that the reader may approve, for the navigation."""
 
 from django import template
 
@@ -11,7 +11,8 @@ register = template.Library()
 
 @register.simple_tag
 def approvals_waiting(user: object) -> int | None:
-    """Return the number of requests that `user` may approve; None for a user who may approve nothing."""
+    """Return the number of pending requests that `user` may approve; None if `user` has no right to approve
+    anything."""
     if not isinstance(user, Staff) or not (may(user, "approve_points") or may(user, "approve_set_up")):
         return None
     return approvable_count(user)

@@ -1,4 +1,4 @@
-"""The template tag for the key that makes it harmless to send a form twice (`accounts.form_keys`)."""
+"""The template tag for the unique key of a form, by which the server recognizes a form that is sent twice."""
 
 from uuid import uuid4
 
@@ -13,5 +13,5 @@ register = Library()
 
 @register.simple_tag
 def form_key() -> SafeString:
-    """Return a hidden field with a new key."""
+    """Return a hidden form field with a new unique key (`accounts.form_keys`)."""
     return format_html('<input type="hidden" name="{}" value="{}">', FIELD, uuid4())

@@ -1,4 +1,4 @@
-"""The template filter for capabilities: `{% if request.user|may:"use_console" %}`."""
+"""The template filter that checks a capability: `{% if request.user|may:"use_console" %}`."""
 
 from django import template
 

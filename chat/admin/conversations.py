@@ -1,4 +1,5 @@
-"""Conversations in admin: search, read-only transcript and export. Nobody can add, change or delete one here."""
+"""Admin pages for conversations: search, read-only transcript and export. Nobody can add, change or delete a
+conversation here."""
 
 import re
 from typing import Any
@@ -137,7 +138,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         if not term:
             return queryset, False
         assert isinstance(request.user, Staff)
-        # Ids first, so that each of the three searches (text, visitor, number) uses its own index.
+        # Collect ids first, so that each of the three searches (text, visitor, conversation number) uses its own index.
         conversations, has_more = conversations_with(access.visible_to(request.user), term, MAX_RESULTS)
         visitors = list(
             Visitor.objects.filter(matches_any_form(("name",), term) | Q(customer_reference=term))
@@ -223,7 +224,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         form = kwargs["export_form"]
         what = self.choose_export_resource_class(form, request).__name__
         filters = {name: value for name, value in request.GET.items() if name != "q"}
-        # The search text may be a customer's name, so only its presence is recorded.
+        # The search text may be a customer's name, so the audit entry records only whether there was one.
         is_search = bool(request.GET.get("q"))
         audit.record(
             request.user,
@@ -241,7 +242,10 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
 
 
 def _with_number_prefix(term: str) -> Q:
-    """Match conversations whose number starts with `term`: at least the eight hexadecimal digits that lists show."""
+    """Return a filter for conversations whose number starts with `term`.
+
+    The term must have at least eight hexadecimal digits, as many as lists show.
+    """
     digits = term.replace("-", "").lower()
     if not re.fullmatch(r"[0-9a-f]{8,32}", digits):
         return Q(pk__in=[])

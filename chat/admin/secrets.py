@@ -1,4 +1,4 @@
-"""Admin page that creates a new identity secret for a site and shows it once, in the response to the POST."""
+"""The admin page that creates a new identity secret for a site. The secret is shown only once, right after creation."""
 
 from typing import Any
 
@@ -17,7 +17,10 @@ from chat.models import Site
 @never_cache
 @sensitive_variables("secret")
 def renew_secret_view(request: HttpRequest, site: Site, context: dict[str, Any]) -> TemplateResponse:
-    """Ask for the administrator's own password, then create the secret and show it in this response only."""
+    """Show the form that asks for the administrator's own password, or process it: create the secret and show it.
+
+    The secret appears only in the response to this POST.
+    """
     assert isinstance(request.user, Staff)
     form = ConfirmedForm(request.POST or None)
     form.by = request.user

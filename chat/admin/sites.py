@@ -1,4 +1,4 @@
-"""Sites in admin, with their pre-chat form, quick topics and business texts."""
+"""Admin pages for sites, with their pre-chat forms, quick topics and business texts."""
 
 from typing import Any, ClassVar
 
@@ -94,7 +94,8 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class PartFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
-    """Inline formset that labels each field for screen readers: a tabular inline shows labels only in its header."""
+    """Inline formset that gives each field a label for screen readers. Django's tabular inline shows labels only in the
+    table header."""
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
@@ -151,7 +152,7 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
-        # The bank's pages contain the key: if it changed, the widget would vanish from them.
+        # The key must not change, because the bank's pages contain it to load the widget.
         return (*self.readonly_fields, "key") if obj else self.readonly_fields
 
     @admin.display(description=gettext_lazy("Script tag"))
@@ -165,7 +166,8 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
 
     @admin.display(description=gettext_lazy("Identity secret"))
     def secret(self, site: Site) -> str:
-        """Return a link to the page that creates a secret; the secret itself is shown only there, once."""
+        """Return HTML with a link to the page that creates a new identity secret. The secret itself is not shown
+        here."""
         if site._state.adding:
             return _("After you save the site, create it on a separate page.")
         return format_html(
@@ -190,9 +192,10 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
         return renew_secret_view(request, site, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def waiting_for(self, obj: Site) -> QuerySet[ApprovalRequest]:
-        """Return the pending requests of the site and its parts.
+        """Return the pending approval requests for the site and its parts.
 
-        The subject of a request for a new part has no id yet, so such requests are found by the site in their content.
+        A new part, such as a quick topic, has no id before it is approved. Requests for new parts are therefore found
+        by the site's id in their content.
         """
         parts = Q(kind__in=(FORM_FIELD, QUICK_TOPIC, BUSINESS_TEXT), after__site__id=obj.pk)
         for kind, part in ((FORM_FIELD, FormField), (QUICK_TOPIC, QuickTopic), (BUSINESS_TEXT, BusinessText)):
@@ -203,7 +206,8 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         if not (change and form.initial.get("is_active")):
-            # `save_related` switches the site on after its parts are stored, so that one request shows all of them.
+            # `save_related` requests activation after the parts of the site are stored, so that one approval request
+            # shows all of them.
             obj.is_active = False
         self.announce_request(request, save_setup(by=request.user, subject=obj, fields=form.changed_data))
 

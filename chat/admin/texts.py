@@ -1,4 +1,4 @@
-"""Canned replies and wrap-up codes in admin."""
+"""Admin pages for canned replies and wrap-up codes."""
 
 from typing import Any
 
@@ -41,7 +41,10 @@ class CannedReplyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(CannedReply)
 class CannedReplyAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Replies for everyone and of departments. Owners edit personal replies in the console."""
+    """Admin page for shared canned replies: those for everyone or for one department.
+
+    Personal replies are edited in the console by their owners.
+    """
 
     view_right = change_right = delete_right = "edit_shared_replies"
     approval_kinds = (REPLY,)

@@ -1,4 +1,4 @@
-"""The record of one conversation for reading: its messages, notes, assignments and form answers."""
+"""Reads the complete record of one conversation: its messages, notes, assignments and form answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A message or a note, with its time."""
+    """One entry of the record: a message or a note, with its time."""
 
     at: datetime
     message: MessageData | None = None
@@ -23,9 +23,10 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRecord:
-    """A page of the record. `entries` are in the order in which screens show them, each note where it was written.
+    """One page of the record of a conversation.
 
-    `answers` are pairs of label and answer. `after` requests the next page; None on the last one.
+    `entries` are in display order, each note after the last message before it. `answers` are pairs of label and answer
+    from the pre-chat form. `after` is the parameter that requests the next page, or None on the last page.
     """
 
     conversation: Conversation
@@ -36,7 +37,7 @@ class ConversationRecord:
 
 
 def record_of(conversation: Conversation, after: int = 0) -> ConversationRecord:
-    """Return a page of the messages with seq > `after`, and what belongs to them. Five queries."""
+    """Return the page of the record that begins after the message with seq `after`. Five queries."""
     stored = list(
         Message.objects.filter(conversation=conversation, seq__gt=after)
         .order_by("seq")
@@ -47,7 +48,7 @@ def record_of(conversation: Conversation, after: int = 0) -> ConversationRecord:
     notes = (
         conversation.notes.select_related("author").filter(after_seq__gte=after).order_by("after_seq", "id")
     )
-    # A note between the last message of a page and the first of the next belongs to the first page.
+    # Notes between the last message of one page and the first message of the next belong to the earlier page.
     if after:
         notes = notes.exclude(after_seq=after)
     if last is not None:
@@ -70,7 +71,10 @@ def _sort_key(entry: LogEntry) -> tuple[int, int]:
 
 
 def _answers(conversation: Conversation) -> list[tuple[str, str]]:
-    """Return the form's answers with their labels, or with their keys where the field was deleted. Two queries."""
+    """Return (label, answer) pairs of the pre-chat form. Two queries.
+
+    If a form field was deleted later, its key takes the place of the label.
+    """
     fields = {field.key: field for field in conversation.site.form_fields.all()}
     departments = {department.code: str(department) for department in Department.objects.all()}
     answers: list[tuple[str, str]] = []

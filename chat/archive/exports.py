@@ -1,9 +1,11 @@
 """Exports of conversations and transcripts as tables.
 
-A spreadsheet program runs a text that begins like a formula (OWASP ASVS 5.0, 1.2.10). Every text that begins with one
-of STARTERS, or with an apostrophe, therefore gets one apostrophe in front. Removing one leading apostrophe
-gives the stored text exactly: no other exported text begins with one. In all but the last column, a text gets a closing
-mark for each direction mark that it leaves open, or it would reverse the columns that follow.
+Spreadsheet programs execute a cell whose text begins like a formula (OWASP ASVS 5.0, 1.2.10). Every text that begins
+with one of STARTERS, or with an apostrophe, therefore gets an apostrophe in front. To get the stored text back, remove
+the apostrophe from every text that begins with one.
+
+In all columns except the last, open bidirectional marks in a text are closed. Otherwise they would reverse the columns
+that follow.
 """
 
 import re
@@ -23,21 +25,23 @@ from core.text.bidi import close_marks
 
 MAX_ROWS = 20_000
 STARTERS = "=+-@\t\r\n\x00|%＝＋－＠"
-# Characters that XML cannot hold or would change, and text that looks like their escapes (ECMA-376, ST_Xstring).
+# Characters that XML cannot contain or would change, and text that looks like the escape of such a character (ECMA-376,
+# ST_Xstring).
 _UNSAFE_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def quote_formula(text: str) -> str:
-    """Return the text with an apostrophe in front if a spreadsheet program would take it for a formula."""
+    """Return the text, with an apostrophe in front if a spreadsheet program could execute it as a formula."""
     return "'" + text if text.startswith(("'", *STARTERS)) else text
 
 
 class TooManyRows(ValueError):
-    """Raised when an export has more than MAX_ROWS rows. The admin shows its message and exports nothing."""
+    """Raised when an export has more than MAX_ROWS rows. Admin shows the error's message and exports nothing."""
 
 
 class Table(Resource):
-    """An export with at most MAX_ROWS rows, local times and texts that a spreadsheet program does not run."""
+    """Base class of exports: at most MAX_ROWS rows, times in local time, and texts quoted so that none runs as a
+    formula."""
 
     def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
         value = field.get_value(instance)
@@ -47,7 +51,8 @@ class Table(Resource):
             return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
         if isinstance(value, int):
             return value
-        # The body is the last column; every other one is followed by columns on the same line of a CSV file.
+        # Marks in the body may stay open, because it is the last column. Other columns are followed by text on the same
+        # line of a CSV file.
         text = str(value) if field.attribute == "body" else close_marks(str(value))
         return quote_formula(text)
 
@@ -67,7 +72,7 @@ def _column(heading: Any, path: str) -> Field:
 
 
 class ConversationTable(Table):
-    """The export with one row for each conversation."""
+    """The export of conversations, one row each."""
 
     number = _column(gettext_lazy("conversation"), "uuid")
     site = _column(gettext_lazy("site"), "site__name_zh")
@@ -106,7 +111,7 @@ class ConversationTable(Table):
 
 
 class TranscriptTable(Table):
-    """The export with one row for each message of the conversations, in order."""
+    """The export of all messages of conversations, one row each, in order."""
 
     number = _column(gettext_lazy("conversation"), "conversation__uuid")
     seq = _column(gettext_lazy("message no."), "seq")
@@ -127,7 +132,7 @@ class TranscriptTable(Table):
 
 
 class CsvFile(CSV):
-    """CSV in UTF-8 with a byte order mark, without which a Chinese Excel takes it for another encoding."""
+    """CSV format in UTF-8 with a byte order mark. Without the mark, a Chinese Excel assumes another encoding."""
 
     def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
         text: str = super().export_data(dataset, **kwargs)
@@ -141,7 +146,7 @@ class CsvFile(CSV):
 
 
 class XlsxFile(XLSX):
-    """XLSX. A character that XML cannot hold is written as _xHHHH_, which spreadsheet programs understand."""
+    """XLSX format. A character that XML cannot contain is written as _xHHHH_, which spreadsheet programs understand."""
 
     def export_data(self, dataset: Any, **kwargs: Any) -> bytes:
         for index, row in enumerate(dataset):

@@ -1,4 +1,4 @@
-"""Audit entries for staff who read a conversation, unless the conversation is their own work."""
+"""Writes audit entries when staff read conversations that are not part of their own work."""
 
 from accounts import audit
 from accounts.models import Staff
@@ -6,9 +6,10 @@ from chat.models import Attachment, Conversation, Status
 
 
 def audit_reading(staff: Staff, conversation: Conversation, *, where: str) -> None:
-    """Record that a conversation was read: a closed one every time, an open one once per reader and day.
+    """Add an audit entry: the staff member has read the messages of a conversation.
 
-    Nothing is recorded if the conversation is assigned to the reader or waits in one of the reader's departments.
+    Reading a closed conversation is recorded every time, and reading any other once per reader and day. Nothing is
+    recorded for an unclosed conversation that is assigned to the reader or waits in one of the reader's departments.
     """
     if conversation.status == Status.CLOSED:
         audit.record(staff, "transcript.read", conversation, where=where)
@@ -17,20 +18,31 @@ def audit_reading(staff: Staff, conversation: Conversation, *, where: str) -> No
 
 
 def audit_first_glance(staff: Staff, conversation: Conversation, *, where: str) -> None:
-    """Record that something of a conversation was read (card, notes), at most once per reader and day."""
+    """Add an audit entry: the staff member has read a part of a conversation, such as the visitor's card or the notes.
+
+    At most one entry is written per reader and day, and none if the conversation is the reader's own work
+    (`is_own_work`).
+    """
     if not is_own_work(staff, conversation):
         audit.record_once_a_day(staff, "conversation.read", conversation, where=where)
 
 
 def audit_file(staff: Staff, attachment: Attachment, *, where: str) -> None:
-    """Record that a customer's file was opened, at most once per reader and day."""
+    """Add an audit entry: the staff member has opened a customer's file.
+
+    At most one entry is written per reader and day, and none if the conversation is the reader's own work
+    (`is_own_work`).
+    """
     if not is_own_work(staff, attachment.conversation):
         detail = {"conversation": str(attachment.conversation.uuid), "where": where}
         audit.record_once_a_day(staff, "file.read", attachment, **detail)
 
 
 def is_own_work(staff: Staff, conversation: Conversation) -> bool:
-    """Whether an open conversation is assigned to the staff member, or waits in one of their departments."""
+    """Return whether the conversation is part of the staff member's current work.
+
+    That is the case if it is not closed and assigned to them, or if it waits in one of their departments.
+    """
     if conversation.status == Status.WAITING:
         return staff.departments.filter(pk=conversation.department_id).exists()
     return conversation.status != Status.CLOSED and conversation.agent_id == staff.pk

@@ -1,7 +1,7 @@
 """Full-text search in the messages of conversations.
 
-The index (`chat.archive.search_terms`) finds the messages that contain every term of the query. Each of them is then
-compared with the query itself, because pairs of characters also match where they are not adjacent.
+The index (`chat.archive.search_terms`) finds candidates: messages that contain every term of the query. The text of
+each candidate is then compared with the query, because the index also finds texts in which the terms are not adjacent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,14 +19,14 @@ from accounts.models import Department
 from chat.archive.search_terms import TermsField, normalized, query_terms, runs_of
 from chat.models import AuthorRole, Conversation, Message
 
-# A page ends early after this many candidates have been compared with the query.
+# After this many candidates have been compared with the query, the page ends, even if it is not full.
 MAX_EXAMINED = 2000
-# The newest messages that are scanned before the index is used; the scan takes 8 ms.
+# The number of newest messages to scan before the index is used. The scan takes 8 ms.
 SCANNED_MESSAGES = 30_000
-# Candidates of which all ids are fetched at once; the ids take 40 KB.
+# The maximum number of candidates whose ids are all fetched at once. The ids take 40 KB.
 MAX_CANDIDATE_IDS = 5000
-# Candidates fetched at once after the first query did not fill the page. Also the limit up to which ids are fetched in
-# growing batches for a reader who may read only few of them.
+# The number of candidates to fetch at once after the first query did not fill the page. For a reader who may not read
+# everything, it also limits the growth of the batches of ids.
 CANDIDATE_BATCH = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
@@ -34,7 +34,7 @@ EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
 
 @TermsField.register_lookup
 class ContainsTerms(Lookup):
-    """The lookup `terms__holds=[...]`: the message contains all of these terms."""
+    """The lookup `terms__holds=[...]`, which matches messages that contain all of these terms."""
 
     lookup_name = "holds"
     prepare_rhs = False
@@ -53,7 +53,7 @@ class ContainsTerms(Lookup):
 
 
 class Excerpt(NamedTuple):
-    """A part of a message around the first hit: the text before it, the hit, and the text after it."""
+    """A part of a message around the first match: the text before the match, the match, and the text after it."""
 
     before: str
     hit: str
@@ -61,10 +61,10 @@ class Excerpt(NamedTuple):
 
 
 class SearchHit(NamedTuple):
-    """A message as a list of results shows it.
+    """A found message, with the data that a list of results shows.
 
-    `author` is its author's name, `visitor` the name of the conversation's visitor, `department` the name in the
-    reader's language, `agent` the name and number of the assigned agent or empty.
+    `author` is the name of the message's author, and `visitor` is the name of the conversation's visitor. `department`
+    is the department's name in the reader's language. `agent` is the name and number of the assigned agent, or "".
     """
 
     conversation: UUID
@@ -79,9 +79,10 @@ class SearchHit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultPage:
-    """A page of hits, newest first. `before` requests the next page; None on the last one.
+    """A page of search results, newest first.
 
-    A page may hold fewer hits than requested, even none, and still have a next page.
+    `before` is the parameter that requests the next page, or None on the last page. A page may have fewer results than
+    requested, or even none, and still be followed by another page.
     """
 
     hits: list[SearchHit]
@@ -91,17 +92,21 @@ class ResultPage:
 def search_messages(
     conversations: QuerySet[Conversation], text: str, before: int | None = None, limit: int = 50
 ) -> ResultPage:
-    """Return the messages of these conversations that contain every word of `text`; Chinese words match anywhere.
+    """Search the messages of these conversations for every word of `text`, and return a page of results.
 
-    `conversations` are those that the reader may see (`access.visible_to`). A text without letters and digits finds
-    nothing. At most five queries, unless many candidates do not match or are not for the reader.
+    Chinese words match anywhere in a text. `conversations` must be limited to those that the reader may see
+    (`access.visible_to`). A query without letters and digits finds nothing. The search takes at most five database
+    queries, unless many candidates do not match or are not visible to the reader.
     """
     matches, before = _find_matches(conversations, text, before, limit)
     return ResultPage(_hits([pk for pk, _ in matches], runs_of(text)), before)
 
 
 def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
-    """Load what a list of results shows: eleven columns of five joined tables, so no model instances."""
+    """Load the data of the messages that a list of results shows.
+
+    The data are eleven columns of five joined tables, so no model instances are created.
+    """
     rows = Message.objects.filter(pk__in=pks).order_by("-pk").values_list(
         *("conversation__uuid", "seq", "at", "author_name", "author_role", "body", "conversation__visitor__name"),
         *("conversation__department__name_zh", "conversation__department__name_en"),
@@ -125,7 +130,7 @@ def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
 def conversations_with(
     conversations: QuerySet[Conversation], text: str, limit: int = 1000
 ) -> tuple[list[int], bool]:
-    """Return the ids of the conversations with a matching message, newest first, and whether there may be more."""
+    """Return the ids of the conversations that contain a match, newest first, and whether there may be more."""
     matching: dict[int, None] = {}
     before: int | None = None
     for _ in range(5):
@@ -139,7 +144,7 @@ def conversations_with(
 def _find_matches(
     conversations: QuerySet[Conversation], text: str, before: int | None, limit: int
 ) -> tuple[list[tuple[int, int]], int | None]:
-    """Return the (message, conversation) ids of up to `limit` hits, newest first, and `before` for the next page."""
+    """Return up to `limit` pairs of message id and conversation id, newest first, and `before` for the next page."""
     terms = query_terms(text)
     runs = runs_of(text)
     if not terms or conversations.query.is_empty():
@@ -165,16 +170,17 @@ Row = tuple[int, int, str]
 def _candidates(
     conversations: QuerySet[Conversation], terms: list[str], before: int | None, size: int
 ) -> Iterator[list[Row]]:
-    """Yield the readable messages with these terms, newest first, in batches of (message id, conversation id, body).
+    """Yield batches of messages that contain these terms and that the reader may see, newest first.
 
-    How many there are and how old is not known beforehand, so the cheap ways come first:
+    Each message is a tuple (message id, conversation id, body). The number and age of the candidates are not known
+    beforehand, so the search tries cheap ways first:
 
-    1. Scan the newest SCANNED_MESSAGES messages by id. A common word fills its page here, where the index would return
-       every message that ever contained the word.
-    2. If at most MAX_CANDIDATE_IDS older messages have the terms, fetch their ids from the index, and then the newest
-       few hundred of them.
-    3. If that is not enough, the reader may see only few of the candidates: use one query with all conditions, which
-       PostgreSQL plans from the side with fewer rows.
+    1. Scan the newest SCANNED_MESSAGES messages by id. A search for a common word fills its page here, while the index
+       would return every message that ever contained the word.
+    2. If at most MAX_CANDIDATE_IDS older messages contain the terms, fetch all their ids from the index, and then the
+       newest few hundred messages.
+    3. If the page is still not full, the reader may see only few of the candidates. Use one query with all conditions,
+       which PostgreSQL starts from the condition with fewer rows.
 
     Ways 1 and 2 check for each candidate whether the reader may see it. Collecting all readable conversations first
     takes longer than the search.
@@ -184,7 +190,7 @@ def _candidates(
     if before is None:
         before = (Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
     oldest = max(0, before - SCANNED_MESSAGES)
-    # Many of the candidates are not for an agent to read, so fetch more of them.
+    # An agent may not read many of the candidates, so fetch larger batches.
     batch_size = size if sees_all else 4 * size
     while True:
         newest = _readable(matching.filter(pk__gte=oldest, pk__lt=before), conversations)
@@ -193,7 +199,7 @@ def _candidates(
         if len(rows) < size:
             break
         before, size = rows[-1][0], larger_size
-    # Without an order PostgreSQL stops as soon as there are too many.
+    # The query has no ORDER BY, so PostgreSQL can stop as soon as there are too many ids.
     pks = _ids_of(matching.filter(pk__lt=oldest), f"LIMIT {MAX_CANDIDATE_IDS + 1:d}")
     if len(pks) <= MAX_CANDIDATE_IDS:
         while pks and (sees_all or batch_size <= CANDIDATE_BATCH):
@@ -212,10 +218,10 @@ def _candidates(
 
 
 def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]) -> QuerySet[Message]:
-    """Return the messages that are in these conversations, checked by a subquery for each message.
+    """Return the messages that belong to these conversations. A subquery checks each message.
 
-    PostgreSQL does not turn the subquery into a join, and expects nearly all messages to pass it, so it stops as soon
-    as it has a page.
+    PostgreSQL does not turn this subquery into a join. It assumes that nearly all messages pass the check, so it reads
+    messages in order and stops as soon as it has a page.
     """
     if not conversations.query.where:
         return messages
@@ -224,10 +230,10 @@ def _readable(messages: QuerySet[Message], conversations: QuerySet[Conversation]
 
 
 def _ids_of(messages: QuerySet[Message], end: str) -> list[int]:
-    """Return the ids of the messages, newest first, limited by the SQL in `end`.
+    """Return the ids of the messages, newest first. `end` is SQL that limits their number.
 
-    A materialized WITH makes PostgreSQL plan as if all ids were wanted: it uses the index of the terms and never scans
-    back through all messages.
+    The materialized WITH makes PostgreSQL plan as if all ids were needed, so that it uses the index of terms and never
+    scans all messages by id.
     """
     try:
         sql, parameters = messages.order_by().values_list("pk").query.sql_with_params()
@@ -241,19 +247,19 @@ def _ids_of(messages: QuerySet[Message], end: str) -> list[int]:
 
 
 def contains_query(body: str, runs: Sequence[str]) -> bool:
-    """Whether the body contains every one of these runs (`runs_of`)."""
+    """Return whether the body contains all of these runs, which come from `runs_of`."""
     text = normalized(body)
     return all(run in text for run in runs)
 
 
 def excerpt_of(body: str, runs: Sequence[str]) -> Excerpt:
-    """Return the text around the first hit, on one line.
+    """Return the text around the first match, on one line.
 
-    The beginning without a hit, if the hit cannot be located: normalizing may change the number of characters, for
-    example of ligatures.
+    If no match can be located, return the beginning of the text. That can happen because normalizing may change the
+    number of characters, for example of ligatures.
     """
     line = " ".join(body.split())
-    # The index in `line` of each character of `normalized_line`.
+    # For each character of `normalized_line`, the index of its original in `line`.
     origins: list[int] = []
     normalized_line = ""
     for index, character in enumerate(line):

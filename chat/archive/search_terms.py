@@ -1,9 +1,9 @@
-"""The search terms of a text, and the column that holds them.
+"""Splits texts into search terms, and defines the database column for them.
 
-A run of Chinese, Japanese or Korean characters is split into overlapping pairs, so that every two-character word is
-found wherever it stands in the run; text in other scripts is split into words. One column serves both databases: a
-tsvector with a GIN index on PostgreSQL, and text mirrored into an FTS5 table on SQLite. Each hit is checked against the
-text itself, because the pairs of a query may occur in a text without being adjacent.
+A run is a sequence of Chinese, Japanese or Korean characters, or a word in another script. A run of CJK characters is
+split into overlapping pairs, so that every two-character word is found anywhere in the run. The column is a tsvector
+with a GIN index on PostgreSQL, and text that is mirrored into an FTS5 table on SQLite. Matches must be checked against
+the text itself, because the pairs of a query may occur in a text without being adjacent.
 """
 
 import re
@@ -24,16 +24,17 @@ _MAX_TERMS = 2000
 
 
 def normalized(text: str) -> str:
-    """Return the form of a text in which texts are compared.
+    """Return the normalized form of a text, for comparison with other texts.
 
-    Compatibility forms such as full-width digits are unified, case is folded, and traditional characters are replaced
-    by their simplified form.
+    Compatibility forms such as full-width digits become ordinary characters, letters become lower case, and traditional
+    Chinese characters become simplified.
     """
     return fold_variants(unicodedata.normalize("NFKC", text).casefold())
 
 
 def terms_of(text: str) -> list[str]:
-    """Return the distinct terms for the index, in order: characters and pairs of CJK runs, and words."""
+    """Return the distinct terms of a text for the index: CJK characters, pairs of adjacent CJK characters, and
+    words."""
     terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)):
         cjk, word = match.groups()
@@ -50,7 +51,10 @@ def terms_of(text: str) -> list[str]:
 
 
 def query_terms(text: str) -> list[str]:
-    """Return the terms that a message must contain to match: pairs (or the character) of each CJK run, and words."""
+    """Return the terms of a query; a message must contain all of them to match.
+
+    They are the words and the pairs of adjacent CJK characters, or a single CJK character that stands alone.
+    """
     terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)[:200]):
         cjk, word = match.groups()
@@ -62,12 +66,13 @@ def query_terms(text: str) -> list[str]:
 
 
 def runs_of(text: str) -> list[str]:
-    """Return the runs of a query, CJK runs and words. A hit must contain each of them in one piece."""
+    """Return the runs of a query: words, and sequences of CJK characters. A match must contain each run in one
+    piece."""
     return list(dict.fromkeys(match[0] for match in _RUNS.finditer(normalized(text)[:200])))
 
 
 class TermsField(models.Field):  # type: ignore[type-arg]
-    """A column that holds a list of terms. It is written and searched, but never read back."""
+    """A database column for the list of search terms of a text. It is written and searched, but never read."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "tsvector" if connection.vendor == "postgresql" else "text"

@@ -1,8 +1,8 @@
-"""The transcript of a conversation as a text file: all stored messages, and no notes.
+"""Writes the transcript of a conversation as a text file, with all stored messages and no notes.
 
-Every line of a message is indented, and only our own text begins at the margin, so nobody can write a message that
-looks like an entry of someone else. Removing the four spaces after each line break gives the stored text exactly.
-Names lose their direction marks, because our own text follows them on the same line.
+Every line of a message is indented, and only headings begin at the margin. Nobody can therefore write a message that
+looks like an entry by someone else. To get the stored text back exactly, remove the four spaces after each line break.
+Bidirectional marks are removed from names, because a heading continues after the name on the same line.
 """
 
 import re
@@ -21,7 +21,7 @@ from chat.models import AuthorRole, Conversation, MessageKind
 from core.text.bidi import remove_marks
 
 INDENT = "    "
-# Every character or pair that some program shows as a line break.
+# Every character or pair of characters that any program shows as a line break.
 _BREAKS = re.compile("(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])")
 _FIELDS = ("seq", "kind", "author_role", "author_name", "agent__number", "at", "body", "payload")
 
@@ -39,7 +39,7 @@ def file_name(conversation: Conversation) -> str:
 
 
 def indented(body: str) -> str:
-    """Return the text with every line indented, whatever character ends a line."""
+    """Return the text with every line indented, for all line breaks in `_BREAKS`."""
     return INDENT + _BREAKS.sub(rf"\1{INDENT}", body)
 
 

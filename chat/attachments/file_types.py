@@ -1,6 +1,6 @@
-"""Check uploaded files and make them safe to store.
+"""Checks uploaded files and makes them safe to store.
 
-The type is detected from the content, never from the name. Pictures are re-encoded without hidden data.
+The type of a file is detected from its content, never from its name. Pictures are encoded again, without hidden data.
 """
 
 import re
@@ -19,7 +19,7 @@ from chat.models import Site
 
 MEGABYTE = 1024 * 1024
 MAX_PER_CONVERSATION = 30
-# Larger pictures are scaled down: no screen shows more pixels.
+# Larger pictures are scaled down to this number of pixels, because no screen shows more.
 MAX_STORED_PIXELS = 16_000_000
 
 PDF = "application/pdf"
@@ -30,7 +30,7 @@ FILE_TYPES = {
     "image/webp": ("WebP", ".webp"),
     PDF: ("PDF", ".pdf"),
 }
-# The type as which a picture is stored. A GIF becomes a PNG of its first frame.
+# The content type in which each type of picture is stored. A GIF becomes a PNG of its first frame.
 _STORED_TYPES = {
     "image/jpeg": "image/jpeg",
     "image/png": "image/png",
@@ -98,7 +98,7 @@ class TooComplex(FileTooLarge):
     words = _("This file is too complex to check. Please save a smaller version or send another file.")
 
 
-# By the `refused` header of chat/attachments/pdf_process.py.
+# The refusal for each value of `refused` that chat/attachments/pdf_process.py returns.
 _PDF_REFUSALS: dict[str, type[FileRefused]] = {
     "active": PdfActive,
     "password": PdfLocked,
@@ -109,7 +109,8 @@ _PDF_REFUSALS: dict[str, type[FileRefused]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFile:
-    """A file that may be stored. `name` is valid on any file system; `width` and `height` are None for a PDF."""
+    """A checked file that is safe to store. `name` is valid on any file system; `width` and `height` are None for a
+    PDF."""
 
     content: bytes
     content_type: str
@@ -119,7 +120,10 @@ class ExaminedFile:
 
 
 def allowed_types(site: Site) -> list[str]:
-    """Return the content types that may be sent on this site, in a fixed order; all when the site names none."""
+    """Return the content types of files that may be sent on this site, in a fixed order.
+
+    If the site lists no types, all of FILE_TYPES are allowed.
+    """
     return [name for name in FILE_TYPES if not site.attachment_types or name in site.attachment_types]
 
 
@@ -128,14 +132,15 @@ def max_bytes(site: Site) -> int:
 
 
 def examine(site: Site, upload: "UploadedFile[Any]") -> ExaminedFile:
-    """Check a file against the limits of the site and make it safe to store. Raises FileRefused or a subclass."""
+    """Check a file against the site's limits and return a version that is safe to store. Raises FileRefused or a
+    subclass."""
     return examine_in_sandbox(upload, allowed_types(site), site.attachment_megabytes)
 
 
 def examine_in_sandbox(upload: "UploadedFile[Any]", allowed: list[str], megabytes: int) -> ExaminedFile:
-    """Check a file against allowed content types (of FILE_TYPES) and a maximum size, and make it safe to store.
+    """Check the type and size of a file, and return a version that is safe to store. Raises FileRefused or a subclass.
 
-    Raises FileRefused or a subclass.
+    `allowed` lists content types of FILE_TYPES, and `megabytes` is the maximum size.
     """
     if upload.size is None or upload.size > megabytes * MEGABYTE:
         raise FileOverSizeLimit(megabytes)
@@ -152,7 +157,7 @@ def examine_in_sandbox(upload: "UploadedFile[Any]", allowed: list[str], megabyte
 
 
 def detect_type(data: bytes) -> str:
-    """Return the content type according to the first bytes, or "" for any other type."""
+    """Return the content type of a file by its first bytes, or "" if the type is not in FILE_TYPES."""
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -167,7 +172,8 @@ def detect_type(data: bytes) -> str:
 
 
 def _check_pdf(data: bytes) -> None:
-    """Check in a child process that a PDF only shows pages. Raises FileDamaged, PdfActive, PdfLocked, TooComplex."""
+    """Check in a child process that a PDF has no active content. Raises FileDamaged, PdfActive, PdfLocked,
+    TooComplex."""
     if b"%%EOF" not in data[-2048:]:
         raise FileDamaged
     try:
@@ -198,12 +204,13 @@ def _reencode(data: bytes, content_type: str, name: str | None) -> ExaminedFile:
 def clean_name(name: str | None, content_type: str) -> str:
     """Return a file name that is safe to show and to save under.
 
-    It is one line without a path or characters that change the reading order, and has the extension of the content
-    type.
+    The result is one line, without a path and without characters that change the reading order. Its extension is that
+    of the content type.
     """
     extension = FILE_TYPES[content_type][1]
     text = unicodedata.normalize("NFC", name or "").replace("\\", "/").rsplit("/", 1)[-1]
-    # Cc and Cf: control and format characters, including direction marks. Cs: lone surrogates.
+    # Unicode categories: Cc and Cf are control and format characters, including bidirectional marks; Cs are lone
+    # surrogates; Zl and Zp are line and paragraph separators.
     text = "".join(
         " " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter for letter in text
     )

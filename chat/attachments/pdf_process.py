@@ -1,7 +1,7 @@
-"""Search a PDF for active content: scripts, actions, embedded files, forms that submit. Runs in a child process.
+"""Script for the sandbox: searches a PDF for active content (scripts, actions, embedded files, forms that submit).
 
-All objects are read, including those in object streams, in encrypted files and in earlier revisions (ISO 32000-2, 7.5
-and 12.6).
+The script reads all objects, including objects in object streams, in encrypted files and in earlier revisions of the
+file (ISO 32000-2, 7.5 and 12.6).
 """
 
 import re
@@ -10,22 +10,22 @@ from typing import Any
 
 import pikepdf
 
-# An incremental update appends to the file and leaves earlier revisions, each ending in %%EOF. A viewer that repairs
-# damaged files may show one of them.
+# An incremental update appends to a PDF, so the file still contains its earlier revisions, each of which ends in %%EOF.
+# A viewer that repairs damaged files may show an earlier revision.
 MAX_REVISIONS = 20
 MAX_OBJECTS = 200_000
 MAX_DEPTH = 60
-# Dictionary keys whose value is a script, an automatic action, an embedded file or an XFA form.
+# Keys of PDF dictionaries whose value is a script, an automatic action, an embedded file or an XFA form.
 ACTIVE_KEYS = {
     "/JS", "/JavaScript", "/AA", "/XFA", "/EmbeddedFile", "/EmbeddedFiles", "/RichMedia", "/RichMediaContent",
     "/RichMediaSettings", "/3DD", "/OnInstantiate",
 }  # fmt: skip
-# Action types, the value of /S (12.6.4). Page labels and structure elements also have an /S.
+# Action types (12.6.4), which are values of the key /S. Page labels and structure elements have the key /S, too.
 ACTIONS = {
     "/GoToR", "/GoToE", "/GoToDp", "/Launch", "/Sound", "/Movie", "/SubmitForm", "/ResetForm", "/ImportData",
     "/JavaScript", "/SetOCGState", "/Rendition", "/GoTo3DView", "/RichMediaExecute", "/Hide",
 }  # fmt: skip
-# Allowed actions: they turn pages, or open addresses after a click.
+# Allowed actions: they only turn pages, or open addresses after a click.
 HARMLESS_ACTIONS = {"/GoTo", "/URI", "/Named"}
 ACTIVE_TYPES = {"/EmbeddedFile"}
 ACTIVE_SUBTYPES = {
@@ -35,17 +35,18 @@ HARMLESS_SCHEMES = re.compile(rb"\s*(https?|mailto|tel):", re.IGNORECASE)
 
 
 class ActiveContent(Exception):
-    """The file has active content."""
+    """Raised for a PDF with active content."""
 
 
 class NestedTooDeep(Exception):
-    """The file has more objects, revisions or nesting levels than any real document."""
+    """Raised for a PDF with more objects, revisions or nesting levels than any real document has."""
 
 
 def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return an empty header if the PDF only shows pages.
+    """Check a PDF and return (header, content); the content is always empty.
 
-    Otherwise the header's `refused` gives the reason: "active", "password", "too_complex" or "damaged".
+    The header is empty if the PDF has no active content. Otherwise its key `refused` gives the reason: "active",
+    "password", "too_complex" or "damaged".
     """
     try:
         for revision in [data, *revisions(data)]:
@@ -64,7 +65,7 @@ def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def revisions(data: bytes) -> list[bytes]:
-    """Return the file as it was before each incremental update."""
+    """Return the earlier revisions of the file: its content before each incremental update."""
     ends = [match.end() for match in re.finditer(rb"%%EOF", data)][:-1]
     if len(ends) > MAX_REVISIONS:
         raise NestedTooDeep
@@ -72,13 +73,17 @@ def revisions(data: bytes) -> list[bytes]:
 
 
 def check(data: bytes, *, is_whole: bool) -> None:
-    """Check every object of one revision. Raises ActiveContent, NestedTooDeep or an error of pikepdf."""
+    """Check every object in one revision of the file. Raises ActiveContent, NestedTooDeep or an error of pikepdf.
+
+    `is_whole` is true for the complete file. Other revisions that cannot be opened are skipped.
+    """
     try:
         opened = pikepdf.open(BytesIO(data), suppress_warnings=True)
     except pikepdf.PdfError:
         if is_whole:
             raise
-        # This %%EOF does not end a revision, as in linearized files. The whole file is checked anyway.
+        # The %%EOF at the end of `data` does not end a revision; linearized files have such a marker. The whole file is
+        # checked separately.
         return
     with opened as pdf:
         if is_whole and not len(pdf.pages):
@@ -91,7 +96,10 @@ def check(data: bytes, *, is_whole: bool) -> None:
 
 
 def walk(item: Any, depth: int) -> None:
-    """Check the direct values of an object. Indirect values are separate objects, which `check` also visits."""
+    """Check a PDF object and the values directly inside it.
+
+    Indirect values are separate objects, which `check` visits as well.
+    """
     if depth > MAX_DEPTH:
         raise NestedTooDeep
     if isinstance(item, pikepdf.Array):

@@ -1,6 +1,6 @@
-"""Decode a picture and encode it again, upright, in sRGB and without its metadata.
+"""Script for the sandbox: decodes a picture and encodes it again, upright, in sRGB and without metadata.
 
-Runs in a child process of `chat.attachments.sandbox`.
+It runs in a child process of `chat.attachments.sandbox`.
 """
 
 import contextlib
@@ -10,12 +10,13 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 MEGAPIXEL = 1_000_000
-# Limit for pictures that need little memory: JPEGs, which can be decoded at half the size, and modes of one byte a
-# pixel.
+# The limit for pictures that need little memory: JPEGs, which can be decoded at half the size, and modes with one byte
+# per pixel.
 MAX_PIXELS_SMALL = 40 * MEGAPIXEL
 MAX_PIXELS = 16 * MEGAPIXEL
 SMALL_MODES = {"1", "L", "P"}
-# Photoshop writes an edit history of several megabytes into the text chunks of a PNG.
+# The limit must be generous, because Photoshop writes an edit history of several megabytes into the text chunks of a
+# PNG.
 MAX_TEXT_BYTES = 8 * 1024 * 1024
 PLAIN_MODES = {"L", "RGB", "RGBA"}
 # The gamma of sRGB, which screens assume for pictures without colour data (PNG 3rd edition, 11.3.2.2).
@@ -26,12 +27,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 88, "method": 2},
 }
 
-Image.MAX_IMAGE_PIXELS = None  # Replaced by `max_pixels`: Pillow's limit ignores the bytes per pixel.
+Image.MAX_IMAGE_PIXELS = None  # `max_pixels` replaces Pillow's limit, which ignores the bytes per pixel.
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT_BYTES
 
 
 def answer(data: bytes, source: str, target: str, kept_pixels: str) -> tuple[dict[str, Any], bytes]:
-    """Return the picture in the `target` format, or a header with `refused`: "damaged" or "too_many_pixels"."""
+    """Convert a picture to the `target` format and return (header, content).
+
+    The header has the width and height, or `refused` with the reason: "damaged" or "too_many_pixels".
+    """
     try:
         with Image.open(BytesIO(data), formats=[source]) as picture:
             limit = max_pixels(picture, source)
@@ -48,7 +52,8 @@ def answer(data: bytes, source: str, target: str, kept_pixels: str) -> tuple[dic
 
 
 def max_pixels(picture: Image.Image, source: str) -> int:
-    """Return the number of pixels up to which a picture is decoded; it depends on the memory for each pixel."""
+    """Return the maximum number of pixels for a picture to be decoded. It depends on the memory that each pixel
+    needs."""
     is_small = source == "JPEG" or (source == "PNG" and picture.mode in SMALL_MODES)
     return MAX_PIXELS_SMALL if is_small else MAX_PIXELS
 
@@ -56,7 +61,8 @@ def max_pixels(picture: Image.Image, source: str) -> int:
 def plain_picture(picture: Image.Image, source: str, kept_pixels: int) -> Image.Image:
     """Return the picture upright, in sRGB, without metadata, and scaled down to at most `kept_pixels`."""
     if source == "JPEG" and picture.width * picture.height > kept_pixels:
-        # Decodes at half the size with a quarter of the memory. The mode is kept, because the colour profile needs it.
+        # `draft` decodes at half the size, with a quarter of the memory. The mode is kept, because the colour profile
+        # needs it.
         picture.draft(picture.mode, (picture.width // 2, picture.height // 2))
     picture.load()
     info: dict[Any, Any] = dict(picture.info)
@@ -74,11 +80,11 @@ def plain_picture(picture: Image.Image, source: str, kept_pixels: int) -> Image.
 
 
 def eight_bit(picture: Image.Image) -> Image.Image:
-    """Return the picture with 8 bits a channel, as L, RGB, RGBA or CMYK."""
+    """Return the picture with 8 bits per channel, in mode L, RGB, RGBA or CMYK. Raises ValueError for other modes."""
     if picture.mode.startswith("I;16"):
         return _eight_bit_grey(picture)
     if picture.mode in ("I", "F"):
-        # No allowed format is decoded to these modes, and `convert` would clip them to white.
+        # Refuse modes to which no allowed format is decoded. `convert` would clip their values to white.
         raise ValueError(picture.mode)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         return picture.convert("RGBA")
@@ -88,7 +94,10 @@ def eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bit_grey(picture: Image.Image) -> Image.Image:
-    """Keep the high byte of every 16-bit sample, as screens do; `convert` would clip values above 255 to white."""
+    """Convert 16-bit samples to 8 bits by keeping the high byte.
+
+    Pillow's `convert` would instead clip values above 255 to white.
+    """
     samples = picture.tobytes()
     is_big = picture.mode == "I;16B"
     high = Image.frombytes("L", picture.size, samples[0 if is_big else 1 :: 2])
@@ -105,7 +114,8 @@ def _eight_bit_grey(picture: Image.Image) -> Image.Image:
 
 
 def in_srgb(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
-    """Apply the colour profile, or the gamma of a PNG, because both are removed with the metadata."""
+    """Return the picture in sRGB: apply its colour profile or the gamma of a PNG, which are removed with the
+    metadata."""
     profile = info.get("icc_profile")
     if profile:
         # An invalid profile is ignored, as browsers do.

@@ -1,8 +1,8 @@
-"""Parse untrusted files in a child process with limits on memory, processor time and wall time.
+"""Parses untrusted files in a child process with limits on memory, processor time and wall time.
 
-A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The parent only copies bytes: the child
-parses, answers and exits, so its memory returns to the system whatever the file does. The child inherits none of
-our variables, hence no secrets, and cannot write files.
+A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The server process only passes bytes on.
+The child parses the file, writes its answer and exits, so its memory is always freed. The child inherits no environment
+variables of the server, hence no secrets, and cannot write files.
 """
 
 import json
@@ -18,30 +18,30 @@ from core.database_threads import release_slot
 MEMORY_BYTES = 640 * 1024 * 1024
 PROCESSOR_SECONDS = 20
 WALL_SECONDS = 40
-# Maximum seconds that a request waits for the child processes of earlier requests.
+# The maximum time in seconds for which a request waits for the child processes of earlier requests.
 QUEUE_SECONDS = 30
 
 _CHILD_SCRIPT = Path(__file__).with_name("sandbox_process.py")
-# One child at a time in each server process, so that concurrent uploads need no more memory than one.
+# Each server process runs one child at a time, so that concurrent uploads need no more memory than one upload.
 _slot = threading.BoundedSemaphore(1)
 
 
 class LimitReached(Exception):
-    """The child exceeded its memory or time limit, or the parser crashed."""
+    """Raised when the child process exceeded its memory or time limit, or when its parser crashed."""
 
 
 class SandboxResult(NamedTuple):
-    """The answer of a script: `header` with its findings about the file, `content` with the converted file."""
+    """The answer of a sandbox script: its findings about the file (`header`), and the converted file (`content`)."""
 
     header: dict[str, Any]
     content: bytes
 
 
 def run(script: Path, data: bytes, *arguments: str) -> SandboxResult:
-    """Call `answer(data, *arguments)` of `script` in a child process and return its result.
+    """Run a script on the file content `data` in a child process, and return the script's answer.
 
-    `script` must not import anything of this project. Raises LimitReached, and TooFast when other files keep the slot
-    for more than QUEUE_SECONDS.
+    The child calls the function `answer(data, *arguments)` of `script`, which must not import modules of this project.
+    Raises LimitReached. Raises TooFast when other files occupy the only slot for more than QUEUE_SECONDS.
     """
     release_slot()
     if not _slot.acquire(timeout=QUEUE_SECONDS):

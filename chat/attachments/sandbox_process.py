@@ -1,6 +1,6 @@
-"""Child process of `chat.attachments.sandbox`: sets limits, runs a script on one file, writes the answer and exits.
+"""The program of the child process that `chat.attachments.sandbox` starts.
 
-It imports only the standard library.
+It sets limits, runs a script on one file, writes the answer and exits. It imports only the standard library.
 """
 
 import contextlib
@@ -14,12 +14,13 @@ def set_limits(memory: int, seconds: int) -> None:
     limits = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: seconds,
-        # The child cannot write files, and no part of a customer's file ends up in a core dump.
+        # The size limit 0 forbids writing files. It also forbids core dumps, which could contain a part of a customer's
+        # file.
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
     }
     for kind, limit in limits.items():
-        # macOS refuses some limits; there only the checks of the scripts and the wall-time limit apply.
+        # macOS refuses some of these limits. There, only the scripts' own checks and the limit on wall time apply.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (limit, limit))
 

@@ -1,4 +1,4 @@
-"""Conversation, its assignments to agents, and its rating."""
+"""Models of a conversation, its assignments to agents, and its rating."""
 
 import uuid
 
@@ -22,8 +22,9 @@ class Status(models.TextChoices):
 
 
 OPEN = (Status.WAITING, Status.ACTIVE)
-# Sorts a visitor's current conversation first: the open one, or else the newest. The open one is not always the newest:
-# a conversation that moves to a customer at sign-in may be older than one of theirs that has ended.
+# An ordering that puts a visitor's current conversation first: the open one, or the newest if none is open. The open
+# conversation is not always the newest. When a visitor signs in, an open conversation moves to the customer, who may
+# have a newer one that has ended.
 CURRENT_FIRST = (
     models.Case(models.When(status__in=OPEN, then=0), default=1, output_field=models.SmallIntegerField()),
     "-id",
@@ -31,7 +32,8 @@ CURRENT_FIRST = (
 
 
 class Conversation(models.Model):
-    """One contact of a visitor, from the first message to wrap-up. The writer maintains its counters and read marks.
+    """A conversation between a visitor and agents, from start to wrap-up. The writer thread maintains its counters and
+    read marks.
 
     `last_seq` is the highest of the numbers 1, 2, 3 ... of its messages. A read mark such as `agent_read_seq` means
     that the agent has read everything up to and including that seq; read marks never decrease.
@@ -78,7 +80,8 @@ class Conversation(models.Model):
         null=True, blank=True, help_text="time of the first visitor message after the last answer"
     )
     last_message_at = models.DateTimeField(null=True, blank=True)
-    # When the bank's site last verified the visitor before the end; kept in the record of the conversation.
+    # The last time, before the end of the conversation, at which the bank's site verified the visitor's identity. Kept
+    # for the records.
     verified_at = models.DateTimeField(_("identity verified"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     ended_by = models.CharField(_("ended by"), max_length=8, blank=True)
@@ -137,7 +140,10 @@ class Conversation(models.Model):
 
 
 class Assignment(models.Model):
-    """Period in which an agent had a conversation, with the reason, who assigned it and who would have been next."""
+    """A period in which a conversation belonged to one agent.
+
+    It records the reason, the person who assigned the conversation, and the agent who would have been next.
+    """
 
     class Reason(models.TextChoices):
         TAKEN = "taken", _("taken from the queue")
@@ -160,7 +166,8 @@ class Assignment(models.Model):
         verbose_name=_("next agent"),
         help_text=_("The online colleague in the department who had the fewest conversations at that time."),
     )
-    # Identifies the click that took the conversation: the same request, sent again, takes no other one.
+    # Identifies the click with which the agent took the conversation, so that a repeated request does not take another
+    # one.
     client_id = models.UUIDField(null=True, blank=True, editable=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Message, which both sides see; Note, which only staff see; and Attachment."""
+"""Models of messages, which both sides see; of notes, which only staff see; and of attachments."""
 
 import uuid
 
@@ -25,7 +25,8 @@ class AuthorRole(models.TextChoices):
 
 
 class Message(models.Model):
-    """One message of a conversation, seen by both sides in the order of `seq`. Never changed once written."""
+    """One message of a conversation. Both sides see messages in the order of `seq`, and a stored message never
+    changes."""
 
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="messages")
     seq = models.PositiveIntegerField()
@@ -36,7 +37,8 @@ class Message(models.Model):
     agent = models.ForeignKey(Staff, models.PROTECT, null=True, blank=True, verbose_name=_("agent"))
     body = models.TextField(_("text"), blank=True)
     payload = models.JSONField(default=dict, blank=True)
-    # Source of an agent's text, in the form of the app that owns it (point/<id>/<version>). Staff only.
+    # The source from which an agent's text was made, for example a knowledge point (point/<id>/<version>). Only staff
+    # see it.
     source = models.CharField(max_length=40, blank=True, default="", db_default="", editable=False)
     at = models.DateTimeField(_("at"), default=timezone.now)
     terms = TermsField(editable=False, default=list)
@@ -60,7 +62,8 @@ class Message(models.Model):
 
 
 class Note(models.Model):
-    """Text for colleagues. It has its own table and its own code path, so it can never reach a visitor."""
+    """A text about a conversation that only staff see. Notes have their own table and code path, so they never reach a
+    visitor."""
 
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="notes")
     client_id = models.UUIDField(default=uuid.uuid4)

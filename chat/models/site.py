@@ -1,4 +1,5 @@
-"""Site: a website that embeds the widget, with its appearance, its pre-chat form and its texts."""
+"""Models of a site, which is a website that embeds the widget: its appearance, pre-chat form, quick topics and
+texts."""
 
 import re
 import secrets
@@ -21,9 +22,9 @@ def new_secret() -> str:
 
 
 def validate_origins(value: str) -> None:
-    """Check for one origin on each line, as browsers send it: scheme and host, and the port unless it is the default.
+    """Check that each line of a text is an origin as browsers send it. Raises ValidationError with the invalid line.
 
-    Raises ValidationError with the invalid text.
+    An origin consists of scheme and host, and of the port unless it is the default port.
     """
     for line in value.splitlines():
         parts = urlsplit(line.strip())
@@ -131,13 +132,14 @@ class Site(models.Model):
         return [line.strip() for line in self.allowed_origins.splitlines() if line.strip()]
 
     def in_language(self, field: str, language: str | None) -> str:
-        """Return `name`, `title` or `launcher` in Chinese, or in English for any other language."""
+        """Return the field `name`, `title` or `launcher` in Chinese if the language is Chinese, otherwise in
+        English."""
         value: str = getattr(self, f"{field}_{'zh' if (language or 'zh').startswith('zh') else 'en'}")
         return value
 
 
 class FormField(models.Model):
-    """A question of the pre-chat form."""
+    """A question in the form that visitors fill in before a conversation."""
 
     class Kind(models.TextChoices):
         NAME = "name", _("the visitor's name")
@@ -162,12 +164,12 @@ class FormField(models.Model):
         return self.label_zh
 
     def label_in(self, language: str | None) -> str:
-        """Return the label in Chinese, or in English for any other language."""
+        """Return the label in Chinese if the language is Chinese, otherwise in English."""
         return self.label_zh if (language or "zh").startswith("zh") else self.label_en
 
 
 class QuickTopic(models.Model):
-    """A button on the first screen of the widget for a frequent request."""
+    """A button on the first screen of the widget that starts a conversation about a frequent request."""
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="quick_topics", verbose_name=_("site"))
     language = models.CharField(
@@ -190,7 +192,7 @@ class QuickTopic(models.Model):
 
 
 class TextCode(models.TextChoices):
-    """Places in the widget whose text a bank may write itself."""
+    """The places in the widget whose texts a bank may write itself."""
 
     GREETING_MORNING = "greeting_morning", _("morning greeting (05:00 to 12:00)")
     GREETING_AFTERNOON = "greeting_afternoon", _("afternoon greeting (12:00 to 18:00)")

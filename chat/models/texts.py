@@ -1,4 +1,4 @@
-"""Texts and codes prepared for agents: canned replies and wrap-up codes."""
+"""Models of canned replies and wrap-up codes, which agents use."""
 
 from django.db import models
 from django.db.models.functions import Coalesce
@@ -11,7 +11,10 @@ LANGUAGES = [("zh", _("Chinese")), ("en", _("English"))]
 
 
 class CannedReply(models.Model):
-    """A prepared reply: for everyone, for one department, or personal. `department` and `owner` exclude each other."""
+    """A prepared reply for everyone, for one department, or for one person.
+
+    At most one of `department` and `owner` is set.
+    """
 
     department = models.ForeignKey(
         Department,
@@ -45,7 +48,8 @@ class CannedReply(models.Model):
     initials = models.CharField(
         max_length=600, blank=True, editable=False, help_text="pinyin spellings of the title, for search"
     )
-    # Source of the reply, as in Message. It is deactivated when that knowledge point changes or is withdrawn.
+    # The knowledge point from which the reply was made, as in `Message.source`. The reply is deactivated when that
+    # point changes or is withdrawn.
     source = models.CharField(
         max_length=40, blank=True, default="", db_default="", editable=False, db_index=True
     )

@@ -1,4 +1,4 @@
-"""Visitor: a person on a site, and how reliably they are identified."""
+"""Models of a visitor, who is a person on a website, and of the identity tokens that visitors have used."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models.site import Site
 
-# Hours after the last sign-in for which a customer's token is valid, even if welcome frames have renewed it since.
+# A customer's token becomes invalid this many hours after the last sign-in, even if welcome frames have renewed it
+# since.
 SIGNED_IN_HOURS = 12
 
 
@@ -38,7 +39,7 @@ class Visitor(models.Model):
     first_seen_at = models.DateTimeField(_("first seen"), default=timezone.now)
     last_seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
     verified_at = models.DateTimeField(_("last verified"), null=True, blank=True, editable=False)
-    # Raised by sign-in and logout, which voids tokens of earlier generations.
+    # Sign-in and logout raise this number. Tokens of earlier generations are then void.
     token_generation = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
@@ -66,11 +67,11 @@ class Visitor(models.Model):
 
     @property
     def is_customer(self) -> bool:
-        """Whether the bank's site has ever identified this visitor, even if they are no longer verified."""
+        """Whether the bank's site has ever identified this visitor, even if the verification has expired since."""
         return bool(self.customer_reference)
 
     def accepts(self, generation: int) -> bool:
-        """Return whether a token of this generation is still valid for the visitor."""
+        """Return whether a visitor token of this generation is still valid."""
         if generation != self.token_generation:
             return False
         if not self.is_customer:
@@ -79,9 +80,9 @@ class Visitor(models.Model):
         return self.verified_at is not None and self.verified_at > oldest
 
     def level_now(self) -> "Level":
-        """Return the level, lowered at once when the verification has expired.
+        """Return the visitor's level of identification now. An expired verification counts as the lower level at once.
 
-        The stored level is only lowered by the next run of `lapse_identities`.
+        The stored level stays the same until the next run of `lapse_identities`.
         """
         if self.level == Level.VERIFIED and not self.verified_seconds():
             return Level.CLAIMED
@@ -95,12 +96,12 @@ class Visitor(models.Model):
 
 
 def verified_since() -> datetime:
-    """Return the time since which a sign-in still counts as verified."""
+    """Return the earliest time of a sign-in that still counts as verified now."""
     return timezone.now() - timedelta(minutes=settings.VERIFIED_MINUTES)
 
 
 class IdentityUse(models.Model):
-    """An identity token that has been used. Each token is valid once."""
+    """An identity token of a bank's site that has been used. Each identity token is valid only once."""
 
     token_id = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField(db_index=True)

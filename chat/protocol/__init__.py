@@ -1,7 +1,7 @@
-"""Every frame on a visitor's or a console's socket, and every event between server processes.
+"""Defines all frames on the sockets of visitors and consoles, and all events between server processes.
 
-docs/protocol.md explains them; tests/protocol_examples.json holds an example of each, which the tests of server and
-scripts read. A frame is a JSON object of at most 16 KiB with a `kind`. Times are UTC in ISO 8601 with milliseconds.
+docs/protocol.md explains them, and tests/protocol_examples.json has an example of each for the tests of Python and
+JavaScript. A frame is a JSON object of at most 16 KiB with a field `kind`. Times are UTC in ISO 8601 with milliseconds.
 Unknown kinds are ignored, so that old and new versions can run side by side.
 """
 

@@ -1,6 +1,6 @@
-"""Find the string of a frame or JSON body that is too long or empty, from the error message of msgspec.
+"""Finds which string of a frame or JSON body is too long or empty, from the error message of msgspec.
 
-Used only after decoding has failed, so that valid input costs nothing extra.
+This runs only after decoding has failed, so it costs nothing for valid input.
 """
 
 import re
@@ -18,9 +18,10 @@ _NAME = re.compile(r"\.(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class LengthViolation:
-    """A string whose length is not allowed: longer than `limit` characters or, if not `is_too_long`, empty.
+    """Describes a string that is longer than `limit` characters, or that is empty if `is_too_long` is false.
 
-    `field` is its name in the protocol, or "" for the whole frame or body, whose `limit` is in bytes.
+    `field` is the name of the string in the protocol. If it is "", the whole frame or body is longer than `limit`
+    bytes.
     """
 
     field: str
@@ -29,7 +30,7 @@ class LengthViolation:
 
 
 class FrameHead(Struct):
-    """Fields that identify a frame or body which is otherwise invalid. Their values may have any type."""
+    """The fields by which an invalid frame or body can still be identified. Their values may have any type."""
 
     kind: Any = None
     client_id: Any = None
@@ -37,7 +38,7 @@ class FrameHead(Struct):
 
     @property
     def id(self) -> str:
-        """The `client_id`, or "" when it is missing or not a UUID."""
+        """The `client_id` of the frame, or "" if it is missing or no UUID."""
         try:
             return str(UUID(self.client_id))
         except (ValueError, TypeError, AttributeError):
@@ -48,7 +49,7 @@ _head_decoder = msgspec.json.Decoder(FrameHead)
 
 
 def length_violation_of(error: Exception) -> LengthViolation | None:
-    """Return the length violation that a decoding error reports; None for any other error."""
+    """Return the length violation that an error of msgspec reports, or None for any other error."""
     match = _LENGTH.match(str(error)) if isinstance(error, msgspec.ValidationError) else None
     if match is None:
         return None
@@ -57,7 +58,8 @@ def length_violation_of(error: Exception) -> LengthViolation | None:
 
 
 def head_of(text: str | bytes) -> FrameHead:
-    """Return the head of a frame or body that could not be decoded; an empty one if it is not a JSON object."""
+    """Return the identifying fields of a frame or body that could not be decoded. They are empty if it is no JSON
+    object."""
     try:
         return _head_decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Decode and encode frames and events."""
+"""Decodes and encodes frames and events."""
 
 import json
 from typing import Any
@@ -23,10 +23,10 @@ _CONSOLE_KINDS = frozenset(cls.__struct_config__.tag for cls in ConsoleFrame.__a
 
 
 class BadFrame(ValueError):
-    """A frame that violates the protocol: of a known kind but invalid, or not a frame at all.
+    """Raised for input that violates the protocol: an invalid frame of a known kind, or no frame at all.
 
-    It holds no text of the frame, only its `client_id`, the `language` of a hello, and the length violation when a
-    string was too long or empty.
+    The error never contains text of the frame. It has the `client_id` of the frame, the `language` of a hello frame,
+    and the `violation` if a string was too long or empty.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class BadFrame(ValueError):
 
 
 def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
-    # A character has at most four bytes in UTF-8, so only long texts need to be encoded and counted.
+    # A character has at most four bytes in UTF-8, so the bytes of short texts need not be counted.
     if len(text) * 4 > MAX_FRAME_BYTES and len(text.encode("utf-8", "surrogatepass")) > MAX_FRAME_BYTES:
         raise BadFrame("too_long", head_of(text), _violation_of_long(text, decoder))
     try:
@@ -58,7 +58,8 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
 
 
 def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
-    """Return the limit that an oversized frame breaks: that of one of its fields, or else of the frame, in bytes."""
+    """Return the limit that an oversized frame violates: of a field that is too long, otherwise of the whole frame in
+    bytes."""
     try:
         decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -68,9 +69,9 @@ def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """Replace each lone surrogate in a JSON text by U+FFFD: databases cannot store it and msgspec rejects it.
+    """Replace each lone surrogate in a JSON text by U+FFFD, because msgspec rejects it and databases cannot store it.
 
-    A browser sends half a surrogate pair when an emoji was cut in two. Text that is not JSON is returned unchanged.
+    A browser sends a lone surrogate when an emoji was cut in two. Text that is not JSON is returned unchanged.
     """
     if "\\ud" not in text.lower():
         return text
@@ -83,13 +84,13 @@ def replace_lone_surrogates(text: str) -> str:
 
 
 def decode_visitor(text: str) -> VisitorFrame | None:
-    """Decode a visitor's frame. Returns None for an unknown kind. Raises BadFrame."""
+    """Decode a frame from a visitor's socket. Returns None for an unknown kind. Raises BadFrame."""
     frame: VisitorFrame | None = _decode(text, _visitor_decoder, _VISITOR_KINDS)
     return frame
 
 
 def decode_console(text: str) -> ConsoleFrame | None:
-    """Decode a console's frame. Returns None for an unknown kind. Raises BadFrame."""
+    """Decode a frame from a console's socket. Returns None for an unknown kind. Raises BadFrame."""
     frame: ConsoleFrame | None = _decode(text, _console_decoder, _CONSOLE_KINDS)
     return frame
 
@@ -103,7 +104,7 @@ def encode_events(events: list[Event]) -> bytes:
 
 
 def decode_events(data: bytes | str) -> list[Event]:
-    """Decode a batch of events, leaving out those of an unknown kind or with invalid fields."""
+    """Decode a batch of events. Events of an unknown kind or with invalid fields are left out."""
     events: list[Event] = []
     try:
         batch = _raw_decoder.decode(data)

@@ -1,4 +1,4 @@
-"""Frames from a console to the server, and frames that the server sends only to consoles."""
+"""Frames that a console sends to the server, and frames that the server sends only to consoles."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +14,7 @@ class ConsoleHello(Struct, tag_field="kind", tag="hello"):
 
 
 class Watch(Struct, tag_field="kind", tag="watch"):
-    """Asks for the live messages of a conversation, and first for the stored ones with seq > `after`."""
+    """Request to receive the messages of a conversation: first the stored ones with seq > `after`, then new ones."""
 
     conversation: UUID
     after: Seq = 0
@@ -44,7 +44,10 @@ ConsoleFrame = ConsoleHello | Watch | Unwatch | ConsoleTyping | ConsoleSeen | Co
 
 
 class ConsoleWelcome(Struct, tag_field="kind", tag="welcome"):
-    """The answer to hello. `rows` holds every conversation in this agent's lists; the console removes all others."""
+    """The answer to a hello frame.
+
+    `rows` has every conversation in this agent's lists. The console removes all other conversations from its lists.
+    """
 
     heartbeat_seconds: int
     rows: list[Row]
@@ -53,7 +56,8 @@ class ConsoleWelcome(Struct, tag_field="kind", tag="welcome"):
 
 
 class RowFrame(Struct, tag_field="kind", tag="conversation"):
-    """A conversation in one of this agent's lists changed. `listed` is false when it is in none of them any more."""
+    """Says that a conversation has changed. `listed` is false if the conversation is no longer in any list of this
+    agent."""
 
     row: Row
     listed: bool
@@ -74,12 +78,15 @@ class PresenceFrame(Struct, tag_field="kind", tag="presence"):
 
 
 class ConsolePong(Struct, tag_field="kind", tag="pong"):
-    """The answer to ping. `heads` holds the last seq of each watched conversation, so that a lost message shows."""
+    """The answer to a ping.
+
+    `heads` has the last seq of each watched conversation, so that the console notices a lost message.
+    """
 
     heads: dict[str, int]
 
 
 class KnowledgeFrame(Struct, tag_field="kind", tag="knowledge"):
-    """The published index has a new edition: suggestions on the screen may be out of date."""
+    """Says that published knowledge points have changed, so that suggestions on the screen may be outdated."""
 
     edition: int

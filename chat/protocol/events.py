@@ -1,4 +1,4 @@
-"""Events between server processes, each with what is needed to route it to sockets."""
+"""Events between server processes. Each has the data that a process needs to send it to the right sockets."""
 
 from msgspec import Struct
 
@@ -14,7 +14,11 @@ class MessagePosted(Struct, tag_field="event", tag="message_posted"):
 
 
 class ConversationChanged(Struct, tag_field="event", tag="conversation_changed"):
-    """A conversation changed. `was_...` fields tell which consoles must remove it from their lists."""
+    """A conversation has changed.
+
+    The `was_...` fields have its former values, from which a process knows the consoles that must remove it from their
+    lists.
+    """
 
     pk: int
     row: Row
@@ -45,21 +49,23 @@ class PresenceChanged(Struct, tag_field="event", tag="presence_changed"):
 
 
 class AccessRevoked(Struct, tag_field="event", tag="access_revoked"):
-    """Ends open consoles: all of a staff member who lost rights, or those of one session that has ended."""
+    """Open consoles must close: all consoles of a staff member who lost rights, or the consoles of a session that has
+    ended."""
 
     staff: int = 0
     session: str = ""
 
 
 class VisitorTokensVoided(Struct, tag_field="event", tag="visitor_tokens_voided"):
-    """A visitor signed in or logged out: sockets opened with a token of a lower generation close."""
+    """A visitor has signed in or logged out. Sockets that were opened with a token of a lower generation must close."""
 
     visitor: int
     generation: int
 
 
 class KnowledgeChanged(Struct, tag_field="event", tag="knowledge_changed"):
-    """The published index has a new edition: consoles load their suggestions again."""
+    """Published knowledge points have changed, so consoles must load their suggestions again. `edition` counts such
+    changes."""
 
     edition: int
 

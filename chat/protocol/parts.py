@@ -1,4 +1,4 @@
-"""Types shared by frames and events, and their size limits."""
+"""Types that several frames and events contain, and their size limits."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -21,12 +21,12 @@ Token = Annotated[str, Meta(max_length=4096)]
 
 
 def stamp(at: datetime) -> str:
-    """Format a time for the wire, e.g. `2026-11-23T01:04:05.678Z`."""
+    """Return a time in the format of the protocol, such as `2026-11-23T01:04:05.678Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Person(Struct, frozen=True):
-    """An agent as other people see them. `name_en` is empty when it does not differ from `name`."""
+    """The data about an agent that other people see. `name_en` is "" if it does not differ from `name`."""
 
     id: int
     name: str
@@ -35,9 +35,9 @@ class Person(Struct, frozen=True):
 
 
 class MessageData(Struct, frozen=True, omit_defaults=True):
-    """A message as both sides see it.
+    """The data of a message that both sides see.
 
-    `payload` holds the choices of a quick reply, the data of an attachment, or the code of an event.
+    `payload` has the choices of a quick reply, the data of an attachment, or the code of an event.
     """
 
     seq: int
@@ -79,7 +79,7 @@ class Row(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """A conversation as its visitor sees it."""
+    """The data of a conversation that its visitor sees."""
 
     id: str
     status: str

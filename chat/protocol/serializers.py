@@ -1,4 +1,7 @@
-"""Convert database rows to structs of the wire. Only this module makes Row, State and MessageData from stored data."""
+"""Converts database rows to the structs of the protocol.
+
+No other module makes Row, State and MessageData from stored data.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,12 +60,12 @@ MESSAGE_FIELDS = (
 
 
 def person_of(staff: Staff) -> Person:
-    """Return a staff member as other people see them."""
+    """Return the data about a staff member that other people see."""
     return Person(staff.pk, staff.name, staff.name_en, staff.number)
 
 
 def row_of(values: Mapping[str, Any]) -> Row:
-    """Make the row of a conversation from its ROW_FIELDS."""
+    """Return the `Row` of a conversation, made from the values of its ROW_FIELDS."""
     agent = None
     if values["agent_id"] is not None:
         agent = Person(
@@ -96,7 +99,7 @@ def row_of(values: Mapping[str, Any]) -> Row:
 
 
 def state_of(row: Row) -> State:
-    """Return the part of a row that the visitor may see."""
+    """Return the part of a conversation's `Row` that the visitor may see."""
     return State(
         id=row.id,
         status=row.status,
@@ -110,18 +113,18 @@ def state_of(row: Row) -> State:
 
 
 def note_of(note: Note, conversation: Conversation) -> NoteFrame:
-    """Make the frame that carries a note of this conversation to consoles."""
+    """Return the frame that sends a note of this conversation to consoles."""
     author = person_of(note.author)
     return NoteFrame(str(conversation.uuid), note.pk, note.after_seq, author, note.body, stamp(note.at))
 
 
 def rows_in(conversations: QuerySet[Conversation]) -> list[Row]:
-    """Return the rows of these conversations. One query."""
+    """Return the `Row` of each of these conversations. One query."""
     return [row_of(values) for values in conversations.values(*ROW_FIELDS)]
 
 
 def message_of(values: Mapping[str, Any]) -> MessageData:
-    """Make a message from its MESSAGE_FIELDS."""
+    """Return the `MessageData` of a message, made from the values of its MESSAGE_FIELDS."""
     return MessageData(
         seq=values["seq"],
         type=values["kind"],

@@ -1,4 +1,4 @@
-"""Frames from the server to a visitor. Most of them also go to a console."""
+"""Frames that the server sends to visitors. It sends most of them to consoles as well."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -6,11 +6,11 @@ from chat.protocol.parts import MessageData, Row, State
 
 
 class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
-    """The answer to hello, start and identify: the complete state that the widget has to show.
+    """The answer to hello, start and identify frames: the complete state that the widget has to show.
 
     `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them by
-    these. `nonce` must be in the next identity token. `verified_seconds` is the time for which the visitor stays
-    verified without a new token. `now` is the server's time in milliseconds since 1970; old servers leave it out (0).
+    `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
+    verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
     """
 
     token: str
@@ -27,7 +27,8 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
 
 
 class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True):
-    """The post is committed as message `seq` of `conversation`. A repeat gets the first answer again."""
+    """The answer to a post frame: the message is committed as number `seq` of `conversation`. A repeat gets the same
+    answer."""
 
     client_id: str
     seq: int
@@ -36,11 +37,11 @@ class AcceptedFrame(Struct, tag_field="kind", tag="accepted", omit_defaults=True
 
 
 class RefusedFrame(Struct, tag_field="kind", tag="refused", omit_defaults=True):
-    """The request is refused. `words` are shown to the person.
+    """The answer to a refused request. `words` is a text for the person.
 
-    With `retry_after_ms` the client may try the same request again; without it the refusal is final. With the code
-    `too_long`, `field` names the field and `limit` its maximum in characters; without `field`, the whole frame exceeds
-    `limit` bytes.
+    If `retry_after_ms` is not 0, the client may send the same request again after that time; otherwise the refusal is
+    final. With the code `too_long`, `field` is the name of the field and `limit` its maximum in characters. If `field`
+    is "", the whole frame is longer than `limit` bytes.
     """
 
     code: str
@@ -58,7 +59,10 @@ class MessageFrame(Struct, tag_field="kind", tag="message", omit_defaults=True):
 
 
 class Messages(Struct, tag_field="kind", tag="messages"):
-    """The answer to fetch and watch: messages in order. `more`: others follow; `head`: last seq of the conversation."""
+    """The answer to fetch and watch frames: a page of messages in order.
+
+    `more` is true if there are later messages than these. `head` is the last seq of the conversation.
+    """
 
     conversation: str
     messages: list[MessageData]
@@ -71,7 +75,10 @@ class StateFrame(Struct, tag_field="kind", tag="state"):
 
 
 class QueueFrame(Struct, tag_field="kind", tag="queue"):
-    """Queue position of a waiting visitor. `place` counts from 1; `estimate_seconds` is null if no agent is online."""
+    """The queue position of a waiting visitor.
+
+    `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+    """
 
     place: int
     estimate_seconds: int | None
@@ -85,7 +92,7 @@ class TypingFrame(Struct, tag_field="kind", tag="is_typing", omit_defaults=True)
 
 
 class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
-    """The seqs up to which the side `role` has received and read."""
+    """The read marks of one side of the conversation, `role`: the last seqs that it has received and read."""
 
     conversation: str
     role: str
@@ -94,9 +101,10 @@ class SeenFrame(Struct, tag_field="kind", tag="was_seen"):
 
 
 class Pong(Struct, tag_field="kind", tag="pong", omit_defaults=True):
-    """The answer to ping. `head` is the last seq of the conversation, so that a lost last message is noticed.
+    """The answer to a ping.
 
-    `now` is the server's time, as in Welcome.
+    `head` is the last seq of the conversation, so that the widget notices when the last message was lost. `now` is the
+    server's time, as in Welcome.
     """
 
     head: int
@@ -104,7 +112,7 @@ class Pong(Struct, tag_field="kind", tag="pong", omit_defaults=True):
 
 
 class Bye(Struct, tag_field="kind", tag="bye"):
-    """The last frame before the server closes the socket. The code says whether the client should reconnect."""
+    """The last frame before the server closes the socket. `code` says whether the client should reconnect."""
 
     code: str
     retry_after_ms: int

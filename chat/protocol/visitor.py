@@ -1,4 +1,4 @@
-"""Frames from a visitor to the server."""
+"""Frames that a visitor's widget sends to the server."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,12 +18,15 @@ from chat.protocol.parts import (
 
 
 class Hello(Struct, tag_field="kind", tag="hello"):
-    """The first frame. `conversation` and `after` tell which messages the widget already shows."""
+    """The first frame on a socket.
+
+    `conversation` and `after` say which messages the widget already shows: those of this conversation up to this seq.
+    """
 
     site: Short
     version: int = VERSION
     token: Token | None = None
-    # These only describe the visitor: a value that is too long is cut, not refused.
+    # These fields only describe the visitor. A value that is too long is cut, not refused.
     language: str = "zh"
     page: str = ""
     device: str = ""
@@ -32,7 +35,8 @@ class Hello(Struct, tag_field="kind", tag="hello"):
 
 
 class Start(Struct, tag_field="kind", tag="start"):
-    """Starts a conversation. A repeat of the `client_id` returns the conversation that it started before."""
+    """Request to start a conversation. A repeat with the same `client_id` returns the conversation that the first
+    request started."""
 
     client_id: UUID
     form: dict[Annotated[str, Meta(max_length=30)], Answer] = {}
@@ -40,9 +44,10 @@ class Start(Struct, tag_field="kind", tag="start"):
 
 
 class PostFrame(Struct, tag_field="kind", tag="post", omit_defaults=True):
-    """Posts a message in the current conversation of this socket.
+    """Request to post a message in the current conversation of this socket.
 
-    With `conversation`, only in that one: the post is refused (`closed`) when another has started since.
+    If `conversation` is given, the message is meant only for that conversation. The request is refused with the code
+    `closed` when another conversation has started since.
     """
 
     client_id: UUID
@@ -55,7 +60,8 @@ class VisitorTyping(Struct, tag_field="kind", tag="typing"):
 
 
 class VisitorSeen(Struct, tag_field="kind", tag="seen"):
-    """Read mark: messages up to `received` have arrived, and those up to `read` were on a visible screen.
+    """The visitor's read marks: messages up to `received` have arrived, and messages up to `read` were on a visible
+    screen.
 
     Old versions of the widget do not send `conversation`.
     """
@@ -71,13 +77,13 @@ class Fetch(Struct, tag_field="kind", tag="fetch"):
 
 
 class End(Struct, tag_field="kind", tag="end", omit_defaults=True):
-    """Ends `conversation`; without it, the visitor's current one."""
+    """Request to end `conversation`, or the visitor's current conversation if none is given."""
 
     conversation: UUID | None = None
 
 
 class Rate(Struct, tag_field="kind", tag="rate", omit_defaults=True):
-    """Rates `conversation`; without it, the visitor's current one."""
+    """Request to rate `conversation`, or the visitor's current conversation if none is given."""
 
     score: Annotated[int, Meta(ge=1, le=5)]
     comment: Annotated[str, Meta(max_length=MAX_COMMENT_CHARACTERS)] = ""
@@ -85,13 +91,13 @@ class Rate(Struct, tag_field="kind", tag="rate", omit_defaults=True):
 
 
 class Identify(Struct, tag_field="kind", tag="identify"):
-    """Signs the visitor in with an identity token of the bank's site."""
+    """Request to sign the visitor in with an identity token, which the bank's website has made."""
 
     identity: Token
 
 
 class Logout(Struct, tag_field="kind", tag="logout"):
-    """The customer has logged out of the bank's site: all tokens of this visitor become void."""
+    """Says that the customer has logged out of the bank's website. All tokens of this visitor become void."""
 
 
 class Ping(Struct, tag_field="kind", tag="ping"):

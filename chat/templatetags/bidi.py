@@ -9,11 +9,11 @@ register = template.Library()
 
 @register.filter
 def letters(text: str) -> SafeString:
-    """Escape a text and keep its carriage returns, which HTML would otherwise read as line feeds."""
+    """Return an HTML-escaped text with its carriage returns kept, which HTML would otherwise read as line feeds."""
     return mark_safe(escape(text).replace("\r", "&#13;"))  # noqa: S308 (`escape` has made it safe)
 
 
 @register.filter
 def without_marks(name: object) -> str:
-    """Remove direction marks from a name inside a sentence, where they would reorder the words around it."""
+    """Return a name without bidirectional marks, for use in a sentence, whose other words the marks could reorder."""
     return bidi.remove_marks(str(name))

@@ -1,4 +1,4 @@
-"""The content of a request for approval as a page shows it: the changed fields and the unchanged ones."""
+"""Prepares the content of an approval request for a page: its changed and unchanged fields."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from knowledge.differences import Piece, differences
 
 @dataclass(frozen=True)
 class FieldDifference:
-    """A changed field: its label and the pieces of its text, each kept, removed or added."""
+    """A changed field, for display: its label, and the pieces of its text that were kept, removed or added."""
 
     name: str
     pieces: list[Piece]
@@ -20,7 +20,10 @@ class FieldDifference:
 
 @dataclass(frozen=True)
 class ApprovalComparison:
-    """One request with everything that an approver must see, made from the row of the request alone."""
+    """An approval request with all data that an approver must see.
+
+    The data come only from the stored request, not from the record that it would change.
+    """
 
     request: ApprovalRequest
     label: str
@@ -46,7 +49,10 @@ class ApprovalComparison:
 
 
 def comparison_of(request: ApprovalRequest, reader: Staff) -> ApprovalComparison:
-    """Return the comparison of a request that the reader may see. One query, or none if authors are prefetched."""
+    """Return the display data of an approval request that the reader may see.
+
+    One query, or none if the authors are prefetched.
+    """
     kind = kind_of(request)
     authors = list(request.authors.all())
     names = _in_reading_order(kind, dict.fromkeys([*request.before, *request.after]))
@@ -65,18 +71,18 @@ def comparison_of(request: ApprovalRequest, reader: Staff) -> ApprovalComparison
 
 
 def rows_of(requests: Iterable[ApprovalRequest]) -> list[tuple[ApprovalRequest, str]]:
-    """Return the rows of a list: each request with the label of its kind."""
+    """Return pairs of an approval request and the label of its kind, for a list."""
     return [(request, str(kind_of(request).label)) for request in requests]
 
 
 def _in_reading_order(kind: Kind, names: Iterable[str]) -> list[str]:
-    """Sort field names in the order of the form, because PostgreSQL does not keep the order of a JSON object."""
+    """Return the field names in the order of the form. PostgreSQL does not keep the order of keys in a JSON object."""
     positions = {name: position for position, name in enumerate(kind.fields)}
     return sorted(names, key=lambda name: positions.get(name, len(positions)))
 
 
 def _is_changed(kind: Kind, request: ApprovalRequest, name: str) -> bool:
-    """Tell whether a field changed. An empty field of a new object does not count."""
+    """Return whether the request changes a field. An empty field of a new object does not count as changed."""
     before, after = request.before.get(name), request.after.get(name)
     return before != after and bool(kind.text_of(name, before) or kind.text_of(name, after))
 

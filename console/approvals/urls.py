@@ -1,4 +1,4 @@
-"""URLs of approvals, included by console.urls."""
+"""The URLs of the approval pages. console.urls includes them."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Views of approvals: the lists, one request with its changes, and several requests at once."""
+"""Views of approval requests: the lists, the page of one request, and the page of several requests."""
 
 from typing import Any
 from uuid import UUID
@@ -16,10 +16,10 @@ from console.approvals.comparison import ApprovalComparison, comparison_of, rows
 from console.gate import NoRight, StaffRequest, open_to, status_of
 from core.refusals import Refusal
 
-# The rights of staff who approve something or write something that needs approval.
+# The capabilities that open these pages: those to approve something, and those to write something that needs approval.
 RIGHTS = ("approve_points", "approve_set_up", "edit_points", "edit_shared_replies", "set_up")
 REQUESTS_PER_PAGE = 50
-# The most requests that are reviewed on one page, because each is shown in full.
+# The maximum number of requests on one review page, because each is shown in full.
 MAX_REVIEWED = 50
 
 
@@ -27,7 +27,7 @@ MAX_REVIEWED = 50
 @never_cache
 @open_to(*RIGHTS)
 def approvals(request: StaffRequest) -> HttpResponse:
-    """Show the requests that the reader may approve, their own requests, and recent decisions."""
+    """Show three lists: requests that the reader may approve, the reader's own requests, and recent decisions."""
     page = Paginator(selectors.approvable_by(request.user), REQUESTS_PER_PAGE).get_page(
         request.GET.get("page")
     )
@@ -52,7 +52,8 @@ def approval(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def _page(
     request: StaffRequest, uuid: UUID, refusal: Refusal | None = None, reason: str = ""
 ) -> HttpResponse:
-    """Render the page of a request, after a refusal with its text and the reason that was typed."""
+    """Render the page of an approval request. After a refused POST, the page shows the refusal and the reason that was
+    typed."""
     comparison = comparison_of(selectors.request_for(request.user, uuid), request.user)
     context = {"comparison": comparison, "refusal": refusal, "reason": reason}
     status = status_of(refusal) if refusal else 200
@@ -63,7 +64,10 @@ def _page(
 @never_cache
 @open_to(*RIGHTS)
 def review(request: StaffRequest) -> HttpResponse:
-    """Show several requests with all changes in full. Each `id` in the query names one."""
+    """Show several approval requests on one page, with all changes in full.
+
+    The query parameter `id` is repeated for each request.
+    """
     ids = list(dict.fromkeys(request.GET.getlist("id")))
     comparisons = [
         comparison for text in ids[:MAX_REVIEWED] if (comparison := _comparison(request, text)) is not None
@@ -89,7 +93,8 @@ def _comparison(request: StaffRequest, text: str) -> ApprovalComparison | None:
 def approve_several(request: StaffRequest) -> HttpResponse:
     """Approve several requests independently of each other, and show the outcome of each.
 
-    Each `request` in the form holds an id and the digest of the content that the page showed.
+    The form field `request` is repeated for each. It contains the id of the request and the digest of the content that
+    the page showed.
     """
     outcomes: list[tuple[Any, str]] = []
     for pair in request.POST.getlist("request")[:MAX_REVIEWED]:
@@ -114,7 +119,10 @@ def approve_several(request: StaffRequest) -> HttpResponse:
 @require_POST
 @open_to(*RIGHTS)
 def approve(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Approve a request. `digest` in the form is that of the content on the page; changed content is refused."""
+    """Approve a request with the content that the page showed.
+
+    The form field `digest` identifies that content. If the content has changed since, the approval is refused.
+    """
     selectors.request_for(request.user, uuid)
     try:
         actions.approve(by=request.user, uuid=uuid, digest=request.POST.get("digest", ""))

@@ -1,4 +1,4 @@
-"""Layout of bar charts: horizontal bars that start at zero, each with its name and figure."""
+"""Computes the layout of bar charts: horizontal bars that start at zero, each with a name and a figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ ROW, BAR = 44, 12
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar. `words_y` and `bar_y` are in pixels from the top; the width is `figure.percent` of the chart."""
+    """One bar of a chart.
+
+    `words_y` and `bar_y` are distances from the top in pixels. The width is `figure.percent` of the chart's width.
+    """
 
     figure: Figure
     words_y: int

@@ -1,4 +1,4 @@
-"""Views of the daily drill: the next question and the result of an answer."""
+"""Views of the daily drill, in which staff practise exam questions: the next question, and the result of an answer."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ class DrillAnswerForm(Struct):
 @never_cache
 @staff_view
 def drill(request: StaffRequest) -> HttpResponse:
-    """Return the next question as a fragment, or a text that says why there is none."""
+    """Return an HTML fragment with the next drill question, or with the reason why there is none."""
     drill_question = next_question(staff=request.user)
     if drill_question is None:
         to_sit = exams_to_sit_first(staff=request.user)
@@ -44,10 +44,10 @@ def drill(request: StaffRequest) -> HttpResponse:
 @require_POST
 @staff_view
 def drill_answer(request: StaffRequest) -> HttpResponse:
-    """Mark an answer, JSON `{question, review, given}`.
+    """Mark the answer to a drill question and return the result.
 
-    Return JSON `{marks, right, why, left}`: full, part or none, the right answer, its explanation, and the number of
-    questions left today.
+    The request body is JSON `{question, review, given}`. The response is JSON `{marks, right, why, left}`: the marks
+    (full, part or none), the right answer, its explanation, and the number of questions left today.
     """
     answer = decode_body(request.body, DrillAnswerForm)
     result = answer_question(

@@ -1,4 +1,4 @@
-"""Forms for editors who set exams. They check only the shape of the data; actions decide what is allowed."""
+"""Forms with which editors set exams. They check only the format of the data; actions decide what is allowed."""
 
 from datetime import timedelta
 from typing import Any
@@ -68,7 +68,7 @@ class ExamForm(forms.Form):
             )
 
     def shares(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """Return the weight fields in the two groups that the page shows."""
+        """Return the weight fields in two groups, by category and by department, each with its heading."""
         groups = {"share_category_": _("By category"), "share_department_": _("By department")}
         return [
             (str(label), [self[name] for name in self._parts if name.startswith(prefix)])
@@ -76,7 +76,7 @@ class ExamForm(forms.Form):
         ]
 
     def plain(self) -> list[forms.BoundField]:
-        """Return the visible fields without the weights."""
+        """Return the visible fields other than the weight fields."""
         return [field for field in self.visible_fields() if field.name not in self._parts]
 
     def clean(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Exam questions and answers as pages show them."""
+"""Prepares exam questions and answers for display on pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from exams.models import QuestionKind
 
 @dataclass(frozen=True)
 class Option:
-    """An option. `number` is the key that chooses it; `value` is sent to the server."""
+    """An option of a question. `number` is the digit key that selects it, and `value` is sent to the server."""
 
     number: int
     value: int
@@ -21,7 +21,7 @@ class Option:
 
 @dataclass(frozen=True)
 class QuestionDisplay:
-    """A question to be answered. It contains nothing about the right answer."""
+    """A question to be answered, for display. It contains nothing about the right answer."""
 
     place: int
     kind: str
@@ -68,7 +68,7 @@ def _options(kind: str, shown: Sequence[str], given: Sequence[Any]) -> list[Opti
 
 
 def answer_lines(kind: str, shown: Sequence[str], answer: Any) -> list[str]:
-    """Return an answer (given or right) as lines of text, or [] if there is none."""
+    """Return an answer as lines of text, or [] if there is none. `answer` is a given answer or the right one."""
     if not answer:
         return []
     if kind == "true_false":

@@ -1,4 +1,7 @@
-"""Views of exam results for supervisors: results by examinee, month and category, missed points, restrictions."""
+"""Views of exam results for supervisors.
+
+They show results by examinee, month and category, often missed points, and queue restrictions.
+"""
 
 import csv
 from datetime import date, timedelta
@@ -67,13 +70,14 @@ def results(request: StaffRequest) -> HttpResponse:
 @never_cache
 @knowledge_view
 def results_table(request: StaffRequest) -> HttpResponse:
-    """Return the filtered papers as CSV, one per row; values that look like formulas are quoted."""
+    """Return the filtered papers as a CSV file, one row each. Values that a spreadsheet program could run as formulas
+    are quoted."""
     require(request.user, "see_exam_results")
     papers, since, until = _filtered_papers(ResultsForm(request.GET))
     audit.record(request.user, "exam.results_exported", None, since=str(since), until=str(until))
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="exams-{since}-{until}.csv"'
-    # Excel reads the file as UTF-8 only if it begins with a byte order mark.
+    # Write a byte order mark, because Excel reads the file as UTF-8 only with it.
     response.write("\ufeff")
     writer = csv.writer(response)
     writer.writerow(
@@ -98,13 +102,16 @@ def results_table(request: StaffRequest) -> HttpResponse:
 @require_POST
 @knowledge_view
 def lift(request: StaffRequest, pk: int) -> HttpResponse:
-    """Lift one agent's queue restriction."""
+    """Lift a queue restriction, so that the agent may take conversations without having passed the exam."""
     lift_restriction(by=request.user, restriction=pk)
     return redirect("console:exam_results")
 
 
 def _filtered_papers(form: ResultsForm) -> tuple[QuerySet[Paper], date, date]:
-    """Return the papers that match the filters, with the first and last day; invalid filters are ignored."""
+    """Return the papers that match the filters, and the first and last day of the period.
+
+    Invalid filters are ignored.
+    """
     form.is_valid()
     filters = getattr(form, "cleaned_data", {})
     until = filters.get("until") or timezone.localdate()

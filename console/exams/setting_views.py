@@ -1,4 +1,4 @@
-"""Views for editors who set exams: exams, questions, proposed questions and appeals."""
+"""Views for editors who set exams: they manage exams, questions, proposed questions and appeals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ ITEMS_PER_PAGE = 30
 
 
 def _number(text: str | None) -> int | None:
-    """Parse an id from a URL or form; return None for anything else."""
+    """Parse an id from a query or form. Returns None for a text that is no id."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
@@ -150,7 +150,7 @@ def question_list(request: StaffRequest) -> HttpResponse:
 @require_POST
 @knowledge_view
 def propose(request: StaffRequest) -> HttpResponse:
-    """Propose questions from the points of a category and redirect to the page that judges them."""
+    """Generate proposed questions from the points of a category, and redirect to the page where editors judge them."""
     category = _number(request.POST.get("category"))
     questions.propose_questions(by=request.user, category=category)
     query = f"?{urlencode({'category': category})}" if category is not None else ""
@@ -161,7 +161,8 @@ def propose(request: StaffRequest) -> HttpResponse:
 @never_cache
 @knowledge_view
 def judging(request: StaffRequest) -> HttpResponse:
-    """Show the next proposed question beside the current text of its point, to accept, decline or change it."""
+    """Show the next proposed question and the current text of its point. The editor can accept, decline or change the
+    question."""
     require(request.user, "set_exams")
     category, after = _number(request.GET.get("category")), _number(request.GET.get("after")) or 0
     waiting = selectors.proposed_questions(category)
@@ -210,7 +211,10 @@ def _without_none(values: dict[str, int | None]) -> dict[str, int]:
 @never_cache
 @knowledge_view
 def question_new(request: StaffRequest) -> HttpResponse:
-    """Show the form of a new question about the point with the key `?point=`, or a search for a point."""
+    """Show the form of a new question about a point, whose key is the query parameter `point`.
+
+    Without that parameter, show a search for a point.
+    """
     require(request.user, "set_exams")
     key, words = request.GET.get("point", ""), request.GET.get("words", "").strip()[:60]
     point = _point(key) if key else None

@@ -1,4 +1,4 @@
-"""URLs of exams, included by console.urls: for examinees, for editors who set exams, and for results."""
+"""The URLs of exam pages: for examinees, for editors who set exams, and for results. console.urls includes them."""
 
 from django.urls import path
 

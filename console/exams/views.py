@@ -1,4 +1,4 @@
-"""Views for examinees: the list of exams, the paper, its result, and appeals."""
+"""Views for examinees: the list of exams, the exam paper, its result, and appeals."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ Step = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class AnswersForm(Struct):
-    """One answer. `page`, `step` and `seen` are those of `exams.actions.exams.AnswerOrigin`."""
+    """The JSON of one answer. `exams.actions.exams.AnswerOrigin` explains `page`, `step` and `seen`."""
 
     place: Step
     given: Any
@@ -50,7 +50,7 @@ class HandInForm(Struct):
 @never_cache
 @knowledge_view
 def exams(request: StaffRequest) -> HttpResponse:
-    """Show the exams of the examinee; redirect staff who only set exams to that page."""
+    """Show the examinee's exams. Staff who set exams, and so may not sit them, are redirected to their own page."""
     if not may(request.user, "take_exams"):
         return redirect("console:exam_setting")
     actions.settle_overdue(of=request.user)
@@ -107,9 +107,10 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @staff_view
 def answer(request: StaffRequest, pk: int) -> HttpResponse:
-    """Save one answer, JSON `{place, given, page, step, seen}`.
+    """Save the answer to one question and return the stored answer and the time left.
 
-    Return JSON `{given, revision, is_newer, left_ms}`: the answer that the server now holds and the time left.
+    The request body is JSON `{place, given, page, step, seen}`. The response is JSON `{given, revision, is_newer,
+    left_ms}`.
     """
     form = decode_body(request.body, AnswersForm)
     saved = actions.save_answer(
@@ -129,7 +130,10 @@ def answer(request: StaffRequest, pk: int) -> HttpResponse:
 @never_cache
 @staff_view
 def clock(request: StaffRequest, pk: int) -> HttpResponse:
-    """Return JSON `{left_ms, is_over}` by the server's clock, because the examinee's clock may be wrong or changed."""
+    """Return the time left for a paper by the server's clock, as JSON `{left_ms, is_over}`.
+
+    The clock of the examinee's computer may be wrong.
+    """
     paper = access.paper_for(request.user, pk)
     left = max(timedelta(), paper.due_at - timezone.now())
     is_over = paper.submitted_at is not None or not left
@@ -143,9 +147,10 @@ def _milliseconds(duration: timedelta) -> int:
 @require_POST
 @staff_view
 def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
-    """Hand in the paper, JSON `{answers: [...], is_by_clock}`; return JSON `{result}`, the address of the result.
+    """Hand in the paper and return the address of its result, as JSON `{result}`.
 
-    `answers` are those on the page, because the last ones may not be saved yet.
+    The request body is JSON `{answers: [...], is_by_clock}`. It repeats the answers on the page, because the last ones
+    may not be saved yet.
     """
     form = decode_body(request.body, HandInForm)
     marked = actions.hand_in(
@@ -174,7 +179,7 @@ def _result(request: StaffRequest, paper: Paper) -> HttpResponse:
     if not is_own:
         audit.record_once_a_day(request.user, "exam.paper_read", paper)
     items = selectors.items_of(paper)
-    # An examinee does not see the right answer to a question while it is on a colleague's open paper.
+    # An examinee does not see the right answer to a question that is also on a colleague's open paper.
     secret_questions = selectors.on_open_papers(item.question_id for item in items) if is_own else set()
     context = {
         "tab": "mine" if is_own else "results",

@@ -1,4 +1,4 @@
-"""Views that take, transfer, end and close conversations, and add notes to them."""
+"""Views with which agents take, transfer, end and close conversations, and add notes."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,7 +21,7 @@ from console.inbox.forms import CloseForm, NoteForm, TransferForm
 
 
 class ButtonPress(Struct):
-    """The JSON body of a button press. Retries have the same `client_id`."""
+    """The JSON body of a button's request. A retry of the same press has the same `client_id`."""
 
     client_id: UUID | None = None
 
@@ -29,7 +29,10 @@ class ButtonPress(Struct):
 @require_POST
 @staff_view
 def take_next(request: StaffRequest) -> HttpResponse:
-    """Assign the first conversation in the queue to the agent; a repeat with the same `client_id` returns the same."""
+    """Assign the first conversation in the queue to the agent.
+
+    A repeat with the same `client_id` returns the same conversation.
+    """
     is_json = request.content_type == "application/json"
     press = decode_body(request.body if is_json else b"{}", ButtonPress)
     taken = agents.take_next(staff=request.user, client_id=press.client_id)
@@ -39,7 +42,10 @@ def take_next(request: StaffRequest) -> HttpResponse:
 @require_POST
 @staff_view
 def take(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Assign this waiting conversation to the agent, if it is the first or the agent may choose."""
+    """Assign a waiting conversation to the agent.
+
+    It must be the first in the queue, unless the agent has the right to choose.
+    """
     taken = agents.take(staff=request.user, uuid=uuid)
     return JsonResponse({"conversation": str(taken.uuid)})
 
@@ -47,7 +53,7 @@ def take(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @staff_view
 def end(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """End a conversation; it stays with the agent in wrap-up."""
+    """End a conversation. It stays assigned to the agent for wrap-up."""
     agents.end_conversation(staff=request.user, uuid=uuid)
     return HttpResponse(status=204)
 
@@ -113,9 +119,10 @@ def note_form(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 @staff_view
 def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Add a note. A repeat with the same client_id adds nothing.
+    """Add a note to a conversation. A repeat with the same `client_id` adds nothing.
 
-    If its text differs, the refusal comes with a form that has a new client_id, so that sending it again works.
+    A repeat whose text differs is refused. The response contains a form with a new `client_id`, so that it can be sent
+    again.
     """
     conversation = access.conversation_for(request.user, uuid)
     form = NoteForm(request.POST)
@@ -125,7 +132,7 @@ def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
             agents.add_note(staff=request.user, uuid=uuid, body=body, client_id=client_id)
             return _done("noted", conversation)
         except ClientIdReused as refusal:
-            # The response to the first attempt was lost, and the text was changed since.
+            # The response to the first request was lost, and the agent has changed the text since.
             new_form = NoteForm(request.POST.dict() | {"client_id": uuid4()})
             return _form(request, "note", conversation, new_form, refusal)
         except Refusal as refusal:
@@ -140,7 +147,7 @@ def _form(
     form: Form,
     refusal: Refusal | None = None,
 ) -> HttpResponse:
-    """Render the form: empty, or as sent with its errors, so that no text is lost."""
+    """Render a form: empty, or with the sent values and the errors, so that no text is lost."""
     if refusal is not None:
         form.add_error(None, str(refusal.words))
     context: dict[str, Any] = {"form": form, "conversation": conversation}
@@ -149,7 +156,7 @@ def _form(
 
 
 def _done(action: str, conversation: Conversation) -> HttpResponse:
-    """Return an empty response: the socket updates the screen, and the HX-Trigger header closes the dialog."""
+    """Return an empty response. Its HX-Trigger header closes the dialog, and the socket updates the screen."""
     response = HttpResponse(status=204)
     response["HX-Trigger"] = (
         f'{{"console:done": {{"what": "{action}", "conversation": "{conversation.uuid}"}}}}'

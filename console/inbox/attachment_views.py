@@ -1,4 +1,4 @@
-"""Views of attachments and transcripts for staff."""
+"""Views with which staff upload and open attachments and download transcripts."""
 
 from uuid import UUID
 

@@ -1,4 +1,7 @@
-"""The console's socket: it receives events and sends read marks and typing. All other agent actions are POSTs."""
+"""The console's WebSocket. The server sends it events; the console sends read marks and typing.
+
+All other actions of agents are HTTP POST requests.
+"""
 
 import asyncio
 import logging
@@ -46,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 
 def language_of(cookies: Mapping[str, str]) -> str:
-    """Return the language that the staff member chose for the console."""
+    """Return the language of the console from the staff member's cookies."""
     try:
         return get_supported_language_variant(cookies.get(settings.LANGUAGE_COOKIE_NAME, ""))
     except LookupError:
@@ -62,7 +65,8 @@ class ConsoleConsumer(Socket):
         self.sees_all = False
         self.watched: dict[str, int] = {}
         self.parked: dict[str, int] = {}
-        # The client and the sweep may watch at the same moment, and frames can be held back for one page only.
+        # The client and the sweep may subscribe to conversations at the same time, but frames can be held back for only
+        # one page of messages.
         self._loading = asyncio.Lock()
         self._typing = limits.posts()
         self._readings: set[tuple[int, str, int | None, date]] = set()
@@ -123,7 +127,8 @@ class ConsoleConsumer(Socket):
                         hub.note_row(key, row)
                     first.append(welcome)
         except Exception as error:
-            # The console cannot work without a welcome; it reconnects and sends hello again.
+            # The console cannot work without a welcome frame. Close the socket: the console then reconnects and sends
+            # hello again.
             logger.warning("hello failed, the socket is closed: %s", type(error).__name__)
             self.end("unavailable")
 
@@ -136,9 +141,9 @@ class ConsoleConsumer(Socket):
         return welcome, rows_by_conversation_pk(lists.rows)
 
     def _conversation(self, uuid: UUID) -> Conversation:
-        """Return a conversation that the staff member may read.
+        """Return a conversation that the staff member may read. Raises NotFound.
 
-        Raises NotFound, recorded in the audit trail: the conversation may be another department's.
+        The refusal is recorded in the audit trail, because the conversation may belong to another department.
         """
         try:
             return access.conversation_for(self.staff, uuid)
@@ -147,9 +152,10 @@ class ConsoleConsumer(Socket):
             raise
 
     def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
-        """Return a page of messages; audit the reading once a day for each socket and state of a conversation.
+        """Return a page of messages and audit that the staff member has read them. Raises NotFound.
 
-        A closed conversation is audited at every reading. Raises NotFound.
+        Reading a closed conversation is audited every time. Otherwise this socket audits at most once a day for the
+        same status and agent of the conversation.
         """
         shown = access.conversation_for(self.staff, conversation)
         reading = (shown.pk, shown.status, shown.agent_id, timezone.localdate())
@@ -159,15 +165,15 @@ class ConsoleConsumer(Socket):
         return page_of(shown, after, limit)
 
     async def _watch(self, frame: Watch) -> None:
-        """Subscribe to a conversation, then send its messages.
+        """Subscribe the socket to a conversation, then send the stored messages.
 
-        Subscribing first leaves no gap; the screen drops messages that arrive twice.
+        In this order, no message can be missed. Messages that arrive twice are dropped by the screen.
         """
         conversation = await in_thread(self._conversation, frame.conversation)
         uuid = str(frame.conversation)
         if not await in_thread(access.followable_ids, self.staff, [conversation.pk]):
-            # The conversation is now in another department: staff may read the past but receive no new events, until
-            # the sweep finds that it has come back.
+            # The conversation is now in another department. The staff member may read the stored messages, but receives
+            # no new events until the sweep finds that the conversation has come back.
             self.parked[uuid] = conversation.pk
             self.answer(
                 await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
@@ -175,14 +181,14 @@ class ConsoleConsumer(Socket):
             return
         async with self._loading:
             if self not in hub.staff:
-                # The socket has closed meanwhile.
+                # The socket was closed while this method waited.
                 return
             self.parked.pop(uuid, None)
             self.watched[uuid] = conversation.pk
             with self.holding() as first:
                 hub.watch(conversation.pk, self)
                 page = await in_thread(self._page, frame.conversation, frame.after, protocol.PAGE_OF_MESSAGES)
-                # The screen fetches the other pages of a long conversation itself.
+                # The hub need not send the rest of a long conversation: the screen fetches the other pages itself.
                 hub.note_head(conversation.pk, page.head)
                 first.append(page)
 
@@ -193,7 +199,7 @@ class ConsoleConsumer(Socket):
         return pk
 
     async def _is_typing(self, frame: ConsoleTyping) -> None:
-        """Announce typing to the visitor, but only for the assigned agent."""
+        """Tell the visitor that the agent is typing. Does nothing if the conversation is not assigned to this agent."""
         pk = self._watched(frame.conversation)
         if self._typing.take() and await in_thread(access.is_assigned_to, self.staff, pk):
             shown = TypingFrame(str(frame.conversation), "agent", self.staff.name)
@@ -202,12 +208,13 @@ class ConsoleConsumer(Socket):
     # -- for the hub -------------------------------------------------------------------------------------
 
     def moved_away(self, pk: int, row: Row) -> None:
-        """Stop watching a conversation that moved away, then watch it again if the database still allows it."""
+        """Unsubscribe from a conversation that was transferred away. Subscribe again if the person may still follow
+        it."""
         self.park(row.id)
         self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row.id))
 
     def park(self, uuid: str) -> None:
-        """Stop watching a conversation that the screen still shows."""
+        """Unsubscribe from a conversation that the screen still shows, and remember it in `parked`."""
         if (pk := self.watched.pop(uuid, None)) is not None:
             hub.unwatch(pk, self)
             self.parked[uuid] = pk
@@ -217,15 +224,18 @@ class ConsoleConsumer(Socket):
             await self.watch_again(uuid)
 
     async def watch_again(self, uuid: str) -> None:
-        """Watch a parked conversation again. The page has no messages, only the head: the screen fetches the rest."""
+        """Subscribe again to a conversation in `parked`.
+
+        The frame that is sent has no messages but only the last seq; the screen fetches what it lacks.
+        """
         try:
             await self._watch(Watch(UUID(uuid), MAX_SEQ))
         except Exception as error:
-            # The database is unavailable: opening the conversation again subscribes again.
+            # The database is unavailable. The socket subscribes when the agent opens the conversation again.
             logger.warning("cannot watch a transferred conversation again: %s", type(error).__name__)
 
     def disconnected(self) -> None:
-        # A socket that closes during the handshake has none of these attributes yet.
+        # If the socket closes during the handshake, these attributes do not exist yet.
         if getattr(self, "staff_id", 0):
             hub.remove_staff(self)
             for pk in self.watched.values():

@@ -1,4 +1,4 @@
-"""Forms of the inbox. They check shape; actions decide whether something may be done."""
+"""Forms of the inbox. They check only the format of the data; actions decide what is allowed."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ from console.inbox import selectors
 
 
 class TransferForm(forms.Form):
-    """`to` is `agent:<id>` or `department:<id>`; only colleagues who are online are offered."""
+    """The form to transfer a conversation.
+
+    `to` is `agent:<id>` or `department:<id>`. Only colleagues who are online are offered.
+    """
 
     to = forms.ChoiceField(label=_("To"))
     note = forms.CharField(

@@ -1,4 +1,4 @@
-"""The initial state that the console's page carries: the conversation lists and the signed-in person."""
+"""The initial state in the HTML of the console's page: the conversation lists and the signed-in person."""
 
 from typing import Any
 
@@ -11,9 +11,10 @@ from console.inbox import selectors
 
 
 def initial_state(staff: Staff) -> dict[str, Any]:
-    """Return the initial state of static/console/inbox/state.js, ready for JSON. At most seven queries.
+    """Return the initial state for static/console/inbox/state.js, as data for JSON. At most seven queries.
 
-    `me` also lists the departments whose conversations the person may not take today.
+    The key `me` describes the signed-in person and lists the departments from whose queues they may not take
+    conversations today.
     """
     lists = selectors.lists_for(staff)
     return {

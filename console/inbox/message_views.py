@@ -32,19 +32,20 @@ WRITER_TIMEOUT_SECONDS = 8
 
 class AgentPost(Struct):
     client_id: UUID
-    # `make_answer` limits the lengths of these, without the white space around them.
+    # `make_answer` limits the lengths of these texts, after it has removed the white space around them.
     body: str
     choices: Annotated[list[str], Meta(max_length=10)] = []
-    # The `source` of the knowledge point or branch that the message was made from, or "".
+    # The `source` of the knowledge point or branch from which the message was made, or "".
     source: Annotated[str, Meta(max_length=40)] = ""
 
 
 @require_POST
 @staff_view
 def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Post a message, JSON `{client_id, body, choices, source}`.
+    """Post an agent's message and return JSON `{"accepted": {...}}`.
 
-    Return `{"accepted": {...}}`; a repeat with the same `client_id` returns the same.
+    The request body is JSON `{client_id, body, choices, source}`. A repeat with the same `client_id` gets the same
+    response.
     """
     try:
         agent_post = decode_body(request.body, AgentPost)
@@ -66,7 +67,7 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
     except Refusal as refusal:
         return refusal_response(request, refusal, client_id)
     except NotInTime:
-        # The message may still be stored; a retry with the same client_id then gets its `accepted`.
+        # The writer may still store the message. A retry with the same client_id then gets the `accepted` response.
         logger.warning("the writer did not answer within %d s", WRITER_TIMEOUT_SECONDS)
         return refusal_response(request, Unavailable(), client_id)
     if isinstance(outcome, Refusal):
@@ -77,14 +78,16 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
 
 def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
-    """Return the version of the point that the message was made from, or None.
+    """Return the version of the knowledge point from which the message was made, or None if it was made from none.
 
-    Raises BadRequest for an invalid source, and OutOfDate for an outdated version unless the message is already stored.
+    Raises BadRequest for an invalid source. Raises OutOfDate for an outdated version, unless the message is already
+    stored.
     """
     if post.source and not (
         message_sources.point_version_in(post.source) or message_sources.branch_edition_in(post.source)
     ):
-        # The source is stored in one batch with the messages of others, so an invalid one is rejected here.
+        # Reject an invalid source here, because the writer stores the message in one batch with messages of other
+        # people.
         raise BadRequest
     try:
         return point_use.require_current(post.source)
@@ -97,7 +100,8 @@ def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
 def _record_use(
     request: StaffRequest, uuid: UUID, post: AgentPost, version: Version, accepted: AcceptedFrame
 ) -> None:
-    """Record the use of the point, for statistics and learning; the message is stored even if this fails."""
+    """Record that the knowledge point was used, for statistics and learning. The message stays stored even if this
+    fails."""
     try:
         conversation = access.conversation_for(request.user, uuid)
         question, _seq = question_in(conversation, before=accepted.seq)

@@ -1,4 +1,4 @@
-"""The view that sets the presence of a staff member: online, busy, on a break, away or offline."""
+"""The view with which staff set their presence: online, busy, on a break, away or offline."""
 
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST

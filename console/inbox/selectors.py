@@ -1,4 +1,4 @@
-"""Reads for the inbox. Each docstring gives the number of queries."""
+"""Functions that read data for the inbox. Each docstring gives the number of database queries."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,10 +21,10 @@ MAX_EARLIER_SHOWN = 20
 
 @dataclass(frozen=True)
 class ConversationLists:
-    """The lists of the inbox.
+    """The conversation lists of the inbox.
 
-    `rows`: the person's conversations, for a supervisor also those of the team, and the head of the queue;
-    `waiting_count`: the length of the whole queue.
+    `rows` has the person's own conversations, the first ones in the queue, and for a supervisor also the team's
+    conversations. `waiting_count` is the length of the whole queue.
     """
 
     rows: list[Row]
@@ -33,9 +33,9 @@ class ConversationLists:
 
 @dataclass(frozen=True)
 class TodayFigures:
-    """An agent's figures since midnight.
+    """An agent's statistics since midnight.
 
-    `handle_seconds`: the mean time from assignment to end, None if no conversation has ended.
+    `handle_seconds` is the mean time from assignment to end, or None if no conversation has ended.
     """
 
     contacts: int
@@ -43,21 +43,24 @@ class TodayFigures:
 
     @property
     def handle_words(self) -> str:
-        """The mean handle time in minutes and seconds, e.g. `4:05`."""
+        """The mean handle time in minutes and seconds, such as `4:05`."""
         minutes, seconds = divmod(self.handle_seconds or 0, 60)
         return f"{minutes}:{seconds:02}"
 
 
 @dataclass(frozen=True)
 class Colleague:
-    """A colleague who is online. `open_now`: the number of their active conversations."""
+    """A colleague who is online. `open_now` is the number of the colleague's active conversations."""
 
     staff: Staff
     open_now: int
 
 
 def lists_for(staff: Staff) -> ConversationLists:
-    """Return the lists of a staff member's inbox. Two queries; a third when more wait than are shown."""
+    """Return the conversation lists of a staff member's inbox.
+
+    Two queries, and a third when more conversations wait than the list shows.
+    """
     in_hand = Q(agent=staff) & Q(status__in=(Status.ACTIVE, Status.WRAP_UP))
     if may(staff, "see_all_conversations"):
         in_hand |= Q(status=Status.ACTIVE)
@@ -76,10 +79,10 @@ def presence_of(staff: Staff) -> PresenceStatus:
 
 
 def today_of(staff: Staff) -> TodayFigures:
-    """Return the agent's figures since midnight. One query."""
+    """Return the agent's statistics since midnight. One query."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     handled = ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())
-    # A conversation may have started the day before; this bound lets the query use the index on `started_at`.
+    # A conversation may have started on the day before. With this bound, the query can use the index on `started_at`.
     mine = Conversation.objects.filter(
         agent=staff, assigned_at__gte=midnight, started_at__gte=midnight - timedelta(days=1)
     )
@@ -95,7 +98,7 @@ def notes_of(conversation: Conversation) -> list[NoteFrame]:
 
 
 def earlier_of(staff: Staff, conversation: Conversation) -> list[Conversation]:
-    """Return the visitor's other conversations that the staff member may read, newest first. One query."""
+    """Return other conversations of the same visitor that the staff member may read, newest first. One query."""
     return list(
         access.visible_to(staff)
         .filter(visitor=conversation.visitor_id)
@@ -106,9 +109,9 @@ def earlier_of(staff: Staff, conversation: Conversation) -> list[Conversation]:
 
 
 def answers_of(conversation: Conversation) -> list[tuple[str, str]]:
-    """Return labels and answers of the form before the conversation, without name and department.
+    """Return (label, answer) pairs of the pre-chat form. At most one query.
 
-    Those two are shown elsewhere. At most one query.
+    The name and the department are left out, because the page shows them elsewhere.
     """
     if not any(conversation.form.values()):
         return []
@@ -123,7 +126,10 @@ def answers_of(conversation: Conversation) -> list[tuple[str, str]]:
 
 
 def colleagues_online(staff: Staff, conversation: Conversation) -> list[Colleague]:
-    """Return the colleagues to whom the conversation may be transferred, those of its department first. Two queries."""
+    """Return the colleagues to whom the conversation may be transferred. Two queries.
+
+    Colleagues of the conversation's department come first.
+    """
     online = presence.online_ids() - {conversation.agent_id or 0}
     if not may(staff, "assign_to_others"):
         online -= {staff.pk}
@@ -137,6 +143,6 @@ def colleagues_online(staff: Staff, conversation: Conversation) -> list[Colleagu
 
 
 def wrap_up_codes_for(conversation: Conversation) -> QuerySet[WrapUpCode]:
-    """Return the wrap-up codes of the conversation's department and those of all departments."""
+    """Return the wrap-up codes for this conversation: those of its department, and those for all departments."""
     codes = WrapUpCode.objects.filter(is_active=True)
     return codes.filter(Q(department=None) | Q(department=conversation.department_id))

@@ -1,4 +1,4 @@
-"""Views of knowledge beside a conversation: suggested points, search, and feedback on a point."""
+"""Views for the knowledge panel beside a conversation: suggested points, search, and feedback on a point."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -44,9 +44,10 @@ class HelpfulForm(Struct):
 @never_cache
 @staff_view
 def suggested(request: StaffRequest) -> HttpResponse:
-    """Return the three points that most likely answer the visitor's last question, for JSON `{conversation}`.
+    """Return the three knowledge points that most likely answer the visitor's last question.
 
-    If the agent has the conversation and no point answers the question, it is recorded as unanswered.
+    The request body is JSON `{conversation}`. If the conversation is assigned to the agent and no point answers the
+    question, the question is recorded as unanswered.
     """
     form = decode_body(request.body, SuggestionsForm)
     conversation = access.conversation_for(request.user, form.conversation)
@@ -68,7 +69,10 @@ def suggested(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def found_points(request: StaffRequest) -> HttpResponse:
-    """Return points and branches that match the text typed so far, for JSON `{q, conversation, category, region}`."""
+    """Return the knowledge points and branches that match the text typed so far.
+
+    The request body is JSON `{q, conversation, category, region}`.
+    """
     form = decode_body(request.body, PointSearchForm)
     language, department = language_of(request.LANGUAGE_CODE), None
     if form.conversation is not None:
@@ -92,7 +96,8 @@ def found_points(request: StaffRequest) -> HttpResponse:
 @require_POST
 @staff_view
 def judge(request: StaffRequest) -> HttpResponse:
-    """Store the agent's feedback on a point, JSON `{source, conversation, is_helpful}`."""
+    """Store the agent's feedback on a knowledge point. The request body is JSON `{source, conversation,
+    is_helpful}`."""
     form = decode_body(request.body, HelpfulForm)
     conversation = access.conversation_for(request.user, form.conversation)
     version = point_use.version_of(form.source)

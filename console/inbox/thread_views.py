@@ -1,4 +1,4 @@
-"""Views of one conversation: its thread and the customer's card."""
+"""Views of one conversation: its thread of messages, and the card with data about the customer."""
 
 from uuid import UUID
 
@@ -24,10 +24,10 @@ TRANSCRIPT_PAGE = 500
 @never_cache
 @staff_view
 def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Return the row, the notes and the placeholder values of a conversation as JSON, and its messages if it is closed.
+    """Return a conversation as JSON: its `Row`, its notes, values for placeholders, and if it is closed its messages.
 
-    The messages of an open conversation arrive over the socket. `after` in the query asks for the messages after that
-    seq, if one page was not enough. `chat.archive.reading_audit` decides which readings are audited.
+    The messages of other conversations arrive over the socket. The query parameter `after` requests the page of
+    messages after that seq. `chat.archive.reading_audit` decides whether the reading is audited.
     """
     conversation = access.conversation_for(request.user, uuid)
     answer = {
@@ -47,7 +47,7 @@ def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @never_cache
 @staff_view
 def card(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show who the customer is, how well that is verified, and their earlier conversations."""
+    """Return the customer's card: name, level of identification, form answers and earlier conversations."""
     conversation = access.conversation_for(request.user, uuid)
     audit_first_glance(request.user, conversation, where="card")
     context = {

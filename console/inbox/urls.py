@@ -1,4 +1,4 @@
-"""URLs of the inbox, included by console.urls: conversations with their messages and files, and suggestions."""
+"""The URLs of the inbox: conversations, messages, files and suggestions. console.urls includes them."""
 
 from django.urls import path
 

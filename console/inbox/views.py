@@ -1,4 +1,4 @@
-"""Views of the inbox page. Scripts draw its lists and threads from the state that the page carries."""
+"""Views of the inbox page. Scripts draw the lists and threads from state that the HTML of the page contains."""
 
 from uuid import UUID
 
@@ -20,13 +20,14 @@ from console.ui_strings import inbox_strings
 from exams.selectors import warnings_of
 
 
-# Compression is safe although the page carries a CSRF token: Django masks it differently in every page (BREACH).
+# The BREACH attack does not threaten the CSRF token in this compressed page, because Django masks the token differently
+# in every response.
 @require_GET
 @never_cache
 @gzip_page
 @open_to("use_console", "use_knowledge")
 def inbox(request: StaffRequest) -> HttpResponse:
-    """Show the inbox, the start page of staff; redirect those who do not talk with customers to knowledge."""
+    """Show the inbox. Staff who do not talk with customers are redirected to the knowledge pages."""
     if not may(request.user, "use_console"):
         return redirect("console:points")
     return _screen(request, "")
@@ -37,7 +38,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
 @gzip_page
 @staff_view
 def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show the inbox with this conversation open, so that every conversation has its own URL."""
+    """Show the inbox with a conversation open. This gives every conversation its own URL."""
     access.conversation_for(request.user, uuid)
     return _screen(request, str(uuid))
 
@@ -46,7 +47,7 @@ def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @never_cache
 @staff_view
 def today(request: StaffRequest) -> HttpResponse:
-    """Return the agent's figures of today for the top bar, as a fragment."""
+    """Return an HTML fragment for the top bar with the agent's statistics of today."""
     return render(request, "console/inbox/inbox.html#today", {"today": today_of(request.user)})
 
 

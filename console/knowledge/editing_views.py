@@ -1,4 +1,7 @@
-"""Views that create and edit knowledge points and their files. A refused form comes back as it was sent."""
+"""Views with which editors create and change knowledge points and their files.
+
+A refused form is shown again with the sent values.
+"""
 
 from typing import Any
 
@@ -28,7 +31,10 @@ from knowledge.selectors_pages import changes_between
 @never_cache
 @open_to("edit_points")
 def new_point_form(request: StaffRequest) -> HttpResponse:
-    """Show the form of a new point. `gap` in the query is the id of an unanswered question that fills it in."""
+    """Show the form of a new knowledge point.
+
+    The query parameter `gap` may be the id of an unanswered question. The form is then filled with its texts.
+    """
     initial: dict[str, Any] = {"language": language_of(get_language() or "zh"), "owner": request.user.pk}
     number = request.GET.get("gap", "")
     unanswered = (
@@ -106,12 +112,15 @@ def save(request: StaffRequest, key: str) -> HttpResponse:
 
 
 def saved_address(key: str, number: int) -> str:
-    """Return the address of the point's page; its `#saved` tells the browser to discard its copy of the form."""
+    """Return the address of a point's page, ending in `#saved`.
+
+    A script on that page recognizes `#saved` and deletes the copy of the form that the browser has stored.
+    """
     return f"{reverse('console:point', args=[key])}?version={number}#saved"
 
 
 def _latest_version(request: StaffRequest, point: Point) -> Version:
-    """Return the newest version: the unpublished one, or the last one published."""
+    """Return the newest version of a point: the unpublished one, if any, otherwise the last published one."""
     newest = point.versions.order_by("-number").values_list("number", flat=True).first()
     return access.version_for(request.user, point, newest)
 
@@ -132,12 +141,15 @@ def _refused(
 
 
 def _both_texts(request: StaffRequest, form: PointForm, point: Point) -> dict[str, Any]:
-    """Return the other editor's version and how the sent form differs from it; the next save overwrites it."""
+    """Return the version that another editor has saved meanwhile, and its differences from the sent form.
+
+    The function also updates the form, so that the next save overwrites the other editor's version.
+    """
     theirs = _latest_version(request, point)
     with transaction.atomic():
         mine = Version(point=point, number=theirs.number, **form.content().values())
         changes = changes_between(theirs, mine)
-        # Comparing must not create a new category that the form names.
+        # The form may name a new category. The rollback keeps the comparison from creating it.
         transaction.set_rollback(True)
     data = request.POST.copy()
     data["seen"] = edit_token(point)

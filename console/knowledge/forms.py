@@ -1,4 +1,4 @@
-"""Forms of the knowledge pages. They check only the shape of the data; actions decide what is allowed."""
+"""Forms of the knowledge pages. They check only the format of the data; actions decide what is allowed."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -29,7 +29,7 @@ def _editors() -> models.QuerySet[Staff]:
 
 
 class PointsForm(forms.Form):
-    """The filters of the list of points."""
+    """The filters for the list of knowledge points."""
 
     q = forms.CharField(label=gettext_lazy("Words"), required=False, max_length=100)
     state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
@@ -80,7 +80,8 @@ class PointsForm(forms.Form):
 
 
 class PointForm(forms.Form):
-    """A point as an editor writes it. `seen` identifies the state that the editor started from (`seen_of`)."""
+    """The form of a knowledge point. `seen` identifies the state of the point from which the editor started
+    (`seen_of`)."""
 
     key = forms.SlugField(
         label=gettext_lazy("Key"),
@@ -173,7 +174,8 @@ class PointForm(forms.Form):
         super().__init__(*args, **kwargs)
         owner = self.fields["owner"]
         assert isinstance(owner, forms.ModelChoiceField)
-        # An owner who is no longer an editor stays the owner until another one is chosen.
+        # Offer the current owner, too: an owner who is no longer an editor stays the owner until somebody else is
+        # chosen.
         owner.queryset = _editors()
         if point is not None and point.owner_id is not None:
             owner.queryset = owner.queryset | Staff.objects.filter(pk=point.owner_id)
@@ -199,7 +201,10 @@ class PointForm(forms.Form):
         return cleaned
 
     def content(self) -> Content:
-        """Return the content of the form; create a new category in the caller's transaction."""
+        """Return the content of the point from the form.
+
+        If the form names a new category, it is created in the caller's transaction.
+        """
         data = self.cleaned_data
         pk = self._categories.get(data["category"])
         return Content(
@@ -222,7 +227,7 @@ class PointForm(forms.Form):
 
 
 def initial_values(point: Point, version: Version) -> dict[str, Any]:
-    """Return the initial values of the form for this version."""
+    """Return the initial form values for editing this version of a point."""
     return {
         **{
             name: getattr(version, name)
@@ -237,7 +242,7 @@ def initial_values(point: Point, version: Version) -> dict[str, Any]:
 
 
 def links_of(lines: Iterable[str]) -> list[list[str]]:
-    """Parse lines of the form `text | address` or `address`; ignore empty lines."""
+    """Parse links, one on each line: `text | address` or only `address`. Empty lines are ignored."""
     links = []
     for line in lines:
         words, separator, address = line.rpartition("|")
@@ -247,13 +252,13 @@ def links_of(lines: Iterable[str]) -> list[list[str]]:
 
 
 class RemarkForm(forms.Form):
-    """The reason for sending back a draft or withdrawing a point."""
+    """The form for the reason why an editor sends back a draft or withdraws a point."""
 
     remark = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class RecipientsForm(forms.Form):
-    """The filters of the messages that were made from a point."""
+    """The filters for the list of messages that were made from a point."""
 
     version = forms.TypedChoiceField(
         label=gettext_lazy("Version"), required=False, coerce=int, empty_value=None

@@ -24,7 +24,10 @@ POINTS_PER_PAGE = 40
 @never_cache
 @open_to("use_knowledge")
 def points(request: StaffRequest) -> HttpResponse:
-    """Show the list, filtered by the query. Search words need a POST, because they may be a customer's."""
+    """Show the list of knowledge points, filtered by query parameters.
+
+    Search words are sent by POST, never in an address, because they may be a customer's words.
+    """
     parameters = request.GET.copy()
     parameters.pop("q", None)
     context = _list_context(request, parameters)

@@ -1,4 +1,7 @@
-"""Views of recipients: the customers who got an answer made from a point, so that a bank can inform them of changes."""
+"""Views of recipients: the customers who were sent an answer made from a knowledge point.
+
+If the point changes, the bank can inform these customers.
+"""
 
 from typing import Any
 
@@ -28,7 +31,7 @@ RECIPIENTS_PER_PAGE = 50
 @never_cache
 @open_to("see_who_was_told")
 def recipients(request: StaffRequest, key: str) -> HttpResponse:
-    """Show the recipients of a point; the reading is audited."""
+    """Show the recipients of a knowledge point. Each request is audited."""
     point = access.recipients_point_for(request.user, key)
     context = _page(request, point)
     audit.record(request.user, "point.told_read", point)
@@ -41,7 +44,7 @@ def recipients(request: StaffRequest, key: str) -> HttpResponse:
 @never_cache
 @open_to("see_who_was_told")
 def rows(request: StaffRequest, key: str) -> HttpResponse:
-    """Return the next rows of the page as a fragment."""
+    """Return an HTML fragment with more rows of the list of recipients."""
     point = access.recipients_point_for(request.user, key)
     audit.record_once_a_day(request.user, "point.told_read", point)
     return render(request, "console/knowledge/recipients.html#rows", _page(request, point))
@@ -51,7 +54,7 @@ def rows(request: StaffRequest, key: str) -> HttpResponse:
 @never_cache
 @open_to("see_who_was_told")
 def export(request: StaffRequest, key: str) -> HttpResponse:
-    """Return the filtered recipients as a CSV file; the export is audited."""
+    """Return the filtered recipients as a CSV file. Each export is audited."""
     point = access.recipients_point_for(request.user, key)
     form = _form(request, point)
     if not form.is_valid():
@@ -85,7 +88,7 @@ def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
         "point": point,
         "form": form,
         "columns": RECIPIENT_COLUMNS,
-        # Staff without the console, such as auditors, get links to the admin's record instead.
+        # Staff who may not use the console, such as auditors, get links to the records in admin instead.
         "in_console": may(request.user, "use_console"),
     }
     if form.is_valid():
@@ -99,7 +102,7 @@ def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
 
 
 def _next_query(form: RecipientsForm, before: int | None) -> str:
-    """Return the query of the next page: the filters as they were sent, and the last message shown."""
+    """Return the query string of the next page: the filters as they were sent, and the id of the last message shown."""
     values = {name: form[name].value() or "" for name in ("version", "since", "until")}
     if form["known"].value():
         values["known"] = "on"

@@ -1,4 +1,4 @@
-"""Views for editors to review suggested phrasings and unanswered questions."""
+"""Views with which editors review suggested phrasings and unanswered questions."""
 
 from typing import Any
 
@@ -24,7 +24,10 @@ MAX_SUGGESTIONS = 8
 @never_cache
 @open_to("edit_points")
 def phrasings(request: StaffRequest) -> HttpResponse:
-    """Show the suggested phrasings, most frequent first; `point` in the query limits them to one point."""
+    """Show the suggested phrasings, most frequent first.
+
+    The query parameter `point` limits the list to one point.
+    """
     suggested = suggested_phrasings()
     key = request.GET.get("point", "")
     if key:
@@ -36,7 +39,11 @@ def phrasings(request: StaffRequest) -> HttpResponse:
 @require_POST
 @open_to("edit_points")
 def judge(request: StaffRequest, pk: int) -> HttpResponse:
-    """Accept the phrasing if the form has `accept`, so that it helps to find the point; else decline it for good."""
+    """Accept or decline a suggested phrasing.
+
+    With the form field `accept`, the phrasing is accepted and helps to find the point. Otherwise it is declined and not
+    suggested again.
+    """
     review_phrasing(by=request.user, phrasing=pk, is_accepted="accept" in request.POST)
     return HttpResponse() if request.htmx else redirect("console:phrasings")
 
@@ -55,7 +62,10 @@ def unanswered_questions(request: StaffRequest) -> HttpResponse:
 @never_cache
 @open_to("edit_points")
 def suggested_points(request: StaffRequest, pk: int) -> HttpResponse:
-    """Search points that may answer the question. A POST, because the words are a customer's."""
+    """Return the points that may answer an unanswered question.
+
+    The search words are sent by POST, because they are a customer's words.
+    """
     words, language = request.POST.get("q", "")[:200], request.POST.get("language", "zh")
     points, _places = suggestions.search_for_agent(words, language=language, limit=MAX_SUGGESTIONS)
     context: dict[str, Any] = {"suggestions": points, "unanswered_id": pk}
@@ -65,7 +75,11 @@ def suggested_points(request: StaffRequest, pk: int) -> HttpResponse:
 @require_POST
 @open_to("edit_points")
 def settle_question(request: StaffRequest, pk: int) -> HttpResponse:
-    """Settle an unanswered question: its texts become phrasings of the `point` in the form, or it is dismissed."""
+    """Settle an unanswered question.
+
+    With the form field `point`, the texts of the question become phrasings of that point. Otherwise the question is
+    dismissed.
+    """
     key = request.POST.get("point", "")
     if key:
         answer_unanswered(

@@ -1,4 +1,4 @@
-"""URLs of knowledge points, included by console.urls."""
+"""The URLs of the knowledge pages. console.urls includes them."""
 
 from django.urls import path
 
@@ -9,7 +9,7 @@ _version = f"{_one}/versions/<int:number>"
 
 urlpatterns = [
     path("points/", list_views.points, name="points"),
-    # Not below points/, where every name is the key of a point.
+    # This path is not below points/, because every name there is the key of a point.
     path("found-points", list_views.search, name="points_found"),
     path("phrasings/", review_views.phrasings, name="phrasings"),
     path("phrasings/<int:pk>/judge", review_views.judge, name="phrasing_judge"),
@@ -25,7 +25,7 @@ urlpatterns = [
     path(f"{_one}/told.csv", recipient_views.export, name="point_told_export"),
     path(f"{_one}/edit", editing_views.edit_form, name="point_edit"),
     path(f"{_one}/save", editing_views.save, name="point_save"),
-    # server.body_limits allows bodies of a file's size for addresses with this ending.
+    # server.body_limits allows request bodies as large as a file for addresses with this ending.
     path(f"{_one}/attachments", editing_views.attach, name="point_files"),
     path(f"{_one}/", views.point, name="point"),
     path(f"{_one}/differences", views.differences, name="point_differences"),

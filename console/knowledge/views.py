@@ -1,4 +1,4 @@
-"""Views of a knowledge point: its page for all staff, its versions and their actions for editors."""
+"""Views of a knowledge point: its page for all staff, and the comparison and actions of versions for editors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,10 @@ from knowledge.snapshots import accepted_phrasings
 @never_cache
 @open_to("use_knowledge")
 def point(request: StaffRequest, key: str) -> HttpResponse:
-    """Show a point with the text that customers receive. Editors choose another `version` in the query."""
+    """Show a point with the text that customers receive.
+
+    Editors can see another version with the query parameter `version`.
+    """
     return point_page(request, access.point_for(request.user, key), _number(request.GET.get("version", "")))
 
 
@@ -37,7 +40,7 @@ def _number(text: str) -> int | None:
 def point_page(
     request: StaffRequest, point: Point, number: int | None, refusal: Refusal | None = None, remark: str = ""
 ) -> HttpResponse:
-    """Render the page of a point, after a refusal with its text and the remark that was typed."""
+    """Render the page of a point. After a refused POST, the page shows the refusal and the remark that was typed."""
     staff = request.user
     version = access.version_for(staff, point, number)
     is_editor = may(staff, "edit_points")
@@ -62,9 +65,9 @@ def point_page(
 
 
 def _editor_context(point: Point, version: Version, accepted: list[str]) -> dict[str, Any]:
-    """Return the part of the page that only editors see.
+    """Return the template context for the part of the page that only editors see.
 
-    `waiting` is the request for approval of exactly the content that the page shows, or None.
+    `waiting` is the pending approval request if its content is exactly the content of the page, otherwise None.
     """
     history = history_of(point)
     unpublished = next(
@@ -91,7 +94,7 @@ def _editor_context(point: Point, version: Version, accepted: list[str]) -> dict
 @never_cache
 @open_to("edit_points")
 def differences(request: StaffRequest, key: str) -> HttpResponse:
-    """Compare two versions: `from` and `to` in the query, or the last two."""
+    """Show the differences between two versions: those in the query parameters `from` and `to`, or the last two."""
     point = access.point_for(request.user, key)
     history = history_of(point)
     numbers = [version.number for version in history]
@@ -108,7 +111,7 @@ def differences(request: StaffRequest, key: str) -> HttpResponse:
     return render(request, "console/knowledge/differences.html", context)
 
 
-# -- Actions: each is a button of the page. A refusal shows the page again with its text and the remark typed. ------
+# -- Actions: each belongs to a button of the page. If one is refused, the page is shown again with the refusal. ------
 
 
 def _run_move(
@@ -139,7 +142,10 @@ def submit(request: StaffRequest, key: str, number: int) -> HttpResponse:
 @require_POST
 @open_to("approve_points")
 def approve(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    """Approve a version. `digest` in the form is that of the content on the page; changed content is refused."""
+    """Approve a version with the content that the page showed.
+
+    The form field `digest` identifies that content. If the content has changed since, the approval is refused.
+    """
     digest = request.POST.get("digest", "")
     return _run_move(
         request,
@@ -161,7 +167,10 @@ def send_back(request: StaffRequest, key: str, number: int) -> HttpResponse:
 @require_POST
 @open_to("edit_points")
 def withdraw(request: StaffRequest, key: str, number: int) -> HttpResponse:
-    """Withdraw the point, unless `number` is no longer the published version because somebody else was faster."""
+    """Withdraw a point.
+
+    The request is refused if version `number` is no longer the published one, because somebody else was faster.
+    """
 
     def move(version: Version) -> None:
         reason = _remark(request)

@@ -1,4 +1,4 @@
-"""The form of a canned reply. It checks shape; actions decide whether a reply may be stored."""
+"""The form of a canned reply. It checks only the format of the data; actions decide what is allowed."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from accounts.access import may
 from accounts.models import Department, Staff
 from chat.models import CannedReply
 
-# ModelForm takes a type argument only for the type checker, not at run time.
+# Only the type checker accepts a type argument for ModelForm; at run time it would fail.
 if TYPE_CHECKING:
     ReplyModelForm = forms.ModelForm[CannedReply]
 else:
@@ -18,10 +18,10 @@ else:
 
 
 class ReplyForm(ReplyModelForm):
-    """A canned reply. `scope` is `personal`, `shared`, or the id of a department."""
+    """The form of a canned reply. `scope` says who may use it: `personal`, `shared`, or the id of a department."""
 
     scope = forms.ChoiceField(label=_("For"))
-    # The source of the knowledge point whose text the reply was started from, or "".
+    # The source of the knowledge point from whose text the reply was made, or "".
     source = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
     class Meta:
@@ -57,7 +57,7 @@ class ReplyForm(ReplyModelForm):
             )
 
     def reply(self) -> CannedReply:
-        """Return the reply with the values of the form, not stored yet."""
+        """Return the canned reply with the values of the form. It is not stored."""
         reply = self.instance
         scope = self.cleaned_data["scope"]
         if scope == "personal":

@@ -1,4 +1,4 @@
-"""URLs of canned replies, included by console.urls."""
+"""The URLs of canned replies. console.urls includes them."""
 
 from django.urls import path
 

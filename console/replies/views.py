@@ -1,4 +1,4 @@
-"""Views of canned replies: the list that the composer searches, and the pages to edit them."""
+"""Views of canned replies: the data for the search in the message composer, and the pages to edit replies."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ FIELDS = (*SHOWN_FIELDS, "owner_id", "department_id")
 @never_cache
 @staff_view
 def usable(request: StaffRequest) -> HttpResponse:
-    """Return as JSON all replies that the agent may send, for the composer to search."""
+    """Return all canned replies that the agent may send, as JSON. A script in the message composer searches them."""
     replies = canned_replies.usable_by(request.user).values(*FIELDS)
     return JsonResponse(
         {
@@ -54,7 +54,7 @@ def usable(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def replies_page(request: StaffRequest) -> HttpResponse:
-    """Show the replies that the agent may change."""
+    """Show the list of canned replies that the agent may change."""
     return _page(request, None)
 
 
@@ -62,9 +62,10 @@ def replies_page(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def new_form(request: StaffRequest) -> HttpResponse:
-    """Show the form of a new reply.
+    """Show the form of a new canned reply.
 
-    `point` in the query fills in the text of that knowledge point; the reply becomes inactive when the text changes.
+    With the query parameter `point`, the form is filled with the text of that knowledge point. Such a reply becomes
+    inactive when the point changes.
     """
     key = request.GET.get("point", "")
     initial = _values_from_point(knowledge.point_for(request.user, key)) if key else {}
@@ -76,7 +77,10 @@ def new_form(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def edit_form(request: StaffRequest, pk: int) -> HttpResponse:
-    """Show the form of a reply. `renew` in the query fills in the current text of its knowledge point."""
+    """Show the form of a stored canned reply.
+
+    With the query parameter `renew`, the form is filled with the current text of the reply's knowledge point.
+    """
     reply = _reply(request, pk)
     initial: dict[str, Any] = {}
     if "renew" in request.GET:
@@ -117,7 +121,7 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
     form = ReplyForm(request.POST, staff=request.user, instance=reply)
     if form.is_valid():
         try:
-            # A reply made from a point must be made from its published version.
+            # If the reply was made from a knowledge point, it must be from the published version of the point.
             require_current(form.cleaned_data["source"])
             waiting = save_reply(staff=request.user, reply=form.reply())
             return redirect("console:approval", waiting.uuid) if waiting else redirect("console:replies_page")
@@ -128,7 +132,7 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
 
 
 def _values_from_point(point: Point) -> dict[str, Any]:
-    """Return the form values from a point's published version. Raises PointNotFound if there is none."""
+    """Return initial form values from the published version of a point. Raises PointNotFound if there is none."""
     version = point.published
     if version is None:
         raise PointNotFound

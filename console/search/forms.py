@@ -1,4 +1,4 @@
-"""The search form. It checks only the shape of the data."""
+"""The form of the search in conversations. It checks only the format of the data."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -20,5 +20,5 @@ class SearchForm(forms.Form):
         required=False,
         empty_label=_("all"),
     )
-    # Set by the button that shows older results.
+    # The button that shows older results sets this field.
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)

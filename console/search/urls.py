@@ -1,4 +1,4 @@
-"""URLs of the search in conversations, included by console.urls."""
+"""The URLs of the search in conversations. console.urls includes them."""
 
 from django.urls import path
 

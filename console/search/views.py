@@ -21,7 +21,10 @@ HITS_PER_PAGE = 30
 @never_cache
 @staff_view
 def search(request: StaffRequest) -> HttpResponse:
-    """Show the search form. Search words may be a name or a number, so they are sent by POST, never in an address."""
+    """Show the empty search form.
+
+    Search words may be a customer's name or number, so they are sent by POST, never in an address.
+    """
     return render(request, "console/search/search.html", {"form": SearchForm()})
 
 
@@ -29,7 +32,11 @@ def search(request: StaffRequest) -> HttpResponse:
 @never_cache
 @staff_view
 def results(request: StaffRequest) -> HttpResponse:
-    """Show the messages that contain the words, or without words the conversations, newest first."""
+    """Show search results, newest first.
+
+    With search words, the results are messages that contain the words. Without words, they are the conversations that
+    match the filters.
+    """
     form = SearchForm(request.POST)
     context: dict[str, object] = {"form": form, "is_asked": True}
     if form.is_valid():

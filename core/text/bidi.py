@@ -1,7 +1,7 @@
-"""Bidirectional control characters (UAX 9): text of other people must not reorder the text around it.
+"""Removal of bidirectional control characters (UAX 9), which could reorder the text around a user's text.
 
-On pages, text of other people is unchanged and isolated in its own element (`bdi`, `dir`). Where no element can isolate
-it, in a file or inside a sentence, these functions remove or close the control characters.
+HTML pages leave a user's text unchanged and isolate it in an element (`bdi`, or with `dir`). In a file or inside a
+sentence, where no element can isolate the text, these functions remove the control characters or close their scope.
 """
 
 import re
@@ -10,17 +10,18 @@ _OPENING = "\u202a\u202b\u202d\u202e"
 _ISOLATES = "\u2066\u2067\u2068"
 _POP, _POP_ISOLATE = "\u202c", "\u2069"
 _MARKS = re.compile(f"[{_OPENING}{_ISOLATES}{_POP}{_POP_ISOLATE}]")
-# Paragraph separators of UAX 9; each ends all open embeddings, overrides and isolates.
+# Paragraph separators according to UAX 9. Each of them ends all open embeddings, overrides and isolates.
 _PARAGRAPHS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 
 
 def remove_marks(text: str) -> str:
-    """Return a name or another single line without the characters that embed, override or isolate a direction."""
+    """Return a single line, such as a name, without the characters that embed, override or isolate a text direction."""
     return _MARKS.sub("", text)
 
 
 def close_marks(text: str) -> str:
-    """Return the text with every embedding, override and isolate closed at the end of its paragraph."""
+    """Return the text with closing characters at the end of each paragraph, for every embedding, override and isolate
+    left open."""
     if not _MARKS.search(text):
         return text
     return "".join(part + _closing(part) for part in _PARAGRAPHS.split(text))

@@ -1,7 +1,7 @@
-"""Variant forms of Chinese characters: traditional, simplified, and those used in Hong Kong and Taiwan.
+"""Variant forms of Chinese characters: simplified, traditional, Hong Kong and Taiwan.
 
-Characters are folded one by one and never by words, so that a text and a search term always fold alike and every
-character keeps its position.
+"Folding" replaces every character by one common form of its variants. It works on single characters, never on words: a
+text and a search term are folded in the same way, and every character keeps its position.
 """
 
 import unicodedata
@@ -13,20 +13,21 @@ from django.db.models import Q
 from opencc import OpenCC
 
 _HAN = (range(0x3400, 0x4DC0), range(0x4E00, 0xA000), range(0xF900, 0xFB00), range(0x20000, 0x323B0))
-# Pairs of characters that are equivalent in banking terms but that OpenCC keeps apart: 帐户 and 账户, 回覆 and 回复,
-# Hong Kong's 信用咭 and 信用卡, 瞭解 and 了解.
+# Pairs of characters that mean the same in banking terms, although OpenCC keeps them apart: 帐户 and 账户, 回覆 and
+# 回复, Hong Kong's 信用咭 and 信用卡, 瞭解 and 了解.
 _ALIKE = str.maketrans("帐覆咭瞭祇衹戸讬", "账复卡了只只户托")
 
 
 def fold_variants(text: str) -> str:
-    """Return the text with each Chinese character replaced by one form of its variants; the length is unchanged."""
+    """Return the text with each Chinese character replaced by the common form of its variants. The length stays the
+    same."""
     return text if text.isascii() else text.translate(_table())
 
 
 def written_forms(text: str) -> list[str]:
     """Return the text as typed and as written in mainland China, Taiwan and Hong Kong, without duplicates.
 
-    Use it to search columns whose text is stored unfolded.
+    For searches in columns whose text is stored as it was typed.
     """
     plain = unicodedata.normalize("NFKC", text)
     simplified = fold_variants(plain)
@@ -37,7 +38,7 @@ def written_forms(text: str) -> list[str]:
 
 
 def matches_any_form(columns: Sequence[str], text: str) -> Q:
-    """Return the condition that one of the columns contains the text in any of its `written_forms`."""
+    """Return a query condition: any of the columns contains the text in any of its `written_forms`."""
     return reduce(
         or_, (Q((f"{column}__icontains", form)) for column in columns for form in written_forms(text))
     )
@@ -50,10 +51,13 @@ def _converter(name: str) -> OpenCC:
 
 @cache
 def _table() -> dict[int, str]:
-    """Return the folded form of each character that differs from it. Building takes a third of a second, once."""
+    """Return a translation table from characters to their folded forms.
+
+    Building the table takes a third of a second, so it is cached.
+    """
     characters = [chr(code) for block in _HAN for code in block]
     forms = characters
-    # Convert twice, because a converted form may itself be a variant: 麼 becomes 么, which becomes 幺.
+    # Convert twice, because the result of the first conversion may be a variant too: 麼 becomes 么, and 么 becomes 幺.
     for form in ("hk2t", "tw2t", "t2s") * 2:
         forms = _converter(form).convert("\n".join(forms)).split("\n")
     forms = [form.translate(_ALIKE) for form in forms]

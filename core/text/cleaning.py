@@ -1,11 +1,11 @@
-"""The cleaning of all incoming text, from visitors and staff alike; docs/text.md describes it. Nothing else changes
+"""The cleaning of all text that visitors and staff enter; docs/text.md describes it. No other code changes their
 text."""
 
 
 def clean_text(text: str) -> str:
-    """Return the text without NUL (PostgreSQL cannot store it) and without surrounding white space.
+    """Return the text without NUL characters and without surrounding white space.
 
-    Each lone surrogate becomes U+FFFD.
+    PostgreSQL cannot store NUL. Each lone surrogate becomes U+FFFD.
     """
     if not text.isascii():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -13,6 +13,8 @@ def clean_text(text: str) -> str:
 
 
 def clean_line(text: str, longest: int) -> str:
-    """Return a name or title cleaned by `clean_text`, with each run of white space as one space, cut to `longest`
-    characters."""
+    """Return a name or title cleaned by `clean_text`, on one line and cut to `longest` characters.
+
+    Each run of white space becomes one space.
+    """
     return " ".join(clean_text(text).split())[:longest].rstrip()

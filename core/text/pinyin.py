@@ -1,6 +1,6 @@
-"""Pinyin of Chinese text, with every reading of a character that has several: 还款 is huankuan, 还有 is haiyou.
+"""Pinyin of Chinese text. A character may have several readings: 还 is huan in 还款 and hai in 还有.
 
-The dictionary is loaded at its first use, because loading it at start-up would add a third to a process's start time.
+The pinyin dictionary is loaded at first use, because loading it would make the start of a process a third slower.
 """
 
 import re
@@ -10,19 +10,20 @@ from functools import lru_cache
 from itertools import combinations, islice, product
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
-# ü with or without a tone, decomposed.
+# ü with or without a tone mark, in decomposed form.
 _UMLAUT = re.compile("u([\u0300\u0301\u0304\u030c]?)\u0308([\u0300\u0301\u0304\u030c]?)")
 _TONES = re.compile("[\u0300\u0301\u0304\u030c]")
 _TONE_NUMBER = re.compile("(?<=[a-z])[1-5](?![0-9])")
-# At most this many characters of a text take a less likely reading at the same time.
+# The maximum number of characters in one spelling of a text that have a less likely reading.
 _MAX_OTHER_READINGS = 2
 
 
 @lru_cache(maxsize=30_000)
 def readings_of(character: str) -> tuple[str, ...]:
-    """Return the readings of a character without tones, with v for ü; the character itself if it is not Chinese.
+    """Return the readings of a Chinese character without tones, with v for ü; any other character is returned itself.
 
-    Readings with ü are also returned with u and yu, because people type those too: lvka, luka and lyuka are 绿卡.
+    For each reading with ü there are also readings with u and yu, because people type all three: lvka, luka and lyuka
+    for 绿卡.
     """
     if not _HAN.match(character):
         return (character,)
@@ -40,7 +41,7 @@ def _typed_forms(reading: str) -> Iterator[str]:
 
 
 def without_tones(typed: str) -> str:
-    """Return typed pinyin in the form used for comparison: lower case, without apostrophes and tone marks, v for ü.
+    """Return typed pinyin in lower case, without apostrophes and tone marks, and with v for ü.
 
     Spaces and numbers stay.
     """
@@ -55,16 +56,18 @@ def without_tone_numbers(typed: str) -> str:
 
 
 def without_similar_sounds(syllable: str) -> str:
-    """Return a syllable with sounds merged that many speakers do not distinguish: zh, ch, sh become z, c, s, and ang,
-    eng, ing become an, en, in."""
+    """Return a pinyin syllable with similar sounds merged, because many speakers do not distinguish them.
+
+    zh, ch and sh become z, c and s; ang, eng and ing become an, en and in.
+    """
     return re.sub("^([zcs])h", r"\1", re.sub("(?<=[aei])ng$", "n", syllable))
 
 
 def spellings_of(text: str, most: int) -> list[str]:
-    """Return the ways to type the letters, digits and Chinese characters of a text: by initials, then by syllables.
+    """Return the ways to type a text in pinyin: first by the initials of its syllables, then by whole syllables.
 
-    It returns at most `most` of each. The most likely reading of the whole text comes first, then those that differ in
-    one character, then in two.
+    Letters and digits are typed as they are. At most `most` spellings of each sort are returned: the most likely
+    reading of the text first, then readings that differ from it in one character, then in two.
     """
     from pypinyin import Style, lazy_pinyin
 
@@ -80,7 +83,10 @@ def spellings_of(text: str, most: int) -> list[str]:
 
 
 def _combinations(choices: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the first choice of every position, then texts with another choice in one position, then in two."""
+    """Yield texts made of one choice for each position.
+
+    The first text has the first choice everywhere. Then come texts with another choice in one position, then in two.
+    """
     first = [options[0] for options in choices]
     ambiguous = [position for position, options in enumerate(choices) if len(options) > 1]
     for count in range(_MAX_OTHER_READINGS + 1):

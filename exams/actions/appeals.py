@@ -1,4 +1,4 @@
-"""Appeals: an examinee disputes the marking of a question, another person decides, and papers are re-marked."""
+"""Actions on appeals: an examinee disputes how an answer was marked, and an editor accepts or rejects the appeal."""
 
 from datetime import datetime, timedelta
 
@@ -20,10 +20,10 @@ MAX_CHARACTERS = 1000
 
 
 def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime | None = None) -> Appeal:
-    """Store and return an appeal about a question that did not get full marks; a repeat returns the first appeal.
+    """Store and return an appeal about the question with number `place` on a paper. A repeat returns the first appeal.
 
-    Raises EmptyText, TextTooLong, AppealTooLate, and ExamNotFound when the paper is not marked or the question got full
-    marks.
+    Raises ExamNotFound when the paper is not marked yet or the answer got full marks, EmptyText, TextTooLong,
+    AppealTooLate.
     """
     now = now or timezone.now()
     cleaned_reason = _bounded(reason, "reason")
@@ -45,8 +45,8 @@ def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime
 
 
 def _bounded(text: str, field: str) -> str:
-    """Return the cleaned text. Raises TextTooLong with the name of the field."""
-    # A browser counts a line break as one character and sends two.
+    """Return the cleaned text of a form field. Raises TextTooLong with the name of the field."""
+    # A browser counts a line break as one character, but sends two.
     text = clean_text(text).replace("\r\n", "\n")
     if len(text) > MAX_CHARACTERS:
         raise TextTooLong(field, MAX_CHARACTERS)
@@ -56,13 +56,13 @@ def _bounded(text: str, field: str) -> str:
 def decide_appeal(
     *, by: Staff, appeal: int, is_accepted: bool, remedy: str = Appeal.Remedy.SAME, words: str = ""
 ) -> Appeal:
-    """Accept or reject an appeal; repeating the same decision is harmless.
+    """Accept or reject an appeal. Repeating the same decision is harmless.
 
-    An accepted appeal re-marks the question on every paper of the exam that contains it, and the question must be
-    accepted again by an editor before it is drawn again.
+    After an accepted appeal, the question gets full marks on the exam's papers that `remedy` covers. An editor must
+    accept the question again before new papers can contain it.
 
-    Raises OwnAppeal when `by` made the appeal, JudgeSatExam when `by` has sat the exam or had the question,
-    AppealDecided when a different decision was made before, TextTooLong, ExamNotFound.
+    Raises OwnAppeal when `by` made the appeal, JudgeSatExam when `by` has sat the exam or answered the question on any
+    paper, AppealDecided when a different decision was made before, TextTooLong, ExamNotFound.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
     answer = _bounded(words, "words")
@@ -71,7 +71,8 @@ def decide_appeal(
         if locked.item.paper.staff_id == by.pk:
             raise OwnAppeal
         if selectors.has_sat(by, exam=locked.item.paper.exam_id, question=locked.item.question_id):
-            # An accepted appeal raises the marks of other examinees, so the judge must not be one of them.
+            # An accepted appeal raises the marks of several examinees, so the person who decides must not be one of
+            # them.
             raise JudgeSatExam
         if locked.state != Appeal.State.OPEN:
             if locked.state == state:

@@ -1,4 +1,7 @@
-"""The daily drill: agents answer one question at a time; poorly known questions return sooner (FSRS scheduling)."""
+"""Actions of the daily drill: agents practise exam questions one at a time.
+
+The FSRS algorithm schedules repetitions, so that poorly known questions return sooner.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,17 +23,17 @@ from exams.models import DrillCard, DrillOffer, Exam, Question
 from exams.rules.drawing import shuffled_options
 from exams.rules.marking import FULL, credit_of, is_answer
 
-# Without learning steps, intervals are whole days and a missed question returns the next day. Without fuzzing, a
-# repeated answer gives the same due date.
+# Without learning steps, intervals are whole days and a missed question returns the next day. Without fuzzing (random
+# changes of intervals), a repeated answer gives the same due date.
 scheduler = Scheduler(learning_steps=(), relearning_steps=(), enable_fuzzing=False)
 
 
 @dataclass(frozen=True)
 class DrillQuestion:
-    """A question as shown to one person.
+    """A drill question with its options in the order in which one person sees them.
 
-    `review`: how often they have answered it before; `shown`: the options in display order; `right`: the right answer
-    in terms of `shown`.
+    `review` is the number of times that the person has answered the question before. `shown` holds the options in
+    display order, and `right` is the right answer as indices of `shown`.
     """
 
     question: Question
@@ -41,7 +44,10 @@ class DrillQuestion:
 
 @dataclass(frozen=True)
 class DrillResult:
-    """The result of an answer. `credit`: 0 to 100; `left_today`: questions left until the daily limit."""
+    """The result of an answer in the drill.
+
+    `credit` is 0 to 100, and `left_today` is the number of questions left until the daily limit.
+    """
 
     drill_question: DrillQuestion
     credit: int
@@ -50,10 +56,10 @@ class DrillResult:
 
 
 def next_question(*, staff: Staff, now: datetime | None = None) -> DrillQuestion | None:
-    """Return the question to ask now, or None when there is none or the daily limit is reached.
+    """Return the drill question to ask now, or None when there is none or the daily limit is reached.
 
-    The question is stored as the only one that the person may answer. Until it is answered, this function returns the
-    same question, so nobody can page through the questions.
+    The function stores which question it returned, and the person may answer only that one. It returns the same
+    question until it is answered, so nobody can look through all questions.
     """
     require(staff, "use_drill")
     now = now or timezone.now()
@@ -77,7 +83,10 @@ def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
 
 
 def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
-    """Return the open exams that hold back drill questions until they are sat; [] when the daily limit is reached."""
+    """Return the open exams that the person should sit before their questions appear in the drill.
+
+    The list is empty when the daily limit is reached.
+    """
     now = now or timezone.now()
     if selectors_drill.answered_today(staff, now) >= settings.DRILL_A_DAY:
         return []
@@ -85,9 +94,9 @@ def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exa
 
 
 def offered_question(staff: Staff, question: Question, review: int) -> DrillQuestion:
-    """Return the question with its options shuffled.
+    """Return the question for display, with its options shuffled.
 
-    The order depends only on the person, the question and `review`, so it is not stored between question and answer.
+    The order depends only on the person, the question and `review`, so it need not be stored until the answer arrives.
     """
     seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
     shown, right = shuffled_options(question.kind, question.options, question.answer, seed)
@@ -97,10 +106,10 @@ def offered_question(staff: Staff, question: Question, review: int) -> DrillQues
 def answer_question(
     *, by: Staff, question: int, review: int, given: Any, now: datetime | None = None
 ) -> DrillResult:
-    """Mark the answer and schedule when the question returns. A repeated answer counts once.
+    """Mark an answer in the drill and schedule the next repetition of the question. A repeated answer counts once.
 
-    Raises NotAnAnswer, and ExamNotFound when the question was not offered or may no longer be asked, for example
-    because it is now on an open paper.
+    Raises NotAnAnswer for an invalid answer. Raises ExamNotFound when the question was not offered to this person or
+    may no longer be asked, for example because it is now on somebody's open paper.
     """
     require(by, "use_drill")
     now = now or timezone.now()
@@ -126,9 +135,10 @@ def answer_question(
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
-    """Return and lock the offer that is being answered, with its question. Raises ExamNotFound.
+    """Lock and return the stored offer that the person answers, and its question. Raises ExamNotFound.
 
-    The lock makes concurrent answers take turns, so an answer counts once and the daily limit holds.
+    Because of the lock, concurrent answers are handled one after the other: each counts once, and the daily limit
+    holds.
     """
     offer = (
         DrillOffer.objects.select_for_update(of=("self",))
@@ -148,13 +158,13 @@ def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[Dril
 
 
 def _review(card: DrillCard, credit: int, now: datetime) -> None:
-    """Schedule the next review of the card and store it."""
+    """Schedule the next repetition of a drill card from the credit of the answer, and store the card."""
     rating = Rating.Good if credit == FULL else Rating.Hard if credit >= FULL / 2 else Rating.Again
     # fsrs accepts only datetimes in UTC.
     reviewed, _log = scheduler.review_card(Card.from_dict(card.card), rating, now.astimezone(UTC))
     card.card, card.due_at, card.reviewed_at = reviewed.to_dict(), reviewed.due, now
     if credit < FULL:
-        # A missed question returns tomorrow at the latest, however well it was known before.
+        # A missed question returns tomorrow at the latest, even if the person knew it well before.
         card.due_at = min(card.due_at, now + timedelta(days=1))
         card.misses += 1
     card.reviews += 1

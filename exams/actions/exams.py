@@ -1,4 +1,4 @@
-"""Actions on exams and papers: set up an exam; begin, answer, hand in and settle papers."""
+"""Actions on exams and papers: set up an exam; begin, answer and hand in a paper; mark overdue papers."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -35,17 +35,22 @@ from exams.rules.drawing import draw, shuffled_options
 from exams.rules.marking import is_answer
 from knowledge.models import Category
 
-# Accept answers that were already on their way when the time ran out.
+# Answers are accepted for this long after the end of the time, because they may have been sent before it.
 GRACE_PERIOD = timedelta(seconds=5)
-# The most characters of a fill-in answer.
+# The maximum length of a fill-in answer, in characters.
 GAP_CHARACTERS = 100
-# A new paper is kept different from at most this many of the latest papers of other examinees.
+# A new paper is compared with at most this many of the latest papers of other examinees, so that they share few
+# questions.
 MAX_COMPARED_PAPERS = 60
 
 
 @dataclass(frozen=True)
 class ExamPlan:
-    """The settings of an exam. `shares`: the weight of each category or department on a paper."""
+    """The settings of an exam.
+
+    `shares` holds pairs of a category or department and its weight, which decides how many of a paper's questions come
+    from it.
+    """
 
     name: str
     departments: Sequence[Department]
@@ -60,9 +65,9 @@ class ExamPlan:
 
 
 def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
-    """Store a new exam or changes to one. Papers already drawn stay as they are.
+    """Store a new exam, or changes to the exam with the id `exam`. Papers already drawn stay as they are.
 
-    Raises ExamBegun when the pass mark would change after somebody has begun a paper, ExamNotFound.
+    Raises ExamBegun when the pass mark would change although somebody has begun a paper, ExamNotFound.
     """
     require(by, "set_exams")
     values: dict[str, Any] = {
@@ -94,9 +99,9 @@ def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
 
 
 def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int | None = None) -> Paper:
-    """Return the examinee's open paper of this exam; draw one if there is none. A repeat returns the same paper.
+    """Draw and return a new paper of this exam, or return the examinee's open paper if there is one.
 
-    `seed` makes the drawing reproducible, for the demo; without it, the seed is random.
+    A given `seed` makes the drawing of questions reproducible, which the demo needs. By default the seed is random.
 
     Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterMayNotSit, NoQuestions, ExamNotFound.
     """
@@ -143,7 +148,7 @@ def _draw(exam: Exam, by: Staff, mine: Sequence[Paper], now: datetime, seed: int
         number=len(mine) + 1,
         seed=seed,
         drawn_at=now,
-        # A late start does not extend the exam beyond its end.
+        # After a late start, the paper still ends no later than the exam.
         due_at=min(now + timedelta(minutes=exam.minutes), exam.closes_at),
     )
     questions = Question.objects.in_bulk(drawn)
@@ -176,10 +181,10 @@ def _questions_on(papers: Sequence[int]) -> list[set[int]]:
 
 @dataclass(frozen=True)
 class AnswerOrigin:
-    """The page load that an answer comes from. It decides which of two answers is newer, without any clock.
+    """The page from which an answer was sent. It shows which of two answers is newer, without any clock.
 
-    `page` identifies one load of the page, `step` counts the answers given on that page, and `seen` is the revision of
-    the stored answer that the page had seen.
+    `page` identifies one load of the page in a browser, and `step` counts the answers given there. `seen` is the latest
+    revision of the stored answer that the page had received.
     """
 
     page: str = ""
@@ -189,9 +194,10 @@ class AnswerOrigin:
 
 @dataclass(frozen=True)
 class SavedAnswer:
-    """The answer that the server holds now.
+    """The stored answer to a question, after a page has sent its answer.
 
-    `is_newer`: the server holds an answer that the page had not seen, so the page's own answer was not stored.
+    `is_newer` is true if the server already had a newer answer, which the page had not seen. The page's answer was then
+    not stored.
     """
 
     given: Any
@@ -203,7 +209,9 @@ class SavedAnswer:
 def save_answer(
     *, by: Staff, paper: int, place: int, given: Any, origin: AnswerOrigin, now: datetime | None = None
 ) -> SavedAnswer:
-    """Store the answer to one question; None removes it. Repeated and delayed requests are harmless.
+    """Store the answer to the question with number `place`; None removes the stored answer.
+
+    Repeated and delayed requests are harmless: they never overwrite a newer answer.
 
     Raises PaperOver, NotAnAnswer, TextTooLong, ExamNotFound.
     """
@@ -222,10 +230,8 @@ def save_answer(
 
 
 def _store_if_newer(item: PaperItem, given: Any, origin: AnswerOrigin, now: datetime) -> bool:
-    """Store the answer unless it is older than the stored one; return whether it was stored.
-
-    The caller has locked the paper in its transaction.
-    """
+    """Store the answer unless the stored one is newer; return whether it was stored. The caller has locked the
+    paper."""
     is_same_page = item.revision > 0 and item.page == origin.page
     is_next = origin.step > item.step if is_same_page else origin.seen == item.revision
     if is_next:
@@ -244,7 +250,10 @@ def _store_all(
 
 
 def _valid_answers(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
-    """Return the answers, by question number, that fit their questions, and those that are None."""
+    """Return the valid ones of `answers`, by question number.
+
+    An answer is valid if it fits its question, or if it is None, which removes the stored answer.
+    """
     return {
         item.place: answers[item.place]
         for item in paper.items.filter(place__in=answers)
@@ -271,11 +280,11 @@ def hand_in(
     is_by_clock: bool = False,
     now: datetime | None = None,
 ) -> Paper:
-    """Store the `answers` that are not saved yet, unless the time is over, then mark the paper.
+    """Hand in a paper: store the `answers` that are not saved yet, unless the time is over, and mark the paper.
 
     Invalid answers are skipped, so they never keep a paper from being handed in. Handing in twice gives the same
-    result. `is_by_clock`: the page hands in because it believes that the time is over. Raises ExamNotFound, and
-    TimeLeft when the page's clock is wrong.
+    result. `is_by_clock` is true if the page hands in by itself because its clock says that the time is over. Raises
+    TimeLeft if that clock is wrong, ExamNotFound.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -291,10 +300,10 @@ def hand_in(
 
 
 def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> int:
-    """Mark the papers whose time is over, with the answers saved so far; return how many were marked.
+    """Mark the open papers whose time is over, with the answers saved so far; return the number of marked papers.
 
-    `of` limits this to the papers of one examinee. Any process may call it at any time: papers that another process
-    is marking are skipped, or waited for when `of` is given.
+    With `of`, only the papers of that examinee are marked. Any process may call this function at any time. It skips
+    papers that another process is marking, or, with `of`, waits for that process.
     """
     now = now or timezone.now()
     due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE_PERIOD)

@@ -1,4 +1,4 @@
-"""Marking of papers: when they are handed in, and again after an accepted appeal."""
+"""Marking of papers, at hand-in and again after an accepted appeal."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,10 @@ from exams.rules.marking import FULL, credit_of, percent_of
 
 
 def mark_paper(paper: Paper, at: datetime, *, by: Staff | None) -> None:
-    """Mark a paper as handed in at this time. The caller has locked the paper in its transaction."""
+    """Mark every answer of a paper and store the result, with `at` as the time of hand-in.
+
+    The caller has locked the paper in its transaction.
+    """
     items = list(paper.items.all())
     granted = Appeal.objects.filter(
         state=Appeal.State.ACCEPTED,
@@ -35,10 +38,11 @@ def mark_paper(paper: Paper, at: datetime, *, by: Staff | None) -> None:
 
 
 def remark_papers(appeal: Appeal, by: Staff) -> int:
-    """Give full marks for the question on every paper that the accepted appeal covers; return how many changed.
+    """Give full marks for a question on every paper that an accepted appeal covers; return the number of changed
+    papers.
 
-    The caller has locked the appeal in its transaction. The question becomes a proposal again, so it is not drawn
-    until an editor accepts it.
+    The question becomes a proposal again, so new papers do not contain it until an editor accepts it. The caller has
+    locked the appeal in its transaction.
     """
     items = PaperItem.objects.filter(
         question=appeal.item.question_id, paper__exam=appeal.item.paper.exam_id, credit__lt=FULL
@@ -60,7 +64,10 @@ def remark_papers(appeal: Appeal, by: Staff) -> int:
 
 
 def _store_result(paper: Paper, items: Sequence[PaperItem]) -> None:
-    """Store the result of a paper from the credits of its items; a pass removes the queue restrictions it meets."""
+    """Compute the result of a paper from the credits of its questions, and store it.
+
+    A pass also removes the examinee's queue restrictions for which this exam was required.
+    """
     credits = [item.credit or 0 for item in items]
     paper.credit, paper.percent = sum(credits), percent_of(credits)
     paper.is_passed = paper.percent >= paper.exam.pass_percent
@@ -70,7 +77,10 @@ def _store_result(paper: Paper, items: Sequence[PaperItem]) -> None:
 
 
 def _helps(appeal: Appeal, item: PaperItem) -> bool:
-    """Tell whether an accepted appeal covers this item: same wording and, with Remedy.SAME, the same answer."""
+    """Return whether an accepted appeal covers this question of a paper.
+
+    The wording of the question must be the same. With Remedy.SAME, the answer must be the same as the appellant's, too.
+    """
     if item.stem != appeal.item.stem:
         return False
     return appeal.remedy == Appeal.Remedy.ALL or (
@@ -79,7 +89,10 @@ def _helps(appeal: Appeal, item: PaperItem) -> bool:
 
 
 def _comparable_answer(item: PaperItem) -> Any:
-    """Return the answer in a form that can be compared between papers, because each paper shuffles the options."""
+    """Return the answer in a form that can be compared between papers.
+
+    The indices of options cannot be compared, because each paper has its own order of options.
+    """
     given = item.given or []
     if item.kind == "fill_in":
         return without_separators(str(given[0] if given else ""))

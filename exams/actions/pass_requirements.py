@@ -1,6 +1,7 @@
 """Required exams: from a set date, agents who have not passed may not take conversations of the exam's departments.
 
-Each such restriction is an `accounts.QueueRestriction` whose key begins with `exam/`; only this module writes them.
+Each restriction is stored as an `accounts.QueueRestriction` whose key begins with `exam/`. Only this module writes
+these.
 """
 
 from datetime import date, timedelta
@@ -14,29 +15,30 @@ from accounts.models import QueueRestriction, Role, Staff
 from exams.errors import ExamNotFound
 from exams.models import Exam, Paper
 
-# Agents get at least this long between the first warning and the restriction.
+# The minimum time between the first warning and the start of a restriction.
 NOTICE_PERIOD = timedelta(days=14)
 # Restrictions of exams that closed longer ago than this are no longer updated.
 MAX_EXAM_AGE = timedelta(days=400)
 
 
 def update_all_restrictions(today: date | None = None) -> int:
-    """Bring the queue restrictions of all exams up to date; return how many changed.
+    """Add and remove queue restrictions of all required exams as needed; return the number of changes.
 
-    New members of a department get a restriction; agents who left or passed lose theirs. Any process may call it at
-    any time.
+    New members of a department get a restriction. Agents who have left the department or passed the exam lose theirs.
+    Any process may call this function at any time.
     """
     changed = 0
     recent = Exam.objects.filter(required_from__isnull=False, closes_at__gt=timezone.now() - MAX_EXAM_AGE)
     for pk in list(recent.order_by("pk").values_list("pk", flat=True)):
         with transaction.atomic():
-            # The lock makes processes take turns, so each restriction is added and audited once.
+            # Because of the lock, only one process at a time updates an exam, so each restriction is added and audited
+            # once.
             changed += update_restrictions(Exam.objects.select_for_update().get(pk=pk), today)
     return changed
 
 
 def update_restrictions(exam: Exam, today: date | None = None) -> int:
-    """Bring the queue restrictions of one exam up to date in the caller's transaction; return how many changed."""
+    """Add and remove queue restrictions of one exam as needed; return the number of changes. Needs a transaction."""
     today = today or timezone.localdate()
     key = key_of(exam)
     stored = {
@@ -73,9 +75,10 @@ def update_restrictions(exam: Exam, today: date | None = None) -> int:
 
 
 def remove_met_restrictions(exam: Exam, staff: Staff) -> None:
-    """Remove the restrictions that a pass of this exam meets: its own and those of earlier exams of its departments.
+    """Remove a person's queue restrictions after they passed this exam.
 
-    Runs in the caller's transaction.
+    A pass ends the restrictions of this exam and of earlier exams in the same departments. Runs in the caller's
+    transaction.
     """
     earlier = Exam.objects.filter(opens_at__lte=exam.opens_at, required_from__isnull=False)
     restrictions = QueueRestriction.objects.filter(
@@ -89,7 +92,7 @@ def remove_met_restrictions(exam: Exam, staff: Staff) -> None:
 
 
 def lift_restriction(*, by: Staff, restriction: int) -> None:
-    """Let one agent take conversations although the exam is not passed. Lifting twice is harmless.
+    """Lift a queue restriction, so that the agent may take conversations without a pass. Lifting twice is harmless.
 
     Raises ExamNotFound, PermissionDenied.
     """
@@ -118,9 +121,9 @@ def _since(exam: Exam, today: date) -> date:
 
 
 def _required_passes(exam: Exam) -> set[tuple[int, int]]:
-    """Return pairs (agent id, department id) that need a pass.
+    """Return (agent id, department id) pairs of agents who still need a pass in a department.
 
-    A pass of this exam or of a later exam of the department counts.
+    A pass of this exam or of a later exam of the department is enough.
     """
     if exam.required_from is None:
         return set()

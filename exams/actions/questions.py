@@ -1,4 +1,7 @@
-"""Actions on exam questions: propose them from points, write, accept or decline them, confirm them after a change."""
+"""Actions on exam questions: propose questions from knowledge points; write, accept, decline and confirm questions.
+
+An accepted question must be confirmed again when its point has changed.
+"""
 
 from collections.abc import Sequence
 
@@ -22,10 +25,10 @@ MAX_POINTS = 2_000
 
 
 def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) -> int:
-    """Propose at most `max_new` questions from published points; return how many are new.
+    """Generate at most `max_new` question proposals from published points; return the number of new proposals.
 
-    `category` limits the points to a category and its subcategories. A question that was proposed, accepted or
-    declined before with the same wording is not proposed again.
+    With `category`, only points of this category and its subcategories are used. A wording that was proposed, accepted
+    or declined before is not proposed again.
     """
     require(by, "set_exams")
     points = Point.objects.filter(published__isnull=False).select_related("published")
@@ -42,7 +45,8 @@ def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) ->
         proposal
         for siblings in sources.values()
         for source in siblings
-        # Wrong options come from other points of the category. If it has fewer than four, use points of all categories.
+        # Wrong options come from other points of the category. If the category has fewer than four points, use points
+        # of all categories.
         for proposal in propose(source, siblings if len(siblings) >= 4 else all_sources)
     ]
     with transaction.atomic():
@@ -67,7 +71,7 @@ def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) ->
 
 
 def _drop_outdated() -> None:
-    """Delete proposals that nobody has judged and whose version of the point is no longer published."""
+    """Delete undecided proposals that were made from a version of a point that is no longer published."""
     Question.objects.filter(state=State.PROPOSED, author=None, asked=0, items__isnull=True).exclude(
         version=F("point__published__number")
     ).delete()
@@ -86,9 +90,9 @@ def _question(proposal: ProposedQuestion) -> Question:
 
 
 def save_question(*, by: Staff, point: int, parsed: ParsedQuestion, question: int | None = None) -> Question:
-    """Store a new question about a point, or changes to one, as accepted.
+    """Store a question that an editor has written or changed, as accepted.
 
-    The question is tied to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken,
+    The question belongs to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken,
     PointNotFound.
     """
     require(by, "set_exams")
@@ -103,7 +107,7 @@ def save_question(*, by: Staff, point: int, parsed: ParsedQuestion, question: in
                 stored = Question.objects.create(point=source_point, author=by, **values)
             else:
                 stored = access.lock_question(by, question)
-                # The counts belong to the former question, so a changed one starts at zero.
+                # The counts of answers and misses belong to the former wording, so a changed question starts at zero.
                 is_changed = any(
                     getattr(stored, name) != values[name] for name in ("kind", "options", "answer")
                 )
@@ -118,9 +122,10 @@ def save_question(*, by: Staff, point: int, parsed: ParsedQuestion, question: in
 
 
 def accept_question(*, by: Staff, question: int) -> None:
-    """Accept a question, so that it may be drawn, or confirm an accepted one for the new version of its point.
+    """Accept a proposed question, so that papers may contain it.
 
-    Accepting twice is harmless. Raises NotInState when the point is no longer published.
+    An accepted question whose point has changed is confirmed for the new version of the point. Accepting twice is
+    harmless. Raises NotInState when the point is no longer published.
     """
     with transaction.atomic():
         locked = access.lock_question(by, question)
@@ -136,7 +141,7 @@ def accept_question(*, by: Staff, question: int) -> None:
 
 
 def decline_question(*, by: Staff, question: int) -> None:
-    """Decline a question: it is neither drawn nor proposed again. Declining twice is harmless."""
+    """Decline a question, so that it is neither used on papers nor proposed again. Declining twice is harmless."""
     with transaction.atomic():
         locked = access.lock_question(by, question)
         if locked.state == State.DECLINED:
@@ -147,7 +152,7 @@ def decline_question(*, by: Staff, question: int) -> None:
 
 
 def return_to_proposed(*, by: Staff, question: int) -> None:
-    """Undo a decision: the question is a proposal again. A repeat is harmless."""
+    """Undo the decision on a question, which becomes a proposal again. A repeat is harmless."""
     with transaction.atomic():
         locked = access.lock_question(by, question)
         if locked.state != State.PROPOSED:
@@ -157,7 +162,10 @@ def return_to_proposed(*, by: Staff, question: int) -> None:
 
 
 def count_asked(asked: Sequence[int], missed: Sequence[int]) -> None:
-    """Count questions that were on a marked paper or in a drill, and the missed ones, in the caller's transaction."""
+    """Count how often questions were asked and missed. Runs in the caller's transaction.
+
+    `asked` are questions from a marked paper or a drill, and `missed` are those of them without full marks.
+    """
     for pk in sorted(set(asked)):
         miss = int(pk in missed)
         Question.objects.filter(pk=pk).update(asked=F("asked") + 1, missed=F("missed") + miss)

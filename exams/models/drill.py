@@ -1,4 +1,4 @@
-"""Models of the daily drill: the question on offer and the review schedule of each person."""
+"""Models of the daily drill: for each person, the question asked now and the schedule of repetitions."""
 
 from django.db import models
 from django.utils import timezone
@@ -9,7 +9,7 @@ from exams.models.exams import Question
 
 
 class DrillOffer(models.Model):
-    """The drill question last shown to a person: the only one that they may answer."""
+    """The drill question that was last shown to a person. The person may answer only this one."""
 
     staff = models.OneToOneField(Staff, models.CASCADE, primary_key=True, related_name="+")
     question = models.ForeignKey(Question, models.CASCADE, related_name="+")
@@ -23,7 +23,7 @@ class DrillOffer(models.Model):
 
 
 class DrillCard(models.Model):
-    """When one person should review one question again, scheduled by FSRS from their earlier answers."""
+    """The schedule of one question in the drill of one person, computed by the FSRS algorithm from earlier answers."""
 
     staff = models.ForeignKey(Staff, models.CASCADE, related_name="drill_cards")
     question = models.ForeignKey(Question, models.CASCADE, related_name="+")

@@ -18,11 +18,12 @@ class QuestionKind(models.TextChoices):
 
 
 class Question(models.Model):
-    """A question about a knowledge point. `options` and `answer` depend on the kind:
+    """An exam question about a knowledge point. The contents of `options` and `answer` depend on the kind.
 
-    single, multiple: the options, and the indices of the right ones; true_false: no options, and [1] for true or [0]
-    for false; fill_in: no options (the gap in the stem is ____), and every accepted filling; order: the options in
-    their right order, and their indices.
+    - single, multiple: `options` are the choices, and `answer` holds the indices of the right ones.
+    - true_false: no options; the answer is [1] for true or [0] for false.
+    - fill_in: no options; the gap in the stem is ____, and the answer holds every accepted filling.
+    - order: `options` are steps in the right order, and the answer holds their indices.
     """
 
     class State(models.TextChoices):
@@ -72,7 +73,7 @@ class Question(models.Model):
 
 
 class Exam(models.Model):
-    """An exam: which departments sit it, when, for how long, and what a pass requires."""
+    """An exam: its departments, opening times, time limit, number of questions and pass mark."""
 
     name = models.CharField(_("name"), max_length=80)
     departments = models.ManyToManyField(Department, related_name="+", verbose_name=_("departments"))
@@ -116,9 +117,10 @@ class Exam(models.Model):
 
 
 class ExamShare(models.Model):
-    """The weight of one category (with its subcategories) or department on a paper.
+    """The part of an exam's papers that is about one category (with its subcategories) or department.
 
-    If an exam has shares, points outside all of them are not asked.
+    The weights of all shares decide the numbers of questions. If an exam has shares, papers contain only questions from
+    these.
     """
 
     exam = models.ForeignKey(Exam, models.CASCADE, related_name="shares", verbose_name=_("exam"))
@@ -147,7 +149,7 @@ class ExamShare(models.Model):
 
 
 class Paper(models.Model):
-    """One agent's attempt at an exam. Its questions are drawn once and stay the same."""
+    """One agent's attempt at an exam. Its questions are selected at random when it begins, and stay the same."""
 
     exam = models.ForeignKey(Exam, models.PROTECT, related_name="papers", verbose_name=_("exam"))
     staff = models.ForeignKey(Staff, models.PROTECT, related_name="papers", verbose_name=_("examinee"))
@@ -156,7 +158,7 @@ class Paper(models.Model):
     drawn_at = models.DateTimeField(_("drawn"), default=timezone.now)
     due_at = models.DateTimeField(_("due"))
     submitted_at = models.DateTimeField(_("handed in"), null=True, blank=True)
-    # In hundredths of a mark, so that fractions of marks add up exactly.
+    # The unit is a hundredth of a mark, so that fractions of marks add up exactly.
     credit = models.PositiveIntegerField(_("marks, in hundredths"), null=True, blank=True)
     percent = models.PositiveSmallIntegerField(_("result, %"), null=True, blank=True)
     is_passed = models.BooleanField(_("passed"), null=True, blank=True)
@@ -189,8 +191,7 @@ class Paper(models.Model):
 class PaperItem(models.Model):
     """A question on a paper: its options in this paper's order, the answer given and its credit.
 
-    `right` refers to `shown`: indices of the right options, their indices in the right order, or every accepted
-    filling.
+    `right` holds indices of `shown` (the right options, or all options in the right order), or every accepted filling.
     """
 
     paper = models.ForeignKey(Paper, models.CASCADE, related_name="items", verbose_name=_("exam paper"))
@@ -203,9 +204,9 @@ class PaperItem(models.Model):
     explanation = models.TextField(_("explanation"), blank=True)
     given = models.JSONField(_("answer given"), null=True, blank=True)
     saved_at = models.DateTimeField(_("saved"), null=True, blank=True)
-    # `page` is the page load that gave the answer, `step` its running number on that page, and `revision` counts the
-    # stored answers. They keep a delayed answer, or one from a tab that has not seen the newest answer, from
-    # overwriting it, without relying on clocks.
+    # `page` identifies the page load that sent the answer, `step` is the number of the answer on that page, and
+    # `revision` counts the stored answers. With these, the server recognizes an outdated answer without clocks: one
+    # that was delayed, or one from a tab that has not seen the newest answer.
     page = models.CharField(max_length=36, blank=True, editable=False)
     step = models.BigIntegerField(default=0, editable=False)
     revision = models.PositiveIntegerField(default=0, editable=False)

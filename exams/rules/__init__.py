@@ -1,1 +1,1 @@
-"""Exam rules as pure functions without a database: propose questions, draw papers, mark answers."""
+"""Exam rules as pure functions without a database: generate questions, select questions for papers, mark answers."""

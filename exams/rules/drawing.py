@@ -1,17 +1,21 @@
-"""Drawing of a paper: which questions it has, and the order of the questions and their options."""
+"""Random selection of the questions of a paper, and of the order of questions and options."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-# The largest fraction of a paper that may also be on one neighbouring paper, if there are enough questions.
+# The largest fraction of a paper's questions that may also be on one other examinee's paper, if there are enough
+# questions.
 MAX_SHARED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A question that may be drawn. `weight` (above 0): how likely it is drawn compared with others."""
+    """A question that may be selected for a paper.
+
+    A candidate with a higher `weight` is selected more often; the weight is above 0.
+    """
 
     question: int
     point: int
@@ -20,7 +24,10 @@ class Candidate:
 
 
 def weight_of(*, is_changed: bool, asked: int, missed: int, uses: int) -> float:
-    """Return a higher weight for questions about changed points, often missed ones and points often used."""
+    """Return the weight of a question in the selection.
+
+    The weight is higher if the point has changed, if the question is often missed, or if agents often use the point.
+    """
     missed_share = (missed + 1) / (asked + 2)
     return 1.0 + (2.0 if is_changed else 0.0) + 2.0 * missed_share + min(2.0, uses / 50)
 
@@ -33,10 +40,11 @@ def draw(
     seed: int,
     neighbours: Sequence[Set[int]] = (),
 ) -> list[int]:
-    """Draw a paper: the ids of at most `count` questions in the paper's order, at most one question of each point.
+    """Select at most `count` questions for a paper, and return their ids in the order of the paper.
 
-    `shares`: the weight of each share; if one has too few questions, the others fill the rest. `neighbours`: the
-    questions of each neighbouring paper. Equal arguments give an equal paper.
+    There is at most one question about each point. `shares` holds the weight of each share; if a share has too few
+    questions, the others fill the rest. `neighbours` holds the question ids of other examinees' papers, with which the
+    new paper should have few questions in common. Equal arguments give equal papers.
     """
     rng = Random(seed)
     # Weighted sampling without replacement (Efraimidis and Spirakis): the candidates with the highest keys u^(1/w).
@@ -50,7 +58,8 @@ def draw(
         selection.take([candidate for candidate in ordered if candidate.share == share], quota)
     in_shares = [candidate for candidate in ordered if candidate.share in shares]
     selection.take(in_shares, count - len(selection.questions))
-    # Still too few: ignore the overlap limit, and prefer questions that appear on the fewest of the earlier papers.
+    # There are still too few questions: ignore the overlap limit, and prefer questions that are on the fewest other
+    # papers.
     selection.limit = count
     selection.take(sorted(in_shares, key=selection.paper_count), count - len(selection.questions))
     rng.shuffle(selection.questions)
@@ -58,7 +67,7 @@ def draw(
 
 
 class _Selection:
-    """The questions drawn so far, with the number of them on each neighbouring paper (at most `limit`)."""
+    """The questions selected so far, and the number of them that are also on each other paper (at most `limit`)."""
 
     def __init__(self, count: int, neighbours: Sequence[Set[int]]) -> None:
         self.questions: list[int] = []
@@ -68,11 +77,14 @@ class _Selection:
         self._shared = [0] * len(neighbours)
 
     def paper_count(self, candidate: Candidate) -> int:
-        """Return the number of neighbouring papers that have this question."""
+        """Return the number of other papers that contain this question."""
         return sum(candidate.question in paper for paper in self._neighbours)
 
     def take(self, ordered: Sequence[Candidate], quota: int) -> None:
-        """Add at most `quota` candidates, in this order, that keep the rules on points and neighbours."""
+        """Select at most `quota` of the candidates, in the given order.
+
+        Skip a candidate if its point is already used, or if another paper would have too many questions in common.
+        """
         for candidate in ordered:
             if quota <= 0:
                 return
@@ -89,7 +101,7 @@ class _Selection:
 
 
 def _quotas(count: int, shares: Mapping[int, int]) -> dict[int, int]:
-    """Return the number of questions of each share; largest remainders make them add up to `count`."""
+    """Return the number of questions for each share. They add up to `count` by the largest-remainder method."""
     total = sum(shares.values())
     if not total:
         return {}
@@ -104,13 +116,16 @@ def _quotas(count: int, shares: Mapping[int, int]) -> dict[int, int]:
 def shuffled_options(
     kind: str, options: Sequence[str], answer: Sequence[Any], seed: int
 ) -> tuple[list[str], list[Any]]:
-    """Shuffle the options; return them and the right answer in the shuffled order (`PaperItem.shown`, `.right`)."""
+    """Return the shuffled options, and the right answer in terms of the new order.
+
+    The two are stored in `PaperItem.shown` and `PaperItem.right`.
+    """
     if kind in ("true_false", "fill_in"):
         return [], list(answer)
     order = list(range(len(options)))
     Random(seed).shuffle(order)
     if kind == "order" and order == sorted(order) and len(order) > 1:
-        # Steps already in order would give the answer away.
+        # Change an order that happens to be right already: examinees would not need to move anything.
         order = order[1:] + order[:1]
     shown = [options[index] for index in order]
     if kind == "order":

@@ -1,8 +1,7 @@
-"""Comparison of a fill-in answer with an accepted filling by meaning, not by spelling.
+"""Comparison of an answer to a fill-in question with an accepted answer, by meaning and not by spelling.
 
-A filling is read as a date, a time of day, a quantity (number, range, unit, limit) or a telephone number, and these are
-compared by value; anything else is compared as text. Meaningful signs and units count: 5万 is not 5千, 不超过5万 is not
-超过5万, and 15天 is not 15个工作日.
+Dates, times of day, quantities (number, range, unit, limit) and telephone numbers are compared by value, and anything
+else as text. Units and limit signs must match: 5万 is not 5千, 不超过5万 is not 超过5万, and 15天 is not 15个工作日.
 """
 
 import re
@@ -17,7 +16,7 @@ GAP = "____"
 _SAME_SIGNS = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "‑": "-", "〜": "~", "∼": "~", "≦": "≤", "⩽": "≤", "≧": "≥", "⩾": "≥"}
 )
-# Separators that mean nothing, except between two digits.
+# Separators without a meaning, unless they stand between two digits.
 _SEPARATORS = re.compile(
     r"(?<!\d)[\s,，、。;；:：.!?\"'“”‘’《》()·_]+|[\s,，、。;；:：.!?\"'“”‘’《》()·_]+(?!\d)"
 )
@@ -55,11 +54,11 @@ _UNITS: dict[str, tuple[str, Fraction]] = {
     )
     for name in names.split("/")
 }
-# Dimensions whose unit an answer may omit, even if the accepted filling has it.
+# Dimensions whose unit an examinee may omit, even if the accepted answer has one.
 _PLAIN_DIMENSIONS = frozenset(
     {"day", "cny", "percent", "times", "place", "person", "card", "copy", "item", "age"}
 )
-# Dimensions that change the meaning of a bare number.
+# Dimensions whose unit changes the meaning of a number, such as percent.
 _OTHER_NUMBERS = frozenset({"percent", "fold", "discount", "usd", "hkd", "eur"})
 _UNIT = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
 _LIMITS = {
@@ -91,10 +90,10 @@ _TELEPHONE_BEGINS = re.compile(r"\+|\(|0|400|800|1[3-9]\d{9}$|1[3-9]\d[- ]\d{4}[
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number or range with its unit and limit sign.
+    """A number or a range of numbers, with its unit and limit sign.
 
-    `low` and `high` are multiplied by the factor of the unit, and equal if there is no range. `dimension` is "" without
-    a unit.
+    `low` and `high` are in the base unit of the dimension; they are equal for a single number. Without a unit,
+    `dimension` is "".
     """
 
     limit: str
@@ -116,32 +115,32 @@ class Quantity:
 
 
 def is_same_filling(right: str, given: str, stem: str = "") -> bool:
-    """Tell whether `given` means the same as the accepted filling `right`.
+    """Return whether the answer `given` means the same as the accepted answer `right`.
 
-    `stem` is the question with the gap; a unit may follow the gap.
+    `stem` is the text of the question with its gap. It is needed because a unit may follow the gap.
     """
     wanted = normalized(right)
     before, _gap, after = normalized(stem).partition(GAP)
     written = normalized(given)
-    # The examinee may have repeated the words around the gap.
+    # Also compare the answer without words of the question, in case the examinee repeated the words around the gap.
     candidates = {written, _without_ends(written, before, after)}
     return any(_is_equivalent(wanted, candidate, after) for candidate in candidates if candidate)
 
 
 def normalized(text: str) -> str:
-    """Unify width, case, traditional characters, and signs that mean the same."""
+    """Return the text in lower case, half-width and simplified Chinese, with one sign for signs of equal meaning."""
     folded = to_simplified(unicodedata.normalize("NFKC", text).casefold()).translate(_SAME_SIGNS).strip()
     joined = re.sub(r"(?<=[\d一-鿿])\s+(?=[一-鿿])|(?<=[一-鿿])\s+(?=\d)", "", folded)
     return re.sub(r"(?<=\d)。(?=\d)", ".", joined)
 
 
 def without_separators(text: str) -> str:
-    """Normalize the text, then remove blanks, punctuation and separators that mean nothing."""
+    """Return the normalized text without spaces, punctuation and separators that have no meaning."""
     return _SEPARATORS.sub("", re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", normalized(text)))
 
 
 def _without_ends(written: str, before: str, after: str) -> str:
-    """Remove repeated words from around the gap."""
+    """Remove words of the question around the gap that the examinee repeated in the answer."""
     for length in range(min(len(written) - 1, len(after)), 0, -1):
         if written.endswith(after[:length]):
             written = written[:-length]
@@ -179,7 +178,7 @@ def _is_same_quantity(wanted: Quantity, written: Quantity, after: str) -> bool:
         is_plain = wanted.dimension in _PLAIN_DIMENSIONS and wanted.factor == 1
         return is_plain and wanted.is_like(written.read_as(wanted.dimension, wanted.factor))
     if written.dimension and not wanted.dimension:
-        # The accepted filling has no unit, so any unit fits that does not change the number.
+        # The accepted answer has no unit, so the examinee may add any unit that does not change the number.
         is_other_number = written.dimension in _OTHER_NUMBERS or written.factor != 1
         return not is_other_number and wanted.read_as(written.dimension, Fraction(1)).is_like(written)
     return wanted.is_like(written)
@@ -199,7 +198,7 @@ def _quantity(text: str) -> Quantity | None:
     name = match["high_unit"] or match["low_unit"] or before or ""
     if match["low_unit"] and match["high_unit"] and match["low_unit"] != match["high_unit"]:
         return None
-    # In 5-7万 the scale applies to both ends.
+    # In 5-7万, the scale 万 applies to both ends of the range.
     scale = re.search(r"[万亿]$", match["high"] or "")
     if scale and low < high and not re.search(r"[万亿]", match["low"]) and not match["low_unit"]:
         low *= number_of(f"1{scale[0]}") or 1
@@ -218,7 +217,7 @@ def _limit(before: str | None, after: str | None) -> str:
 
 def _date(text: str) -> tuple[int, int, int] | None:
     match = _DATE.fullmatch(text)
-    # 5.7 and 5-7 are a number and a range.
+    # 5.7 is a number and 5-7 a range, although both look like a month and a day.
     if match is None or not (match["year"] or "月" in text):
         return None
     parts = [_count(match[name] or "0") for name in ("year", "month", "day")]
@@ -233,7 +232,8 @@ def _count(text: str) -> int | None:
 
 
 def _times(text: str) -> tuple[int, ...] | None:
-    """Return one time of day in minutes since midnight, or the two ends of a range of times."""
+    """Parse a time of day, or a range of times, into one or two numbers of minutes since midnight; None for other
+    text."""
     parts = re.split(r"\s*(?:-|~|至|到|\bto\b)\s*", text)
     times = [_time(part) for part in parts]
     return (
@@ -260,7 +260,10 @@ def _time(text: str) -> int | None:
 
 
 def _telephone(text: str, *, is_expected: bool = False) -> str | None:
-    """Return the digits of a telephone number. `is_expected`: digits alone count as one."""
+    """Return the digits of a telephone number, or None for other text.
+
+    With `is_expected`, any sequence of digits counts as a telephone number.
+    """
     if not _TELEPHONE.fullmatch(text) or not (is_expected or _TELEPHONE_BEGINS.match(text)):
         return None
     return re.sub(r"[\-() ]", "", text)

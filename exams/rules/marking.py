@@ -1,7 +1,8 @@
-"""Marking of an answer, from 0 to 100.
+"""Marking of an answer with a credit from 0 to 100, by kind of question.
 
-single, true_false, fill_in: 0 or 100. multiple: each right choice adds an equal part of 100, each wrong one subtracts
-as much, and the minimum is 0. order: the share of adjacent pairs that are in the right order.
+- single, true_false, fill_in: 0 or 100.
+- multiple: each right choice adds an equal part of 100, and each wrong choice subtracts as much, down to 0.
+- order: the percentage of adjacent pairs that are in the right order.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ FULL = 100
 
 
 def credit_of(kind: str, right: Sequence[Any], given: Any, stem: str = "") -> int:
-    """Return the credit of an answer, 0 to 100; a missing or malformed answer gets 0.
+    """Return the credit of an answer, from 0 to 100. A missing or malformed answer gets 0.
 
-    `stem`: needed for fill-in questions, because the unit may follow the gap.
+    `stem` is the text of the question. Fill-in questions need it, because a unit may follow the gap.
     """
     if not is_answer(kind, given):
         return 0
@@ -36,7 +37,10 @@ def credit_of(kind: str, right: Sequence[Any], given: Any, stem: str = "") -> in
 
 
 def is_answer(kind: str, given: Any) -> bool:
-    """Tell whether `given` has the shape of an answer to this kind: a list of indices, or a list of one filling."""
+    """Return whether `given` has the format of an answer to this kind of question.
+
+    The format is a list of option indices, or for a fill-in question a list with one text.
+    """
     if not isinstance(given, list) or not given:
         return False
     if kind == "fill_in":
@@ -47,5 +51,6 @@ def is_answer(kind: str, given: Any) -> bool:
 
 
 def percent_of(credits: Sequence[int]) -> int:
-    """Return the mean credit, rounded down so that rounding never turns a fail into a pass."""
+    """Return the mean credit as a whole percentage. It is rounded down, so that rounding never turns a fail into a
+    pass."""
     return sum(credits) // len(credits) if credits else 0

@@ -1,4 +1,4 @@
-"""Reading of numbers as people write them: digits, thousands separators and all forms of Chinese numerals."""
+"""Parsing of numbers as people write them: digits, thousands separators and all forms of Chinese numerals."""
 
 import re
 from fractions import Fraction
@@ -9,14 +9,14 @@ _SCALES = {"十": 10, "百": 100, "千": 1000}
 _MYRIADS = {"万": 10**4, "亿": 10**8}
 _WRITTEN_TENS = {"廿": "二十", "卅": "三十"}
 CHINESE = "零〇一二两三四五六七八九十百千万亿廿卅壹贰叁肆伍陆柒捌玖拾佰仟半点"
-# Leading zeros are not allowed, because 007 is a code. Commas separate groups of three digits.
+# Leading zeros are not allowed, because something like 007 is a code. Commas must separate groups of three digits.
 _PLAIN = re.compile(r"(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?")
 _SCALED = re.compile(rf"(?P<number>{_PLAIN.pattern})(?P<scale>[十百千万亿]{{0,2}})")
 NUMBER = rf"(?:{_PLAIN.pattern}[十百千万亿]{{0,2}}|[{CHINESE}]+)"
 
 
 def number_of(text: str) -> Fraction | None:
-    """Return the value of an unsigned number in digits or Chinese numerals, or None for other text."""
+    """Parse an unsigned number in digits or Chinese numerals. Returns None for other text."""
     scaled = _SCALED.fullmatch(text)
     if scaled is None:
         return _chinese(text)
@@ -47,7 +47,7 @@ def _whole(text: str) -> int | None:
     if not text:
         return None
     if all(character in _DIGITS for character in text):
-        # A sequence of digits, such as a year or an account number.
+        # The text is a sequence of single digits, such as a year or an account number.
         return (
             int("".join(str(_DIGITS[character]) for character in text))
             if len(text) == 1 or text[0] not in "零〇"

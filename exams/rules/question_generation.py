@@ -1,8 +1,8 @@
-"""Generation of questions from points, for an editor to accept, change or decline.
+"""Generation of exam questions from knowledge points, for an editor to accept, change or decline.
 
-Wrong options come from sibling points (the same category). They are true of something else, so that only a person who
-knows the point can tell them apart. A wrong figure is a figure with the same unit from a sibling, or two or three times
-the right one.
+Wrong options are sentences from sibling points, which are points of the same category. Such a sentence is true of
+something else, so only a person who knows the point recognizes it as wrong. A wrong figure is a figure with the same
+unit from a sibling, or two or three times the right figure.
 """
 
 import re
@@ -12,17 +12,17 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-# In columns: a Chinese character takes two, a Latin letter one.
+# Sentence lengths in columns: a Chinese character takes two columns, a Latin letter one.
 MIN_SENTENCE, MAX_SENTENCE = 12, 180
-# Two sentences that share at least this fraction of their character pairs (Jaccard) count as saying the same.
+# Two sentences whose character pairs have at least this Jaccard similarity count as saying the same.
 MIN_SIMILARITY = 0.45
-# At most this many sibling points are searched, so that a large category takes no longer than a small one.
+# The maximum number of sibling points to search for wrong options, so that large categories do not take longer.
 MAX_SIBLINGS = 40
 _ENDS = re.compile(r"(?<=[。！？；])\s*|(?<=[.!?])\s+(?=[A-Z\"'“])|\n+")
 _STEP = re.compile(r"^\s*(?:\d{1,2}[.、)）]|[①-⑨])\s*(.+)$", re.MULTILINE)
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.、)）](?!\d)|[①-⑨])\s*")
-# Numbered lines are mostly lists of cases. They count as steps if the words before them say so, if they say "first" and
-# "then", or if each line is an action such as press, choose or type.
+# Most numbered lines are lists of cases, not steps. They count as steps in three cases: the words before the list say
+# so, the lines contain words such as "first" and "then", or each line is an action such as press, choose or type.
 _IN_ORDER = re.compile(
     r"按(?:这个|以下|下面的)?(?:顺序|步骤)|依次|(?:步骤|流程)(?:如下|是)"
     r"|\bin (?:this|that|the following) order\b|\bstep by step\b|\bthese steps\b",
@@ -38,7 +38,7 @@ _ACT = re.compile(
     r"|(?:open|log in|go to|tap|press|choose|select|type|enter|insert|scan|confirm|sign)\b)",
     re.IGNORECASE,
 )
-# A sentence that begins like this only continues the one before and does not stand alone.
+# A sentence that begins with one of these words continues the sentence before it, so it cannot be used alone.
 _CONTINUES = re.compile(
     r"或|也|又|但|所以|否则|不然|并且|这|那|它|(?:or|and|but|so|it|it's|this|that|they)\b", re.IGNORECASE
 )
@@ -68,7 +68,7 @@ _STEM_TEMPLATES = {
 
 @dataclass(frozen=True)
 class SourcePoint:
-    """The fields of a published point that questions are generated from."""
+    """The fields of a published knowledge point from which questions are generated."""
 
     point: int
     version: int
@@ -79,7 +79,7 @@ class SourcePoint:
 
 @dataclass(frozen=True)
 class ProposedQuestion:
-    """A generated question. The fields have the names and meanings of those of `Question`."""
+    """A generated question. Its fields have the same names and meanings as in the model `Question`."""
 
     point: int
     version: int
@@ -91,7 +91,10 @@ class ProposedQuestion:
 
 
 def propose(source: SourcePoint, siblings: Sequence[SourcePoint], seed: int = 1) -> list[ProposedQuestion]:
-    """Generate questions about a point, at most one of each kind. Only `siblings` in its language are used."""
+    """Generate questions about a point, at most one of each kind.
+
+    Wrong options come from those `siblings` that have the same language as the point.
+    """
     rng = Random(f"{seed} {source.point} {source.version}")
     others = [
         sibling
@@ -106,7 +109,7 @@ def _proposals(source: SourcePoint, others: Sequence[SourcePoint], rng: Random) 
     templates = _STEM_TEMPLATES["zh" if source.language == "zh" else "en"]
     facts = facts_of(source.answer)
     foreign = [fact for other in others for fact in facts_of(other.answer)[:2] if fact not in facts]
-    # A sentence that says nearly the same as the point would be a second right answer.
+    # Leave out sentences that say nearly the same as the point: each would be a second right answer.
     foreign = [
         sentence
         for sentence in dict.fromkeys(foreign)
@@ -143,7 +146,7 @@ def _proposals(source: SourcePoint, others: Sequence[SourcePoint], rng: Random) 
 
 
 def facts_of(answer: str) -> list[str]:
-    """Return the sentences of an answer that stand alone, without list numbers."""
+    """Return the sentences of a point's answer that are complete on their own, without list numbers."""
     facts = []
     for part in _ENDS.split(answer):
         sentence = _LIST_MARK.sub("", part).strip().rstrip("；;")
@@ -157,7 +160,7 @@ def facts_of(answer: str) -> list[str]:
 
 
 def steps_of(answer: str) -> list[str]:
-    """Return the numbered lines of an answer if their order matters, [] if they are only a list."""
+    """Return the numbered lines of a point's answer if they are steps in an order; otherwise an empty list."""
     first = _STEP.search(answer)
     steps = [step.strip() for step in _STEP.findall(answer)]
     if first is None or not 3 <= len(steps) <= 7 or len(set(steps)) < len(steps):
@@ -168,7 +171,7 @@ def steps_of(answer: str) -> list[str]:
 
 
 def is_similar(one: str, other: str) -> bool:
-    """Tell whether two sentences say nearly the same, by the Jaccard similarity of their character pairs."""
+    """Return whether two sentences say nearly the same, by the Jaccard similarity of their character pairs."""
     first, second = _pairs(one), _pairs(other)
     return len(first & second) >= MIN_SIMILARITY * len(first | second)
 
@@ -180,12 +183,12 @@ def _pairs(text: str) -> frozenset[str]:
 
 
 def _information(fact: str) -> tuple[int, int]:
-    """Return a sort key: the number of figures, then the length."""
+    """Return a sort key for how informative a sentence is: the number of figures in it, then its length."""
     return len(_FIGURE.findall(fact)), len(fact)
 
 
 def _falsified(fact: str, others: Sequence[SourcePoint], rng: Random) -> str:
-    """Return the fact with one figure changed, or "" if it has no figure."""
+    """Return a sentence made false by a change of one figure, or "" if it has no figure."""
     figures = list(_FIGURE.finditer(fact))
     if not figures:
         return ""
@@ -201,7 +204,7 @@ def _falsified(fact: str, others: Sequence[SourcePoint], rng: Random) -> str:
 
 
 def _near(figure: str, rng: Random) -> str:
-    """Return a wrong figure: a year moved by one or two, or a number multiplied by two or three."""
+    """Return a wrong figure near the right one: a year changed by one or two, or a number times two or three."""
     number = float(figure.replace(",", ""))
     if 1900 <= number < 2200 and number.is_integer():
         return str(int(number) + rng.choice((-2, -1, 1, 2)))
@@ -213,7 +216,7 @@ _NUMERALS = dict(zip("0123456789", "零一二三四五六七八九", strict=True
 
 
 def _spellings(figure: str) -> list[str]:
-    """Return the spellings of a figure: with and without separators, and a small one as a Chinese numeral."""
+    """Return the spellings of a figure: with and without separators, and as a Chinese numeral up to 10."""
     plain = figure.replace(",", "")
     spellings = [figure, plain]
     if plain in _NUMERALS:

@@ -18,7 +18,8 @@ MAX_OPTIONS = 8
 
 @dataclass(frozen=True)
 class ParsedQuestion:
-    """A question from the form. The fields have the names and meanings of those of `Question`."""
+    """A question as an editor typed it into the form. Its fields have the same names and meanings as in the model
+    `Question`."""
 
     kind: str
     stem: str
@@ -27,7 +28,8 @@ class ParsedQuestion:
     explanation: str = ""
 
     def validated(self) -> dict[str, Any]:
-        """Return the cleaned field values. Raises QuestionIncomplete with every problem, by field name."""
+        """Validate the question and return its field values. Raises QuestionIncomplete with all problems by field
+        name."""
         values = {
             "kind": self.kind,
             "stem": clean_text(self.stem),
@@ -73,10 +75,11 @@ class ParsedQuestion:
 
 
 def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
-    """Read options and answer from the lines of an editor; return both.
+    """Parse the lines that an editor typed into a list of options and the answer.
 
-    Choices have a * before each right option, steps are in their right order, fillings are one per line, and a
-    true-or-false answer is one of 对, 错, true, false.
+    For a choice question, * marks each right option. For an ordering question, the lines are steps in the right order.
+    For a fill-in question, each line is an accepted answer. For a true-or-false question, the one line is 对, 错, true
+    or false.
     """
     texts = [text for line in lines.splitlines() if (text := clean_line(line, 1000))]
     if kind == QuestionKind.TRUE_FALSE:
@@ -92,7 +95,7 @@ def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
 
 
 def format_lines(kind: str, options: Sequence[str], answer: Sequence[Any]) -> str:
-    """Return options and answer as the lines that `parse_lines` reads."""
+    """Return options and answer as lines of text; the reverse of `parse_lines`."""
     if kind == QuestionKind.TRUE_FALSE:
         return "true" if list(answer) == [1] else "false"
     if kind == QuestionKind.FILL_IN:

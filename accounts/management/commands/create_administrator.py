@@ -1,4 +1,4 @@
-"""Create an administrator on the server's command line: the first one, or another when nobody can sign in."""
+"""The `create_administrator` command: creates the first administrator, or another one if nobody can sign in."""
 
 import getpass
 import sys

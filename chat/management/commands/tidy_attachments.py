@@ -1,4 +1,7 @@
-"""Remove uploads that never became a message, for example because of a power failure between the two steps."""
+"""The `tidy_attachments` command: removes uploaded files that never became a message.
+
+This happens, for example, when the power fails between storing the file and storing the message.
+"""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -43,7 +46,8 @@ def _files_older_than(folder: Path, before: float) -> list[Path]:
 
 
 def _is_referenced(file: str) -> bool:
-    """Return whether a row of any model refers to the file. Other apps store files in the same folder."""
+    """Return whether any database row refers to the file. All models are checked, because other apps store files in the
+    same folder."""
     return any(
         model._default_manager.filter(**{field.name: file}).exists()
         for model in apps.get_models()

@@ -1,4 +1,4 @@
-"""The `demo` command (`make demo`): the whole service with an invented bank, in one process on SQLite."""
+"""The `demo` command (`make demo`): runs the whole service with an invented bank, in one process on SQLite."""
 
 import os
 import socket
@@ -81,7 +81,7 @@ class Command(BaseCommand):
 def require_free_port(port: int) -> None:
     """Raise CommandError when the port cannot be used."""
     with socket.socket() as probe:
-        # As the server does: a port whose last connections are still closing counts as free.
+        # The server sets this option, too: a port whose last connections are still closing counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -95,9 +95,9 @@ def require_free_port(port: int) -> None:
 
 
 def collect_static() -> None:
-    """Collect the static files if one of them has changed since the last time."""
+    """Run `collectstatic` if a static file has changed since the last run."""
     paths = [storage.path(name) for finder in get_finders() for name, storage in finder.list([])]
-    # The code in server/ and the settings decide how files are collected, so a change there counts too.
+    # Also run it after a change to the settings or to server/, because that code decides how files are collected.
     paths += map(str, Path(server.__path__[0]).glob("*.py"))
     paths.append(str(settings.BASE_DIR / "config" / "settings.py"))
     files = sorted((path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths)
@@ -110,7 +110,7 @@ def collect_static() -> None:
 
 
 def welcome(url: str) -> str:
-    """Return the addresses and logins as a table in Chinese and English."""
+    """Return the text that is printed at the start: addresses and logins as a table, in Chinese and English."""
     rows = [(url + path, zh, en) for path, zh, en in ADDRESSES]
     people = {person.username: person for person in PEOPLE}
     logins = [
@@ -132,5 +132,5 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def width(text: str) -> int:
-    """Return the number of terminal columns; a Chinese character takes two."""
+    """Return the width of a text in terminal columns. A Chinese character takes two columns."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

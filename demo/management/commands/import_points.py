@@ -1,4 +1,5 @@
-"""The `import_points` command: import points from a file in the demo's format, from statutes, or generated ones."""
+"""The `import_points` command: imports knowledge points from a file in the demo's format or from a file of statutes, or
+generates them."""
 
 import json
 from argparse import ArgumentParser
@@ -50,7 +51,7 @@ class Command(BaseCommand):
 
 
 def read_points(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the points of a file. Raises CommandError with the number of an invalid line."""
+    """Yield the points of a file as dicts. Raises CommandError with the number of an invalid line."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -66,7 +67,10 @@ def read_points(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def point_of_article(row: dict[str, Any]) -> dict[str, Any]:
-    """Convert an article of a statute to a point. The title has the date of the text, because some are superseded."""
+    """Convert an article of a statute to a knowledge point.
+
+    The title contains the date of the statute, because some statutes are superseded by later ones.
+    """
     law = row["law"].removeprefix("中华人民共和国")
     return {
         "key": row["id"].lower(),

@@ -1,4 +1,4 @@
-"""The `load_demo` command: fill the database with an invented bank, its staff, knowledge, exams and conversations."""
+"""The `load_demo` command: fills the database with an invented bank: staff, knowledge, exams and conversations."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, port: int, force: bool, **options: Any) -> None:
         if not force:
             refuse_other_databases()
-        # One transaction, so that an interrupted run leaves nothing behind and the next one starts afresh.
+        # Everything is loaded in one transaction, so that an interrupted run leaves nothing behind.
         with transaction.atomic():
             site = bank.set_up(origins=[f"http://127.0.0.1:{port}", f"http://localhost:{port}"])
             loaded = load(site)
@@ -39,7 +39,10 @@ class Command(BaseCommand):
 
 
 def refuse_other_databases() -> None:
-    """Raise CommandError for a database in which accounts with a published password would be a risk."""
+    """Raise CommandError unless the database belongs to a demo.
+
+    In any other database, accounts with a published password would be a risk.
+    """
     if connection.vendor != "sqlite":
         raise CommandError(
             "The demo adds staff with a published password, and this database is on a database server, not the demo's"
