@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from chat.protocol.parts import PAGE_OF_MESSAGES, VERSION, Person, Row, Seq
+from chat.protocol.server import Bye, MessageFrame, Messages, RefusedFrame, SeenFrame, TypingFrame
 from chat.protocol.visitor import Ping
 
 
@@ -83,3 +84,19 @@ class KnowledgeFrame(Struct, tag_field="kind", tag="knowledge"):
     """The published index has a new edition: suggestions on the screen may be out of date."""
 
     edition: int
+
+
+ServerToConsole = (
+    ConsoleWelcome
+    | RefusedFrame
+    | MessageFrame
+    | Messages
+    | RowFrame
+    | NoteFrame
+    | TypingFrame
+    | SeenFrame
+    | PresenceFrame
+    | KnowledgeFrame
+    | ConsolePong
+    | Bye
+)

@@ -2,6 +2,8 @@
 
 import { make, makeButton } from "./dom.js";
 
+/** @import { UiStrings } from "./ui-strings.js" */
+
 /** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} at most one of the two is not empty */
 export function contentOf(transfer) {
   const files = [...(transfer?.files ?? [])];
@@ -33,7 +35,7 @@ export class PastePreview {
 
   /**
    * @param {HTMLElement} place
-   * @param {ChatWords} words with the keys send and cancel
+   * @param {UiStrings} words with the keys send and cancel
    * @param {(files: File[]) => void} onSend
    */
   constructor(place, words, onSend) {

@@ -4,6 +4,23 @@ import { icon, make, makeButton } from "./dom.js";
 import { linkParts } from "./links.js";
 import { fill } from "./ui-strings.js";
 
+/** @import { MessageData } from "./frames.d.ts" */
+/** @import { UiStrings } from "./ui-strings.js" */
+
+/** The status of the visitor's own message. @typedef {"sending" | "sent" | "delivered" | "read" | "refused"} MessageStatus */
+/**
+ * @typedef {object} MessageOptions
+ * @property {UiStrings} words
+ * @property {string} language
+ * @property {string} [conversation] the id of the conversation, for the element's id
+ * @property {boolean} [mine]
+ * @property {MessageData} [previous] the message before this one; it decides whether name and time are shown again
+ * @property {MessageStatus} [status]
+ * @property {(message: MessageData) => string | Promise<string>} [fileUrl] returns the URL of an attachment's file, or a
+ *   promise of one (of a blob fetched with the visitor's token)
+ * @property {(text: string) => void} [onChoice] if given, the choices of a quick reply are shown as buttons
+ */
+
 const PICTURE_PX = 240;
 const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
@@ -12,8 +29,8 @@ const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", rea
  * Makes the heading with the day above a message, or null if the message before it is from the same day. `nameDays` writes
  * its text.
  *
- * @param {ChatMessage} message
- * @param {ChatMessage} [previous]
+ * @param {MessageData} message
+ * @param {MessageData} [previous]
  * @returns {HTMLElement | null}
  */
 export function dayElement(message, previous) {
@@ -28,7 +45,7 @@ export function dayElement(message, previous) {
  *
  * @param {HTMLElement} log
  * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
- * @param {{language: string, words: ChatWords}} options
+ * @param {{language: string, words: UiStrings}} options
  */
 export function nameDays(log, now, { language, words }) {
   const today = new Date(now);
@@ -50,7 +67,7 @@ export function nameDays(log, now, { language, words }) {
  *
  * UI strings used: you, number ("No. {number}"), choices, map, today, yesterday, and one for each status.
  *
- * @param {ChatMessage} message
+ * @param {MessageData} message
  * @param {MessageOptions} options
  * @returns {HTMLElement}
  */
@@ -83,7 +100,7 @@ export function messageElement(message, options) {
  *
  * @param {HTMLElement} element of a message
  * @param {MessageStatus | ""} status
- * @param {ChatWords} words
+ * @param {UiStrings} words
  */
 export function showStatus(element, status, words) {
   const shown = element.querySelector(":scope > .status");
@@ -102,7 +119,7 @@ export function bodyElement(text) {
   return body;
 }
 
-/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {ChatWords} words */
+/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {UiStrings} words */
 function placeElement(text, words) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
@@ -127,7 +144,7 @@ function linkElement(words, href) {
   return link;
 }
 
-/** @param {ChatMessage} message @param {MessageOptions} options */
+/** @param {MessageData} message @param {MessageOptions} options */
 function fileElement(message, { fileUrl, language }) {
   const { content_type = "", size = 0, width, height } = message.payload ?? {};
   const link = make("a", "body file");
@@ -203,7 +220,7 @@ function isSameDay(one, other) {
   return one.toDateString() === other.toDateString();
 }
 
-/** @param {ChatMessage} one @param {ChatMessage} next */
+/** @param {MessageData} one @param {MessageData} next */
 function isSameGroup(one, next) {
   return (
     one.type !== "event" && one.role === next.role && one.name === next.name &&

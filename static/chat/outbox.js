@@ -1,5 +1,16 @@
 /** Keeps messages until the server accepts them. They survive a reload, or the life of the page if storage is blocked. */
 
+/**
+ * @typedef {object} OutboxEntry
+ * @property {string} client_id
+ * @property {string} body
+ * @property {string} at
+ * @property {string} [conversation] in which it was written; absent for a message that starts a conversation
+ * @property {string} [refused] the server's reason, if it finally refused the message
+ * @property {string[]} [choices] quick replies that an agent sends with the message
+ * @property {string} [source] of the knowledge point from which an agent made the text
+ */
+
 export class Outbox {
   #storage;
   #key;

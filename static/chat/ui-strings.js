@@ -1,6 +1,8 @@
 /** The UI strings that the server has translated for the scripts of a page, in <script type="application/json" id="words">. */
 
-/** @param {Document} [page] @returns {ChatWords} */
+/** The translated UI strings of a page for its scripts, by key. @typedef {Record<string, string>} UiStrings */
+
+/** @param {Document} [page] @returns {UiStrings} */
 export function readWords(page = document) {
   return JSON.parse(page.getElementById("words")?.textContent || "{}");
 }

@@ -2,6 +2,8 @@
 
 import { make } from "./dom.js";
 
+/** @import { OutboxEntry } from "./outbox.js" */
+
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 /** After this many tries without an answer although the network works, the next file is sent, and this one gets a retry button. */

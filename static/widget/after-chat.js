@@ -3,6 +3,10 @@
 import { lengthOf } from "../chat/character-count.js";
 import { byId, fillForm, setText } from "./elements.js";
 
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Files } from "./files.js" */
+/** @import { Session } from "./session.js" */
+
 const MAX_COMMENT_CHARACTERS = 500;
 
 export class AfterChat {
@@ -12,9 +16,9 @@ export class AfterChat {
   #submit = /** @type {HTMLButtonElement} */ (this.#rating.querySelector("[type=submit]"));
 
   /**
-   * @param {import("./session.js").Session} session
-   * @param {import("./files.js").Files} files
-   * @param {ChatWords} words
+   * @param {Session} session
+   * @param {Files} files
+   * @param {UiStrings} words
    */
   constructor(session, files, words) {
     this.#session = session;

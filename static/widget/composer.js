@@ -5,6 +5,9 @@ import { lengthOf } from "../chat/character-count.js";
 import { makeButton } from "../chat/dom.js";
 import { byId } from "./elements.js";
 
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { BrowserStorage } from "./storage.js" */
+
 const MAX_CHARACTERS = 2000;
 const EMOJI = "😊 😄 😂 😅 😉 🙂 😌 😍 🤔 😐 😟 😢 😭 😠 😱 😴 👍 👎 👌 👏 🙏 🤝 💪 👋 ❤️ 🎉 ✅ ❌ ❓ ⏰ 💳 🏦";
 
@@ -16,8 +19,8 @@ export class Composer {
 
   /**
    * @param {{
-   *   storage: import("./storage.js").BrowserStorage,
-   *   words: ChatWords,
+   *   storage: BrowserStorage,
+   *   words: UiStrings,
    *   onText: (text: string) => boolean,
    *   onFiles: (files: Iterable<File>) => void,
    *   onTyping: () => void,
@@ -114,7 +117,7 @@ export class Composer {
     this.focus();
   }
 
-  /** Accepts files by picker, paste and drop, if the site allows files. @param {ChatWords} words @param {(files: Iterable<File>) => void} onFiles */
+  /** Accepts files by picker, paste and drop, if the site allows files. @param {UiStrings} words @param {(files: Iterable<File>) => void} onFiles */
   #files(words, onFiles) {
     const picker = /** @type {HTMLInputElement | null} */ (document.getElementById("file"));
     const preview = new PastePreview(byId("pasted"), words, onFiles);

@@ -4,7 +4,10 @@ import { make } from "../chat/dom.js";
 import { postForm, UploadQueue } from "../chat/uploads.js";
 import { fill } from "../chat/ui-strings.js";
 
-/** @typedef {import("../chat/uploads.js").Upload} Upload */
+/** @import { MessageData } from "../chat/frames.d.ts" */
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Send, Upload } from "../chat/uploads.js" */
+/** @import { Session } from "./session.js" */
 
 export class Files {
   #session;
@@ -19,9 +22,9 @@ export class Files {
   #urls = new Map();
 
   /**
-   * @param {import("./session.js").Session} session
+   * @param {Session} session
    * @param {{types: string[], megabytes: number}} setup
-   * @param {() => ChatWords} words
+   * @param {() => UiStrings} words
    * @param {() => void} onChange
    */
   constructor(session, setup, words, onChange) {
@@ -74,7 +77,7 @@ export class Files {
     this.queue.flush();
   }
 
-  /** @type {import("../chat/uploads.js").Send} */
+  /** @type {Send} */
   async #send(upload, options) {
     const body = new FormData();
     body.set("client_id", upload.client_id);
@@ -85,7 +88,7 @@ export class Files {
     return answer;
   }
 
-  /** Returns the URL of a blob with the message's file, which is fetched only once. @param {ChatMessage} message @returns {Promise<string>} */
+  /** Returns the URL of a blob with the message's file, which is fetched only once. @param {MessageData} message @returns {Promise<string>} */
   url({ payload }) {
     const id = payload?.attachment ?? "";
     const url = this.#urls.get(id) ?? this.#blob(`attachments/${id}`);

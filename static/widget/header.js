@@ -3,7 +3,10 @@
 import { fill } from "../chat/ui-strings.js";
 import { byId, setText } from "./elements.js";
 
-/** @param {import("./session.js").Session} session @param {ChatWords} words */
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Session } from "./session.js" */
+
+/** @param {Session} session @param {UiStrings} words */
 export function drawHeader(session, words) {
   const { conversation, status, about } = session;
   const { state, queue } = conversation;
@@ -25,7 +28,7 @@ export function drawHeader(session, words) {
     if (agent) return `${fill(words.number, { number: agent.number })} · ${statusLine.dataset.name}`;
     if (isAlone) return words.nobody;
     if (queue) {
-      const minutes = Math.max(1, Math.round(queue.estimate_seconds / 60));
+      const minutes = Math.max(1, Math.round((queue.estimate_seconds ?? 0) / 60));
       return fill(queue.estimate_seconds === null ? words.place : words.estimate, { place: queue.place, minutes });
     }
     if (state) return words.waiting;

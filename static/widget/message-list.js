@@ -5,6 +5,13 @@ import { make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
 import { byId } from "./elements.js";
 
+/** @import { MessageData } from "../chat/frames.d.ts" */
+/** @import { MessageStatus } from "../chat/message-element.js" */
+/** @import { OutboxEntry } from "../chat/outbox.js" */
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Files } from "./files.js" */
+/** @import { Session } from "./session.js" */
+
 const NEAR_PX = 80;
 
 export class MessageList {
@@ -21,9 +28,9 @@ export class MessageList {
   #lastOwn;
 
   /**
-   * @param {import("./session.js").Session} session
-   * @param {import("./files.js").Files} files
-   * @param {ChatWords} words
+   * @param {Session} session
+   * @param {Files} files
+   * @param {UiStrings} words
    */
   constructor(session, files, words) {
     this.#session = session;
@@ -92,7 +99,7 @@ export class MessageList {
     return fresh.length;
   }
 
-  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @param {boolean} isNewest */
+  /** @param {MessageData} message @param {MessageData | undefined} previous @param {boolean} isNewest */
   #elementsOf(message, previous, isNewest) {
     const mine = message.role === "visitor";
     const options = {
@@ -115,7 +122,7 @@ export class MessageList {
     return {
       words: this.#words,
       language: this.#session.about.language,
-      fileUrl: (/** @type {ChatMessage} */ message) => this.#files.url(message),
+      fileUrl: (/** @type {MessageData} */ message) => this.#files.url(message),
     };
   }
 

@@ -3,14 +3,17 @@
 import { lengthOf } from "../chat/character-count.js";
 import { byId, fillForm } from "./elements.js";
 
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { BrowserStorage } from "./storage.js" */
+
 export class PreChatForm {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
   #words;
 
   /**
-   * @param {import("./storage.js").BrowserStorage} storage
-   * @param {ChatWords} words
+   * @param {BrowserStorage} storage
+   * @param {UiStrings} words
    * @param {(text: string, fields: {form: object, topic?: number}) => void} onTopic
    */
   constructor(storage, words, onTopic) {

@@ -7,6 +7,8 @@ import { bodyElement } from "../chat/message-element.js";
 import { make } from "../chat/dom.js";
 import { byId, setText } from "./elements.js";
 
+/** @import { Session } from "./session.js" */
+
 const MAX_QUERY_CHARACTERS = 400;
 
 export class Suggestions {
@@ -20,7 +22,7 @@ export class Suggestions {
   /** The source of the answer opened last. */
   #source = "";
 
-  /** @param {import("./session.js").Session} session @param {() => void} onChange called when the height has changed */
+  /** @param {Session} session @param {() => void} onChange called when the height has changed */
   constructor(session, onChange) {
     this.#session = session;
     this.#onChange = onChange;

@@ -5,6 +5,10 @@ import { Question } from "./question.js";
 import { fragment, post } from "../requests.js";
 import { mine, waitingCount } from "../inbox/state.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "../inbox/store.js" */
+
 export class Drill {
   #strings;
   #panel = byId("drill");
@@ -15,7 +19,7 @@ export class Drill {
   /** Repeats the request that failed. */
   #retry = () => {};
 
-  /** @param {import("../inbox/store.js").Store} store @param {ChatWords} strings */
+  /** @param {Store} store @param {UiStrings} strings */
   constructor(store, strings) {
     this.#strings = strings;
     store.subscribe((state) => {
@@ -59,6 +63,7 @@ export class Drill {
     const given = this.#question?.given;
     if (!given) return this.#question?.focus();
     const { question, review } = form.dataset;
+    /** @type {ConsoleAnswer<{marks: string, right: string[], why: string, left: number}>} */
     const answer = await post("drill/answer", { question: Number(question), review: Number(review), given });
     if (!answer.ok) {
       const { refused } = answer;

@@ -6,6 +6,9 @@ import { ExamClock } from "./exam-clock.js";
 import { Question } from "./question.js";
 import { get, post } from "../requests.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { Given } from "./exam-answers.js" */
+
 const MODE_KEY = "exam-mode";
 const WARNING_MS = 5 * 60_000;
 const RETRY_MS = 3_000;
@@ -16,6 +19,7 @@ const paper = byId("main").dataset.paper ?? "";
 const clockElement = byId("clock");
 const clock = new ExamClock(Number(clockElement.dataset.left), {
   ask: async () => {
+    /** @type {ConsoleAnswer<{left_ms: number, is_over: boolean}>} */
     const answer = await get(`exams/papers/${paper}/clock`);
     return answer.ok ? answer.data : null;
   },
@@ -99,7 +103,7 @@ function goTo(index) {
   questions[index].focus();
 }
 
-/** Shows an answer that was given in another tab or window. @param {number} place @param {any[] | null} given */
+/** Shows an answer that was given in another tab or window. @param {number} place @param {Given} given */
 function showAnswer(place, given) {
   const question = questions.find((candidate) => candidate.place === place);
   if (question) question.given = given;
@@ -143,6 +147,7 @@ async function handIn({ isByClock = false } = {}) {
   for (;;) {
     // Send only answers that are not accepted yet: another tab may have newer answers than this one.
     const data = { answers: answers.unsent, is_by_clock: isByClock };
+    /** @type {ConsoleAnswer<{result: string}>} */
     const answer = await post(`exams/papers/${paper}/hand-in`, data);
     if (answer.ok) {
       answers.forget();

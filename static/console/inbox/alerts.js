@@ -3,6 +3,10 @@
 import { isolatedName } from "./conversation-lists.js";
 import { isRestricted, mine, waiting } from "./state.js";
 
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "./store.js" */
+
 const REPEAT_MS = 15_000;
 
 export class Alerts {
@@ -19,7 +23,7 @@ export class Alerts {
   /** @type {Notification | null} */
   #notification = null;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {(id: string) => void} onOpen */
+  /** @param {Store} store @param {UiStrings} strings @param {(id: string) => void} onOpen */
   constructor(store, strings, onOpen) {
     this.#store = store;
     this.#strings = strings;
@@ -62,7 +66,7 @@ export class Alerts {
     else if (isQueueLonger) this.#playSound();
   }
 
-  /** @param {ConsoleRow} row */
+  /** @param {Row} row */
   #alert(row) {
     this.#playSound();
     if (document.hasFocus() || !("Notification" in window) || Notification.permission !== "granted") return;
@@ -85,7 +89,7 @@ export class Alerts {
   }
 }
 
-/** @param {ConsoleRow} one @param {ConsoleRow} other */
+/** @param {Row} one @param {Row} other */
 function isLater(one, other) {
   return (one.last_message_at ?? "") >= (other.last_message_at ?? "");
 }

@@ -7,7 +7,9 @@ import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
 import { mayAnswer } from "./state.js";
 
-/** @typedef {import("../../chat/uploads.js").Upload} Upload */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Send, Upload } from "../../chat/uploads.js" */
+/** @import { Store } from "./store.js" */
 
 export class Attachments {
   #store;
@@ -20,8 +22,8 @@ export class Attachments {
   #input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, onText: (text: string) => void}} options `onText`: text was dropped
+   * @param {Store} store
+   * @param {{strings: UiStrings, onText: (text: string) => void}} options `onText`: text was dropped
    */
   constructor(store, { strings, onText }) {
     this.#store = store;
@@ -125,7 +127,7 @@ export class Attachments {
   }
 }
 
-/** @type {import("../../chat/uploads.js").Send} */
+/** @type {Send} */
 async function send({ client_id, conversation, file }, options) {
   const data = new FormData();
   data.set("file", file);

@@ -5,6 +5,11 @@ import { isReplyCall } from "./keymap.js";
 import { fillPlaceholders, matchingReplies } from "./canned-replies.js";
 import { get } from "../requests.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { CannedReply } from "./canned-replies.js" */
+/** @import { Store } from "./store.js" */
+
 const RELOAD_MS = 5 * 60_000;
 
 export class CannedReplyList {
@@ -13,16 +18,16 @@ export class CannedReplyList {
   #onChosen;
   #list = /** @type {HTMLElement} */ (document.getElementById("reply-list"));
   #input = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
-  /** @type {ConsoleReply[]} */
+  /** @type {CannedReply[]} */
   #replies = [];
-  /** @type {ConsoleReply[]} */
+  /** @type {CannedReply[]} */
   #shown = [];
   #chosen = 0;
   #loadedAt = -Infinity;
   /** Whether the last request for the replies failed. */
   #isUnavailable = false;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {(text: string, source: string) => void} onChosen */
+  /** @param {Store} store @param {UiStrings} strings @param {(text: string, source: string) => void} onChosen */
   constructor(store, strings, onChosen) {
     this.#store = store;
     this.#strings = strings;
@@ -67,6 +72,7 @@ export class CannedReplyList {
 
   async #load() {
     if (performance.now() - this.#loadedAt < RELOAD_MS) return;
+    /** @type {ConsoleAnswer<{replies: CannedReply[]}>} */
     const answer = await get("replies.json");
     this.#isUnavailable = !answer.ok;
     if (!answer.ok) return;

@@ -1,5 +1,7 @@
 /** Keeps an unsent draft readable and copyable after its conversation can no longer be answered. */
 
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+
 export class ClosedDraft {
   #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
   #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
@@ -8,7 +10,7 @@ export class ClosedDraft {
   #onEnd;
 
   /**
-   * @param {ChatWords} strings
+   * @param {UiStrings} strings
    * @param {{onDiscard: () => void, onEnd: () => void}} options `onEnd`: an input method has finished composing
    */
   constructor(strings, { onDiscard, onEnd }) {

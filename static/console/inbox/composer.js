@@ -11,6 +11,11 @@ import { fillPlaceholders, placeholdersIn } from "./canned-replies.js";
 import { CannedReplyList } from "./canned-reply-list.js";
 import { mayAnswer } from "./state.js";
 
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Draft } from "./drafts.js" */
+/** @import { LiveConnection } from "./live-connection.js" */
+/** @import { Store } from "./store.js" */
+
 const MAX_CHARACTERS = 2000;
 /** White space that the server strips as well: the text shown here is exactly the text that is stored. */
 const EDGES = /^[\s\x1c-\x1f\x85]+|[\s\x1c-\x1f\x85]+$/g;
@@ -36,9 +41,9 @@ export class Composer {
   #beforePoint = null;
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, live: import("./live-connection.js").LiveConnection,
-   *          onSend: (id: string, draft: ConsoleDraft) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, live: LiveConnection,
+   *          onSend: (id: string, draft: Draft) => void}} options
    */
   constructor(store, { strings, live, onSend }) {
     this.#store = store;

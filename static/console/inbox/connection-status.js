@@ -4,6 +4,12 @@ import { fill } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { post } from "../requests.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { SocketStatus } from "../../chat/socket.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Outboxes } from "./outboxes.js" */
+/** @import { Store } from "./store.js" */
+
 /** A shorter loss of the connection is not shown. */
 const SHOW_LOSS_AFTER_MS = 1500;
 
@@ -15,8 +21,8 @@ export class ConnectionStatus {
   #lostAt = 0;
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, outboxes: () => import("./outboxes.js").Outboxes}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, outboxes: () => Outboxes}} options
    */
   constructor(store, { strings, outboxes }) {
     this.#strings = strings;
@@ -34,6 +40,7 @@ export class ConnectionStatus {
       const data = new FormData();
       data.set("status", status);
       menu.hidePopover();
+      /** @type {ConsoleAnswer<{presence: string}>} */
       const answer = await post("presence", data);
       isChanging = false;
       if (answer.ok) store.dispatch({ kind: "presence", staff: store.state.me.id, status: answer.data.presence });

@@ -6,6 +6,10 @@ import { BASE } from "../requests.js";
 import { startClockSync, serverNow } from "../server-clock.js";
 import { isRestricted, mayTake, mine, team, waiting, waitingCount } from "./state.js";
 
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "./store.js" */
+
 const WAITING_SHOWN = 100;
 /** Waiting times, in seconds, from which a row's bar has the next warmer colour. */
 const HEAT_LIMITS = [30, 90, 180, 300];
@@ -16,10 +20,10 @@ export class ConversationLists {
   #departments;
   /** @type {HTMLTemplateElement} */
   #template = /** @type {any} */ (document.getElementById("row-template"));
-  /** @type {Map<string, {element: HTMLElement, row: ConsoleRow | null}>} */
+  /** @type {Map<string, {element: HTMLElement, row: Row | null}>} */
   #elements = new Map();
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {Record<string, string>} departments */
+  /** @param {Store} store @param {UiStrings} strings @param {Record<string, string>} departments */
   constructor(store, strings, departments) {
     this.#store = store;
     this.#strings = strings;
@@ -72,7 +76,7 @@ export class ConversationLists {
     return [...mine(state), ...others].map((row) => row.id);
   }
 
-  /** @param {string} name @param {ConsoleRow[]} rows */
+  /** @param {string} name @param {Row[]} rows */
   #drawList(name, rows) {
     const list = /** @type {HTMLElement} */ (document.getElementById(name));
     let cursor = list.firstElementChild;
@@ -96,7 +100,7 @@ export class ConversationLists {
     if (element) setText(element, String(count));
   }
 
-  /** @param {ConsoleRow} row */
+  /** @param {Row} row */
   #element(row) {
     let entry = this.#elements.get(row.id);
     if (!entry) {
@@ -116,7 +120,7 @@ export class ConversationLists {
     return entry.element;
   }
 
-  /** @param {HTMLElement} element @param {ConsoleRow} row */
+  /** @param {HTMLElement} element @param {Row} row */
   #drawRow(element, row) {
     const strings = this.#strings;
     const link = /** @type {HTMLAnchorElement} */ (part(element, ".row-link"));
@@ -138,7 +142,7 @@ export class ConversationLists {
     element.classList.toggle("has-unread", count > 0);
   }
 
-  /** @param {HTMLElement} element @param {ConsoleRow} row */
+  /** @param {HTMLElement} element @param {Row} row */
   #drawTime(element, row) {
     const seconds = secondsWaiting(row);
     const heat = seconds === null ? "" : String(HEAT_LIMITS.filter((limit) => seconds >= limit).length);
@@ -154,23 +158,23 @@ export class ConversationLists {
   }
 }
 
-/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {ConsoleRow} row */
+/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {Row} row */
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
 }
 
-/** Returns the name with bidi isolation, for use in a sentence or title. @param {ConsoleRow} row @param {ChatWords} strings */
+/** Returns the name with bidi isolation, for use in a sentence or title. @param {Row} row @param {UiStrings} strings */
 export function isolatedName(row, strings) {
   return isolated(nameOf(row, strings));
 }
 
-/** @param {ConsoleRow} row @param {ChatWords} strings */
+/** @param {Row} row @param {UiStrings} strings */
 export function nameOf(row, strings) {
   return row.visitor_name || fill(strings.nameless, { id: row.id.slice(0, 4) });
 }
 
-/** @param {number} seconds @param {ChatWords} strings */
+/** @param {number} seconds @param {UiStrings} strings */
 function formatDuration(seconds, strings) {
   if (seconds < 60) return fill(strings.seconds, { count: seconds });
   if (seconds < 3600) return fill(strings.minutes, { count: Math.floor(seconds / 60) });

@@ -5,6 +5,12 @@ import { secondsWaiting } from "./conversation-lists.js";
 import { BASE } from "../requests.js";
 import { mine } from "./state.js";
 
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { ConversationLists } from "./conversation-lists.js" */
+/** @import { LiveConnection } from "./live-connection.js" */
+/** @import { Store } from "./store.js" */
+
 export class CurrentConversation {
   #store;
   #strings;
@@ -14,8 +20,8 @@ export class CurrentConversation {
   #columns = /** @type {HTMLElement} */ (document.getElementById("main"));
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, live: import("./live-connection.js").LiveConnection, lists: import("./conversation-lists.js").ConversationLists,
+   * @param {Store} store
+   * @param {{strings: UiStrings, live: LiveConnection, lists: ConversationLists,
    *          onOpen: () => void}} options `onOpen`: a conversation has been opened for writing
    */
   constructor(store, { strings, live, lists, onOpen }) {
@@ -91,7 +97,7 @@ export class CurrentConversation {
   }
 }
 
-/** @param {ConsoleRow[]} rows */
+/** @param {Row[]} rows */
 function longestWaiting(rows) {
   return rows
     .filter((row) => secondsWaiting(row) !== null)

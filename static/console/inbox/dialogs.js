@@ -4,6 +4,8 @@ import { DialogDrafts } from "./dialog-drafts.js";
 import { toast } from "./connection-status.js";
 import { fragment } from "../requests.js";
 
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+
 export class Dialogs {
   #dialog = /** @type {HTMLDialogElement} */ (document.getElementById("dialog"));
   #strings;
@@ -13,7 +15,7 @@ export class Dialogs {
   /** Whether the mouse was pressed on the backdrop. */
   #pressBeganOutside = false;
 
-  /** @param {ChatWords} strings @param {(what: string, conversation: string) => void} onDone */
+  /** @param {UiStrings} strings @param {(what: string, conversation: string) => void} onDone */
   constructor(strings, onDone) {
     this.#strings = strings;
     // Close only on a click that begins and ends on the backdrop: a text selection may end there too.

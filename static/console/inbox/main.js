@@ -22,6 +22,9 @@ import { post } from "../requests.js";
 import { Store } from "./store.js";
 import { ThreadView } from "./thread-view.js";
 
+/** @import { ConsoleInitialState } from "./types.d.ts" */
+/** @import { ConsoleAnswer } from "../requests.js" */
+
 /** @type {ConsoleInitialState} */
 const initial = JSON.parse(document.getElementById("state")?.textContent ?? "{}");
 const strings = readWords();
@@ -77,6 +80,7 @@ let unansweredPress = "";
 
 async function takeNext() {
   unansweredPress ||= crypto.randomUUID();
+  /** @type {ConsoleAnswer<{conversation: string}>} */
   const answer = await post("next", { client_id: unansweredPress });
   // Without an answer, or with a refusal that asks to retry, the server may already have assigned a conversation.
   if (answer.status !== 0 && !answer.refused?.retry_after_ms) unansweredPress = "";
@@ -88,7 +92,7 @@ async function take(id) {
   await openTaken(await post(`conversations/${id}/take`));
 }
 
-/** Opens the conversation that was taken. @param {ConsoleAnswer} answer of the request that took it */
+/** Opens the conversation that was taken. @param {ConsoleAnswer<{conversation: string}>} answer of the request that took it */
 async function openTaken(answer) {
   Alerts.requestPermission();
   if (!answer.ok) return toast(answer.refused?.words ?? strings.offline_write);

@@ -6,6 +6,14 @@ import { make } from "../../chat/dom.js";
 import { BASE } from "../requests.js";
 import { serverNow } from "../server-clock.js";
 
+/** @import { MessageData, NoteFrame } from "../../chat/frames.d.ts" */
+/** @import { MessageStatus } from "../../chat/message-element.js" */
+/** @import { OutboxEntry } from "../../chat/outbox.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Outboxes } from "./outboxes.js" */
+/** @import { Store } from "./store.js" */
+/** @import { ConsoleThread } from "./types.d.ts" */
+
 /** @typedef {{key: string, make: () => HTMLElement}} LogItem */
 
 export class MessageList {
@@ -24,8 +32,8 @@ export class MessageList {
   #elements = new Map();
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, outboxes: import("./outboxes.js").Outboxes, onEdit: (body: string) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, outboxes: Outboxes, onEdit: (body: string) => void}} options
    */
   constructor(store, { strings, outboxes, onEdit }) {
     this.#store = store;
@@ -58,7 +66,7 @@ export class MessageList {
     /** @param {number} seq */
     const addNotes = (seq) => {
       while (rest.length && rest[0].after_seq <= seq) {
-        const note = /** @type {ConsoleNote} */ (rest.shift());
+        const note = /** @type {NoteFrame} */ (rest.shift());
         items.push({ key: `note-${note.id}`, make: () => this.#note(note) });
       }
     };
@@ -75,7 +83,7 @@ export class MessageList {
     return items;
   }
 
-  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @returns {LogItem[]} */
+  /** @param {MessageData} message @param {MessageData | undefined} previous @returns {LogItem[]} */
   #day(message, previous) {
     const element = dayElement(message, previous);
     return element ? [{ key: `day-${message.seq}`, make: () => element }] : [];
@@ -102,7 +110,7 @@ export class MessageList {
     }
   }
 
-  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous */
+  /** @param {MessageData} message @param {MessageData | undefined} previous */
   #message(message, previous) {
     const isMine = message.role === "agent" && message.number === this.#store.state.me.number;
     const element = messageElement(message, {
@@ -125,7 +133,7 @@ export class MessageList {
     return list;
   }
 
-  /** @param {ConsoleNote} note */
+  /** @param {NoteFrame} note */
   #note(note) {
     const format = new Intl.DateTimeFormat(this.#language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const time = make("time", "", format.format(new Date(note.at)));

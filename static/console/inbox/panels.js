@@ -2,9 +2,11 @@
 
 import { fragment } from "../requests.js";
 
+/** @import { Store } from "./store.js" */
+
 const RETRY_MS = 5000;
 
-/** Shows the card of the visitor whose conversation is open. @param {import("./store.js").Store} store */
+/** Shows the card of the visitor whose conversation is open. @param {Store} store */
 export function followCard(store) {
   const container = /** @type {HTMLElement} */ (document.getElementById("card-body"));
   const empty = /** @type {HTMLElement} */ (document.getElementById("card-empty"));

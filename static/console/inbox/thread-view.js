@@ -7,6 +7,12 @@ import { MessageList } from "./message-list.js";
 import { BASE } from "../requests.js";
 import { isRestricted } from "./state.js";
 
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { LiveConnection } from "./live-connection.js" */
+/** @import { Outboxes } from "./outboxes.js" */
+/** @import { Store } from "./store.js" */
+
 const NEAR_PX = 80;
 
 export class ThreadView {
@@ -22,9 +28,9 @@ export class ThreadView {
   #scroller = byId("log");
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, departments: Record<string, string>, live: import("./live-connection.js").LiveConnection,
-   *          outboxes: import("./outboxes.js").Outboxes, onEdit: (body: string) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, departments: Record<string, string>, live: LiveConnection,
+   *          outboxes: Outboxes, onEdit: (body: string) => void}} options
    */
   constructor(store, { strings, departments, live, outboxes, onEdit }) {
     this.#store = store;
@@ -106,7 +112,7 @@ export class ThreadView {
     if (!indicator.hidden && row) indicator.textContent = fill(this.#strings.is_typing, { name: isolatedName(row, this.#strings) });
   }
 
-  /** @param {ConsoleRow} row */
+  /** @param {Row} row */
   #drawHeader(row) {
     const strings = this.#strings;
     const { me } = this.#store.state;
@@ -136,7 +142,7 @@ export class ThreadView {
     byId("talk-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
-  /** @param {ConsoleRow} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
+  /** @param {Row} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
