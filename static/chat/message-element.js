@@ -1,7 +1,7 @@
 /** Makes the element of a message, for the widget and the console alike. Text is inserted only as text. */
 
-import { icon, make, makeButton } from "./dom.js";
-import { linkParts } from "./links.js";
+import { icon, make, makeButton, setText } from "./dom.js";
+import { linkedText } from "./links.js";
 import { fill } from "./ui-strings.js";
 
 /** @import { MessageData } from "./frames.d.ts" */
@@ -58,7 +58,7 @@ export function nameDays(log, now, { language, words }) {
       : isSameDay(at, yesterday)
         ? words.yesterday
         : at.toLocaleDateString(language, { dateStyle: "full" });
-    if (day.textContent !== name) day.textContent = name;
+    setText(day, name);
   }
 }
 
@@ -114,7 +114,7 @@ export function showStatus(element, status, words) {
 
 /** @param {string} text @returns {HTMLParagraphElement} the text, with its addresses as links */
 export function bodyElement(text) {
-  const body = make("p", "body", ...linkParts(text).map(({ text: words, href }) => (href ? linkElement(words, href) : words)));
+  const body = make("p", "body", ...linkedText(text));
   body.dir = "auto";
   return body;
 }
@@ -133,15 +133,6 @@ function placeElement(text, words) {
   body.prepend(make("strong", "", name), "\n");
   body.classList.add("place");
   return body;
-}
-
-/** @param {string} words @param {string} href */
-function linkElement(words, href) {
-  const link = make("a", "", words);
-  link.href = href;
-  link.target = "_blank";
-  link.rel = "noopener noreferrer nofollow";
-  return link;
 }
 
 /** @param {MessageData} message @param {MessageOptions} options */

@@ -1,7 +1,7 @@
 /** The section after a conversation has ended: rating, transcript, and a new conversation. Also the End button. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { byId, fillForm, setText } from "./elements.js";
+import { byId, fillForm, setText } from "../chat/dom.js";
 
 /** @import { UiStrings } from "../chat/ui-strings.js" */
 /** @import { Files } from "./files.js" */
@@ -28,7 +28,7 @@ export class AfterChat {
     this.#rating.onchange = () => {
       const score = Number(new FormData(this.#rating).get("score"));
       stars.forEach((star, index) => star.classList.toggle("lit", index < score));
-      setText("said", stars[score - 1]?.getAttribute("title") ?? "");
+      setText(byId("said"), stars[score - 1]?.getAttribute("title") ?? "");
       byId("more").hidden = !score;
       byId("scroll").scrollTop = byId("scroll").scrollHeight;
     };
@@ -72,6 +72,6 @@ export class AfterChat {
     // The rating was answered, or may have been lost with the connection.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;
-    setText("thanks", isEnded && isRated ? this.#words.thanks : "");
+    setText(byId("thanks"), isEnded && isRated ? this.#words.thanks : "");
   }
 }

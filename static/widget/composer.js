@@ -2,8 +2,7 @@
 
 import { contentOf, PastePreview } from "../chat/clipboard.js";
 import { lengthOf } from "../chat/character-count.js";
-import { makeButton } from "../chat/dom.js";
-import { byId } from "./elements.js";
+import { byId, isForInputMethod, makeButton } from "../chat/dom.js";
 
 /** @import { UiStrings } from "../chat/ui-strings.js" */
 /** @import { BrowserStorage } from "./storage.js" */
@@ -41,7 +40,7 @@ export class Composer {
     text.addEventListener("compositionend", () => setTimeout(() => (this.#isComposing = false)));
     text.onkeydown = (event) => {
       if (event.key !== "Enter" || event.shiftKey) return;
-      if (event.isComposing || event.keyCode === 229 || this.#isComposing) return;
+      if (isForInputMethod(event) || this.#isComposing) return;
       event.preventDefault();
       if (!event.repeat) send();
     };

@@ -1,7 +1,7 @@
 /** Draws the header: the agent's name, and one line that says where the conversation stands. */
 
+import { byId, setText } from "../chat/dom.js";
 import { fill } from "../chat/ui-strings.js";
-import { byId, setText } from "./elements.js";
 
 /** @import { UiStrings } from "../chat/ui-strings.js" */
 /** @import { Session } from "./session.js" */
@@ -16,11 +16,11 @@ export function drawHeader(session, words) {
   const isAlone = !!queue && !queue.online;
   portrait.dataset.initial = [...(name ?? "")][0]?.toUpperCase() ?? "";
   portrait.classList.toggle("person", !!agent);
-  setText("name", name ?? title.dataset.title ?? "");
-  setText("line", statusText());
+  setText(byId("name"), name ?? title.dataset.title ?? "");
+  setText(byId("line"), statusText());
   byId("end").hidden = !conversation.isOpen;
   waiting.hidden = state?.status !== "waiting";
-  setText("waiting", (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
+  setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
 
   function statusText() {
     if (status === "ended") return words.over;

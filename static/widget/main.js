@@ -1,5 +1,6 @@
 /** Connects the parts of the widget: the session, the page's parts, and the bank's page around the frame. */
 
+import { byId, setText } from "../chat/dom.js";
 import { guardPresses } from "../chat/double-click-guard.js";
 import { readWords } from "../chat/ui-strings.js";
 import { Suggestions } from "./suggestions.js";
@@ -10,7 +11,6 @@ import { Files } from "./files.js";
 import { drawHeader } from "./header.js";
 import { HostPage } from "./host-page.js";
 import { BrowserStorage } from "./storage.js";
-import { byId, setText } from "./elements.js";
 import { Session } from "./session.js";
 import { MessageList } from "./message-list.js";
 
@@ -152,7 +152,7 @@ function bind() {
     const problem = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
     byId("notice").classList.toggle("late", !!problem);
     byId("notice").hidden = !problem && !session.refusal;
-    setText("notice", problem || session.refusal);
+    setText(byId("notice"), problem || session.refusal);
   };
   drawSoon();
 }

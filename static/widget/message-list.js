@@ -1,9 +1,8 @@
 /** Draws the conversation: its messages, and below them what the server has not accepted yet. */
 
 import { dayElement, messageElement, nameDays, showStatus } from "../chat/message-element.js";
-import { make, makeButton } from "../chat/dom.js";
+import { byId, make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
-import { byId } from "./elements.js";
 
 /** @import { MessageData } from "../chat/frames.d.ts" */
 /** @import { MessageStatus } from "../chat/message-element.js" */

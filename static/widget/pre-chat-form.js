@@ -1,7 +1,7 @@
 /** The first screen: suggested topics and the form before a conversation. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { byId, fillForm } from "./elements.js";
+import { byId, fillForm } from "../chat/dom.js";
 
 /** @import { UiStrings } from "../chat/ui-strings.js" */
 /** @import { BrowserStorage } from "./storage.js" */

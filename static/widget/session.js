@@ -154,7 +154,7 @@ export class Session {
   #receive(frame) {
     const { kind } = frame;
     const now = this.conversation;
-    if ((kind === "welcome" || kind === "pong") && frame.now) this.#ahead = frame.now - performance.now();
+    if ("now" in frame && frame.now) this.#ahead = frame.now - performance.now();
     const isOurs = !!now.id && ("conversation" in frame ? frame.conversation : kind === "state" && frame.state.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";

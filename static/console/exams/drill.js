@@ -1,5 +1,6 @@
 /** The drill: one question in a quiet minute. Hidden while a visitor waits or the agent has an active conversation. */
 
+import { byId, find } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Question } from "./question.js";
 import { fragment, post } from "../requests.js";
@@ -72,14 +73,14 @@ export class Drill {
       return this.#showFailure(refused?.words ?? this.#strings.drill_unsent, retry);
     }
     this.#showFailure("");
-    const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
+    const marks = find(form, ".drill-marks");
     byId("drill-outcome").hidden = false;
     const { marks: result, right, why, left } = answer.data;
     marks.dataset.marks = result;
     marks.textContent = this.#strings[`drill_${result}`];
     const lines = result === "full" ? [] : right;
-    /** @type {HTMLElement} */ (form.querySelector(".drill-right")).replaceChildren(...lines.map(paragraphOf));
-    /** @type {HTMLElement} */ (form.querySelector(".drill-why")).textContent = result === "full" ? "" : why;
+    find(form, ".drill-right").replaceChildren(...lines.map(paragraphOf));
+    find(form, ".drill-why").textContent = result === "full" ? "" : why;
     /** @type {HTMLFieldSetElement} */ (form.querySelector(".question")).disabled = true;
     byId("drill-answer").hidden = true;
     const next = byId("drill-next");
@@ -112,9 +113,4 @@ function paragraphOf(text) {
   paragraph.dir = "auto";
   paragraph.textContent = text;
   return paragraph;
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

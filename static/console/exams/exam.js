@@ -1,5 +1,6 @@
 /** The page of a paper in progress: clock, questions one by one or all on one page, saving, handing in. */
 
+import { byId, setText } from "../../chat/dom.js";
 import { fill, readWords } from "../../chat/ui-strings.js";
 import { ExamAnswers } from "./exam-answers.js";
 import { ExamClock } from "./exam-clock.js";
@@ -76,7 +77,7 @@ function drawSaved() {
   if (isSaved) isSignedOut = false;
   status.dataset.state = isSaved ? "saved" : "unsaved";
   const text = isOver ? status.textContent : isSaved ? strings.saved : isSignedOut ? strings.signed_out : strings.unsaved;
-  if (status.textContent !== text) status.textContent = text;
+  setText(status, text);
 }
 
 function drawProgress() {
@@ -171,11 +172,6 @@ function storage(name) {
   } catch {
     return undefined;
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 const dialog = /** @type {HTMLDialogElement} */ (byId("finish-dialog"));

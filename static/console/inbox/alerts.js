@@ -1,5 +1,6 @@
 /** Alerts the agent to new messages by notification, sound and title; repeats until they are read. One tab does so for all. */
 
+import { byId } from "../../chat/dom.js";
 import { isolatedName } from "./conversation-lists.js";
 import { isRestricted, mine, waiting } from "./state.js";
 
@@ -14,7 +15,7 @@ export class Alerts {
   #strings;
   #onOpen;
   #title = document.title;
-  #sound = /** @type {HTMLAudioElement} */ (document.getElementById("sound"));
+  #sound = /** @type {HTMLAudioElement} */ (byId("sound"));
   /** Whether this tab is the one that plays sounds and shows notifications. */
   #isLeader = false;
   #unread = 0;

@@ -1,7 +1,7 @@
 /** Sends images and PDF files that are chosen, pasted or dropped: one after the other, with retries. */
 
 import { contentOf, PastePreview } from "../../chat/clipboard.js";
-import { make } from "../../chat/dom.js";
+import { byId, make, makeButton } from "../../chat/dom.js";
 import { postForm, progressBar, UploadQueue } from "../../chat/uploads.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
@@ -19,7 +19,7 @@ export class Attachments {
   #preview;
   #current = "";
   #container = byId("uploads");
-  #input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
+  #input = /** @type {HTMLInputElement} */ (byId("file"));
 
   /**
    * @param {Store} store
@@ -108,22 +108,14 @@ export class Attachments {
     const strings = this.#strings;
     const { client_id, body, refused, isSending } = upload;
     const name = make("bdi", "", body);
-    const remove = this.#button(refused === undefined ? strings.cancel : strings.discard, () => this.#queue.remove(client_id));
+    const remove = makeButton(refused === undefined ? strings.cancel : strings.discard, () => this.#queue.remove(client_id), "button small");
     if (refused !== undefined) {
       const reason = fill(strings.upload_failed, { name: "", words: refused }).trim();
-      const retry = this.#button(strings.retry, () => this.#queue.retry(client_id));
+      const retry = makeButton(strings.retry, () => this.#queue.retry(client_id), "button small");
       return make("span", "upload", name, " ", reason, retry, remove);
     }
     const state = isSending ? strings.uploading : strings.upload_waits;
     return make("span", "upload", name, " ", fill(state, { name: "" }).trim(), progressBar(upload), remove);
-  }
-
-  /** @param {string} label @param {() => void} onClick */
-  #button(label, onClick) {
-    const button = make("button", "button small", label);
-    button.type = "button";
-    button.onclick = onClick;
-    return button;
   }
 }
 
@@ -142,9 +134,4 @@ async function send({ client_id, conversation, file }, options) {
 /** @param {DragEvent} event */
 function hasFiles({ dataTransfer }) {
   return Boolean(dataTransfer?.types.includes("Files"));
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

@@ -1,6 +1,6 @@
 /** The list of canned replies that `/` opens above the composer; arrows and Enter choose one. */
 
-import { make } from "../../chat/dom.js";
+import { byId, make } from "../../chat/dom.js";
 import { isReplyCall } from "./keymap.js";
 import { fillPlaceholders, matchingReplies } from "./canned-replies.js";
 import { get } from "../requests.js";
@@ -16,8 +16,8 @@ export class CannedReplyList {
   #store;
   #strings;
   #onChosen;
-  #list = /** @type {HTMLElement} */ (document.getElementById("reply-list"));
-  #input = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
+  #list = byId("reply-list");
+  #input = /** @type {HTMLTextAreaElement} */ (byId("body"));
   /** @type {CannedReply[]} */
   #replies = [];
   /** @type {CannedReply[]} */

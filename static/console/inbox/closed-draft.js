@@ -1,10 +1,12 @@
 /** Keeps an unsent draft readable and copyable after its conversation can no longer be answered. */
 
+import { byId } from "../../chat/dom.js";
+
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
 
 export class ClosedDraft {
-  #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-  #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
+  #form = /** @type {HTMLFormElement} */ (byId("composer"));
+  #body = /** @type {HTMLTextAreaElement} */ (byId("body"));
   #bar = byId("draft-over");
   #isComposing = false;
   #onEnd;
@@ -55,9 +57,4 @@ export class ClosedDraft {
       this.#body.focus();
     }
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

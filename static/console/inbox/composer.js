@@ -1,6 +1,7 @@
 /** The composer: one draft per conversation, Enter to send, canned replies, and placeholders that must be filled. */
 
 import { lengthOf } from "../../chat/character-count.js";
+import { byId, isForInputMethod } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { ChoicesEditor } from "./reply-buttons.js";
 import { ClosedDraft } from "./closed-draft.js";
@@ -28,8 +29,8 @@ export class Composer {
   #drafts;
   #replies;
   #conversation = "";
-  #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
-  #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
+  #body = /** @type {HTMLTextAreaElement} */ (byId("body"));
+  #form = /** @type {HTMLFormElement} */ (byId("composer"));
   #highlight = new Mirror(this.#body);
   #choices = new ChoicesEditor(() => this.#saveDraft());
   #closed;
@@ -169,8 +170,7 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #handleKey(event) {
-    // While an input method composes, Enter and arrows belong to it (229: Safari's keydown just after it has ended).
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isForInputMethod(event)) return;
     if (this.#replies.key(event) || this.#undoPoint(event)) return;
     if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
@@ -239,9 +239,4 @@ export class Composer {
     const over = lengthOf(text.replace(EDGES, "")) - MAX_CHARACTERS;
     this.#showHint(over > 0 ? fill(this.#strings.too_long, { count: over }) : "");
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

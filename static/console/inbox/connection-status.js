@@ -1,5 +1,6 @@
 /** The status in the top bar: the connection, the number of unsent messages, and the agent's presence. */
 
+import { byId, find, setText } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { post } from "../requests.js";
@@ -29,7 +30,7 @@ export class ConnectionStatus {
     this.#outboxes = outboxes;
     store.subscribe((state) => drawPresence(state.presence));
     setInterval(() => this.draw(), 500);
-    const menu = /** @type {HTMLFormElement} */ (document.getElementById("presences"));
+    const menu = /** @type {HTMLFormElement} */ (byId("presences"));
     let isChanging = false;
     menu.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -77,7 +78,7 @@ export class ConnectionStatus {
     const indicator = byId("line");
     if (indicator.dataset.status !== shown) {
       indicator.dataset.status = shown;
-      const element = /** @type {HTMLElement} */ (indicator.querySelector(".line-words"));
+      const element = find(indicator, ".line-words");
       element.textContent = strings[shown];
     }
     const isLost = this.#isLost;
@@ -87,7 +88,7 @@ export class ConnectionStatus {
     else if (isLost) text = count ? fill(strings.lost_unsent_bar, { count }) : strings.lost_bar;
     else if (count) text = fill(strings.unsent_bar, { count });
     const notice = byId("notice");
-    if (byId("notice-words").textContent !== text) byId("notice-words").textContent = text;
+    setText(byId("notice-words"), text);
     notice.hidden = !text;
     const link = /** @type {HTMLAnchorElement} */ (byId("notice-link"));
     link.hidden = this.#status !== "ended";
@@ -112,11 +113,6 @@ function drawPresence(presence) {
   for (const button of byId("presences").querySelectorAll("button")) {
     button.ariaPressed = String(button.value === presence);
     if (button.value !== presence) continue;
-    /** @type {HTMLElement} */ (element.querySelector(".presence-words")).textContent = button.textContent;
+    find(element, ".presence-words").textContent = button.textContent;
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

@@ -1,6 +1,7 @@
 /** The lists: own conversations, queue, team. Each row keeps its element, which is changed only where it differs. */
 
 import { isolated } from "../../chat/bidi.js";
+import { byId, find, setText } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
 import { startClockSync, serverNow } from "../server-clock.js";
@@ -19,7 +20,7 @@ export class ConversationLists {
   #strings;
   #departments;
   /** @type {HTMLTemplateElement} */
-  #template = /** @type {any} */ (document.getElementById("row-template"));
+  #template = /** @type {HTMLTemplateElement} */ (byId("row-template"));
   /** @type {Map<string, {element: HTMLElement, row: Row | null}>} */
   #elements = new Map();
 
@@ -41,7 +42,7 @@ export class ConversationLists {
     // Moving a row drops its focus: restore it. If the row is gone, focus the row now at its index.
     const rest = this.#links();
     const next = focused.isConnected ? focused : rest[Math.min(links.indexOf(focused), rest.length - 1)];
-    (next ?? /** @type {HTMLElement} */ (document.querySelector(".lists-body"))).focus({ preventScroll: true });
+    (next ?? find(document, ".lists-body")).focus({ preventScroll: true });
   }
 
   /** @returns {HTMLElement[]} */
@@ -57,8 +58,8 @@ export class ConversationLists {
     if (state.me.sees_all) this.#drawList("team", team(state));
     const count = waitingCount(state);
     this.#drawCount("waiting", count);
-    /** @type {HTMLButtonElement} */ (document.getElementById("take-next")).disabled = !mayTake(state);
-    const more = /** @type {HTMLElement} */ (document.getElementById("waiting-more"));
+    /** @type {HTMLButtonElement} */ (byId("take-next")).disabled = !mayTake(state);
+    const more = byId("waiting-more");
     more.hidden = count <= WAITING_SHOWN;
     more.textContent = fill(this.#strings.more_waiting, { count: count - WAITING_SHOWN });
     const shown = new Set(Object.keys(state.rows));
@@ -78,7 +79,7 @@ export class ConversationLists {
 
   /** @param {string} name @param {Row[]} rows */
   #drawList(name, rows) {
-    const list = /** @type {HTMLElement} */ (document.getElementById(name));
+    const list = byId(name);
     let cursor = list.firstElementChild;
     for (const row of rows) {
       const element = this.#element(row);
@@ -90,7 +91,7 @@ export class ConversationLists {
       cursor.remove();
       cursor = next;
     }
-    /** @type {HTMLElement} */ (list.parentElement?.querySelector(".empty")).hidden = rows.length > 0;
+    find(/** @type {HTMLElement} */ (list.parentElement), ".empty").hidden = rows.length > 0;
     this.#drawCount(name, rows.length);
   }
 
@@ -113,7 +114,7 @@ export class ConversationLists {
     if (entry.row !== row) this.#drawRow(entry.element, row);
     entry.row = row;
     const isCurrent = row.id === this.#store.current;
-    const link = part(entry.element, ".row-link");
+    const link = find(entry.element, ".row-link");
     if (isCurrent) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
     this.#drawTime(entry.element, row);
@@ -123,19 +124,19 @@ export class ConversationLists {
   /** @param {HTMLElement} element @param {Row} row */
   #drawRow(element, row) {
     const strings = this.#strings;
-    const link = /** @type {HTMLAnchorElement} */ (part(element, ".row-link"));
+    const link = /** @type {HTMLAnchorElement} */ (find(element, ".row-link"));
     link.href = `${BASE}conversations/${row.id}/`;
     element.dataset.level = row.level;
     element.dataset.status = row.status;
-    setText(part(element, ".level-words"), strings[row.level]);
-    setText(part(element, ".name"), nameOf(row, strings));
-    setText(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
+    setText(find(element, ".level-words"), strings[row.level]);
+    setText(find(element, ".name"), nameOf(row, strings));
+    setText(find(element, ".mark"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
     const owner = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
     const restriction = isRestricted(this.#store.state, row) ? strings.barred : "";
     const preview = row.excerpt || row.subject || "…";
-    setText(part(element, ".excerpt"), [restriction, owner, preview].filter(Boolean).join(" · "));
-    const unread = part(element, ".unread");
+    setText(find(element, ".excerpt"), [restriction, owner, preview].filter(Boolean).join(" · "));
+    const unread = find(element, ".unread");
     const count = isMine && row.unread ? row.unread : 0;
     setText(unread, count ? String(Math.min(count, 99)) : "");
     unread.title = count ? fill(strings.unread, { count }) : "";
@@ -147,7 +148,7 @@ export class ConversationLists {
     const seconds = secondsWaiting(row);
     const heat = seconds === null ? "" : String(HEAT_LIMITS.filter((limit) => seconds >= limit).length);
     if (element.dataset.heat !== heat) element.dataset.heat = heat;
-    const time = part(element, ".wait");
+    const time = find(element, ".wait");
     const text = row.status === "wrap_up" ? this.#strings.wrap_up : seconds === null ? "" : formatDuration(seconds, this.#strings);
     setText(time, text);
   }
@@ -179,14 +180,4 @@ function formatDuration(seconds, strings) {
   if (seconds < 60) return fill(strings.seconds, { count: seconds });
   if (seconds < 3600) return fill(strings.minutes, { count: Math.floor(seconds / 60) });
   return fill(strings.hours, { count: Math.floor(seconds / 3600), minutes: Math.floor((seconds % 3600) / 60) });
-}
-
-/** @param {HTMLElement} element @param {string} selector */
-function part(element, selector) {
-  return /** @type {HTMLElement} */ (element.querySelector(selector));
-}
-
-/** Sets the text only if it differs, so that unchanged rows cost nothing. @param {HTMLElement} element @param {string} text */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

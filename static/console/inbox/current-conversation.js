@@ -1,5 +1,6 @@
 /** Controls which conversation is open: opens one, moves to the next, leaves it. The URL follows. */
 
+import { byId } from "../../chat/dom.js";
 import { toast } from "./connection-status.js";
 import { secondsWaiting } from "./conversation-lists.js";
 import { BASE } from "../requests.js";
@@ -17,7 +18,7 @@ export class CurrentConversation {
   #live;
   #lists;
   #onOpen;
-  #columns = /** @type {HTMLElement} */ (document.getElementById("main"));
+  #columns = byId("main");
 
   /**
    * @param {Store} store

@@ -1,5 +1,6 @@
 /** Keyboard shortcuts for every action. A letter alone works outside of text fields; with Alt it works everywhere. */
 
+import { isForInputMethod } from "../../chat/dom.js";
 import { actionOf, isPrintable } from "./keymap.js";
 import { hasLetters, setLetters } from "../single-key-shortcuts.js";
 import { TypingGuard } from "../typing.js";
@@ -8,7 +9,7 @@ import { TypingGuard } from "../typing.js";
 export function listenForKeys(act) {
   const typing = new TypingGuard();
   document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.metaKey) return;
+    if (isForInputMethod(event) || event.ctrlKey || event.metaKey) return;
     if (document.querySelector("dialog[open]") || document.querySelector("[popover]:popover-open")) return;
     const target = /** @type {HTMLElement} */ (event.target);
     const isWriting = typing.isWriting(target);

@@ -1,5 +1,6 @@
 /** The inbox page: creates its parts and connects them. */
 
+import { byId } from "../../chat/dom.js";
 import { guardPresses } from "../../chat/double-click-guard.js";
 import { fill, readWords } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
@@ -99,8 +100,7 @@ async function openTaken(answer) {
   drawToday();
   await currentConversation.show(answer.data.conversation);
   const row = store.state.threads[answer.data.conversation]?.row;
-  const announcer = document.getElementById("announce");
-  if (row && announcer) announcer.textContent = fill(strings.took, { name: isolatedName(row, strings) });
+  if (row) byId("announce").textContent = fill(strings.took, { name: isolatedName(row, strings) });
 }
 
 /** Runs an action only if its button is visible. @param {string} name @param {() => Promise<void>} run */
@@ -136,7 +136,7 @@ const actions = {
   "point-1": () => suggestions.take(1),
   "point-2": () => suggestions.take(2),
   "point-3": () => suggestions.take(3),
-  keys: () => /** @type {HTMLDialogElement} */ (document.getElementById("keys")).showModal(),
+  keys: () => /** @type {HTMLDialogElement} */ (byId("keys")).showModal(),
   replies: () => composer.openReplies(),
   choices: () => composer.toggleChoices(),
   attach: () => attachments.choose(),

@@ -2,7 +2,7 @@
 
 import { dayElement, messageElement, nameDays, showStatus } from "../../chat/message-element.js";
 import { isolated } from "../../chat/bidi.js";
-import { make } from "../../chat/dom.js";
+import { byId, make, makeButton } from "../../chat/dom.js";
 import { BASE } from "../requests.js";
 import { serverNow } from "../server-clock.js";
 
@@ -25,8 +25,8 @@ export class MessageList {
   #outboxes;
   #onEdit;
   #language = document.documentElement.lang;
-  #container = /** @type {HTMLElement} */ (document.getElementById("messages"));
-  #pending = /** @type {HTMLElement} */ (document.getElementById("pending"));
+  #container = byId("messages");
+  #pending = byId("pending");
   #conversation = "";
   /** @type {Map<string, HTMLElement>} */
   #elements = new Map();
@@ -187,12 +187,7 @@ export class MessageList {
   #refused(entry) {
     const outbox = this.#outboxes.of(this.#conversation);
     /** @param {string} text @param {() => void} onClick */
-    const button = (text, onClick) => {
-      const element = make("button", "button small", text);
-      element.type = "button";
-      element.onclick = onClick;
-      return element;
-    };
+    const button = (text, onClick) => makeButton(text, onClick, "button small");
     const reason = make("p", "why", entry.refused ?? "");
     const retryButton = button(this.#strings.retry, () => outbox.retry(entry.client_id));
     const editButton = button(this.#strings.edit, () => {

@@ -2,7 +2,7 @@
  * inserts an answer into the draft; nothing is ever sent automatically. Number keys work with Alt, or while the focus is
  * in the list: a digit alone may begin a message. */
 
-import { make } from "../../chat/dom.js";
+import { byId, isForInputMethod, make, makeButton } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { post } from "../requests.js";
 import { mayAnswer } from "./state.js";
@@ -37,7 +37,7 @@ export class Suggestions {
   #strings;
   #onChosen;
   #panel = byId("points");
-  #input = /** @type {HTMLInputElement} */ (document.getElementById("points-q"));
+  #input = /** @type {HTMLInputElement} */ (byId("points-q"));
   #list = byId("points-list");
   /** @type {Suggestion[]} */
   #shown = [];
@@ -213,9 +213,7 @@ export class Suggestions {
 
   /** @param {string} label @param {string} className @param {(button: HTMLButtonElement) => void} onClick */
   #button(label, className, onClick) {
-    const button = make("button", `button small ${className}`, label);
-    button.type = "button";
-    button.onclick = () => onClick(button);
+    const button = makeButton(label, () => onClick(button), `button small ${className}`);
     return button;
   }
 
@@ -233,7 +231,7 @@ export class Suggestions {
 
   /** @param {KeyboardEvent} event */
   #handleKey(event) {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isForInputMethod(event)) return;
     // Enter on a button of the expanded suggestion belongs to that button.
     if (event.target !== event.currentTarget) return;
     const count = this.#shown.length;
@@ -249,9 +247,4 @@ export class Suggestions {
     event.preventDefault();
     event.stopPropagation();
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

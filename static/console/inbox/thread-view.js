@@ -1,6 +1,7 @@
 /** The open conversation: its header, the available tools, and the scroll position. */
 
 import { isolated } from "../../chat/bidi.js";
+import { byId } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { nameOf, isolatedName } from "./conversation-lists.js";
 import { MessageList } from "./message-list.js";
@@ -152,9 +153,4 @@ export class ThreadView {
     if (row.status === "wrap_up") return row.ended_by === "visitor" ? strings.ended_by_visitor : strings.ended_by_agent;
     return "";
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
