@@ -1,7 +1,7 @@
 /** The list of canned replies that `/` opens above the composer; arrows and Enter choose one. */
 
 import { byId, make } from "../../chat/dom.js";
-import { isReplyCall } from "./keymap.js";
+import { isReplyCall } from "./inbox-shortcut-keys.js";
 import { fillPlaceholders, matchingReplies } from "./canned-replies.js";
 import { get } from "../requests.js";
 

@@ -6,7 +6,7 @@ import { fill } from "../../chat/ui-strings.js";
 import { ChoicesEditor } from "./reply-buttons.js";
 import { ClosedDraft } from "./closed-draft.js";
 import { Drafts } from "./drafts.js";
-import { isReplyCall } from "./keymap.js";
+import { isReplyCall } from "./inbox-shortcut-keys.js";
 import { Mirror } from "./placeholder-highlight.js";
 import { fillPlaceholders, placeholdersIn } from "./canned-replies.js";
 import { CannedReplyList } from "./canned-reply-list.js";

@@ -11,7 +11,7 @@ import { Drill } from "../exams/drill.js";
 import { Dialogs } from "./dialogs.js";
 import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
-import { listenForKeys } from "./keyboard.js";
+import { listenForKeys } from "./inbox-shortcuts.js";
 import { ConnectionStatus, toast } from "./connection-status.js";
 import { ConversationLists, isolatedName } from "./conversation-lists.js";
 import { LiveConnection } from "./live-connection.js";

@@ -1,11 +1,12 @@
-/** Keyboard shortcuts for every action. A letter alone works outside of text fields; with Alt it works everywhere. */
+/** The keyboard shortcuts of the inbox, one for every action. A letter alone works outside of text fields; with Alt it works
+ * everywhere. */
 
 import { isForInputMethod } from "../../chat/dom.js";
-import { actionOf, isPrintable } from "./keymap.js";
-import { hasLetters, setLetters } from "../single-key-shortcuts.js";
+import { actionOf, isPrintable } from "./inbox-shortcut-keys.js";
+import { hasLetters, setLetters } from "../letter-shortcut-setting.js";
 import { TypingGuard } from "../typing.js";
 
-/** @param {(name: string) => void} act runs the action that keymap.js names */
+/** @param {(name: string) => void} act runs the action that inbox-shortcut-keys.js names */
 export function listenForKeys(act) {
   const typing = new TypingGuard();
   document.addEventListener("keydown", (event) => {
