@@ -10,14 +10,14 @@ import { fill } from "../chat/ui-strings.js";
 export function drawHeader(session, words) {
   const { conversation, status, about } = session;
   const { state, queue } = conversation;
-  const [portrait, title, statusLine, waiting] = ["portrait", "name", "line", "waiting"].map(byId);
+  const [portrait, title, statusLine, waiting] = ["portrait", "name", "status-line", "waiting"].map(byId);
   const agent = state?.agent ?? null;
   const name = agent && ((about.language === "en" && agent.name_en) || agent.name);
   const isAlone = !!queue && !queue.online;
   portrait.dataset.initial = [...(name ?? "")][0]?.toUpperCase() ?? "";
   portrait.classList.toggle("person", !!agent);
   setText(byId("name"), name ?? title.dataset.title ?? "");
-  setText(byId("line"), statusText());
+  setText(byId("status-line"), statusText());
   byId("end").hidden = !conversation.isOpen;
   waiting.hidden = state?.status !== "waiting";
   setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");

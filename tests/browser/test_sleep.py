@@ -127,7 +127,7 @@ def test_console_that_slept_shows_missed_messages_soon_after_waking(
     page = page_factory(locale="en", allow=NETWORK_ERRORS)
     sign_in(page, MEI)
     page.goto(f"{proxy.url}/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
         composer = page.get_by_role("textbox", name="Message")
@@ -191,7 +191,7 @@ def test_two_tabs_of_each_side_show_the_same_order(
     console = page_factory(locale="en", allow=NETWORK_ERRORS)
     sign_in(console, MEI)
     console.goto(f"{proxy.url}/console/")
-    expect(console.locator("#line")).to_have_attribute("data-status", "open")
+    expect(console.locator("#connection")).to_have_attribute("data-status", "open")
     first = Widget(page_factory(allow=NETWORK_ERRORS), host_page.url())
     first.send("第一句")
     console.get_by_role("button", name="Take the next").click()
@@ -256,7 +256,7 @@ def test_console_reports_that_connection_is_restored(
     page = page_factory(allow=NETWORK_ERRORS)
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     server.kill()
     expect(page.locator("#notice")).to_be_visible()
     server.start()
@@ -285,7 +285,7 @@ def test_console_that_missed_frames_fetches_missing_messages(
     page.route_web_socket("**/ws/console/", pass_on)
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
         expect(page.get_by_role("textbox", name="Message")).to_be_focused()
@@ -321,7 +321,7 @@ def test_answer_without_any_response_is_resent_and_stored_once(
     page.route_web_socket("**/ws/console/", drop_message)
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
         # Wait for the thread requested on opening: if it contained the message, it would be dropped as well.
@@ -370,7 +370,7 @@ def test_unknown_frames_and_fields_of_another_version_are_ignored(
         return
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="下一位").click()
         expect(page.get_by_role("textbox", name="消息")).to_be_focused()

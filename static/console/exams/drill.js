@@ -26,7 +26,7 @@ export class Drill {
     store.subscribe((state) => {
       const isQuiet = !waitingCount(state) && !mine(state).some((row) => row.status === "active");
       // Move the focus out of the hidden panel, so that typed text does not land in a question that nobody sees.
-      if (!isQuiet && this.#panel.contains(document.activeElement)) byId("talk").focus();
+      if (!isQuiet && this.#panel.contains(document.activeElement)) byId("conversation").focus();
       this.#panel.hidden = !isQuiet;
     });
     this.#panel.addEventListener("click", (event) => {
@@ -93,7 +93,7 @@ export class Drill {
   /** Shows why a request failed, and keeps the answer. @param {string} message "" for no failure @param {() => void} [retry] */
   #showFailure(message, retry) {
     byId("drill-failed").hidden = !message;
-    byId("drill-failed-words").textContent = message;
+    byId("drill-failed-text").textContent = message;
     byId("drill-again").hidden = !retry;
     this.#retry = retry ?? (() => {});
   }

@@ -177,7 +177,7 @@ function storage(name) {
 const dialog = /** @type {HTMLDialogElement} */ (byId("finish-dialog"));
 byId("finish").onclick = () => {
   const missing = questions.filter((question) => question.given === null).length;
-  byId("finish-words").textContent = missing ? fill(strings.some_missing, { count: missing }) : strings.all_answered;
+  byId("finish-text").textContent = missing ? fill(strings.some_missing, { count: missing }) : strings.all_answered;
   dialog.showModal();
 };
 byId("finish-no").onclick = () => dialog.close();

@@ -43,7 +43,7 @@ export class Attachments {
     // A file dropped anywhere must not replace the page, and the unsent text with it.
     document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
     document.addEventListener("drop", (event) => hasFiles(event) && event.preventDefault());
-    const threadElement = byId("talk");
+    const threadElement = byId("conversation");
     threadElement.addEventListener("dragover", (event) => event.preventDefault());
     threadElement.addEventListener("drop", (event) => this.#drop(event));
     store.subscribe(() => {

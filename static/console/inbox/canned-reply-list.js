@@ -88,7 +88,7 @@ export class CannedReplyList {
         const scope = make("span", "reply-scope", this.#strings[reply.scope]);
         const top = make("span", "reply-top", make("code", "", `/${reply.shortcut}`), make("b", "", reply.title), scope);
         const text = fillPlaceholders(reply.body, this.#store.thread?.values ?? {});
-        const option = make("div", "reply", top, make("span", "reply-words", text));
+        const option = make("div", "reply", top, make("span", "reply-text", text));
         option.role = "option";
         option.id = `reply-${reply.id}`;
         option.onclick = () => this.#choose(index);

@@ -42,7 +42,7 @@ export class ClosedDraft {
     // The read-only field keeps the focus, so that further typing is neither inserted nor taken as shortcuts.
     this.#body.readOnly = hasDraft;
     if (!hadFocus || isOpen) return;
-    if (this.#form.hidden) byId("talk").focus();
+    if (this.#form.hidden) byId("conversation").focus();
     else if (!document.activeElement?.checkVisibility()) this.#body.focus();
   }
 

@@ -75,10 +75,10 @@ export class ConnectionStatus {
   draw() {
     const strings = this.#strings;
     const shown = this.#status === "connecting" && this.#lostAt ? "lost" : this.#status;
-    const indicator = byId("line");
+    const indicator = byId("connection");
     if (indicator.dataset.status !== shown) {
       indicator.dataset.status = shown;
-      const element = find(indicator, ".line-words");
+      const element = find(indicator, ".connection-text");
       element.textContent = strings[shown];
     }
     const isLost = this.#isLost;
@@ -88,7 +88,7 @@ export class ConnectionStatus {
     else if (isLost) text = count ? fill(strings.lost_unsent_bar, { count }) : strings.lost_bar;
     else if (count) text = fill(strings.unsent_bar, { count });
     const notice = byId("notice");
-    setText(byId("notice-words"), text);
+    setText(byId("notice-text"), text);
     notice.hidden = !text;
     const link = /** @type {HTMLAnchorElement} */ (byId("notice-link"));
     link.hidden = this.#status !== "ended";
@@ -113,6 +113,6 @@ function drawPresence(presence) {
   for (const button of byId("presences").querySelectorAll("button")) {
     button.ariaPressed = String(button.value === presence);
     if (button.value !== presence) continue;
-    find(element, ".presence-words").textContent = button.textContent;
+    find(element, ".presence-text").textContent = button.textContent;
   }
 }

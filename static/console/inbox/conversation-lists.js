@@ -128,9 +128,9 @@ export class ConversationLists {
     link.href = `${BASE}conversations/${row.id}/`;
     element.dataset.level = row.level;
     element.dataset.status = row.status;
-    setText(find(element, ".level-words"), strings[row.level]);
+    setText(find(element, ".level-text"), strings[row.level]);
     setText(find(element, ".name"), nameOf(row, strings));
-    setText(find(element, ".mark"), row.language === "zh" ? "中" : "EN");
+    setText(find(element, ".row-language"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
     const owner = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
     const restriction = isRestricted(this.#store.state, row) ? strings.barred : "";

@@ -47,7 +47,7 @@ export class CurrentConversation {
     const store = this.#store;
     const path = `${BASE}conversations/${id}/`;
     if (push && location.pathname !== path) history.pushState({ id }, "", path);
-    this.#columns.dataset.column = "talk";
+    this.#columns.dataset.column = "conversation";
     this.#columns.removeAttribute("data-card");
     store.choose(id);
     const answer = await this.#live.load(id);

@@ -105,7 +105,7 @@ async function openTaken(answer) {
 
 /** Runs an action only if its button is visible. @param {string} name @param {() => Promise<void>} run */
 function ifVisible(name, run) {
-  const button = /** @type {HTMLElement | null} */ (document.querySelector(`#talk-tools [data-do=${name}]`));
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(`#conversation-tools [data-do=${name}]`));
   return store.current && button && !button.hidden ? run() : undefined;
 }
 

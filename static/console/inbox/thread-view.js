@@ -53,8 +53,8 @@ export class ThreadView {
 
   draw() {
     const { row, thread, current } = this.#store;
-    byId("talk-empty").hidden = Boolean(current);
-    byId("talk-open").hidden = !row || !current;
+    byId("conversation-empty").hidden = Boolean(current);
+    byId("conversation-open").hidden = !row || !current;
     if (!row || !current) {
       this.#drawnConversation = "";
       return;
@@ -117,10 +117,10 @@ export class ThreadView {
   #drawHeader(row) {
     const strings = this.#strings;
     const { me } = this.#store.state;
-    byId("talk-name").textContent = nameOf(row, strings);
+    byId("conversation-name").textContent = nameOf(row, strings);
     const about = [strings[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
-    byId("talk-about").textContent = about.join(" · ");
-    byId("talk-about").dataset.level = row.level;
+    byId("conversation-about").textContent = about.join(" · ");
+    byId("conversation-about").dataset.level = row.level;
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
     const isOpen = row.status === "waiting" || row.status === "active";
     const allowed = {
@@ -131,16 +131,16 @@ export class ThreadView {
       end: isMine && row.status === "active",
       close: isMine && row.status !== "closed",
     };
-    for (const tool of byId("talk-tools").querySelectorAll("[data-needs]")) {
+    for (const tool of byId("conversation-tools").querySelectorAll("[data-needs]")) {
       const needs = /** @type {keyof typeof allowed} */ (/** @type {HTMLElement} */ (tool).dataset.needs);
       /** @type {HTMLElement} */ (tool).hidden = !allowed[needs];
     }
     /** @type {HTMLAnchorElement} */ (byId("download")).href = `${BASE}conversations/${row.id}/transcript`;
-    const state = byId("talk-state");
+    const state = byId("conversation-state");
     const reason = this.#readOnlyReason(row, isMine);
     state.hidden = !reason;
-    byId("talk-state-words").textContent = reason;
-    byId("talk-state-exam").hidden = !isRestricted(this.#store.state, row);
+    byId("conversation-state-text").textContent = reason;
+    byId("conversation-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
   /** @param {Row} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */

@@ -8,7 +8,7 @@ import { limitOf } from "../limits.js";
 
 const form = /** @type {HTMLFormElement} */ (byId("point-form"));
 const preview = byId("preview");
-const restoredBar = byId("kept");
+const restoredBar = byId("restored-draft");
 const storageKey = draftKey(form.dataset.key ?? "", form.dataset.staff ?? "");
 const EXCLUDED_FIELDS = new Set(["csrfmiddlewaretoken", "submit"]);
 const SERVER_FIELDS = new Set(["seen", "is_new_category"]);
