@@ -34,9 +34,9 @@ export function linkParts(text) {
 
 /** @param {string} text @returns {(string | HTMLAnchorElement)[]} the text, with its addresses as links */
 export function linkedText(text) {
-  return linkParts(text).map(({ text: words, href }) => {
-    if (!href) return words;
-    const link = make("a", "", words);
+  return linkParts(text).map(({ text: part, href }) => {
+    if (!href) return part;
+    const link = make("a", "", part);
     link.href = href;
     link.target = "_blank";
     link.rel = "noopener noreferrer nofollow";

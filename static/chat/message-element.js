@@ -10,7 +10,7 @@ import { fill } from "./ui-strings.js";
 /** The status of the visitor's own message. @typedef {"sending" | "sent" | "delivered" | "read" | "refused"} MessageStatus */
 /**
  * @typedef {object} MessageOptions
- * @property {UiStrings} words
+ * @property {UiStrings} strings
  * @property {string} language
  * @property {string} [conversation] the id of the conversation, for the element's id
  * @property {boolean} [mine]
@@ -45,18 +45,18 @@ export function dayElement(message, previous) {
  *
  * @param {HTMLElement} log
  * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
- * @param {{language: string, words: UiStrings}} options
+ * @param {{language: string, strings: UiStrings}} options
  */
-export function nameDays(log, now, { language, words }) {
+export function nameDays(log, now, { language, strings }) {
   const today = new Date(now);
   const yesterday = new Date(now);
   yesterday.setDate(today.getDate() - 1);
   for (const day of /** @type {NodeListOf<HTMLTimeElement>} */ (log.querySelectorAll(".day"))) {
     const at = new Date(day.dateTime);
     const name = isSameDay(at, today)
-      ? words.today
+      ? strings.today
       : isSameDay(at, yesterday)
-        ? words.yesterday
+        ? strings.yesterday
         : at.toLocaleDateString(language, { dateStyle: "full" });
     setText(day, name);
   }
@@ -72,7 +72,7 @@ export function nameDays(log, now, { language, words }) {
  * @returns {HTMLElement}
  */
 export function messageElement(message, options) {
-  const { words, language, conversation, mine = false, previous, status } = options;
+  const { strings, language, conversation, mine = false, previous, status } = options;
   const isEvent = message.type === "event";
   const element = make("div", `message ${isEvent ? "event" : mine ? "mine" : "theirs"}`);
   if (conversation) element.id = `message-${conversation}-${message.seq}`;
@@ -83,15 +83,15 @@ export function messageElement(message, options) {
   }
   const starts = !previous || !isSameGroup(previous, message);
   if (starts) element.classList.add("first");
-  const author = mine ? words.you : message.name;
+  const author = mine ? strings.you : message.name;
   const about = make("p", starts ? "about" : "about unseen", make("bdi", "author", author));
-  if (message.number) about.append(" ", make("span", "number", fill(words.number, { number: message.number })));
+  if (message.number) about.append(" ", make("span", "number", fill(strings.number, { number: message.number })));
   about.append(" ", timeElement(message.at, language));
   const { choices, card } = message.payload ?? {};
   const isPlace = card === "place";
-  element.append(about, message.type === "attachment" ? fileElement(message, options) : isPlace ? placeElement(message.body, words) : bodyElement(message.body));
+  element.append(about, message.type === "attachment" ? fileElement(message, options) : isPlace ? placeElement(message.body, strings) : bodyElement(message.body));
   if (choices && options.onChoice) element.append(choicesElement(choices, options));
-  if (status) showStatus(element, status, words);
+  if (status) showStatus(element, status, strings);
   return element;
 }
 
@@ -100,13 +100,13 @@ export function messageElement(message, options) {
  *
  * @param {HTMLElement} element of a message
  * @param {MessageStatus | ""} status
- * @param {UiStrings} words
+ * @param {UiStrings} strings
  */
-export function showStatus(element, status, words) {
+export function showStatus(element, status, strings) {
   const shown = element.querySelector(":scope > .status");
   if (!status) return shown?.remove();
   if (shown instanceof HTMLElement && shown.dataset.status === status) return;
-  const paragraph = make("p", "status", icon(STATUS_ICONS[status]), words[status]);
+  const paragraph = make("p", "status", icon(STATUS_ICONS[status]), strings[status]);
   paragraph.dataset.status = status;
   if (shown) shown.replaceWith(paragraph);
   else element.append(paragraph);
@@ -119,15 +119,15 @@ export function bodyElement(text) {
   return body;
 }
 
-/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {UiStrings} words */
-function placeElement(text, words) {
+/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {UiStrings} strings */
+function placeElement(text, strings) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
   // Only a line that holds nothing but an address becomes the button, so that no other text is hidden.
   const map = [...body.querySelectorAll("a")].find((link) => lines.includes(link.textContent ?? ""));
   if (map) {
     map.title = map.href;
-    map.textContent = words.map;
+    map.textContent = strings.map;
     map.className = "map";
   }
   body.prepend(make("strong", "", name), "\n");
@@ -181,10 +181,10 @@ function fileElement(message, { fileUrl, language }) {
 }
 
 /** @param {string[]} choices @param {MessageOptions} options */
-function choicesElement(choices, { onChoice, words }) {
+function choicesElement(choices, { onChoice, strings }) {
   const group = make("div", "choices");
   group.role = "group";
-  group.ariaLabel = words.choices;
+  group.ariaLabel = strings.choices;
   for (const choice of choices.slice(0, 4)) {
     const choose = () => {
       // Only one choice can be sent.

@@ -62,12 +62,12 @@ export class Outbox {
 
   /**
    * @param {string} client_id
-   * @param {{final: boolean, retryAfterMs?: number, words: string}} answer if not final, it is tried again by itself
+   * @param {{final: boolean, retryAfterMs?: number, reason: string}} answer if not final, it is tried again by itself
    */
-  refused(client_id, { final, retryAfterMs = 0, words }) {
+  refused(client_id, { final, retryAfterMs = 0, reason }) {
     const entry = this.#entries.find((kept) => kept.client_id === client_id);
     if (!entry) return;
-    if (final) entry.refused = words;
+    if (final) entry.refused = reason;
     else {
       this.#retryAt.set(client_id, performance.now() + retryAfterMs);
       setTimeout(this.#onChange, retryAfterMs + 1);

@@ -11,18 +11,18 @@ const MAX_COMMENT_CHARACTERS = 500;
 
 export class AfterChat {
   #session;
-  #words;
+  #strings;
   #rating = /** @type {HTMLFormElement} */ (byId("rating"));
   #submit = /** @type {HTMLButtonElement} */ (this.#rating.querySelector("[type=submit]"));
 
   /**
    * @param {Session} session
    * @param {Files} files
-   * @param {UiStrings} words
+   * @param {UiStrings} strings
    */
-  constructor(session, files, words) {
+  constructor(session, files, strings) {
     this.#session = session;
-    this.#words = words;
+    this.#strings = strings;
     const comment = /** @type {HTMLTextAreaElement} */ (byId("comment"));
     const stars = [...this.#rating.querySelectorAll("label:has(input)")];
     this.#rating.onchange = () => {
@@ -40,7 +40,7 @@ export class AfterChat {
       event.preventDefault();
       if (this.#submit.disabled) return;
       if (lengthOf(comment.value.trim()) > MAX_COMMENT_CHARACTERS) {
-        session.refuse(words.too_long);
+        session.refuse(strings.too_long);
         return session.onChange();
       }
       this.#submit.disabled = true;
@@ -72,6 +72,6 @@ export class AfterChat {
     // The rating was answered, or may have been lost with the connection.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;
-    setText(byId("thanks"), isEnded && isRated ? this.#words.thanks : "");
+    setText(byId("thanks"), isEnded && isRated ? this.#strings.thanks : "");
   }
 }

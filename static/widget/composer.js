@@ -19,13 +19,13 @@ export class Composer {
   /**
    * @param {{
    *   storage: BrowserStorage,
-   *   words: UiStrings,
+   *   strings: UiStrings,
    *   onText: (text: string) => boolean,
    *   onFiles: (files: Iterable<File>) => void,
    *   onTyping: () => void,
    * }} options `onText` returns whether it accepted the text
    */
-  constructor({ storage, words, onText, onFiles, onTyping }) {
+  constructor({ storage, strings, onText, onFiles, onTyping }) {
     const text = this.#text;
     // Text that was typed before this script ran is kept.
     text.value ||= storage.get("draft") ?? "";
@@ -53,14 +53,14 @@ export class Composer {
       const body = text.value.replace(/\p{Cs}/gu, "\ufffd").trim();
       const isLong = lengthOf(body) > MAX_CHARACTERS;
       byId("text-error").hidden = !isLong;
-      byId("text-error").textContent = isLong ? words.too_long : "";
+      byId("text-error").textContent = isLong ? strings.too_long : "";
       if (!body || isLong || !onText(body)) return;
       storage.set("draft", null);
       this.clear();
     };
     this.#fit();
     this.#emoji();
-    this.#files(words, onFiles);
+    this.#files(strings, onFiles);
   }
 
   get hasText() {
@@ -116,10 +116,10 @@ export class Composer {
     this.focus();
   }
 
-  /** Accepts files by picker, paste and drop, if the site allows files. @param {UiStrings} words @param {(files: Iterable<File>) => void} onFiles */
-  #files(words, onFiles) {
+  /** Accepts files by picker, paste and drop, if the site allows files. @param {UiStrings} strings @param {(files: Iterable<File>) => void} onFiles */
+  #files(strings, onFiles) {
     const picker = /** @type {HTMLInputElement | null} */ (document.getElementById("file"));
-    const preview = new PastePreview(byId("pasted"), words, onFiles);
+    const preview = new PastePreview(byId("pasted"), strings, onFiles);
     if (picker) {
       byId("attach").onclick = () => picker.click();
       picker.onchange = () => {

@@ -12,7 +12,7 @@ import { fill } from "../chat/ui-strings.js";
 export class Files {
   #session;
   #setup;
-  #words;
+  #strings;
   #onChange;
   queue;
   /** Accepted uploads that have not come back as a message yet. Uploads do not survive a reload. @type {Upload[]} */
@@ -24,18 +24,18 @@ export class Files {
   /**
    * @param {Session} session
    * @param {{types: string[], megabytes: number}} setup
-   * @param {() => UiStrings} words
+   * @param {() => UiStrings} strings
    * @param {() => void} onChange
    */
-  constructor(session, setup, words, onChange) {
+  constructor(session, setup, strings, onChange) {
     this.#session = session;
     this.#setup = setup;
-    this.#words = words;
+    this.#strings = strings;
     this.#onChange = onChange;
     this.queue = new UploadQueue({
       send: (upload, options) => this.#send(upload, options),
       onChange,
-      lostWords: () => words().file_lost,
+      lostText: () => strings().file_lost,
       isReady: ({ conversation }) => session.conversation.isOpen && conversation === session.conversation.id,
     });
   }
@@ -53,8 +53,8 @@ export class Files {
   /** Returns why a file cannot be sent, or undefined if it can. @param {File} file */
   problemOf(file) {
     const { types, megabytes } = this.#setup;
-    if (!types.includes(file.type)) return this.#words().file_kind;
-    return file.size > megabytes * 2 ** 20 ? fill(this.#words().file_size, { megabytes }) : undefined;
+    if (!types.includes(file.type)) return this.#strings().file_kind;
+    return file.size > megabytes * 2 ** 20 ? fill(this.#strings().file_size, { megabytes }) : undefined;
   }
 
   /** @param {Iterable<File>} files */
@@ -72,7 +72,7 @@ export class Files {
       // A file chosen before there was a conversation belongs to this one.
       upload.conversation ||= id;
       if (upload.conversation !== id) this.queue.remove(upload.client_id);
-      else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
+      else if (isEnded && !upload.isSending) upload.refused ??= this.#strings().ended;
     }
     this.queue.flush();
   }
@@ -103,10 +103,10 @@ export class Files {
     try {
       const link = make("a");
       link.href = await this.#blob("transcript");
-      link.download = this.#words().transcript;
+      link.download = this.#strings().transcript;
       link.click();
     } catch {
-      this.#session.refuse(this.#words().no_transcript);
+      this.#session.refuse(this.#strings().no_transcript);
       this.#onChange();
     }
     this.#isSaving = false;

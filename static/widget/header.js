@@ -6,8 +6,8 @@ import { fill } from "../chat/ui-strings.js";
 /** @import { UiStrings } from "../chat/ui-strings.js" */
 /** @import { Session } from "./session.js" */
 
-/** @param {Session} session @param {UiStrings} words */
-export function drawHeader(session, words) {
+/** @param {Session} session @param {UiStrings} strings */
+export function drawHeader(session, strings) {
   const { conversation, status, about } = session;
   const { state, queue } = conversation;
   const [portrait, title, statusLine, waiting] = ["portrait", "name", "status-line", "waiting"].map(byId);
@@ -23,15 +23,15 @@ export function drawHeader(session, words) {
   setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
 
   function statusText() {
-    if (status === "ended") return words.over;
-    if (conversation.isEnded) return words.ended;
-    if (agent) return `${fill(words.number, { number: agent.number })} · ${statusLine.dataset.name}`;
-    if (isAlone) return words.nobody;
+    if (status === "ended") return strings.over;
+    if (conversation.isEnded) return strings.ended;
+    if (agent) return `${fill(strings.number, { number: agent.number })} · ${statusLine.dataset.name}`;
+    if (isAlone) return strings.nobody;
     if (queue) {
       const minutes = Math.max(1, Math.round((queue.estimate_seconds ?? 0) / 60));
-      return fill(queue.estimate_seconds === null ? words.place : words.estimate, { place: queue.place, minutes });
+      return fill(queue.estimate_seconds === null ? strings.place : strings.estimate, { place: queue.place, minutes });
     }
-    if (state) return words.waiting;
-    return (status === "connecting" && words.connecting) || (statusLine.dataset.name ?? "");
+    if (state) return strings.waiting;
+    return (status === "connecting" && strings.connecting) || (statusLine.dataset.name ?? "");
   }
 }

@@ -16,7 +16,7 @@ const NEAR_PX = 80;
 export class MessageList {
   #session;
   #files;
-  #words;
+  #strings;
   #shown = 0;
   #conversation = "";
   #unplaced = "";
@@ -29,12 +29,12 @@ export class MessageList {
   /**
    * @param {Session} session
    * @param {Files} files
-   * @param {UiStrings} words
+   * @param {UiStrings} strings
    */
-  constructor(session, files, words) {
+  constructor(session, files, strings) {
     this.#session = session;
     this.#files = files;
-    this.#words = words;
+    this.#strings = strings;
     this.#scroll.onscroll = () => {
       const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
       this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
@@ -67,10 +67,10 @@ export class MessageList {
     const isNewTyping = typing.hidden && isAgentTyping;
     typing.hidden = !isAgentTyping;
     if (isNewTyping) {
-      const [before, after] = this.#words.is_typing.split("{name}");
+      const [before, after] = this.#strings.is_typing.split("{name}");
       byId("typist").replaceChildren(before, make("bdi", "", byId("name").textContent ?? ""), after);
     }
-    if (this.#lastOwn) showStatus(this.#lastOwn, this.#statusOfLastOwn(), this.#words);
+    if (this.#lastOwn) showStatus(this.#lastOwn, this.#statusOfLastOwn(), this.#strings);
     if (isWritten || (wasAtEnd && (added || isNewTyping))) this.scrollToEnd();
     else if (added && !wasAtEnd) byId("newer").hidden = false;
   }
@@ -110,7 +110,7 @@ export class MessageList {
     };
     const element = messageElement(message, options);
     if (mine) {
-      if (this.#lastOwn) showStatus(this.#lastOwn, "", this.#words);
+      if (this.#lastOwn) showStatus(this.#lastOwn, "", this.#strings);
       this.#lastOwn = element;
     }
     const day = dayElement(message, previous);
@@ -119,7 +119,7 @@ export class MessageList {
 
   #options() {
     return {
-      words: this.#words,
+      strings: this.#strings,
       language: this.#session.about.language,
       fileUrl: (/** @type {MessageData} */ message) => this.#files.url(message),
     };
@@ -157,12 +157,12 @@ export class MessageList {
     const { isEnded } = this.#session.conversation;
     const tools = [];
     if (refused && !isHopeless && !(isFile && isEnded)) {
-      const words = isEnded ? this.#words.send_anew : this.#words.retry;
-      tools.push(makeButton(words, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.retry(client_id)), "retry"));
+      const label = isEnded ? this.#strings.send_anew : this.#strings.retry;
+      tools.push(makeButton(label, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.retry(client_id)), "retry"));
     }
     if (isFile && !isSent) {
-      const words = refused ? this.#words.remove : this.#words.cancel;
-      tools.push(makeButton(words, () => this.#files.queue.remove(client_id), "retry"));
+      const label = refused ? this.#strings.remove : this.#strings.cancel;
+      tools.push(makeButton(label, () => this.#files.queue.remove(client_id), "retry"));
     }
     if (isFile && !isSent && !refused) tools.unshift(progressBar({ client_id, body }));
     if (refused || tools.length) element.append(make("p", refused ? "error" : "sending", refused ?? "", " ", ...tools));

@@ -118,14 +118,14 @@ export class PostSender {
       else {
         this.#storage.set("start", null);
         // No conversation was started, so the messages stay with the visitor, marked as refused.
-        for (const { client_id: id } of this.outbox.pending()) this.outbox.refused(id, { final: true, words });
+        for (const { client_id: id } of this.outbox.pending()) this.outbox.refused(id, { final: true, reason: words });
       }
       return false;
     }
     const id = client_id || (code === "bad_frame" && this.#inFlight);
     if (!id) return false;
     if (id === this.#inFlight) this.#inFlight = "";
-    this.outbox.refused(id, { final: !retry_after_ms, retryAfterMs: retry_after_ms, words });
+    this.outbox.refused(id, { final: !retry_after_ms, retryAfterMs: retry_after_ms, reason: words });
     return true;
   }
 

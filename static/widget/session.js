@@ -261,9 +261,9 @@ export class Session {
     if (!isOfAnother) this.#fetchIfBehind(seq);
   }
 
-  /** Shows for a while why something was not done. @param {string} words */
-  refuse(words) {
-    this.refusal = words;
+  /** Shows for a while why something was not done. @param {string} text */
+  refuse(text) {
+    this.refusal = text;
     this.#after("refusal", 8000, () => (this.refusal = ""));
   }
 

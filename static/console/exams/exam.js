@@ -1,7 +1,7 @@
 /** The page of a paper in progress: clock, questions one by one or all on one page, saving, handing in. */
 
 import { byId, setText } from "../../chat/dom.js";
-import { fill, readWords } from "../../chat/ui-strings.js";
+import { fill, readUiStrings } from "../../chat/ui-strings.js";
 import { ExamAnswers } from "./exam-answers.js";
 import { ExamClock } from "./exam-clock.js";
 import { Question } from "./question.js";
@@ -14,7 +14,7 @@ const MODE_KEY = "exam-mode";
 const WARNING_MS = 5 * 60_000;
 const RETRY_MS = 3_000;
 
-const strings = readWords();
+const strings = readUiStrings();
 const questionsElement = byId("sheets");
 const paper = byId("main").dataset.paper ?? "";
 const clockElement = byId("clock");

@@ -32,7 +32,7 @@ export class Attachments {
     this.#queue = new UploadQueue({
       send: (upload, options) => send(upload, options),
       onChange: () => this.#draw(),
-      lostWords: () => strings.offline_write,
+      lostText: () => strings.offline_write,
     });
     this.#preview = new PastePreview(byId("pasted"), strings, (files) => this.#add(files));
     this.#input.onchange = () => {

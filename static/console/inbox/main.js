@@ -2,7 +2,7 @@
 
 import { byId } from "../../chat/dom.js";
 import { guardPresses } from "../../chat/double-click-guard.js";
-import { fill, readWords } from "../../chat/ui-strings.js";
+import { fill, readUiStrings } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
@@ -28,7 +28,7 @@ import { ThreadView } from "./thread-view.js";
 
 /** @type {ConsoleInitialState} */
 const initial = JSON.parse(document.getElementById("state")?.textContent ?? "{}");
-const strings = readWords();
+const strings = readUiStrings();
 const store = new Store(initial);
 
 const outboxes = new Outboxes(initial.me.id, {

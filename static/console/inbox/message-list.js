@@ -50,7 +50,7 @@ export class MessageList {
       this.#container.replaceChildren();
     }
     if (thread) this.#reconcile(this.#items(thread));
-    nameDays(this.#container, serverNow(), { language: this.#language, words: this.#strings });
+    nameDays(this.#container, serverNow(), { language: this.#language, strings: this.#strings });
     if (thread) this.#drawStatuses(thread);
     this.first = thread?.messages[0]?.seq ?? 0;
     this.last = thread?.messages.at(-1)?.seq ?? 0;
@@ -114,7 +114,7 @@ export class MessageList {
   #message(message, previous) {
     const isMine = message.role === "agent" && message.number === this.#store.state.me.number;
     const element = messageElement(message, {
-      words: this.#strings,
+      strings: this.#strings,
       language: this.#language,
       conversation: this.#conversation,
       mine: isMine,
@@ -174,7 +174,7 @@ export class MessageList {
       ...entries.map((entry) => {
         const message = { seq: 0, type: "text", role: "agent", name: "", body: entry.body, at: entry.at };
         const status = entry.refused === undefined ? "sending" : "refused";
-        const element = messageElement(message, { words: strings, language: this.#language, mine: true, status });
+        const element = messageElement(message, { strings, language: this.#language, mine: true, status });
         element.removeAttribute("data-seq");
         element.classList.add("unsent");
         if (entry.refused !== undefined) element.append(this.#refused(entry));

@@ -110,10 +110,10 @@ export class Outboxes {
         break;
       }
       const isFinal = refused !== null && !refused.retry_after_ms;
-      const message = refused?.words ?? "";
-      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, words: message });
+      const reason = refused?.words ?? "";
+      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, reason });
       if (!isFinal) break;
-      this.#onRefused(id, message);
+      this.#onRefused(id, reason);
     }
     this.#busy.delete(id);
   }
