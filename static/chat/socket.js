@@ -32,7 +32,7 @@ export class LiveSocket {
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
-  /** Pings of this line that have no pong yet. */
+  /** Pings of this connection that have no pong yet. */
   #pings = 0;
   /** Restarts the time that the answer may take. */
   #waitAgain = () => {};

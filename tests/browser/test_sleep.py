@@ -19,7 +19,7 @@ from tests.browser.conftest import NETWORK_ERRORS, PHONE, ChatServer, HostPage, 
 from tests.browser.visitor import WireVisitor
 from tests.browser.waiting import wait_until
 from tests.browser.widget import Widget
-from tests.harness.servers.half_open import HalfOpenLine
+from tests.harness.servers.half_open import HalfOpenProxy
 from tests.people import MEI
 
 CYCLES = 5
@@ -63,9 +63,9 @@ class Sleeper:
 
 
 @pytest.fixture
-def proxy(server: ChatServer, bank: BankPage) -> Iterator[HalfOpenLine]:
+def proxy(server: ChatServer, bank: BankPage) -> Iterator[HalfOpenProxy]:
     """A proxy between the test's browsers and the server, which can make connections half-open."""
-    with HalfOpenLine(server.port) as proxy:
+    with HalfOpenProxy(server.port) as proxy:
         bank.chat = proxy.url
         yield proxy
         bank.chat = server.url
@@ -102,7 +102,7 @@ def test_widget_that_slept_shows_missed_messages_soon_after_waking(
     page_factory: PageFactory,
     host_page: HostPage,
     server: ChatServer,
-    proxy: HalfOpenLine,
+    proxy: HalfOpenProxy,
     is_half_open: bool,
 ) -> None:
     with WireAgent(server) as mei:
@@ -122,7 +122,7 @@ def test_widget_that_slept_shows_missed_messages_soon_after_waking(
 
 @pytest.mark.parametrize("is_half_open", [False, True], ids=["connection stays", "connection dies"])
 def test_console_that_slept_shows_missed_messages_soon_after_waking(
-    page_factory: PageFactory, sign_in: SignIn, server: ChatServer, proxy: HalfOpenLine, is_half_open: bool
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer, proxy: HalfOpenProxy, is_half_open: bool
 ) -> None:
     page = page_factory(locale="en", allow=NETWORK_ERRORS)
     sign_in(page, MEI)
@@ -186,7 +186,7 @@ def test_page_restored_from_history_shows_missed_messages(
 
 
 def test_two_tabs_of_each_side_show_the_same_order(
-    page_factory: PageFactory, host_page: HostPage, sign_in: SignIn, server: ChatServer, proxy: HalfOpenLine
+    page_factory: PageFactory, host_page: HostPage, sign_in: SignIn, server: ChatServer, proxy: HalfOpenProxy
 ) -> None:
     console = page_factory(locale="en", allow=NETWORK_ERRORS)
     sign_in(console, MEI)
@@ -233,7 +233,7 @@ def answer(page: Page, body: str) -> None:
 
 
 def test_reload_while_connection_is_dead_loses_no_message(
-    page_factory: PageFactory, host_page: HostPage, server: ChatServer, proxy: HalfOpenLine
+    page_factory: PageFactory, host_page: HostPage, server: ChatServer, proxy: HalfOpenProxy
 ) -> None:
     with WireAgent(server) as mei:
         page = page_factory(viewport=PHONE, allow=NETWORK_ERRORS)
