@@ -12,9 +12,6 @@ const PATHS = {
 /** Returns an element that the page has. @param {string} id @returns {HTMLElement} */
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-/** Returns an element that its template has. @param {ParentNode} inside @param {string} selector @returns {HTMLElement} */
-export const find = (inside, selector) => /** @type {HTMLElement} */ (inside.querySelector(selector));
-
 /** Sets an element's text only if it differs, so that a screen reader does not read it again. @param {Element} element @param {string} text */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -1,6 +1,7 @@
 /** The drill: one question in a quiet minute. Hidden while a visitor waits or the agent has an active conversation. */
 
-import { byId, find } from "../../chat/dom.js";
+import { byId } from "../../chat/dom.js";
+import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Question } from "./question.js";
 import { fragment, post } from "../requests.js";

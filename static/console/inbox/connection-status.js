@@ -1,6 +1,7 @@
 /** The status in the top bar: the connection, the number of unsent messages, and the agent's presence. */
 
-import { byId, find, setText } from "../../chat/dom.js";
+import { byId, setText } from "../../chat/dom.js";
+import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { post } from "../requests.js";

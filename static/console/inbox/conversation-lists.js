@@ -1,7 +1,8 @@
 /** The lists: own conversations, queue, team. Each row keeps its element, which is changed only where it differs. */
 
 import { isolated } from "../../chat/bidi.js";
-import { byId, find, setText } from "../../chat/dom.js";
+import { byId, setText } from "../../chat/dom.js";
+import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
 import { startClockSync, serverNow } from "../server-clock.js";

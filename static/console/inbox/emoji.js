@@ -1,6 +1,7 @@
 /** The emoji picker: a small choice that suits a bank. */
 
-import { byId, find, makeButton } from "../../chat/dom.js";
+import { byId, makeButton } from "../../chat/dom.js";
+import { find } from "../find.js";
 
 const EMOJI = [..."😊🙂😄🤝👍🙏👌🌷🎉❤️😌😔😥🤔👀✅❗❓⏳☎️💳🏦📄🌙☀️☕"].filter((character) => character !== "\ufe0f");
 
