@@ -39,10 +39,11 @@ bench: ## measure performance against the budgets, with a private PostgreSQL and
 	@scripts/install --dev
 	@$(PYTHON) -m tests.bench $(ARGS)
 
-format: ## format the Python code as `make lint` requires
+format: ## format the Python code as `make lint` requires, and write the types of all frames for JavaScript
 	@scripts/install --dev
 	@.venv/bin/ruff check --quiet --fix --exit-zero .
 	@.venv/bin/ruff format .
+	@$(PYTHON) -m scripts.frame_types
 
 messages: ## collect new texts into the catalogue and compile it
 	@scripts/install --dev

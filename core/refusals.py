@@ -4,14 +4,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Refusal(Exception):
-    """Raised when an action is refused. Programs read `code`, and people read the text `words`.
+    """An action was refused. `code` is for scripts and `text` for people.
 
     If `retry_after_ms` is not 0, the same action may be tried again after that time. If a text was too long, `field` is
     the name of its field and `limit` its maximum length.
     """
 
     code = "refused"
-    words = _("That isn't possible right now.")
+    text = _("That isn't possible right now.")
     retry_after_ms = 0
     field = ""
     limit = 0

@@ -88,7 +88,7 @@ class EditorTasks:
     to_approve: int
     sent_back: int
     expiring: int
-    gaps: int
+    unanswered: int
     phrasings: int
 
 
@@ -213,7 +213,7 @@ def editor_tasks(staff: Staff) -> EditorTasks:
         to_approve=_to_approve(staff).count(),
         sent_back=mine.count(),
         expiring=expiring(staff).count(),
-        gaps=UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).count(),
+        unanswered=UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN).count(),
         phrasings=suggested_phrasings().count(),
     )
 

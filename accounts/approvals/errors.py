@@ -9,53 +9,53 @@ class RequestNotFound(Refusal):
     """The approval request does not exist, or this staff member may not see it. Both cases look the same to them."""
 
     code = "not_found"
-    words = _("This request does not exist, or you may not see it.")
+    text = _("This request does not exist, or you may not see it.")
 
 
 class RequestClosed(Refusal):
     """The approval request is no longer pending."""
 
     code = "request_closed"
-    words = _("This request has already been decided, withdrawn or replaced.")
+    text = _("This request has already been decided, withdrawn or replaced.")
 
 
 class RequestExpired(Refusal):
     """The deadline of the approval request has passed without a decision."""
 
     code = "request_expired"
-    words = _("This request has expired. Its author can send it again.")
+    text = _("This request has expired. Its author can send it again.")
 
 
 class ContentChanged(Refusal):
     """The content of the approval request has changed since the page was opened: the posted digest is outdated."""
 
     code = "content_changed"
-    words = _("The content has changed since you opened it. Read it again before you approve it.")
+    text = _("The content has changed since you opened it. Read it again before you approve it.")
 
 
 class SubjectChanged(Refusal):
     """The stored record has changed since the request was made: it differs from the state shown as "before"."""
 
     code = "subject_changed"
-    words = _("The current content has changed since this request was sent. Its author must send it again.")
+    text = _("The current content has changed since this request was sent. Its author must send it again.")
 
 
 class RecordTaken(Refusal):
     """Storing the record would violate a unique constraint: another record has its key."""
 
     code = "record_taken"
-    words = _("The same key, shortcut or position is already in use.")
+    text = _("The same key, shortcut or position is already in use.")
 
 
 class OwnWork(Refusal):
     """Authors may not approve their own work."""
 
     code = "own_work"
-    words = _("A second person has to approve it.")
+    text = _("A second person has to approve it.")
 
 
 class ReasonMissing(Refusal):
     """A rejection needs a reason."""
 
     code = "reason_missing"
-    words = _("Say why, in at most 500 characters.")
+    text = _("Say why, in at most 500 characters.")

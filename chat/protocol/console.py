@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from chat.protocol.parts import PAGE_OF_MESSAGES, VERSION, Person, Row, Seq
+from chat.protocol.server import Bye, MessageFrame, Messages, RefusedFrame, SeenFrame, TypingFrame
 from chat.protocol.visitor import Ping
 
 
@@ -90,3 +91,19 @@ class KnowledgeFrame(Struct, tag_field="kind", tag="knowledge"):
     """Says that published knowledge points have changed, so that suggestions on the screen may be outdated."""
 
     edition: int
+
+
+ServerToConsole = (
+    ConsoleWelcome
+    | RefusedFrame
+    | MessageFrame
+    | Messages
+    | RowFrame
+    | NoteFrame
+    | TypingFrame
+    | SeenFrame
+    | PresenceFrame
+    | KnowledgeFrame
+    | ConsolePong
+    | Bye
+)

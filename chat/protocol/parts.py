@@ -1,7 +1,7 @@
 """Types that several frames and events contain, and their size limits."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta, Struct
 
@@ -34,11 +34,25 @@ class Person(Struct, frozen=True):
     number: str
 
 
-class MessageData(Struct, frozen=True, omit_defaults=True):
-    """The data of a message that both sides see.
+class Payload(TypedDict, total=False):
+    """The data of a message besides its text, by the message's type.
 
-    `payload` has the choices of a quick reply, the data of an attachment, or the code of an event.
+    `code`: an event. `choices`: the choices of a quick reply. `card`: how the message is shown, `place` for a branch;
+    the body holds the same facts as text. The others describe an attachment.
     """
+
+    code: str
+    choices: list[str]
+    card: str
+    attachment: str
+    content_type: str
+    size: int
+    width: int | None
+    height: int | None
+
+
+class MessageData(Struct, frozen=True, omit_defaults=True):
+    """A message as both sides see it."""
 
     seq: int
     type: str
@@ -48,7 +62,8 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
     at: str
     number: str = ""
     client_id: str = ""
-    payload: dict[str, Any] = {}
+    # Decoded as any object, so that a process passes on keys that only a newer version knows.
+    payload: Annotated[dict[str, Any], Meta(extra={"keys": Payload})] = {}
 
 
 class Row(Struct, frozen=True):

@@ -116,3 +116,18 @@ class Bye(Struct, tag_field="kind", tag="bye"):
 
     code: str
     retry_after_ms: int
+
+
+ServerToVisitor = (
+    Welcome
+    | AcceptedFrame
+    | RefusedFrame
+    | MessageFrame
+    | Messages
+    | StateFrame
+    | QueueFrame
+    | TypingFrame
+    | SeenFrame
+    | Pong
+    | Bye
+)

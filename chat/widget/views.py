@@ -141,7 +141,7 @@ def widget_page(request: HttpRequest, key: str) -> HttpResponse:
             "fields": [(field, field.label_in(language)) for field in fields],
             "departments": _departments(fields, language),
             "nonce": str(request.csp_nonce),  # type: ignore[attr-defined]
-            "words": json_script(ui_strings.widget_strings(), "words", UnicodeJSONEncoder),
+            "ui_strings": json_script(ui_strings.widget_strings(), "ui-strings", UnicodeJSONEncoder),
             "scores": ui_strings.rating_strings(),
             "setup": {
                 "site": site.key,

@@ -29,7 +29,7 @@ urlpatterns = [
     path("exams/appeals/<int:pk>/decide", setting_views.appeal_decide, name="exam_appeal_decide"),
     path("exams/results/", result_views.results, name="exam_results"),
     path("exams/results.csv", result_views.results_table, name="exam_results_table"),
-    path("exams/bars/<int:pk>/lift", result_views.lift, name="exam_bar_lift"),
+    path("exams/bars/<int:pk>/lift", result_views.lift, name="queue_restriction_lift"),
     path("drill/next", drill_views.drill, name="drill"),
     path("drill/answer", drill_views.drill_answer, name="drill_answer"),
 ]

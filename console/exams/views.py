@@ -98,7 +98,7 @@ def paper(request: StaffRequest, pk: int) -> HttpResponse:
         "tab": "mine",
         "paper": paper_shown,
         "questions": questions,
-        "words": exam_strings(),
+        "ui_strings": exam_strings(),
         "left_ms": _milliseconds(max(timedelta(), paper_shown.due_at - timezone.now())),
     }
     return render(request, "console/exams/paper.html", context)

@@ -34,7 +34,7 @@ urlpatterns = [
     path(f"{_one}/forms/note", assignment_views.note_form, name="note_form"),
     path(f"{_one}/notes", assignment_views.note, name="note"),
     path("attachments/<uuid:uuid>", attachment_views.attachment, name="attachment"),
-    path("points/likely", suggestion_views.suggested, name="points_likely"),
-    path("points/find", suggestion_views.found_points, name="points_looked_for"),
+    path("points/likely", suggestion_views.suggested, name="suggestions"),
+    path("points/find", suggestion_views.found_points, name="suggestion_search"),
     path("points/judge", suggestion_views.judge, name="point_judge"),
 ]

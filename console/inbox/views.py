@@ -55,7 +55,7 @@ def _screen(request: StaffRequest, open_conversation: str) -> HttpResponse:
     state = initial_state(request.user)
     context = {
         "state": state | {"open": open_conversation},
-        "words": inbox_strings(),
+        "ui_strings": inbox_strings(),
         "presences": PresenceStatus.choices,
         "presence": state["presence"],
         "today": today_of(request.user),

@@ -89,4 +89,4 @@ def settle_question(request: StaffRequest, pk: int) -> HttpResponse:
         dismiss_unanswered(by=request.user, gap=pk)
     if request.htmx:
         return HttpResponse()
-    return redirect(reverse("console:gaps"))
+    return redirect(reverse("console:unanswered_questions"))

@@ -203,7 +203,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
             '<a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("console:point", args=[point.key]),
             _("Point and versions"),
-            reverse("console:point_told", args=[point.key]),
+            reverse("console:point_recipients", args=[point.key]),
             _("Recipients"),
         )
 

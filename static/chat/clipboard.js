@@ -2,6 +2,8 @@
 
 import { make, makeButton } from "./dom.js";
 
+/** @import { UiStrings } from "./ui-strings.js" */
+
 /** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} at most one of the two is not empty */
 export function contentOf(transfer) {
   const files = [...(transfer?.files ?? [])];
@@ -26,19 +28,19 @@ function areNames(text, files) {
 /** Shows pasted files with a button that sends them: nothing pasted is ever sent without a click. */
 export class PastePreview {
   #place;
-  #words;
+  #strings;
   #onSend;
   /** @type {string[]} */
   #urls = [];
 
   /**
    * @param {HTMLElement} place
-   * @param {ChatWords} words with the keys send and cancel
+   * @param {UiStrings} strings with the keys send and cancel
    * @param {(files: File[]) => void} onSend
    */
-  constructor(place, words, onSend) {
+  constructor(place, strings, onSend) {
     this.#place = place;
-    this.#words = words;
+    this.#strings = strings;
     this.#onSend = onSend;
   }
 
@@ -52,8 +54,8 @@ export class PastePreview {
     };
     this.#place.replaceChildren(
       ...files.map((file) => this.#preview(file)),
-      makeButton(this.#words.send, send, "button small main primary"),
-      makeButton(this.#words.cancel, () => this.hide(), "button small"),
+      makeButton(this.#strings.send, send, "button small main primary"),
+      makeButton(this.#strings.cancel, () => this.hide(), "button small"),
     );
     this.#place.hidden = false;
   }

@@ -5,12 +5,10 @@ const BUTTONS = "button, summary, [role=option]";
 /**
  * Installs the guard; its listeners run before all others. Controls with `data-repeats` or `data-move` are exempt: they
  * may be pressed in quick succession.
- *
- * @param {Document} [page]
  */
-export function guardPresses(page = document) {
-  page.addEventListener("click", (event) => event.detail > 1 && isGuarded(event.target) && stop(event), true);
-  page.addEventListener("keydown", (event) => event.repeat && isActivation(event) && stop(event), true);
+export function guardPresses() {
+  document.addEventListener("click", (event) => event.detail > 1 && isGuarded(event.target) && stop(event), true);
+  document.addEventListener("keydown", (event) => event.repeat && isActivation(event) && stop(event), true);
 }
 
 /** @param {KeyboardEvent} event */

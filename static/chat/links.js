@@ -1,5 +1,7 @@
 /** Finds the links in a text. The parts joined together are exactly the text. */
 
+import { make } from "./dom.js";
+
 /**
  * An address ends at Chinese, Japanese or Korean characters, their punctuation, an emoji or an invisible mark, which
  * follow an address without a space. Letters of other scripts may belong to its path.
@@ -28,6 +30,18 @@ export function linkParts(text) {
   }
   if (from < text.length) parts.push({ text: text.slice(from) });
   return parts;
+}
+
+/** @param {string} text @returns {(string | HTMLAnchorElement)[]} the text, with its addresses as links */
+export function linkedText(text) {
+  return linkParts(text).map(({ text: part, href }) => {
+    if (!href) return part;
+    const link = make("a", "", part);
+    link.href = href;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer nofollow";
+    return link;
+  });
 }
 
 /** Removes final punctuation of the sentence, and closing brackets that were opened before the address. @param {string} address */

@@ -1,8 +1,25 @@
 /** Makes the element of a message, for the widget and the console alike. Text is inserted only as text. */
 
-import { icon, make, makeButton } from "./dom.js";
-import { linkParts } from "./links.js";
+import { icon, make, makeButton, setText } from "./dom.js";
+import { linkedText } from "./links.js";
 import { fill } from "./ui-strings.js";
+
+/** @import { MessageData } from "./frames.d.ts" */
+/** @import { UiStrings } from "./ui-strings.js" */
+
+/** The status of the visitor's own message. @typedef {"sending" | "sent" | "delivered" | "read" | "refused"} MessageStatus */
+/**
+ * @typedef {object} MessageOptions
+ * @property {UiStrings} strings
+ * @property {string} language
+ * @property {string} [conversation] the id of the conversation, for the element's id
+ * @property {boolean} [mine]
+ * @property {MessageData} [previous] the message before this one; it decides whether name and time are shown again
+ * @property {MessageStatus} [status]
+ * @property {(message: MessageData) => string | Promise<string>} [fileUrl] returns the URL of an attachment's file, or a
+ *   promise of one (of a blob fetched with the visitor's token)
+ * @property {(text: string) => void} [onChoice] if given, the choices of a quick reply are shown as buttons
+ */
 
 const PICTURE_PX = 240;
 const GROUP_MS = 3 * 60_000;
@@ -12,8 +29,8 @@ const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", rea
  * Makes the heading with the day above a message, or null if the message before it is from the same day. `nameDays` writes
  * its text.
  *
- * @param {ChatMessage} message
- * @param {ChatMessage} [previous]
+ * @param {MessageData} message
+ * @param {MessageData} [previous]
  * @returns {HTMLElement | null}
  */
 export function dayElement(message, previous) {
@@ -28,20 +45,20 @@ export function dayElement(message, previous) {
  *
  * @param {HTMLElement} log
  * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
- * @param {{language: string, words: ChatWords}} options
+ * @param {{language: string, strings: UiStrings}} options
  */
-export function nameDays(log, now, { language, words }) {
+export function nameDays(log, now, { language, strings }) {
   const today = new Date(now);
   const yesterday = new Date(now);
   yesterday.setDate(today.getDate() - 1);
   for (const day of /** @type {NodeListOf<HTMLTimeElement>} */ (log.querySelectorAll(".day"))) {
     const at = new Date(day.dateTime);
     const name = isSameDay(at, today)
-      ? words.today
+      ? strings.today
       : isSameDay(at, yesterday)
-        ? words.yesterday
+        ? strings.yesterday
         : at.toLocaleDateString(language, { dateStyle: "full" });
-    if (day.textContent !== name) day.textContent = name;
+    setText(day, name);
   }
 }
 
@@ -50,12 +67,12 @@ export function nameDays(log, now, { language, words }) {
  *
  * UI strings used: you, number ("No. {number}"), choices, map, today, yesterday, and one for each status.
  *
- * @param {ChatMessage} message
+ * @param {MessageData} message
  * @param {MessageOptions} options
  * @returns {HTMLElement}
  */
 export function messageElement(message, options) {
-  const { words, language, conversation, mine = false, previous, status } = options;
+  const { strings, language, conversation, mine = false, previous, status } = options;
   const isEvent = message.type === "event";
   const element = make("div", `message ${isEvent ? "event" : mine ? "mine" : "theirs"}`);
   if (conversation) element.id = `message-${conversation}-${message.seq}`;
@@ -66,15 +83,15 @@ export function messageElement(message, options) {
   }
   const starts = !previous || !isSameGroup(previous, message);
   if (starts) element.classList.add("first");
-  const author = mine ? words.you : message.name;
+  const author = mine ? strings.you : message.name;
   const about = make("p", starts ? "about" : "about unseen", make("bdi", "author", author));
-  if (message.number) about.append(" ", make("span", "number", fill(words.number, { number: message.number })));
+  if (message.number) about.append(" ", make("span", "number", fill(strings.number, { number: message.number })));
   about.append(" ", timeElement(message.at, language));
   const { choices, card } = message.payload ?? {};
   const isPlace = card === "place";
-  element.append(about, message.type === "attachment" ? fileElement(message, options) : isPlace ? placeElement(message.body, words) : bodyElement(message.body));
+  element.append(about, message.type === "attachment" ? fileElement(message, options) : isPlace ? placeElement(message.body, strings) : bodyElement(message.body));
   if (choices && options.onChoice) element.append(choicesElement(choices, options));
-  if (status) showStatus(element, status, words);
+  if (status) showStatus(element, status, strings);
   return element;
 }
 
@@ -83,13 +100,13 @@ export function messageElement(message, options) {
  *
  * @param {HTMLElement} element of a message
  * @param {MessageStatus | ""} status
- * @param {ChatWords} words
+ * @param {UiStrings} strings
  */
-export function showStatus(element, status, words) {
+export function showStatus(element, status, strings) {
   const shown = element.querySelector(":scope > .status");
   if (!status) return shown?.remove();
   if (shown instanceof HTMLElement && shown.dataset.status === status) return;
-  const paragraph = make("p", "status", icon(STATUS_ICONS[status]), words[status]);
+  const paragraph = make("p", "status", icon(STATUS_ICONS[status]), strings[status]);
   paragraph.dataset.status = status;
   if (shown) shown.replaceWith(paragraph);
   else element.append(paragraph);
@@ -97,20 +114,20 @@ export function showStatus(element, status, words) {
 
 /** @param {string} text @returns {HTMLParagraphElement} the text, with its addresses as links */
 export function bodyElement(text) {
-  const body = make("p", "body", ...linkParts(text).map(({ text: words, href }) => (href ? linkElement(words, href) : words)));
+  const body = make("p", "body", ...linkedText(text));
   body.dir = "auto";
   return body;
 }
 
-/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {ChatWords} words */
-function placeElement(text, words) {
+/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {UiStrings} strings */
+function placeElement(text, strings) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
   // Only a line that holds nothing but an address becomes the button, so that no other text is hidden.
   const map = [...body.querySelectorAll("a")].find((link) => lines.includes(link.textContent ?? ""));
   if (map) {
     map.title = map.href;
-    map.textContent = words.map;
+    map.textContent = strings.map;
     map.className = "map";
   }
   body.prepend(make("strong", "", name), "\n");
@@ -118,16 +135,7 @@ function placeElement(text, words) {
   return body;
 }
 
-/** @param {string} words @param {string} href */
-function linkElement(words, href) {
-  const link = make("a", "", words);
-  link.href = href;
-  link.target = "_blank";
-  link.rel = "noopener noreferrer nofollow";
-  return link;
-}
-
-/** @param {ChatMessage} message @param {MessageOptions} options */
+/** @param {MessageData} message @param {MessageOptions} options */
 function fileElement(message, { fileUrl, language }) {
   const { content_type = "", size = 0, width, height } = message.payload ?? {};
   const link = make("a", "body file");
@@ -173,10 +181,10 @@ function fileElement(message, { fileUrl, language }) {
 }
 
 /** @param {string[]} choices @param {MessageOptions} options */
-function choicesElement(choices, { onChoice, words }) {
+function choicesElement(choices, { onChoice, strings }) {
   const group = make("div", "choices");
   group.role = "group";
-  group.ariaLabel = words.choices;
+  group.ariaLabel = strings.choices;
   for (const choice of choices.slice(0, 4)) {
     const choose = () => {
       // Only one choice can be sent.
@@ -203,7 +211,7 @@ function isSameDay(one, other) {
   return one.toDateString() === other.toDateString();
 }
 
-/** @param {ChatMessage} one @param {ChatMessage} next */
+/** @param {MessageData} one @param {MessageData} next */
 function isSameGroup(one, next) {
   return (
     one.type !== "event" && one.role === next.role && one.name === next.name &&

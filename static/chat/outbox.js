@@ -1,5 +1,16 @@
 /** Keeps messages until the server accepts them. They survive a reload, or the life of the page if storage is blocked. */
 
+/**
+ * @typedef {object} OutboxEntry
+ * @property {string} client_id
+ * @property {string} body
+ * @property {string} at
+ * @property {string} [conversation] in which it was written; absent for a message that starts a conversation
+ * @property {string} [refused] the server's reason, if it finally refused the message
+ * @property {string[]} [choices] quick replies that an agent sends with the message
+ * @property {string} [source] of the knowledge point from which an agent made the text
+ */
+
 export class Outbox {
   #storage;
   #key;
@@ -51,12 +62,12 @@ export class Outbox {
 
   /**
    * @param {string} client_id
-   * @param {{final: boolean, retryAfterMs?: number, words: string}} answer if not final, it is tried again by itself
+   * @param {{final: boolean, retryAfterMs?: number, reason: string}} answer if not final, it is tried again by itself
    */
-  refused(client_id, { final, retryAfterMs = 0, words }) {
+  refused(client_id, { final, retryAfterMs = 0, reason }) {
     const entry = this.#entries.find((kept) => kept.client_id === client_id);
     if (!entry) return;
-    if (final) entry.refused = words;
+    if (final) entry.refused = reason;
     else {
       this.#retryAt.set(client_id, performance.now() + retryAfterMs);
       setTimeout(this.#onChange, retryAfterMs + 1);

@@ -1,5 +1,8 @@
 /** A WebSocket that reconnects by itself. It handles retries and heartbeats, and knows nothing of conversations. */
 
+/** @import { ConsoleFrame, Ping, ServerToConsole, ServerToVisitor, VisitorFrame } from "./frames.d.ts" */
+/** @typedef {"connecting" | "open" | "lost" | "ended"} SocketStatus */
+
 const BASE_MS = 500;
 const CAP_MS = 30_000;
 const STABLE_MS = 60_000;
@@ -8,6 +11,10 @@ const WELCOME_MS = 10_000;
 const PONG_MS = 5_000;
 const PROBE_MS = 1_500;
 
+/**
+ * @template {VisitorFrame | ConsoleFrame} Sent
+ * @template {ServerToVisitor | ServerToConsole} Received
+ */
 export class LiveSocket {
   #url;
   #hello;
@@ -25,7 +32,7 @@ export class LiveSocket {
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
-  /** Pings of this line that have no pong yet. */
+  /** Pings of this connection that have no pong yet. */
   #pings = 0;
   /** Restarts the time that the answer may take. */
   #waitAgain = () => {};
@@ -33,8 +40,8 @@ export class LiveSocket {
   /**
    * @param {{
    *   url: string,
-   *   hello: () => ChatFrame,
-   *   onFrame: (frame: ChatFrame) => void,
+   *   hello: () => Sent,
+   *   onFrame: (frame: Received) => void,
    *   onStatus: (status: SocketStatus, detail?: number) => void,
    * }} options `detail` is the close code if the status is "ended"
    */
@@ -53,7 +60,7 @@ export class LiveSocket {
     this.#connect();
   }
 
-  /** @param {ChatFrame} frame @returns {boolean} whether it was sent; always false before the welcome */
+  /** @param {Sent | Ping} frame @returns {boolean} whether it was sent; always false before the welcome */
   send(frame) {
     if (!this.#isOpen) {
       if (this.#hasRetryTime) this.#connect();
@@ -96,7 +103,7 @@ export class LiveSocket {
     };
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {Received} frame */
   #receive(frame) {
     // Before the welcome no other frame counts as an answer: a server that refuses the hello may send nothing more.
     if (frame.kind === "welcome") this.#stop("answer");

@@ -1,7 +1,9 @@
 /** The messages of one conversation in the order of `seq`, without a gap. */
 
+/** @import { MessageData } from "./frames.d.ts" */
+
 export class Thread {
-  /** @type {ChatMessage[]} */
+  /** @type {MessageData[]} */
   messages = [];
 
   /** The seq of the last message; no earlier message is missing. */
@@ -12,7 +14,7 @@ export class Thread {
   /**
    * Adds the message if it is the next one. After "gap" the caller has to fetch the messages after `head`.
    *
-   * @param {ChatMessage} message
+   * @param {MessageData} message
    * @returns {"next" | "repeat" | "gap"}
    */
   place(message) {

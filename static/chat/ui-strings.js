@@ -1,8 +1,12 @@
-/** The UI strings that the server has translated for the scripts of a page, in <script type="application/json" id="words">. */
+/** The UI strings that the server has translated for the scripts of a page, in <script type="application/json" id="ui-strings">. */
 
-/** @param {Document} [page] @returns {ChatWords} */
-export function readWords(page = document) {
-  return JSON.parse(page.getElementById("words")?.textContent || "{}");
+import { byId } from "./dom.js";
+
+/** The translated UI strings of a page for its scripts, by key. @typedef {Record<string, string>} UiStrings */
+
+/** @returns {UiStrings} */
+export function readUiStrings() {
+  return JSON.parse(byId("ui-strings").textContent ?? "");
 }
 
 /** Replaces each `{name}` by its value; a placeholder without a value stays. @param {string} text @param {Record<string, unknown>} values */

@@ -2,6 +2,8 @@
 
 import { make } from "./dom.js";
 
+/** @import { OutboxEntry } from "./outbox.js" */
+
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 /** After this many tries without an answer although the network works, the next file is sent, and this one gets a retry button. */
@@ -21,7 +23,7 @@ export class UploadQueue {
   entries = [];
   #send;
   #onChange;
-  #lostWords;
+  #lostText;
   #isReady;
   /** @type {AbortController | null} */
   #current = null;
@@ -30,14 +32,14 @@ export class UploadQueue {
   #retryAt = 0;
 
   /**
-   * @param {{send: Send, onChange: () => void, lostWords: () => string,
+   * @param {{send: Send, onChange: () => void, lostText: () => string,
    *          isReady?: (upload: Upload) => boolean}} options
-   *   `lostWords`: the text for a file that could not be uploaded; `isReady`: whether an upload can be sent now
+   *   `lostText`: the text for a file that could not be uploaded; `isReady`: whether an upload can be sent now
    */
-  constructor({ send, onChange, lostWords, isReady = () => true }) {
+  constructor({ send, onChange, lostText, isReady = () => true }) {
     this.#send = send;
     this.#onChange = onChange;
-    this.#lostWords = lostWords;
+    this.#lostText = lostText;
     this.#isReady = isReady;
     addEventListener("online", () => this.hurry());
   }
@@ -121,8 +123,8 @@ export class UploadQueue {
     if (answer && answer.status < 300) this.entries = this.entries.filter((entry) => entry !== upload);
     else if (refused && !refused.retry_after_ms) upload.refused = refused.words;
     else if (refused?.retry_after_ms) this.#retryAt = performance.now() + refused.retry_after_ms;
-    else if (answer && answer.status < 500) upload.refused = this.#lostWords();
-    else if (navigator.onLine !== false && ++upload.tries >= TRIES) upload.refused = this.#lostWords();
+    else if (answer && answer.status < 500) upload.refused = this.#lostText();
+    else if (navigator.onLine !== false && ++upload.tries >= TRIES) upload.refused = this.#lostText();
     else this.#retryAt = performance.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** upload.tries);
   }
 

@@ -60,7 +60,7 @@ export function failureText(freshness) {
 /** Builds the element that explains why a form was not sent, with a link to sign in. @param {Freshness} freshness */
 export function failureElement(freshness) {
   const element = /** @type {HTMLElement} */ (findGuard()?.content.firstElementChild?.cloneNode(true));
-  /** @type {HTMLElement} */ (element.querySelector(".form-failed-words")).textContent = failureText(freshness);
+  /** @type {HTMLElement} */ (element.querySelector(".form-failed-text")).textContent = failureText(freshness);
   if (freshness === "offline") element.querySelector("a")?.remove();
   return element;
 }

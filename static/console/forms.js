@@ -5,6 +5,8 @@
 
 import { failureElement, refreshToken } from "./csrf-token.js";
 
+/** @import { Freshness } from "./csrf-token.js" */
+
 /** Delay after which the buttons work again: a POST answered with a download does not replace the page. */
 const RESET_MS = 10_000;
 /** Ends of the paths of forms that need no session. */
@@ -39,7 +41,7 @@ function isAnonymous(form) {
   return ANONYMOUS_PATHS.some((suffix) => pathOf(form).endsWith(suffix));
 }
 
-/** @param {HTMLFormElement} form @param {import("./csrf-token.js").Freshness} freshness */
+/** @param {HTMLFormElement} form @param {Freshness} freshness */
 function showFailure(form, freshness) {
   clearFailure(form);
   const failure = failureElement(freshness);

@@ -2,13 +2,23 @@
 
 import { currentToken, refreshToken, failureText } from "./csrf-token.js";
 
+/** @import { RefusedFrame } from "../chat/frames.d.ts" */
+
+/**
+ * The outcome of a request: `data` on success, otherwise `refused` (null without an answer from the server).
+ *
+ * @template [Data=unknown]
+ * @typedef {{ok: true, status: number, data: Data, refused: null}
+ *   | {ok: false, status: number, data: Data | null, refused: Omit<RefusedFrame, "kind"> | null}} ConsoleAnswer
+ */
+
 /** Path of the console, with a trailing slash. */
 export const BASE = "/console/";
 const WAIT_MS = 20_000;
-/** @type {ConsoleAnswer} */
+/** @type {ConsoleAnswer<never>} */
 const NO_ANSWER = { ok: false, status: 0, data: null, refused: null };
 
-/** @param {string} path below BASE @returns {Promise<ConsoleAnswer>} */
+/** @template [Data=unknown] @param {string} path below BASE @returns {Promise<ConsoleAnswer<Data>>} */
 export function get(path) {
   return send(path, { method: "GET" });
 }
@@ -36,7 +46,12 @@ export async function fragment(path, target, { swapStyle = "innerHTML", isWanted
   }
 }
 
-/** @param {string} path below BASE @param {object | FormData} [data] an object is sent as JSON @returns {Promise<ConsoleAnswer>} */
+/**
+ * @template [Data=unknown]
+ * @param {string} path below BASE
+ * @param {object | FormData} [data] an object is sent as JSON
+ * @returns {Promise<ConsoleAnswer<Data>>}
+ */
 export function post(path, data = {}) {
   const isForm = data instanceof FormData;
   return send(path, {
@@ -46,8 +61,9 @@ export function post(path, data = {}) {
   });
 }
 
-/** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
+/** @template [Data=unknown] @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer<Data>>} */
 async function send(path, options) {
+  /** @type {ConsoleAnswer<Data>} */
   const answer = await sendOnce(path, options);
   // The CSRF token was rotated by a sign-in since this page was opened. The server has done nothing, so a retry is safe.
   if (answer.refused?.code !== "stale_page") return answer;
@@ -55,10 +71,10 @@ async function send(path, options) {
   if (freshness === "fresh") return sendOnce(path, options);
   if (freshness === "offline") return NO_ANSWER;
   document.dispatchEvent(new Event("signed-out"));
-  return { ...answer, status: 401, refused: { code: "signed_out", words: failureText(freshness) } };
+  return { ...answer, ok: false, status: 401, refused: { code: "signed_out", words: failureText(freshness) } };
 }
 
-/** @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer>} */
+/** @template [Data=unknown] @param {string} path @param {RequestInit} options @returns {Promise<ConsoleAnswer<Data>>} */
 async function sendOnce(path, options) {
   const headers = { ...options.headers, Accept: "application/json", "X-CSRFToken": currentToken() };
   try {

@@ -1,6 +1,6 @@
 /** Keyboard control of a review list: arrows move, one key decides, and the focus moves on to the next item. */
 
-import { hasLetters } from "./single-key-shortcuts.js";
+import { hasLetters } from "./letter-shortcut-setting.js";
 
 const list = document.getElementById("waiting");
 

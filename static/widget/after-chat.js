@@ -1,30 +1,34 @@
 /** The section after a conversation has ended: rating, transcript, and a new conversation. Also the End button. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { byId, fillForm, setText } from "./elements.js";
+import { byId, fillForm, setText } from "../chat/dom.js";
+
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Files } from "./files.js" */
+/** @import { Session } from "./session.js" */
 
 const MAX_COMMENT_CHARACTERS = 500;
 
 export class AfterChat {
   #session;
-  #words;
+  #strings;
   #rating = /** @type {HTMLFormElement} */ (byId("rating"));
   #submit = /** @type {HTMLButtonElement} */ (this.#rating.querySelector("[type=submit]"));
 
   /**
-   * @param {import("./session.js").Session} session
-   * @param {import("./files.js").Files} files
-   * @param {ChatWords} words
+   * @param {Session} session
+   * @param {Files} files
+   * @param {UiStrings} strings
    */
-  constructor(session, files, words) {
+  constructor(session, files, strings) {
     this.#session = session;
-    this.#words = words;
+    this.#strings = strings;
     const comment = /** @type {HTMLTextAreaElement} */ (byId("comment"));
     const stars = [...this.#rating.querySelectorAll("label:has(input)")];
     this.#rating.onchange = () => {
       const score = Number(new FormData(this.#rating).get("score"));
       stars.forEach((star, index) => star.classList.toggle("lit", index < score));
-      setText("said", stars[score - 1]?.getAttribute("title") ?? "");
+      setText(byId("said"), stars[score - 1]?.getAttribute("title") ?? "");
       byId("more").hidden = !score;
       byId("scroll").scrollTop = byId("scroll").scrollHeight;
     };
@@ -36,7 +40,7 @@ export class AfterChat {
       event.preventDefault();
       if (this.#submit.disabled) return;
       if (lengthOf(comment.value.trim()) > MAX_COMMENT_CHARACTERS) {
-        session.refuse(words.too_long);
+        session.refuse(strings.too_long);
         return session.onChange();
       }
       this.#submit.disabled = true;
@@ -68,6 +72,6 @@ export class AfterChat {
     // The rating was answered, or may have been lost with the connection.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;
-    setText("thanks", isEnded && isRated ? this.#words.thanks : "");
+    setText(byId("thanks"), isEnded && isRated ? this.#strings.thanks : "");
   }
 }

@@ -2,8 +2,10 @@
 
 import { contentOf, PastePreview } from "../chat/clipboard.js";
 import { lengthOf } from "../chat/character-count.js";
-import { makeButton } from "../chat/dom.js";
-import { byId } from "./elements.js";
+import { byId, isForInputMethod, makeButton } from "../chat/dom.js";
+
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { BrowserStorage } from "./storage.js" */
 
 const MAX_CHARACTERS = 2000;
 const EMOJI = "😊 😄 😂 😅 😉 🙂 😌 😍 🤔 😐 😟 😢 😭 😠 😱 😴 👍 👎 👌 👏 🙏 🤝 💪 👋 ❤️ 🎉 ✅ ❌ ❓ ⏰ 💳 🏦";
@@ -16,14 +18,14 @@ export class Composer {
 
   /**
    * @param {{
-   *   storage: import("./storage.js").BrowserStorage,
-   *   words: ChatWords,
+   *   storage: BrowserStorage,
+   *   strings: UiStrings,
    *   onText: (text: string) => boolean,
    *   onFiles: (files: Iterable<File>) => void,
    *   onTyping: () => void,
    * }} options `onText` returns whether it accepted the text
    */
-  constructor({ storage, words, onText, onFiles, onTyping }) {
+  constructor({ storage, strings, onText, onFiles, onTyping }) {
     const text = this.#text;
     // Text that was typed before this script ran is kept.
     text.value ||= storage.get("draft") ?? "";
@@ -38,7 +40,7 @@ export class Composer {
     text.addEventListener("compositionend", () => setTimeout(() => (this.#isComposing = false)));
     text.onkeydown = (event) => {
       if (event.key !== "Enter" || event.shiftKey) return;
-      if (event.isComposing || event.keyCode === 229 || this.#isComposing) return;
+      if (isForInputMethod(event) || this.#isComposing) return;
       event.preventDefault();
       if (!event.repeat) send();
     };
@@ -51,14 +53,14 @@ export class Composer {
       const body = text.value.replace(/\p{Cs}/gu, "\ufffd").trim();
       const isLong = lengthOf(body) > MAX_CHARACTERS;
       byId("text-error").hidden = !isLong;
-      byId("text-error").textContent = isLong ? words.too_long : "";
+      byId("text-error").textContent = isLong ? strings.too_long : "";
       if (!body || isLong || !onText(body)) return;
       storage.set("draft", null);
       this.clear();
     };
     this.#fit();
     this.#emoji();
-    this.#files(words, onFiles);
+    this.#files(strings, onFiles);
   }
 
   get hasText() {
@@ -114,10 +116,10 @@ export class Composer {
     this.focus();
   }
 
-  /** Accepts files by picker, paste and drop, if the site allows files. @param {ChatWords} words @param {(files: Iterable<File>) => void} onFiles */
-  #files(words, onFiles) {
+  /** Accepts files by picker, paste and drop, if the site allows files. @param {UiStrings} strings @param {(files: Iterable<File>) => void} onFiles */
+  #files(strings, onFiles) {
     const picker = /** @type {HTMLInputElement | null} */ (document.getElementById("file"));
-    const preview = new PastePreview(byId("pasted"), words, onFiles);
+    const preview = new PastePreview(byId("pasted"), strings, onFiles);
     if (picker) {
       byId("attach").onclick = () => picker.click();
       picker.onchange = () => {

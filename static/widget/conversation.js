@@ -2,11 +2,13 @@
 
 import { Thread } from "../chat/thread.js";
 
+/** @import { MessageData, QueueFrame, State } from "../chat/frames.d.ts" */
+
 export class Conversation {
   thread = new Thread();
-  /** @type {ChatState | null} */
+  /** @type {State | null} */
   state = null;
-  /** The last queue frame, while the visitor waits. @type {ChatFrame | null} */
+  /** The last queue frame, while the visitor waits. @type {QueueFrame | null} */
   queue = null;
   isAgentTyping = false;
   #read = 0;
@@ -29,7 +31,7 @@ export class Conversation {
     return this.thread.messages.filter((message) => message.seq > read && message.role === "agent").length;
   }
 
-  /** @param {ChatState} state */
+  /** @param {State} state */
   setState(state) {
     const { agent_received: received = 0, agent_read: read = 0 } = this.state ?? {};
     this.state = state;
@@ -38,13 +40,13 @@ export class Conversation {
     if (!this.isOpen) this.isAgentTyping = false;
   }
 
-  /** @param {ChatMessage} message @returns {boolean} false if messages before it are missing */
+  /** @param {MessageData} message @returns {boolean} false if messages before it are missing */
   place(message) {
     if (message.role === "agent") this.isAgentTyping = false;
     return this.thread.place(message) !== "gap";
   }
 
-  /** Advances the agent's read marks; a frame that comes late does not lower them. @param {ChatFrame | {received: number, read: number}} frame */
+  /** Advances the agent's read marks; a frame that comes late does not lower them. @param {{received: number, read: number}} marks */
   setMarks({ received, read }) {
     const { state } = this;
     if (!state) return;

@@ -4,12 +4,15 @@ import { make } from "../chat/dom.js";
 import { postForm, UploadQueue } from "../chat/uploads.js";
 import { fill } from "../chat/ui-strings.js";
 
-/** @typedef {import("../chat/uploads.js").Upload} Upload */
+/** @import { MessageData } from "../chat/frames.d.ts" */
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Send, Upload } from "../chat/uploads.js" */
+/** @import { Session } from "./session.js" */
 
 export class Files {
   #session;
   #setup;
-  #words;
+  #strings;
   #onChange;
   queue;
   /** Accepted uploads that have not come back as a message yet. Uploads do not survive a reload. @type {Upload[]} */
@@ -19,20 +22,20 @@ export class Files {
   #urls = new Map();
 
   /**
-   * @param {import("./session.js").Session} session
+   * @param {Session} session
    * @param {{types: string[], megabytes: number}} setup
-   * @param {() => ChatWords} words
+   * @param {() => UiStrings} strings
    * @param {() => void} onChange
    */
-  constructor(session, setup, words, onChange) {
+  constructor(session, setup, strings, onChange) {
     this.#session = session;
     this.#setup = setup;
-    this.#words = words;
+    this.#strings = strings;
     this.#onChange = onChange;
     this.queue = new UploadQueue({
       send: (upload, options) => this.#send(upload, options),
       onChange,
-      lostWords: () => words().file_lost,
+      lostText: () => strings().file_lost,
       isReady: ({ conversation }) => session.conversation.isOpen && conversation === session.conversation.id,
     });
   }
@@ -50,8 +53,8 @@ export class Files {
   /** Returns why a file cannot be sent, or undefined if it can. @param {File} file */
   problemOf(file) {
     const { types, megabytes } = this.#setup;
-    if (!types.includes(file.type)) return this.#words().file_kind;
-    return file.size > megabytes * 2 ** 20 ? fill(this.#words().file_size, { megabytes }) : undefined;
+    if (!types.includes(file.type)) return this.#strings().file_kind;
+    return file.size > megabytes * 2 ** 20 ? fill(this.#strings().file_size, { megabytes }) : undefined;
   }
 
   /** @param {Iterable<File>} files */
@@ -69,12 +72,12 @@ export class Files {
       // A file chosen before there was a conversation belongs to this one.
       upload.conversation ||= id;
       if (upload.conversation !== id) this.queue.remove(upload.client_id);
-      else if (isEnded && !upload.isSending) upload.refused ??= this.#words().ended;
+      else if (isEnded && !upload.isSending) upload.refused ??= this.#strings().ended;
     }
     this.queue.flush();
   }
 
-  /** @type {import("../chat/uploads.js").Send} */
+  /** @type {Send} */
   async #send(upload, options) {
     const body = new FormData();
     body.set("client_id", upload.client_id);
@@ -85,7 +88,7 @@ export class Files {
     return answer;
   }
 
-  /** Returns the URL of a blob with the message's file, which is fetched only once. @param {ChatMessage} message @returns {Promise<string>} */
+  /** Returns the URL of a blob with the message's file, which is fetched only once. @param {MessageData} message @returns {Promise<string>} */
   url({ payload }) {
     const id = payload?.attachment ?? "";
     const url = this.#urls.get(id) ?? this.#blob(`attachments/${id}`);
@@ -100,10 +103,10 @@ export class Files {
     try {
       const link = make("a");
       link.href = await this.#blob("transcript");
-      link.download = this.#words().transcript;
+      link.download = this.#strings().transcript;
       link.click();
     } catch {
-      this.#session.refuse(this.#words().no_transcript);
+      this.#session.refuse(this.#strings().no_transcript);
       this.#onChange();
     }
     this.#isSaving = false;

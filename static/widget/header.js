@@ -1,34 +1,37 @@
 /** Draws the header: the agent's name, and one line that says where the conversation stands. */
 
+import { byId, setText } from "../chat/dom.js";
 import { fill } from "../chat/ui-strings.js";
-import { byId, setText } from "./elements.js";
 
-/** @param {import("./session.js").Session} session @param {ChatWords} words */
-export function drawHeader(session, words) {
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Session } from "./session.js" */
+
+/** @param {Session} session @param {UiStrings} strings */
+export function drawHeader(session, strings) {
   const { conversation, status, about } = session;
   const { state, queue } = conversation;
-  const [portrait, title, statusLine, waiting] = ["portrait", "name", "line", "waiting"].map(byId);
+  const [portrait, title, statusLine, waiting] = ["portrait", "name", "status-line", "waiting"].map(byId);
   const agent = state?.agent ?? null;
   const name = agent && ((about.language === "en" && agent.name_en) || agent.name);
   const isAlone = !!queue && !queue.online;
   portrait.dataset.initial = [...(name ?? "")][0]?.toUpperCase() ?? "";
   portrait.classList.toggle("person", !!agent);
-  setText("name", name ?? title.dataset.title ?? "");
-  setText("line", statusText());
+  setText(byId("name"), name ?? title.dataset.title ?? "");
+  setText(byId("status-line"), statusText());
   byId("end").hidden = !conversation.isOpen;
   waiting.hidden = state?.status !== "waiting";
-  setText("waiting", (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
+  setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
 
   function statusText() {
-    if (status === "ended") return words.over;
-    if (conversation.isEnded) return words.ended;
-    if (agent) return `${fill(words.number, { number: agent.number })} · ${statusLine.dataset.name}`;
-    if (isAlone) return words.nobody;
+    if (status === "ended") return strings.over;
+    if (conversation.isEnded) return strings.ended;
+    if (agent) return `${fill(strings.number, { number: agent.number })} · ${statusLine.dataset.name}`;
+    if (isAlone) return strings.nobody;
     if (queue) {
-      const minutes = Math.max(1, Math.round(queue.estimate_seconds / 60));
-      return fill(queue.estimate_seconds === null ? words.place : words.estimate, { place: queue.place, minutes });
+      const minutes = Math.max(1, Math.round((queue.estimate_seconds ?? 0) / 60));
+      return fill(queue.estimate_seconds === null ? strings.place : strings.estimate, { place: queue.place, minutes });
     }
-    if (state) return words.waiting;
-    return (status === "connecting" && words.connecting) || (statusLine.dataset.name ?? "");
+    if (state) return strings.waiting;
+    return (status === "connecting" && strings.connecting) || (statusLine.dataset.name ?? "");
   }
 }

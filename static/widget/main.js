@@ -1,7 +1,8 @@
 /** Connects the parts of the widget: the session, the page's parts, and the bank's page around the frame. */
 
+import { byId, setText } from "../chat/dom.js";
 import { guardPresses } from "../chat/double-click-guard.js";
-import { readWords } from "../chat/ui-strings.js";
+import { readUiStrings } from "../chat/ui-strings.js";
 import { Suggestions } from "./suggestions.js";
 import { PreChatForm } from "./pre-chat-form.js";
 import { Composer } from "./composer.js";
@@ -10,7 +11,6 @@ import { Files } from "./files.js";
 import { drawHeader } from "./header.js";
 import { HostPage } from "./host-page.js";
 import { BrowserStorage } from "./storage.js";
-import { byId, setText } from "./elements.js";
 import { Session } from "./session.js";
 import { MessageList } from "./message-list.js";
 
@@ -23,7 +23,7 @@ const about = {
   page: "",
   device: "",
 };
-let words = readWords();
+let strings = readUiStrings();
 let isShown = false;
 let isDue = false;
 let isSwitching = false;
@@ -42,7 +42,7 @@ const session = new Session(storage, about, (event) => {
   else if (event) host.send(event);
   drawSoon();
 });
-const files = new Files(session, setup, () => words, drawSoon);
+const files = new Files(session, setup, () => strings, drawSoon);
 const host = new HostPage(setup.origins, (name, detail) => {
   if (name === "hello") begin(detail);
   else if (name === "show" || name === "hide") show(name === "show");
@@ -105,14 +105,14 @@ function isFirst() {
 
 /** Creates the parts for the elements of the page: once at first, and again after a change of the language. */
 function bind() {
-  words = readWords();
-  const messageList = new MessageList(session, files, words);
+  strings = readUiStrings();
+  const messageList = new MessageList(session, files, strings);
   const suggestions = new Suggestions(session, () => messageList.stayAtEnd());
-  const afterChat = new AfterChat(session, files, words);
-  const preChatForm = new PreChatForm(storage, words, (text, start) => isFirst() && session.post(text, start));
+  const afterChat = new AfterChat(session, files, strings);
+  const preChatForm = new PreChatForm(storage, strings, (text, start) => isFirst() && session.post(text, start));
   composer = new Composer({
     storage,
-    words,
+    strings,
     onText: (text) => post(text),
     onFiles: (chosen) => {
       const start = session.conversation.id ? {} : preChatForm.answers();
@@ -143,16 +143,16 @@ function bind() {
     const { isEnded } = session.conversation;
     document.body.dataset.stage = isFirst() ? "first" : isEnded ? "ended" : "open";
     byId("beginning").hidden = !isFirst();
-    drawHeader(session, words);
+    drawHeader(session, strings);
     afterChat.draw();
     // Text that was being written when the conversation ended stays visible; sending it starts a new conversation.
     byId("composer").hidden = isEnded && !composer.hasText;
     messageList.draw();
     suggestions.draw();
-    const problem = session.isLost ? words.lost : session.status === "connecting" ? words.connecting : "";
+    const problem = session.isLost ? strings.lost : session.status === "connecting" ? strings.connecting : "";
     byId("notice").classList.toggle("late", !!problem);
     byId("notice").hidden = !problem && !session.refusal;
-    setText("notice", problem || session.refusal);
+    setText(byId("notice"), problem || session.refusal);
   };
   drawSoon();
 }
@@ -165,7 +165,7 @@ async function switchLanguage() {
   const answer = await fetch(`?language=${language}`, { credentials: "omit" }).catch(() => null);
   isSwitching = false;
   if (!answer?.ok) {
-    session.refuse(words.lost);
+    session.refuse(strings.lost);
     return drawSoon();
   }
   // Remove the inline style: its nonce belongs to another response, so our content security policy would report it.

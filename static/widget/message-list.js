@@ -1,16 +1,22 @@
 /** Draws the conversation: its messages, and below them what the server has not accepted yet. */
 
 import { dayElement, messageElement, nameDays, showStatus } from "../chat/message-element.js";
-import { make, makeButton } from "../chat/dom.js";
+import { byId, make, makeButton } from "../chat/dom.js";
 import { progressBar } from "../chat/uploads.js";
-import { byId } from "./elements.js";
+
+/** @import { MessageData } from "../chat/frames.d.ts" */
+/** @import { MessageStatus } from "../chat/message-element.js" */
+/** @import { OutboxEntry } from "../chat/outbox.js" */
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { Files } from "./files.js" */
+/** @import { Session } from "./session.js" */
 
 const NEAR_PX = 80;
 
 export class MessageList {
   #session;
   #files;
-  #words;
+  #strings;
   #shown = 0;
   #conversation = "";
   #unplaced = "";
@@ -21,14 +27,14 @@ export class MessageList {
   #lastOwn;
 
   /**
-   * @param {import("./session.js").Session} session
-   * @param {import("./files.js").Files} files
-   * @param {ChatWords} words
+   * @param {Session} session
+   * @param {Files} files
+   * @param {UiStrings} strings
    */
-  constructor(session, files, words) {
+  constructor(session, files, strings) {
     this.#session = session;
     this.#files = files;
-    this.#words = words;
+    this.#strings = strings;
     this.#scroll.onscroll = () => {
       const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
       this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
@@ -61,10 +67,10 @@ export class MessageList {
     const isNewTyping = typing.hidden && isAgentTyping;
     typing.hidden = !isAgentTyping;
     if (isNewTyping) {
-      const [before, after] = this.#words.is_typing.split("{name}");
+      const [before, after] = this.#strings.is_typing.split("{name}");
       byId("typist").replaceChildren(before, make("bdi", "", byId("name").textContent ?? ""), after);
     }
-    if (this.#lastOwn) showStatus(this.#lastOwn, this.#statusOfLastOwn(), this.#words);
+    if (this.#lastOwn) showStatus(this.#lastOwn, this.#statusOfLastOwn(), this.#strings);
     if (isWritten || (wasAtEnd && (added || isNewTyping))) this.scrollToEnd();
     else if (added && !wasAtEnd) byId("newer").hidden = false;
   }
@@ -92,7 +98,7 @@ export class MessageList {
     return fresh.length;
   }
 
-  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @param {boolean} isNewest */
+  /** @param {MessageData} message @param {MessageData | undefined} previous @param {boolean} isNewest */
   #elementsOf(message, previous, isNewest) {
     const mine = message.role === "visitor";
     const options = {
@@ -104,7 +110,7 @@ export class MessageList {
     };
     const element = messageElement(message, options);
     if (mine) {
-      if (this.#lastOwn) showStatus(this.#lastOwn, "", this.#words);
+      if (this.#lastOwn) showStatus(this.#lastOwn, "", this.#strings);
       this.#lastOwn = element;
     }
     const day = dayElement(message, previous);
@@ -113,9 +119,9 @@ export class MessageList {
 
   #options() {
     return {
-      words: this.#words,
+      strings: this.#strings,
       language: this.#session.about.language,
-      fileUrl: (/** @type {ChatMessage} */ message) => this.#files.url(message),
+      fileUrl: (/** @type {MessageData} */ message) => this.#files.url(message),
     };
   }
 
@@ -151,12 +157,12 @@ export class MessageList {
     const { isEnded } = this.#session.conversation;
     const tools = [];
     if (refused && !isHopeless && !(isFile && isEnded)) {
-      const words = isEnded ? this.#words.send_anew : this.#words.retry;
-      tools.push(makeButton(words, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.retry(client_id)), "retry"));
+      const label = isEnded ? this.#strings.send_anew : this.#strings.retry;
+      tools.push(makeButton(label, () => (isFile ? this.#files.queue.retry(client_id) : this.#session.retry(client_id)), "retry"));
     }
     if (isFile && !isSent) {
-      const words = refused ? this.#words.remove : this.#words.cancel;
-      tools.push(makeButton(words, () => this.#files.queue.remove(client_id), "retry"));
+      const label = refused ? this.#strings.remove : this.#strings.cancel;
+      tools.push(makeButton(label, () => this.#files.queue.remove(client_id), "retry"));
     }
     if (isFile && !isSent && !refused) tools.unshift(progressBar({ client_id, body }));
     if (refused || tools.length) element.append(make("p", refused ? "error" : "sending", refused ?? "", " ", ...tools));

@@ -2,6 +2,11 @@
 
 import { Outbox } from "../chat/outbox.js";
 
+/** @import { RefusedFrame, VisitorFrame } from "../chat/frames.d.ts" */
+/** @import { OutboxEntry } from "../chat/outbox.js" */
+/** @import { Conversation } from "./conversation.js" */
+/** @import { BrowserStorage } from "./storage.js" */
+
 const ANSWER_MS = 15_000;
 
 export class PostSender {
@@ -17,9 +22,9 @@ export class PostSender {
   isStarting = false;
 
   /**
-   * @param {import("./storage.js").BrowserStorage} storage
-   * @param {(frame: ChatFrame) => boolean} send returns false if the frame cannot be sent now; `flush` is called again
-   * @param {() => import("./conversation.js").Conversation} conversation returns the conversation on screen
+   * @param {BrowserStorage} storage
+   * @param {(frame: VisitorFrame) => boolean} send returns false if the frame cannot be sent now; `flush` is called again
+   * @param {() => Conversation} conversation returns the conversation on screen
    * @param {() => void} onChange
    */
   constructor(storage, send, conversation, onChange) {
@@ -105,7 +110,7 @@ export class PostSender {
     if (entry) this.outbox.accepted(client_id);
   }
 
-  /** @param {ChatFrame} frame @returns {boolean} whether it is about a message, which then shows the reason itself */
+  /** @param {RefusedFrame} frame @returns {boolean} whether it is about a message, which then shows the reason itself */
   refused({ code, words, client_id, retry_after_ms = 0 }) {
     if (this.isStarting && client_id === this.#storage.get("start")?.client_id) {
       this.isStarting = false;
@@ -113,14 +118,14 @@ export class PostSender {
       else {
         this.#storage.set("start", null);
         // No conversation was started, so the messages stay with the visitor, marked as refused.
-        for (const { client_id: id } of this.outbox.pending()) this.outbox.refused(id, { final: true, words });
+        for (const { client_id: id } of this.outbox.pending()) this.outbox.refused(id, { final: true, reason: words });
       }
       return false;
     }
     const id = client_id || (code === "bad_frame" && this.#inFlight);
     if (!id) return false;
     if (id === this.#inFlight) this.#inFlight = "";
-    this.outbox.refused(id, { final: !retry_after_ms, retryAfterMs: retry_after_ms, words });
+    this.outbox.refused(id, { final: !retry_after_ms, retryAfterMs: retry_after_ms, reason: words });
     return true;
   }
 

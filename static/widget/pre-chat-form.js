@@ -1,20 +1,23 @@
 /** The first screen: suggested topics and the form before a conversation. */
 
 import { lengthOf } from "../chat/character-count.js";
-import { byId, fillForm } from "./elements.js";
+import { byId, fillForm } from "../chat/dom.js";
+
+/** @import { UiStrings } from "../chat/ui-strings.js" */
+/** @import { BrowserStorage } from "./storage.js" */
 
 export class PreChatForm {
   #form = /** @type {HTMLFormElement | null} */ (document.getElementById("form"));
 
-  #words;
+  #strings;
 
   /**
-   * @param {import("./storage.js").BrowserStorage} storage
-   * @param {ChatWords} words
+   * @param {BrowserStorage} storage
+   * @param {UiStrings} strings
    * @param {(text: string, fields: {form: object, topic?: number}) => void} onTopic
    */
-  constructor(storage, words, onTopic) {
-    this.#words = words;
+  constructor(storage, strings, onTopic) {
+    this.#strings = strings;
     const form = this.#form;
     if (form) {
       fillForm(form, storage.get("form"));
@@ -38,13 +41,13 @@ export class PreChatForm {
   answers() {
     if (!this.#form) return { form: {} };
     for (const input of this.#form.querySelectorAll("input")) {
-      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.maxCharacters) ? this.#words.too_long : "");
+      input.setCustomValidity(lengthOf(input.value) > Number(input.dataset.maxCharacters) ? this.#strings.too_long : "");
     }
     const isInvalid = !this.#form.checkValidity();
     byId("form-error").hidden = !isInvalid;
     if (isInvalid) {
       const first = /** @type {HTMLInputElement} */ (this.#form.querySelector(":invalid"));
-      byId("form-error").textContent = first.validity.customError ? this.#words.too_long : this.#words.missing;
+      byId("form-error").textContent = first.validity.customError ? this.#strings.too_long : this.#strings.missing;
       first.ariaInvalid = "true";
       first.focus();
       return null;

@@ -4,6 +4,10 @@ import { LiveSocket } from "../chat/socket.js";
 import { Conversation } from "./conversation.js";
 import { PostSender } from "./post-sender.js";
 
+/** @import { AcceptedFrame, End, Identify, MessageData, Rate, ServerToVisitor, State, VisitorFrame, Welcome } from "../chat/frames.d.ts" */
+/** @import { SocketStatus } from "../chat/socket.js" */
+/** @import { BrowserStorage } from "./storage.js" */
+
 const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
 const BEHIND_MS = 1_000;
@@ -33,13 +37,13 @@ export class Session {
   /** The bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
   #isIdentityDue = false;
   #typedAt = -Infinity;
-  /** @type {ChatFrame[]} frames requested while disconnected */
+  /** @type {(End | Rate | Identify)[]} frames requested while disconnected */
   #later = [];
   /** @type {Record<string, number>} */
   #timers = {};
 
   /**
-   * @param {import("./storage.js").BrowserStorage} storage
+   * @param {BrowserStorage} storage
    * @param {{site: string, url: string, language: string, page: string, device: string}} about
    * @param {(event?: "started" | "ended" | "left" | "identify") => void} onChange `left`: the visitor logged out;
    *   `identify`: the bank's page must say who is logged in
@@ -51,6 +55,7 @@ export class Session {
     this.token = storage.token;
     this.#isKnown = !!this.token;
     this.sender = new PostSender(storage, (frame) => this.#send(frame), () => this.conversation, () => this.onChange());
+    /** @type {LiveSocket<VisitorFrame, ServerToVisitor>} */
     this.socket = new LiveSocket({
       url: about.url,
       hello: () => this.#hello(),
@@ -102,7 +107,7 @@ export class Session {
    * Sends a frame that ends, rates or identifies, now or after reconnecting.
    * The frame names the conversation that is on screen now: another one may have started by then.
    *
-   * @param {ChatFrame} frame
+   * @param {End | Rate | Identify} frame
    */
   request(frame) {
     const { id } = this.conversation;
@@ -136,7 +141,7 @@ export class Session {
 
   // -- frames from the server ----------------------------------------------------------------------------
 
-  /** @returns {ChatFrame} */
+  /** @returns {VisitorFrame} */
   #hello() {
     const { site, language, page, device } = this.about;
     const { id, thread } = this.conversation;
@@ -145,12 +150,12 @@ export class Session {
     return { kind: "hello", site, token: this.#leaving || this.token || null, language, page, device, ...position };
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {ServerToVisitor} frame */
   #receive(frame) {
     const { kind } = frame;
     const now = this.conversation;
-    if (frame.now) this.#ahead = frame.now - performance.now();
-    const isOurs = !!now.id && (frame.conversation ?? frame.state?.id) === now.id;
+    if ("now" in frame && frame.now) this.#ahead = frame.now - performance.now();
+    const isOurs = !!now.id && ("conversation" in frame ? frame.conversation : kind === "state" && frame.state.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";
     else if (kind === "accepted") this.#accepted(frame);
@@ -168,7 +173,7 @@ export class Session {
     this.onChange();
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {Welcome} frame */
   #welcome(frame) {
     if (this.#leaving) {
       this.#leaving = "";
@@ -178,8 +183,7 @@ export class Session {
     this.token = frame.token;
     this.nonce = frame.nonce ?? "";
     this.#renew(frame.verified_seconds ?? 0);
-    /** @type {ChatState | null} */
-    let state = frame.state;
+    let { state } = frame;
     const isOver = !!state && !["waiting", "active"].includes(state.status);
     // A visitor who comes back after their conversation has ended gets the first screen, not the old conversation.
     if (state && isOver && state.id !== this.conversation.id && !this.#isKnown) this.#dismissed = state.id;
@@ -225,7 +229,7 @@ export class Session {
     this.#seen = "";
   }
 
-  /** @param {ChatState} state */
+  /** @param {State} state */
   #setState(state) {
     const wasOpen = this.conversation.isOpen;
     this.conversation.setState(state);
@@ -239,7 +243,7 @@ export class Session {
     this.storage.saveToken(this.token, isOpen || this.sender.isStarting ? "open" : id ? "ended" : "none", id);
   }
 
-  /** @param {ChatMessage[]} messages @param {boolean} [hasMore] */
+  /** @param {MessageData[]} messages @param {boolean} [hasMore] */
   #place(messages, hasMore) {
     for (const message of messages) {
       if (!this.conversation.place(message)) return this.#fetch();
@@ -249,7 +253,7 @@ export class Session {
     this.#mark();
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {AcceptedFrame} frame */
   #accepted({ client_id, seq, conversation }) {
     // The post was stored in the former conversation: its answer was lost, and another tab has started this one.
     const isOfAnother = !!conversation && conversation !== this.conversation.id;
@@ -257,9 +261,9 @@ export class Session {
     if (!isOfAnother) this.#fetchIfBehind(seq);
   }
 
-  /** Shows for a while why something was not done. @param {string} words */
-  refuse(words) {
-    this.refusal = words;
+  /** Shows for a while why something was not done. @param {string} text */
+  refuse(text) {
+    this.refusal = text;
     this.#after("refusal", 8000, () => (this.refusal = ""));
   }
 
@@ -289,7 +293,7 @@ export class Session {
     }, MARK_MS);
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {VisitorFrame} frame */
   #send(frame) {
     const isSent = this.socket.send(frame);
     // Store the token before the answer, so that after a reload the widget finds the conversation.

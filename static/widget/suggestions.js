@@ -4,8 +4,9 @@
  */
 
 import { bodyElement } from "../chat/message-element.js";
-import { make } from "../chat/dom.js";
-import { byId, setText } from "./elements.js";
+import { byId, make, setText } from "../chat/dom.js";
+
+/** @import { Session } from "./session.js" */
 
 const MAX_QUERY_CHARACTERS = 400;
 
@@ -20,7 +21,7 @@ export class Suggestions {
   /** The source of the answer opened last. */
   #source = "";
 
-  /** @param {import("./session.js").Session} session @param {() => void} onChange called when the height has changed */
+  /** @param {Session} session @param {() => void} onChange called when the height has changed */
   constructor(session, onChange) {
     this.#session = session;
     this.#onChange = onChange;
@@ -31,7 +32,7 @@ export class Suggestions {
       this.#isSolved = true;
       byId("offers").hidden = true;
       byId("helped").hidden = false;
-      setText("answers-said", byId("glad").textContent ?? "");
+      setText(byId("answers-said"), byId("glad").textContent ?? "");
       byId("stay").focus();
     };
     byId("person").onclick = () => {
@@ -74,7 +75,7 @@ export class Suggestions {
     if (!answers.length || list.contains(document.activeElement) || list.querySelector("[open]")) return;
     list.replaceChildren(...answers.map((answer) => this.#element(answer)));
     byId("answers").hidden = false;
-    setText("answers-said", byId("answers-title").textContent ?? "");
+    setText(byId("answers-said"), byId("answers-title").textContent ?? "");
     this.#onChange();
   }
 
@@ -114,7 +115,7 @@ export class Suggestions {
     byId("offers").hidden = false;
     byId("offers-list").replaceChildren();
     byId("log").style.marginBlockStart = "";
-    setText("answers-said", "");
+    setText(byId("answers-said"), "");
     this.#onChange();
   }
 

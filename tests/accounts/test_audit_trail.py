@@ -52,9 +52,9 @@ CONSOLE = {
         ("approvals_approve", "approval_approve", "approval_reject", "approval_withdraw"), WRITES
     ),
     "exam_appeals": "appeals.read",
-    "point_told": "point.told_read",
-    "point_told_rows": "point.told_read",
-    "point_told_export": "point.told_exported",
+    "point_recipients": "point.told_read",
+    "point_recipient_rows": "point.told_read",
+    "point_recipients_export": "point.told_exported",
     **dict.fromkeys(
         (
             "search",
@@ -68,13 +68,13 @@ CONSOLE = {
         ),
         FORM,
     ),
-    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "points_likely"), OWN),
+    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions"), OWN),
     **dict.fromkeys(
         (
             *(
                 "points",
                 "points_found",
-                "points_looked_for",
+                "suggestion_search",
                 "point",
                 "point_differences",
                 "point_edit",
@@ -82,8 +82,8 @@ CONSOLE = {
             ),
             *(
                 "phrasings",
-                "gaps",
-                "gap_points",
+                "unanswered_questions",
+                "unanswered_question_points",
                 "exam_setting",
                 "exam_edit",
                 "questions",
@@ -108,11 +108,17 @@ CONSOLE = {
             ),
             *("reply_create", "reply_change", "reply_delete", "exam_begin", "exam_answer", "exam_hand_in"),
             *("exam_appeal", "exam_create", "exam_change", "questions_propose", "question_create"),
-            *("question_change", "question_judge", "exam_appeal_decide", "exam_bar_lift", "drill_answer"),
+            *(
+                "question_change",
+                "question_judge",
+                "exam_appeal_decide",
+                "queue_restriction_lift",
+                "drill_answer",
+            ),
             *(
                 "point_judge",
                 "phrasing_judge",
-                "gap_settle",
+                "unanswered_question_settle",
                 "point_create",
                 "point_file_remove",
                 "point_save",

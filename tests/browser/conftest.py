@@ -343,7 +343,7 @@ def console(page_factory: PageFactory, sign_in: SignIn) -> OpenConsole:
         page = page_factory(locale=locale, **options)
         sign_in(page, person)
         page.goto("/console/")
-        expect(page.locator("#line")).to_have_attribute("data-status", "open")
+        expect(page.locator("#connection")).to_have_attribute("data-status", "open")
         return page
 
     return open_console

@@ -296,8 +296,8 @@ def test_sound_plays_in_one_tab_and_title_counts_until_messages_are_read(
         first.goto("/console/")
         second = page_factory(beside=first)
         second.goto("/console/")
-        expect(second.locator("#line")).to_have_attribute("data-status", "open")
-        expect(first.locator("#line")).to_have_attribute("data-status", "open")
+        expect(second.locator("#connection")).to_have_attribute("data-status", "open")
+        expect(first.locator("#connection")).to_have_attribute("data-status", "open")
         visitor.say("有人吗")
         for page in (first, second):
             expect(page).to_have_title(re.compile(r"^\(1\) "))
@@ -328,7 +328,7 @@ def test_notification_shows_name_only_and_repeats_until_read(
     page.goto("/console/")
     notices = page.locator("html")
     with WireVisitor(server, name="李雷") as visitor:
-        expect(page.locator("#line")).to_have_attribute("data-status", "open")
+        expect(page.locator("#connection")).to_have_attribute("data-status", "open")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
         visitor.say("我的密码是 hunter2")
@@ -350,7 +350,7 @@ def test_alerts_move_to_another_tab_when_leading_tab_closes(
         take_next(first)
         second = page_factory(beside=first)
         second.goto("/console/")
-        expect(second.locator("#line")).to_have_attribute("data-status", "open")
+        expect(second.locator("#connection")).to_have_attribute("data-status", "open")
         first.close()
         visitor.say("有人吗")
         expect(second.locator("html")).to_have_attribute("data-rung", "1")
@@ -469,7 +469,7 @@ def test_phone_shows_one_column_at_a_time(console: OpenConsole, server: ChatServ
         expect(page.locator("#card").get_by_text("Name not verified")).to_be_visible()
         page.locator("[data-do=card]").click()
         page.get_by_role("button", name="Back to the lists").click()
-        expect(page.locator("#talk")).to_be_hidden()
+        expect(page.locator("#conversation")).to_be_hidden()
         # The message about a lost connection must not make the page wider than the phone either.
         page.context.set_offline(True)
         expect(page.get_by_text("No connection.")).to_be_visible(timeout=45_000)

@@ -174,7 +174,7 @@ def test_single_letter_shortcuts_can_be_switched_off(console: OpenConsole, serve
         page.get_by_label("Single letters are shortcuts").uncheck()
         page.keyboard.press("Escape")
         page.reload()
-        expect(page.locator("#line")).to_have_attribute("data-status", "open")
+        expect(page.locator("#connection")).to_have_attribute("data-status", "open")
         page.keyboard.press("n")
         page.keyboard.press("Shift+?")
         expect(page.get_by_role("dialog")).to_be_hidden()

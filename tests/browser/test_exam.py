@@ -120,7 +120,7 @@ def test_examinee_answers_by_keyboard_alone_and_passes(
     axe(page)
     screenshot(page, "exam-paper", full_page=True)
     page.get_by_role("button", name="Hand in").click()
-    expect(page.locator("#finish-words")).to_have_text("All questions are answered.")
+    expect(page.locator("#finish-text")).to_have_text("All questions are answered.")
     page.locator("#finish-yes").click()
     expect(page.locator(".result-percent")).to_have_text("100 %")
     expect(page.get_by_text("Passed")).to_be_visible()
@@ -242,9 +242,9 @@ def test_restricted_agent_sees_reason_cannot_take_and_is_led_to_exam(
         expect(page.get_by_role("button", name="Take the next")).to_be_disabled()
         page.locator("#waiting .row-link").filter(has_text="exam required").click()
         expect(page.get_by_text("You can't take conversations from this department")).to_be_visible()
-        expect(page.locator("#talk-tools [data-do=take]")).to_be_hidden()
+        expect(page.locator("#conversation-tools [data-do=take]")).to_be_hidden()
         axe(page)
-        page.locator("#talk").get_by_role("link", name="Go to the exam").click()
+        page.locator("#conversation").get_by_role("link", name="Go to the exam").click()
     expect(page.get_by_role("button", name="Start")).to_be_visible()
 
 
@@ -253,7 +253,7 @@ def test_drill_question_is_hidden_as_soon_as_visitor_waits(
 ) -> None:
     server.manage("shell", "-v0", "-c", QUESTIONS)
     page = open_page(MEI, "/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="Show a question").click()
     expect(page.locator(".drill .question")).to_be_visible()
     axe(page)
@@ -271,7 +271,7 @@ def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
 ) -> None:
     server.manage("shell", "-v0", "-c", FILL_IN_ONLY)
     page = open_page(MEI, "/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="Show a question").click()
     expect(page.locator(".drill .filling")).to_be_focused()
     taken: list[str] = []
@@ -318,7 +318,7 @@ def test_drill_without_connection_shows_error_keeps_answer_and_can_be_retried(
 ) -> None:
     server.manage("shell", "-v0", "-c", FILL_IN_ONLY)
     page = open_page(MEI, "/console/", allow=NETWORK_ERRORS)
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     drill = page.locator("#drill")
     failed = drill.get_by_role("alert")
 

@@ -201,7 +201,7 @@ def check_console(
     assert texts(page, "#messages .message .body") == messages
     assert texts(page, "#messages .note .body") == notes
     page.wait_for_selector(".card-name")
-    assert texts(page, "#talk-name, .card-name") == [name, name]
+    assert texts(page, "#conversation-name, .card-name") == [name, name]
 
 
 def check_admin(
@@ -268,7 +268,7 @@ def test_hostile_text_typed_on_one_side_arrives_unchanged_on_the_other(
     staff.click("#take-next")
     wait_for(staff, "#messages .message.theirs", len(wanted))
     assert texts(staff, "#messages .message.theirs .body") == wanted
-    assert texts(staff, "#talk-name") == ["<b>name</b> {{ 7*7 }}"]
+    assert texts(staff, "#conversation-name") == ["<b>name</b> {{ 7*7 }}"]
     for count, (script, _) in enumerate(TYPED, start=1):
         staff.evaluate(f"void (document.getElementById('body').value = {script})")
         staff.press("#body", "Enter")

@@ -95,7 +95,12 @@ def test_bidi_controls_in_name_do_not_reorder_other_text(
         visitor.say("我的卡被吞了")
         expect(page.locator("#waiting .row")).to_have_count(1)
         page.keyboard.press("n")
-        for selector in ("#messages .theirs time", "#talk-about", ".row .excerpt", "#messages .theirs .body"):
+        for selector in (
+            "#messages .theirs time",
+            "#conversation-about",
+            ".row .excerpt",
+            "#messages .theirs .body",
+        ):
             assert is_in_order(page.locator(selector).first), selector
         visitor.send_typing()
         expect(page.locator("#typing")).to_have_text("王五 is typing …")

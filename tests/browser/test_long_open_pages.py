@@ -102,7 +102,7 @@ def test_note_dialog_and_message_work_after_signing_in_in_another_tab(
         visitor.say("我的卡被吞了")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="李雷")).to_be_visible()
-        page.locator("#talk-tools [data-do=note]").click()
+        page.locator("#conversation-tools [data-do=note]").click()
         page.locator("#dialog textarea").fill("客户很着急")
         page.context.add_cookies([{"name": "csrftoken", "value": "d" * 32, "url": server.url}])
         page.get_by_role("button", name="Save the note").click()
@@ -194,7 +194,7 @@ def test_note_survives_selection_ending_outside_escape_backdrop_click_and_reload
         text = page.locator("#dialog textarea")
 
         def open_note() -> None:
-            page.locator("#talk-tools [data-do=note]").click()
+            page.locator("#conversation-tools [data-do=note]").click()
             expect(page.locator("#dialog")).to_be_visible()
 
         open_note()

@@ -36,7 +36,7 @@ CSRF = "c" * 32
 ALARMS = """
 const alarms = new Set();
 const wrong = `#notice, .toast, .error, .retry, [data-status=refused],
-  #line[data-status=lost], #line[data-status=ended]`;
+  #connection[data-status=lost], #connection[data-status=ended]`;
 const look = () => {
   for (const element of document.querySelectorAll(wrong)) {
     if (!element.checkVisibility({ visibilityProperty: true })) continue;
@@ -262,7 +262,7 @@ def test_rolling_restart_loses_no_message_and_shows_no_error(
     expect(widget.locator("#log").get_by_text(sent[0])).to_be_visible()
     sign_in(console, MEI)
     console.goto(f"{site.nginx.url}/console/")
-    expect(console.locator("#line")).to_have_attribute("data-status", "open")
+    expect(console.locator("#connection")).to_have_attribute("data-status", "open")
     console.keyboard.press("n")
     composer = console.locator("#composer textarea")
     expect(composer).to_be_visible()

@@ -19,7 +19,7 @@ from tests.browser.conftest import NETWORK_ERRORS, PHONE, ChatServer, HostPage, 
 from tests.browser.visitor import WireVisitor
 from tests.browser.waiting import wait_until
 from tests.browser.widget import Widget
-from tests.harness.servers.half_open import HalfOpenLine
+from tests.harness.servers.half_open import HalfOpenProxy
 from tests.people import MEI
 
 CYCLES = 5
@@ -63,9 +63,9 @@ class Sleeper:
 
 
 @pytest.fixture
-def proxy(server: ChatServer, bank: BankPage) -> Iterator[HalfOpenLine]:
+def proxy(server: ChatServer, bank: BankPage) -> Iterator[HalfOpenProxy]:
     """A proxy between the test's browsers and the server, which can make connections half-open."""
-    with HalfOpenLine(server.port) as proxy:
+    with HalfOpenProxy(server.port) as proxy:
         bank.chat = proxy.url
         yield proxy
         bank.chat = server.url
@@ -102,7 +102,7 @@ def test_widget_that_slept_shows_missed_messages_soon_after_waking(
     page_factory: PageFactory,
     host_page: HostPage,
     server: ChatServer,
-    proxy: HalfOpenLine,
+    proxy: HalfOpenProxy,
     is_half_open: bool,
 ) -> None:
     with WireAgent(server) as mei:
@@ -122,12 +122,12 @@ def test_widget_that_slept_shows_missed_messages_soon_after_waking(
 
 @pytest.mark.parametrize("is_half_open", [False, True], ids=["connection stays", "connection dies"])
 def test_console_that_slept_shows_missed_messages_soon_after_waking(
-    page_factory: PageFactory, sign_in: SignIn, server: ChatServer, proxy: HalfOpenLine, is_half_open: bool
+    page_factory: PageFactory, sign_in: SignIn, server: ChatServer, proxy: HalfOpenProxy, is_half_open: bool
 ) -> None:
     page = page_factory(locale="en", allow=NETWORK_ERRORS)
     sign_in(page, MEI)
     page.goto(f"{proxy.url}/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
         composer = page.get_by_role("textbox", name="Message")
@@ -186,12 +186,12 @@ def test_page_restored_from_history_shows_missed_messages(
 
 
 def test_two_tabs_of_each_side_show_the_same_order(
-    page_factory: PageFactory, host_page: HostPage, sign_in: SignIn, server: ChatServer, proxy: HalfOpenLine
+    page_factory: PageFactory, host_page: HostPage, sign_in: SignIn, server: ChatServer, proxy: HalfOpenProxy
 ) -> None:
     console = page_factory(locale="en", allow=NETWORK_ERRORS)
     sign_in(console, MEI)
     console.goto(f"{proxy.url}/console/")
-    expect(console.locator("#line")).to_have_attribute("data-status", "open")
+    expect(console.locator("#connection")).to_have_attribute("data-status", "open")
     first = Widget(page_factory(allow=NETWORK_ERRORS), host_page.url())
     first.send("第一句")
     console.get_by_role("button", name="Take the next").click()
@@ -233,7 +233,7 @@ def answer(page: Page, body: str) -> None:
 
 
 def test_reload_while_connection_is_dead_loses_no_message(
-    page_factory: PageFactory, host_page: HostPage, server: ChatServer, proxy: HalfOpenLine
+    page_factory: PageFactory, host_page: HostPage, server: ChatServer, proxy: HalfOpenProxy
 ) -> None:
     with WireAgent(server) as mei:
         page = page_factory(viewport=PHONE, allow=NETWORK_ERRORS)
@@ -256,7 +256,7 @@ def test_console_reports_that_connection_is_restored(
     page = page_factory(allow=NETWORK_ERRORS)
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     server.kill()
     expect(page.locator("#notice")).to_be_visible()
     server.start()
@@ -285,7 +285,7 @@ def test_console_that_missed_frames_fetches_missing_messages(
     page.route_web_socket("**/ws/console/", pass_on)
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
         expect(page.get_by_role("textbox", name="Message")).to_be_focused()
@@ -321,7 +321,7 @@ def test_answer_without_any_response_is_resent_and_stored_once(
     page.route_web_socket("**/ws/console/", drop_message)
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
         # Wait for the thread requested on opening: if it contained the message, it would be dropped as well.
@@ -370,7 +370,7 @@ def test_unknown_frames_and_fields_of_another_version_are_ignored(
         return
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="下一位").click()
         expect(page.get_by_role("textbox", name="消息")).to_be_focused()

@@ -47,7 +47,7 @@ def page(server: ChatServer, page_factory: PageFactory, sign_in: SignIn) -> Page
     page = page_factory(locale="zh-CN", allow="status of 409")
     sign_in(page, MEI)
     page.goto("/console/")
-    expect(page.locator("#line")).to_have_attribute("data-status", "open")
+    expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     return page
 
 

@@ -50,7 +50,7 @@ class Widget:
 
     @property
     def status_line(self) -> Locator:
-        return self.frame.locator("#line")
+        return self.frame.locator("#status-line")
 
     def write(self, body: str) -> None:
         """Type a message and press Enter."""

@@ -72,10 +72,8 @@ def addresses(world: World) -> list[Address]:
         Address("inbox", "", (200, 200, 200, 200), is_page=True, others=(403, 302, 302)),
         Address("conversation", f"{one}/", (200, 200, 404, 200), is_page=True),
         Address("search", "search", (200, 200, 200, 200), is_page=True),
-        Address(
-            "points_likely", "points/likely", (200, 200, 404, 200), "json", {"conversation": str(active)}
-        ),
-        Address("points_looked_for", "points/find", (200, 200, 200, 200), "json", {"q": "挂失"}),
+        Address("suggestions", "points/likely", (200, 200, 404, 200), "json", {"conversation": str(active)}),
+        Address("suggestion_search", "points/find", (200, 200, 200, 200), "json", {"q": "挂失"}),
         Address(
             "point_judge",
             "points/judge",
@@ -192,7 +190,7 @@ def exam_addresses(world: World) -> list[Address]:
         Address("drill_answer", "drill/answer", (400, 400, 400, 400), "json", {}),
         Address("drill_answer", "drill/answer", (404, 404, 404, 404), "json", drilled),
         Address(
-            "exam_bar_lift",
+            "queue_restriction_lift",
             f"exams/bars/{world.restriction.pk}/lift",
             editing,
             "post",
@@ -272,14 +270,23 @@ def knowledge_addresses(world: World) -> list[Address]:
         Address(
             "phrasing_judge", f"phrasings/{phrasing}/judge", one_keeps, "post", {"accept": "1"}, others=KEEP
         ),
-        Address("gaps", "gaps/", one_reads, is_page=True, others=READ),
-        Address("gap_points", f"gaps/{gap}/points", one_reads, "post", {"q": "卡"}, others=READ),
-        Address("gap_settle", f"gaps/{gap}/settle", one_keeps, "post", {"point": "card-lost"}, others=KEEP),
-        Address("gap_settle", f"gaps/{gap}/settle", one_keeps, "post", others=KEEP),
+        Address("unanswered_questions", "gaps/", one_reads, is_page=True, others=READ),
+        Address(
+            "unanswered_question_points", f"gaps/{gap}/points", one_reads, "post", {"q": "卡"}, others=READ
+        ),
+        Address(
+            "unanswered_question_settle",
+            f"gaps/{gap}/settle",
+            one_keeps,
+            "post",
+            {"point": "card-lost"},
+            others=KEEP,
+        ),
+        Address("unanswered_question_settle", f"gaps/{gap}/settle", one_keeps, "post", others=KEEP),
         # Recipients are personal data of customers: for supervisors and auditors only.
-        Address("point_told", f"{one}/told", one_reads, is_page=True, others=(200, 403, 403)),
-        Address("point_told_rows", f"{one}/told/rows", one_reads, others=(200, 403, 403)),
-        Address("point_told_export", f"{one}/told.csv", one_reads, others=(200, 403, 403)),
+        Address("point_recipients", f"{one}/told", one_reads, is_page=True, others=(200, 403, 403)),
+        Address("point_recipient_rows", f"{one}/told/rows", one_reads, others=(200, 403, 403)),
+        Address("point_recipients_export", f"{one}/told.csv", one_reads, others=(200, 403, 403)),
     ]
 
 

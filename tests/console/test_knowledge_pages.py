@@ -237,7 +237,13 @@ def test_the_list_shows_an_editor_the_number_of_waiting_tasks(cast: Cast) -> Non
     Phrasing.objects.create(point=lost, text="卡没了", state=Phrasing.State.SUGGESTED)
     UnansweredQuestion.objects.create(text="你们几点下班", count=2)
     tasks = client_of(cast.ning).get("/console/points/").context["tasks"]
-    assert (tasks.to_approve, tasks.sent_back, tasks.expiring, tasks.gaps, tasks.phrasings) == (1, 0, 1, 1, 1)
+    assert (tasks.to_approve, tasks.sent_back, tasks.expiring, tasks.unanswered, tasks.phrasings) == (
+        1,
+        0,
+        1,
+        1,
+        1,
+    )
     assert "tasks" not in client_of(cast.mei).get("/console/points/").context
 
 

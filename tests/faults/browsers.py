@@ -96,7 +96,7 @@ class Browsers:
 
     async def _open_console(self) -> None:
         await self._console.goto("/console/")
-        await self._console.locator('#line[data-status="open"]').wait_for(state="attached")
+        await self._console.locator('#connection[data-status="open"]').wait_for(state="attached")
         await self._console.keyboard.press("p")
         await self._console.locator('#presences button[data-status="online"]').click()
 

@@ -1,5 +1,7 @@
 /** Fakes for the parts of a browser that the modules under test use: storage, page, clock, and a socket for the test to answer. */
 
+/** @import { ServerToConsole, ServerToVisitor } from "../../static/chat/frames.d.ts" */
+
 /** A Storage in memory. @returns {Storage} */
 export function storage() {
   /** @type {Map<string, string>} */
@@ -24,13 +26,15 @@ export function blockedStorage() {
   return /** @type {any} */ ({ getItem: refuse, setItem: refuse, removeItem: refuse });
 }
 
+/** A frame that a script has sent, as parsed from JSON. @typedef {{kind: string, [field: string]: any}} SentFrame */
+
 export class FakeSocket {
   /** @type {FakeSocket[]} */
   static all = [];
   static get last() {
     return /** @type {FakeSocket} */ (FakeSocket.all.at(-1));
   }
-  /** @type {ChatFrame[]} */
+  /** @type {SentFrame[]} */
   sent = [];
   isClosed = false;
   onopen = () => {};
@@ -54,7 +58,7 @@ export class FakeSocket {
     this.isClosed = true;
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {ServerToVisitor | ServerToConsole} frame */
   answers(frame) {
     this.onmessage({ data: JSON.stringify(frame) });
   }

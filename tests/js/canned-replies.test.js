@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fillPlaceholders, matchingReplies, placeholdersIn } from "../../static/console/inbox/canned-replies.js";
 
-/** @param {string} shortcut @param {Partial<ConsoleReply>} [fields] @returns {ConsoleReply} */
+/** @import { CannedReply } from "../../static/console/inbox/canned-replies.js" */
+
+/** @param {string} shortcut @param {Partial<CannedReply>} [fields] @returns {CannedReply} */
 function reply(shortcut, fields = {}) {
   return { id: 1, shortcut, title: shortcut, body: "好", language: "zh", initials: "", source: "", scope: "shared", ...fields };
 }

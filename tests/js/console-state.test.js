@@ -4,31 +4,34 @@ import { test } from "node:test";
 import { apply, initialState, isRestricted, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/inbox/state.js";
 import { headOf, isBehind } from "../../static/console/inbox/threads.js";
 
+/** @import { MessageData, NoteFrame, Row, SeenFrame, ServerToConsole } from "../../static/chat/frames.d.ts" */
+/** @import { ConsoleState } from "../../static/console/inbox/types.d.ts" */
+
 const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
 const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };
 const HAO = { id: 2, name: "陈浩", name_en: "Hao Chen", number: "1002" };
 
-/** @param {string} id @param {Partial<ConsoleRow>} [fields] @returns {ConsoleRow} */
+/** @param {string} id @param {Partial<Row>} [fields] @returns {Row} */
 function row(id, fields = {}) {
   return {
     id, status: "waiting", department: 7, agent: null, visitor_name: "", level: "anonymous", language: "zh",
     subject: "", priority: 0, last_seq: 0, unread: 0, excerpt: "", started_at: "2026-11-23T01:00:00.000Z",
     waiting_since: "2026-11-23T01:00:00.000Z", unanswered_since: null, last_message_at: null, ended_by: "",
-    visitor_received: 0, visitor_read: 0, agent_received: 0, agent_read: 0, ...fields,
+    visitor_received: 0, visitor_read: 0, agent_received: 0, agent_read: 0, rating: null, ...fields,
   };
 }
 
-/** @param {number} seq @param {Partial<ChatMessage>} [fields] @returns {ChatMessage} */
+/** @param {number} seq @param {Partial<MessageData>} [fields] @returns {MessageData} */
 function message(seq, fields = {}) {
   return { seq, type: "text", role: "visitor", name: "", body: `${seq}`, at: "2026-11-23T01:00:00.000Z", ...fields };
 }
 
-/** @param {ConsoleRow[]} rows @param {number} [count] */
+/** @param {Row[]} rows @param {number} [count] */
 function state(rows, count = rows.filter((item) => item.status === "waiting").length) {
   return initialState({ me: ME, departments: {}, rows, waiting_count: count, presence: "online", open: "" });
 }
 
-/** @param {ConsoleRow} of @param {number} last */
+/** @param {Row} of @param {number} last */
 function opened(of, last) {
   const before = open(state([of]), { row: of, notes: [], values: {}, messages: null });
   const messages = Array.from({ length: last }, (_, index) => message(index + 1));
@@ -121,6 +124,7 @@ test("a page of messages may hold earlier, later and known ones", () => {
 
 test("a repeated note is shown once", () => {
   let now = opened(row("a", ACTIVE), 1);
+  /** @type {NoteFrame} */
   const note = { kind: "note", conversation: "a", id: 4, after_seq: 1, author: MEI, body: "查过了", at: "" };
   now = apply(apply(now, note), note);
   assert.deepEqual(now.threads.a.notes.map((item) => item.id), [4]);
@@ -134,10 +138,11 @@ test("typing is shown for six seconds, or until the message arrives", () => {
 });
 
 test("a read mark at the last message clears the unread count, an earlier one does not", () => {
-  const seen = { kind: "was_seen", conversation: "a", role: "agent", received: 3 };
+  /** @param {number} read @returns {SeenFrame} */
+  const seen = (read) => ({ kind: "was_seen", conversation: "a", role: "agent", received: 3, read });
   const before = opened(row("a", { ...ACTIVE, last_seq: 3, unread: 3 }), 3);
-  assert.equal(apply(before, { ...seen, read: 3 }).rows.a.unread, 0);
-  assert.equal(apply(before, { ...seen, read: 1 }).rows.a.unread, 2);
+  assert.equal(apply(before, seen(3)).rows.a.unread, 0);
+  assert.equal(apply(before, seen(1)).rows.a.unread, 2);
 });
 
 test("read marks never decrease", () => {
@@ -148,21 +153,22 @@ test("read marks never decrease", () => {
 
 test("every example frame of the protocol is applied and an unknown kind is ignored", () => {
   const path = new URL("../protocol_examples.json", import.meta.url);
+  /** @type {ServerToConsole[]} */
   const examples = JSON.parse(readFileSync(path, "utf-8")).server_to_console;
   assert.ok(examples.length > 5);
-  const known = examples.find((/** @type {ChatFrame} */ frame) => frame.kind === "welcome").rows[0];
+  const [known] = examples.flatMap((frame) => (frame.kind === "welcome" ? frame.rows : []));
   for (const frame of examples) {
     const now = apply(opened(known, known.last_seq), frame);
     assert.ok(now.rows && now.threads[known.id].messages.length >= known.last_seq, frame.kind);
   }
   const before = opened(known, 1);
-  assert.equal(apply(before, { kind: "of_tomorrow" }), before);
+  assert.equal(apply(before, /** @type {any} */ ({ kind: "of_tomorrow" })), before);
 });
 
 test("after the server was restored from a backup the console replaces its messages", () => {
   const before = opened(row("a", { ...ACTIVE, last_seq: 5 }), 5);
   const restored = row("a", { ...ACTIVE, last_seq: 3, last_message_at: "2026-11-23T01:00:00.000Z" });
-  let now = apply(before, { kind: "welcome", rows: [restored], waiting_count: 0, presence: "online" });
+  let now = apply(before, { kind: "welcome", heartbeat_seconds: 25, rows: [restored], waiting_count: 0, presence: "online" });
   assert.deepEqual(now.threads.a.messages, []);
   assert.equal(now.threads.a.isLoaded, false);
   // The conversation is watched from its start again.

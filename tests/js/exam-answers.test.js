@@ -3,6 +3,9 @@ import { test } from "node:test";
 import { ExamAnswers } from "../../static/console/exams/exam-answers.js";
 import { blockedStorage, storage } from "./browser.js";
 
+/** @import { ExamAnswer } from "../../static/console/exams/exam-answers.js" */
+/** @import { ConsoleAnswer } from "../../static/console/requests.js" */
+
 /** @param {any} data */
 const accepted = (data) => ({ ok: true, status: 200, data, refused: null });
 const ok = accepted(null);

@@ -15,6 +15,8 @@ import { Outboxes } from "../../static/console/inbox/outboxes.js";
 import { Store } from "../../static/console/inbox/store.js";
 import { storage } from "./browser.js";
 
+/** @import { MessageData } from "../../static/chat/frames.d.ts" */
+
 const inTheEnd = /** @type {any} */ (globalThis).setImmediate;
 const settled = () => new Promise((resolve) => inTheEnd(resolve));
 const RealDate = Date;
@@ -275,7 +277,7 @@ function openConsole(tab, first) {
   outboxes.flushAll();
 }
 
-/** @param {ChatMessage} message */
+/** @param {MessageData} message */
 const shown = ({ seq, body, role }) => [seq, body, role];
 
 const { place } = Thread.prototype;

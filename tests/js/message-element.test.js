@@ -4,13 +4,13 @@ import { test } from "node:test";
 import { nameDays } from "../../static/chat/message-element.js";
 
 Object.assign(process.env, { TZ: "America/New_York" });
-const words = /** @type {any} */ ({ today: "Today", yesterday: "Yesterday" });
+const strings = /** @type {any} */ ({ today: "Today", yesterday: "Yesterday" });
 
 /** @param {string} at @param {string} now */
 function nameOf(at, now) {
   const day = { dateTime: at, textContent: "" };
   const log = /** @type {any} */ ({ querySelectorAll: () => [day] });
-  nameDays(log, Date.parse(now), { language: "en", words });
+  nameDays(log, Date.parse(now), { language: "en", strings });
   return day.textContent;
 }
 

@@ -44,7 +44,7 @@ test("no entry overtakes one that was put off", () => {
   let changes = 0;
   const outbox = new Outbox({ storage: storage(), key: "o", onChange: () => changes++ });
   for (const id of ["a", "b", "c"]) outbox.add(entry(id));
-  outbox.refused("b", { final: false, retryAfterMs: 3000, words: "slower" });
+  outbox.refused("b", { final: false, retryAfterMs: 3000, reason: "slower" });
   assert.deepEqual(ids(outbox), ["a"]);
   const before = changes;
   clock.tick(3001);
@@ -56,7 +56,7 @@ test("a finally refused entry is kept until the visitor retries it", () => {
   const kept = storage();
   const outbox = new Outbox({ storage: kept, key: "o" });
   for (const id of ["a", "b"]) outbox.add(entry(id));
-  outbox.refused("a", { final: true, words: "ended" });
+  outbox.refused("a", { final: true, reason: "ended" });
   assert.deepEqual(ids(outbox), ["b"]);
   assert.equal(new Outbox({ storage: kept, key: "o" }).entries[0].refused, "ended");
   outbox.retry("a", { conversation: "new" });
@@ -67,7 +67,7 @@ test("an answer to an unknown entry changes nothing", () => {
   const outbox = new Outbox({ storage: storage(), key: "o" });
   outbox.add(entry("a"));
   outbox.accepted("x");
-  outbox.refused("x", { final: true, words: "?" });
+  outbox.refused("x", { final: true, reason: "?" });
   outbox.retry("x");
   assert.deepEqual(ids(outbox), ["a"]);
 });

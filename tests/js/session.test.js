@@ -5,7 +5,9 @@ import { BrowserStorage } from "../../static/widget/storage.js";
 import { Session } from "../../static/widget/session.js";
 import { Clock, FakeSocket, openBrowser, page, storage } from "./browser.js";
 
-/** @type {{visitor_to_server: ChatFrame[], server_to_visitor: ChatFrame[]}} */
+/** @import { MessageData, ServerToVisitor, State, VisitorFrame } from "../../static/chat/frames.d.ts" */
+
+/** @type {{visitor_to_server: VisitorFrame[], server_to_visitor: ServerToVisitor[]}} */
 const examples = JSON.parse(readFileSync(new URL("../protocol_examples.json", import.meta.url), "utf-8"));
 const at = "2026-11-23T01:04:05.678Z";
 const TOKEN = "lianxin.demo.token";
@@ -20,11 +22,11 @@ let events;
 /** @type {Clock} */
 let clock;
 
-/** @param {Partial<ChatState>} [changes] @returns {ChatState} */
+/** @param {Partial<State>} [changes] @returns {State} */
 const state = (changes) => ({
   id: "c1", status: "waiting", agent: null, last_seq: 0, agent_received: 0, agent_read: 0, visitor_read: 0, rating: null, ...changes,
 });
-/** @param {number} seq @param {Partial<ChatMessage>} [changes] @returns {ChatMessage} */
+/** @param {number} seq @param {Partial<MessageData>} [changes] @returns {MessageData} */
 const message = (seq, changes) => ({ seq, type: "text", role: "agent", name: "林梅", body: `m${seq}`, at, ...changes });
 
 /** Creates a session as a page load does, with the stored data of this browser. */
@@ -454,7 +456,8 @@ test("the session's time is the server's, as of the welcome and of each pong", (
 });
 
 test("every example frame to the visitor is handled and an unknown kind is ignored", () => {
-  for (const frame of [...examples.server_to_visitor, { kind: "of_another_version", conversation: 1 }]) {
+  const unknown = /** @type {any} */ ({ kind: "of_another_version", conversation: 1 });
+  for (const frame of [...examples.server_to_visitor, unknown]) {
     socket().onopen();
     socket().answers(frame);
   }
@@ -467,7 +470,9 @@ test("frames of the widget have the fields of the protocol's examples", () => {
   socket().answers({ kind: "message", conversation: "c1", message: message(1) });
   socket().answers({ kind: "pong", head: 4 });
   session.typing();
-  for (const frame of [{ kind: "end" }, { kind: "rate", score: 5, comment: "" }, { kind: "identify", identity: "x" }]) session.request(frame);
+  session.request({ kind: "end" });
+  session.request({ kind: "rate", score: 5, comment: "" });
+  session.request({ kind: "identify", identity: "x" });
   clock.tick(25_000);
   const used = socket();
   session.logout();
@@ -482,9 +487,7 @@ test("frames of the widget have the fields of the protocol's examples", () => {
 test("the agent's read marks are not lowered by late frames", () => {
   startConversation();
   storeFirstMessage();
-  const seen = { kind: "was_seen", conversation: "c1", role: "agent" };
-  socket().answers({ ...seen, received: 1, read: 1 });
-  socket().answers({ ...seen, received: 1, read: 0 });
+  for (const read of [1, 0]) socket().answers({ kind: "was_seen", conversation: "c1", role: "agent", received: 1, read });
   socket().answers({ kind: "state", state: state({ status: "active", last_seq: 1 }) });
   assert.equal(session.conversation.state?.status, "active");
   assert.equal(session.conversation.state?.agent_read, 1);

@@ -3,11 +3,13 @@ import { beforeEach, test } from "node:test";
 import { LiveSocket } from "../../static/chat/socket.js";
 import { Clock, FakeSocket, openBrowser, page, view } from "./browser.js";
 
+/** @import { ServerToVisitor, VisitorFrame } from "../../static/chat/frames.d.ts" */
+
 /** @type {string[]} */
 let statuses;
 /** @type {string[]} */
 let kinds;
-/** @type {LiveSocket} */
+/** @type {LiveSocket<VisitorFrame, ServerToVisitor>} */
 let socket;
 /** @type {Clock} */
 let clock;
@@ -245,7 +247,7 @@ test("frames of a replaced connection are ignored", () => {
   const old = FakeSocket.last;
   old.welcomes();
   socket.reopen();
-  old.answers({ kind: "message" });
+  old.answers({ kind: "knowledge", edition: 1 });
   old.onclose({ code: 1006 });
   assert.deepEqual(kinds, ["welcome"]);
   assert.equal(statuses.at(-1), "connecting");

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Thread } from "../../static/chat/thread.js";
 
-/** @param {number} seq @returns {ChatMessage} */
+/** @import { MessageData } from "../../static/chat/frames.d.ts" */
+
+/** @param {number} seq @returns {MessageData} */
 const message = (seq) => ({ seq, type: "text", role: "agent", name: "林梅", body: String(seq), at: "2026-11-23T01:04:05.678Z" });
 
 test("place adds the next message, drops a repeat and reports a gap", () => {

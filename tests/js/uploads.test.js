@@ -28,7 +28,7 @@ function queue(options = {}) {
         sent.push({ upload, signal, answer });
       }),
     onChange: () => {},
-    lostWords: () => "lost",
+    lostText: () => "lost",
     ...options,
   });
   queues.push(made);

@@ -1,9 +1,15 @@
 /** The drill: one question in a quiet minute. Hidden while a visitor waits or the agent has an active conversation. */
 
+import { byId } from "../../chat/dom.js";
+import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Question } from "./question.js";
 import { fragment, post } from "../requests.js";
 import { mine, waitingCount } from "../inbox/state.js";
+
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "../inbox/store.js" */
 
 export class Drill {
   #strings;
@@ -15,13 +21,13 @@ export class Drill {
   /** Repeats the request that failed. */
   #retry = () => {};
 
-  /** @param {import("../inbox/store.js").Store} store @param {ChatWords} strings */
+  /** @param {Store} store @param {UiStrings} strings */
   constructor(store, strings) {
     this.#strings = strings;
     store.subscribe((state) => {
       const isQuiet = !waitingCount(state) && !mine(state).some((row) => row.status === "active");
       // Move the focus out of the hidden panel, so that typed text does not land in a question that nobody sees.
-      if (!isQuiet && this.#panel.contains(document.activeElement)) byId("talk").focus();
+      if (!isQuiet && this.#panel.contains(document.activeElement)) byId("conversation").focus();
       this.#panel.hidden = !isQuiet;
     });
     this.#panel.addEventListener("click", (event) => {
@@ -59,6 +65,7 @@ export class Drill {
     const given = this.#question?.given;
     if (!given) return this.#question?.focus();
     const { question, review } = form.dataset;
+    /** @type {ConsoleAnswer<{marks: string, right: string[], why: string, left: number}>} */
     const answer = await post("drill/answer", { question: Number(question), review: Number(review), given });
     if (!answer.ok) {
       const { refused } = answer;
@@ -67,14 +74,14 @@ export class Drill {
       return this.#showFailure(refused?.words ?? this.#strings.drill_unsent, retry);
     }
     this.#showFailure("");
-    const marks = /** @type {HTMLElement} */ (form.querySelector(".drill-marks"));
+    const marks = find(form, ".drill-marks");
     byId("drill-outcome").hidden = false;
     const { marks: result, right, why, left } = answer.data;
     marks.dataset.marks = result;
     marks.textContent = this.#strings[`drill_${result}`];
     const lines = result === "full" ? [] : right;
-    /** @type {HTMLElement} */ (form.querySelector(".drill-right")).replaceChildren(...lines.map(paragraphOf));
-    /** @type {HTMLElement} */ (form.querySelector(".drill-why")).textContent = result === "full" ? "" : why;
+    find(form, ".drill-right").replaceChildren(...lines.map(paragraphOf));
+    find(form, ".drill-why").textContent = result === "full" ? "" : why;
     /** @type {HTMLFieldSetElement} */ (form.querySelector(".question")).disabled = true;
     byId("drill-answer").hidden = true;
     const next = byId("drill-next");
@@ -87,7 +94,7 @@ export class Drill {
   /** Shows why a request failed, and keeps the answer. @param {string} message "" for no failure @param {() => void} [retry] */
   #showFailure(message, retry) {
     byId("drill-failed").hidden = !message;
-    byId("drill-failed-words").textContent = message;
+    byId("drill-failed-text").textContent = message;
     byId("drill-again").hidden = !retry;
     this.#retry = retry ?? (() => {});
   }
@@ -107,9 +114,4 @@ function paragraphOf(text) {
   paragraph.dir = "auto";
   paragraph.textContent = text;
   return paragraph;
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

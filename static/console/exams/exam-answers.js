@@ -3,6 +3,23 @@
  * sent one after the other, and only the newest one of each question.
  */
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+
+/**
+ * The options or the text that an examinee gave; null if the answer was cleared. @typedef {(number | string)[] | null} Given
+ */
+/**
+ * An answer of a paper that is being sent.
+ *
+ * @typedef {object} ExamAnswer
+ * @property {number} place position of the question, from 1
+ * @property {Given} given
+ * @property {string} page the load of the page
+ * @property {number} step the number of the answer in that load
+ * @property {number} seen the revision that this answer follows
+ */
+/** An answer as the server has stored it. @typedef {{given: Given, revision: number, is_newer: boolean, left_ms: number}} StoredAnswer */
+
 const RETRY_MS = 2_000;
 const MAX_RETRY_MS = 10_000;
 
@@ -28,10 +45,10 @@ export class ExamAnswers {
 
   /**
    * @param {string} paper
-   * @param {{send: (answer: ExamAnswer) => Promise<ConsoleAnswer>, page?: string,
+   * @param {{send: (answer: ExamAnswer) => Promise<ConsoleAnswer<StoredAnswer>>, page?: string,
    *          storage?: Pick<Storage, "getItem" | "setItem" | "removeItem">,
    *          onChange: () => void, onOver: () => void, onSignedOut: () => void,
-   *          onAccepted?: (place: number, accepted: {given: any[] | null, revision: number, is_newer: boolean, left_ms: number}) => void}} options
+   *          onAccepted?: (place: number, accepted: StoredAnswer) => void}} options
    *   `page`: id of this load of the page; `onOver`: the server accepts no more answers; `place`: position of the
    *   question in the paper, from 1
    */
@@ -65,7 +82,7 @@ export class ExamAnswers {
     this.#revisions.set(place, Math.max(revision, this.#revisions.get(place) ?? 0));
   }
 
-  /** Queues a new answer for sending. @param {number} place @param {any[] | null} given null if the answer was cleared */
+  /** Queues a new answer for sending. @param {number} place @param {Given} given null if the answer was cleared */
   put(place, given) {
     const seen = this.#revisions.get(place) ?? 0;
     this.#step += 1;

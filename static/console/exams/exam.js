@@ -1,21 +1,26 @@
 /** The page of a paper in progress: clock, questions one by one or all on one page, saving, handing in. */
 
-import { fill, readWords } from "../../chat/ui-strings.js";
+import { byId, setText } from "../../chat/dom.js";
+import { fill, readUiStrings } from "../../chat/ui-strings.js";
 import { ExamAnswers } from "./exam-answers.js";
 import { ExamClock } from "./exam-clock.js";
 import { Question } from "./question.js";
 import { get, post } from "../requests.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { Given } from "./exam-answers.js" */
+
 const MODE_KEY = "exam-mode";
 const WARNING_MS = 5 * 60_000;
 const RETRY_MS = 3_000;
 
-const strings = readWords();
+const strings = readUiStrings();
 const questionsElement = byId("sheets");
 const paper = byId("main").dataset.paper ?? "";
 const clockElement = byId("clock");
 const clock = new ExamClock(Number(clockElement.dataset.left), {
   ask: async () => {
+    /** @type {ConsoleAnswer<{left_ms: number, is_over: boolean}>} */
     const answer = await get(`exams/papers/${paper}/clock`);
     return answer.ok ? answer.data : null;
   },
@@ -72,7 +77,7 @@ function drawSaved() {
   if (isSaved) isSignedOut = false;
   status.dataset.state = isSaved ? "saved" : "unsaved";
   const text = isOver ? status.textContent : isSaved ? strings.saved : isSignedOut ? strings.signed_out : strings.unsaved;
-  if (status.textContent !== text) status.textContent = text;
+  setText(status, text);
 }
 
 function drawProgress() {
@@ -99,7 +104,7 @@ function goTo(index) {
   questions[index].focus();
 }
 
-/** Shows an answer that was given in another tab or window. @param {number} place @param {any[] | null} given */
+/** Shows an answer that was given in another tab or window. @param {number} place @param {Given} given */
 function showAnswer(place, given) {
   const question = questions.find((candidate) => candidate.place === place);
   if (question) question.given = given;
@@ -143,6 +148,7 @@ async function handIn({ isByClock = false } = {}) {
   for (;;) {
     // Send only answers that are not accepted yet: another tab may have newer answers than this one.
     const data = { answers: answers.unsent, is_by_clock: isByClock };
+    /** @type {ConsoleAnswer<{result: string}>} */
     const answer = await post(`exams/papers/${paper}/hand-in`, data);
     if (answer.ok) {
       answers.forget();
@@ -168,15 +174,10 @@ function storage(name) {
   }
 }
 
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
-}
-
 const dialog = /** @type {HTMLDialogElement} */ (byId("finish-dialog"));
 byId("finish").onclick = () => {
   const missing = questions.filter((question) => question.given === null).length;
-  byId("finish-words").textContent = missing ? fill(strings.some_missing, { count: missing }) : strings.all_answered;
+  byId("finish-text").textContent = missing ? fill(strings.some_missing, { count: missing }) : strings.all_answered;
   dialog.showModal();
 };
 byId("finish-no").onclick = () => dialog.close();

@@ -1,5 +1,7 @@
 /** A question on a page: reads and sets its answer, and handles the keyboard. Shared by the exam and the drill. */
 
+/** @import { Given } from "./exam-answers.js" */
+
 export class Question {
   #element;
   /** Whether steps of an ordering question were moved: their initial order is not an answer. */
@@ -31,7 +33,7 @@ export class Question {
     return this.#element;
   }
 
-  /** The answer in the server's format: option numbers, or the text of a fill-in; null for none. @returns {any[] | null} */
+  /** The answer in the server's format: option numbers, or the text of a fill-in; null for none. @returns {Given} */
   get given() {
     const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {
@@ -43,11 +45,11 @@ export class Question {
     return chosen.length ? chosen.map((input) => Number(input.value)) : null;
   }
 
-  /** Shows an answer. @param {any[] | null} given */
+  /** Shows an answer. @param {Given} given */
   set given(given) {
     const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {
-      /** @type {HTMLInputElement} */ (this.#element.querySelector(".filling")).value = given?.[0] ?? "";
+      /** @type {HTMLInputElement} */ (this.#element.querySelector(".filling")).value = String(given?.[0] ?? "");
     } else if (kind === "order") {
       this.#isMoved = Boolean(given);
       for (const value of given ?? []) {

@@ -1,7 +1,12 @@
 /** Alerts the agent to new messages by notification, sound and title; repeats until they are read. One tab does so for all. */
 
+import { byId } from "../../chat/dom.js";
 import { isolatedName } from "./conversation-lists.js";
 import { isRestricted, mine, waiting } from "./state.js";
+
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "./store.js" */
 
 const REPEAT_MS = 15_000;
 
@@ -10,7 +15,7 @@ export class Alerts {
   #strings;
   #onOpen;
   #title = document.title;
-  #sound = /** @type {HTMLAudioElement} */ (document.getElementById("sound"));
+  #sound = /** @type {HTMLAudioElement} */ (byId("sound"));
   /** Whether this tab is the one that plays sounds and shows notifications. */
   #isLeader = false;
   #unread = 0;
@@ -19,7 +24,7 @@ export class Alerts {
   /** @type {Notification | null} */
   #notification = null;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {(id: string) => void} onOpen */
+  /** @param {Store} store @param {UiStrings} strings @param {(id: string) => void} onOpen */
   constructor(store, strings, onOpen) {
     this.#store = store;
     this.#strings = strings;
@@ -62,7 +67,7 @@ export class Alerts {
     else if (isQueueLonger) this.#playSound();
   }
 
-  /** @param {ConsoleRow} row */
+  /** @param {Row} row */
   #alert(row) {
     this.#playSound();
     if (document.hasFocus() || !("Notification" in window) || Notification.permission !== "granted") return;
@@ -85,7 +90,7 @@ export class Alerts {
   }
 }
 
-/** @param {ConsoleRow} one @param {ConsoleRow} other */
+/** @param {Row} one @param {Row} other */
 function isLater(one, other) {
   return (one.last_message_at ?? "") >= (other.last_message_at ?? "");
 }

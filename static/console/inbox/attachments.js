@@ -1,13 +1,15 @@
 /** Sends images and PDF files that are chosen, pasted or dropped: one after the other, with retries. */
 
 import { contentOf, PastePreview } from "../../chat/clipboard.js";
-import { make } from "../../chat/dom.js";
+import { byId, make, makeButton } from "../../chat/dom.js";
 import { postForm, progressBar, UploadQueue } from "../../chat/uploads.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
 import { mayAnswer } from "./state.js";
 
-/** @typedef {import("../../chat/uploads.js").Upload} Upload */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Send, Upload } from "../../chat/uploads.js" */
+/** @import { Store } from "./store.js" */
 
 export class Attachments {
   #store;
@@ -17,11 +19,11 @@ export class Attachments {
   #preview;
   #current = "";
   #container = byId("uploads");
-  #input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
+  #input = /** @type {HTMLInputElement} */ (byId("file"));
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, onText: (text: string) => void}} options `onText`: text was dropped
+   * @param {Store} store
+   * @param {{strings: UiStrings, onText: (text: string) => void}} options `onText`: text was dropped
    */
   constructor(store, { strings, onText }) {
     this.#store = store;
@@ -30,7 +32,7 @@ export class Attachments {
     this.#queue = new UploadQueue({
       send: (upload, options) => send(upload, options),
       onChange: () => this.#draw(),
-      lostWords: () => strings.offline_write,
+      lostText: () => strings.offline_write,
     });
     this.#preview = new PastePreview(byId("pasted"), strings, (files) => this.#add(files));
     this.#input.onchange = () => {
@@ -41,7 +43,7 @@ export class Attachments {
     // A file dropped anywhere must not replace the page, and the unsent text with it.
     document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
     document.addEventListener("drop", (event) => hasFiles(event) && event.preventDefault());
-    const threadElement = byId("talk");
+    const threadElement = byId("conversation");
     threadElement.addEventListener("dragover", (event) => event.preventDefault());
     threadElement.addEventListener("drop", (event) => this.#drop(event));
     store.subscribe(() => {
@@ -106,26 +108,18 @@ export class Attachments {
     const strings = this.#strings;
     const { client_id, body, refused, isSending } = upload;
     const name = make("bdi", "", body);
-    const remove = this.#button(refused === undefined ? strings.cancel : strings.discard, () => this.#queue.remove(client_id));
+    const remove = makeButton(refused === undefined ? strings.cancel : strings.discard, () => this.#queue.remove(client_id), "button small");
     if (refused !== undefined) {
       const reason = fill(strings.upload_failed, { name: "", words: refused }).trim();
-      const retry = this.#button(strings.retry, () => this.#queue.retry(client_id));
+      const retry = makeButton(strings.retry, () => this.#queue.retry(client_id), "button small");
       return make("span", "upload", name, " ", reason, retry, remove);
     }
     const state = isSending ? strings.uploading : strings.upload_waits;
     return make("span", "upload", name, " ", fill(state, { name: "" }).trim(), progressBar(upload), remove);
   }
-
-  /** @param {string} label @param {() => void} onClick */
-  #button(label, onClick) {
-    const button = make("button", "button small", label);
-    button.type = "button";
-    button.onclick = onClick;
-    return button;
-  }
 }
 
-/** @type {import("../../chat/uploads.js").Send} */
+/** @type {Send} */
 async function send({ client_id, conversation, file }, options) {
   const data = new FormData();
   data.set("file", file);
@@ -140,9 +134,4 @@ async function send({ client_id, conversation, file }, options) {
 /** @param {DragEvent} event */
 function hasFiles({ dataTransfer }) {
   return Boolean(dataTransfer?.types.includes("Files"));
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

@@ -1,5 +1,17 @@
 /** Canned replies: finds those that match the text typed after `/`, and fills their placeholders. Pure functions. */
 
+/**
+ * @typedef {object} CannedReply
+ * @property {number} id
+ * @property {string} shortcut
+ * @property {string} title
+ * @property {string} body
+ * @property {string} language
+ * @property {string} initials
+ * @property {string} source of the knowledge point from which it was made, or ""
+ * @property {"personal" | "department" | "shared"} scope
+ */
+
 const PLACEHOLDER = /[{｛]\s*([a-z_]{2,30})\s*[}｝]/g;
 const KNOWN = new Set(["visitor_name", "agent_name", "agent_number", "bank_name", "hotline"]);
 const SCOPES = { personal: 0, department: 1, shared: 2 };
@@ -8,10 +20,10 @@ const SHOWN = 8;
 /**
  * Returns the best matches, in order.
  *
- * @param {ConsoleReply[]} replies
+ * @param {CannedReply[]} replies
  * @param {string} typed the text after the slash
  * @param {string} language language of the conversation; replies in it come first
- * @returns {ConsoleReply[]}
+ * @returns {CannedReply[]}
  */
 export function matchingReplies(replies, typed, language) {
   // Accept full-width letters, and ignore the pinyin apostrophe (xi'an finds xian).
@@ -30,7 +42,7 @@ export function matchingReplies(replies, typed, language) {
     .map(({ reply }) => reply);
 }
 
-/** @param {ConsoleReply} reply @param {string} wanted @returns {number} 0 for the best match, 9 for none */
+/** @param {CannedReply} reply @param {string} wanted @returns {number} 0 for the best match, 9 for none */
 function rankOf(reply, wanted) {
   if (!wanted) return 5;
   const title = reply.title.normalize("NFKC").toLowerCase();

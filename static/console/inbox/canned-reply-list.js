@@ -1,9 +1,14 @@
 /** The list of canned replies that `/` opens above the composer; arrows and Enter choose one. */
 
-import { make } from "../../chat/dom.js";
-import { isReplyCall } from "./keymap.js";
+import { byId, make } from "../../chat/dom.js";
+import { isReplyCall } from "./inbox-shortcut-keys.js";
 import { fillPlaceholders, matchingReplies } from "./canned-replies.js";
 import { get } from "../requests.js";
+
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { CannedReply } from "./canned-replies.js" */
+/** @import { Store } from "./store.js" */
 
 const RELOAD_MS = 5 * 60_000;
 
@@ -11,18 +16,18 @@ export class CannedReplyList {
   #store;
   #strings;
   #onChosen;
-  #list = /** @type {HTMLElement} */ (document.getElementById("reply-list"));
-  #input = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
-  /** @type {ConsoleReply[]} */
+  #list = byId("reply-list");
+  #input = /** @type {HTMLTextAreaElement} */ (byId("body"));
+  /** @type {CannedReply[]} */
   #replies = [];
-  /** @type {ConsoleReply[]} */
+  /** @type {CannedReply[]} */
   #shown = [];
   #chosen = 0;
   #loadedAt = -Infinity;
   /** Whether the last request for the replies failed. */
   #isUnavailable = false;
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {(text: string, source: string) => void} onChosen */
+  /** @param {Store} store @param {UiStrings} strings @param {(text: string, source: string) => void} onChosen */
   constructor(store, strings, onChosen) {
     this.#store = store;
     this.#strings = strings;
@@ -67,6 +72,7 @@ export class CannedReplyList {
 
   async #load() {
     if (performance.now() - this.#loadedAt < RELOAD_MS) return;
+    /** @type {ConsoleAnswer<{replies: CannedReply[]}>} */
     const answer = await get("replies.json");
     this.#isUnavailable = !answer.ok;
     if (!answer.ok) return;
@@ -82,7 +88,7 @@ export class CannedReplyList {
         const scope = make("span", "reply-scope", this.#strings[reply.scope]);
         const top = make("span", "reply-top", make("code", "", `/${reply.shortcut}`), make("b", "", reply.title), scope);
         const text = fillPlaceholders(reply.body, this.#store.thread?.values ?? {});
-        const option = make("div", "reply", top, make("span", "reply-words", text));
+        const option = make("div", "reply", top, make("span", "reply-text", text));
         option.role = "option";
         option.id = `reply-${reply.id}`;
         option.onclick = () => this.#choose(index);

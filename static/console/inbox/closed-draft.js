@@ -1,14 +1,18 @@
 /** Keeps an unsent draft readable and copyable after its conversation can no longer be answered. */
 
+import { byId } from "../../chat/dom.js";
+
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+
 export class ClosedDraft {
-  #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-  #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
+  #form = /** @type {HTMLFormElement} */ (byId("composer"));
+  #body = /** @type {HTMLTextAreaElement} */ (byId("body"));
   #bar = byId("draft-over");
   #isComposing = false;
   #onEnd;
 
   /**
-   * @param {ChatWords} strings
+   * @param {UiStrings} strings
    * @param {{onDiscard: () => void, onEnd: () => void}} options `onEnd`: an input method has finished composing
    */
   constructor(strings, { onDiscard, onEnd }) {
@@ -38,7 +42,7 @@ export class ClosedDraft {
     // The read-only field keeps the focus, so that further typing is neither inserted nor taken as shortcuts.
     this.#body.readOnly = hasDraft;
     if (!hadFocus || isOpen) return;
-    if (this.#form.hidden) byId("talk").focus();
+    if (this.#form.hidden) byId("conversation").focus();
     else if (!document.activeElement?.checkVisibility()) this.#body.focus();
   }
 
@@ -53,9 +57,4 @@ export class ClosedDraft {
       this.#body.focus();
     }
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

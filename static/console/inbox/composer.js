@@ -1,15 +1,21 @@
 /** The composer: one draft per conversation, Enter to send, canned replies, and placeholders that must be filled. */
 
 import { lengthOf } from "../../chat/character-count.js";
+import { byId, isForInputMethod } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { ChoicesEditor } from "./reply-buttons.js";
 import { ClosedDraft } from "./closed-draft.js";
 import { Drafts } from "./drafts.js";
-import { isReplyCall } from "./keymap.js";
+import { isReplyCall } from "./inbox-shortcut-keys.js";
 import { Mirror } from "./placeholder-highlight.js";
 import { fillPlaceholders, placeholdersIn } from "./canned-replies.js";
 import { CannedReplyList } from "./canned-reply-list.js";
 import { mayAnswer } from "./state.js";
+
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Draft } from "./drafts.js" */
+/** @import { LiveConnection } from "./live-connection.js" */
+/** @import { Store } from "./store.js" */
 
 const MAX_CHARACTERS = 2000;
 /** White space that the server strips as well: the text shown here is exactly the text that is stored. */
@@ -23,8 +29,8 @@ export class Composer {
   #drafts;
   #replies;
   #conversation = "";
-  #body = /** @type {HTMLTextAreaElement} */ (document.getElementById("body"));
-  #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
+  #body = /** @type {HTMLTextAreaElement} */ (byId("body"));
+  #form = /** @type {HTMLFormElement} */ (byId("composer"));
   #highlight = new Mirror(this.#body);
   #choices = new ChoicesEditor(() => this.#saveDraft());
   #closed;
@@ -36,9 +42,9 @@ export class Composer {
   #beforePoint = null;
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, live: import("./live-connection.js").LiveConnection,
-   *          onSend: (id: string, draft: ConsoleDraft) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, live: LiveConnection,
+   *          onSend: (id: string, draft: Draft) => void}} options
    */
   constructor(store, { strings, live, onSend }) {
     this.#store = store;
@@ -164,8 +170,7 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #handleKey(event) {
-    // While an input method composes, Enter and arrows belong to it (229: Safari's keydown just after it has ended).
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isForInputMethod(event)) return;
     if (this.#replies.key(event) || this.#undoPoint(event)) return;
     if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
@@ -234,9 +239,4 @@ export class Composer {
     const over = lengthOf(text.replace(EDGES, "")) - MAX_CHARACTERS;
     this.#showHint(over > 0 ? fill(this.#strings.too_long, { count: over }) : "");
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

@@ -1,8 +1,16 @@
 /** The status in the top bar: the connection, the number of unsent messages, and the agent's presence. */
 
+import { byId, setText } from "../../chat/dom.js";
+import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { post } from "../requests.js";
+
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { SocketStatus } from "../../chat/socket.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Outboxes } from "./outboxes.js" */
+/** @import { Store } from "./store.js" */
 
 /** A shorter loss of the connection is not shown. */
 const SHOW_LOSS_AFTER_MS = 1500;
@@ -15,15 +23,15 @@ export class ConnectionStatus {
   #lostAt = 0;
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, outboxes: () => import("./outboxes.js").Outboxes}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, outboxes: () => Outboxes}} options
    */
   constructor(store, { strings, outboxes }) {
     this.#strings = strings;
     this.#outboxes = outboxes;
     store.subscribe((state) => drawPresence(state.presence));
     setInterval(() => this.draw(), 500);
-    const menu = /** @type {HTMLFormElement} */ (document.getElementById("presences"));
+    const menu = /** @type {HTMLFormElement} */ (byId("presences"));
     let isChanging = false;
     menu.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -34,6 +42,7 @@ export class ConnectionStatus {
       const data = new FormData();
       data.set("status", status);
       menu.hidePopover();
+      /** @type {ConsoleAnswer<{presence: string}>} */
       const answer = await post("presence", data);
       isChanging = false;
       if (answer.ok) store.dispatch({ kind: "presence", staff: store.state.me.id, status: answer.data.presence });
@@ -67,10 +76,10 @@ export class ConnectionStatus {
   draw() {
     const strings = this.#strings;
     const shown = this.#status === "connecting" && this.#lostAt ? "lost" : this.#status;
-    const indicator = byId("line");
+    const indicator = byId("connection");
     if (indicator.dataset.status !== shown) {
       indicator.dataset.status = shown;
-      const element = /** @type {HTMLElement} */ (indicator.querySelector(".line-words"));
+      const element = find(indicator, ".connection-text");
       element.textContent = strings[shown];
     }
     const isLost = this.#isLost;
@@ -80,7 +89,7 @@ export class ConnectionStatus {
     else if (isLost) text = count ? fill(strings.lost_unsent_bar, { count }) : strings.lost_bar;
     else if (count) text = fill(strings.unsent_bar, { count });
     const notice = byId("notice");
-    if (byId("notice-words").textContent !== text) byId("notice-words").textContent = text;
+    setText(byId("notice-text"), text);
     notice.hidden = !text;
     const link = /** @type {HTMLAnchorElement} */ (byId("notice-link"));
     link.hidden = this.#status !== "ended";
@@ -105,11 +114,6 @@ function drawPresence(presence) {
   for (const button of byId("presences").querySelectorAll("button")) {
     button.ariaPressed = String(button.value === presence);
     if (button.value !== presence) continue;
-    /** @type {HTMLElement} */ (element.querySelector(".presence-words")).textContent = button.textContent;
+    find(element, ".presence-text").textContent = button.textContent;
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

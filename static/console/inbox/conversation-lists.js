@@ -1,10 +1,16 @@
 /** The lists: own conversations, queue, team. Each row keeps its element, which is changed only where it differs. */
 
 import { isolated } from "../../chat/bidi.js";
+import { byId, setText } from "../../chat/dom.js";
+import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
 import { startClockSync, serverNow } from "../server-clock.js";
 import { isRestricted, mayTake, mine, team, waiting, waitingCount } from "./state.js";
+
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "./store.js" */
 
 const WAITING_SHOWN = 100;
 /** Waiting times, in seconds, from which a row's bar has the next warmer colour. */
@@ -15,11 +21,11 @@ export class ConversationLists {
   #strings;
   #departments;
   /** @type {HTMLTemplateElement} */
-  #template = /** @type {any} */ (document.getElementById("row-template"));
-  /** @type {Map<string, {element: HTMLElement, row: ConsoleRow | null}>} */
+  #template = /** @type {HTMLTemplateElement} */ (byId("row-template"));
+  /** @type {Map<string, {element: HTMLElement, row: Row | null}>} */
   #elements = new Map();
 
-  /** @param {import("./store.js").Store} store @param {ChatWords} strings @param {Record<string, string>} departments */
+  /** @param {Store} store @param {UiStrings} strings @param {Record<string, string>} departments */
   constructor(store, strings, departments) {
     this.#store = store;
     this.#strings = strings;
@@ -37,7 +43,7 @@ export class ConversationLists {
     // Moving a row drops its focus: restore it. If the row is gone, focus the row now at its index.
     const rest = this.#links();
     const next = focused.isConnected ? focused : rest[Math.min(links.indexOf(focused), rest.length - 1)];
-    (next ?? /** @type {HTMLElement} */ (document.querySelector(".lists-body"))).focus({ preventScroll: true });
+    (next ?? find(document, ".lists-body")).focus({ preventScroll: true });
   }
 
   /** @returns {HTMLElement[]} */
@@ -53,8 +59,8 @@ export class ConversationLists {
     if (state.me.sees_all) this.#drawList("team", team(state));
     const count = waitingCount(state);
     this.#drawCount("waiting", count);
-    /** @type {HTMLButtonElement} */ (document.getElementById("take-next")).disabled = !mayTake(state);
-    const more = /** @type {HTMLElement} */ (document.getElementById("waiting-more"));
+    /** @type {HTMLButtonElement} */ (byId("take-next")).disabled = !mayTake(state);
+    const more = byId("waiting-more");
     more.hidden = count <= WAITING_SHOWN;
     more.textContent = fill(this.#strings.more_waiting, { count: count - WAITING_SHOWN });
     const shown = new Set(Object.keys(state.rows));
@@ -72,9 +78,9 @@ export class ConversationLists {
     return [...mine(state), ...others].map((row) => row.id);
   }
 
-  /** @param {string} name @param {ConsoleRow[]} rows */
+  /** @param {string} name @param {Row[]} rows */
   #drawList(name, rows) {
-    const list = /** @type {HTMLElement} */ (document.getElementById(name));
+    const list = byId(name);
     let cursor = list.firstElementChild;
     for (const row of rows) {
       const element = this.#element(row);
@@ -86,7 +92,7 @@ export class ConversationLists {
       cursor.remove();
       cursor = next;
     }
-    /** @type {HTMLElement} */ (list.parentElement?.querySelector(".empty")).hidden = rows.length > 0;
+    find(/** @type {HTMLElement} */ (list.parentElement), ".empty").hidden = rows.length > 0;
     this.#drawCount(name, rows.length);
   }
 
@@ -96,7 +102,7 @@ export class ConversationLists {
     if (element) setText(element, String(count));
   }
 
-  /** @param {ConsoleRow} row */
+  /** @param {Row} row */
   #element(row) {
     let entry = this.#elements.get(row.id);
     if (!entry) {
@@ -109,41 +115,41 @@ export class ConversationLists {
     if (entry.row !== row) this.#drawRow(entry.element, row);
     entry.row = row;
     const isCurrent = row.id === this.#store.current;
-    const link = part(entry.element, ".row-link");
+    const link = find(entry.element, ".row-link");
     if (isCurrent) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
     this.#drawTime(entry.element, row);
     return entry.element;
   }
 
-  /** @param {HTMLElement} element @param {ConsoleRow} row */
+  /** @param {HTMLElement} element @param {Row} row */
   #drawRow(element, row) {
     const strings = this.#strings;
-    const link = /** @type {HTMLAnchorElement} */ (part(element, ".row-link"));
+    const link = /** @type {HTMLAnchorElement} */ (find(element, ".row-link"));
     link.href = `${BASE}conversations/${row.id}/`;
     element.dataset.level = row.level;
     element.dataset.status = row.status;
-    setText(part(element, ".level-words"), strings[row.level]);
-    setText(part(element, ".name"), nameOf(row, strings));
-    setText(part(element, ".mark"), row.language === "zh" ? "中" : "EN");
+    setText(find(element, ".level-text"), strings[row.level]);
+    setText(find(element, ".name"), nameOf(row, strings));
+    setText(find(element, ".row-language"), row.language === "zh" ? "中" : "EN");
     const isMine = row.agent?.id === this.#store.state.me.id;
     const owner = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
     const restriction = isRestricted(this.#store.state, row) ? strings.barred : "";
     const preview = row.excerpt || row.subject || "…";
-    setText(part(element, ".excerpt"), [restriction, owner, preview].filter(Boolean).join(" · "));
-    const unread = part(element, ".unread");
+    setText(find(element, ".excerpt"), [restriction, owner, preview].filter(Boolean).join(" · "));
+    const unread = find(element, ".unread");
     const count = isMine && row.unread ? row.unread : 0;
     setText(unread, count ? String(Math.min(count, 99)) : "");
     unread.title = count ? fill(strings.unread, { count }) : "";
     element.classList.toggle("has-unread", count > 0);
   }
 
-  /** @param {HTMLElement} element @param {ConsoleRow} row */
+  /** @param {HTMLElement} element @param {Row} row */
   #drawTime(element, row) {
     const seconds = secondsWaiting(row);
     const heat = seconds === null ? "" : String(HEAT_LIMITS.filter((limit) => seconds >= limit).length);
     if (element.dataset.heat !== heat) element.dataset.heat = heat;
-    const time = part(element, ".wait");
+    const time = find(element, ".wait");
     const text = row.status === "wrap_up" ? this.#strings.wrap_up : seconds === null ? "" : formatDuration(seconds, this.#strings);
     setText(time, text);
   }
@@ -154,35 +160,25 @@ export class ConversationLists {
   }
 }
 
-/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {ConsoleRow} row */
+/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {Row} row */
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
 }
 
-/** Returns the name with bidi isolation, for use in a sentence or title. @param {ConsoleRow} row @param {ChatWords} strings */
+/** Returns the name with bidi isolation, for use in a sentence or title. @param {Row} row @param {UiStrings} strings */
 export function isolatedName(row, strings) {
   return isolated(nameOf(row, strings));
 }
 
-/** @param {ConsoleRow} row @param {ChatWords} strings */
+/** @param {Row} row @param {UiStrings} strings */
 export function nameOf(row, strings) {
   return row.visitor_name || fill(strings.nameless, { id: row.id.slice(0, 4) });
 }
 
-/** @param {number} seconds @param {ChatWords} strings */
+/** @param {number} seconds @param {UiStrings} strings */
 function formatDuration(seconds, strings) {
   if (seconds < 60) return fill(strings.seconds, { count: seconds });
   if (seconds < 3600) return fill(strings.minutes, { count: Math.floor(seconds / 60) });
   return fill(strings.hours, { count: Math.floor(seconds / 3600), minutes: Math.floor((seconds % 3600) / 60) });
-}
-
-/** @param {HTMLElement} element @param {string} selector */
-function part(element, selector) {
-  return /** @type {HTMLElement} */ (element.querySelector(selector));
-}
-
-/** Sets the text only if it differs, so that unchanged rows cost nothing. @param {HTMLElement} element @param {string} text */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

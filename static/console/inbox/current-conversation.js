@@ -1,9 +1,16 @@
 /** Controls which conversation is open: opens one, moves to the next, leaves it. The URL follows. */
 
+import { byId } from "../../chat/dom.js";
 import { toast } from "./connection-status.js";
 import { secondsWaiting } from "./conversation-lists.js";
 import { BASE } from "../requests.js";
 import { mine } from "./state.js";
+
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { ConversationLists } from "./conversation-lists.js" */
+/** @import { LiveConnection } from "./live-connection.js" */
+/** @import { Store } from "./store.js" */
 
 export class CurrentConversation {
   #store;
@@ -11,11 +18,11 @@ export class CurrentConversation {
   #live;
   #lists;
   #onOpen;
-  #columns = /** @type {HTMLElement} */ (document.getElementById("main"));
+  #columns = byId("main");
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, live: import("./live-connection.js").LiveConnection, lists: import("./conversation-lists.js").ConversationLists,
+   * @param {Store} store
+   * @param {{strings: UiStrings, live: LiveConnection, lists: ConversationLists,
    *          onOpen: () => void}} options `onOpen`: a conversation has been opened for writing
    */
   constructor(store, { strings, live, lists, onOpen }) {
@@ -40,7 +47,7 @@ export class CurrentConversation {
     const store = this.#store;
     const path = `${BASE}conversations/${id}/`;
     if (push && location.pathname !== path) history.pushState({ id }, "", path);
-    this.#columns.dataset.column = "talk";
+    this.#columns.dataset.column = "conversation";
     this.#columns.removeAttribute("data-card");
     store.choose(id);
     const answer = await this.#live.load(id);
@@ -91,7 +98,7 @@ export class CurrentConversation {
   }
 }
 
-/** @param {ConsoleRow[]} rows */
+/** @param {Row[]} rows */
 function longestWaiting(rows) {
   return rows
     .filter((row) => secondsWaiting(row) !== null)

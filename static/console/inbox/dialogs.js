@@ -1,11 +1,14 @@
 /** The dialogs with forms rendered by the server: transfer, close, note. htmx sends them; a form that fails keeps its input. */
 
+import { byId } from "../../chat/dom.js";
 import { DialogDrafts } from "./dialog-drafts.js";
 import { toast } from "./connection-status.js";
 import { fragment } from "../requests.js";
 
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+
 export class Dialogs {
-  #dialog = /** @type {HTMLDialogElement} */ (document.getElementById("dialog"));
+  #dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
   #strings;
   #drafts = new DialogDrafts(document.body.dataset.staff ?? "");
   /** Name of the open form's draft, from the form and its conversation; "" for none. */
@@ -13,7 +16,7 @@ export class Dialogs {
   /** Whether the mouse was pressed on the backdrop. */
   #pressBeganOutside = false;
 
-  /** @param {ChatWords} strings @param {(what: string, conversation: string) => void} onDone */
+  /** @param {UiStrings} strings @param {(what: string, conversation: string) => void} onDone */
   constructor(strings, onDone) {
     this.#strings = strings;
     // Close only on a click that begins and ends on the backdrop: a text selection may end there too.
@@ -46,7 +49,7 @@ export class Dialogs {
 
   /** @param {"transfer" | "close" | "note"} name @param {string} conversation */
   async open(name, conversation) {
-    const body = /** @type {HTMLElement} */ (document.getElementById("dialog-body"));
+    const body = byId("dialog-body");
     body.replaceChildren();
     this.#draftName = "";
     if (!(await fragment(`conversations/${conversation}/forms/${name}`, "#dialog-body"))) {

@@ -1,5 +1,12 @@
 /** Unsent messages: one draft per conversation, in this tab's storage. A draft never moves to another conversation. */
 
+/**
+ * @typedef {object} Draft
+ * @property {string} body
+ * @property {string[]} choices
+ * @property {string} source of the knowledge point from which the text was made, or ""
+ */
+
 /** Session storage; null where it is blocked. */
 export const storage = {
   /** @returns {Storage | null} */
@@ -24,7 +31,7 @@ export const storage = {
 
 export class Drafts {
   #prefix;
-  /** @type {Map<string, ConsoleDraft>} */
+  /** @type {Map<string, Draft>} */
   #drafts = new Map();
 
   /** @param {number} staff id of the staff member to whom the drafts belong */
@@ -32,7 +39,7 @@ export class Drafts {
     this.#prefix = `lianxin.draft.${staff}.`;
   }
 
-  /** Returns the draft of a conversation; empty if there is none. @param {string} id @returns {ConsoleDraft} */
+  /** Returns the draft of a conversation; empty if there is none. @param {string} id @returns {Draft} */
   of(id) {
     const known = this.#drafts.get(id);
     if (known) return known;
@@ -45,7 +52,7 @@ export class Drafts {
     return { body: "", choices: [], source: "" };
   }
 
-  /** @param {string} id @param {ConsoleDraft} draft */
+  /** @param {string} id @param {Draft} draft */
   keep(id, draft) {
     this.#drafts.set(id, draft);
     try {

@@ -1,20 +1,20 @@
 /** The emoji picker: a small choice that suits a bank. */
 
+import { byId, makeButton } from "../../chat/dom.js";
+import { find } from "../find.js";
+
 const EMOJI = [..."😊🙂😄🤝👍🙏👌🌷🎉❤️😌😔😥🤔👀✅❗❓⏳☎️💳🏦📄🌙☀️☕"].filter((character) => character !== "\ufe0f");
 
 /** @param {(emoji: string) => void} onChosen @returns {() => void} a function that opens or closes the picker */
 export function emojiList(onChosen) {
-  const list = /** @type {HTMLElement} */ (document.getElementById("emoji-list"));
-  const button = /** @type {HTMLElement} */ (document.querySelector("[data-do=emoji]"));
+  const list = byId("emoji-list");
+  const button = find(document, "[data-do=emoji]");
   for (const emoji of EMOJI) {
-    const choice = document.createElement("button");
-    choice.type = "button";
-    choice.textContent = emoji;
-    choice.onclick = () => {
+    const choose = () => {
       onChosen(emoji);
       show(false);
     };
-    list.append(choice);
+    list.append(makeButton(emoji, choose));
   }
   list.onkeydown = (event) => {
     if (event.key !== "Escape") return;

@@ -5,6 +5,12 @@ import { get } from "../requests.js";
 import { mine, waiting } from "./state.js";
 import { headOf, isBehind } from "./threads.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { OpenedThread } from "./types.d.ts" */
+/** @import { ConsoleFrame, Row, ServerToConsole } from "../../chat/frames.d.ts" */
+/** @import { SocketStatus } from "../../chat/socket.js" */
+/** @import { Store } from "./store.js" */
+
 const OLDER_PAGE = 100;
 const FETCH_RETRY_MS = 3000;
 const READ_MARK_INTERVAL_MS = 400;
@@ -12,6 +18,7 @@ const LISTS_INTERVAL_MS = 5000;
 
 export class LiveConnection {
   #store;
+  /** @type {LiveSocket<ConsoleFrame, ServerToConsole>} */
   #socket;
   #onStatus;
   #onWelcome;
@@ -29,7 +36,7 @@ export class LiveConnection {
   #typingSentAt = -Infinity;
 
   /**
-   * @param {import("./store.js").Store} store
+   * @param {Store} store
    * @param {{onStatus: (status: SocketStatus) => void, onWelcome: () => void}} options
    */
   constructor(store, { onStatus, onWelcome }) {
@@ -72,12 +79,14 @@ export class LiveConnection {
 
   /** Loads row, notes and placeholder values, and the messages if the conversation is closed. @param {string} id */
   async load(id) {
+    /** @type {ConsoleAnswer<OpenedThread>} */
     const answer = await get(`conversations/${id}/thread`);
     if (!answer.ok) return answer;
     this.#store.opened(answer.data);
     let page = answer.data.messages;
     while (page?.more) {
-      const next = await get(`conversations/${id}/thread?after=${page.messages.at(-1).seq}`);
+      /** @type {ConsoleAnswer<OpenedThread>} */
+      const next = await get(`conversations/${id}/thread?after=${page.messages.at(-1)?.seq ?? page.head}`);
       if (!next.ok) break;
       this.#store.opened(next.data);
       page = next.data.messages;
@@ -92,7 +101,7 @@ export class LiveConnection {
     this.#onStatus(status);
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {ServerToConsole} frame */
   #receive(frame) {
     if (frame.kind === "pong") return this.#compareHeads(frame.heads);
     if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#retryAll(), frame.retry_after_ms);
@@ -169,7 +178,7 @@ export class LiveConnection {
     setTimeout(() => this.#store.changed(), FETCH_RETRY_MS + 50);
   }
 
-  /** @param {ConsoleRow} row @param {number} read */
+  /** @param {Row} row @param {number} read */
   #sendReadMark(row, read) {
     const received = row.last_seq;
     if (row.agent?.id !== this.#store.state.me.id || (received <= row.agent_received && read <= row.agent_read)) return;

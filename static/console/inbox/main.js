@@ -1,7 +1,8 @@
 /** The inbox page: creates its parts and connects them. */
 
+import { byId } from "../../chat/dom.js";
 import { guardPresses } from "../../chat/double-click-guard.js";
-import { fill, readWords } from "../../chat/ui-strings.js";
+import { fill, readUiStrings } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
@@ -10,7 +11,7 @@ import { Drill } from "../exams/drill.js";
 import { Dialogs } from "./dialogs.js";
 import { storage } from "./drafts.js";
 import { emojiList } from "./emoji.js";
-import { listenForKeys } from "./keyboard.js";
+import { listenForKeys } from "./inbox-shortcuts.js";
 import { ConnectionStatus, toast } from "./connection-status.js";
 import { ConversationLists, isolatedName } from "./conversation-lists.js";
 import { LiveConnection } from "./live-connection.js";
@@ -22,9 +23,12 @@ import { post } from "../requests.js";
 import { Store } from "./store.js";
 import { ThreadView } from "./thread-view.js";
 
+/** @import { ConsoleInitialState } from "./types.d.ts" */
+/** @import { ConsoleAnswer } from "../requests.js" */
+
 /** @type {ConsoleInitialState} */
 const initial = JSON.parse(document.getElementById("state")?.textContent ?? "{}");
-const strings = readWords();
+const strings = readUiStrings();
 const store = new Store(initial);
 
 const outboxes = new Outboxes(initial.me.id, {
@@ -77,6 +81,7 @@ let unansweredPress = "";
 
 async function takeNext() {
   unansweredPress ||= crypto.randomUUID();
+  /** @type {ConsoleAnswer<{conversation: string}>} */
   const answer = await post("next", { client_id: unansweredPress });
   // Without an answer, or with a refusal that asks to retry, the server may already have assigned a conversation.
   if (answer.status !== 0 && !answer.refused?.retry_after_ms) unansweredPress = "";
@@ -88,20 +93,19 @@ async function take(id) {
   await openTaken(await post(`conversations/${id}/take`));
 }
 
-/** Opens the conversation that was taken. @param {ConsoleAnswer} answer of the request that took it */
+/** Opens the conversation that was taken. @param {ConsoleAnswer<{conversation: string}>} answer of the request that took it */
 async function openTaken(answer) {
   Alerts.requestPermission();
   if (!answer.ok) return toast(answer.refused?.words ?? strings.offline_write);
   drawToday();
   await currentConversation.show(answer.data.conversation);
   const row = store.state.threads[answer.data.conversation]?.row;
-  const announcer = document.getElementById("announce");
-  if (row && announcer) announcer.textContent = fill(strings.took, { name: isolatedName(row, strings) });
+  if (row) byId("announce").textContent = fill(strings.took, { name: isolatedName(row, strings) });
 }
 
 /** Runs an action only if its button is visible. @param {string} name @param {() => Promise<void>} run */
 function ifVisible(name, run) {
-  const button = /** @type {HTMLElement | null} */ (document.querySelector(`#talk-tools [data-do=${name}]`));
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(`#conversation-tools [data-do=${name}]`));
   return store.current && button && !button.hidden ? run() : undefined;
 }
 
@@ -132,7 +136,7 @@ const actions = {
   "point-1": () => suggestions.take(1),
   "point-2": () => suggestions.take(2),
   "point-3": () => suggestions.take(3),
-  keys: () => /** @type {HTMLDialogElement} */ (document.getElementById("keys")).showModal(),
+  keys: () => /** @type {HTMLDialogElement} */ (byId("keys")).showModal(),
   replies: () => composer.openReplies(),
   choices: () => composer.toggleChoices(),
   attach: () => attachments.choose(),

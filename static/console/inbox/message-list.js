@@ -2,9 +2,17 @@
 
 import { dayElement, messageElement, nameDays, showStatus } from "../../chat/message-element.js";
 import { isolated } from "../../chat/bidi.js";
-import { make } from "../../chat/dom.js";
+import { byId, make, makeButton } from "../../chat/dom.js";
 import { BASE } from "../requests.js";
 import { serverNow } from "../server-clock.js";
+
+/** @import { MessageData, NoteFrame } from "../../chat/frames.d.ts" */
+/** @import { MessageStatus } from "../../chat/message-element.js" */
+/** @import { OutboxEntry } from "../../chat/outbox.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Outboxes } from "./outboxes.js" */
+/** @import { Store } from "./store.js" */
+/** @import { ConsoleThread } from "./types.d.ts" */
 
 /** @typedef {{key: string, make: () => HTMLElement}} LogItem */
 
@@ -17,15 +25,15 @@ export class MessageList {
   #outboxes;
   #onEdit;
   #language = document.documentElement.lang;
-  #container = /** @type {HTMLElement} */ (document.getElementById("messages"));
-  #pending = /** @type {HTMLElement} */ (document.getElementById("pending"));
+  #container = byId("messages");
+  #pending = byId("pending");
   #conversation = "";
   /** @type {Map<string, HTMLElement>} */
   #elements = new Map();
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, outboxes: import("./outboxes.js").Outboxes, onEdit: (body: string) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, outboxes: Outboxes, onEdit: (body: string) => void}} options
    */
   constructor(store, { strings, outboxes, onEdit }) {
     this.#store = store;
@@ -42,7 +50,7 @@ export class MessageList {
       this.#container.replaceChildren();
     }
     if (thread) this.#reconcile(this.#items(thread));
-    nameDays(this.#container, serverNow(), { language: this.#language, words: this.#strings });
+    nameDays(this.#container, serverNow(), { language: this.#language, strings: this.#strings });
     if (thread) this.#drawStatuses(thread);
     this.first = thread?.messages[0]?.seq ?? 0;
     this.last = thread?.messages.at(-1)?.seq ?? 0;
@@ -58,7 +66,7 @@ export class MessageList {
     /** @param {number} seq */
     const addNotes = (seq) => {
       while (rest.length && rest[0].after_seq <= seq) {
-        const note = /** @type {ConsoleNote} */ (rest.shift());
+        const note = /** @type {NoteFrame} */ (rest.shift());
         items.push({ key: `note-${note.id}`, make: () => this.#note(note) });
       }
     };
@@ -75,7 +83,7 @@ export class MessageList {
     return items;
   }
 
-  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous @returns {LogItem[]} */
+  /** @param {MessageData} message @param {MessageData | undefined} previous @returns {LogItem[]} */
   #day(message, previous) {
     const element = dayElement(message, previous);
     return element ? [{ key: `day-${message.seq}`, make: () => element }] : [];
@@ -102,11 +110,11 @@ export class MessageList {
     }
   }
 
-  /** @param {ChatMessage} message @param {ChatMessage | undefined} previous */
+  /** @param {MessageData} message @param {MessageData | undefined} previous */
   #message(message, previous) {
     const isMine = message.role === "agent" && message.number === this.#store.state.me.number;
     const element = messageElement(message, {
-      words: this.#strings,
+      strings: this.#strings,
       language: this.#language,
       conversation: this.#conversation,
       mine: isMine,
@@ -125,7 +133,7 @@ export class MessageList {
     return list;
   }
 
-  /** @param {ConsoleNote} note */
+  /** @param {NoteFrame} note */
   #note(note) {
     const format = new Intl.DateTimeFormat(this.#language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const time = make("time", "", format.format(new Date(note.at)));
@@ -166,7 +174,7 @@ export class MessageList {
       ...entries.map((entry) => {
         const message = { seq: 0, type: "text", role: "agent", name: "", body: entry.body, at: entry.at };
         const status = entry.refused === undefined ? "sending" : "refused";
-        const element = messageElement(message, { words: strings, language: this.#language, mine: true, status });
+        const element = messageElement(message, { strings, language: this.#language, mine: true, status });
         element.removeAttribute("data-seq");
         element.classList.add("unsent");
         if (entry.refused !== undefined) element.append(this.#refused(entry));
@@ -179,12 +187,7 @@ export class MessageList {
   #refused(entry) {
     const outbox = this.#outboxes.of(this.#conversation);
     /** @param {string} text @param {() => void} onClick */
-    const button = (text, onClick) => {
-      const element = make("button", "button small", text);
-      element.type = "button";
-      element.onclick = onClick;
-      return element;
-    };
+    const button = (text, onClick) => makeButton(text, onClick, "button small");
     const reason = make("p", "why", entry.refused ?? "");
     const retryButton = button(this.#strings.retry, () => outbox.retry(entry.client_id));
     const editButton = button(this.#strings.edit, () => {

@@ -4,10 +4,14 @@ import { Outbox } from "../../chat/outbox.js";
 import { storage } from "./drafts.js";
 import { post } from "../requests.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { AcceptedFrame } from "../../chat/frames.d.ts" */
+/** @import { OutboxEntry } from "../../chat/outbox.js" */
+/** @import { Draft } from "./drafts.js" */
+/** @import { ConsoleState } from "./types.d.ts" */
+
 const RETRY_MS = 3000;
 const LATE_MS = 2000;
-
-/** @typedef {OutboxEntry & {choices?: string[], source?: string}} Entry */
 
 export class Outboxes {
   #prefix;
@@ -24,7 +28,7 @@ export class Outboxes {
 
   /**
    * @param {number} staff id of the sender: another staff member who signs in on this tab must not send these messages
-   * @param {{onChange: () => void, onAccepted: (id: string, entry: Entry, accepted: any) => void,
+   * @param {{onChange: () => void, onAccepted: (id: string, entry: OutboxEntry, accepted: AcceptedFrame) => void,
    *          onRefused: (id: string, message: string) => void, onSignedOut: () => void}} options
    */
   constructor(staff, { onChange, onAccepted, onRefused, onSignedOut }) {
@@ -50,9 +54,9 @@ export class Outboxes {
     return outbox;
   }
 
-  /** @param {string} id @param {ConsoleDraft} draft */
+  /** @param {string} id @param {Draft} draft */
   send(id, { body, choices, source }) {
-    /** @type {Entry} */
+    /** @type {OutboxEntry} */
     const entry = { client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation: id };
     if (choices.length) entry.choices = choices;
     if (source) entry.source = source;
@@ -91,8 +95,9 @@ export class Outboxes {
     if (this.#busy.has(id)) return;
     this.#busy.add(id);
     const outbox = this.of(id);
-    for (let entry; (entry = /** @type {Entry | undefined} */ (outbox.pending()[0])); ) {
+    for (let entry; (entry = /** @type {OutboxEntry | undefined} */ (outbox.pending()[0])); ) {
       const { client_id, body, choices = [], source = "" } = entry;
+      /** @type {ConsoleAnswer<{accepted: AcceptedFrame}>} */
       const answer = await post(`conversations/${id}/messages`, { client_id, body, choices, source });
       if (answer.ok && answer.data?.accepted) {
         this.#onAccepted(id, entry, answer.data.accepted);
@@ -105,10 +110,10 @@ export class Outboxes {
         break;
       }
       const isFinal = refused !== null && !refused.retry_after_ms;
-      const message = refused?.words ?? "";
-      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, words: message });
+      const reason = refused?.words ?? "";
+      outbox.refused(client_id, { final: isFinal, retryAfterMs: refused?.retry_after_ms ?? RETRY_MS, reason });
       if (!isFinal) break;
-      this.#onRefused(id, message);
+      this.#onRefused(id, reason);
     }
     this.#busy.delete(id);
   }

@@ -1,13 +1,16 @@
 /** Fragments rendered by the server: the visitor's card beside the thread, and today's figures in the top bar. */
 
+import { byId } from "../../chat/dom.js";
 import { fragment } from "../requests.js";
+
+/** @import { Store } from "./store.js" */
 
 const RETRY_MS = 5000;
 
-/** Shows the card of the visitor whose conversation is open. @param {import("./store.js").Store} store */
+/** Shows the card of the visitor whose conversation is open. @param {Store} store */
 export function followCard(store) {
-  const container = /** @type {HTMLElement} */ (document.getElementById("card-body"));
-  const empty = /** @type {HTMLElement} */ (document.getElementById("card-empty"));
+  const container = byId("card-body");
+  const empty = byId("card-empty");
   let drawnKey = "";
   let drawnConversation = "";
   store.subscribe(() => {

@@ -1,9 +1,10 @@
 /** Highlights placeholders in a layer behind the composer's text area, which cannot style its own text. */
 
+import { byId } from "../../chat/dom.js";
 import { placeholdersIn } from "./canned-replies.js";
 
 export class Mirror {
-  #layer = /** @type {HTMLElement} */ (document.getElementById("mirror"));
+  #layer = byId("mirror");
 
   /** @param {HTMLTextAreaElement} body */
   constructor(body) {

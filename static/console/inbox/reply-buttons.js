@@ -1,17 +1,18 @@
 /** The editor of the reply buttons under a message, with which a visitor answers in one click. */
 
 import { lengthOf } from "../../chat/character-count.js";
+import { byId } from "../../chat/dom.js";
 
 const MAX_CHARACTERS = 40;
 
 export class ChoicesEditor {
-  #editor = /** @type {HTMLElement} */ (document.getElementById("choices-editor"));
+  #editor = byId("choices-editor");
   #inputs = [...this.#editor.querySelectorAll("input")];
 
   /** @param {() => void} onChange */
   constructor(onChange) {
     for (const input of this.#inputs) input.addEventListener("input", onChange);
-    /** @type {HTMLElement} */ (document.getElementById("choices-close")).onclick = () => {
+    byId("choices-close").onclick = () => {
       this.show([]);
       onChange();
     };

@@ -3,6 +3,9 @@
 
 import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } from "./threads.js";
 
+/** @import { MessageFrame, Row as ConsoleRow, SeenFrame, ServerToConsole } from "../../chat/frames.d.ts" */
+/** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
+
 /** @param {ConsoleInitialState} initial what the page contains @returns {ConsoleState} */
 export function initialState({ me, rows, waiting_count, presence }) {
   /** @type {ConsoleState} */
@@ -10,7 +13,7 @@ export function initialState({ me, rows, waiting_count, presence }) {
   return withLists(empty, rows, waiting_count);
 }
 
-/** @param {ConsoleState} state @param {ChatFrame} frame @param {number} [now] ms @returns {ConsoleState} */
+/** @param {ConsoleState} state @param {ServerToConsole} frame @param {number} [now] ms @returns {ConsoleState} */
 export function apply(state, frame, now = performance.now()) {
   switch (frame.kind) {
     case "welcome":
@@ -22,7 +25,7 @@ export function apply(state, frame, now = performance.now()) {
     case "messages":
       return withThread(state, frame.conversation, (thread) => withPage(thread, frame.messages));
     case "note":
-      return withThread(state, frame.conversation, (thread) => withNote(thread, /** @type {any} */ (frame)));
+      return withThread(state, frame.conversation, (thread) => withNote(thread, frame));
     case "was_seen":
       return withReadMarks(state, frame);
     case "knowledge":
@@ -40,7 +43,7 @@ export function apply(state, frame, now = performance.now()) {
  * Adds the thread that the server returned when a conversation was opened.
  *
  * @param {ConsoleState} state
- * @param {any} answer
+ * @param {OpenedThread} answer
  * @param {number} [wanted] a seq that must be on the first page
  */
 export function open(state, { row, notes, values, messages }, wanted = row.last_seq) {
@@ -165,7 +168,7 @@ function newestRow(row, known) {
   };
 }
 
-/** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */
+/** @param {ConsoleState} state @param {MessageFrame} frame @returns {ConsoleState} */
 function withMessage(state, { conversation, message, row }) {
   let after = state;
   if (message.role === "visitor" && state.typing[conversation]) {
@@ -181,7 +184,7 @@ function withMessage(state, { conversation, message, row }) {
   });
 }
 
-/** @param {ConsoleState} state @param {ChatFrame} frame @returns {ConsoleState} */
+/** @param {ConsoleState} state @param {SeenFrame} frame @returns {ConsoleState} */
 function withReadMarks(state, { conversation, role, received, read }) {
   const messages = state.threads[conversation]?.messages ?? [];
   const unreadCount = messages.filter((message) => message.seq > read && message.role === "visitor").length;

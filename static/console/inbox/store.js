@@ -2,6 +2,9 @@
 
 import { apply, initialState, open } from "./state.js";
 
+/** @import { ServerToConsole } from "../../chat/frames.d.ts" */
+/** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
+
 export class Store {
   /** @type {ConsoleState} */
   state;
@@ -31,13 +34,13 @@ export class Store {
     return /** @type {ConsoleThread | undefined} */ (this.state.threads[this.current]);
   }
 
-  /** @param {ChatFrame} frame */
+  /** @param {ServerToConsole} frame */
   dispatch(frame) {
     this.state = apply(this.state, frame);
     this.changed();
   }
 
-  /** @param {any} answer the thread that the server returned for an opened conversation */
+  /** @param {OpenedThread} answer */
   opened(answer) {
     this.state = open(this.state, answer, this.wanted || undefined);
     this.changed();

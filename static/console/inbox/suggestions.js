@@ -2,10 +2,29 @@
  * inserts an answer into the draft; nothing is ever sent automatically. Number keys work with Alt, or while the focus is
  * in the list: a digit alone may begin a message. */
 
-import { make } from "../../chat/dom.js";
+import { byId, isForInputMethod, make, makeButton } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { post } from "../requests.js";
 import { mayAnswer } from "./state.js";
+
+/** @import { ConsoleAnswer } from "../requests.js" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { Store } from "./store.js" */
+
+/**
+ * A knowledge point or a branch, as console/inbox/suggestion_views.py returns it.
+ *
+ * @typedef {object} Suggestion
+ * @property {number} id
+ * @property {string} source
+ * @property {string} title
+ * @property {string} passage
+ * @property {string} text that is inserted into the message
+ * @property {string} note for staff only
+ * @property {string} [key] knowledge points only, like the fields below
+ * @property {string} [category]
+ * @property {string} [valid_until]
+ */
 
 const TYPING_DELAY_MS = 90;
 const RETRY_MS = 5000;
@@ -18,9 +37,9 @@ export class Suggestions {
   #strings;
   #onChosen;
   #panel = byId("points");
-  #input = /** @type {HTMLInputElement} */ (document.getElementById("points-q"));
+  #input = /** @type {HTMLInputElement} */ (byId("points-q"));
   #list = byId("points-list");
-  /** @type {ConsolePoint[]} */
+  /** @type {Suggestion[]} */
   #shown = [];
   #chosen = -1;
   /** Conversation and seq of the question to which the suggestions belong; "" for none. */
@@ -29,8 +48,8 @@ export class Suggestions {
   #timer = 0;
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, onChosen: (point: ConsolePoint) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, onChosen: (point: Suggestion) => void}} options
    */
   constructor(store, { strings, onChosen }) {
     this.#store = store;
@@ -105,6 +124,7 @@ export class Suggestions {
 
   /** @param {string} path @param {object} data @param {() => boolean} isWanted */
   async #request(path, data, isWanted) {
+    /** @type {ConsoleAnswer<{points: Suggestion[], places?: Suggestion[], edition: number}>} */
     const answer = await post(path, data);
     if (!isWanted()) return;
     if (!answer.ok) {
@@ -119,7 +139,7 @@ export class Suggestions {
     if (isSearch) this.#expand(0);
   }
 
-  /** @param {ConsolePoint[]} points @param {string} emptyText shown if there are none */
+  /** @param {Suggestion[]} points @param {string} emptyText shown if there are none */
   #draw(points, emptyText) {
     this.#shown = points;
     this.#chosen = -1;
@@ -129,7 +149,7 @@ export class Suggestions {
     byId("points-title").hidden = !points.length || Boolean(this.#input.value);
   }
 
-  /** @param {ConsolePoint} point @param {number} index */
+  /** @param {Suggestion} point @param {number} index */
   #element(point, index) {
     const key = make("kbd", "", `Alt+${index + 1}`);
     const top = make("span", "point-top", make("b", "", point.title));
@@ -169,7 +189,7 @@ export class Suggestions {
     }
   }
 
-  /** @param {ConsolePoint} point */
+  /** @param {Suggestion} point */
   #details(point) {
     const strings = this.#strings;
     const details = make("div", "point-whole", make("p", "point-text", point.text));
@@ -193,13 +213,11 @@ export class Suggestions {
 
   /** @param {string} label @param {string} className @param {(button: HTMLButtonElement) => void} onClick */
   #button(label, className, onClick) {
-    const button = make("button", `button small ${className}`, label);
-    button.type = "button";
-    button.onclick = () => onClick(button);
+    const button = makeButton(label, () => onClick(button), `button small ${className}`);
     return button;
   }
 
-  /** @param {ConsolePoint} point @param {boolean} is_helpful @param {HTMLButtonElement} button */
+  /** @param {Suggestion} point @param {boolean} is_helpful @param {HTMLButtonElement} button */
   async #sendFeedback(point, is_helpful, button) {
     const tools = /** @type {HTMLElement} */ (button.parentElement);
     const feedbackButtons = /** @type {HTMLButtonElement[]} */ ([...tools.querySelectorAll("button:not(.primary)")]);
@@ -213,7 +231,7 @@ export class Suggestions {
 
   /** @param {KeyboardEvent} event */
   #handleKey(event) {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (isForInputMethod(event)) return;
     // Enter on a button of the expanded suggestion belongs to that button.
     if (event.target !== event.currentTarget) return;
     const count = this.#shown.length;
@@ -229,9 +247,4 @@ export class Suggestions {
     event.preventDefault();
     event.stopPropagation();
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

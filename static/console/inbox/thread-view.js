@@ -1,11 +1,18 @@
 /** The open conversation: its header, the available tools, and the scroll position. */
 
 import { isolated } from "../../chat/bidi.js";
+import { byId } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
 import { nameOf, isolatedName } from "./conversation-lists.js";
 import { MessageList } from "./message-list.js";
 import { BASE } from "../requests.js";
 import { isRestricted } from "./state.js";
+
+/** @import { Row } from "../../chat/frames.d.ts" */
+/** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { LiveConnection } from "./live-connection.js" */
+/** @import { Outboxes } from "./outboxes.js" */
+/** @import { Store } from "./store.js" */
 
 const NEAR_PX = 80;
 
@@ -22,9 +29,9 @@ export class ThreadView {
   #scroller = byId("log");
 
   /**
-   * @param {import("./store.js").Store} store
-   * @param {{strings: ChatWords, departments: Record<string, string>, live: import("./live-connection.js").LiveConnection,
-   *          outboxes: import("./outboxes.js").Outboxes, onEdit: (body: string) => void}} options
+   * @param {Store} store
+   * @param {{strings: UiStrings, departments: Record<string, string>, live: LiveConnection,
+   *          outboxes: Outboxes, onEdit: (body: string) => void}} options
    */
   constructor(store, { strings, departments, live, outboxes, onEdit }) {
     this.#store = store;
@@ -46,8 +53,8 @@ export class ThreadView {
 
   draw() {
     const { row, thread, current } = this.#store;
-    byId("talk-empty").hidden = Boolean(current);
-    byId("talk-open").hidden = !row || !current;
+    byId("conversation-empty").hidden = Boolean(current);
+    byId("conversation-open").hidden = !row || !current;
     if (!row || !current) {
       this.#drawnConversation = "";
       return;
@@ -106,14 +113,14 @@ export class ThreadView {
     if (!indicator.hidden && row) indicator.textContent = fill(this.#strings.is_typing, { name: isolatedName(row, this.#strings) });
   }
 
-  /** @param {ConsoleRow} row */
+  /** @param {Row} row */
   #drawHeader(row) {
     const strings = this.#strings;
     const { me } = this.#store.state;
-    byId("talk-name").textContent = nameOf(row, strings);
+    byId("conversation-name").textContent = nameOf(row, strings);
     const about = [strings[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
-    byId("talk-about").textContent = about.join(" · ");
-    byId("talk-about").dataset.level = row.level;
+    byId("conversation-about").textContent = about.join(" · ");
+    byId("conversation-about").dataset.level = row.level;
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
     const isOpen = row.status === "waiting" || row.status === "active";
     const allowed = {
@@ -124,19 +131,19 @@ export class ThreadView {
       end: isMine && row.status === "active",
       close: isMine && row.status !== "closed",
     };
-    for (const tool of byId("talk-tools").querySelectorAll("[data-needs]")) {
+    for (const tool of byId("conversation-tools").querySelectorAll("[data-needs]")) {
       const needs = /** @type {keyof typeof allowed} */ (/** @type {HTMLElement} */ (tool).dataset.needs);
       /** @type {HTMLElement} */ (tool).hidden = !allowed[needs];
     }
     /** @type {HTMLAnchorElement} */ (byId("download")).href = `${BASE}conversations/${row.id}/transcript`;
-    const state = byId("talk-state");
+    const state = byId("conversation-state");
     const reason = this.#readOnlyReason(row, isMine);
     state.hidden = !reason;
-    byId("talk-state-words").textContent = reason;
-    byId("talk-state-exam").hidden = !isRestricted(this.#store.state, row);
+    byId("conversation-state-text").textContent = reason;
+    byId("conversation-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
-  /** @param {ConsoleRow} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
+  /** @param {Row} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
@@ -146,9 +153,4 @@ export class ThreadView {
     if (row.status === "wrap_up") return row.ended_by === "visitor" ? strings.ended_by_visitor : strings.ended_by_agent;
     return "";
   }
-}
-
-/** @param {string} id */
-function byId(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
 }

@@ -1,5 +1,8 @@
 /** The ordered messages and notes of one open conversation. Pure functions. */
 
+/** @import { MessageData, NoteFrame } from "../../chat/frames.d.ts" */
+/** @import { ConsoleThread } from "./types.d.ts" */
+
 const FIRST_PAGE = 60;
 /** Number of messages shown before one that was searched for. */
 const CONTEXT = 20;
@@ -37,12 +40,12 @@ function withPlaced(thread) {
   return { ...thread, messages, ahead };
 }
 
-/** @param {ConsoleThread} thread @param {ChatMessage} message */
+/** @param {ConsoleThread} thread @param {MessageData} message */
 export function withArrived(thread, message) {
   return withPlaced({ ...thread, ahead: [...thread.ahead, message] });
 }
 
-/** Adds a page of messages: the first page, or a later or earlier one. @param {ConsoleThread} thread @param {ChatMessage[]} page */
+/** Adds a page of messages: the first page, or a later or earlier one. @param {ConsoleThread} thread @param {MessageData[]} page */
 export function withPage(thread, page) {
   const first = thread.messages[0]?.seq;
   if (first === undefined) {
@@ -56,7 +59,7 @@ export function withPage(thread, page) {
   return withPlaced({ ...thread, messages, ahead: [...thread.ahead, ...page] });
 }
 
-/** @param {ConsoleThread} thread @param {ConsoleNote} note @returns {ConsoleThread} */
+/** @param {ConsoleThread} thread @param {NoteFrame} note @returns {ConsoleThread} */
 export function withNote(thread, note) {
   const others = thread.notes.filter((known) => known.id !== note.id);
   return { ...thread, notes: [...others, note].sort((one, other) => one.id - other.id) };

@@ -1,21 +1,11 @@
 /** The knowledge pages: turns URLs in an answer into links, as the widget does. */
 
-import { make } from "../../chat/dom.js";
-import { linkParts } from "../../chat/links.js";
+import { linkedText } from "../../chat/links.js";
 import { storage } from "../inbox/drafts.js";
 
 /** Shows an answer in `element` as the widget shows it. @param {HTMLElement} element @param {string} text */
 export function showAnswer(element, text) {
-  element.replaceChildren(
-    ...linkParts(text).map((part) => {
-      if (!part.href) return part.text;
-      const link = make("a", "", part.text);
-      link.href = part.href;
-      link.target = "_blank";
-      link.rel = "noopener noreferrer nofollow";
-      return link;
-    }),
-  );
+  element.replaceChildren(...linkedText(text));
 }
 
 /** Returns the storage key of a point's unsaved form. @param {string} key "" for a new point @param {string} staff */

@@ -1,13 +1,14 @@
 /** The form of a knowledge point: preview, character counts, and a draft that survives leaving the page. */
 
 import { lengthOf } from "../../chat/character-count.js";
+import { byId } from "../../chat/dom.js";
 import { storage } from "../inbox/drafts.js";
 import { draftKey, showAnswer } from "./knowledge.js";
 import { limitOf } from "../limits.js";
 
-const form = /** @type {HTMLFormElement} */ (document.getElementById("point-form"));
-const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
-const restoredBar = /** @type {HTMLElement} */ (document.getElementById("kept"));
+const form = /** @type {HTMLFormElement} */ (byId("point-form"));
+const preview = byId("preview");
+const restoredBar = byId("restored-draft");
 const storageKey = draftKey(form.dataset.key ?? "", form.dataset.staff ?? "");
 const EXCLUDED_FIELDS = new Set(["csrfmiddlewaretoken", "submit"]);
 const SERVER_FIELDS = new Set(["seen", "is_new_category"]);

@@ -15,7 +15,7 @@ from websockets.typing import Origin
 from websockets.uri import parse_uri
 
 from tests.harness.servers import AppServer
-from tests.harness.servers.half_open import HalfOpenLine
+from tests.harness.servers.half_open import HalfOpenProxy
 from tests.harness.servers.process import HOST, ROOT
 
 MAX_SECONDS = 45
@@ -45,19 +45,19 @@ def test_server_drops_a_connection_that_answers_no_pings(
 ) -> None:
     with (
         AppServer({}, server=server, options=options) as app,
-        HalfOpenLine(app.port) as line,
+        HalfOpenProxy(app.port) as proxy,
         connect(
-            f"ws://127.0.0.1:{line.port}/ws/chat/",
-            origin=Origin(line.url),
+            f"ws://127.0.0.1:{proxy.port}/ws/chat/",
+            origin=Origin(proxy.url),
             ping_interval=None,
             close_timeout=0.1,
             proxy=None,
         ),
     ):
         # The client library answers pings by itself; as long as the answers arrive, the connection stays open.
-        assert not line.is_given_up(within=5)
-        assert line.swallow() == 1
-        assert line.is_given_up(within=10)
+        assert not proxy.is_given_up(within=5)
+        assert proxy.swallow() == 1
+        assert proxy.is_given_up(within=10)
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])

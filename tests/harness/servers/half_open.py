@@ -10,14 +10,14 @@ from typing import Self
 from tests.harness.servers.process import HOST
 
 
-class HalfOpenLine:
+class HalfOpenProxy:
     """Forwards both directions until `swallow`: WebSockets that are open then stay open, but nothing arrives
     any more.
 
     Connections opened afterwards work. HTTP requests always work, because the browser detects their failure
     itself.
 
-    with HalfOpenLine(server.port) as proxy:
+    with HalfOpenProxy(server.port) as proxy:
         page.goto(proxy.url)
         proxy.swallow()
     """

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { actionOf, isReplyCall } from "../../static/console/inbox/keymap.js";
+import { actionOf, isReplyCall } from "../../static/console/inbox/inbox-shortcut-keys.js";
 
 /** @param {string} key @param {object} [more] */
 const press = (key, more = {}) => {

@@ -1,4 +1,4 @@
-/** Maps key presses to actions. Pure functions; keyboard.js listens to the events. */
+/** Which key runs which action of the inbox. Pure functions; inbox-shortcuts.js listens to the events. */
 
 /** @type {Record<string, string>} by the letter that the key types, or by its position if it types no Latin letter */
 const LETTERS = {

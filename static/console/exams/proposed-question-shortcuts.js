@@ -1,8 +1,9 @@
-/** Makes a letter click the element that names it in `aria-keyshortcuts`, unless the person is typing. */
+/** The shortcuts of a page of proposed questions: a letter clicks the element that names it in `aria-keyshortcuts`, unless the
+ * person is typing. */
 
-import { isPrintable, letterOf } from "./inbox/keymap.js";
-import { hasLetters } from "./single-key-shortcuts.js";
-import { TypingGuard } from "./typing.js";
+import { isPrintable, letterOf } from "../inbox/inbox-shortcut-keys.js";
+import { hasLetters } from "../letter-shortcut-setting.js";
+import { TypingGuard } from "../typing.js";
 
 const typing = new TypingGuard();
 

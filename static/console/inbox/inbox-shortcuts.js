@@ -1,14 +1,16 @@
-/** Keyboard shortcuts for every action. A letter alone works outside of text fields; with Alt it works everywhere. */
+/** The keyboard shortcuts of the inbox, one for every action. A letter alone works outside of text fields; with Alt it works
+ * everywhere. */
 
-import { actionOf, isPrintable } from "./keymap.js";
-import { hasLetters, setLetters } from "../single-key-shortcuts.js";
+import { isForInputMethod } from "../../chat/dom.js";
+import { actionOf, isPrintable } from "./inbox-shortcut-keys.js";
+import { hasLetters, setLetters } from "../letter-shortcut-setting.js";
 import { TypingGuard } from "../typing.js";
 
-/** @param {(name: string) => void} act runs the action that keymap.js names */
+/** @param {(name: string) => void} act runs the action that inbox-shortcut-keys.js names */
 export function listenForKeys(act) {
   const typing = new TypingGuard();
   document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229 || event.ctrlKey || event.metaKey) return;
+    if (isForInputMethod(event) || event.ctrlKey || event.metaKey) return;
     if (document.querySelector("dialog[open]") || document.querySelector("[popover]:popover-open")) return;
     const target = /** @type {HTMLElement} */ (event.target);
     const isWriting = typing.isWriting(target);
