@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
@@ -44,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STATE_DIR = Path(state.name)
     # Do not start an encoder process for the few points of a test.
     settings.LEARNING = False
+    # Hash passwords as in production, but in one round: a million rounds take half a second for each password.
+    PBKDF2PasswordHasher.iterations = 1
     # It must be set before the URLconf is loaded.
     settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -69,8 +69,12 @@ class Cast:
 
 def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Cast:
     """Create everybody. Without `password`, nobody has a usable password, which saves the time to hash it."""
-    cards = Department.objects.create(code="cards", name_zh="信用卡", name_en="Cards", order=1)
-    loans = Department.objects.create(code="loans", name_zh="贷款", name_en="Loans", order=2)
+    cards, loans = Department.objects.bulk_create(
+        [
+            Department(code="cards", name_zh="信用卡", name_en="Cards", order=1),
+            Department(code="loans", name_zh="贷款", name_en="Loans", order=2),
+        ]
+    )
     site = Site.objects.create(
         key=SITE_KEY,
         name_zh="青岚银行",
@@ -82,25 +86,24 @@ def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Ca
         department=cards,
         hotline="95000",
     )
-    FormField.objects.create(
-        site=site, key="name", kind=FormField.Kind.NAME, label_zh="怎么称呼您", label_en="Your name", order=1
+    name, subject = FormField.Kind.NAME, FormField.Kind.DEPARTMENT
+    FormField.objects.bulk_create(
+        [
+            FormField(site=site, key="name", kind=name, label_zh="怎么称呼您", label_en="Your name", order=1),
+            FormField(site=site, key="subject", kind=subject, label_zh="事由", label_en="Subject", order=2),
+        ]
     )
-    FormField.objects.create(
-        site=site, key="subject", kind=FormField.Kind.DEPARTMENT, label_zh="事由", label_en="Subject", order=2
-    )
-    for language, label, first_message in (
-        ("zh", "卡被吞了", "我的卡被取款机吞了。"),
-        ("en", "Card swallowed", "The machine has swallowed my card."),
-    ):
-        QuickTopic.objects.create(
-            site=site, language=language, label=label, first_message=first_message, department=cards
+    QuickTopic.objects.bulk_create(
+        QuickTopic(site=site, language=language, label=label, first_message=first_message, department=cards)
+        for language, label, first_message in (
+            ("zh", "卡被吞了", "我的卡被取款机吞了。"),
+            ("en", "Card swallowed", "The machine has swallowed my card."),
         )
+    )
     done = WrapUpCode.objects.create(code="done", name_zh="已解决", name_en="Solved")
-    departments = {"cards": cards, "loans": loans}
     hashed = make_password(password or None)
-    staff = {}
-    for person in PEOPLE:
-        member = staff[person.username] = Staff.objects.create(
+    staff = Staff.objects.bulk_create(
+        Staff(
             username=person.username,
             password=hashed,
             name=person.name,
@@ -109,8 +112,17 @@ def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Ca
             role=person.role,
             is_staff=person.role != Role.AGENT,
         )
-        member.departments.set([departments[code] for code in person.departments])
-    return Cast(site=site, cards=cards, loans=loans, done=done, **staff)
+        for person in PEOPLE
+    )
+    departments = {"cards": cards, "loans": loans}
+    Membership = Staff.departments.through
+    Membership.objects.bulk_create(
+        Membership(staff=member, department=departments[code])
+        for member, person in zip(staff, PEOPLE, strict=True)
+        for code in person.departments
+    )
+    people = {member.username: member for member in staff}
+    return Cast(site=site, cards=cards, loans=loans, done=done, **people)
 
 
 def session_of(staff: Staff) -> str:

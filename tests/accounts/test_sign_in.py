@@ -26,8 +26,6 @@ ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "java
 @pytest.fixture(autouse=True)
 def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give everybody the same password, and start with empty counters."""
-    # A fast hash, because these tests try fifty passwords.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     Staff.objects.update(password=make_password(PASSWORD))
     settings.REDIS_URL = ""
     monkeypatch.setattr(rate_limits, "local_counters", rate_limits.LocalCounters())
