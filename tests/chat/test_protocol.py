@@ -1,6 +1,6 @@
-"""The wire protocol: every frame has an example, docs/protocol.md is complete, and no input breaks decoding.
+"""Tests of the protocol: every frame has an example, docs/protocol.md is complete, and no input breaks decoding.
 
-Tests invariant 9 (unknown kinds are ignored).
+They guard invariant 9 of tests/test_invariants.py (unknown kinds are ignored).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BOTH = [
     protocol.SeenFrame,
     protocol.Bye,
 ]
-# The direction of every frame. `test_every_tagged_struct_has_a_direction` fails for a frame that is missing here.
+# All frames by direction. `test_every_tagged_struct_has_a_direction` fails for a frame that is missing here.
 FRAMES: dict[str, list[Any]] = {
     "visitor_to_server": list(get_args(protocol.VisitorFrame)),
     "server_to_visitor": [
