@@ -1,4 +1,4 @@
-/** Makes elements and icons. Strings are always inserted as text. */
+/** Creates HTML elements and icons. Strings are always inserted as text, never as HTML. */
 
 /** SVG paths of lucide icons (ISC licence), by name. @type {Record<string, string>} */
 const PATHS = {

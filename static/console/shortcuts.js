@@ -1,4 +1,4 @@
-/** Makes a letter click the element that names it in `aria-keyshortcuts`, unless the person is typing. */
+/** Keyboard shortcuts: a letter clicks the element with this letter in `aria-keyshortcuts`, unless the person is typing. */
 
 import { isPrintable, letterOf } from "./inbox/keymap.js";
 import { hasLetters } from "./single-key-shortcuts.js";
