@@ -1,6 +1,7 @@
 """Tests of passwords and secrets.
 
-No page reveals one, setting one requires the own password, and everybody must choose their own password.
+No page reveals a password or a secret. An administrator who sets one must confirm it with their own password. Everybody
+must choose their own password.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Address:
 
     `codes` holds the expected statuses for mei (the assigned agent), hao (of mei's department), jun (of another
     department) and yun (supervisor). `others` holds those for wen (auditor), an (administrator) and ning (editor).
-    Without a session, the status is 401, or for a page 302 to the sign-in page.
+    Without a session, a page redirects to the sign-in page (302), and any other URL answers 401.
     """
 
     name: str
