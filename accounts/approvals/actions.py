@@ -90,7 +90,7 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
 def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> int:
     """Store many requests for approval with a few SQL statements, for imports; return their number.
 
-    The effect is the same as of `request_approval` for each proposal. Every proposal must have a subject, and no two
+    Each proposal has the same effect as a call of `request_approval`. Every proposal must have a subject, and no two
     may have the same one.
     """
     with transaction.atomic():

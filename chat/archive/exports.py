@@ -72,7 +72,7 @@ def _column(heading: Any, path: str) -> Field:
 
 
 class ConversationTable(Table):
-    """The export of conversations, one row each."""
+    """The export of conversations, with one row for each conversation."""
 
     number = _column(gettext_lazy("conversation"), "uuid")
     site = _column(gettext_lazy("site"), "site__name_zh")
@@ -111,7 +111,7 @@ class ConversationTable(Table):
 
 
 class TranscriptTable(Table):
-    """The export of all messages of conversations, one row each, in order."""
+    """The export of the messages of conversations, in order, with one row for each message."""
 
     number = _column(gettext_lazy("conversation"), "conversation__uuid")
     seq = _column(gettext_lazy("message no."), "seq")

@@ -135,8 +135,9 @@ def answer_question(
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
-    """Lock and return the record that the drill last asked the person this question, and the question. Raises
-    ExamNotFound.
+    """Lock and return the `DrillOffer` of this question to the person, and the question itself.
+
+    Raises ExamNotFound if the drill has not offered the question to the person.
 
     Because of the lock, concurrent answers are handled one after the other: each counts once, and the daily limit
     holds.

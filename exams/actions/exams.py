@@ -250,7 +250,7 @@ def _store_all(
 
 
 def _valid_answers(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
-    """Return the valid ones of `answers`, by question number.
+    """Return only the valid answers, by question number.
 
     An answer is valid if it fits its question, or if it is None, which removes the stored answer.
     """

@@ -1,4 +1,4 @@
-"""Models of exams: questions about knowledge points, exams, exam papers with their results, and appeals."""
+"""Models of exam questions, exams, exam papers with their results, and appeals."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models

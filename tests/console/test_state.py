@@ -115,8 +115,10 @@ class World:
         ]
 
     def deliver(self, *, twice: bool = False, backwards: bool = False) -> None:
-        """Deliver the announced events to every screen, if wanted twice or in reverse order, as the channel layer may
-        do."""
+        """Deliver the announced events to every screen.
+
+        The events can be delivered twice or in reverse order, as the channel layer may do.
+        """
         hub = Hub()
         for screen in self.screens:
             hub.add_staff(screen)

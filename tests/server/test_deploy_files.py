@@ -52,7 +52,7 @@ def longest_drain() -> float:
 
 @pytest.fixture
 def nginx(tmp_path: Path) -> Any:
-    """Yield an nginx whose configuration files are written but which is not started."""
+    """Yield an `Nginx` that has written its configuration files but is not started."""
     nginx = Nginx([20_001, 20_002], tmp_path)
     yield nginx
     shutil.rmtree(nginx.folder)
