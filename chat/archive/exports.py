@@ -31,7 +31,10 @@ _UNSAFE_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x
 
 
 def quote_formula(text: str) -> str:
-    """Return the text, with an apostrophe in front if a spreadsheet program could execute it as a formula."""
+    """Return the text, with an apostrophe in front if a spreadsheet program could execute it as a formula.
+
+    A text that already begins with an apostrophe also gets one, so that the stored text can be recovered.
+    """
     return "'" + text if text.startswith(("'", *STARTERS)) else text
 
 
