@@ -123,7 +123,7 @@ def addresses(world: World) -> list[Address]:
 
 
 def exam_addresses(world: World) -> list[Address]:
-    """Return the table rows for exams of the cards department.
+    """Return the rows of the permission table for exams of the cards department.
 
     `paper` is an open paper of mei, and `marked` is a passed paper of hao.
     """
@@ -208,7 +208,7 @@ READ, KEEP = (403, 200, 200), (403, 302, 302)
 
 
 def approval_addresses(world: World) -> list[Address]:
-    """Return the table rows for an approval request about a version of a knowledge point.
+    """Return the rows of the permission table for an approval request about a version of a knowledge point.
 
     The editor wrote the version, and the supervisor and the administrator may approve it.
     """
@@ -232,7 +232,7 @@ def approval_addresses(world: World) -> list[Address]:
 
 
 def knowledge_addresses(world: World) -> list[Address]:
-    """Return the table rows for knowledge points.
+    """Return the rows of the permission table for knowledge points.
 
     Everyone except the auditor may read points. Supervisors, administrators and editors may edit them.
     """
