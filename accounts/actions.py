@@ -28,7 +28,8 @@ class OwnRightsRefused(Exception):
 def create_staff(
     *, by: Staff | None, staff: Staff, password: str, departments: Collection[Department]
 ) -> Staff:
-    """Store a new staff member. `by` is the administrator who does it, or None on the server's command line."""
+    """Store a new staff member. `by` is the administrator who creates the account, or None on the server's command
+    line."""
     if by is not None:
         require(by, "set_up")
     with transaction.atomic():

@@ -21,7 +21,7 @@ def record(actor: Staff | None, verb: str, subject: models.Model | None, **detai
 
 
 def record_once_a_day(actor: Staff, verb: str, subject: models.Model, **detail: Any) -> None:
-    """Add an audit entry unless there is one of today with the same actor, verb and object.
+    """Add an audit entry, unless an entry with the same actor, verb and object was added today.
 
     Days are in LIANXIN_TIME_ZONE.
     """

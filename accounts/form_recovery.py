@@ -30,8 +30,11 @@ class RecoveredField:
 
 
 def recovery_page(request: HttpRequest, text: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
-    """Return a page with everything that was posted, the reason for the refusal (`text`) and, if `may_resend`, a
-    button that sends it again. Passwords and secrets are never shown and prevent sending again."""
+    """Return a page with the posted fields, the reason for the refusal (`text`), and a button to send them again.
+
+    There is no such button if `may_resend` is false or the form contains a password or a secret. Passwords and secrets
+    are never shown.
+    """
     fields = list(_fields(request))
     context = {
         "text": text,

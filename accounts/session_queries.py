@@ -43,8 +43,8 @@ class SessionStore(db.SessionStore):
         return dict(self.decode(rows[0][0]))
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete a session and announce its end. Django calls this at sign-out and when a sign-in replaces a
-        session."""
+        """Delete a session and announce its end. Django calls this at sign-out, and when a sign-in or a new password
+        replaces a session."""
         session_key = session_key or self.session_key
         super().delete(session_key)
         if session_key:

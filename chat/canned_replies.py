@@ -57,8 +57,8 @@ def initials_of(title: str) -> str:
 def usable_by(staff: Staff) -> QuerySet[CannedReply]:
     """Return the active canned replies that this staff member may send. One query.
 
-    They are replies for everyone, replies of the person's departments, and personal replies. Supervisors may send those
-    of all departments.
+    They are replies for everyone, replies of the person's departments, and the person's own replies. Supervisors may
+    send the replies of all departments.
     """
     shared = Q(owner=None)
     if not may(staff, "see_all_conversations"):
@@ -69,7 +69,7 @@ def usable_by(staff: Staff) -> QuerySet[CannedReply]:
 def editable_by(staff: Staff) -> QuerySet[CannedReply]:
     """Return the canned replies that this staff member may change.
 
-    They are personal replies and, with the capability "edit_shared_replies", all shared replies.
+    They are the person's own replies and, with the capability "edit_shared_replies", all shared replies.
     """
     editable = Q(owner=staff)
     if may(staff, "edit_shared_replies"):

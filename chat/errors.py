@@ -1,4 +1,7 @@
-"""Refusals of chat actions, one class for each reason. `code` goes over the wire, `text` is shown to the person."""
+"""Refusals of chat actions, one class for each reason.
+
+Programs read `code` in a frame or response, and people read `text`.
+"""
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _

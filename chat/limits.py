@@ -99,7 +99,7 @@ UPLOADS_OF_ADDRESS = 120, 60
 def control_requests() -> Bucket:
     """Return the limit on requests to identify, end or rate on one socket.
 
-    A visitor normally makes each only once or twice, and each may notify every console.
+    A visitor normally makes each of these requests only once or twice. Each request may notify every console.
     """
     return Bucket(burst=10, per_second=0.2)
 
@@ -117,7 +117,7 @@ def transcripts() -> Bucket:
 def suggestions() -> Bucket:
     """Return the limit on requests for suggested answers by one visitor.
 
-    The widget makes one for each message that the visitor writes while waiting.
+    The widget makes one request for each message that the visitor writes while waiting.
     """
     return Bucket(burst=20, per_second=0.5)
 

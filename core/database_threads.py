@@ -50,8 +50,8 @@ def is_idle() -> bool:
 def release_slot() -> None:
     """Release the database connection and the concurrency slot of the current request.
 
-    A view calls it before it waits for another thread. That thread may need the last connection of the pool, and the
-    free slot lets another request run meanwhile.
+    A view calls it before it waits for another thread. That thread may need the last connection of the pool. The free
+    slot lets further requests run, which may join the same batch of work.
     """
     if not connection.in_atomic_block:
         close_old_connections()

@@ -1,4 +1,4 @@
-"""The first moments of a day and of the next day, in LIANXIN_TIME_ZONE, for filters by date."""
+"""Functions that return the start and end of a day in LIANXIN_TIME_ZONE, for filters by date."""
 
 from datetime import date, datetime, time, timedelta
 

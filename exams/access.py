@@ -21,7 +21,7 @@ def lock_question(staff: Staff, pk: int) -> Question:
 
 
 def exam_for(staff: Staff, pk: int) -> Exam:
-    """Return an exam for a staff member of one of its departments who may sit it.
+    """Return an exam that this staff member may sit, as a member of one of its departments.
 
     Raises SetterMayNotSit for staff who may set exams, ExamNotFound, PermissionDenied.
     """
@@ -37,7 +37,8 @@ def exam_for(staff: Staff, pk: int) -> Exam:
 def lock_exam(pk: int) -> Exam:
     """Lock and return an exam. Raises ExamNotFound.
 
-    The lock lasts until the caller's transaction ends, so the papers of an exam are drawn one at a time.
+    The lock lasts until the caller's transaction ends. It makes sure that only one paper of an exam is created at a
+    time.
     """
     exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()
     if exam is None:

@@ -41,7 +41,7 @@ def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
 
 
 def eligible_for(exam: Exam) -> Q:
-    """Return a filter for `eligible_questions()` that leaves the questions which papers of this exam may contain.
+    """Return a filter for `eligible_questions()`: only the questions that papers of this exam may contain.
 
     One query, and one for each share of a category.
     """

@@ -1,7 +1,7 @@
 /* Shifts the wall clock of a process by SHIFTED_CLOCK_SECONDS, for `scripts/test --clock`. Monotonic clocks stay real.
  *
- * libfaketime 0.9.10 (Debian 12) cannot be used: with real monotonic clocks it makes clock_nanosleep, and therefore
- * Python's time.sleep, fail with EINVAL; with shifted ones Python's waits with a timeout never return. */
+ * libfaketime 0.9.10 (Debian 12) cannot be used. With real monotonic clocks, it makes clock_nanosleep, and therefore
+ * Python's time.sleep, fail with EINVAL. With shifted monotonic clocks, Python's waits with a timeout never return. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -49,7 +49,7 @@ class RequestDraft:
 
 
 def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
-    """Lock and return the pending request to change `subject`, or None if there is none. Call it in a transaction."""
+    """Lock and return the pending request to change the record `subject`, or None. Must be called in a transaction."""
     if not subject:
         return None
     waiting = ApprovalRequest.objects.select_for_update(of=("self",))
@@ -59,8 +59,8 @@ def waiting_request(kind: str, subject: str) -> ApprovalRequest | None:
 def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> ApprovalRequest:
     """Store and return a request for approval of a change that `by` wants to make.
 
-    The new request replaces a pending one for the same subject and keeps its authors. Requesting approval of the same
-    content twice returns the first request. The caller has checked the rights of `by` and holds the subject's lock.
+    The new request replaces a pending request for the same record and keeps its authors. Requesting approval of the
+    same content twice returns the first request. The caller has checked the rights of `by` and has locked the record.
     Raises RecordTaken.
     """
     digest = digest_of(kind, proposal.subject, proposal.before, proposal.after)
@@ -90,7 +90,8 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
 def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> int:
     """Store many requests for approval with a few SQL statements, for imports; return their number.
 
-    Each has the effect of `request_approval`. Every proposal must have a subject, and all subjects must differ.
+    Each proposal has the same effect as a call of `request_approval`. Every proposal must have a `subject`, and no two
+    proposals may have the same one.
     """
     with transaction.atomic():
         digests = {
@@ -197,23 +198,24 @@ def withdraw(*, by: Staff, uuid: UUID) -> ApprovalRequest:
 
 
 def cancel(*, by: Staff | None, kind: str, subject: str, state: State = State.SUPERSEDED) -> None:
-    """Close the pending request, if any, for a subject that was rewritten or removed. The caller holds the subject's
-    lock."""
+    """Close the pending request, if any, for a record that was rewritten or removed. The caller has locked the
+    record."""
     waiting = waiting_request(kind, subject)
     if waiting is not None:
         _close(waiting, state, by)
 
 
 def cancel_all(requests: QuerySet[ApprovalRequest], *, state: State) -> None:
-    """Close those of `requests` that are pending. The caller found that the data behind them is no longer valid."""
+    """Close the requests in `requests` that are pending, because the data from which they were made is no longer
+    valid."""
     for waiting in requests.select_for_update(of=("self",)).filter(state=State.PENDING):
         _close(waiting, state, None)
 
 
 def cancel_many(*, kind: str, subjects: Sequence[str]) -> None:
-    """Close the pending requests for many subjects, which a management command overwrites.
+    """Close the pending requests for many records, for a management command that overwrites these.
 
-    The caller holds the locks of the subjects.
+    The caller has locked the records.
     """
     for batch in _batches(subjects):
         waiting = ApprovalRequest.objects.filter(kind=kind, subject__in=batch, state=State.PENDING)
@@ -238,7 +240,10 @@ def expire_overdue() -> int:
 
 
 def _locked(uuid: UUID) -> tuple[ApprovalRequest, Kind]:
-    """Lock the subject of a request, then the request; return the request and its kind. Raises RequestNotFound."""
+    """Lock the record that a request would change, then the request. Return the request and its kind.
+
+    Raises RequestNotFound.
+    """
     unlocked = ApprovalRequest.objects.filter(uuid=uuid).only("kind", "subject").first()
     if unlocked is None:
         raise RequestNotFound

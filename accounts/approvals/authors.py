@@ -13,13 +13,14 @@ BATCH_SIZE = 500
 
 
 def record_author(kind: str, subject: str, by: Staff | None) -> None:
-    """Record that a staff member wrote a part of the subject. A repeat is harmless, and `by=None` records nothing."""
+    """Store that a staff member wrote a part of the record `subject`. A repeat is harmless, and `by=None` stores
+    nothing."""
     if by is not None:
         record_author_of_many(kind, [subject], by)
 
 
 def record_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None:
-    """Record that a staff member wrote a part of each subject."""
+    """Store that a staff member wrote a part of each of these records."""
     Authorship.objects.bulk_create(
         [Authorship(kind=kind, subject=subject, staff=by) for subject in subjects],
         ignore_conflicts=True,
@@ -28,14 +29,14 @@ def record_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None
 
 
 def authors_of(kind: str, subject: str) -> set[int]:
-    """Return the ids of the staff members who have written the subject since it was last approved."""
+    """Return the ids of the staff members who wrote parts of the record `subject` since it was last approved."""
     return set(Authorship.objects.filter(kind=kind, subject=subject).values_list("staff", flat=True))
 
 
 def forget_authors(kind: str, subjects: Iterable[str]) -> None:
-    """Delete the recorded authors of subjects whose content has been approved and published.
+    """Delete the stored authors of records whose content has been approved and published.
 
-    Only people who change it afterwards are then authors of the next version.
+    Only people who change a record afterwards are authors of its next version.
     """
     listed = list(subjects)
     for start in range(0, len(listed), BATCH_SIZE):

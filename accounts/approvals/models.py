@@ -86,11 +86,11 @@ class ApprovalRequest(models.Model):
 
 
 class Authorship(models.Model):
-    """A staff member who has written a part of a subject since it was last approved.
+    """A staff member who has written a part of a record since it was last approved.
 
     Authors are stored apart from approval requests, because a draft may be written long before approval is requested,
-    and the text of a discarded draft may be typed again. `subject` is text, not a foreign key, so that it outlives the
-    record.
+    and the text of a discarded draft may be typed again. `subject` identifies the record; it is text, not a foreign
+    key, so that it outlives the record.
     """
 
     kind = models.CharField(max_length=40)

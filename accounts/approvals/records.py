@@ -1,6 +1,6 @@
-"""`RecordKind`: the kind of approval for changes to the fields of a model that customers see.
+"""Defines `RecordKind`, which handles approval of changes to the fields of one model that customers see.
 
-The actions of each app decide which changes need approval. Switching something off takes effect immediately.
+The actions of each app decide which changes need approval. Deactivating a record takes effect immediately.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ Write = Callable[[Staff, Any, Sequence[str]], None]
 
 
 class RecordKind(Kind):
-    """A kind of approval for changes to the fields of a model that customers see.
+    """The kind of approval for changes to one model: the fields that customers see, and the function that writes them.
 
     The subject of a request is the value of the record's `key_field`. It is empty for a new record whose key is its
     primary key.

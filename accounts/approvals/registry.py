@@ -46,7 +46,8 @@ class Kind(ABC):
     def proposed(self, request: ApprovalRequest) -> Fields:
         """Return the field values that `apply` would write now.
 
-        By default they are stored in the request. A kind that stores them elsewhere reads them again.
+        By default, these are the values in the request. A kind that keeps the values elsewhere overrides this method
+        and reads them again.
         """
         return dict(request.after)
 
@@ -96,7 +97,7 @@ def register(*kinds: Kind) -> None:
 
 
 def kind_of(request: ApprovalRequest) -> Kind:
-    """Return the kind of a request. Raises RequestNotFound if no app registers that kind any more."""
+    """Return the `Kind` of an approval request. Raises RequestNotFound if no app registers that kind any more."""
     kind = _KINDS.get(request.kind)
     if kind is None:
         raise RequestNotFound
@@ -104,5 +105,5 @@ def kind_of(request: ApprovalRequest) -> Kind:
 
 
 def kinds_approvable_by(staff: Staff) -> list[str]:
-    """Return the names of the kinds that a staff member may approve."""
+    """Return the names of the kinds of approval that a staff member may decide."""
     return [name for name, kind in _KINDS.items() if may(staff, kind.right)]

@@ -31,7 +31,10 @@ _UNSAFE_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x
 
 
 def quote_formula(text: str) -> str:
-    """Return the text, with an apostrophe in front if a spreadsheet program could execute it as a formula."""
+    """Return the text, with an apostrophe in front if a spreadsheet program could execute it as a formula.
+
+    A text that already begins with an apostrophe also gets one, so that the stored text can be recovered.
+    """
     return "'" + text if text.startswith(("'", *STARTERS)) else text
 
 
@@ -72,7 +75,7 @@ def _column(heading: Any, path: str) -> Field:
 
 
 class ConversationTable(Table):
-    """The export of conversations, one row each."""
+    """The export of conversations, with one row for each conversation."""
 
     number = _column(gettext_lazy("conversation"), "uuid")
     site = _column(gettext_lazy("site"), "site__name_zh")
@@ -111,7 +114,7 @@ class ConversationTable(Table):
 
 
 class TranscriptTable(Table):
-    """The export of all messages of conversations, one row each, in order."""
+    """The export of the messages of conversations, in order, with one row for each message."""
 
     number = _column(gettext_lazy("conversation"), "conversation__uuid")
     seq = _column(gettext_lazy("message no."), "seq")

@@ -14,8 +14,7 @@ def set_limits(memory: int, seconds: int) -> None:
     limits = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: seconds,
-        # The size limit 0 forbids writing files. It also forbids core dumps, which could contain a part of a customer's
-        # file.
+        # These limits forbid writing files and core dumps. A core dump could contain a part of a customer's file.
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
     }

@@ -93,8 +93,8 @@ def _comparison(request: StaffRequest, text: str) -> ApprovalComparison | None:
 def approve_several(request: StaffRequest) -> HttpResponse:
     """Approve several requests independently of each other, and show the outcome of each.
 
-    The form field `request` is repeated for each. It contains the id of the request and the digest of the content that
-    the page showed.
+    The form has a field `request` for each of them. It contains the id of the approval request and the digest of the
+    content that the page showed.
     """
     outcomes: list[tuple[Any, str]] = []
     for pair in request.POST.getlist("request")[:MAX_REVIEWED]:

@@ -68,7 +68,10 @@ def _options(kind: str, shown: Sequence[str], given: Sequence[Any]) -> list[Opti
 
 
 def answer_lines(kind: str, shown: Sequence[str], answer: Any) -> list[str]:
-    """Return an answer as lines of text, or [] if there is none. `answer` is a given answer or the right one."""
+    """Return an answer to a question as lines of text, or [] if there is none.
+
+    `answer` is either the examinee's answer or the right answer.
+    """
     if not answer:
         return []
     if kind == "true_false":

@@ -24,10 +24,11 @@ TRANSCRIPT_PAGE = 500
 @never_cache
 @staff_view
 def thread(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Return a conversation as JSON: its `Row`, its notes, values for placeholders, and if it is closed its messages.
+    """Return a conversation as JSON: its `Row`, its notes, and the values for placeholders in canned replies.
 
-    The messages of other conversations arrive over the socket. The query parameter `after` requests the page of
-    messages after that seq. `chat.archive.reading_audit` decides whether the reading is audited.
+    The messages are included only if the conversation is closed; otherwise they arrive over the socket. The query
+    parameter `after` requests the page of messages after that seq. `chat.archive.reading_audit` decides whether the
+    reading is audited.
     """
     conversation = access.conversation_for(request.user, uuid)
     answer = {

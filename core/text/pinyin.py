@@ -20,10 +20,10 @@ _MAX_OTHER_READINGS = 2
 
 @lru_cache(maxsize=30_000)
 def readings_of(character: str) -> tuple[str, ...]:
-    """Return the readings of a Chinese character without tones, with v for ü; any other character is returned itself.
+    """Return the pinyin readings of a Chinese character, without tones and with v for ü.
 
     For each reading with ü there are also readings with u and yu, because people type all three: lvka, luka and lyuka
-    for 绿卡.
+    for 绿卡. If the character is not Chinese, the result contains only the character itself.
     """
     if not _HAN.match(character):
         return (character,)

@@ -83,9 +83,9 @@ def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
 
 
 def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
-    """Return the open exams that the person should sit before their questions appear in the drill.
+    """Return the open exams that the person may still sit. Until then, the drill does not ask questions of these exams.
 
-    The list is empty when the daily limit is reached.
+    The list is empty when the daily limit of the drill is reached.
     """
     now = now or timezone.now()
     if selectors_drill.answered_today(staff, now) >= settings.DRILL_A_DAY:
@@ -135,7 +135,9 @@ def answer_question(
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
-    """Lock and return the stored offer that the person answers, and its question. Raises ExamNotFound.
+    """Lock and return the `DrillOffer` of this question to the person, and the question itself.
+
+    Raises ExamNotFound if the drill has not offered the question to the person.
 
     Because of the lock, concurrent answers are handled one after the other: each counts once, and the daily limit
     holds.

@@ -65,7 +65,7 @@ class ExamPlan:
 
 
 def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
-    """Store a new exam, or changes to the exam with the id `exam`. Papers already drawn stay as they are.
+    """Store a new exam, or changes to the exam with the id `exam`. Existing papers stay as they are.
 
     Raises ExamBegun when the pass mark would change although somebody has begun a paper, ExamNotFound.
     """
@@ -99,9 +99,9 @@ def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
 
 
 def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int | None = None) -> Paper:
-    """Draw and return a new paper of this exam, or return the examinee's open paper if there is one.
+    """Return the examinee's open paper of this exam, or create one with randomly selected questions.
 
-    A given `seed` makes the drawing of questions reproducible, which the demo needs. By default the seed is random.
+    The demo gives a `seed`, so that the selection is always the same. By default the seed is random.
 
     Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterMayNotSit, NoQuestions, ExamNotFound.
     """
@@ -250,7 +250,7 @@ def _store_all(
 
 
 def _valid_answers(paper: Paper, answers: Mapping[int, Any]) -> dict[int, Any]:
-    """Return the valid ones of `answers`, by question number.
+    """Return only the valid answers, by question number.
 
     An answer is valid if it fits its question, or if it is None, which removes the stored answer.
     """

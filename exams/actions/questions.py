@@ -164,7 +164,7 @@ def return_to_proposed(*, by: Staff, question: int) -> None:
 def count_asked(asked: Sequence[int], missed: Sequence[int]) -> None:
     """Count how often questions were asked and missed. Runs in the caller's transaction.
 
-    `asked` are questions from a marked paper or a drill, and `missed` are those of them without full marks.
+    `asked` holds the questions of a marked paper or a drill, and `missed` holds those that did not get full marks.
     """
     for pk in sorted(set(asked)):
         miss = int(pk in missed)

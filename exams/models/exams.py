@@ -1,4 +1,4 @@
-"""Models of exams: questions about knowledge points, exams, the papers drawn from them, results and appeals."""
+"""Models of exam questions, exams, exam papers with their results, and appeals."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -34,8 +34,8 @@ class Question(models.Model):
     point = models.ForeignKey(
         Point, models.PROTECT, related_name="questions", verbose_name=_("knowledge point")
     )
-    # The version of the point that the question is about. When another version is published, an editor must confirm
-    # the question before it is drawn again.
+    # The version of the point that the question is about. When another version is published, an editor must confirm the
+    # question before new papers can contain it.
     version = models.PositiveIntegerField(_("version"))
     kind = models.CharField(_("kind"), max_length=10, choices=QuestionKind)
     stem = models.TextField(_("question"), max_length=500)
@@ -117,10 +117,10 @@ class Exam(models.Model):
 
 
 class ExamShare(models.Model):
-    """The part of an exam's papers that is about one category (with its subcategories) or department.
+    """The share of an exam's questions that are about one category (with its subcategories) or one department.
 
-    The weights of all shares decide the numbers of questions. If an exam has shares, papers contain only questions from
-    these.
+    The weights of all shares decide the number of questions from each. If an exam has shares, papers contain only
+    questions from these.
     """
 
     exam = models.ForeignKey(Exam, models.CASCADE, related_name="shares", verbose_name=_("exam"))

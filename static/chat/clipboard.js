@@ -1,4 +1,4 @@
-/** Reads pasted or dropped content. Text goes before files, because copied spreadsheet cells come with a picture too. */
+/** Reads pasted or dropped content. Text is preferred to files, because copied spreadsheet cells also come as a picture. */
 
 import { make, makeButton } from "./dom.js";
 
@@ -15,17 +15,17 @@ export function contentOf(transfer) {
 /** @param {DataTransfer | null} transfer */
 function textOf(transfer) {
   const text = transfer?.getData("text/plain") ?? "";
-  // Next to a picture, an address only tells where the picture comes from.
+  // If there is a picture, an address in the text only tells where the picture comes from.
   return text.trim() || !transfer || transfer.files.length ? text : transfer.getData("text/uri-list");
 }
 
-/** Whether the text holds only the names, paths or URLs of the files, as file managers add it. @param {string} text @param {File[]} files */
+/** Returns whether the text has only the names, paths or URLs of the files. File managers add such a text. @param {string} text @param {File[]} files */
 function areNames(text, files) {
   const names = files.flatMap(({ name }) => [name, encodeURI(name)]);
   return text.trim().split(/\s*\n/).every((line) => names.some((name) => line.endsWith(name)));
 }
 
-/** Shows pasted files with a button that sends them: nothing pasted is ever sent without a click. */
+/** Shows pasted files with a button that sends them. Pasted content is never sent without a click. */
 export class PastePreview {
   #place;
   #strings;

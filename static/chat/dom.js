@@ -1,4 +1,4 @@
-/** Finds, makes and changes elements. Strings are always inserted as text. */
+/** Finds, creates and changes HTML elements. Strings are always inserted as text, never as HTML. */
 
 /** SVG paths of lucide icons (ISC licence), by name. @type {Record<string, string>} */
 const PATHS = {

@@ -1,10 +1,10 @@
-/** Keeps a double click, or a key held down on a button, from pressing the button twice. */
+/** Keeps a double click, or a key held down, from pressing a button twice. */
 
 const BUTTONS = "button, summary, [role=option]";
 
 /**
- * Installs the guard; its listeners run before all others. Controls with `data-repeats` or `data-move` are exempt: they
- * may be pressed in quick succession.
+ * Installs the guard. Its listeners run before all others. Controls with `data-repeats` or `data-move` are exempt,
+ * because people may press them in quick succession.
  */
 export function guardPresses() {
   document.addEventListener("click", (event) => event.detail > 1 && isGuarded(event.target) && stop(event), true);

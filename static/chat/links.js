@@ -1,10 +1,10 @@
-/** Finds the links in a text. The parts joined together are exactly the text. */
+/** Splits a text into links and other parts. The parts joined together are exactly the text. */
 
 import { make } from "./dom.js";
 
 /**
- * An address ends at Chinese, Japanese or Korean characters, their punctuation, an emoji or an invisible mark, which
- * follow an address without a space. Letters of other scripts may belong to its path.
+ * A web address in a text. It ends at a Chinese, Japanese or Korean character or punctuation mark, an emoji or an
+ * invisible mark, because these may follow an address without a space. Letters of other scripts may belong to its path.
  */
 const ADDRESS = /\bhttps?:\/\/[^\s<>"'\x60{}|\\^\u2000-\u206f\u2600-\u27bf\u2e80-\uffff\u{1f000}-\u{3ffff}]+/giu;
 const CLOSING = /[.,;:!?*_~]$/;
@@ -32,7 +32,7 @@ export function linkParts(text) {
   return parts;
 }
 
-/** @param {string} text @returns {(string | HTMLAnchorElement)[]} the text, with its addresses as links */
+/** Returns the parts of a text, its web addresses as links. @param {string} text @returns {(string | HTMLAnchorElement)[]} */
 export function linkedText(text) {
   return linkParts(text).map(({ text: part, href }) => {
     if (!href) return part;
@@ -44,7 +44,7 @@ export function linkedText(text) {
   });
 }
 
-/** Removes final punctuation of the sentence, and closing brackets that were opened before the address. @param {string} address */
+/** Removes punctuation at the end that belongs to the sentence, and closing brackets opened before the address. @param {string} address */
 function withoutClosing(address) {
   for (;;) {
     const last = address.slice(-1);

@@ -1,4 +1,4 @@
-/** Makes the element of a message, for the widget and the console alike. Text is inserted only as text. */
+/** Creates the HTML elements of messages, for the widget and the console. Strings are inserted as text, never as HTML. */
 
 import { icon, make, makeButton, setText } from "./dom.js";
 import { linkedText } from "./links.js";
@@ -26,8 +26,8 @@ const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
 /**
- * Makes the heading with the day above a message, or null if the message before it is from the same day. `nameDays` writes
- * its text.
+ * Creates the heading with the day above a message. `nameDays` writes its text. Returns null if the message before is from
+ * the same day.
  *
  * @param {MessageData} message
  * @param {MessageData} [previous]
@@ -41,10 +41,10 @@ export function dayElement(message, previous) {
 }
 
 /**
- * Writes the texts of a log's day headings; after midnight they must be written again.
+ * Writes the texts of all day headings in a message log, such as "today". Call it again after midnight.
  *
  * @param {HTMLElement} log
- * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
+ * @param {number} now the server's time in ms since 1970, because the reader's clock may be wrong
  * @param {{language: string, strings: UiStrings}} options
  */
 export function nameDays(log, now, { language, strings }) {
@@ -63,7 +63,7 @@ export function nameDays(log, now, { language, strings }) {
 }
 
 /**
- * Makes the element of a message.
+ * Creates the element of a message.
  *
  * UI strings used: you, number ("No. {number}"), choices, map, today, yesterday, and one for each status.
  *
@@ -96,7 +96,7 @@ export function messageElement(message, options) {
 }
 
 /**
- * Shows a status below a message, or none if it is "".
+ * Shows a status below a message. The status "" removes it.
  *
  * @param {HTMLElement} element of a message
  * @param {MessageStatus | ""} status
@@ -119,11 +119,11 @@ export function bodyElement(text) {
   return body;
 }
 
-/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {UiStrings} strings */
+/** Creates the element of a branch or cash machine: name, details, and a button that opens the map. @param {string} text @param {UiStrings} strings */
 function placeElement(text, strings) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
-  // Only a line that holds nothing but an address becomes the button, so that no other text is hidden.
+  // Only a line with nothing but an address becomes the button, so that no other text is hidden.
   const map = [...body.querySelectorAll("a")].find((link) => lines.includes(link.textContent ?? ""));
   if (map) {
     map.title = map.href;
@@ -158,7 +158,7 @@ function fileElement(message, { fileUrl, language }) {
         showName();
       }
     };
-    // If the picture cannot be loaded, show its name; a click loads it again.
+    // If the picture cannot be loaded, show its name. A click loads it again.
     image.onerror = showName;
     link.onclick = (event) => {
       if (image.isConnected) return;
@@ -187,7 +187,7 @@ function choicesElement(choices, { onChoice, strings }) {
   group.ariaLabel = strings.choices;
   for (const choice of choices.slice(0, 4)) {
     const choose = () => {
-      // Only one choice can be sent.
+      // Disable all choices after a click, because only one can be sent.
       for (const button of group.querySelectorAll("button")) button.disabled = true;
       onChoice?.(choice);
     };

@@ -1,4 +1,7 @@
-/** Keeps messages until the server accepts them. They survive a reload, or the life of the page if storage is blocked. */
+/**
+ * Keeps messages until the server accepts them. They are kept in the browser's storage, so they survive a reload. If
+ * storage is blocked, they are kept as long as the page is open.
+ */
 
 /**
  * @typedef {object} OutboxEntry
@@ -17,7 +20,7 @@ export class Outbox {
   #onChange;
   /** @type {OutboxEntry[]} */
   #entries = [];
-  /** @type {Map<string, number>} the time of the next try, by client_id, for entries that were put off */
+  /** @type {Map<string, number>} the time of the next try, by client_id, of entries that must wait */
   #retryAt = new Map();
 
   /** @param {{storage?: Storage | null, key: string, onChange?: () => void}} options */
@@ -62,7 +65,7 @@ export class Outbox {
 
   /**
    * @param {string} client_id
-   * @param {{final: boolean, retryAfterMs?: number, reason: string}} answer if not final, it is tried again by itself
+   * @param {{final: boolean, retryAfterMs?: number, reason: string}} answer if not final, the entry is sent again automatically
    */
   refused(client_id, { final, retryAfterMs = 0, reason }) {
     const entry = this.#entries.find((kept) => kept.client_id === client_id);
@@ -83,7 +86,7 @@ export class Outbox {
     this.add({ ...entry, refused: undefined, ...changes });
   }
 
-  /** The entries to send now, in order. An entry that was put off holds back the entries after it. */
+  /** The entries to send now, in order. An entry that must wait also holds back the entries after it. */
   pending() {
     const waiting = this.#entries.filter((entry) => entry.refused === undefined);
     const now = performance.now();

@@ -1,4 +1,4 @@
-/** A WebSocket that reconnects by itself. It handles retries and heartbeats, and knows nothing of conversations. */
+/** A WebSocket that reconnects automatically. It handles retries and heartbeats, but not the content of conversations. */
 
 /** @import { ConsoleFrame, Ping, ServerToConsole, ServerToVisitor, VisitorFrame } from "./frames.d.ts" */
 /** @typedef {"connecting" | "open" | "lost" | "ended"} SocketStatus */
@@ -7,7 +7,7 @@ const BASE_MS = 500;
 const CAP_MS = 30_000;
 const STABLE_MS = 60_000;
 const WELCOME_MS = 10_000;
-// Together with the heartbeat of 25 s, a dead connection is detected within half a minute.
+// The wait for a pong. With a heartbeat of 25 s, a dead connection is detected within half a minute.
 const PONG_MS = 5_000;
 const PROBE_MS = 1_500;
 
@@ -28,13 +28,13 @@ export class LiveSocket {
   #triedAt = 0;
   #heartbeatMs = 25_000;
   #byeMs = -1;
-  /** The server has told us when to reconnect. A frame to send need not wait until then. */
+  /** Whether the server has told us when to reconnect. If a frame is to be sent, we reconnect earlier. */
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
-  /** Pings of this connection that have no pong yet. */
+  /** The number of pings on this connection that have no pong yet. */
   #pings = 0;
-  /** Restarts the time that the answer may take. */
+  /** Restarts the timer for the answer. */
   #waitAgain = () => {};
 
   /**
@@ -87,7 +87,7 @@ export class LiveSocket {
     this.#onStatus("connecting");
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    // Use the wall clock for #probe: in some browsers `performance.now()` stops while the machine sleeps.
+    // #probe needs the wall clock, because in some browsers `performance.now()` stops while the machine sleeps.
     this.#triedAt = Date.now();
     this.#after("answer", WELCOME_MS, this.#lose);
     socket.onopen = () => socket.send(JSON.stringify(this.#hello()));
@@ -105,12 +105,12 @@ export class LiveSocket {
 
   /** @param {Received} frame */
   #receive(frame) {
-    // Before the welcome no other frame counts as an answer: a server that refuses the hello may send nothing more.
+    // Before the welcome, no other frame counts as an answer: a server that refuses the hello may send nothing more.
     if (frame.kind === "welcome") this.#stop("answer");
     else if (this.#isOpen && this.#timers.answer) this.#heard(frame.kind);
     if (frame.kind === "bye") {
       this.#byeMs = frame.retry_after_ms;
-      // The server reads no more frames. Its close frame follows at once, or never.
+      // The server reads no more frames. Its close frame follows at once, or the connection is dead.
       this.#isOpen = false;
       this.#after("answer", PROBE_MS, this.#lose);
     }
@@ -126,12 +126,12 @@ export class LiveSocket {
     this.#onFrame(frame);
   }
 
-  /** Schedules the next ping, in a hidden page too; there the browser itself delays it. */
+  /** Schedules the next ping. In a hidden page, the browser delays it. */
   #beat() {
     this.#after("beat", this.#heartbeatMs, () => this.#timers.answer || this.#ask(PONG_MS, this.#lose));
   }
 
-  /** Pings the server. @param {number} ms that the answer may take @param {() => void} otherwise called if none comes */
+  /** Pings the server. @param {number} ms to wait for the answer @param {() => void} otherwise called if there is no answer */
   #ask(ms, otherwise) {
     if (!this.send({ kind: "ping" })) return;
     this.#pings++;
@@ -140,8 +140,8 @@ export class LiveSocket {
   }
 
   /**
-   * Handles a frame that arrives while a ping waits for its pong. Only the pong is the answer: any other frame may have
-   * been sent before the connection died. But as long as frames arrive, the pong may be behind them, so the wait restarts.
+   * Handles a frame that arrives while a ping waits for its pong. Only the pong ends the wait, because any other frame may
+   * have been sent before the connection died. Other frames restart the timer, because the pong may still be behind them.
    *
    * @param {string} kind
    */
@@ -151,7 +151,10 @@ export class LiveSocket {
     else this.#stop("answer");
   }
 
-  /** Checks the connection after the page was shown again or the network changed. An attempt to connect may be dead too. */
+  /**
+   * Checks the connection after the page was shown again or the network changed. A pending attempt to connect may be dead,
+   * too.
+   */
   #probe = () => {
     if (document.visibilityState === "hidden") return;
     if (this.#isOpen) this.#ask(PROBE_MS, () => this.#connect());
@@ -162,7 +165,7 @@ export class LiveSocket {
     this.#drop();
     if (!this.#isWanted) return;
     this.#hasRetryTime = this.#byeMs >= 0;
-    // After a bye frame the reconnect does not count as a failure.
+    // A reconnect after a bye frame does not count as a failure.
     const wait = this.#hasRetryTime ? this.#byeMs : Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#tries++);
     this.#after("retry", wait, () => this.#connect());
     this.#byeMs = -1;

@@ -6,13 +6,13 @@ export class Thread {
   /** @type {MessageData[]} */
   messages = [];
 
-  /** The seq of the last message; no earlier message is missing. */
+  /** The seq of the last message, 0 if there is none. No earlier message is missing. */
   get head() {
     return this.messages.at(-1)?.seq ?? 0;
   }
 
   /**
-   * Adds the message if it is the next one. After "gap" the caller has to fetch the messages after `head`.
+   * Adds a message if it is the next one in order. If the result is "gap", the caller must fetch the messages after `head`.
    *
    * @param {MessageData} message
    * @returns {"next" | "repeat" | "gap"}

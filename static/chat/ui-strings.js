@@ -1,4 +1,4 @@
-/** The UI strings that the server has translated for the scripts of a page, in <script type="application/json" id="ui-strings">. */
+/** Reads the translated UI strings for the scripts of a page from <script type="application/json" id="ui-strings">. */
 
 import { byId } from "./dom.js";
 
@@ -9,7 +9,7 @@ export function readUiStrings() {
   return JSON.parse(byId("ui-strings").textContent ?? "");
 }
 
-/** Replaces each `{name}` by its value; a placeholder without a value stays. @param {string} text @param {Record<string, unknown>} values */
+/** Replaces each placeholder `{name}` by its value. A placeholder without a value stays. @param {string} text @param {Record<string, unknown>} values */
 export function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (placeholder, name) => String(values[name] ?? placeholder));
 }

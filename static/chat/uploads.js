@@ -1,4 +1,4 @@
-/** Uploads files one at a time, in order. Each is retried until it is stored, finally refused, or removed. */
+/** Uploads files one at a time, in order. Each file is retried until it is stored, finally refused or removed. */
 
 import { make } from "./dom.js";
 
@@ -6,7 +6,7 @@ import { make } from "./dom.js";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** After this many tries without an answer although the network works, the next file is sent, and this one gets a retry button. */
+/** After this many tries without an answer, although the network works, a file gets a retry button and the next file is sent. */
 const TRIES = 6;
 /** An upload without progress for this long is aborted and started again. */
 const STALLED_MS = 45_000;
@@ -28,7 +28,7 @@ export class UploadQueue {
   /** @type {AbortController | null} */
   #current = null;
   #timer = 0;
-  /** When the next try may start, by `performance.now()`: the machine's clock may be changed meanwhile. */
+  /** The time of the next try by `performance.now()`, because the machine's clock may be changed meanwhile. */
   #retryAt = 0;
 
   /**
@@ -72,7 +72,7 @@ export class UploadQueue {
     this.#changed();
   }
 
-  /** The network is back: no upload waits any longer. */
+  /** Ends all waits between tries, because the network is back. */
   hurry() {
     this.#retryAt = 0;
     this.flush();
@@ -139,7 +139,7 @@ export class UploadQueue {
   }
 }
 
-/** Makes the progress bar of an upload; UploadQueue updates it by its id. @param {Pick<Upload, "client_id" | "body">} upload */
+/** Creates the progress bar of an upload. UploadQueue finds it by its id and updates it. @param {Pick<Upload, "client_id" | "body">} upload */
 export function progressBar({ client_id, body }) {
   const bar = make("progress");
   bar.id = client_id;
@@ -149,7 +149,7 @@ export function progressBar({ client_id, body }) {
 }
 
 /**
- * Posts a form and reports the progress of the upload, which fetch cannot do.
+ * Posts a form and reports the progress of the upload. `fetch` cannot report progress.
  *
  * @param {string} url
  * @param {FormData} data

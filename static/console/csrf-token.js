@@ -1,5 +1,5 @@
 /**
- * Keeps the CSRF token of this page fresh. Signing in, in any tab, rotates the token, so an open page must fetch the new
+ * Keeps the CSRF token of this page up to date. A sign-in in any tab replaces the token, so an open page must fetch the new
  * one. The page uses a new token only if the session still belongs to the staff member for whom the page was rendered.
  */
 
@@ -52,12 +52,12 @@ function storeToken(token) {
   }
 }
 
-/** Explains why a form was not sent; "" for "fresh". @param {Freshness} freshness @returns {string} */
+/** Returns the text that explains why a form was not sent, "" for "fresh". @param {Freshness} freshness @returns {string} */
 export function failureText(freshness) {
   return findGuard()?.dataset[{ fresh: "", signed_out: "signedOut", other: "other", offline: "offline" }[freshness]] ?? "";
 }
 
-/** Builds the element that explains why a form was not sent, with a link to sign in. @param {Freshness} freshness */
+/** Creates the element that explains why a form was not sent, with a link to sign in. @param {Freshness} freshness */
 export function failureElement(freshness) {
   const element = /** @type {HTMLElement} */ (findGuard()?.content.firstElementChild?.cloneNode(true));
   /** @type {HTMLElement} */ (element.querySelector(".form-failed-text")).textContent = failureText(freshness);

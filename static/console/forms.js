@@ -1,13 +1,13 @@
 /**
- * Guards every POST form of the staff pages: sends it with a fresh CSRF token, once per press, and not at all after the
- * session has ended, so that the typed text stays on the page instead of being lost with a rejected request.
+ * Guards every POST form of the staff pages. A form is sent with a fresh CSRF token, and only once for each press. After the
+ * session has ended it is not sent at all, so that the typed text stays on the page.
  */
 
 import { failureElement, refreshToken } from "./csrf-token.js";
 
 /** @import { Freshness } from "./csrf-token.js" */
 
-/** Delay after which the buttons work again: a POST answered with a download does not replace the page. */
+/** The buttons work again after this time, because a POST answered with a download does not replace the page. */
 const RESET_MS = 10_000;
 /** Ends of the paths of forms that need no session. */
 const ANONYMOUS_PATHS = ["/login/", "/language/", "/logout/"];
@@ -58,7 +58,7 @@ function clearFailure(form) {
 }
 
 /**
- * Submits as the browser would, including the pressed button, without firing another `submit` event.
+ * Submits a form as the browser would, including the pressed button, but without another `submit` event.
  *
  * @param {HTMLFormElement} form
  * @param {HTMLElement | null} submitter
@@ -108,12 +108,12 @@ document.addEventListener("submit", (event) => {
   if (!busy.has(form)) void submitWithToken(form, event.submitter);
 });
 
-// The back/forward cache restores the page as it was left, with its buttons disabled.
+// Enable the buttons: the back/forward cache restores the page as it was left, with its buttons disabled.
 addEventListener("pageshow", (event) => {
   if (event.persisted) for (const form of document.forms) setBusy(form, false);
 });
 
-// Fetch a fresh token before each POST by htmx, too. Ignore a press while the previous request is under way.
+// Fetch a fresh token before each POST by htmx as well. Ignore a press while the previous request is still running.
 document.addEventListener("htmx:confirm", (event) => {
   const { verb, elt, issueRequest, triggeringEvent } = /** @type {CustomEvent} */ (event).detail;
   if (verb !== "post") return;

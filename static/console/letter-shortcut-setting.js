@@ -1,4 +1,7 @@
-/** Whether a letter alone is a shortcut. WCAG 2.1.4 requires that it can be switched off; with Alt it always works. */
+/**
+ * The setting whether a letter alone works as a shortcut. WCAG 2.1.4 requires that people can switch this off. A letter with
+ * Alt always works.
+ */
 
 const STORAGE_KEY = "lianxin.letters";
 
@@ -14,7 +17,7 @@ export function setLetters(isOn) {
     if (isOn) localStorage.removeItem(STORAGE_KEY);
     else localStorage.setItem(STORAGE_KEY, "off");
   } catch {
-    // Storage is blocked: the setting lasts as long as the page.
+    // Storage is blocked: the setting lasts only as long as the page is open.
   }
 }
 

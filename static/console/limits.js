@@ -1,7 +1,7 @@
 /**
- * Checks the length of fields, in characters as the server counts them. A browser counts an emoji as two characters and
- * silently truncates pasted text. Its `maxlength` is therefore removed, and the field reports that it is too long. The
- * server checks the length as well.
+ * Checks the length of form fields, in characters as the server counts them. The browser's own `maxlength` is removed,
+ * because browsers count an emoji as two characters and silently truncate pasted text. A text that is too long makes the
+ * field invalid. The server checks the length as well.
  */
 
 import { lengthOf } from "../chat/character-count.js";
@@ -9,7 +9,7 @@ import { fill } from "../chat/ui-strings.js";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Field */
 
-/** Returns the field's limit, 0 for none, and removes its `maxlength`. @param {Field} field */
+/** Returns the maximum length of a field, 0 for none, and removes its `maxlength`. @param {Field} field */
 export function limitOf(field) {
   if (field.maxLength >= 0) {
     field.dataset.longest = String(field.maxLength);

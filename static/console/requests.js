@@ -1,4 +1,4 @@
-/** Sends requests to the server. Failures are returned, never thrown. */
+/** Sends requests to the server. Failures are returned as results, never thrown. */
 
 import { currentToken, refreshToken, failureText } from "./csrf-token.js";
 
@@ -24,7 +24,8 @@ export function get(path) {
 }
 
 /**
- * Swaps in a page fragment rendered by the server. Does not use htmx.ajax, which allows one request at a time per page.
+ * Fetches an HTML fragment from the server and puts it into the page. htmx.ajax is not used, because it allows only one
+ * request at a time for each page.
  *
  * @param {string} path below BASE
  * @param {string} target selector of the element to swap
@@ -65,7 +66,7 @@ export function post(path, data = {}) {
 async function send(path, options) {
   /** @type {ConsoleAnswer<Data>} */
   const answer = await sendOnce(path, options);
-  // The CSRF token was rotated by a sign-in since this page was opened. The server has done nothing, so a retry is safe.
+  // A sign-in has replaced the CSRF token since this page was opened. The server has done nothing, so a retry is safe.
   if (answer.refused?.code !== "stale_page") return answer;
   const freshness = await refreshToken();
   if (freshness === "fresh") return sendOnce(path, options);
@@ -91,7 +92,7 @@ async function sendOnce(path, options) {
   }
 }
 
-/** Reports on any 401 that the session has ended: the top bar then offers to sign in. @param {Response} response */
+/** Reports the end of the session if the status is 401. The top bar then offers to sign in. @param {Response} response */
 function reportSignOut({ status }) {
   if (status === 401) document.dispatchEvent(new Event("signed-out"));
 }

@@ -1,6 +1,6 @@
 /**
- * The server's time. The computer's clock may be wrong, or be changed while the page is open, so it is used only until
- * the server's first answer. The server's time is fetched every minute, and the monotonic `performance.now()` counts on.
+ * The server's time. It is fetched every minute, and the monotonic `performance.now()` counts in
+ * between. The computer's clock is used only until the first answer, because it may be wrong or may be changed.
  */
 
 const SYNC_INTERVAL_MS = 60_000;
@@ -10,7 +10,7 @@ const WAIT_MS = 10_000;
 let offset = performance.timeOrigin;
 /** The bank's current day, from the server's last answer. */
 let day = "";
-/** The day in the agent's time zone, by which the thread names its days. */
+/** The current day in the agent's time zone, on which day headings such as "today" in the thread depend. */
 let localDay = localDate();
 
 /** @returns {number} the server's time in milliseconds since 1970 */
@@ -23,8 +23,8 @@ function localDate() {
 }
 
 /**
- * Fetches the server's time; without an answer, keeps the last offset. Dispatches `day-changed` when the bank's day or
- * the agent's local day changes.
+ * Fetches the server's time. Without an answer, the last offset is kept. Dispatches the event `day-changed` when the bank's
+ * day or the agent's local day changes.
  */
 export async function syncClock() {
   const newDay = await fetchDay();
@@ -42,16 +42,16 @@ async function fetchDay() {
     const response = await fetch("/console/clock", options);
     if (!response.ok) return day;
     const answer = await response.json();
-    // The server wrote its time somewhere between the request and the response: assume the middle.
+    // The server read its clock at some time between request and response: assume the middle.
     offset = answer.now - (sentAt + performance.now()) / 2;
     return answer.day;
   } catch {
-    // No answer: the next minute tries again.
+    // No answer: the next try is in a minute.
     return day;
   }
 }
 
-/** Keeps the offset current while the page is open, also after the computer slept. */
+/** Keeps the offset up to date while the page is open, also after the computer has slept. */
 export function startClockSync() {
   void syncClock();
   setInterval(() => void syncClock(), SYNC_INTERVAL_MS);

@@ -1,6 +1,6 @@
 /**
- * Runs an action once per intended press: while it runs, and for a moment after, the same action is not started again. If
- * another action ran in between, a second press is intended.
+ * Runs an action once for each intended press of its button. While the action runs, and for a moment afterwards, it is not
+ * started again. If another action ran in between, a second press counts as intended.
  */
 
 const SETTLE_MS = 600;

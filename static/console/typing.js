@@ -1,19 +1,19 @@
-/** Detects whether the person is typing, also when the field has just disappeared while they typed. */
+/** Detects whether the person is typing, even if the field disappeared a moment ago while they typed. */
 
-/** Period after a field disappeared in which keys are taken as meant for it, in ms. */
+/** Keys pressed within this time after a field disappeared count as meant for the field, in ms. */
 const GRACE_MS = 1200;
-/** A focus change within this time of Tab, Escape or a click was made by the person. */
+/** A change of focus within this time after Tab, Escape or a click counts as made by the person, in ms. */
 const USER_MOVE_MS = 150;
 const POLL_MS = 200;
 const FIELDS = "input, textarea, select, [contenteditable]";
-/** Inputs that take no text: a key pressed after one of them disappeared was not meant for it. */
+/** Types of inputs that take no text. A key pressed after such an input disappeared was not meant for it. */
 const NON_TEXT_INPUTS = "[type=radio], [type=checkbox], [type=button], [type=submit], [type=file], [type=range]";
 
 export class TypingGuard {
   /** @type {HTMLElement | null} the field with the focus, if it takes letters */
   #field = null;
   #lostAt = -Infinity;
-  /** When the person last moved the focus themselves. */
+  /** The time at which the person last moved the focus. */
   #userMovedAt = -Infinity;
 
   constructor() {
@@ -25,16 +25,19 @@ export class TypingGuard {
     });
     document.addEventListener("pointerdown", ({ target }) => target === this.#field || this.#endGrace(), true);
     document.addEventListener("keydown", ({ key }) => /^(Tab|Escape)$/.test(key) && this.#endGrace(), true);
-    // No event reports that an element was hidden or removed: poll, and check at every key.
+    // No event reports that an element was hidden or removed, so check regularly and at every key.
     setInterval(() => this.#poll(), POLL_MS);
   }
 
-  /** Tells whether the target of a key press is a field. @param {EventTarget | null} target */
+  /** Returns whether the target of a key press is a field. @param {EventTarget | null} target */
   isWriting(target) {
     return fieldOf(target) !== null;
   }
 
-  /** Tells whether a key pressed outside any field was meant for one that just disappeared; each such key extends the period. */
+  /**
+   * Returns whether a key pressed outside all fields was meant for a field that has just disappeared. Each such key extends
+   * the period.
+   */
   hasJustLostField() {
     this.#poll();
     if (performance.now() - this.#lostAt > GRACE_MS) return false;

@@ -1,4 +1,8 @@
-"""Approval requests: approved at most once, before they expire, only as shown, and never by one of their authors."""
+"""Tests of approval requests.
+
+A request is approved at most once, before it expires, with exactly the content that was shown, and never by its
+authors.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +116,7 @@ def test_author_of_a_discarded_draft_may_not_approve_until_publication(cast: Cas
     with pytest.raises(OwnWork):
         approve_version(by=cast.yun, version=again.pk)
     approve_version(by=cast.an, version=again.pk)
-    # After the publication, the authors of later changes count from zero.
+    # Publication clears the list of authors: only authors of later changes count for the next approval.
     newer = points.save_draft(by=cast.ning, point=again.point_id, content=a_content("请打电话。"))
     points.submit(by=cast.ning, version=newer.pk)
     approve_version(by=cast.yun, version=newer.pk)
@@ -135,7 +139,7 @@ def test_approval_is_refused_when_the_stored_content_changed_after_the_request(c
     points.withdraw(by=cast.an, point=point.pk, reason="停办")
     with pytest.raises(SubjectChanged):
         approve_version(by=cast.yun, version=newer.pk)
-    # A new request shows the current content that it replaces: none.
+    # Nothing is published any more, so the new request shows no content that it would replace.
     points.submit(by=cast.ning, version=newer.pk)
     assert pending()[0].before == {}
     approve_version(by=cast.yun, version=newer.pk)
@@ -202,7 +206,7 @@ def test_approve_reject_and_withdraw_need_the_right(cast: Cast) -> None:
 
 
 def test_author_may_not_approve_when_a_colleague_requests_the_same_content_again(cast: Cast) -> None:
-    """Content that its author withdrew, and that a colleague requests again, still counts as the author's work."""
+    """Check that a withdrawn request of an author still counts when a colleague requests the same content again."""
     point = published(cast, is_public=True)
     phrasings.add_phrasings(by=cast.yun, point=point.pk, phrasings=["卡找不到"])
     (first,) = pending()
@@ -251,7 +255,10 @@ def test_the_database_allows_one_pending_request_per_subject_and_no_anonymous_de
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_edit_and_approval_publish_what_was_shown_or_nothing() -> None:
-    """Race an edit and an approval 15 times. Before approvals named a digest, 7 of them published unread content."""
+    """Run an edit and an approval at the same time, 15 times.
+
+    Before an approval had to name the digest of its content, 7 of 15 runs published content that nobody had read.
+    """
     cast = create_cast()
     for attempt in range(15):
         version = in_review(cast.ning, key=f"card-{attempt}")
@@ -312,7 +319,7 @@ def test_file_waits_for_approval_and_is_deleted_when_rejected(cast: Cast, media:
         answer = client_of(reader).get(f"/console/point-files/{file.pk}")
         assert answer.status_code == status, reader
         if answer.streaming:
-            # Reading the response to its end closes the file.
+            # Reading the response to its end also closes the file.
             assert answer.getvalue() == PDF
     assert "表.pdf" not in client_of(cast.mei).get("/console/points/card-lost/").content.decode()
     actions.reject(by=cast.yun, uuid=request.uuid, reason="旧版")

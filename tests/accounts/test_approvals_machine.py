@@ -1,6 +1,6 @@
-"""A state machine that performs random steps on approval requests and checks the invariants after each step.
+"""Property-based tests: a state machine takes random steps with approval requests and checks rules after each.
 
-Nothing is approved by an author, twice, after it has expired, or with content other than that shown to the approver.
+No request may be approved by an author, twice, after it has expired, or with content other than the approver was shown.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HOTLINES = ("95000", "95001", "95002")
 
 
 class ApprovalMachine(RuleBasedStateMachine):
-    """Three administrators edit a site; they and a supervisor approve, and an agent tries to."""
+    """State machine in which three administrators edit a site. They and a supervisor may approve; an agent tries to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class ApprovalMachine(RuleBasedStateMachine):
             for name in ("bo", "cy")
         }
         self.people = {name: more.get(name) or getattr(self.cast, name) for name in PEOPLE}
-        # The requests that were shown to somebody: id, digest and proposed values.
+        # The approval requests that were shown to somebody: id, digest and proposed values.
         self.read: list[tuple[Any, str, dict[str, Any]]] = []
         self.hotline, self.title = self.cast.site.hotline, self.cast.site.title_zh
         self.writers: set[str] = set()
@@ -141,7 +141,7 @@ class ApprovalMachine(RuleBasedStateMachine):
 
 
 class RolledBackMachine(ApprovalMachine):
-    """The machine inside a transaction that is rolled back, so that each run starts with an empty database."""
+    """Runs the state machine in a transaction that is rolled back, so that each run starts with an empty database."""
 
     def __init__(self) -> None:
         self._transaction = transaction.atomic()

@@ -1,4 +1,4 @@
-"""Approval of what visitors see besides knowledge points: sites, texts, replies, branches and departments."""
+"""Tests of approval for sites, texts, replies, branches and departments, which visitors see."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 @pytest.fixture
 def second(cast: Cast) -> Staff:
-    """Return a second administrator, because the supervisor may not change settings."""
+    """Return a second administrator. The supervisor of the cast cannot take this part, because supervisors may not
+    change settings."""
     return Staff.objects.create(username="er", name="尔", number="9202", role="administrator")
 
 
@@ -132,7 +133,7 @@ def test_inactive_site_changes_immediately_and_is_activated_as_a_whole(cast: Cas
     assert request.after["hotline"] == "95001"
     assert request.after["texts"] == [["privacy", "zh", "请不要写密码。"]]
     assert len(request.after["form_fields"]) == len(request.after["quick_topics"]) == 2
-    # Everybody who changed a part of the site while it was inactive is an author.
+    # Everybody who changed a part of the inactive site counts as an author of it.
     with pytest.raises(OwnWork):
         approve_pending(by=cast.an)
     # The pending request includes later changes.

@@ -1,4 +1,7 @@
-"""The audit trail of reading: a decision for every URL, and the audit entries themselves (issue 9)."""
+"""Tests of the audit trail of reading (issue 9).
+
+A table says for every URL whether reading there is audited. Further tests check the audit entries.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from tests.console.test_access import World, make_world, pdf_upload
 from tests.harness.sockets import Console
 from tests.people import Cast, create_cast, go_online, say, session_of, start, start_with
 
-# Reasons why reading at a URL is not audited.
+# The reasons for which reading at a URL is not audited.
 WRITES = "changes something: its action is audited"
 OWN = "shows only the reader's own work"
 KNOWLEDGE = "shows the bank's knowledge, which names no customer"
@@ -135,7 +138,7 @@ CONSOLE = {
         WRITES,
     ),
 }
-# By model, for its list page and its change page.
+# The decisions for the list page and the change page of each model in admin.
 ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
     "accounts_department": SETTINGS,
@@ -193,7 +196,11 @@ def names(patterns: Any, prefix: str = "") -> Iterator[str]:
 
 
 def decision_for(name: str) -> str | None:
-    """Return the verb with which reading at this URL is audited, the reason why it is not, or None if undecided."""
+    """Return the table's decision for a URL name: the verb of the audit entry, or the reason why reading is not
+    audited.
+
+    The result is None if the table has no entry.
+    """
     area, _, rest = name.partition(":")
     if area == "console":
         return CONSOLE.get(rest)
@@ -201,7 +208,7 @@ def decision_for(name: str) -> str | None:
         return OTHERS.get(name)
     model, _, page = rest.rpartition("_")
     by_model = ADMIN_MODELS.get(model) if page in ("changelist", "change") else None
-    # The pages for adding and deleting show nothing to read. The history lists actions in admin, not stored data.
+    # Admin pages for adding and deleting show no stored data, and the history page lists only actions in admin.
     return ADMIN.get(rest) or by_model or (NOTHING if page in ("add", "delete", "history") else None)
 
 

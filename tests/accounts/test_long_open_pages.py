@@ -1,4 +1,5 @@
-"""Pages that stay open: after another sign-in, after the session has ended, and with forms that are sent twice."""
+"""Tests of pages that stay open for long: after another sign-in, after the end of the session, and with repeated
+forms."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def token_of(client: Client) -> str:
 
 
 def form_in(page: str, action: str) -> dict[str, str]:
-    """Return the hidden fields of the form with this action."""
+    """Return the hidden fields of the form on the page that has this action URL."""
     form = page[page.index(f'action="{action}"') :]
     form = form[: form.index("</form>")]
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
@@ -73,7 +74,7 @@ def test_clock_returns_the_servers_time_and_the_banks_day_without_a_query(
 def test_script_with_an_old_token_is_refused_as_stale_and_succeeds_with_the_new_one(cast: Cast) -> None:
     client = client_of(cast.mei, enforce_csrf_checks=True)
     old = token_of(client)
-    # A sign-in in another tab replaces the cookie, and with it every token.
+    # A sign-in in another tab replaces the cookie, so the CSRF tokens of all open pages become invalid.
     client.cookies["csrftoken"] = "b" * 32
     new = token_of(client)
     headers = {"accept": "application/json"}

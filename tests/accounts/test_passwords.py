@@ -1,4 +1,8 @@
-"""Passwords and secrets: no page reveals them, setting one needs the own password, and everybody chooses their own."""
+"""Tests of passwords and secrets.
+
+No page reveals a password or a secret. An administrator who sets one must confirm it with their own password. Everybody
+must choose their own password.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 NEW = "a-lamp-at-night-3"
 FORM = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
-# Filters that would reveal a column letter by letter, through every relation to it.
+# URL filters that would reveal a secret column letter by letter, directly or through relations between models.
 PROBES = (
     "password__startswith",
     "password__regex",

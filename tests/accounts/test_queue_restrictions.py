@@ -1,4 +1,8 @@
-"""Queue restrictions: the agent takes nobody from the department's queue and learns why; assigning stays possible."""
+"""Tests of queue restrictions.
+
+A restricted agent cannot take conversations from the department's queue and is told why. Others can still assign
+conversations to the agent.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ def test_take_next_is_refused_when_one_of_two_restrictions_applies(cast: Cast) -
 
 @pytest.fixture
 def both(cast: Cast) -> Cast:
-    """Return the cast with Mei in two departments: cards and loans."""
+    """Return the usual cast, but with agent Mei in two departments: cards and loans."""
     cast.mei.departments.add(cast.loans)
     return cast
 

@@ -1,4 +1,4 @@
-"""Sign-in of staff: password attempts are limited, and redirects never lead to another site."""
+"""Tests of the sign-in of staff: password attempts are limited, and redirects never lead to another website."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "java
 
 @pytest.fixture(autouse=True)
 def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give everybody the same password, and start with empty counters."""
+    """Give all staff the same password, and reset the counters of password attempts."""
     Staff.objects.update(password=make_password(PASSWORD))
     settings.REDIS_URL = ""
     monkeypatch.setattr(rate_limits, "local_counters", rate_limits.LocalCounters())
@@ -34,7 +34,11 @@ def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
 def try_to_sign_in(
     username: str, password: str, *, address: str = "192.0.2.9", proxies: int = 0, **headers: str
 ) -> HttpResponse:
-    """Sign in once from a new browser. Behind our proxy, the header begins with the entry that the client `claimed`."""
+    """Try to sign in once from a new browser.
+
+    X-Forwarded-For contains an address that the client `claimed`. With `proxies`, the proxy's entry with the real
+    address follows it.
+    """
     claimed = headers.pop("claimed", "203.0.113.1")
     forwarded = f"{claimed}, {address}" if proxies else claimed
     return Client().post(  # type: ignore[return-value]
@@ -106,7 +110,10 @@ def test_refusal_names_the_waiting_time_in_the_readers_language(language: str, t
 
 
 def test_unknown_name_is_answered_and_limited_like_a_known_one() -> None:
-    """The password is hashed for both, so that the response time does not reveal whether the name exists."""
+    """Check that existing and unknown names get the same response, after the same work.
+
+    The password is hashed in both cases, so that the response time does not reveal whether the name exists.
+    """
 
     def body(username: str) -> str:
         return re.sub(
@@ -168,7 +175,7 @@ def test_sign_in_creates_a_new_session_and_sign_out_needs_a_posted_form(settings
     client.cookies[settings.SESSION_COOKIE_NAME] = planted = session.session_key or ""
     client.post("/console/login/", {"login": "mei", "password": PASSWORD})
     assert client.cookies[settings.SESSION_COOKIE_NAME].value != planted
-    # An image on a foreign page can cause a GET request, so only a posted form of ours signs out.
+    # Only a posted form of our own signs a person out, because an image on a foreign page can cause a GET request.
     client.get("/console/logout/")
     assert SESSION_KEY in client.session
     strict = Client(enforce_csrf_checks=True)
@@ -178,7 +185,10 @@ def test_sign_in_creates_a_new_session_and_sign_out_needs_a_posted_form(settings
 
 @pytest.mark.django_db
 def test_invalid_session_cookie_leads_to_sign_in(client: Client) -> None:
-    """A quoted cookie can contain any character as an escape sequence, even NUL, which PostgreSQL refuses."""
+    """Check that invalid session cookies cause no error.
+
+    A quoted cookie can contain any character as an escape sequence, even NUL, which PostgreSQL refuses.
+    """
     for cookie in ('"\\000aaaaaaaaaaaa"', '"aaaaaaaa\\000"', "x" * 500):
         answer = client.get("/console/", headers={"cookie": f"sessionid={cookie}", "accept": "text/html"})
         assert answer.status_code == 302

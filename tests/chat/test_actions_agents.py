@@ -1,6 +1,7 @@
-"""Actions of agents and supervisors other than posting: take, transfer, end, close, add a note.
+"""Tests of actions of agents and supervisors other than posting: take, transfer, end, close, add a note.
 
-Tests invariants 4 (doing anything twice is harmless), 5 (a note never reaches a visitor) and 6 (one agent at most).
+They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless), 5 (a note never reaches a
+visitor) and 6 (a conversation has at most one agent).
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def test_take_by_auditors_and_administrators_is_refused(cast: Cast, who: str) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_take_next_gives_each_agent_a_different_conversation() -> None:
-    """Invariant 6."""
+    """Check that six simultaneous requests take three different conversations (invariant 6)."""
     cast = create_cast()
     waiting = {start(cast).pk for _ in range(3)}
     together = threading.Barrier(6)
@@ -164,7 +165,7 @@ def test_concurrent_take_next_gives_each_agent_a_different_conversation() -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal() -> None:
-    """Invariant 6."""
+    """Check that one of two simultaneous requests takes the conversation and the other is refused (invariant 6)."""
     cast = create_cast()
     conversation = start(cast)
     together = threading.Barrier(2)
@@ -186,7 +187,7 @@ def test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal() ->
 
 @pytest.mark.django_db(transaction=True)
 def test_take_next_waits_for_a_conversation_locked_by_the_writer() -> None:
-    """The writer locks a conversation for a moment; meanwhile the queue is not empty."""
+    """Check that `take_next` waits for a lock on the only waiting conversation, and does not report an empty queue."""
     cast = create_cast()
     conversation = start(cast)
     is_locked, may_go = threading.Event(), threading.Event()
@@ -210,7 +211,7 @@ def test_take_next_waits_for_a_conversation_locked_by_the_writer() -> None:
         writing = threads.submit(write)
         assert is_locked.wait(10)
         taking = threads.submit(take)
-        # `take` must be waiting for the lock, and must not have raised NobodyWaiting.
+        # `take` must still be waiting for the lock. It must not have raised NobodyWaiting.
         with pytest.raises(TimeoutError):
             taking.result(0.3)
         may_go.set()
@@ -405,7 +406,7 @@ def test_digests_of_different_transcripts_differ(cast: Cast) -> None:
 
 
 def test_add_note_creates_no_message(cast: Cast, announced: Announced) -> None:
-    """Invariant 5."""
+    """Check that a note is stored and announced as a note, and changes no message data (invariant 5)."""
     conversation = start_with(cast, cast.mei)
     announced.take()
     messages = Message.objects.count()

@@ -1,6 +1,7 @@
-"""Posts and read marks: what one batch stores, refuses and announces.
+"""Tests of posts and read marks: the rows that a batch stores, its refusals, and its events.
 
-Tests invariants 3 (seq without a gap), 4 (doing anything twice is harmless) and 8 (events carry all a screen needs).
+They guard these invariants of tests/test_invariants.py: 3 (seq has no gap), 4 (doing anything twice is harmless) and 8
+(frames carry all a screen needs).
 """
 
 from __future__ import annotations
@@ -154,7 +155,10 @@ def end_and_start_another(cast: Cast, conversation: Conversation) -> Conversatio
 
 
 def repeated_in(conversation: Conversation, post: Post, **changes: Any) -> Post:
-    """Return the post as the visitor's socket passes it on when its current conversation is `conversation`."""
+    """Return a repeat of a post in the form in which the visitor's socket passes it to the writer.
+
+    `conversation` is the current conversation of that socket.
+    """
     return replace(
         post, pk=conversation.pk, visitor_id=conversation.visitor_id, **{"is_returning": True} | changes
     )
@@ -195,7 +199,7 @@ def test_new_post_written_for_an_ended_conversation_is_refused(cast: Cast) -> No
     outcome, events = post_one(repeated_in(second, lost, written_for=first.uuid))
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
-    # Without a conversation, or sent again by the visitor, it goes into the new one.
+    # A post that names no conversation, or that the visitor sends again on purpose, goes into the new conversation.
     assert isinstance(post_one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
     assert isinstance(post_one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 
@@ -217,7 +221,7 @@ def test_repeat_after_sign_in_that_names_its_conversation_gets_the_first_answer(
     post = visitor_post(first)
     accepted, _ = post_one(post)
     visitors.end_by_visitor(visitor=first.visitor)
-    # The customer as whom the visitor signs in is another Visitor object.
+    # The visitor signs in as a customer, which is a different Visitor object.
     customer = start(cast)
     again, _ = post_one(repeated_in(customer, post, written_for=first.uuid, is_returning=False))
 
@@ -390,7 +394,10 @@ STEPS = st.lists(
 
 
 class RandomBatches(TestCase):
-    """Invariants 3 and 4: in any order of posts and read marks seq has no gap, and a repeat gets the same answer."""
+    """Property-based test of random batches of posts and read marks.
+
+    In any order, seq has no gap (invariant 3), and a repeated post gets the same answer (invariant 4).
+    """
 
     @given(batches=st.lists(STEPS, max_size=4))
     def test_random_batches_of_posts_and_read_marks_keep_seq_without_gaps(

@@ -1,6 +1,7 @@
-"""Actions of a visitor other than posting: start, identify, end, rate.
+"""Tests of actions of a visitor other than posting: start, identify, end, rate.
 
-Tests invariants 4 (doing anything twice is harmless) and 6 (one open conversation, one winner of a race).
+They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless) and 6 (a race has one
+winner and one clear answer).
 """
 
 from __future__ import annotations
@@ -243,7 +244,10 @@ def test_identify_does_not_move_an_ended_conversation(cast: Cast) -> None:
 def test_identify_keeps_the_customers_open_conversation_and_ends_the_other(
     cast: Cast, announced: Announced
 ) -> None:
-    """An agent must not take a conversation that its visitor has left."""
+    """Check that the anonymous conversation is ended when its visitor signs in as a customer with an open conversation.
+
+    Otherwise an agent might take a conversation that its visitor has left.
+    """
     visitor = identify(cast)
     of_customer = start_conversation(cast, visitor_uuid=visitor.uuid)
     anonymous = start(cast)

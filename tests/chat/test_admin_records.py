@@ -1,4 +1,5 @@
-"""Conversation records in admin: search, transcript, audit trail and export; nobody can change them."""
+"""Tests of conversations in admin: search, transcript, audit trail and export. Nobody can change a conversation
+there."""
 
 from __future__ import annotations
 
@@ -95,7 +96,7 @@ def test_filters_narrow_the_list(cast: Cast, reader: Client) -> None:
 
 
 def test_date_filter_covers_whole_days_of_the_banks_time_zone(cast: Cast, reader: Client) -> None:
-    # Shanghai is eight hours ahead: these are the first and the last minute of 10 March there.
+    # Shanghai is eight hours ahead of UTC. These are the first and the last minute of 10 March in Shanghai.
     first, last, after = start(cast), start(cast), start(cast)
     for conversation, at in (
         (first, "2026-03-09T16:00:00Z"),
@@ -108,7 +109,7 @@ def test_date_filter_covers_whole_days_of_the_banks_time_zone(cast: Cast, reader
     assert listed(reader, started_at_until="2026-03-09") == set()
     everything = {first.pk, last.pk, after.pk}
     assert listed(reader, started_at_from="soon") == everything
-    # The first and the last day of the calendar cannot be converted to UTC.
+    # The first and the last day that Python supports cannot be converted to UTC.
     assert listed(reader, started_at_from="0001-01-01", started_at_until="9999-12-31") == everything
     assert listed(reader, started_at_from="9999-12-31") == set()
 
@@ -251,7 +252,7 @@ def test_records_cannot_be_changed_in_admin(cast: Cast) -> None:
     entry, last = AuditEntry.objects.order_by("pk")[0], AuditEntry.objects.latest("pk")
 
     def stored() -> Any:
-        # Refused requests add audit entries; the earlier ones must stay unchanged.
+        # Refused requests add audit entries. The earlier entries must stay unchanged.
         entries = AuditEntry.objects.filter(pk__lte=last.pk).order_by("pk")
         return [list(Message.objects.values()), list(Conversation.objects.values()), list(entries.values())]
 

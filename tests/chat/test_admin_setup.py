@@ -1,4 +1,4 @@
-"""Configuration in admin: rights, what is stored and audited, and error messages."""
+"""Tests of the settings pages in admin: rights, stored values, audit entries and error messages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page_of(model: str, what: str = "changelist", *args: Any) -> str:
 
 
 class FormReader(HTMLParser):
-    """Reads the data that a browser would submit for an unchanged form of the page."""
+    """HTML parser that collects the data that a browser would submit for the unchanged form of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ NEW = {
 
 @pytest.fixture
 def administrator_password(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives the administrator a password to confirm with, and fresh counters of wrong passwords."""
+    """Give the administrator a password for confirmations, and reset the counters of wrong passwords."""
     settings.REDIS_URL = ""
     monkeypatch.setattr(rate_limits, "local_counters", rate_limits.LocalCounters())
     cast.an.set_password(PASSWORD)
@@ -247,7 +247,7 @@ def test_deactivating_staff_ends_session_presence_and_console(
     assert not Session.objects.filter(session_key=theirs).exists()
     assert Presence.objects.get(staff=cast.mei).status == "offline"
     assert audit_entries("staff.changed")[0].detail["is_active"] is False
-    # A warning says how many open conversations need another agent.
+    # A warning must give the number of open conversations that need another agent.
     assert "1" in str([message.message for message in answer.context["messages"]])
     conversation.refresh_from_db()
     assert conversation.agent == cast.mei

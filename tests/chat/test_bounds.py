@@ -1,4 +1,4 @@
-"""A string one character over its maximum length is refused with its field and its limit."""
+"""Tests of length limits: a string one character too long is refused, and the refusal names its field and limit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Decode = Callable[[str], Any]
 
 
 def example_of(kind: inspect.Type) -> Any:
-    """Return a valid value of this type."""
+    """Return a minimal valid value of this msgspec type, in JSON form."""
     match kind:
         case inspect.StructType(fields=fields, tag=tag, tag_field=tag_field):
             return {tag_field: tag} | {member.encode_name: example_of(member.type) for member in fields}
@@ -63,7 +63,10 @@ def example_of(kind: inspect.Type) -> Any:
 
 
 def too_long_values(kind: inspect.Type, name: str = "") -> Iterator[tuple[str, int, Any]]:
-    """Yield field, limit and a value one character too long, for each limited string in a value of this type."""
+    """Yield (field, limit, value) for each limited string in this msgspec type.
+
+    In `value`, that string is one character too long, and everything else is valid.
+    """
     match kind:
         case inspect.StrType(max_length=int(limit)):
             yield name, limit, "长" * (limit + 1)
@@ -94,7 +97,7 @@ def frames() -> Iterator[tuple[str, Decode, Any]]:
 
 
 def bodies() -> Iterator[tuple[str, Any]]:
-    """Yield name and type of every struct that a view decodes from JSON."""
+    """Yield (name, type) of every struct that a view decodes from a JSON body."""
     modules = [
         importlib.import_module(module.name)
         for module in pkgutil.walk_packages(console.__path__, "console.")
@@ -148,7 +151,7 @@ def test_refusal_of_a_json_body_names_the_string_that_is_too_long(
 
 
 def in_both_languages(refusal: Any, limit: int) -> bool:
-    """Return whether the texts of the refusal in both languages differ and name the limit."""
+    """Return whether the refusal has different English and Chinese texts that both contain the limit."""
     texts = []
     for language in ("en", "zh-hans"):
         with translation.override(language):

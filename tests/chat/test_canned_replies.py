@@ -1,4 +1,4 @@
-"""Canned replies: placeholders, search by pinyin and who may change them; and the answers that an agent may send."""
+"""Tests of canned replies: placeholders, search by pinyin, and the rights to change and to send them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The wire protocol: every frame has an example, docs/protocol.md is complete, and no input breaks decoding.
+"""Tests of the protocol: every frame has an example, docs/protocol.md is complete, and no input breaks decoding.
 
-Tests invariant 9 (unknown kinds are ignored).
+They guard invariant 9 of tests/test_invariants.py (unknown kinds are ignored).
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Concurrent requests for the next conversation share one transaction, and each gets its own conversation.
+"""Tests of concurrent requests for the next conversation: they share one transaction, and each gets its own
+conversation.
 
-Tests invariants 4 (doing anything twice is harmless), 6 (one agent at most) and 7 (one write path).
+They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless), 6 (a conversation has at
+most one agent) and 7 (only actions write).
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ WITHIN_SECONDS = 20
 
 
 class ConcurrentRequests:
-    """Sends requests while the first of them is being served, so that all others share the next transaction."""
+    """Sends requests for the next conversation while the first of them is being served. All others share the next
+    transaction."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor) -> None:
         self.batches: list[int] = []
@@ -47,14 +50,17 @@ class ConcurrentRequests:
     def ask(
         self, *staff: Staff, client_ids: Sequence[UUID | None] = ()
     ) -> list[Conversation | str | type[Exception]]:
-        """Return the result of each request: the conversation, the code of the refusal, or the type of the error."""
+        """Send one request for each staff member and return the results.
+
+        A result is the conversation, the code of the refusal, or the type of the error.
+        """
         ids = dict(enumerate(client_ids))
         first = self._threads.submit(self._click, staff[0], ids.get(0))
         assert self._is_serving.wait(WITHIN_SECONDS)
         others: list[Future[Any]] = []
         for number, member in enumerate(staff[1:], start=1):
             others.append(self._threads.submit(self._click, member, ids.get(number)))
-            # The next request starts only when this one waits, which keeps the order.
+            # Start the next request only when this one waits, so that the order is known.
             while self.combiner.waiting < number:
                 pass
         self._may_go_on.set()
@@ -79,7 +85,7 @@ def concurrent(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConcurrentRequests]:
 
 
 def check_stored_completely(taken: int) -> None:
-    """Check that `taken` conversations are stored as assigned with all their rows, and the others without any."""
+    """Check that exactly `taken` conversations are assigned, each with all the rows that belong to an assignment."""
     active = Conversation.objects.filter(status=Status.ACTIVE)
     assert active.count() == Assignment.objects.filter(until_at=None).count() == taken
     assert AuditEntry.objects.filter(verb="conversation.assigned").count() == taken
@@ -146,7 +152,10 @@ def test_database_failure_refuses_all_requests_with_unavailable(
 
 @pytest.mark.parametrize("write", ["insert", "update"])
 def test_interruption_between_two_writes_stores_nothing(write: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The transaction breaks off before the last insert or before the update, as if the process were killed there."""
+    """Check that an interrupted assignment stores nothing.
+
+    The transaction is interrupted before the last insert or before the update, as if the process were killed there.
+    """
     cast = create_cast()
     start(cast)
     original: Callable[..., None] = getattr(batch_statements, write)
@@ -167,7 +176,8 @@ def test_interruption_between_two_writes_stores_nothing(write: str, monkeypatch:
 
 
 def start_in_two_departments(cast: Cast) -> list[Conversation]:
-    """Start conversations of loans, cards, loans, cards and cards, the oldest first."""
+    """Start five conversations in the departments loans, cards, loans, cards and cards, and return them in this
+    order."""
     return [
         start(cast, department=department) for department in ("loans", "cards", "loans", "cards", "cards")
     ]
@@ -196,7 +206,10 @@ def test_take_next_without_departments_raises_nobody_waiting() -> None:
 
 
 def test_assignments_of_one_batch_record_the_next_agent() -> None:
-    """Each assignment of the batch counts the ones before it."""
+    """Check the agent who would have been next for each assignment of a batch.
+
+    Each assignment counts the assignments before it in the batch.
+    """
     cast = create_cast()
     go_online(cast.mei, cast.hao, cast.yun)
     for _ in range(5):
@@ -223,7 +236,10 @@ def test_take_next_repeated_takes_one_conversation(cast: Cast) -> None:
 def test_take_next_repeated_concurrently_takes_one_conversation(
     cast: Cast, concurrent: ConcurrentRequests
 ) -> None:
-    """Both requests are served in one transaction, where the second cannot see the assignment of the first."""
+    """Check that two requests with one client_id, served in the same transaction, take only one conversation.
+
+    In that transaction, the second request cannot see the assignment by the first.
+    """
     go_online(cast.mei)
     first, second = start(cast), start(cast)
     third = start(cast)

@@ -1,4 +1,4 @@
-"""Permission table of the console: the status that each person gets from each URL."""
+"""Tests of the console's permission table: the HTTP status that each person gets from each URL."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ SCRIPT = {"accept": "application/json"}
 class Address:
     """One row of the permission table.
 
-    `codes`: the statuses of mei (who has the conversation), hao (of her department), jun (of another department) and
-    yun (supervisor); `others`: those of wen (auditor), an (administrator) and ning (editor). Without a session, the
-    status is 401, or 302 to the sign-in page for a page.
+    `codes` holds the expected statuses for mei (the assigned agent), hao (of mei's department), jun (of another
+    department) and yun (supervisor). `others` holds those for wen (auditor), an (administrator) and ning (editor).
+    Without a session, a page redirects to the sign-in page (302), and any other URL answers 401.
     """
 
     name: str
@@ -121,11 +121,14 @@ def addresses(world: World) -> list[Address]:
 
 
 def exam_addresses(world: World) -> list[Address]:
-    """Exams of the cards department; `paper` is mei's and open, `marked` hao's, and a pass."""
+    """Return the rows of the permission table for exams of the cards department.
+
+    `paper` is an open paper of mei, and `marked` is a passed paper of hao.
+    """
     exam, question = f"exams/set/{world.exam.pk}", f"exams/questions/{world.question.pk}"
     paper, marked = f"exams/papers/{world.paper.pk}", f"exams/papers/{world.marked.pk}"
     answer = {"place": 1, "given": [0], "step": 5}
-    # The question was not offered to anyone, so the drill reveals the answer to no one.
+    # The drill has not offered this question to anyone, so nobody may get its answer.
     drilled = {"question": world.question.pk, "review": 0, "given": [0]}
     plan = {
         "name": "月考", "departments": [world.cast.cards.pk], "opens_at": "2030-01-01T09:00",
@@ -203,7 +206,10 @@ READ, KEEP = (403, 200, 200), (403, 302, 302)
 
 
 def approval_addresses(world: World) -> list[Address]:
-    """A version waits for approval: the editor wrote it, the supervisor and the administrator may approve it."""
+    """Return the rows of the permission table for an approval request about a version of a knowledge point.
+
+    The editor wrote the version, and the supervisor and the administrator may approve it.
+    """
     request = next(entry for entry in pending() if entry.kind == "knowledge.version")
     one, digest = f"approvals/{request.uuid}", {"digest": request.digest}
     reads, writes, refuses = (403, 403, 403, 200), (403, 403, 403, 302), (403, 403, 403, 409)
@@ -224,7 +230,10 @@ def approval_addresses(world: World) -> list[Address]:
 
 
 def knowledge_addresses(world: World) -> list[Address]:
-    """Everyone but the auditor reads points; supervisors, administrators and editors edit them."""
+    """Return the rows of the permission table for knowledge points.
+
+    Everyone except the auditor may read points. Supervisors, administrators and editors may edit them.
+    """
     all_read, one_keeps, one_reads = (200, 200, 200, 200), (403, 403, 403, 302), (403, 403, 403, 200)
     one, making = "points/card-lost", "points/card-lost/versions/2"
     point = {
@@ -247,7 +256,7 @@ def knowledge_addresses(world: World) -> list[Address]:
         Address("point_save", f"{one}/save", (403, 403, 403, 422), "post", {}, others=(403, 422, 422)),
         Address("point_differences", f"{one}/differences", one_reads, is_page=True, others=READ),
         Address("point_submit", f"{making}/submit", one_keeps, "post", others=KEEP),
-        # The editor wrote it, so a second person approves it.
+        # The editor wrote this version, so a second person must approve it.
         Address(
             "point_approve",
             f"{making}/approve",
@@ -361,7 +370,7 @@ def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def a_point(cast: Cast) -> Point:
-    """Create a point written by the editor, approved by the supervisor and published."""
+    """Create and return a published point, written by the editor and approved by the supervisor."""
     content = Content("卡丢了怎么挂失？", "请在手机银行里挂失。", category_at("银行卡/挂失"))
     version = points.create_point(
         by=cast.ning, key="card-lost", language="zh", owner=cast.ning, content=content, phrasings=["卡丢了"]
@@ -377,7 +386,7 @@ def pdf_upload() -> SimpleUploadedFile:
 
 @contextmanager
 def rolled_back() -> Iterator[None]:
-    """Roll back all changes made within, so that one world serves every address."""
+    """Roll back all changes made inside the `with` block, so that every URL is tested with the same data."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -389,7 +398,7 @@ def ask(client: Client, address: Address) -> Any:
     if address.verb == "get":
         response = client.get(path, headers=headers)
         if response.streaming:
-            # Reading the response to its end closes the file.
+            # Reading the response to its end also closes the file.
             response.getvalue()
         return response
     if address.verb == "json":

@@ -1,4 +1,4 @@
-"""Exam pages: their content, what they must not reveal, their numbers of queries, and what refused forms keep."""
+"""Tests of exam pages: content, secrecy of right answers, numbers of queries, and text kept in refused forms."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def queries_of(staff: Staff, path: str) -> int:
 
 
 def secret_exam(cast: Cast, editor: Staff) -> Paper:
-    """Create a question of every kind, with right answers and explanations that occur nowhere else."""
+    """Return Mei's paper with a question of every kind.
+
+    Right answers and explanations contain texts that occur nowhere else, so that tests can search pages for them.
+    """
     points = publish_points(5, department=cast.cards)
     kinds: list[tuple[str, str, list[str], list[Any]]] = [
         ("single", "甲题", ["项一", "项二", "项三"], [1]),
@@ -100,7 +103,7 @@ def test_right_answers_never_leave_the_server_before_the_paper_is_marked(cast: C
         text = response.content.decode()
         assert "秘密" not in text
         assert "天内挂失。" not in text
-    # The page is identical when another option is the right one.
+    # The page must be identical when a different option is the right one.
     before = _without_secrets(page_of(cast.mei, f"papers/{paper.pk}/"))
     for item in paper.items.all():
         item.right, item.explanation = [0], "另一个"
@@ -109,7 +112,7 @@ def test_right_answers_never_leave_the_server_before_the_paper_is_marked(cast: C
 
 
 def _without_secrets(page: str) -> str:
-    """Return the page without the CSRF token and the clock, which differ every time."""
+    """Return the page without the lines that differ each time: the CSRF token and the clock."""
     lines = page.splitlines()
     return "\n".join(line for line in lines if not re.search("csrf|data-token|data-left", line, re.I))
 
@@ -196,7 +199,7 @@ def test_the_result_hides_right_answers_that_are_on_an_open_paper_of_a_colleague
     assert "对的那个" not in while_writing
     assert "见要点。" not in while_writing
     assert asked[0].point.published.answer[:12] not in while_writing  # type: ignore[union-attr]
-    # Staff who read results may not sit exams, so they see everything.
+    # Staff who read results may not sit exams, so they may see the right answers.
     assert "对的那个" in page_of(cast.yun, f"papers/{paper.pk}/")
     exams.hand_in(by=cast.hao, paper=writing.pk, answers={})
     assert "对的那个" in page_of(cast.mei, f"papers/{paper.pk}/")

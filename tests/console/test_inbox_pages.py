@@ -1,4 +1,4 @@
-"""Inbox, search and reply pages: their content, their numbers of queries, and what refused forms keep."""
+"""Tests of the inbox, search and reply pages: content, numbers of queries, and text kept in refused forms."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_inbox_makes_as_many_queries_for_sixty_conversations_as_for_three(ca
     fill_lists(cast, mine=29, waiting=28)
     many = queries_of(lambda: client.get("/console/"))
 
-    # Two of the queries look for required exams that are due or not passed.
+    # Two of these queries look for required exams that are due or not passed.
     assert few == many <= 10
     assert len(state_in(page_of(client, "/console/"))["rows"]) == 60
 

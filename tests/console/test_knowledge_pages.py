@@ -1,4 +1,4 @@
-"""Knowledge pages: what they show to each person, their numbers of queries, and what refused forms keep."""
+"""Tests of the knowledge pages: content for each person, numbers of queries, and text kept in refused forms."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def page(staff: Staff, path: str, **data: Any) -> str:
 
 
 def a_point(cast: Cast, key: str = "card-lost", answer: str = ANSWER, **other: Any) -> Point:
-    """Create a point written by the editor, approved by the supervisor and published."""
+    """Create and return a published point, written by the editor and approved by the supervisor."""
     content = Content(other.pop("title", "卡丢了怎么挂失？"), answer, category_at("银行卡/挂失"), **other)
     version = begin_point(
         by=cast.ning,
@@ -96,7 +96,7 @@ def form_of(point: Point, **changes: Any) -> dict[str, Any]:
 def answer_from(
     cast: Cast, point: Point, agent: Staff, *, body: str = "", reference: str = ""
 ) -> Conversation:
-    """Store an agent's answer made from the published version of the point."""
+    """Return a new conversation in which an agent has sent an answer made from the published version of the point."""
     conversation = start_with(cast, agent)
     assert point.published is not None
     words = body or point.published.answer
@@ -184,7 +184,8 @@ def test_search_finds_by_meaning_pinyin_and_typos_and_unpublished_points_by_thei
         answer = client_of(staff).post("/console/found-points", wanted)
         return [row.point.key for row in answer.context["rows"]]
 
-    # Published points found by meaning come first, then points that contain the word, most recently changed first.
+    # Published points that the search finds by meaning come first. Then follow points that contain the word, the most
+    # recently changed first.
     assert keys(q="挂失") == ["card-lost", "draft", "gone"]
     assert keys(cast.mei, q="挂失") == ["card-lost"]
     assert keys(q="新号码") == keys(q="新號碼") == ["card-lost"]
@@ -211,7 +212,7 @@ def test_a_search_has_pages_and_makes_as_many_queries_for_many_hits_as_for_few(c
             for number in range(first, first + count)
         ]
         import_points(by=None, given=given)
-        # Load the new index now: requests check for a new edition only once a second.
+        # Load the new index now, because requests look for a new edition only once a second.
         published.forget()
         published.current()
 
@@ -410,7 +411,10 @@ def test_phrasings_and_owner_change_immediately_without_a_new_version(cast: Cast
 
 
 def test_an_editor_is_shown_the_changes_of_another_before_overwriting_them(cast: Cast) -> None:
-    """Both editors start before any draft exists, a case that comparing draft times could not detect."""
+    """Check that an editor sees another editor's changes before overwriting them.
+
+    Both start when no draft exists, so a comparison of draft times could not detect the conflict.
+    """
     point = a_point(cast)
     first, second = form_of(point, answer="第一位写的"), form_of(point, answer="第二位写的")
     assert client_of(cast.yun).post("/console/points/card-lost/save", first).status_code == 302
@@ -569,7 +573,10 @@ def test_ten_thousand_recipients_are_shown_in_pages(cast: Cast) -> None:
 
 
 def told_page(client: Client, before: int | None) -> tuple[int, int | None]:
-    """Return the number of rows after this message, and where the next page begins."""
+    """Request the page of recipients that begins after the message `before`.
+
+    Returns the number of rows, and the value of `before` for the next page.
+    """
     shown = client.get(f"/console/points/card-lost/told/rows?before={before}").content.decode()
     following = re.search(r"before=(\d+)", shown)
     return shown.count("<tr><td><b"), int(following[1]) if following else None

@@ -1,7 +1,8 @@
-"""State equals events: a console that received all events has the state that a console opened afterwards fetches.
+"""Tests that events and fetched state agree in the console.
 
-Real actions announce events, the real hub routes them to a screen, the browser's reducer applies them (in Node), and
-the result is compared with the lists and threads fetched from the server.
+A console that has received all events must have the same state as a console that is opened afterwards. The tests run
+real actions, and the real hub routes their events to a fake screen. The browser's reducer applies the events in Node.
+The result is compared with the lists and threads fetched from the server.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 class Screen:
-    """A console's socket without a connection: it collects the frames that the hub pushes to it."""
+    """A fake socket of a console. It records the frames that the hub sends to it."""
 
     session_key = "a session"
 
@@ -90,7 +91,7 @@ def thread_of(conversation: Conversation) -> dict[str, Any]:
 
 
 class World:
-    """The screens of all people, and conversations in every state."""
+    """The test data: conversations in every state, and a fake screen for each person."""
 
     def __init__(self, cast: Cast, announced: Announced) -> None:
         self.cast = cast
@@ -114,7 +115,10 @@ class World:
         ]
 
     def deliver(self, *, twice: bool = False, backwards: bool = False) -> None:
-        """Deliver the announced events to every screen, possibly twice, as the channel layer may."""
+        """Deliver the announced events to every screen.
+
+        The events can be delivered twice or in reverse order, as the channel layer may do.
+        """
         hub = Hub()
         for screen in self.screens:
             hub.add_staff(screen)
@@ -138,7 +142,10 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows without the visitor's read marks, which only screens with the open conversation get at once."""
+    """Return the rows of the lists without the visitor's read marks.
+
+    Only screens on which the conversation is open get these at once.
+    """
     marks = ("visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows

@@ -1,4 +1,4 @@
-"""Knowledge beside a conversation: suggestions, search, and answers made from a point."""
+"""Tests of the knowledge panel beside a conversation: suggestions, search, and answers made from a point."""
 
 from __future__ import annotations
 

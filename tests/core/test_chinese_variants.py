@@ -1,4 +1,4 @@
-"""Folding of Chinese characters: all variants of a character fold to one form, character by character."""
+"""Tests of the folding of Chinese characters: all variants of a character become one form, character by character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client's address, and the limits by address that keep one client from crowding out others."""
+"""Tests of the client's network address, and of limits by address, which keep one client from crowding out others."""
 
 from __future__ import annotations
 
@@ -64,20 +64,23 @@ def test_buckets_forget_the_least_recently_used_address() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_conversations_started_from_one_address_are_limited(cast: Cast, processes: Processes) -> None:
-    """Each conversation starts on its own socket, below the limit of that socket. Other addresses are still served."""
+    """Check the limit on conversations started from one address. Other addresses must still be served.
+
+    Each conversation starts on a new socket, so the limit for a socket plays no part.
+    """
     env = {**processes.daphne.environment(), "LIANXIN_PROXY_COUNT": "1"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as server:
 
         def start_from(address: str) -> str:
-            """Return "started" or the code of the refusal."""
+            """Start a conversation from this address. Return "started", or the code of the refusal."""
             with Box(server, headers={"X-Forwarded-For": address}) as box:
                 box.open()
                 box.say("start", client_id=str(uuid4()), form={})
                 answer = box.so_far()[1]
                 return str(answer.get("code", "started"))
 
-        # The limit allows one more each second, which is slower than this loop.
+        # The limit allows one more conversation each second. This loop starts them faster.
         results = ["started"]
         while results[-1] == "started" and len(results) < 500:
             results.append(start_from("203.0.113.9"))
@@ -139,7 +142,7 @@ def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processe
         name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
     }
     env |= {"LIANXIN_PROXY_COUNT": "1", "LIANXIN_SOCKETS_PER_ADDRESS": str(most)}
-    # A different address on each run, because Redis keeps the reports for a while.
+    # Use a different address in each run, because Redis keeps the counts of sockets for a while.
     crowd = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 256}"}
     with (
         AppServer(env, prepare=False) as one,

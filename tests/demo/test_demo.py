@@ -1,4 +1,4 @@
-"""`make demo`: the data that it loads, its start, and the databases that it refuses."""
+"""Tests of `make demo`: the data that it loads, the start of the server, and the databases that it refuses."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_plan_at_any_time_of_day_uses_every_dialogue_once(minute: int) -> No
 
 
 def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() -> None:
-    """Check each day of four years, in its first and last minutes."""
+    """Check the times of the demo's exams for starts on each day of four years, just after and just before midnight."""
     zone = timezone.get_current_timezone()
     for minute in (2, 24 * 60 - 3):
         for day in range(366 * 4):
@@ -94,7 +94,8 @@ def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() ->
 
 @pytest.fixture(scope="module")
 def day(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
-    """Load the demo's site with its day for all tests of this file; roll it back after the last one."""
+    """Load the complete demo for all tests of this file, and roll it back after the last one. Yields the demo's
+    site."""
     with django_db_blocker.unblock(), transaction.atomic():
         site = bank.set_up(origins=["http://127.0.0.1:8000"])
         load(site)
@@ -170,7 +171,7 @@ def test_past_conversations_are_closed_as_their_dialogues_say(conversations: lis
     for dialogue in dialogues():
         conversation = texts.get(words_in(dialogue))
         if conversation is None:
-            continue  # This conversation is still active.
+            continue  # The conversation of this dialogue is still open.
         assert conversation.digest == digest_of(conversation)
         assert conversation.ended_by == ("agent" if dialogue.end == "agent" else "visitor")
         if dialogue.end != "left":
@@ -247,7 +248,7 @@ def test_demo_answers_are_made_from_points_and_unanswered_questions_are_recorded
     assert set(Use.objects.values_list("is_helpful", flat=True)) == {None, True, False}
     assert UnansweredQuestion.objects.filter(count__gte=2).exists()
     published.forget()
-    # The question asked first that day is the text of the group.
+    # The question that was asked first on that day gives the group its text.
     for dialogue in dialogues():
         for text in (turn.text for turn in dialogue.turns if turn.unanswered):
             assert asks_for_a_point(text)
@@ -294,10 +295,10 @@ def test_load_demo_refuses_a_database_server(db: None) -> None:
 
 
 class DemoServer(Server):
-    """A process of `manage.py demo`, started as `make demo` does."""
+    """A process of `manage.py demo`, started in the same way as by `make demo`."""
 
     name = "demo"
-    # Starting takes about ten seconds of work, and the machine may be busy.
+    # The start takes about ten seconds of work, and longer on a busy machine.
     start_seconds = 600.0
     stop_signal = signal.SIGINT
 
@@ -348,9 +349,10 @@ def test_the_demo_starts_prints_its_address_refuses_a_second_server_and_keeps_it
         ):
             assert words in server.log
 
-        # Same folder: one SQLite database serves one process, whatever the port.
+        # In the same folder, a second process is refused on any port, because an SQLite database serves only one
+        # process.
         assert f"http://127.0.0.1:{server.port}/" in demo_refused(server.folder / "state", free_port())
-        # Same port, another folder.
+        # In another folder, the same port is refused.
         assert f"Port {server.port} cannot be used" in demo_refused(tmp_path / "other", server.port)
 
         before = server.stored()
@@ -362,5 +364,5 @@ def test_the_demo_starts_prints_its_address_refuses_a_second_server_and_keeps_it
         server.start()
         assert server.stored() == before
         server.kill()
-        # A killed server leaves no lock behind.
+        # The lock of a killed server must be free again.
         os.close(process_lock.acquire(server.folder / "state", "ours"))

@@ -1,4 +1,5 @@
-"""The demo's knowledge: every point and branch is fit to be sent to a customer, and the generator works."""
+"""Tests of the demo's knowledge points and branches, which must be fit to be sent to customers, and of the
+generator."""
 
 from __future__ import annotations
 
@@ -41,7 +42,10 @@ BRANCHES = json.loads((FOLDER / "branches.json").read_text(encoding="utf-8"))
 
 
 def for_every_point(check: Callable[[str, dict[str, Any]], None]) -> Callable[[], None]:
-    """Turn a check of one point into one test of all points; thousands of tests would cost a minute."""
+    """Return a test that calls `check` for every point.
+
+    A separate test for each of the thousands of points would take a minute more.
+    """
 
     def test() -> None:
         for language, point in POINTS:
@@ -71,7 +75,7 @@ def _repeated(values: Iterator[str]) -> list[str]:
 
 
 def _normalized(text: str) -> str:
-    """Return the text without what customers may leave out: signs, spaces and capitals."""
+    """Return the text in lower case and without signs and spaces, which customers often leave out."""
     return NOT_A_LETTER.sub("", text).casefold()
 
 
@@ -81,7 +85,7 @@ def _is_luhn(digits: str) -> bool:
 
 
 def _real_numbers(text: str) -> list[str]:
-    """Return what could be a real card, identity or telephone number; digits may be grouped."""
+    """Return the numbers in a text that could be real card, identity or telephone numbers. Digits may be grouped."""
     runs = re.findall(r"\d[\d -]*\d[Xx]?", text)
     numbers = [re.sub(r"[ -]", "", run) for run in runs]
     return [
@@ -218,7 +222,8 @@ PLACE_FIELDS = {
 }  # fmt: skip
 DAY = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"
 IMPOSSIBLE_NUMBER = r"0000-555\d{4}"
-# The invented city lies in the open sea, so that no real place matches. MIDDLE is its Wangjiangmen branch.
+# The invented city lies in the open sea, so that no real place has its coordinates. MIDDLE is the location of its
+# Wangjiangmen branch.
 MIDDLE = (29.90, 124.10)
 FURTHEST_KM = 60
 

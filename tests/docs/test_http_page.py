@@ -1,4 +1,4 @@
-"""docs/http.md lists every address of visitors and of the console with its method, and no other address."""
+"""Tests of docs/http.md: it lists every URL for visitors and of the console with its method, and no others."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.harness.servers.process import ROOT
 PAGE = (ROOT / "docs/http.md").read_text(encoding="utf-8")
 DOCUMENTED = dict(re.findall(r"^\| `(/[^`]*)` \| (GET|POST) \|", PAGE, re.MULTILINE))
 PLACEHOLDERS = {"uuid": "ID", "slug": "KEY", "int": "N"}
-# The page leaves out admin and the addresses of Django and allauth.
+# docs/http.md lists only the URLs of these packages, not those of admin, Django and allauth.
 OUR_MODULES = ("chat.", "console.", "knowledge.")
 
 
 def list_addresses(
     patterns: Iterable[URLPattern | URLResolver], prefix: str = "/"
 ) -> Iterator[tuple[str, Any]]:
-    """Yield each of our addresses, with the placeholders of the page, and its view."""
+    """Yield (URL, view) for each of our URLs, with the placeholders that docs/http.md uses."""
     for pattern in patterns:
         path = prefix + re.sub(r"<(\w+):\w+>", lambda match: PLACEHOLDERS[match[1]], str(pattern.pattern))
         if isinstance(pattern, URLResolver):
@@ -42,7 +42,10 @@ def test_page_lists_every_address_and_no_other() -> None:
 
 @pytest.mark.parametrize("address", sorted(DOCUMENTED))
 def test_address_answers_405_to_any_method_but_the_documented_one(client: Client, address: str) -> None:
-    """The method is checked before rights, so one client without a session can test every address."""
+    """Check that any method other than the documented one gets status 405.
+
+    The method is checked before rights, so the client needs no session.
+    """
     path = address.replace("ID", "0f8fad5b-d9cb-469f-a165-70867728950e").replace("KEY", "qinglan")
     send = client.post if DOCUMENTED[address] == "GET" else client.get
     response = send(path.replace("/N", "/1"))

@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and docs name only commands, files, variables and links that exist."""
+"""Tests of README, CONTRIBUTING and docs: all commands, files, variables and links that they mention exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.harness.servers.process import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-# A text in backticks that begins with one of these folders is a path.
+# A text in backticks that begins with one of these folders is taken for a path.
 FOLDERS = tuple(f"{path.name}/" for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._")
 
 
@@ -35,7 +35,7 @@ def test_page_names_only_existing_management_commands(page: Path) -> None:
 def test_page_names_only_existing_paths(page: Path) -> None:
     text = page.read_text()
     named = {path for path in re.findall(r"`([\w./-]+)`", text) if path.startswith(FOLDERS)}
-    # URL paths and folders that are created at run time look the same.
+    # URL paths, and folders that are created at run time, look like paths of files, but do not exist in the repository.
     named -= {path for path in named if path.startswith(("var/", "console/login", "node_modules/"))}
     missing = {path for path in named if not (ROOT / path).exists() and not list(ROOT.glob(f"{path}*"))}
     assert missing == set()

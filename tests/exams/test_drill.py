@@ -1,4 +1,5 @@
-"""The daily drill: the choice of questions, their spacing, the daily limit, and its separation from papers."""
+"""Tests of the daily drill: the choice of questions, their repetition, the daily limit, and the exclusion of exam
+questions."""
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ def test_questions_that_an_open_exam_may_still_ask_are_not_drilled(
     assert selectors_drill.askable(cast.mei, now).count() == 13
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=asked_questions[3].pk, review=0, given=[0])
-    # Before the exam opens, after it closes, and for other departments, its questions are drilled.
+    # The drill may ask the exam's questions before it opens, after it closes, and in other departments.
     for other in (exam.opens_at - timedelta(minutes=1), exam.closes_at):
         assert asked_questions[3] in selectors_drill.askable(cast.mei, other)
     cast.jun.departments.add(cast.cards)
@@ -193,7 +194,7 @@ def test_answering_a_question_that_was_not_offered_is_refused(
         except ExamNotFound:
             assert question != offered.question
     assert answered == 1
-    # Another person's offer does not count, nor does the same question with another review number.
+    # An offer to another person does not count, nor does an offer of the same question with another review number.
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.hao, question=offered.question.pk, review=0, given=[0])
     with pytest.raises(ExamNotFound):

@@ -1,4 +1,4 @@
-"""Exam actions: questions, papers, marking, resits, appeals and required exams."""
+"""Tests of the actions on exams: questions, papers, marking, resits, appeals and required exams."""
 
 from __future__ import annotations
 
@@ -389,9 +389,9 @@ def test_the_pass_mark_cannot_change_after_a_paper_was_begun(cast: Cast, editor:
 
 
 def sat_alike(cast: Cast, editor: Staff, **changes: object) -> tuple[Paper, Paper, Paper]:
-    """Let Mei, Hao and Yun (as an agent) sit the same ten questions.
+    """Let Mei, Hao and Yun (then an agent) sit the same ten questions, and return their marked papers.
 
-    To one of them Mei and Hao give the same wrong answer, and Yun another wrong answer.
+    All three answer one question wrongly: Mei and Hao give the same wrong answer, and Yun gives a different one.
     """
     questions_about_cards(cast, editor, 10)
     exam = open_exam(editor, cast.cards, pass_percent=100, **changes)
@@ -478,7 +478,8 @@ def test_staff_who_sat_the_exam_or_had_the_question_may_not_decide_its_appeals(
                 by=cast.yun, appeal=appeal.pk, is_accepted=accepted, remedy=Appeal.Remedy.ALL
             )
     assert Paper.objects.get(pk=yun.pk).percent == 90
-    # The question in another exam: deciding would not change their mark, but would support their own later appeal.
+    # Yun had the question in the first exam. Deciding this appeal would not change Yun's own mark, but would support a
+    # later appeal by Yun.
     other = open_exam(editor, cast.cards, name="另一个", question_count=10)
     again = sit(cast.hao, other, right=0)
     about = again.items.get(question=missed(mei).question)
@@ -514,7 +515,8 @@ def test_staff_who_prepared_an_exam_in_a_former_role_may_not_sit_it(cast: Cast, 
         setter.departments.add(cast.cards)
         with before_promotion(setter), pytest.raises(SetterMayNotSit):
             exams.begin_paper(by=setter, exam=exam.pk)
-    # In another exam they get no question that they wrote or judged themselves, whoever wrote it last.
+    # In another exam, they get no question that they ever wrote or judged themselves, even if somebody else changed it
+    # last.
     questions.return_to_proposed(by=cast.an, question=asked[0].pk)
     questions.accept_question(by=cast.an, question=asked[0].pk)
     cast.an.departments.add(cast.cards)
@@ -546,15 +548,16 @@ def test_the_tab_that_has_seen_the_newest_answer_wins_whatever_the_clocks(cast: 
         return kept.given, kept.revision, kept.is_newer
 
     assert save([0], "first", 1, 0) == ([0], 1, False)
-    # A repeated request, and the next answer of a page that has no response to its first.
+    # Send a repeated request, then the next answer of a page that has not received the response to its first answer.
     assert save([0], "first", 1, 0) == ([0], 1, False)
     assert save([1], "first", 2, 0) == ([1], 2, False)
-    # A delayed request that the page sent earlier.
+    # Send a delayed request, which the page sent before its latest answer.
     assert save([0], "first", 1, 0) == ([1], 2, True)
-    # Another tab that slept and has not seen these answers, and one that has. Large steps mimic a fast clock.
+    # Send answers of two other tabs: one slept and has not seen the stored answer, and one has. The large steps imitate
+    # a clock that is fast.
     assert save([3], "second", 9_999_999_999_999, 0) == ([1], 2, True)
     assert save([3], "second", 1, 2) == ([3], 3, False)
-    # An equal answer from another tab is no conflict.
+    # The same answer from another tab is no conflict.
     assert save([3], "third", 1, 0) == ([3], 3, False)
     writings = {1: exams.AnswerOrigin("third", 2, 0)}
     exams.hand_in(by=cast.mei, paper=paper.pk, answers={1: [2]}, origins=writings)

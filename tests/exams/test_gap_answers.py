@@ -1,4 +1,4 @@
-"""Equivalent and different fillings of a gap: a table of pairs, by subject."""
+"""Tests of answers to fill-in questions: a table of equivalent and different answers, by subject."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 from exams.rules.gap_answers import is_same_filling
 from exams.rules.marking import FULL, credit_of
 
-# Accepted filling: equivalent fillings | different ones. Fillings with blanks are listed below.
+# Each line has the form "accepted answer: equivalent answers | different answers". Answers that contain spaces are
+# listed below.
 PAIRS = """
 0.5: 0。5 ０．５ 0.50 零点五 | 5 05 -0.5 0.05 0:5
 15: 15 １５ 15天 15元 十五 15. 15。 拾伍 | 1.5 -15 150 51 1,5 15万 15% 5 十五万 1-5 15倍 5~15
@@ -91,7 +92,7 @@ SPACED = [
     ("15", "1 5", False),
     ("Open Account", "open  account", True),
 ]
-# Stem, accepted filling, given filling, whether it is right.
+# Each entry: the question, the accepted answer, the given answer, and whether the given answer is right.
 WITH_STEM = [
     ("请在____天内挂失。", "15", "15天", True),
     ("请在____天内挂失。", "15", "15天内", True),

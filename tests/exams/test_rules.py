@@ -1,4 +1,4 @@
-"""Exam rules without a database: generation of questions, drawing of papers, marking of answers."""
+"""Tests of the exam rules, without a database: generation of questions, selection for papers, marking of answers."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_questions_about_english_points_are_english_and_use_only_english_sibling
         ("First things first:\n1. First stop the card.\n2. Call 110.\n3. Then come to a branch.", True),
         ("1. 打开手机银行。\n2. 选“挂失”。\n3. 刷脸确认。", True),
         ("1. Open Card.\n2. Choose the card.\n3. Confirm with your face.", True),
-        # Lists of cases, ways or figures: their order does not matter.
+        # These are lists of cases, ways or figures, whose order does not matter, so they are not steps.
         ("1. 普卡：免年费。\n2. 金卡：刷满 6 次免。\n3. 白金卡：刷满 18 次免。", False),
         ("1. 手机银行办，马上生效。\n2. 打电话办。\n3. 带身份证到网点办。", False),
         ("1. 先看状态。\n2. 已解除的再停一次。\n3. 回不来的可以冻结。", False),
@@ -267,7 +267,7 @@ def test_credit_of_marks_an_answer_by_its_kind(kind: str, right: list[Any], give
 def test_a_decimal_number_is_accepted_in_different_spellings() -> None:
     assert credit_of("fill_in", ["1.5"], ["15"]) == 0
     assert credit_of("fill_in", ["1.5"], ["１．５"]) == FULL
-    # A percent sign belongs to the number, unless it follows the gap in the question.
+    # A percent sign changes the number, unless the sign follows the gap in the question.
     assert credit_of("fill_in", ["1.5"], ["1.5%"]) == 0
     assert credit_of("fill_in", ["1.5"], ["1.5%"], stem="年利率是____%。") == FULL
 

@@ -1,6 +1,7 @@
-"""Strings that break naive handling of input, and the only changes that the service may make to them.
+"""Strings that break careless handling of input, and the only changes that the service may make to them.
 
-`strings.json` is our own. If the shared data lies beside the checkout, its naughty_strings and xss_payloads are added.
+`strings.json` has strings of our own. If there is a folder with shared data beside the checkout, its naughty_strings
+and xss_payloads are added.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ def own() -> list[str]:
 
 
 def naughty() -> list[str]:
-    """Return minimaxir/big-list-of-naughty-strings; empty if the shared data is missing."""
+    """Return the strings of minimaxir/big-list-of-naughty-strings, or an empty list if the shared data is missing."""
     file = DATA / "naughty_strings" / "blns.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
 
 
 def payloads() -> list[str]:
-    """Return payloadbox/xss-payload-list; empty if the shared data is missing."""
+    """Return the strings of payloadbox/xss-payload-list, or an empty list if the shared data is missing."""
     file = DATA / "xss_payloads" / "xss-payload-list.txt"
     return file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
 
@@ -40,24 +41,31 @@ def payloads() -> list[str]:
 
 
 def as_text(text: str) -> str:
-    """Clean a message, note or comment: strip NUL and outer white space, replace lone surrogates by U+FFFD."""
+    """Return a message, note or comment as the service should store it.
+
+    NUL and outer white space are removed, and lone surrogates become U+FFFD.
+    """
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return whole.replace("\x00", "").strip()
 
 
 def as_line(text: str, max_length: int) -> str:
-    """Clean a name or title: as `as_text`, but also on one line and truncated."""
+    """Return a name or title as the service should store it: like `as_text`, but also on one line and truncated."""
     return " ".join(as_text(text).split())[:max_length].rstrip()
 
 
 def texts(strings: Sequence[str], max_length: int = MAX_BODY) -> list[str]:
-    """Clean each string as a text, split into pieces of at most `max_length`; leave out empty ones."""
+    """Split the strings into pieces of at most `max_length`, and clean each piece by `as_text`. Empty pieces are left
+    out."""
     pieces = (text[i : i + max_length] for text in strings for i in range(0, len(text), max_length))
     return [text for piece in pieces if (text := as_text(piece))]
 
 
 def packed(strings: Sequence[str], max_length: int) -> list[str]:
-    """Clean the strings and join many into one text, each on a line of its own: fewer texts, every character."""
+    """Clean the strings by `texts`, and join as many as fit into one text, each on a line of its own.
+
+    The result has fewer texts, but every character.
+    """
     joined: list[str] = []
     for text in texts(strings, max_length):
         if joined and len(joined[-1]) + 1 + len(text) <= max_length:
@@ -68,7 +76,7 @@ def packed(strings: Sequence[str], max_length: int) -> list[str]:
 
 
 def lines(strings: Sequence[str], max_length: int) -> list[str]:
-    """Clean each string as a line; leave out duplicates and empty ones."""
+    """Clean each string by `as_line`. Duplicates and empty lines are left out."""
     return [line for line in dict.fromkeys(as_line(text, max_length) for text in strings) if line]
 
 
@@ -77,5 +85,5 @@ def batches(strings: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield strings[i : i + size]
 
 
-# Code run by a payload calls one of these, or sends a request to another host.
+# If the code of a payload runs, it calls one of these functions or sends a request to another host.
 CALLS = re.compile(r"alert|confirm|prompt|__pwned")

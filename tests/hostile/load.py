@@ -1,6 +1,7 @@
-"""Fills a server's database with hostile strings for browser tests. Runs inside `manage.py shell`.
+"""Script that fills a server's database with hostile strings for browser tests. It runs inside `manage.py shell`.
 
-`test_hostile_data.py` proves that the actions store exactly these strings; here most are written in bulk.
+Most rows are written in bulk, not by actions. `test_hostile_data.py` tests that the actions store exactly these
+strings.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def print_loaded(value: Any) -> None:
 
 
 def conversations() -> None:
-    """Create closed conversations, each with its share of messages and notes, a name and a comment; print them."""
+    """Create closed conversations that together contain all messages and notes, and print their data.
+
+    Each conversation also has a hostile visitor name and a hostile comment.
+    """
     site, mei = Site.objects.get(key=SITE_KEY), Staff.objects.get(username=MEI.username)
     shares = list(batches(MESSAGES, MESSAGES_PER_CONVERSATION))
     notes = list(batches(NOTES, -(-len(NOTES) // len(shares))))
@@ -84,9 +88,10 @@ def conversations() -> None:
 
 
 def lists() -> None:
-    """Create an active conversation per name, closed ones rated with every comment, and a canned reply per text.
+    """Create the data for lists, and print the active conversations whose visitors wrote comments.
 
-    Print the active conversations whose visitors wrote comments, each with its number of comments.
+    There is one active conversation for each name, closed conversations with all comments in their ratings, and one
+    canned reply for each text. Each printed conversation comes with its number of comments.
     """
     site, mei = Site.objects.get(key=SITE_KEY), Staff.objects.get(username=MEI.username)
     visitors = Visitor.objects.bulk_create(

@@ -1,4 +1,5 @@
-"""Every hostile string through every input, and unchanged in every output: wire, transcript, exports."""
+"""Tests that send every hostile string through every input, and find it unchanged in frames, transcripts and
+exports."""
 
 from __future__ import annotations
 
@@ -42,11 +43,13 @@ from tests.hostile.corpus import (
 )
 from tests.people import Cast, create_cast, session_of, start, start_with
 
-# Stored one by one. Where storing a text costs more than a message does, the other strings are joined (`packed`).
+# These strings are stored one by one everywhere. Where storing a text takes longer than storing a message, all other
+# strings are joined by `packed`.
 SINGLE = own() + naughty()
 ALL_STRINGS = SINGLE + payloads()
 
-# PostgreSQL slows down if thousands of actions share one transaction, as in an ordinary test.
+# Run these tests without the usual surrounding transaction, because PostgreSQL slows down when thousands of actions
+# share one.
 SEPARATE_TRANSACTIONS = pytest.mark.django_db(transaction=True)
 
 
@@ -81,7 +84,7 @@ def test_cleaning_changes_text_only_as_documented() -> None:
     for text in ALL_STRINGS:
         assert clean_text(text) == as_text(text)
         assert clean_line(text, MAX_NAME) == as_line(text, MAX_NAME)
-        # Cleaning is idempotent.
+        # Cleaning a cleaned text again must not change it.
         assert clean_text(clean_text(text)) == clean_text(text)
         assert clean_line(clean_line(text, MAX_NAME), MAX_NAME) == clean_line(text, MAX_NAME)
 
@@ -175,7 +178,10 @@ def test_visitor_names_are_stored_on_one_line(cast: Cast) -> None:
 
 @SEPARATE_TRANSACTIONS
 def test_xss_payloads_are_stored_as_visitor_names(cast: Cast) -> None:
-    """Check that all fit their column; only every twentieth goes through the action, which is slow."""
+    """Check that all XSS payloads can be stored as visitor names.
+
+    Only every twentieth goes through the action, which is slow.
+    """
     names = lines(payloads(), MAX_NAME)
     Visitor.objects.bulk_create(Visitor(site=cast.site, uuid=uuid4(), name=name) for name in names)
     assert list(Visitor.objects.order_by("id").values_list("name", flat=True)) == names
@@ -198,7 +204,7 @@ def test_canned_replies_are_stored_unchanged(cast: Cast) -> None:
 
 # -- Output --------------------------------------------------------------------------------------------------
 
-# Characters at which some program ends a line; the transcript indents the text after them (chat/archive/transcript.py).
+# Line breaks according to any program. The transcript indents the text after each of them (chat/archive/transcript.py).
 BREAK = "\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 
 
@@ -211,7 +217,7 @@ def test_transcript_contains_every_character(cast: Cast) -> None:
 
     transcript = transcript_of(conversation)
 
-    # Lines at the margin are the transcript's own; messages are indented.
+    # Only the transcript's own headings begin at the margin. Messages are indented.
     entries = re.split(r"\n\n(?=\S)", transcript)[1:]
     bodies = [entry.partition("\n")[2] for entry in entries[: len(wanted)]]
     assert [re.sub(f"({BREAK}|^)    ", r"\1", text) for text in bodies] == wanted

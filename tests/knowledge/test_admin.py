@@ -1,4 +1,4 @@
-"""Points and branches in admin: import with preview, export, the list, and the forms."""
+"""Tests of points and branches in admin: import with preview, export, the list, and the forms."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def workbook(*rows: list[Any]) -> bytes:
 
 
 class Importer:
-    """The two steps of an import in admin: the preview and the confirmation."""
+    """Performs the two steps of an import in admin: the preview and the confirmation."""
 
     def __init__(self, staff: Staff, model: str = "point") -> None:
         self.client = client_of(staff)
@@ -131,11 +131,12 @@ def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch:
         "new-two,怎么销户？,,请带身份证。,账户",
         "wrong one,怎么转账？,,好。,账户",
     ]
-    # The template breaks lines inside tags, because white space between them is shown.
+    # Join tags that the template breaks into lines. It breaks lines inside tags, because white space between tags would
+    # be visible.
     page = re.sub(r"\s+>", ">", Importer(cast.ning).preview("\n".join(rows)).content.decode())
     for shown in "<caption>Errors</caption>", "<ins>打客服</ins>", "怎么开户？", "<b>key</b>:":
         assert page.count(shown) == 1, shown
-    # A changed row has its title under its key; a wrong row has none.
+    # The preview shows the title under the key for a changed row, but not for an invalid row.
     assert page.count("卡丢了怎么挂失？") == 1
     assert "怎么销户？" not in page
     assert "怎么转账？" not in page
@@ -153,7 +154,7 @@ def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> Non
         chosen = {"action": "approve_selected", "_selected_action": [str(version.point_id)]}
         return client_of(staff).post("/admin/knowledge/point/", chosen, follow=True).content.decode()
 
-    # Selecting a point does not approve it: a page shows its whole content first.
+    # The bulk action does not approve the selected points, but first shows a page with their whole content.
     assert "a second person has to" in chosen_page(cast.ning)
     shown = chosen_page(cast.yun)
     version.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Differences between two texts: correct for every pair, readable in Chinese, and bounded in time."""
+"""Tests of differences between two texts: correct for every pair, readable in Chinese, and computed in limited time."""
 
 import random
 
@@ -37,7 +37,7 @@ def test_worst_pair_of_two_thousand_characters_is_compared_within_its_seconds() 
     old, new = ("".join(source.choices("的一是不了", k=2000)) for _ in range(2))
     pieces = differences(old, new, seconds=0.01)
     assert_rejoined(pieces, old, new)
-    # A complete comparison has hundreds of pieces and takes minutes.
+    # A complete comparison would have hundreds of pieces and take minutes.
     assert len(pieces) < 10
 
 

@@ -1,4 +1,5 @@
-"""The life cycle of a knowledge point: drafted, approved by a second person, published, replaced, withdrawn."""
+"""Tests of the life cycle of a knowledge point: drafted, approved by a second person, published, replaced,
+withdrawn."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def editor(cast: Cast) -> Staff:
 
 
 def publish_point(editor: Staff, cast: Cast, key: str = "card-lost", **other: Any) -> Point:
-    """Publish a point that the editor wrote and the supervisor approved."""
+    """Create and return a published point, written by `editor` and approved by the supervisor."""
     version = points.create_point(
         by=editor,
         key=key,

@@ -1,4 +1,4 @@
-"""Table files: cells are read as displayed or refused with their position, and reading stops at the limits."""
+"""Tests of imported spreadsheets: cells are read as displayed or refused with their position, and limits are kept."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_rich_text_is_read_as_one_text() -> None:
 def test_exported_texts_are_imported_unchanged(texts: list[str]) -> None:
     for file in (XlsxFile(), CsvFile()):
         if isinstance(file, CsvFile) and any("\x00" in text for text in texts):
-            continue  # No text of ours contains NUL, and a CSV file with NUL is refused.
+            continue  # Skip NUL: our texts never contain it, and a CSV file with NUL is refused.
         table = Dataset(headers=["key", *(f"column {number}" for number, _text in enumerate(texts))])
         table.append(["row", *(quote_formula(text) for text in texts)])
         data = file.export_data(table)
@@ -239,7 +239,7 @@ NS = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 
 
 def with_part(part: str, content: bytes, base: bytes | None = None) -> bytes:
-    """Return a workbook with one part replaced."""
+    """Return the bytes of an XLSX workbook in which one part (a file inside the archive) is replaced or added."""
     source = zipfile.ZipFile(BytesIO(base or workbook(with_rows(["key"], ["a"]))))
     target = BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,4 +1,4 @@
-"""Unanswered questions: which messages become one, when they are removed, and how visitors' texts are masked."""
+"""Tests of unanswered questions: the messages that become one, their removal, and the masking of visitors' texts."""
 
 from __future__ import annotations
 
@@ -118,7 +118,8 @@ def conversation(cast: Cast) -> Conversation:
 
 
 def record_last_question(conversation: Conversation) -> None:
-    """Do what the console does when it asks for suggestions."""
+    """Record the visitor's last question if no point answers it, in the same way as the console's request for
+    suggestions."""
     question, seq = question_in(conversation)
     unanswered_questions.record_question(conversation, seq, suggestions.suggest_for(question, language="zh"))
 

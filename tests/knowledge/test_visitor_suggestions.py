@@ -1,4 +1,4 @@
-"""Answers suggested in the widget: which visitors see which, and how their feedback is recorded."""
+"""Tests of answers suggested in the widget: the right answers for each visitor, and the recording of feedback."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_answers_are_rate_limited_by_visitor_and_by_address(
     codes = [ask(client, text=QUESTION, token=token(waiting)).status_code for _ in range(22)]
     assert codes[:20] == [200] * 20
     assert codes[21] == 429
-    # Another visitor at the same address is not affected.
+    # Another visitor with the same network address is not affected.
     assert ask(client, text=QUESTION, token=token(start(cast))).status_code == 200
     monkeypatch.setattr(views, "_addresses", limits.Buckets(lambda: limits.Bucket(burst=2, per_second=0)))
     assert [ask(client, text=QUESTION).status_code for _ in range(3)] == [200, 200, 429]

@@ -1,4 +1,4 @@
-"""Limits on request bodies: one that is too large or too slow is refused and not read to its end."""
+"""Tests of the limits on request bodies: a body that is too large or too slow is refused and not read to its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.harness.servers import AppServer
 
 
 class Reader:
-    """An application that reads the whole body, as Django does."""
+    """An ASGI application that reads the whole body, as Django does, and counts its bytes in `read`."""
 
     def __init__(self) -> None:
         self.read = 0
@@ -34,7 +34,8 @@ class Reader:
 
 
 async def ask(path: str, chunks: list[bytes], length: str | None) -> tuple[Reader, list[int], int]:
-    """Send a request and return the application, the statuses of the response, and the number of unread chunks."""
+    """Send a request through BodySizeLimit. Return the application, the response statuses, and the number of unread
+    chunks."""
     reader = Reader()
     statuses: list[int] = []
     left = list(chunks)
@@ -125,12 +126,13 @@ def test_only_uploads_with_credentials_may_be_large(path: str, header: bytes, si
 
 # -- Real servers ----------------------------------------------------------------------------------------------
 
-# Several times the number of bytes that the server and the kernel's buffers accept before a refusal.
+# The number of bytes to send: several times as many as the server and the kernel's buffers accept before a refusal.
 FLOOD_BYTES = 300 * MEGABYTE
 
 
 def send_body(server: AppServer, head: str, pieces: Iterable[bytes]) -> tuple[bytes, int]:
-    """Return the response, and the number of bytes that could be sent before it came."""
+    """Send a request with a body in pieces. Return the response, and the number of bytes that were sent before it
+    came."""
     lines = [head, f"Host: 127.0.0.1:{server.port}", "", ""]
     sent, answer = 0, b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
@@ -194,7 +196,7 @@ def memory_of(app: AppServer) -> int:
 
 
 def temporary_bytes_of(app: AppServer) -> int:
-    """Return the total size of the deleted files that the process still has open."""
+    """Return the total size of the deleted files that the server process still has open."""
     files = [
         link for link in Path(f"/proc/{app.pid}/fd").iterdir() if str(link.readlink()).endswith("(deleted)")
     ]

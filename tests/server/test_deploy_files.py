@@ -1,4 +1,7 @@
-"""The files in deploy/: each is checked by the program that reads it or by a linter, and fits the service's limits."""
+"""Tests of the files in deploy/.
+
+The program that reads a file, or a linter, checks it. The limits in the files must fit the limits of the service.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE)
 
 
 def run(*command: str | Path) -> str:
-    """Run a linter, which must succeed, and return its output."""
+    """Run a linter, check that it succeeds, and return its output."""
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
@@ -49,7 +52,7 @@ def longest_drain() -> float:
 
 @pytest.fixture
 def nginx(tmp_path: Path) -> Any:
-    """Write the files of an nginx without starting it."""
+    """Yield an `Nginx` that has written its configuration files but is not started."""
     nginx = Nginx([20_001, 20_002], tmp_path)
     yield nginx
     shutil.rmtree(nginx.folder)
@@ -73,7 +76,10 @@ def test_nginx_limits_fit_those_of_the_service() -> None:
 
 
 def test_nginx_replaces_the_forwarded_headers_of_clients() -> None:
-    """The service trusts X-Forwarded-For, so nginx must set it, and only one block may set headers."""
+    """Check that nginx replaces X-Forwarded-For, because the service trusts this header.
+
+    No `location` block may set headers, because it would then not inherit the common ones.
+    """
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in SITE
     assert "proxy_set_header X-Forwarded-Proto $scheme;" in SITE
     assert "proxy_add_x_forwarded_for" not in SITE
@@ -85,7 +91,7 @@ def test_nginx_replaces_the_forwarded_headers_of_clients() -> None:
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """Check the units as installed in /etc/systemd/system, with the checkout in place of /opt/lianxin."""
+    """Check the units by `systemd-analyze verify`, with the paths of this checkout in place of /opt/lianxin."""
     units = []
     for file in sorted((DEPLOY / "systemd").iterdir()):
         unit = tmp_path / file.name
@@ -107,7 +113,10 @@ def test_systemd_stop_timeout_exceeds_the_drain() -> None:
 
 
 def commands() -> list[list[str]]:
-    """Return the commands that start a server: those of the unit, also the commented one, and that of the container."""
+    """Return the commands that start a server, split into arguments.
+
+    They come from the systemd unit, which also has one in a comment, and from the Containerfile.
+    """
     lines = re.findall(r"^(?:# )?ExecStart=(.+)$", SERVICE, re.M)
     container = re.search(r'^CMD \["(.+)"\]$', CONTAINERFILE, re.M)
     assert container

@@ -1,6 +1,7 @@
-"""The drain: on SIGTERM, a server process finishes its work and sends its clients to the other processes.
+"""Tests of the drain: after SIGTERM, a server process finishes its work and sends its clients to other processes.
 
-Guards invariants 1 and 2 during a deployment. These tests have their own database, because they lock and stop it.
+They guard invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered) of
+tests/test_invariants.py during a deployment. The tests have their own database, because they lock and stop it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Bank:
             return connection.execute(statement.encode(), values).fetchall()
 
     def stored(self) -> list[tuple[str, int, str]]:
-        """Return conversation, seq and client_id of every message, in order."""
+        """Return (conversation, seq, client_id) of every stored message, in order."""
         rows = self.query(
             "SELECT c.uuid, m.seq, m.client_id FROM chat_message m"
             " JOIN chat_conversation c ON c.id = m.conversation_id WHERE m.client_id IS NOT NULL ORDER BY 1, 2"
@@ -63,7 +64,7 @@ class Bank:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock all conversations, so that every batch of the writer waits."""
+        """Lock all conversations inside the `with` block, so that every batch of the writer waits."""
         with psycopg.connect(self.postgres.url) as connection:
             connection.execute("SELECT id FROM chat_conversation FOR UPDATE")
             yield
@@ -90,14 +91,14 @@ def bank(running_bank: Bank) -> Iterator[Bank]:
 
 
 def begin_drain(server: AppServer) -> None:
-    """Send SIGTERM and wait until the process drains."""
+    """Send SIGTERM to the server process and wait until it has begun the drain."""
     count = server.log.count("draining:")
     server.send_signal(signal.SIGTERM)
     server.wait_until(lambda: server.log.count("draining:") > count, "the drain did not begin")
 
 
 def hear_bye(client: Box | Console) -> Frame:
-    """Read all remaining frames until the close; the last one must be the only bye frame, and is returned."""
+    """Read all frames until the socket closes. Check that the last one is the only bye frame, and return it."""
     assert client.hear_close() == 1012
     bye = client.frames[-1]
     assert (bye["kind"], bye["code"]) == ("bye", "bye")
@@ -106,7 +107,7 @@ def hear_bye(client: Box | Console) -> Frame:
 
 
 class HttpConnection:
-    """An HTTP connection that stays open, as a proxy's connection may."""
+    """An HTTP connection that stays open between requests, as a proxy's connection may do."""
 
     def __init__(self, server: AppServer) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
@@ -136,7 +137,7 @@ def test_idle_process_sends_bye_and_ends_within_seconds(bank: Bank, name: Name) 
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
         waits = [hear_bye(client)["retry_after_ms"] for client in (mei, box, silent)]
-        # Staff reconnect first, then visitors in a conversation, then all others.
+        # The times to wait must let staff reconnect first, then visitors in a conversation, then all others.
         assert 0 < waits[0] <= waits[1] <= waits[2] < 1000
         assert server.wait() == 0
         assert time.monotonic() - began < 5
@@ -152,7 +153,7 @@ def test_unused_process_ends_on_sigterm(bank: Bank, name: Name) -> None:
 
 @BOTH
 def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Bank, name: Name) -> None:
-    """Invariants 1 and 2: no answer without a commit, and no commit without an answer."""
+    """Check that no post is answered without a commit, and none is committed without an answer (invariants 1 and 2)."""
     server = bank.server(name)
     with ExitStack() as stack:
         boxes = [stack.enter_context(Box(server)) for _ in range(5)]
@@ -162,7 +163,7 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
         with bank.locked():
             early = {box.send(f"{number}"): box for box in boxes for number in range(3)}
             for box in boxes:
-                # Frames are handled in order, so after the pong the server has received the posts.
+                # `so_far` waits for a pong. Frames are handled in order, so the server has then received the posts.
                 box.so_far()
             begin_drain(server)
             late = [box.send("太晚了") for box in boxes]
@@ -187,7 +188,10 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
 
 @BOTH
 def test_drain_under_load_loses_no_accepted_post_and_sends_everybody_bye(bank: Bank, name: Name) -> None:
-    """Invariant 2: 24 visitors each post as soon as the last post is answered, while the process gets SIGTERM."""
+    """Check that a drain under load loses no accepted post (invariant 2).
+
+    24 visitors post as fast as they are answered, while the process gets SIGTERM.
+    """
     server = bank.server(name)
     with ExitStack() as stack:
         boxes = [stack.enter_context(Box(server)) for _ in range(24)]
@@ -259,7 +263,7 @@ def test_drain_waits_for_a_running_request(bank: Bank, name: Name) -> None:
 
 
 class TakeRequest:
-    """An agent's request to take this visitor; it waits in the server for a lock."""
+    """An agent's request to take the conversation of a visitor. It waits in the server for a lock."""
 
     def __init__(self, bank: Bank, server: AppServer, box: Box) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=20)
@@ -273,7 +277,7 @@ class TakeRequest:
         server.wait_until(lambda: waiting_for_locks(bank) > 0, "the request did not arrive")
 
     def answer(self) -> int | None:
-        """Return the status of the response, or None if the server ended without one."""
+        """Return the status of the response, or None if the server ended without a response."""
         try:
             return self._connection.getresponse().status
         except (http.client.HTTPException, OSError):
@@ -384,7 +388,7 @@ def signal_postgres(bank: Bank, number: signal.Signals) -> None:
     children = Path(f"/proc/{bank.postgres.pid}/task/{bank.postgres.pid}/children").read_text().split()
     os.kill(bank.postgres.pid, number)
     for pid in map(int, children):
-        # A backend may have ended since the list was read.
+        # A process of PostgreSQL may have ended since the list was read.
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
@@ -396,7 +400,7 @@ def test_readyz_requires_a_database_that_answers(bank: Bank, name: Name) -> None
         assert connection.get("/readyz") == (200, "ok")
         bank.redis.stop()
         assert connection.get("/readyz") == (200, "ok")
-        # A database that hangs: each probe is answered within about a second, and queries do not pile up.
+        # Make the database hang. Each probe must be answered within about a second, and queries must not pile up.
         signal_postgres(bank, signal.SIGSTOP)
         began = time.monotonic()
         for probing in (connection, other, connection):

@@ -1,4 +1,4 @@
-"""The JavaScript bundler: a bundle behaves like its modules, and unsupported syntax is refused."""
+"""Tests of the JavaScript bundler: a bundle behaves like its modules, and unsupported syntax is refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def test_unsupported_import_or_export_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("body", ["const two = 3;", "console.log(two);", "export function twice(two) {}"])
 def test_name_declared_in_two_modules_is_refused(body: str) -> None:
-    """In the one scope of the bundle, the name would refer to the other module's declaration."""
+    """Check that the bundler refuses a name that one module uses without an import and another module declares.
+
+    All modules share the one scope of the bundle, so the name would refer to the other module's declaration.
+    """
     modules = {
         "main.js": 'import { one } from "./a.js";\nimport { twice } from "./b.js";\ntwice(one);\n',
         "a.js": "const two = 2;\nexport const one = two - 1;\n",

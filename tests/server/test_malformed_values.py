@@ -1,4 +1,4 @@
-"""Values that cannot be stored or parsed are refused at every URL and never cause a server error."""
+"""Tests of values that cannot be stored or parsed: at every URL, they are refused without a server error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ APPS = ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy", 
 
 
 def field_names() -> list[str]:
-    """Return every name under which a view, form or filter reads a value."""
+    """Return all parameter names that views, forms and filters read, found in the source code."""
     names = {"q", "p", "o", "e", "all", "next", "action", "_selected_action", "id", "id__exact", "pk__in"}
     for app in APPS:
         for file in (ROOT / app).rglob("*.py"):
@@ -49,7 +49,7 @@ def field_names() -> list[str]:
 
 
 def urls(value: bytes) -> Iterator[str]:
-    """Yield every URL, and once more with the value in place of each number."""
+    """Yield every URL path. Paths with numbers follow once more, with `value` in place of each number."""
     for path in sorted(set(paths())):
         yield path
         if "/1" in path:
@@ -57,7 +57,7 @@ def urls(value: bytes) -> Iterator[str]:
 
 
 def client_of(cast: Cast, path: str) -> Client:
-    """Return a client of the person who may see the most at this path."""
+    """Return a test client, signed in as the person who has the most rights at this path."""
     person = cast.an if path.startswith("/admin/") else cast.ning if "/points/" in path else cast.yun
     client = Client(raise_request_exception=False)
     client.cookies["sessionid"] = session_of(person)

@@ -1,6 +1,6 @@
-"""The metrics for Prometheus: they count correctly, and only permitted clients can read them.
+"""Tests of the metrics for Prometheus: they count correctly, and only permitted clients can read them.
 
-Guards invariant 10: no metric names a person.
+They guard invariant 10 of tests/test_invariants.py: no metric contains a person's name or number.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def status(server: AppServer, **headers: str) -> int:
 
 
 def samples(text: str) -> dict[str, float]:
-    """Return the value of every sample by its name, followed by the label values in braces."""
+    """Return a dict of all samples in a metrics page.
+
+    The key is the name, followed by the label values in braces, if any.
+    """
     values = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -90,7 +93,7 @@ def test_metrics_count_what_happens(servers: dict[str, AppServer], name: str) ->
         for _ in range(130):
             other.say("ping")
         assert other.hear_close() == 4400
-        # On a busy machine the database may need longer than the probe's one second.
+        # Wait, because on a busy machine the database may need longer than the probe's limit of one second.
         server.wait_until(
             lambda: samples(metrics_of(server))["lianxin_database_up"] == 1, "the database did not answer"
         )
@@ -118,7 +121,7 @@ def test_metrics_count_what_happens(servers: dict[str, AppServer], name: str) ->
         assert after["lianxin_database_up"] == 1
         assert after["process_resident_memory_bytes"] > 0
         assert 'lianxin_build_info{django="5.2' in text
-        # Check names and labels only, because a value may equal the number of an agent by chance.
+        # Check only names and labels, because the value of a metric may be equal to an agent's number by chance.
         without_values = re.sub(r" \S+$", "", text, flags=re.MULTILINE)
         for secret in ("在吗", box.conversation, box.token, "mei", "林梅", "1001"):
             assert str(secret) not in without_values
@@ -133,7 +136,8 @@ def test_metrics_count_what_happens(servers: dict[str, AppServer], name: str) ->
 def test_metrics_need_a_token_or_a_direct_connection(servers: dict[str, AppServer], name: str) -> None:
     server = servers[name]
     assert status(server) == 200
-    # A request through a proxy on this machine has this machine's address, whoever sent it.
+    # A request through a proxy on this machine comes from this machine's address, so the address says nothing about the
+    # sender.
     assert status(server, **{"X-Forwarded-For": "127.0.0.1"}) == 404
     assert status(server, **{"X-Forwarded-For": "203.0.113.9"}) == 404
     assert status(server, **{"X-Forwarded-For": "203.0.113.9", "Authorization": f"Bearer {TOKEN}"}) == 200
@@ -149,7 +153,7 @@ def test_allowed_networks_can_be_configured() -> None:
     assert metrics_page.is_allowed(scope("127.0.0.1"))
     assert metrics_page.is_allowed(scope("::1"))
     assert not metrics_page.is_allowed(scope("10.1.2.3"))
-    # Without a configured token, an empty one must not match.
+    # If no token is configured, an empty token must not match.
     assert not metrics_page.is_allowed(scope("10.1.2.3", Authorization="Bearer "))
     assert not metrics_page.is_allowed({"client": None, "headers": []})
     with override_settings(METRICS_ALLOW=env.networks("nothing", "10.1.0.0/16, 2001:db8::/32")):
@@ -182,7 +186,7 @@ def test_metrics_page_works_without_a_database() -> None:
 
 
 def test_operating_guide_lists_exactly_the_metrics() -> None:
-    """The guide is docs/operate.md."""
+    """Check that docs/operate.md, the operating guide, lists exactly the existing metrics."""
     existing = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()

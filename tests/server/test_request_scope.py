@@ -1,4 +1,7 @@
-"""No header of a client influences the URLs that the service generates: all URLs are tested with all such headers."""
+"""Tests that no header of a client influences the URLs that the service generates.
+
+Every URL is requested with and without all the headers that could.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.harness.sockets import Box
 from tests.people import SITE_KEY, Cast, session_of
 
 EVIL = "evil.example"
-# Headers that would influence URLs or the method if the service trusted them.
+# Headers that would influence generated URLs or the method, if the service trusted them.
 FORGED = {
     "Daphne-Root-Path": f"/@{EVIL}",
     "Forwarded": f"for=203.0.113.9;host={EVIL};proto=https",
@@ -61,7 +64,7 @@ VALUES = {
 
 
 def paths(patterns: list[Any] | None = None, before: str = "/") -> Iterator[str]:
-    """Yield every path of the URLconf, with a value in place of each parameter."""
+    """Yield every path of the URL configuration, with a value in place of each parameter."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         path = before + _filled(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
@@ -77,14 +80,17 @@ def _filled(route: str) -> str:
         lambda match: VALUES.get(match[2]) or VALUES.get(match[1] or "str", "1"),
         route,
     )
-    # Some routes of the admin are regular expressions.
+    # Some routes of admin are regular expressions.
     return re.sub(r"[\^$\\]|\(\?P.*", "", route)
 
 
 def ask(
     server: AppServer, path: str, headers: list[tuple[str, str]], verb: str = "GET"
 ) -> tuple[int, str | None, list[bytes], list[str]]:
-    """Return the status, the Location, the URLs in the body, and the origins in the content security policy."""
+    """Send a request and return the data of the response that forged headers could influence.
+
+    They are the status, the Location header, the URLs in the body, and the origins in the content security policy.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     try:
         has_host = any(name == "Host" for name, _ in headers)
@@ -101,7 +107,7 @@ def ask(
     )
     assert EVIL.encode() not in body
     assert EVIL not in str(answer.headers)
-    # Tokens, which differ from one response to the next, are no URLs.
+    # Leave out tokens, which are no URLs and differ from one response to the next.
     urls = [value for value in URLS.findall(body) if not re.fullmatch(rb"\w{64}", value)]
     return answer.status, answer.headers.get("Location"), urls, policy
 
@@ -110,7 +116,7 @@ def ask(
 def server(
     request: pytest.FixtureRequest, processes: Processes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AppServer]:
-    """Run a server with collected static files, whose names in pages contain a hash."""
+    """Run a server with collected static files. Their names in pages then contain a hash."""
     env = {
         name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
     }
@@ -128,7 +134,7 @@ def test_every_url_gives_the_same_response_with_forged_headers(cast: Cast, serve
     for path in requested:
         headers = [("Accept", "text/html"), cookie]
         forged, plain = ask(server, path, [*headers, *FORGED.items()]), ask(server, path, headers)
-        # Each view of the audit trail adds an entry to it, so its two lists differ.
+        # Each request for the audit trail adds an entry, so the bodies of the two responses differ.
         compared = 2 if path == "/admin/accounts/auditentry/" else 4
         assert forged[:compared] == plain[:compared], path
 
@@ -162,7 +168,10 @@ def test_socket_url_is_found_with_a_forged_root_path(cast: Cast, server: AppServ
 
 @pytest.mark.django_db(transaction=True)
 def test_scripts_for_other_origins_are_equal_for_every_reader(cast: Cast, server: AppServer) -> None:
-    """A shared cache may store them: the response depends on nothing in the request except the accepted compression."""
+    """Check that the responses do not depend on cookies and other headers, because a shared cache may store them.
+
+    They may depend only on the accepted compression.
+    """
     for path in ("/widget.js", f"/widget/{SITE_KEY}/look.js?language=en"):
         answers = []
         for headers in (

@@ -1,6 +1,6 @@
-"""The settings: an invalid variable is refused with its name, and docs/settings.md lists every variable.
+"""Tests of the settings: an invalid variable is refused with its name, and docs/settings.md lists every variable.
 
-Guards invariant 10: logs contain no message text.
+They also guard invariant 10 of tests/test_invariants.py: logs contain no message text.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def test_settings_page_says_which_variables_can_come_from_a_file(name: str) -> N
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    """Therefore every variable is in config/settings.py, and so in the table."""
+    """Check that no app reads environment variables itself.
+
+    All variables are then read in config/settings.py, so another test can compare them with docs/settings.md.
+    """
     for app in ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy"):
         for path in (ROOT / app).rglob("*.py"):
             assert "environ" not in path.read_text(encoding="utf-8"), path
@@ -155,7 +158,10 @@ def test_missing_proxy_count_is_warned_about_behind_tls(count: str, tmp_path: Pa
 
 
 def test_sqlite_syncs_every_commit_to_disk(tmp_path: Path) -> None:
-    """Invariant 1 without PostgreSQL: SQLite uses a write-ahead log that is synced at every commit."""
+    """Check that SQLite uses a write-ahead log and syncs it at every commit.
+
+    This guards invariant 1 (accepted means committed) without PostgreSQL.
+    """
     script = (
         "from django.db import connection as c; k = c.cursor();"
         "print([k.execute('PRAGMA ' + name).fetchone()[0] for name in ('journal_mode', 'synchronous')])"
@@ -167,7 +173,7 @@ def test_sqlite_syncs_every_commit_to_disk(tmp_path: Path) -> None:
 
 
 def formatted(error: BaseException, form: str = "line", **ids: str) -> str:
-    """Return the text of a log record with this error, as the service formats it."""
+    """Return the text of a log record with this error, formatted by the service's logging settings."""
     configurator = logging.config.DictConfigurator(settings.LOGGING)
     formatter = configurator.configure_formatter(dict(configurator.config["formatters"][form]))
     record = logging.LogRecord("chat", logging.ERROR, __file__, 1, "a frame failed", (), None)
@@ -218,7 +224,10 @@ def test_unknown_log_format_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.both_databases
 def test_database_error_is_logged_without_the_row(cast: Cast) -> None:
-    """Invariant 10: PostgreSQL's error message contains the whole row, and so the newest message."""
+    """Check that the log of a database error contains no data of the row (invariant 10).
+
+    PostgreSQL's own error message contains the whole row, and so the text of the newest message.
+    """
     conversation = start(cast)
     say(conversation, "卡号6222020000001234567")
     with pytest.raises(IntegrityError) as caught:
@@ -232,7 +241,7 @@ def test_database_error_is_logged_without_the_row(cast: Cast) -> None:
 
 
 def test_errors_that_quote_data_are_logged_without_their_message() -> None:
-    # Split, because a traceback shows the lines of the source code.
+    # The number is split, because a traceback shows the source line.
     card = "卡号" + "6222" + "020000001234567"
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""The threaded ASGI handler, and the release of a request's concurrency slot from its thread."""
+"""Tests of the threaded ASGI handler, and of releasing a request's concurrency slot from its thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ urlpatterns = [path("language", language), path("file", file)]
 
 
 async def ask(handler: Any, target: str, **headers: str) -> list[dict[str, Any]]:
-    """Send a request and return the ASGI messages of the response."""
+    """Send a request to the ASGI handler and return the ASGI messages of the response."""
     messages: list[dict[str, Any]] = []
     extra_headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {
@@ -86,7 +86,10 @@ async def test_unknown_path_is_answered_with_404(handler: ThreadedASGIHandler) -
 
 
 async def test_release_slot_releases_the_slot_of_a_request_once() -> None:
-    """Twenty requests that release their slots run together, although there are two slots; afterwards there are two."""
+    """Check that a request that releases its slot twice releases it only once.
+
+    Twenty such requests run at the same time, although there are two slots. Afterwards there must still be two slots.
+    """
     running, max_running, all_running = 0, 0, asyncio.Event()
 
     async def waiting(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -1,4 +1,7 @@
-/** The drill: one question in a quiet minute. Hidden while a visitor waits or the agent has an active conversation. */
+/**
+ * The panel of the daily drill, which shows one exam question in a quiet minute. It is hidden while a visitor waits or the
+ * agent has an active conversation.
+ */
 
 import { byId } from "../../chat/dom.js";
 import { find } from "../find.js";
@@ -26,7 +29,7 @@ export class Drill {
     this.#strings = strings;
     store.subscribe((state) => {
       const isQuiet = !waitingCount(state) && !mine(state).some((row) => row.status === "active");
-      // Move the focus out of the hidden panel, so that typed text does not land in a question that nobody sees.
+      // Move the focus out of the hidden panel, so that typed text does not go into a question that nobody sees.
       if (!isQuiet && this.#panel.contains(document.activeElement)) byId("conversation").focus();
       this.#panel.hidden = !isQuiet;
     });
@@ -41,7 +44,7 @@ export class Drill {
       event.preventDefault();
       void this.#answer(/** @type {HTMLFormElement} */ (event.target));
     });
-    // Keys pressed in the drill stay here: a digit chooses an option, and no letter acts on a conversation.
+    // Keys pressed in the drill must not act on a conversation. A digit chooses an option.
     this.#panel.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape") return;
       event.stopPropagation();
@@ -91,7 +94,7 @@ export class Drill {
     next.focus();
   }
 
-  /** Shows why a request failed, and keeps the answer. @param {string} message "" for no failure @param {() => void} [retry] */
+  /** Shows why a request failed. The answer stays in the form. @param {string} message "" for no failure @param {() => void} [retry] */
   #showFailure(message, retry) {
     byId("drill-failed").hidden = !message;
     byId("drill-failed-text").textContent = message;

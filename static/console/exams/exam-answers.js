@@ -1,6 +1,6 @@
 /**
- * Sends the answers of a paper to the server. An answer is kept in this tab's storage until it is accepted. Answers are
- * sent one after the other, and only the newest one of each question.
+ * Sends the answers of an exam paper to the server. An answer is kept in this tab's storage until the server has accepted
+ * it. Answers are sent one after the other, and only the newest answer to each question.
  */
 
 /** @import { ConsoleAnswer } from "../requests.js" */
@@ -23,7 +23,7 @@
 const RETRY_MS = 2_000;
 const MAX_RETRY_MS = 10_000;
 
-/** Used where no storage is available: answers then live as long as the page. */
+/** Used if the browser's storage is blocked: answers are then kept only as long as the page is open. */
 const NO_STORAGE = { getItem: () => null, setItem() {}, removeItem() {} };
 
 export class ExamAnswers {
@@ -34,7 +34,7 @@ export class ExamAnswers {
   #page;
   /** @type {Map<number, ExamAnswer>} */
   #pending = new Map();
-  /** The newest revision of each question's answer that this page has seen, by place. @type {Map<number, number>} */
+  /** By place, the newest revision of the question's answer that this page has seen. @type {Map<number, number>} */
   #revisions = new Map();
   #isSending = false;
   #isLeaving = false;
@@ -62,17 +62,17 @@ export class ExamAnswers {
     this.#restore();
   }
 
-  /** Number of answers that have not been accepted. */
+  /** The number of answers that the server has not accepted yet. */
   get waiting() {
     return this.#pending.size;
   }
 
-  /** Answers that have not been accepted, by place; after a reload, those restored from storage. */
+  /** The answers that the server has not accepted yet, by place. After a reload they come from storage. */
   get stored() {
     return new Map([...this.#pending].map(([place, { given }]) => [place, given]));
   }
 
-  /** Answers that have not been accepted, in the form in which they are sent. @returns {ExamAnswer[]} */
+  /** The answers that the server has not accepted yet, in the format in which they are sent. @returns {ExamAnswer[]} */
   get unsent() {
     return [...this.#pending.values()];
   }
@@ -102,18 +102,21 @@ export class ExamAnswers {
     this.#on.change();
   }
 
-  /** Call when the page is being left: answers accepted from now on stay in storage, and the next page sends them again. */
+  /**
+   * Must be called when the person leaves the page. From then on, accepted answers stay in storage, and the next page sends
+   * them again.
+   */
   hold() {
     this.#isLeaving = true;
     clearTimeout(this.#timer);
-    // Resume if the page was not left after all.
+    // Continue as before if the person did not leave the page after all.
     this.#timer = setTimeout(() => {
       this.#isLeaving = false;
       void this.flush();
     }, MAX_RETRY_MS);
   }
 
-  /** Removes the paper's answers from this tab, after it was handed in. */
+  /** Removes the answers of the paper from this tab's storage, after the paper was handed in. */
   forget() {
     clearTimeout(this.#timer);
     this.#pending.clear();
@@ -127,7 +130,7 @@ export class ExamAnswers {
     if (this.#isLeaving) return false;
     if (answer.ok || answer.status === 422) {
       this.#retryDelay = 0;
-      // A newer answer to this question may have been queued meanwhile.
+      // Remove only the answer that was sent: a newer answer to this question may have been queued meanwhile.
       if (this.#pending.get(place) === first) this.#pending.delete(place);
       this.#store();
       if (answer.data) this.setRevision(place, answer.data.revision);
@@ -160,7 +163,7 @@ export class ExamAnswers {
       if (this.#pending.size) this.#storage.setItem(this.#key, JSON.stringify([...this.#pending]));
       else this.#storage.removeItem(this.#key);
     } catch {
-      // Storage is blocked or full: the answers live as long as the page.
+      // Storage is blocked or full: the answers are kept only as long as the page is open.
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Counts the remaining time of a paper. The server says how much is left; in between, the monotonic `performance.now()`
- * counts down. When the time seems to be over, the server is asked before the paper is handed in.
+ * Counts down the time left for an exam paper. The time left comes from the server; between its answers, the monotonic
+ * `performance.now()` counts. When the time seems to be over, the page asks the server before it hands in the paper.
  */
 
 const RESYNC_MS = 3_000;
@@ -26,7 +26,7 @@ export class ExamClock {
     this.#end = now() + left;
   }
 
-  /** Milliseconds until the end, never below 0. */
+  /** The milliseconds left, never below 0. */
   get left() {
     return Math.max(0, this.#end - this.#now());
   }
@@ -40,12 +40,12 @@ export class ExamClock {
     this.#end = this.#now() + left;
   }
 
-  /** Call every second: asks the server when the time seems to be over. */
+  /** Asks the server if the time seems to be over. Must be called every second. */
   tick() {
     if (!this.left && this.#now() - this.#syncedAt >= RESYNC_MS) void this.sync();
   }
 
-  /** Fetches the server's time: `performance.now()` may stand still while a laptop sleeps. */
+  /** Fetches the time left from the server, because `performance.now()` may stand still while a laptop sleeps. */
   async sync() {
     if (this.#isSyncing || this.#isOver) return;
     this.#isSyncing = true;

@@ -1,4 +1,4 @@
-/** The page of a paper in progress: clock, questions one by one or all on one page, saving, handing in. */
+/** The page on which an examinee writes an exam paper: clock, questions one by one or all at once, saving, handing in. */
 
 import { byId, setText } from "../../chat/dom.js";
 import { fill, readUiStrings } from "../../chat/ui-strings.js";
@@ -26,7 +26,7 @@ const clock = new ExamClock(Number(clockElement.dataset.left), {
   },
   onOver: () => void handIn({ isByClock: true }),
 });
-// Tabs with the same paper show each other's answers.
+// Tabs with the same paper tell each other their answers.
 const otherTabs = new BroadcastChannel(`lianxin-exam-${paper}`);
 let isOver = false;
 let isSignedOut = false;
@@ -134,10 +134,10 @@ function tick() {
 }
 
 /**
- * Hands in the paper, and retries until the server has accepted it. After the time is over, the server counts only the
- * answers that it has saved.
+ * Hands in the paper, and retries until the server has accepted it. If the time is over, only the answers that the server
+ * has already saved count.
  *
- * @param {{isByClock?: boolean}} [options] `isByClock`: the time is over; the examinee pressed nothing
+ * @param {{isByClock?: boolean}} [options] `isByClock`: the page hands in by itself, because the time is over
  */
 async function handIn({ isByClock = false } = {}) {
   if (isOver) return;
@@ -213,7 +213,7 @@ document.addEventListener("keydown", (event) => {
     questions[current].choose(Number(event.key));
   }
 });
-// The server may render the next page before it saves the answers in flight: keep those to send them again.
+// The server may render the next page before it saves answers that are being sent. Keep these, so that they are sent again.
 addEventListener("beforeunload", () => answers.hold());
 for (const [target, name] of /** @type {[EventTarget, string][]} */ ([
   [window, "online"],

@@ -1,5 +1,5 @@
-/** The shortcuts of a page of proposed questions: a letter clicks the element that names it in `aria-keyshortcuts`, unless the
- * person is typing. */
+/** Keyboard shortcuts of the page of proposed questions: a letter clicks the element with this letter in `aria-keyshortcuts`,
+ * unless the person is typing. */
 
 import { isPrintable, letterOf } from "../inbox/inbox-shortcut-keys.js";
 import { hasLetters } from "../letter-shortcut-setting.js";

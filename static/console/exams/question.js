@@ -1,10 +1,10 @@
-/** A question on a page: reads and sets its answer, and handles the keyboard. Shared by the exam and the drill. */
+/** A question on an exam page or in the drill. Reads and sets its answer, and handles the keyboard. */
 
 /** @import { Given } from "./exam-answers.js" */
 
 export class Question {
   #element;
-  /** Whether steps of an ordering question were moved: their initial order is not an answer. */
+  /** Whether a step of an ordering question has been moved. The initial order does not count as an answer. */
   #isMoved;
 
   /** @param {HTMLElement} element @param {{onAnswer: () => void, onMoved?: (position: number) => void}} options */
@@ -33,7 +33,7 @@ export class Question {
     return this.#element;
   }
 
-  /** The answer in the server's format: option numbers, or the text of a fill-in; null for none. @returns {Given} */
+  /** The answer in the server's format: option numbers, or the text of a fill-in question; null if there is none. @returns {Given} */
   get given() {
     const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {
@@ -45,7 +45,7 @@ export class Question {
     return chosen.length ? chosen.map((input) => Number(input.value)) : null;
   }
 
-  /** Shows an answer. @param {Given} given */
+  /** Shows this answer in the form. @param {Given} given */
   set given(given) {
     const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {

@@ -1,4 +1,4 @@
-/** The form of a knowledge point: preview, character counts, and a draft that survives leaving the page. */
+/** Script of the form of a knowledge point: preview, character counts, and a draft kept when the person leaves the page. */
 
 import { lengthOf } from "../../chat/character-count.js";
 import { byId } from "../../chat/dom.js";
@@ -33,7 +33,7 @@ function isField(field) {
 }
 
 /**
- * Tells whether a draft equals the saved form: only fields that the server fills in itself may differ.
+ * Returns whether a draft is equal to the saved form. Fields that the server fills in itself may differ.
  *
  * @param {Record<string, string>} draft
  * @param {Record<string, string>} now
@@ -51,7 +51,7 @@ function restore(draft) {
   }
 }
 
-/** Formats links as the server does below the answer (knowledge/message_sources.py). @param {string} links @returns {string[]} */
+/** Returns the links in the format in which the server adds them below the answer (knowledge/message_sources.py). @param {string} links @returns {string[]} */
 function linesOf(links) {
   return links
     .split("\n")
@@ -70,7 +70,7 @@ function draw() {
     if (!(count instanceof HTMLElement)) continue;
     const field = form.elements.namedItem(count.dataset.count ?? "");
     if (!(field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)) continue;
-    // Count as the server does: whole characters, a line break as one.
+    // Count in the same way as the server: whole characters, and a line break as one character.
     const length = lengthOf(field.value.trim());
     const limit = limitOf(field);
     count.textContent = `${length} / ${limit}`;
@@ -82,14 +82,14 @@ function saveDraft() {
   try {
     storage.session?.setItem(storageKey, JSON.stringify(values()));
   } catch {
-    // Storage is full or blocked: the page itself still has the text.
+    // Storage is full or blocked: the text is then only on the page itself.
   }
 }
 
 const initial = values();
 try {
   const draft = JSON.parse(storage.session?.getItem(storageKey) ?? "null");
-  // A form that the server returned with errors already holds the typed text.
+  // If the server returned the form with errors, the form already has the typed text.
   if (draft && !("returned" in form.dataset)) {
     if (isUnchanged(draft, initial)) storage.session?.removeItem(storageKey);
     else {
@@ -98,7 +98,7 @@ try {
     }
   }
 } catch {
-  // The stored draft is invalid: start from the server's values.
+  // The stored draft is invalid: use the values from the server.
 }
 draw();
 

@@ -1,4 +1,4 @@
-"""Search in messages, also for Chinese words of two characters, on both databases."""
+"""Tests of the search in messages, on PostgreSQL and SQLite. Chinese words of two characters are found as well."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ LIMITS = {
 
 @pytest.fixture(params=LIMITS)
 def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The three ways of `chat.archive.search._candidates`: limits that make one of them find most candidates."""
+    """Set the search limits so that one of the three ways in `chat.archive.search._candidates` finds most
+    candidates."""
     for name, value in LIMITS[request.param].items():
         monkeypatch.setattr(f"chat.archive.search.{name}", value)
 
@@ -132,7 +133,10 @@ def test_search_pages_follow_each_other_without_gap_or_repeat(strategy: None, ca
 
 
 def test_search_finds_exactly_what_each_reader_may_read(strategy: None, cast: Cast) -> None:
-    """An agent may read conversations of their departments, and those that are or were assigned to them."""
+    """Compare the results for several readers with the conversations that each may read.
+
+    An agent may read conversations of the agent's departments and conversations that are or were assigned to the agent.
+    """
     go_online(cast.jun, cast.mei)
     started = [start(cast, department="loans" if index % 3 else "cards") for index in range(9)]
     for conversation, colleagues in ((started[0], [cast.jun]), (started[3], [cast.jun, cast.mei])):
@@ -154,7 +158,8 @@ def test_search_finds_exactly_what_each_reader_may_read(strategy: None, cast: Ca
                 break
         assert texts == [message.body for message in expected]
         totals[reader.username] = len(texts)
-    # Nine conversations share the 24 messages. Cards has three of them, loans six; Jun has two cards conversations too.
+    # The 24 messages are spread over nine conversations: three of cards and six of loans. Jun, of loans, was also
+    # assigned two conversations of cards.
     assert totals == {"mei": 8, "jun": 22, "yun": 24, "wen": 24, "an": 0}
 
 

@@ -1,4 +1,4 @@
-"""The transcript file holds the stored texts exactly, and no message text can forge an entry."""
+"""Tests of the transcript file. It contains the stored texts exactly, and no message text can imitate an entry."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ _BREAKS = re.compile("(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])    ")
 
 
 def entries(text: str) -> list[tuple[int, str, str]]:
-    """Return (seq, author, body) of each entry, parsed only by the rule that bodies are indented by four spaces."""
+    """Return (seq, author, body) of each entry in a transcript.
+
+    The parser relies only on the rule that bodies are indented by four spaces.
+    """
     return [(int(seq), author, _BREAKS.sub(r"\1", body)) for seq, _at, author, body in _ENTRY.findall(text)]
 
 

@@ -1,4 +1,4 @@
-"""Attachments: type detection, who may send and read them, and that no file is stored twice or left behind."""
+"""Tests of attachments: type detection, the rights to send and read files, and no file stored twice or left behind."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def _media(tmp_path: Path) -> Any:
 
 @pytest.fixture(autouse=True)
 def _own_writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Gives each test its own writer, and closes its connection at the end so that the database can be dropped."""
+    """Give each test its own writer thread.
+
+    At the end, the writer stops and closes its connection, so that the test database can be dropped.
+    """
     writer = Writer()
     monkeypatch.setattr("chat.actions.attachments.writer", writer)
     yield
@@ -117,7 +120,7 @@ def test_metadata_of_a_picture_is_removed_and_its_orientation_applied() -> None:
     source = Image.new("RGB", (60, 30), "white")
     source.paste((200, 0, 0), (0, 0, 20, 10))
     exif = Image.Exif()
-    exif[0x0112] = 6  # Orientation: display rotated by 90 degrees clockwise.
+    exif[0x0112] = 6  # EXIF orientation 6: show the picture rotated by 90 degrees clockwise.
     exif[0x010F] = "SECRET-CAMERA"
     exif.get_ifd(0x8825)[1] = "N"
     content = BytesIO()
@@ -496,7 +499,7 @@ def test_request_without_file_or_ids_is_refused(cast: Cast, client: Client) -> N
 def test_uploads_over_the_rate_limit_are_refused_with_retry_after(
     cast: Cast, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # With the clock of the buckets stopped, a slow machine does not refill them between two uploads.
+    # Stop the clock of the token buckets, so that they are not refilled between two uploads on a slow machine.
     monkeypatch.setattr("chat.limits.time", SimpleNamespace(monotonic=lambda: 0.0))
     conversation, other = start(cast), start(cast)
     statuses = [post(client, conversation, picture()).status_code for _ in range(7)]
@@ -543,7 +546,8 @@ def test_tidy_attachments_removes_only_orphans(cast: Cast, client: Client, tmp_p
     folder.mkdir(parents=True)
     (folder / "b").write_bytes(b"x")
     (folder / "unreferenced").write_bytes(b"x")
-    # Set by the test's clock, which `scripts/test --clock` shifts; the kernel's clock is not shifted.
+    # Set the file's time by the clock of the test, which `scripts/test --clock` may shift. The kernel's clock is not
+    # shifted.
     now = time.time()
     os.utime(folder / "unreferenced", (now, now))
     call_command("tidy_attachments", stdout=StringIO())

@@ -1,4 +1,7 @@
-"""PDFs with active content are refused, however it is hidden; PDFs that only show pages are stored unchanged."""
+"""Tests of PDF attachments.
+
+A PDF with active content is refused, however the content is hidden. Any other PDF is stored unchanged.
+"""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -23,7 +26,8 @@ SCRIPT: dict[str, Any] = {"S": Name.JavaScript, "JS": "app.alert(1)"}
 
 def _on_page(key: str, value: Any) -> Callable[[Pdf], None]:
     def change(document: Pdf) -> None:
-        # Parsed again as a copy: an object belongs to the first document into which it is inserted.
+        # Parse the object again to get a copy, because an object belongs to the first document into which it is
+        # inserted.
         document.pages[0].obj[key] = document.make_indirect(pikepdf.Object.parse(value.unparse()))
 
     return change

@@ -1,4 +1,7 @@
-"""A stored picture looks like the original in every colour mode of the allowed formats; invalid ones are refused."""
+"""Tests of picture attachments.
+
+In every colour mode of the allowed formats, the stored picture looks like the original. Invalid pictures are refused.
+"""
 
 import struct
 import zlib
@@ -39,7 +42,7 @@ def png(
 
 
 def deep_rows(channels: int) -> bytes:
-    """Return the rows of a gradient with 16-bit samples, 64 by 64 pixels."""
+    """Return the pixel rows of a 64 by 64 gradient with 16-bit samples, in the form of PNG data."""
     return b"".join(b"\0" + struct.pack(">H", row * 1024) * (64 * channels) for row in range(64))
 
 

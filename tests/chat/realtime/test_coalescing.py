@@ -1,4 +1,4 @@
-"""RequestCoalescer answers concurrent requests in batches, and every request gets an answer or an error."""
+"""Tests of RequestCoalescer, which answers concurrent requests in batches. Every request gets an answer or an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Batches = list[list[int]]
 
 
 def doubling(batches: Batches, is_asked: asyncio.Event, go: threading.Event) -> RequestCoalescer[int, int]:
-    """Return a coalescer that doubles numbers: it records each batch, sets `is_asked`, and answers after `go`."""
+    """Return a coalescer that doubles numbers.
+
+    For each batch of numbers, it adds the batch to `batches`, sets `is_asked`, waits for `go` and then answers.
+    """
     loop = asyncio.get_running_loop()
 
     def answer(numbers: Sequence[int]) -> list[int]:
@@ -64,7 +67,7 @@ async def test_disconnected_clients_are_skipped_and_excess_requests_get_distinct
         with pytest.raises(Overloaded) as overloaded:
             await coalescer.ask(1)
         moments.append(loop.time() + overloaded.value.after_seconds)
-    # Clients come back one after the other, not before the server has time for them.
+    # The refused clients are told to come back at increasing times, when the server has time for them.
     assert moments == sorted(moments)
     assert len(set(moments)) == 100
     assert moments[0] >= began + MAX_WAIT_SECONDS
@@ -78,7 +81,10 @@ async def test_disconnected_clients_are_skipped_and_excess_requests_get_distinct
 
 
 async def test_batches_are_answered_while_the_event_loop_is_blocked() -> None:
-    """The loop may be busy with thousands of handshakes; the queries must not wait until they are done."""
+    """Check that batches are answered on a thread.
+
+    The event loop may be busy with thousands of handshakes, and the queries must not wait for it.
+    """
     batches: Batches = []
     all_are_asked = threading.Event()
 
@@ -92,7 +98,7 @@ async def test_batches_are_answered_while_the_event_loop_is_blocked() -> None:
     requests = [asyncio.create_task(coalescer.ask(number)) for number in range(MAX_BATCH * 3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    # This blocks the event loop.
+    # This call blocks the event loop until all batches are answered.
     assert all_are_asked.wait(10)
     assert not any(request.done() for request in requests)
     assert await asyncio.gather(*requests) == list(range(MAX_BATCH * 3))

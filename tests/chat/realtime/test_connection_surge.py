@@ -1,4 +1,4 @@
-"""Many connections at once: the listen backlog holds them, and closed sockets leave no memory behind."""
+"""Tests of many simultaneous connections. The listen backlog holds them, and the memory of closed sockets is freed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ PENDING_CONNECTIONS = 300
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 def test_closed_sockets_are_freed_without_the_garbage_collector(server: Literal["daphne", "uvicorn"]) -> None:
-    """Full garbage collections are rare (server/gc_tuning.py), so sockets in a reference cycle would pile up."""
+    """Check that no reference cycle keeps closed sockets in memory.
+
+    Full garbage collections are rare (server/gc_tuning.py), so objects in reference cycles would pile up.
+    """
     with AppServer({}, server=server, application="tests.harness.servers.leftovers:application") as app:
         before = left_in(app)
         with ExitStack() as stack:
@@ -43,7 +46,10 @@ def left_in(app: AppServer) -> int:
 
 
 def test_listen_backlog_holds_300_connections_while_the_server_is_stopped() -> None:
-    """A client whose SYN the kernel drops retries after one second, then after three, then after seven."""
+    """Open 300 connections to a stopped server, each in less than a second.
+
+    If the backlog were full, the kernel would drop the SYN packet, and the client would retry only after one second.
+    """
     with AppServer({}) as app, ExitStack() as stack:
         app.send_signal(signal.SIGSTOP)
         stack.callback(app.send_signal, signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""Both servers close a socket whose client sends too much of anything, or no hello at all."""
+"""Tests of floods: Daphne and uvicorn close a socket whose client sends too much, or no hello frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from tests.harness.raw_sockets import CLOSE, CONTINUATION, PING, PONG, TEXT, fra
 from tests.harness.servers import AppServer
 from tests.people import SITE_KEY, Cast
 
-# Far more than the limits allow, and many times more than the kernel buffers for a reader that has stopped.
+# The number of bytes to send: far more than the limits allow, and many times more than the kernel buffers when nobody
+# reads.
 MANY = 60 * 1024 * 1024
 
 
@@ -53,7 +54,10 @@ def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
 
 
 def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tuple[int, bytes]:
-    """Send without a pause until the server disconnects. Returns the number of bytes sent, and the bytes received."""
+    """Send bytes without a pause until the server disconnects: `first` once, then `again` repeatedly.
+
+    Returns the number of bytes sent, and the bytes received.
+    """
     sent, received, data = 0, b"", first
     block = again * max(1, 65536 // len(again))
     while sent < MANY:
@@ -82,7 +86,8 @@ def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, serve
         results = dict(zip(FLOODS, threads.map(flood, FLOODS), strict=True))
     for kind, (sent, received) in results.items():
         assert sent < MANY / 4, f"{kind}: the server read more than its limit and both kernel buffers"
-        # A client that sends a close frame and goes on sending receives its own close code.
+        # A client that sends a close frame and goes on sending is answered with its own close code, so none is checked
+        # here.
         if kind != "closes":
             assert b'"code":"flood"' in received, kind
             assert struct.pack(">H", 4400) in received, kind
@@ -90,7 +95,7 @@ def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, serve
 
 @pytest.mark.django_db(transaction=True)
 def test_pings_sent_with_the_handshake_are_limited(cast: Cast, server: AppServer) -> None:
-    """They arrive before the frame meter is installed."""
+    """Check that pings are counted that arrive together with the handshake, before the frame meter is installed."""
     with shake_hands(server.port, first=frame(PING) * 10_000) as connection:
         connection.sendall(HELLO)
         connection.settimeout(10)

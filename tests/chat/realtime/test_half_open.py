@@ -1,4 +1,4 @@
-"""The server drops a half-open connection; with the documented ping options within 45 seconds."""
+"""Tests of half-open connections: with the documented ping options, the server drops one within 45 seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.harness.servers.process import HOST, ROOT
 
 MAX_SECONDS = 45
 PINGS = re.compile(r"--(?:ws-)?ping-interval\W+(\d+)\W+--(?:ws-)?ping-timeout\W+(\d+)")
-# The files that hold commands to start a server.
+# The files with documented commands to start a server.
 FILES_WITH_COMMANDS = ("README.md", "deploy/Containerfile", "deploy/systemd/lianxin@.service")
 
 
@@ -62,7 +62,11 @@ def test_server_drops_a_connection_that_answers_no_pings(
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 def test_client_slow_to_answer_a_close_frame_is_not_reset(server: Literal["daphne", "uvicorn"]) -> None:
-    """A reset discards what the client has not read: the reason for the close, and when to reconnect."""
+    """Check that a client may take 2.5 seconds to answer the server's close frame.
+
+    A TCP reset would discard data that the client has not read yet: the reason for the close, and the time to
+    reconnect.
+    """
     with AppServer({}, server=server) as app, socket.create_connection((HOST, app.port)) as connection:
         client = ClientProtocol(parse_uri(f"{app.websocket_url}/ws/chat/"), origin=Origin(app.url))
 
@@ -83,6 +87,7 @@ def test_client_slow_to_answer_a_close_frame_is_not_reset(server: Literal["daphn
             connection.recv(1)
         flush()
         connection.settimeout(10)
-        # After the client's close frame the connection ends at once. Daphne resets it, when everything has been read.
+        # After the client's close frame, the connection ends at once. Daphne may reset it, which does no harm now,
+        # because the client has read everything.
         with suppress(ConnectionResetError):
             assert connection.recv(1) == b""

@@ -1,4 +1,7 @@
-"""PostSequencer submits the posts of a socket one at a time and lets no post pass an earlier one that was put off."""
+"""Tests of PostSequencer.
+
+It submits the posts of a socket one at a time. While a post is to be retried, no later post may overtake it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def post_of(client_id: UUID) -> Post:
 
 
 class QueueHarness:
-    """A PostSequencer with a recording writer and socket: `submitted` posts, and `answers` to the client."""
+    """A PostSequencer whose calls are recorded: posts `submitted` to the writer, and `answers` sent to the client."""
 
     def __init__(self) -> None:
         self.submitted: list[UUID] = []
@@ -82,7 +85,10 @@ def test_posts_refused_with_a_retry_are_held_in_their_order(harness: QueueHarnes
 
 
 def test_release_of_a_stored_post_makes_the_next_held_post_the_first(harness: QueueHarness) -> None:
-    """Post B was refused because A had not been found in the database. If A is found later, C must not overtake B."""
+    """Check that post B must be sent again before post C, when post A before them turns out to be stored.
+
+    B had been refused because A was not found in the database at that time.
+    """
     harness.add(A)
     harness.settle(Unavailable())
     harness.queue.hold(post_of(B))

@@ -1,7 +1,8 @@
-"""The visitor's and the agent's socket through whole server processes, one Daphne and one uvicorn.
+"""Tests of the sockets of visitors and agents in complete server processes, one with Daphne and one with uvicorn.
 
-Guards invariants 2 (nothing is lost, doubled or reordered), 3 (both sides resume after N), 5 (a note never reaches a
-visitor), 8 (frames carry all a screen needs) and 9 (unknown kinds are ignored).
+They guard these invariants of tests/test_invariants.py: 2 (nothing accepted is lost, doubled or reordered), 3 (both
+sides resume after the last message received), 5 (a note never reaches a visitor), 8 (frames carry all a screen needs)
+and 9 (unknown kinds are ignored).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def cast(transactional_db: None) -> Cast:
 
 @pytest.fixture(params=["daphne", "uvicorn"])
 def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
-    """One server process of each kind."""
+    """Return the Daphne process or the uvicorn process, so that each test runs with both."""
     app: AppServer = getattr(processes, request.param)
     return app
 
@@ -54,7 +55,10 @@ def conversation_of(box: Box) -> Conversation:
 
 
 def messages_by_seq(client: Client) -> dict[int, str]:
-    """Return the client ids of the messages received live, by seq; checks that no two messages share a seq."""
+    """Return a dict by seq: the client ids of the messages that arrived in message frames.
+
+    It also checks that no two messages have the same seq.
+    """
     client_ids: dict[int, str] = {}
     for frame in client.frames:
         if frame["kind"] == "message":
@@ -126,7 +130,7 @@ def test_refusals_are_in_the_language_of_the_visitor(cast: Cast, server: AppServ
 
 
 def test_unknown_frames_are_ignored_and_invalid_frames_refused(cast: Cast, server: AppServer) -> None:
-    """Invariant 9."""
+    """Check that frames of unknown kinds are ignored (invariant 9), while invalid frames of known kinds are refused."""
     with Box(server) as box:
         box.open(new_field={"from": "version 2"})
         box.begin()
@@ -138,7 +142,7 @@ def test_unknown_frames_are_ignored_and_invalid_frames_refused(cast: Cast, serve
         box.say_raw('{"kind": "ping", "x": "' + "x" * 17_000 + '"}')
         box.post("还在")
         codes = [frame["code"] for frame in box.so_far() if frame["kind"] == "refused"]
-    # Daphne drops the empty message by itself.
+    # Daphne itself drops the empty message, so it gets no refusal there.
     assert codes in (["bad_frame"] * 5 + ["too_long"], ["bad_frame"] * 6 + ["too_long"])
 
 
@@ -161,7 +165,7 @@ def test_handshake_is_refused_for_other_origins(cast: Cast, server: AppServer) -
 
 
 def test_visitor_resumes_with_the_messages_after_the_last_one(cast: Cast, processes: Processes) -> None:
-    """Invariant 3, with the reconnect on another process."""
+    """Check that a visitor who reconnects to another process gets exactly the missed messages (invariant 3)."""
     with Box(processes.daphne) as box:
         box.open()
         box.begin()
@@ -221,7 +225,7 @@ def test_long_conversation_is_fetched_in_pages_and_the_sweep_sends_nothing_twice
             assert page["more"] == (seqs[-1] < 450)
         assert seqs == list(range(1, 451))
         assert box.post("新的")["seq"] == 451
-        # The queue frame shows that two sweeps have passed: they must have sent no message again.
+        # When the queue frame arrives, two rounds of the sweep have passed. They must not have sent any message again.
         box.hear("queue")
         assert [frame["message"]["seq"] for frame in box.so_far() if frame["kind"] == "message"] == [451]
 
@@ -260,7 +264,7 @@ def test_two_tabs_of_a_visitor_receive_the_same_frames(cast: Cast, processes: Pr
 def test_two_processes_assign_seqs_of_one_conversation_without_a_gap(
     cast: Cast, processes: Processes
 ) -> None:
-    """Invariants 2 and 3: six tabs on two processes post at once, and each receives every message once."""
+    """Check invariants 2 and 3: six tabs on two processes post at once, and each tab receives every message once."""
     with ExitStack() as stack:
         tabs = [
             stack.enter_context(Box(server))
@@ -271,7 +275,7 @@ def test_two_processes_assign_seqs_of_one_conversation_without_a_gap(
         tabs[0].begin()
         for tab in tabs[1:]:
             tab.open(like=tabs[0])
-        # The number of posts that the rate limit allows at once.
+        # Each tab sends twelve posts, as many as the rate limit allows at once.
         ids = [tab.send(f"{number}") for number in range(12) for tab in tabs]
         accepted = [tab.hear("accepted") for tab in tabs for _ in range(12)]
         assert {frame["client_id"] for frame in accepted} == set(ids)
@@ -306,7 +310,8 @@ def test_posts_after_one_put_off_are_refused_until_it_is_sent_again(cast: Cast, 
         first, last = refused[0], refused[-1]
         stored = 0
         while not stored:
-            # The rate limit allows another post after a while. The last post asks first, and must not pass the first.
+            # The rate limit allows another post after a while. The last post is sent first then, and must not overtake
+            # the post that was refused first.
             box.send("15", last)
             box.send(str(ids.index(first)), first)
             box.listen(0.3)
@@ -317,7 +322,7 @@ def test_posts_after_one_put_off_are_refused_until_it_is_sent_again(cast: Cast, 
 
 
 def post_until_refused(box: Box) -> tuple[list[str], list[str]]:
-    """Post faster than the rate limit allows. Returns the client ids of the accepted and of the refused posts."""
+    """Post faster than the rate limit allows. Return the client ids of the accepted posts and of the refused posts."""
     ids = [box.send("x") for _ in range(16)]
     frames = [frame for frame in box.so_far() if frame.get("client_id") in ids]
     refused = [frame["client_id"] for frame in frames if frame["kind"] == "refused"]
@@ -336,7 +341,8 @@ def test_repeat_of_a_stored_post_is_accepted_while_another_post_is_put_off(
         accepted, refused = post_until_refused(box)
         for seq, client_id in enumerate(accepted[:3], start=1):
             assert box.post("x", client_id)["seq"] == seq
-        # A known client id with another body is refused as always, and does not let other posts pass the one put off.
+        # A known client id with another body is refused as always. This must not let other posts overtake the post that
+        # is to be retried.
         box.send("y", accepted[0])
         assert (
             box.hear("refused", lambda frame: frame["client_id"] == accepted[0])["code"] == "client_id_reused"
@@ -454,7 +460,7 @@ def test_slow_reader_that_reads_on_receives_bye_with_the_code_slow(cast: Cast, p
             deaf.open(like=deaf)
             for _ in range(100):
                 deaf.say("fetch", after=0)
-            # Read nothing until the server gives up.
+            # Read nothing from the socket until the server gives up on it.
             deadline = time.monotonic() + 30
             while slow_at(server) == before:
                 assert time.monotonic() < deadline, "the server never gave up on the slow reader"
@@ -463,14 +469,15 @@ def test_slow_reader_that_reads_on_receives_bye_with_the_code_slow(cast: Cast, p
 
 
 def slow_at(server: AppServer) -> list[str]:
-    """Return the metric that counts the slow readers of this process; an empty list before the first one."""
+    """Return the line of /metrics that counts sockets closed because of slow reading; an empty list if there was
+    none."""
     with urlopen(f"{server.url}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
     return [line for line in lines if line.startswith('lianxin_sockets_ended_total{code="slow"}')]
 
 
 def test_repeated_ratings_are_refused_as_too_fast(cast: Cast, server: AppServer) -> None:
-    """Each rating is sent to the consoles, so it must be limited."""
+    """Check that ratings are limited, because each one is sent to the consoles."""
     with Box(server) as box:
         box.open()
         box.begin()
@@ -495,7 +502,10 @@ def test_flood_of_typing_frames_ends_the_socket(cast: Cast, server: AppServer) -
 
 
 def test_concurrent_visitors_never_receive_frames_of_each_other(cast: Cast, processes: Processes) -> None:
-    """CVE-2020-35681 was caused by a scope that requests shared."""
+    """Check that 125 concurrent visitors receive only their own messages.
+
+    CVE-2020-35681 in Channels was caused by a scope object that several connections shared.
+    """
 
     def visit(number: int) -> set[str]:
         server = (processes.daphne, processes.uvicorn)[number % 2]
@@ -515,7 +525,11 @@ def test_concurrent_visitors_never_receive_frames_of_each_other(cast: Cast, proc
 
 
 def test_sign_in_ends_the_other_widgets_of_the_conversation(cast: Cast, processes: Processes) -> None:
-    """A conversation is open in several tabs of a shared computer. Once a customer signs in, only they may read it."""
+    """Check that a sign-in closes other sockets of the conversation.
+
+    The conversation may be open in several tabs of a shared computer. After a customer has signed in, only that
+    customer may read it.
+    """
     with Box(processes.daphne) as box, Box(processes.uvicorn) as elsewhere, Box(processes.daphne) as near:
         box.open()
         box.begin()
@@ -603,7 +617,7 @@ def test_visitor_and_agent_exchange_frames_across_processes(cast: Cast, processe
 def test_read_mark_of_the_former_conversation_does_not_apply_to_the_new_one(
     cast: Cast, processes: Processes
 ) -> None:
-    """The mark was still on its way when the new conversation started."""
+    """Send a read mark of the former conversation late, when the new conversation has already started."""
     with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.mei)) as console:
         box.open()
         box.begin()
@@ -625,14 +639,17 @@ def test_read_mark_of_the_former_conversation_does_not_apply_to_the_new_one(
 
 
 def writer_says(conversation: Conversation, body: str, agent: Staff) -> None:
-    """Post through the writer of this process, which has no sockets; other processes learn of it by a notification."""
+    """Post an agent's message through the writer of the test process.
+
+    The test process has no sockets, so the server processes learn of the message only by a notification.
+    """
     outcome = writer.post(Post(conversation.pk, uuid4(), body, agent=person_of(agent))).result(10)
     assert isinstance(outcome, AcceptedFrame)
     assert writer.stop(10)
 
 
 def test_a_note_never_reaches_a_visitor(cast: Cast, processes: Processes) -> None:
-    """Invariant 5: a note comes neither live nor on reconnecting nor by fetching, on both kinds of server."""
+    """Check that a visitor never receives a note: not live, not after a reconnect and not by fetching (invariant 5)."""
     with (
         Box(processes.daphne) as box,
         Box(processes.uvicorn) as tab,
@@ -705,7 +722,7 @@ def test_only_the_assigned_agent_is_shown_as_typing(cast: Cast, server: AppServe
         for console in (mei, hao, yun):
             console.open()
             console.watch(box.conversation or "")
-        # The conversation is not assigned yet.
+        # Typing is not announced here, because the conversation is not assigned yet.
         mei.say("typing", conversation=box.conversation)
         mei.so_far()
         give_to(cast.mei, box, cast)
@@ -719,7 +736,10 @@ def test_only_the_assigned_agent_is_shown_as_typing(cast: Cast, server: AppServe
 def test_watcher_without_the_right_stops_receiving_a_transferred_conversation(
     cast: Cast, processes: Processes
 ) -> None:
-    """A colleague who only watched it loses the right with the transfer, and the feed within five seconds."""
+    """Check that a colleague who watches a conversation gets no messages five seconds after a transfer away.
+
+    The transfer to another department ends the colleague's right to follow it.
+    """
     with Box(processes.daphne) as box, Console(processes.uvicorn, session_of(cast.hao)) as console:
         box.open()
         box.begin()
@@ -740,7 +760,10 @@ def test_watcher_without_the_right_stops_receiving_a_transferred_conversation(
 
 
 def test_console_is_closed_within_five_seconds_of_losing_a_right(cast: Cast, processes: Processes) -> None:
-    """Rights end by a sign-out, a deactivated account, a new password, another role or the loss of a department."""
+    """End the rights of several staff members in all ways, and check that their consoles close.
+
+    The ways are a sign-out, a deactivated account, a new password, another role and a removed department.
+    """
     people = {"mei": cast.mei, "hao": cast.hao, "jun": cast.jun, "yun": cast.yun}
     extra = Staff.objects.create(username="lin", name="林", number="1003", role=Role.AGENT)
     extra.departments.set([cast.cards, cast.loans])
@@ -766,7 +789,8 @@ def test_console_is_closed_within_five_seconds_of_losing_a_right(cast: Cast, pro
             assert screen.hear("bye", within=5)["code"] == "access_revoked"
             assert screen.hear_close() == 4403
         Staff.objects.filter(pk=cast.yun.pk).update(role=Role.AGENT)
-        # A new tab of the same session has the new rights; it must not hide that the old tab has outdated ones.
+        # A new tab of the same session has the new rights. The server must still notice that the old tab has outdated
+        # rights.
         tab = console(cast.yun, stays)
         tab.open()
         assert supervisor.hear("bye", within=5)["code"] == "access_revoked"
@@ -786,7 +810,8 @@ def test_sign_out_closes_the_consoles_of_the_session_on_every_process_at_once(
         for console in (one, two, stays):
             console.open()
         count_before = {console: len(console.frames) for console in (one, two)}
-        # This ends the session as `logout` does. No sweep comes soon enough to explain what follows.
+        # This ends the session in the same way as `logout`. The console then closes so soon that the sweep cannot be
+        # the cause.
         SessionStore(key).flush()
         for console in (one, two):
             assert console.hear_close() == 4403
@@ -808,14 +833,14 @@ def test_former_agent_receives_nothing_after_a_transfer_to_another_department(
         box.post("房贷的事")
         give_to(cast.jun, box, cast)
         assert "房贷" not in str(mei.so_far())
-        # The former agent may still read the old messages, but a console that opens the conversation again does not
-        # receive new ones.
+        # The former agent may still read the old messages, but does not receive new ones, even after opening the
+        # conversation again.
         mei.watch(box.conversation or "")
         box.post("还有一件")
         mei.say("ping")
         assert mei.hear("pong")["heads"] == {}
         assert "还有一件" not in str(mei.frames)
-        # When it comes back, the console that still shows it follows it again without being asked.
+        # When the conversation comes back, the server subscribes the console that still shows it, without a request.
         agents.transfer_to_department(staff=cast.jun, uuid=conversation.uuid, to=cast.cards)
         head = mei.hear("messages", lambda frame: not frame["messages"])["head"]
         box.post("又回来了")

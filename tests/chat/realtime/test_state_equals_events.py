@@ -1,7 +1,9 @@
-"""State equals events for a visitor: the widget's state before plus the frames is the state that a new welcome gives.
+"""Tests that frames and fetched state agree for a visitor.
 
-Real actions announce events, the real hub routes them to a widget's socket, and a reducer that does only what
-docs/protocol.md says applies the frames. tests/console/test_state.py has the console's side. Guards invariant 8.
+The widget's earlier state, changed by the frames it received, must equal the state in a new welcome frame. The test
+runs real actions, and the real hub routes their events to a widget's socket. A reducer applies the frames, doing only
+what docs/protocol.md says. tests/console/test_state.py tests the same for the console. These tests guard invariant 8 of
+tests/test_invariants.py: frames carry all a screen needs.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ State = dict[str, Any]
 
 
 def welcome_of(conversation: Conversation) -> State:
-    """Return the state and the messages that a widget which opens now receives."""
+    """Return the state and the messages that a widget would receive if it connected now."""
     visitor = Conversation.objects.get(pk=conversation.pk).visitor
     session = sessions.session_for(visitor.site, visitor)
     assert session.pk == conversation.pk
@@ -49,7 +51,10 @@ def welcome_of(conversation: Conversation) -> State:
 
 
 def applied(before: State, frames: list[dict[str, Any]]) -> State:
-    """Return the state after these frames, applied as docs/protocol.md says; a repeated frame changes nothing."""
+    """Return the state of a widget after it has applied these frames as docs/protocol.md says.
+
+    A repeated frame changes nothing.
+    """
     state = dict(before["state"])
     messages = {message["seq"]: message for message in before["messages"]}
     for frame in frames:
@@ -69,7 +74,7 @@ def applied(before: State, frames: list[dict[str, Any]]) -> State:
 
 
 class Screen:
-    """A visitor's socket without a connection; it keeps the frames that the hub pushes to it."""
+    """A fake socket of a visitor. It records the frames that the hub sends to it."""
 
     is_waiting = False
     visitor: Visitor | None = None
@@ -196,7 +201,8 @@ def test_state_equals_events_over_a_whole_conversation(cast: Cast, announced: An
 
 
 def sent_and_stored(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
-    """Return the two states that the sweep compares: the one sent by this hub, and the stored one."""
+    """Return the two states of a conversation that the sweep compares: the state that the hub has sent, and the stored
+    state."""
     return hub.sent_states[conversation.pk], snapshot_of(current_row(conversation))
 
 
@@ -240,7 +246,7 @@ def test_outdated_row_does_not_change_the_sent_state(cast: Cast, announced: Anno
 
 
 def closing(work: Callable[[], Any]) -> Any:
-    """Call `work` and close the thread's database connection afterwards."""
+    """Call `work` and return its result. Close the thread's database connection afterwards."""
     try:
         return work()
     finally:
@@ -285,7 +291,7 @@ class Wire:
 
 @pytest.fixture
 def quiet_hub() -> Any:
-    """The hub of this process; checks that no socket is subscribed after the test."""
+    """Return the hub of this process, and check after the test that no socket is subscribed."""
     yield delivery.hub
     assert not delivery.hub.visitors
     assert not delivery.hub.heads
@@ -302,7 +308,7 @@ async def test_welcome_contains_a_change_between_the_lookup_and_the_join(quiet_h
 
     _, conversation, opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
-        # This is what a hello does, with a session that was looked up before the conversation changed.
+        # Do the same as for a hello frame, but with a session that was looked up before the conversation changed.
         await wire.consumer._join_and_welcome(opened)
         await wire.until(lambda: bool(wire.frames()))
         (welcome,) = wire.frames()

@@ -1,7 +1,7 @@
-"""The sweep delivers what lost notifications would have delivered.
+"""Tests of the sweep: it finds changes in the database whose notifications were lost, and sends them to the sockets.
 
-Guards invariant 2. On PostgreSQL, 19 of 20 rounds check only conversations that may have changed; on SQLite, every
-round checks all of them.
+They guard invariant 2 of tests/test_invariants.py (nothing accepted is lost, doubled or reordered). On PostgreSQL, 19
+of 20 rounds check only conversations that may have changed. On SQLite, every round checks all conversations.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Box(Screen):
 
 
 class Process:
-    """A hub that receives no notifications; the test runs one round of the sweep at a time."""
+    """A fake server process: a hub that receives no notifications, and a sweep that runs one round at each call."""
 
     def __init__(self) -> None:
         self.hub = Hub()
@@ -69,7 +69,7 @@ def cast(transactional_db: None) -> Cast:
 
 @pytest.fixture
 def process(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
-    """A process whose `examined` holds the conversations that the last round examined."""
+    """Yield a fake server process. Its `examined` lists the conversations that the last round of the sweep examined."""
     process = Process()
     relevant_states = sweep_queries._relevant_states
 
@@ -84,7 +84,7 @@ def process(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
 
 
 def post_elsewhere(conversation: Conversation, body: str = "在吗") -> None:
-    """Store a message as another process does, without a notification."""
+    """Store a message as another server process would do, but without a notification."""
     post_batch([Post(conversation.pk, uuid4(), body, visitor_id=conversation.visitor_id)])
 
 
@@ -117,7 +117,10 @@ def test_sweep_sends_a_missed_message_in_one_round(cast: Cast, process: Process)
 
 
 def test_sweep_finds_a_transaction_that_commits_rounds_after_it_wrote(cast: Cast, process: Process) -> None:
-    """Neither a timestamp nor an id could show that the rows are new: they were written rounds ago."""
+    """Check that the sweep finds rows that were written several rounds before their transaction committed.
+
+    Neither a timestamp nor an id shows that such rows are new.
+    """
     conversation, other = start_with(cast, cast.mei), start(cast)
     box = process.open(conversation)
     process.round()
@@ -145,7 +148,10 @@ def test_sweep_finds_a_transaction_that_commits_rounds_after_it_wrote(cast: Cast
 
 @both_databases
 def test_sweep_corrects_an_outdated_event(cast: Cast, process: Process) -> None:
-    """Then the database does not change, but the sent state does."""
+    """Check that an outdated event, which a socket gets late, is corrected.
+
+    In this case the sent state changes, although the database does not.
+    """
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     _, events = post_batch([Post(conversation.pk, uuid4(), "第一句", visitor_id=conversation.visitor_id)])
@@ -164,7 +170,10 @@ def test_sweep_corrects_an_outdated_event(cast: Cast, process: Process) -> None:
 
 @both_databases
 def test_sweep_sends_missed_messages_to_a_socket_that_joins_late(cast: Cast, process: Process) -> None:
-    """The conversation has not changed for rounds, but the joining screen lacks a message."""
+    """Check that the sweep also compares a new socket with the database.
+
+    The conversation has not changed for several rounds, but the new socket lacks a message.
+    """
     conversation = start_with(cast, cast.mei)
     process.open(conversation)
     post_elsewhere(conversation, "一")
@@ -237,7 +246,7 @@ class Console:
 
 
 def test_sweep_finds_rows_whose_timestamps_are_an_hour_behind(cast: Cast, process: Process) -> None:
-    """A machine whose clock is an hour slow wrote a conversation and a note; consoles receive both."""
+    """Check that consoles receive a conversation and a note from a machine whose clock is an hour slow."""
     console = Console(cast)
     process.hub.add_staff(console)
     watched = start_with(cast, cast.mei)
@@ -264,7 +273,10 @@ def test_sweep_finds_rows_whose_timestamps_are_an_hour_behind(cast: Cast, proces
 def test_sweep_sends_a_missed_conversation_although_another_screen_has_loaded_it(
     cast: Cast, process: Process, status: str
 ) -> None:
-    """The notification was lost, and another screen of this process loaded the conversation before the next round."""
+    """Check that a console gets a conversation whose notification was lost.
+
+    Another screen of the process has loaded the conversation before the next round of the sweep.
+    """
     console = Console(cast)
     process.hub.add_staff(console)
     process.round()

@@ -1,7 +1,7 @@
-"""The writer: accepted means committed, and seqs have no gap, whoever else writes.
+"""Tests of the writer, the thread that stores posts in batches.
 
-Guards invariants 1 (accepted means committed), 3 (seq without a gap) and 4 (twice is harmless).
-tests/faults/test_outages.py has the failures of the database and of processes.
+They guard these invariants of tests/test_invariants.py: 1 (accepted means committed), 3 (seq has no gap) and 4 (doing
+anything twice is harmless). tests/faults/test_outages.py tests failures of the database and of processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WITHIN_SECONDS = 20
 
 
 class AnnouncedEvents(list[Event]):
-    """The events that the writer announced, in order."""
+    """The list of events that the writer has announced, in order."""
 
     def seqs(self, conversation: Conversation) -> list[int]:
         return [
@@ -66,7 +66,7 @@ def stored(conversation: Conversation) -> list[tuple[int, str]]:
 
 
 def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> None:
-    """Invariant 1."""
+    """Check that a message is visible to other connections when the writer says "accepted" (invariant 1)."""
     conversation = start(create_cast())
     visible: list[bool] = []
 
@@ -77,7 +77,8 @@ def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> Non
             connection.close()
 
     def check_visibility(future: Future[Outcome]) -> None:
-        # This runs on the writer's thread before it continues; another connection must see the message already.
+        # This runs on the writer's thread, before the thread continues. Another connection must already see the
+        # message.
         outcome = future.result()
         assert isinstance(outcome, AcceptedFrame)
         with ThreadPoolExecutor(1) as other:
@@ -92,7 +93,7 @@ def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> Non
 
 
 def test_posts_of_one_sender_keep_their_order(writer: Writer, announced: AnnouncedEvents) -> None:
-    """Invariant 3, over more than one full batch."""
+    """Check that 450 posts, which are more than one batch, get consecutive seqs in their order (invariant 3)."""
     conversation = start(create_cast())
     futures = [writer.post(post(conversation, f"第{number}句")) for number in range(450)]
     outcomes = [answer(future) for future in futures]
@@ -103,7 +104,7 @@ def test_posts_of_one_sender_keep_their_order(writer: Writer, announced: Announc
 
 
 def test_posts_from_many_threads_leave_no_gap_in_seq(writer: Writer) -> None:
-    """Invariant 3."""
+    """Check that posts from six threads to three conversations get seqs without a gap (invariant 3)."""
     cast = create_cast()
     conversations = [start(cast) for _ in range(3)]
     with ThreadPoolExecutor(6) as threads:
@@ -117,7 +118,7 @@ def test_posts_from_many_threads_leave_no_gap_in_seq(writer: Writer) -> None:
 
 
 def test_two_writers_and_an_action_assign_seqs_without_a_gap(writer: Writer) -> None:
-    """Invariant 3, with the writers of two server processes and an agent's action."""
+    """Check that seqs have no gap when two writers and an agent's action write to one conversation (invariant 3)."""
     cast = create_cast()
     conversation = start_with(cast, cast.mei)
     before, second = conversation.last_seq, Writer()
@@ -137,7 +138,8 @@ def test_two_writers_and_an_action_assign_seqs_without_a_gap(writer: Writer) -> 
 
 
 def test_repeated_post_gets_the_same_answer_even_while_the_first_is_pending(writer: Writer) -> None:
-    """Invariant 4."""
+    """Check that all repeats of a post get the answer of the first one, and that one message is stored (invariant
+    4)."""
     conversation = start(create_cast())
     same = post(conversation, "一次")
     outcomes = [answer(future) for future in [writer.post(same) for _ in range(20)]]
@@ -159,7 +161,7 @@ def test_post_that_cannot_be_stored_does_not_fail_the_rest_of_its_batch(
     cast = create_cast()
     conversation, other = start(cast), start(cast)
     with transaction.atomic():
-        # The lock delays the first post, so that the posts behind it form one batch.
+        # The lock delays the first post, so that the posts after it form one batch.
         access.lock(conversation.pk)
         futures = [
             writer.post(queued)

@@ -1,4 +1,4 @@
-"""The widget's pages over HTTP: framing, content security policy, cookies, caching and texts."""
+"""Tests of the widget's pages over HTTP: framing, content security policy, cookies, caching and texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The validity of a visitor's identity: nonces, token generations and the age of the level "verified"."""
+"""Tests of the validity of a visitor's identity: nonces, token generations and the age of the level "verified"."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def session_of_token(cast: Cast, token: str) -> sessions.VisitorSession:
 
 
 def current_token(visitor: Visitor) -> str:
-    """Return the token that a welcome frame would contain now, with the visitor's current generation."""
+    """Return the visitor token that a welcome frame would contain now. It has the visitor's current token
+    generation."""
     visitor.refresh_from_db()
     return token_for(visitor.uuid, SITE_KEY, visitor.token_generation)
 
@@ -159,7 +160,8 @@ def test_logout_of_an_anonymous_visitor_closes_the_conversation(cast: Cast) -> N
 
 @pytest.mark.django_db
 def test_http_endpoints_refuse_a_void_token(cast: Cast, client: Client) -> None:
-    """The endpoints that only a token protects: transcript, files, suggested answers and their feedback."""
+    """Check every endpoint that only a visitor token protects: transcript, files, suggested answers and their
+    feedback."""
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid)
     void = current_token(customer)
@@ -243,7 +245,10 @@ def test_verified_level_lapses_and_a_sign_in_renews_it(cast: Cast, announced: An
 @pytest.mark.django_db
 @pytest.mark.both_databases
 def test_customer_whose_verified_level_lapsed_keeps_their_conversations(cast: Cast) -> None:
-    """Neither the next customer on the same computer nor a name in the form takes over their conversations."""
+    """Check that a customer's conversations stay theirs after the verification has expired.
+
+    Neither the next customer on the same computer nor a name typed into the form takes them over.
+    """
     first = identify(cast, uuid4(), sub="C-1", name="李雷")
     theirs = start(cast, visitor=first.uuid)
     backdate_verification(first)

@@ -1,4 +1,4 @@
-"""The weight of answers in the search is fitted to each bank's own phrasings."""
+"""Tests of the weight that the search gives to answers, which is fitted to each bank's own phrasings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENTRIES = [
     IndexEntry(number, point["title"], tuple(point["phrasings"][:6]), point["answer"])
     for number, point in enumerate(DESCRIBED)
 ]
-# Each answer belongs to another point, so that answers say nothing about their questions.
+# The answers are exchanged between points, so that they say nothing about the questions.
 SHUFFLED = [replace(entry, answer=ENTRIES[(entry.id + 37) % len(ENTRIES)].answer) for entry in ENTRIES]
 
 

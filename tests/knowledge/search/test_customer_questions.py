@@ -1,7 +1,7 @@
-"""Quality of the search on questions written for these tests: stories, pinyin, dialects and off-topic questions.
+"""Tests of the quality of the search, with questions in four files: stories, pinyin, dialects and off-topic questions.
 
-The even lines of each file were used while the search was developed; the odd lines only once, at the end.
-`python manage.py evaluate_search` prints the same figures for a bank's own files.
+The even lines of each file were used during the development of the search. The odd lines were used only once, at the
+end. `python manage.py evaluate_search` prints the same figures for a bank's own files.
 """
 
 from __future__ import annotations

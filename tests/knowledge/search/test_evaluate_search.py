@@ -1,4 +1,4 @@
-"""`manage.py evaluate_search`: its figures, and its errors for files with mistakes."""
+"""Tests of the command `manage.py evaluate_search`: its figures, and its errors for files with mistakes."""
 
 from __future__ import annotations
 

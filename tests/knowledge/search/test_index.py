@@ -1,4 +1,4 @@
-"""The search index: results for visitors' messages and agents' typing in Chinese and English, and changes of it."""
+"""Tests of the search index: results for visitors' messages and agents' typed words, and changes to the index."""
 
 from __future__ import annotations
 
@@ -239,7 +239,8 @@ def test_vector_store_has_no_vectors_of_visitors_questions(store: Path) -> None:
     index.find("我的秘密是四十二")
     with closing(sqlite3.connect(store)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
-    # Texts and answers, and the questions that the topic filter is trained with, each of them once.
+    # The store must have one vector for each of these texts: titles, phrasings, answers, and the questions for training
+    # the topic filter.
     texts = {text for entry in ENTRIES for text in (entry.title, *entry.phrasings, entry.answer)}
     assert count == len(texts.union(*everyday_texts()))
     assert "挂失".encode() not in store.read_bytes()
@@ -290,9 +291,10 @@ def test_find_and_suggest_accept_any_text(text: str) -> None:
 
 @pytest.mark.parametrize(("language", "first", "five"), [("zh", 0.58, 0.84), ("en", 0.36, 0.68)])
 def test_find_ranks_demo_points_well_for_held_out_phrasings(language: str, first: float, five: float) -> None:
-    """The limits are above a search by words alone (Chinese .56 and .82, English .29 and .63).
+    """Check how often the right point is first, and among the first five, for phrasings that the index has not seen.
 
-    They are below the measured figures (.65 and .90, .43 and .77).
+    The required rates are higher than a search by words alone reaches (Chinese .56 and .82, English .29 and .63), and
+    lower than the measured rates (.65 and .90, .43 and .77).
     """
     random = Random(1)
     entries, queries = [], []

@@ -1,4 +1,5 @@
-"""Search for titles by pinyin: every reading of a character, incomplete syllables, initials and similar sounds."""
+"""Tests of the search for titles by pinyin: all readings of a character, incomplete syllables, initials, similar
+sounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages in dialect or pinyin are rewritten into the words of points; other texts stay unchanged."""
+"""Tests of query rewriting: messages in dialect or pinyin get the words that points use. Other texts stay unchanged."""
 
 from __future__ import annotations
 
