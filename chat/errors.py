@@ -11,6 +11,7 @@ class NotFound(Refusal):
     """The object does not exist or the person may not see it. Both look the same, so nothing is disclosed."""
 
     code = "not_found"
+    http_status = 404
     words = _("This conversation does not exist, or you do not have access to it.")
 
 
@@ -68,11 +69,13 @@ class NotAvailable(Refusal):
 
 class WrapUpCodeMissing(Refusal):
     code = "wrap_up_code_missing"
+    http_status = 422
     words = _("Choose a wrap-up code.")
 
 
 class EmptyText(Refusal):
     code = "empty"
+    http_status = 422
     words = _("There is nothing to send yet.")
 
 
@@ -99,6 +102,7 @@ class TextTooLong(Refusal):
     """
 
     code = "too_long"
+    http_status = 422
 
     def __init__(self, field: str, limit: int) -> None:
         message = TOO_LONG.get(field, OTHER_TOO_LONG)
@@ -109,11 +113,13 @@ class TextTooLong(Refusal):
 
 class UnfilledPlaceholder(Refusal):
     code = "unfilled_placeholder"
+    http_status = 422
     words = _("Replace the placeholders in braces before you send.")
 
 
 class ShortcutTaken(Refusal):
     code = "shortcut_taken"
+    http_status = 422
     words = _("Another reply already has this shortcut. Choose a different one.")
 
 
@@ -124,6 +130,7 @@ class ClientIdReused(Refusal):
 
 class BadRequest(Refusal):
     code = "bad_frame"
+    http_status = 400
     words = _("We could not read this request. Please reload the page.")
 
 
@@ -151,16 +158,19 @@ class RatingRefused(Refusal):
 
 class FileRefused(Refusal):
     code = "file_refused"
+    http_status = 415
     words = _("This kind of file cannot be sent.")
 
 
 class FileTooLarge(FileRefused):
     code = "file_too_large"
+    http_status = 413
     words = _("This file is too large.")
 
 
 class TooFast(Refusal):
     code = "too_fast"
+    http_status = 429
     words = _("A little slower, please. We will send it in a moment.")
     retry_after_ms = 3000
 
@@ -169,5 +179,6 @@ class Unavailable(Refusal):
     """The database did not answer. The sender keeps the message and retries."""
 
     code = "unavailable"
+    http_status = 503
     words = _("Not sent yet. We'll keep trying.")
     retry_after_ms = 2000

@@ -24,8 +24,8 @@ from chat.json_bodies import decode_body
 from chat.languages import language_code, language_of
 from chat.models import Conversation, Site, Status
 from chat.protocol import head_of
+from chat.refusal_responses import answer_refusals, refusal_response
 from chat.widget import tokens
-from chat.widget.attachment_views import answer_refusals, refusal_response
 from knowledge import message_sources, selectors, suggestions
 from knowledge.actions import visitor_suggestions
 from knowledge.customer_question import MAX_CHARACTERS

@@ -9,6 +9,7 @@ class RequestNotFound(Refusal):
     """The request is missing, or this staff member may not see it: both get the same answer."""
 
     code = "not_found"
+    http_status = 404
     words = _("This request does not exist, or you may not see it.")
 
 
@@ -58,4 +59,5 @@ class ReasonMissing(Refusal):
     """A rejection needs a reason."""
 
     code = "reason_missing"
+    http_status = 422
     words = _("Say why, in at most 500 characters.")
