@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
+from core.own_origins import is_own_origin
+
 # A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
@@ -51,7 +53,7 @@ def is_own_page(request: HttpRequest) -> bool:
     """
     if "Sec-Fetch-Site" in request.headers:
         return request.headers["Sec-Fetch-Site"] == "same-origin"
-    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+    return is_own_origin(request.headers.get("Origin", ""), request.get_host())
 
 
 def _fields(request: HttpRequest) -> Iterator[RecoveredField]:

@@ -8,14 +8,13 @@ The last two do not apply to a name at an address from which it has signed in be
 agent or a branch from elsewhere. A name that does not exist is treated like any other. The Host header plays no part.
 """
 
-from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import NamedTuple
 
-from allauth.account.adapter import get_adapter
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
+from core.client_address import address_or_peer
 from core.rate_limits import forget, hit, retry_after
 
 
@@ -55,7 +54,7 @@ class Attempt:
     """One attempt to sign in: a name, as it was typed, at a network address."""
 
     def __init__(self, request: HttpRequest, username: str) -> None:
-        self.address = network_of(get_adapter(request).get_client_ip(request))
+        self.address = address_or_peer(request)
         self._name = username.strip().casefold()[:150]
         self._pair = f"{self._name} {self.address}"
 
@@ -87,15 +86,3 @@ class Attempt:
         """Return whether this lock-out should be audited: the first of this name at this address in 15 minutes."""
         limit = LOCK_OUT_AUDITED
         return hit(limit.name, self._pair, limit.tries, limit.seconds) == 0
-
-
-def network_of(address: str) -> str:
-    """Return an IPv4 address as it is, and an IPv6 address as its /64 network, which is what one subscriber is given.
-    Any other text is returned unchanged."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))

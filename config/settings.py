@@ -215,7 +215,6 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"
 # accounts.sign_in has its own limits, which all processes share.
 ACCOUNT_RATE_LIMITS = False
 ACCOUNT_SESSION_REMEMBER = False
-ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/console/"
 SESSION_COOKIE_AGE = 12 * 3600

@@ -29,7 +29,7 @@ from chat.models import Conversation, Site, Visitor
 from chat.protocol import AcceptedFrame
 from chat.refusal_responses import answer_refusals, refusal_response
 from core import rate_limits
-from core.client_address import address_of_request
+from core.client_address import address_of
 
 P = ParamSpec("P")
 
@@ -62,7 +62,7 @@ def has_sent_too_much(request: HttpRequest) -> bool:
 
     The limit is generous, because a whole company may share an address.
     """
-    address = address_of_request(request)
+    address = address_of(request)
     return address is not None and rate_limits.hit("uploads", address, *limits.UPLOADS_OF_ADDRESS) > 0
 
 
