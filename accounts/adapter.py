@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from accounts import audit
 from accounts.models import Staff
 from accounts.sign_in import Attempt, TooManyTries
+from core.client_address import address_or_peer
 
 
 class ClosedAdapter(DefaultAccountAdapter):
@@ -17,6 +18,9 @@ class ClosedAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> Any:
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return address_or_peer(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """Return the staff member who signs in, or None for a wrong name or password. Raises TooManyTries.

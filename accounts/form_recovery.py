@@ -9,7 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-# A value of printable ASCII without spaces is taken for a key, an id or a number, and is put into a hidden field.
+from core.own_origins import is_own_origin
+
+# A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
     "You are signed out. Your text is kept: sign in in another tab, then come back here and send it again."
@@ -54,7 +56,7 @@ def is_own_page(request: HttpRequest) -> bool:
     """
     if "Sec-Fetch-Site" in request.headers:
         return request.headers["Sec-Fetch-Site"] == "same-origin"
-    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+    return is_own_origin(request.headers.get("Origin", ""), request.get_host())
 
 
 def _fields(request: HttpRequest) -> Iterator[RecoveredField]:

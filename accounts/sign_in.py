@@ -8,14 +8,13 @@ The last two limits do not apply at an address from which the name has signed in
 lock out an agent or a branch. Names that do not exist are limited in the same way. The Host header has no influence.
 """
 
-from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import NamedTuple
 
-from allauth.account.adapter import get_adapter
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import ngettext
 
+from core.client_address import address_or_peer
 from core.rate_limits import forget, hit, retry_after
 
 
@@ -55,7 +54,7 @@ class Attempt:
     """One attempt to sign in with a name from a network address."""
 
     def __init__(self, request: HttpRequest, username: str) -> None:
-        self.address = network_of(get_adapter(request).get_client_ip(request))
+        self.address = address_or_peer(request)
         self._name = username.strip().casefold()[:150]
         self._pair = f"{self._name} {self.address}"
 
@@ -88,17 +87,3 @@ class Attempt:
         audited."""
         limit = LOCK_OUT_AUDITED
         return hit(limit.name, self._pair, limit.tries, limit.seconds) == 0
-
-
-def network_of(address: str) -> str:
-    """Return the network of an IPv6 address (/64), or an IPv4 address or any other text unchanged.
-
-    Providers give each subscriber a /64 network, so it is limited as a whole.
-    """
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))

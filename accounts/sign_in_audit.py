@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from allauth.account.adapter import get_adapter
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest
 
 from accounts import audit
 from accounts.models import Staff
-from accounts.sign_in import network_of
+from core.client_address import address_or_peer
 
 
 def audit_sign_in(sender: Any, request: HttpRequest | None, user: Any, **_: Any) -> None:
@@ -23,7 +22,7 @@ def audit_sign_out(sender: Any, request: HttpRequest | None, user: Any, **_: Any
 def _address_of(request: HttpRequest | None) -> dict[str, str]:
     if request is None or not request.META.get("REMOTE_ADDR"):
         return {}
-    return {"address": network_of(get_adapter(request).get_client_ip(request))}
+    return {"address": address_or_peer(request)}
 
 
 def connect() -> None:

@@ -14,6 +14,7 @@ class NotFound(Refusal):
     """The object does not exist, or the person may not see it. The answer is the same, so it does not reveal which."""
 
     code = "not_found"
+    http_status = 404
     text = _("This conversation does not exist, or you do not have access to it.")
 
 
@@ -72,11 +73,13 @@ class NotAvailable(Refusal):
 
 class WrapUpCodeMissing(Refusal):
     code = "wrap_up_code_missing"
+    http_status = 422
     text = _("Choose a wrap-up code.")
 
 
 class EmptyText(Refusal):
     code = "empty"
+    http_status = 422
     text = _("There is nothing to send yet.")
 
 
@@ -103,6 +106,7 @@ class TextTooLong(Refusal):
     """
 
     code = "too_long"
+    http_status = 422
 
     def __init__(self, field: str, limit: int) -> None:
         message = TOO_LONG.get(field, OTHER_TOO_LONG)
@@ -113,11 +117,13 @@ class TextTooLong(Refusal):
 
 class UnfilledPlaceholder(Refusal):
     code = "unfilled_placeholder"
+    http_status = 422
     text = _("Replace the placeholders in braces before you send.")
 
 
 class ShortcutTaken(Refusal):
     code = "shortcut_taken"
+    http_status = 422
     text = _("Another reply already has this shortcut. Choose a different one.")
 
 
@@ -128,6 +134,7 @@ class ClientIdReused(Refusal):
 
 class BadRequest(Refusal):
     code = "bad_frame"
+    http_status = 400
     text = _("We could not read this request. Please reload the page.")
 
 
@@ -155,16 +162,19 @@ class RatingRefused(Refusal):
 
 class FileRefused(Refusal):
     code = "file_refused"
+    http_status = 415
     text = _("This kind of file cannot be sent.")
 
 
 class FileTooLarge(FileRefused):
     code = "file_too_large"
+    http_status = 413
     text = _("This file is too large.")
 
 
 class TooFast(Refusal):
     code = "too_fast"
+    http_status = 429
     text = _("A little slower, please. We will send it in a moment.")
     retry_after_ms = 3000
 
@@ -173,5 +183,6 @@ class Unavailable(Refusal):
     """The database did not answer. The client keeps the message and sends it again later."""
 
     code = "unavailable"
+    http_status = 503
     text = _("Not sent yet. We'll keep trying.")
     retry_after_ms = 2000

@@ -15,7 +15,6 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
-from django.http.request import split_domain_port, validate_host  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from chat.realtime.delivery import hub  # noqa: E402
@@ -23,6 +22,7 @@ from chat.realtime.socket_counts import CountedSockets  # noqa: E402
 from chat.realtime.transport import WebSocketTransport  # noqa: E402
 from chat.widget.consumers import VisitorConsumer  # noqa: E402
 from console.inbox.consumers import ConsoleConsumer  # noqa: E402
+from core.own_origins import is_own_origin  # noqa: E402
 from core.periodic import runner as periodic_runner  # noqa: E402
 from knowledge.published_index import warm  # noqa: E402
 from server import daphne_patches, gc_tuning, process_lock  # noqa: E402
@@ -45,8 +45,7 @@ Application = Callable[..., Awaitable[Any]]
 class SameOriginSockets:
     """ASGI middleware that refuses WebSockets opened by pages of other origins (cross-site WebSocket hijacking).
 
-    The widget runs in an iframe from our own origin, so its WebSocket has our origin too. If LIANXIN_OWN_ORIGINS is not
-    set, the Origin header must name the same host and port as the Host header.
+    The widget runs in an iframe from our own origin, so its WebSocket has our origin too.
     """
 
     def __init__(self, application: Application) -> None:
@@ -55,7 +54,7 @@ class SameOriginSockets:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
         # Refuse a repeated Host or Origin header: a proxy and this server might each use a different one of its values.
-        if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
+        if len(hosts) == len(origins) == 1 and is_own_origin(origins[0], hosts[0]):
             scope["transport"] = WebSocketTransport(send)
             try:
                 return await self._application(scope, receive, send)
@@ -65,16 +64,9 @@ class SameOriginSockets:
                 del scope["transport"]
         return await refuse(scope, receive, send)
 
-    def _is_own(self, origin: str, host: str) -> bool:
-        if settings.OWN_ORIGINS:
-            return origin in settings.OWN_ORIGINS
-        return origin == f"http://{host}" and validate_host(
-            split_domain_port(host)[0], settings.ALLOWED_HOSTS
-        )
-
 
 def _all_of(scope: dict[str, Any], header: bytes) -> list[str]:
-    return [value.decode("latin-1").lower() for name, value in scope["headers"] if name == header]
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 
 async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:

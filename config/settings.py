@@ -220,7 +220,6 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"
 # allauth's own limits are off: accounts.sign_in has limits that all processes share.
 ACCOUNT_RATE_LIMITS = False
 ACCOUNT_SESSION_REMEMBER = False
-ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/console/"
 SESSION_COOKIE_AGE = 12 * 3600

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django_htmx.middleware import HtmxDetails
@@ -16,39 +16,15 @@ from accounts.access import may
 from accounts.form_keys import handle_once
 from accounts.form_recovery import SIGNED_OUT, recovery_page
 from accounts.models import Staff
+from chat import refusal_responses
 from chat.errors import NotFound, Refusal
-from chat.realtime import metrics
 
 P = ParamSpec("P")
-
-STATUS_BY_CODE = {
-    "not_found": 404,
-    "no_right": 403,
-    "password_change_due": 403,
-    "stale_page": 403,
-    "signed_out": 401,
-    "too_fast": 429,
-    "unavailable": 503,
-    "bad_frame": 400,
-    "empty": 422,
-    "too_long": 422,
-    "unfilled_placeholder": 422,
-    "wrap_up_code_missing": 422,
-    "shortcut_taken": 422,
-    "question_incomplete": 422,
-    "question_taken": 422,
-    "not_an_answer": 422,
-    "point_incomplete": 422,
-    "key_taken": 422,
-    "reason_missing": 422,
-    "remark_missing": 422,
-    "file_refused": 422,
-    "file_too_large": 413,
-}
 
 
 class SignedOut(Refusal):
     code = "signed_out"
+    http_status = 401
     text = SIGNED_OUT
 
 
@@ -56,6 +32,7 @@ class StalePage(Refusal):
     """A POST whose CSRF token predates the last sign-in. A script fetches the new token and tries again."""
 
     code = "stale_page"
+    http_status = 403
     text = _(
         "You have signed in again since you opened this page. What you wrote is kept and can be sent again."
     )
@@ -63,11 +40,13 @@ class StalePage(Refusal):
 
 class NoRight(Refusal):
     code = "no_right"
+    http_status = 403
     text = _("You don't have permission to do that.")
 
 
 class PasswordChangeDue(Refusal):
     code = "password_change_due"
+    http_status = 403
     text = _("Change your initial password first.")
 
 
@@ -147,41 +126,17 @@ def _by_htmx(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False))
 
 
-def is_retryable(refusal: Refusal) -> bool:
-    """Tell whether the same request may succeed later."""
-    return bool(refusal.retry_after_ms)
-
-
-def status_of(refusal: Refusal) -> int:
-    return STATUS_BY_CODE.get(refusal.code, 409)
-
-
 def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
     """Return a refusal as a page or as JSON, with its status.
 
     A refused POST of a page gets the recovery page, which keeps what was typed.
     """
-    metrics.refused.labels(refusal.code).inc()
-    status = status_of(refusal)
-    if wants_page(request) and request.method == "POST":
-        return recovery_page(
-            request, refusal.text, status=status, may_resend=status == 401 or is_retryable(refusal)
-        )
-    if wants_page(request):
-        template = "console/refused.html"
-        return render(
-            request,
-            template,
-            {"refusal": refusal, "is_missing": isinstance(refusal, NotFound)},
-            status=status,
-        )
-    frame: dict[str, Any] = {"code": refusal.code, "words": str(refusal.text)}
-    if client_id:
-        frame["client_id"] = client_id
-    if refusal.retry_after_ms:
-        frame["retry_after_ms"] = refusal.retry_after_ms
-    if refusal.field:
-        frame["field"] = refusal.field
-    if refusal.limit:
-        frame["limit"] = refusal.limit
-    return JsonResponse({"refused": frame}, status=status)
+    response = refusal_responses.refusal_response(refusal, client_id)
+    if not wants_page(request):
+        return response
+    status = response.status_code
+    if request.method == "POST":
+        may_resend = status == 401 or bool(refusal.retry_after_ms)
+        return recovery_page(request, refusal.text, status=status, may_resend=may_resend)
+    context = {"refusal": refusal, "is_missing": isinstance(refusal, NotFound)}
+    return render(request, "console/refused.html", context, status=status)

@@ -2,6 +2,8 @@
 
 from django.utils.translation import gettext as _
 
+from chat.widget.ui_strings import message_strings
+
 
 def inbox_strings() -> dict[str, str]:
     return {
@@ -14,18 +16,9 @@ def inbox_strings() -> dict[str, str]:
 
 
 def _message_strings() -> dict[str, str]:
-    return {
+    return message_strings() | {
         "you": _("Me"),
-        "number": _("No. {number}"),
         "choices": _("Quick replies"),
-        "map": _("Map"),
-        "today": _("Today"),
-        "yesterday": _("Yesterday"),
-        "sending": _("Not sent yet"),
-        "sent": _("Sent"),
-        "delivered": _("Delivered"),
-        "read": _("Read"),
-        "refused": _("Not sent"),
         "retry": _("Send again"),
         "discard": _("Discard"),
         "edit": _("Edit in the composer"),

@@ -1,46 +1,59 @@
-"""The network address of a client, as a key for rate limits."""
+"""The network address of a client, for rate limits and for the audit trail."""
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 
 
-def address_of(scope: Mapping[str, Any]) -> str | None:
-    """Return the client's network address from an ASGI scope, or None if it is unknown.
+def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
+    """Return the client's address from a request or an ASGI scope, or None if it is unknown.
 
-    Without proxies, the address is that of the connection's peer. Behind LIANXIN_PROXY_COUNT proxies, the address is
-    the entry of X-Forwarded-For that the outermost proxy added. An IPv6 address is returned as its /64 network, because
-    providers give each subscriber a whole /64.
+    A limit by address does not apply to an unknown address. Behind LIANXIN_PROXY_COUNT proxies the address is the entry
+    of X-Forwarded-For that the outermost of them added; without proxies it is the peer of the connection. An IPv6
+    address is returned as its /64 network, which is what one subscriber is given.
 
     The result is None when there may be a proxy that the settings do not mention: when the peer is this machine, or
     when LIANXIN_PROXY_COUNT is 0 and X-Forwarded-For is present. All clients of that proxy would share one limit, so no
     limit by address applies to them.
     """
-    addresses, count = _forwarded(scope.get("headers", ())), settings.PROXY_COUNT
+    peer, addresses = _peer_and_forwarded(client)
+    count = settings.PROXY_COUNT
     if not count and not any(addresses):
-        addresses, count = [(scope.get("client") or [""])[0]], 1
+        addresses, count = [peer], 1
+    address = _parse(addresses[-count]) if 0 < count <= len(addresses) else None
+    return _network_of(address) if address and not address.is_loopback else None
+
+
+def address_or_peer(request: HttpRequest) -> str:
+    """Return `address_of` the client, or the peer of the connection if that is unknown.
+
+    Sign-in uses it: an unknown address must not lift its limits, nor keep an attempt out of the audit trail.
+    """
+    peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    return address_of(request) or (_network_of(peer) if peer else "")
+
+
+def _peer_and_forwarded(client: HttpRequest | Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the address of the peer, and the entries of all X-Forwarded-For headers in order."""
+    if isinstance(client, HttpRequest):
+        peer, forwarded = client.META.get("REMOTE_ADDR", ""), client.headers.get("X-Forwarded-For", "")
+    else:
+        headers = client.get("headers", ())
+        peer = (client.get("client") or [""])[0]
+        forwarded = ",".join(value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for")
+    return peer, [entry.strip() for entry in forwarded.split(",")]
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(addresses[-count] if count else "")
-    except (ValueError, IndexError):
+        address = ip_address(text)
+    except ValueError:
         return None
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            return None if address.is_loopback else str(IPv6Network((address, 64), strict=False))
-        address = address.ipv4_mapped
-    return None if address.is_loopback else str(address)
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
-def address_of_request(request: HttpRequest) -> str | None:
-    """Return the client's address from a Django request, by the rules of `address_of`."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").encode("latin-1", "replace")
-    headers = [(b"x-forwarded-for", forwarded)] if forwarded else []
-    return address_of({"client": [request.META.get("REMOTE_ADDR", ""), 0], "headers": headers})
-
-
-def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Return the comma-separated entries of all X-Forwarded-For headers, in order."""
-    values = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
-    return [entry.strip() for entry in ",".join(values).split(",")]
+def _network_of(address: IPv4Address | IPv6Address) -> str:
+    return str(IPv6Network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)

@@ -9,6 +9,7 @@ class QuestionIncomplete(Refusal):
     """Raised for an exam question that fails validation. `problems` holds error messages by field name."""
 
     code = "question_incomplete"
+    http_status = 422
     text = _("Some fields are missing or invalid. Correct them and save again.")
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
@@ -18,6 +19,7 @@ class QuestionIncomplete(Refusal):
 
 class QuestionTaken(Refusal):
     code = "question_taken"
+    http_status = 422
     text = _("This knowledge point already has a question with the same wording.")
 
 
@@ -62,6 +64,7 @@ class PaperOver(Refusal):
 
 class NotAnAnswer(Refusal):
     code = "not_an_answer"
+    http_status = 422
     text = _("This answer does not fit the question.")
 
 

@@ -14,6 +14,7 @@ class PointIncomplete(Refusal):
     """A form with mistakes. `problems` maps the name of a field to the messages about it."""
 
     code = "point_incomplete"
+    http_status = 422
     text = _("Something is missing or not right yet.")
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
@@ -23,6 +24,7 @@ class PointIncomplete(Refusal):
 
 class KeyTaken(Refusal):
     code = "key_taken"
+    http_status = 422
     text = _("Another knowledge point already has this key.")
 
 
@@ -38,6 +40,7 @@ class NotInState(Refusal):
 
 class RemarkMissing(Refusal):
     code = "remark_missing"
+    http_status = 422
     text = _("Say why, in at most 500 characters.")
 
 

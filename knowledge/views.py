@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
-from allauth.account.adapter import get_adapter
-from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils import translation
@@ -24,8 +22,10 @@ from chat.json_bodies import decode_body
 from chat.languages import language_code, language_of
 from chat.models import Conversation, Site, Status
 from chat.protocol import head_of
+from chat.refusal_responses import answer_refusals, refusal_response
 from chat.widget import tokens
-from chat.widget.attachment_views import answer_refusals, refusal_response
+from core.client_address import address_of
+from core.own_origins import is_own_origin
 from knowledge import message_sources, selectors, suggestions
 from knowledge.actions import visitor_suggestions
 from knowledge.customer_question import MAX_CHARACTERS
@@ -72,7 +72,7 @@ def widget_view(
         @answer_refusals
         @wraps(view)
         def handle_request(request: HttpRequest, key: str) -> HttpResponseBase:
-            if not _is_own_page(request):
+            if not is_own_origin(request.headers.get("Origin", ""), request.get_host()):
                 raise NotFound
             try:
                 body = _body_of(request, kind)
@@ -85,7 +85,7 @@ def widget_view(
                 if not site.suggests_answers:
                     raise NotFound
                 token = tokens.token_of_site(body.token, key)
-                if not _addresses.take(get_adapter().get_client_ip(request)) or (
+                if not _addresses.take(address_of(request)) or (
                     token is not None and not _visitors.take(token.visitor)
                 ):
                     raise TooFast
@@ -154,14 +154,6 @@ def _shown(suggestion: Suggestion) -> dict[str, str]:
         "title": point.title,
         "text": message_sources.message_text(point.answer, point.links),
     }
-
-
-def _is_own_page(request: HttpRequest) -> bool:
-    """Return whether the request comes from our own origin, like all requests of the widget."""
-    origin = request.headers.get("Origin", "").lower()
-    if settings.OWN_ORIGINS:
-        return origin in settings.OWN_ORIGINS
-    return origin == f"{request.scheme}://{request.get_host()}".lower()
 
 
 def _body_of(request: HttpRequest, kind: type[Any]) -> Any:

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils.log import log_response
 from django.utils.translation import gettext_lazy as _
 
 from chat.errors import Unavailable
-from chat.widget.attachment_views import refusal_response
+from chat.refusal_responses import refusal_response
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class DatabaseUnavailableMiddleware:
         # ended connections, and a retry may succeed.
         if not isinstance(error, OperationalError | InterfaceError):
             return None
-        response: HttpResponse = refusal_response(DatabaseUnavailable())
+        response = refusal_response(DatabaseUnavailable())
         if accepts_html(request):
             page = render(
                 request, "503.html", {"text": DatabaseUnavailable.text}, status=response.status_code

@@ -13,7 +13,7 @@ from django.utils.log import log_response
 from django.utils.translation import gettext_lazy as _
 
 from chat.errors import BadRequest, Refusal, TextTooLong
-from chat.widget.attachment_views import refusal_response
+from chat.refusal_responses import refusal_response
 from server.database_unavailable import accepts_html
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
-    response: HttpResponse = refusal_response(refusal)
+    response = refusal_response(refusal)
     if accepts_html(request):
         response = render(request, "malformed.html", {"text": refusal.text}, status=response.status_code)
     response["Cache-Control"] = "no-store"

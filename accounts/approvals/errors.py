@@ -9,6 +9,7 @@ class RequestNotFound(Refusal):
     """The approval request does not exist, or this staff member may not see it. Both cases look the same to them."""
 
     code = "not_found"
+    http_status = 404
     text = _("This request does not exist, or you may not see it.")
 
 
@@ -58,4 +59,5 @@ class ReasonMissing(Refusal):
     """A rejection needs a reason."""
 
     code = "reason_missing"
+    http_status = 422
     text = _("Say why, in at most 500 characters.")

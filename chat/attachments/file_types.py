@@ -57,6 +57,7 @@ class FileDamaged(FileRefused):
 
 class TooManyAttachments(FileRefused):
     code = "too_many_files"
+    http_status = 409
 
     def __init__(self) -> None:
         self.text = format_lazy(

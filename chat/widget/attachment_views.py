@@ -26,57 +26,18 @@ from chat.attachments.file_types import FileOverSizeLimit, max_bytes
 from chat.errors import BadRequest, Refusal, TextTooLong, TooFast
 from chat.languages import language_code
 from chat.models import Conversation, Site, Visitor
-from chat.protocol import AcceptedFrame, RefusedFrame
-from chat.realtime import metrics
+from chat.protocol import AcceptedFrame
+from chat.refusal_responses import answer_refusals, refusal_response
 from core import rate_limits
-from core.client_address import address_of_request
+from core.client_address import address_of
 
 P = ParamSpec("P")
 
 # Bytes allowed in a multipart body besides the file.
 MULTIPART_BYTES = 64 * 1024
-STATUSES = {
-    "not_found": 404,
-    "not_assigned": 403,
-    "closed": 409,
-    "client_id_reused": 409,
-    "file_too_large": 413,
-    "file_refused": 415,
-    "file_damaged": 415,
-    "too_long": 422,
-    "too_fast": 429,
-    "unavailable": 503,
-}
 
 _uploads = limits.Buckets(limits.uploads)
 _transcripts = limits.Buckets(limits.transcripts)
-
-
-def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """Answer a Refusal that the view raises, in the active language. No cache may store any response of the view."""
-
-    @wraps(view)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        try:
-            response = view(*args, **kwargs)
-        except Refusal as refusal:
-            response = refusal_response(refusal)
-        response["Cache-Control"] = "no-store"
-        return response
-
-    return wrapped
-
-
-def refusal_response(refusal: Refusal) -> JsonResponse:
-    metrics.refused.labels(refusal.code).inc()
-    frame = RefusedFrame(
-        refusal.code, str(refusal.text), "", refusal.retry_after_ms, refusal.field, refusal.limit
-    )
-    response = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
-    if refusal.retry_after_ms:
-        # Round up to whole seconds.
-        response["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
-    return response
 
 
 def accepted_response(outcome: AcceptedFrame) -> JsonResponse:
@@ -101,7 +62,7 @@ def has_sent_too_much(request: HttpRequest) -> bool:
 
     The limit is generous, because a whole company may share an address.
     """
-    address = address_of_request(request)
+    address = address_of(request)
     return address is not None and rate_limits.hit("uploads", address, *limits.UPLOADS_OF_ADDRESS) > 0
 
 

@@ -44,7 +44,7 @@ def _built_in() -> dict[str, str]:
 
 
 def message_strings() -> dict[str, str]:
-    """Return the texts of static/chat/message-element.js, which the widget and the console share."""
+    """Return the texts of static/chat/message-element.js. The console replaces two of them."""
     return {
         "you": _("You"),
         "number": _("No. {number}"),

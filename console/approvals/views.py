@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.approvals import actions, selectors
 from accounts.approvals.errors import RequestNotFound
 from console.approvals.comparison import ApprovalComparison, comparison_of, rows_of
-from console.gate import NoRight, StaffRequest, open_to, status_of
+from console.gate import NoRight, StaffRequest, open_to
 from core.refusals import Refusal
 
 # The capabilities that open these pages: those to approve something, and those to write something that needs approval.
@@ -56,7 +56,7 @@ def _page(
     typed."""
     comparison = comparison_of(selectors.request_for(request.user, uuid), request.user)
     context = {"comparison": comparison, "refusal": refusal, "reason": reason}
-    status = status_of(refusal) if refusal else 200
+    status = refusal.http_status if refusal else 200
     return render(request, "console/approvals/request.html", context, status=status)
 
 

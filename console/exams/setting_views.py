@@ -18,7 +18,7 @@ from accounts.access import require
 from chat.errors import BadRequest, Refusal
 from console.exams.forms import ExamForm, QuestionFilterForm, QuestionForm
 from console.exams.question_display import answer_lines
-from console.gate import StaffRequest, knowledge_view, status_of
+from console.gate import StaffRequest, knowledge_view
 from exams import question_pool, selectors
 from exams.actions import appeals, questions
 from exams.actions.exams import save_exam
@@ -100,7 +100,7 @@ def _save_exam(request: StaffRequest, exam: Exam | None) -> HttpResponse:
             return redirect("console:exam_edit", saved.pk)
         except Refusal as refusal:
             form.add_error(None, str(refusal.text))
-            return _exam_page(request, form, exam, status_of(refusal))
+            return _exam_page(request, form, exam, refusal.http_status)
     return _exam_page(request, form, exam, 422)
 
 
@@ -284,7 +284,7 @@ def _save_question(request: StaffRequest, point: Point, question: Question | Non
             return _question_page(request, form, point, question, status=422)
         except Refusal as refusal:
             form.add_error(None, str(refusal.text))
-            return _question_page(request, form, point, question, status=status_of(refusal))
+            return _question_page(request, form, point, question, status=refusal.http_status)
     return _question_page(request, form, point, question, status=422)
 
 

@@ -16,7 +16,7 @@ from chat.actions import agents
 from chat.errors import ClientIdReused, Refusal
 from chat.json_bodies import decode_body
 from chat.models import Conversation
-from console.gate import StaffRequest, staff_view, status_of
+from console.gate import StaffRequest, staff_view
 from console.inbox.forms import CloseForm, NoteForm, TransferForm
 
 
@@ -151,7 +151,7 @@ def _form(
     if refusal is not None:
         form.add_error(None, str(refusal.text))
     context: dict[str, Any] = {"form": form, "conversation": conversation}
-    status = 200 if not form.is_bound else status_of(refusal) if refusal else 422
+    status = 200 if not form.is_bound else refusal.http_status if refusal else 422
     return render(request, f"console/inbox/_{name}.html", context, status=status)
 
 

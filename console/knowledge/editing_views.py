@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from chat.errors import BadRequest, Refusal
 from chat.languages import language_of
 from chat.widget.attachment_views import file_response
-from console.gate import StaffRequest, open_to, status_of
+from console.gate import StaffRequest, open_to
 from console.knowledge.forms import PointForm, initial_values
 from knowledge import access
 from knowledge.actions import files
@@ -137,7 +137,7 @@ def _refused(
         context = _both_texts(request, form, point)
     else:
         form.add_error("key" if refusal.code == "key_taken" else None, str(refusal.text))
-    return _form(request, form, point, status=status_of(refusal), **context)
+    return _form(request, form, point, status=refusal.http_status, **context)
 
 
 def _both_texts(request: StaffRequest, form: PointForm, point: Point) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def attach(request: StaffRequest, key: str) -> HttpResponse:
             request,
             "console/refused.html",
             {"refusal": refusal, "back": point.key},
-            status=status_of(refusal),
+            status=refusal.http_status,
         )
     return redirect("console:point", key)
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.access import may
 from chat.errors import Refusal
-from console.gate import StaffRequest, open_to, status_of
+from console.gate import StaffRequest, open_to
 from console.knowledge.forms import RemarkForm
 from knowledge import access, message_sources, selectors
 from knowledge.actions import points as actions
@@ -60,7 +60,7 @@ def point_page(
         **editor_context,
     }
     return render(
-        request, "console/knowledge/point.html", context, status=status_of(refusal) if refusal else 200
+        request, "console/knowledge/point.html", context, status=refusal.http_status if refusal else 200
     )
 
 

@@ -14,7 +14,7 @@ from chat.actions.canned_replies import delete_reply, save_reply
 from chat.errors import NotFound, Refusal
 from chat.languages import language_of
 from chat.models import CannedReply
-from console.gate import StaffRequest, staff_view, status_of
+from console.gate import StaffRequest, staff_view
 from console.replies.forms import ReplyForm
 from knowledge import access as knowledge
 from knowledge.actions.point_use import require_current
@@ -127,7 +127,7 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
             return redirect("console:approval", waiting.uuid) if waiting else redirect("console:replies_page")
         except Refusal as refusal:
             form.add_error(None, str(refusal.text))
-            return _page(request, form, status_of(refusal))
+            return _page(request, form, refusal.http_status)
     return _page(request, form, 422)
 
 

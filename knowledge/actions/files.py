@@ -25,6 +25,8 @@ MEGABYTES = 10
 
 
 class TooManyPointFiles(FileRefused):
+    code = "too_many_files"
+    http_status = 409
     text = _("A knowledge point can have at most 10 files.")
 
 

@@ -55,7 +55,7 @@ def signs_in(username: str, password: str, **where: Any) -> bool:
 
 @pytest.mark.parametrize("proxies", [0, 1], ids=["alone", "behind a proxy"])
 def test_name_with_ten_failures_is_refused_at_that_address_only(proxies: int, settings: Settings) -> None:
-    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    settings.PROXY_COUNT = proxies
     bad = {"address": "192.0.2.1", "proxies": proxies}
     for number in range(10):
         assert not signs_in("mei", "wrong", claimed=f"203.0.113.{number}", **bad)

@@ -25,7 +25,6 @@ from chat import protocol
 from chat.errors import Refusal
 from chat.protocol import BadFrame
 from chat.realtime.sockets import CLOSE_CODES
-from console.gate import STATUS_BY_CODE
 from tests.harness.servers.process import ROOT
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = json.loads(
@@ -106,9 +105,8 @@ def test_page_explains_every_refusal_and_bye_code() -> None:
     explained = re.findall(r"^\| `(\w+)` \| .+ \| (\d{3}) \| (no|after (\d+) s)", table[1], re.MULTILINE)
     retries = {refusal.code: refusal.retry_after_ms // 1000 for refusal in _refusals(Refusal)}
     assert {code: int(after or 0) for code, _, _, after in explained} == retries
-    assert {code: int(status) for code, status, _, _ in explained} == {
-        code: STATUS_BY_CODE.get(code, 409) for code in retries
-    }
+    statuses = {refusal.code: refusal.http_status for refusal in _refusals(Refusal)}
+    assert {code: int(status) for code, status, _, _ in explained} == statuses
     assert len(explained) == len(retries)
     bye_codes = re.findall(r"^\| `(\w+)` \| (\d{4}) \|", PAGE, re.MULTILINE)
     assert {code: int(number) for code, number in bye_codes} == CLOSE_CODES

@@ -437,7 +437,7 @@ def test_files_are_checked_and_served_to_staff_who_may_read_the_point(cast: Cast
     form = pdf()
     address = "/console/points/card-lost/attachments"
     refused = client.post(address, {"file": SimpleUploadedFile("a.pdf", b"<script>")})
-    assert refused.status_code == 422
+    assert refused.status_code == 415
     assert "This kind of file cannot be sent." in refused.content.decode()
     assert client.post(address, {"file": SimpleUploadedFile("../申请表.pdf", form)}).status_code == 302
     file = Point.objects.get().files.get()

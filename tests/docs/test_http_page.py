@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from chat.widget.attachment_views import STATUSES
 from tests.harness.servers.process import ROOT
 
 PAGE = (ROOT / "docs/http.md").read_text(encoding="utf-8")
@@ -52,9 +51,3 @@ def test_address_answers_405_to_any_method_but_the_documented_one(client: Client
 
     assert response.status_code == 405
     assert DOCUMENTED[address] in response["Allow"]
-
-
-def test_page_names_every_status_of_the_visitors_addresses() -> None:
-    visitors = PAGE.split("## Visitors")[1].split("## Staff")[0]
-    for code, status in STATUSES.items():
-        assert re.search(rf"{status} (`\w+`( and )?)*`{code}`", visitors.replace("\n", " ")), code

@@ -1,0 +1,15 @@
+"""The origins of this service, as browsers name them in the Origin header."""
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+
+def is_own_origin(origin: str, host: str) -> bool:
+    """Return whether one of our own pages sent a request with these Origin and Host headers.
+
+    Without LIANXIN_OWN_ORIGINS the origin must be `http://` and the host, which must be an allowed one.
+    """
+    if settings.OWN_ORIGINS:
+        return origin.lower() in settings.OWN_ORIGINS
+    is_allowed = validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
+    return is_allowed and origin.lower() == f"http://{host}".lower()
