@@ -90,11 +90,14 @@ class PublishedIndex:
         self.branches: dict[int, Branch] = {}
         self.branch_index = Index()
 
-    def current(self) -> "PublishedIndex":
-        """Return this index, at most about a second old. The first call reads everything; concurrent calls wait."""
-        if self.edition < 0:
+    def current(self, at_least: int = 0) -> "PublishedIndex":
+        """Return this index, at most about a second old, and not older than the edition `at_least` if that exists.
+
+        The first call reads everything, and concurrent calls wait for it.
+        """
+        if self.edition < at_least:
             with self._lock:
-                if self.edition < 0:
+                if self.edition < at_least:
                     self._follow()
         elif monotonic() - self._checked_at > FRESH_SECONDS and self._lock.acquire(blocking=False):
             # Other threads keep using the previous data during the update.

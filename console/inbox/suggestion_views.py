@@ -13,6 +13,7 @@ from chat import access
 from chat.errors import BadRequest
 from chat.json_bodies import decode_body
 from chat.languages import language_of
+from chat.protocol import Seq
 from console.gate import StaffRequest, staff_view
 from knowledge import branch_cards, message_sources, selectors, suggestions, unanswered_questions
 from knowledge.actions import point_use
@@ -25,6 +26,7 @@ MAX_TYPED = 100
 
 class SuggestionsForm(Struct):
     conversation: UUID
+    edition: Seq = 0
 
 
 class PointSearchForm(Struct):
@@ -32,6 +34,7 @@ class PointSearchForm(Struct):
     conversation: UUID | None = None
     category: int | None = None
     region: int | None = None
+    edition: Seq = 0
 
 
 class HelpfulForm(Struct):
@@ -46,10 +49,12 @@ class HelpfulForm(Struct):
 def suggested(request: StaffRequest) -> HttpResponse:
     """Return the three knowledge points that most likely answer the visitor's last question.
 
-    The request body is JSON `{conversation}`. If the conversation is assigned to the agent and no point answers the
-    question, the question is recorded as unanswered.
+    The request body is JSON `{conversation, edition}`; the answer is not older than that edition of the published
+    index. If the conversation is assigned to the agent and no point answers the question, the question is recorded as
+    unanswered.
     """
     form = decode_body(request.body, SuggestionsForm)
+    edition = published.current(form.edition).edition
     conversation = access.conversation_for(request.user, form.conversation)
     question, seq = question_in(conversation)
     suggested_points = suggestions.suggest_for(
@@ -59,7 +64,7 @@ def suggested(request: StaffRequest) -> HttpResponse:
         unanswered_questions.record_question(conversation, seq, suggested_points)
     answer = {
         "seq": seq,
-        "edition": published.edition,
+        "edition": edition,
         "points": [_point(suggestion) for suggestion in suggested_points],
     }
     return JsonResponse(answer)
@@ -71,9 +76,11 @@ def suggested(request: StaffRequest) -> HttpResponse:
 def found_points(request: StaffRequest) -> HttpResponse:
     """Return the knowledge points and branches that match the text typed so far.
 
-    The request body is JSON `{q, conversation, category, region}`.
+    The request body is JSON `{q, conversation, category, region, edition}`; the answer is not older than that edition
+    of the published index.
     """
     form = decode_body(request.body, PointSearchForm)
+    edition = published.current(form.edition).edition
     language, department = language_of(request.LANGUAGE_CODE), None
     if form.conversation is not None:
         conversation = access.conversation_for(request.user, form.conversation)
@@ -86,7 +93,7 @@ def found_points(request: StaffRequest) -> HttpResponse:
         region=form.region,
     )
     answer = {
-        "edition": published.edition,
+        "edition": edition,
         "points": [_point(suggestion) for suggestion in suggested_points],
         "places": [branch_cards.card_of(branch, language, settings.MAP_URL) for branch in branches],
     }

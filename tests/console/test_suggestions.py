@@ -17,7 +17,7 @@ from knowledge.actions.branches import category_at, save_branch
 from knowledge.actions.imports import PointToImport, import_points
 from knowledge.actions.points import keep_validity, withdraw
 from knowledge.content import Content
-from knowledge.models import Branch, Phrasing, Point, Region, UnansweredQuestion, Use
+from knowledge.models import Branch, Edition, Phrasing, Point, Region, UnansweredQuestion, Use
 from knowledge.published_index import PublishedIndex, published
 from tests.conftest import WriterAtOnce
 from tests.people import Cast, say, start_with
@@ -97,6 +97,21 @@ def test_suggestions_for_the_last_question_come_with_the_passage_that_answers(
     assert "挂失" in first["passage"]
     assert len(answer["points"]) <= 3
     assert not UnansweredQuestion.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["points/likely", "points/find"])
+def test_suggestions_are_not_older_than_the_edition_that_the_console_knows(
+    path: str, points: None, mei: Client, conversation: Conversation, cast: Cast
+) -> None:
+    """The index looks for a new edition only once a second; a console that was told of one must get it."""
+    say(conversation, "我在菜市场钱包被偷了，卡也在里面，怎么挂失")
+    request = {"conversation": str(conversation.uuid), **({"q": "挂失"} if path == "points/find" else {})}
+    assert ask(mei, path, **request)[1]["points"][0]["key"] == "card-lost"
+    withdraw(by=cast.yun, point=Point.objects.get(key="card-lost").pk, reason="")
+    edition = Edition.objects.get().number
+    answer = ask(mei, path, **request, edition=edition)[1]
+    assert answer["edition"] == edition
+    assert "card-lost" not in {point["key"] for point in answer["points"]}
 
 
 def test_a_visitor_without_a_message_gets_no_suggestions(

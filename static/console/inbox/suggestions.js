@@ -125,7 +125,7 @@ export class Suggestions {
   /** @param {string} path @param {object} data @param {() => boolean} isWanted */
   async #request(path, data, isWanted) {
     /** @type {ConsoleAnswer<{points: Suggestion[], places?: Suggestion[], edition: number}>} */
-    const answer = await post(path, data);
+    const answer = await post(path, { ...data, edition: this.#store.state.edition });
     if (!isWanted()) return;
     if (!answer.ok) {
       this.#draw([], answer.refused?.words ?? this.#strings.offline_write);
