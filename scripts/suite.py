@@ -1,4 +1,4 @@
-"""Run all checks and tests: `scripts/test [--only STEP]... [--clock MOMENT] [arguments of pytest]`.
+"""Run all checks and tests: `scripts/test [--only STEP]... [--clock MOMENT] [--slow] [arguments of pytest]`.
 
 All steps run even when one fails, but the exit code is then not 0. The steps are:
 
@@ -18,6 +18,8 @@ steps.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.
+
+`--slow` delays every answer to the browser tests, to find tests that read a page before its answer has arrived.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ import pytest
 
 from scripts.checks import run_checks
 from tests.harness.servers import PrivatePostgres, PrivateRedis, ServerFailed
+from tests.harness.servers.app import SLOW
 from tests.harness.servers.prepared import PREPARED_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -350,6 +353,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("scripts/test", allow_abbrev=False)
     parser.add_argument("--only", action="append", choices=STEPS)
     parser.add_argument("--clock", type=bank_moment)
+    parser.add_argument("--slow", action="store_true")
     known, pytest_arguments = parser.parse_known_args()
     steps = known.only or (PYTEST_STEPS if pytest_arguments else STEPS)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -359,6 +363,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lianxin-test-") as state:
         if known.clock:
             os.environ.update(shifted_clock(known.clock, Path(state)))
+        if known.slow:
+            os.environ[SLOW] = "1"
         try:
             return Suite(pytest_arguments, Path(state)).run(steps)
         except KeyboardInterrupt:

@@ -409,8 +409,7 @@ def test_supervisor_sees_team_and_assigns_waiting_conversation(
 
 
 def test_message_among_many_conversations_redraws_one_row(console: OpenConsole, server: ChatServer) -> None:
-    server.manage(
-        "shell", "-v0", "-c",
+    server.run_python(
         "from tests.people import *; from accounts.models import *; from chat.models import *\n"
         "cards, loans = Department.objects.order_by('order'); site = Site.objects.get()\n"
         "mei = Staff.objects.get(username='mei'); yun = Staff.objects.get(username='yun')\n"
@@ -484,9 +483,8 @@ def test_search_result_opens_conversation_at_the_message(
     page = console()
     with WireVisitor(server, name="李雷") as visitor:
         take_next(page)
-        server.manage(
-            "shell", "-v0", "-c",
-            "from tests.people import say; from chat.models import Conversation\n"
+        server.run_python(
+        "from tests.people import say; from chat.models import Conversation\n"
             f"conversation = Conversation.objects.get(uuid='{visitor.conversation}')\n"
             "[say(conversation, f'第{index}句话' if index != 7 else '押金天亮前要交') for index in range(80)]",
         )  # fmt: skip

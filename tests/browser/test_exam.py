@@ -105,7 +105,7 @@ def hand_in(page: Page) -> None:
 def test_examinee_answers_by_keyboard_alone_and_passes(
     open_page: OpenPage, server: ChatServer, axe: Axe, screenshot: Screenshot
 ) -> None:
-    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    server.run_python(OPEN_EXAM)
     page = open_page()
     axe(page)
     begin(page)
@@ -129,7 +129,7 @@ def test_examinee_answers_by_keyboard_alone_and_passes(
 
 
 def test_unsaved_answers_survive_server_restart_and_reload(open_page: OpenPage, server: ChatServer) -> None:
-    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    server.run_python(OPEN_EXAM)
     page = open_page(allow=NETWORK_ERRORS)
     begin(page)
     page.locator(".question[data-current]").wait_for()
@@ -150,7 +150,7 @@ def test_unsaved_answers_survive_server_restart_and_reload(open_page: OpenPage, 
 def test_two_tabs_share_one_attempt_and_stale_tab_overwrites_no_answer(
     open_page: OpenPage, server: ChatServer, page_factory: PageFactory
 ) -> None:
-    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    server.run_python(OPEN_EXAM)
     first = open_page()
     second = page_factory(locale="en", beside=first)
     second.goto("/console/exams/")
@@ -169,7 +169,7 @@ def test_two_tabs_share_one_attempt_and_stale_tab_overwrites_no_answer(
 
 
 def test_paper_is_handed_in_automatically_when_time_is_over(open_page: OpenPage, server: ChatServer) -> None:
-    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    server.run_python(OPEN_EXAM)
     page = open_page()
     begin(page)
     page.get_by_role("button", name="All on one page").click()
@@ -186,7 +186,7 @@ def test_paper_is_handed_in_automatically_when_time_is_over(open_page: OpenPage,
 def test_examinee_appeals_on_phone_and_supervisor_decides(
     open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    server.run_python(OPEN_EXAM)
     page = open_page(viewport=PHONE)
     begin(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -213,7 +213,7 @@ def test_examinee_appeals_on_phone_and_supervisor_decides(
 def test_editor_reviews_proposed_questions_with_one_key_each(
     open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", PROPOSED_QUESTIONS)
+    server.run_python(PROPOSED_QUESTIONS)
     page = open_page(YUN, "/console/exams/questions/judging")
     left = int(page.locator("#left").inner_text())
     assert left > 8
@@ -235,7 +235,7 @@ def test_editor_reviews_proposed_questions_with_one_key_each(
 def test_restricted_agent_sees_reason_cannot_take_and_is_led_to_exam(
     open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", RESTRICTED)
+    server.run_python(RESTRICTED)
     page = open_page(MEI, "/console/")
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
@@ -251,7 +251,7 @@ def test_restricted_agent_sees_reason_cannot_take_and_is_led_to_exam(
 def test_drill_question_is_hidden_as_soon_as_visitor_waits(
     open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", QUESTIONS)
+    server.run_python(QUESTIONS)
     page = open_page(MEI, "/console/")
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="Show a question").click()
@@ -269,7 +269,7 @@ def test_drill_question_is_hidden_as_soon_as_visitor_waits(
 def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
     open_page: OpenPage, server: ChatServer
 ) -> None:
-    server.manage("shell", "-v0", "-c", FILL_IN_ONLY)
+    server.run_python(FILL_IN_ONLY)
     page = open_page(MEI, "/console/")
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     page.get_by_role("button", name="Show a question").click()
@@ -289,7 +289,7 @@ def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
 
 
 def test_drill_answer_is_marked_immediately_and_stored(open_page: OpenPage, server: ChatServer) -> None:
-    server.manage("shell", "-v0", "-c", QUESTIONS)
+    server.run_python(QUESTIONS)
     page = open_page(MEI, "/console/")
     # If midnight passes in between, ten are available again, and nine are left after this answer.
     for left in ("9", "[89]"):
@@ -316,7 +316,7 @@ def test_drill_answer_is_marked_immediately_and_stored(open_page: OpenPage, serv
 def test_drill_without_connection_shows_error_keeps_answer_and_can_be_retried(
     open_page: OpenPage, server: ChatServer, axe: Axe
 ) -> None:
-    server.manage("shell", "-v0", "-c", FILL_IN_ONLY)
+    server.run_python(FILL_IN_ONLY)
     page = open_page(MEI, "/console/", allow=NETWORK_ERRORS)
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     drill = page.locator("#drill")

@@ -104,7 +104,7 @@ def wait_for(page: Page, selector: str, count: int) -> None:
 
 
 def load_texts(server: ChatServer, function: str) -> list[dict[str, Any]]:
-    printed = server.manage("shell", "-v0", "-c", f"from tests.hostile import load; load.{function}()")
+    printed = server.run_python(f"from tests.hostile import load; load.{function}()")
     line = next(line for line in printed.splitlines() if line.startswith("loaded "))
     loaded: list[dict[str, Any]] = json.loads(line.removeprefix("loaded "))
     return loaded

@@ -89,7 +89,7 @@ def delete_knowledge(server: ChatServer) -> None:
 def server_with_point(server: ChatServer) -> Any:
     """The server with a published point, unanswered questions, and suggested phrasings."""
     delete_knowledge(server)
-    server.manage("shell", "-v0", "-c", LOAD.format(answer=ANSWER))
+    server.run_python(LOAD.format(answer=ANSWER))
     yield server
     delete_knowledge(server)
 
@@ -251,6 +251,7 @@ def test_import_is_previewed_before_it_is_stored(
     book.save(file)
     page.get_by_label("文件（XLSX 或 CSV）").set_input_files(file)
     page.get_by_role("button", name="预览改动").click()
+    expect(page.get_by_role("button", name="全部导入")).to_be_visible()
     expect(page.locator(".import-rows ins").first).to_be_visible()
     axe(page, without=DJANGO_RULES)
     screenshot(page, "knowledge-import", full_page=True)

@@ -75,7 +75,7 @@ def test_form_is_not_sent_as_another_staff_member_who_has_signed_in(
 def test_exam_continues_after_signing_in_in_another_tab(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
-    server.manage("shell", "-v0", "-c", OPEN_EXAM)
+    server.run_python(OPEN_EXAM)
     page = page_factory(locale="en", allow=STALE_PAGE)
     sign_in(page, MEI)
     page.goto("/console/exams/")

@@ -43,7 +43,7 @@ withdraw(by=Staff.objects.get(username="yun"), point=Point.objects.get(key="brow
 
 @pytest.fixture
 def page(server: ChatServer, page_factory: PageFactory, sign_in: SignIn) -> Page:
-    server.manage("shell", "-v0", "-c", LOAD)
+    server.run_python(LOAD)
     page = page_factory(locale="zh-CN", allow="status of 409")
     sign_in(page, MEI)
     page.goto("/console/")
@@ -113,7 +113,7 @@ def test_inserted_answer_whose_point_was_withdrawn_is_not_sent(page: Page, serve
         page.keyboard.press("n")
         expect(page.get_by_role("option").first).to_contain_text("贝壳存款利率")
         page.keyboard.press("Alt+1")
-        server.manage("shell", "-v0", "-c", WITHDRAW)
+        server.run_python(WITHDRAW)
         # The suggestions are refreshed automatically.
         expect(page.locator("#points-list")).not_to_contain_text("贝壳存款利率")
         page.keyboard.press("Enter")

@@ -64,10 +64,10 @@ BRANCH_TEXT = "西门支行\n西街 1 号\n营业时间：24 小时\nhttps://map
 def branch_source(running_server: ChatServer) -> Iterator[str]:
     """Publishes points and one branch for these tests; the branch's source."""
     running_server.start()
-    printed = running_server.manage("shell", "-v0", "-c", LOAD_POINTS)
+    printed = running_server.run_python(LOAD_POINTS)
     yield next(line for line in printed.splitlines() if line.startswith("place ")).split()[1]
     running_server.start()
-    running_server.manage("shell", "-v0", "-c", WITHDRAW_POINTS)
+    running_server.run_python(WITHDRAW_POINTS)
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,9 @@ from typing import Literal
 from tests.harness.servers.prepared import prepare
 from tests.harness.servers.process import HOST, ROOT, Server, ServerFailed
 
+# Set by `scripts/test --slow` for the servers of the browser tests.
+SLOW = "TESTS_SLOW"
+
 
 class AppServer(Server):
     """Lianxin started as a bank starts it: `migrate`, `collectstatic`, then Daphne or uvicorn.
