@@ -17,7 +17,7 @@ FILE_DELAY_SECONDS = 0.05
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
-async def application(scope: dict[str, Any], receive: Receive, send: Any) -> None:
+async def application(scope: dict[str, Any], receive: Receive, send: Any) -> Any:
     if scope["type"] == "http":
         is_file = scope["path"].startswith("/static/")
         await asyncio.sleep(FILE_DELAY_SECONDS if is_file else REQUEST_DELAY_SECONDS)
