@@ -2,18 +2,19 @@
 
 All steps run even when one fails; the exit code is not 0 if any failed:
 
-  servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
   browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
             refuses synchronous queries
   main      pytest, everything else
-  faults    a short run of the fault checker (docs/faults.md), with servers of its own
+  servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
   sqlite    pytest, the tests marked both_databases, without PostgreSQL and Redis
+  faults    a short run of the fault checker (docs/faults.md), with servers of its own
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-Steps run in parallel, one for each core, the longest first. Each step that needs PostgreSQL and Redis has its own.
-The output of a step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only
-the steps that use pytest run. The last line is pytest's own, or the sum over several steps.
+Steps run in parallel, the longest first, one more than there are cores, because `servers` and `faults` often wait. Each
+step that needs PostgreSQL and Redis has its own. The output of a step appears as a whole when it ends; a single step
+prints as it runs. With arguments for pytest, only the steps that use pytest run. The last line is pytest's own, or the
+sum over several steps.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone: the wall clock of every process is
 shifted (pytest, servers, databases, browsers). Durations stay real.
@@ -63,8 +64,8 @@ TESTS = {
     ],
     "browser": ["tests/browser"],
 }
-STEPS = ("servers", "browser", "main", "faults", "sqlite", "lint", "js")
-PYTEST_STEPS = ("servers", "browser", "main", "sqlite")
+STEPS = ("browser", "main", "servers", "sqlite", "faults", "lint", "js")
+PYTEST_STEPS = ("browser", "main", "servers", "sqlite")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
 # LIANXIN_TIME_ZONE by default: a day of the bank begins at midnight here.
@@ -134,7 +135,7 @@ class Suite:
 
     def run_in_parallel(self, names: Sequence[str]) -> list[Step]:
         done = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
             try:
                 running = [pool.submit(self.run_captured, name) for name in names]
                 for future in as_completed(running):
@@ -210,6 +211,8 @@ class Suite:
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return our environment with these LIANXIN_ settings only, so that no setting of the caller affects a run."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
+        # A process that compiles our modules anew starts half a second later, and a run starts more than a hundred.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
         return {**inherited, **own, **settings}
 
