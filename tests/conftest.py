@@ -90,6 +90,11 @@ class Processes:
     daphne: AppServer
     uvicorn: AppServer
 
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Return the environment of a further server on the same database, Redis and static files."""
+        own = self.daphne.environment()
+        return {name: own[name] for name in own if name.startswith("LIANXIN_")} | changes
+
 
 def bank_environment(database: str, redis: str) -> dict[str, str]:
     """Return the environment variables for a server on this database and Redis."""
@@ -106,11 +111,11 @@ def processes(django_db_setup: None) -> Iterator[Processes]:
     url = urlsplit(os.environ["LIANXIN_DATABASE_URL"])
     database = urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
     env = bank_environment(database, os.environ["LIANXIN_REDIS_URL"])
-    with (
-        AppServer(env, prepare=False) as daphne,
-        AppServer(env, prepare=False, server="uvicorn") as uvicorn,
-    ):
-        yield Processes(daphne, uvicorn)
+    processes = Processes(AppServer(env, prepare=False), AppServer(env, prepare=False, server="uvicorn"))
+    processes.daphne.collect()
+    processes.uvicorn.collect()
+    with processes.daphne, processes.uvicorn:
+        yield processes
 
 
 class Announced:

@@ -10,8 +10,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from server.concurrency_limit import ConcurrencyLimit
-from tests.conftest import bank_environment
-from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
+from tests.conftest import Processes
+from tests.harness.servers import AppServer
 
 
 async def test_excess_requests_wait_for_a_slot_in_order() -> None:
@@ -32,14 +32,12 @@ async def test_excess_requests_wait_for_a_slot_in_order() -> None:
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_many_concurrent_requests_are_all_answered(server: Any) -> None:
+def test_many_concurrent_requests_are_all_answered(server: Any, processes: Processes) -> None:
     """Without the limit, requests beyond the number of connections failed after two seconds."""
-    with PrivatePostgres() as postgres, PrivateRedis() as redis:
-        env = bank_environment(postgres.url, redis.url) | {"LIANXIN_DATABASE_POOL": "7"}
-        with AppServer(env, server=server) as app:
-            # The request looks up a session, and renders the page while it holds the connection.
-            page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
-            with ThreadPoolExecutor(200) as threads:
-                statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))
-            assert statuses == [200] * 400
-            assert "PoolTimeout" not in app.log
+    with AppServer(processes.environment(LIANXIN_DATABASE_POOL="7"), prepare=False, server=server) as app:
+        # The request looks up a session, and renders the page while it holds the connection.
+        page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
+        with ThreadPoolExecutor(200) as threads:
+            statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))
+        assert statuses == [200] * 400
+        assert "PoolTimeout" not in app.log

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from tests.conftest import Processes
 from tests.harness.servers import HOST, AppServer
 from tests.harness.sockets import Box
 
@@ -42,9 +43,10 @@ def left_in(app: AppServer) -> int:
         return int(answer.read())
 
 
-def test_listen_backlog_holds_300_connections_while_the_server_is_stopped() -> None:
+def test_listen_backlog_holds_300_connections_while_the_server_is_stopped(processes: Processes) -> None:
     """A client whose SYN the kernel drops retries after one second, then after three, then after seven."""
-    with AppServer({}) as app, ExitStack() as stack:
+    app = processes.daphne
+    with ExitStack() as stack:
         app.send_signal(signal.SIGSTOP)
         stack.callback(app.send_signal, signal.SIGCONT)
         for _ in range(PENDING_CONNECTIONS):
