@@ -2,19 +2,19 @@
 
 All steps run even when one fails, but the exit code is then not 0. The steps are:
 
-  servers   pytest, the tests that start their own servers in order to break, drain, measure or simulate them
   browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
             refuses synchronous queries
   main      pytest, everything else
-  faults    a short run of the fault checker (docs/faults.md), with servers of its own
+  servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
   sqlite    pytest, the tests marked both_databases, without PostgreSQL and Redis
+  faults    a short run of the fault checker (docs/faults.md), with servers of its own
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-Steps run in parallel, as many as there are cores, the longest first. Each step that needs PostgreSQL and Redis starts
-its own. The output of a step is printed when the step ends, but a step that runs alone prints at once. With arguments
-for pytest, only the steps that use pytest run. The last line gives the numbers of passed and failed tests, over all
-steps.
+Steps run in parallel, the longest first, one more than there are cores, because `servers` and `faults` often wait. Each
+step that needs PostgreSQL and Redis has its own. The output of a step appears as a whole when it ends; a single step
+prints as it runs. With arguments for pytest, only the steps that use pytest run. The last line is pytest's own, or the
+sum over several steps.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.
@@ -67,8 +67,8 @@ TESTS = {
     ],
     "browser": ["tests/browser"],
 }
-STEPS = ("servers", "browser", "main", "faults", "sqlite", "lint", "js")
-PYTEST_STEPS = ("servers", "browser", "main", "sqlite")
+STEPS = ("browser", "main", "servers", "sqlite", "faults", "lint", "js")
+PYTEST_STEPS = ("browser", "main", "servers", "sqlite")
 NOTHING_SELECTED = "nothing selected"
 CHILD_STOP_SECONDS = 60
 # The default of LIANXIN_TIME_ZONE. The bank's day begins at midnight in this time zone.
@@ -142,7 +142,7 @@ class Suite:
 
     def run_in_parallel(self, names: Sequence[str]) -> list[Step]:
         done = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
             try:
                 running = [pool.submit(self.run_captured, name) for name in names]
                 for future in as_completed(running):
@@ -222,6 +222,8 @@ class Suite:
         LIANXIN_ variables of the caller are removed, so that they do not affect the run.
         """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
+        # A process that compiles our modules anew starts half a second later, and a run starts more than a hundred.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
         return {**inherited, **own, **settings}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -33,7 +32,7 @@ from tests.conftest import WriterAtOnce
 from tests.harness.approvals import approve_pending, approve_version, digest_of_version, pending
 from tests.harness.exams import create_editor, open_exam, questions_about_cards, sit
 from tests.harness.files import pdf
-from tests.people import Cast, go_online, say, start, start_with
+from tests.people import Cast, create_cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -319,10 +318,20 @@ class World:
     file: PointFile
 
 
+@pytest.fixture(scope="module")
+def shared_world(shared_transaction: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with (
+        override_settings(MEDIA_ROOT=tmp_path_factory.mktemp("media")),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        yield make_world(create_cast(), patch)
+
+
 @pytest.fixture
-def world(cast: Cast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    with override_settings(MEDIA_ROOT=tmp_path):
-        yield make_world(cast, monkeypatch)
+def world(shared_world: World, db: None) -> World:
+    # Agents are online for a minute only.
+    go_online(shared_world.cast.mei, shared_world.cast.hao, shared_world.cast.jun)
+    return shared_world
 
 
 def make_world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:

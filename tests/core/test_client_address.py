@@ -68,9 +68,7 @@ def test_conversations_started_from_one_address_are_limited(cast: Cast, processe
 
     Each conversation starts on a new socket, so the limit for a socket plays no part.
     """
-    env = {**processes.daphne.environment(), "LIANXIN_PROXY_COUNT": "1"}
-    env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
-    with AppServer(env, prepare=False) as server:
+    with AppServer(processes.environment(LIANXIN_PROXY_COUNT="1"), prepare=False) as server:
 
         def start_from(address: str) -> str:
             """Start a conversation from this address. Return "started", or the code of the refusal."""
@@ -138,11 +136,8 @@ async def test_address_with_too_many_sockets_is_refused_until_one_closes() -> No
 @pytest.mark.django_db(transaction=True)
 def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processes: Processes) -> None:
     most = SHARED_FROM + 3
-    env = {
-        name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
-    }
-    env |= {"LIANXIN_PROXY_COUNT": "1", "LIANXIN_SOCKETS_PER_ADDRESS": str(most)}
-    # Use a different address in each run, because Redis keeps the counts of sockets for a while.
+    env = processes.environment(LIANXIN_PROXY_COUNT="1", LIANXIN_SOCKETS_PER_ADDRESS=str(most))
+    # A different address on each run, because Redis keeps the reports for a while.
     crowd = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 256}"}
     with (
         AppServer(env, prepare=False) as one,

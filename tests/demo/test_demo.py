@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +17,9 @@ from pathlib import Path
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
-from pytest_django import DjangoDbBlocker
 
 from accounts.models import Staff
 from chat.actions.events import digest_of
@@ -93,14 +92,11 @@ def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() ->
 
 
 @pytest.fixture(scope="module")
-def day(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
-    """Load the complete demo for all tests of this file, and roll it back after the last one. Yields the demo's
-    site."""
-    with django_db_blocker.unblock(), transaction.atomic():
-        site = bank.set_up(origins=["http://127.0.0.1:8000"])
-        load(site)
-        yield site
-        transaction.set_rollback(True)
+def day(shared_transaction: None) -> Site:
+    """Load the demo's site with its day."""
+    site = bank.set_up(origins=["http://127.0.0.1:8000"])
+    load(site)
+    return site
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from channels.layers import channel_layers
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.utils import timezone
@@ -20,6 +20,8 @@ import chat.realtime.writer
 import core.database_threads
 from chat import limits, selectors
 from chat.actions.posts import Post, ReadMark, post_batch
+from tests.harness.servers import AppServer
+from tests.harness.servers.prepared import SQLITE
 from tests.machine import threads
 from tests.machine.browsers import Node
 from tests.machine.clock import PROCESS, SimulatedDatetime, clock
@@ -61,7 +63,10 @@ class Environment:
         # Faults are the purpose of this test, so drop the thousands of warnings that they log.
         for name in ("chat", "console", "accounts", "core", "asyncio"):
             patch.setattr(logging.getLogger(name), "propagate", False)
-        call_command("migrate", verbosity=0)
+        server = AppServer({})
+        server.migrate()
+        with closing(sqlite3.connect(server.folder / "state" / SQLITE)) as prepared:
+            prepared.backup(self._memory.connection)
         self.cast = create_cast()
         people = (self.cast.mei, self.cast.hao, self.cast.yun)
         go_online(*people)

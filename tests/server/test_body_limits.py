@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -154,39 +154,39 @@ def chunks(count: int) -> Iterator[bytes]:
         yield b"10000\r\n" + bytes(65536) + b"\r\n"
 
 
-@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_server_refuses_a_too_large_body_and_stops_reading(server: Literal["daphne", "uvicorn"]) -> None:
-    with AppServer({}, server=server) as app:
-        memory = memory_of(app)
-        for path in ("/console/login/", "/chat/attachments", "/widget.js", "/nowhere"):
-            chunked = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked"
-            answer, sent = send_body(app, chunked, chunks(FLOOD_BYTES // 65536))
-            assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
-            assert json.loads(answer.partition(b"\r\n\r\n")[2])["refused"]["code"] == "file_too_large"
-            assert sent < FLOOD_BYTES / 5
-            claimed = f"POST {path} HTTP/1.1\r\nContent-Length: {FLOOD_BYTES}"
-            answer, _ = send_body(app, claimed, [])
-            assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
-        answer, _ = send_body(
-            app, "POST /console/login/ HTTP/1.1\r\nContent-Length: 3\r\nConnection: close", [b"a=b"]
-        )
-        assert answer.startswith(b"HTTP/1.1 401"), "the form recovery page, so the view has received the body"
-        assert memory_of(app) < memory + 30 * MEGABYTE
-        assert temporary_bytes_of(app) == 0
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def app(request: pytest.FixtureRequest) -> Iterator[AppServer]:
+    with AppServer({}, server=request.param) as app:
+        yield app
 
 
-@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_client_that_sends_its_whole_body_first_gets_the_refusal(
-    server: Literal["daphne", "uvicorn"],
-) -> None:
-    with AppServer({}, server=server) as app:
-        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
-        connection.request("POST", "/console/login/", body=bytes(20 * MEGABYTE))
-        answer = connection.getresponse()
-        assert answer.status == 413
-        assert answer.headers["Connection"] == "close"
-        assert "太大" in answer.read().decode()
-        connection.close()
+def test_server_refuses_a_too_large_body_and_stops_reading(app: AppServer) -> None:
+    memory = memory_of(app)
+    for path in ("/console/login/", "/chat/attachments", "/widget.js", "/nowhere"):
+        chunked = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked"
+        answer, sent = send_body(app, chunked, chunks(FLOOD_BYTES // 65536))
+        assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["refused"]["code"] == "file_too_large"
+        assert sent < FLOOD_BYTES / 5
+        claimed = f"POST {path} HTTP/1.1\r\nContent-Length: {FLOOD_BYTES}"
+        answer, _ = send_body(app, claimed, [])
+        assert answer.startswith(b"HTTP/1.1 413"), (path, answer[:200])
+    answer, _ = send_body(
+        app, "POST /console/login/ HTTP/1.1\r\nContent-Length: 3\r\nConnection: close", [b"a=b"]
+    )
+    assert answer.startswith(b"HTTP/1.1 401"), "the form recovery page, so the view has received the body"
+    assert memory_of(app) < memory + 30 * MEGABYTE
+    assert temporary_bytes_of(app) == 0
+
+
+def test_client_that_sends_its_whole_body_first_gets_the_refusal(app: AppServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=20)
+    connection.request("POST", "/console/login/", body=bytes(20 * MEGABYTE))
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert answer.headers["Connection"] == "close"
+    assert "太大" in answer.read().decode()
+    connection.close()
 
 
 def memory_of(app: AppServer) -> int:

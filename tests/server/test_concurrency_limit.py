@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from server.concurrency_limit import ConcurrencyLimit
-from tests.conftest import bank_environment
-from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
+from tests.conftest import Processes
+from tests.harness.servers import AppServer
 
 
 async def test_excess_requests_wait_for_a_slot_in_order() -> None:
@@ -35,17 +35,15 @@ async def test_excess_requests_wait_for_a_slot_in_order() -> None:
 
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_many_concurrent_requests_are_all_answered(server: Any) -> None:
+def test_many_concurrent_requests_are_all_answered(server: Any, processes: Processes) -> None:
     """Check that 400 requests, 200 at a time, are all answered by a server with seven database connections.
 
     Without the limit, requests that got no connection failed after two seconds.
     """
-    with PrivatePostgres() as postgres, PrivateRedis() as redis:
-        env = bank_environment(postgres.url, redis.url) | {"LIANXIN_DATABASE_POOL": "7"}
-        with AppServer(env, server=server) as app:
-            # This request looks up a session, and then holds the database connection while it renders the page.
-            page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
-            with ThreadPoolExecutor(200) as threads:
-                statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))
-            assert statuses == [200] * 400
-            assert "PoolTimeout" not in app.log
+    with AppServer(processes.environment(LIANXIN_DATABASE_POOL="7"), prepare=False, server=server) as app:
+        # The request looks up a session, and renders the page while it holds the connection.
+        page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
+        with ThreadPoolExecutor(200) as threads:
+            statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))
+        assert statuses == [200] * 400
+        assert "PoolTimeout" not in app.log

@@ -112,18 +112,9 @@ def ask(
     return answer.status, answer.headers.get("Location"), urls, policy
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
-def server(
-    request: pytest.FixtureRequest, processes: Processes, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AppServer]:
-    """Run a server with collected static files. Their names in pages then contain a hash."""
-    env = {
-        name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
-    }
-    env["LIANXIN_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
-    with AppServer(env, prepare=False, server=request.param) as app:
-        app.manage("collectstatic", "--noinput", "--verbosity=0")
-        yield app
+@pytest.fixture(params=["daphne", "uvicorn"])
+def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
+    return processes.daphne if request.param == "daphne" else processes.uvicorn
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from tests.conftest import Processes
 from tests.harness.servers import HOST, AppServer
 from tests.harness.sockets import Box
 
@@ -45,12 +46,13 @@ def left_in(app: AppServer) -> int:
         return int(answer.read())
 
 
-def test_listen_backlog_holds_300_connections_while_the_server_is_stopped() -> None:
+def test_listen_backlog_holds_300_connections_while_the_server_is_stopped(processes: Processes) -> None:
     """Open 300 connections to a stopped server, each in less than a second.
 
     If the backlog were full, the kernel would drop the SYN packet, and the client would retry only after one second.
     """
-    with AppServer({}) as app, ExitStack() as stack:
+    app = processes.daphne
+    with ExitStack() as stack:
         app.send_signal(signal.SIGSTOP)
         stack.callback(app.send_signal, signal.SIGCONT)
         for _ in range(PENDING_CONNECTIONS):

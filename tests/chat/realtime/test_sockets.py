@@ -258,7 +258,8 @@ def test_two_tabs_of_a_visitor_receive_the_same_frames(cast: Cast, processes: Pr
         first.hear("message", lambda frame: frame["message"]["body"] == "右")
         second.say("end")
         for tab in (first, second):
-            assert tab.hear("state")["state"]["status"] == "closed"
+            # On a busy machine, the sweep may send the waiting state first.
+            tab.hear("state", lambda frame: frame["state"]["status"] == "closed")
 
 
 def test_two_processes_assign_seqs_of_one_conversation_without_a_gap(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from tests.harness.servers.prepared import prepare
+from tests.harness.servers.prepared import prepare_database, prepare_static
 from tests.harness.servers.process import HOST, ROOT, Server, ServerFailed
 
 # Set by `scripts/test --slow` for the servers of the browser tests.
@@ -88,9 +88,18 @@ class AppServer(Server):
         return result.stdout
 
     def prepare(self) -> None:
-        """Prepare its empty database and its state folder."""
-        prepare(self.environment(), self.manage)
+        """Prepare its empty database and its static files."""
+        self.migrate()
+        self.collect()
         self._prepare = False
+
+    def migrate(self) -> None:
+        """Prepare only its empty database."""
+        prepare_database(self.environment(), self.manage)
+
+    def collect(self) -> None:
+        """Prepare only its static files."""
+        prepare_static(self.environment(), self.manage)
 
     def start(self) -> None:
         if self._prepare:

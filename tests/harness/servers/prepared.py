@@ -22,16 +22,15 @@ PREPARED_DIR = "TESTS_PREPARED_DIR"
 _FOR_PSQL = "\\"
 
 
-def prepare(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
-    """Prepare the empty database and the state folder of this environment for a server."""
+def prepare_database(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
+    """Prepare the empty database of this environment for a server."""
     if PREPARED_DIR not in os.environ:
         _migrate(manage)
-        _collect(manage)
         return
     state = Path(environment["LIANXIN_STATE_DIR"])
     url = environment.get("LIANXIN_DATABASE_URL", "")
     with _locked_folder() as folder:
-        database, static = folder / ("postgres.sql" if url else SQLITE), folder / "static"
+        database = folder / ("postgres.sql" if url else SQLITE)
         if not database.exists():
             _migrate(manage)
             _keep_database(url, state, database)
@@ -41,11 +40,21 @@ def prepare(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
         else:
             state.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(database, state / SQLITE)
-        if not static.exists():
+
+
+def prepare_static(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
+    """Prepare the static files in the state folder of this environment."""
+    if PREPARED_DIR not in os.environ:
+        _collect(manage)
+        return
+    own = Path(environment["LIANXIN_STATE_DIR"]) / "static"
+    with _locked_folder() as folder:
+        prepared = folder / "static"
+        if not prepared.exists():
             _collect(manage)
-            shutil.copytree(state / "static", static)
-        elif not (state / "static").exists():
-            shutil.copytree(static, state / "static")
+            shutil.copytree(own, prepared)
+        elif not own.exists():
+            shutil.copytree(prepared, own)
 
 
 def _migrate(manage: Callable[..., str]) -> None:
