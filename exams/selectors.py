@@ -75,17 +75,6 @@ class Figure:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Result:
-    """The totals of one examinee's exams since a day: papers, passes, mean result, answers and missed answers."""
-
-    sat: int
-    passed: int
-    percent: int | None
-    answered: int
-    missed: int
-
-
 def standings_of(staff: Staff, now: datetime | None = None) -> list[Standing]:
     """Return the exams of the person's departments that are open, upcoming or closed recently, open ones first.
 
@@ -235,18 +224,6 @@ def question_counts() -> QuestionCounts:
 
 
 # -- Results ----------------------------------------------------------------------------------------------------
-
-
-def results_of(staff: Staff, since: date) -> Result:
-    """Return the totals of the person's papers handed in since that day. Two queries."""
-    papers = Paper.objects.filter(staff=staff, submitted_at__date__gte=since)
-    figures = papers.aggregate(
-        sat=Count("pk"), passed=Count("pk", filter=Q(is_passed=True)), mean=Avg("percent")
-    )
-    items = PaperItem.objects.filter(paper__in=papers.values("pk"))
-    answered = items.aggregate(answered=Count("pk"), missed=Count("pk", filter=Q(credit__lt=100)))
-    mean = figures["mean"]
-    return Result(figures["sat"], figures["passed"], None if mean is None else int(mean), **answered)
 
 
 def marked_papers(
