@@ -78,17 +78,6 @@ class Figure:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Result:
-    """One examinee's totals over a period: papers, passes, mean percentage, answers, and answers without full marks."""
-
-    sat: int
-    passed: int
-    percent: int | None
-    answered: int
-    missed: int
-
-
 def standings_of(staff: Staff, now: datetime | None = None) -> list[Standing]:
     """Return the open, upcoming and recently closed exams of the person's departments, open ones first.
 
@@ -251,18 +240,6 @@ def question_counts() -> QuestionCounts:
 
 
 # -- Results ----------------------------------------------------------------------------------------------------
-
-
-def results_of(staff: Staff, since: date) -> Result:
-    """Return the totals of the papers that the person has handed in since that day. Two queries."""
-    papers = Paper.objects.filter(staff=staff, submitted_at__date__gte=since)
-    figures = papers.aggregate(
-        sat=Count("pk"), passed=Count("pk", filter=Q(is_passed=True)), mean=Avg("percent")
-    )
-    items = PaperItem.objects.filter(paper__in=papers.values("pk"))
-    answered = items.aggregate(answered=Count("pk"), missed=Count("pk", filter=Q(credit__lt=100)))
-    mean = figures["mean"]
-    return Result(figures["sat"], figures["passed"], None if mean is None else int(mean), **answered)
 
 
 def marked_papers(

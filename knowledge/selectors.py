@@ -75,16 +75,6 @@ def suggested_phrasings() -> QuerySet[Phrasing]:
     )
 
 
-def messages_from(version: Version) -> QuerySet[Message]:
-    """Return every message made from this version, newest first. An index serves the order."""
-    return (
-        Message.objects.filter(source=version.source)
-        .exclude(source="")
-        .select_related("conversation__visitor", "conversation__department", "agent")
-        .order_by("-pk")
-    )
-
-
 def versions_of_sources(sources: Iterable[str]) -> list[Version]:
     """Return the versions that these message sources name, in whatever state they are now. One query."""
     condition = Q(pk__in=[])

@@ -4,12 +4,13 @@ Thousands of clients reconnect at the same moment after a network failure. If ea
 would be answered within the time that the widget waits, all clients would ask again, and it would never end. Requests
 that arrive while one batch is being answered therefore wait and form the next batch, which takes a few queries
 altogether. Requests of clients that have disconnected meanwhile are dropped. A client that would wait too long is told
-when to come back; each client gets its own moment, spaced as fast as the server can answer.
+to come back at a random moment of the next half minute.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from random import uniform
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import InterfaceError, OperationalError
@@ -58,8 +59,6 @@ class RequestCoalescer(Generic[Q, A]):
         self._waiting: deque[_PendingRequest[Q, A]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._seconds_per_request = EXPECTED_SECONDS_PER_REQUEST
-        # Every retry slot before this time of the loop's clock has been given to a client.
-        self._booked_until = 0.0
 
     async def ask(self, question: Q, is_disconnected: Callable[[], bool] = lambda: False) -> A:
         """Return the answer to the question.
@@ -69,19 +68,12 @@ class RequestCoalescer(Generic[Q, A]):
         """
         loop = asyncio.get_running_loop()
         if (wait := len(self._waiting) * self._seconds_per_request) > MAX_WAIT_SECONDS:
-            raise Overloaded(self._book_retry(loop.time(), wait))
+            raise Overloaded(uniform(wait, MAX_RETRY_SECONDS))
         request: _PendingRequest[Q, A] = _PendingRequest(question, is_disconnected, loop.create_future())
         self._waiting.append(request)
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._task = loop.create_task(self._work(loop))
         return await request.answer
-
-    def _book_retry(self, now: float, wait: float) -> float:
-        """Reserve the next free retry slot and return the seconds until then."""
-        # A client that comes back also needs a new connection, which takes as long again.
-        at = max(self._booked_until, now + wait) + 2 * self._seconds_per_request
-        self._booked_until = min(at, now + MAX_RETRY_SECONDS)
-        return self._booked_until - now
 
     async def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._waiting:

@@ -1,10 +1,13 @@
 """Approval requests for knowledge points. Call these in a transaction that holds the lock on the point."""
 
+from collections.abc import Collection
+
 from accounts.approvals import actions as approvals
 from accounts.approvals.authors import record_author
 from accounts.approvals.digest import digest_of
 from accounts.approvals.models import ApprovalRequest
 from accounts.models import Staff
+from knowledge.actions.batches import batches
 from knowledge.approval_kinds import PHRASINGS, VERSION
 from knowledge.models import Phrasing, Point, Version
 from knowledge.snapshots import accepted_phrasings, before_and_after, with_objects
@@ -51,10 +54,12 @@ def renew_version_request(*, by: Staff, point: Point) -> None:
         request_version(by=by, version=version)
 
 
-def is_offered_to_customers(point: Point) -> bool:
-    """Return whether the widget may suggest the point, now or from the first day of an approved version."""
-    versions = point.versions.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
-    return versions.exists()
+def offered_points(points: Collection[int]) -> set[int]:
+    """Return those points that the widget may suggest, now or from the first day of an approved version."""
+    versions = Version.objects.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
+    return {
+        pk for pks in batches(points) for pk in versions.filter(point__in=pks).values_list("point", flat=True)
+    }
 
 
 def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object]]:

@@ -1,28 +1,18 @@
 """Approval requests for an import, by a few statements. Call these in a transaction that holds the points' locks."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from accounts.approvals import actions as approvals
 from accounts.approvals.authors import record_author_of_many
 from accounts.models import Staff
 from knowledge.actions.approval_requests import renew_version_request
+from knowledge.actions.batches import batches
 from knowledge.approval_kinds import PHRASINGS, VERSION
 from knowledge.models import Phrasing, Point, Version
 from knowledge.selectors import category_paths
 from knowledge.snapshots import before_and_after, with_objects
 
 State = Version.State
-BATCH_SIZE = 500
-
-
-def offered_points(points: Collection[int]) -> set[int]:
-    """Return those points that the widget may suggest, now or from the first day of an approved version."""
-    versions = Version.objects.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
-    return {
-        pk
-        for pks in _batches(points)
-        for pk in versions.filter(point__in=pks).values_list("point", flat=True)
-    }
 
 
 def request_imported(
@@ -47,7 +37,7 @@ def _version_drafts(versions: Sequence[Version]) -> list[approvals.RequestDraft]
     paths = category_paths()
     points = [version.point_id for version in versions]
     published: dict[int, Version] = {}
-    for pks in _batches(points):
+    for pks in batches(points):
         for version in with_objects(Version.objects.filter(point__in=pks, state=State.PUBLISHED)):
             published[version.point_id] = version
     accepted = _phrasings([version.point_id for version in versions if version.is_public], "accepted")
@@ -72,14 +62,8 @@ def _phrasing_drafts(points: Collection[Point]) -> list[approvals.RequestDraft]:
 
 def _phrasings(points: Collection[int], state: str) -> dict[int, list[str]]:
     texts: dict[int, list[str]] = {}
-    for pks in _batches(points):
+    for pks in batches(points):
         rows = Phrasing.objects.filter(point__in=pks, state=state).order_by("pk")
         for point, text in rows.values_list("point", "text"):
             texts.setdefault(point, []).append(text)
     return texts
-
-
-def _batches(pks: Collection[int]) -> Iterable[Sequence[int]]:
-    """Split the ids into batches, because SQLite limits the number of parameters of a statement."""
-    wanted = sorted(pks)
-    return (wanted[start : start + BATCH_SIZE] for start in range(0, len(wanted), BATCH_SIZE))

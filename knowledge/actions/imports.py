@@ -4,24 +4,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Max, Model, OuterRef, Subquery
+from django.db.models import Max, Model
 from django.utils import timezone
 
 from accounts import audit
 from accounts.access import require
 from accounts.approvals.actions import cancel_many
-from accounts.approvals.authors import forget_authors
 from accounts.models import Staff
-from chat.actions.canned_replies import withdraw_replies
-from knowledge.actions.editions import new_edition
-from knowledge.actions.import_requests import offered_points, request_imported
+from knowledge.actions.approval_requests import offered_points
+from knowledge.actions.batches import BATCH_SIZE, batches
+from knowledge.actions.import_requests import request_imported
+from knowledge.actions.phrasings import replace_phrasings
+from knowledge.actions.points import publish, touch
 from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, OBJECTS, Content, phrasings_of
 from knowledge.errors import PointIncomplete
 from knowledge.models import Phrasing, Point, Version
 
 State = Version.State
-BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,23 @@ def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> Import
         updated = _update_points(points, stored)
         versions = _write_versions(by, changed, stored, unpublished, checked)
         if by is None:
-            _publish(versions)
+            cancel_many(kind=VERSION, subjects=[version.point.key for version in versions])
+            publish(versions)
         offered = offered_points([point.pk for point in stored.values()]) if by is not None else set()
-        rephrased = _replace_phrasings(by, points, stored, offered)
+        wanted = {
+            stored[imported.key].pk: phrasings_of(imported.phrasings)
+            for imported in points
+            if imported.phrasings is not None
+        }
+        # Phrasings that wait already are kept, because a file lists only accepted ones.
+        removable = (Phrasing.State.ACCEPTED,)
+        rephrased = replace_phrasings(by=by, wanted=wanted, offered=offered, removable=removable).keys()
         if by is not None:
             rephrased_points = [point for point in stored.values() if point.pk in rephrased]
             request_imported(by=by, versions=versions, rephrased=rephrased_points, offered=offered)
         touched = rephrased | updated | {version.point_id for version in versions if by is None}
         if touched:
-            edition = new_edition()
-            for pks in _batches(sorted(touched)):
-                Point.objects.filter(pk__in=pks).update(edition=edition)
+            touch(touched)
         texts = sum(2 + len(imported.phrasings or ()) for imported in changed)
         result = ImportResult(len(new), len(changed) - len(new), len(points) - len(changed), texts)
         audit.record(by, "points.imported", None, new=result.new, changed=result.changed)
@@ -155,7 +161,7 @@ def _value(value: object) -> object:
 def _newest_versions(points: Sequence[Point]) -> dict[int, Version]:
     """Return the newest version of each withdrawn point; importing the same content leaves the point withdrawn."""
     newest: dict[int, Version] = {}
-    for pks in _batches([point.pk for point in points]):
+    for pks in batches([point.pk for point in points]):
         for version in Version.objects.filter(point__in=pks).order_by("number"):
             newest[version.point_id] = version
     return newest
@@ -184,7 +190,7 @@ def _write_versions(
 ) -> list[Version]:
     last_numbers = {
         pk: number
-        for pks in _batches([stored[imported.key].pk for imported in changed])
+        for pks in batches([stored[imported.key].pk for imported in changed])
         for pk, number in Version.objects.filter(point__in=pks)
         .values_list("point")
         .annotate(last=Max("number"))
@@ -210,76 +216,3 @@ def _write_versions(
     written = [*FIELDS, "state", "author", "written_at", "reviewer", "reviewed_at"]
     Version.objects.bulk_update(old, written, batch_size=BATCH_SIZE)
     return new + old
-
-
-def _publish(versions: Sequence[Version]) -> None:
-    """Publish many versions as `points.publish` does for one."""
-    now = timezone.now()
-    replaced = [version.point.published for version in versions if version.point.published is not None]
-    for version in replaced:
-        withdraw_replies(source=version.source)
-    for pks in _batches([version.pk for version in replaced]):
-        Version.objects.filter(pk__in=pks).update(state=State.REPLACED, ended_at=now)
-    for pks in _batches([version.pk for version in versions]):
-        Version.objects.filter(pk__in=pks).update(state=State.PUBLISHED, published_at=now)
-    keys = [version.point.key for version in versions]
-    cancel_many(kind=VERSION, subjects=keys)
-    forget_authors(VERSION, keys)
-    published = Version.objects.filter(point=OuterRef("pk"), state=State.PUBLISHED).values("pk")[:1]
-    for pks in _batches([version.point_id for version in versions]):
-        Point.objects.filter(pk__in=pks).update(published=Subquery(published))
-
-
-def _replace_phrasings(
-    by: Staff | None, points: Sequence[PointToImport], stored: dict[str, Point], offered: set[int]
-) -> set[int]:
-    """Replace the phrasings of the points. Returns the ids of the points whose phrasings have changed.
-
-    New phrasings of `offered` points wait for approval. Phrasings that wait already are kept, because a file lists
-    only accepted ones.
-    """
-    wanted = {
-        stored[imported.key].pk: phrasings_of(imported.phrasings)
-        for imported in points
-        if imported.phrasings is not None
-    }
-    existing: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
-    for pks in _batches(sorted(wanted)):
-        for phrasing in Phrasing.objects.filter(point__in=pks):
-            existing[phrasing.point_id][phrasing.text] = phrasing
-    accepted, waiting = Phrasing.State.ACCEPTED, Phrasing.State.WAITING
-    new: list[Phrasing] = []
-    removed: list[int] = []
-    restored: dict[Phrasing.State, list[int]] = {accepted: [], waiting: []}
-    changed: set[int] = set()
-    for pk, texts in wanted.items():
-        kept = set(texts)
-        known = existing[pk]
-        state = waiting if pk in offered else accepted
-        added = [Phrasing(point_id=pk, text=text, by=by, state=state) for text in texts if text not in known]
-        dropped = [
-            phrasing.pk
-            for phrasing in known.values()
-            if phrasing.state == accepted and phrasing.text not in kept
-        ]
-        reinstated = [
-            phrasing.pk
-            for phrasing in known.values()
-            if phrasing.state not in (accepted, state) and phrasing.text in kept
-        ]
-        new, removed = new + added, removed + dropped
-        restored[state] += reinstated
-        if added or dropped or reinstated:
-            changed.add(pk)
-    for pks in _batches(removed):
-        Phrasing.objects.filter(pk__in=pks).delete()
-    for state, restored_pks in restored.items():
-        for pks in _batches(restored_pks):
-            Phrasing.objects.filter(pk__in=pks).update(state=state)
-    Phrasing.objects.bulk_create(new, batch_size=BATCH_SIZE)
-    return changed
-
-
-def _batches(pks: Sequence[int]) -> Iterable[Sequence[int]]:
-    """Split the ids into batches, because SQLite limits the number of parameters of a statement."""
-    return (pks[start : start + BATCH_SIZE] for start in range(0, len(pks), BATCH_SIZE))

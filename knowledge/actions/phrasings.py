@@ -1,6 +1,6 @@
 """The phrasings of a point. New ones of a point that the widget suggests need approval by a second person."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import transaction
 
@@ -8,11 +8,12 @@ from accounts import audit
 from accounts.models import Staff
 from knowledge import access
 from knowledge.actions.approval_requests import (
-    is_offered_to_customers,
+    offered_points,
     record_writer,
     renew_version_request,
     request_phrasings,
 )
+from knowledge.actions.batches import BATCH_SIZE, batches
 from knowledge.actions.points import touch
 from knowledge.content import phrasings_of
 from knowledge.models import Phrasing, Point
@@ -35,20 +36,59 @@ def set_phrasings(*, by: Staff, point: int, phrasings: Iterable[str]) -> None:
     texts = phrasings_of(phrasings)
     with transaction.atomic():
         locked = access.lock_point(by, point)
-        stored = {phrasing.text: phrasing for phrasing in locked.phrasings.all()}
-        removed = [
-            phrasing for phrasing in stored.values() if phrasing.state in KEPT and phrasing.text not in texts
-        ]
-        new = [text for text in texts if text not in stored or stored[text].state not in KEPT]
-        if not (removed or new):
+        offered = offered_points([locked.pk])
+        changed = replace_phrasings(by=by, wanted={locked.pk: texts}, offered=offered, removable=KEPT)
+        if locked.pk not in changed:
             return
-        locked.phrasings.filter(pk__in=[phrasing.pk for phrasing in removed]).delete()
-        _add(locked, new, by)
-        if new:
+        if changed[locked.pk]:
             record_writer(locked, by)
-        touch(locked)
+        touch([locked.pk])
         audit.record(by, "point.phrasings_changed", locked, count=len(texts))
         _renew_requests(locked, by)
+
+
+def replace_phrasings(
+    *,
+    by: Staff | None,
+    wanted: Mapping[int, Collection[str]],
+    offered: Collection[int],
+    removable: Collection[State],
+) -> dict[int, bool]:
+    """Replace the phrasings of points, given by id. Return the ids of the changed points, True if some are new.
+
+    New phrasings of `offered` points wait for approval. Phrasings in other states than `removable` are not removed.
+    Call it in a transaction that holds the locks on the points.
+    """
+    stored: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
+    for pks in batches(wanted):
+        for phrasing in Phrasing.objects.filter(point__in=pks):
+            stored[phrasing.point_id][phrasing.text] = phrasing
+    new: list[Phrasing] = []
+    removed: list[int] = []
+    restored: dict[State, list[int]] = {State.ACCEPTED: [], State.WAITING: []}
+    changed: dict[int, bool] = {}
+    for pk, texts in wanted.items():
+        known, state = stored[pk], State.WAITING if pk in offered else State.ACCEPTED
+        added = [Phrasing(point_id=pk, text=text, by=by, state=state) for text in texts if text not in known]
+        kept = [known[text] for text in texts if text in known]
+        reinstated = [phrasing.pk for phrasing in kept if phrasing.state not in (State.ACCEPTED, state)]
+        dropped = [
+            phrasing.pk
+            for phrasing in known.values()
+            if phrasing.state in removable and phrasing.text not in texts
+        ]
+        new += added
+        removed += dropped
+        restored[state] += reinstated
+        if added or dropped or reinstated:
+            changed[pk] = bool(added or reinstated)
+    for pks in batches(removed):
+        Phrasing.objects.filter(pk__in=pks).delete()
+    for state, restored_pks in restored.items():
+        for pks in batches(restored_pks):
+            Phrasing.objects.filter(pk__in=pks).update(state=state, by=by)
+    Phrasing.objects.bulk_create(new, batch_size=BATCH_SIZE)
+    return changed
 
 
 def add_phrasings(*, by: Staff, point: int, phrasings: Iterable[str]) -> None:
@@ -69,13 +109,13 @@ def review_phrasing(*, by: Staff, phrasing: int, is_accepted: bool) -> None:
         if is_accepted:
             if locked.state in KEPT:
                 return
-            state = State.WAITING if is_offered_to_customers(point) else State.ACCEPTED
+            state = State.WAITING if offered_points([point.pk]) else State.ACCEPTED
             record_writer(point, by)
         elif locked.state == state:
             return
         locked.state, locked.by = state, by
         locked.save(update_fields=["state", "by"])
-        touch(point)
+        touch([point.pk])
         audit.record(by, "point.phrasing_judged", point, accepted=is_accepted)
         _renew_requests(point, by)
 
@@ -83,7 +123,7 @@ def review_phrasing(*, by: Staff, phrasing: int, is_accepted: bool) -> None:
 def accept_waiting(*, by: Staff, point: Point) -> None:
     """Accept the waiting phrasings of a point. Call it in a transaction that holds the lock on the point."""
     count = point.phrasings.filter(state=State.WAITING).update(state=State.ACCEPTED)
-    touch(point)
+    touch([point.pk])
     audit.record(by, "point.phrasings_changed", point, count=count)
 
 
@@ -91,15 +131,6 @@ def put_back_waiting(*, point: Point, is_rejected: bool) -> None:
     """Return waiting phrasings without approval: declined if they were rejected, otherwise suggested again."""
     state = State.DECLINED if is_rejected else State.SUGGESTED
     point.phrasings.filter(state=State.WAITING).update(state=state)
-
-
-def _add(point: Point, texts: list[str], by: Staff) -> None:
-    state = State.WAITING if is_offered_to_customers(point) else State.ACCEPTED
-    point.phrasings.filter(text__in=texts).update(state=state, by=by)
-    existing = set(point.phrasings.filter(text__in=texts).values_list("text", flat=True))
-    Phrasing.objects.bulk_create(
-        [Phrasing(point=point, text=text, by=by, state=state) for text in texts if text not in existing]
-    )
 
 
 def _renew_requests(point: Point, by: Staff) -> None:

@@ -1,11 +1,11 @@
 """The life cycle of a knowledge point: drafted, approved by a second person, published, replaced, withdrawn."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
+from django.db.models import Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from accounts import audit
@@ -18,6 +18,7 @@ from chat.actions.canned_replies import withdraw_replies
 from core.text.cleaning import clean_line
 from knowledge import access
 from knowledge.actions.approval_requests import record_writer, request_version
+from knowledge.actions.batches import batches
 from knowledge.actions.editions import new_edition
 from knowledge.approval_kinds import VERSION
 from knowledge.content import FIELDS, Content, phrasings_of
@@ -75,7 +76,7 @@ def save_draft(*, by: Staff, point: int, content: Content, seen: datetime | None
             changes = values | {
                 "state": State.DRAFT, "author": by, "written_at": timezone.now(), "reviewer": None, "reviewed_at": None,
             }  # fmt: skip
-            _write(version, **changes)
+            _write([version], **changes)
         record_writer(locked, by)
         approvals.cancel(by=by, kind=VERSION, subject=locked.key)
         audit.record(by, "point.drafted", locked, version=version.number)
@@ -97,7 +98,7 @@ def submit(*, by: Staff, version: int) -> None:
         locked = access.lock_version(by, version)
         if locked.state != State.REVIEW:
             _require_state(locked, State.DRAFT)
-            _write(locked, state=State.REVIEW, remark="")
+            _write([locked], state=State.REVIEW, remark="")
             audit.record(by, "point.submitted", locked.point, version=locked.number)
         request_version(by=by, version=locked)
 
@@ -142,9 +143,10 @@ def accept(*, by: Staff, version: Version) -> None:
     Call it in a transaction that holds the lock on the point.
     """
     audit.record(by, "point.approved", version.point, version=version.number)
-    _write(version, state=State.APPROVED, reviewer=by, reviewed_at=timezone.now())
+    _write([version], state=State.APPROVED, reviewer=by, reviewed_at=timezone.now())
     if version.valid_from is None or version.valid_from <= timezone.localdate():
-        publish(version)
+        publish([version])
+        touch([version.point_id])
 
 
 def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None:
@@ -153,20 +155,26 @@ def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None
     if remark:
         changes |= {"remark": remark, "reviewer": by, "reviewed_at": timezone.now()}
         audit.record(by, "point.sent_back", version.point, version=version.number)
-    _write(version, **changes)
+    _write([version], **changes)
 
 
-def publish(version: Version) -> None:
-    """Replace the published version by this approved one. Call it in a transaction that holds the lock on the point."""
-    point, now = version.point, timezone.now()
-    previous = point.published
-    if previous is not None:
-        _write(previous, state=State.REPLACED, ended_at=now)
-        withdraw_replies(source=previous.source)
-    _write(version, state=State.PUBLISHED, published_at=now)
-    point.published = version
-    touch(point, "published")
-    forget_authors(VERSION, [point.key])
+def publish(versions: Sequence[Version]) -> None:
+    """Replace the published versions by these approved ones, at most one for each point, and `touch` the points then.
+
+    Call it in a transaction that holds the locks on the points.
+    """
+    now = timezone.now()
+    replaced = [version.point.published for version in versions if version.point.published is not None]
+    for version in replaced:
+        withdraw_replies(source=version.source)
+    _write(replaced, state=State.REPLACED, ended_at=now)
+    _write(versions, state=State.PUBLISHED, published_at=now)
+    for version in versions:
+        version.point.published = version
+    published = Version.objects.filter(point=OuterRef("pk"), state=State.PUBLISHED).values("pk")[:1]
+    for pks in batches([version.point_id for version in versions]):
+        Point.objects.filter(pk__in=pks).update(published=Subquery(published))
+    forget_authors(VERSION, [version.point.key for version in versions])
 
 
 def withdraw(*, by: Staff, point: int, reason: str) -> None:
@@ -175,7 +183,7 @@ def withdraw(*, by: Staff, point: int, reason: str) -> None:
         locked = access.lock_point(by, point)
         if locked.published is not None:
             audit.record(by, "point.withdrawn", locked, version=locked.published.number)
-            _write(locked.published, remark=clean_line(reason, 500))
+            _write([locked.published], remark=clean_line(reason, 500))
             end(locked)
 
 
@@ -183,9 +191,10 @@ def end(point: Point) -> None:
     """Withdraw the published version. Call it in a transaction that holds the lock on the point."""
     assert point.published is not None
     withdraw_replies(source=point.published.source)
-    _write(point.published, state=State.WITHDRAWN, ended_at=timezone.now())
+    _write([point.published], state=State.WITHDRAWN, ended_at=timezone.now())
     point.published = None
-    touch(point, "published")
+    point.save(update_fields=["published"])
+    touch([point.pk])
 
 
 def keep_validity(today: date | None = None) -> int:
@@ -209,7 +218,8 @@ def _update_validity(point: Point, today: date) -> bool:
     approved = point.versions.select_related("point__published").filter(state=State.APPROVED).first()
     if approved is not None and (approved.valid_from is None or approved.valid_from <= today):
         approved.point = point
-        publish(approved)
+        publish([approved])
+        touch([point.pk])
         audit.record(None, "point.published_on_its_day", point, version=approved.number)
         return True
     if point.published is not None and point.published.valid_until and point.published.valid_until < today:
@@ -234,16 +244,19 @@ def discard_draft(*, by: Staff, version: int) -> None:
             point.delete()
 
 
-def touch(point: Point, *fields: str) -> None:
-    """Store these fields of a point and make a new edition, so that searches see the change."""
-    point.edition = new_edition()
-    point.save(update_fields=[*fields, "edition"])
+def touch(points: Collection[int]) -> None:
+    """Store a new edition in these points, so that searches see the change."""
+    edition = new_edition()
+    for pks in batches(points):
+        Point.objects.filter(pk__in=pks).update(edition=edition)
 
 
-def _write(version: Version, **values: Any) -> None:
-    for name, value in values.items():
-        setattr(version, name, value)
-    version.save(update_fields=list(values))
+def _write(versions: Sequence[Version], **values: Any) -> None:
+    for version in versions:
+        for name, value in values.items():
+            setattr(version, name, value)
+    for pks in batches([version.pk for version in versions]):
+        Version.objects.filter(pk__in=pks).update(**values)
 
 
 def _require_state(version: Version, state: Version.State) -> None:

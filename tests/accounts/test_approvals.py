@@ -367,6 +367,15 @@ def test_phrasings_of_an_internal_point_change_immediately(cast: Cast) -> None:
     assert not pending()
 
 
+def test_waiting_phrasing_of_a_withdrawn_point_is_accepted_when_an_editor_keeps_it(cast: Cast) -> None:
+    point = published(cast, is_public=True)
+    phrasings.add_phrasings(by=cast.ning, point=point.pk, phrasings=["卡找不到"])
+    points.withdraw(by=cast.yun, point=point.pk, reason="费率变了")
+    phrasings.set_phrasings(by=cast.ning, point=point.pk, phrasings=["卡找不到"])
+    assert accepted(point) == ["卡找不到"]
+    assert not pending()
+
+
 @pytest.mark.usefixtures("one_day")
 def test_phrasings_of_a_version_approved_for_a_future_day_wait(cast: Cast) -> None:
     tomorrow = timezone.localdate() + timedelta(days=1)
