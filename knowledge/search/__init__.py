@@ -4,7 +4,8 @@ docs/decisions/008-finding-points.md describes its parts and how much each of th
 """
 
 from knowledge.search.confidence import NOT_ANSWERED
-from knowledge.search.index import Index, IndexHit
+from knowledge.search.hits import IndexHit
+from knowledge.search.index import Index
 from knowledge.search.tokenizer import IndexEntry
 
 __all__ = ["NOT_ANSWERED", "Index", "IndexEntry", "IndexHit"]

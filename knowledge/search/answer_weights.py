@@ -5,48 +5,68 @@ To see which kind a bank has, its phrasings are used as queries with several wei
 every second other phrasing of its point, because visitors' messages differ more than phrasings do.
 """
 
+from collections.abc import Sequence
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.search.embeddings import EmbeddingSpace
+from knowledge.search.embeddings import EmbeddingSpace, Floats
 from knowledge.search.scorers import WORD_WEIGHT, AnswerWeights, HeldOutPhrasing, ScorerSet, standardize
 from knowledge.search.tokenizer import without_courtesy
 
-# The weights without phrasings to learn from. Higher weights gain more with short answers but lose with long ones;
-# these gain with both kinds, and cost one or two percentage points where answers say nothing at all.
+Item = TypeVar("Item")
+
+# The weights without phrasings to learn from, where titles resemble their own answers. Higher weights gain more with
+# short answers but lose with long ones.
 SAFE_WEIGHTS = AnswerWeights(0.2, 0.2)
+# Number of points with answers that clearly resemble their titles, assumed in addition to those of the bank.
+ASSUMED_RESEMBLANCES = 10
 WEIGHT_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4)
 # Most phrasings used as queries; and the number of them with which fitted and safe weights count equally.
 MAX_SAMPLES, SHRINKAGE = 500, 60
-# Mean reciprocal rank that a weight of 1 must gain; a smaller gain may be chance.
-MIN_GAIN = 0.01
 
 
 def fit_weights(scorers: ScorerSet, space: EmbeddingSpace) -> AnswerWeights:
     """Return the weights with which held-out phrasings find their entries best.
 
-    With few phrasings they are drawn to the safe weights. The result is deterministic. It takes two seconds of one
-    core for 5,000 points.
+    With few phrasings they are drawn to the safe weights. Answers that do not resemble their titles get no weight. The
+    result is deterministic. It takes two seconds of one core for 5,000 points.
     """
-    samples = [
-        HeldOutPhrasing(position, (row, *_alternate_rows(row, len(features.texts))))
-        for position, features in enumerate(scorers.entries)
-        if features.embeddings is not None and features.entry.answer
-        for row in range(1, len(features.texts))
-    ]
-    if not samples:
-        return SAFE_WEIGHTS
-    queries = samples[:: -(-len(samples) // MAX_SAMPLES)]
+    queries = _sample(
+        [
+            HeldOutPhrasing(position, (row, *_alternate_rows(row, len(features.texts))))
+            for position, features in enumerate(scorers.entries)
+            if scorers.has_answer[position]
+            for row in range(1, len(features.texts))
+        ]
+    )
     grid = np.array(list(product(WEIGHT_STEPS, WEIGHT_STEPS)), np.float32)
     gains = np.zeros(len(grid))
     for held_out in queries:
         gains += 1 / (1 + _ranks(scorers, space, held_out, grid))
-    best = grid[int(np.argmax(gains / len(queries) - MIN_GAIN * grid.mean(axis=1)))]
+    best = grid[int(np.argmax(gains))]
     share = len(queries) / (len(queries) + SHRINKAGE)
-    words, meaning = (share * best + (1 - share) * np.array(SAFE_WEIGHTS)).tolist()
-    return AnswerWeights(words, meaning)
+    weights = _resemblance(scorers, space) * (share * best + (1 - share) * np.array(SAFE_WEIGHTS))
+    return AnswerWeights(*weights.tolist())
+
+
+def _resemblance(scorers: ScorerSet, space: EmbeddingSpace) -> NDArray[np.float64]:
+    """Return how much answers resemble their titles by words and by meaning: 0 if not at all, 1 if clearly.
+
+    It is the mean standard score of the titles' own answers, at most 1.
+    """
+    positions = _sample(np.flatnonzero(scorers.has_answer).tolist())
+    total = np.full(2, float(ASSUMED_RESEMBLANCES))
+    for position in positions:
+        total += _answer_scores(scorers, space, position, 0)[:, position]
+    return np.clip(total / (ASSUMED_RESEMBLANCES + len(positions)), 0, 1)
+
+
+def _sample(items: Sequence[Item]) -> Sequence[Item]:
+    """Return at most `MAX_SAMPLES` of the items, evenly spaced."""
+    return items[:: max(1, -(-len(items) // MAX_SAMPLES))]
 
 
 def _alternate_rows(row: int, texts: int) -> list[int]:
@@ -58,18 +78,25 @@ def _ranks(
     scorers: ScorerSet, space: EmbeddingSpace, held_out: HeldOutPhrasing, grid: NDArray[np.float32]
 ) -> NDArray[np.int64]:
     """Return for each pair of weights the number of entries ranked before the one whose phrasing was held out."""
-    features = scorers.entries[held_out.position]
-    assert features.embeddings is not None
-    query_row = held_out.rows[0]
-    vector = features.embeddings.texts.rows(query_row, query_row + 1).floats()[0]
-    query = without_courtesy(features.texts[query_row])
+    position, row = held_out.position, held_out.rows[0]
+    query, vector = _question(scorers, position, row)
     scores = WORD_WEIGHT * standardize(scorers.by_words(query, held_out))
     scores += scorers.by_meaning(space, vector, held_out)
-    of_answers = np.stack(
-        [standardize(scorers.by_answer_words(query)), scorers.by_answer_meaning(space, vector)]
-    )
-    ahead = (scores - scores[held_out.position]) + grid @ (
-        of_answers - of_answers[:, held_out.position, None]
-    )
+    of_answers = _answer_scores(scorers, space, position, row)
+    ahead = (scores - scores[position]) + grid @ (of_answers - of_answers[:, position, None])
     ranks: NDArray[np.int64] = (ahead > 0).sum(axis=1)
     return ranks
+
+
+def _answer_scores(scorers: ScorerSet, space: EmbeddingSpace, position: int, row: int) -> Floats:
+    """Return the scores of all answers, by words and by meaning, for a text of the entry at this position."""
+    query, vector = _question(scorers, position, row)
+    return np.stack([standardize(scorers.by_answer_words(query)), scorers.by_answer_meaning(space, vector)])
+
+
+def _question(scorers: ScorerSet, position: int, row: int) -> tuple[str, Floats]:
+    """Return a text of the entry at this position and its vector."""
+    features = scorers.entries[position]
+    assert features.embeddings is not None
+    vector = features.embeddings.texts.rows(row, row + 1).floats()[0]
+    return without_courtesy(features.texts[row]), vector

@@ -30,4 +30,4 @@ def confidence_of(closeness: float, lead: float) -> float:
     coefficients come from a logistic regression over questions with and without an answer:
     docs/decisions/008-finding-points.md.
     """
-    return 1 / (1 + exp(3.4 - 6.2 * closeness - 0.5 * lead))
+    return 1 / (1 + exp(3.3 - 6.2 * closeness - 0.5 * lead))

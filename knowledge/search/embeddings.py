@@ -25,8 +25,6 @@ SMOOTHING = 0.3
 # Numbers of principal axes along which entries and answers are compared: as good as all dimensions, and a question
 # reads a third of the data.
 ENTRY_AXES, ANSWER_AXES = 192, 128
-# Sharpness of the soft maximum over the phrasings of an entry.
-SHARPNESS = 20.0
 
 
 class Vectors(NamedTuple):
@@ -250,15 +248,3 @@ def _batches(groups: Sequence[Vectors], rows: int = 1000) -> Iterator[list[Float
             batch = []
     if batch:
         yield batch
-
-
-def soft_maximum(cosines: Floats, sizes: NDArray[np.int64]) -> Floats:
-    """Return for each entry a soft maximum of the cosines of its texts: about the best one, more if several are close.
-
-    `sizes`: the number of texts of each entry, whose cosines follow one another.
-    """
-    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    best = np.maximum.reduceat(cosines, starts)
-    total = np.add.reduceat(np.exp((cosines - np.repeat(best, sizes)) * SHARPNESS), starts)
-    maxima: Floats = best + np.log(total / np.sqrt(sizes)).astype(np.float32) / np.float32(SHARPNESS)
-    return maxima

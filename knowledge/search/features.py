@@ -18,8 +18,6 @@ from knowledge.search.tokenizer import (
 )
 from knowledge.search.typeahead import TypeaheadForms
 
-# A word of the title counts as much as in this many phrasings.
-TITLE_WEIGHT = 3
 ANSWER_CHARACTERS = 200
 
 Encode = Callable[[Sequence[str]], Vectors]
@@ -43,8 +41,6 @@ class EntryFeatures:
 def features_of_entry(entry: IndexEntry, vocabulary: Vocabulary, answers: Vocabulary) -> EntryFeatures:
     texts = tuple(dict.fromkeys((entry.title, *entry.phrasings)))
     words = Counter(word for text in texts for word in features_of(without_courtesy(text)))
-    for word in features_of(without_courtesy(entry.title)):
-        words[word] += TITLE_WEIGHT - 1
     answer = Counter(character_pairs(normalize(entry.answer)))
     return EntryFeatures(
         entry, texts, vocabulary.count(words), answers.count(answer), TypeaheadForms.of(texts)

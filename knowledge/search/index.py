@@ -1,15 +1,14 @@
 """The search index: the entries nearest to a message, and to what an agent is typing."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from knowledge.search.answer_weights import SAFE_WEIGHTS, fit_weights
-from knowledge.search.confidence import NOT_ANSWERED, confidence_of, word_similarity
-from knowledge.search.embeddings import EmbeddingSpace, vector_of, vectors_of, vectors_of_questions
+from knowledge.search.answer_weights import SAFE_WEIGHTS
+from knowledge.search.confidence import NOT_ANSWERED
+from knowledge.search.embeddings import vectors_of, vectors_of_questions
 from knowledge.search.features import (
     Encode,
     EntryFeatures,
@@ -18,9 +17,11 @@ from knowledge.search.features import (
     vectors_for,
     with_embeddings,
 )
+from knowledge.search.hits import IndexHit, IndexQuery, Keep, Prefer, best_hits
+from knowledge.search.models import LearnedModels, learn_models
 from knowledge.search.postings import Floats, Vocabulary
 from knowledge.search.query_rewriting import PinyinConverter, to_standard_words
-from knowledge.search.scorers import WORD_WEIGHT, AnswerWeights, ScorerSet, standardize
+from knowledge.search.scorers import WORD_WEIGHT, ScorerSet, standardize
 from knowledge.search.tokenizer import (
     RUN,
     IndexEntry,
@@ -30,7 +31,6 @@ from knowledge.search.tokenizer import (
     tokens_of,
     without_courtesy,
 )
-from knowledge.search.topic_filter import OFF_TOPIC_FACTOR, TopicFilter, train_topic_filter
 from knowledge.search.typeahead import TypeaheadIndex, correct_typos, normalized_line
 
 # Subtracted for an entry in another language, and added for a title or phrasing that is equal to the question.
@@ -42,34 +42,6 @@ CLAUSE_WEIGHT, BEST_CLAUSES = 0.5, 2
 MAX_ENCODED_AT_ONCE = 60
 # Typed text is compared by embeddings from this many tokens on; before that it is only part of a question.
 MIN_QUESTION_TOKENS = 6
-
-Keep = Callable[[int], bool]
-Prefer = Callable[[int], float]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexHit:
-    """A search result. `matched`: the nearest title or phrasing; `confidence`: probability that the entry answers."""
-
-    id: int
-    score: float
-    matched: str
-    confidence: float
-
-
-class LearnedModels(NamedTuple):
-    """The models that an index learns from all of its entries together."""
-
-    space: EmbeddingSpace
-    weights: AnswerWeights
-    topic_filter: TopicFilter
-
-
-class IndexQuery(NamedTuple):
-    """A query: its normalised text, and the vectors of the whole and of its clauses; none in an untrained index."""
-
-    folded: str
-    vectors: Sequence[Floats]
 
 
 class Index:
@@ -153,14 +125,7 @@ class Index:
     ) -> tuple[list[EntryFeatures], Vocabulary, Vocabulary, LearnedModels | None]:
         if not self._entries:
             return [], self._vocabulary, self._answer_vocabulary, None
-        vectors = vectors_for(self._entries, encode)
-        texts = [rows.rows(0, -1) for rows in vectors]
-        space = EmbeddingSpace(texts, [rows.rows(-1) for rows in vectors])
-        # Load the encoder now, so that the first question does not wait for it.
-        vector_of(" ")
-        entries = with_embeddings(self._entries, vectors, space)
-        scorers = ScorerSet(entries, self._vocabulary, self._answer_vocabulary, space)
-        models = LearnedModels(space, fit_weights(scorers, space), train_topic_filter(texts, encode))
+        entries, models = learn_models(self._entries, self._vocabulary, self._answer_vocabulary, encode)
         return entries, self._vocabulary, self._answer_vocabulary, models
 
     def _set(
@@ -210,8 +175,9 @@ class Index:
                 if number
             ]
             scores = _with_clauses(scores, clauses)
-        self._raise_exact(scores, text)
-        return self._hits(scores, IndexQuery(normalized_line(parts[0]), vectors), limit, keep, prefer)
+        query = self._query(text, parts[0], vectors)
+        _raise_exact(scores, query)
+        return best_hits(self._entries, self._models, query, scores, limit, keep, prefer)
 
     def _in_characters(self, text: str) -> str:
         """Return the text with pinyin converted to characters, where it is pinyin of words that entries contain."""
@@ -253,61 +219,9 @@ class Index:
         scores[has_no_match] = -np.inf
         return scores
 
-    def _raise_exact(self, scores: Floats, text: str) -> None:
-        """Rank the entry first whose title or phrasing is equal to the text."""
-        exact = self._exact.get(normalized_line(text))
-        if exact is not None:
-            scores[exact] = max(0.0, float(scores[exact]), float(scores.max())) + EXACT_BONUS
-
-    def _hits(
-        self,
-        scores: Floats,
-        query: IndexQuery,
-        limit: int,
-        keep: Keep | None,
-        prefer: Prefer | None,
-    ) -> list[IndexHit]:
-        ranked: dict[int, float] = {}
-        # A preferred entry may rank a little lower before its bonus, so look some way beyond the limit.
-        for position in np.argsort(-scores, kind="stable"):
-            if scores[position] == -np.inf or len(ranked) >= limit * 4 + 8:
-                break
-            pk = self._entries[position].entry.id
-            if keep is None or keep(pk):
-                ranked[int(position)] = float(scores[position]) + (prefer(pk) if prefer else 0.0)
-        best = sorted(ranked, key=lambda position: -ranked[position])[:limit]
-        is_off_topic = self._is_off_topic(query)
-        return [self._hit(position, ranked, query, is_off_topic) for position in best]
-
-    def _is_off_topic(self, query: IndexQuery) -> bool:
-        """Return whether the query is not about banking, however near entries are."""
-        if self._models is None or not query.vectors or query.folded in self._exact:
-            return False
-        topic_filter = self._models.topic_filter
-        return not any(topic_filter.accepts(vector) for vector in query.vectors)
-
-    def _hit(
-        self, position: int, scores: dict[int, float], query: IndexQuery, is_off_topic: bool
-    ) -> IndexHit:
-        features = self._entries[position]
-        lead = scores[position] - max(
-            (score for other, score in scores.items() if other != position), default=0.0
-        )
-        lead = max(-3.0, min(3.0, lead))
-        if query.vectors and self._models is not None and features.embeddings is not None:
-            space = self._models.space
-            cosines = np.stack(
-                [space.cosines([features.embeddings], space.project(vector)) for vector in query.vectors]
-            )
-            nearest = int(cosines.max(axis=0).argmax())
-            confidence = confidence_of(float(cosines.max()), lead)
-        else:
-            similarities = [word_similarity(query.folded, text) for text in features.forms.texts]
-            nearest = similarities.index(max(similarities))
-            confidence = max(0.0, min(1.0, similarities[nearest] + 0.1 * lead))
-        if is_off_topic:
-            confidence *= OFF_TOPIC_FACTOR
-        return IndexHit(features.entry.id, scores[position], features.texts[nearest], confidence)
+    def _query(self, text: str, searched: str, vectors: Sequence[Floats]) -> IndexQuery:
+        """Return the query for a text, which is searched in this form."""
+        return IndexQuery(normalized_line(searched), vectors, self._exact.get(normalized_line(text)))
 
     # -- search while typing -----------------------------------------------------------------------------
 
@@ -330,11 +244,12 @@ class Index:
         text = correct_typos(self._in_characters(typed), self._vocabulary.words)
         vectors = self._vectors([text]) if len(tokens_of(normalize(text))) >= MIN_QUESTION_TOKENS else []
         scores = self._scores(text, vectors[0] if vectors else None, language)
-        self._raise_exact(scores, typed)
+        query = self._query(typed, typed, vectors)
+        _raise_exact(scores, query)
         top = max(3.0, float(scores.max()))
         for position, fits in self._typeahead.fits(typed).items():
             scores[position] = max(float(scores[position]), 0.0) + top * fits
-        return self._hits(scores, IndexQuery(normalized_line(typed), vectors), limit, keep, prefer)
+        return best_hits(self._entries, self._models, query, scores, limit, keep, prefer)
 
     def look_up(self, words: str, limit: int) -> list[int]:
         """Return the ids of the entries that match the words, best first, and of no others.
@@ -358,3 +273,9 @@ def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
     best = np.sort(np.maximum(np.stack(clauses), np.float32(-1)), axis=0)[-BEST_CLAUSES:]
     combined: Floats = (whole + CLAUSE_WEIGHT * best.mean(axis=0)) / np.float32(1 + CLAUSE_WEIGHT)
     return combined
+
+
+def _raise_exact(scores: Floats, query: IndexQuery) -> None:
+    """Rank the entry first whose title or phrasing is equal to the text."""
+    if query.exact is not None:
+        scores[query.exact] = max(0.0, float(scores[query.exact]), float(scores.max())) + EXACT_BONUS

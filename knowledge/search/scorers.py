@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.search.embeddings import ANSWER_AXES, ENTRY_AXES, EmbeddingSpace, soft_maximum
+from knowledge.search.embeddings import ANSWER_AXES, ENTRY_AXES, EmbeddingSpace
 from knowledge.search.features import EntryFeatures, rows_of
 from knowledge.search.postings import Floats, Postings, Vocabulary
 from knowledge.search.tokenizer import character_pairs, features_of, normalize, without_courtesy
@@ -101,7 +101,8 @@ class ScorerSet:
                 compared.append(embeddings)
         if compared:
             sizes = np.array([len(embeddings.lengths) for embeddings in compared])
-            nearest = soft_maximum(space.cosines(compared, question), sizes)
+            starts = np.cumsum(sizes) - sizes
+            nearest = np.maximum.reduceat(space.cosines(compared, question), starts)
             share = (sizes - 1) / (sizes + PHRASINGS_FOR_NEAREST)
             scores[near] += (share * (nearest - scores[near])).astype(np.float32)
         return standardize(scores, self.is_trained)

@@ -1,12 +1,12 @@
-"""Splits text into Chinese words and their characters, stemmed English words, and the meanings of synonyms.txt."""
+"""Splits text into Chinese characters and pairs of them, stemmed English words, and their meanings in synonyms.txt."""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
-import rjieba
 from opencc import OpenCC
 
 # Only the beginning of a longer text is used.
@@ -90,31 +90,22 @@ def _length(text: str) -> int:
 
 
 def tokens_of(folded: str) -> list[str]:
-    """Return the words of a normalised text, English ones stemmed: "cards" gives card.
+    """Return the stemmed English words of a normalised text, its Chinese characters and the pairs of them.
 
-    Chinese words are followed by their characters, because word boundaries are ambiguous: "卡丢失" gives 卡, 丢失, 丢
-    and 失.
+    "cards 丢失卡" gives card, 丢失, 失卡, 丢, 失 and 卡.
     """
-    tokens: list[str] = []
-    for run in RUN.findall(folded):
-        if HAN.match(run):
-            words = rjieba.cut(run)
-            tokens += words
-            tokens += [character for word in words if len(word) > 1 for character in word]
-        else:
-            tokens.append(stem(run))
-    return tokens
+    return character_pairs(folded) + HAN.findall(folded)
 
 
 def character_pairs(folded: str) -> list[str]:
     """Return the stemmed English words and the pairs of Chinese characters of a normalised text.
 
-    "丢失卡" gives 丢失 and 失卡. Answers are compared by these.
+    Answers are compared by these, because single characters are in too many of them.
     """
     pairs: list[str] = []
     for run in RUN.findall(folded):
         if HAN.match(run):
-            pairs += [run[start : start + 2] for start in range(len(run) - 1)] or [run]
+            pairs += map("".join, pairwise(run))
         else:
             pairs.append(stem(run))
     return pairs
@@ -140,11 +131,10 @@ def _simplifier() -> OpenCC:
 
 
 @cache
-def _synonyms() -> tuple[dict[str, list[str]], dict[str, list[int]]]:
-    """Read synonyms.txt. Return the names of meanings by phrase, and the lengths of phrases by their beginning.
+def _synonyms() -> tuple[dict[str, list[str]], dict[str, set[int]]]:
+    """Read synonyms.txt. Return the names of meanings by phrase, and the lengths of phrases by their first word.
 
-    A Latin phrase is a sequence of stemmed words, and its beginning is a word; a Chinese phrase begins with a
-    character. Lengths are in words or in characters.
+    A phrase is a sequence of stemmed words.
     """
     names: dict[str, list[str]] = {}
     lengths: dict[str, set[int]] = {}
@@ -152,12 +142,10 @@ def _synonyms() -> tuple[dict[str, list[str]], dict[str, list[int]]]:
         if not line.strip() or line.startswith("#"):
             continue
         name, _, phrases = line.partition(":")
-        for phrase in (part.strip().casefold() for part in phrases.split(",")):
-            parts = list(phrase) if HAN.search(phrase) else _latin_words(phrase)
-            if parts:
-                names.setdefault(phrase if HAN.search(phrase) else " ".join(parts), []).append(name)
-                lengths.setdefault(parts[0], set()).add(len(parts))
-    return names, {beginning: sorted(counts) for beginning, counts in lengths.items()}
+        for words in map(_latin_words, phrases.split(",")):
+            names.setdefault(" ".join(words), []).append(name)
+            lengths.setdefault(words[0], set()).add(len(words))
+    return names, lengths
 
 
 def _latin_words(folded: str) -> list[str]:
@@ -172,8 +160,4 @@ def meanings_in(folded: str) -> list[str]:
     for start, word in enumerate(words):
         for length in lengths.get(word, ()):
             meanings.update(names.get(" ".join(words[start : start + length]), ()))
-    if HAN.search(folded):
-        for start, character in enumerate(folded):
-            for length in lengths.get(character, ()):
-                meanings.update(names.get(folded[start : start + length], ()))
     return sorted(meanings)
