@@ -38,7 +38,6 @@ BOTH = [
     protocol.MessageFrame,
     protocol.Messages,
     protocol.TypingFrame,
-    protocol.SeenFrame,
     protocol.Bye,
 ]
 # The direction of every frame. `test_every_tagged_struct_has_a_direction` fails for a frame that is missing here.
@@ -50,6 +49,7 @@ FRAMES: dict[str, list[Any]] = {
         protocol.AcceptedFrame,
         protocol.StateFrame,
         protocol.QueueFrame,
+        protocol.SeenFrame,
         protocol.Pong,
     ],
     "console_to_server": list(get_args(protocol.ConsoleFrame)),

@@ -138,8 +138,8 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows without the visitor's read marks, which only screens with the open conversation get at once."""
-    marks = ("visitor_received", "visitor_read")
+    """Return the rows without the visitor's read marks, which supervisors' lists do not get."""
+    marks = ("revision", "visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows
     return {

@@ -3,6 +3,7 @@
 /** A conversation as the lists show it: `Row` of chat/protocol. */
 interface ConsoleRow {
   id: string;
+  revision: number;
   status: string;
   department: number;
   agent: ChatPerson | null;
