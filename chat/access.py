@@ -148,7 +148,8 @@ def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     Ids that do not exist are left out. One query; another one if it had to wait for a change of one of them. PostgreSQL
     then returns the new values of the conversation with the former ones of its visitor, agent and rating.
     """
-    pks, locked, has_waited = list(pks), {}, False
+    pks, has_waited = list(pks), False
+    locked: dict[int, dict[str, Any]] = {}
     for *values, former_revision in _lock_query.rows(pks):
         row = dict(zip(serializers.ROW_FIELDS, values, strict=True))
         locked[row["id"]] = row

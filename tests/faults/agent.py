@@ -94,19 +94,16 @@ class Agent:
                 self.is_welcomed = True
                 self._rows = {}
                 for row in frame["rows"]:
-                    self._keep_row(row)
+                    self._take_row(row)
                 self._watch_all()
                 self._update_lists()
             case "conversation":
-                if frame["listed"]:
-                    self._keep_row(frame["row"])
-                else:
-                    self._rows.pop(conversation, None)
+                self._take_row(frame["row"], is_listed=frame["listed"])
                 self._update_lists()
             case "message" if conversation in self.threads:
                 self._add_messages(conversation, [frame["message"]])
                 if "row" in frame:
-                    self._keep_row(frame["row"])
+                    self._take_row(frame["row"])
                 self._send_read_mark(conversation)
                 self._update_lists()
             case "messages" if conversation in self.threads:
@@ -124,11 +121,12 @@ class Agent:
                     self._fetch_if_behind(uuid, head)
         self._changed.set()
 
-    def _keep_row(self, row: Frame) -> None:
-        """Keep the row with the highest revision, as the console does."""
-        known = self._rows.get(row["id"])
-        if known is None or row["revision"] >= known["revision"]:
-            self._rows[row["id"]] = row
+    def _take_row(self, row: Frame, *, is_listed: bool = True) -> None:
+        """Keep the row unless a newer one is known, as the console does."""
+        if row["revision"] >= self._rows.get(row["id"], row)["revision"]:
+            self._rows.pop(row["id"], None)
+            if is_listed:
+                self._rows[row["id"]] = row
         self.scenario.history.append(
             "row",
             who=self.name,
