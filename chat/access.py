@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.access import may
 from accounts.models import Staff
@@ -133,24 +133,37 @@ def lock(pk: int) -> Conversation:
         raise NotFound from error
 
 
+# The last column is the revision as of the start of the statement, before it waited for any lock.
 _lock_query = batch_statements.PreparedSelect(
     lambda: (
         Conversation.objects.select_for_update(of=("self",))
         .filter(pk__among=batch_statements.PARAM)
         .order_by("pk")
-        .values_list(*serializers.ROW_FIELDS)
+        .values_list(
+            *serializers.ROW_FIELDS,
+            Subquery(Conversation.objects.filter(pk=OuterRef("pk")).values("revision")),
+        )
     )
 )
 
 
 def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Lock conversations in the order of their ids; return a dict of their ROW_FIELDS by id. One query.
+    """Lock conversations in the order of their ids; return a dict of their ROW_FIELDS by id.
 
-    Ids that do not exist are left out. Rights are not checked.
+    Ids that do not exist are left out. Rights are not checked. One query, and another one if the lock had to wait for a
+    change of one of the conversations: PostgreSQL then returns the new values of the conversation with the old ones of
+    its visitor, agent and rating.
     """
-    return {
-        values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _lock_query.rows(pks)
-    }
+    pks, has_waited = list(pks), False
+    locked: dict[int, dict[str, Any]] = {}
+    for *values, former_revision in _lock_query.rows(pks):
+        row = dict(zip(serializers.ROW_FIELDS, values, strict=True))
+        locked[row["id"]] = row
+        has_waited |= row["revision"] != former_revision
+    if has_waited:
+        stored = Conversation.objects.filter(pk__in=pks).order_by("pk")
+        return {row["id"]: row for row in stored.values(*serializers.ROW_FIELDS)}
+    return locked
 
 
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:

@@ -23,7 +23,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from chat.actions.posts import Outcome, Post, post_batch
-from chat.protocol import Event
+from chat.protocol import ConversationChanged, Event, MessagePosted, Row, SeenChanged
 from chat.realtime import delivery
 from demo.clock import clock_set
 from knowledge.published_index import published
@@ -139,12 +139,20 @@ def processes(django_db_setup: None) -> Iterator[Processes]:
 
 
 class Announced:
-    """Collects the events that the actions of a test announce, in place of the hub."""
+    """Collects the events that the actions of a test announce, in place of the hub.
+
+    Two rows of a conversation that differ must have different revisions.
+    """
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._rows: dict[tuple[str, int], Row] = {}
 
     def add(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
+        for event in events:
+            if isinstance(event, MessagePosted | SeenChanged | ConversationChanged):
+                row = event.row
+                assert self._rows.setdefault((row.id, row.revision), row) == row
         self._events += events
 
     def take(self) -> list[Event]:

@@ -17,7 +17,7 @@ from chat.protocol import ConversationChanged, Event, MessagePosted, serializers
 from chat.realtime import delivery
 
 # Columns of a conversation that an assignment changes.
-CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "last_seq", "last_message_at")
+CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "revision", "last_seq", "last_message_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def assign(assignments: Sequence[AssignmentResult]) -> None:
             agent__number=agent.number,
             status=Status.ACTIVE.value,
             assigned_at=row["assigned_at"] or now,
+            revision=row["revision"] + 1,
             last_seq=message["seq"],
             last_message_at=now,
         )

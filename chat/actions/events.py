@@ -1,7 +1,7 @@
 """Changes of a conversation, announced to both sides as event messages with a seq like any other message."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from chat import batch_statements
 from chat.archive.search_terms import terms_of
 from chat.languages import language_code
-from chat.models import AuthorRole, Conversation, Message, MessageKind
+from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
 from chat.protocol import ConversationChanged, Event, MessageData, MessagePosted, Row, serializers, stamp
 from chat.realtime import delivery
 
@@ -48,17 +48,32 @@ class ConversationChange:
         self._events.append(message)
 
     def save(self, *fields: str) -> None:
-        """Write the named fields, and announce them and the event messages when the transaction commits."""
+        """Write the named fields and raise the revision; announce the row and the event messages on commit.
+
+        The row may have changed in other tables too: name or level of the visitor, rating.
+        """
         conversation = self._conversation
+        conversation.revision += 1
         if self._events:
             fields = (*fields, "last_seq", "last_message_at")
-        conversation.save(update_fields=list(dict.fromkeys(fields)))
+        conversation.save(update_fields=list(dict.fromkeys((*fields, "revision"))))
         row = current_row(conversation)
         events: list[Event] = [
             MessagePosted(conversation.pk, message_data_of(message), row) for message in self._events
         ]
         events.append(ConversationChanged(conversation.pk, row, *self._before))
         delivery.announce_on_commit(*events)
+
+
+def show_visitor(visitors: Collection[int]) -> None:
+    """Announce a new name or level of locked visitors in each of their conversations that is not closed.
+
+    A closed conversation is in no list and keeps its revision. Locks the conversations in id order, as the writer does;
+    until then the transaction may hold no lock of any other conversation.
+    """
+    theirs = Conversation.objects.filter(visitor__in=visitors).exclude(status=Status.CLOSED)
+    for conversation in theirs.select_for_update(of=("self",)).order_by("pk"):
+        ConversationChange(conversation).save()
 
 
 def current_row(conversation: Conversation) -> Row:

@@ -13,10 +13,10 @@ from django.utils.crypto import constant_time_compare
 
 from chat import access
 from chat.actions.closing import end
-from chat.actions.events import ConversationChange, current_row
+from chat.actions.events import show_visitor
 from chat.errors import IdentityRefused
-from chat.models import OPEN, Conversation, IdentityUse, Level, Site, Visitor, verified_since
-from chat.protocol import ConversationChanged, VisitorTokensVoided
+from chat.models import OPEN, Conversation, IdentityUse, Level, Site, Status, Visitor, verified_since
+from chat.protocol import VisitorTokensVoided
 from chat.realtime import delivery
 from chat.widget import tokens
 from core.text.cleaning import clean_line, clean_text
@@ -154,11 +154,12 @@ def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
     """Move the open conversation of an unidentified visitor to the verified one.
 
     If the verified visitor already has an open conversation, that one continues and the other ends, because no screen
-    shows it any more.
+    shows it any more. Announces name and level of the verified visitor.
     """
     anonymous = former if former is not None and not former.is_customer else None
     owners = {visitor.pk for visitor in (anonymous, verified) if visitor is not None}
-    pks = list(Conversation.objects.filter(visitor__in=owners, status__in=OPEN).values_list("pk", flat=True))
+    unclosed = Conversation.objects.filter(visitor__in=owners).exclude(status=Status.CLOSED)
+    pks = list(unclosed.values_list("pk", flat=True))
     # Locked in id order, as the writer does, so that the two cannot deadlock.
     access.lock_conversations(pks)
     open_ones = [conversation for conversation in map(access.lock, sorted(pks)) if conversation.is_open]
@@ -168,9 +169,9 @@ def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
         end(of_anonymous, by="visitor")
     current = of_verified or of_anonymous
     if current is not None:
-        change = ConversationChange(current)
         current.visitor, current.verified_at = verified, verified.verified_at
-        change.save("visitor", "verified_at")
+        current.save(update_fields=["visitor", "verified_at"])
+    show_visitor([verified.pk])
 
 
 def _lower_to_claimed(pks: list[int]) -> int:
@@ -178,7 +179,5 @@ def _lower_to_claimed(pks: list[int]) -> int:
     lowered = Visitor.objects.filter(pk__in=pks, level=Level.VERIFIED).update(level=Level.CLAIMED)
     if not lowered:
         return 0
-    for conversation in Conversation.objects.filter(visitor__in=pks, status__in=OPEN):
-        before = (conversation.status, conversation.agent_id, conversation.department_id)
-        delivery.announce_on_commit(ConversationChanged(conversation.pk, current_row(conversation), *before))
+    show_visitor(pks)
     return lowered

@@ -71,6 +71,7 @@ Outcome = AcceptedFrame | Refusal
 
 # Columns of a conversation that a post or a read mark may change.
 _COUNTERS = (
+    "revision",
     "last_seq",
     "last_message_at",
     "excerpt",
@@ -258,8 +259,10 @@ class _Batch:
         )
 
     def _change(self, pk: int, changes: dict[str, Any]) -> None:
+        if pk not in self._changed:
+            self._changed[pk] = None
+            changes["revision"] = self._locked[pk]["revision"] + 1
         self._locked[pk].update(changes)
-        self._changed[pk] = None
 
     def store(self) -> None:
         if self._messages:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Department
 from chat import access
 from chat.actions.closing import end
-from chat.actions.events import ConversationChange, current_row
+from chat.actions.events import ConversationChange, current_row, show_visitor
 from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
     CURRENT_FIRST,
@@ -48,7 +48,7 @@ def start_conversation(
         raise FormIncomplete
     try:
         with transaction.atomic():
-            visitor, _ = Visitor.objects.select_for_update(of=("self",)).get_or_create(
+            visitor, is_new = Visitor.objects.select_for_update(of=("self",)).get_or_create(
                 uuid=visitor_uuid, defaults={"site": site, "language": language}
             )
             existing = (
@@ -58,10 +58,13 @@ def start_conversation(
             if existing is not None:
                 return existing
             name = clean_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
-            if name and not visitor.is_customer:
+            is_renamed = bool(name) and not visitor.is_customer and name != visitor.name
+            if is_renamed:
                 visitor.level, visitor.name = Level.CLAIMED, name
             visitor.language, visitor.last_seen_at = language, timezone.now()
             visitor.save(update_fields=["level", "name", "language", "last_seen_at"])
+            if is_renamed and not is_new:
+                show_visitor([visitor.pk])
             department, subject = _destination(site, fields, answers, topic)
             conversation = Conversation.objects.create(
                 client_id=client_id,
@@ -134,4 +137,4 @@ def rate(*, visitor: Visitor, score: int, comment: str, uuid: UUID | None = None
                 "at": timezone.now(),
             },
         )
-        change.save("last_seq")
+        change.save()

@@ -128,6 +128,7 @@ class Migration(migrations.Migration):
                 ('form', models.JSONField(blank=True, default=dict, verbose_name='form answers')),
                 ('page', models.CharField(blank=True, help_text='without the query string', max_length=300, verbose_name='page')),
                 ('device', models.CharField(blank=True, max_length=20, verbose_name='device')),
+                ('revision', models.PositiveBigIntegerField(default=1, editable=False)),
                 ('last_seq', models.PositiveIntegerField(default=0)),
                 ('visitor_received_seq', models.PositiveIntegerField(default=0)),
                 ('visitor_read_seq', models.PositiveIntegerField(default=0)),

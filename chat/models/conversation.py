@@ -36,7 +36,8 @@ class Conversation(models.Model):
     read marks.
 
     `last_seq` is the highest of the numbers 1, 2, 3 ... of its messages. A read mark such as `agent_read_seq` means
-    that the agent has read everything up to and including that seq; read marks never decrease.
+    that the agent has read everything up to and including that seq; read marks never decrease. Every write that changes
+    something that a `protocol.Row` shows raises `revision`, under the lock of the conversation.
     """
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -60,6 +61,7 @@ class Conversation(models.Model):
     page = models.CharField(_("page"), max_length=300, blank=True, help_text=_("without the query string"))
     device = models.CharField(_("device"), max_length=20, blank=True)
 
+    revision = models.PositiveBigIntegerField(default=1, editable=False)
     last_seq = models.PositiveIntegerField(default=0)
     visitor_received_seq = models.PositiveIntegerField(default=0)
     visitor_read_seq = models.PositiveIntegerField(default=0)

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from chat.protocol.parts import PAGE_OF_MESSAGES, VERSION, Person, Row, Seq
-from chat.protocol.server import Bye, MessageFrame, Messages, RefusedFrame, SeenFrame, TypingFrame
+from chat.protocol.server import Bye, MessageFrame, Messages, RefusedFrame, TypingFrame
 from chat.protocol.visitor import Ping
 
 
@@ -101,7 +101,6 @@ ServerToConsole = (
     | RowFrame
     | NoteFrame
     | TypingFrame
-    | SeenFrame
     | PresenceFrame
     | KnowledgeFrame
     | ConsolePong

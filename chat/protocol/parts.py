@@ -67,9 +67,10 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
 
 
 class Row(Struct, frozen=True):
-    """A conversation as the lists of the console show it."""
+    """A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one."""
 
     id: str
+    revision: int
     status: str
     department: int
     agent: Person | None

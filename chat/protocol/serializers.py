@@ -28,6 +28,7 @@ ROW_FIELDS = (
     "language",
     "subject",
     "priority",
+    "revision",
     "last_seq",
     "unread_by_agent",
     "excerpt",
@@ -74,6 +75,7 @@ def row_of(values: Mapping[str, Any]) -> Row:
     unanswered, last_message = values["unanswered_since"], values["last_message_at"]
     return Row(
         id=str(values["uuid"]),
+        revision=values["revision"],
         status=values["status"],
         department=values["department_id"],
         agent=agent,

@@ -40,14 +40,7 @@ from chat.protocol import (
 )
 from chat.protocol.serializers import state_of
 from chat.realtime import metrics
-from chat.realtime.sent_state import (
-    ConversationSnapshot,
-    is_current,
-    snapshot_of,
-    with_message,
-    with_read_marks,
-)
-from chat.realtime.subscriptions import StaffSocket, Subscriptions
+from chat.realtime.subscriptions import SentRow, StaffSocket, Subscriptions
 from chat.realtime.sweep import sweep
 
 logger = logging.getLogger(__name__)
@@ -139,16 +132,8 @@ class Hub(Subscriptions):
                     self._to_staff(text, pk, None)
                 else:
                     self._to_visitors(text, pk)
-            case SeenChanged(pk=pk, frame=frame):
-                text = protocol.encode(frame)
-                self._to_visitors(text, pk)
-                self._to_staff(text, pk, event.row.agent.id if event.row.agent else None)
-                # Reading lowers the unread count in every list that shows it.
-                known = self.sent_states.get(pk)
-                is_shown = frame.role == "agent" and is_current(known, event.row)
-                is_listed = is_shown and self._push_row(pk, event.row)
-                state = with_read_marks(known, event.row, frame.role, is_shown=is_shown)
-                self._record_sent(pk, state, is_listed)
+            case SeenChanged():
+                self._route_read_marks(event)
             case PresenceChanged(frame=frame):
                 self._to_all_staff(frame)
             case KnowledgeChanged(edition=edition):
@@ -169,44 +154,68 @@ class Hub(Subscriptions):
             self.heads[pk] = event.message.seq
         if pk in self.visitors:
             self._to_visitors(protocol.encode(MessageFrame(row.id, event.message)), pk)
-        known = self.sent_states.get(pk)
-        is_shown = is_current(known, row)
+        is_next = self._is_next(pk, row)
         watchers = self.watchers.get(pk, set()).copy()
         if watchers:
-            text = protocol.encode(MessageFrame(row.id, event.message, row if is_shown else UNSET))
+            text = protocol.encode(MessageFrame(row.id, event.message, row if is_next else UNSET))
             for socket in watchers:
                 socket.push(text)
-        if is_shown:
-            is_listed = self._push_row(pk, row, without=watchers)
-            self._record_sent(pk, with_message(known, row), is_listed)
+        if is_next:
+            self._send_row(pk, row, without=watchers)
+
+    def _route_read_marks(self, event: SeenChanged) -> None:
+        pk, row = event.pk, event.row
+        self.touched.add(pk)
+        self._to_visitors(protocol.encode(event.frame), pk)
+        if self._is_next(pk, row):
+            # Supervisors' lists do not show how far the visitor has read.
+            has_no_use = self._overseers - self.watchers.get(pk, set())
+            self._send_row(pk, row, without=has_no_use if event.frame.role == "visitor" else frozenset())
 
     def _route_change(self, event: ConversationChanged) -> None:
-        if event.pk in self.visitors:
-            for socket in tuple(self.visitors[event.pk]):
-                socket.state_changed(event.row)
-            self._to_visitors(protocol.encode(StateFrame(state_of(event.row))), event.pk)
-        is_listed = self._push_row(event.pk, event.row, was=event)
-        for watcher in self.outsiders(event.pk, event.row):
-            watcher.moved_away(event.pk, event.row)
-        self._record_sent(event.pk, snapshot_of(event.row), is_listed)
+        pk, row = event.pk, event.row
+        sent = self.sent_rows.get(pk)
+        if sent is not None and row.revision < sent.revision:
+            return
+        if pk in self.visitors:
+            for socket in tuple(self.visitors[pk]):
+                socket.state_changed(row)
+            self._to_visitors(protocol.encode(StateFrame(state_of(row))), pk)
+        self._send_row(
+            pk, row, was=SentRow(row.revision, event.was_status, event.was_agent, event.was_department)
+        )
+        for watcher in self.outsiders(pk, row):
+            watcher.moved_away(pk, row)
 
-    def _push_row(
+    def _is_next(self, pk: int, row: Row) -> bool:
+        """Whether consoles may get the row that comes with a message or a read mark.
+
+        If not, it was sent already, or the event of an earlier change or of this one is lost or still to come. Only
+        that event says in whose lists the conversation was before; if it is lost, the sweep sends the row.
+        """
+        sent = self.sent_rows.get(pk)
+        return sent is None or SentRow.of(row) == sent._replace(revision=sent.revision + 1)
+
+    def _send_row(
         self,
         pk: int,
         row: Row,
         *,
         without: Set[StaffSocket] = frozenset(),
-        was: ConversationChanged | None = None,
-    ) -> bool:
-        """Push a row to the consoles that list the conversation, that listed it before the change, or that watch it.
+        was: SentRow | None = None,
+    ) -> None:
+        """Push a row to the consoles that list the conversation, that listed it before, or that watch it; record it.
 
-        Consoles in `without` get nothing. Returns whether any console lists the conversation.
+        `was` is the conversation before a change. Consoles in `without` get nothing.
         """
+        before, sent = self.sent_rows.get(pk), SentRow.of(row)
         watchers = self.watchers.get(pk, set())
-        listed = self._consoles_listing(row.status, row.agent.id if row.agent else None, row.department)
+        listed = self._consoles_listing(sent)
         recipients = listed | watchers
-        if was:
-            recipients |= self._consoles_listing(was.was_status, was.was_agent, was.was_department)
+        if was is not None:
+            recipients |= self._consoles_listing(was)
+            if before is not None:
+                recipients |= self._consoles_listing(before)
         recipients.difference_update(without)
         texts: dict[bool, bytes] = {}
         for socket in recipients:
@@ -214,12 +223,8 @@ class Hub(Subscriptions):
             if is_listed not in texts:
                 texts[is_listed] = protocol.encode(RowFrame(row, is_listed))
             socket.push(texts[is_listed])
-        return bool(listed)
-
-    def _record_sent(self, pk: int, state: ConversationSnapshot, is_listed: bool) -> None:
-        """Record the state last sent to our screens. It may be older than the one before: the sweep detects that."""
-        if is_listed or pk in self.sent_states or pk in self.visitors or pk in self.watchers:
-            self.sent_states[pk] = state
+        if listed or before is not None or pk in self.visitors or watchers:
+            self.sent_rows[pk] = sent
             self.touched.add(pk)
 
     def _to_all_staff(self, frame: PresenceFrame | KnowledgeFrame) -> None:

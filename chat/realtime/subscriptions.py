@@ -5,13 +5,25 @@ Only the event-loop thread may touch these tables.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from accounts.models import Staff
 from chat import protocol
 from chat.models import OPEN, Status, Visitor
 from chat.protocol import Row
-from chat.realtime.sent_state import ConversationSnapshot, snapshot_of
+
+
+class SentRow(NamedTuple):
+    """The last row of a conversation that this process sent: its revision, and what decides whose lists hold it."""
+
+    revision: int
+    status: str
+    agent: int | None
+    department: int
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(row.revision, row.status, row.agent.id if row.agent else None, row.department)
 
 
 class VisitorSocket(Protocol):
@@ -79,8 +91,9 @@ class Subscriptions:
         self._overseers: set[StaffSocket] = set()
         # The last seq handed to the sockets of a conversation, for conversations that have sockets.
         self.heads: dict[int, int] = {}
-        # The last state of each conversation sent to our screens; the sweep compares it with the database.
-        self.sent_states: dict[int, ConversationSnapshot] = {}
+        # The last row of each conversation sent to our screens; the sweep compares its revision with the database. It
+        # may be lower than what some screens show, but no screen here has missed a change up to it.
+        self.sent_rows: dict[int, SentRow] = {}
         # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep a
         # socket subscribed to them or an event of theirs was sent.
         self.touched: set[int] = set()
@@ -94,7 +107,7 @@ class Subscriptions:
         for table in (
             *(self.sockets, self.visitors, self.watchers, self.staff, self.widgets),
             *(self._by_staff_id, self._by_department, self._overseers),
-            *(self.heads, self.sent_states, self.touched, self.loaded_only, self.sent_notes),
+            *(self.heads, self.sent_rows, self.touched, self.loaded_only, self.sent_notes),
         ):
             table.clear()
 
@@ -160,12 +173,14 @@ class Subscriptions:
     def note_row(self, pk: int, row: Row) -> None:
         """Record that a screen of this process has just loaded this row from the database.
 
-        A state sent before is kept: if it is outdated, the sweep sends the current one to all screens. If no state
-        was sent before, the sweep does so if the row is newer than its last round.
+        The lowest row is kept: if it is outdated, the sweep sends the current one to all screens. If none was sent
+        before, the sweep does so if the row is newer than its last round.
         """
-        if pk not in self.sent_states:
-            self.sent_states[pk] = snapshot_of(row)
+        sent = self.sent_rows.get(pk)
+        if sent is None:
             self.loaded_only.add(pk)
+        if sent is None or row.revision < sent.revision:
+            self.sent_rows[pk] = SentRow.of(row)
         self.touched.add(pk)
 
     def outsiders(self, pk: int, row: Row) -> list[StaffSocket]:
@@ -179,13 +194,13 @@ class Subscriptions:
             if not (socket.sees_all or socket.staff_id == agent or row.department in socket.departments)
         ]
 
-    def _consoles_listing(self, status: str, agent: int | None, department: int) -> set[StaffSocket]:
-        """Return the consoles whose lists hold a conversation in this state."""
+    def _consoles_listing(self, row: SentRow) -> set[StaffSocket]:
+        """Return the consoles whose lists hold this row."""
         listed: set[StaffSocket] = set()
-        if status == Status.WAITING:
-            listed |= self._by_department.get(department, set())
-        if agent is not None and status in (Status.ACTIVE, Status.WRAP_UP):
-            listed |= self._by_staff_id.get(agent, set())
-        if status in (Status.WAITING, Status.ACTIVE):
+        if row.status == Status.WAITING:
+            listed |= self._by_department.get(row.department, set())
+        if row.agent is not None and row.status in (Status.ACTIVE, Status.WRAP_UP):
+            listed |= self._by_staff_id.get(row.agent, set())
+        if row.status in (Status.WAITING, Status.ACTIVE):
             listed |= self._overseers
         return listed

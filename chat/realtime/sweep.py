@@ -76,7 +76,7 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
         departments=frozenset().union(*(socket.departments for socket in hub.staff)),
         sees_all=any(socket.sees_all for socket in hub.staff),
         heads=dict(hub.heads),
-        sent_states=dict(hub.sent_states),
+        sent_rows=dict(hub.sent_rows),
         sent_notes=frozenset(hub.sent_notes),
         touched=frozenset(touched),
         loaded_only=frozenset(loaded_only),
@@ -90,13 +90,13 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
         hub.loaded_only |= loaded_only
         raise
     _check_owners(hub, result)
-    # A state that was routed while the query ran is kept. If it was the older one, the next round detects that.
+    # A row that was sent while the query ran is kept. If it was the older one, the next round detects that.
     for pk in result.unlisted:
-        if pk in request.sent_states and hub.sent_states.get(pk) == request.sent_states[pk]:
-            del hub.sent_states[pk]
-    for pk, state in result.states.items():
-        if hub.sent_states.get(pk) == request.sent_states.get(pk):
-            hub.sent_states[pk] = state
+        if pk in request.sent_rows and hub.sent_rows.get(pk) == request.sent_rows[pk]:
+            del hub.sent_rows[pk]
+    for pk, row in result.rows.items():
+        if hub.sent_rows.get(pk) == request.sent_rows.get(pk):
+            hub.sent_rows[pk] = row
     for event in result.events:
         if isinstance(event, MessagePosted):
             # Skip a message that arrived by notification while the query ran.

@@ -9,16 +9,16 @@ or what the clocks say. SQLite does not store this: there, with a single process
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import BooleanField, Max, Q
 from django.db.models.expressions import RawSQL
 
 from chat import batch_statements, protocol
-from chat.models import Conversation, Message, Note, Status, Visitor
+from chat.models import Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, serializers, stamp
-from chat.realtime.sent_state import SNAPSHOT_FIELDS, ConversationSnapshot, snapshot_of
+from chat.realtime.subscriptions import SentRow
 
 # At most this many waiting conversations of the departments with a console here are examined.
 MAX_WAITING = 500
@@ -47,10 +47,10 @@ class SweepRequest:
     departments: frozenset[int]
     sees_all: bool
     heads: dict[int, int]
-    sent_states: dict[int, ConversationSnapshot]
+    sent_rows: dict[int, SentRow]
     sent_notes: frozenset[int]
-    # Conversations with a new subscription or a sent event since the last round: the state sent may be older than
-    # what that round saw.
+    # Conversations with a new subscription or a sent event since the last round: the row sent may be older than what
+    # that round saw.
     touched: frozenset[int]
     # The touched conversations that one screen loaded from the database and of which no event was sent here.
     loaded_only: frozenset[int]
@@ -62,8 +62,8 @@ class SweepRequest:
 class SweepResult:
     """The output of one round."""
 
-    # The current state of the examined conversations that some screen here shows.
-    states: dict[int, ConversationSnapshot]
+    # The current rows of the examined conversations that some screen here shows.
+    rows: dict[int, SentRow]
     # The examined conversations that no screen here shows any more.
     unlisted: set[int]
     # The visitor of each examined conversation.
@@ -75,14 +75,29 @@ class SweepResult:
     cursor: SweepCursor
 
 
+class _Stored(NamedTuple):
+    """What the sweep reads of a conversation that it examines."""
+
+    visitor: int
+    last_seq: int
+    row: SentRow
+
+
 def find_missed(request: SweepRequest) -> SweepResult:
     """Compare what was sent to the screens of this process with the database."""
     transaction, last_note = _current_position()
-    states, unlisted, owners, examined = _relevant_states(request)
-    events = _missed_events(request, states | unlisted)
+    shown, unlisted, examined = _stored_rows(request)
+    stored = shown | unlisted
+    events = _missed_events(request, stored)
     notes, missed_notes = _missed_notes(request)
-    cursor = SweepCursor(request.at, request.joined, transaction, last_note)
-    return SweepResult(states, examined - states.keys(), owners, events + missed_notes, notes, cursor)
+    return SweepResult(
+        rows={pk: one.row for pk, one in shown.items()},
+        unlisted=examined - shown.keys(),
+        owners={pk: one.visitor for pk, one in stored.items()},
+        events=events + missed_notes,
+        notes=notes,
+        cursor=SweepCursor(request.at, request.joined, transaction, last_note),
+    )
 
 
 def _current_position() -> tuple[str, int]:
@@ -98,13 +113,15 @@ def _current_position() -> tuple[str, int]:
     return "", Note.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
-def _missed_events(request: SweepRequest, states: dict[int, ConversationSnapshot]) -> list[Event]:
+def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Event]:
     changed = {
         pk
-        for pk, state in states.items()
-        if request.sent_states.get(pk) != state or request.heads.get(pk, state.last_seq) < state.last_seq
+        for pk, (_, last_seq, row) in stored.items()
+        if pk not in request.sent_rows
+        or request.sent_rows[pk].revision != row.revision
+        or request.heads.get(pk, last_seq) < last_seq
     }
-    loaded_only: Collection[int] = request.loaded_only & states.keys()
+    loaded_only: Collection[int] = request.loaded_only & stored.keys()
     if request.cursor.transaction:
         loaded_only = _changed_since(request.cursor.transaction, loaded_only)
     changed.update(loaded_only)
@@ -117,10 +134,10 @@ def _missed_events(request: SweepRequest, states: dict[int, ConversationSnapshot
     }
     # Rows that no list here has been sent, or only one has loaded. The older ones among them were already in the lists
     # that consoles loaded when they opened.
-    unsent = {pk: row for pk, row in current.items() if pk not in request.sent_states or pk in loaded_only}
+    unsent = {pk: row for pk, row in current.items() if pk not in request.sent_rows or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():
-        before, head = request.sent_states.get(pk), request.heads.get(pk, row.last_seq)
+        before, head = request.sent_rows.get(pk), request.heads.get(pk, row.last_seq)
         if head < row.last_seq:
             missed = Message.objects.filter(conversation=pk, seq__gt=head).order_by("seq")
             for values in missed.values(*serializers.MESSAGE_FIELDS)[: protocol.PAGE_OF_MESSAGES]:
@@ -128,7 +145,7 @@ def _missed_events(request: SweepRequest, states: dict[int, ConversationSnapshot
         if before is None:
             if pk in new:
                 events.append(ConversationChanged(pk, row, "", None, row.department))
-        elif before != snapshot_of(row) or pk in new:
+        elif before.revision != row.revision or pk in new:
             events.append(ConversationChanged(pk, row, before.status, before.agent, before.department))
     return events
 
@@ -140,13 +157,13 @@ def _new_since(rows: dict[int, Row], cursor: SweepCursor) -> Collection[int]:
     return {pk for pk, row in rows.items() if max(row.started_at, row.last_message_at or "") >= since}
 
 
-def _select_states(**conditions: Any) -> batch_statements.PreparedSelect:
+# The columns of the conversation: its id, then those of a _Stored and of its SentRow.
+_COLUMNS = ("pk", "visitor_id", "last_seq", "revision", "status", "agent_id", "department_id")
+
+
+def _select_rows(**conditions: Any) -> batch_statements.PreparedSelect:
     return batch_statements.PreparedSelect(
-        lambda: (
-            Conversation.objects.filter(**conditions)
-            .order_by()
-            .values_list("pk", "visitor_id", *SNAPSHOT_FIELDS)
-        )
+        lambda: Conversation.objects.filter(**conditions).order_by().values_list(*_COLUMNS)
     )
 
 
@@ -155,41 +172,39 @@ def _select_queue(**conditions: Any) -> batch_statements.PreparedSelect:
         lambda: (
             Conversation.objects.filter(status=Status.WAITING, **conditions)
             .order_by("-priority", "waiting_since", "id")
-            .values_list("pk", "visitor_id", *SNAPSHOT_FIELDS)[:MAX_WAITING]
+            .values_list(*_COLUMNS)[:MAX_WAITING]
         )
     )
 
 
-_states_by_pk = _select_states(pk__among=batch_statements.PARAM)
-_states_by_agent = _select_states(
+_rows_by_pk = _select_rows(pk__among=batch_statements.PARAM)
+_rows_by_agent = _select_rows(
     agent__pk__among=batch_statements.PARAM, status__in=(Status.ACTIVE, Status.WRAP_UP)
 )
-_all_active = _select_states(status=Status.ACTIVE)
+_all_active = _select_rows(status=Status.ACTIVE)
 _queue_of = _select_queue(department__pk__among=batch_statements.PARAM)
 _full_queue = _select_queue()
 
 
-def _relevant_states(
+def _stored_rows(
     request: SweepRequest,
-) -> tuple[dict[int, ConversationSnapshot], dict[int, ConversationSnapshot], dict[int, int], set[int]]:
-    """Return four things about the conversations that this process shows:
+) -> tuple[dict[int, _Stored], dict[int, _Stored], set[int]]:
+    """Return three things about the conversations that this process shows:
 
-    - the states of those that a screen here shows or should show, without those that have not changed;
-    - the states of those that were shown here and have left all lists: assigned on another process, closed,
-      transferred;
-    - the visitor of each of both;
+    - those that a screen here shows or should show, without those that have not changed;
+    - those that were shown here and have left all lists: assigned on another process, closed, transferred;
     - the ids of all that were examined.
 
     At most five queries, whose text never changes.
     """
     stored: list[Any] = []
     if request.agents:
-        stored += _states_by_agent.rows(request.agents)
+        stored += _rows_by_agent.rows(request.agents)
         stored += _full_queue.rows() if request.sees_all else _queue_of.rows(request.departments)
     if request.sees_all:
         stored += _all_active.rows()
     listed = {values[0] for values in stored}
-    others = (request.joined | request.sent_states.keys()) - listed
+    others = (request.joined | request.sent_rows.keys()) - listed
     quiet: frozenset[int] | set[int] = frozenset()
     if request.cursor.transaction:
         quiet = (others & request.joined & request.cursor.joined) - request.touched
@@ -197,30 +212,26 @@ def _relevant_states(
     if quiet:
         examined |= _changed_since(request.cursor.transaction, quiet)
     if examined:
-        stored += _states_by_pk.rows(examined)
-    shown: dict[int, ConversationSnapshot] = {}
-    unlisted: dict[int, ConversationSnapshot] = {}
-    owners: dict[int, int] = {}
-    for pk, visitor, *rest in stored:
-        (shown if pk in request.joined or pk in listed else unlisted)[pk] = ConversationSnapshot(*rest)
-        owners[pk] = visitor
-    return shown, unlisted, owners, {*examined, *listed}
+        stored += _rows_by_pk.rows(examined)
+    shown: dict[int, _Stored] = {}
+    unlisted: dict[int, _Stored] = {}
+    for pk, visitor, last_seq, *row in stored:
+        (shown if pk in request.joined or pk in listed else unlisted)[pk] = _Stored(
+            visitor, last_seq, SentRow(*row)
+        )
+    return shown, unlisted, {*examined, *listed}
 
 
 def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
     """Return those of `pks` that may have changed since `transaction` was the oldest unfinished one. One query.
 
-    A change of the rating writes the conversation too. Ages of transactions are compared, not their numbers, because
-    the numbers wrap around.
+    Ages of transactions are compared, not their numbers, because the numbers wrap around.
     """
     if not pks:
         return set()
-    chat, visitor = Conversation._meta.db_table, Visitor._meta.db_table
-    sql = f"""SELECT {chat}.id FROM {chat} JOIN {visitor} ON {visitor}.id = {chat}.visitor_id
-        WHERE {chat}.id = ANY(%s::bigint[])
-        AND (age({chat}.xmin) <= age(%s::xid) OR age({visitor}.xmin) <= age(%s::xid))"""  # noqa: S608
-    ids = "{" + ",".join(map(str, pks)) + "}"
-    return {pk for (pk,) in batch_statements.fetch(sql, [ids, transaction, transaction])}
+    table = Conversation._meta.db_table
+    sql = f"SELECT id FROM {table} WHERE id = ANY(%s::bigint[]) AND age(xmin) <= age(%s::xid)"  # noqa: S608
+    return {pk for (pk,) in batch_statements.fetch(sql, ["{" + ",".join(map(str, pks)) + "}", transaction])}
 
 
 def _missed_notes(request: SweepRequest) -> tuple[frozenset[int], list[Event]]:

@@ -1,6 +1,10 @@
 // Generated from chat/protocol by `python -m scripts.frame_types`: change chat/protocol, not this file.
 
-/** The first frame. `conversation` and `after` tell which messages the widget already shows. */
+/**
+ * The first frame on a socket.
+ *
+ * `conversation` and `after` say which messages the widget already shows: those of this conversation up to this seq.
+ */
 export interface Hello {
   kind: "hello";
   site: string;
@@ -13,7 +17,10 @@ export interface Hello {
   after?: number;
 }
 
-/** Starts a conversation. A repeat of the `client_id` returns the conversation that it started before. */
+/**
+ * Request to start a conversation. A repeat with the same `client_id` returns the conversation that the first
+ * request started.
+ */
 export interface Start {
   kind: "start";
   client_id: string;
@@ -22,9 +29,10 @@ export interface Start {
 }
 
 /**
- * Posts a message in the current conversation of this socket.
+ * Request to post a message in the current conversation of this socket.
  *
- * With `conversation`, only in that one: the post is refused (`closed`) when another has started since.
+ * If `conversation` is given, the message is meant only for that conversation. The request is refused with the code
+ * `closed` when another conversation has started since.
  */
 export interface PostFrame {
   kind: "post";
@@ -38,7 +46,8 @@ export interface VisitorTyping {
 }
 
 /**
- * Read mark: messages up to `received` have arrived, and those up to `read` were on a visible screen.
+ * The visitor's read marks: messages up to `received` have arrived, and messages up to `read` were on a visible
+ * screen.
  *
  * Old versions of the widget do not send `conversation`.
  */
@@ -55,13 +64,13 @@ export interface Fetch {
   limit?: number;
 }
 
-/** Ends `conversation`; without it, the visitor's current one. */
+/** Request to end `conversation`, or the visitor's current conversation if none is given. */
 export interface End {
   kind: "end";
   conversation?: string | null;
 }
 
-/** Rates `conversation`; without it, the visitor's current one. */
+/** Request to rate `conversation`, or the visitor's current conversation if none is given. */
 export interface Rate {
   kind: "rate";
   score: number;
@@ -69,13 +78,13 @@ export interface Rate {
   conversation?: string | null;
 }
 
-/** Signs the visitor in with an identity token of the bank's site. */
+/** Request to sign the visitor in with an identity token, which the bank's website has made. */
 export interface Identify {
   kind: "identify";
   identity: string;
 }
 
-/** The customer has logged out of the bank's site: all tokens of this visitor become void. */
+/** Says that the customer has logged out of the bank's website. All tokens of this visitor become void. */
 export interface Logout {
   kind: "logout";
 }
@@ -89,7 +98,7 @@ export interface ConsoleHello {
   version?: number;
 }
 
-/** Asks for the live messages of a conversation, and first for the stored ones with seq > `after`. */
+/** Request to receive the messages of a conversation: first the stored ones with seq > `after`, then new ones. */
 export interface Watch {
   kind: "watch";
   conversation: string;
@@ -120,7 +129,7 @@ export interface ConsoleFetch {
   limit?: number;
 }
 
-/** An agent as other people see them. `name_en` is empty when it does not differ from `name`. */
+/** The data about an agent that other people see. `name_en` is "" if it does not differ from `name`. */
 export interface Person {
   id: number;
   name: string;
@@ -128,7 +137,7 @@ export interface Person {
   number: string;
 }
 
-/** A conversation as its visitor sees it. */
+/** The data of a conversation that its visitor sees. */
 export interface State {
   id: string;
   status: string;
@@ -171,11 +180,11 @@ export interface MessageData {
 }
 
 /**
- * The answer to hello, start and identify: the complete state that the widget has to show.
+ * The answer to hello, start and identify frames: the complete state that the widget has to show.
  *
  * `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them by
- * these. `nonce` must be in the next identity token. `verified_seconds` is the time for which the visitor stays
- * verified without a new token. `now` is the server's time in milliseconds since 1970; old servers leave it out (0).
+ * `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
+ * verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
  */
 export interface Welcome {
   kind: "welcome";
@@ -192,7 +201,10 @@ export interface Welcome {
   now?: number;
 }
 
-/** The post is committed as message `seq` of `conversation`. A repeat gets the first answer again. */
+/**
+ * The answer to a post frame: the message is committed as number `seq` of `conversation`. A repeat gets the same
+ * answer.
+ */
 export interface AcceptedFrame {
   kind: "accepted";
   client_id: string;
@@ -202,11 +214,11 @@ export interface AcceptedFrame {
 }
 
 /**
- * The request is refused. `words` are shown to the person.
+ * The answer to a refused request. `words` is a text for the person.
  *
- * With `retry_after_ms` the client may try the same request again; without it the refusal is final. With the code
- * `too_long`, `field` names the field and `limit` its maximum in characters; without `field`, the whole frame exceeds
- * `limit` bytes.
+ * If `retry_after_ms` is not 0, the client may send the same request again after that time; otherwise the refusal is
+ * final. With the code `too_long`, `field` is the name of the field and `limit` its maximum in characters. If `field`
+ * is "", the whole frame is longer than `limit` bytes.
  */
 export interface RefusedFrame {
   kind: "refused";
@@ -218,9 +230,10 @@ export interface RefusedFrame {
   limit?: number;
 }
 
-/** A conversation as the lists of the console show it. */
+/** A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one. */
 export interface Row {
   id: string;
+  revision: number;
   status: string;
   department: number;
   agent: Person | null;
@@ -251,7 +264,11 @@ export interface MessageFrame {
   row?: Row;
 }
 
-/** The answer to fetch and watch: messages in order. `more`: others follow; `head`: last seq of the conversation. */
+/**
+ * The answer to fetch and watch frames: a page of messages in order.
+ *
+ * `more` is true if there are later messages than these. `head` is the last seq of the conversation.
+ */
 export interface Messages {
   kind: "messages";
   conversation: string;
@@ -265,7 +282,11 @@ export interface StateFrame {
   state: State;
 }
 
-/** Queue position of a waiting visitor. `place` counts from 1; `estimate_seconds` is null if no agent is online. */
+/**
+ * The queue position of a waiting visitor.
+ *
+ * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+ */
 export interface QueueFrame {
   kind: "queue";
   place: number;
@@ -280,7 +301,7 @@ export interface TypingFrame {
   name?: string;
 }
 
-/** The seqs up to which the side `role` has received and read. */
+/** The read marks of one side of the conversation, `role`: the last seqs that it has received and read. */
 export interface SeenFrame {
   kind: "was_seen";
   conversation: string;
@@ -290,9 +311,10 @@ export interface SeenFrame {
 }
 
 /**
- * The answer to ping. `head` is the last seq of the conversation, so that a lost last message is noticed.
+ * The answer to a ping.
  *
- * `now` is the server's time, as in Welcome.
+ * `head` is the last seq of the conversation, so that the widget notices when the last message was lost. `now` is the
+ * server's time, as in Welcome.
  */
 export interface Pong {
   kind: "pong";
@@ -300,14 +322,18 @@ export interface Pong {
   now?: number;
 }
 
-/** The last frame before the server closes the socket. The code says whether the client should reconnect. */
+/** The last frame before the server closes the socket. `code` says whether the client should reconnect. */
 export interface Bye {
   kind: "bye";
   code: string;
   retry_after_ms: number;
 }
 
-/** The answer to hello. `rows` holds every conversation in this agent's lists; the console removes all others. */
+/**
+ * The answer to a hello frame.
+ *
+ * `rows` has every conversation in this agent's lists. The console removes all other conversations from its lists.
+ */
 export interface ConsoleWelcome {
   kind: "welcome";
   heartbeat_seconds: number;
@@ -316,7 +342,10 @@ export interface ConsoleWelcome {
   presence: string;
 }
 
-/** A conversation in one of this agent's lists changed. `listed` is false when it is in none of them any more. */
+/**
+ * Says that a conversation has changed. `listed` is false if the conversation is no longer in any list of this
+ * agent.
+ */
 export interface RowFrame {
   kind: "conversation";
   row: Row;
@@ -339,13 +368,17 @@ export interface PresenceFrame {
   status: string;
 }
 
-/** The published index has a new edition: suggestions on the screen may be out of date. */
+/** Says that published knowledge points have changed, so that suggestions on the screen may be outdated. */
 export interface KnowledgeFrame {
   kind: "knowledge";
   edition: number;
 }
 
-/** The answer to ping. `heads` holds the last seq of each watched conversation, so that a lost message shows. */
+/**
+ * The answer to a ping.
+ *
+ * `heads` has the last seq of each watched conversation, so that the console notices a lost message.
+ */
 export interface ConsolePong {
   kind: "pong";
   heads: Record<string, number>;
@@ -394,7 +427,6 @@ export type ServerToConsole =
   | RowFrame
   | NoteFrame
   | TypingFrame
-  | SeenFrame
   | PresenceFrame
   | KnowledgeFrame
   | ConsolePong

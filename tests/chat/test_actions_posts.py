@@ -7,12 +7,13 @@ They guard these invariants of tests/test_invariants.py: 3 (seq has no gap), 4 (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,9 +21,10 @@ from hypothesis.extra.django import TestCase
 
 from accounts.models import Staff
 from chat.actions import agents, visitors
+from chat.actions.events import current_row, show_visitor
 from chat.actions.posts import Outcome, Post, ReadMark, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
-from chat.models import Conversation, Message
+from chat.models import Conversation, Message, Visitor
 from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
 from tests.people import Cast, create_cast, go_online, say, start, start_with
 
@@ -443,3 +445,32 @@ class RandomBatches(TestCase):
         agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
         conversation.refresh_from_db()
         assert len(conversation.digest) == 64
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post_that_waits_for_other_changes_announces_the_row_with_them() -> None:
+    """PostgreSQL returns the locked conversation as it is after the wait, but joined rows as they were before it."""
+    cast = create_cast()
+    conversation = start(cast)
+    go_online(cast.mei)
+
+    def post() -> list[Event]:
+        try:
+            return post_one(visitor_post(conversation))[1]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            agents.take(staff=cast.mei, uuid=conversation.uuid)
+            Visitor.objects.filter(pk=conversation.visitor_id).update(name="李雷", level="claimed")
+            show_visitor([conversation.visitor_id])
+            posting = threads.submit(post)
+            # The post must be waiting for the lock of the conversation.
+            with pytest.raises(TimeoutError):
+                posting.result(0.3)
+        (event,) = posting.result(10)
+    assert isinstance(event, MessagePosted)
+    conversation.refresh_from_db()
+    assert event.row == current_row(conversation)
+    assert (event.row.visitor_name, event.row.agent) == ("李雷", serializers.person_of(cast.mei))

@@ -19,6 +19,7 @@ from django.db import connection
 
 from chat import access
 from chat.actions import agents, identities, visitors
+from chat.actions.events import current_row
 from chat.errors import FormIncomplete, IdentityRefused, NotFound, RatingRefused
 from chat.models import Conversation, FormField, IdentityUse, Level, QuickTopic, Rating, Site, Status, Visitor
 from chat.protocol import ConversationChanged, Hello, MessagePosted, Start, VisitorTokensVoided
@@ -296,6 +297,40 @@ def test_moved_conversation_is_current_although_an_ended_one_is_newer(cast: Cast
     visitors.end_by_visitor(visitor=visitor)
     anonymous.refresh_from_db()
     assert anonymous.status == "closed"
+
+
+def test_sign_in_and_its_end_raise_the_revision_of_each_conversation_that_is_not_closed(
+    cast: Cast, announced: Announced
+) -> None:
+    customer = identify(cast)
+    in_wrap_up = start_conversation(cast, visitor_uuid=customer.uuid)
+    agents.take(staff=cast.mei, uuid=in_wrap_up.uuid)
+    agents.end_conversation(staff=cast.mei, uuid=in_wrap_up.uuid)
+    is_open = start_conversation(cast, visitor_uuid=customer.uuid)
+    announced.take()
+
+    def changed_rows() -> list[tuple[str, int, str, str]]:
+        events = [event for event in announced.take() if isinstance(event, ConversationChanged)]
+        return [(e.row.id, e.row.revision, e.row.visitor_name, e.row.level) for e in events]
+
+    revisions = {str(it.uuid): current_row(it).revision for it in (in_wrap_up, is_open)}
+    identify(cast, name="李雷")
+    assert changed_rows() == [
+        (uuid, revision + 1, "李雷", "verified") for uuid, revision in revisions.items()
+    ]
+    identities.log_out(visitor=customer)
+    assert changed_rows() == [(uuid, revision + 2, "李雷", "claimed") for uuid, revision in revisions.items()]
+
+
+def test_new_name_in_the_form_is_shown_in_the_conversation_in_wrap_up(
+    cast: Cast, announced: Announced
+) -> None:
+    ended = start_with(cast, cast.mei)
+    agents.end_conversation(staff=cast.mei, uuid=ended.uuid)
+    announced.take()
+    start(cast, visitor=ended.visitor.uuid, name="韩梅梅")
+    rows = {event.row.id: event.row for event in announced.take() if isinstance(event, ConversationChanged)}
+    assert rows[str(ended.uuid)].visitor_name == "韩梅梅"
 
 
 def test_identity_token_is_valid_once(cast: Cast) -> None:

@@ -142,11 +142,8 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows of the lists without the visitor's read marks.
-
-    Only screens on which the conversation is open get these at once.
-    """
-    marks = ("visitor_received", "visitor_read")
+    """Return the rows without the visitor's read marks and the revision, which supervisors' lists do not get at once."""
+    marks = ("revision", "visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows
     return {

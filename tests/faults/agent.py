@@ -7,6 +7,7 @@ import asyncio
 import json
 import random
 import time
+from hashlib import md5
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -91,19 +92,18 @@ class Agent:
         match kind:
             case "welcome":
                 self.is_welcomed = True
-                self._rows = {row["id"]: row for row in frame["rows"]}
+                self._rows = {}
+                for row in frame["rows"]:
+                    self._take_row(row)
                 self._watch_all()
                 self._update_lists()
             case "conversation":
-                if frame["listed"]:
-                    self._rows[conversation] = frame["row"]
-                else:
-                    self._rows.pop(conversation, None)
+                self._take_row(frame["row"], is_listed=frame["listed"])
                 self._update_lists()
             case "message" if conversation in self.threads:
                 self._add_messages(conversation, [frame["message"]])
                 if "row" in frame:
-                    self._rows[conversation] = frame["row"]
+                    self._take_row(frame["row"])
                 self._send_read_mark(conversation)
                 self._update_lists()
             case "messages" if conversation in self.threads:
@@ -116,19 +116,25 @@ class Agent:
             case "refused" if frame.get("retry_after_ms"):
                 # The refusal does not name the frame that it refuses, so watch every open conversation again.
                 asyncio.get_running_loop().call_later(frame["retry_after_ms"] / 1000, self._watch_all)
-            case "was_seen":
-                self.scenario.history.append(
-                    "was_seen",
-                    who=self.name,
-                    conv=conversation,
-                    role=frame["role"],
-                    received=frame["received"],
-                    read=frame["read"],
-                )
             case "pong":
                 for uuid, head in frame["heads"].items():
                     self._fetch_if_behind(uuid, head)
         self._changed.set()
+
+    def _take_row(self, row: Frame, *, is_listed: bool = True) -> None:
+        """Keep the row unless a newer one is known, as the console does."""
+        if row["revision"] >= self._rows.get(row["id"], row)["revision"]:
+            self._rows.pop(row["id"], None)
+            if is_listed:
+                self._rows[row["id"]] = row
+        self.scenario.history.append(
+            "row",
+            who=self.name,
+            conv=row["id"],
+            revision=row["revision"],
+            marks={role: [row[f"{role}_received"], row[f"{role}_read"]] for role in ("visitor", "agent")},
+            row=md5(json.dumps(row).encode(), usedforsecurity=False).hexdigest(),
+        )
 
     def _update_lists(self) -> None:
         rows = self._rows.values()

@@ -44,6 +44,7 @@ BUGS = (
     Bug("leaks_a_note", "a note is sent to the visitor", ("note_stays_inside",)),
     Bug("leaks_to_another", "a message is also sent to another visitor", ("own_conversation_only",)),
     Bug("marks_go_back", "read marks go back", ("marks_never_go_back",)),
+    Bug("keeps_the_revision", "a change does not raise the revision", ("one_row_per_revision",)),
     Bug(
         "two_agents", "two agents are told that they have the same conversation", ("one_agent",), "two_agents"
     ),
@@ -81,6 +82,7 @@ class PlantedBug:
 
     def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
         replace_in("chat.actions.posts:post_batch", self._around_batch)
+        replace_in("chat.actions.events:ConversationChange.save", self._around_save)
         replace_in("chat.realtime.writer:Writer.submit", self._around_submit)
         replace_in("chat.actions.posts:find_stored", self._around_find_stored)
         replace_in("chat.realtime.post_order:PostSequencer.settle", self._around_settle)
@@ -160,6 +162,15 @@ class PlantedBug:
             if store_wrongly is None or not (posts or self.name == "marks_go_back"):
                 return post_batch(posts, *rest, **named)
             return store_wrongly(lambda batch: post_batch(batch, *rest, **named), list(posts))
+
+        return around
+
+    def _around_save(self, save: Callable[..., Any]) -> Callable[..., Any]:
+        def around(change: Any, *fields: str) -> None:
+            if self.name == "keeps_the_revision":
+                self.effects += 1
+                change._conversation.revision -= 1
+            save(change, *fields)
 
         return around
 

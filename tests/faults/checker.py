@@ -364,9 +364,8 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
             key = record["conv"], record["role"]
             received, read = claimed[key]
             claimed[key] = max(received, record["received"]), max(read, record["read"])
-        elif record["op"] == "was_seen":
-            key = record["conv"], record["role"]
-            reported = record["received"], record["read"]
+        for role, reported in _reported_marks(record):
+            key = record["conv"], role
             if key not in unclaimed and (reported[0] > claimed[key][0] or reported[1] > claimed[key][1]):
                 yield Violation(
                     "marks_never_go_back",
@@ -376,7 +375,7 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
             stored = facts.stored.get(record["conv"])
             if stored is None:
                 continue
-            now = tuple(stored.marks[record["role"]])
+            now = tuple(stored.marks[role])
             if now[0] < reported[0] or now[1] < reported[1]:
                 yield Violation(
                     "marks_never_go_back", "wrong", f"{key}: {reported} was reported, {now} is stored"
@@ -387,6 +386,31 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
                 yield Violation(
                     "marks_never_go_back", "wrong", f"{stored.conv}: {role} has read beyond the end"
                 )
+
+
+def _reported_marks(record: Record) -> list[tuple[str, Sequence[int]]]:
+    """Return the read marks, by side, that this record says a screen received."""
+    if record["op"] == "row":
+        return list(record["marks"].items())
+    if record["op"] == "was_seen":
+        return [(record["role"], (record["received"], record["read"]))]
+    return []
+
+
+# -- Rows ----------------------------------------------------------------------------------------------------
+
+
+@rule
+def one_row_per_revision(facts: Facts) -> Iterator[Violation]:
+    """Two rows of a conversation that differ have different revisions, so a screen can keep the newest."""
+    rows: dict[tuple[str, int], str] = {}
+    for record in facts.by_op["row"]:
+        key = record["conv"], record["revision"]
+        if rows.setdefault(key, record["row"]) != record["row"]:
+            text = (
+                f"{record['conv']}: {record['who']} received another row with revision {record['revision']}"
+            )
+            yield Violation("one_row_per_revision", "wrong", text)
 
 
 # -- Access --------------------------------------------------------------------------------------------------

@@ -252,7 +252,7 @@ def _state() -> dict[str, Any]:
         "watchers": len(hub.watchers),
         "staff": len(hub.staff),
         "heads": len(hub.heads),
-        "told": len(hub.sent_states),
+        "told": len(hub.sent_rows),
         "passed": dict(failpoints.passed),
         "effects": bugs.planted.effects,
     }

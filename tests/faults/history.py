@@ -12,6 +12,7 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 | show | who, role, conv, seq, id, body: on this screen from now on |
 | receive | who, role, kind, conv, body (of a note): any frame but pong |
 | mark, was_seen | who, role, conv, received, read: a read mark sent to the server; one received, of side `role` |
+| row | who, conv, revision, marks (of each side), row: a console received this row; `row` is a digest of it |
 | send_note | who, conv, id, body: sent for the first time |
 | note | who, conv, id, body: the server said that the note is stored |
 | take | who, conv: the server said that the conversation is assigned to this agent |

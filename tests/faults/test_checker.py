@@ -36,6 +36,10 @@ def history() -> list[Record]:
         {"op": "mark", "who": "mei", "role": "agent", "conv": CONV, "received": 2, "read": 1},
         {"op": "was_seen", "who": "v0", "role": "agent", "conv": CONV, "received": 2, "read": 1},
         {"op": "receive", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
+        {
+            "op": "row", "who": "mei", "conv": CONV, "revision": 4, "row": "d1",
+            "marks": {"visitor": [0, 0], "agent": [2, 1]},
+        },
         {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "x", "body": "未知", "connection": 1},
         {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "y", "body": "太晚", "connection": 1},
         {"op": "refuse", "who": "v0", "conv": CONV, "id": "y", "body": "太晚", "code": "closed"},
@@ -216,6 +220,14 @@ def mark_beyond_the_end_as_read(records: list[Record]) -> None:
     first(records, "sql")["marks"]["visitor"] = [3, 3]
 
 
+def send_an_unclaimed_mark_in_a_row(records: list[Record]) -> None:
+    first(records, "row")["marks"]["agent"] = [2, 2]
+
+
+def change_a_row_without_a_new_revision(records: list[Record]) -> None:
+    records.append({**first(records, "row"), "row": "d2"})
+
+
 def leak_a_note(records: list[Record]) -> None:
     records.append({**first(records, "receive", kind="note"), "who": "v0", "role": "visitor"})
 
@@ -291,6 +303,8 @@ BROKEN = [
     (take_a_read_mark_back, "marks_never_go_back", "wrong"),
     (report_a_read_mark_never_claimed, "marks_never_go_back", "wrong"),
     (mark_beyond_the_end_as_read, "marks_never_go_back", "wrong"),
+    (send_an_unclaimed_mark_in_a_row, "marks_never_go_back", "wrong"),
+    (change_a_row_without_a_new_revision, "one_row_per_revision", "wrong"),
     (leak_a_note, "note_stays_inside", "leaked"),
     (leak_a_note_as_a_message, "note_stays_inside", "leaked"),
     (lose_a_note, "notes_are_kept", "lost"),

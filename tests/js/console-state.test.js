@@ -14,7 +14,7 @@ const HAO = { id: 2, name: "陈浩", name_en: "Hao Chen", number: "1002" };
 /** @param {string} id @param {Partial<Row>} [fields] @returns {Row} */
 function row(id, fields = {}) {
   return {
-    id, status: "waiting", department: 7, agent: null, visitor_name: "", level: "anonymous", language: "zh",
+    id, revision: 1, status: "waiting", department: 7, agent: null, visitor_name: "", level: "anonymous", language: "zh",
     subject: "", priority: 0, last_seq: 0, unread: 0, excerpt: "", started_at: "2026-11-23T01:00:00.000Z",
     waiting_since: "2026-11-23T01:00:00.000Z", unanswered_since: null, last_message_at: null, ended_by: "",
     visitor_received: 0, visitor_read: 0, agent_received: 0, agent_read: 0, rating: null, ...fields,
@@ -80,10 +80,12 @@ test("waitingCount includes conversations beyond the listed ones, as counted by 
 });
 
 test("an outdated row changes nothing", () => {
-  const now = apply(state([row("a", { ...ACTIVE, last_seq: 3 })]), {
-    kind: "conversation", row: row("a", { last_seq: 2 }), listed: true,
-  });
-  assert.equal(now.rows.a.status, "active");
+  const before = opened(row("a", { ...ACTIVE, revision: 3, agent_read: 2 }), 2);
+  const late = row("a", { revision: 2, agent_read: 1 });
+  const frame = { kind: "message", conversation: "a", message: message(3), row: late };
+  for (const now of [apply(before, { kind: "conversation", row: late, listed: true }), apply(before, frame)]) {
+    assert.deepEqual([now.rows.a.revision, now.threads.a.row.revision], [3, 3]);
+  }
 });
 
 test("messages are placed in order, repeats are dropped, and messages after a gap wait until it is filled", () => {
@@ -137,20 +139,6 @@ test("typing is shown for six seconds, or until the message arrives", () => {
   assert.equal(now.typing.a, undefined);
 });
 
-test("a read mark at the last message clears the unread count, an earlier one does not", () => {
-  /** @param {number} read @returns {SeenFrame} */
-  const seen = (read) => ({ kind: "was_seen", conversation: "a", role: "agent", received: 3, read });
-  const before = opened(row("a", { ...ACTIVE, last_seq: 3, unread: 3 }), 3);
-  assert.equal(apply(before, seen(3)).rows.a.unread, 0);
-  assert.equal(apply(before, seen(1)).rows.a.unread, 2);
-});
-
-test("read marks never decrease", () => {
-  const before = opened(row("a", { ...ACTIVE, visitor_received: 5, visitor_read: 4 }), 5);
-  const now = apply(before, { kind: "was_seen", conversation: "a", role: "visitor", received: 3, read: 2 });
-  assert.deepEqual([now.rows.a.visitor_received, now.rows.a.visitor_read], [5, 4]);
-});
-
 test("every example frame of the protocol is applied and an unknown kind is ignored", () => {
   const path = new URL("../protocol_examples.json", import.meta.url);
   /** @type {ServerToConsole[]} */
@@ -166,28 +154,29 @@ test("every example frame of the protocol is applied and an unknown kind is igno
 });
 
 test("after the server was restored from a backup the console replaces its messages", () => {
-  const before = opened(row("a", { ...ACTIVE, last_seq: 5 }), 5);
-  const restored = row("a", { ...ACTIVE, last_seq: 3, last_message_at: "2026-11-23T01:00:00.000Z" });
+  const before = opened(row("a", { ...ACTIVE, revision: 9, last_seq: 5 }), 5);
+  const restored = row("a", { ...ACTIVE, revision: 6, last_seq: 3, last_message_at: "2026-11-23T01:00:00.000Z" });
   let now = apply(before, { kind: "welcome", heartbeat_seconds: 25, rows: [restored], waiting_count: 0, presence: "online" });
   assert.deepEqual(now.threads.a.messages, []);
   assert.equal(now.threads.a.isLoaded, false);
   // The conversation is watched from its start again.
   const messages = [message(1), message(2), message(3)];
   now = apply(now, { kind: "messages", conversation: "a", messages, head: 3, more: false });
-  const next = { ...restored, last_seq: 4 };
+  const next = { ...restored, revision: 7, last_seq: 4 };
   now = apply(now, { kind: "message", conversation: "a", message: message(4, { body: "again" }), row: next });
   assert.deepEqual(now.threads.a.messages.map((item) => item.body), ["1", "2", "3", "again"]);
   assert.equal(isBehind(now.threads.a), false);
+  assert.deepEqual([now.rows.a.revision, now.threads.a.row.revision], [7, 7]);
 });
 
-test("an outdated answer to opening lowers neither read marks nor the newer row", () => {
-  const late = row("a", { ...ACTIVE, last_seq: 2, agent_received: 1, agent_read: 1 });
-  const marked = apply(opened(late, 2), { kind: "was_seen", conversation: "a", role: "agent", received: 2, read: 2 });
-  const reopened = (/** @type {ConsoleState} */ before) => {
-    const after = open(before, { row: late, notes: [], values: {}, messages: null });
-    return Object.values(after.threads)[0].row;
+test("an outdated answer to opening does not replace the newer row", () => {
+  const known = row("a", { ...ACTIVE, revision: 4, last_seq: 2, agent_read: 2 });
+  const reopened = (/** @type {Partial<ConsoleRow>} */ fields) => {
+    const answer = { row: { ...known, ...fields }, notes: [], values: {}, messages: null };
+    return Object.values(open(opened(known, 2), answer).threads)[0].row;
   };
-  assert.deepEqual([reopened(marked).agent_received, reopened(marked).agent_read], [2, 2]);
-  const told = apply(marked, { kind: "conversation", row: { ...late, last_seq: 3, status: "wrap_up" }, listed: true });
-  assert.equal(reopened(told).status, "wrap_up");
+  assert.equal(reopened({ revision: 3, agent_read: 1 }).agent_read, 2);
+  assert.equal(reopened({ revision: 5, status: "wrap_up" }).status, "wrap_up");
+  // A closed conversation keeps its revision when its visitor gets another name.
+  assert.equal(reopened({ visitor_name: "李雷" }).visitor_name, "李雷");
 });

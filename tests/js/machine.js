@@ -251,7 +251,14 @@ function openConsole(tab, first) {
     onSignedOut: () => {},
   });
   store.subscribe((state) => outboxes.settle(state));
-  const live = new LiveConnection(store, { onStatus: (now) => (status = now), onWelcome: () => outboxes.flushAll() });
+  let welcomes = 0;
+  const live = new LiveConnection(store, {
+    onStatus: (now) => (status = now),
+    onWelcome: () => {
+      welcomes++;
+      outboxes.flushAll();
+    },
+  });
   store.subscribe(() => {
     if (store.current && tab.view.visibilityState === "visible") live.read(store.current);
   });
@@ -271,7 +278,7 @@ function openConsole(tab, first) {
       return [id, { messages: messages.map(shown), ahead: missing, isLoaded, row, notes: notes.map((note) => note.body) }];
     });
     const unsent = Object.fromEntries(boxes().map((key) => [key, JSON.parse(tab.session.getItem(key) ?? "[]")]));
-    return { status, rows, threads: Object.fromEntries(open), presence, unsent, current: store.current };
+    return { status, welcomes, rows, threads: Object.fromEntries(open), presence, unsent, current: store.current };
   };
   live.open();
   outboxes.flushAll();

@@ -13,11 +13,11 @@ import pytest
 import chat.actions.posts
 import chat.realtime.writer
 from chat import protocol, selectors
+from chat.actions.events import ConversationChange
 from chat.actions.posts import Outcome, Post, ReadMark
 from chat.models import Conversation
 from chat.protocol import AcceptedFrame, Event, MessageData, MessagePosted, NoteAdded, stamp
-from chat.realtime import delivery, sweep
-from chat.realtime.sent_state import snapshot_of
+from chat.realtime import delivery, sweep, sweep_queries
 from chat.widget import consumers
 from tests.machine.clock import clock
 
@@ -131,10 +131,28 @@ def the_sweep_sends_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sweep, "_send_missed", nothing)
 
 
-def a_message_counts_as_its_whole_row_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(delivery, "is_current", lambda *_: True)
-    patch.setattr(delivery, "with_message", lambda _, row: snapshot_of(row))
-    patch.setattr(delivery, "with_read_marks", lambda _, row, *__, **___: snapshot_of(row))
+def the_sweep_ignores_revisions(patch: pytest.MonkeyPatch) -> None:
+    """It sends only messages, as if every row that was sent were the stored one."""
+    stored_rows = sweep_queries._stored_rows
+
+    def as_sent(request: sweep_queries.SweepRequest) -> Any:
+        *tables, examined = stored_rows(request)
+        for table in tables:
+            for pk, stored in table.items():
+                table[pk] = stored._replace(row=request.sent_rows.get(pk, stored.row))
+        return *tables, examined
+
+    patch.setattr(sweep_queries, "_stored_rows", as_sent)
+
+
+def a_change_does_not_raise_the_revision(patch: pytest.MonkeyPatch) -> None:
+    save = ConversationChange.save
+
+    def keeping(change: ConversationChange, *fields: str) -> None:
+        change._conversation.revision -= 1
+        save(change, *fields)
+
+    patch.setattr(ConversationChange, "save", keeping)
 
 
 def in_browsers(_: pytest.MonkeyPatch) -> None:
@@ -167,6 +185,7 @@ ALL: list[Fault] = [
     fetch_does_nothing,
     read_marks_go_back,
     the_sweep_sends_nothing,
-    a_message_counts_as_its_whole_row_sent,
+    the_sweep_ignores_revisions,
+    a_change_does_not_raise_the_revision,
     *IN_BROWSERS,
 ]

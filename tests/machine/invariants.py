@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 SECRET = "绝密"
 MARKS = ("visitor_received_seq", "visitor_read_seq", "agent_received_seq", "agent_read_seq")
+# What a row shows and may change, other than last_seq and read marks.
+SHOWN = (
+    *("status", "department_id", "c.agent_id", "c.visitor_id", "unread_by_agent", "excerpt", "waiting_since"),
+    *("unanswered_since", "last_message_at", "ended_by", "rating.score"),
+    *("CASE WHEN status <> 'closed' THEN visitor.name || visitor.level END",),
+)
+ROWS = f"""SELECT c.uuid, revision, last_seq, {", ".join((*MARKS, *SHOWN))} FROM chat_conversation c
+    JOIN chat_visitor visitor ON visitor.id = c.visitor_id
+    LEFT JOIN chat_rating rating ON rating.conversation_id = c.id"""
 StoredMessage = tuple[int, str, str]
 
 
@@ -33,7 +42,11 @@ class InvariantChecker:
         self.sent: defaultdict[Any, list[str]] = defaultdict(list)
         # Tabs that were closed or logged out: they may lose what they had not sent.
         self.gone: set[str] = set()
-        self._marks: dict[str, tuple[int, ...]] = {}
+        # Revision, last seq, read marks and the rest of each stored row.
+        self._rows: dict[str, tuple[int, tuple[int, ...], tuple[Any, ...]]] = {}
+        self._sent_rows: dict[tuple[str, int], dict[str, Any]] = {}
+        # By tab, list or thread, and conversation; of threads also the number of the console's welcomes.
+        self._shown_revisions: dict[tuple[Any, ...], int] = {}
         self._shown_marks: dict[tuple[str, str], tuple[int, ...]] = {}
         self._stored: dict[str, list[StoredMessage]] = {}
         self._accepted: dict[str, int] = {}
@@ -45,11 +58,20 @@ class InvariantChecker:
 
     def check_frame(self, socket: Socket, text: str) -> None:
         self.frames += 1
-        if not socket.is_console:
-            assert SECRET not in text, f"a note reached a visitor: {text}"
-            frame = json.loads(text)
-            if frame["kind"] == "accepted":
-                self.check_accepted(frame)
+        frame = json.loads(text)
+        if socket.is_console:
+            for row in frame.get("rows", [frame["row"]] if "row" in frame else []):
+                self._check_sent_row(row)
+            return
+        assert SECRET not in text, f"a note reached a visitor: {text}"
+        if frame["kind"] == "accepted":
+            self.check_accepted(frame)
+
+    def _check_sent_row(self, row: dict[str, Any]) -> None:
+        if row["status"] == "closed":
+            row = {**row, "visitor_name": "", "level": ""}
+        known = self._sent_rows.setdefault((row["id"], row["revision"]), row)
+        assert row == known, f"two rows with one revision: {row} {known}"
 
     def check_accepted(self, frame: dict[str, Any]) -> None:
         client_id, seq = frame["client_id"], frame["seq"]
@@ -72,6 +94,12 @@ class InvariantChecker:
             if "threads" in screen:
                 for uuid, thread in screen["threads"].items():
                     self._check_shown(tab, uuid, thread["messages"])
+                    self._check_revision((tab, "thread", uuid, screen["welcomes"]), thread["row"])
+                for uuid, row in screen["rows"].items():
+                    self._check_revision((tab, "list", uuid), row)
+                for where in [key for key in self._shown_revisions if key[:2] == (tab, "list")]:
+                    if where[2] not in screen["rows"]:
+                        del self._shown_revisions[where]
             elif screen["id"]:
                 self._check_shown(tab, screen["id"], screen["messages"])
                 messages = screen["messages"]
@@ -101,15 +129,20 @@ class InvariantChecker:
             for sender, sent in self.sent.items():
                 order = [seqs[body] for body in sent if body in seqs]
                 assert order == sorted(order), f"{sender} sent {sent}, stored are {seqs}"
-        for uuid, *marks in query(f"SELECT uuid, last_seq, {', '.join(MARKS)} FROM chat_conversation"):
+        for uuid, revision, *values in query(ROWS):
+            marks, others = tuple(values[: 1 + len(MARKS)]), tuple(values[1 + len(MARKS) :])
             last, *read_marks = marks
             assert last == len(stored[str(UUID(uuid))])
             assert max(read_marks) <= last, f"read marks beyond the last message: {marks}"
-            before_marks = self._marks.get(uuid, tuple(marks))
-            assert all(now >= was for now, was in zip(marks, before_marks, strict=True)), (
+            row = revision, marks, others
+            before_row = self._rows.get(uuid, row)
+            assert all(now >= was for now, was in zip(marks, before_row[1], strict=True)), (
                 "read marks went back"
             )
-            self._marks[uuid] = tuple(marks)
+            assert row == before_row or revision > before_row[0], (
+                f"changed without a new revision: {before_row} {row}"
+            )
+            self._rows[uuid] = row
 
     def _check_shown(self, tab: str, uuid: str, shown: list[list[Any]]) -> None:
         """Assert that the shown messages are a gapless run of the stored ones, in order."""
@@ -120,6 +153,11 @@ class InvariantChecker:
         expected = stored[first : first + len(shown)]
         shown_messages = [tuple(message) for message in shown]
         assert shown_messages == expected, f"{tab} shows {shown_messages}, stored is {expected}"
+
+    def _check_revision(self, where: tuple[Any, ...], row: dict[str, Any]) -> None:
+        revision = row["revision"]
+        assert revision >= self._shown_revisions.get(where, 0), f"{where} shows an older row again: {row}"
+        self._shown_revisions[where] = revision
 
     def _check_marks(self, tab: str, uuid: str, *marks: int) -> None:
         before = self._shown_marks.get((tab, uuid), marks)
@@ -221,8 +259,8 @@ def differences(where: str, row: Row, shown: dict[str, Any], *, without: Collect
     ]
 
 
-# Conversation lists do not show how far the visitor has read, and are not sent it.
-NOT_IN_LISTS = ("visitor_received", "visitor_read", "agent_received", "agent_read")
+# Supervisors' lists do not show how far the visitor has read, and are not sent it.
+NOT_IN_LISTS = ("revision", "visitor_received", "visitor_read")
 NOTES = (
     "SELECT n.body FROM chat_note n JOIN chat_conversation c ON c.id = n.conversation_id"
     " WHERE c.uuid = %s ORDER BY n.id"

@@ -26,8 +26,6 @@ export function apply(state, frame, now = performance.now()) {
       return withThread(state, frame.conversation, (thread) => withPage(thread, frame.messages));
     case "note":
       return withThread(state, frame.conversation, (thread) => withNote(thread, frame));
-    case "was_seen":
-      return withReadMarks(state, frame);
     case "knowledge":
       return { ...state, edition: Math.max(state.edition, frame.edition) };
     case "presence":
@@ -50,7 +48,7 @@ export function open(state, { row, notes, values, messages }, wanted = row.last_
   const known = state.threads[row.id];
   const after = messages ? 0 : firstPageStart(row.last_seq, wanted);
   let thread = known
-    ? notes.reduce(withNote, { ...known, row: newestRow(row, known.row), values })
+    ? notes.reduce(withNote, { ...known, row: newest(row, known.row), values })
     : emptyThread({ row, notes, values, after });
   if (messages) thread = withPage(thread, messages.messages);
   return { ...state, threads: { ...state.threads, [row.id]: thread } };
@@ -121,7 +119,7 @@ function withLists(state, rows, count) {
 /** @param {ConsoleState} state @param {ConsoleRow} row @param {boolean} listed @returns {ConsoleState} */
 function withRow(state, row, listed) {
   const known = state.rows[row.id];
-  if (known && isOlder(row, known)) return state;
+  if (known && row.revision < known.revision) return state;
   const rows = { ...state.rows };
   let { isQueueUncertain } = state;
   if (listed && !known && isUnlisted(state, row)) isQueueUncertain = true;
@@ -129,7 +127,7 @@ function withRow(state, row, listed) {
   else if (known) delete rows[row.id];
   else if (state.unlistedCount) isQueueUncertain = true;
   const after = { ...state, rows, isQueueUncertain };
-  return withThread(after, row.id, (thread) => (isOlder(row, thread.row) ? thread : { ...thread, row }));
+  return withThread(after, row.id, (thread) => ({ ...thread, row: newest(row, thread.row) }));
 }
 
 /**
@@ -145,27 +143,9 @@ function isUnlisted(state, row) {
   return last !== undefined && compareQueueOrder(last, row) < 0;
 }
 
-/** Tells whether a row is outdated: the channel layer may deliver rows in the wrong order. @param {ConsoleRow} row @param {ConsoleRow} known */
-function isOlder(row, known) {
-  return row.last_seq < known.last_seq;
-}
-
-/**
- * Merges a fetched row with the known one, which the socket may have updated meanwhile: read marks never go back.
- *
- * @param {ConsoleRow} row
- * @param {ConsoleRow} known
- * @returns {ConsoleRow}
- */
-function newestRow(row, known) {
-  if (isOlder(row, known)) return known;
-  return {
-    ...row,
-    visitor_received: Math.max(row.visitor_received, known.visitor_received),
-    visitor_read: Math.max(row.visitor_read, known.visitor_read),
-    agent_received: Math.max(row.agent_received, known.agent_received),
-    agent_read: Math.max(row.agent_read, known.agent_read),
-  };
+/** Returns the row with the higher revision. @param {ConsoleRow} row @param {ConsoleRow} known */
+function newest(row, known) {
+  return row.revision < known.revision ? known : row;
 }
 
 /** @param {ConsoleState} state @param {MessageFrame} frame @returns {ConsoleState} */
@@ -175,36 +155,12 @@ function withMessage(state, { conversation, message, row }) {
     const { [conversation]: _, ...typing } = state.typing;
     after = { ...after, typing };
   }
-  if (row && after.rows[conversation] && !isOlder(row, after.rows[conversation])) {
-    after = { ...after, rows: { ...after.rows, [conversation]: row } };
-  }
+  const known = after.rows[conversation];
+  if (row && known) after = { ...after, rows: { ...after.rows, [conversation]: newest(row, known) } };
   return withThread(after, conversation, (thread) => {
     const placed = withArrived(thread, message);
-    return row && !isOlder(row, placed.row) ? { ...placed, row } : placed;
+    return row ? { ...placed, row: newest(row, placed.row) } : placed;
   });
-}
-
-/** @param {ConsoleState} state @param {SeenFrame} frame @returns {ConsoleState} */
-function withReadMarks(state, { conversation, role, received, read }) {
-  const messages = state.threads[conversation]?.messages ?? [];
-  const unreadCount = messages.filter((message) => message.seq > read && message.role === "visitor").length;
-  /** @param {ConsoleRow} row @returns {ConsoleRow} */
-  const markedRow = (row) =>
-    role === "visitor"
-      ? {
-          ...row,
-          visitor_received: Math.max(row.visitor_received, received),
-          visitor_read: Math.max(row.visitor_read, read),
-        }
-      : {
-          ...row,
-          agent_received: Math.max(row.agent_received, received),
-          agent_read: Math.max(row.agent_read, read),
-          unread: read >= row.last_seq ? 0 : Math.min(row.unread, unreadCount || row.unread),
-        };
-  const row = state.rows[conversation];
-  const after = row ? { ...state, rows: { ...state.rows, [conversation]: markedRow(row) } } : state;
-  return withThread(after, conversation, (thread) => ({ ...thread, row: markedRow(thread.row) }));
 }
 
 /** @param {ConsoleState} state @param {string} id @param {(thread: ConsoleThread) => ConsoleThread} change */

@@ -17,9 +17,10 @@ from asgiref.sync import async_to_sync
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chat.actions import agents
+from chat.actions import agents, visitors
+from chat.actions.events import show_visitor
 from chat.actions.posts import Post, post_batch
-from chat.models import Conversation, Note, Rating, Visitor
+from chat.models import Conversation, Note, Visitor
 from chat.protocol import Row, serializers
 from chat.realtime import sweep, sweep_queries
 from chat.realtime.delivery import Hub
@@ -71,14 +72,14 @@ def cast(transactional_db: None) -> Cast:
 def process(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
     """Yield a fake server process. Its `examined` lists the conversations that the last round of the sweep examined."""
     process = Process()
-    relevant_states = sweep_queries._relevant_states
+    stored_rows = sweep_queries._stored_rows
 
     def recording(request: sweep_queries.SweepRequest) -> Any:
-        result = relevant_states(request)
-        process.examined = sorted(result[3])
+        result = stored_rows(request)
+        process.examined = sorted(result[2])
         return result
 
-    monkeypatch.setattr(sweep_queries, "_relevant_states", recording)
+    monkeypatch.setattr(sweep_queries, "_stored_rows", recording)
     yield process
     connection.close()
 
@@ -148,19 +149,15 @@ def test_sweep_finds_a_transaction_that_commits_rounds_after_it_wrote(cast: Cast
 
 @both_databases
 def test_sweep_corrects_an_outdated_event(cast: Cast, process: Process) -> None:
-    """Check that an outdated event, which a socket gets late, is corrected.
-
-    In this case the sent state changes, although the database does not.
-    """
+    """Check that the sweep corrects a screen that got an outdated row late, although the database has not changed."""
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     _, events = post_batch([Post(conversation.pk, uuid4(), "第一句", visitor_id=conversation.visitor_id)])
     agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
     process.round()
     process.round()
-    process.hub.sent_states[conversation.pk] = process.hub.sent_states[conversation.pk]._replace(
-        status="active"
-    )
+    sent = process.hub.sent_rows[conversation.pk]
+    process.hub.sent_rows[conversation.pk] = sent._replace(revision=sent.revision - 1)
     process.hub.route(events)
     process.round()
     states = [frame["state"]["status"] for frame in box.frames if frame["kind"] == "state"]
@@ -207,12 +204,15 @@ def test_sweep_sends_a_changed_rating_and_a_changed_name(cast: Cast, process: Pr
     box = process.open(conversation)
     process.round()
     process.round()
-    Visitor.objects.filter(pk=conversation.visitor_id).update(name="李雷雷")
-    process.round()
-    assert process.hub.sent_states[conversation.pk].visitor_name == "李雷雷"
+    console = Console(cast)
+    process.hub.add_staff(console)
     with transaction.atomic():
-        Rating.objects.create(conversation=conversation, score=4)
-        Conversation.objects.filter(pk=conversation.pk).update(last_seq=conversation.last_seq)
+        Visitor.objects.filter(pk=conversation.visitor_id).update(name="李雷雷")
+        show_visitor([conversation.visitor_id])
+    process.round()
+    assert "李雷雷".encode() in console.frames[-1]
+    agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
+    visitors.rate(visitor=conversation.visitor, score=4, comment="")
     process.round()
     assert box.frames[-1]["state"]["rating"] == 4
 
