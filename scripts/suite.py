@@ -222,7 +222,7 @@ class Suite:
         LIANXIN_ variables of the caller are removed, so that they do not affect the run.
         """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
-        # A process that compiles our modules anew starts half a second later, and a run starts more than a hundred.
+        # Without cached bytecode each process starts half a second later, and a run starts more than a hundred.
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
         return {**inherited, **own, **settings}

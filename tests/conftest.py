@@ -51,7 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.LEARNING = False
     # Hash passwords as in production, but in one round: a million rounds take half a second for each password.
     PBKDF2PasswordHasher.iterations = 1
-    TransactionTestCase._fixture_teardown = _empty_tables
+    # If Django renames its method, the tests only take longer.
+    TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
     # It must be set before the URLconf is loaded.
     settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -76,7 +76,7 @@ class SweepResult:
 
 
 class _Stored(NamedTuple):
-    """What the sweep reads of a conversation that it examines."""
+    """The columns that the sweep reads of each conversation that it examines."""
 
     visitor: int
     last_seq: int

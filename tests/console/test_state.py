@@ -142,7 +142,7 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows without the visitor's read marks and the revision, which supervisors' lists do not get at once."""
+    """Return the rows without the revision and the visitor's read marks, which supervisors' lists get later."""
     marks = ("revision", "visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { apply, initialState, isRestricted, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/inbox/state.js";
 import { headOf, isBehind } from "../../static/console/inbox/threads.js";
 
-/** @import { MessageData, NoteFrame, Row, SeenFrame, ServerToConsole } from "../../static/chat/frames.d.ts" */
+/** @import { MessageData, NoteFrame, Row, ServerToConsole } from "../../static/chat/frames.d.ts" */
 /** @import { ConsoleState } from "../../static/console/inbox/types.d.ts" */
 
 const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
@@ -82,6 +82,7 @@ test("waitingCount includes conversations beyond the listed ones, as counted by 
 test("an outdated row changes nothing", () => {
   const before = opened(row("a", { ...ACTIVE, revision: 3, agent_read: 2 }), 2);
   const late = row("a", { revision: 2, agent_read: 1 });
+  /** @type {ServerToConsole} */
   const frame = { kind: "message", conversation: "a", message: message(3), row: late };
   for (const now of [apply(before, { kind: "conversation", row: late, listed: true }), apply(before, frame)]) {
     assert.deepEqual([now.rows.a.revision, now.threads.a.row.revision], [3, 3]);
@@ -171,7 +172,7 @@ test("after the server was restored from a backup the console replaces its messa
 
 test("an outdated answer to opening does not replace the newer row", () => {
   const known = row("a", { ...ACTIVE, revision: 4, last_seq: 2, agent_read: 2 });
-  const reopened = (/** @type {Partial<ConsoleRow>} */ fields) => {
+  const reopened = (/** @type {Partial<Row>} */ fields) => {
     const answer = { row: { ...known, ...fields }, notes: [], values: {}, messages: null };
     return Object.values(open(opened(known, 2), answer).threads)[0].row;
   };

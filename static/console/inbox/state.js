@@ -3,7 +3,7 @@
 
 import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } from "./threads.js";
 
-/** @import { MessageFrame, Row as ConsoleRow, SeenFrame, ServerToConsole } from "../../chat/frames.d.ts" */
+/** @import { MessageFrame, Row as ConsoleRow, ServerToConsole } from "../../chat/frames.d.ts" */
 /** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
 
 /** @param {ConsoleInitialState} initial what the page contains @returns {ConsoleState} */
