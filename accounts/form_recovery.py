@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-# A value of printable ASCII without spaces is taken for a key, an id or a number, and is put into a hidden field.
+# A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
     "You are signed out. Your text is kept: sign in in another tab, then come back here and send it again."
@@ -30,11 +30,8 @@ class RecoveredField:
 
 
 def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
-    """Return a page with the posted fields, the reason for the refusal (`words`), and a button to send them again.
-
-    There is no such button if `may_resend` is false or the form contains a password or a secret. Passwords and secrets
-    are never shown.
-    """
+    """Return a page with everything that was posted, the reason for the refusal (`words`) and, if `may_resend`, a
+    button that sends it again. Passwords and secrets are never shown and prevent sending again."""
     fields = list(_fields(request))
     context = {
         "words": words,

@@ -91,10 +91,8 @@ class Attempt:
 
 
 def network_of(address: str) -> str:
-    """Return the network of an IPv6 address (/64), or an IPv4 address or any other text unchanged.
-
-    Providers give each subscriber a /64 network, so it is limited as a whole.
-    """
+    """Return an IPv4 address as it is, and an IPv6 address as its /64 network, which is what one subscriber is given.
+    Any other text is returned unchanged."""
     try:
         parsed = ip_address(address)
     except ValueError:

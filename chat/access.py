@@ -144,9 +144,9 @@ _lock_query = batch_statements.PreparedSelect(
 
 
 def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Lock conversations in the order of their ids; return a dict of their ROW_FIELDS by id. One query.
+    """Lock conversations in id order and return their ROW_FIELDS by id, without checking rights. One query.
 
-    Ids that do not exist are left out. Rights are not checked.
+    Ids that do not exist are left out.
     """
     return {
         values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in _lock_query.rows(pks)

@@ -1,7 +1,4 @@
-"""Refusals of chat actions, one class for each reason.
-
-Programs read `code` in a frame or response, and people read the text `words`.
-"""
+"""Refusals of chat actions, one class for each reason. `code` goes over the wire, `words` are shown to the person."""
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _

@@ -45,8 +45,8 @@ Application = Callable[..., Awaitable[Any]]
 class SameOriginSockets:
     """ASGI middleware that refuses WebSockets opened by pages of other origins (cross-site WebSocket hijacking).
 
-    The widget runs in an iframe from our own origin, so its WebSocket has our origin too. If LIANXIN_OWN_ORIGINS is not
-    set, the Origin header must name the same host and port as the Host header.
+    The widget runs in a frame of our own origin, so its socket has our origin too. Without LIANXIN_OWN_ORIGINS the
+    Origin header must name the same host and port as the Host header.
     """
 
     def __init__(self, application: Application) -> None:
@@ -54,7 +54,7 @@ class SameOriginSockets:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
-        # Refuse a repeated Host or Origin header: a proxy and this server might each use a different one of its values.
+        # Two readers of a repeated Host or Origin header may use different values, so refuse it.
         if len(hosts) == len(origins) == 1 and self._is_own(origins[0], hosts[0]):
             scope["transport"] = WebSocketTransport(send)
             try:

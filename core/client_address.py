@@ -9,15 +9,14 @@ from django.http import HttpRequest
 
 
 def address_of(scope: Mapping[str, Any]) -> str | None:
-    """Return the client's network address from an ASGI scope, or None if it is unknown.
+    """Return the client's address from an ASGI scope, or None if it is unknown; then no limit by address applies.
 
-    Without proxies, the address is that of the connection's peer. Behind LIANXIN_PROXY_COUNT proxies, the address is
-    the entry of X-Forwarded-For that the outermost proxy added. An IPv6 address is returned as its /64 network, because
-    providers give each subscriber a whole /64.
+    Behind LIANXIN_PROXY_COUNT proxies it is the entry of X-Forwarded-For that the outermost of them added; without
+    proxies it is the peer of the connection. An IPv6 address is returned as its /64 network, which is what one
+    subscriber is given.
 
-    The result is None when there may be a proxy that the settings do not mention: when the peer is this machine, or
-    when LIANXIN_PROXY_COUNT is 0 and X-Forwarded-For is present. All clients of that proxy would share one limit, so no
-    limit by address applies to them.
+    The address is also unknown when an undeclared proxy may stand in between: when the peer is this machine, or when
+    LIANXIN_PROXY_COUNT is 0 and X-Forwarded-For is present. All clients of that proxy would share one limit.
     """
     addresses, count = _forwarded(scope.get("headers", ())), settings.PROXY_COUNT
     if not count and not any(addresses):
@@ -41,6 +40,6 @@ def address_of_request(request: HttpRequest) -> str | None:
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Return the comma-separated entries of all X-Forwarded-For headers, in order."""
+    """Return the entries of all X-Forwarded-For headers, in order."""
     values = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
     return [entry.strip() for entry in ",".join(values).split(",")]

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Refusal(Exception):
-    """Raised when an action is refused. Programs read `code`, and people read the text `words`.
+    """An action was refused. `code` is for scripts and `words` for people.
 
     If `retry_after_ms` is not 0, the same action may be tried again after that time. If a text was too long, `field` is
     the name of its field and `limit` its maximum length.

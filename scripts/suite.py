@@ -2,7 +2,7 @@
 
 All steps run even when one fails, but the exit code is then not 0. The steps are:
 
-  servers   pytest, the tests that start their own servers in order to break, drain, measure or simulate them
+  servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
   browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
             refuses synchronous queries
   main      pytest, everything else
@@ -11,10 +11,9 @@ All steps run even when one fails, but the exit code is then not 0. The steps ar
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-Steps run in parallel, as many as there are cores, the longest first. Each step that needs PostgreSQL and Redis starts
-its own. The output of a step is printed when the step ends, but a step that runs alone prints at once. With arguments
-for pytest, only the steps that use pytest run. The last line gives the numbers of passed and failed tests, over all
-steps.
+Steps run in parallel, one for each core, the longest first. Each step that needs PostgreSQL and Redis has its own.
+The output of a step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only
+the steps that use pytest run. The last line is pytest's own, or the sum over several steps.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.

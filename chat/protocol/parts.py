@@ -35,9 +35,9 @@ class Person(Struct, frozen=True):
 
 
 class MessageData(Struct, frozen=True, omit_defaults=True):
-    """The data of a message that both sides see.
+    """A message as both sides see it.
 
-    `payload` has the choices of a quick reply, the data of an attachment, or the code of an event.
+    `payload` holds the choices of a quick reply, the data of an attachment, or the code of an event.
     """
 
     seq: int

@@ -1,4 +1,4 @@
-/** Creates HTML elements and icons. Strings are always inserted as text, never as HTML. */
+/** Makes elements and icons. Strings are always inserted as text. */
 
 /** SVG paths of lucide icons (ISC licence), by name. @type {Record<string, string>} */
 const PATHS = {

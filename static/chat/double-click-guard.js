@@ -3,8 +3,8 @@
 const BUTTONS = "button, summary, [role=option]";
 
 /**
- * Installs the guard. Its listeners run before all others. Controls with `data-repeats` or `data-move` are exempt,
- * because people may press them in quick succession.
+ * Installs the guard; its listeners run before all others. Controls with `data-repeats` or `data-move` are exempt: they
+ * may be pressed in quick succession.
  *
  * @param {Document} [page]
  */

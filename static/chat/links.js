@@ -30,7 +30,7 @@ export function linkParts(text) {
   return parts;
 }
 
-/** Removes punctuation at the end that belongs to the sentence, and closing brackets opened before the address. @param {string} address */
+/** Removes final punctuation of the sentence, and closing brackets that were opened before the address. @param {string} address */
 function withoutClosing(address) {
   for (;;) {
     const last = address.slice(-1);

@@ -27,7 +27,7 @@ export function dayElement(message, previous) {
  * Writes the texts of all day headings in a message log, such as "today". Call it again after midnight.
  *
  * @param {HTMLElement} log
- * @param {number} now the server's time in ms since 1970, because the reader's clock may be wrong
+ * @param {number} now the server's time in ms since 1970: the reader's clock may be wrong
  * @param {{language: string, words: ChatWords}} options
  */
 export function nameDays(log, now, { language, words }) {
@@ -102,7 +102,7 @@ export function bodyElement(text) {
   return body;
 }
 
-/** Creates the element of a branch or cash machine: name, details, and a button that opens the map. @param {string} text @param {ChatWords} words */
+/** A branch or a cash machine: its name, its details, and a button that opens the map. @param {string} text @param {ChatWords} words */
 function placeElement(text, words) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));

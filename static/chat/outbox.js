@@ -54,7 +54,7 @@ export class Outbox {
 
   /**
    * @param {string} client_id
-   * @param {{final: boolean, retryAfterMs?: number, words: string}} answer if not final, the entry is sent again automatically
+   * @param {{final: boolean, retryAfterMs?: number, words: string}} answer if not final, it is tried again by itself
    */
   refused(client_id, { final, retryAfterMs = 0, words }) {
     const entry = this.#entries.find((kept) => kept.client_id === client_id);

@@ -25,7 +25,7 @@ export class LiveSocket {
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
-  /** The number of pings on this connection that have no pong yet. */
+  /** Pings of this line that have no pong yet. */
   #pings = 0;
   /** Restarts the timer for the answer. */
   #waitAgain = () => {};

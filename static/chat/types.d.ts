@@ -1,5 +1,4 @@
-// Types that several modules use. The file has only declarations and is never loaded by a browser. chat/protocol/ defines
-// the frames.
+// The types that the modules share. Declarations only, never loaded by a browser. chat/protocol/ defines the frames.
 
 interface ChatPerson {
   id: number;
@@ -11,7 +10,7 @@ interface ChatPerson {
 interface ChatPayload {
   code?: string;
   choices?: string[];
-  /** How to show the message: `place` for a branch. The body has the same facts as text. */
+  /** The way in which the message is shown: `place` for a branch. The body holds the same facts as text. */
   card?: string;
   attachment?: string;
   content_type?: string;
@@ -43,7 +42,7 @@ interface ChatState {
   rating: number | null;
 }
 
-/** A frame of the socket. Its other fields depend on `kind`. */
+/** A frame. The fields depend on `kind`. */
 interface ChatFrame {
   kind: string;
   [field: string]: any;
@@ -61,9 +60,9 @@ interface OutboxEntry {
   client_id: string;
   body: string;
   at: string;
-  /** The conversation for which the message was written. Absent for a message that starts a conversation. */
+  /** The conversation in which it was written; absent for a message that starts a conversation. */
   conversation?: string;
-  /** The reason, if the server has finally refused the message. */
+  /** The server's reason, if it finally refused the message. */
   refused?: string;
   /** Quick replies that an agent sends with the message. */
   choices?: string[];
@@ -75,7 +74,7 @@ interface MessageOptions {
   /** The id of the conversation, for the element's id. */
   conversation?: string;
   mine?: boolean;
-  /** The message before this one. The name and time are not repeated if both messages belong together. */
+  /** The message before this one; it decides whether name and time are shown again. */
   previous?: ChatMessage;
   status?: MessageStatus;
   /** Returns the URL of an attachment's file, or a promise of one (of a blob fetched with the visitor's token). */

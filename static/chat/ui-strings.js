@@ -1,4 +1,4 @@
-/** Reads the translated UI strings for the scripts of a page from <script type="application/json" id="words">. */
+/** The UI strings that the server has translated for the scripts of a page, in <script type="application/json" id="words">. */
 
 /** @param {Document} [page] @returns {ChatWords} */
 export function readWords(page = document) {

@@ -5,7 +5,7 @@
 
 import { failureElement, refreshToken } from "./csrf-token.js";
 
-/** The buttons work again after this time, because a POST answered with a download does not replace the page. */
+/** Delay after which the buttons work again: a POST answered with a download does not replace the page. */
 const RESET_MS = 10_000;
 /** Ends of the paths of forms that need no session. */
 const ANONYMOUS_PATHS = ["/login/", "/language/", "/logout/"];

@@ -25,8 +25,8 @@ ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "java
 
 @pytest.fixture(autouse=True)
 def passwords(cast: Cast, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give all staff the same password, and reset the counters of password attempts."""
-    # Use a fast hash, because these tests try fifty passwords.
+    """Give everybody the same password, and start with empty counters."""
+    # A fast hash, because these tests try fifty passwords.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     Staff.objects.update(password=make_password(PASSWORD))
     settings.REDIS_URL = ""

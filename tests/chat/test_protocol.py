@@ -41,7 +41,7 @@ BOTH = [
     protocol.SeenFrame,
     protocol.Bye,
 ]
-# All frames by direction. `test_every_tagged_struct_has_a_direction` fails for a frame that is missing here.
+# The direction of every frame. `test_every_tagged_struct_has_a_direction` fails for a frame that is missing here.
 FRAMES: dict[str, list[Any]] = {
     "visitor_to_server": list(get_args(protocol.VisitorFrame)),
     "server_to_visitor": [

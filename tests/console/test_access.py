@@ -285,7 +285,7 @@ def knowledge_addresses(world: World) -> list[Address]:
         Address("gap_points", f"gaps/{gap}/points", one_reads, "post", {"q": "卡"}, others=READ),
         Address("gap_settle", f"gaps/{gap}/settle", one_keeps, "post", {"point": "card-lost"}, others=KEEP),
         Address("gap_settle", f"gaps/{gap}/settle", one_keeps, "post", others=KEEP),
-        # Recipients are personal data of customers, so only supervisors and auditors may see them.
+        # Recipients are personal data of customers: for supervisors and auditors only.
         Address("point_told", f"{one}/told", one_reads, is_page=True, others=(200, 403, 403)),
         Address("point_told_rows", f"{one}/told/rows", one_reads, others=(200, 403, 403)),
         Address("point_told_export", f"{one}/told.csv", one_reads, others=(200, 403, 403)),

@@ -142,10 +142,7 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows of the lists without the visitor's read marks.
-
-    Only screens on which the conversation is open get these at once.
-    """
+    """Return the rows without the visitor's read marks, which only screens with the open conversation get at once."""
     marks = ("visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows

@@ -64,10 +64,7 @@ def test_buckets_forget_the_least_recently_used_address() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_conversations_started_from_one_address_are_limited(cast: Cast, processes: Processes) -> None:
-    """Check the limit on conversations started from one address. Other addresses must still be served.
-
-    Each conversation starts on a new socket, so the limit for a socket plays no part.
-    """
+    """Each conversation starts on its own socket, below the limit of that socket. Other addresses are still served."""
     env = {**processes.daphne.environment(), "LIANXIN_PROXY_COUNT": "1"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as server:
@@ -142,7 +139,7 @@ def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processe
         name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
     }
     env |= {"LIANXIN_PROXY_COUNT": "1", "LIANXIN_SOCKETS_PER_ADDRESS": str(most)}
-    # Use a different address in each run, because Redis keeps the counts of sockets for a while.
+    # A different address on each run, because Redis keeps the reports for a while.
     crowd = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 256}"}
     with (
         AppServer(env, prepare=False) as one,

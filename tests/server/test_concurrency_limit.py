@@ -36,14 +36,11 @@ async def test_excess_requests_wait_for_a_slot_in_order() -> None:
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 def test_many_concurrent_requests_are_all_answered(server: Any) -> None:
-    """Check that 400 requests, 200 at a time, are all answered by a server with seven database connections.
-
-    Without the limit, requests that got no connection failed after two seconds.
-    """
+    """Without the limit, requests beyond the number of connections failed after two seconds."""
     with PrivatePostgres() as postgres, PrivateRedis() as redis:
         env = bank_environment(postgres.url, redis.url) | {"LIANXIN_DATABASE_POOL": "7"}
         with AppServer(env, server=server) as app:
-            # This request looks up a session, and then holds the database connection while it renders the page.
+            # The request looks up a session, and renders the page while it holds the connection.
             page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
             with ThreadPoolExecutor(200) as threads:
                 statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))

@@ -116,7 +116,7 @@ def ask(
 def server(
     request: pytest.FixtureRequest, processes: Processes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AppServer]:
-    """Run a server with collected static files. Their names in pages then contain a hash."""
+    """Run a server with collected static files, whose names in pages contain a hash."""
     env = {
         name: value for name, value in processes.daphne.environment().items() if name.startswith("LIANXIN_")
     }

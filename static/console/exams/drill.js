@@ -23,7 +23,7 @@ export class Drill {
     this.#strings = strings;
     store.subscribe((state) => {
       const isQuiet = !waitingCount(state) && !mine(state).some((row) => row.status === "active");
-      // Move the focus out of the hidden panel, so that typed text does not go into a question that nobody sees.
+      // Move the focus out of the hidden panel, so that typed text does not land in a question that nobody sees.
       if (!isQuiet && this.#panel.contains(document.activeElement)) byId("talk").focus();
       this.#panel.hidden = !isQuiet;
     });

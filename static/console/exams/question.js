@@ -31,7 +31,7 @@ export class Question {
     return this.#element;
   }
 
-  /** The answer in the server's format: option numbers, or the text of a fill-in question; null if there is none. @returns {any[] | null} */
+  /** The answer in the server's format: option numbers, or the text of a fill-in; null for none. @returns {any[] | null} */
   get given() {
     const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {
@@ -43,7 +43,7 @@ export class Question {
     return chosen.length ? chosen.map((input) => Number(input.value)) : null;
   }
 
-  /** Shows this answer in the form. @param {any[] | null} given */
+  /** Shows an answer. @param {any[] | null} given */
   set given(given) {
     const kind = this.#element.dataset.kind;
     if (kind === "fill_in") {

@@ -46,10 +46,7 @@ def left_in(app: AppServer) -> int:
 
 
 def test_listen_backlog_holds_300_connections_while_the_server_is_stopped() -> None:
-    """Open 300 connections to a stopped server, each in less than a second.
-
-    If the backlog were full, the kernel would drop the SYN packet, and the client would retry only after one second.
-    """
+    """A client whose SYN the kernel drops retries after one second, then after three, then after seven."""
     with AppServer({}) as app, ExitStack() as stack:
         app.send_signal(signal.SIGSTOP)
         stack.callback(app.send_signal, signal.SIGCONT)

@@ -54,7 +54,7 @@ def test_server_drops_a_connection_that_answers_no_pings(
             proxy=None,
         ),
     ):
-        # The client library answers pings by itself. The connection stays open as long as the answers arrive.
+        # The client library answers pings by itself; as long as the answers arrive, the connection stays open.
         assert not line.is_given_up(within=5)
         assert line.swallow() == 1
         assert line.is_given_up(within=10)

@@ -1,4 +1,4 @@
-"""Tests of the sent state: a process's record of the conversation state that all its screens have received."""
+"""The sent state of a conversation never holds more than every screen has received."""
 
 from __future__ import annotations
 
@@ -46,10 +46,7 @@ def test_row_with_only_newer_messages_and_marks_is_current() -> None:
 
 
 def test_with_message_keeps_the_lower_read_marks() -> None:
-    """Check that after a message, the sent state has the lower of the old and new read marks.
-
-    A widget gets no read marks with a message. A console gets them with the message's row, which may be outdated.
-    """
+    """Widgets get no read marks with a message, and outdated marks in the row lower what consoles show."""
     state = with_message(KNOWN, changed(last_seq=9, unread=4, agent_read=9, visitor_read=0))
     assert state == KNOWN._replace(last_seq=9, unread=4, visitor_read=0)
 

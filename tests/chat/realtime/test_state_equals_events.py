@@ -201,8 +201,7 @@ def test_state_equals_events_over_a_whole_conversation(cast: Cast, announced: An
 
 
 def sent_and_stored(hub: Hub, conversation: Conversation) -> tuple[Any, Any]:
-    """Return the two states of a conversation that the sweep compares: the state that the hub has sent, and the stored
-    state."""
+    """Return the two states that the sweep compares: the one sent by this hub, and the stored one."""
     return hub.sent_states[conversation.pk], snapshot_of(current_row(conversation))
 
 

@@ -148,10 +148,7 @@ def test_sweep_finds_a_transaction_that_commits_rounds_after_it_wrote(cast: Cast
 
 @both_databases
 def test_sweep_corrects_an_outdated_event(cast: Cast, process: Process) -> None:
-    """Check that an outdated event, which a socket gets late, is corrected.
-
-    In this case the sent state changes, although the database does not.
-    """
+    """Then the database does not change, but the sent state does."""
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     _, events = post_batch([Post(conversation.pk, uuid4(), "第一句", visitor_id=conversation.visitor_id)])
