@@ -1,4 +1,4 @@
-/** Keyboard control of a review list: arrow keys move the focus, and a single key decides an item and moves to the next. */
+/** Keyboard control of a review list: arrows move, one key decides, and the focus moves on to the next item. */
 
 import { hasLetters } from "./single-key-shortcuts.js";
 
@@ -37,7 +37,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A decided item is removed, and the focus with it. Move the focus to the item that is now at the same index.
+// A decided item leaves the list, which drops the focus: move it to the item that is now at the same index.
 let lastIndex = 0;
 document.addEventListener("focusin", () => {
   if (focusedIndex() >= 0) lastIndex = focusedIndex();
