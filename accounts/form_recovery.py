@@ -29,12 +29,12 @@ class RecoveredField:
         return CODE.fullmatch(self.value) is None
 
 
-def recovery_page(request: HttpRequest, words: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
-    """Return a page with everything that was posted, the reason for the refusal (`words`) and, if `may_resend`, a
+def recovery_page(request: HttpRequest, text: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
+    """Return a page with everything that was posted, the reason for the refusal (`text`) and, if `may_resend`, a
     button that sends it again. Passwords and secrets are never shown and prevent sending again."""
     fields = list(_fields(request))
     context = {
-        "words": words,
+        "text": text,
         "fields": fields,
         "has_files": bool(request.FILES),
         "may_resend": may_resend and bool(fields) and not any(map(_is_secret, request.POST)),

@@ -1,4 +1,4 @@
-"""Refusals of chat actions, one class for each reason. `code` goes over the wire, `words` are shown to the person."""
+"""Refusals of chat actions, one class for each reason. `code` goes over the wire, `text` is shown to the person."""
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -11,33 +11,33 @@ class NotFound(Refusal):
     """The object does not exist or the person may not see it. Both look the same, so nothing is disclosed."""
 
     code = "not_found"
-    words = _("This conversation does not exist, or you do not have access to it.")
+    text = _("This conversation does not exist, or you do not have access to it.")
 
 
 class ConversationClosed(Refusal):
     code = "closed"
-    words = _("This conversation has ended. Start a new one to continue.")
+    text = _("This conversation has ended. Start a new one to continue.")
 
 
 class WrittenForAnotherConversation(ConversationClosed):
     """The post names a conversation that has ended, and the visitor has started another since."""
 
-    words = _("The conversation you wrote this for has ended. You can send it in the new one.")
+    text = _("The conversation you wrote this for has ended. You can send it in the new one.")
 
 
 class NotAssigned(Refusal):
     code = "not_assigned"
-    words = _("Only the agent assigned to this conversation can do that.")
+    text = _("Only the agent assigned to this conversation can do that.")
 
 
 class AlreadyTaken(Refusal):
     code = "already_taken"
-    words = _("A colleague has just taken this conversation.")
+    text = _("A colleague has just taken this conversation.")
 
 
 class NobodyWaiting(Refusal):
     code = "nobody_waiting"
-    words = _("Nobody is waiting in your departments.")
+    text = _("Nobody is waiting in your departments.")
 
 
 class QueueRestricted(Refusal):
@@ -52,28 +52,28 @@ class QueueRestricted(Refusal):
         message = _(
             "You can't take {departments} conversations yet. Required: {why}. Your supervisor can help."
         )
-        self.words = format_lazy(message, departments=departments, why=why)
-        super().__init__(str(self.words))
+        self.text = format_lazy(message, departments=departments, why=why)
+        super().__init__(str(self.text))
 
 
 class NotFirstInQueue(Refusal):
     code = "not_first_in_line"
-    words = _("Someone else has been waiting longer. Take the next conversation in the queue.")
+    text = _("Someone else has been waiting longer. Take the next conversation in the queue.")
 
 
 class NotAvailable(Refusal):
     code = "not_available"
-    words = _("This colleague is not online. Choose another colleague or a department.")
+    text = _("This colleague is not online. Choose another colleague or a department.")
 
 
 class WrapUpCodeMissing(Refusal):
     code = "wrap_up_code_missing"
-    words = _("Choose a wrap-up code.")
+    text = _("Choose a wrap-up code.")
 
 
 class EmptyText(Refusal):
     code = "empty"
-    words = _("There is nothing to send yet.")
+    text = _("There is nothing to send yet.")
 
 
 TOO_LONG = {
@@ -103,28 +103,28 @@ class TextTooLong(Refusal):
     def __init__(self, field: str, limit: int) -> None:
         message = TOO_LONG.get(field, OTHER_TOO_LONG)
         self.field, self.limit = field, limit
-        self.words = format_lazy(message, field=field, limit=f"{limit:,}")
+        self.text = format_lazy(message, field=field, limit=f"{limit:,}")
         super().__init__(f"{field} {limit}")
 
 
 class UnfilledPlaceholder(Refusal):
     code = "unfilled_placeholder"
-    words = _("Replace the placeholders in braces before you send.")
+    text = _("Replace the placeholders in braces before you send.")
 
 
 class ShortcutTaken(Refusal):
     code = "shortcut_taken"
-    words = _("Another reply already has this shortcut. Choose a different one.")
+    text = _("Another reply already has this shortcut. Choose a different one.")
 
 
 class ClientIdReused(Refusal):
     code = "client_id_reused"
-    words = _("This message was already sent with different text.")
+    text = _("This message was already sent with different text.")
 
 
 class BadRequest(Refusal):
     code = "bad_frame"
-    words = _("We could not read this request. Please reload the page.")
+    text = _("We could not read this request. Please reload the page.")
 
 
 def decoding_refusal(violation: LengthViolation | None) -> Refusal:
@@ -136,32 +136,32 @@ def decoding_refusal(violation: LengthViolation | None) -> Refusal:
 
 class FormIncomplete(Refusal):
     code = "form_incomplete"
-    words = _("Please fill in the required fields.")
+    text = _("Please fill in the required fields.")
 
 
 class IdentityRefused(Refusal):
     code = "identity_refused"
-    words = _("We could not confirm who you are. You can still chat with us.")
+    text = _("We could not confirm who you are. You can still chat with us.")
 
 
 class RatingRefused(Refusal):
     code = "rating_refused"
-    words = _("This conversation cannot be rated.")
+    text = _("This conversation cannot be rated.")
 
 
 class FileRefused(Refusal):
     code = "file_refused"
-    words = _("This kind of file cannot be sent.")
+    text = _("This kind of file cannot be sent.")
 
 
 class FileTooLarge(FileRefused):
     code = "file_too_large"
-    words = _("This file is too large.")
+    text = _("This file is too large.")
 
 
 class TooFast(Refusal):
     code = "too_fast"
-    words = _("A little slower, please. We will send it in a moment.")
+    text = _("A little slower, please. We will send it in a moment.")
     retry_after_ms = 3000
 
 
@@ -169,5 +169,5 @@ class Unavailable(Refusal):
     """The database did not answer. The sender keeps the message and retries."""
 
     code = "unavailable"
-    words = _("Not sent yet. We'll keep trying.")
+    text = _("Not sent yet. We'll keep trying.")
     retry_after_ms = 2000

@@ -49,26 +49,26 @@ STATUS_BY_CODE = {
 
 class SignedOut(Refusal):
     code = "signed_out"
-    words = SIGNED_OUT
+    text = SIGNED_OUT
 
 
 class StalePage(Refusal):
     """A POST whose CSRF token predates the last sign-in. A script fetches the new token and tries again."""
 
     code = "stale_page"
-    words = _(
+    text = _(
         "You have signed in again since you opened this page. What you wrote is kept and can be sent again."
     )
 
 
 class NoRight(Refusal):
     code = "no_right"
-    words = _("You don't have permission to do that.")
+    text = _("You don't have permission to do that.")
 
 
 class PasswordChangeDue(Refusal):
     code = "password_change_due"
-    words = _("Change your initial password first.")
+    text = _("Change your initial password first.")
 
 
 class StaffRequest(HttpRequest):
@@ -165,7 +165,7 @@ def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = ""
     status = status_of(refusal)
     if wants_page(request) and request.method == "POST":
         return recovery_page(
-            request, refusal.words, status=status, may_resend=status == 401 or is_retryable(refusal)
+            request, refusal.text, status=status, may_resend=status == 401 or is_retryable(refusal)
         )
     if wants_page(request):
         template = "console/refused.html"
@@ -175,7 +175,7 @@ def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = ""
             {"refusal": refusal, "is_missing": isinstance(refusal, NotFound)},
             status=status,
         )
-    frame: dict[str, Any] = {"code": refusal.code, "words": str(refusal.words)}
+    frame: dict[str, Any] = {"code": refusal.code, "words": str(refusal.text)}
     if client_id:
         frame["client_id"] = client_id
     if refusal.retry_after_ms:

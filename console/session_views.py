@@ -37,5 +37,5 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if is_staff_page and not wants_page(request):
         return refusal_response(request, StalePage() if isinstance(request.user, Staff) else SignedOut())
     if is_staff_page and is_own_page(request) and request.POST:
-        return recovery_page(request, StalePage.words, status=403)
+        return recovery_page(request, StalePage.text, status=403)
     return render(request, "403_csrf.html", status=403)

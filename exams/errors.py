@@ -9,87 +9,87 @@ class QuestionIncomplete(Refusal):
     """A question that fails validation. `problems`: error messages by field name."""
 
     code = "question_incomplete"
-    words = _("Some fields are missing or invalid. Correct them and save again.")
+    text = _("Some fields are missing or invalid. Correct them and save again.")
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
-        super().__init__(str(self.words))
+        super().__init__(str(self.text))
         self.problems = problems
 
 
 class QuestionTaken(Refusal):
     code = "question_taken"
-    words = _("This knowledge point already has a question with the same wording.")
+    text = _("This knowledge point already has a question with the same wording.")
 
 
 class ExamNotFound(NotFound):
-    words = _("This exam does not exist, or you don't have access to it.")
+    text = _("This exam does not exist, or you don't have access to it.")
 
 
 class ExamNotOpen(Refusal):
     code = "exam_not_open"
-    words = _("This exam is not open at the moment.")
+    text = _("This exam is not open at the moment.")
 
 
 class ExamBegun(Refusal):
     code = "exam_begun"
-    words = _("The pass mark can't be changed: someone has already started this exam.")
+    text = _("The pass mark can't be changed: someone has already started this exam.")
 
 
 class NoAttemptLeft(Refusal):
     code = "no_attempt_left"
-    words = _("You have no attempts left at this exam.")
+    text = _("You have no attempts left at this exam.")
 
 
 class AlreadyPassed(Refusal):
     code = "already_passed"
-    words = _("You have already passed this exam.")
+    text = _("You have already passed this exam.")
 
 
 class AnotherPaperOpen(Refusal):
     code = "another_paper_open"
-    words = _("You have another exam in progress. Finish it first.")
+    text = _("You have another exam in progress. Finish it first.")
 
 
 class NoQuestions(Refusal):
     code = "no_questions"
-    words = _("This exam has no accepted questions yet. Tell the person who set it.")
+    text = _("This exam has no accepted questions yet. Tell the person who set it.")
 
 
 class PaperOver(Refusal):
     code = "paper_over"
-    words = _("Time is up, or the paper has been handed in. The answers saved before that count.")
+    text = _("Time is up, or the paper has been handed in. The answers saved before that count.")
 
 
 class NotAnAnswer(Refusal):
     code = "not_an_answer"
-    words = _("This answer does not fit the question.")
+    text = _("This answer does not fit the question.")
 
 
 class AppealTooLate(Refusal):
     code = "appeal_too_late"
-    words = _("You can appeal only within 14 days of the result.")
+    text = _("You can appeal only within 14 days of the result.")
 
 
 class OwnAppeal(Refusal):
     code = "own_appeal"
-    words = _("You can't decide your own appeal. Someone else has to.")
+    text = _("You can't decide your own appeal. Someone else has to.")
 
 
 class SetterMayNotSit(Refusal):
     code = "setter_sits_none"
-    words = _("You can't sit this exam: you set it, decided appeals in it, or can see its answers.")
+    text = _("You can't sit this exam: you set it, decided appeals in it, or can see its answers.")
 
 
 class JudgeSatExam(Refusal):
     code = "sat_same_exam"
-    words = _("You have sat this exam or had this question yourself. Someone else has to decide.")
+    text = _("You have sat this exam or had this question yourself. Someone else has to decide.")
 
 
 class TimeLeft(Refusal):
     code = "time_left"
-    words = _("There is still time left.")
+    text = _("There is still time left.")
 
 
 class AppealDecided(Refusal):
     code = "appeal_decided"
-    words = _("Someone else has already decided this appeal.")
+    text = _("Someone else has already decided this appeal.")

@@ -7,42 +7,42 @@ from chat.errors import NotFound, Refusal
 
 
 class PointNotFound(NotFound):
-    words = _("This knowledge point does not exist, or you can't open it.")
+    text = _("This knowledge point does not exist, or you can't open it.")
 
 
 class PointIncomplete(Refusal):
     """A form with mistakes. `problems` maps the name of a field to the messages about it."""
 
     code = "point_incomplete"
-    words = _("Something is missing or not right yet.")
+    text = _("Something is missing or not right yet.")
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
-        super().__init__(str(self.words))
+        super().__init__(str(self.text))
         self.problems = problems
 
 
 class KeyTaken(Refusal):
     code = "key_taken"
-    words = _("Another knowledge point already has this key.")
+    text = _("Another knowledge point already has this key.")
 
 
 class DraftChanged(Refusal):
     code = "draft_changed"
-    words = _("Someone else has changed this draft. Your text is still here: compare, then save again.")
+    text = _("Someone else has changed this draft. Your text is still here: compare, then save again.")
 
 
 class NotInState(Refusal):
     code = "not_in_state"
-    words = _("The state of this version has changed. Reload the page.")
+    text = _("The state of this version has changed. Reload the page.")
 
 
 class RemarkMissing(Refusal):
     code = "remark_missing"
-    words = _("Say why, in at most 500 characters.")
+    text = _("Say why, in at most 500 characters.")
 
 
 class OutOfDate(Refusal):
     """The message that an agent is about to send was made from a version that is no longer published."""
 
     code = "out_of_date"
-    words = _("This answer was changed or withdrawn. Check the current one before you send.")
+    text = _("This answer was changed or withdrawn. Check the current one before you send.")

@@ -21,7 +21,7 @@ REFRESH_SECONDS = 10
 class DatabaseUnavailable(Unavailable):
     """The database does not answer."""
 
-    words = _("The system isn't responding right now. Please try again in a moment.")
+    text = _("The system isn't responding right now. Please try again in a moment.")
 
 
 class DatabaseUnavailableMiddleware:
@@ -44,7 +44,7 @@ class DatabaseUnavailableMiddleware:
         response: HttpResponse = refusal_response(DatabaseUnavailable())
         if accepts_html(request):
             page = render(
-                request, "503.html", {"words": DatabaseUnavailable.words}, status=response.status_code
+                request, "503.html", {"text": DatabaseUnavailable.text}, status=response.status_code
             )
             page["Retry-After"] = response["Retry-After"]
             if request.method == "GET":

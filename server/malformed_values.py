@@ -27,7 +27,7 @@ MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLo
 class MalformedValue(BadRequest):
     """A value of the request cannot be stored or parsed."""
 
-    words = _("A number or a character in this request isn't valid. Go back and check what you entered.")
+    text = _("A number or a character in this request isn't valid. Go back and check what you entered.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -40,7 +40,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     response: HttpResponse = refusal_response(refusal)
     if accepts_html(request):
-        response = render(request, "malformed.html", {"words": refusal.words}, status=response.status_code)
+        response = render(request, "malformed.html", {"text": refusal.text}, status=response.status_code)
     response["Cache-Control"] = "no-store"
     return response
 

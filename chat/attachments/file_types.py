@@ -43,23 +43,23 @@ _PICTURE_SCRIPT = Path(__file__).with_name("picture_process.py")
 
 
 class FilesDisabled(FileRefused):
-    words = _("Files cannot be sent here.")
+    text = _("Files cannot be sent here.")
 
 
 class FileEmpty(FileRefused):
-    words = _("This file is empty.")
+    text = _("This file is empty.")
 
 
 class FileDamaged(FileRefused):
     code = "file_damaged"
-    words = _("This file is damaged and cannot be opened. Please save it again or send another file.")
+    text = _("This file is damaged and cannot be opened. Please save it again or send another file.")
 
 
 class TooManyAttachments(FileRefused):
     code = "too_many_files"
 
     def __init__(self) -> None:
-        self.words = format_lazy(
+        self.text = format_lazy(
             _("You can send at most {count} files in one conversation."), count=MAX_PER_CONVERSATION
         )
 
@@ -67,35 +67,35 @@ class TooManyAttachments(FileRefused):
 class FileTypeRefused(FileRefused):
     def __init__(self, allowed: list[str]) -> None:
         kinds = ", ".join(FILE_TYPES[content_type][0] for content_type in allowed)
-        self.words = format_lazy(_("This kind of file cannot be sent. You can send: {kinds}."), kinds=kinds)
+        self.text = format_lazy(_("This kind of file cannot be sent. You can send: {kinds}."), kinds=kinds)
 
 
 class FileOverSizeLimit(FileTooLarge):
     def __init__(self, megabytes: int) -> None:
-        self.words = format_lazy(
+        self.text = format_lazy(
             _("This file is too large. The limit is {megabytes} MB."), megabytes=megabytes
         )
 
 
 class TooManyPixels(FileTooLarge):
     def __init__(self, megapixels: int) -> None:
-        self.words = format_lazy(
+        self.text = format_lazy(
             _("This picture is too large. The limit is {megapixels} megapixels."), megapixels=megapixels
         )
 
 
 class PdfActive(FileRefused):
-    words = _(
+    text = _(
         "This PDF contains a script, a form action or another file. Please print it to a new PDF and send that."
     )
 
 
 class PdfLocked(FileRefused):
-    words = _("This PDF needs a password, so we cannot check it. Please send a copy without a password.")
+    text = _("This PDF needs a password, so we cannot check it. Please send a copy without a password.")
 
 
 class TooComplex(FileTooLarge):
-    words = _("This file is too complex to check. Please save a smaller version or send another file.")
+    text = _("This file is too complex to check. Please save a smaller version or send another file.")
 
 
 # By the `refused` header of chat/attachments/pdf_process.py.

@@ -160,7 +160,7 @@ class Socket(AsyncConsumer):
     def refuse(self, refusal: Refusal, client_id: str = "") -> None:
         metrics.refused.labels(refusal.code).inc()
         with translation.override(self.language):
-            words = str(refusal.words)
+            words = str(refusal.text)
         frame = RefusedFrame(
             refusal.code, words, client_id, refusal.retry_after_ms, refusal.field, refusal.limit
         )

@@ -70,7 +70,7 @@ def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResp
 def refusal_response(refusal: Refusal) -> JsonResponse:
     metrics.refused.labels(refusal.code).inc()
     frame = RefusedFrame(
-        refusal.code, str(refusal.words), "", refusal.retry_after_ms, refusal.field, refusal.limit
+        refusal.code, str(refusal.text), "", refusal.retry_after_ms, refusal.field, refusal.limit
     )
     response = JsonResponse({"refused": to_builtins(frame)}, status=STATUSES.get(refusal.code, 400))
     if refusal.retry_after_ms:

@@ -98,15 +98,15 @@ def approve_several(request: StaffRequest) -> HttpResponse:
             uuid = UUID(text)
             approval_request = selectors.request_for(request.user, uuid)
         except (ValueError, RequestNotFound):
-            outcomes.append((None, str(RequestNotFound.words)))
+            outcomes.append((None, str(RequestNotFound.text)))
             continue
         try:
             actions.approve(by=request.user, uuid=uuid, digest=digest)
             outcomes.append((approval_request, ""))
         except Refusal as refusal:
-            outcomes.append((approval_request, str(refusal.words)))
+            outcomes.append((approval_request, str(refusal.text)))
         except PermissionDenied:
-            outcomes.append((approval_request, str(NoRight.words)))
+            outcomes.append((approval_request, str(NoRight.text)))
     context = {"outcomes": outcomes, "approved": sum(not refusal_text for _request, refusal_text in outcomes)}
     return render(request, "console/approvals/outcomes.html", context)
 

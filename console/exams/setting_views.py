@@ -99,7 +99,7 @@ def _save_exam(request: StaffRequest, exam: Exam | None) -> HttpResponse:
             saved = save_exam(by=request.user, plan=form.plan(), exam=exam.pk if exam else None)
             return redirect("console:exam_edit", saved.pk)
         except Refusal as refusal:
-            form.add_error(None, str(refusal.words))
+            form.add_error(None, str(refusal.text))
             return _exam_page(request, form, exam, status_of(refusal))
     return _exam_page(request, form, exam, 422)
 
@@ -279,7 +279,7 @@ def _save_question(request: StaffRequest, point: Point, question: Question | Non
                 form.add_error(name, words)
             return _question_page(request, form, point, question, status=422)
         except Refusal as refusal:
-            form.add_error(None, str(refusal.words))
+            form.add_error(None, str(refusal.text))
             return _question_page(request, form, point, question, status=status_of(refusal))
     return _question_page(request, form, point, question, status=422)
 

@@ -142,7 +142,7 @@ def _form(
 ) -> HttpResponse:
     """Render the form: empty, or as sent with its errors, so that no text is lost."""
     if refusal is not None:
-        form.add_error(None, str(refusal.words))
+        form.add_error(None, str(refusal.text))
     context: dict[str, Any] = {"form": form, "conversation": conversation}
     status = 200 if not form.is_bound else status_of(refusal) if refusal else 422
     return render(request, f"console/inbox/_{name}.html", context, status=status)

@@ -127,7 +127,7 @@ def _refused(
     elif isinstance(refusal, DraftChanged) and point is not None:
         context = _both_texts(request, form, point)
     else:
-        form.add_error("key" if refusal.code == "key_taken" else None, str(refusal.words))
+        form.add_error("key" if refusal.code == "key_taken" else None, str(refusal.text))
     return _form(request, form, point, status=status_of(refusal), **context)
 
 

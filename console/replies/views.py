@@ -122,7 +122,7 @@ def _save(request: StaffRequest, reply: CannedReply) -> HttpResponse:
             waiting = save_reply(staff=request.user, reply=form.reply())
             return redirect("console:approval", waiting.uuid) if waiting else redirect("console:replies_page")
         except Refusal as refusal:
-            form.add_error(None, str(refusal.words))
+            form.add_error(None, str(refusal.text))
             return _page(request, form, status_of(refusal))
     return _page(request, form, 422)
 

@@ -25,7 +25,7 @@ MEGABYTES = 10
 
 
 class TooManyPointFiles(FileRefused):
-    words = _("A knowledge point can have at most 10 files.")
+    text = _("A knowledge point can have at most 10 files.")
 
 
 def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointFile:

@@ -48,7 +48,7 @@ def test_take_next_skips_departments_the_agent_may_not_take(both: Cast) -> None:
     with translation.override("zh-hans"), pytest.raises(QueueRestricted) as refusal:
         agents.take_next(staff=both.mei)
     with translation.override("zh-hans"):
-        message = str(refusal.value.words)
+        message = str(refusal.value.text)
     assert message == "您暂时不能接入“信用卡”的会话，还需通过：十一月月考。如有疑问请找主管。"
 
 

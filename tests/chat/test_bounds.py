@@ -152,7 +152,7 @@ def in_both_languages(refusal: Any, limit: int) -> bool:
     texts = []
     for language in ("en", "zh-hans"):
         with translation.override(language):
-            texts.append(str(refusal.words))
+            texts.append(str(refusal.text))
     return texts[0] != texts[1] and all(f"{limit:,}" in text for text in texts)
 
 

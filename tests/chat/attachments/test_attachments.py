@@ -168,7 +168,7 @@ def test_picture_with_too_many_pixels_is_refused_before_decoding(size: tuple[int
     # The file has no pixel data: a decoder would report it as damaged.
     with pytest.raises(FileTooLarge) as refused:
         examine(Site(), uploaded(bomb(*size)))
-    assert "16" in str(refused.value.words)
+    assert "16" in str(refused.value.text)
 
 
 def test_large_picture_is_scaled_down() -> None:
@@ -195,7 +195,7 @@ def test_large_picture_is_scaled_down() -> None:
 def test_refusal_of_another_type_names_the_allowed_types(content: bytes) -> None:
     with pytest.raises(FileRefused) as refused:
         examine(Site(attachment_types=["image/png", "application/pdf"]), uploaded(content))
-    assert "PNG, PDF" in str(refused.value.words)
+    assert "PNG, PDF" in str(refused.value.text)
 
 
 def test_type_that_the_site_does_not_allow_is_refused() -> None:
@@ -220,7 +220,7 @@ def test_empty_and_too_large_files_are_refused() -> None:
         examine(Site(), uploaded(b""))
     with pytest.raises(FileTooLarge) as refused:
         examine(Site(attachment_megabytes=1), uploaded(picture() + b"0" * 1024 * 1024))
-    assert "1 MB" in str(refused.value.words)
+    assert "1 MB" in str(refused.value.text)
 
 
 @pytest.mark.parametrize(
