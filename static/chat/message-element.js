@@ -88,8 +88,8 @@ export function messageElement(message, options) {
   if (message.number) about.append(" ", make("span", "number", fill(strings.number, { number: message.number })));
   about.append(" ", timeElement(message.at, language));
   const { choices, card } = message.payload ?? {};
-  const isPlace = card === "place";
-  element.append(about, message.type === "attachment" ? fileElement(message, options) : isPlace ? placeElement(message.body, strings) : bodyElement(message.body));
+  const isBranch = card === "place";
+  element.append(about, message.type === "attachment" ? fileElement(message, options) : isBranch ? branchElement(message.body, strings) : bodyElement(message.body));
   if (choices && options.onChoice) element.append(choicesElement(choices, options));
   if (status) showStatus(element, status, strings);
   return element;
@@ -131,7 +131,7 @@ function placeElement(text, strings) {
     map.className = "map";
   }
   body.prepend(make("strong", "", name), "\n");
-  body.classList.add("place");
+  body.classList.add("branch");
   return body;
 }
 

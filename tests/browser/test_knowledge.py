@@ -163,7 +163,7 @@ def test_editor_writes_point_supervisor_approves_and_agent_reads_it(
     supervisor.get_by_role("link", name="Recipients").click()
     expect(supervisor.get_by_text("1 customer", exact=True)).to_be_visible()
     axe(supervisor)
-    screenshot(supervisor, "knowledge-told-en")
+    screenshot(supervisor, "knowledge-recipients-en")
 
 
 def test_suggested_phrasings_are_reviewed_with_one_key_each(
@@ -193,7 +193,7 @@ def test_unanswered_question_becomes_new_point(open_page: OpenPage, axe: Axe, sc
     page.get_by_label("归到哪个知识点？").first.fill("钱包被偷了卡也在里面")
     expect(page.get_by_role("button", name=re.compile("卡丢了怎么挂失")).first).to_be_visible()
     axe(page)
-    screenshot(page, "knowledge-gaps")
+    screenshot(page, "knowledge-unanswered-questions")
     page.get_by_role("link", name="据此新建知识点").first.click()
     expect(page.get_by_label("标题")).to_have_value("周日开门吗")
     expect(page.get_by_label("其他问法")).to_have_value(re.compile("星期天上班吗"))
@@ -212,8 +212,8 @@ def test_knowledge_pages_are_accessible_in_dark_mode_and_on_phone(
         ("list", "points/"),
         ("point", "points/card-lost/"),
         ("edit", "points/card-lost/edit"),
-        ("told", "points/card-lost/told"),
-        ("gaps", "gaps/"),
+        ("recipients", "points/card-lost/told"),
+        ("unanswered-questions", "gaps/"),
         ("phrasings", "phrasings/"),
     ):
         page.goto(f"/console/{path}")

@@ -55,7 +55,7 @@ def test_visitor_and_agent_exchange_messages_until_rating(
         widget = open_widget()
         expect(widget.frame.get_by_role("button", name="卡被吞了")).to_be_visible()
         axe(widget.page)
-        screenshot(widget.page, "box-first")
+        screenshot(widget.page, "widget-first")
         widget.send("我的卡被吞了，我在医院")
         expect(widget.status_line).to_have_text(re.compile("您排第 1 位，约 [0-9]+ 分钟"))
         expect(widget.own_message("我的卡").locator(".status")).to_have_text("已发送")
@@ -75,7 +75,7 @@ def test_visitor_and_agent_exchange_messages_until_rating(
         mei.say("您人在机器旁边吗？", choices=["在旁边", "已经离开"])
         expect(widget.frame.get_by_text("林梅正在输入…")).to_be_hidden()
         axe(widget.page)
-        screenshot(widget.page, "box-talk")
+        screenshot(widget.page, "widget-conversation")
         widget.frame.get_by_role("button", name="已经离开").click()
         mei.wait_for_message("已经离开")
         expect(widget.frame.get_by_role("button", name="在旁边")).to_have_count(0)
@@ -89,7 +89,7 @@ def test_visitor_and_agent_exchange_messages_until_rating(
         widget.frame.get_by_role("radio", name="满意", exact=True).check(force=True)
         widget.frame.get_by_label("想多说一句").fill("很快，谢谢")
         axe(widget.page)
-        screenshot(widget.page, "box-rating")
+        screenshot(widget.page, "widget-rating")
         widget.frame.get_by_role("button", name="提交评价").click()
         expect(widget.frame.get_by_text("谢谢您，我们记下了。")).to_be_visible()
         assert mei.wait_for_rating() == 4
@@ -512,7 +512,7 @@ def test_visitor_sends_picture_and_pdf_but_no_executable(
     with widget.page.expect_download() as download:
         widget.log.get_by_role("link", name="回单.pdf").click()
     assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
-    screenshot(widget.page, "box-files")
+    screenshot(widget.page, "widget-files")
 
     chooser.set_input_files(program)
     expect(widget.frame.get_by_text("这种文件发不了。")).to_be_visible()
@@ -541,7 +541,7 @@ def test_widget_fills_phone_screen_with_large_touch_targets(
         assert small == []
         assert widget.text.evaluate("text => parseFloat(getComputedStyle(text).fontSize)") >= 16
         axe(widget.page)
-        screenshot(widget.page, "box-phone")
+        screenshot(widget.page, "widget-phone")
 
 
 def test_widget_is_readable_in_dark_mode(
@@ -555,7 +555,7 @@ def test_widget_is_readable_in_dark_mode(
         mei.say("I'm here. See https://www.bank.example/", choices=["Thanks", "More"])
         expect(widget.frame.get_by_role("button", name="Thanks")).to_be_visible()
         axe(widget.page)
-        screenshot(widget.page, "box-dark")
+        screenshot(widget.page, "widget-dark")
         mei.end()
         widget.frame.get_by_role("radio", name="Very happy").check(force=True)
         axe(widget.page)

@@ -335,7 +335,7 @@ def test_branch_is_shown_as_card_in_widget_and_console(
         mei.take_next()
         mei.say(BRANCH_TEXT, source=branch_source)
         page.goto(f"/console/conversations/{mei.conversation}/")
-        for card in (widget.log.locator(".place"), page.locator("#messages .place")):
+        for card in (widget.log.locator(".branch"), page.locator("#messages .branch")):
             expect(card.locator("strong")).to_have_text("西门支行")
             expect(card).to_contain_text("营业时间：24 小时")
             expect(card).not_to_contain_text("https://")
@@ -345,9 +345,9 @@ def test_branch_is_shown_as_card_in_widget_and_console(
         expect(widget.log.get_by_role("link", name="地图")).to_be_in_viewport(ratio=1)
         axe(widget.page)
         axe(page)
-        screenshot(widget.page, "place-box")
-        screenshot(page, "place-console")
+        screenshot(widget.page, "branch-widget")
+        screenshot(page, "branch-console")
         # Text that an agent appends to the address must be visible.
         mei.say(f"{BRANCH_TEXT} 从北门进", source=branch_source)
-        expect(widget.log.locator(".place").last).to_contain_text("https://map.bank.example/")
-        expect(widget.log.locator(".place").last).to_contain_text("从北门进")
+        expect(widget.log.locator(".branch").last).to_contain_text("https://map.bank.example/")
+        expect(widget.log.locator(".branch").last).to_contain_text("从北门进")
