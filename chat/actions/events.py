@@ -8,7 +8,6 @@ from typing import Any
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from chat import batch_statements
 from chat.archive.search_terms import terms_of
 from chat.languages import language_code
 from chat.models import AuthorRole, Conversation, Message, MessageKind, Status
@@ -44,7 +43,7 @@ class ConversationChange:
             values,
             conversation.last_message_at,
         )
-        batch_statements.insert(Message, [message])
+        Message.objects.create(**message)
         self._events.append(message)
 
     def save(self, *fields: str) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
-from chat import access, batch_statements, selectors
+from chat import access, selectors
 from chat.actions import identities, visitors
 from chat.errors import NotFound
 from chat.languages import language_of
@@ -85,15 +85,6 @@ def session_for(site: Site, visitor: Visitor) -> VisitorSession:
     return VisitorSession(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
 
 
-_rows = batch_statements.PreparedSelect(
-    lambda: (
-        Conversation.objects.filter(pk__among=batch_statements.PARAM)
-        .order_by()
-        .values_list(*serializers.ROW_FIELDS)
-    )
-)
-
-
 def now_ms() -> int:
     """Return the server's time in milliseconds since 1970. The widget names days by it, not by the visitor's clock."""
     return int(time() * 1000)
@@ -106,11 +97,12 @@ def welcome_frames(resumed: Sequence[ResumedSession]) -> list[tuple[Welcome, Row
     before this call misses nothing: newer events are sent after the welcome.
     """
     pks = {one.session.pk for one in resumed if one.session.pk is not None}
-    stored = {values[0]: values for values in _rows.rows(pks)} if pks else {}
+    conversations = Conversation.objects.filter(pk__in=pks).order_by()
+    stored = {row["id"]: row for row in conversations.values(*serializers.ROW_FIELDS)}
     return [_welcome(one, stored.get(one.session.pk)) for one in resumed]
 
 
-def _welcome(resumed: ResumedSession, values: tuple[Any, ...] | None) -> tuple[Welcome, Row | None]:
+def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[Welcome, Row | None]:
     session = resumed.session
     identifiers = (session.visitor_uuid, session.site.key, session.generation)
     token, nonce = tokens.token_for(*identifiers), tokens.nonce_for(*identifiers)
@@ -122,10 +114,10 @@ def _welcome(resumed: ResumedSession, values: tuple[Any, ...] | None) -> tuple[W
     if values is None or visitor is None:
         is_same = resumed.conversation is None
         return Welcome(token, settings.HEARTBEAT_SECONDS, None, [], recovered=is_same, **identity), None
-    row = serializers.row_of(dict(zip(serializers.ROW_FIELDS, values, strict=True)))
+    row = serializers.row_of(values)
     is_same = str(resumed.conversation) == row.id and resumed.after <= row.last_seq
     after = resumed.after if is_same else 0
-    messages, more = selectors.messages_after(values[0], after) if after < row.last_seq else ([], False)
+    messages, more = selectors.messages_after(values["id"], after) if after < row.last_seq else ([], False)
     welcome = Welcome(
         token,
         settings.HEARTBEAT_SECONDS,
