@@ -12,7 +12,7 @@ from knowledge.search.postings import Floats, Postings, Vocabulary
 from knowledge.search.tokenizer import character_pairs, features_of, normalize, without_courtesy
 
 # Weight of the words of title and phrasings; their embeddings have weight 1.
-WORD_WEIGHT = 0.5
+WORD_WEIGHT = 0.3
 # Number of nearest entries whose phrasings are compared one by one.
 MAX_COMPARED_CLOSELY = 32
 # With this many phrasings, the nearest phrasing of an entry counts as much as the mean of all.
