@@ -25,10 +25,11 @@ from console.inbox.consumers import ConsoleConsumer  # noqa: E402
 from core.own_origins import is_own_origin  # noqa: E402
 from core.periodic import runner as periodic_runner  # noqa: E402
 from knowledge.published_index import warm  # noqa: E402
-from server import daphne_patches, gc_tuning, process_lock  # noqa: E402
+from server import gc_tuning, process_lock  # noqa: E402
 from server.body_limits import BodySizeLimit  # noqa: E402
 from server.concurrency_limit import ConcurrencyLimit  # noqa: E402
 from server.drain import drain  # noqa: E402
+from server.library_internals import check_internals  # noqa: E402
 from server.probes import Probes  # noqa: E402
 from server.request_scope import ScopeSanitizer  # noqa: E402
 from server.system_checks import refuse_unsafe  # noqa: E402
@@ -40,6 +41,20 @@ if connection.vendor == "sqlite":
     process_lock.acquire(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
+# Each server has a class for the transport of a socket.
+transport_of: Callable[[Any], WebSocketTransport]
+# A test, which runs under neither server, gets the transport of Daphne.
+if "uvicorn.server" in sys.modules:
+    from server.uvicorn import transport as uvicorn_transport
+
+    check_internals(uvicorn_transport.INTERNALS)
+    transport_of = uvicorn_transport.transport_of
+else:
+    from server.daphne import patches
+    from server.daphne import transport as daphne_transport
+
+    patches.apply_patches()
+    transport_of = daphne_transport.transport_of
 
 
 class SameOriginSockets:
@@ -55,7 +70,7 @@ class SameOriginSockets:
         hosts, origins = _all_of(scope, b"host"), _all_of(scope, b"origin")
         # Refuse a repeated Host or Origin header: a proxy and this server might each use a different one of its values.
         if len(hosts) == len(origins) == 1 and is_own_origin(origins[0], hosts[0]):
-            scope["transport"] = WebSocketTransport(send)
+            scope["transport"] = transport_of(send)
             try:
                 return await self._application(scope, receive, send)
             finally:
@@ -119,8 +134,7 @@ application = StartupHook(
         )
     )
 )
-if "daphne.server" in sys.modules:
-    daphne_patches.apply_patches()
-    gc_tuning.freeze_and_collect_rarely()
-elif "uvicorn.server" in sys.modules:
+if "uvicorn.server" in sys.modules:
     gc_tuning.freeze_and_collect_more_often()
+else:
+    gc_tuning.freeze_and_collect_rarely()

@@ -1,7 +1,7 @@
 """Limits on the size and the duration of a request body, applied before Django reads any of it.
 
 `chat.widget.attachment_views` applies a site's own, smaller limit with a more helpful message. Daphne calls the
-application only after it has received the whole body, so `server.daphne_body_limits` applies these limits earlier.
+application only after it has received the whole body, so `server.daphne.body_limits` applies these limits earlier.
 """
 
 import asyncio

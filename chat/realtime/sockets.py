@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
 # Seconds until the connection is aborted: a slow reader gets time to read the reason, a flooding client gets less.
 ABORT_SECONDS = {"slow": 10.0, "flood": 3.0}
-# Seconds to wait for the peer's close frame: longer than Daphne waits (server/daphne_patches.py). uvicorn never stops
+# Seconds to wait for the peer's close frame: longer than on Daphne (server/daphne/transport.py). uvicorn never stops
 # waiting by itself.
 CLOSE_SECONDS = 7.0
 # Seconds to wait for a visitor's hello: the widget sends it as soon as the socket is open.
@@ -200,11 +200,11 @@ class Socket(AsyncConsumer):
             return
         if self._sender is None and self._transport.write(text):
             return
-        self._unsent_bytes += len(text)
         if self._unsent_bytes > MAX_UNSENT_BYTES:
             self._unsent.clear()
             self.end("slow")
             return
+        self._unsent_bytes += len(text)
         self._queue(text)
 
     def end(self, code: str, *, retry_after_ms: int | None = None) -> None:

@@ -120,7 +120,7 @@ export function bodyElement(text) {
 }
 
 /** Creates the element of a branch or cash machine: name, details, and a button that opens the map. @param {string} text @param {UiStrings} strings */
-function placeElement(text, strings) {
+function branchElement(text, strings) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
   // Only a line with nothing but an address becomes the button, so that no other text is hidden.

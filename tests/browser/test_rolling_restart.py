@@ -222,7 +222,8 @@ class Site:
 
 def _options(command: list[str]) -> list[str]:
     """Return the options of the unit's command, without address and application."""
-    return command[5:-1]
+    port = next(number for number, word in enumerate(command) if "%i" in word)
+    return command[port + 1 : -1]
 
 
 def is_ready(process: AppServer) -> bool:

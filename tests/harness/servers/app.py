@@ -63,7 +63,8 @@ class AppServer(Server):
     def command(self) -> Sequence[str | Path]:
         if self._server == "daphne":
             return [
-                *(sys.executable, "-m", "daphne", "-b", HOST, "-p", str(self.port)),
+                *(sys.executable, "-m", "daphne"),
+                *("--endpoint", f"tcp:port={self.port}:interface={HOST}:backlog=4096"),
                 *self._options,
                 self._application,
             ]

@@ -12,7 +12,7 @@ gc.disable()
 
 # Classes of ours, of Daphne and Twisted, and of uvicorn that exist once per socket.
 SOCKET_CLASSES = {
-    *("VisitorConsumer", "WebSocketTransport"),
+    *("VisitorConsumer", "DaphneTransport", "UvicornTransport"),
     *("WebSocketProtocol", "HTTPChannel", "WebRequest"),
     # Not the parsers below it: those form reference cycles of their own.
     "WebSocketsSansIOProtocol",

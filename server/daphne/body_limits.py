@@ -1,7 +1,7 @@
 """Limits on request bodies in Daphne, which writes a whole body to disk before it calls the application.
 
 A chunked body of 300 MB filled the disk and was never answered. Neither Twisted nor Daphne has a setting for this, so
-`server.daphne_patches` replaces Daphne's request class by this subclass. tests/server/test_body_limits.py tests it with
+`server.daphne.patches` replaces Daphne's request class by this subclass. tests/server/test_body_limits.py tests it with
 a real Daphne.
 """
 
@@ -22,6 +22,10 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]
     _deadline: Any = None
     _is_refused = False
     _bytes_left = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Django parses forms; Twisted would parse them too, on the thread of the event loop.
+        super().__init__(*args, parsePOSTFormSubmission=False, **kwargs)
 
     def gotLength(self, length: int | None) -> None:
         """Apply the limits. Twisted calls it when all headers have arrived; `length` is None if it is unknown."""
@@ -83,7 +87,7 @@ class LingeringReader(Protocol):
         transport = self._channel.transport
         self._channel.setTimeout(None)
         transport.unregisterProducer()
-        # Over TLS the transport wraps the protocol, as in `chat.realtime.transport`.
+        # Over TLS the transport wraps the protocol, as in `server.daphne.transport`.
         setattr(transport, "wrappedProtocol" if hasattr(transport, "wrappedProtocol") else "protocol", self)
         transport.resumeProducing()
         transport.write(data)

@@ -1,0 +1,112 @@
+"""The transport of a WebSocket on Daphne.
+
+Daphne's `send` never waits, and Twisted keeps everything that a client does not read in memory without a limit
+(django/daphne #170). Twisted's own transport has backpressure and can abort.
+"""
+
+import asyncio
+import struct
+from functools import partial
+from typing import Any
+
+from daphne.ws_protocol import WebSocketProtocol
+
+from chat.realtime.frame_meter import FrameMeter
+from chat.realtime.transport import WebSocketTransport
+
+# Seconds to wait for the peer's close frame. Autobahn waits one second and then resets the connection, so a slow client
+# lost the last frame: `bye`, which contains the time to reconnect.
+CLOSE_SECONDS = 6.0
+# The first byte of a whole text message (RFC 6455, 5.2).
+_TEXT = 0x81
+
+
+def encode_frame(payload: bytes) -> bytes:
+    """Return a text message as one unmasked frame, as a server sends it (RFC 6455, 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return bytes((_TEXT, length)) + payload
+    if length < 65536:
+        return struct.pack(">BBH", _TEXT, 126, length) + payload
+    return struct.pack(">BBQ", _TEXT, 127, length) + payload
+
+
+def transport_of(send: Any) -> "DaphneTransport":
+    """Return the transport for an ASGI `send`, which is a partial with its protocol as an argument on Daphne.
+
+    Raises TypeError for another one: floods and slow readers would not be limited there.
+    """
+    protocol = send.args[0] if isinstance(send, partial) and send.args else None
+    if not isinstance(protocol, WebSocketProtocol):
+        raise TypeError(f"{send} is not that of Daphne's WebSocketProtocol")
+    return DaphneTransport(send, protocol)
+
+
+class DaphneTransport(WebSocketTransport):
+    """Twisted's transport and Autobahn's protocol."""
+
+    def __init__(self, send: Any, protocol: Any) -> None:
+        super().__init__(send)
+        self._protocol = protocol
+        self._transport: Any = protocol.transport
+        # Set while the client does not read fast enough; the event fires once it has caught up.
+        self._drained: asyncio.Event | None = None
+        self.meter = FrameMeter(protocol, self.stop_reading)
+        # Replace the protocol as Daphne does when it upgrades HTTP to WebSocket: a TLS transport wraps another.
+        if hasattr(self._transport, "wrappedProtocol"):
+            self._transport.wrappedProtocol = self.meter
+        else:
+            self._transport.protocol = self.meter
+            # The producer is Twisted's HTTP channel of the handshake. Break its reference cycle with its request.
+            if self._transport.producer is not None:
+                self._transport.producer.requests.clear()
+        self._transport.unregisterProducer()
+        self._transport.registerProducer(self, True)
+        # An option of Autobahn, which may be set for each connection.
+        protocol.closeHandshakeTimeout = CLOSE_SECONDS
+        # A closed protocol is the result of its own future. Break that reference cycle (server/gc_tuning.py).
+        protocol.is_closed.addCallback(_drop_result)
+
+    @property
+    def is_disconnected(self) -> bool:
+        return not self._transport.connected
+
+    def write(self, payload: bytes) -> bool:
+        protocol = self._protocol
+        if self._drained is not None or protocol.state != protocol.STATE_OPEN:
+            return False
+        # This takes half of the time of `send`, which is a task and the layers of Daphne and Autobahn
+        # (docs/performance.md, section Patches).
+        self._transport.write(encode_frame(payload))
+        return True
+
+    async def writable(self) -> None:
+        if self._drained is not None:
+            await self._drained.wait()
+
+    async def close(self, code: int) -> None:
+        # Daphne itself does this for 1011: Autobahn's `sendClose`, which ASGI's `send` calls, refuses 1012.
+        self._protocol.sendCloseFrame(code=code)
+
+    def stop_reading(self) -> None:
+        self._transport.pauseProducing()
+
+    def abort(self) -> None:
+        self._transport.abortConnection()
+
+    # Twisted's IPushProducer: Twisted pauses it while the client does not read fast enough.
+
+    def pauseProducing(self) -> None:
+        self._drained = self._drained or asyncio.Event()
+
+    def resumeProducing(self) -> None:
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
+
+    def stopProducing(self) -> None:
+        self.resumeProducing()
+
+
+def _drop_result(_: object) -> None:
+    pass
