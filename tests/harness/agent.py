@@ -255,7 +255,3 @@ class AgentClient:
             self.message_accepted(uuid, client_id, body, answer.document["accepted"]["seq"])
         elif answer.status not in (*TRANSIENT_STATUSES, 401, 403):
             self.message_refused(uuid, client_id, body, answer.refusal or str(answer.status))
-
-    async def add_note(self, uuid: str, body: str, client_id: str) -> Answer:
-        form = {"client_id": client_id, "body": body}
-        return await self.post_until_answered(f"conversations/{uuid}/notes", form)
