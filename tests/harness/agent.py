@@ -121,7 +121,7 @@ class AgentClient:
             if uuid in self.threads:
                 self.add_messages(uuid, [frame["message"]])
             if "row" in frame:
-                self._set_row(frame["row"], is_listed=True)
+                self.set_row(frame["row"], is_listed=True)
                 self.lists_changed()
         elif kind == "messages":
             if uuid in self.threads:
@@ -129,13 +129,13 @@ class AgentClient:
                 self.add_messages(uuid, frame["messages"], has_more=frame["more"])
                 self._fetch_if_behind(uuid, frame["head"])
         elif kind == "conversation":
-            self._set_row(frame["row"], is_listed=frame["listed"])
+            self.set_row(frame["row"], is_listed=frame["listed"])
             self.lists_changed()
         elif kind == "welcome":
             self.is_welcomed = True
             self.listed.clear()
             for row in frame["rows"]:
-                self._set_row(row, is_listed=True)
+                self.set_row(row, is_listed=True)
             self._watch_all()
             self.lists_changed()
         elif kind == "refused":
@@ -146,7 +146,8 @@ class AgentClient:
             for watched, head in frame["heads"].items():
                 self._fetch_if_behind(watched, head)
 
-    def _set_row(self, row: Frame, *, is_listed: bool) -> None:
+    def set_row(self, row: Frame, *, is_listed: bool) -> None:
+        """Keep a row that has arrived."""
         self.rows[row["id"]] = row
         if is_listed:
             self.listed.add(row["id"])
