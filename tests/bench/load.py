@@ -38,7 +38,7 @@ from tests.harness.visitor import Post, VisitorClient
 SETTLE_SECONDS = 20.0
 
 
-# What Chrome sends with a handshake; it also offers compression.
+# Chrome sends these headers with a handshake, and so offers compression.
 CHROME = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
     "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8",

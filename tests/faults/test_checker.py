@@ -381,7 +381,7 @@ def test_delays_are_grouped_by_the_active_fault() -> None:
 
 
 def test_clients_share_no_code_with_the_product() -> None:
-    """What the clients send and understand comes from docs/protocol.md, so that a bug of the product is not theirs."""
+    """The clients send and understand what docs/protocol.md says, so that a bug of the product is not theirs too."""
     code = "import sys; from tests.harness import agent, reader, visitor; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in run.stdout.split()}

@@ -91,7 +91,7 @@ class Screen(VisitorClient):
         self.scenario.note_shown(self.name, "visitor", self.conversation, message)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # What one tab has posted may come back to another one first.
+        # A message of one tab may come back to another one first.
         first = self.visitor.first
         if self is first:
             super().settle(client_id, seq, is_message=is_message)

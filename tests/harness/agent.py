@@ -56,7 +56,7 @@ class AgentClient:
         self.use_cookies(cookies)
 
     def use_cookies(self, cookies: Mapping[str, str] | None) -> None:
-        """Begin anew with the cookies of this session: the socket is opened by `socket.run`."""
+        """Prepare new clients with the cookies of this session: `socket.run` opens the new socket."""
         self.http = HttpClient(self._url, cookies, seconds=self.http_seconds, headers={"HX-Request": "true"})
         self.socket = ReconnectingSocket(
             f"{self._websocket_url}/ws/console/",
