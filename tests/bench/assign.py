@@ -4,16 +4,15 @@ one."""
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 
 from tests.bench import load, servers
-from tests.bench.http_client import HttpClient
-from tests.bench.load import Console, Tally
+from tests.bench.load import Console, Tally, http_client
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Running
+from tests.harness.http_client import UNKNOWN, HttpClient
 
 THREADS = 4
 # Seconds after which an agent whose request failed presses the button again.
@@ -76,15 +75,15 @@ def _check_stored(running: Running, taken: int, distinct: int) -> None:
 
 
 async def _take_all(
-    running: Running, cookies: list[str], seconds: float, with_consoles: bool
+    running: Running, staff: list[dict[str, str]], seconds: float, with_consoles: bool
 ) -> tuple[float, list[str], Counter[int]]:
     """Let all agents take for `seconds` or until the queue is empty. Return the duration, the conversations
     taken, and the failed requests by HTTP status."""
     if with_consoles:
         tally = Tally()
-        consoles = [Console(tally, cookie) for cookie in cookies]
-        await load.run_all((console.open(running.app.websocket_url, []) for console in consoles), at_once=10)
-    clients = [HttpClient(running.app.url, cookie) for cookie in cookies]
+        consoles = [Console(running.app, tally, cookies) for cookies in staff]
+        await load.run_all((console.connect([]) for console in consoles), at_once=10)
+    clients = [http_client(running.app.url, cookies) for cookies in staff]
     taken: list[str] = []
     failed: Counter[int] = Counter()
 
@@ -92,14 +91,13 @@ async def _take_all(
         while time.monotonic() - began < seconds:
             answer = await client.post("/console/next")
             if answer.status == 200:
-                taken.append(json.loads(answer.body)["conversation"])
-            elif answer.status >= 500:
+                taken.append(answer.document["conversation"])
+            elif answer.status == UNKNOWN or answer.status >= 500:
                 failed[answer.status] += 1
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                code = json.loads(answer.body)["refused"]["code"]
-                if code != "nobody_waiting":
-                    raise Void(f"taking was refused: {code}")
+                if answer.refusal != "nobody_waiting":
+                    raise Void(f"taking was refused: {answer.refusal}")
                 return
 
     began = time.monotonic()

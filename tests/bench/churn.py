@@ -34,13 +34,13 @@ async def _churn(running: Running, plan: Plan) -> tuple[float, float]:
     url, tally = running.app.websocket_url, Tally()
 
     async def come_and_go(number: int) -> None:
-        visitor = Visitor(tally)
-        await visitor.open(url)
+        visitor = Visitor(url, tally)
+        await visitor.open()
         if number % WRITER_EVERY == 0:
             accepted = asyncio.Event()
             visitor.on_accepted = lambda _: accepted.set()
-            await visitor.begin()
-            visitor.post()
+            await visitor.start()
+            visitor.post_next()
             await asyncio.wait_for(accepted.wait(), 60)
         visitor.close()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 
 from tests.bench import load, servers
-from tests.bench.http_client import Answer, HttpClient
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
+from tests.harness.http_client import Answer
 
 OWN_CONVERSATIONS = 50
 WARM_UPS, TIMES = 5, 30
@@ -39,8 +40,8 @@ def console_rows(plan: Plan) -> list[Row]:
     ]
 
 
-async def _load_page(url: str, cookie: str) -> list[Answer]:
-    client = HttpClient(url, cookie)
+async def _load_page(url: str, cookies: Mapping[str, str]) -> list[Answer]:
+    client = load.http_client(url, cookies)
     answers = [await client.get("/console/") for _ in range(WARM_UPS + TIMES)]
     client.close()
     return answers[WARM_UPS:]

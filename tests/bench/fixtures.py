@@ -46,7 +46,7 @@ def create_staff(*, agents: int) -> dict[str, Any]:
         _create_member(f"agent{number}", f"1{number:04}", Role.AGENT, department) for number in range(agents)
     ]
     supervisor = _create_member("supervisor", "90000", Role.SUPERVISOR, department)
-    return {"agents": [_cookie(staff) for staff in people], "supervisor": _cookie(supervisor)}
+    return {"agents": [_cookies(staff) for staff in people], "supervisor": _cookies(supervisor)}
 
 
 def _create_member(username: str, number: str, role: Role, department: Department) -> Staff:
@@ -58,13 +58,13 @@ def _create_member(username: str, number: str, role: Role, department: Departmen
     return staff
 
 
-def _cookie(staff: Staff) -> str:
+def _cookies(staff: Staff) -> dict[str, str]:
     session = SessionStore()
     session[SESSION_KEY] = str(staff.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = staff.get_session_auth_hash()
     session.create()
-    return f"sessionid={session.session_key}; django_language=zh-hans"
+    return {"sessionid": str(session.session_key), "django_language": "zh-hans"}
 
 
 def take_all() -> list[list[str]]:
@@ -169,10 +169,10 @@ def assignment_counts() -> dict[str, int]:
     }
 
 
-def queries_of(path: str, cookie: str) -> int:
+def queries_of(path: str, cookies: dict[str, str]) -> int:
     """Return the number of queries of a page, including those of session and user."""
     client = Client(SERVER_NAME="127.0.0.1")
-    client.cookies.load(cookie)
+    client.cookies.load(cookies)
     with CaptureQueriesContext(connection) as captured:
         response = client.get(path)
     assert response.status_code == 200, response.status_code

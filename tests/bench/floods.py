@@ -48,9 +48,9 @@ async def _measure_posts(running: Running, plan: Plan) -> list[float]:
     tally = Tally()
     # No agent watches, so every accepted message counts as arrived.
     tally.arrived = tally.accepted
-    visitors = [Visitor(tally) for _ in range(VISITORS)]
-    await load.run_all((visitor.open(running.app.websocket_url) for visitor in visitors), at_once=10)
-    await load.run_all((visitor.begin() for visitor in visitors), at_once=5)
+    visitors = [Visitor(running.app.websocket_url, tally) for _ in range(VISITORS)]
+    await load.run_all((visitor.open() for visitor in visitors), at_once=10)
+    await load.run_all((visitor.start() for visitor in visitors), at_once=5)
     window = await load.open_loop(
         visitors,
         tally,

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from io import BytesIO
 from struct import pack
@@ -21,12 +21,12 @@ from uuid import uuid4
 from PIL import Image
 
 from tests.bench import load, servers
-from tests.bench.http_client import Answer, HttpClient
-from tests.bench.load import Tally, Visitor
+from tests.bench.load import Tally, Visitor, http_client
 from tests.bench.plan import Plan
 from tests.bench.process_cost import memory_kb, process_tree
 from tests.bench.rows import Row
 from tests.bench.servers import Running
+from tests.harness.http_client import Answer
 from tests.harness.servers.process import ROOT
 
 SAMPLE_SECONDS = 0.02
@@ -129,17 +129,17 @@ def _warm_up(running: Running) -> None:
 
 async def _upload(running: Running, pictures: list[bytes]) -> str:
     """Upload each picture by another visitor, all at once; return the distinct answers."""
-    visitors = [Visitor(Tally()) for _ in pictures]
-    await load.run_all(visitor.open(running.app.websocket_url) for visitor in visitors)
-    await load.run_all(visitor.begin() for visitor in visitors)
+    visitors = [Visitor(running.app.websocket_url, Tally()) for _ in pictures]
+    await load.run_all(visitor.open() for visitor in visitors)
+    await load.run_all(visitor.start() for visitor in visitors)
 
     async def send(visitor: Visitor, data: bytes) -> Answer:
-        client = HttpClient(running.app.url)
+        client = http_client(running.app.url)
         fields = {"client_id": str(uuid4()), "conversation": visitor.conversation}
         kind, body = _multipart(fields, data)
         try:
             return await client.post(
-                "/chat/attachments", body, kind=kind, Authorization=f"Bearer {visitor.token}"
+                "/chat/attachments", body=body, content_type=kind, Authorization=f"Bearer {visitor.token}"
             )
         finally:
             client.close()
@@ -167,9 +167,9 @@ def _multipart(fields: dict[str, str], data: bytes) -> tuple[str, bytes]:
     return "multipart/form-data; boundary=x", "".join(parts).encode() + data + b"\r\n--x--\r\n"
 
 
-async def _nested(url: str, cookie: str) -> str:
-    client = HttpClient(url, cookie)
-    answer = await client.post("/console/points/find", b"[" * 100_000)
+async def _nested(url: str, cookies: Mapping[str, str]) -> str:
+    client = http_client(url, cookies)
+    answer = await client.post("/console/points/find", body=b"[" * 100_000)
     client.close()
     return f"answered {_describe(answer)}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from tests.bench import load, servers
 from tests.bench.load import Tally, Visitor
@@ -20,7 +21,9 @@ def idle_rows(plan: Plan) -> list[Row]:
     """Measure open widgets in which nothing has been written."""
     with servers.lianxin() as running, load.prioritized():
         running.create_staff(agents=1)
-        kb, percent = load.run(_idle(running, [Visitor(Tally()) for _ in range(plan.many)], plan))
+        kb, percent = load.run(
+            _idle(running, [Visitor(running.app.websocket_url, Tally()) for _ in range(plan.many)], plan)
+        )
     where = "daphne, PostgreSQL and Redis, widgets open before the first message"
     return _rows(plan, "", kb, percent, where)
 
@@ -32,7 +35,7 @@ def in_chat_rows(plan: Plan) -> list[Row]:
         known = running.call(f"create_conversations(active={plan.many}, agents=50)")
         tally = Tally()
         widgets = [
-            ReconnectingWidget(tally, running.app.websocket_url, token, conversation)
+            ReconnectingWidget(running.app.websocket_url, tally, token, conversation)
             for token, conversation in known
         ]
 
@@ -45,21 +48,18 @@ def in_chat_rows(plan: Plan) -> list[Row]:
     return [*_rows(plan, "_in_chat", kb, percent, where), returned]
 
 
-async def _idle(
-    running: Running, widgets: list[Visitor] | list[ReconnectingWidget], plan: Plan
-) -> tuple[float, float]:
+async def _idle(running: Running, widgets: Sequence[Visitor], plan: Plan) -> tuple[float, float]:
     """Return memory in KB per visitor, and percent of a core with all visitors connected."""
-    url = running.app.websocket_url
-    await load.run_all((widget.open(url) for widget in widgets[: plan.few]), at_once=20)
+    await load.run_all((widget.open() for widget in widgets[: plan.few]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
     before = memory_kb(running.app.pid)
-    await load.run_all((widget.open(url) for widget in widgets[plan.few :]), at_once=20)
+    await load.run_all((widget.open() for widget in widgets[plan.few :]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
     began, cpu = time.monotonic(), running.cpu_seconds()
     await asyncio.sleep(plan.idle_seconds)
     percent = (running.cpu_seconds() - cpu) * 100 / (time.monotonic() - began)
     kb = (memory_kb(running.app.pid) - before) / (plan.many - plan.few)
-    if cut := sum(not widget.socket.is_open for widget in widgets):
+    if cut := sum(widget.socket.connects > 1 or not widget.socket.is_open for widget in widgets):
         raise Void(f"{cut} of {len(widgets)} idle visitors were cut off")
     return kb, percent
 

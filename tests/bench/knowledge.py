@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Mapping
 
 from demo.generator import generated_points, generated_queries
 from knowledge.search import Index, IndexEntry
 from knowledge.search.embeddings import set_vector_store
 from tests.bench import load, servers
-from tests.bench.http_client import Answer, HttpClient
-from tests.bench.load import percentile
+from tests.bench.load import http_client, percentile
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
+from tests.harness.http_client import Answer, HttpClient
 from tests.harness.servers.process import ROOT
 
 QUERIES = 500
@@ -66,11 +66,11 @@ def knowledge_rows(plan: Plan) -> list[Row]:
     ]
 
 
-async def _search_all(url: str, cookie: str, queries: list[str]) -> list[Answer]:
-    client = HttpClient(url, cookie)
+async def _search_all(url: str, cookies: Mapping[str, str], queries: list[str]) -> list[Answer]:
+    client = http_client(url, cookies)
     # The server loads the published index on a thread after the first request.
     until = time.monotonic() + LOAD_SECONDS
-    while not json.loads((await _find(client, queries[0])).body)["points"] and time.monotonic() < until:
+    while not (await _find(client, queries[0])).document["points"] and time.monotonic() < until:
         pass
     answers = [await _find(client, text) for text in queries]
     client.close()
@@ -78,6 +78,4 @@ async def _search_all(url: str, cookie: str, queries: list[str]) -> list[Answer]
 
 
 async def _find(client: HttpClient, text: str) -> Answer:
-    return await client.post(
-        "/console/points/find", json.dumps({"q": text[:100]}).encode(), Accept_Encoding="identity"
-    )
+    return await client.post("/console/points/find", document={"q": text[:100]}, Accept_Encoding="identity")

@@ -11,67 +11,39 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import json
 import os
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import msgspec
 import uvloop
 
-from tests.bench import wire
 from tests.bench.plan import Plan
 from tests.bench.rows import Void
 from tests.bench.texts import TEXTS
-from tests.bench.wire import WebSocket, connect
-
-# The values of static/chat/socket.js, static/widget/session.js and static/console/inbox/live-connection.js.
-HEARTBEAT_SECONDS = 25.0
-MARK_SECONDS = 0.4
+from tests.harness.agent import AgentClient
+from tests.harness.connection import Connection, connect, open_connections
+from tests.harness.http_client import HttpClient
+from tests.harness.reconnecting_socket import SCREENS, Frame, ReconnectingSocket, decode, encode
+from tests.harness.servers import AppServer
+from tests.harness.thread import Message, Thread
+from tests.harness.visitor import Post, VisitorClient
 
 SETTLE_SECONDS = 20.0
 
 
-class MessageFields(msgspec.Struct):
-    seq: int = 0
-    client_id: str = ""
-    role: str = ""
-
-
-class StateFields(msgspec.Struct):
-    id: str = ""
-    last_seq: int = 0
-
-
-class ServerFrame(msgspec.Struct):
-    """The fields that the load reads from a frame of either socket."""
-
-    kind: str = ""
-    conversation: str = ""
-    client_id: str = ""
-    seq: int = 0
-    message: MessageFields | None = None
-    messages: list[MessageFields] = []
-    state: StateFields | None = None
-    token: str = ""
-    code: str = ""
-    retry_after_ms: int = 0
-    head: int = 0
-
-
-_decode = msgspec.json.Decoder(ServerFrame).decode
-
-
-def frame(kind: str, **fields: Any) -> bytes:
-    """Return a frame as a browser encodes it: Chinese characters are not escaped."""
-    return json.dumps({"kind": kind, **fields}, ensure_ascii=False, separators=(",", ":")).encode()
+# Chrome sends these headers with a handshake, and so offers compression.
+CHROME = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+    "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8",
+    "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
+}
 
 
 @dataclass
@@ -112,285 +84,219 @@ class Tally:
         )
 
 
-class Visitor:
-    """A visitor's widget. With `marks` it is visible and sends a read mark for every message."""
+class SeenHead(Thread):
+    """The last seq only: a load shows nothing, and a long one would fill the memory."""
 
-    def __init__(self, tally: Tally, *, marks: bool = False) -> None:
+    def __init__(self, tally: Tally) -> None:
+        super().__init__()
+        self._tally = tally
+
+    def add(self, message: Message) -> bool:
+        seq: int = message["seq"]
+        head = self.head
+        if seq == head + 1:
+            self.head = seq
+            return False
+        self._tally.repeats += seq <= head
+        self._tally.gaps += seq > head
+        return seq > head
+
+
+class Writer:
+    """A visitor who writes one text after the other."""
+
+    def __init__(self, tally: Tally) -> None:
         self.tally = tally
-        self.conversation = ""
-        self.token = ""
-        self.head = 0
-        self.on_accepted: Callable[[Visitor], None] = _ignore
-        self._marks = ReadMarkLimiter(self._send_read_mark) if marks else None
+        self.on_accepted: Callable[[Writer], None] = _ignore
         self._texts = itertools.cycle(TEXTS)
-        for _ in range(next(_visitor_numbers) % len(TEXTS)):
+        for _ in range(next(_writer_numbers) % len(TEXTS)):
             next(self._texts)
-        self._socket: WebSocket | None = None
-        self._welcome: asyncio.Future[None] | None = None
-        self._received_at = 0.0
 
-    @property
-    def socket(self) -> WebSocket:
-        assert self._socket is not None
-        return self._socket
-
-    async def open(self, url: str) -> None:
-        """Connect, send hello and wait for the welcome."""
-        self._socket = await connect(url, "/ws/chat/", on_text=self._receive)
-        await self._ask(
-            frame(
-                "hello",
-                site="bench",
-                version=1,
-                token=self.token or None,
-                language="zh",
-                page="https://www.bank.example/",
-                device="phone",
-                **({"conversation": self.conversation, "after": self.head} if self.conversation else {}),
-            )
-        )
-        self._heartbeat(self.socket)
-
-    async def begin(self) -> None:
-        await self._ask(frame("start", client_id=str(uuid4()), form={}, topic=None))
-
-    def post(self, intended: float | None = None) -> None:
+    def post_next(self, intended: float | None = None) -> None:
         """Post the next text. `intended` is the time at which it was due, by default now."""
         now = time.monotonic()
-        key = str(uuid4())
+        key = self.send_text(next(self._texts))
         self.tally.intended[key] = now if intended is None else intended
         if intended is not None:
             self.tally.late.append(now - intended)
-        self.send_post(key, next(self._texts))
 
-    def send_post(self, key: str, body: str) -> None:
-        self.socket.say(frame("post", client_id=key, body=body))
+    def send_text(self, text: str) -> str:
+        """Send a message and return its client_id."""
+        raise NotImplementedError
+
+    def note_accepted(self, client_id: str) -> None:
+        self.tally.accepted[client_id] = time.monotonic()
+        self.on_accepted(self)
+
+
+class Visitor(Writer, VisitorClient):
+    """A visitor's widget, which does not wait for the answer to its last post. With `marks` it is visible and sends
+    read marks."""
+
+    handshake_headers = CHROME
+
+    def __init__(self, url: str, tally: Tally, *, marks: bool = False) -> None:
+        Writer.__init__(self, tally)
+        VisitorClient.__init__(
+            self,
+            url,
+            site="bench",
+            rng=_rng,
+            page="https://www.bank.example/",
+            device="phone",
+            burst=sys.maxsize,
+            timing=SCREENS,
+        )
+        self.sends_marks = marks
+
+    async def open(self) -> None:
+        """Connect, send hello and wait for the welcome."""
+        await self.socket.connect()
+        await until(self.socket, lambda: self.is_welcomed)
+
+    async def start(self) -> None:
+        self.begin({})
+        await until(self.socket, lambda: self.has_begun)
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.on_end = None
-            self._socket.cut()
+        self.socket.leave()
 
-    async def _ask(self, payload: bytes) -> None:
-        self._welcome = asyncio.get_running_loop().create_future()
-        self.socket.say(payload)
-        await asyncio.wait_for(self._welcome, 60)
+    def new_thread(self) -> Thread:
+        return SeenHead(Tally())
 
-    def fail_welcome(self, error: Exception) -> None:
-        """Fail the wait for a welcome: none will come on this connection."""
-        if self._welcome is not None and not self._welcome.done():
-            self._welcome.set_exception(error)
+    def send_text(self, text: str) -> str:
+        return self.post(text).client_id
 
-    def welcomed(self, welcome: ServerFrame) -> None:
-        self.token = welcome.token
-        if welcome.state is not None:
-            self.conversation = welcome.state.id
-            self.head = welcome.messages[-1].seq if welcome.messages else self.head
+    def lost(self) -> None:
+        super().lost()
+        self.tally.refused["connection lost"] += 1
 
-    def message_received(self, server_frame: ServerFrame) -> None:
-        """Handle a live message of either side."""
-        assert server_frame.message is not None
-        self.head = max(self.head, server_frame.message.seq)
-        # As in static/widget/conversation.js, the visitor's own messages need no read mark.
-        if self._marks is not None and server_frame.message.role != "visitor":
-            self._marks.changed()
+    def received(self, frame: Frame) -> None:
+        if frame["kind"] in ("refused", "bye"):
+            self.refused_by_server(frame)
+        super().received(frame)
 
-    def _receive(self, payload: bytes) -> None:
-        self._received_at = time.monotonic()
-        server_frame = _decode(payload)
-        if server_frame.kind == "accepted":
-            self.tally.accepted[server_frame.client_id] = self._received_at
-            self.tally.seqs[server_frame.client_id] = server_frame.seq
-            self.on_accepted(self)
-        elif server_frame.kind == "message" and server_frame.message is not None:
-            self.message_received(server_frame)
-        elif server_frame.kind == "welcome":
-            self.welcomed(server_frame)
-            if self._welcome is not None and not self._welcome.done():
-                self._welcome.set_result(None)
-        elif server_frame.kind in ("refused", "bye"):
-            self.refused(server_frame)
-
-    def refused(self, server_frame: ServerFrame) -> None:
+    def refused_by_server(self, frame: Frame) -> None:
         """Count a refusal or a bye frame; an undisturbed load gets none."""
-        self.tally.refused[server_frame.code] += 1
-        self.tally.intended.pop(server_frame.client_id, None)
+        self.tally.refused[frame["code"]] += 1
+        self.tally.intended.pop(frame.get("client_id", ""), None)
 
-    def _send_read_mark(self) -> bool:
-        self.socket.say(frame("seen", received=self.head, read=self.head))
-        return False
+    def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
+        # Only the answer counts: a message that has come back is not yet acknowledged.
+        if not is_message:
+            super().settle(client_id, seq)
 
-    def _heartbeat(self, socket: WebSocket) -> None:
-        """Send a ping after HEARTBEAT_SECONDS of silence, as the widget does."""
-        if not socket.is_open:
-            return
-        due = self._received_at + HEARTBEAT_SECONDS
-        if due <= time.monotonic() + 0.001:
-            socket.say(b'{"kind":"ping"}')
-            due = time.monotonic() + HEARTBEAT_SECONDS
-        asyncio.get_running_loop().call_later(due - time.monotonic(), self._heartbeat, socket)
+    def post_accepted(self, post: Post, seq: int) -> None:
+        self.tally.seqs[post.client_id] = seq
+        self.note_accepted(post.client_id)
 
 
-class Console:
+class Console(AgentClient):
     """An agent's console that watches all their conversations; the first one is on the screen."""
 
-    def __init__(self, tally: Tally, cookie: str, *, marks: bool = False) -> None:
+    handshake_headers = CHROME
+    # A console receives much about other conversations, so decode only what the load needs.
+    decoded_kinds = (b"message", b"welcome", b"bye", b"refused")
+
+    def __init__(
+        self, running: AppServer, tally: Tally, cookies: Mapping[str, str], *, marks: bool = False
+    ) -> None:
+        super().__init__(running.url, running.websocket_url, rng=_rng, cookies=cookies, timing=SCREENS)
         self.tally = tally
-        self._cookie = cookie
-        self._heads: dict[str, int] = {}
-        self._marks: dict[str, ReadMarkLimiter] = {}
         self._read: dict[str, int] = {}
         self._sends_marks = marks
-        self._socket: WebSocket | None = None
-        self._expected: tuple[str, asyncio.Future[ServerFrame]] | None = None
 
-    async def open(self, url: str, conversations: Sequence[str]) -> None:
+    async def connect(self, conversations: Sequence[str]) -> None:
         """Connect, wait for the welcome, and watch these conversations."""
-        self._socket = await connect(url, "/ws/console/", on_text=self._receive, cookie=self._cookie)
-        await self._ask(frame("hello", version=1), "welcome")
-        for number, conversation in enumerate(conversations):
-            server_frame = await self._ask(frame("watch", conversation=conversation, after=0), "messages")
-            self._heads[conversation] = server_frame.messages[-1].seq if server_frame.messages else 0
-            self._read[conversation] = 0
-            if self._sends_marks:
-                self._marks[conversation] = ReadMarkLimiter(
-                    partial(self._send_read_mark, conversation, is_shown=number == 0)
-                )
-        self._heartbeat()
+        await self.socket.connect()
+        await until(self.socket, lambda: self.is_welcomed)
+        for conversation in conversations:
+            self.open(conversation)
+        await until(self.socket, lambda: self._read.keys() >= set(conversations))
 
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.cut()
+    def new_thread(self) -> Thread:
+        return SeenHead(self.tally)
 
-    async def _ask(self, payload: bytes, kind: str) -> ServerFrame:
-        assert self._socket is not None
-        future: asyncio.Future[ServerFrame] = asyncio.get_running_loop().create_future()
-        self._expected = (kind, future)
-        self._socket.say(payload)
-        return await asyncio.wait_for(future, 60)
+    def lost(self) -> None:
+        super().lost()
+        self.tally.refused["console: connection lost"] += 1
 
-    def _receive(self, payload: bytes) -> None:
-        # A console receives much about other conversations, so decode only what the load needs.
-        kind = payload[9:20]
-        if kind.startswith(b'message"'):
-            server_frame = _decode(payload)
-            assert server_frame.message is not None
-            self._add_message(server_frame.conversation, server_frame.message)
-        elif kind.startswith((b"messages", b"welcome")):
-            server_frame = _decode(payload)
-            if (
-                self._expected is not None
-                and self._expected[0] == server_frame.kind
-                and not self._expected[1].done()
-            ):
-                self._expected[1].set_result(server_frame)
-            elif server_frame.kind == "messages":
-                for message in server_frame.messages:
-                    self._add_message(server_frame.conversation, message)
-        elif kind.startswith((b"bye", b"refused")):
-            self.tally.refused[f"console: {_decode(payload).code}"] += 1
+    def received(self, frame: Frame) -> None:
+        if frame["kind"] in ("refused", "bye"):
+            self.tally.refused[f"console: {frame['code']}"] += 1
+        elif frame["kind"] == "messages":
+            self._read.setdefault(frame["conversation"], 0)
+        super().received(frame)
 
-    def _add_message(self, conversation: str, message: MessageFields) -> None:
-        head = self._heads.get(conversation, 0)
-        if message.seq <= head:
-            self.tally.repeats += 1
-            return
-        if message.seq > head + 1:
-            self.tally.gaps += 1
-            assert self._socket is not None
-            self._socket.say(frame("fetch", conversation=conversation, after=head))
-            return
-        self._heads[conversation] = message.seq
-        if message.client_id:
-            self.tally.arrived.setdefault(message.client_id, time.monotonic())
-        if self._sends_marks:
-            self._marks[conversation].changed()
+    def shown(self, uuid: str, message: Message) -> None:
+        if client_id := message.get("client_id"):
+            self.tally.arrived.setdefault(client_id, time.monotonic())
 
-    def _send_read_mark(self, conversation: str, *, is_shown: bool) -> bool:
+    def may_mark(self, uuid: str) -> bool:
+        return self._sends_marks
+
+    def send_read_mark(self, uuid: str) -> bool:
         """Send what has arrived; for the conversation on the screen also, a moment later, that it was read."""
-        assert self._socket is not None
-        head, read = self._heads[conversation], self._read[conversation]
-        self._socket.say(frame("seen", conversation=conversation, received=head, read=read))
+        head, read = self.threads[uuid].head, self._read.get(uuid, 0)
+        self.socket.write({"kind": "seen", "conversation": uuid, "received": head, "read": read})
+        is_shown = uuid == next(iter(self.threads))
         if is_shown:
-            self._read[conversation] = head
+            self._read[uuid] = head
         return is_shown and read < head
 
-    def _heartbeat(self) -> None:
-        if self._socket is not None and self._socket.is_open:
-            self._socket.say(b'{"kind":"ping"}')
-            asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, self._heartbeat)
+
+def http_client(url: str, cookies: Mapping[str, str] | None = None) -> HttpClient:
+    """Return a client with one persistent connection, which accepts gzip, like every browser."""
+    headers = {"Accept-Encoding": "gzip", "Accept-Language": "zh-CN"}
+    return HttpClient(url, cookies, keeps_open=True, headers=headers)
 
 
-class ReadMarkLimiter:
-    """Rate limit of read marks: one per MARK_SECONDS at most; later changes go into the next. `send` returns
-    whether another one is due."""
-
-    def __init__(self, send: Callable[[], bool]) -> None:
-        self._send = send
-        self._is_paused = False
-        self._is_due = False
-
-    def changed(self) -> None:
-        if self._is_paused:
-            self._is_due = True
-            return
-        self._is_due = self._send()
-        self._is_paused = True
-        asyncio.get_running_loop().call_later(MARK_SECONDS, self._pause_ended)
-
-    def _pause_ended(self) -> None:
-        self._is_paused = False
-        if self._is_due:
-            self.changed()
+async def until(socket: ReconnectingSocket, is_true: Callable[[], bool]) -> None:
+    """Wait for frames until `is_true()`. Raises TimeoutError."""
+    if not await socket.until(is_true, 60):
+        raise TimeoutError("the server did not answer within a minute")
 
 
-class RoomWriter(Visitor):
+class RoomWriter(Writer):
     """A visitor of the tutorial's chat, whose messages count as accepted when they come back from the group."""
 
-    def __init__(self, tally: Tally, room: str) -> None:
+    def __init__(self, url: str, tally: Tally, room: str) -> None:
         super().__init__(tally)
-        self._room = room
+        self._url = f"{url}/ws/chat/{room}/"
+        self._connection: Connection
 
-    async def open(self, url: str) -> None:
-        self._socket = await connect(url, f"/ws/chat/{self._room}/", on_text=self._receive)
+    async def open(self) -> None:
+        self._connection = await connect(self._url, self._receive, headers=CHROME)
 
-    def post(self, intended: float | None = None) -> None:
-        now = time.monotonic()
+    def send_text(self, text: str) -> str:
         key = str(uuid4())
-        self.tally.intended[key] = now if intended is None else intended
-        data = {"message": next(self._texts), "client_id": key}
-        self.socket.say(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+        self._connection.send(encode({"message": text, "client_id": key}))
+        return key
 
     def _receive(self, payload: bytes) -> None:
         # Everyone in the room receives it. Only the visitor writes, so only copies to the writer count here.
-        self.tally.accepted[_decode_echo(payload).client_id] = time.monotonic()
-        self.on_accepted(self)
+        self.note_accepted(decode(payload)["client_id"])
 
 
 class RoomReader:
     """The agent's socket in one room of the tutorial's chat."""
 
-    def __init__(self, tally: Tally, room: str) -> None:
+    def __init__(self, url: str, tally: Tally, room: str) -> None:
         self._tally = tally
-        self._room = room
+        self._url = f"{url}/ws/chat/{room}/"
 
-    async def open(self, url: str) -> None:
-        await connect(url, f"/ws/chat/{self._room}/", on_text=self._receive)
+    async def open(self) -> None:
+        await connect(self._url, self._receive, headers=CHROME)
 
     def _receive(self, payload: bytes) -> None:
-        key = _decode_echo(payload).client_id
+        key = decode(payload)["client_id"]
         if key in self._tally.arrived:
             self._tally.repeats += 1
         self._tally.arrived.setdefault(key, time.monotonic())
 
 
-class _Echo(msgspec.Struct):
-    message: str
-    client_id: str
-
-
-_decode_echo = msgspec.json.Decoder(_Echo).decode
-_visitor_numbers = itertools.count()
+_writer_numbers = itertools.count()
+_rng = Random(3)
 
 
 @dataclass(frozen=True)
@@ -437,7 +343,7 @@ class Window:
 
 
 async def closed_loop(
-    writers: Sequence[Visitor],
+    writers: Sequence[Writer],
     tally: Tally,
     cpu_seconds: Callable[[], float],
     *,
@@ -447,13 +353,13 @@ async def closed_loop(
     """Let each writer post the next text as soon as the last was accepted; measure after `warm_up`."""
     is_over = False
 
-    def accepted(writer: Visitor) -> None:
+    def accepted(writer: Writer) -> None:
         if not is_over:
-            writer.post()
+            writer.post_next()
 
     for writer in writers:
         writer.on_accepted = accepted
-        writer.post()
+        writer.post_next()
     window = await _window(tally, cpu_seconds, warm_up=warm_up, seconds=seconds)
     is_over = True
     await settle(tally)
@@ -461,7 +367,7 @@ async def closed_loop(
 
 
 async def open_loop(
-    writers: Sequence[Visitor],
+    writers: Sequence[Writer],
     tally: Tally,
     cpu_seconds: Callable[[], float],
     *,
@@ -487,7 +393,7 @@ async def open_loop(
             # The loop's timers have a resolution of a millisecond and may fire half a millisecond early.
             while (wait := intended - time.monotonic()) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(wait if wait > 0.0006 else 0)
-            writer.post(intended)
+            writer.post_next(intended)
 
     writing = asyncio.create_task(write())
     window = await _window(tally, cpu_seconds, warm_up=warm_up, seconds=seconds)
@@ -566,10 +472,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             await asyncio.sleep(0)
-            for socket in tuple(wire.open_sockets):
-                socket.on_end = None
-                socket.cut()
-            while wire.open_sockets:  # noqa: ASYNC110
+            for connection in tuple(open_connections):
+                connection.on_end = None
+                connection.cut()
+            while open_connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     return uvloop.run(run_and_close())
@@ -593,5 +499,5 @@ def prioritized() -> Iterator[None]:
             os.setpriority(os.PRIO_PROCESS, 0, former)
 
 
-def _ignore(visitor: Visitor) -> None:
+def _ignore(writer: Writer) -> None:
     pass

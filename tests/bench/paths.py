@@ -126,17 +126,17 @@ async def _run_load(
     idle: int,
 ) -> Window:
     # With two processes, visitors use the first and agents the second.
-    visitor_url, console_url = running.apps[0].websocket_url, running.apps[-1].websocket_url
-    visitors = [Visitor(tally, marks=marks) for _ in range(max(conversations, idle))]
-    await load.run_all((visitor.open(visitor_url) for visitor in visitors), at_once=20)
+    visitor_url = running.apps[0].websocket_url
+    visitors = [Visitor(visitor_url, tally, marks=marks) for _ in range(max(conversations, idle))]
+    await load.run_all((visitor.open() for visitor in visitors), at_once=20)
     writers = visitors[:conversations]
-    await load.run_all((visitor.begin() for visitor in writers), at_once=10)
+    await load.run_all((visitor.start() for visitor in writers), at_once=10)
     taken: list[list[str]] = await asyncio.to_thread(running.call, "take_all()")
-    consoles = [Console(tally, cookie, marks=marks) for cookie in staff.agents]
+    consoles = [Console(running.apps[-1], tally, cookies, marks=marks) for cookies in staff.agents]
     for console, assigned in zip(consoles, taken, strict=True):
-        await console.open(console_url, assigned)
+        await console.connect(assigned)
     if marks:
-        await Console(tally, staff.supervisor).open(console_url, [])
+        await Console(running.apps[-1], tally, staff.supervisor).connect([])
     with _profiled(running, plan, name):
         if rate:
             return await load.open_loop(
@@ -149,10 +149,10 @@ async def _run_load(
 
 async def _tutorial(running: Running, tally: Tally, plan: Plan) -> Window:
     url = running.app.websocket_url
-    writers = [RoomWriter(tally, f"room{number}") for number in range(CONVERSATIONS)]
-    readers = [RoomReader(tally, f"room{number}") for number in range(CONVERSATIONS)]
-    await load.run_all((writer.open(url) for writer in writers), at_once=20)
-    await load.run_all((reader.open(url) for reader in readers), at_once=20)
+    writers = [RoomWriter(url, tally, f"room{number}") for number in range(CONVERSATIONS)]
+    readers = [RoomReader(url, tally, f"room{number}") for number in range(CONVERSATIONS)]
+    await load.run_all((writer.open() for writer in writers), at_once=20)
+    await load.run_all((reader.open() for reader in readers), at_once=20)
     with _profiled(running, plan, "cpu_ms_per_message_tutorial"):
         return await load.closed_loop(
             writers, tally, running.cpu_seconds, warm_up=plan.warm_up, seconds=plan.seconds

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlencode
 
 from tests.bench import load, servers
-from tests.bench.http_client import HttpClient
-from tests.bench.load import percentile
+from tests.bench.load import http_client, percentile
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Running, StaffSessions
+from tests.harness.http_client import HttpClient
 from tests.harness.servers import AppServer, PrivatePostgres
 from tests.harness.servers.process import ROOT
 
@@ -54,7 +53,7 @@ async def _search_all(
     running: Running, staff: StaffSessions, words: WordsByKind
 ) -> dict[str, list[tuple[float, bool]]]:
     """Return milliseconds and whether anything was found, for every request, by the kind of word."""
-    readers = [HttpClient(running.app.url, cookie) for cookie in (staff.supervisor, staff.agents[0])]
+    readers = [http_client(running.app.url, cookies) for cookies in (staff.supervisor, staff.agents[0])]
     for client in readers:
         await _search(client, "预热")
     answers = {
@@ -67,10 +66,7 @@ async def _search_all(
 
 
 async def _search(client: HttpClient, word: str) -> tuple[float, bool]:
-    body = urlencode({"q": word}).encode()
-    answer = await client.post(
-        RESULTS, body, "application/x-www-form-urlencoded", HX_Request="true", Accept="text/html"
-    )
+    answer = await client.post(RESULTS, {"q": word}, HX_Request="true", Accept="text/html")
     if answer.status != 200:
         raise Void(f"a search was answered with {answer.status}")
     return answer.ms, b'class="hits"' in answer.body

@@ -50,10 +50,10 @@ class MeasuredApp(AppServer):
 
 @dataclass(frozen=True)
 class StaffSessions:
-    """The session cookies of the staff."""
+    """The cookies of the staff's sessions."""
 
-    agents: list[str]
-    supervisor: str
+    agents: list[dict[str, str]]
+    supervisor: dict[str, str]
 
 
 @dataclass

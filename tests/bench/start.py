@@ -27,11 +27,11 @@ def start_rows(plan: Plan) -> list[Row]:
 
 
 async def _post_first_message(url: str) -> None:
-    visitor = Visitor(Tally())
+    visitor = Visitor(url, Tally())
     accepted = asyncio.Event()
     visitor.on_accepted = lambda _: accepted.set()
-    await visitor.open(url)
-    await visitor.begin()
-    visitor.post()
+    await visitor.open()
+    await visitor.start()
+    visitor.post_next()
     await asyncio.wait_for(accepted.wait(), 30)
     visitor.close()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
 from collections.abc import Sequence
 from uuid import uuid4
 
-from tests.bench.http_client import HttpClient
-from tests.bench.load import ServerFrame, Tally, Visitor
+from tests.bench import load
+from tests.bench.load import Tally, Visitor, http_client
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Running, StaffSessions
+from tests.harness.http_client import HttpClient
+from tests.harness.reconnecting_socket import Frame
+from tests.harness.thread import Message
+from tests.harness.visitor import VisitorClient
 
-# The values of static/chat/socket.js.
-BASE_SECONDS, CAP_SECONDS, ANSWER_SECONDS = 0.5, 30.0, 10.0
 MAX_SECONDS = 180.0
 # The retry interval of static/console/inbox/outboxes.js.
 RETRY_SECONDS = 3.0
@@ -27,74 +28,38 @@ ANSWERS = 200
 class ReconnectingWidget(Visitor):
     """A widget that reconnects by itself with its token and its last seq, as the real one does."""
 
-    def __init__(self, tally: Tally, url: str, token: str, conversation: str) -> None:
-        super().__init__(tally)
-        self.token, self.conversation, self.head = token, conversation, 1
-        self.shown: set[str] = set()
-        self.tries = self.rejections = 0
-        self.is_back = False
-        self._url = url
-        self._posts: dict[str, str] = {}
-        self._bye_seconds: float | None = None
+    def __init__(self, url: str, tally: Tally, token: str, conversation: str) -> None:
+        super().__init__(url, tally)
+        self.token, self.conversation, self.thread.head = token, conversation, 1
+        self.shown_ids: set[str] = set()
+        self.rejections = 0
+
+    async def open(self) -> None:
+        self._running = asyncio.create_task(self.socket.run())
+        await load.until(self.socket, lambda: self.is_welcomed)
+
+    @property
+    def tries(self) -> int:
+        return self.socket.attempts - 1
 
     def cut(self) -> None:
         """Cut the network. Now, and after every later loss, the widget reconnects."""
-        self.socket.on_end = None
+        self.is_welcomed = False
         self.socket.cut()
-        self._start_reconnecting()
 
-    def _start_reconnecting(self) -> None:
-        self.is_back = False
-        self._reconnecting = asyncio.create_task(self._reconnect())
+    def lost(self) -> None:
+        VisitorClient.lost(self)
 
-    async def _reconnect(self) -> None:
-        """Try until connected: wait with full jitter, or as long as a bye frame said, and ten seconds for
-        each answer."""
-        wait = random.random() * BASE_SECONDS
-        while not self.is_back:
-            await asyncio.sleep(wait)
-            self.tries += 1
-            self._bye_seconds = None
-            try:
-                await asyncio.wait_for(self.open(self._url), ANSWER_SECONDS)
-                self.socket.on_end = self._start_reconnecting
-                self.is_back = True
-            except (TimeoutError, OSError):
-                self.close()
-                wait = self._pause()
-        for key, body in self._posts.items():
-            self.send_post(key, body)
-
-    def _pause(self) -> float:
-        if self._bye_seconds is not None:
-            return self._bye_seconds
-        return random.random() * min(CAP_SECONDS, BASE_SECONDS * 2.0**self.tries)
-
-    def send_post(self, key: str, body: str) -> None:
-        self._posts[key] = body
-        super().send_post(key, body)
-
-    def refused(self, server_frame: ServerFrame) -> None:
-        """Send a temporarily refused post again; a bye frame sends the widget away for a while."""
-        if server_frame.kind == "refused" and server_frame.client_id and server_frame.retry_after_ms:
-            body = self._posts[server_frame.client_id]
-            delay = server_frame.retry_after_ms / 1000
-            asyncio.get_running_loop().call_later(delay, self.send_post, server_frame.client_id, body)
-        elif server_frame.kind == "bye":
+    def refused_by_server(self, frame: Frame) -> None:
+        """Count what is final. A temporarily refused post is sent again, and a bye frame sends the widget away
+        for a while."""
+        if frame["kind"] == "bye":
             self.rejections += 1
-            self._bye_seconds = server_frame.retry_after_ms / 1000
-            self.fail_welcome(ConnectionResetError(server_frame.code))
-        elif server_frame.code != "unavailable":
-            super().refused(server_frame)
+        elif not frame.get("retry_after_ms"):
+            super().refused_by_server(frame)
 
-    def welcomed(self, welcome: ServerFrame) -> None:
-        super().welcomed(welcome)
-        self.shown.update(message.client_id for message in welcome.messages)
-
-    def message_received(self, server_frame: ServerFrame) -> None:
-        super().message_received(server_frame)
-        assert server_frame.message is not None
-        self.shown.add(server_frame.message.client_id)
+    def shown(self, message: Message) -> None:
+        self.shown_ids.add(message.get("client_id", ""))
 
 
 async def storm(
@@ -108,7 +73,7 @@ async def storm(
         widget.cut()
     answered = rng.sample(range(len(widgets)), min(ANSWERS, len(widgets)))
     agents = len(staff.agents)
-    clients = [HttpClient(running.app.url, cookie) for cookie in staff.agents]
+    clients = [http_client(running.app.url, cookies) for cookies in staff.agents]
     failed: Counter[int] = Counter()
     # Conversation n belongs to agent n modulo the number of agents; each agent sends one answer after the
     # other.
@@ -118,20 +83,20 @@ async def storm(
         for client, share in zip(clients, shares, strict=True)
         if share
     ]
-    while not all(widget.is_back for widget in widgets):
+    while not all(widget.is_welcomed for widget in widgets):
         if time.monotonic() - began > MAX_SECONDS:
             raise Void(
-                f"{sum(not widget.is_back for widget in widgets)} of {len(widgets)} visitors did not reconnect"
+                f"{sum(not widget.is_welcomed for widget in widgets)} of {len(widgets)} visitors did not reconnect"
             )
         await asyncio.sleep(0.02)
     back, cpu = time.monotonic() - began, running.cpu_seconds() - cpu
     writers = rng.sample(list(widgets), min(ANSWERS, len(widgets)))
     for widget in writers:
-        widget.post()
+        widget.post_next()
     answers = {key: widget for share in await asyncio.gather(*writing) for key, widget in share.items()}
     missing = await _wait_until_shown(answers, tally)
     took = time.monotonic() - began
-    disconnected = sum(not widget.is_back for widget in widgets)
+    disconnected = sum(not widget.is_welcomed for widget in widgets)
     if missing or disconnected or tally.refused:
         raise Void(
             f"after the storm {missing} messages are missing, {disconnected} visitors disconnected, "
@@ -158,9 +123,9 @@ async def _send_answers(
     sent = {}
     for widget in widgets:
         key = str(uuid4())
-        body = json.dumps({"client_id": key, "body": "您好，我还在，请稍等。"}, ensure_ascii=False).encode()
+        document = {"client_id": key, "body": "您好，我还在，请稍等。"}
         path = f"/console/conversations/{widget.conversation}/messages"
-        while (answer := await client.post(path, body)).status != 200:
+        while (answer := await client.post(path, document=document)).status != 200:
             if answer.status not in (429, 500, 503):
                 raise Void(f"an agent's answer was refused with {answer.status}: {answer.body[:200]!r}")
             failed[answer.status] += 1
@@ -175,7 +140,7 @@ async def _wait_until_shown(answers: dict[str, ReconnectingWidget], tally: Tally
     accepted."""
     until = time.monotonic() + 30
     while True:
-        missing = sum(key not in widget.shown for key, widget in answers.items())
+        missing = sum(key not in widget.shown_ids for key, widget in answers.items())
         missing += len(tally.intended.keys() - tally.accepted.keys())
         if not missing or time.monotonic() > until:
             return missing

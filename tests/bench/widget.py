@@ -6,9 +6,9 @@ import gzip
 from html.parser import HTMLParser
 
 from tests.bench import load, servers
-from tests.bench.http_client import HttpClient
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, Void
+from tests.harness.http_client import HttpClient
 
 
 def widget_rows(plan: Plan) -> list[Row]:
@@ -27,7 +27,7 @@ def widget_rows(plan: Plan) -> list[Row]:
 
 async def _fetch(url: str) -> tuple[dict[str, int], dict[str, int]]:
     """Return bytes by path: on the bank's page, and after opening the widget."""
-    client = HttpClient(url)
+    client = load.http_client(url)
     host = {path: len(await _body(client, path)) for path in ("/widget.js", "/widget/bench/look.js")}
     page = await client.get("/widget/bench/")
     links = _LinkedFiles()

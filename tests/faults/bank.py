@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import psycopg
 import redis
 
-from tests.faults.http import request
+from tests.harness.http_client import HttpClient
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
 from tests.people import PASSWORD
 
@@ -99,10 +99,9 @@ class Process(AppServer):
     async def control(self, command: str, timeout_seconds: float = 10.0, **parameters: object) -> Any:
         """Call the fault injection endpoint; return its answer, or None when there is none."""
         query = f"?{urlencode(parameters)}" if parameters else ""
-        status, text = await request(
-            "GET", f"{self.url}/fault-injection/{command}{query}", seconds=timeout_seconds
-        )
-        return json.loads(text) if status == 200 else None
+        client = HttpClient(self.url, seconds=timeout_seconds)
+        answer = await client.get(f"/fault-injection/{command}{query}")
+        return answer.document if answer.status == 200 else None
 
 
 class Bank:

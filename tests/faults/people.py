@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from contextlib import suppress
 from uuid import uuid4
 
-import websockets
-from websockets.asyncio.client import ClientConnection, connect
-
 from tests.faults.checker import REVOKED_SECONDS
 from tests.faults.fault_schedule import FaultScheduler, fault
+from tests.harness.reconnecting_socket import Frame, ReconnectingSocket
 from tests.people import SITE_KEY
-from tests.simulation.transport import Frame
 
 CONTESTED = "cards"
 ROUNDS = 3
@@ -41,9 +37,11 @@ async def two_agents(scheduler: FaultScheduler) -> None:
             first = {min(agent.waiting.values(), key=_queue_position)["id"] for agent in rivals}
             if len(rivals) < 2 or len(first) != 1:
                 if not rivals:
-                    with suppress(OSError, TimeoutError, websockets.WebSocketException):
-                        socket, _ = await _open_hostile(scheduler)
-                        socket.transport.abort()
+                    with suppress(OSError, TimeoutError):
+                        tab = Tab(scheduler)
+                        await tab.open()
+                        await tab.begin()
+                        tab.cut()
                 await asyncio.sleep(0.1)
                 continue
             (uuid,) = first
@@ -91,115 +89,127 @@ async def _control_any(scheduler: FaultScheduler, what: str, staff: str) -> str 
     return None
 
 
-async def _open_hostile(scheduler: FaultScheduler) -> tuple[ClientConnection, Frame]:
-    """Open a hostile visitor's socket with a conversation of its own. Raises what any connection may raise."""
-    scenario = scheduler.scenario
-    socket = await _connect(scheduler)
-    await socket.send(json.dumps({"kind": "hello", "site": SITE_KEY}))
-    await _wait_for(socket, "welcome")
-    await socket.send(json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}}))
-    welcome = await _wait_for(socket, "welcome")
-    scenario.history.append("begin", who="stranger", conv=welcome["state"]["id"], department="cards")
-    return socket, welcome
+class Tab:
+    """A hostile visitor's tab: frames are sent without waiting, and read one after the other."""
 
+    def __init__(self, scheduler: FaultScheduler) -> None:
+        self._scenario = scheduler.scenario
+        self._token: str | None = None
+        # None: the connection is lost.
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._socket = ReconnectingSocket(
+            f"{self._scenario.websocket_url}/ws/chat/",
+            rng=scheduler.rng,
+            hello=lambda: {"kind": "hello", "site": SITE_KEY, "token": self._token},
+            received=self._frames.put_nowait,
+            lost=lambda: self._frames.put_nowait(None),
+        )
+        self.cut = self._socket.cut
 
-async def _connect(scheduler: FaultScheduler) -> ClientConnection:
-    scenario = scheduler.scenario
-    return await connect(
-        f"{scenario.websocket_url}/ws/chat/", origin=websockets.Origin(scenario.url), compression=None, proxy=None,
-        open_timeout=5, ping_interval=None, close_timeout=1, max_size=None,
-    )  # fmt: skip
+    async def open(self, token: str | None = None) -> Frame:
+        """Connect and return the welcome. Raises what any connection may raise."""
+        self._token = token
+        self._connection = await self._socket.connect()
+        return await self.wait_for("welcome")
 
+    def pause_reading(self) -> None:
+        self._connection.pause_reading()
 
-async def _wait_for(socket: ClientConnection, kind: str) -> Frame:
-    while True:
-        frame: Frame = json.loads(await asyncio.wait_for(socket.recv(), 5))
-        if frame["kind"] == kind:
-            return frame
+    async def begin(self) -> str:
+        """Start a conversation and return its id."""
+        self.send("start", client_id=str(uuid4()), form={"name": "stranger"})
+        conversation = (await self.wait_for("welcome"))["state"]["id"]
+        self._scenario.history.append("begin", who="stranger", conv=conversation, department="cards")
+        return str(conversation)
+
+    def send(self, kind: str, **fields: object) -> None:
+        self._socket.write({"kind": kind, **fields})
+
+    async def read(self) -> Frame:
+        """Return the next frame. Raises ConnectionError when there will be none, and TimeoutError."""
+        frame = await asyncio.wait_for(self._frames.get(), 5)
+        if frame is None:
+            raise ConnectionResetError("the connection is lost")
+        return frame
+
+    async def wait_for(self, *kinds: str) -> Frame:
+        while (frame := await self.read())["kind"] not in kinds:
+            pass
+        return frame
 
 
 class HostileVisitor:
     """A hostile visitor whose posts are recorded like anyone's."""
 
-    def __init__(self, scheduler: FaultScheduler, socket: ClientConnection, conversation: str) -> None:
+    def __init__(self, scheduler: FaultScheduler, tab: Tab, conversation: str) -> None:
         self._history = scheduler.scenario.history
-        self._socket, self._conversation = socket, conversation
+        self._tab, self._conversation = tab, conversation
         self.bodies: dict[str, str] = {}
 
-    async def post(self, text: str) -> None:
+    def post(self, text: str) -> None:
         client_id, body = str(uuid4()), f"stranger·{self._conversation[:8]}·{len(self.bodies)} {text}"
         self.bodies[client_id] = body
-        self._history.append(
-            "send",
-            who="stranger",
-            role="visitor",
-            conv=self._conversation,
-            id=client_id,
-            body=body,
-            connection=0,
-        )
-        await self._socket.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
+        self._history.append("send", **self._about(client_id), role="visitor", connection=0)
+        self._tab.send("post", client_id=client_id, body=body)
 
-    async def post_again(self, socket: ClientConnection) -> None:
-        """Post everything again over `socket`, and wait for the answer to each."""
+    async def post_again(self, tab: Tab) -> None:
+        """Post everything again over `tab`, and wait for the answer to each."""
         for client_id, body in self.bodies.items():
-            await socket.send(json.dumps({"kind": "post", "client_id": client_id, "body": body}))
-            while True:
-                frame: Frame = json.loads(await asyncio.wait_for(socket.recv(), 5))
-                if frame["kind"] in ("accepted", "refused") and frame.get("client_id") == client_id:
-                    self._hear(frame)
-                    break
+            tab.send("post", client_id=client_id, body=body)
+            while (frame := await tab.wait_for("accepted", "refused")).get("client_id") != client_id:
+                pass
+            self._record_answer(frame)
 
     async def listen(self) -> None:
-        with suppress(websockets.WebSocketException):
-            async for text in self._socket:
-                self._hear(json.loads(text))
+        with suppress(ConnectionError):
+            while True:
+                self._record_answer(await self._tab.read())
 
-    def _hear(self, frame: Frame) -> None:
+    def _record_answer(self, frame: Frame) -> None:
         client_id = frame.get("client_id", "")
-        fields = {
-            "who": "stranger",
-            "conv": self._conversation,
-            "id": client_id,
-            "body": self.bodies.get(client_id, ""),
-        }
         if frame["kind"] == "accepted":
-            self._history.append("ack", **fields, seq=frame["seq"])
+            self._history.append("ack", **self._about(client_id), seq=frame["seq"])
         elif frame["kind"] == "refused" and client_id in self.bodies and not frame.get("retry_after_ms"):
-            self._history.append("refuse", **fields, code=frame["code"])
+            self._history.append("refuse", **self._about(client_id), code=frame["code"])
+
+    def _about(self, client_id: str) -> dict[str, str]:
+        body = self.bodies.get(client_id, "")
+        return {"who": "stranger", "conv": self._conversation, "id": client_id, "body": body}
 
 
 @fault("clients", "a client floods: frames of every size without a pause (F17)")
 async def flood(scheduler: FaultScheduler) -> None:
-    with suppress(OSError, TimeoutError, websockets.WebSocketException):
-        socket, welcome = await _open_hostile(scheduler)
-        stranger = HostileVisitor(scheduler, socket, welcome["state"]["id"])
+    with suppress(OSError, TimeoutError):
+        tab = Tab(scheduler)
+        await tab.open()
+        stranger = HostileVisitor(scheduler, tab, await tab.begin())
         listening = asyncio.create_task(stranger.listen())
         try:
-            await socket.send('{"kind": "wave", "by": "' + "x" * 1_000_000 + '"}')
+            tab.send("wave", by="x" * 1_000_000)
             for _ in range(FLOOD_FRAMES):
-                await stranger.post("!")
+                stranger.post("!")
             await asyncio.wait_for(listening, 10)
         finally:
             listening.cancel()
-            socket.transport.abort()
+            tab.cut()
 
 
 @fault("clients", "a client requests everything and reads nothing (F16)")
 async def slow_reader(scheduler: FaultScheduler) -> None:
-    with suppress(OSError, TimeoutError, websockets.WebSocketException):
-        socket, welcome = await _open_hostile(scheduler)
-        stranger = HostileVisitor(scheduler, socket, welcome["state"]["id"])
+    with suppress(OSError, TimeoutError):
+        tab = Tab(scheduler)
+        await tab.open()
+        stranger = HostileVisitor(scheduler, tab, await tab.begin())
         for _ in range(LONG_MESSAGES):
-            await stranger.post("很长的话" * 480)
-        socket.transport.pause_reading()
+            stranger.post("很长的话" * 480)
+        tab.pause_reading()
         try:
             for _ in range(FETCHES):
-                await socket.send('{"kind": "fetch", "after": 0}')
+                tab.send("fetch", after=0)
                 await asyncio.sleep(0.01)
             await scheduler.hold()
         finally:
-            socket.transport.abort()
+            tab.cut()
 
 
 @fault("clients", "another conversation starts while the answer to a post is lost")
@@ -207,40 +217,27 @@ async def another_begins(scheduler: FaultScheduler) -> None:
     """One tab posts and its answer is lost; another tab ends the conversation and starts the next; a third
     repeats the post."""
     for _ in range(ATTEMPTS):
-        with suppress(OSError, TimeoutError, websockets.WebSocketException):
+        with suppress(OSError, TimeoutError):
             await _start_another(scheduler)
             return
 
 
 async def _start_another(scheduler: FaultScheduler) -> None:
-    first_tab, welcome = await _open_hostile(scheduler)
-    second_tab = await _open_tab(scheduler, welcome["token"])
-    tabs = [first_tab, second_tab]
+    first_tab, second_tab, third_tab = tabs = [Tab(scheduler) for _ in range(3)]
     try:
-        conversation = welcome["state"]["id"]
-        stranger = HostileVisitor(scheduler, first_tab, conversation)
-        await stranger.post("the answer to this is lost")
-        while (await _wait_for(second_tab, "message"))["message"]["body"] not in stranger.bodies.values():
+        token = (await first_tab.open())["token"]
+        stranger = HostileVisitor(scheduler, first_tab, await first_tab.begin())
+        await second_tab.open(token)
+        stranger.post("the answer to this is lost")
+        while (await second_tab.wait_for("message"))["message"]["body"] not in stranger.bodies.values():
             # An agent has taken the conversation: the post may still be on its way.
             pass
-        first_tab.transport.abort()
-        await second_tab.send('{"kind": "end"}')
-        await _wait_for(second_tab, "state")
-        await second_tab.send(
-            json.dumps({"kind": "start", "client_id": str(uuid4()), "form": {"name": "stranger"}})
-        )
-        now = (await _wait_for(second_tab, "welcome"))["state"]["id"]
-        scheduler.scenario.history.append("begin", who="stranger", conv=now, department="cards")
-        tabs.append(await _open_tab(scheduler, welcome["token"]))
-        await stranger.post_again(tabs[-1])
+        first_tab.cut()
+        second_tab.send("end")
+        await second_tab.wait_for("state")
+        await second_tab.begin()
+        await third_tab.open(token)
+        await stranger.post_again(third_tab)
     finally:
         for tab in tabs:
-            tab.transport.abort()
-
-
-async def _open_tab(scheduler: FaultScheduler, token: str) -> ClientConnection:
-    """Open another tab of the visitor with this token."""
-    socket = await _connect(scheduler)
-    await socket.send(json.dumps({"kind": "hello", "site": SITE_KEY, "token": token}))
-    await _wait_for(socket, "welcome")
-    return socket
+            tab.cut()

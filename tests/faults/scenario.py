@@ -17,11 +17,11 @@ from tests.faults.browsers import Browsers
 from tests.faults.fault_schedule import FaultScheduler
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
-from tests.faults.reader import Reader
-from tests.faults.visitor import Visitor
+from tests.faults.visitor import FAST, Visitor, rows_of
+from tests.harness.reader import Reader
 from tests.harness.servers import free_port
+from tests.harness.thread import Message
 from tests.simulation.sources import own_scripts
-from tests.simulation.transport import Frame
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Scenario:
             if not self._is_quiet:
                 sys.excepthook(type(error), error, error.__traceback__)
 
-    def note_shown(self, who: str, role: str, conv: str, message: Frame) -> None:
+    def note_shown(self, who: str, role: str, conv: str, message: Message) -> None:
         self.history.append(
             "show",
             who=who,
@@ -240,9 +240,22 @@ class Scenario:
         if self.browsers is not None:
             await self.browsers.read()
         started = {record["conv"] for record in self.history.records if record["op"] == "begin"}
-        reader = Reader(self, self.bank.staff["yun"]["sessions"][0], self._new_rng())
-        await reader.read(sorted(started & heads.keys()), self.plan.settle_seconds)
+        await self._read_as_supervisor(sorted(started & heads.keys()))
         await asyncio.to_thread(stored.read_all, self.bank.postgres.url, self.history)
+
+    async def _read_as_supervisor(self, conversations: list[str]) -> None:
+        """Record every conversation as a newly opened console shows it."""
+        session = self.bank.staff["yun"]["sessions"][0]
+        reader = Reader(
+            self.url, self.websocket_url, rng=self._new_rng(), cookies={"sessionid": session}, timing=FAST
+        )
+        running = self.spawn(reader.socket.run())
+        deadline = time.monotonic() + self.plan.settle_seconds
+        for uuid in conversations:
+            thread = await reader.read(uuid, deadline - time.monotonic())
+            self.history.append("read", who="yun", role="agent", conv=uuid, rows=rows_of(thread))
+        await reader.socket.close()
+        running.cancel()
 
     def _show_everything(self, heads: dict[str, int], departments: dict[str, str]) -> bool:
         screens = [

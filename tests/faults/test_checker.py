@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from copy import deepcopy
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from tests.faults.checker import check
 from tests.faults.delays import delays, table
 from tests.faults.history import Record
+from tests.harness.servers.process import ROOT
 
 CONV, OTHER = "c1", "c2"
 
@@ -389,3 +392,13 @@ def test_delays_are_grouped_by_the_active_fault() -> None:
     # Mei's screen was opened later: what it shows then is not a delay.
     assert found == {"no fault": [1.0], "process_kill": [1.0]}
     assert any(line.split()[:2] == ["process_kill", "1"] for line in table(records))
+
+
+def test_clients_share_no_code_with_the_product() -> None:
+    """The clients send and understand what docs/protocol.md says, so that a bug of the product is not theirs too."""
+    code = "import sys; from tests.harness import agent, reader, visitor; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    ours = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert {"chat", "console"} <= ours
+    assert not loaded & (ours | {"django"})

@@ -11,14 +11,14 @@ import urllib.request
 from pathlib import Path
 
 try:
-    import websockets  # noqa: F401
+    import msgspec  # noqa: F401
 except ImportError:
-    sys.exit("The simulation needs the package websockets: run `make simulate`, which installs it.")
+    sys.exit("The simulation needs the package msgspec: run `make simulate`, which installs it.")
 
 from demo.dialogues import dialogues
+from tests.harness.http_client import SignInFailed
 from tests.simulation.simulation import AGENTS, Outcome, Plan, Simulation
 from tests.simulation.sources import DATA, Scripts
-from tests.simulation.staff_http_client import SignInFailed
 
 DEMO_PASSWORD = "lianxin-demo"
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.transport import Frame, Thread
+from tests.harness.thread import Message, Thread
 
 if TYPE_CHECKING:
+    from tests.harness.reader import Reader
     from tests.simulation.agent import Agent
-    from tests.simulation.reader import Reader
     from tests.simulation.visitor import Visitor
 
 
@@ -30,7 +30,7 @@ async def compare(
         if not visitor.conversation:
             continue
         uuid = visitor.conversation
-        staff_messages = await reader.read(uuid, seconds)
+        staff_messages = (await reader.read(uuid, seconds)).messages
         reopened = await visitor.reopened(seconds)
         faults = transcript_faults(staff_messages)
         if reopened != staff_messages:
@@ -47,7 +47,7 @@ async def compare(
     return problems
 
 
-def transcript_faults(messages: list[Frame]) -> list[str]:
+def transcript_faults(messages: list[Message]) -> list[str]:
     """Return what is wrong with a transcript regardless of what was sent."""
     faults = []
     if [message["seq"] for message in messages] != list(range(1, len(messages) + 1)):
@@ -62,7 +62,7 @@ def transcript_faults(messages: list[Frame]) -> list[str]:
 
 
 def acknowledged_faults(
-    messages: list[Frame], sent: Mapping[str, str], accepted: Mapping[str, int]
+    messages: list[Message], sent: Mapping[str, str], accepted: Mapping[str, int]
 ) -> list[str]:
     """Check one author: every acknowledged message is in the transcript once, unchanged, in the order of
     sending."""
@@ -82,7 +82,7 @@ def acknowledged_faults(
     return faults
 
 
-def screen_faults(whose: str, thread: Thread, stored: list[Frame]) -> list[str]:
+def screen_faults(whose: str, thread: Thread, stored: list[Message]) -> list[str]:
     """Check that a screen that was open all the time shows what is stored."""
     faults = [f"{whose} screen: {error}" for error in thread.errors]
     if thread.head < len(stored):

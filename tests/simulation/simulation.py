@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.harness.reader import Reader
 from tests.simulation import pace
 from tests.simulation.agent import Agent
 from tests.simulation.check import compare
-from tests.simulation.reader import Reader
 from tests.simulation.sources import Script, Scripts
 from tests.simulation.visitor import Visitor
 
@@ -52,8 +52,8 @@ class Outcome:
 
     def summary(self) -> str:
         by_language = [visitor.script.language for visitor in self.visitors]
-        cuts = sum(visitor.reconnects for visitor in self.visitors)
-        cuts += sum(agent.reconnects for agent in self.agents)
+        cuts = sum(visitor.socket.reconnects for visitor in self.visitors)
+        cuts += sum(agent.socket.reconnects for agent in self.agents)
         ordered = sorted(self.latencies)
         parts = [
             f"{len(self.visitors)} visitors ({by_language.count('zh')} zh, {by_language.count('en')} en)",
@@ -85,8 +85,9 @@ class Simulation:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: list[str] = []
 
-    def socket_url(self, path: str) -> str:
-        return "ws" + self.url.removeprefix("http") + path
+    @property
+    def websocket_url(self) -> str:
+        return "ws" + self.url.removeprefix("http")
 
     def real(self, simulated_seconds: float) -> float:
         return pace.Pace(self.plan.pace).real(simulated_seconds)
@@ -107,8 +108,8 @@ class Simulation:
         # One after another: checking six passwords at once would keep the server from everything else.
         for agent in agents:
             await agent.start()
-        reader = Reader(self.url, self.socket_url("/ws/console/"), self._new_rng())
-        await reader.sign_in(SUPERVISOR, self.password)
+        reader = Reader(self.url, self.websocket_url, rng=self._new_rng())
+        await reader.http.sign_in(SUPERVISOR, self.password)
         times = pace.arrivals(
             self._rng,
             visitors=self.plan.visitors,
@@ -133,7 +134,7 @@ class Simulation:
         outcome = Outcome(visitors, agents, self.latencies)
         outcome.losses = self._failed + await compare(visitors, agents, reader, self.spawn, CHECK_SECONDS)
         for visitor in visitors:
-            await visitor.close()
+            await visitor.socket.close()
         for agent in agents:
             await agent.close()
         await reader.socket.close()

@@ -10,11 +10,11 @@ import pytest
 
 from demo.bank import PASSWORD
 from tests.harness.servers import AppServer
+from tests.harness.thread import Message, Thread
 from tests.simulation import pace
 from tests.simulation.check import acknowledged_faults, screen_faults, transcript_faults
 from tests.simulation.simulation import Outcome, Plan, Simulation
 from tests.simulation.sources import DATA, Scripts, own_scripts
-from tests.simulation.transport import Frame, Thread
 
 AVAILABLE_DATA = DATA if DATA.is_dir() else None
 
@@ -33,7 +33,7 @@ async def test_a_run_with_cuts_and_reloads_loses_nothing() -> None:
         assert outcome.losses == []
         assert outcome.acknowledged > 150
         assert answered_count(outcome) > 12
-        assert sum(visitor.reconnects for visitor in outcome.visitors) > 3
+        assert sum(visitor.socket.reconnects for visitor in outcome.visitors) > 3
         assert sum(visitor.reloads for visitor in outcome.visitors) > 1
         assert "nothing lost" in outcome.summary()
 
@@ -45,7 +45,7 @@ def answered_count(outcome: Outcome) -> int:
 
 # -- The checker finds planted faults ------------------------------------------------------------------------
 
-STORED: list[Frame] = [
+STORED: list[Message] = [
     {"seq": 1, "body": "在吗", "client_id": "a", "at": "2026-01-01T00:00:01.000Z", "role": "visitor"},
     {"seq": 2, "body": "林晓为您服务", "at": "2026-01-01T00:00:02.000Z", "role": "system"},
     {"seq": 3, "body": "卡被吞了", "client_id": "b", "at": "2026-01-01T00:00:03.000Z", "role": "visitor"},
@@ -54,7 +54,7 @@ SENT = {"a": "在吗", "b": " 卡被吞了\n"}
 ACCEPTED = {"a": 1, "b": 3}
 
 
-def shown(messages: list[Frame]) -> Thread:
+def shown(messages: list[Message]) -> Thread:
     thread = Thread()
     for message in messages:
         thread.add(message)

@@ -1,0 +1,32 @@
+"""The rate at which a screen reports what it has received and read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+# As in static/widget/session.js and static/console/inbox/live-connection.js.
+MARK_SECONDS = 0.4
+
+
+class ReadMarkLimiter:
+    """Rate limit of read marks: one per MARK_SECONDS at most; later changes go into the next. `send` returns
+    whether another one is due."""
+
+    def __init__(self, send: Callable[[], bool]) -> None:
+        self._send = send
+        self._is_paused = False
+        self._is_due = False
+
+    def changed(self) -> None:
+        if self._is_paused:
+            self._is_due = True
+            return
+        self._is_due = self._send()
+        self._is_paused = True
+        asyncio.get_running_loop().call_later(MARK_SECONDS, self._pause_ended)
+
+    def _pause_ended(self) -> None:
+        self._is_paused = False
+        if self._is_due:
+            self.changed()

@@ -1,0 +1,38 @@
+"""A supervisor who opens every conversation on a new console: the stored messages as staff see them."""
+
+from __future__ import annotations
+
+import time
+
+from tests.harness.agent import AgentClient
+from tests.harness.reconnecting_socket import Frame
+from tests.harness.thread import Thread
+
+# Seconds after which a conversation whose messages have not arrived is asked for again.
+REPEAT_SECONDS = 0.5
+
+
+class Reader(AgentClient):
+    """A console that only reads."""
+
+    def received(self, frame: Frame) -> None:
+        if frame["kind"] == "messages":
+            self._heads[frame["conversation"]] = frame["head"]
+        super().received(frame)
+
+    async def read(self, uuid: str, seconds: float) -> Thread:
+        """Return all messages of this conversation, or those that arrive within `seconds`."""
+        self._heads: dict[str, int] = {}
+        deadline = time.monotonic() + seconds
+        self.open(uuid)
+        thread = self.threads[uuid]
+
+        def is_whole() -> bool:
+            return uuid in self._heads and thread.head >= self._heads[uuid]
+
+        while not await self.socket.until(is_whole, REPEAT_SECONDS):
+            if time.monotonic() > deadline:
+                break
+            self.watch(uuid)
+        self.close_thread(uuid)
+        return thread
