@@ -1,4 +1,4 @@
-"""A server process gets the garbage-collector thresholds of its own server."""
+"""A server process gets the garbage-collector thresholds and the transport of its own server."""
 
 import os
 import subprocess
@@ -10,18 +10,21 @@ import pytest
 from server.gc_tuning import THRESHOLDS_DAPHNE, THRESHOLDS_UVICORN
 from tests.harness.servers.process import ROOT
 
+CODE = "import gc, {}.server, config.asgi as asgi; print(asgi.transport_of.__module__, *gc.get_threshold())"
+
 
 @pytest.mark.parametrize(
-    ("server", "expected"), [("daphne.server", THRESHOLDS_DAPHNE), ("uvicorn.server", THRESHOLDS_UVICORN)]
+    ("name", "expected"), [("daphne", THRESHOLDS_DAPHNE), ("uvicorn", THRESHOLDS_UVICORN)]
 )
-def test_process_has_thresholds_of_its_server(
-    server: str, expected: tuple[int, int, int], tmp_path: Path
+def test_process_has_thresholds_and_transport_of_its_server(
+    name: str, expected: tuple[int, int, int], tmp_path: Path
 ) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIANXIN_")}
     printed = subprocess.check_output(
-        [sys.executable, "-c", f"import gc, {server}, config.asgi; print(*gc.get_threshold())"],
+        [sys.executable, "-c", CODE.format(name)],
         cwd=ROOT,
         env={**inherited, "LIANXIN_STATE_DIR": str(tmp_path)},
         text=True,
     )
-    assert tuple(map(int, printed.split())) == expected
+    transport, *thresholds = printed.split()
+    assert (transport, tuple(map(int, thresholds))) == (f"server.{name}.transport", expected)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib import metadata
-from pathlib import Path
 
 # Installs the reactor.
 import daphne.server  # noqa: F401
@@ -16,7 +13,6 @@ from django.core.exceptions import ImproperlyConfigured
 from server.daphne import patches
 from server.library_internals import Internal, check_internals
 from server.uvicorn import transport as uvicorn_transport
-from tests.harness.servers.process import ROOT
 
 VERSIONS = patches.VERSIONS | uvicorn_transport.VERSIONS
 INTERNALS = patches.INTERNALS + uvicorn_transport.INTERNALS
@@ -46,16 +42,3 @@ def test_start_fails_when_a_function_no_longer_uses_a_name(monkeypatch: pytest.M
     monkeypatch.setattr(http_protocol.HTTPFactory, "buildProtocol", lambda factory, address: None)
     with pytest.raises(ImproperlyConfigured, match="expected: WebRequest, requestFactory"):
         patches.apply_patches()
-
-
-def test_process_of_uvicorn_is_not_taken_for_one_of_daphne(tmp_path: Path) -> None:
-    """INSTALLED_APPS imports Daphne in every process."""
-    code = (
-        "import uvicorn.server, gc, config.asgi as asgi; "
-        "print(asgi.transport_of.__module__, gc.get_threshold() == asgi.gc_tuning.THRESHOLDS_UVICORN)"
-    )
-    environment = {"PATH": "", "LIANXIN_STATE_DIR": str(tmp_path)}
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert result.stdout.split() == ["server.uvicorn.transport", "True"], result.stderr
