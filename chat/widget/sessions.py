@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
-from chat import access, batch_statements, selectors
+from chat import access, selectors
 from chat.actions import identities, visitors
 from chat.errors import NotFound
 from chat.languages import language_of
@@ -85,15 +85,6 @@ def session_for(site: Site, visitor: Visitor) -> VisitorSession:
     return VisitorSession(site, visitor.uuid, visitor, newest[0] if newest else None, len(newest) > 1)
 
 
-_rows = batch_statements.PreparedSelect(
-    lambda: (
-        Conversation.objects.filter(pk__among=batch_statements.PARAM)
-        .order_by()
-        .values_list(*serializers.ROW_FIELDS)
-    )
-)
-
-
 def now_ms() -> int:
     """Return the server's time in milliseconds since 1970. The widget names days by it, not by the visitor's clock."""
     return int(time() * 1000)
@@ -106,7 +97,7 @@ def welcome_frames(resumed: Sequence[ResumedSession]) -> list[tuple[Welcome, Row
     before this call misses nothing: newer events are sent after the welcome.
     """
     pks = {one.session.pk for one in resumed if one.session.pk is not None}
-    stored = {values[0]: values for values in _rows.rows(pks)} if pks else {}
+    stored = {values[0]: values for values in selectors.row_values.rows(pks)} if pks else {}
     return [_welcome(one, stored.get(one.session.pk)) for one in resumed]
 
 
