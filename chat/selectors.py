@@ -64,6 +64,16 @@ def parse_seq(text: str) -> int:
     return int(text[:9]) if text.isdecimal() else 0
 
 
+# The ROW_FIELDS of conversations.
+row_values = batch_statements.PreparedSelect(
+    lambda: (
+        Conversation.objects.filter(pk__among=batch_statements.PARAM)
+        .order_by()
+        .values_list(*serializers.ROW_FIELDS)
+    )
+)
+
+
 def rows_by_conversation_pk(rows: list[Row]) -> dict[int, Row]:
     """Return the given rows as a dict by the primary key of their conversation. One query."""
     by_uuid = {row.id: row for row in rows}

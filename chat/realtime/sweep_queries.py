@@ -76,7 +76,7 @@ class SweepResult:
 
 
 class _Stored(NamedTuple):
-    """The columns that the sweep reads of each conversation that it examines."""
+    """The columns that the sweep reads of a conversation, without its id."""
 
     visitor: int
     last_seq: int
@@ -157,7 +157,7 @@ def _new_since(rows: dict[int, Row], cursor: SweepCursor) -> Collection[int]:
     return {pk for pk, row in rows.items() if max(row.started_at, row.last_message_at or "") >= since}
 
 
-# The columns of the conversation: its id, then those of a _Stored and of its SentRow.
+# The id of a conversation, then the columns of a _Stored and of its SentRow.
 _COLUMNS = ("pk", "visitor_id", "last_seq", "revision", "status", "agent_id", "department_id")
 
 

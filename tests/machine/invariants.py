@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SECRET = "绝密"
 MARKS = ("visitor_received_seq", "visitor_read_seq", "agent_received_seq", "agent_read_seq")
-# The columns of a row that may change, other than last_seq and read marks.
+# Columns that a row shows and that may change, other than last_seq and read marks.
 SHOWN = (
     *("status", "department_id", "c.agent_id", "c.visitor_id", "unread_by_agent", "excerpt", "waiting_since"),
     *("unanswered_since", "last_message_at", "ended_by", "rating.score"),
