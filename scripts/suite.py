@@ -211,7 +211,7 @@ class Suite:
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return our environment with these LIANXIN_ settings only, so that no setting of the caller affects a run."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
-        # A process that compiles our modules anew starts half a second later, and a run starts more than a hundred.
+        # A process that compiles our modules again starts half a second later, and a run starts more than a hundred.
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
         return {**inherited, **own, **settings}

@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.LEARNING = False
     # Hash passwords as in production, but in one round: a million rounds take half a second for each password.
     PBKDF2PasswordHasher.iterations = 1
-    TransactionTestCase._fixture_teardown = _empty_tables
+    TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
     # It must be set before the URLconf is loaded.
     settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -70,7 +70,7 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         folder: Path = tmp_path_factory.mktemp("sqlite")
         database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
         # As in PrivatePostgres: a commit survives a killed process, but need not survive a power cut.
-        database["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+        database["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
 
 
 @pytest.fixture

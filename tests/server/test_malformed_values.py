@@ -66,7 +66,7 @@ def client_for(cast: Cast) -> Iterator[Callable[[str], Client]]:
     yield lambda path: clients[
         cast.an if path.startswith("/admin/") else cast.ning if "/points/" in path else cast.yun
     ]
-    assert [get_user(client) for client in clients.values()] == list(clients)  # type: ignore[arg-type]
+    assert [get_user(client) for client in clients.values()] == list(clients)
 
 
 @pytest.mark.parametrize("name", VALUES)
