@@ -71,7 +71,7 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         folder: Path = tmp_path_factory.mktemp("sqlite")
         database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
         # As in PrivatePostgres: a commit survives a killed process, but need not survive a power cut.
-        database["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+        database["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
 
 
 @pytest.fixture
