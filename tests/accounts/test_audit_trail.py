@@ -397,7 +397,7 @@ def test_conversation_opened_over_the_socket_is_audited_once_and_a_forbidden_one
                 console.watch(uuid)
     with Console(processes.daphne, session_of(cast.jun)) as console:
         console.open()
-        console.say("watch", conversation=uuid, after=0)
-        assert console.hear("refused")["code"] == "not_found"
+        console.send("watch", conversation=uuid, after=0)
+        assert console.wait_for("refused")["code"] == "not_found"
     assert audited("conversation.read") == [(cast.hao, uuid)]
     assert audited("access.refused") == [(cast.jun, uuid)]

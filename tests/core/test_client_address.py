@@ -19,7 +19,7 @@ from chat.widget import consumers
 from core.client_address import address_of
 from tests.conftest import Processes
 from tests.harness.servers import AppServer
-from tests.harness.sockets import Box
+from tests.harness.sockets import Widget
 from tests.people import Cast
 
 
@@ -72,10 +72,10 @@ def test_conversations_started_from_one_address_are_limited(cast: Cast, processe
 
         def start_from(address: str) -> str:
             """Start a conversation from this address. Return "started", or the code of the refusal."""
-            with Box(server, headers={"X-Forwarded-For": address}) as box:
-                box.open()
-                box.say("start", client_id=str(uuid4()), form={})
-                answer = box.so_far()[1]
+            with Widget(server, headers={"X-Forwarded-For": address}) as widget:
+                widget.open()
+                widget.send("start", client_id=str(uuid4()), form={})
+                answer = widget.frames_until_now()[1]
                 return str(answer.get("code", "started"))
 
         # The limit allows one more conversation each second. This loop starts them faster.
@@ -102,13 +102,13 @@ async def test_too_many_hellos_from_one_address_are_postponed_without_a_query(
     monkeypatch.setattr(consumers, "_session_lookups", RequestCoalescer(find))
 
     async def bye(address: str) -> dict[str, Any]:
-        box = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")
-        box.scope["client"] = [address, 1234]
-        await box.connect()
-        await box.send_json_to({"kind": "hello", "site": "nobody"})
-        while (frame := await box.receive_json_from())["kind"] != "bye":
+        widget = WebsocketCommunicator(consumers.VisitorConsumer.as_asgi(), "/ws/chat/")
+        widget.scope["client"] = [address, 1234]
+        await widget.connect()
+        await widget.send_json_to({"kind": "hello", "site": "nobody"})
+        while (frame := await widget.receive_json_from())["kind"] != "bye":
             pass
-        await box.disconnect()
+        await widget.disconnect()
         return dict(frame)
 
     frames = [await bye(address) for address in ["203.0.113.9"] * 3 + ["198.51.100.7"]]
@@ -145,13 +145,13 @@ def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processe
         ExitStack() as stack,
     ):
         for _ in range(SHARED_FROM):
-            stack.enter_context(Box(one, headers=crowd))
+            stack.enter_context(Widget(one, headers=crowd))
         for _ in range(SHARED_FROM - 1):
-            stack.enter_context(Box(other, headers=crowd))
+            stack.enter_context(Widget(other, headers=crowd))
         with pytest.raises(InvalidStatus, match="403"):
-            stack.enter_context(Box(other, headers=crowd))
-        with Box(other, headers={"X-Forwarded-For": "198.51.100.7"}) as box:
-            assert box.open()["kind"] == "welcome"
+            stack.enter_context(Widget(other, headers=crowd))
+        with Widget(other, headers={"X-Forwarded-For": "198.51.100.7"}) as widget:
+            assert widget.open()["kind"] == "welcome"
 
 
 async def test_socket_counts_without_redis_are_those_of_the_process() -> None:

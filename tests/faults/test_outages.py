@@ -24,7 +24,7 @@ import pytest
 
 from tests.conftest import bank_environment
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis, Server
-from tests.harness.sockets import Box, Console
+from tests.harness.sockets import Console, Widget
 from tests.people import SITE_KEY
 
 LOAD = """
@@ -99,13 +99,13 @@ def bank(running_bank: Bank) -> Iterator[Bank]:
         server.send_signal(signal.SIGCONT)
 
 
-def post_all(box: Box, bodies: list[str]) -> dict[str, str]:
+def post_all(widget: Widget, bodies: list[str]) -> dict[str, str]:
     """Post messages, each until it is accepted, as the widget does; return the bodies by client_id."""
     posted = {}
     for body in bodies:
         client_id = str(uuid4())
         posted[client_id] = body
-        box.post(body, client_id)
+        widget.post(body, client_id)
     return posted
 
 
@@ -116,23 +116,23 @@ def post_all(box: Box, bodies: list[str]) -> dict[str, str]:
 def test_killed_server_loses_no_accepted_message(bank: Bank, name: str) -> None:
     """Invariant 1: the server gets SIGKILL while posts are in progress; unanswered posts may be sent again."""
     server: AppServer = getattr(bank, name)
-    box = Box(server)
-    box.open()
-    box.begin()
-    ids = [box.send(f"第{number}句") for number in range(12)]
-    accepted = [box.hear("accepted")["client_id"] for _ in range(4)]
+    widget = Widget(server)
+    widget.open()
+    widget.begin()
+    ids = [widget.send_post(f"第{number}句") for number in range(12)]
+    accepted = [widget.wait_for("accepted")["client_id"] for _ in range(4)]
     server.kill()
-    stored = bank.stored(box.conversation)
+    stored = bank.stored(widget.conversation)
     assert {client_id for _, client_id in stored} >= set(accepted)
 
     server.start()
-    with Box(server) as again:
-        welcome = again.open(like=box)
+    with Widget(server) as again:
+        welcome = again.open(like=widget)
         known = {message["client_id"] for message in welcome["messages"]}
         assert set(accepted) <= known
         for client_id in ids:
             again.post(f"第{ids.index(client_id)}句", client_id)
-    stored = bank.stored(box.conversation)
+    stored = bank.stored(widget.conversation)
     assert [seq for seq, _ in stored] == list(range(1, 13))
     assert sorted(client_id for _, client_id in stored) == sorted(ids)
 
@@ -143,51 +143,51 @@ def test_killed_server_loses_no_accepted_message(bank: Bank, name: str) -> None:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_database_outage_loses_no_accepted_message(bank: Bank, how: str) -> None:
     """Invariants 1 and 2, when the database is stopped or killed and then started again."""
-    with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
-        box.open()
-        box.begin()
-        tab.open(like=box)
-        ids = [box.send(f"{number}") for number in range(6)]
-        accepted = box.hear("accepted")["client_id"]
+    with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
+        widget.open()
+        widget.begin()
+        tab.open(like=widget)
+        ids = [widget.send_post(f"{number}") for number in range(6)]
+        accepted = widget.wait_for("accepted")["client_id"]
         getattr(bank.postgres, how)()
-        late = box.send("没有数据库")
-        refused = box.hear("refused", lambda frame: frame["client_id"] == late)
+        late = widget.send_post("没有数据库")
+        refused = widget.wait_for("refused", lambda frame: frame["client_id"] == late)
         assert (refused["code"], refused["retry_after_ms"] > 0) == ("unavailable", True)
         bank.postgres.start()
         # Without a pause, because the pool must not hand out dead connections.
         for number, client_id in enumerate(ids):
-            box.post(f"{number}", client_id)
-        box.post("没有数据库", late)
-        stored = bank.stored(box.conversation)
+            widget.post(f"{number}", client_id)
+        widget.post("没有数据库", late)
+        stored = bank.stored(widget.conversation)
         assert [seq for seq, _ in stored] == list(range(1, 8))
         assert {client_id for _, client_id in stored} == {*ids, late}
         assert accepted in ids
         # The sweep finds messages that were committed although their answer was lost.
         while "没有数据库" not in tab.bodies():
-            tab.hear("message")
+            tab.wait_for("message")
 
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 def test_visitor_during_a_database_outage_is_asked_to_come_back(bank: Bank, name: str) -> None:
     server: AppServer = getattr(bank, name)
-    with Box(server) as box, Box(server) as waiting:
-        box.open()
+    with Widget(server) as widget, Widget(server) as waiting:
+        widget.open()
         waiting.open()
         bank.postgres.stop()
-        with Box(server) as newcomer:
-            newcomer.say("hello", site=SITE_KEY)
-            bye = newcomer.hear("bye")
+        with Widget(server) as newcomer:
+            newcomer.send("hello", site=SITE_KEY)
+            bye = newcomer.wait_for("bye")
             assert (bye["code"], bye["retry_after_ms"] > 0) == ("unavailable", True)
-            assert newcomer.hear_close() == 4000
+            assert newcomer.wait_for_close() == 4000
         client_id = str(uuid4())
-        waiting.say("start", client_id=client_id, form={})
-        refused = waiting.hear("refused")
+        waiting.send("start", client_id=client_id, form={})
+        refused = waiting.wait_for("refused")
         assert (refused["code"], refused["client_id"]) == ("unavailable", client_id)
         bank.postgres.start()
-        waiting.say("start", client_id=client_id, form={})
+        waiting.send("start", client_id=client_id, form={})
         assert waiting.welcomed()["state"]["status"] == "waiting"
         waiting.post("还在")
-        with Box(server) as newcomer:
+        with Widget(server) as newcomer:
             newcomer.open()
 
 
@@ -195,11 +195,11 @@ def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> N
     """A page explains it in the reader's language, a script gets a refusal with a time, and no error is logged."""
     server = bank.daphne
     session = bank.sessions["mei"].pop()
-    with Box(server) as box:
-        box.open()
-        box.begin()
-        bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
-    messages = f"/console/conversations/{box.conversation}/messages"
+    with Widget(server) as widget:
+        widget.open()
+        widget.begin()
+        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+    messages = f"/console/conversations/{widget.conversation}/messages"
     post = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
     form = "application/x-www-form-urlencoded"
     before = len(server.log)
@@ -275,8 +275,8 @@ def request(
 def test_without_redis_everything_still_arrives(bank: Bank) -> None:
     """Invariant 2: notifications are lost, the sweep finds all changes, and notifications work again afterwards."""
     with (
-        Box(bank.daphne) as box,
-        Box(bank.uvicorn) as tab,
+        Widget(bank.daphne) as widget,
+        Widget(bank.uvicorn) as tab,
         Console(bank.uvicorn, bank.sessions["mei"].pop()) as mei,
         Console(bank.uvicorn, bank.sessions["hao"].pop()) as hao,
         Console(bank.uvicorn, bank.sessions["yun"].pop()) as yun,
@@ -285,110 +285,112 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
             console.open()
         bank.redis.stop()
         # The other process shows the new conversation.
-        box.open()
-        box.begin(name="李雷")
+        widget.open()
+        widget.begin(name="李雷")
         for console in (mei, hao, yun):
-            row = console.hear("conversation", within=6)
+            row = console.wait_for("conversation", within=6)
             assert (row["row"]["visitor_name"], row["listed"]) == ("李雷", True)
         # It shows a message.
-        tab.open(like=box)
-        mei.watch(box.conversation or "")
-        hao.watch(box.conversation or "")
-        box.post("在吗")
+        tab.open(like=widget)
+        mei.watch(widget.conversation or "")
+        hao.watch(widget.conversation or "")
+        widget.post("在吗")
         for client in (tab, mei, hao):
-            assert client.hear("message", within=6)["message"]["body"] == "在吗"
+            assert client.wait_for("message", within=6)["message"]["body"] == "在吗"
         # It shows the assignment, to everybody.
-        bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
-        for widget in (box, tab):
-            assert widget.hear("state", lambda frame: frame["state"]["status"] == "active", within=6)
-        assert hao.hear("conversation", lambda frame: not frame["listed"], within=6)
-        assert yun.hear("conversation", lambda frame: frame["row"]["status"] == "active", within=6)["listed"]
+        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        for screen in (widget, tab):
+            assert screen.wait_for("state", lambda frame: frame["state"]["status"] == "active", within=6)
+        assert hao.wait_for("conversation", lambda frame: not frame["listed"], within=6)
+        assert yun.wait_for("conversation", lambda frame: frame["row"]["status"] == "active", within=6)[
+            "listed"
+        ]
         # It shows read marks and notes.
-        box.say("seen", received=2, read=2)
-        row = mei.hear("conversation", lambda frame: frame["row"]["visitor_read"] == 2, within=6)
-        mei.say("seen", conversation=box.conversation, received=2, read=1)
-        assert box.hear("state", lambda frame: frame["state"]["agent_read"] == 1, within=6)
-        bank.act("mei", box.conversation, 'agents.add_note(staff=staff, uuid=conversation, body="便条")')
+        widget.send("seen", received=2, read=2)
+        row = mei.wait_for("conversation", lambda frame: frame["row"]["visitor_read"] == 2, within=6)
+        mei.send("seen", conversation=widget.conversation, received=2, read=1)
+        assert widget.wait_for("state", lambda frame: frame["state"]["agent_read"] == 1, within=6)
+        bank.act("mei", widget.conversation, 'agents.add_note(staff=staff, uuid=conversation, body="便条")')
         for console in (mei, hao):
-            assert console.hear("note", within=6)["body"] == "便条"
+            assert console.wait_for("note", within=6)["body"] == "便条"
         # It removes the ended conversation from the lists.
-        box.say("end")
-        assert yun.hear("conversation", lambda frame: not frame["listed"], within=6)
-        assert tab.hear("state", lambda frame: frame["state"]["status"] == "wrap_up", within=6)
-        for client in (box, tab, mei, hao, yun):
+        widget.send("end")
+        assert yun.wait_for("conversation", lambda frame: not frame["listed"], within=6)
+        assert tab.wait_for("state", lambda frame: frame["state"]["status"] == "wrap_up", within=6)
+        for client in (widget, tab, mei, hao, yun):
             assert "note" not in client.kinds() or client in (mei, hao)
 
         bank.redis.start()
         # Notifications work again: typing is not stored, so only a notification can bring it.
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline and "is_typing" not in [frame["kind"] for frame in hao.frames]:
-            box.say("typing")
+            widget.send("typing")
             hao.listen(1.2)
         assert "is_typing" in hao.kinds()
 
 
 def test_sweep_sends_nothing_twice(bank: Bank) -> None:
-    with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
-        box.open()
-        box.begin()
-        tab.open(like=box)
+    with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
+        widget.open()
+        widget.begin()
+        tab.open(like=widget)
         bank.redis.stop()
         for body in "一二三":
-            box.post(body)
+            widget.post(body)
         while "三" not in tab.bodies():
-            tab.hear("message", within=6)
+            tab.wait_for("message", within=6)
         # Listen for two more rounds of the sweep.
-        box.listen(3.5)
+        widget.listen(3.5)
         tab.listen(0.2)
-        for widget in (box, tab):
-            assert [body for body in widget.bodies() if body] == ["一", "二", "三"]
+        for screen in (widget, tab):
+            assert [body for body in screen.bodies() if body] == ["一", "二", "三"]
 
 
 def test_stalled_redis_delays_no_answer(bank: Bank) -> None:
-    with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
-        box.open()
-        box.begin()
-        tab.open(like=box)
+    with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
+        widget.open()
+        widget.begin()
+        tab.open(like=widget)
         bank.redis.send_signal(signal.SIGSTOP)
         started = time.monotonic()
         for body in "一二三":
-            box.post(body)
+            widget.post(body)
         assert time.monotonic() - started < 1
         while "三" not in tab.bodies():
-            tab.hear("message", within=6)
+            tab.wait_for("message", within=6)
         bank.redis.send_signal(signal.SIGCONT)
 
 
 def test_flushed_redis_keeps_all_subscriptions(bank: Bank) -> None:
     import redis
 
-    with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
-        box.open()
-        box.begin()
-        tab.open(like=box)
+    with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
+        widget.open()
+        widget.begin()
+        tab.open(like=widget)
         with redis.Redis.from_url(bank.redis.url) as client:
             client.flushall()
-        box.post("一")
-        tab.hear("message", within=1)
+        widget.post("一")
+        tab.wait_for("message", within=1)
 
 
 def test_redis_contains_no_message_text_and_no_names(bank: Bank) -> None:
     """Invariant 10: Redis only publishes and stores nothing, and the names of its channels reveal nothing."""
     import redis
 
-    with Box(bank.daphne) as box, Box(bank.uvicorn) as tab:
-        box.open()
-        box.begin(name="李雷")
-        tab.open(like=box)
-        box.post("卡号6222020000001234567")
-        tab.hear("message")
+    with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
+        widget.open()
+        widget.begin(name="李雷")
+        tab.open(like=widget)
+        widget.post("卡号6222020000001234567")
+        tab.wait_for("message")
         with redis.Redis.from_url(bank.redis.url, decode_responses=True) as client:
             assert client.keys("*") == []
             for channel in client.pubsub_channels("*"):
                 assert channel.startswith("lianxin")
-                assert box.conversation not in channel
+                assert widget.conversation not in channel
         assert "6222020000001234567" not in bank.daphne.log + bank.uvicorn.log
-        assert str(box.token) not in bank.daphne.log + bank.uvicorn.log
+        assert str(widget.token) not in bank.daphne.log + bank.uvicorn.log
 
 
 # -- A client that does not read -------------------------------------------------------------------------------
@@ -409,19 +411,19 @@ say_many(Conversation.objects.get(uuid=conversation), 200, body="很长的话" *
 def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
     """The limit is 2 MiB of unsent frames; without it, the frames of this test would take 20 MB."""
     server: AppServer = getattr(bank, name)
-    with Box(server) as box, Box(server) as deaf:
-        box.open()
-        box.begin()
-        bank.act("mei", box.conversation, LONG)
-        deaf.open(like=box)
+    with Widget(server) as widget, Widget(server) as deaf:
+        widget.open()
+        widget.begin()
+        bank.act("mei", widget.conversation, LONG)
+        deaf.open(like=widget)
         before = memory_bytes(server)
         # The answers have 20 MB, of which the kernel's buffers hold a few; the client reads nothing.
         for _ in range(110):
-            deaf.say("fetch", after=0)
+            deaf.send("fetch", after=0)
         deaf.wait_until_cut(within=20)
         deaf.cut()
         assert memory_bytes(server) - before < 12 * 1024 * 1024
-        box.post("还好")
+        widget.post("还好")
 
 
 # -- Assignment --------------------------------------------------------------------------------------------------
@@ -488,15 +490,15 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
     """Eight concurrent posts on a pool of two connections: none is refused, and none blocks the writer."""
     env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
-    with AppServer(env, prepare=False) as narrow, Box(bank.daphne) as box:
-        box.open()
-        box.begin()
-        bank.act("mei", box.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+    with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
+        widget.open()
+        widget.begin()
+        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
         session = bank.sessions["mei"].pop()
 
         def answer(number: int) -> int:
             request = Request(
-                f"{narrow.url}/console/conversations/{box.conversation}/messages",
+                f"{narrow.url}/console/conversations/{widget.conversation}/messages",
                 json.dumps({"client_id": str(uuid4()), "body": f"第{number}句"}).encode(),
                 {
                     "Cookie": f"sessionid={session}; csrftoken={'c' * 32}",
@@ -518,14 +520,14 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
 def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
     """Channels' session middleware wraps `send`, so the transport must be created before it."""
     server: AppServer = getattr(bank, name)
-    with Box(server) as box, Console(server, bank.sessions["mei"].pop()) as deaf:
-        box.open()
-        box.begin()
-        bank.act("mei", box.conversation, LONG)
+    with Widget(server) as widget, Console(server, bank.sessions["mei"].pop()) as deaf:
+        widget.open()
+        widget.begin()
+        bank.act("mei", widget.conversation, LONG)
         deaf.open()
-        deaf.watch(box.conversation or "")
+        deaf.watch(widget.conversation or "")
         for _ in range(110):
-            deaf.say("fetch", conversation=box.conversation, after=0)
+            deaf.send("fetch", conversation=widget.conversation, after=0)
         deaf.wait_until_cut(within=20)
         deaf.cut()
-        box.post("还好")
+        widget.post("还好")

@@ -1,10 +1,13 @@
-"""Clients of the visitor's and the console's WebSocket for tests: send a frame, wait for one.
+"""Blocking clients of the visitor's and the console's WebSocket: send a frame, wait for one.
 
-with Box(server) as box:
-    box.open()
-    box.begin()
-    box.post("你好")
-    box.hear("message")
+with Widget(server) as widget:
+    widget.open()
+    widget.begin()
+    widget.post("你好")
+    widget.wait_for("message")
+
+They use a library that checks every byte of the server's handshakes and frames. Many clients in one event loop are in
+`visitor` and `agent`.
 """
 
 from __future__ import annotations
@@ -20,17 +23,17 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from tests.harness.reconnecting_socket import Frame
 from tests.harness.servers import AppServer, Nginx
+from tests.harness.thread import Message
 from tests.people import SITE_KEY
-
-Frame = dict[str, Any]
-WITHIN_SECONDS = 10.0
 
 
 class Client:
     """One WebSocket. `frames` holds every frame that arrived, in order."""
 
     path = ""
+    within_seconds = 10.0
 
     def __init__(
         self, server: AppServer | Nginx, *, origin: str | None = None, headers: dict[str, str] | None = None
@@ -64,35 +67,44 @@ class Client:
         """Drop the connection without a close frame."""
         self._connection.socket.close()
 
-    def say(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, **fields: Any) -> None:
         self._connection.send(json.dumps({"kind": kind, **fields}))
 
-    def say_raw(self, data: str | bytes) -> None:
+    def send_raw(self, data: str | bytes) -> None:
         self._connection.send(data)
 
-    def hear(
-        self, kind: str, is_it: Callable[[Frame], bool] = lambda _: True, *, within: float = WITHIN_SECONDS
+    def wait_for(
+        self, kind: str, is_it: Callable[[Frame], bool] = lambda _: True, *, within: float = 0
     ) -> Frame:
         """Return the next frame of this kind for which `is_it(frame)` holds, after the last one returned;
         fail when none comes."""
+        return self._wait_until(lambda frame: frame["kind"] == kind and is_it(frame), kind, within)
+
+    def wait_for_body(self, body: str) -> Message:
+        """Return the next message with exactly this body, live or fetched."""
+        frame = self._wait_until(lambda frame: body in _bodies(frame), repr(body))
+        return next(message for message in _messages(frame) if message["body"] == body)
+
+    def _wait_until(self, is_it: Callable[[Frame], bool], what: str, within: float = 0) -> Frame:
+        within = within or self.within_seconds
         deadline = time.monotonic() + within
         while True:
             while self._next < len(self.frames):
                 frame = self.frames[self._next]
                 self._next += 1
-                if frame["kind"] == kind and is_it(frame):
+                if is_it(frame):
                     return frame
             try:
                 self.frames.append(json.loads(self._connection.recv(max(0, deadline - time.monotonic()))))
             except TimeoutError:
-                raise AssertionError(f"no {kind} within {within} s, but {self._describe_frames()}") from None
+                raise AssertionError(f"no {what} within {within} s, but {self._describe_frames()}") from None
             except ConnectionClosed as closed:
                 self.close_code = closed.rcvd.code if closed.rcvd else None
                 raise AssertionError(
-                    f"closed ({self.close_code}) before {kind}: {self._describe_frames()}"
+                    f"closed ({self.close_code}) before {what}: {self._describe_frames()}"
                 ) from None
 
-    def hear_close(self, *, within: float = WITHIN_SECONDS) -> int | None:
+    def wait_for_close(self, *, within: float = 10.0) -> int | None:
         """Wait until the server closes the connection; return the close code."""
         deadline = time.monotonic() + within
         try:
@@ -104,7 +116,7 @@ class Client:
             self.close_code = closed.rcvd.code if closed.rcvd else None
         return self.close_code
 
-    def wait_until_cut(self, *, within: float = WITHIN_SECONDS) -> None:
+    def wait_until_cut(self, *, within: float = 10.0) -> None:
         """Wait, without reading, until the server has dropped the connection."""
         poller = select.poll()
         poller.register(self._connection.socket, select.POLLERR | select.POLLHUP)
@@ -122,61 +134,69 @@ class Client:
     def _describe_frames(self) -> str:
         return f"{[frame['kind'] for frame in self.frames]} ... {self.frames[-3:]}"
 
-    def so_far(self) -> list[Frame]:
+    def frames_until_now(self) -> list[Frame]:
         """Return all frames up to now. A ping first: its pong comes after the answers to everything sent
         before."""
-        self.say("ping")
-        self.hear("pong")
+        self.send("ping")
+        self.wait_for("pong")
         return self.frames
 
     def kinds(self) -> list[str]:
-        return [frame["kind"] for frame in self.so_far()]
+        return [frame["kind"] for frame in self.frames_until_now()]
 
     def bodies(self) -> list[str]:
         """Return the texts of all messages that arrived, in order and with repeats."""
-        texts = []
-        for frame in self.frames:
-            texts += [message["body"] for message in frame.get("messages", [])]
-            if frame["kind"] == "message":
-                texts.append(frame["message"]["body"])
-        return texts
+        return [body for frame in self.frames for body in _bodies(frame)]
 
 
-class Box(Client):
+def _messages(frame: Frame) -> list[Message]:
+    """Return the messages that a frame brings."""
+    return [frame["message"]] if frame["kind"] == "message" else frame.get("messages", [])
+
+
+def _bodies(frame: Frame) -> list[str]:
+    return [message["body"] for message in _messages(frame)]
+
+
+class Widget(Client):
     """A visitor's widget."""
 
     path = "/ws/chat/"
     token: str | None = None
-    conversation: str | None = None
+    conversation = ""
 
     def open(
-        self, *, like: Box | None = None, after: int = 0, conversation: str | None = None, **fields: Any
+        self, *, like: Widget | None = None, after: int = 0, conversation: str | None = None, **fields: Any
     ) -> Frame:
         """Send hello, as a new visitor or with the token of another widget, and return the welcome."""
         if like is not None:
-            fields |= {"token": like.token, "conversation": conversation or like.conversation, "after": after}
-        self.say("hello", **{"site": SITE_KEY, "version": 1, "language": "zh", **fields})
+            fields |= {
+                "token": like.token,
+                "conversation": conversation or like.conversation or None,
+                "after": after,
+            }
+        self.send("hello", **{"site": SITE_KEY, "version": 1, "language": "zh", **fields})
         return self.welcomed()
 
     def begin(self, **form: str) -> Frame:
-        self.say("start", client_id=str(uuid4()), form=form)
+        self.send("start", client_id=str(uuid4()), form=form)
         return self.welcomed()
 
     def welcomed(self) -> Frame:
-        welcome = self.hear("welcome")
+        welcome = self.wait_for("welcome")
         self.token = welcome["token"]
-        self.conversation = welcome["state"] and welcome["state"]["id"]
+        self.conversation = welcome["state"]["id"] if welcome["state"] else ""
         return welcome
 
-    def send(self, body: str, client_id: str = "") -> str:
+    def send_post(self, body: str, client_id: str = "") -> str:
         client_id = client_id or str(uuid4())
-        self.say("post", client_id=client_id, body=body)
+        self.send("post", client_id=client_id, body=body)
         return client_id
 
     def post(self, body: str, client_id: str = "") -> Frame:
         """Post a message and wait until it is accepted."""
-        client_id = self.send(body, client_id)
-        return self.hear("accepted", lambda frame: frame["client_id"] == client_id)
+        client_id = self.send_post(body, client_id)
+        return self.wait_for("accepted", lambda frame: frame["client_id"] == client_id)
 
 
 class Console(Client):
@@ -189,12 +209,12 @@ class Console(Client):
         super().__init__(server, headers={"Cookie": cookies})
 
     def open(self) -> Frame:
-        self.say("hello", version=1)
-        return self.hear("welcome")
+        self.send("hello", version=1)
+        return self.wait_for("welcome")
 
     def watch(self, conversation: str, after: int = 0) -> Frame:
-        self.say("watch", conversation=conversation, after=after)
-        return self.hear("messages", lambda frame: frame["conversation"] == conversation)
+        self.send("watch", conversation=conversation, after=after)
+        return self.wait_for("messages", lambda frame: frame["conversation"] == conversation)
 
 
 def handshake_status(server: AppServer, path: str, origin: str | None) -> int:

@@ -25,8 +25,9 @@ from websockets.exceptions import ConnectionClosed
 
 from server.drain import retries_ms
 from tests.conftest import bank_environment
+from tests.harness.reconnecting_socket import Frame
 from tests.harness.servers import HOST, AppServer, PrivatePostgres, PrivateRedis
-from tests.harness.sockets import Box, Console, Frame
+from tests.harness.sockets import Console, Widget
 from tests.people import MEI
 
 LOAD = """
@@ -97,9 +98,9 @@ def begin_drain(server: AppServer) -> None:
     server.wait_until(lambda: server.log.count("draining:") > count, "the drain did not begin")
 
 
-def hear_bye(client: Box | Console) -> Frame:
+def wait_for_bye(client: Widget | Console) -> Frame:
     """Read all frames until the socket closes. Check that the last one is the only bye frame, and return it."""
-    assert client.hear_close() == 1012
+    assert client.wait_for_close() == 1012
     bye = client.frames[-1]
     assert (bye["kind"], bye["code"]) == ("bye", "bye")
     assert [frame["kind"] for frame in client.frames].count("bye") == 1
@@ -130,13 +131,13 @@ class HttpConnection:
 @BOTH
 def test_idle_process_sends_bye_and_ends_within_seconds(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as silent, Box(server) as box, Console(server, bank.sessions.pop()) as mei:
-        box.open()
-        box.begin()
+    with Widget(server) as silent, Widget(server) as widget, Console(server, bank.sessions.pop()) as mei:
+        widget.open()
+        widget.begin()
         mei.open()
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
-        waits = [hear_bye(client)["retry_after_ms"] for client in (mei, box, silent)]
+        waits = [wait_for_bye(client)["retry_after_ms"] for client in (mei, widget, silent)]
         # The times to wait must let staff reconnect first, then visitors in a conversation, then all others.
         assert 0 < waits[0] <= waits[1] <= waits[2] < 1000
         assert server.wait() == 0
@@ -156,32 +157,35 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
     """Check that no post is answered without a commit, and none is committed without an answer (invariants 1 and 2)."""
     server = bank.server(name)
     with ExitStack() as stack:
-        boxes = [stack.enter_context(Box(server)) for _ in range(5)]
-        for box in boxes:
-            box.open()
-            box.begin()
+        widgets = [stack.enter_context(Widget(server)) for _ in range(5)]
+        for widget in widgets:
+            widget.open()
+            widget.begin()
         with bank.locked():
-            early = {box.send(f"{number}"): box for box in boxes for number in range(3)}
-            for box in boxes:
+            early = {widget.send_post(f"{number}"): widget for widget in widgets for number in range(3)}
+            for widget in widgets:
                 # `so_far` waits for a pong. Frames are handled in order, so the server has then received the posts.
-                box.so_far()
+                widget.frames_until_now()
             begin_drain(server)
-            late = [box.send("太晚了") for box in boxes]
-            for box in boxes:
-                box.so_far()
-            assert all("bye" not in box.kinds() for box in boxes)
-        for box in boxes:
-            hear_bye(box)
+            late = [widget.send_post("太晚了") for widget in widgets]
+            for widget in widgets:
+                widget.frames_until_now()
+            assert all("bye" not in widget.kinds() for widget in widgets)
+        for widget in widgets:
+            wait_for_bye(widget)
         assert server.wait() == 0
         answered = {
-            frame["client_id"]: frame["seq"] for box in boxes for frame in box.frames if "client_id" in frame
+            frame["client_id"]: frame["seq"]
+            for widget in widgets
+            for frame in widget.frames
+            if "client_id" in frame
         }
         stored = bank.stored()
         assert {client_id: seq for _, seq, client_id in stored} == answered
         assert answered.keys() == early.keys()
         server.start()
-        again = stack.enter_context(Box(server))
-        welcome = again.open(like=boxes[0])
+        again = stack.enter_context(Widget(server))
+        welcome = again.open(like=widgets[0])
         assert [message["body"] for message in welcome["messages"] if message["body"]] == ["0", "1", "2"]
         assert again.post("太晚了", late[0])["seq"] == stored[2][1] + 1
 
@@ -194,26 +198,26 @@ def test_drain_under_load_loses_no_accepted_post_and_sends_everybody_bye(bank: B
     """
     server = bank.server(name)
     with ExitStack() as stack:
-        boxes = [stack.enter_context(Box(server)) for _ in range(24)]
-        for box in boxes:
-            box.open()
-            box.begin()
+        widgets = [stack.enter_context(Widget(server)) for _ in range(24)]
+        for widget in widgets:
+            widget.open()
+            widget.begin()
         sent: dict[str, str] = {}
-        all_talk = threading.Barrier(len(boxes) + 1)
+        all_talk = threading.Barrier(len(widgets) + 1)
 
-        def talk(box: Box) -> None:
+        def talk(widget: Widget) -> None:
             for number in range(400):
                 client_id = str(uuid4())
-                sent[client_id] = str(box.conversation)
+                sent[client_id] = str(widget.conversation)
                 try:
-                    box.post(f"第{number}句", client_id)
+                    widget.post(f"第{number}句", client_id)
                 except (AssertionError, ConnectionClosed):
                     break
                 if number == 2:
                     all_talk.wait(10)
-            box.hear_close()
+            widget.wait_for_close()
 
-        threads = [threading.Thread(target=talk, args=(box,)) for box in boxes]
+        threads = [threading.Thread(target=talk, args=(widget,)) for widget in widgets]
         for thread in threads:
             thread.start()
         all_talk.wait(10)
@@ -223,32 +227,32 @@ def test_drain_under_load_loses_no_accepted_post_and_sends_everybody_bye(bank: B
             thread.join()
         assert server.wait() == 0
         assert time.monotonic() - began < 5
-        for box in boxes:
-            assert box.close_code == 1012
-            assert box.frames[-1]["kind"] == "bye"
+        for widget in widgets:
+            assert widget.close_code == 1012
+            assert widget.frames[-1]["kind"] == "bye"
         accepted = {
             frame["client_id"]: frame["seq"]
-            for box in boxes
-            for frame in box.frames
+            for widget in widgets
+            for frame in widget.frames
             if frame["kind"] == "accepted"
         }
         stored = {client_id: seq for _, seq, client_id in bank.stored()}
         assert accepted == stored
-        assert len(accepted) >= 3 * len(boxes)
+        assert len(accepted) >= 3 * len(widgets)
         assert stored.keys() <= sent.keys()
 
 
 @BOTH
 def test_drain_waits_for_a_running_request(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as box, HttpConnection(server) as connection:
-        box.open()
-        box.begin()
+    with Widget(server) as widget, HttpConnection(server) as connection:
+        widget.open()
+        widget.begin()
         assert connection.get("/readyz") == (200, "ok")
         with bank.locked():
-            request = TakeRequest(bank, server, box)
+            request = TakeRequest(bank, server, widget)
             begin_drain(server)
-            assert box.hear_close() == 1012
+            assert widget.wait_for_close() == 1012
             assert connection.get("/readyz") == (503, "draining")
             assert connection.get("/healthz") == (200, "ok")
             with pytest.raises(ConnectionRefusedError), HttpConnection(server) as newcomer:
@@ -265,7 +269,7 @@ def test_drain_waits_for_a_running_request(bank: Bank, name: Name) -> None:
 class TakeRequest:
     """An agent's request to take the conversation of a visitor. It waits in the server for a lock."""
 
-    def __init__(self, bank: Bank, server: AppServer, box: Box) -> None:
+    def __init__(self, bank: Bank, server: AppServer, widget: Widget) -> None:
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=20)
         headers = {
             "Cookie": f"sessionid={bank.sessions.pop()}; csrftoken={'a' * 32}",
@@ -273,7 +277,7 @@ class TakeRequest:
             "Accept": "application/json",
             "Content-Type": "application/json",
         }
-        self._connection.request("POST", f"/console/conversations/{box.conversation}/take", "{}", headers)
+        self._connection.request("POST", f"/console/conversations/{widget.conversation}/take", "{}", headers)
         server.wait_until(lambda: waiting_for_locks(bank) > 0, "the request did not arrive")
 
     def answer(self) -> int | None:
@@ -294,16 +298,16 @@ def waiting_for_locks(bank: Bank) -> int:
 @BOTH
 def test_last_message_before_the_end_reaches_the_other_process(bank: Bank, name: Name) -> None:
     server, other = bank.server(name), bank.server("uvicorn" if name == "daphne" else "daphne")
-    with Box(server) as box, Box(other) as tab:
-        box.open()
-        box.begin()
-        tab.open(like=box)
+    with Widget(server) as widget, Widget(other) as tab:
+        widget.open()
+        widget.begin()
+        tab.open(like=widget)
         with bank.locked():
-            box.send("最后一句")
-            box.so_far()
+            widget.send_post("最后一句")
+            widget.frames_until_now()
             begin_drain(server)
-        assert tab.hear("message", within=1)["message"]["body"] == "最后一句"
-        hear_bye(box)
+        assert tab.wait_for("message", within=1)["message"]["body"] == "最后一句"
+        wait_for_bye(widget)
         assert server.wait() == 0
 
 
@@ -313,17 +317,17 @@ def test_last_message_before_the_end_reaches_the_other_process(bank: Bank, name:
 @BOTH
 def test_drain_ends_although_the_database_is_blocked(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as box:
-        box.open()
-        box.begin()
+    with Widget(server) as widget:
+        widget.open()
+        widget.begin()
         with bank.locked():
-            box.send("没有回答")
-            box.so_far()
+            widget.send_post("没有回答")
+            widget.frames_until_now()
             began = time.monotonic()
             begin_drain(server)
-            assert box.hear_close(within=20) == 1012
-            assert box.frames[-1]["kind"] == "bye"
-            assert "accepted" not in [frame["kind"] for frame in box.frames]
+            assert widget.wait_for_close(within=20) == 1012
+            assert widget.frames[-1]["kind"] == "bye"
+            assert "accepted" not in [frame["kind"] for frame in widget.frames]
             assert server.wait() == 0
             assert time.monotonic() - began < 20
 
@@ -331,12 +335,12 @@ def test_drain_ends_although_the_database_is_blocked(bank: Bank, name: Name) -> 
 @BOTH
 def test_second_sigterm_ends_the_process_immediately(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as box:
-        box.open()
-        box.begin()
+    with Widget(server) as widget:
+        widget.open()
+        widget.begin()
         with bank.locked():
-            box.send("没有回答")
-            box.so_far()
+            widget.send_post("没有回答")
+            widget.frames_until_now()
             begin_drain(server)
             began = time.monotonic()
             server.send_signal(signal.SIGTERM)
@@ -347,9 +351,9 @@ def test_second_sigterm_ends_the_process_immediately(bank: Bank, name: Name) -> 
 @BOTH
 def test_ctrl_c_ends_the_process_within_seconds(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as box:
-        box.open()
-        box.begin()
+    with Widget(server) as widget:
+        widget.open()
+        widget.begin()
         began = time.monotonic()
         server.send_signal(signal.SIGINT)
         server.wait()
@@ -359,11 +363,11 @@ def test_ctrl_c_ends_the_process_within_seconds(bank: Bank, name: Name) -> None:
 @BOTH
 def test_ctrl_c_does_not_wait_for_a_blocked_database(bank: Bank, name: Name) -> None:
     server = bank.server(name)
-    with Box(server) as box:
-        box.open()
-        box.begin()
+    with Widget(server) as widget:
+        widget.open()
+        widget.begin()
         with bank.locked():
-            request = TakeRequest(bank, server, box)
+            request = TakeRequest(bank, server, widget)
             began = time.monotonic()
             server.send_signal(signal.SIGINT)
             server.wait()

@@ -26,7 +26,7 @@ from server import metrics_page
 from tests.conftest import bank_environment
 from tests.harness.servers import AppServer
 from tests.harness.servers.process import ROOT
-from tests.harness.sockets import Box, Console
+from tests.harness.sockets import Console, Widget
 from tests.people import Cast, create_cast, session_of, start
 
 TOKEN = "a token that only the monitor knows"
@@ -78,21 +78,21 @@ def test_metrics_count_what_happens(servers: dict[str, AppServer], name: str) ->
     cast = create_cast()
     server = servers[name]
     before = samples(metrics_of(server))
-    with Box(server) as box, Box(server) as other, Console(server, session_of(cast.mei)) as mei:
+    with Widget(server) as widget, Widget(server) as other, Console(server, session_of(cast.mei)) as mei:
         mei.open()
         other.open()
-        box.open()
-        box.begin(subject="cards")
+        widget.open()
+        widget.begin(subject="cards")
         client_id = str(uuid4())
-        box.post("在吗", client_id)
-        box.post("有人吗")
-        box.say("post", client_id=client_id, body="别的话")
-        assert box.hear("refused")["code"] == "client_id_reused"
-        with Box(server) as again:
-            again.open(like=box, after=2)
+        widget.post("在吗", client_id)
+        widget.post("有人吗")
+        widget.send("post", client_id=client_id, body="别的话")
+        assert widget.wait_for("refused")["code"] == "client_id_reused"
+        with Widget(server) as again:
+            again.open(like=widget, after=2)
         for _ in range(130):
-            other.say("ping")
-        assert other.hear_close() == 4400
+            other.send("ping")
+        assert other.wait_for_close() == 4400
         # Wait, because on a busy machine the database may need longer than the probe's limit of one second.
         server.wait_until(
             lambda: samples(metrics_of(server))["lianxin_database_up"] == 1, "the database did not answer"
@@ -123,7 +123,7 @@ def test_metrics_count_what_happens(servers: dict[str, AppServer], name: str) ->
         assert 'lianxin_build_info{django="5.2' in text
         # Check only names and labels, because the value of a metric may be equal to an agent's number by chance.
         without_values = re.sub(r" \S+$", "", text, flags=re.MULTILINE)
-        for secret in ("在吗", box.conversation, box.token, "mei", "林梅", "1001"):
+        for secret in ("在吗", widget.conversation, widget.token, "mei", "林梅", "1001"):
             assert str(secret) not in without_values
         server.wait_until(
             lambda: samples(metrics_of(server))["lianxin_loop_lag_seconds_count"] > 0,

@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from server.request_scope import REMOVED_HEADERS, clean
 from tests.conftest import Processes
 from tests.harness.servers import AppServer
-from tests.harness.sockets import Box
+from tests.harness.sockets import Widget
 from tests.people import SITE_KEY, Cast, session_of
 
 EVIL = "evil.example"
@@ -153,8 +153,8 @@ def test_each_forged_header_alone_changes_nothing(path: str, cast: Cast, server:
 
 @pytest.mark.django_db(transaction=True)
 def test_socket_url_is_found_with_a_forged_root_path(cast: Cast, server: AppServer) -> None:
-    with Box(server, headers={"Daphne-Root-Path": "/ws", "X-Script-Name": "/ws"}) as box:
-        assert box.open()["kind"] == "welcome"
+    with Widget(server, headers={"Daphne-Root-Path": "/ws", "X-Script-Name": "/ws"}) as widget:
+        assert widget.open()["kind"] == "welcome"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Processes
 from tests.harness.servers import HOST, AppServer
-from tests.harness.sockets import Box
+from tests.harness.sockets import Widget
 
 SOCKETS = 20
 PENDING_CONNECTIONS = 300
@@ -27,15 +27,15 @@ def test_closed_sockets_are_freed_without_the_garbage_collector(server: Literal[
     with AppServer({}, server=server, application="tests.harness.servers.leftovers:application") as app:
         before = left_in(app)
         with ExitStack() as stack:
-            boxes = [stack.enter_context(Box(app)) for _ in range(SOCKETS)]
-            for box in boxes:
-                box.say("ping")
-                box.hear("refused")
+            widgets = [stack.enter_context(Widget(app)) for _ in range(SOCKETS)]
+            for widget in widgets:
+                widget.send("ping")
+                widget.wait_for("refused")
             assert left_in(app) >= before + SOCKETS
             # The server closes half of them.
-            for box in boxes[::2]:
-                box.say("hello", site="of nobody")
-                assert box.hear_close() == 4404
+            for widget in widgets[::2]:
+                widget.send("hello", site="of nobody")
+                assert widget.wait_for_close() == 4404
         app.wait_until(
             lambda: left_in(app) < before + SOCKETS / 2, "objects of closed sockets stay in memory"
         )

@@ -23,7 +23,7 @@ from chat.protocol import ConversationChanged, Hello, VisitorTokensVoided
 from chat.widget import sessions
 from chat.widget.tokens import nonce_for, read_token, token_for
 from tests.conftest import Announced, Processes
-from tests.harness.sockets import Box
+from tests.harness.sockets import Widget
 from tests.people import IDENTITY_SECRET, SITE_KEY, Cast, create_cast, session_of, start, start_with
 
 LONG_AGO = timedelta(minutes=31)
@@ -194,24 +194,28 @@ def test_customers_token_is_void_twelve_hours_after_the_sign_in(cast: Cast) -> N
 @pytest.mark.django_db(transaction=True)
 def test_sockets_with_a_void_token_are_closed_in_every_process(processes: Processes) -> None:
     create_cast()
-    with Box(processes.daphne) as first, Box(processes.uvicorn) as second, Box(processes.daphne) as idle:
+    with (
+        Widget(processes.daphne) as first,
+        Widget(processes.uvicorn) as second,
+        Widget(processes.daphne) as idle,
+    ):
         first.open()
-        first.say("identify", identity=identity_token())
+        first.send("identify", identity=identity_token())
         first.welcomed()
         first.begin()
         for other in (second, idle):
             other.open(token=first.token)
         stolen = first.token
-        second.say("identify", identity=identity_token())
+        second.send("identify", identity=identity_token())
         assert second.welcomed()["token"] != stolen
         for other in (first, idle):
-            assert other.hear("bye", within=5)["code"] == "superseded"
-            assert other.hear_close() == 4002
-        with Box(processes.daphne) as thief:
+            assert other.wait_for("bye", within=5)["code"] == "superseded"
+            assert other.wait_for_close() == 4002
+        with Widget(processes.daphne) as thief:
             assert thief.open(token=stolen)["state"] is None
-        second.say("logout")
-        assert second.hear("bye", within=5)["code"] == "superseded"
-        with Box(processes.daphne) as late:
+        second.send("logout")
+        assert second.wait_for("bye", within=5)["code"] == "superseded"
+        with Widget(processes.daphne) as late:
             assert late.open(token=second.token)["state"] is None
 
 
