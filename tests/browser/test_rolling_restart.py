@@ -23,10 +23,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ChatServer, PageFactory, SignIn
+from tests.browser.visitor import ReconnectingSocket
+from tests.harness.reconnecting_socket import Frame
 from tests.harness.servers import AppServer, Nginx, free_port
+from tests.harness.thread import Thread
 from tests.people import HAO, MEI, SITE_KEY
 from tests.server.test_deploy_files import commands
-from tests.simulation.transport import Frame, ReconnectingSocket, Thread
 
 VISITORS = 12
 # Pause between two messages of one person.
