@@ -164,7 +164,7 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
         with bank.locked():
             early = {widget.send_post(f"{number}"): widget for widget in widgets for number in range(3)}
             for widget in widgets:
-                # `frames_until_now` waits for a pong. Frames are handled in order, so the server has then received the posts.
+                # This waits for a pong. Frames are handled in order, so the server has then received the posts.
                 widget.frames_until_now()
             begin_drain(server)
             late = [widget.send_post("太晚了") for widget in widgets]
