@@ -201,7 +201,7 @@ class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # 
     list_filter = (("at", DateRange), VerbFilter, ("actor", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=object_id", "=actor__number", "actor__name")
     search_help_text = gettext_lazy(
-        "Number of a conversation or another object, or number or name of a staff member"
+        "A staff member's number or name, or the number of a conversation or other record"
     )
     fields = ("at", "actor", "what", "subject", "details")
     sortable_by = ("at",)

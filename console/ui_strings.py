@@ -70,7 +70,7 @@ def _composer_strings() -> dict[str, str]:
         "not_helped": _("Not helpful"),
         "open_point": _("Open"),
         "noted": _("Thank you for your feedback."),
-        "taken_back": _("Press Esc to remove the answer again."),
+        "taken_back": _("Press Esc to undo inserting the answer."),
         "personal": _("mine"),
         "department": _("department"),
         "shared": _("shared"),

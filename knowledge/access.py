@@ -66,9 +66,9 @@ def file_for(staff: Staff, pk: int) -> PointFile:
 
 
 def readable_examples(staff: Staff, questions: Iterable[UnansweredQuestion]) -> set[int]:
-    """Return the ids of the conversations that this staff member may read, among those of the questions' `examples`.
+    """Return the ids of those conversations in the questions' `examples` that this staff member may read.
 
-    One query.
+    Runs one query.
     """
     conversations = [
         example.conversation_id

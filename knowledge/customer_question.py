@@ -2,7 +2,7 @@
 
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 
-# The question is in the visitor's last few messages; earlier messages belong to another one.
+# The current question is looked for in this many of the latest messages; older ones belong to an earlier question.
 MAX_MESSAGES = 8
 MAX_CHARACTERS = 400
 

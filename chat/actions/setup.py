@@ -37,9 +37,9 @@ SitePart = FormField | QuickTopic | BusinessText
 
 
 def save_setup(*, by: Staff, subject: SetupRecord, fields: Sequence[str]) -> ApprovalRequest | None:
-    """Store a new object, or the changed ones of `fields`. Returns the approval request when the change needs one.
+    """Store a new object, or those of its `fields` that have changed. Returns the approval request if one is needed.
 
-    A site that is switched off, as every new site is, changes at once: customers see nothing of it. A change of an
+    A site that is switched off, as every new site is, changes at once, because customers do not see it. A change of an
     active site waits for approval unless it only removes or restricts something. Wrap-up codes, which only staff see,
     change at once.
     """

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('language', models.CharField(choices=[('zh', 'Chinese'), ('en', 'English')], max_length=10, verbose_name='language')),
                 ('label', models.CharField(max_length=40, verbose_name='label')),
-                ('first_message', models.CharField(max_length=200, verbose_name='message sent for the visitor')),
+                ('first_message', models.CharField(max_length=200, verbose_name="message sent on the visitor's behalf")),
                 ('order', models.PositiveSmallIntegerField(default=0, verbose_name='order')),
                 ('department', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.department', verbose_name='department')),
                 ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quick_topics', to='chat.site', verbose_name='site')),

@@ -176,7 +176,7 @@ class QuickTopic(models.Model):
         _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
     )
     label = models.CharField(_("label"), max_length=40)
-    first_message = models.CharField(_("message sent for the visitor"), max_length=200)
+    first_message = models.CharField(_("message sent on the visitor's behalf"), max_length=200)
     department = models.ForeignKey(
         Department, models.SET_NULL, null=True, blank=True, verbose_name=_("department")
     )

@@ -32,7 +32,7 @@ class SweepCursor:
 
     at: datetime
     joined: frozenset[int] = frozenset()
-    # The first transaction that had not ended at that time. Empty: everything may have changed.
+    # The oldest transaction that had not ended at the time `at`. If this is empty, everything may have changed.
     transaction: str = ""
     note: int = 0
 
@@ -132,8 +132,8 @@ def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Ev
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # Rows that no list here has been sent, or only one has loaded. The older ones among them were already in the lists
-    # that consoles loaded when they opened.
+    # Rows of which no event was sent to the consoles here; at most, one screen has loaded the row itself. Only the new
+    # ones must be sent: the consoles loaded the older ones with their lists when they opened.
     unsent = {pk: row for pk, row in current.items() if pk not in request.sent_rows or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():

@@ -49,8 +49,8 @@ class Migration(migrations.Migration):
                 ('exam', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shares', to='exams.exam', verbose_name='exam')),
             ],
             options={
-                'verbose_name': 'share of an exam',
-                'verbose_name_plural': 'shares of an exam',
+                'verbose_name': "share of an exam's questions",
+                'verbose_name_plural': "shares of an exam's questions",
                 'ordering': ('id',),
             },
         ),

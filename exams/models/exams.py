@@ -133,8 +133,8 @@ class ExamShare(models.Model):
     weight = models.PositiveSmallIntegerField(_("weight"), default=1, validators=[MinValueValidator(1)])
 
     class Meta:
-        verbose_name = _("share of an exam")
-        verbose_name_plural = _("shares of an exam")
+        verbose_name = _("share of an exam's questions")
+        verbose_name_plural = _("shares of an exam's questions")
         ordering = ("id",)
         constraints = [
             models.CheckConstraint(

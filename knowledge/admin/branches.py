@@ -84,8 +84,8 @@ class BranchAdmin(RightsModelAdmin, ApprovalAdminMixin, TransferMixin, admin.Mod
 
     def success_message(self) -> str:
         return _(
-            "Read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. Changes that customers see need approval"
-            " by a second person."
+            "File read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. Changes that customers see need"
+            " approval by a second person."
         )
 
 

@@ -54,7 +54,7 @@ class TransferMixin(ImportExportMixin):
     export_template_name = "admin/knowledge/export.html"
     # In the folder that all machines share, because another machine may serve the second step.
     tmp_storage_class: Any = MediaStorage
-    # Our own audit trail records it.
+    # Imports are recorded in our own audit trail, so Django's admin log is not needed.
     skip_admin_log: Any = True
     what = gettext_lazy("rows")
     exported_verb = ""

@@ -276,6 +276,6 @@ def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
 
 
 def _raise_exact(scores: Floats, query: IndexQuery) -> None:
-    """Rank the entry first whose title or phrasing is equal to the text."""
+    """Put the entry whose title or phrasing equals the text in first place."""
     if query.exact is not None:
         scores[query.exact] = max(0.0, float(scores[query.exact]), float(scores.max())) + EXACT_BONUS

@@ -100,7 +100,10 @@
     draw();
   };
 
-  /** The frame was blocked, unreachable or has crashed. Another one is created after a while, or on the next opening. */
+  /**
+   * Removes a frame that is blocked, unreachable or crashed, and shows the error. Another frame is created after 30 s
+   * if the widget is open or a conversation is under way, otherwise when the widget is opened.
+   */
   const fail = async () => {
     const hadFocus = shadow.activeElement;
     drop();

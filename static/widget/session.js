@@ -104,8 +104,9 @@ export class Session {
   }
 
   /**
-   * Sends a frame that ends, rates or identifies, now or after reconnecting.
-   * The frame names the conversation that is on screen now: another one may have started by then.
+   * Sends a request to end or rate the conversation or to identify the visitor, now or after reconnecting.
+   * A request to end or rate names the conversation on screen now, because another may have started by the time it is
+   * sent.
    *
    * @param {End | Rate | Identify} frame
    */

@@ -1,5 +1,5 @@
-"""Tests of pages that stay open for long: after another sign-in, after the end of the session, and with repeated
-forms."""
+"""Tests of pages that stay open for a long time: forms sent after another sign-in or after the session has ended,
+and forms sent twice."""
 
 from __future__ import annotations
 

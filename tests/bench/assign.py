@@ -77,8 +77,8 @@ def _check_stored(running: Running, taken: int, distinct: int) -> None:
 async def _take_all(
     running: Running, staff: list[dict[str, str]], seconds: float, with_consoles: bool
 ) -> tuple[float, list[str], Counter[int]]:
-    """Let all agents take for `seconds` or until the queue is empty. Return the duration, the conversations
-    taken, and the failed requests by HTTP status."""
+    """Let all agents take conversations from the queue for `seconds` or until it is empty. Return the duration, the
+    conversations taken, and the number of failed requests by HTTP status."""
     if with_consoles:
         tally = Tally()
         consoles = [Console(running.app, tally, cookies) for cookies in staff]

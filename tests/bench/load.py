@@ -274,7 +274,8 @@ class RoomWriter(Writer):
         return key
 
     def _receive(self, payload: bytes) -> None:
-        # Everyone in the room receives it. Only the visitor writes, so only copies to the writer count here.
+        # The server sends each message to everyone in the room. Only the visitor writes, so every message that arrives
+        # here is one of the visitor's own and has been accepted.
         self.note_accepted(decode(payload)["client_id"])
 
 

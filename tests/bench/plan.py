@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """Durations are in seconds. The budget for `churned` is stated for 100,000 visitors, as with `--long`."""
+    """Durations are in seconds. `churned` is how many visitors come and go; the budget assumes 100,000 (`--long`)."""
 
     seconds: float = 12.0
     warm_up: float = 3.0

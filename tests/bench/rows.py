@@ -92,7 +92,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`goal`, `must`, `MISSED`, or "" without a budget."""
+        """The stricter limit that the value meets, "goal" or "must"; "MISSED" if neither, "" if there are no limits."""
         budget = self.budget
         if budget.must is None or budget.goal is None:
             return ""

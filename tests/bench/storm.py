@@ -43,7 +43,7 @@ class ReconnectingWidget(Visitor):
         return self.socket.attempts - 1
 
     def cut(self) -> None:
-        """Cut the network. Now, and after every later loss, the widget reconnects."""
+        """Cut the connection as if the network had failed. The widget then reconnects by itself."""
         self.is_welcomed = False
         self.socket.cut()
 

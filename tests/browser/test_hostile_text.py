@@ -296,7 +296,7 @@ def test_hostile_names_comments_and_replies_are_shown_as_text_in_lists(
         assert sorted(texts(page, "#team .name")) == sorted(load.NAMES)
         guard.check()
 
-        # The comments, on the visitors' cards.
+        # The visitors' rating comments, on the visitor cards in the agent's console.
         page.context.clear_cookies()
         sign_in(page, HAO)
         page.goto("/console/")

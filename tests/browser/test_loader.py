@@ -134,7 +134,8 @@ def test_page_that_replaces_its_body_keeps_widget_and_draft(
     widget = Widget(page)
     widget.send("第一句")
     widget.text.fill("还没写完")
-    # The frame is reloaded only if its parent was removed; then wait until the old one is gone.
+    # The frame is reloaded only if the page removes the element that contains it. In that case, wait until the old
+    # frame is gone.
     is_loaded_again = "documentElement.replaceChildren" in replace
     with page.expect_event("framedetached") if is_loaded_again else nullcontext():
         page.evaluate(f"() => void {replace}")

@@ -324,7 +324,8 @@ def test_answer_without_any_response_is_resent_and_stored_once(
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
         page.get_by_role("button", name="Take the next").click()
-        # Wait for the thread requested on opening: if it contained the message, it would be dropped as well.
+        # Wait for the thread requested when the conversation opened. If the answer were sent before the thread arrives,
+        # the thread could contain it, and `drop_message` would drop the whole thread.
         expect(page.locator("#messages")).not_to_be_empty()
         page.route("**/messages", lose_the_first)
         answer(page, body)

@@ -145,7 +145,8 @@ def test_conversation_and_draft_survive_reload(open_widget: OpenWidget, server: 
         widget.page.reload()
         mei.say("您走开时我说的")
 
-        # During a conversation the frame is loaded before the widget is opened, so that the launcher can count.
+        # During a conversation the frame is loaded even while the widget is closed, so that the launcher can show the
+        # number of unread messages.
         again = Widget(widget.page, is_open=False)
         expect(again.log.get_by_text("您走开时我说的")).to_be_attached()
         again = Widget(widget.page)

@@ -21,7 +21,7 @@ class Reader(AgentClient):
         super().received(frame)
 
     async def read(self, uuid: str, seconds: float) -> Thread:
-        """Return all messages of this conversation, or those that arrive within `seconds`."""
+        """Wait at most `seconds` for all messages of this conversation, and return those that have arrived."""
         self._heads: dict[str, int] = {}
         deadline = time.monotonic() + seconds
         self.open(uuid)

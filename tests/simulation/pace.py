@@ -48,7 +48,7 @@ def patience(rng: random.Random) -> float:
 
 
 def arrivals(rng: random.Random, *, visitors: int, minutes: float, from_hour: float) -> list[float]:
-    """Return the arrival times in seconds from the start, distributed like the contacts of those hours."""
+    """Return the arrival times in seconds from the start, spread over the hours as in BY_HOUR."""
     first = int(from_hour)
     hours = range(first, first + math.ceil((from_hour - first) + minutes / 60))
     weights = [

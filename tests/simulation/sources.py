@@ -18,7 +18,7 @@ DATA = ROOT.parent / "shared" / "data"
 # Share of visitors who use the English data when it is there.
 DATA_SHARE = 0.3
 
-# Answers of an agent to a customer of the data, which contains the customers' turns only.
+# An agent's answers that fit any message. The real data needs them, because it contains only the customers' turns.
 GENERIC = {
     "en": (
         "Thank you for telling me. I'm looking into it now.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CUT_SHARE, RELOAD_SHARE = 0.06, 0.04
 # Seconds after which a server that does not answer counts as broken.
 ANSWER_SECONDS = 30.0
-# Real seconds added to every patience: however fast the pace, frames take their time.
+# Real seconds added to the time that a visitor waits for an agent: at a faster pace, frames do not travel faster.
 ROUND_TRIP_SECONDS = 1.0
 
 

@@ -96,7 +96,7 @@ async def test_batches_are_answered_while_the_event_loop_is_blocked() -> None:
     requests = [asyncio.create_task(coalescer.ask(number)) for number in range(MAX_BATCH * 3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    # This call blocks the event loop until all batches are answered.
+    # Block the event loop until a thread has passed the last batch to `answer`.
     assert all_are_asked.wait(10)
     assert not any(request.done() for request in requests)
     assert await asyncio.gather(*requests) == list(range(MAX_BATCH * 3))
