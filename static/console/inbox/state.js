@@ -3,7 +3,7 @@
 
 import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } from "./threads.js";
 
-/** @import { MessageFrame, Row as ConsoleRow, ServerToConsole } from "../../chat/frames.d.ts" */
+/** @import { MessageFrame, Row, ServerToConsole } from "../../chat/frames.d.ts" */
 /** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
 
 /** @param {ConsoleInitialState} initial what the page contains @returns {ConsoleState} */
@@ -66,7 +66,7 @@ export function waiting(state) {
     .sort(compareQueueOrder);
 }
 
-/** Tells whether the agent may write in this conversation. @param {ConsoleState} state @param {ConsoleRow | undefined} row */
+/** Tells whether the agent may write in this conversation. @param {ConsoleState} state @param {Row | undefined} row */
 export function mayAnswer({ me }, row) {
   return row?.status === "active" && row.agent?.id === me.id;
 }
@@ -75,7 +75,7 @@ export function mayAnswer({ me }, row) {
  * Tells whether the conversation waits in a queue that the agent may not take from.
  *
  * @param {ConsoleState} state
- * @param {ConsoleRow} row
+ * @param {Row} row
  */
 export function isRestricted({ me }, row) {
   return row.status === "waiting" && me.barred.includes(row.department);
@@ -86,7 +86,7 @@ export function mayTake({ me }) {
   return me.departments.some((department) => !me.barred.includes(department)) || !me.barred.length;
 }
 
-/** @param {ConsoleRow} one @param {ConsoleRow} other */
+/** @param {Row} one @param {Row} other */
 function compareQueueOrder(one, other) {
   return other.priority - one.priority || (one.waiting_since < other.waiting_since ? -1 : 1);
 }
@@ -101,7 +101,7 @@ export function waitingCount(state) {
   return Object.values(state.rows).filter((row) => row.status === "waiting").length + state.unlistedCount;
 }
 
-/** @param {ConsoleState} state @param {ConsoleRow[]} rows @param {number} count @returns {ConsoleState} */
+/** @param {ConsoleState} state @param {Row[]} rows @param {number} count @returns {ConsoleState} */
 function withLists(state, rows, count) {
   const listed = Object.fromEntries(rows.map((row) => [row.id, row]));
   const threads = { ...state.threads };
@@ -116,7 +116,7 @@ function withLists(state, rows, count) {
   return { ...state, rows: listed, threads, unlistedCount: Math.max(0, count - shown), isQueueUncertain: false };
 }
 
-/** @param {ConsoleState} state @param {ConsoleRow} row @param {boolean} listed @returns {ConsoleState} */
+/** @param {ConsoleState} state @param {Row} row @param {boolean} listed @returns {ConsoleState} */
 function withRow(state, row, listed) {
   const known = state.rows[row.id];
   if (known && row.revision < known.revision) return state;
@@ -135,7 +135,7 @@ function withRow(state, row, listed) {
  * number becomes uncertain until the server sends the lists again.
  *
  * @param {ConsoleState} state
- * @param {ConsoleRow} row
+ * @param {Row} row
  */
 function isUnlisted(state, row) {
   if (!state.unlistedCount || row.status !== "waiting") return false;
@@ -143,7 +143,7 @@ function isUnlisted(state, row) {
   return last !== undefined && compareQueueOrder(last, row) < 0;
 }
 
-/** Returns the row with the higher revision. @param {ConsoleRow} row @param {ConsoleRow} known */
+/** Returns the row with the higher revision. @param {Row} row @param {Row} known */
 function newest(row, known) {
   return row.revision < known.revision ? known : row;
 }
