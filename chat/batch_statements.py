@@ -7,18 +7,28 @@ is planned once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
 import msgspec
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 
 from chat.archive.search_terms import TermsField
+from chat.models import Conversation, Message
 from core.prepared_queries import PARAM, PreparedFirst, PreparedSelect, fetch, run
 
-__all__ = ["PARAM", "PreparedFirst", "PreparedSelect", "fetch", "insert", "run_in_one_statement", "update"]
+__all__ = [
+    "PARAM",
+    "PreparedFirst",
+    "PreparedSelect",
+    "fetch",
+    "insert",
+    "run_in_one_statement",
+    "update",
+    "write_at_revision",
+]
 
 _encoder = msgspec.json.Encoder()
 
@@ -45,6 +55,48 @@ def update(model: type[Model], rows: Sequence[Mapping[str, Any]], columns: tuple
     placeholders = ", ".join(f"{_column_name(field)} = %s" for field in fields[:-1])
     sql = f"UPDATE {_table_name(model)} SET {placeholders} WHERE {_column_name(fields[-1])} = %s"  # noqa: S608
     _execute_many(sql, ([_database_value(field, row) for field in fields] for row in rows))
+
+
+def write_at_revision(
+    conversations: Sequence[Mapping[str, Any]],
+    columns: tuple[str, ...],
+    messages: Sequence[Mapping[str, Any]],
+) -> set[int]:
+    """Update these columns of conversations and insert their messages, where nobody else has changed the conversation.
+
+    `columns` contains "revision", with the stored value raised by one. A conversation with another revision in the
+    database keeps everything as it is. Returns the ids of those that were written. One statement on PostgreSQL, which
+    locks the conversations in the order of their ids. Raises django.db.Error, and then writes nothing.
+    """
+    if connection.vendor != "postgresql":
+        return _write_one_by_one(conversations, columns, messages)
+    ids = "{" + ",".join(str(row["id"]) for row in conversations) + "}"
+    given = [[{name: row[name] for name in ("id", *columns)} for row in conversations], messages]
+    sql = _write_from_json(columns, tuple(messages[0]) if messages else ())
+    # A statement alone is a transaction. Inside another one, a failure must not end that one.
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():
+        written = fetch(sql, [ids, *(_encoder.encode(rows).decode() for rows in given if rows)])
+    return {pk for (pk,) in written}
+
+
+def _write_one_by_one(
+    conversations: Iterable[Mapping[str, Any]],
+    columns: tuple[str, ...],
+    messages: Iterable[Mapping[str, Any]],
+) -> set[int]:
+    fields = _fields(Conversation, (*columns, "id"))
+    placeholders = ", ".join(f"{_column_name(field)} = %s" for field in fields[:-1])
+    sql = f"UPDATE {_table_name(Conversation)} SET {placeholders} WHERE id = %s AND revision = %s"  # noqa: S608
+    written: set[int] = set()
+    with transaction.atomic(), connection.cursor() as cursor:
+        for row in conversations:
+            values = [_database_value(field, row) for field in fields]
+            cursor.execute(sql, [*values, row["revision"] - 1])
+            if cursor.rowcount:
+                written.add(row["id"])
+        if own := [message for message in messages if message["conversation_id"] in written]:
+            insert(Message, own)
+    return written
 
 
 @contextmanager
@@ -76,6 +128,33 @@ def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
     values = ", ".join(f"{_column_name(field)} = given.{_column_name(field)}" for field in fields)
     condition = f"{_table_name(model)}.{_column_name(key)} = given.{_column_name(key)}"
     return f"UPDATE {_table_name(model)} SET {values} FROM {_rows_sql([key, *fields])} WHERE {condition}"  # noqa: S608
+
+
+@cache
+def _write_from_json(columns: tuple[str, ...], message_columns: tuple[str, ...]) -> str:
+    """Return the statement of `write_at_revision`. Its parameters are the ids, the conversations and the messages."""
+    table, fields = _table_name(Conversation), _fields(Conversation, ("id", *columns))
+    values = ", ".join(f"{_column_name(field)} = given.{_column_name(field)}" for field in fields[1:])
+    sql = f"""
+        WITH ids AS (SELECT %s::bigint[] AS list),
+        given AS MATERIALIZED (SELECT * FROM {_rows_sql(fields)}),
+        locked AS MATERIALIZED (
+            SELECT id FROM {table} JOIN given USING (id)
+            WHERE id = ANY((SELECT list FROM ids)::bigint[]) AND {table}.revision = given.revision - 1
+            ORDER BY id FOR NO KEY UPDATE OF {table}
+        ),
+        written AS (
+            UPDATE {table} SET {values} FROM given JOIN locked USING (id)
+            WHERE {table}.id = given.id RETURNING {table}.id
+        )"""  # noqa: S608
+    if message_columns:
+        message_fields = _fields(Message, message_columns)
+        values = ", ".join(_value_sql(field, f"given.{_column_name(field)}") for field in message_fields)
+        sql += f""", inserted AS (
+            INSERT INTO {_table_name(Message)} ({_column_names(message_fields)})
+            SELECT {values} FROM {_rows_sql(message_fields)} JOIN written ON written.id = given.conversation_id
+        )"""  # noqa: S608
+    return f"{sql} SELECT id FROM written"  # noqa: S608
 
 
 def _rows_sql(fields: Iterable[Any]) -> str:

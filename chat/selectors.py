@@ -1,7 +1,7 @@
 """Functions that read many conversations, messages and other rows. Each docstring gives the number of database
 queries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -72,6 +72,13 @@ row_values = batch_statements.PreparedSelect(
         .values_list(*serializers.ROW_FIELDS)
     )
 )
+
+
+def row_values_by_pk(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return the values of the ROW_FIELDS of these conversations, as a dict by id. One query."""
+    return {
+        values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=True)) for values in row_values.rows(pks)
+    }
 
 
 def rows_by_conversation_pk(rows: list[Row]) -> dict[int, Row]:
@@ -236,6 +243,11 @@ def _handle_seconds(department: int) -> float:
     return mean.total_seconds() if mean else DEFAULT_HANDLE_SECONDS
 
 
-def token_generations(visitors: list[int]) -> dict[int, int]:
+_token_generations = batch_statements.PreparedSelect(
+    lambda: Visitor.objects.filter(pk__among=batch_statements.PARAM).values_list("pk", "token_generation")
+)
+
+
+def token_generations(visitors: Iterable[int]) -> dict[int, int]:
     """Return a dict by visitor id: the current token generation of each of these visitors. One query."""
-    return dict(Visitor.objects.filter(pk__in=visitors).values_list("pk", "token_generation"))
+    return dict(_token_generations.rows(visitors))

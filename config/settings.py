@@ -142,6 +142,9 @@ def _database() -> dict[str, Any]:
         # Prepare a statement after five executions. This affects chat.batch_statements and core.prepared_queries only,
         # because statements of the ORM cannot be prepared.
         "prepare_threshold": 5,
+        # PostgreSQL plans a prepared statement once. By itself it would plan the read of a few conversations anew each
+        # time, which takes longer than reading them, because the plan for a known number of ids looks cheaper.
+        "options": "-c plan_cache_mode=force_generic_plan",
         **database.get("OPTIONS", {}),
     }
     if DATABASE_POOL:

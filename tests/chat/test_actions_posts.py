@@ -6,20 +6,22 @@ They guard these invariants of tests/test_invariants.py: 3 (seq has no gap), 4 (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.models import Staff
+from chat import batch_statements
 from chat.actions import agents, visitors
 from chat.actions.events import current_row, show_visitor
 from chat.actions.posts import Outcome, Post, ReadMark, post_batch
@@ -277,6 +279,84 @@ def test_post_by_an_agent_who_is_not_assigned_is_refused(cast: Cast) -> None:
         assert isinstance(post_one(agent_post(conversation, colleague))[0], NotAssigned)
     assert isinstance(post_one(agent_post(start(cast), cast.mei))[0], NotAssigned)
     assert seqs(conversation) == before
+
+
+def change_before_the_write(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[], object], times: int = 1
+) -> None:
+    """Call `change` after a batch has read its conversations and before it writes them, the first `times` times."""
+    write, calls = batch_statements.write_at_revision, iter(range(times))
+
+    def write_later(*arguments: Any) -> set[int]:
+        if next(calls, None) is not None:
+            change()
+        return write(*arguments)
+
+    monkeypatch.setattr(batch_statements, "write_at_revision", write_later)
+
+
+def test_post_gets_the_next_seq_after_what_others_wrote_meanwhile(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed, other = start(cast), start_with(cast, cast.mei)
+    head = other.last_seq
+    earlier, own = visitor_post(changed, "先"), visitor_post(changed, "后")
+    change_before_the_write(monkeypatch, lambda: post_one(earlier))
+    outcomes, events = post_batch(
+        [own, visitor_post(other)], [ReadMark(changed.pk, 2, 2, visitor_id=changed.visitor_id)]
+    )
+
+    assert [getattr(outcome, "seq", None) for outcome in outcomes] == [2, head + 1]
+    assert list(changed.messages.order_by("seq").values_list("body", flat=True)) == ["先", "后"]
+    changed.refresh_from_db()
+    assert (changed.last_seq, changed.visitor_message_count, changed.visitor_read_seq) == (2, 2, 2)
+    assert {event.row for event in events if isinstance(event, MessagePosted)} == {
+        current_row(changed),
+        current_row(other),
+    }
+
+
+def test_post_is_refused_when_the_conversation_ends_or_changes_hands_meanwhile(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, transferred = start_with(cast, cast.mei), start_with(cast, cast.mei)
+    online(cast.hao)
+
+    def change() -> None:
+        agents.end_conversation(staff=cast.mei, uuid=ended.uuid)
+        agents.transfer_to_agent(staff=cast.mei, uuid=transferred.uuid, to=cast.hao)
+
+    change_before_the_write(monkeypatch, change)
+    (first, second), events = post_batch([visitor_post(ended), agent_post(transferred, cast.mei)])
+
+    assert isinstance(first, ConversationClosed)
+    assert isinstance(second, NotAssigned)
+    assert not events
+
+
+def test_repeat_in_another_conversation_gets_the_answer_of_the_message_that_was_stored_in_the_end(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(cast)
+    second = end_and_start_another(cast, first)
+    post = visitor_post(second)
+    change_before_the_write(monkeypatch, lambda: say(second, "先"))
+    outcomes, _ = post_batch([replace(post, is_returning=True), replace(post, is_returning=True)])
+
+    assert outcomes == outcomes[:1] * 2
+    assert (outcomes[0].seq, seqs(second)[-1]) == (2, 2)  # type: ignore[union-attr]
+
+
+def test_post_fails_as_the_database_does_when_others_never_stop_changing_the_conversation(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = start(cast)
+    change_before_the_write(
+        monkeypatch, lambda: Conversation.objects.update(revision=F("revision") + 1), times=1000
+    )
+    with pytest.raises(OperationalError):
+        post_one(visitor_post(conversation))
+    assert seqs(conversation) == []
 
 
 def test_refusal_in_a_batch_leaves_no_gap_and_affects_no_other_post(cast: Cast) -> None:

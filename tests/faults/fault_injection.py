@@ -66,7 +66,7 @@ from config.asgi import application as real_application  # noqa: E402
 OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
 
 # The points on the path of a post, in order.
-POINTS = ("before_insert", "before_commit", "after_commit", "before_publish", "after_ack")
+POINTS = ("before_read", "before_write", "after_commit", "before_publish", "after_ack")
 
 
 def replace(name: str, wrap: Callable[[Any], Any]) -> None:
@@ -109,8 +109,7 @@ class Failpoints:
 
     def install(self) -> None:
         replace("chat.actions.posts:post_batch", self._around_batch)
-        # Django's commits and our own all go through this method.
-        replace("psycopg:Connection.commit", self._around_commit)
+        replace("chat.batch_statements:write_at_revision", self._around_write)
         replace("chat.realtime.delivery:send_to_layer", self._around_publish)
         replace("chat.realtime.sockets:Socket.answer", self._around_answer)
 
@@ -118,7 +117,7 @@ class Failpoints:
         def around(posts: Any, *rest: Any, **named: Any) -> Any:
             if not posts:
                 return post_batch(posts, *rest, **named)
-            self.reach("before_insert")
+            self.reach("before_read")
             self._batch.is_open = True
             try:
                 result = post_batch(posts, *rest, **named)
@@ -129,23 +128,25 @@ class Failpoints:
 
         return around
 
-    def _around_commit(self, commit: Callable[..., Any]) -> Callable[..., Any]:
-        def around(connection: Any) -> Any:
+    def _around_write(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*arguments: Any) -> Any:
             if getattr(self._batch, "is_open", False):
-                self.reach("before_commit")
+                self.reach("before_write")
                 self._raise_planted_error()
-            return commit(connection)
+            return write(*arguments)
 
         return around
 
     def _raise_planted_error(self) -> None:
+        from django.db import connection
         from psycopg import errors
 
         if self.errors_left > 0:
             self.errors_left -= 1
             self._batch.is_open = False
             kinds = {"deadlock": errors.DeadlockDetected, "serialization": errors.SerializationFailure}
-            raise kinds[self.error]("planted by the fault checker")
+            with connection.wrap_database_errors:
+                raise kinds[self.error]("planted by the fault checker")
 
     def _around_publish(self, send_to_layer: Callable[..., Any]) -> Callable[..., Any]:
         async def around(process: str, events: Any) -> Any:

@@ -48,14 +48,14 @@ async def _kill_at(scheduler: FaultScheduler, point: str) -> None:
     await _restart(scheduler, process)
 
 
-@fault("servers", "kill -9 when a batch was taken and nothing of it is stored (F3)")
-async def process_kill_before_insert(scheduler: FaultScheduler) -> None:
-    await _kill_at(scheduler, "before_insert")
+@fault("servers", "kill -9 when a batch was taken from the queue and nothing is read (F3)")
+async def process_kill_before_read(scheduler: FaultScheduler) -> None:
+    await _kill_at(scheduler, "before_read")
 
 
-@fault("servers", "kill -9 when everything is written but not committed (F3)")
-async def process_kill_before_commit(scheduler: FaultScheduler) -> None:
-    await _kill_at(scheduler, "before_commit")
+@fault("servers", "kill -9 when a batch has been read and decided, and nothing of it is written (F3)")
+async def process_kill_before_write(scheduler: FaultScheduler) -> None:
+    await _kill_at(scheduler, "before_write")
 
 
 @fault("servers", "kill -9 between the commit and the answer (F3)")

@@ -18,7 +18,7 @@ from django.utils import timezone
 import chat.realtime.sockets
 import chat.realtime.writer
 import core.database_threads
-from chat import limits, selectors
+from chat import batch_statements, limits, selectors
 from chat.actions.posts import Post, ReadMark, post_batch
 from tests.harness.servers import AppServer
 from tests.harness.servers.prepared import SQLITE
@@ -56,6 +56,7 @@ class Environment:
         patch.setattr(core.database_threads, "_threads", threads.Pool())
         patch.setattr(chat.realtime.writer, "threading", threads)
         patch.setattr(chat.realtime.writer, "post_batch", _slow_and_unreliable(post_batch))
+        patch.setattr(batch_statements, "write_at_revision", _later(batch_statements.write_at_revision))
         install(patch)
         # Make sets of sockets iterate in order of creation, so that every run is the same.
         self.socket_count = 0
@@ -99,6 +100,19 @@ def _database() -> Any:
     memory = DatabaseWrapper({**like, "OPTIONS": {"transaction_mode": "IMMEDIATE"}}, "default")
     memory.connect()
     return memory
+
+
+def _later(write: Any) -> Any:
+    """Let others change the conversations after the writer has read them and before it writes them."""
+
+    def write_later(*arguments: Any) -> Any:
+        process = PROCESS.get()
+        assert process is not None
+        threads.pause(process.schedule.loop.delay())
+        process.schedule.use_database()
+        return write(*arguments)
+
+    return write_later
 
 
 def _slow_and_unreliable(post_batch: Any) -> Any:
