@@ -10,7 +10,8 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 GROUP = "hub"
 PUBLISH_TIMEOUT_SECONDS = 1.0
+# A process from which nothing has come for this number of sweeps no longer listens. Each shows that it does every ten.
+LISTENING_SWEEPS = 40
 MAX_UNPUBLISHED = 10_000
 
 
@@ -65,6 +68,9 @@ class Hub(Subscriptions):
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._is_publishing = False
+        # The time of the loop until which another process is believed to listen. Nobody pays for events for nobody.
+        self._others_listen_until = 0.0
+        self._is_sign_due = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -78,6 +84,7 @@ class Hub(Subscriptions):
         self._unpublished.clear()
         self._is_wake_scheduled = False
         self._has_unpublished = asyncio.Event()
+        self._others_listen_until = 0.0
         self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
@@ -88,7 +95,20 @@ class Hub(Subscriptions):
         Calls that are scheduled before the loop gets to them share one wake-up of the loop.
         """
         self._calls.append((function, arguments))
-        if self._is_wake_scheduled or self.loop is None:
+        if not self._is_wake_scheduled:
+            self._wake()
+
+    @contextmanager
+    def one_wake(self) -> Iterator[None]:
+        """Let the calls that are scheduled inside the block wake the loop once, at its end."""
+        self._is_wake_scheduled = True
+        try:
+            yield
+        finally:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self.loop is None:
             return
         self._is_wake_scheduled = True
         try:
@@ -250,7 +270,7 @@ class Hub(Subscriptions):
         """
         self.route(events)
         metrics.delivered(received_at)
-        if settings.CHANNEL_LAYERS:
+        if self.loop is not None and self.loop.time() < self._others_listen_until:
             # Events beyond the limit are dropped: the sweeps of the other processes find the changes.
             if len(self._unpublished) < MAX_UNPUBLISHED:
                 self._unpublished.extend(events)
@@ -258,13 +278,34 @@ class Hub(Subscriptions):
                 metrics.unpublished.inc(len(events))
             self._has_unpublished.set()
 
+    def show_that_it_listens(self) -> None:
+        """Publish a message without events: the other processes then publish theirs."""
+        self._is_sign_due = True
+        self._has_unpublished.set()
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if message["process"] == self.process:
+            return
+        if events := protocol.decode_events(message["events"]):
+            self.route(events)
+            return
+        now = asyncio.get_running_loop().time()
+        if now >= self._others_listen_until:
+            # A process that has just started must learn at once that this one listens too.
+            self.show_that_it_listens()
+        self._others_listen_until = now + LISTENING_SWEEPS * settings.SWEEP_SECONDS
+
     async def _publish(self) -> None:
         while True:
             await self._has_unpublished.wait()
             self._has_unpublished.clear()
             events, self._unpublished = self._unpublished, []
             self._is_publishing = True
-            await send_to_layer(self.process, events)
+            if self._is_sign_due:
+                self._is_sign_due = False
+                await send_to_layer(self.process, [])
+            if events:
+                await send_to_layer(self.process, events)
             self._is_publishing = False
 
     def has_published(self) -> bool:
@@ -278,10 +319,9 @@ class Hub(Subscriptions):
             try:
                 channel = await layer.new_channel()
                 await layer.group_add(GROUP, channel)
+                self.show_that_it_listens()
                 while True:
-                    message = await layer.receive(channel)
-                    if message["process"] != self.process:
-                        self.route(protocol.decode_events(message["events"]))
+                    self._receive(await layer.receive(channel))
             except Exception as error:
                 logger.warning("the channel layer does not answer: %s", type(error).__name__)
                 await asyncio.sleep(1)
@@ -290,7 +330,7 @@ class Hub(Subscriptions):
 async def send_to_layer(process: str, events: list[Event]) -> None:
     """Publish the events once. Never raises and takes at most a second: the sweep makes up for a lost publish."""
     layer = get_channel_layer()
-    if layer is None or not events:
+    if layer is None:
         return
     started = time.monotonic()
     try:

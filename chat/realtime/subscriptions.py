@@ -183,6 +183,11 @@ class Subscriptions:
             self.sent_rows[pk] = SentRow.of(row)
         self.touched.add(pk)
 
+    def is_own(self, pk: int, socket: StaffSocket) -> bool:
+        """Return whether the conversation is known here to belong to the staff member or to their departments."""
+        row = self.sent_rows.get(pk)
+        return row is not None and (row.agent == socket.staff_id or row.department in socket.departments)
+
     def outsiders(self, pk: int, row: Row) -> list[StaffSocket]:
         """Return the watchers of an open conversation who may see only others: not its agent, not in its department."""
         if row.status not in OPEN:

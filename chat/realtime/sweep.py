@@ -30,9 +30,10 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 # Each part runs every N rounds.
-RIGHTS_EVERY = 2
+ACCESS_EVERY = 2
 POSITIONS_EVERY = 2
-TOKENS_EVERY = 2
+PRESENCE_EVERY = 10
+LISTENING_EVERY = 10
 # Other rounds examine only what has changed. Should they ever miss something, this round finds it within half a minute.
 EVERYTHING_EVERY = 20
 
@@ -41,18 +42,24 @@ async def sweep(hub: "Hub") -> None:
     """Run the sweep for the life of the process."""
     rounds = 0
     cursor = SweepCursor(timezone.now())
+    # The state of the database at the last check of rights and tokens.
+    checked = ""
     while True:
         await asyncio.sleep(settings.SWEEP_SECONDS)
         rounds += 1
-        if rounds % EVERYTHING_EVERY == 0:
+        is_full = rounds % EVERYTHING_EVERY == 0
+        if is_full:
             hub.touched.update(hub.visitors, hub.watchers)
         cursor = await _log_failure(_send_missed, hub, cursor) or cursor
         if rounds % POSITIONS_EVERY == 0:
             await _log_failure(send_queue_positions, hub)
-        if rounds % RIGHTS_EVERY == 0:
-            await _log_failure(_check_rights, hub)
-        if rounds % TOKENS_EVERY == 0:
-            await _log_failure(_check_tokens, hub)
+        is_due = rounds % ACCESS_EVERY == 0 and (is_full or not checked or cursor.snapshot != checked)
+        if is_due and await _log_failure(_check_access, hub):
+            checked = cursor.snapshot
+        if rounds % PRESENCE_EVERY == 0:
+            await _log_failure(_renew_presence, hub)
+        if rounds % LISTENING_EVERY == 0:
+            hub.show_that_it_listens()
 
 
 async def _log_failure(part: Callable[..., Awaitable[T]], *arguments: object) -> T | None:
@@ -122,6 +129,13 @@ def _check_owners(hub: "Hub", result: SweepResult) -> None:
                 socket.lost_conversation()
 
 
+async def _check_access(hub: "Hub") -> bool:
+    """End the sockets of people who may no longer listen. Returns True, unlike a check that has failed."""
+    await _check_rights(hub)
+    await _check_tokens(hub)
+    return True
+
+
 async def _check_tokens(hub: "Hub") -> None:
     """End the widgets of visitors who have signed in or logged out, in case the notification was lost."""
     if not hub.widgets:
@@ -160,14 +174,15 @@ async def _check_rights(hub: "Hub") -> None:
         for socket in sockets
     }
     revoked = await in_thread(rights.rights_lost, set(connections.values()))
-    remaining = [socket for socket in sockets if connections[socket] not in revoked]
-    await in_thread(presence.renew, list({socket.staff_id for socket in remaining}))
     for socket in sockets:
         if connections[socket] in revoked:
             socket.end("access_revoked")
-    for socket in remaining:
-        shown = {**socket.watched, **socket.parked}
-        if not shown or socket.sees_all:
+    for socket in sockets:
+        if connections[socket] in revoked or socket.sees_all:
+            continue
+        watched = {uuid: pk for uuid, pk in socket.watched.items() if not hub.is_own(pk, socket)}
+        shown = {**watched, **socket.parked}
+        if not shown:
             continue
         followable = await in_thread(access.followable_ids, socket.staff, list(shown.values()))
         for uuid, pk in shown.items():
@@ -175,3 +190,9 @@ async def _check_rights(hub: "Hub") -> None:
                 socket.park(uuid)
             elif uuid in socket.parked:
                 await socket.watch_again(uuid)
+
+
+async def _renew_presence(hub: "Hub") -> None:
+    """Extend the statuses of the staff whose consoles are connected."""
+    if hub.staff:
+        await in_thread(presence.renew, list({socket.staff_id for socket in hub.staff}))

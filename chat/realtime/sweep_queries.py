@@ -34,6 +34,8 @@ class SweepCursor:
     joined: frozenset[int] = frozenset()
     # The oldest transaction that had not ended at the time `at`. If this is empty, everything may have changed.
     transaction: str = ""
+    # PostgreSQL's snapshot at that time: while it is the same, no transaction has written anything. Empty on SQLite.
+    snapshot: str = ""
     note: int = 0
 
 
@@ -85,7 +87,10 @@ class _Stored(NamedTuple):
 
 def find_missed(request: SweepRequest) -> SweepResult:
     """Compare what was sent to the screens of this process with the database."""
-    transaction, last_note = _current_position()
+    transaction, snapshot, last_note = _current_position()
+    cursor = SweepCursor(request.at, request.joined, transaction, snapshot, last_note)
+    if snapshot and snapshot == request.cursor.snapshot and not request.touched:
+        return SweepResult({}, set(), {}, [], request.sent_notes, cursor)
     shown, unlisted, examined = _stored_rows(request)
     stored = shown | unlisted
     events = _missed_events(request, stored)
@@ -96,21 +101,23 @@ def find_missed(request: SweepRequest) -> SweepResult:
         owners={pk: one.visitor for pk, one in stored.items()},
         events=events + missed_notes,
         notes=notes,
-        cursor=SweepCursor(request.at, request.joined, transaction, last_note),
+        cursor=cursor,
     )
 
 
-def _current_position() -> tuple[str, int]:
-    """Return the oldest unfinished transaction and the last note; a later round takes everything after them for new.
+def _current_position() -> tuple[str, str, int]:
+    """Return the oldest unfinished transaction, the snapshot and the last note.
+
+    A later round takes everything after them for new.
 
     Call this before anything else is read. One query.
     """
     if connection.vendor == "postgresql":
-        ((transaction,),) = batch_statements.fetch(
-            "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text", []
+        ((transaction, snapshot),) = batch_statements.fetch(
+            "SELECT pg_snapshot_xmin(now)::xid::text, now::text FROM pg_current_snapshot() AS now", []
         )
-        return str(transaction), 0
-    return "", Note.objects.aggregate(last=Max("pk"))["last"] or 0
+        return str(transaction), str(snapshot), 0
+    return "", "", Note.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
 def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Event]:

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 200
 MAX_QUEUED = 5000
+# How long a read mark waits for a post to be stored with. Alone, each would cost a transaction of its own.
+MARK_SECONDS = 0.3
+IDLE_SECONDS = 30
 ATTEMPTS = 3
 
 
@@ -64,7 +67,10 @@ class Writer:
         return future
 
     def mark(self, mark: ReadMark) -> None:
-        """Queue a read mark. Only the highest of each reader and conversation is stored; a lost one is sent again."""
+        """Queue a read mark, which is stored with the next post or after MARK_SECONDS.
+
+        Only the highest of each reader and conversation is stored. A lost one is sent again.
+        """
         with self._wake:
             if len(self._marks) >= MAX_QUEUED:
                 return
@@ -80,7 +86,8 @@ class Writer:
                 )
             self._marks[key] = mark
             self._start()
-            self._wake.notify()
+            if len(self._marks) == 1:
+                self._wake.notify()
 
     @property
     def queued(self) -> int:
@@ -114,7 +121,9 @@ class Writer:
             with self._wake:
                 self._is_busy = False
                 self._wake.notify_all()
-                self._wake.wait_for(lambda: self._posts or self._marks or self._is_ending, timeout=30)
+                self._wake.wait_for(lambda: self._posts or self._marks or self._is_ending, IDLE_SECONDS)
+                if self._marks:
+                    self._wake.wait_for(lambda: self._posts or self._is_ending, MARK_SECONDS)
                 if not (self._posts or self._marks):
                     connection.close()
                     if self._is_ending:
@@ -144,12 +153,13 @@ class Writer:
             outcomes, events = [Unavailable()] * len(posts), []
         answered = list(zip(posts, outcomes, strict=True))
         received_at = [post.received_at for (post, _), outcome in answered if type(outcome) is AcceptedFrame]
-        delivery.announce(events, received_at)
-        for (_, answer), outcome in answered:
-            try:
-                answer(outcome)
-            except Exception as error:
-                logger.error("an outcome was not taken: %s", type(error).__name__)
+        with delivery.hub.one_wake():
+            delivery.announce(events, received_at)
+            for (_, answer), outcome in answered:
+                try:
+                    answer(outcome)
+                except Exception as error:
+                    logger.error("an outcome was not taken: %s", type(error).__name__)
 
     def _post_with_retries(
         self, posts: list[Post], marks: list[ReadMark]

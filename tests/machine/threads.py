@@ -59,13 +59,27 @@ class Condition:
             _wake(thread)
 
     def wait(self, timeout: float | None = None) -> bool:
-        self._waiting.append(getcurrent())
+        thread = getcurrent()
+        self._waiting.append(thread)
+        is_late = False
+
+        def give_up() -> None:
+            nonlocal is_late
+            if thread in self._waiting:
+                self._waiting.remove(thread)
+                is_late = True
+                thread.switch()
+
+        timer = asyncio.get_running_loop().call_later(timeout, give_up) if timeout else None
         _main().switch()
-        return True
+        if timer is not None:
+            timer.cancel()
+        return not is_late
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         while not (answer := predicate()):
-            self.wait()
+            if not self.wait(timeout):
+                return predicate()
         return answer
 
 

@@ -15,8 +15,10 @@ from uuid import uuid4
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chat import batch_statements
 from chat.actions import agents, visitors
 from chat.actions.events import show_visitor
 from chat.actions.posts import Post, post_batch
@@ -103,6 +105,30 @@ def test_sweep_examines_only_conversations_that_have_changed(cast: Cast, process
     post_elsewhere(busy)
     process.round()
     assert process.examined == [busy.pk]
+
+
+def test_round_costs_one_query_while_nothing_is_written(
+    cast: Cast, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = start_with(cast, cast.mei)
+    box = process.open(conversation)
+    process.round()
+    process.round()
+    process.examined = []
+    statements: list[str] = []
+    fetch = batch_statements.fetch
+
+    def counted(sql: str, parameters: list[Any]) -> list[Any]:
+        statements.append(sql)
+        return fetch(sql, parameters)
+
+    monkeypatch.setattr(batch_statements, "fetch", counted)
+    with CaptureQueriesContext(connection) as queries:
+        process.round()
+    assert (process.examined, len(statements), len(queries)) == ([], 1, 0)
+    post_elsewhere(conversation)
+    process.round()
+    assert bodies(box) == ["在吗"]
 
 
 @both_databases

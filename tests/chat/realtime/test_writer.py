@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
+import chat.realtime.writer
 from chat import access
 from chat.actions.events import ConversationChange
 from chat.actions.posts import Outcome, Post, ReadMark
@@ -204,6 +205,25 @@ def test_only_the_highest_read_mark_of_each_reader_is_stored(writer: Writer) -> 
 
     conversation.refresh_from_db()
     assert (conversation.visitor_received_seq, conversation.visitor_read_seq) == (4, 3)
+
+
+def test_read_marks_are_stored_with_the_next_post(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, announced: AnnouncedEvents
+) -> None:
+    cast = create_cast()
+    read, other = start_with(cast, cast.mei), start(cast)
+    announced.clear()
+    monkeypatch.setattr(chat.realtime.writer, "MARK_SECONDS", 3600)
+    writer.mark(ReadMark(read.pk, 1, 1, visitor_id=read.visitor_id))
+    writer.mark(ReadMark(read.pk, 1, 1, agent_id=cast.mei.pk))
+    assert not writer.wait_until_idle(0.1)
+    assert not announced
+    answer(writer.post(post(other, "x")))
+    assert writer.wait_until_idle(WITHIN_SECONDS)
+
+    read.refresh_from_db()
+    assert (read.visitor_read_seq, read.agent_read_seq) == (1, 1)
+    assert len(announced) == 3
 
 
 def test_posts_beyond_max_queued_are_refused_with_a_retry(writer: Writer) -> None:
