@@ -44,7 +44,8 @@ def forget_authors(kind: str, subjects: Iterable[str]) -> None:
 
 
 def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
-    """Return the ids of staff who wrote content with these digests in requests closed without approval, by digest.
+    """Return, for each of these digests, the ids of the staff who wrote that content in requests closed without
+    approval.
 
     When a colleague requests the same content again, these people still count as authors, so that they cannot approve
     their own work.
