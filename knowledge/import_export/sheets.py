@@ -58,7 +58,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableFile:
-    """The rows of a file, or the `problems` of the file as a whole; then there are no rows."""
+    """The rows of a file. If the file as a whole has `problems`, there are no rows."""
 
     rows: list[TableRow]
     problems: list[str]
