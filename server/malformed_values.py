@@ -48,7 +48,8 @@ def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 class MalformedValueMiddleware:
     """Answer 400 in the reader's language, wherever the value was: in the URL, in a form or in JSON.
 
-    Forms and decoders refuse known kinds of invalid values with their own messages; this handles what they let through.
+    Forms and decoders refuse known kinds of invalid values with their own messages. This middleware handles all other
+    kinds.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,4 +1,4 @@
-"""Patches of Daphne and Autobahn for the whole process. docs/performance.md lists what each serves.
+"""Patches of Daphne and Autobahn for the whole process. docs/performance.md says why each patch is needed.
 
 `server/daphne/transport.py` and `server/daphne/body_limits.py` use internals of single connections.
 """
@@ -46,7 +46,7 @@ def apply_patches() -> None:
 
 
 def _limit_request_bodies() -> None:
-    """Replace Daphne's request class, which its factory looks up for each connection, by ours."""
+    """Replace Daphne's request class by LimitedRequest. Daphne looks the class up for each connection."""
     http_protocol.WebRequest = LimitedRequest
 
 
