@@ -132,7 +132,7 @@ export class MessageList {
     return seq <= agent_read ? "read" : seq <= agent_received ? "delivered" : "sent";
   }
 
-  /** @returns {boolean} whether the visitor has just sent another one */
+  /** Draws the messages and files that have no place in the thread yet. @returns {boolean} whether there are more than before */
   #drawUnplaced() {
     const { sender, conversation } = this.#session;
     const entries = [

@@ -50,7 +50,7 @@ export class BrowserStorage {
     put(this.session, key, stage === "ended" ? value : null);
   }
 
-  /** Returns a value of this tab only, such as a draft or a start that has no answer. @param {string} name @returns {any} */
+  /** Returns a value of this tab only, such as a draft or a start frame that has no answer. @param {string} name @returns {any} */
   get(name) {
     return JSON.parse(this.session?.getItem(this.key(name)) ?? this.#fallback.get(name) ?? "null");
   }
