@@ -93,7 +93,7 @@ def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() ->
 
 @pytest.fixture(scope="module")
 def day(shared_transaction: None) -> Site:
-    """Load the demo's site with its day."""
+    """Load the whole demo and return its site."""
     site = bank.set_up(origins=["http://127.0.0.1:8000"])
     load(site)
     return site
