@@ -73,7 +73,7 @@ def search_for_agent(
 ) -> tuple[list[Suggestion], list[Branch]]:
     """Return the points and branches that match the text that an agent types in the search field.
 
-    Points of `department` are preferred. With `categories` or `region`, others are left out.
+    Points of `department` are preferred. `categories` limits the points, and `region` limits both points and branches.
     """
     if not typed.strip():
         return [], []

@@ -78,7 +78,7 @@ def show_visitor(visitors: Collection[int]) -> None:
 
 
 def current_row(conversation: Conversation) -> Row:
-    """Read the row of a conversation from the database. One query."""
+    """Return the row of a conversation, read from the database. One query."""
     return serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 

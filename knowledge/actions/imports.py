@@ -64,8 +64,8 @@ class ImportRefused(PointIncomplete):
 def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> ImportResult:
     """Store new and changed points in one transaction. Raises ImportRefused.
 
-    The import of a person (`by`) needs approval by a second person; that of a server command (`by` None) is published
-    at once. An unpublished version of a point is overwritten by the imported content.
+    A person's import (`by`) needs approval by a second person. A server command's import (`by` None) is published at
+    once. An unpublished version of a point is overwritten by the imported content.
     """
     if by is not None:
         require(by, "edit_points")

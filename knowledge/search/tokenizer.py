@@ -162,7 +162,10 @@ def _latin_words(folded: str) -> list[str]:
 
 
 def meanings_in(folded: str) -> list[str]:
-    """Return the sorted names of the meanings in synonyms.txt that have a phrase in the normalised text."""
+    """Return the sorted names of the meanings in synonyms.txt that occur in the normalised text.
+
+    A meaning occurs if one of its phrases does.
+    """
     names, lengths = _synonyms()
     meanings: set[str] = set()
     words = _latin_words(folded)

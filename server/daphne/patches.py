@@ -38,7 +38,7 @@ INTERNALS = (
 def apply_patches() -> None:
     """Apply all patches. Call it in a process of Daphne before the process listens.
 
-    Raises ImproperlyConfigured if a library no longer has what Lianxin depends on.
+    Raises ImproperlyConfigured if a library no longer has an internal name on which Lianxin depends.
     """
     check_internals(INTERNALS)
     _limit_request_bodies()

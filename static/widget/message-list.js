@@ -1,4 +1,4 @@
-/** Draws the conversation: its messages, and below them what the server has not accepted yet. */
+/** Draws the conversation: its messages, and below them the messages and files that the server has not accepted yet. */
 
 import { dayElement, messageElement, nameDays, showStatus } from "../chat/message-element.js";
 import { byId, make, makeButton } from "../chat/dom.js";

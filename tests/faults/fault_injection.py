@@ -92,7 +92,7 @@ def replace(name: str, wrap: Callable[[Any], Any]) -> None:
 
 
 class Failpoints:
-    """The points on the path of a post: counts the posts that pass each point, and kills the process or fails there."""
+    """Counts the posts that pass each point on the path of a post. It can kill the process or fail a batch there."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()

@@ -132,7 +132,7 @@ export class LiveConnection {
     }
   }
 
-  /** Watches own and open conversations, fetches missing messages, and reports what has been received. */
+  /** Watches own and open conversations, fetches missing messages, and sends read marks. */
   #synchronize() {
     if (!this.#isOpen) return;
     const { state, current } = this.#store;
