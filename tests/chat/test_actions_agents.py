@@ -1,7 +1,10 @@
 """Tests of actions of agents and supervisors other than posting: take, transfer, end, close, add a note.
 
-They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless), 5 (a note never reaches a
-visitor) and 6 (a conversation has at most one agent).
+They guard these invariants of tests/test_invariants.py:
+
+- 4: doing anything twice is harmless.
+- 5: a note never reaches a visitor.
+- 6: a conversation has at most one agent.
 """
 
 from __future__ import annotations

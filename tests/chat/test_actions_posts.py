@@ -1,7 +1,10 @@
 """Tests of posts and read marks: the rows that a batch stores, its refusals, and its events.
 
-They guard these invariants of tests/test_invariants.py: 3 (seq has no gap), 4 (doing anything twice is harmless) and 8
-(frames carry all a screen needs).
+They guard these invariants of tests/test_invariants.py:
+
+- 3: seq has no gap.
+- 4: doing anything twice is harmless.
+- 8: frames carry all a screen needs.
 """
 
 from __future__ import annotations

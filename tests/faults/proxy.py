@@ -1,8 +1,8 @@
 """The network between clients and servers, and its faults.
 
-All clients use one address; each connection goes to a random server process, so that a client that reconnects
-reaches another one (no sticky sessions). Faults act on the bytes of TCP streams, not on packets: a black hole
-holds them back and delivers them when it is healed, as retransmission would; only a reset loses any.
+All clients use one address. Each connection goes to a random server process, so a client that reconnects may reach
+another process (no sticky sessions). Faults act on the bytes of TCP streams, not on packets. A black hole holds bytes
+back and delivers them when it is healed, as retransmission would. Only a reset loses bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
 """Tests of guarantees that hold while a server, the database or Redis is killed, stopped, stalled or flushed.
 
-They guard invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered) of
-tests/test_invariants.py. The tests have their own database, because they kill it.
+They guard two invariants of tests/test_invariants.py:
+
+- 1: accepted means committed.
+- 2: nothing accepted is lost, doubled or reordered.
+
+The tests have their own database, because they kill it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
 """Tests of the drain: after SIGTERM, a server process finishes its work and sends its clients to other processes.
 
-They guard invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered) of
-tests/test_invariants.py during a deployment. The tests have their own database, because they lock and stop it.
+They guard two invariants of tests/test_invariants.py during a deployment:
+
+- 1: accepted means committed.
+- 2: nothing accepted is lost, doubled or reordered.
+
+The tests have their own database, because they lock and stop it.
 """
 
 from __future__ import annotations

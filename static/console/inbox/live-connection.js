@@ -195,8 +195,8 @@ export class LiveConnection {
   }
 
   /**
-   * Requests the lists again if some waiting visitors are not listed, and the list has room for them or their number is
-   * uncertain.
+   * Requests the lists again if some waiting visitors are not listed. There must be room for them in the list, or their
+   * number must be uncertain.
    */
   #refillQueue() {
     const { state } = this.#store;

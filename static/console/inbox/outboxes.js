@@ -83,7 +83,7 @@ export class Outboxes {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);
   }
 
-  /** Number of messages that have waited for more than two seconds, counted from the last reload of the page if that was later. */
+  /** Number of messages that have waited for more than two seconds. A reload of the page starts the two seconds again. */
   get late() {
     const before = performance.now() - LATE_MS;
     const all = [...this.#outboxes.values()].flatMap((outbox) => outbox.entries);

@@ -1,8 +1,12 @@
 """Tests of the sockets of visitors and agents in complete server processes, one with Daphne and one with uvicorn.
 
-They guard these invariants of tests/test_invariants.py: 2 (nothing accepted is lost, doubled or reordered), 3 (both
-sides resume after the last message received), 5 (a note never reaches a visitor), 8 (frames carry all a screen needs)
-and 9 (unknown kinds are ignored).
+They guard these invariants of tests/test_invariants.py:
+
+- 2: nothing accepted is lost, doubled or reordered.
+- 3: both sides resume after the last message received.
+- 5: a note never reaches a visitor.
+- 8: frames carry all a screen needs.
+- 9: unknown kinds are ignored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,12 @@
 """Tests of the writer, the thread that stores posts in batches.
 
-They guard these invariants of tests/test_invariants.py: 1 (accepted means committed), 3 (seq has no gap) and 4 (doing
-anything twice is harmless). tests/faults/test_outages.py tests failures of the database and of processes.
+They guard these invariants of tests/test_invariants.py:
+
+- 1: accepted means committed.
+- 3: seq has no gap.
+- 4: doing anything twice is harmless.
+
+tests/faults/test_outages.py tests failures of the database and of processes.
 """
 
 from __future__ import annotations
