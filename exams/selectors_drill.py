@@ -66,7 +66,7 @@ def next_question_for(staff: Staff, now: datetime) -> tuple[Question, int] | Non
     """Return the next drill question and the number of times that the person has answered it, or None.
 
     Questions due for repetition come first, then questions missed on a paper, then questions about the points that
-    agents use most. At most three queries, and those of `askable`.
+    agents use most. At most three queries, plus the queries of `askable`.
     """
     questions = askable(staff, now)
     due = (

@@ -33,8 +33,8 @@ def recipients_point_for(staff: Staff, key: str) -> Point:
 def version_for(staff: Staff, point: Point, number: int | None) -> Version:
     """Return a version of the point. Raises PointNotFound.
 
-    Editors get version `number`; without a number the published version, or the newest one where none is published.
-    Everyone else always gets the published version.
+    Editors get version `number`. Without a number, they get the published version, or the newest one if none is
+    published. Everyone else always gets the published version.
     """
     versions = point.versions.select_related(
         "point", "author", "reviewer", "category", "department", "region", "branch"

@@ -62,8 +62,8 @@ class PointFilter:
 class ListedPoint:
     """A row of a list of points.
 
-    `shown`: the published version, else the unpublished one, else the one published last. `making`: an unpublished
-    version beside it.
+    `shown` is the published version, else the unpublished one, else the one published last. `making` is an unpublished
+    version that exists in addition to `shown`.
     """
 
     point: Point

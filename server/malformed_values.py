@@ -31,7 +31,10 @@ class MalformedValue(BadRequest):
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer the requests that Django itself refuses with 400, such as a too large body. It is the `handler400`."""
+    """Return the response to requests that Django itself refuses with 400, such as one whose body is too large.
+
+    Django calls it as `handler400`.
+    """
     if isinstance(exception, RequestDataTooBig):
         return _answer(request, TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
     return _answer(request, BadRequest())

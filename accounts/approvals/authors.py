@@ -13,14 +13,14 @@ BATCH_SIZE = 500
 
 
 def record_author(kind: str, subject: str, by: Staff | None) -> None:
-    """Store that a staff member wrote a part of the record `subject`. A repeat is harmless, and `by=None` stores
+    """Record `by` as an author of a part of the record `subject`. A repeat is harmless, and `by=None` records
     nothing."""
     if by is not None:
         record_author_of_many(kind, [subject], by)
 
 
 def record_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None:
-    """Store that a staff member wrote a part of each of these records."""
+    """Record `by` as an author of a part of each of these records."""
     Authorship.objects.bulk_create(
         [Authorship(kind=kind, subject=subject, staff=by) for subject in subjects],
         ignore_conflicts=True,

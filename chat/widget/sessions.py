@@ -135,7 +135,8 @@ def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[We
 
 
 def message_page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
-    """Return the answer to a fetch frame. Raises NotFound if the conversation is not, or no longer, the visitor's."""
+    """Return the answer to a fetch frame. Raises NotFound if the conversation does not belong to the visitor (any
+    more)."""
     return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 

@@ -66,10 +66,10 @@ def revise_point(
 ) -> None:
     """Change a point: its owner, phrasings and content, submitted for approval if `is_ready`.
 
-    The owner changes at once, and so do the phrasings of a point that the widget does not suggest; other phrasings
-    wait for approval. Changed content becomes a draft.
+    The owner changes at once, and so do the phrasings of a point that the widget does not suggest. Other phrasings wait
+    for approval. Changed content becomes a draft.
 
-    `seen`: `edit_token` of the point when the editor began. Raises DraftChanged if somebody has saved since, and
+    `seen` is the `edit_token` of the point when the editor began. Raises DraftChanged if somebody has saved since, and
     PointIncomplete with every problem.
     """
     problems: dict[str, list[str]] = {}

@@ -53,7 +53,7 @@ def _limit_request_bodies() -> None:
 def _skip_option_listing() -> None:
     """Stop Autobahn from formatting a list of its options at each handshake, for a debug log that Daphne discards.
 
-    Autobahn formats it before it asks whether anything logs it, so no log level avoids that.
+    Autobahn formats the list even if nothing logs it, so no log level avoids the cost.
     """
     module: Any = autobahn_protocol
     module.pformat = _no_text

@@ -1,4 +1,4 @@
-/** Controls which conversation is open: opens one, moves to the next, leaves it. The URL follows. */
+/** Controls which conversation is open: opens one, moves to the next, leaves it. Keeps the page's URL up to date. */
 
 import { byId } from "../../chat/dom.js";
 import { toast } from "./connection-status.js";
