@@ -1,4 +1,4 @@
-"""The command `make faults`: injects every fault, heals it, and checks the whole history."""
+"""`make faults`: inject every fault, heal it, and check the whole history."""
 
 from __future__ import annotations
 
