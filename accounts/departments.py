@@ -38,8 +38,8 @@ DEPARTMENT_KIND = RecordKind(
 def save_department(*, by: Staff, department: Department, changed: Sequence[str]) -> ApprovalRequest | None:
     """Store a new department, or the fields named in `changed`; return the approval request, or None if none is needed.
 
-    Deactivating a department takes effect immediately. Changes to an inactive department also do, because its
-    activation needs approval, including its names. A new department is inactive until somebody else approves its
+    Deactivating a department takes effect immediately. Changes to an inactive department also take effect immediately,
+    because its names are approved when it is activated. A new department is inactive until somebody else approves its
     activation.
     """
     require(by, "set_up")
@@ -73,9 +73,9 @@ def _reaches_visitors(stored: Department, department: Department, name: str) -> 
 def _after_change_of_inactive(
     by: Staff, department: Department, is_activation_wanted: bool, written: Sequence[str]
 ) -> ApprovalRequest | None:
-    """Handle a change to an inactive department: record the author, and renew the request for activation, if any.
+    """Handle a change to an inactive department: record the author and renew a pending request for activation.
 
-    A request is also made if `is_activation_wanted`. Returns the request, or None.
+    If `is_activation_wanted`, a request is made even if none is pending. Return the request, or None.
     """
     if set(written) & set(SHOWN):
         record_author(DEPARTMENT, str(department.pk), by)

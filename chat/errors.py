@@ -11,7 +11,7 @@ from core.refusals import Refusal as Refusal
 
 
 class NotFound(Refusal):
-    """The object does not exist, or the person may not see it. The answer is the same, so it does not reveal which."""
+    """The object does not exist, or the person may not see it. The answer is the same in both cases."""
 
     code = "not_found"
     http_status = 404

@@ -56,8 +56,10 @@ class Buckets:
 
 
 def frames() -> Bucket:
-    """Return the limit on frames received on one socket, including control frames and fragments. Excess closes the
-    socket."""
+    """Return the limit on frames received on one socket, including control frames and fragments.
+
+    A socket that exceeds it is closed.
+    """
     return Bucket(burst=120, per_second=20 * settings.POSTS_PER_SECOND)
 
 

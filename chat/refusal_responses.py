@@ -16,7 +16,10 @@ P = ParamSpec("P")
 
 
 def refusal_response(refusal: Refusal, client_id: str = "") -> HttpResponse:
-    """Return `{"refused": {...}}`, in the form of the socket's frame, with the refusal's status. Count it."""
+    """Return the JSON response `{"refused": {...}}` with the refusal's status, in the form of the socket's frame.
+
+    The refusal is counted in the metrics.
+    """
     metrics.refused.labels(refusal.code).inc()
     frame = RefusedFrame(
         refusal.code, str(refusal.text), client_id, refusal.retry_after_ms, refusal.field, refusal.limit
@@ -29,7 +32,10 @@ def refusal_response(refusal: Refusal, client_id: str = "") -> HttpResponse:
 
 
 def answer_refusals(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """Answer a Refusal that the view raises, in the active language. No cache may store any response of the view."""
+    """Decorate a view so that a Refusal becomes a JSON response in the active language.
+
+    Every response of the view gets a header that forbids caching.
+    """
 
     @wraps(view)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

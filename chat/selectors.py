@@ -195,7 +195,7 @@ class LeastBusyColleagues:
     def next_in(self, department: int, agent: int) -> int | None:
         """Return the least busy online agent of the department other than `agent`, or None.
 
-        The caller is assigning a conversation to `agent`, for whom the method counts one more.
+        The method counts one more conversation for `agent`, because the caller is assigning one to them.
         """
         others = ((self._active[staff], staff) for staff in self._online[department] if staff != agent)
         _, least_busy = min(others, default=(0, None))

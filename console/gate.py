@@ -129,7 +129,7 @@ def _by_htmx(request: HttpRequest) -> bool:
 def refusal_response(request: HttpRequest, refusal: Refusal, client_id: str = "") -> HttpResponse:
     """Return a refusal as a page or as JSON, with its status.
 
-    A refused POST of a page gets the recovery page, which keeps what was typed.
+    A refused POST of a page gets the recovery page, which shows the typed text again.
     """
     response = refusal_responses.refusal_response(refusal, client_id)
     if not wants_page(request):

@@ -11,9 +11,9 @@ from django.http import HttpRequest
 def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
     """Return the client's address from a request or an ASGI scope, or None if it is unknown.
 
-    A limit by address does not apply to an unknown address. Behind LIANXIN_PROXY_COUNT proxies the address is the entry
-    of X-Forwarded-For that the outermost of them added; without proxies it is the peer of the connection. An IPv6
-    address is returned as its /64 network, which is what one subscriber is given.
+    A limit by address does not apply to an unknown address. Behind LIANXIN_PROXY_COUNT proxies, the address is the
+    entry of X-Forwarded-For that the outermost of them added; without proxies it is the peer of the connection. An IPv6
+    address is returned as its /64 network, because one subscriber usually has a whole /64.
 
     The result is None when there may be a proxy that the settings do not mention: when the peer is this machine, or
     when LIANXIN_PROXY_COUNT is 0 and X-Forwarded-For is present. All clients of that proxy would share one limit, so no

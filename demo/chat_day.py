@@ -46,7 +46,7 @@ class AnswerRecorder(Protocol):
 
 @dataclass(frozen=True)
 class Cast:
-    """The database objects to which the dialogues refer, by the names that the dialogue files use."""
+    """The site, departments and staff to which the dialogues refer, by the names in the dialogue files."""
 
     site: Site
     staff: dict[str, Staff]
@@ -204,7 +204,7 @@ class _Player:
     def _post(self, turn: Turn, writer: Staff | None) -> None:
         """Store a message and the read marks.
 
-        The author of the message has read all earlier messages, and the other side has received it.
+        The author of the message has read all earlier messages, and the addressee has received it.
         """
         pk, far_seq = self._conversation.pk, 2**31 - 1
         visitor, recorder = self._visitor.pk, self._cast.recorder

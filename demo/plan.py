@@ -81,7 +81,7 @@ def plan(pool: list[Dialogue], now: datetime) -> tuple[list[Scene], list[Scene],
 
 
 def _mismatch(dialogue: Dialogue, now: datetime) -> tuple[bool, int]:
-    """Return a sort key that puts dialogues first which fit the current time of day."""
+    """Return a sort key. With it, dialogues that fit the current time of day come first."""
     minutes = _minutes_between(dialogue, now)
     names_hour = any(TIME_WORDS.search(turn.text) for turn in dialogue.turns)
     return dialogue.wrap_up == "abuse" or (names_hour and minutes > MAX_MINUTES_APART), minutes
@@ -94,7 +94,7 @@ def _minutes_between(dialogue: Dialogue, now: datetime) -> int:
 
 
 def _last_time(dialogue: Dialogue, now: datetime) -> datetime:
-    """Return the latest start, at the dialogue's time of day, with which the dialogue ends before `now`."""
+    """Return the latest time before `now` at which the dialogue can start at its time of day and end before `now`."""
     start = dialogue.starts_at
     at = timezone.localtime(now).replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
     needed = timedelta(seconds=dialogue.seconds + END_SECONDS + CLOSE_SECONDS + RATE_SECONDS) + QUIET_PERIOD

@@ -47,8 +47,10 @@ def lock_exam(pk: int) -> Exam:
 
 
 def paper_for(staff: Staff, pk: int) -> Paper:
-    """Return a paper to the examinee who sits it, or, once marked, to staff who may see results. Raises
-    ExamNotFound."""
+    """Return a paper to the examinee who sits it, or, after it was marked, to staff who may see results.
+
+    Raises ExamNotFound.
+    """
     paper = Paper.objects.select_related("exam", "staff").filter(pk=pk).first()
     if paper is None or not (
         paper.staff_id == staff.pk or (paper.submitted_at and may(staff, "see_exam_results"))

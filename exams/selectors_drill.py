@@ -15,8 +15,9 @@ def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
 
     The drill asks about points of the person's departments and of no department. It leaves out questions of exams that
     the person may still sit, and questions on anybody's open paper. While the person has an open paper, there are no
-    drill questions. One query, and for each exam that the person may still sit the queries of
-    `exams.question_pool.eligible_for`.
+    drill questions.
+
+    One query, plus the queries of `exams.question_pool.eligible_for` for each exam that the person may still sit.
     """
     writing = Paper.objects.filter(staff=staff, submitted_at__isnull=True)
     of_departments = Q(point__published__department__in=staff.departments.values("pk")) | Q(
@@ -65,7 +66,7 @@ def next_question_for(staff: Staff, now: datetime) -> tuple[Question, int] | Non
     """Return the next drill question and the number of times that the person has answered it, or None.
 
     Questions due for repetition come first, then questions missed on a paper, then questions about the points that
-    agents use most. At most three queries, and those of `askable`.
+    agents use most. At most three queries, plus the queries of `askable`.
     """
     questions = askable(staff, now)
     due = (

@@ -33,8 +33,8 @@ def recipients_point_for(staff: Staff, key: str) -> Point:
 def version_for(staff: Staff, point: Point, number: int | None) -> Version:
     """Return a version of the point. Raises PointNotFound.
 
-    Editors get version `number`; without a number the published version, or the newest one where none is published.
-    Everyone else always gets the published version.
+    Editors get version `number`. Without a number, they get the published version, or the newest one if none is
+    published. Everyone else always gets the published version.
     """
     versions = point.versions.select_related(
         "point", "author", "reviewer", "category", "department", "region", "branch"
@@ -66,10 +66,7 @@ def file_for(staff: Staff, pk: int) -> PointFile:
 
 
 def readable_examples(staff: Staff, questions: Iterable[UnansweredQuestion]) -> set[int]:
-    """Return the ids of those conversations in the questions' `examples` that this staff member may read.
-
-    Runs one query.
-    """
+    """Return the ids of the conversations in the questions' `examples` that this staff member may read. One query."""
     conversations = [
         example.conversation_id
         for question in questions
@@ -123,9 +120,10 @@ def _is_editor(staff: Staff) -> bool:
 def moves_for(
     staff: Staff, point: Point, version: Version, waiting: ApprovalRequest | None = None
 ) -> frozenset[str]:
-    """Return what this staff member may do now with this version of the point, to show the buttons of a page.
+    """Return the names of the actions that this staff member may take on this version now, for the buttons of a page.
 
-    The actions check again. `waiting` is the pending approval request for exactly the content shown, if there is one.
+    The actions themselves check the rights again. `waiting` is the pending approval request for exactly the content
+    shown, if there is one.
     """
     state, is_editor, is_approver = version.state, _is_editor(staff), may(staff, "approve_points")
     is_open = waiting is not None and waiting.is_open

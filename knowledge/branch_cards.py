@@ -23,7 +23,7 @@ def map_address(branch: Branch, language: str, template: str) -> str:
 def branch_text(branch: Branch, language: str, template: str) -> str:
     """Return the message text for a customer: name, address, hours, telephone, services and map, one per line.
 
-    The widget draws it as a card; the text alone is complete wherever else the message is read.
+    The widget draws the text as a card. It is also complete on its own, wherever no card is drawn.
     """
     with translation.override(language_code(language)):
         days = [branch.weekday_hours, branch.saturday_hours, branch.sunday_hours]

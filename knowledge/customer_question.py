@@ -1,4 +1,4 @@
-"""The visitor's current question: suggestions are searched for it, and an answer that was sent is learned for it."""
+"""The visitor's current question, for which suggestions are searched and sent answers are recorded."""
 
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 

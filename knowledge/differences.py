@@ -49,7 +49,7 @@ def _one_change(old: str, new: str) -> list[Piece]:
 
 
 class _WordCodes:
-    """Map each word and number to one code point that occurs in neither text, so that a diff never splits one."""
+    """Maps each word and number to one code point that occurs in neither text, so that a diff never splits a word."""
 
     def __init__(self, text: str) -> None:
         used = {ord(character) for character in text if character >= chr(_WORD_CODES.start)}

@@ -1,4 +1,4 @@
-"""`Message.source` as this app writes it: the version of a point, or the edition of a branch, that an answer used."""
+"""The values of `Message.source` that this app writes: the version of a point, or the edition of a branch."""
 
 import re
 from collections.abc import Iterable

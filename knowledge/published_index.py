@@ -60,14 +60,17 @@ class CachedPoint:
 
 @dataclass(frozen=True, slots=True)
 class LearningProgress:
-    """Number of points that have no embeddings yet, and the estimated seconds until they have them."""
+    """The number of points without embeddings, and the estimated seconds until all of them have embeddings."""
 
     points: int
     seconds: int
 
 
 def seconds_to_learn(texts: int) -> int:
-    """Return the estimated seconds to encode new texts; 0 for a few, which are encoded at once, or without learning."""
+    """Return the estimated seconds to encode this number of new texts.
+
+    It is 0 if learning is switched off, and for a few texts, which are encoded at once.
+    """
     if not settings.LEARNING or texts <= MAX_ENCODED_AT_ONCE:
         return 0
     return max(5, round(texts * ENCODING_SECONDS_PER_TEXT))
@@ -91,9 +94,10 @@ class PublishedIndex:
         self.branch_index = Index()
 
     def current(self, at_least: int = 0) -> "PublishedIndex":
-        """Return this index, at most about a second old, and not older than the edition `at_least` if that exists.
+        """Return this index after an update, if one is due, so that it is at most about a second old.
 
-        The first call reads everything, and concurrent calls wait for it.
+        It is not older than the edition `at_least`, if that edition exists. The first call reads everything, and
+        concurrent calls wait for it.
         """
         if self.edition < at_least:
             with self._lock:
@@ -108,7 +112,7 @@ class PublishedIndex:
         return self
 
     def unlearned(self) -> LearningProgress | None:
-        """Return how much is left to encode; None when everything has embeddings, or learning is switched off."""
+        """Return the points that still have no embeddings, or None if there are none or learning is switched off."""
         if not settings.LEARNING:
             return None
         index, learning = self.index, self._learning

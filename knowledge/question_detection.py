@@ -1,6 +1,8 @@
-"""Detects messages that ask something which one knowledge point could answer for everybody; most messages do not.
+"""Detects visitors' questions that one knowledge point could answer for everybody. Most messages are not such
+questions.
 
-It looks for the usual signs of a question, so it misses a need that is told as a story: docs/knowledge.md has figures.
+The detection looks for the usual signs of a question. It misses a request that is told as a story; docs/knowledge.md
+has figures.
 """
 
 import re

@@ -62,8 +62,8 @@ class PointFilter:
 class ListedPoint:
     """A row of a list of points.
 
-    `shown`: the published version, else the unpublished one, else the one published last. `making`: an unpublished
-    version beside it.
+    `shown` is the published version, else the unpublished one, else the one published last. `making` is an unpublished
+    version that exists in addition to `shown`.
     """
 
     point: Point
@@ -163,7 +163,7 @@ def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Poi
 
 
 def _to_approve(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """Return the requests for versions that this staff member may approve, having written no part of them."""
+    """Return the requests for versions that this staff member may approve. They wrote no part of these versions."""
     return approvable_by(staff).filter(kind=VERSION).order_by().prefetch_related(None)
 
 

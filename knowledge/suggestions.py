@@ -40,8 +40,8 @@ def suggest_for(
 ) -> list[Suggestion]:
     """Return the most likely points for a visitor's text, the most likely first.
 
-    `department` prefers its points; `only_public` leaves the others, and other languages, out. The only query is the
-    index's own check for a new edition.
+    Points of `department` are preferred. With `only_public`, the result has only public points in `language`. The only
+    query is the index's own check for a new edition.
     """
     if not text.strip():
         return []
@@ -71,9 +71,9 @@ def search_for_agent(
     region: int | None = None,
     limit: int = MAX_LISTED,
 ) -> tuple[list[Suggestion], list[Branch]]:
-    """Return points and branches for the text that an agent types in the search field, from the first letter on.
+    """Return the points and branches that match the text that an agent types in the search field.
 
-    `department` prefers its points; `categories` and `region` leave the others out.
+    Points of `department` are preferred. `categories` limits the points, and `region` limits both points and branches.
     """
     if not typed.strip():
         return [], []
@@ -114,7 +114,10 @@ def _suggestion(point: CachedPoint, hit: IndexHit, text: str) -> Suggestion:
 
 
 def passage_of(answer: str, text: str) -> str:
-    """Return the sentence of the answer that shares most with the text, and as much of the rest as fits."""
+    """Return the sentence of the answer that has most in common with the text, and the sentences after it.
+
+    The passage has at most PASSAGE_CHARACTERS characters.
+    """
     sentences = [match[0].strip() for match in _SENTENCE.finditer(answer) if match[0].strip()]
     if not sentences:
         return answer[:PASSAGE_CHARACTERS]
@@ -131,7 +134,7 @@ def _pairs(text: str) -> set[str]:
 
 
 def department_of(staff: Staff, department: int | None) -> int | None:
-    """Return the department whose points are preferred: the given one, else the agent's first."""
+    """Return the department whose points are preferred: the given one, otherwise the first department of the agent."""
     if department is not None:
         return department
     return staff.departments.order_by("order").values_list("pk", flat=True).first()

@@ -67,7 +67,7 @@ def _is_known(message: Message) -> bool:
 def similar_question(text: str) -> int | None:
     """Return the id of the most similar open question, or None if none is similar enough.
 
-    Only the newest few hundred are compared; editors keep the list shorter than that.
+    Only the newest few hundred open questions are compared.
     """
     open_questions = (
         UnansweredQuestion.objects.filter(state=UnansweredQuestion.State.OPEN)

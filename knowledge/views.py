@@ -105,7 +105,8 @@ def widget_view(
 def answers(site: Site, conversation: Conversation | None, body: SuggestionRequest) -> HttpResponseBase:
     """Take JSON `{text, token, language}` and return up to three public points, `{answers: [{source, title, text}]}`.
 
-    Returns no answers once an agent is in the conversation, and leaves out those with a low confidence.
+    Answers with a low confidence are left out. As soon as an agent has joined the conversation, no answers are
+    returned.
     """
     if conversation is not None and conversation.status != Status.WAITING:
         return JsonResponse({"answers": []})
@@ -139,7 +140,10 @@ def feedback(site: Site, conversation: Conversation | None, body: FeedbackReques
 
 
 def _may_be_shown(suggestion: Suggestion) -> bool:
-    """Return whether a visitor may see the suggestion. It must not depend on a region, as the visitor's is unknown."""
+    """Return whether a visitor may see the suggestion.
+
+    Points for a region or branch are not shown, because the visitor's region is unknown.
+    """
     return (
         suggestion.confidence >= NOT_ANSWERED
         and suggestion.point.region is None

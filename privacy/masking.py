@@ -90,7 +90,7 @@ _PATTERNS = [re.compile(f"({before}){data}", flags) for before, data, flags in _
 
 
 def mask(text: str) -> str:
-    """Return the text with #, in place of each number, address and name that matches a pattern.
+    """Return the text with # in place of each number, address and name that matches a pattern.
 
     Invisible characters are removed and full-width letters and digits become ASCII.
     """

@@ -1,6 +1,6 @@
 """Write static/chat/frames.d.ts, the TypeScript types of all frames: `python -m scripts.frame_types`.
 
-The types of the browser code thus follow chat/protocol: tsc finds a script that reads a field which no frame has.
+The types of the browser code thus follow chat/protocol. If a script reads a field that no frame has, tsc reports it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _type(info: Any) -> str:
 
 
 def _described(info: Any) -> Any:
-    """Return the type itself for a type with metadata, or the TypedDict that its metadata names (`Payload`)."""
+    """Return a type without its msgspec metadata. If the metadata names a TypedDict, such as `Payload`, return that."""
     if not isinstance(info, types.Metadata):
         return info
     keys = (info.extra or {}).get("keys")

@@ -1,4 +1,4 @@
-"""The configuration of the app for what runs around Django."""
+"""The configuration of the app `server`, which contains the code around Django."""
 
 from django.apps import AppConfig
 

@@ -44,7 +44,7 @@ class BodyLimit(NamedTuple):
 
 
 class BodyRefused(Exception):
-    """A body exceeded a limit; `status` is that of the response."""
+    """A body exceeded a limit. `status` is the HTTP status of the response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -83,7 +83,7 @@ def refusal_body(status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
 
 
 class BodySizeLimit:
-    """Read a body within its limit into a temporary file, and pass that on as `scope["body"]`.
+    """ASGI middleware that reads a body within its limit into a temporary file, which it passes on as `scope["body"]`.
 
     It runs before `server.concurrency_limit`, so that a slow body does not occupy a slot.
     """

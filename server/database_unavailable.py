@@ -25,9 +25,9 @@ class DatabaseUnavailable(Unavailable):
 
 
 class DatabaseUnavailableMiddleware:
-    """Answer 503 with Retry-After in the reader's language: with a page for a browser, with a refusal for a script.
+    """Answer 503 with Retry-After in the reader's language: a page for a browser, a refusal in JSON for a script.
 
-    It handles exceptions of views and their templates, not those of other middleware.
+    It handles exceptions of views and their templates, not exceptions of other middleware.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

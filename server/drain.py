@@ -172,7 +172,10 @@ class Drain:
         server.stop()
 
     async def _stop_listening(self, server: Daphne | Uvicorn) -> None:
-        """Close the listeners while no connection waits to be accepted: the kernel would reset those."""
+        """Close the listening sockets at a moment when no connection waits to be accepted.
+
+        The kernel would reset connections that still wait.
+        """
         poller = select.poll()
         for listener in server.listeners():
             poller.register(listener, select.POLLIN)

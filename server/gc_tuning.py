@@ -1,7 +1,7 @@
 """Garbage-collector thresholds for a server process with many sockets.
 
-A full collection with 10,000 sockets takes half a second, during which nobody is answered, and by default Python runs
-one whenever the number of objects has grown by a quarter. Therefore objects that exist at start-up are frozen, and full
+A full collection with 10,000 sockets takes half a second, during which nobody is answered. By default, Python runs one
+whenever the number of objects has grown by a quarter. Therefore objects that exist at start-up are frozen, and full
 collections are rare. That costs little memory, because a closed socket on Daphne leaves no reference cycle behind
 (`server/daphne/transport.py`, and a test). A closed socket on uvicorn leaves 1.5 KB in reference cycles of its parsers,
 so full collections are ten times as frequent there.

@@ -1,6 +1,6 @@
 """A check at start that a library still has the internal names on which Lianxin depends.
 
-Without it, a library that renames one would turn off a limit or a patch, and nobody would notice.
+Without this check, a new version of a library could silently turn off a limit or a patch.
 """
 
 from typing import Any, NamedTuple
@@ -9,7 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 class Internal(NamedTuple):
-    """A class or module of a library, the name of a function in it, and names that the code of that function uses."""
+    """A function of a library on which Lianxin depends: the class or module that owns it, and its name.
+
+    `used` are names that the code of the function must use.
+    """
 
     owner: Any
     name: str

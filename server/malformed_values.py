@@ -31,7 +31,10 @@ class MalformedValue(BadRequest):
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer the requests that Django itself refuses with 400, such as a too large body. It is the `handler400`."""
+    """Return the response to requests that Django itself refuses with 400, such as one whose body is too large.
+
+    Django calls it as `handler400`.
+    """
     if isinstance(exception, RequestDataTooBig):
         return _answer(request, TextTooLong("", settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
     return _answer(request, BadRequest())
@@ -48,7 +51,8 @@ def _answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 class MalformedValueMiddleware:
     """Answer 400 in the reader's language, wherever the value was: in the URL, in a form or in JSON.
 
-    Forms and decoders refuse known kinds of invalid values with their own messages; this handles what they let through.
+    Forms and decoders refuse known kinds of invalid values with their own messages. This middleware handles all other
+    kinds.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

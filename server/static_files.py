@@ -31,7 +31,7 @@ def _source(name: str) -> str:
 
 
 def _sheet(name: str) -> str:
-    """Return the minified style sheet with the content of those that it imports."""
+    """Return the minified style sheet, with each import replaced by the content of the imported sheet."""
 
     def imported(match: Match[str]) -> str:
         return _sheet(posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1])))
@@ -40,7 +40,8 @@ def _sheet(name: str) -> str:
 
 
 class WidgetCompressor(Compressor):
-    """Compress the files that every visitor loads with zopfli: smaller gzip files for one more second of building."""
+    """Compresses with zopfli the files that every visitor loads. They become smaller; the build takes one second
+    longer."""
 
     def write_data(self, path: str, data: bytes, suffix: str, stat_result: os.stat_result) -> str:
         if suffix == ".gz" and Path(path).parent.name == "widget":

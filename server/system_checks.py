@@ -121,7 +121,7 @@ def production(**_: Any) -> list[CheckMessage]:
 
 @register()
 def proxies(**_: Any) -> list[CheckMessage]:
-    """Check that the number of proxies is set behind TLS."""
+    """Check that the number of proxies is set if TLS ends at a proxy."""
     if settings.BEHIND_TLS and not settings.PROXY_COUNT:
         return [
             Warning(

@@ -1,7 +1,8 @@
 """ASGI handler that runs all of Django's work for a request on one thread, from the first middleware to the last.
 
-Django's own ASGI handler creates a thread for each request and switches to it and back for every signal and for every
-middleware that is not asynchronous, which means nearly all. A dozen such switches cost more than most of our views.
+Django's own ASGI handler creates a thread for each request. It switches to this thread and back for every signal and
+for every middleware that is not asynchronous, which means nearly all. A dozen such switches cost more than most of our
+views.
 """
 
 import asyncio

@@ -59,13 +59,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Run the garbage collector as rarely as a server does, which saves a twentieth of the time."""
+    """Make garbage collections as rare as in a server, which saves a twentieth of the time."""
     gc_tuning.freeze_and_collect_rarely()
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Use a file for SQLite, as in real use, because in memory it has other locks and no write-ahead log."""
+    """Store a SQLite test database in a file, as in production. In memory it has different locks and no write-ahead
+    log."""
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         folder: Path = tmp_path_factory.mktemp("sqlite")
@@ -76,7 +77,7 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
 @pytest.fixture
 def cast(db: None) -> Cast:
-    """Create the cast of tests/people.py in the test's database."""
+    """Create the people and the site of tests/people.py in the test's database."""
     return create_cast()
 
 
@@ -90,7 +91,10 @@ def shared_transaction(django_db_setup: None, django_db_blocker: DjangoDbBlocker
 
 @pytest.fixture(autouse=True)
 def empty_published_index() -> None:
-    """Clear the index of published points: it only follows newer editions, and a test's database is rolled back."""
+    """Clear this process's index of published points before each test.
+
+    The index reads only newer editions, and the edition falls back when a test's database is rolled back.
+    """
     published.forget()
 
 
@@ -142,7 +146,7 @@ def processes(django_db_setup: None) -> Iterator[Processes]:
 class Announced:
     """Collects the events that the actions of a test announce, in place of the hub.
 
-    Two rows of a conversation that differ must have different revisions.
+    It also checks that two different rows of a conversation have different revisions.
     """
 
     def __init__(self) -> None:
@@ -157,8 +161,11 @@ class Announced:
         self._events += events
 
     def take(self) -> list[Event]:
-        """Return the events announced since the last call, after running the pending on-commit hooks of the test's
-        transaction. Changes that were rolled back announce nothing."""
+        """Return the events announced since the last call.
+
+        The pending on-commit hooks of the test's transaction are run first. Changes that were rolled back announce
+        nothing.
+        """
         pending, connection.run_on_commit = connection.run_on_commit, []
         for on_commit in pending:
             on_commit[1]()
@@ -170,7 +177,8 @@ class Announced:
 
 
 class WriterAtOnce:
-    """Stores posts immediately in the test's transaction, which the writer's own thread cannot see."""
+    """Stores posts immediately in the test's transaction. The writer's own thread could not see the data of that
+    transaction."""
 
     def post(self, post: Post) -> Future[Outcome]:
         future: Future[Outcome] = Future()
@@ -189,7 +197,7 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> Announced:
 def _empty_tables(_: TransactionTestCase) -> None:
     """Empty the database after a test that has committed, except the tables that `migrate` fills.
 
-    Django's own method empties these as well and fills them again, which takes most of its time.
+    Django's own method also empties and refills those tables, which takes most of its time.
     """
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
     emptied = sorted({*tables} - {"auth_permission", "django_content_type"})
@@ -197,6 +205,6 @@ def _empty_tables(_: TransactionTestCase) -> None:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    """End as Ctrl-C does, so that fixtures stop their servers; a second signal is ignored."""
+    """Handle a termination signal like Ctrl-C, so that fixtures stop their servers. A second signal is ignored."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,6 +1,7 @@
-"""The cast of the tests: the site of a bank, two departments, staff members, and functions for visitors' steps.
+"""The people and objects that most tests use: a bank's site, two departments, staff members, and functions for
+visitors.
 
-`PEOPLE` are plain descriptions, for tests with browsers and servers; `Cast` are the same people in the database.
+`PEOPLE` are plain descriptions for tests with browsers and servers. `Cast` has the same people as database objects.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ORIGIN = "https://www.bank.example"
 
 @dataclass(frozen=True)
 class Person:
-    """The description of a staff member."""
+    """A description of a staff member, without a database object."""
 
     username: str
     name: str
@@ -51,8 +52,11 @@ PEOPLE = (MEI, HAO, JUN, YUN, WEN, AN, NING)
 
 @dataclass(frozen=True)
 class Cast:
-    """The people in the database: `mei` and `hao` are agents for cards, `jun` for loans, `yun` is a supervisor, `wen`
-    an auditor, `an` an administrator and `ning` a knowledge editor."""
+    """The database objects of the test people.
+
+    `mei` and `hao` are agents for cards and `jun` is an agent for loans. `yun` is a supervisor, `wen` an auditor, `an`
+    an administrator and `ning` a knowledge editor.
+    """
 
     site: Site
     cards: Department
@@ -68,7 +72,8 @@ class Cast:
 
 
 def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Cast:
-    """Create everybody. Without `password`, nobody has a usable password, which saves the time to hash it."""
+    """Create the test people and their site. Without `password`, nobody can sign in with one, which saves hashing
+    it."""
     cards, loans = Department.objects.bulk_create(
         [
             Department(code="cards", name_zh="信用卡", name_en="Cards", order=1),
@@ -144,7 +149,7 @@ def go_online(*staff: Staff) -> None:
 def start(
     cast: Cast, *, visitor: UUID | None = None, name: str = "", department: str = "", language: str = "zh"
 ) -> Conversation:
-    """Start a conversation of a new visitor, or of `visitor`; it waits in the queue."""
+    """Start a conversation of a new visitor, or of `visitor`. It waits in the queue."""
     return visitors.start_conversation(
         site=cast.site,
         visitor_uuid=visitor or uuid4(),

@@ -1,4 +1,4 @@
-"""The import contracts cover every package of the project."""
+"""Tests that the import contracts cover every package of the project."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""The ten invariants: the list of the tests that guard each of them, and the check that those tests exist."""
+"""The ten invariants: the list of the tests that guard each of them, and tests that all these exist."""
 
 from __future__ import annotations
 
@@ -118,7 +118,8 @@ OTHER_SAVES = {"np.delete", "plain.save", "formset.save"}
 
 
 def test_only_actions_write_to_the_database() -> None:
-    """Invariant 7: no view, consumer, selector or admin class calls a writing method of the ORM itself."""
+    """Check invariant 7, one write path: no view, consumer, selector or admin class calls a writing method of the
+    ORM."""
     violations = []
     for app in OURS:
         for path in sorted((ROOT / app).rglob("*.py")):

@@ -213,7 +213,7 @@ def cancel_all(requests: QuerySet[ApprovalRequest], *, state: State) -> None:
 
 
 def cancel_many(*, kind: str, subjects: Sequence[str]) -> None:
-    """Close the pending requests for many records, for a management command that overwrites these.
+    """Close the pending requests for many records, for a management command that overwrites the records.
 
     The caller has locked the records.
     """

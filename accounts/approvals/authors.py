@@ -13,14 +13,14 @@ BATCH_SIZE = 500
 
 
 def record_author(kind: str, subject: str, by: Staff | None) -> None:
-    """Store that a staff member wrote a part of the record `subject`. A repeat is harmless, and `by=None` stores
+    """Record `by` as an author of a part of the record `subject`. A repeat is harmless, and `by=None` records
     nothing."""
     if by is not None:
         record_author_of_many(kind, [subject], by)
 
 
 def record_author_of_many(kind: str, subjects: Iterable[str], by: Staff) -> None:
-    """Store that a staff member wrote a part of each of these records."""
+    """Record `by` as an author of a part of each of these records."""
     Authorship.objects.bulk_create(
         [Authorship(kind=kind, subject=subject, staff=by) for subject in subjects],
         ignore_conflicts=True,
@@ -44,7 +44,8 @@ def forget_authors(kind: str, subjects: Iterable[str]) -> None:
 
 
 def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
-    """Return the ids of staff who wrote content with these digests in requests closed without approval, by digest.
+    """Return, for each of these digests, the ids of the staff who wrote that content in requests closed without
+    approval.
 
     When a colleague requests the same content again, these people still count as authors, so that they cannot approve
     their own work.

@@ -36,10 +36,10 @@ from core.text.cleaning import clean_text
 
 
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
-    """Assign the first waiting conversation of the agent's departments to them, and return it.
+    """Assign the first waiting conversation of the agent's departments to the agent, and return it.
 
-    `client_id` identifies the click: a repeated request returns the same conversation and takes no other.
-    Raises NobodyWaiting, or QueueRestricted when some of the agent's departments are restricted for them.
+    `client_id` identifies the click: a repeated request returns the same conversation and takes no other. Raises
+    NobodyWaiting, or QueueRestricted if the agent has a queue restriction for any of these departments.
     """
     require(staff, "answer")
     request = NextRequest(staff, client_id)
@@ -55,10 +55,10 @@ def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
 
 
 def take(*, staff: Staff, uuid: UUID) -> Conversation:
-    """Assign this waiting conversation to the agent. Does nothing if it is already theirs.
+    """Assign this waiting conversation to the agent. Does nothing if it is already assigned to the agent.
 
-    Raises AlreadyTaken when a colleague has it, NotFirstInQueue when another visitor has waited longer and the agent
-    lacks the right `choose_from_queue`, QueueRestricted, ConversationClosed, NotFound.
+    Raises AlreadyTaken if a colleague has the conversation, and NotFirstInQueue if another visitor has waited longer
+    and the agent lacks the right `choose_from_queue`. Also raises QueueRestricted, ConversationClosed, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -98,7 +98,7 @@ def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") ->
 
 
 def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: str = "") -> Conversation:
-    """Put an open conversation into a department's queue, where it keeps the time since which it has waited.
+    """Put an open conversation into a department's queue. The time it has already waited still counts there.
 
     Raises NotAssigned, ConversationClosed, NotFound.
     """
@@ -121,7 +121,7 @@ def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: st
 
 
 def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:
-    """End an open conversation of the agent; it goes to wrap-up. Does nothing if it has ended already."""
+    """End an open conversation of the agent and start its wrap-up. Does nothing if it has already ended."""
     with transaction.atomic():
         conversation = access.lock_own_conversation(staff, uuid)
         if conversation.is_open:

@@ -1,4 +1,4 @@
-"""Assign conversations to agents: the one way for taking from the queue, transfers and supervisors' assignments."""
+"""The only function that assigns conversations to agents, from the queue, by transfer or by a supervisor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "revision", "last_seq", "
 
 @dataclass(frozen=True, slots=True)
 class AssignmentResult:
-    """One conversation to assign. `row` holds the ROW_FIELDS of a locked, open conversation; `assign` updates it.
+    """A conversation to assign. `row` holds the ROW_FIELDS of a locked, open conversation; `assign` updates it.
 
-    `by` is the staff member who assigns; `client_id` identifies their click on "next".
+    `by` is the staff member who makes the assignment. `client_id` identifies that person's click on "next".
     """
 
     row: dict[str, Any]
@@ -37,8 +37,8 @@ class AssignmentResult:
 def assign(assignments: Sequence[AssignmentResult]) -> None:
     """Assign conversations in the caller's transaction, and announce the changes when it commits.
 
-    Six statements, whatever the number of conversations. Raises IntegrityError when one of them has an agent after all,
-    or when its `client_id` has already taken another conversation.
+    Six statements, whatever the number of conversations. Raises IntegrityError if a conversation already has an agent,
+    or if a `client_id` has already been used to take another conversation.
     """
     if not assignments:
         return

@@ -35,9 +35,9 @@ def send_file_as_visitor(
 ) -> AcceptedFrame:
     """Send a file in one of the visitor's conversations.
 
-    A repeat of the client_id gets the first answer again, whichever of the visitor's conversations it was sent in.
-    Raises NotFound, ConversationClosed, FileRefused or a subclass, ClientIdReused, and Unavailable, after which the
-    caller may try again.
+    If a file with this `client_id` was already sent in any of the visitor's conversations, the first answer is returned
+    again. Raises NotFound, ConversationClosed, FileRefused or a subclass, ClientIdReused, and Unavailable, after which
+    the caller may try again.
     """
     conversation = access.conversation_of(visitor, uuid)
     repeats = Attachment.objects.filter(client_id=client_id, conversation__visitor=visitor)
@@ -52,8 +52,8 @@ def send_file_as_agent(
 ) -> AcceptedFrame:
     """Send a file in a conversation that is assigned to the agent.
 
-    A repeat of the client_id gets the first answer again. Raises the refusals of `send_file_as_visitor`, and
-    NotAssigned.
+    If a file with this `client_id` was already sent, the first answer is returned again. Raises the refusals of
+    `send_file_as_visitor`, and NotAssigned.
     """
     conversation = access.conversation_for(staff, uuid)
     if conversation.agent_id != staff.pk:
@@ -150,7 +150,8 @@ def _post_message(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal
 
 
 def _discard(attachment: Attachment) -> None:
-    """Remove a file whose message was finally refused."""
+    """Remove an attachment and its file after its message was refused for good, unless the message is stored after
+    all."""
     with transaction.atomic():
         access.lock(attachment.conversation_id)
         if Message.objects.filter(

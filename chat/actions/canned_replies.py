@@ -46,8 +46,9 @@ def make_answer(
 ) -> Post:
     """Check an agent's answer and return it as a post for the writer.
 
-    `choices` are two to four quick-reply buttons for the visitor, or none. `source` is what the answer was made from
-    (`Message.source`). `card` names the card as which the widget shows the message (`place` for a branch).
+    `choices` are two to four quick-reply buttons for the visitor, or none. `source` identifies the knowledge point or
+    branch from which the answer was made (`Message.source`). With `card="place"`, the widget shows the message as the
+    card of a branch.
 
     Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. The writer checks, under the lock, that
     the conversation is open and assigned to the agent.

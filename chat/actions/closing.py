@@ -1,4 +1,4 @@
-"""End a conversation, by the visitor or by the agent."""
+"""The end of a conversation, whether the visitor or the agent ends it."""
 
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -8,7 +8,7 @@ from chat.models import Assignment, Conversation, Status
 
 
 def end(conversation: Conversation, *, by: str) -> None:
-    """End a locked, open conversation: with an agent it goes to wrap-up, without one it closes at once (abandoned)."""
+    """End a locked, open conversation. With an agent it goes to wrap-up; without an agent it is closed as abandoned."""
     change = ConversationChange(conversation)
     now = timezone.now()
     conversation.ended_at, conversation.ended_by = now, by

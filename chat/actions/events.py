@@ -16,12 +16,14 @@ from chat.realtime import delivery
 
 
 class ConversationChange:
-    """One change of a locked conversation: `add_event` for what both sides should read, then `save`, which announces.
+    """A change of a locked conversation, and the event messages that tell visitor and agent about it.
 
-    change = ConversationChange(conversation)
-    conversation.agent = staff
-    change.add_event("assigned", "...")
-    change.save("agent")
+    Call `add_event` for each text that both should read, then `save`, which writes and announces the change:
+
+        change = ConversationChange(conversation)
+        conversation.agent = staff
+        change.add_event("assigned", "...")
+        change.save("agent")
     """
 
     def __init__(self, conversation: Conversation) -> None:
@@ -30,7 +32,7 @@ class ConversationChange:
         self._events: list[dict[str, Any]] = []
 
     def add_event(self, code: str, msgid: str, /, **values: Any) -> None:
-        """Insert an event message. `msgid` (gettext_noop) is stored in the language of the conversation."""
+        """Insert an event message. `msgid` (gettext_noop) is translated into the language of the conversation."""
         conversation = self._conversation
         conversation.last_seq += 1
         conversation.last_message_at = timezone.now()
@@ -49,7 +51,7 @@ class ConversationChange:
     def save(self, *fields: str) -> None:
         """Write the named fields and raise the revision; announce the row and the event messages on commit.
 
-        The row may have changed in other tables too: name or level of the visitor, rating.
+        Call it without fields if only other tables have changed, for example the visitor's name or the rating.
         """
         conversation = self._conversation
         conversation.revision += 1
@@ -65,10 +67,10 @@ class ConversationChange:
 
 
 def show_visitor(visitors: Collection[int]) -> None:
-    """Announce a new name or level of locked visitors in each of their conversations that is not closed.
+    """Announce a new name or identification level of locked visitors in each of their conversations that is not closed.
 
-    A closed conversation is in no list and keeps its revision. Locks the conversations in id order, as the writer does;
-    until then the transaction may hold no lock of any other conversation.
+    A closed conversation is in no list and keeps its revision. The conversations are locked in id order, as the writer
+    does, so the transaction must not have locked any other conversation before.
     """
     theirs = Conversation.objects.filter(visitor__in=visitors).exclude(status=Status.CLOSED)
     for conversation in theirs.select_for_update(of=("self",)).order_by("pk"):
@@ -76,7 +78,7 @@ def show_visitor(visitors: Collection[int]) -> None:
 
 
 def current_row(conversation: Conversation) -> Row:
-    """Read the row of a conversation from the database. One query."""
+    """Return the row of a conversation, read from the database. One query."""
     return serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 
@@ -102,7 +104,7 @@ def event_message(
 
 
 def message_data_of(message: Mapping[str, Any]) -> MessageData:
-    """Return an event message, given by its columns, as it goes over the wire."""
+    """Return an event message, given by its columns, in the form of the protocol."""
     return MessageData(
         seq=message["seq"],
         type=message["kind"],

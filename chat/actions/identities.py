@@ -1,4 +1,4 @@
-"""Identity of a visitor: sign-in by the bank's site, logout, and expiry of the verification."""
+"""The identity of a visitor: sign-in by the bank's site, logout, and expiry of the verification."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -31,10 +31,16 @@ def identify(
 ) -> Visitor:
     """Return the verified visitor named by an identity token, and move the open conversation of `visitor_uuid` to them.
 
-    The token is a JWT (RFC 7519) signed with HS256 and the site's secret: `sub` is the customer reference, `aud` the
-    site key, `iat` and `exp` are at most five minutes apart, `jti` is used once, `name` is optional, and `nonce` is the
-    value from the welcome frame for the visitor's token of this `generation`. Every sign-in voids the earlier tokens of
-    both visitors. Raises IdentityRefused.
+    The token is a JWT (RFC 7519) signed with HS256 and the site's secret. Its claims:
+
+    - `sub`: the customer reference.
+    - `aud`: the site key.
+    - `iat` and `exp`: at most five minutes apart.
+    - `jti`: used only once.
+    - `name`: optional.
+    - `nonce`: the value from the welcome frame for the visitor's token of this `generation`.
+
+    Every sign-in voids the earlier tokens of both visitors. Raises IdentityRefused.
     """
     claims = _checked_claims(site, identity, tokens.nonce_for(visitor_uuid, site.key, generation))
     name, now = clean_line(str(claims.get("name") or ""), 60), timezone.now()
@@ -59,8 +65,8 @@ def identify(
 def log_out(*, visitor: Visitor) -> None:
     """Void every token of the visitor.
 
-    The conversation of an identified customer stays open for their next sign-in. That of any other visitor ends,
-    because only this browser could have found it again.
+    The conversation of an identified customer stays open for the next sign-in. The conversation of any other visitor
+    ends, because only this browser could have found it again.
     """
     with transaction.atomic():
         stored = Visitor.objects.select_for_update(of=("self",)).get(pk=visitor.pk)
@@ -76,10 +82,10 @@ def log_out(*, visitor: Visitor) -> None:
 
 
 def lapse_identities() -> int:
-    """Lower visitors from "verified" to "claimed" whose verification is older than LIANXIN_VERIFIED_MINUTES.
+    """Lower visitors whose verification is older than LIANXIN_VERIFIED_MINUTES from "verified" to "claimed".
 
-    Returns how many were lowered. A periodic job of every process, once a minute (`core.periodic`); repeats are
-    harmless.
+    Returns the number of these visitors. Every process runs this periodic job once a minute (`core.periodic`); repeats
+    are harmless.
     """
     is_old = Q(verified_at__lt=verified_since()) | Q(verified_at__isnull=True)
     lapsed = Visitor.objects.filter(is_old, level=Level.VERIFIED)
@@ -137,24 +143,27 @@ def _use_once(site: Site, claims: dict[str, Any]) -> None:
 
 
 def _lock_both(verified: Visitor, former_uuid: UUID) -> tuple[Visitor, Visitor | None]:
-    """Lock both visitors in id order, so that two browsers whose customers swap places cannot deadlock."""
+    """Lock and return the verified visitor, and the visitor with `former_uuid` if that is another one, else None.
+
+    Visitors are locked in id order, so that two simultaneous sign-ins of the same two visitors cannot deadlock.
+    """
     both = Visitor.objects.filter(pk=verified.pk) | Visitor.objects.filter(uuid=former_uuid)
     locked = {visitor.pk: visitor for visitor in both.select_for_update(of=("self",)).order_by("pk")}
     return locked.pop(verified.pk), next(iter(locked.values()), None)
 
 
 def _void_tokens(visitor: Visitor) -> None:
-    """Raise the token generation of a locked visitor, which closes sockets opened with an earlier generation."""
+    """Raise the token generation of a locked visitor. Sockets that were opened with an earlier generation close."""
     visitor.token_generation += 1
     visitor.save(update_fields=["token_generation"])
     delivery.announce_on_commit(VisitorTokensVoided(visitor.pk, visitor.token_generation))
 
 
 def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
-    """Move the open conversation of an unidentified visitor to the verified one.
+    """Move the open conversation of an unidentified visitor to the verified visitor.
 
-    If the verified visitor already has an open conversation, that one continues and the other ends, because no screen
-    shows it any more. Announces name and level of the verified visitor.
+    If the verified visitor already has an open conversation, that one continues. The other one ends, because no screen
+    shows it any more. The name and level of the verified visitor are announced.
     """
     anonymous = former if former is not None and not former.is_customer else None
     owners = {visitor.pk for visitor in (anonymous, verified) if visitor is not None}

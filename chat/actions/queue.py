@@ -1,6 +1,6 @@
 """Take the next conversation from the queue.
 
-Requests that arrive while others are being served are then served together in one transaction, so that they share its
+Requests that arrive while others are being served wait, and are then served together in one transaction. They share its
 statements and its commit (flat combining).
 """
 
@@ -40,9 +40,10 @@ class NextRequest:
 
 
 def assign_next(taker: NextRequest) -> Conversation:
-    """Assign the first conversation in the queue of the agent's departments to them.
+    """Assign the first conversation in the queue of the agent's departments to the agent.
 
-    Raises NobodyWaiting, QueueRestricted, Unavailable, and IntegrityError when this click has already taken one.
+    Raises NobodyWaiting, QueueRestricted and Unavailable. Raises IntegrityError if the same click has already taken a
+    conversation.
     """
     # The caller's transaction cannot be shared with other requests.
     taken = None if connection.in_atomic_block else _combiner.ask(taker)
@@ -61,8 +62,8 @@ def find_assigned(taker: NextRequest) -> Conversation | None:
 def assign_next_batch(takers: Sequence[NextRequest | Staff]) -> list[Conversation | None]:
     """Assign one conversation to each request, in order, in one transaction.
 
-    A Staff stands for a request without client_id. The result is None for a request when nobody waits whom they may
-    take, or all such conversations are locked.
+    A `Staff` in place of a request means a request without `client_id`. The result for a request is None if no
+    conversation is waiting that the agent may take, or if other transactions have locked all of them.
     """
     requests = [item if isinstance(item, NextRequest) else NextRequest(item) for item in takers]
     with transaction.atomic():
@@ -93,8 +94,8 @@ def _assign(takers: Sequence[NextRequest], chosen: Sequence[int | None]) -> list
 def _wait_for_first(staff: Staff) -> int:
     """Lock the first conversation that is still waiting and return its id. Raises NobodyWaiting, QueueRestricted.
 
-    Waits for the locks of others: of a colleague who takes the conversation, or of a message that its visitor is
-    sending. The caller must hold no lock of another conversation, or two waiting transactions could deadlock.
+    The function waits if a colleague who takes the conversation, or a message from its visitor, holds the lock. The
+    caller must hold no lock of another conversation, or two waiting transactions could deadlock.
     """
     tried: set[int] = set()
     while (first := takeable_queue(staff).exclude(pk__in=tried).first()) is not None:
@@ -105,7 +106,8 @@ def _wait_for_first(staff: Staff) -> int:
 
 
 def restriction_refusal(staff: Staff) -> QueueRestricted:
-    """Return the refusal that lists the agent's restricted departments and the exams still to pass."""
+    """Return the refusal that lists the departments restricted for the agent and the exams that the agent must still
+    pass."""
     restrictions = list(restricted_departments(staff).select_related("department"))
     comma = gettext(", ")
     departments = comma.join(dict.fromkeys(str(item.department) for item in restrictions))
@@ -132,9 +134,10 @@ _lockable_waiting = _waiting_query(to_lock=True)
 
 
 def _lock_first_for_each(takers: Sequence[NextRequest]) -> list[int | None]:
-    """Lock the first waiting conversation in the departments of each request and return their ids, or None.
+    """Lock a waiting conversation for each request, the first in the agent's departments; return the ids, or None.
 
-    Each conversation is given to one request. No more are locked than will be taken: others cannot take a locked one.
+    No two requests get the same conversation. Only as many conversations are locked as will be taken, because other
+    transactions cannot take a locked one.
     """
     by_staff = departments_of([taker.staff for taker in takers])
     departments = [by_staff[taker.staff.pk] for taker in takers]
@@ -159,9 +162,10 @@ def _queue_keys(query: batch_statements.PreparedFirst, department: int, limit: i
 def _distribute(
     queues: Mapping[int, deque[_QueueKey]], takers: Iterable[Iterable[int]]
 ) -> list[tuple[int, int] | None]:
-    """Give each taker, given by their departments, the first conversation: department and id, or None.
+    """Give each agent the first conversation in the agent's departments; return (department, conversation id) or None.
 
-    Removes the conversations from `queues`.
+    `queues` has the waiting conversations of each department, and `takers` the departments of each agent. The function
+    removes the conversations from `queues`.
     """
     results: list[tuple[int, int] | None] = []
     for departments in takers:
@@ -179,14 +183,15 @@ _OWN_FIELDS = [name for name in serializers.ROW_FIELDS if "__" not in name]
 
 
 def _conversation(row: Mapping[str, object]) -> Conversation:
-    """Make a model instance from ROW_FIELDS. Fields that the row does not hold are deferred."""
+    """Return a model instance made from ROW_FIELDS. Fields that the row does not hold are deferred."""
     return Conversation.from_db(connection.alias, _OWN_FIELDS, [row[name] for name in _OWN_FIELDS])
 
 
 class _QueuedRequest:
-    """A request of one thread and its outcome.
+    """The request of a waiting thread, and its outcome.
 
-    `may_go_on` is set when the outcome is known, or when this thread has to serve the waiting requests (`is_server`).
+    `may_go_on` wakes the thread: either the outcome is known, or `is_server` is true and the thread must serve all
+    waiting requests.
     """
 
     def __init__(self, taker: NextRequest) -> None:
@@ -197,11 +202,11 @@ class _QueuedRequest:
 
 
 class QueueCombiner:
-    """Combine concurrent requests for the next conversation into one transaction.
+    """Combines concurrent requests for the next conversation into one transaction.
 
-    A thread that arrives when no request is being served serves its own at once. Threads that arrive meanwhile wait;
-    then the first of them serves all of them together. The combiner needs no thread and no connection of its own, and a
-    request that comes alone does not wait.
+    A thread that arrives when no request is being served serves its own request at once. Threads that arrive meanwhile
+    wait; then the first of them serves all their requests together. The combiner needs no thread and no connection of
+    its own.
     """
 
     def __init__(self) -> None:
@@ -211,13 +216,13 @@ class QueueCombiner:
 
     @property
     def waiting(self) -> int:
-        """Number of requests that wait while others are being served."""
+        """The number of requests that wait while others are being served."""
         return len(self._queued)
 
     def ask(self, taker: NextRequest) -> Conversation | None:
-        """Return the assigned conversation, or None when the caller has to try alone. Raises Unavailable.
+        """Return the conversation assigned to this request, or None if the caller must retry the request alone.
 
-        Unavailable means that the database failed.
+        Raises Unavailable if the database failed.
         """
         request = _QueuedRequest(taker)
         with self._lock:

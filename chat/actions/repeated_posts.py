@@ -1,4 +1,4 @@
-"""Find posts that repeat an accepted message, by client_id, and give them the first answer again."""
+"""Finds posts that repeat a stored message, by their `client_id`, and gives them the first answer again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class StoredPost(NamedTuple):
-    """A stored message, as far as it is needed to recognise and answer a repeated post. `pk` is the conversation's."""
+    """The fields of a stored message that are needed to recognise and answer a repeated post.
+
+    `pk` is the primary key of the conversation.
+    """
 
     pk: int
     conversation: UUID
@@ -31,17 +34,17 @@ class StoredPost(NamedTuple):
     payload: dict[str, Any]
 
     def is_repeated_by(self, post: Post) -> bool:
-        """Return whether the post, which has the client_id of this message, may be a repeat of it.
+        """Return whether `post`, which has the same `client_id`, may be a repeat of this message.
 
-        An agent's post always names its conversation. A visitor's repeat may arrive after that conversation has ended
-        and another has started, even under the customer as whom the visitor has signed in since; `written_for` then
-        names the conversation for which it was written.
+        A repeat from an agent names the same conversation. A repeat from a visitor may arrive in a later conversation,
+        or after the visitor has signed in as a customer. Then either the visitor is the same, or `written_for` names
+        the conversation of this message.
         """
         is_own = post.agent is None and post.visitor_id == self.visitor_id
         return post.pk == self.pk or is_own or post.written_for == self.conversation
 
     def answer_to(self, post: Post) -> AcceptedFrame | ClientIdReused:
-        """Return the first answer again, or ClientIdReused when author or content differ."""
+        """Return the first answer again, or ClientIdReused if the author or the content of `post` differs."""
         agent_id = post.agent.id if post.agent else None
         content = (post.role, agent_id, post.body, post.payload)
         if content != (self.role, self.agent_id, self.body, self.payload):
@@ -56,7 +59,7 @@ _COLUMNS = (
 
 
 def find_stored(posts: Sequence[Post]) -> dict[UUID, list[StoredPost]]:
-    """Return stored messages that these posts may repeat, by client_id. One query."""
+    """Return the stored messages that these posts may repeat, as lists by `client_id`. One query."""
     # Through the conversations, which are few: there is no index on client_id alone.
     conversations = Conversation.objects.filter(
         Q(pk__in={post.pk for post in posts})

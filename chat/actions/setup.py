@@ -1,4 +1,4 @@
-"""Configuration by administrators: sites with their form, topics and texts, and wrap-up codes. Every write is audited.
+"""Configuration by administrators: sites with their forms, topics and texts, and wrap-up codes. Every write is audited.
 
 A change that customers would see needs the approval of a second person. Removing or restricting something takes effect
 at once.
@@ -37,11 +37,11 @@ SitePart = FormField | QuickTopic | BusinessText
 
 
 def save_setup(*, by: Staff, subject: SetupRecord, fields: Sequence[str]) -> ApprovalRequest | None:
-    """Store a new object, or those of its `fields` that have changed. Returns the approval request if one is needed.
+    """Store a new object, or the changed ones among its `fields`. Returns the approval request if one is needed.
 
-    A site that is switched off, as every new site is, changes at once, because customers do not see it. A change of an
-    active site waits for approval unless it only removes or restricts something. Wrap-up codes, which only staff see,
-    change at once.
+    Changes of a site that is switched off take effect at once, because customers do not see it; every new site is
+    switched off. A change of an active site waits for approval unless it only removes or restricts something. Changes
+    of wrap-up codes, which only staff see, take effect at once.
     """
     require(by, "set_up")
     with transaction.atomic():
@@ -108,7 +108,10 @@ def _is_reduction(name: str, stored: Site, site: Site) -> bool:
 
 
 def _renew_switch_on(by: Staff, site: Site, *, is_changed: bool, is_wanted: bool) -> ApprovalRequest | None:
-    """Renew the waiting request to switch on a changed site, so that it shows the change, or make one if wanted."""
+    """Renew the pending request to switch on a changed site, so that the request shows the change.
+
+    If `is_wanted`, a request is made even if none is pending. Return the request, or None.
+    """
     if is_changed:
         record_author(SITE, str(site.pk), by)
     waiting = approvals.waiting_request(SITE, str(site.pk))
@@ -135,7 +138,7 @@ def _save_part(by: Staff, part: SitePart, fields: Sequence[str]) -> ApprovalRequ
 
 
 def _store(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> bool:
-    """Store without approval. Returns whether anything has changed."""
+    """Store a new object, or its changed fields, without approval. Returns whether anything has changed."""
     if subject._state.adding:
         write_setup(by, subject, [])
         return True
@@ -153,7 +156,8 @@ def _kind_of(part: SitePart) -> RecordKind:
 
 
 def remove_setup(*, by: Staff, subject: SitePart) -> None:
-    """Remove a part of a site, at once. Does nothing if it does not exist. Raises BadRequest for any other object."""
+    """Remove a part of a site at once. Does nothing if the part does not exist. Raises BadRequest for any other
+    object."""
     require(by, "set_up")
     if not isinstance(subject, FormField | QuickTopic | BusinessText):
         raise BadRequest
@@ -173,7 +177,7 @@ def remove_setup(*, by: Staff, subject: SitePart) -> None:
 def renew_secret(*, by: Staff, site: Site) -> None:
     """Replace the identity secret of a site. Tokens signed with the former secret are refused from now on.
 
-    The caller shows the new secret to `by`, once.
+    The caller shows the new secret to `by` only once.
     """
     require(by, "set_up")
     with transaction.atomic():

@@ -37,10 +37,10 @@ def start_conversation(
     page: str = "",
     device: str = "",
 ) -> Conversation:
-    """Start a conversation, and create the visitor if this is their first.
+    """Start a conversation, and create the visitor if this is the visitor's first.
 
-    Repeats with the same client_id, and a second tab while one is open, get the existing conversation. Raises
-    FormIncomplete when a required answer is missing.
+    If the visitor has an open conversation, or one with the same `client_id`, that conversation is returned instead.
+    Raises FormIncomplete if a required answer is missing.
     """
     fields = list(site.form_fields.all())
     answers = {field.key: clean_line(form.get(field.key, ""), MAX_ANSWER_CHARACTERS) for field in fields}
@@ -106,9 +106,9 @@ def _destination(
 
 
 def end_by_visitor(*, visitor: Visitor, uuid: UUID | None = None) -> None:
-    """End the visitor's conversation, or let them leave the queue. Does nothing if it has ended.
+    """End the visitor's conversation, or let the visitor leave the queue. Does nothing if it has ended.
 
-    Without `uuid`, their current conversation. Raises NotFound.
+    Without `uuid`, it is the visitor's current conversation. Raises NotFound.
     """
     with transaction.atomic():
         conversation = access.lock_conversation_of(visitor, uuid)
@@ -120,8 +120,8 @@ def end_by_visitor(*, visitor: Visitor, uuid: UUID | None = None) -> None:
 def rate(*, visitor: Visitor, score: int, comment: str, uuid: UUID | None = None) -> None:
     """Rate the visitor's ended conversation; a second rating replaces the first.
 
-    Without `uuid`, their current conversation. Raises NotFound, and RatingRefused while it is open or when it never had
-    an agent.
+    Without `uuid`, it is the visitor's current conversation. Raises NotFound. Raises RatingRefused if the conversation
+    is open or never had an agent.
     """
     with transaction.atomic():
         conversation = access.lock_conversation_of(visitor, uuid)

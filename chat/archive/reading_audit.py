@@ -41,7 +41,7 @@ def audit_file(staff: Staff, attachment: Attachment, *, where: str) -> None:
 def is_own_work(staff: Staff, conversation: Conversation) -> bool:
     """Return whether the conversation is part of the staff member's current work.
 
-    That is the case if it is not closed and assigned to them, or if it waits in one of their departments.
+    It is if it waits in one of their departments, or if it is assigned to them and not yet closed.
     """
     if conversation.status == Status.WAITING:
         return staff.departments.filter(pk=conversation.department_id).exists()

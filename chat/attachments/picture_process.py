@@ -114,8 +114,10 @@ def _eight_bit_grey(picture: Image.Image) -> Image.Image:
 
 
 def in_srgb(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
-    """Return the picture in sRGB: apply its colour profile or the gamma of a PNG, which are removed with the
-    metadata."""
+    """Return the picture converted to sRGB, by its colour profile or, for a PNG, by its gamma.
+
+    This is needed because both are removed with the metadata.
+    """
     profile = info.get("icc_profile")
     if profile:
         # An invalid profile is ignored, as browsers do.

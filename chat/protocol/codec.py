@@ -58,8 +58,10 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
 
 
 def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
-    """Return the limit that an oversized frame violates: of a field that is too long, otherwise of the whole frame in
-    bytes."""
+    """Return the length violation of an oversized frame: that of a field that is too long, if there is one.
+
+    Otherwise, it is the violation of the limit on the whole frame, in bytes.
+    """
     try:
         decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

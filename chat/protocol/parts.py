@@ -35,10 +35,10 @@ class Person(Struct, frozen=True):
 
 
 class Payload(TypedDict, total=False):
-    """The data of a message besides its text, by the message's type.
+    """The data of a message besides its text. The keys depend on the message's type.
 
-    `code`: an event. `choices`: the choices of a quick reply. `card`: how the message is shown, `place` for a branch;
-    the body holds the same facts as text. The others describe an attachment.
+    `code` is the kind of an event. `choices` are the choices of a quick reply. `card` says how the message is shown:
+    `place` for a branch, whose facts are also in the body. All other keys describe an attachment.
     """
 
     code: str

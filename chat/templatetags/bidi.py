@@ -15,5 +15,5 @@ def letters(text: str) -> SafeString:
 
 @register.filter
 def without_marks(name: object) -> str:
-    """Return a name without bidirectional marks, for use in a sentence, whose other words the marks could reorder."""
+    """Return a name without bidirectional marks, which could reorder the other words of the sentence."""
     return bidi.remove_marks(str(name))

@@ -82,7 +82,7 @@ def upload_of(request: HttpRequest) -> tuple["UploadedFile[Any]", UUID, str]:
 
 
 class StoredFile(Protocol):
-    """A stored file with the name that users see; the name in the storage is another one."""
+    """A stored file with the name that users see. Its name in the storage is different."""
 
     @property
     def file(self) -> Any: ...
@@ -124,7 +124,10 @@ def transcript_response(conversation: Conversation) -> HttpResponse:
 def for_visitor(
     view: Callable[Concatenate[HttpRequest, Visitor, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Call the view with the visitor of the bearer token, in the visitor's language."""
+    """Decorate a view so that it gets the visitor to whom the bearer token belongs, and runs in the visitor's language.
+
+    A Refusal becomes a JSON response.
+    """
 
     @wraps(view)
     def with_visitor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

@@ -200,7 +200,7 @@ class VisitorConsumer(Socket):
     ) -> None:
         """Subscribe to the session's conversation, then read and send the welcome.
 
-        The order matters: an event between the two is held back and sent after the welcome, so none is missed.
+        In this order, no event is missed. An event that arrives before the welcome is sent is held back until then.
         """
         if session.pk != self.pk:
             self._leave()
@@ -224,7 +224,7 @@ class VisitorConsumer(Socket):
             first.append(welcome)
 
     def _register_widget(self, visitor: Visitor | None) -> None:
-        """Register this socket with the hub as a widget of `visitor`, and no longer of the visitor before."""
+        """Register this socket with the hub as a widget of `visitor`, and unregister it from its former visitor."""
         if self.visitor is not None:
             hub.remove_widget(self.visitor.pk, self)
         if visitor is not None:
@@ -273,10 +273,10 @@ class VisitorConsumer(Socket):
             queue.add(post)
 
     async def _is_answered_as_stored(self, post: Post) -> bool:
-        """Answer a held-back post if it repeats a stored message. Returns whether it did.
+        """Answer a post if it repeats a stored message. Returns whether it did.
 
-        Earlier held posts that turn out to be stored are released: their sender has received them as messages and does
-        not send them again.
+        Called for a post that must wait for an earlier one to be sent again. Earlier posts in that state that turn out
+        to be stored no longer block the queue.
         """
         if not self._repeat_lookup_limit.take():
             return False
@@ -345,7 +345,7 @@ class VisitorConsumer(Socket):
     def lost_conversation(self) -> None:
         """End the socket because its conversation belongs to another visitor now.
 
-        Nothing happens while this socket itself signs in: then the new owner is its own visitor.
+        Does nothing while this socket signs its visitor in, because the new owner is then the same person.
         """
         if not self._is_identifying:
             self.end("unavailable")

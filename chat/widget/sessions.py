@@ -86,7 +86,10 @@ def session_for(site: Site, visitor: Visitor) -> VisitorSession:
 
 
 def now_ms() -> int:
-    """Return the server's time in milliseconds since 1970. The widget names days by it, not by the visitor's clock."""
+    """Return the server's time in milliseconds since 1970.
+
+    The widget uses it to show "today" or "yesterday", because the visitor's clock may be wrong.
+    """
     return int(time() * 1000)
 
 
@@ -132,12 +135,13 @@ def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[We
 
 
 def message_page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
-    """Return the answer to a fetch frame. Raises NotFound if the conversation is not, or no longer, the visitor's."""
+    """Return the answer to a fetch frame. Raises NotFound if the conversation does not belong to the visitor (any
+    more)."""
     return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 
 def start_conversation(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> VisitorSession:
-    """Start a conversation and return its visitor's session. Raises what `visitors.start_conversation` raises."""
+    """Start a conversation and return its visitor's session. Raises the errors of `visitors.start_conversation`."""
     conversation = visitors.start_conversation(
         site=site,
         visitor_uuid=visitor_uuid,

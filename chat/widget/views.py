@@ -39,7 +39,7 @@ LOADER_SECONDS = 300
 
 @cache
 def _loader() -> bytes:
-    """Return the collected file, which is smaller, or the source if nothing has been collected."""
+    """Return the loader script: the minified file from `collectstatic`, or the source if that file does not exist."""
     collected = Path(settings.STATIC_ROOT) / "widget" / "loader.js"
     source = Path(settings.BASE_DIR) / "static" / "widget" / "loader.js"
     is_collected = not settings.DEBUG and collected.exists()
@@ -124,7 +124,10 @@ def site_script(request: HttpRequest, key: str) -> HttpResponse:
 @compress
 @xframe_options_exempt
 def widget_page(request: HttpRequest, key: str) -> HttpResponse:
-    """Return the page inside the frame. It needs no cookie, and only the site's allowed origins may frame it."""
+    """Return the page that the widget's iframe shows.
+
+    The page needs no cookie, and only the site's allowed origins may frame it.
+    """
     site, language = _site(key), _language_of(request)
     with translation.override(language_code(language)):
         texts = ui_strings.business_texts(site, language)

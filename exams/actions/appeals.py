@@ -61,8 +61,8 @@ def decide_appeal(
     After an accepted appeal, the question gets full marks on the exam's papers that `remedy` covers. An editor must
     accept the question again before new papers can contain it.
 
-    Raises OwnAppeal when `by` made the appeal, JudgeSatExam when `by` has sat the exam or answered the question on any
-    paper, AppealDecided when a different decision was made before, TextTooLong, ExamNotFound.
+    Raises OwnAppeal if `by` made the appeal, and JudgeSatExam if `by` has sat the exam or answered the question on any
+    paper. Raises AppealDecided if a different decision was made before. Also raises TextTooLong, ExamNotFound.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
     answer = _bounded(words, "words")

@@ -83,7 +83,7 @@ def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
 
 
 def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
-    """Return the open exams that the person may still sit. Until then, the drill does not ask questions of these exams.
+    """Return the open exams that the person may still sit. The drill asks no questions of an exam until it is sat.
 
     The list is empty when the daily limit of the drill is reached.
     """

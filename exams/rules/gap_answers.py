@@ -232,8 +232,10 @@ def _count(text: str) -> int | None:
 
 
 def _times(text: str) -> tuple[int, ...] | None:
-    """Parse a time of day, or a range of times, into one or two numbers of minutes since midnight; None for other
-    text."""
+    """Parse a time of day, or a range of times, into one or two numbers of minutes since midnight.
+
+    The result is None for any other text.
+    """
     parts = re.split(r"\s*(?:-|~|至|到|\bto\b)\s*", text)
     times = [_time(part) for part in parts]
     return (

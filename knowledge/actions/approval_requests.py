@@ -1,4 +1,4 @@
-"""Approval requests for knowledge points. Call these in a transaction that holds the lock on the point."""
+"""Approval requests for knowledge points. Call these functions in a transaction that holds the lock on the point."""
 
 from collections.abc import Collection
 
@@ -16,12 +16,12 @@ State = Version.State
 
 
 def record_writer(point: Point, by: Staff | None) -> None:
-    """Record who wrote a part of the point's next version, so that this person cannot approve it."""
+    """Record `by` as an author of the point's next version, because authors may not approve it."""
     record_author(VERSION, point.key, by)
 
 
 def request_version(*, by: Staff, version: Version) -> ApprovalRequest:
-    """Send a version in review for approval, together with the version that it would replace."""
+    """Send a version in review for approval. The request also shows the version that it would replace."""
     point = version.point
     before, after = version_content(point)
     draft = approvals.RequestDraft(point.key, version.title, before, after)
@@ -55,7 +55,7 @@ def renew_version_request(*, by: Staff, point: Point) -> None:
 
 
 def offered_points(points: Collection[int]) -> set[int]:
-    """Return those points that the widget may suggest, now or from the first day of an approved version."""
+    """Return the ids of those points that the widget may suggest, now or from the first day of an approved version."""
     versions = Version.objects.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
     return {
         pk for pks in batches(points) for pk in versions.filter(point__in=pks).values_list("point", flat=True)
@@ -63,7 +63,10 @@ def offered_points(points: Collection[int]) -> set[int]:
 
 
 def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the published title, for context, and the same with the phrasings that wait for approval."""
+    """Return the content of an approval request for waiting phrasings, before and after approval.
+
+    Before, it is only the published title, for context. After, it is the title and the waiting phrasings.
+    """
     title = point.published.title if point.published is not None else ""
     waiting = point.phrasings.filter(state=Phrasing.State.WAITING).order_by("pk")
     texts = list(waiting.values_list("text", flat=True))
@@ -71,7 +74,7 @@ def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object
 
 
 def request_phrasings(*, by: Staff, point: Point) -> ApprovalRequest | None:
-    """Request approval of the waiting phrasings, or withdraw the request if none waits any more."""
+    """Request approval of the waiting phrasings, or withdraw the request if no phrasing waits any more."""
     before, after = phrasings_content(point)
     if not after["phrasings"]:
         approvals.cancel(by=by, kind=PHRASINGS, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)

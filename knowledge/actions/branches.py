@@ -1,4 +1,4 @@
-"""Every change of regions, categories and branches. A change that a search must see makes a new edition."""
+"""All changes to regions, categories and branches. A change that affects the search makes a new edition."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def save_branch(*, by: Staff | None, branch: Branch, changed: Sequence[str]) -> 
     """Store the `changed` fields of a branch or cash machine. Returns the approval request, if one is needed.
 
     A new branch needs approval as a whole. Deactivating a branch and changing its duty contact, which only staff see,
-    take effect at once. Without `by`, a server command writes it and everything takes effect at once.
+    take effect at once. If `by` is None, a server command makes the change, and everything takes effect at once.
     """
     if by is None:
         with transaction.atomic():
@@ -71,10 +71,11 @@ def _split(stored: Branch, branch: Branch, fields: Sequence[str]) -> tuple[list[
 
 
 def import_branches(*, by: Staff | None, given: Sequence[tuple[Branch, str]]) -> None:
-    """Store these branches, found by their key, each with the name of its region; all of them or none.
+    """Store new and changed branches in one transaction. `given` has each branch with the name of its region.
 
-    Missing regions are created and unchanged branches are left alone. A person's import needs approval by a second
-    person, as in `save_branch`; a server command's import (`by` None) takes effect at once.
+    Stored branches are found by their key. Missing regions are created and unchanged branches are left alone. A
+    person's import needs approval by a second person, as in `save_branch`; a server command's import (`by` None) takes
+    effect at once.
     """
     if by is not None:
         require(by, "edit_points")
@@ -144,7 +145,10 @@ def save_region_or_category(*, by: Staff, part: Category | Region, changed: Sequ
 
 
 def category_at(path: str) -> Category:
-    """Return the category at this path (`银行卡/挂失与补卡`), created where missing, in the caller's transaction."""
+    """Return the category at a path such as `银行卡/挂失与补卡`. Missing categories are created.
+
+    Runs in the caller's transaction.
+    """
     category: Category | None = None
     for name in (part.strip() for part in path.split("/")):
         if name:

@@ -1,4 +1,4 @@
-"""The steps of the editors' pages. Each combines several small actions in one transaction."""
+"""Actions for the editors' pages. Each combines several smaller actions in one transaction."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,10 @@ FROM_UNANSWERED = 40
 
 
 def edit_token(point: Point) -> str:
-    """Return a token for the newest version that an editor starts from; it differs once somebody has saved since."""
+    """Return a token for the newest version of a point. The token changes each time somebody saves the point.
+
+    An editor's form keeps the token, so that an older form cannot overwrite newer content.
+    """
     newest = point.versions.order_by("-number").values_list("number", "written_at").first()
     return f"{newest[0]} {newest[1].isoformat()}" if newest else ""
 
@@ -37,7 +40,8 @@ def begin_point(
 ) -> Version:
     """Create a point and return its first version, submitted for approval if `is_ready`.
 
-    `gap`: the unanswered question that the point answers; it is settled too. Raises KeyTaken, PointIncomplete.
+    `gap` is the id of an unanswered question that the point answers; the question is settled too. Raises KeyTaken,
+    PointIncomplete.
     """
     with transaction.atomic():
         version = create_point(
@@ -62,10 +66,10 @@ def revise_point(
 ) -> None:
     """Change a point: its owner, phrasings and content, submitted for approval if `is_ready`.
 
-    The owner changes at once, and so do the phrasings of a point that the widget does not suggest; other phrasings
-    wait for approval. Changed content becomes a draft.
+    The owner changes at once, and so do the phrasings of a point that the widget does not suggest. Other phrasings wait
+    for approval. Changed content becomes a draft.
 
-    `seen`: `edit_token` of the point when the editor began. Raises DraftChanged if somebody has saved since, and
+    `seen` is the `edit_token` of the point when the editor began. Raises DraftChanged if somebody has saved since, and
     PointIncomplete with every problem.
     """
     problems: dict[str, list[str]] = {}

@@ -31,7 +31,7 @@ class TooManyPointFiles(FileRefused):
 
 
 def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointFile:
-    """Store a file for the point. Agents see it once a second person has approved it.
+    """Store a file for the point. Agents see the file only after a second person has approved it.
 
     Raises a Refusal that says what is wrong with the file.
     """
@@ -95,7 +95,8 @@ def remove_file(*, by: Staff, file: int) -> None:
 
 
 def delete_file(*, by: Staff | None, file: PointFile) -> None:
-    """Delete a file; its bytes go on commit. Call it in a transaction that holds the lock on the point."""
+    """Delete a file; its content on disk is deleted on commit. Call it in a transaction that holds the lock on the
+    point."""
     audit.record(by, "point.file_removed", file.point, file=file.pk)
     storage, name = file.file.storage, file.file.name
     file.delete()

@@ -1,4 +1,4 @@
-"""Approval requests for an import, by a few statements. Call these in a transaction that holds the points' locks."""
+"""Approval requests for an import, made with few statements. Call these functions with the points locked."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""Imports many points with few statements, from a file, the demo or a command: all of them or none."""
+"""Imports many points in one transaction with few statements, from a file, the demo or a command."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ State = Version.State
 
 @dataclass(frozen=True)
 class PointToImport:
-    """A point to import. With `phrasings` None an existing point keeps its phrasings."""
+    """A point to import. If `phrasings` is None, an existing point keeps its phrasings."""
 
     key: str
     language: str
@@ -39,7 +39,10 @@ class PointToImport:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """Numbers of points. `texts`: titles, phrasings and answers of new and changed points, which must be encoded."""
+    """The numbers of new, changed and unchanged points of an import.
+
+    `texts` is the number of titles, phrasings and answers that must now be encoded for the search.
+    """
 
     new: int
     changed: int
@@ -48,7 +51,10 @@ class ImportResult:
 
 
 class ImportRefused(PointIncomplete):
-    """Nothing was stored. `rows` maps the index of a row, from 0, to the messages about each of its fields."""
+    """The import has invalid rows, and nothing was stored.
+
+    `rows` maps the index of a row, from 0, to the messages about each of its fields.
+    """
 
     def __init__(self, rows: dict[int, dict[str, list[str]]]) -> None:
         super().__init__({})
@@ -58,8 +64,8 @@ class ImportRefused(PointIncomplete):
 def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> ImportResult:
     """Store new and changed points in one transaction. Raises ImportRefused.
 
-    The import of a person (`by`) needs approval by a second person; that of a server command (`by` None) is published
-    at once. An unpublished version of a point is overwritten by the imported content.
+    A person's import (`by`) needs approval by a second person. A server command's import (`by` None) is published at
+    once. An unpublished version of a point is overwritten by the imported content.
     """
     if by is not None:
         require(by, "edit_points")
@@ -159,7 +165,10 @@ def _value(value: object) -> object:
 
 
 def _newest_versions(points: Sequence[Point]) -> dict[int, Version]:
-    """Return the newest version of each withdrawn point; importing the same content leaves the point withdrawn."""
+    """Return the newest version of each withdrawn point, by the id of the point.
+
+    If the imported content is the same as that version, the point stays withdrawn.
+    """
     newest: dict[int, Version] = {}
     for pks in batches([point.pk for point in points]):
         for version in Version.objects.filter(point__in=pks).order_by("number"):

@@ -1,4 +1,5 @@
-"""The phrasings of a point. New ones of a point that the widget suggests need approval by a second person."""
+"""Actions on the phrasings of a point. New phrasings of a point that the widget suggests need a second person's
+approval."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -54,10 +55,11 @@ def replace_phrasings(
     offered: Collection[int],
     removable: Collection[State],
 ) -> dict[int, bool]:
-    """Replace the phrasings of points, given by id. Return the ids of the changed points, True if some are new.
+    """Replace the phrasings of the points in `wanted`, a dict by point id.
 
-    New phrasings of `offered` points wait for approval. Phrasings in other states than `removable` are not removed.
-    Call it in a transaction that holds the locks on the points.
+    Returns a dict by the id of each changed point: whether it got new phrasings. New phrasings of `offered` points wait
+    for approval. Existing phrasings are removed only if their state is in `removable`. Call it in a transaction that
+    holds the locks on the points.
     """
     stored: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
     for pks in batches(wanted):
@@ -128,7 +130,7 @@ def accept_waiting(*, by: Staff, point: Point) -> None:
 
 
 def put_back_waiting(*, point: Point, is_rejected: bool) -> None:
-    """Return waiting phrasings without approval: declined if they were rejected, otherwise suggested again."""
+    """End the waiting state of phrasings that were not approved: declined if rejected, otherwise suggested again."""
     state = State.DECLINED if is_rejected else State.SUGGESTED
     point.phrasings.filter(state=State.WAITING).update(state=state)
 

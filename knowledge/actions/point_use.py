@@ -137,7 +137,7 @@ def set_feedback(use: Use, is_helpful: bool) -> None:
 def record_unanswered(*, message: Message, language: str, like: int | None) -> None:
     """Record a visitor's message that no point answers. Recording it twice is harmless.
 
-    `like`: the id of the similar open question that it is added to, if there is one.
+    If `like` is given, the message is added to the open unanswered question with this id.
     """
     text = clean_line(mask(message.body), QUESTION_CHARACTERS)
     if not text:

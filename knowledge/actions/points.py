@@ -124,8 +124,8 @@ def send_back(*, by: Staff, version: int, remark: str) -> None:
 def approve(*, by: Staff, version: int, digest: str) -> None:
     """Approve a version if its content still has this `digest`. It is published now, or on its first valid day.
 
-    Approving it twice is harmless. Raises NotInState, OwnWork for everybody who wrote any part of it since the last
-    publication, and what `approvals.approve` raises.
+    Approving it twice is harmless. Raises NotInState, OwnWork if `by` has written any part of it since the last
+    publication, and the errors of `approvals.approve`.
     """
     with transaction.atomic():
         locked = access.lock_version(by, version, "approve_points")
@@ -159,9 +159,9 @@ def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None
 
 
 def publish(versions: Sequence[Version]) -> None:
-    """Replace the published versions by these approved ones, at most one for each point, and `touch` the points then.
+    """Replace the published versions of points by these approved ones, at most one for each point.
 
-    Call it in a transaction that holds the locks on the points.
+    Call it in a transaction that holds the locks on the points, and call `touch` afterwards.
     """
     now = timezone.now()
     replaced = [version.point.published for version in versions if version.point.published is not None]
@@ -200,7 +200,8 @@ def end(point: Point) -> None:
 def keep_validity(today: date | None = None) -> int:
     """Withdraw expired versions and publish those approved for today. Returns the number of points changed.
 
-    A periodic job; any process may call it at any time, because it skips points that another process has just changed.
+    Every process runs this periodic job. That is harmless, because it skips points that another process has just
+    changed.
     """
     today = today or timezone.localdate()
     due = Q(state=State.PUBLISHED, valid_until__lt=today) | (

@@ -31,7 +31,7 @@ MAX_SELECTED = 100
 
 
 class PointListFilter(admin.SimpleListFilter):
-    """Base class of list filters that `knowledge.selectors_pages.filter_points` applies to its field `field`."""
+    """Base class of the list filters. Each sets the attribute of `PointFilter` that is named by its `field`."""
 
     field = ""
 

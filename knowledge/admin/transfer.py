@@ -23,7 +23,7 @@ from knowledge.published_index import seconds_to_learn
 
 
 class SheetImportForm(ImportForm):
-    """An import form with the file alone; its content decides the format."""
+    """An import form that asks only for the file. The format is detected from the file's content."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +44,7 @@ class SheetExportForm(ExportForm):
 
 
 class TransferMixin(ImportExportMixin):
-    """Adds to an admin class an import in two steps, the first of which writes nothing, and an export of the list."""
+    """Adds import and export of the list to an admin class. The first of two import steps only shows a preview."""
 
     import_form_class: Any = SheetImportForm
     export_form_class: Any = SheetExportForm

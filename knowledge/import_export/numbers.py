@@ -54,6 +54,6 @@ def _too_long() -> UnclearCell:
 
 
 def format_is_unclear(number_format: str) -> UnclearCell:
-    """Return the problem of a number in a format that we cannot reproduce."""
+    """Return an UnclearCell with the message that we cannot reproduce this number format."""
     message = _("The number format of this cell (%(format)s) isn't supported. Format the cell as text.")
     return UnclearCell(message % {"format": number_format[:30]})

@@ -97,9 +97,9 @@ def with_versions(points: QuerySet[Point]) -> QuerySet[Point]:
 
 @dataclass(frozen=True)
 class StoredPoint:
-    """A point and what an import of it is compared with.
+    """A stored point, with the version and the phrasings to which an imported row is compared.
 
-    `version`: the unpublished version, else the published one, else the one published last.
+    `version` is the unpublished version, else the published one, else the one published last.
     """
 
     point: Point

@@ -37,7 +37,7 @@ class RowProblem:
 
 @dataclass
 class Preview:
-    """The rows of a file by kind. `problems` are those of the file as a whole; then there are no rows."""
+    """The rows of a file by kind. If the file as a whole has `problems`, there are no rows."""
 
     # Rows of each kind that the page lists; all are counted.
     SHOWN: ClassVar[int] = 200

@@ -50,7 +50,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a file. `number`: as a spreadsheet counts rows. `cells`: by the names of the columns in the file."""
+    """A row of a file. `number` counts from 1, like the rows of a spreadsheet; `cells` is a dict by column name."""
 
     number: int
     cells: dict[str, Any]
@@ -58,7 +58,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableFile:
-    """The rows of a file, or the `problems` of the file as a whole; then there are no rows."""
+    """The rows of a file. If the file as a whole has `problems`, there are no rows."""
 
     rows: list[TableRow]
     problems: list[str]
@@ -124,7 +124,8 @@ def _csv_rows(data: bytes) -> list[list[Any]]:
 
 
 def _decode(data: bytes) -> str:
-    """Return the text of a CSV file. Raises UnreadableFile where a guess could decode the wrong characters."""
+    """Return the text of a CSV file. Raises UnreadableFile if the encoding is uncertain and characters could be
+    wrong."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings: tuple[str, ...] = ("utf-16",)
     elif data.startswith(b"\xef\xbb\xbf") or _is_damaged_utf8(data):

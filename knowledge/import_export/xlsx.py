@@ -106,7 +106,7 @@ class _Workbook:
     # -- Parts -----------------------------------------------------------------------------------------------------
 
     def _events(self, name: str) -> Iterator[tuple[str, Element]]:
-        """Yield each element that is read as a whole at its end. It is removed afterwards to keep the tree small."""
+        """Yield each complete element whose tag is in `_WHOLE`, then remove it, to keep the parsed tree small."""
         with self._archive.open(name) as part:
             limited: Any = _LimitedPart(part)
             path: list[Element] = []

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Region(models.Model):
-    """A district or county in which branches are and knowledge points apply."""
+    """A district or county. Each branch is in one region, and a knowledge point may apply to one region only."""
 
     name = models.CharField(_("name"), max_length=40, unique=True)
     name_en = models.CharField(_("name in English"), max_length=60, blank=True)

@@ -1,4 +1,4 @@
-"""The use of points: sent or shown, helpful or not; and questions that no point answers."""
+"""Models of the use of points (sent or shown, helpful or not) and of questions that no point answers."""
 
 from django.db import models
 from django.utils import timezone
@@ -12,7 +12,8 @@ from knowledge.models.points import Point, Version
 class Use(models.Model):
     """A version that an agent sent as an answer, or that the widget showed to a visitor.
 
-    It serves for counting and learning. The record of the text that was sent is the message itself (`Message.source`).
+    Uses are kept for statistics and learning. The text that was sent is recorded only in the message itself, which
+    `Message.source` links to the version.
     """
 
     class By(models.TextChoices):

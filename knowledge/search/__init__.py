@@ -1,6 +1,7 @@
-"""Search for knowledge points by a visitor's message or an agent's typing. It gets entries and uses no database.
+"""Search for knowledge points by a visitor's message or by the text that an agent types.
 
-docs/decisions/008-finding-points.md describes its parts and how much each of them contributes.
+The caller supplies the entries; this package uses no database. docs/decisions/008-finding-points.md describes its parts
+and how much each of them contributes.
 """
 
 from knowledge.search.confidence import NOT_ANSWERED

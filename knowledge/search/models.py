@@ -20,7 +20,7 @@ class LearnedModels(NamedTuple):
 def learn_models(
     entries: Sequence[EntryFeatures], vocabulary: Vocabulary, answers: Vocabulary, encode: Encode
 ) -> tuple[list[EntryFeatures], LearnedModels]:
-    """Return the entries with embeddings, and the models learned from them. There must be an entry."""
+    """Return the entries with embeddings, and the models learned from them. At least one entry is required."""
     vectors = vectors_for(entries, encode)
     texts = [rows.rows(0, -1) for rows in vectors]
     space = EmbeddingSpace(texts, [rows.rows(-1) for rows in vectors])

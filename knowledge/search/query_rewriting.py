@@ -1,6 +1,7 @@
 """Rewrites a visitor's message into the words of the points: dialect into standard words, pinyin into characters.
 
-Without it 13 instead of 21 of 24 questions in dialect find their point first, and none instead of 23 in pinyin.
+With it, the right point is first for 21 of 24 questions in dialect instead of 13, and for 23 questions in pinyin
+instead of none.
 """
 
 import re
@@ -44,7 +45,10 @@ def to_standard_words(text: str) -> str:
 
 @cache
 def _dialect(is_cantonese: bool) -> tuple[re.Pattern[str], dict[str, str]]:
-    """Return a pattern of the dialect words, and the standard word of each. Lines with ~ are for Cantonese texts."""
+    """Return a pattern that matches the dialect words of dialect.txt, and a dict from each word to its standard word.
+
+    Lines that start with ~ apply only to Cantonese texts.
+    """
     words = {}
     for line in DIALECT.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#") and (is_cantonese or not line.startswith("~")):
@@ -55,10 +59,10 @@ def _dialect(is_cantonese: bool) -> tuple[re.Pattern[str], dict[str, str]]:
 
 
 class PinyinConverter:
-    """Converts pinyin to Chinese words, to the most frequent one where several sound alike."""
+    """Converts pinyin to Chinese words. If several words sound alike, it uses the most frequent one."""
 
     def __init__(self, counts: Mapping[str, float]) -> None:
-        """`counts`: the frequency of each word. Words that are not Chinese are ignored."""
+        """Build the converter. `counts` is the frequency of each word; words that are not Chinese are ignored."""
         chinese = {word: count for word, count in counts.items() if HAN.match(word)}
         total = sum(chinese.values()) or 1.0
         self._words: dict[str, tuple[float, str]] = {}
@@ -70,7 +74,7 @@ class PinyinConverter:
                     self._words[spelling] = (cost, word)
 
     def in_characters(self, text: str) -> str:
-        """Return the text with runs of pinyin converted to characters, where they are pinyin of these words."""
+        """Return the text with runs of pinyin converted to characters, if they spell words that the converter knows."""
         return _LATIN.sub(lambda match: self._convert(match[0]) or match[0], text)
 
     def _convert(self, typed: str) -> str:

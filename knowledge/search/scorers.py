@@ -1,6 +1,6 @@
 """Scores of each entry for a question: by words and embeddings of title and phrasings, and by those of the answer.
 
-Without words, Chinese points lose 2.2 hundredths of the mean reciprocal rank, without embeddings 6.1.
+For Chinese points, leaving out words lowers the mean reciprocal rank by 0.022, and leaving out embeddings by 0.061.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ PHRASINGS_FOR_NEAREST = 30
 class AnswerWeights(NamedTuple):
     """The weights of the words and the embeddings of answers.
 
-    Answers are scored apart from title and phrasings, because in one field with them they lowered every score.
+    Answers are scored separately. Scored together with title and phrasings, they lowered every score.
     """
 
     words: float
@@ -33,7 +33,7 @@ class AnswerWeights(NamedTuple):
 
 
 class HeldOutPhrasing(NamedTuple):
-    """Phrasings to score without: the position of their entry, and their rows among its texts."""
+    """Phrasings that are left out of scoring: the position of their entry, and their rows among its texts."""
 
     position: int
     rows: tuple[int, ...]

@@ -1,6 +1,6 @@
 """Splits text into Chinese characters and pairs of them, stemmed English words, and their meanings in synonyms.txt.
 
-Without stems, English points lose 2.7 hundredths of the mean reciprocal rank, without synonyms 3.8.
+For English points, leaving out stems lowers the mean reciprocal rank by 0.027, and leaving out synonyms by 0.038.
 """
 
 import re
@@ -41,7 +41,10 @@ MIN_QUESTION_LETTERS, MAX_SENTENCES = 4, 6
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """An entry of the index. `id` is the caller's. Title and phrasings are what is asked; `answer` counts less."""
+    """An entry of the index. The caller chooses the `id`.
+
+    A query is compared with the title and the phrasings; the answer counts less.
+    """
 
     id: int
     title: str
@@ -51,14 +54,17 @@ class IndexEntry:
 
 
 def normalize(text: str) -> str:
-    """Return the beginning of the text in NFKC, case-folded and in simplified Chinese, as texts are compared."""
+    """Return the beginning of the text in the form used for comparisons: NFKC, case-folded, simplified Chinese."""
     return to_simplified(
         unicodedata.normalize("NFKC", text[: MAX_CHARACTERS * 2]).casefold()[:MAX_CHARACTERS]
     )
 
 
 def to_simplified(text: str) -> str:
-    """Convert traditional characters to simplified ones, which the encoder and the points know better, and 帐 to 账."""
+    """Convert traditional characters to simplified ones, and 帐 to 账.
+
+    The encoder and the points know these forms better.
+    """
     return _simplifier().convert(text).translate(_SAME_CHARACTER) if HAN.search(text) else text
 
 
@@ -156,7 +162,10 @@ def _latin_words(folded: str) -> list[str]:
 
 
 def meanings_in(folded: str) -> list[str]:
-    """Return the sorted names of the meanings in synonyms.txt that have a phrase in the normalised text."""
+    """Return the sorted names of the meanings in synonyms.txt that occur in the normalised text.
+
+    A meaning occurs if one of its phrases does.
+    """
     names, lengths = _synonyms()
     meanings: set[str] = set()
     words = _latin_words(folded)

@@ -1,8 +1,8 @@
-"""Detects questions that are not about banking, learned from the bank's own points and from everyday.txt.
+"""Detects questions that are not about banking. It learns from the bank's own points and from everyday.txt.
 
 A visitor may ask anything, and some entry is always the nearest. Ridge regression separates the vectors of banking
-questions from others. Cross-validation sets the floor so that the share `OFF_TOPIC_BELOW` of the others is below it.
-With it, points are shown for 4 % of strange questions.
+questions from others. Cross-validation sets a floor for the score, so that the share `OFF_TOPIC_BELOW` of the other
+questions is below it. With this filter, points are shown for only 4 % of the questions that are not about banking.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,10 @@ OFF_TOPIC_FACTOR = 0.3
 
 
 class TopicFilter(NamedTuple):
-    """A linear classifier. `direction` and `middle` give the score of a vector; banking questions reach the `floor`."""
+    """A linear classifier. `direction` and `middle` give the score of a vector.
+
+    A question is about banking if its score is at least `floor`.
+    """
 
     direction: Floats
     middle: Floats
@@ -46,7 +49,7 @@ def everyday_texts() -> tuple[list[str], list[str]]:
 
 
 def train_topic_filter(texts: Sequence[Vectors], encode: Callable[[Sequence[str]], Vectors]) -> TopicFilter:
-    """Train the filter. `texts`: for each entry the vectors of its title and phrasings."""
+    """Train the filter. `texts` has the vectors of title and phrasings of each entry."""
     banking, other = everyday_texts()
     vectors = encode([*banking, *other]).floats()
     steps = np.concatenate([rows.steps for rows in texts])

@@ -1,4 +1,4 @@
-"""Patches of Daphne and Autobahn for the whole process. docs/performance.md lists what each serves.
+"""Patches of Daphne and Autobahn for the whole process. docs/performance.md says why each patch is needed.
 
 `server/daphne/transport.py` and `server/daphne/body_limits.py` use internals of single connections.
 """
@@ -38,7 +38,7 @@ INTERNALS = (
 def apply_patches() -> None:
     """Apply all patches. Call it in a process of Daphne before the process listens.
 
-    Raises ImproperlyConfigured if a library no longer has what Lianxin depends on.
+    Raises ImproperlyConfigured if a library no longer has an internal name on which Lianxin depends.
     """
     check_internals(INTERNALS)
     _limit_request_bodies()
@@ -46,14 +46,14 @@ def apply_patches() -> None:
 
 
 def _limit_request_bodies() -> None:
-    """Replace Daphne's request class, which its factory looks up for each connection, by ours."""
+    """Replace Daphne's request class by LimitedRequest. Daphne looks the class up for each connection."""
     http_protocol.WebRequest = LimitedRequest
 
 
 def _skip_option_listing() -> None:
     """Stop Autobahn from formatting a list of its options at each handshake, for a debug log that Daphne discards.
 
-    Autobahn formats it before it asks whether anything logs it, so no log level avoids that.
+    Autobahn formats the list even if nothing logs it, so no log level avoids the cost.
     """
     module: Any = autobahn_protocol
     module.pformat = _no_text

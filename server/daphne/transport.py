@@ -32,9 +32,10 @@ def encode_frame(payload: bytes) -> bytes:
 
 
 def transport_of(send: Any) -> "DaphneTransport":
-    """Return the transport for an ASGI `send`, which is a partial with its protocol as an argument on Daphne.
+    """Return the transport for the ASGI `send` of a WebSocket on Daphne.
 
-    Raises TypeError for another one: floods and slow readers would not be limited there.
+    There, `send` is a partial whose first argument is the protocol. Raises TypeError for any other `send`, because
+    floods and slow readers would not be limited on it.
     """
     protocol = send.args[0] if isinstance(send, partial) and send.args else None
     if not isinstance(protocol, WebSocketProtocol):
@@ -43,7 +44,7 @@ def transport_of(send: Any) -> "DaphneTransport":
 
 
 class DaphneTransport(WebSocketTransport):
-    """Twisted's transport and Autobahn's protocol."""
+    """The transport of a WebSocket on Daphne: writes through Autobahn's protocol and Twisted's transport."""
 
     def __init__(self, send: Any, protocol: Any) -> None:
         super().__init__(send)

@@ -28,9 +28,10 @@ INTERNALS = (
 
 
 def transport_of(send: Any) -> "UvicornTransport":
-    """Return the transport for an ASGI `send`, which is a method of its protocol on uvicorn.
+    """Return the transport for the ASGI `send` of a WebSocket on uvicorn.
 
-    Raises TypeError for another implementation of WebSockets: floods and slow readers would not be limited there.
+    There, `send` is a method of the protocol. Raises TypeError for any other implementation of WebSockets, because
+    floods and slow readers would not be limited on it.
     """
     protocol = getattr(send, "__self__", None)
     if not isinstance(protocol, WebSocketsSansIOProtocol):
@@ -39,7 +40,7 @@ def transport_of(send: Any) -> "UvicornTransport":
 
 
 class UvicornTransport(WebSocketTransport):
-    """asyncio's transport and uvicorn's protocol."""
+    """The transport of a WebSocket on uvicorn: writes through uvicorn's protocol and asyncio's transport."""
 
     def __init__(self, send: Any, protocol: Any) -> None:
         super().__init__(send)

@@ -9,7 +9,7 @@ const PATHS = {
   file: "M15 2H6a2 2 0 0 0-2 2v16a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2V7ZM14 2v6h6M8 13h8M8 17h5",
 };
 
-/** Returns an element that the page has. @param {string} id @returns {HTMLElement} */
+/** Returns the element with this id, which the page must have. @param {string} id @returns {HTMLElement} */
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** Sets an element's text only if it differs, so that a screen reader does not read it again. @param {Element} element @param {string} text */
@@ -17,12 +17,12 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Restores what was typed before a reload. @param {HTMLFormElement} form @param {object | null} values by field name */
+/** Restores the values that were typed into a form before a reload. @param {HTMLFormElement} form @param {object | null} values by field name */
 export function fillForm(form, values) {
   for (const [name, value] of Object.entries(values ?? {})) Object.assign(form.elements.namedItem(name) ?? {}, { value });
 }
 
-/** Tells whether an input method uses this key; Safari sends Enter with 229 just after the text was composed. @param {KeyboardEvent} event */
+/** Tells whether an input method handles this key. Safari sends Enter with key code 229 just after the text was composed. @param {KeyboardEvent} event */
 export const isForInputMethod = (event) => event.isComposing || event.keyCode === 229;
 
 /**

@@ -6,7 +6,7 @@ import { make } from "./dom.js";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** After this many tries without an answer, although the network works, a file gets a retry button and the next file is sent. */
+/** After this many tries without an answer, a file gets a retry button and the next file is sent. Only tries with a network count. */
 const TRIES = 6;
 /** An upload without progress for this long is aborted and started again. */
 const STALLED_MS = 45_000;

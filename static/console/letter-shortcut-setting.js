@@ -1,6 +1,6 @@
 /**
- * The setting whether a letter alone works as a shortcut. WCAG 2.1.4 requires that people can switch this off. A letter with
- * Alt always works.
+ * The setting that lets a single letter work as a shortcut. WCAG 2.1.4 requires that people can switch this off. A letter
+ * with Alt always works.
  */
 
 const STORAGE_KEY = "lianxin.letters";

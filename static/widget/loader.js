@@ -24,7 +24,7 @@
   let isOpen = false;
   let isListening = false;
   let isLeaving = false;
-  /** The widget has answered. Until then our own panel is shown, which can always be closed. */
+  /** Whether the widget has answered. Until then the loader shows a panel of its own, which can always be closed. */
   let isReady = false;
   /** The number of pings that the frame has not answered. */
   let unansweredPings = 0;
@@ -39,7 +39,11 @@
   const closeButton = document.createElement("button");
   const phone = matchMedia("(max-width: 600px)");
   const view = window.visualViewport;
-  /** Each try needs an address of its own: browsers remember that a module could not be loaded. @returns {Promise<any>} */
+  /**
+   * Loads the site's settings. Each try has a different URL, because browsers remember that a module could not be loaded.
+   *
+   * @returns {Promise<any>}
+   */
   const load = (tries = 0) =>
     import(`${origin}/widget/${site}/look.js?language=${language.startsWith("zh") ? "zh" : "en"}${tries ? `&try=${tries}` : ""}`).then(
       (module) => module.default,

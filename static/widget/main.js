@@ -62,7 +62,7 @@ function drawSoon() {
   });
 }
 
-/** Sends the bank's page what has changed for it: nonce, unread count, whether a conversation is open. */
+/** Tells the bank's page the nonce, the unread count, and whether a conversation is open, if one of them has changed. */
 function updateHost() {
   if (session.status !== "open") return;
   if (session.nonce !== sentNonce) host.send("nonce", (sentNonce = session.nonce));
@@ -97,7 +97,7 @@ function updateVisibility() {
   session.setVisible(isShown && document.visibilityState === "visible");
 }
 
-/** Whether no conversation has started, and nothing is being sent that will start one. */
+/** Whether no conversation has started and no message or file that will start one is being sent. */
 function isFirst() {
   const isUnderWay = [...session.sender.unplaced, ...files.uploads].some((entry) => entry.refused === undefined);
   return !session.conversation.id && !isUnderWay;

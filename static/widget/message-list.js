@@ -1,4 +1,4 @@
-/** Draws the conversation: its messages, and below them what the server has not accepted yet. */
+/** Draws the conversation: its messages, and below them the messages and files that the server has not accepted yet. */
 
 import { dayElement, messageElement, nameDays, showStatus } from "../chat/message-element.js";
 import { byId, make, makeButton } from "../chat/dom.js";
@@ -132,7 +132,7 @@ export class MessageList {
     return seq <= agent_read ? "read" : seq <= agent_received ? "delivered" : "sent";
   }
 
-  /** @returns {boolean} whether the visitor has just sent another one */
+  /** Draws the messages and files that have no place in the thread yet. @returns {boolean} whether there are more than before */
   #drawUnplaced() {
     const { sender, conversation } = this.#session;
     const entries = [

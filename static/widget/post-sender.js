@@ -1,4 +1,4 @@
-/** Sends what the visitor has written: first it starts a conversation, then it posts one message at a time. */
+/** Sends the visitor's messages: first it starts a conversation, then it posts one message at a time. */
 
 import { Outbox } from "../chat/outbox.js";
 
@@ -18,7 +18,7 @@ export class PostSender {
   /** @type {Map<string, OutboxEntry>} accepted entries that have not come back as a message yet */
   #accepted = new Map();
   #timer = 0;
-  /** A start frame was sent on this connection and has no answer yet. */
+  /** Whether a start frame was sent on this connection and has no answer yet. */
   isStarting = false;
 
   /**
@@ -42,7 +42,7 @@ export class PostSender {
     });
   }
 
-  /** The entries without a place among the messages, in order: accepted ones that have not come back, and all others. */
+  /** The entries that are not in the thread yet, in order: accepted entries that have not come back as messages, and all others. */
   get unplaced() {
     return [...this.#accepted.values(), ...this.outbox.entries];
   }
@@ -89,13 +89,13 @@ export class PostSender {
     }
   }
 
-  /** The connection was lost: no frame is in flight any more. */
+  /** Records that the connection was lost, so no frame is in flight any more. */
   lost() {
     this.#inFlight = "";
     this.isStarting = false;
   }
 
-  /** A welcome has arrived. @param {boolean} isOpen whether there is an open conversation now */
+  /** Handles a welcome. @param {boolean} isOpen whether there is an open conversation now */
   welcomed(isOpen) {
     if (this.isStarting || isOpen) for (const name of ["start", "form"]) this.#storage.set(name, null);
     this.isStarting = false;
@@ -129,7 +129,7 @@ export class PostSender {
     return true;
   }
 
-  /** Forgets what belongs to the former conversation; another one is on screen. */
+  /** Forgets the accepted entries of the former conversation, because another one is on screen. */
   reset() {
     this.#accepted.clear();
   }

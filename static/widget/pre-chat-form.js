@@ -37,7 +37,7 @@ export class PreChatForm {
     this.#form?.reset();
   }
 
-  /** Returns the answers. If a required one is missing or one is too long, shows that and returns null. */
+  /** Returns the answers. If a required answer is missing or an answer is too long, shows the error and returns null. */
   answers() {
     if (!this.#form) return { form: {} };
     for (const input of this.#form.querySelectorAll("input")) {

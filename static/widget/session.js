@@ -31,10 +31,10 @@ export class Session {
   #isVisible = false;
   #seen = "";
   #dismissed = "";
-  /** The token of a visitor who logged out while disconnected; the server has to be told. */
+  /** The token of a visitor who logged out while disconnected. After reconnecting, the server is told of the logout. */
   #leaving = "";
   #isSuperseded = false;
-  /** The bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
+  /** Whether the bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
   #isIdentityDue = false;
   #typedAt = -Infinity;
   /** @type {(End | Rate | Identify)[]} frames requested while disconnected */
@@ -199,7 +199,7 @@ export class Session {
     this.sender.flush();
   }
 
-  /** The token is void after a sign-in or logout: another tab of this browser has the new token, or none has. */
+  /** Replaces the token after a sign-in or logout has voided it: by the new token of another tab, or by none. */
   #supersede() {
     const { token } = this.storage;
     this.#isSuperseded = false;
@@ -262,7 +262,7 @@ export class Session {
     if (!isOfAnother) this.#fetchIfBehind(seq);
   }
 
-  /** Shows for a while why something was not done. @param {string} text */
+  /** Shows for a few seconds why a request was refused. @param {string} text */
   refuse(text) {
     this.refusal = text;
     this.#after("refusal", 8000, () => (this.refusal = ""));
@@ -275,7 +275,7 @@ export class Session {
     if (id) this.#send({ kind: "fetch", after: thread.head });
   }
 
-  /** Fetches after a moment if a stored message has not arrived by then. @param {number} seq of the message */
+  /** Waits a moment, and fetches a stored message if it has not arrived by then. @param {number} seq of the message */
   #fetchIfBehind(seq) {
     const { thread } = this.conversation;
     if (seq > thread.head) this.#after("behind", BEHIND_MS, () => seq > thread.head && this.#fetch());

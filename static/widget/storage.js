@@ -35,9 +35,9 @@ export class BrowserStorage {
   }
 
   /**
-   * @param {string} token
-   * Stores the token: for all tabs while the conversation is open, for this tab once it has ended, else not at all.
+   * Stores the token: for all tabs while the conversation is open, for this tab after it has ended, else not at all.
    *
+   * @param {string} token
    * @param {"open" | "ended" | "none"} stage of the conversation
    * @param {string} conversation its id; the token of another conversation, which another tab has started, is kept
    */
@@ -50,7 +50,7 @@ export class BrowserStorage {
     put(this.session, key, stage === "ended" ? value : null);
   }
 
-  /** Returns a value of this tab only, such as a draft or a start that has no answer. @param {string} name @returns {any} */
+  /** Returns a value of this tab only, such as a draft or a start frame that has no answer. @param {string} name @returns {any} */
   get(name) {
     return JSON.parse(this.session?.getItem(this.key(name)) ?? this.#fallback.get(name) ?? "null");
   }

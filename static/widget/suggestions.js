@@ -13,7 +13,7 @@ const MAX_QUERY_CHARACTERS = 400;
 export class Suggestions {
   #session;
   #onChange;
-  /** Missing on sites that show no suggestions. */
+  /** The section for the answers; null on sites that show no suggestions. */
   #section = document.getElementById("answers");
   #query = "";
   #isAsking = false;

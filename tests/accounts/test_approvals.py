@@ -257,7 +257,7 @@ def test_the_database_allows_one_pending_request_per_subject_and_no_anonymous_de
 def test_concurrent_edit_and_approval_publish_what_was_shown_or_nothing() -> None:
     """Run an edit and an approval at the same time, 15 times.
 
-    Before an approval had to name the digest of its content, 7 of 15 runs published content that nobody had read.
+    If an approval did not name the digest of its content, 7 of 15 runs would publish content that nobody has read.
     """
     cast = create_cast()
     for attempt in range(15):

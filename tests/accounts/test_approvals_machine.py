@@ -37,7 +37,10 @@ HOTLINES = ("95000", "95001", "95002")
 
 
 class ApprovalMachine(RuleBasedStateMachine):
-    """State machine in which three administrators edit a site. They and a supervisor may approve; an agent tries to."""
+    """State machine in which three administrators edit a site.
+
+    The administrators and a supervisor may approve. An agent tries to approve, which must fail.
+    """
 
     def __init__(self) -> None:
         super().__init__()

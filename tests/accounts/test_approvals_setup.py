@@ -29,8 +29,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 @pytest.fixture
 def second(cast: Cast) -> Staff:
-    """Return a second administrator. The supervisor of the cast cannot take this part, because supervisors may not
-    change settings."""
+    """Return a second administrator, who may approve the changes of the first one.
+
+    The supervisor cannot do that for settings that only administrators may change.
+    """
     return Staff.objects.create(username="er", name="尔", number="9202", role="administrator")
 
 

@@ -1,4 +1,4 @@
-"""Tests of the audit trail of reading (issue 9).
+"""Tests of the audit entries that are written when staff read data.
 
 A table says for every URL whether reading there is audited. Further tests check the audit entries.
 """

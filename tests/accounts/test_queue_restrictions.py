@@ -39,7 +39,7 @@ def test_take_next_is_refused_when_one_of_two_restrictions_applies(cast: Cast) -
 
 @pytest.fixture
 def both(cast: Cast) -> Cast:
-    """Return the usual cast, but with agent Mei in two departments: cards and loans."""
+    """Return the usual test people, but with agent Mei in two departments: cards and loans."""
     cast.mei.departments.add(cast.loans)
     return cast
 

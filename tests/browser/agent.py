@@ -12,7 +12,7 @@ from tests.people import MEI, Person
 
 
 class WireAgent(Console):
-    """An agent who goes online on entering; `take_next` takes the first conversation of the queue.
+    """An agent who goes online when the `with` block begins. `take_next` takes the first conversation of the queue:
 
     with WireAgent(server) as mei:
         mei.take_next()
@@ -39,13 +39,13 @@ class WireAgent(Console):
         self.send("watch", conversation=self.conversation)
 
     def say(self, body: str, *, choices: list[str] | None = None, source: str = "") -> int:
-        """Send a message; return the seq under which it was accepted."""
+        """Send a message and return its seq."""
         message = {"client_id": str(uuid4()), "body": body, "choices": choices or [], "source": source}
         answer = self._post(f"conversations/{self.conversation}/messages", document=message)
         return int(answer.document["accepted"]["seq"])
 
     def wait_for_message(self, body: str) -> int:
-        """Wait for a message with exactly this body; return its seq."""
+        """Wait for a message with exactly this body and return its seq."""
         return int(self.wait_for_body(body)["seq"])
 
     def mark_received(self, received: int, *, read: int = 0) -> None:

@@ -43,7 +43,7 @@ POLICY = (
 
 
 class BankPage:
-    """Serves the page on 127.0.0.1 and localhost: two origins, of which the site allows only the second."""
+    """Serves the bank's page on two origins, 127.0.0.1 and localhost. The site allows only the second one."""
 
     def __init__(self) -> None:
         self.port = free_port()

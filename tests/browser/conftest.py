@@ -1,11 +1,12 @@
-"""Fixtures of the browser tests: a server with the cast, pages in a real Chromium, and a page of the bank.
+"""Fixtures of the browser tests: a server with the test people, pages in a real Chromium, and a page of the bank.
 
     def test_a_visitor_writes(page_factory: PageFactory, host_page: HostPage) -> None:
         page = page_factory(viewport=PHONE, locale="en")
         page.goto(host_page.url(language="en"))
 
-A test fails if one of its pages logs an error, violates a content security policy or throws; errors that the test
-provokes are named in `allow`. Nothing here may use Django's ORM: Playwright's event loop runs in this thread.
+A test fails if one of its pages logs an error, violates a content security policy or throws. Errors that the test
+provokes are named in `allow`. This module must not use Django's ORM, because Playwright's event loop runs in the same
+thread.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ TEST_TABLES = (
 
 
 class ChatServer(AppServer):
-    """A Lianxin server with the cast in its database: on the test run's PostgreSQL and Redis, or on SQLite."""
+    """A Lianxin server with the test people in its database. It uses the test run's PostgreSQL and Redis, or SQLite."""
 
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         env: dict[str, str] = {}
@@ -135,7 +136,7 @@ class ChatServer(AppServer):
         self._initial_sessions: list[tuple[Any, ...]] = []
 
     def load(self, origins: Sequence[str]) -> None:
-        """Store the cast in the database and allow these origins to show the widget."""
+        """Store the test people in the database and allow these origins to show the widget."""
         printed = self.run_python(LOAD.format(origins=list(origins), count=SESSIONS_PER_PERSON))
         loaded = next(line for line in printed.splitlines() if line.startswith("loaded "))
         self._sessions = json.loads(loaded.removeprefix("loaded "))
@@ -155,11 +156,11 @@ class ChatServer(AppServer):
         super().close()
 
     def session(self, person: Person) -> str:
-        """Return the session cookie of an unused session of this person."""
+        """Return the session cookie of a session of this person that no test has used yet."""
         return self._sessions[person.username].pop()
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run one SQL statement, with `?` for each value, on the server's database; return its rows."""
+        """Run one SQL statement on the server's database and return its rows. Each `?` stands for one of `values`."""
         if self._postgres:
             with psycopg.connect(self._postgres, autocommit=True) as connection:
                 cursor = connection.execute(statement.replace("?", "%s").encode(), values)
@@ -171,16 +172,16 @@ class ChatServer(AppServer):
     def wait_for_rows(
         self, statement: str, expected: list[tuple[Any, ...]], *, seconds: float = 20.0
     ) -> None:
-        """Wait until a query returns these rows: a page may change before the server has stored anything."""
+        """Wait until a query returns these rows, because a page may change before the server has stored anything."""
         deadline = time.monotonic() + seconds
         while (rows := self.execute(statement)) != expected:
             assert time.monotonic() < deadline, f"{statement}: {rows}"
             time.sleep(0.05)
 
     def reset(self) -> None:
-        """Delete the data of former tests, except for the cast, its sessions and its site.
+        """Delete the data of former tests, except the test people with their sessions and site.
 
-        A test that deactivates a staff member ends their sessions: restore them for the next test.
+        Sessions that ended in a former test are restored, for example those of a deactivated staff member.
         """
         rows = ", ".join(["(?, ?, ?)"] * len(self._initial_sessions))
         values = [value for row in self._initial_sessions for value in row]
@@ -194,7 +195,8 @@ class ChatServer(AppServer):
 
 @dataclass(frozen=True)
 class HostPage:
-    """The bank's page on another site (`localhost`; we are 127.0.0.1), with a strict content security policy."""
+    """The bank's page with a strict content security policy. Its host is `localhost`, and that of the server is
+    127.0.0.1."""
 
     bank: BankPage
 
@@ -228,7 +230,8 @@ def running_server(bank: BankPage) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def server(running_server: ChatServer) -> ChatServer:
-    """The server of the test run, reset to the cast, and started again if a test has ended it."""
+    """Return the server of the test run with only the initial data. If a former test has ended it, it is started
+    again."""
     running_server.start()
     running_server.reset()
     return running_server
@@ -253,7 +256,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class PageMonitor:
-    """Records the errors of one test's pages."""
+    """Records errors on the pages of one test."""
 
     problems: list[str] = field(default_factory=list)
 
@@ -288,12 +291,13 @@ class PageFactory(Protocol):
         beside: Page | None = None,
         **options: Any,
     ) -> Page:
-        """Open a page in a browser profile of its own, or with `beside` a tab in that page's profile.
+        """Open a page in a new browser profile, or, if `beside` is given, in another tab of that page's profile.
 
-        `allow` is a regular expression for errors that the test provokes, such as NETWORK_ERRORS. `options` are
-        Playwright's: has_touch, reduced_motion, forced_colors, java_script_enabled ...
-        `page.context.set_offline(True)` makes open sockets stall, as on a half-open connection.
-        `server.kill()` closes them, and `server.start()` brings the server back.
+        `allow` is a regular expression for errors that the test provokes, such as NETWORK_ERRORS. `options` are those
+        of Playwright: has_touch, reduced_motion, forced_colors, java_script_enabled ...
+
+        `page.context.set_offline(True)` makes open sockets stall, as on a half-open connection. `server.kill()` closes
+        them, and `server.start()` brings the server back.
         """
 
 
@@ -342,7 +346,10 @@ class SignIn(Protocol):
 
 @pytest.fixture
 def sign_in(server: ChatServer) -> SignIn:
-    """Signs a person in on a page's profile without the form. Then call `page.goto("/console/")`."""
+    """Return a function that signs a person in without the form, in the browser profile of a page.
+
+    The test then calls `page.goto("/console/")`.
+    """
 
     def sign_in(page: Page, person: Person) -> None:
         page.context.add_cookies([{"name": "sessionid", "value": server.session(person), "url": server.url}])
@@ -356,7 +363,10 @@ class OpenConsole(Protocol):
 
 @pytest.fixture
 def console(page_factory: PageFactory, sign_in: SignIn) -> OpenConsole:
-    """Opens a person's console, in English unless another locale is given, and waits until its socket is open."""
+    """Return a function that opens a person's console and waits until its socket is open.
+
+    The console is in English unless another locale is given.
+    """
 
     def open_console(person: Person = MEI, *, locale: str = "en", **options: Any) -> Page:
         page = page_factory(locale=locale, **options)
@@ -374,7 +384,10 @@ class Axe(Protocol):
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Checks a page and all its frames with axe-core and fails with the violations. `without` names rules to skip."""
+    """Return a function that checks a page and all its frames with axe-core. It fails with the list of violations.
+
+    `without` names rules to skip.
+    """
     source = AXE.read_text(encoding="utf-8")
 
     def check(page: Page, *, without: Sequence[str] = ()) -> None:
@@ -423,7 +436,7 @@ class Screenshot(Protocol):
 
 @pytest.fixture(scope="session")
 def screenshot() -> Screenshot:
-    """Saves a screenshot of a page as var/screenshots/<name>.png."""
+    """Return a function that saves a screenshot of a page as var/screenshots/<name>.png."""
 
     def take(page: Page, name: str, *, full_page: bool = False) -> Path:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

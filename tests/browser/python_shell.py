@@ -1,6 +1,6 @@
 """A Python process with Django set up, in the environment of a server under test.
 
-`manage.py shell` takes two seconds of CPU time to start, and the browser tests prepare data some fifty times.
+The browser tests prepare data about fifty times. `manage.py shell` would take two seconds of CPU time each time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The server behind a slow line, for `scripts/test --slow`: every request and every frame from a browser is delayed.
+"""The ASGI application for `scripts/test --slow`, which delays every request and every frame from a browser.
 
 A test that reads a page before its answer has arrived then fails each time, and not only on a busy machine.
 """

@@ -1,4 +1,4 @@
-"""The admin in Chromium, under our content security policy: configuration by administrators, records for auditors."""
+"""Browser tests of admin under our content security policy: configuration by administrators, records for auditors."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_site_is_configured_with_origins_and_business_texts(
 def approve_all_requests(
     page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot
 ) -> None:
-    """Review every change on one page, on a phone, and approve all of them as the supervisor."""
+    """Open the page with all pending changes on a phone, as the supervisor, and approve them."""
     page = page_factory(locale="en", viewport=PHONE)
     sign_in(page, YUN)
     page.goto("/console/approvals/")

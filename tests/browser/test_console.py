@@ -1,4 +1,4 @@
-"""The console in a real browser: an agent's work, shortcuts, drafts, lost connections, alerts."""
+"""Browser tests of the console: an agent's work, shortcuts, drafts, lost connections, alerts."""
 
 from __future__ import annotations
 
@@ -520,7 +520,10 @@ def test_pages_have_no_axe_violations(
 
 
 def test_refused_watch_is_repeated(page_factory: PageFactory, sign_in: SignIn, server: ChatServer) -> None:
-    """After a brief database outage, the page watches another agent's conversation without waiting for a reconnect."""
+    """Check that the page repeats a watch frame that was refused because of a brief database outage.
+
+    The page watches another agent's conversation, and the socket does not reconnect.
+    """
     watches: list[str] = []
 
     def refuse_first_watch(route: WebSocketRoute) -> None:

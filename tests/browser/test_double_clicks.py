@@ -1,4 +1,7 @@
-"""Repeated presses of the console's buttons and keys act once, and typed text never triggers a shortcut."""
+"""Browser tests of repeated presses and of typing in the console.
+
+Repeated presses of buttons and keys act only once. Typed text never triggers a shortcut.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam and the drill in a real browser: by keyboard alone, through disconnects, in two tabs, against the clock."""
+"""Browser tests of exams and the drill: by keyboard alone, through disconnects, in two tabs, until the time is over."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Hostile text on the pages of a real browser is shown unchanged and runs nothing, with and without our policy.
+"""Browser tests of hostile text: pages show it unchanged and never run it, with and without our content security
+policy.
 
-The strings are those of tests/hostile/strings.json and, if the shared data lies beside the checkout, its naughty
-strings and thousands of XSS payloads, hundreds on a page.
+The strings come from tests/hostile/strings.json. If the shared data lies beside the checkout, its naughty strings and
+thousands of XSS payloads are added, hundreds on a page.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Guard:
         dialog.dismiss()
 
     def check(self) -> None:
-        """Fail with everything on the page that is not ours, and everything that a payload did."""
+        """Fail if the page contains an element or a request that is not ours, or if a payload has run."""
         address = self._page.url
         self.problems += [f"{problem} on {address}" for problem in self._page.evaluate(AUDIT)]
         assert not self.problems, "\n".join(self.problems[:20])
@@ -113,7 +114,8 @@ def load_texts(server: ChatServer, function: str) -> list[dict[str, Any]]:
 def split_by_counts(
     loaded: Sequence[dict[str, Any]], key: str, strings: Sequence[str]
 ) -> list[Sequence[str]]:
-    """Split the strings into the parts that the loaded objects contain, by their counts under `key`."""
+    """Split the strings into consecutive parts, one for each loaded object. `item[key]` is the number of strings in its
+    part."""
     parts, begin = [], 0
     for item in loaded:
         parts.append(strings[begin : begin + item[key]])
@@ -134,7 +136,7 @@ def guarded_page(page_factory: PageFactory, server: ChatServer) -> GuardedPageFa
 
 @pytest.fixture
 def delete_replies(server: ChatServer) -> Iterator[None]:
-    """Deletes the canned replies afterwards: resetting the server keeps them."""
+    """Delete the canned replies after the test, because resetting the server keeps them."""
     yield
     server.execute("DELETE FROM chat_cannedreply")
 
@@ -144,7 +146,7 @@ POLICIES = {"with our policy": False, "without a policy": True}
 
 
 def test_audit_finds_injected_payloads(guarded_page: GuardedPageFactory) -> None:
-    """Guard against a blind audit: it must find plain payloads that a page inserts as HTML."""
+    """Check that `Guard.check` fails for payloads that a page inserts as HTML."""
     for payload in (
         "<img src=x onerror=window.__pwned=1>",
         "<svg onload=alert(1)>",
@@ -183,7 +185,7 @@ def test_hostile_messages_notes_and_comments_are_shown_as_text(
 
 
 def check_widget(page: Page, loaded_item: dict[str, Any], messages: Sequence[str]) -> None:
-    """Check the conversation as the visitor's own browser shows it, which has their token."""
+    """Check the messages of the conversation in the widget, with the visitor's token in the browser."""
     page.goto("/healthz")
     token = f"{loaded_item['token']} {loaded_item['uuid']}"
     page.evaluate("([key, token]) => localStorage.setItem(key, token)", [f"lianxin.{SITE_KEY}.token", token])
@@ -212,7 +214,7 @@ def check_admin(
     notes: Sequence[str],
     comment: str,
 ) -> None:
-    """Check the conversation's record, page by page."""
+    """Check the messages, notes and rating comment on all pages of the conversation's record in admin."""
     record = f"/admin/chat/conversation/{loaded_item['pk']}/change/"
     shown: list[str] = []
     shown_notes: list[str] = []

@@ -1,4 +1,4 @@
-"""The knowledge pages in Chromium: write, review, publish, list recipients, import."""
+"""Browser tests of the knowledge pages: write, review, publish, list recipients, import."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def delete_knowledge(server: ChatServer) -> None:
 
 @pytest.fixture
 def server_with_point(server: ChatServer) -> Any:
-    """The server with a published point, unanswered questions, and suggested phrasings."""
+    """Return a server with a published point, unanswered questions, and suggested phrasings."""
     delete_knowledge(server)
     server.run_python(LOAD.format(answer=ANSWER))
     yield server

@@ -1,4 +1,7 @@
-"""Length limits count characters as the server does, and bidi controls in names do not reorder other text."""
+"""Browser tests of length limits and names.
+
+Fields count characters as the server does, and bidirectional marks in names do not reorder other text.
+"""
 
 from __future__ import annotations
 

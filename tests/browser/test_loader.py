@@ -1,4 +1,7 @@
-"""The loader on the bank's page under faults: it can always be closed, retries, and survives changes of the page."""
+"""Browser tests of the loader on the bank's page when something fails.
+
+The widget can always be closed, loading is retried, and the loader survives changes of the page.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ ERRORS = (
 
 @pytest.fixture
 def page(page_factory: PageFactory, server: ChatServer) -> Page:
-    """A phone, whose whole screen the frame would cover."""
+    """Return a page with the size of a phone, on which the widget's frame would cover the whole screen."""
     server.execute("UPDATE chat_site SET hotline = ?", "95000")
     page = page_factory(viewport=PHONE, allow=ERRORS)
     page.add_init_script(OPEN_SHADOWS)

@@ -1,4 +1,4 @@
-"""Pages that stay open across sign-ins, on slow connections and under repeated presses, in a real browser."""
+"""Browser tests of pages that stay open across sign-ins, on slow connections and under repeated presses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODY = "您好，您的卡已经寄出，请留意短信。" * 20
 
 
 def sign_in_in_other_tab(page: Page, sign_in: SignIn, server: ChatServer, person: Any = MEI) -> None:
-    """Change the cookies as signing in in another tab does: a new session and a new CSRF secret."""
+    """Change the cookies in the same way as a sign-in in another tab: a new session and a new CSRF secret."""
     sign_in(page, person)
     page.context.add_cookies([{"name": "csrftoken", "value": "d" * 32, "url": server.url}])
 

@@ -1,4 +1,7 @@
-"""Pasting, dropping and choosing: text is inserted, pasted pictures are previewed, and every file arrives."""
+"""Browser tests of pasting, dropping and choosing files.
+
+Text is inserted, pasted pictures are previewed, and every file is uploaded.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def png(colour: str = "#8fc0aa", name: str = "图.png") -> dict[str, Any]:
 def dispatch(
     target: Locator, kind: str, *, text: str = "", html: str = "", files: tuple[dict[str, Any], ...] = ()
 ) -> bool:
-    """Paste or drop on an element; return whether the page handled it itself."""
+    """Dispatch a paste or drop event on an element. Return whether the page handled the event itself."""
     transfer = {"kind": kind, "text": text, "html": html, "files": list(files)}
     return bool(target.evaluate(DISPATCH, transfer))
 
@@ -52,7 +55,7 @@ def stored_attachments(server: ChatServer) -> int:
 
 
 class ChatPage:
-    """The composer and messages of the widget or of the console, which behave alike here."""
+    """Locators of the composer and the messages, in the widget or in the console. Both behave alike in these tests."""
 
     def __init__(self, where: Page | Frame, text: str, log: str, send: str, cancel: str) -> None:
         self.text = where.locator(text)

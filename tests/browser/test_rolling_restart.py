@@ -1,6 +1,7 @@
-"""A rolling restart during conversations: nginx with deploy/'s file, two processes restarted one after the other.
+"""Browser tests of a rolling restart during conversations, with the nginx configuration of deploy/.
 
-Guards invariant 2 during a deployment: no message lost, doubled or reordered, no request refused, no error shown.
+Two processes are restarted one after the other. No message may be lost, doubled or reordered (invariant 2 of
+tests/test_invariants.py), no request refused and no error shown.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ HARMLESS = re.compile(r"连接|会自动发出")
 
 
 class Visitor:
-    """A visitor who, like the widget, keeps unaccepted messages, resends them after a reconnect, and orders by seq."""
+    """A visitor who behaves like the widget: keeps unaccepted messages, resends them after a reconnect, orders by
+    seq."""
 
     def __init__(self, nginx: Nginx, chance: random.Random) -> None:
         self.conversation = ""
@@ -125,7 +127,7 @@ class Visitor:
         self.task = asyncio.ensure_future(self.line.send(frame))
 
     async def talk(self, stop: threading.Event) -> None:
-        """Send messages until `stop` is set, each after the one before was accepted."""
+        """Send messages until `stop` is set. Each message is sent after the previous one was accepted."""
         running = asyncio.ensure_future(self.line.run())
         await self.line.until(lambda: bool(self.conversation), 10)
         while not stop.is_set():
@@ -146,7 +148,7 @@ class Visitor:
 
 
 class Agent:
-    """An agent who answers by HTTP requests, without retries: every failure is recorded as a problem."""
+    """An agent who answers by HTTP requests without retries. Every failed request is recorded as a problem."""
 
     def __init__(self, nginx: Nginx, session: str) -> None:
         self._nginx = nginx
@@ -190,7 +192,7 @@ class Agent:
 
 
 class Site:
-    """nginx and two server processes behind it, on the database that the test run's server has prepared."""
+    """nginx and two server processes behind it. They use the database of the test run's server."""
 
     def __init__(self, server: ChatServer, stack: ExitStack) -> None:
         env = dict(server.environment())
@@ -215,7 +217,7 @@ class Site:
         stack.enter_context(self.nginx)
 
     def roll(self) -> None:
-        """Restart one process after the other, as `systemctl restart` does."""
+        """Restart the processes one after the other, as `systemctl restart` would."""
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 0
@@ -224,7 +226,7 @@ class Site:
 
 
 def _options(command: list[str]) -> list[str]:
-    """Return the options of the unit's command, without address and application."""
+    """Return the options of the command in a systemd unit, without address and application."""
     port = next(number for number, word in enumerate(command) if "%i" in word)
     return command[port + 1 : -1]
 

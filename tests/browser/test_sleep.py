@@ -1,7 +1,7 @@
-"""Sleeping phones, background tabs and dead connections: missed messages are shown soon after waking.
+"""Browser tests of sleeping phones, background tabs and dead connections.
 
-A sleeping page is hidden and its scripts are halted. On a half-open connection nothing arrives any more, and neither
-side has noticed.
+After waking, a page soon shows the missed messages. A sleeping page is hidden and its scripts are halted. On a
+half-open connection nothing arrives any more, and neither the browser nor the server has noticed.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ HIDE = """isHidden => {
 
 
 class Sleeper:
-    """Puts a page to sleep and wakes it: hides it and halts its scripts.
+    """Puts a page to sleep and wakes it. A sleeping page is hidden and its scripts are halted.
 
-    Uses the debugger, because Page.setWebLifecycleState freezes neither a page that is rendered nor a frame of another
-    site, such as the widget.
+    It uses the debugger, because Page.setWebLifecycleState freezes neither a page that is rendered nor a frame of
+    another site, such as the widget.
     """
 
     def __init__(self, page: Page) -> None:
@@ -64,7 +64,7 @@ class Sleeper:
 
 @pytest.fixture
 def proxy(server: ChatServer, bank: BankPage) -> Iterator[HalfOpenProxy]:
-    """A proxy between the test's browsers and the server, which can make connections half-open."""
+    """Yield a proxy between the test's browsers and the server, which can make connections half-open."""
     with HalfOpenProxy(server.port) as proxy:
         bank.chat = proxy.url
         yield proxy
@@ -76,14 +76,18 @@ def expect_soon(shown: Locator) -> None:
 
 
 def texts_in(log: Locator) -> list[str]:
-    """Return the messages in the order on the screen."""
+    """Return the texts of the messages in the order on the screen."""
     return [text for text in log.locator(".body").all_inner_texts() if text]
 
 
 def check_sleep_cycles(
     sleeper: Sleeper, log: Locator, send: Callable[[str], object], asleep: Callable[[], object]
 ) -> None:
-    """Let the page sleep five times; the other side sends two messages during each sleep."""
+    """Let the page sleep several times, send two messages with `send` during each sleep, and check that it shows all of
+    them.
+
+    `asleep` is called at the beginning of each sleep.
+    """
     sent = []
     for cycle in range(CYCLES):
         sleeper.sleep()
@@ -268,7 +272,7 @@ def test_console_reports_that_connection_is_restored(
 def test_console_that_missed_frames_fetches_missing_messages(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
-    """Lose frames in between: the next frame reveals the gap; a heartbeat would reveal a lost last frame."""
+    """Lose one message frame. The next one reveals the gap, so the page must fetch the lost message."""
     page = page_factory(locale="en")
     losing = ""
 
@@ -301,7 +305,7 @@ def test_console_that_missed_frames_fetches_missing_messages(
 def test_answer_without_any_response_is_resent_and_stored_once(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
-    """The message is stored, but neither the response nor the socket's message arrives."""
+    """Lose the HTTP response to an agent's message, and the frame with this message, after the message was stored."""
     page = page_factory(locale="en", allow=NETWORK_ERRORS)
     body, posted = "只存一次", list[str]()
 
@@ -345,7 +349,7 @@ def test_unknown_frames_and_fields_of_another_version_are_ignored(
     server: ChatServer,
     path: str,
 ) -> None:
-    """Insert frame kinds and fields that the other side does not know, in both directions, into a conversation."""
+    """Insert unknown frame kinds and fields into a conversation, in both directions."""
     page = page_factory(locale="zh-CN")
 
     def from_another_version(route: WebSocketRoute) -> None:

@@ -1,4 +1,4 @@
-"""The fixtures of the browser tests work, and they detect errors."""
+"""Tests of the fixtures of the browser tests: they work, and they detect errors on pages."""
 
 from __future__ import annotations
 

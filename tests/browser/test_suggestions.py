@@ -1,4 +1,5 @@
-"""Suggestions in the console: inserting an answer with one key, searching, and refusing withdrawn answers."""
+"""Browser tests of suggestions in the console: inserting an answer with one key, searching, refusing withdrawn
+answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The widget in a real browser, on a bank's page of another origin with a strict content security policy."""
+"""Browser tests of the widget on a bank's page of another origin with a strict content security policy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ for (const name of ["localStorage", "sessionStorage"])
 
 @pytest.fixture
 def open_widget(page_factory: PageFactory, host_page: HostPage) -> OpenWidget:
-    """Opens the widget on the bank's page, in Chinese unless another language is given."""
+    """Return a function that opens the widget on the bank's page, in Chinese unless another language is given."""
 
     def make(*, language: str = "zh-CN", beside: Page | None = None, **options: object) -> Widget:
         page = page_factory(beside=beside, **options)  # type: ignore[arg-type]
@@ -451,7 +451,10 @@ def test_identified_customer_resumes_conversation_in_another_browser(
 def test_identity_token_with_nonce_of_this_browser_is_accepted_and_copied_one_is_not(
     open_widget: OpenWidget, server: ChatServer
 ) -> None:
-    """As in docs/embed.md: the page's function receives the nonce and fetches a token that contains it."""
+    """Check identity tokens with a nonce: the page's function receives the nonce and fetches a token that contains it.
+
+    docs/embed.md describes this for banks.
+    """
     server.execute("UPDATE chat_site SET requires_nonce = ?", True)
 
     def token(nonce: str) -> str:

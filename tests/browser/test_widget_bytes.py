@@ -1,4 +1,4 @@
-"""The bytes that a visitor downloads for the widget, measured on real responses."""
+"""Browser tests of the number of bytes that a visitor downloads for the widget, measured on real responses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_loader_and_widget_stay_within_byte_budgets(
 
 
 def bytes_of(answers: list[Response]) -> dict[str, int]:
-    """Return the size of each response body as sent (compressed), by path."""
+    """Return a dict from each path to the size of its response body as it was sent (compressed)."""
     sizes = {}
     for answer in answers:
         answer.finished()

@@ -1,4 +1,4 @@
-"""Suggestions in the widget for a waiting visitor, and a branch shown as a card on both sides."""
+"""Browser tests of suggestions for a waiting visitor, and of branches as cards in the widget and the console."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ BRANCH_TEXT = "西门支行\n西街 1 号\n营业时间：24 小时\nhttps://map
 
 @pytest.fixture(scope="module")
 def branch_source(running_server: ChatServer) -> Iterator[str]:
-    """Publishes points and one branch for these tests; the branch's source."""
+    """Publish points and one branch for the tests of this module, and yield the message source of the branch."""
     running_server.start()
     printed = running_server.run_python(LOAD_POINTS)
     yield next(line for line in printed.splitlines() if line.startswith("place ")).split()[1]
@@ -72,7 +72,7 @@ def branch_source(running_server: ChatServer) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def enable_suggestions(server: ChatServer, branch_source: str) -> Iterator[None]:
-    """Switches suggestions on for these tests only: other tests of the widget do without."""
+    """Switch suggestions on for the tests of this module only, because other tests of the widget expect none."""
     server.execute("UPDATE chat_site SET suggests_answers = ?", True)
     yield
     server.execute("UPDATE chat_site SET suggests_answers = ?", False)
@@ -106,7 +106,8 @@ def bounds_of(locator: Locator) -> FloatRect:
 
 
 def feedback(server: ChatServer) -> dict[str, bool | None]:
-    """Return the shown suggestions by title, each with the visitor's feedback, None for none."""
+    """Return a dict from the title of each shown suggestion to the visitor's feedback, which is None if there is
+    none."""
     rows = server.execute(
         "SELECT v.title, u.is_helpful FROM knowledge_use u JOIN knowledge_version v ON v.id = u.version_id"
         " WHERE u.by = 'box'"

@@ -14,7 +14,7 @@ from tests.harness.thread import Message
 
 
 class WireVisitor(Widget):
-    """A visitor who starts a conversation on entering.
+    """A visitor who starts a conversation when the `with` block begins:
 
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
@@ -36,7 +36,7 @@ class WireVisitor(Widget):
         return self
 
     def say(self, body: str) -> int:
-        """Send a message; return the seq under which it was accepted."""
+        """Send a message and return its seq."""
         return int(self.post(body)["seq"])
 
     def wait_for_message(self, body: str) -> Message:
@@ -48,7 +48,7 @@ class WireVisitor(Widget):
         return self._wait_for_message(lambda message: text in message["body"])
 
     def wait_for_event(self, code: str) -> None:
-        """Wait for an event such as `ended`."""
+        """Wait for an event message with this code, such as `ended`."""
         self._wait_for_message(lambda message: message.get("payload", {}).get("code") == code)
 
     def _wait_for_message(self, is_it: Callable[[Message], bool]) -> Message:
@@ -72,7 +72,7 @@ class WireVisitor(Widget):
 
 
 class ReconnectingSocket(reconnecting_socket.ReconnectingSocket):
-    """The socket of a visitor in a rolling restart, whose sends are awaited."""
+    """The socket of a visitor in a rolling restart. Its `send` is a coroutine."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ Element.prototype.attachShadow = function (options) { return attach.call(this, {
 
 
 class Widget:
-    """The widget of the page at `url`, opened; with `is_open=False` only its loader is awaited."""
+    """The widget on the page at `url`. It is opened at once; with `is_open=False` only its loader is loaded."""
 
     def __init__(self, page: Page, url: str = "", *, is_open: bool = True) -> None:
         self.page = page
@@ -66,7 +66,7 @@ class Widget:
         return self.frame.locator(".message.mine").filter(has_text=text)
 
     def stored_items(self) -> dict[str, str]:
-        """Return our items in the frame's local and session storage."""
+        """Return the items of the widget in the frame's local and session storage."""
         items: dict[str, str] = self.frame.evaluate(
             """() => Object.fromEntries([localStorage, sessionStorage].flatMap((storage) => Object.entries(storage))
                 .filter(([key]) => key.startsWith("lianxin.")))"""

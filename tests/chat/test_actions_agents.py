@@ -1,7 +1,10 @@
 """Tests of actions of agents and supervisors other than posting: take, transfer, end, close, add a note.
 
-They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless), 5 (a note never reaches a
-visitor) and 6 (a conversation has at most one agent).
+They guard these invariants of tests/test_invariants.py:
+
+- 4: doing anything twice is harmless.
+- 5: a note never reaches a visitor.
+- 6: a conversation has at most one agent.
 """
 
 from __future__ import annotations
@@ -142,7 +145,7 @@ def test_take_by_auditors_and_administrators_is_refused(cast: Cast, who: str) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_take_next_gives_each_agent_a_different_conversation() -> None:
-    """Check that six simultaneous requests take three different conversations (invariant 6)."""
+    """Check that six simultaneous requests take each of three waiting conversations once."""
     cast = create_cast()
     waiting = {start(cast).pk for _ in range(3)}
     together = threading.Barrier(6)
@@ -165,7 +168,7 @@ def test_concurrent_take_next_gives_each_agent_a_different_conversation() -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal() -> None:
-    """Check that one of two simultaneous requests takes the conversation and the other is refused (invariant 6)."""
+    """Check that one of two simultaneous requests takes the conversation and the other is refused."""
     cast = create_cast()
     conversation = start(cast)
     together = threading.Barrier(2)
@@ -406,7 +409,7 @@ def test_digests_of_different_transcripts_differ(cast: Cast) -> None:
 
 
 def test_add_note_creates_no_message(cast: Cast, announced: Announced) -> None:
-    """Check that a note is stored and announced as a note, and changes no message data (invariant 5)."""
+    """Check that a note is stored and announced as a note, and changes no message data."""
     conversation = start_with(cast, cast.mei)
     announced.take()
     messages = Message.objects.count()

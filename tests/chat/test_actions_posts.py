@@ -1,7 +1,10 @@
 """Tests of posts and read marks: the rows that a batch stores, its refusals, and its events.
 
-They guard these invariants of tests/test_invariants.py: 3 (seq has no gap), 4 (doing anything twice is harmless) and 8
-(frames carry all a screen needs).
+They guard these invariants of tests/test_invariants.py:
+
+- 3: seq has no gap.
+- 4: doing anything twice is harmless.
+- 8: frames carry all a screen needs.
 """
 
 from __future__ import annotations
@@ -478,7 +481,7 @@ STEPS = st.lists(
 class RandomBatches(TestCase):
     """Property-based test of random batches of posts and read marks.
 
-    In any order, seq has no gap (invariant 3), and a repeated post gets the same answer (invariant 4).
+    In any order, seq has no gap, and a repeated post gets the same answer.
     """
 
     @given(batches=st.lists(STEPS, max_size=4))
@@ -529,7 +532,10 @@ class RandomBatches(TestCase):
 
 @pytest.mark.django_db(transaction=True)
 def test_post_that_waits_for_other_changes_announces_the_row_with_them() -> None:
-    """PostgreSQL returns the locked conversation as it is after the wait, but joined rows as they were before it."""
+    """Check the announced row of a post that waits for a lock while the agent and the visitor's name change.
+
+    After the wait, PostgreSQL returns the new values of the locked conversation, but the old values of joined tables.
+    """
     cast = create_cast()
     conversation = start(cast)
     go_online(cast.mei)

@@ -1,7 +1,9 @@
 """Tests of actions of a visitor other than posting: start, identify, end, rate.
 
-They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless) and 6 (a race has one
-winner and one clear answer).
+They guard these invariants of tests/test_invariants.py:
+
+- 4: doing anything twice is harmless.
+- 6: a race has one winner and one clear answer.
 """
 
 from __future__ import annotations

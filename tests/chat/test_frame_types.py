@@ -1,4 +1,4 @@
-"""The generated TypeScript types of the frames."""
+"""Tests that the generated TypeScript types of the frames are up to date."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """Tests of concurrent requests for the next conversation: they share one transaction, and each gets its own
 conversation.
 
-They guard these invariants of tests/test_invariants.py: 4 (doing anything twice is harmless), 6 (a conversation has at
-most one agent) and 7 (only actions write).
+They guard these invariants of tests/test_invariants.py:
+
+- 4: doing anything twice is harmless.
+- 6: a conversation has at most one agent.
+- 7: only actions write.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ NOWHERE = "redis://127.0.0.1:9/0"
 
 @pytest.fixture
 def key() -> str:
-    """Return a key that no other test uses. The counters in Redis outlive a test."""
+    """Return a key that no other test uses, because the counters in Redis outlive a test."""
     return uuid4().hex
 
 

@@ -71,7 +71,8 @@ def test_the_plan_at_any_time_of_day_uses_every_dialogue_once(minute: int) -> No
 
 
 def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() -> None:
-    """Check the times of the demo's exams for starts on each day of four years, just after and just before midnight."""
+    """Check the times of the demo's exams if the demo starts on any day of four years, just before or after
+    midnight."""
     zone = timezone.get_current_timezone()
     for minute in (2, 24 * 60 - 3):
         for day in range(366 * 4):
@@ -93,7 +94,7 @@ def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() ->
 
 @pytest.fixture(scope="module")
 def day(shared_transaction: None) -> Site:
-    """Load the demo's site with its day."""
+    """Load the whole demo and return its site."""
     site = bank.set_up(origins=["http://127.0.0.1:8000"])
     load(site)
     return site

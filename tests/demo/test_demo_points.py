@@ -42,9 +42,9 @@ BRANCHES = json.loads((FOLDER / "branches.json").read_text(encoding="utf-8"))
 
 
 def for_every_point(check: Callable[[str, dict[str, Any]], None]) -> Callable[[], None]:
-    """Return a test that calls `check` for every point.
+    """Return one test that calls `check` for every point.
 
-    A separate test for each of the thousands of points would take a minute more.
+    With a separate test for each of the thousands of points, the suite would take a minute longer.
     """
 
     def test() -> None:

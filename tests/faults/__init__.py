@@ -1,5 +1,6 @@
-"""The fault checker (`make faults`): real servers, real clients, every fault that this machine can make, and
-a checker over the recorded history. docs/faults.md explains how to read the result.
+"""The fault checker (`make faults`) tests real servers with real clients under every fault that this machine can make.
+
+It records a history of the run and checks the history against rules. docs/faults.md explains how to read the result.
 
 | module | contents |
 |---|---|

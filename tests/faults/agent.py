@@ -1,4 +1,4 @@
-"""An agent whose messages, notes, marks and screens are recorded."""
+"""An agent of the fault checker, whose messages, notes, read marks and screens are recorded."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class Agent(AgentClient):
         return answer
 
     async def take(self, uuid: str) -> int:
-        """Take this conversation; return the status of the answer."""
+        """Take this conversation; return the HTTP status of the response."""
         answer = await self.post(f"conversations/{uuid}/take")
         if answer.status == 200:
             self._append("take", who=self.name, conv=uuid)
@@ -242,7 +242,8 @@ class Agent(AgentClient):
             self._append("note", **about)
 
     async def _transfer(self, uuid: str) -> None:
-        """Transfer to the queue of a random department. A lost answer is not asked for again."""
+        """Transfer the conversation to the queue of a random department. If the answer is lost, the request is not
+        repeated."""
         to = self._rng.choice(sorted(self.scenario.bank.departments.values()))
         await self.post(f"conversations/{uuid}/transfer", {"to": f"department:{to}", "note": ""})
 
@@ -258,7 +259,7 @@ class Agent(AgentClient):
         return not self._serving
 
     def read(self) -> None:
-        """Record the final read of every conversation that is open on this console."""
+        """Record what the console shows of each open conversation at the end of the run."""
         for uuid in self.threads:
             self._read(uuid)
 

@@ -52,8 +52,10 @@ print("loaded", json.dumps({{
 
 
 class SmallPostgres(PrivatePostgres):
-    """PostgreSQL on its own in-memory file system of DISK bytes, where we may mount one; `is_small` says
-    whether."""
+    """PostgreSQL on an in-memory file system of DISK bytes, so that tests can fill it.
+
+    `is_small` is false if we may not mount such a file system; PostgreSQL then uses the normal disk.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -97,7 +99,7 @@ class Process(AppServer):
         self.kind = server
 
     async def control(self, command: str, timeout_seconds: float = 10.0, **parameters: object) -> Any:
-        """Call the fault injection endpoint; return its answer, or None when there is none."""
+        """Send a command to the fault injection endpoint; return the response, or None if the command failed."""
         query = f"?{urlencode(parameters)}" if parameters else ""
         client = HttpClient(self.url, seconds=timeout_seconds)
         answer = await client.get(f"/fault-injection/{command}{query}")
@@ -105,7 +107,7 @@ class Process(AppServer):
 
 
 class Bank:
-    """All servers of a run, with the staff in the database: `with Bank(...) as bank`."""
+    """All servers of a run, and the staff in the database. Use it as `with Bank(...) as bank`."""
 
     def __init__(self, *, processes: int, agents: int, origins: list[str]) -> None:
         self._stack = ExitStack()
@@ -157,12 +159,15 @@ class Bank:
         self.wrap_up = data["wrap_up"]
 
     def forget(self) -> None:
-        """Remove the conversations and visitors of a run; staff and site stay."""
+        """Remove the conversations and visitors of a run. Staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
 
     def leftovers(self) -> list[str]:
-        """Return what Redis and PostgreSQL still hold when no client is connected."""
+        """Return descriptions of the keys in Redis and the open transactions in PostgreSQL that are left over.
+
+        Call it when no client is connected, because nothing should be left then.
+        """
         with redis.Redis.from_url(self.redis.url) as client:
             leftovers_found = [f"{client.dbsize()} keys in Redis"] if client.dbsize() else []
         with psycopg.connect(self.postgres.url) as connection:
@@ -170,7 +175,7 @@ class Bank:
         return leftovers_found + ([f"{transaction_count} open transactions"] if transaction_count else [])
 
     def heal(self) -> None:
-        """Make every server run again after any fault. Blocks."""
+        """Make every server run again after any fault. Blocks until they run."""
         self.postgres.send_signal(signal.SIGCONT)
         self.redis.send_signal(signal.SIGCONT)
         self.postgres.start()

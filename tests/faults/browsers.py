@@ -1,4 +1,4 @@
-"""A widget on a bank page and a console in real Chromium; what they show is read from the DOM."""
+"""A widget on a bank page and a console in real Chromium. Their screens are read from the DOM."""
 
 from __future__ import annotations
 
@@ -173,11 +173,11 @@ class Browsers:
 
     @property
     def is_settled(self) -> bool:
-        """Whether both have stopped writing."""
+        """Whether both the visitor and the agent have stopped writing."""
         return all(task.done() for task in self._tasks)
 
     def shows(self, heads: dict[str, int]) -> bool:
-        """Whether both pages show what is stored, as of the last look. Also starts the next look."""
+        """Whether both pages showed all stored messages when they were last read. Also starts the next reading."""
         self.scenario.spawn(self.read_pages())
         return all(
             heads.get(conv) == (rows[-1][0] if rows else 0) for conv, rows in self._shown.values()

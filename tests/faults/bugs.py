@@ -1,7 +1,7 @@
-"""Planted bugs: errors that a server might make, made on purpose inside a real one, for the checker to find.
+"""Planted bugs: errors put into a real server on purpose, which the checker must find.
 
-The first half is for the checker (each bug, and the rules that may find it); the second half runs inside the
-server, installed by fault_injection.py.
+The first half of this module is for the checker: each bug, and the rules that may find it. The second half runs inside
+the server; fault_injection.py installs it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from uuid import uuid4
 
 @dataclass(frozen=True)
 class Bug:
-    """A planted bug, found when one of `rules` reports it. `fault` names the fault that it needs to take effect."""
+    """A planted bug. It counts as found if one of `rules` reports it. Some bugs take effect only during the fault named
+    `fault`."""
 
     name: str
     description: str
@@ -338,7 +339,7 @@ _STORAGE_BUGS = (
 
 
 def is_skipped(message: Any) -> bool:
-    """Whether the bug `skips_one` hides this message: the same answer in every process and on every call."""
+    """Whether the bug `skips_one` hides this message. The result is the same in every process and on every call."""
     return bool(message.client_id) and int(message.client_id[:2], 16) % EVERY_NTH == 0
 
 

@@ -1,7 +1,7 @@
-"""The rules that a history must obey: a pure function over its records (`history.py` lists them).
+"""The rules that a history must obey: a pure function over its records, which `history.py` describes.
 
-An operation has three outcomes: acknowledged (ack), refused for good (refuse), or unknown. An unknown one may
-be stored once or not at all, but never twice.
+An operation has three outcomes: accepted (`ack`), refused for good (`refuse`), or unknown. If the outcome of a message
+is unknown, it may be stored once or not at all, but never twice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Violation:
 
 @dataclass
 class Stored:
-    """A conversation as SQL read it at the end."""
+    """A conversation as it was stored at the end of the run, read by SQL."""
 
     conv: str
     rows: list[list[Any]]
@@ -59,7 +59,7 @@ class Stored:
 
 @dataclass
 class Facts:
-    """The history, indexed once for all rules."""
+    """The records of a history, indexed for the rules."""
 
     records: Sequence[Record]
     by_op: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
@@ -115,7 +115,7 @@ def rule(function: Rule) -> Rule:
 
 
 def check(records: Sequence[Record]) -> Verdict:
-    """Return all violations in this history, each one once."""
+    """Return the violations of all rules in this history, without duplicates."""
     facts = Facts(records)
     found = dict.fromkeys(violation for rule in RULES for violation in rule(facts))
     faults = sum(record["phase"] == "begin" for record in facts.by_op["fault"])
@@ -221,8 +221,11 @@ def seq_is_dense(facts: Facts) -> Iterator[Violation]:
 
 @rule
 def order_of_sends(facts: Facts) -> Iterator[Violation]:
-    """A message comes before the next one if it was accepted before the next was sent, or if it was sent
-    earlier over the same connection, even if it was put off and sent again."""
+    """Check the order of one sender's messages.
+
+    A message must be stored before a later one if it was accepted before the later one was sent, or if both were sent
+    over the same connection. This also holds for a message that was refused for a while and sent again.
+    """
     acked_at: dict[tuple[str, str], float] = {}
     for conv, key, ack in facts.acks:
         acked_at.setdefault((conv, key), ack["t"])
@@ -282,7 +285,7 @@ def _is_before(record: Record, row: Sequence[object]) -> bool:
 
 @rule
 def screen_is_stored(facts: Facts) -> Iterator[Violation]:
-    """A screen at any time shows a prefix of the stored conversation."""
+    """Check that each screen always shows the beginning of the stored conversation, without a gap or a difference."""
     heads: dict[tuple[str, str], int] = defaultdict(int)
     for record in facts.records:
         if record["op"] == "clear":
@@ -307,9 +310,10 @@ def screen_is_stored(facts: Facts) -> Iterator[Violation]:
 
 @rule
 def screen_is_whole(facts: Facts) -> Iterator[Violation]:
-    """At the end every screen, opened early or late, shows the whole stored conversation.
+    """Check that each screen shows the whole stored conversation at the end, whether it was opened early or late.
 
-    An agent whose conversation went to a department that is not theirs shows the part that they heard.
+    If a conversation was transferred to a department to which the agent does not belong, the agent's screen may end at
+    the transfer.
     """
     departments = {record["who"]: set(record["departments"]) for record in facts.by_op["staff"]}
     for record in facts.by_op["read"]:
@@ -351,7 +355,8 @@ def _differences(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> 
 
 @rule
 def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
-    """A reported read mark never goes back, is not beyond the end, and was claimed by someone before."""
+    """Check that reported read marks never decrease, are not beyond the last message, and were sent by a client
+    before."""
     # A browser does not tell what it marks: on the widget's page, and as an agent in all its conversations.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
     protocol_clients = {record["who"] for record in facts.by_op["receive"]}
@@ -389,7 +394,7 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
 
 
 def _reported_marks(record: Record) -> list[tuple[str, Sequence[int]]]:
-    """Return the read marks, by side, that this record says a screen received."""
+    """Return (side, read marks) pairs: the read marks that a screen received, according to this record."""
     if record["op"] == "row":
         return list(record["marks"].items())
     if record["op"] == "was_seen":
@@ -402,7 +407,8 @@ def _reported_marks(record: Record) -> list[tuple[str, Sequence[int]]]:
 
 @rule
 def one_row_per_revision(facts: Facts) -> Iterator[Violation]:
-    """Two rows of a conversation that differ have different revisions, so a screen can keep the newest."""
+    """Check that two different rows of a conversation have different revisions, because a screen keeps the newest
+    row."""
     rows: dict[tuple[str, int], str] = {}
     for record in facts.by_op["row"]:
         key = record["conv"], record["revision"]
@@ -445,8 +451,11 @@ def notes_are_kept(facts: Facts) -> Iterator[Violation]:
 
 @rule
 def own_conversation_only(facts: Facts) -> Iterator[Violation]:
-    """A visitor hears only their own conversations; an agent those of their departments and those they were
-    assigned."""
+    """Check that nobody receives frames of conversations that they may not read.
+
+    A visitor receives only frames of the visitor's own conversations. An agent receives only frames of conversations
+    that were in the agent's departments or were assigned to the agent.
+    """
     departments = {record["who"]: set(record["departments"]) for record in facts.by_op["staff"]}
     for record in facts.by_op["receive"] + facts.by_op["show"]:
         conv, who = record["conv"], record["who"]

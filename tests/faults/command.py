@@ -93,7 +93,7 @@ async def _run(scenario: Scenario) -> None:
 
 
 def report(verdict: Verdict, found_bugs: int, planted_bugs: int) -> int:
-    """Print the violations, then the line of results; return the exit code."""
+    """Print the violations, then one line of results; return the exit code."""
     for violation in verdict.violations[:MAX_PRINTED]:
         print(f"  {violation.kind.upper():<10}{violation.rule}: {violation.description}")
     if len(verdict.violations) > MAX_PRINTED:
@@ -139,6 +139,6 @@ def parse() -> argparse.Namespace:
 
 
 def stop(number: int, _: FrameType | None) -> None:
-    """Turn the first signal to end into an exception, so that servers and folders are removed on the way out."""
+    """Handle the first termination signal: raise an exception, so that servers are stopped and folders removed."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Delivery times from acknowledgement to the other screens, grouped by the fault that was active."""
+"""Delivery times of messages, from their acknowledgement to their appearance on other screens, by active fault."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AFTER_SECONDS = 2.0
 
 
 def delays(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Return, for each fault, the delays between a message's acknowledgement and its appearance on each screen.
+    """Return, for each fault, the seconds between a message's acknowledgement and its appearance on each screen.
 
-    In seconds. A delay is 0 if the message appeared before its acknowledgement.
+    A delay is 0 if the message appeared before its acknowledgement.
     """
     fault_periods: list[tuple[str, float, float]] = []
     begun: dict[str, float] = {}
@@ -48,8 +48,11 @@ def delays(records: Sequence[Record]) -> dict[str, list[float]]:
 
 
 def table(records: Sequence[Record]) -> list[str]:
-    """Return the printed table: for each fault the count, p50, p99 and maximum in milliseconds, and the
-    recovery time."""
+    """Return the lines of the printed table.
+
+    For each fault it has the number of deliveries, the p50, p99 and maximum delay in milliseconds, and the recovery
+    time.
+    """
     recovered: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record["op"] == "recovered":

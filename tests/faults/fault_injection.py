@@ -40,8 +40,7 @@ from django.utils import timezone
 
 
 class Clock:
-    """This process's wall clock with an offset. Durations are measured by the monotonic clock, which is not
-    changed.
+    """The wall clock of this process with an offset. The monotonic clock, which measures durations, is not changed.
 
     Must be installed before any model refers to `timezone.now`.
     """
@@ -72,7 +71,7 @@ POINTS = ("before_read", "before_write", "after_commit", "before_publish", "afte
 def replace(name: str, wrap: Callable[[Any], Any]) -> None:
     """Replace `module:attribute` (or `module:Class.attribute`) by `wrap(original)`, wherever it was imported.
 
-    Raises LookupError when there is no such name: production code has changed, and this module must follow.
+    Raises LookupError if production code no longer has this name. The caller must then be adapted.
     """
     module_name, _, path = name.partition(":")
     owner: Any = import_module(module_name)
@@ -93,7 +92,7 @@ def replace(name: str, wrap: Callable[[Any], Any]) -> None:
 
 
 class Failpoints:
-    """The points that posts have passed, and what is to happen at the next one."""
+    """Counts the posts that pass each point on the path of a post. It can kill the process or fail a batch there."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()
@@ -215,7 +214,7 @@ class FaultInjection:
 
 
 async def _send_unknown_frames() -> None:
-    """Send what a newer version might send, to all processes and sockets."""
+    """Send events and frames that only a newer version knows, to all processes and to the sockets of this one."""
     from channels.layers import get_channel_layer
 
     from chat.realtime.delivery import GROUP, hub

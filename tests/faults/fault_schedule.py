@@ -1,7 +1,7 @@
-"""The registry of faults, and the scheduler that runs them in an order drawn from the seed.
+"""The registry of faults, and the scheduler that runs them in a random order given by the seed.
 
-A fault is a coroutine that does its harm, waits, and heals it. To add one, write it in the module of what it
-breaks and decorate it with `fault`.
+A fault is a coroutine that does its harm, waits, and heals it. To add one, write it in the module of the component that
+it harms, and decorate it with `fault`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def fault(track: Track, description: str) -> Callable[[Callable[[FaultScheduler]
 
 
 class FaultScheduler:
-    """Runs the faults of a scenario. `hold_seconds` draws how long a fault lasts that has no duration of its
+    """Runs the faults of a scenario. `hold_seconds` returns a random duration for faults without a duration of their
     own."""
 
     def __init__(self, scenario: Scenario, rng: random.Random) -> None:
@@ -63,19 +63,22 @@ class FaultScheduler:
         return self.rng.uniform(*self.scenario.plan.hold_range)
 
     async def hold(self) -> None:
-        """Wait for the duration of a fault."""
+        """Wait for the duration of a fault, so that it lasts that long."""
         await asyncio.sleep(self.hold_seconds)
 
     def order(self, track: Track, only: list[str]) -> list[Fault]:
-        """Return every fault of a track once, in an order drawn from the seed."""
+        """Return every fault of a track once, or only the faults named in `only`, in a random order given by the
+        seed."""
         chosen = [
             fault for fault in FAULTS.values() if fault.track == track and (not only or fault.name in only)
         ]
         return self.rng.sample(chosen, len(chosen))
 
     async def run_track(self, track: Track, only: list[str], until: float, at_most: float) -> None:
-        """Run all faults of the track repeatedly until the time is over; each at least once, if `at_most`
-        allows."""
+        """Run all faults of the track repeatedly until the time `until`.
+
+        Each fault runs at least once, unless the time `at_most` is reached before.
+        """
         while True:
             faults = self.order(track, only)
             if not faults:

@@ -62,6 +62,6 @@ class History:
 
 
 def read(path: Path) -> list[Record]:
-    """Return the records of a history file."""
+    """Return the records of the history file at `path`."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]

@@ -11,7 +11,8 @@ SHARE = 0.5
 
 
 async def _degrade(scheduler: FaultScheduler, up: LinkConditions, down: LinkConditions) -> None:
-    """Apply these conditions to half of the connections, and to half of those opened meanwhile."""
+    """Apply these conditions to half of the open connections, and to half of the connections opened while the fault
+    lasts."""
     proxy = scheduler.scenario.proxy
 
     def apply(link: Link) -> None:

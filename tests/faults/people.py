@@ -1,4 +1,4 @@
-"""Faults that people cause: two agents at once, a disabled account, a flood, a client that does not read."""
+"""Faults that people cause: two agents who take the same conversation, a disabled account, a flood, a slow reader."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def disabled(scheduler: FaultScheduler) -> None:
 
 
 async def _control_any(scheduler: FaultScheduler, what: str, staff: str) -> str | None:
-    """Call the endpoint on any process that answers."""
+    """Send the command `what` for this staff member to any process that answers; return the response, or None."""
     for _ in range(200):
         for process in scheduler.bank.processes:
             answer = await process.control(what, staff=staff)
@@ -90,7 +90,8 @@ async def _control_any(scheduler: FaultScheduler, what: str, staff: str) -> str 
 
 
 class Tab:
-    """A hostile visitor's tab: frames are sent without waiting, and read one after the other."""
+    """A tab of a hostile visitor. It sends frames without waiting for answers, and reads the received frames one by
+    one."""
 
     def __init__(self, scheduler: FaultScheduler) -> None:
         self._scenario = scheduler.scenario
@@ -107,7 +108,7 @@ class Tab:
         self.cut = self._socket.cut
 
     async def open(self, token: str | None = None) -> Frame:
-        """Connect and return the welcome. Raises what any connection may raise."""
+        """Connect and return the welcome. Raises OSError or TimeoutError if that fails."""
         self._token = token
         self._connection = await self._socket.connect()
         return await self.wait_for("welcome")
@@ -126,7 +127,7 @@ class Tab:
         self._socket.write({"kind": kind, **fields})
 
     async def read(self) -> Frame:
-        """Return the next frame. Raises ConnectionError when there will be none, and TimeoutError."""
+        """Return the next frame. Raises ConnectionError if the connection is lost, and TimeoutError."""
         frame = await asyncio.wait_for(self._frames.get(), 5)
         if frame is None:
             raise ConnectionResetError("the connection is lost")
@@ -139,7 +140,7 @@ class Tab:
 
 
 class HostileVisitor:
-    """A hostile visitor whose posts are recorded like anyone's."""
+    """A hostile visitor. The posts are recorded in the history like those of other visitors."""
 
     def __init__(self, scheduler: FaultScheduler, tab: Tab, conversation: str) -> None:
         self._history = scheduler.scenario.history
@@ -153,7 +154,7 @@ class HostileVisitor:
         self._tab.send("post", client_id=client_id, body=body)
 
     async def post_again(self, tab: Tab) -> None:
-        """Post everything again over `tab`, and wait for the answer to each."""
+        """Repeat all posts over `tab`, and wait for the answer to each."""
         for client_id, body in self.bodies.items():
             tab.send("post", client_id=client_id, body=body)
             while (frame := await tab.wait_for("accepted", "refused")).get("client_id") != client_id:
@@ -214,8 +215,8 @@ async def slow_reader(scheduler: FaultScheduler) -> None:
 
 @fault("clients", "another conversation starts while the answer to a post is lost")
 async def another_begins(scheduler: FaultScheduler) -> None:
-    """One tab posts and its answer is lost; another tab ends the conversation and starts the next; a third
-    repeats the post."""
+    """Lose the answer to a post in one tab, start the next conversation in a second tab, and repeat the post in a
+    third."""
     for _ in range(ATTEMPTS):
         with suppress(OSError, TimeoutError):
             await _start_another(scheduler)

@@ -1,4 +1,4 @@
-"""A test of the checker: each planted bug in a short real run, which the checker must find by the expected
+"""A test of the checker: it runs each planted bug for a short time, and the checker must find it by the expected
 rule."""
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ class PlantedBugTrials:
         self._bank, self._is_loud = bank, is_loud
 
     async def run(self) -> list[str]:
-        """Return the names of the bugs that were found; none if the checker reports anything without a bug."""
+        """Return the names of the bugs that were found.
+
+        The list is empty if the checker reports a violation in a run without a bug.
+        """
         await asyncio.to_thread(self._bank.heal)
         verdict_without_bug = await self._run_trial(None)
         if verdict_without_bug.violations:
@@ -66,7 +69,7 @@ class PlantedBugTrials:
 
 
 class ShortScenario(Scenario):
-    """A short run with few clients, and only what a bug needs to take effect."""
+    """A short run with few clients, and only the faults that a bug needs to take effect."""
 
     bug: Bug | None = None
 

@@ -1,8 +1,8 @@
 """The network between clients and servers, and its faults.
 
-All clients use one address; each connection goes to a random server process, so that a client that reconnects
-reaches another one (no sticky sessions). Faults act on the bytes of TCP streams, not on packets: a black hole
-holds them back and delivers them when it is healed, as retransmission would; only a reset loses any.
+All clients use one address. Each connection goes to a random server process, so a client that reconnects may reach
+another process (no sticky sessions). Faults act on the bytes of TCP streams, not on packets. A black hole holds bytes
+back and delivers them when it is healed, as retransmission would. Only a reset loses bytes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Direction:
         self._changed.set()
 
     def half_close(self) -> None:
-        """End this direction as if its sender had shut it down; the other direction continues."""
+        """Close this direction as if its sender had shut it down. The other direction stays open."""
         with suppress(OSError, RuntimeError):
             self._writer.write_eof()
 
@@ -86,7 +86,8 @@ class Direction:
 
 
 class Link:
-    """One connection through the proxy: `up` from the client to the server, `down` back."""
+    """One connection through the proxy. `up` is the direction from the client to the server, `down` the opposite
+    one."""
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ class Link:
             writer.close()
 
     def reset(self) -> None:
-        """Send RST to both sides; data under way is lost."""
+        """Send RST to both sides. Data under way is lost."""
         for writer in self._writers:
             raw: socket.socket | None = writer.get_extra_info("socket")
             if raw is not None:
@@ -126,7 +127,7 @@ class Link:
 
 
 class Proxy:
-    """A TCP proxy in front of the server processes at `ports`; a port that does not answer is skipped."""
+    """A TCP proxy in front of the server processes at `ports`. It skips ports on which no process listens."""
 
     def __init__(self, port: int, ports: Sequence[int], rng: random.Random) -> None:
         self.port = port
@@ -160,7 +161,7 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def sample(self, share: float) -> list[Link]:
-        """Return a random share of the present connections, at least one when there is any."""
+        """Return a random share of the open connections; at least one, if any is open."""
         links = list(self.links)
         count = min(len(links), max(1, round(len(links) * share)))
         return self._rng.sample(links, count)

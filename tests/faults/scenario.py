@@ -1,4 +1,5 @@
-"""One run: its clients, from the warm-up through the faults to the final read."""
+"""One run of the fault checker, with its clients, from the warm-up through the faults to the final reading of the
+screens."""
 
 from __future__ import annotations
 
@@ -34,10 +35,11 @@ TEXTS = sorted({turn.text for script in own_scripts() for turn in script.turns i
 
 @dataclass(frozen=True)
 class Plan:
-    """The parameters of a run. `seconds`: time for faults, each at least once. `max_seconds`: start no fault
-    after that time, even if some had no turn (0: no limit).
+    """The parameters of a run.
 
-    `hold_range`: the shortest and the longest duration of a fault, in seconds.
+    - `seconds`: time for faults; each fault runs at least once, even if that takes longer.
+    - `max_seconds`: no fault starts after this time, even if some have not run yet; 0 means no limit.
+    - `hold_range`: the shortest and the longest duration of a fault, in seconds.
     """
 
     seconds: float = 0.0
@@ -222,7 +224,7 @@ class Scenario:
         return unsettled
 
     async def _read_everything(self) -> None:
-        """Wait until the screens show what is stored, or time is up; then record every screen and the
+        """Wait until the screens show all stored messages, or the time is up. Then record every screen and the
         database."""
         deadline = time.monotonic() + self.plan.settle_seconds
         while True:
@@ -287,8 +289,7 @@ class Scenario:
         await self.proxy.stop()
 
     async def check_leftovers(self) -> None:
-        """Record an error unless, with all clients gone, no socket, hub table, Redis key or transaction is
-        left."""
+        """Record an error if a socket, hub table, Redis key or transaction is left when all clients have gone."""
         deadline = time.monotonic() + self.plan.settle_seconds
         while left := await self._leftovers():
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The database contents at the end, read by plain SQL, so that no model and no cache can hide an error."""
+"""Reads the database contents at the end by plain SQL, so that no model and no cache can hide an error."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ async def postgres_disk_full(scheduler: FaultScheduler) -> None:
 
 
 def _fill(ballast: os.PathLike[str]) -> None:
-    """Write until the disk is full."""
+    """Write to the file `ballast` until the disk is full."""
     with open(ballast, "wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))

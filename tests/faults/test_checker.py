@@ -1,4 +1,4 @@
-"""Each rule of the checker finds its violation in a history made by hand, and nothing in a correct one."""
+"""Tests of the checker: each rule finds a violation in a history made by hand, and nothing in a correct history."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ CONV, OTHER = "c1", "c2"
 
 
 def history() -> list[Record]:
-    """A correct history: a visitor says two things, both screens show them, an agent leaves a note; another
-    visitor has their own conversation."""
+    """Return a correct history.
+
+    A visitor sends two messages, both screens show them, and an agent adds a note. Another visitor has a conversation
+    of their own.
+    """
     records: list[dict[str, Any]] = [
         {"op": "staff", "who": "mei", "departments": ["cards"]},
         {"op": "staff", "who": "jun", "departments": ["loans"]},
@@ -156,7 +159,7 @@ def store_in_another_order(records: list[Record]) -> None:
 
 
 def overtake_on_one_connection(records: list[Record]) -> None:
-    """Neither was answered; both were sent once over the same connection."""
+    """Add two messages that were stored in the wrong order. Both were sent over one connection and got no answer."""
     sql = first(records, "sql")
     for client_id, body in (("q", "丙"), ("p", "乙")):
         sql["rows"].append([len(sql["rows"]) + 1, client_id, body, "visitor", "", 6.5])
@@ -355,7 +358,7 @@ def test_a_browser_message_without_client_id_is_matched_by_its_body() -> None:
 
 
 def test_a_message_stored_before_an_earlier_one_put_off_is_a_violation() -> None:
-    """A post that was refused for a while and sent again must still come before later ones of the same
+    """Check that a post refused for a while and sent again must still come before later posts of the same
     connection."""
     records = history()
     overtake_on_one_connection(records)
@@ -395,7 +398,8 @@ def test_delays_are_grouped_by_the_active_fault() -> None:
 
 
 def test_clients_share_no_code_with_the_product() -> None:
-    """The clients send and understand what docs/protocol.md says, so that a bug of the product is not theirs too."""
+    """Check that the clients import no product code. They follow docs/protocol.md, so they cannot repeat a bug of the
+    product."""
     code = "import sys; from tests.harness import agent, reader, visitor; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in run.stdout.split()}

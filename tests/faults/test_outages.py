@@ -1,7 +1,11 @@
-"""Guarantees that hold while a server, the database or Redis is killed, stopped, stalled or flushed.
+"""Tests of guarantees that hold while a server, the database or Redis is killed, stopped, stalled or flushed.
 
-Guards invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered). These tests have
-their own database, because they kill it.
+They guard two invariants of tests/test_invariants.py:
+
+- 1: accepted means committed.
+- 2: nothing accepted is lost, doubled or reordered.
+
+The tests have their own database, because they kill it.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ staff, conversation = Staff.objects.get(username={who!r}), UUID({conversation!r}
 
 @dataclass(frozen=True)
 class Bank:
-    """Two server processes on a PostgreSQL and a Redis that a test may break."""
+    """Two server processes, and a PostgreSQL and a Redis that tests may stop or kill."""
 
     postgres: PrivatePostgres
     redis: PrivateRedis
@@ -55,7 +59,7 @@ class Bank:
     sessions: dict[str, list[str]]
 
     def act(self, who: str, conversation: str | None, code: str) -> None:
-        """Run code in a separate process without sockets, as a management command would."""
+        """Run code in a separate process without sockets, as a management command would. `who` is a username."""
         self.daphne.manage("shell", "-v0", "-c", ACT.format(who=who, conversation=conversation, code=code))
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -63,7 +67,7 @@ class Bank:
             return connection.execute(statement.encode(), values).fetchall()
 
     def stored(self, conversation: str | None) -> list[tuple[int, str]]:
-        """Return seq and client_id of the stored messages of a conversation."""
+        """Return (seq, client_id) of each stored message of a conversation."""
         rows = self.query(
             "SELECT m.seq, m.client_id FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id"
             " WHERE c.uuid = %s ORDER BY m.seq",
@@ -100,7 +104,7 @@ def bank(running_bank: Bank) -> Iterator[Bank]:
 
 
 def post_all(widget: Widget, bodies: list[str]) -> dict[str, str]:
-    """Post messages, each until it is accepted, as the widget does; return the bodies by client_id."""
+    """Post messages one by one, each after the previous one was accepted; return the bodies by client_id."""
     posted = {}
     for body in bodies:
         client_id = str(uuid4())
@@ -114,7 +118,10 @@ def post_all(widget: Widget, bodies: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 def test_killed_server_loses_no_accepted_message(bank: Bank, name: str) -> None:
-    """Invariant 1: the server gets SIGKILL while posts are in progress; unanswered posts may be sent again."""
+    """Check that accepted messages are stored if the server gets SIGKILL while posts are in progress.
+
+    Posts without an answer may be sent again.
+    """
     server: AppServer = getattr(bank, name)
     widget = Widget(server)
     widget.open()
@@ -142,7 +149,7 @@ def test_killed_server_loses_no_accepted_message(bank: Bank, name: str) -> None:
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_database_outage_loses_no_accepted_message(bank: Bank, how: str) -> None:
-    """Invariants 1 and 2, when the database is stopped or killed and then started again."""
+    """Check that no message is lost or doubled if the database is stopped or killed, and then started again."""
     with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
         widget.open()
         widget.begin()
@@ -192,7 +199,10 @@ def test_visitor_during_a_database_outage_is_asked_to_come_back(bank: Bank, name
 
 
 def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> None:
-    """A page explains it in the reader's language, a script gets a refusal with a time, and no error is logged."""
+    """Check that a person gets a page in their language, and a script gets a refusal with a time to retry.
+
+    No error may be logged.
+    """
     server = bank.daphne
     session = bank.sessions["mei"].pop()
     with Widget(server) as widget:
@@ -273,7 +283,8 @@ def request(
 
 
 def test_without_redis_everything_still_arrives(bank: Bank) -> None:
-    """Invariant 2: notifications are lost, the sweep finds all changes, and notifications work again afterwards."""
+    """Check that the sweep finds all changes while notifications are lost, and that notifications work again
+    afterwards."""
     with (
         Widget(bank.daphne) as widget,
         Widget(bank.uvicorn) as tab,
@@ -375,7 +386,7 @@ def test_flushed_redis_keeps_all_subscriptions(bank: Bank) -> None:
 
 
 def test_redis_contains_no_message_text_and_no_names(bank: Bank) -> None:
-    """Invariant 10: Redis only publishes and stores nothing, and the names of its channels reveal nothing."""
+    """Check that Redis only publishes and stores no message, and that the names of its channels reveal nothing."""
     import redis
 
     with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
@@ -409,7 +420,7 @@ say_many(Conversation.objects.get(uuid=conversation), 200, body="很长的话" *
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
-    """The limit is 2 MiB of unsent frames; without it, the frames of this test would take 20 MB."""
+    """Check the limit of 2 MiB of unsent frames. Without it, the frames of this test would take 20 MB."""
     server: AppServer = getattr(bank, name)
     with Widget(server) as widget, Widget(server) as deaf:
         widget.open()
@@ -439,7 +450,10 @@ for _ in range(300):
 
 
 def test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_at_all(bank: Bank) -> None:
-    """Invariant 6, also where one transaction serves many agents and the last answers were never sent."""
+    """Check that a kill leaves no half-stored assignment, even if one transaction serves many agents.
+
+    The server is killed before the last answers are sent.
+    """
     bank.act("mei", str(uuid4()), CROWD)
     assignment_is_running = Event()
     assigned: list[str] = []
@@ -487,7 +501,8 @@ def test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_
 
 
 def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
-    """Eight concurrent posts on a pool of two connections: none is refused, and none blocks the writer."""
+    """Send eight concurrent posts to a server with two database connections; none may be refused or block the
+    writer."""
     env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
@@ -518,7 +533,10 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
 
 @pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
-    """Channels' session middleware wraps `send`, so the transport must be created before it."""
+    """Check the memory limit for consoles, whose ASGI `send` is wrapped by Channels' session middleware.
+
+    The transport must be created before the middleware wraps `send`.
+    """
     server: AppServer = getattr(bank, name)
     with Widget(server) as widget, Console(server, bank.sessions["mei"].pop()) as deaf:
         widget.open()

@@ -1,4 +1,4 @@
-"""The fault proxy does to a connection what its methods promise."""
+"""Tests of the fault proxy: each method has the promised effect on a connection."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[Proxy, Link, Streams, Streams]]:
-    """Yield a client and a server connected through the proxy, whose list also has a port that nothing
-    listens on."""
+    """Yield a client and a server that are connected through the proxy.
+
+    The proxy's list also has a port on which no server listens.
+    """
     accepted: asyncio.Queue[Streams] = asyncio.Queue()
     server = await asyncio.start_server(
         lambda reader, writer: accepted.put_nowait((reader, writer)), HOST, free_port()

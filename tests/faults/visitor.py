@@ -1,4 +1,4 @@
-"""A visitor with several tabs, whose posts, marks and screens are recorded."""
+"""A visitor of the fault checker with several tabs, whose posts, read marks and screens are recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def has_ended(message: Message) -> bool:
 
 
 def rows_of(thread: Thread) -> list[list[object]]:
-    """Return the rows of a `read` record: seq, client_id, body."""
+    """Return the rows of a `read` record, [seq, client_id, body] for each message of the thread."""
     return [[message["seq"], message.get("client_id", ""), message["body"]] for message in thread.messages]
 
 
@@ -45,11 +45,11 @@ class Screen(VisitorClient):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last message of the conversation is shown here."""
+        """Whether this screen shows the message that ends the conversation."""
         return bool(self.thread.messages) and has_ended(self.thread.messages[-1])
 
     def read(self) -> None:
-        """Record the final read of this screen."""
+        """Record what this screen shows at the end of the run."""
         rows = rows_of(self.thread)
         self._append("read", who=self.name, role="visitor", conv=self.conversation, rows=rows)
 
@@ -123,7 +123,7 @@ class Screen(VisitorClient):
 
 
 class Visitor:
-    """A visitor with `tabs` screens, the first of which writes."""
+    """A visitor with `tabs` screens. Only the first screen sends messages."""
 
     def __init__(
         self, scenario: Scenario, name: str, rng: random.Random, *, tabs: int = 1, is_bursty: bool = False
@@ -143,7 +143,7 @@ class Visitor:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every post was answered."""
+        """Whether every post has been answered."""
         return not self.first.outbox
 
     def take_token(self, token: str) -> None:

@@ -1,5 +1,6 @@
-"""An agent's console without a browser: it listens on the WebSocket and does everything else by POSTs that may be
-repeated. Written from docs/protocol.md: it shares no code with the product.
+"""An agent's console without a browser: it listens on the WebSocket and does everything else by POST requests.
+
+It follows docs/protocol.md and shares no code with the product.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ TRANSIENT_STATUSES = (UNKNOWN, 429, 500, 502, 503)
 
 
 class AgentClient:
-    """A signed-in staff member's console. Subclasses decide what to do when, and override the methods that are told
-    what happens."""
+    """The console of a signed-in staff member.
+
+    Subclasses decide when to act. They also override methods such as `shown`, which are called when something happens.
+    """
 
     # Additional headers of the handshake, and the kinds of frames that are decoded (empty: all).
     handshake_headers: Mapping[str, str] = {}
@@ -56,7 +59,10 @@ class AgentClient:
         self.use_cookies(cookies)
 
     def use_cookies(self, cookies: Mapping[str, str] | None) -> None:
-        """Prepare new clients with the cookies of this session: `socket.run` opens the new socket."""
+        """Replace the HTTP client and the socket by new ones for the session of these cookies.
+
+        `socket.run` must then be called to open the new socket.
+        """
         self.http = HttpClient(self._url, cookies, seconds=self.http_seconds, headers={"HX-Request": "true"})
         self.socket = ReconnectingSocket(
             f"{self._websocket_url}/ws/console/",
@@ -73,44 +79,44 @@ class AgentClient:
     # -- what happens, for subclasses ------------------------------------------------------------------------
 
     def lost(self) -> None:
-        """The connection has ended."""
+        """Called when the connection has ended."""
         self.is_welcomed = False
         self.is_shut_out = self.is_shut_out or bool(self.socket.error)
 
     def new_thread(self) -> Thread:
-        """Return what keeps the messages of one conversation."""
+        """Return a new object for the messages of one conversation."""
         return Thread()
 
     def lists_changed(self) -> None:
-        """A row or a list has changed."""
+        """Called when a row or a list has changed."""
 
     def cleared(self, uuid: str) -> None:
-        """An empty screen for this conversation was opened."""
+        """Called when an empty screen for this conversation was opened."""
 
     def shown(self, uuid: str, message: Message) -> None:
-        """A message has appeared on the screen."""
+        """Called when a message has appeared on the screen."""
 
     def mark_sent(self, uuid: str, head: int) -> None:
-        """A read mark is about to be sent."""
+        """Called when a read mark is about to be sent."""
 
     def may_mark(self, uuid: str) -> bool:
         """Return whether read marks are sent for this conversation."""
         return False
 
     def report(self, error: str) -> None:
-        """The server has done what it must not do."""
+        """Called with a description when the server has violated the protocol."""
 
     def answered(self, path: str, answer: Answer) -> None:
-        """A POST was answered, or has got no answer."""
+        """Called when a POST was answered, or has got no answer."""
 
     def message_sent(self, uuid: str, client_id: str, body: str) -> None:
-        """A message is about to be sent, first or again."""
+        """Called when a message is about to be sent, for the first time or again."""
 
     def message_accepted(self, uuid: str, client_id: str, body: str, seq: int) -> None:
-        """A message was accepted."""
+        """Called when a message was accepted."""
 
     def message_refused(self, uuid: str, client_id: str, body: str, code: str) -> None:
-        """A message was refused for good."""
+        """Called when a message was refused for good."""
 
     # -- frames ----------------------------------------------------------------------------------------------
 
@@ -147,7 +153,7 @@ class AgentClient:
                 self._fetch_if_behind(watched, head)
 
     def set_row(self, row: Frame, *, is_listed: bool) -> None:
-        """Keep a row that has arrived, unless a newer one is known."""
+        """Store a row that has arrived, unless a newer one is known."""
         if row["revision"] < self.rows.get(row["id"], row)["revision"]:
             return
         self.rows[row["id"]] = row
@@ -162,7 +168,7 @@ class AgentClient:
             self.watch(uuid)
 
     def watch(self, uuid: str) -> None:
-        """Ask for the messages after those on the screen, and for all later ones."""
+        """Request the messages after those on the screen, and all later messages."""
         self.socket.write({"kind": "watch", "conversation": uuid, "after": self.threads[uuid].head})
 
     def open(self, uuid: str) -> None:
@@ -174,7 +180,7 @@ class AgentClient:
             self.watch(uuid)
 
     def close_thread(self, uuid: str) -> None:
-        """Show this conversation no longer."""
+        """Stop showing this conversation."""
         del self.threads[uuid], self._marks[uuid]
         self.socket.write({"kind": "unwatch", "conversation": uuid})
 
@@ -229,7 +235,7 @@ class AgentClient:
         document: Any = None,
         before_each: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """POST until there is a definite answer, or this agent is shut out: then its status is UNKNOWN."""
+        """POST until there is a definite answer. If this console is shut out meanwhile, the status is UNKNOWN."""
         answer = Answer(UNKNOWN, {}, b"", 0)
         while not self.is_shut_out:
             before_each()
@@ -240,7 +246,8 @@ class AgentClient:
         return answer
 
     async def take_next(self) -> Answer:
-        """Take the first conversation of the queue and open it. Without an answer, the lists tell what was taken."""
+        """Take the first conversation of the queue and open it. If no answer arrives, the lists show which one was
+        taken."""
         answer = await self.post("next")
         if answer.status == 200:
             self.open(answer.document["conversation"])

@@ -1,4 +1,4 @@
-"""Approval by a second person, as the pages give it: with the digest of the pending content."""
+"""Approval of pending requests in tests, by the same steps as on the pages: with the digest of the pending content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from knowledge.models import Version
 
 
 def digest_of_version(version: int) -> str:
-    """Return the digest that the page of this version posts, or "" when nothing is pending."""
+    """Return the digest that the page of this version would post, or "" if no request for the version is pending."""
     waiting = points.waiting_for(Version.objects.select_related("point").get(pk=version))
     return waiting.digest if waiting is not None else ""
 
@@ -26,7 +26,7 @@ def pending(kind: str = "") -> list[ApprovalRequest]:
 
 
 def approve_pending(*, by: Staff, kind: str = "") -> int:
-    """Approve every pending request; return how many there were."""
+    """Approve every pending request, or those of one kind; return their number."""
     waiting = pending(kind)
     for request in waiting:
         actions.approve(by=by, uuid=request.uuid, digest=request.digest)

@@ -1,7 +1,8 @@
-"""A WebSocket client for many clients in one event loop, at the lowest cost.
+"""A WebSocket client with little overhead, for many clients in one event loop.
 
-The bench shares the two cores with the servers that it measures. The client parses only the frame header, masks with
-zeros, and hands over the payload undecoded. It accepts what our servers send: whole text frames, uncompressed.
+The benchmark shares the two cores with the servers that it measures. The client parses only the frame header, masks
+with zeros, and hands over the payload undecoded. It accepts only the frames that our servers send: whole text frames,
+uncompressed.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ open_connections: set[Connection] = set()
 
 
 class Refused(ConnectionError):
-    """The handshake was answered with another status than 101."""
+    """The server answered the handshake with a status other than 101."""
 
 
 class Connection(asyncio.Protocol):
-    """One WebSocket. `on_text` gets the payload of every text frame; `on_end` is called once, when the connection is
+    """One WebSocket. `on_text` gets the payload of every text frame; `on_end` is called once when the connection is
     lost."""
 
     __slots__ = ("_buffer", "_ended", "_on_text", "_opened", "_transport", "close_code", "is_open", "on_end")
@@ -46,12 +47,14 @@ class Connection(asyncio.Protocol):
     # -- sending -------------------------------------------------------------------------------------------
 
     def send(self, payload: bytes) -> None:
-        """Send a text frame, or nothing when the connection is lost."""
+        """Send a text frame. Does nothing if the connection is lost."""
         self._write(frame(TEXT, payload))
 
     def cut(self) -> None:
-        """Drop the connection without a close frame, like a network failure. SO_LINGER 0 keeps our port out
-        of TIME_WAIT."""
+        """Drop the connection without a close frame, like a network failure.
+
+        SO_LINGER 0 keeps our port out of the state TIME_WAIT.
+        """
         self.is_open = False
         if self._transport is not None and not self._transport.is_closing():
             socket = self._transport.get_extra_info("socket")
@@ -67,7 +70,7 @@ class Connection(asyncio.Protocol):
         self.cut()
 
     async def wait_until_ended(self) -> None:
-        """Wait until the connection is lost. Raises what `on_text` has raised."""
+        """Wait until the connection is lost. If `on_text` has raised an exception, raise it again."""
         await asyncio.shield(self._ended)
 
     def pause_reading(self) -> None:
@@ -164,8 +167,10 @@ async def connect(
     headers: Mapping[str, str] | None = None,
     seconds: float = 30.0,
 ) -> Connection:
-    """Open a WebSocket at `url` (`ws://host:port/path`) from a page of the same origin. Raises OSError and
-    TimeoutError."""
+    """Open a WebSocket at `url` (`ws://host:port/path`), with an Origin header of the same origin.
+
+    Raises OSError and TimeoutError.
+    """
     address = urlsplit(url)
     is_secure = address.scheme == "wss"
     connection = Connection(on_text)

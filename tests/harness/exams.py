@@ -86,7 +86,10 @@ def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
 
 @contextmanager
 def before_promotion(staff: Staff) -> Iterator[None]:
-    """Make a supervisor an agent for the block: supervisors sit no exams but may have sat one before."""
+    """Make a supervisor an agent inside the `with` block.
+
+    Supervisors may not sit exams, but may have sat one before their promotion.
+    """
     role, staff.role = staff.role, Role.AGENT
     staff.save(update_fields=["role"])
     yield

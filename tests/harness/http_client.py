@@ -1,4 +1,4 @@
-"""The HTTP side of a browser: sign-in by the console's form, cookies, CSRF token, and the time that an answer took."""
+"""The HTTP side of a browser: sign-in by the console's form, cookies, CSRF token, and the duration of each request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ T = TypeVar("T")
 
 
 def run_on_thread(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on a thread, for blocking tests: Playwright runs an event loop in theirs."""
+    """Run a coroutine to its end on a separate thread.
+
+    For blocking tests whose own thread already runs an event loop, namely Playwright's.
+    """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
@@ -34,8 +37,10 @@ class SignInFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response. `body` is as sent, compressed or not; `ms` runs from the first byte sent to the last
-    received."""
+    """An HTTP response. `body` is in the form sent, which may be compressed.
+
+    `ms` is the time in milliseconds from the first byte sent to the last byte received.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -52,14 +57,17 @@ class Answer:
 
     @property
     def refusal(self) -> str:
-        """The code of the refusal, or ""."""
+        """The code of the refusal, or "" if the response is no refusal."""
         is_json = self.body.startswith(b"{")
         return str(self.document.get("refused", {}).get("code", "")) if is_json else ""
 
 
 class HttpClient:
-    """A client of one server, signed in by its cookies or by `sign_in`. It opens a connection for each request, or with
-    `keeps_open` one for all. `headers` are sent with each request."""
+    """An HTTP client of one server, signed in by its cookies or by `sign_in`.
+
+    It opens a connection for each request, or one for all requests if `keeps_open` is set. `headers` are sent with each
+    request.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A WebSocket client without a library's restrictions: a handshake, and frames as bytes."""
+"""A WebSocket client that can also send invalid input. It makes a handshake and frames as bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEXT, CONTINUATION, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 
 
 def frame(opcode: int, payload: bytes = b"", *, is_last: bool = True, claimed: int | None = None) -> bytes:
-    """Return a client frame, masked with zeros. `claimed` is a false payload length to announce."""
+    """Return the bytes of a client frame, masked with zeros. `claimed` is a false payload length for its header."""
     length = len(payload) if claimed is None else claimed
     first = opcode | (128 if is_last else 0)
     if length < 126:

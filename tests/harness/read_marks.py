@@ -1,4 +1,4 @@
-"""The rate at which a screen reports what it has received and read."""
+"""The rate limit with which a screen sends its read marks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ MARK_SECONDS = 0.4
 
 
 class ReadMarkLimiter:
-    """Rate limit of read marks: one per MARK_SECONDS at most; later changes go into the next. `send` returns
-    whether another one is due."""
+    """Calls `send` at most once per MARK_SECONDS. Changes during a pause are sent together after it.
+
+    `send` returns whether another read mark must follow.
+    """
 
     def __init__(self, send: Callable[[], bool]) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""A supervisor who opens every conversation on a new console: the stored messages as staff see them."""
+"""A supervisor who opens every conversation on a new console, to show the stored messages as staff see them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Reader(AgentClient):
         super().received(frame)
 
     async def read(self, uuid: str, seconds: float) -> Thread:
-        """Wait at most `seconds` for all messages of this conversation, and return those that have arrived."""
+        """Wait at most `seconds` for all messages of this conversation. Return the thread with the messages that have
+        arrived."""
         self._heads: dict[str, int] = {}
         deadline = time.monotonic() + seconds
         self.open(uuid)

@@ -26,15 +26,20 @@ _numbers = itertools.count(1)
 
 
 def encode(frame: Frame) -> bytes:
-    """Return a frame as a browser encodes it: Chinese characters are not escaped."""
+    """Return a frame encoded in the same way as by a browser: Chinese characters are not escaped."""
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
 class Timing:
-    """After `heartbeat_seconds` of silence a ping is sent. A connection counts as dead when there is no answer to a
-    ping, or to the handshake with hello, within `answer_seconds`. The pause before an attempt is random, with
-    `base_seconds` doubled for each attempt without a welcome, and at most `max_pause_seconds`."""
+    """The times of heartbeats and retries of a socket.
+
+    - `heartbeat_seconds`: after this time of silence, a ping is sent.
+    - `answer_seconds`: without an answer to a ping or a handshake in this time, the connection counts as dead.
+    - `base_seconds`: the longest pause before the first retry. It is doubled for each further retry, and the pause is
+      random.
+    - `max_pause_seconds`: the longest pause before any retry.
+    """
 
     heartbeat_seconds: float
     answer_seconds: float
@@ -49,8 +54,13 @@ QUICK = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.2, ma
 
 
 class ReconnectingSocket:
-    """One client's WebSocket. `hello` makes the first frame of every connection, `received` gets every frame, and
-    `lost` is called when a connection ends. With `decoded_kinds`, frames of all other kinds are dropped undecoded."""
+    """The WebSocket of one client.
+
+    - `hello` returns the first frame of every connection.
+    - `received` is called with every frame.
+    - `lost` is called when a connection ends.
+    - `decoded_kinds`: if given, frames of all other kinds are dropped undecoded.
+    """
 
     def __init__(
         self,
@@ -85,7 +95,7 @@ class ReconnectingSocket:
     # -- the connection --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Stay connected until `close`, or until the server says not to come back."""
+        """Stay connected until `close` is called, or until the server closes the socket for good."""
         while not self._is_closing:
             try:
                 connection = await self.connect()
@@ -118,14 +128,15 @@ class ReconnectingSocket:
         return connection
 
     def _pause_seconds(self) -> float:
-        """Return the time before the next attempt: what a bye frame said, or longer after every failure."""
+        """Return the pause before the next attempt: the time in a bye frame, or a random time that grows with each
+        failure."""
         longest = self._timing.max_pause_seconds
         if self._bye_seconds is not None:
             return min(self._bye_seconds, longest)
         return self._rng.uniform(0, min(longest, self._timing.base_seconds * 2 ** min(self._failures, 10)))
 
     def _watch(self, connection: Connection) -> None:
-        """Send a ping after silence; cut the connection when an answer is overdue. Schedules the next look."""
+        """Send a ping after a silence, cut the connection if an answer is overdue, and schedule the next call."""
         if connection is not self._connection:
             return
         now = time.monotonic()
@@ -176,7 +187,8 @@ class ReconnectingSocket:
         return max(0, self.connects - 1)
 
     def write(self, frame: Frame) -> None:
-        """Send a frame if connected. After the next welcome the caller repeats what must arrive."""
+        """Send a frame if connected. Otherwise the frame is lost, and the caller must send it again after the next
+        welcome."""
         if self._connection is not None:
             self._connection.send(encode(frame))
 
@@ -186,7 +198,7 @@ class ReconnectingSocket:
             self._connection.cut()
 
     def leave(self) -> None:
-        """Drop the connection without a close frame, and do not come back."""
+        """Drop the connection without a close frame, and do not reconnect."""
         self._is_closing = True
         self.cut()
 
@@ -196,12 +208,14 @@ class ReconnectingSocket:
             await self._connection.close()
 
     def notify(self) -> None:
-        """Wake `until`."""
+        """Make `until` check its condition again."""
         self._changed.set()
 
     async def until(self, is_true: Callable[[], bool], seconds: float) -> bool:
-        """Wait for frames until `is_true()`, for at most `seconds`; stop at once when the server has ended this
-        client."""
+        """Wait until `is_true()`, for at most `seconds`; return whether it became true.
+
+        The condition is checked after each frame. The wait ends early if the server has closed the socket for good.
+        """
         deadline = time.monotonic() + seconds
         while not is_true():
             left = deadline - time.monotonic()

@@ -1,13 +1,13 @@
-"""Blocking clients of the visitor's and the console's WebSocket: send a frame, wait for one.
+"""Blocking clients of the visitor's and the console's WebSocket, which send a frame or wait for one:
 
-with Widget(server) as widget:
-    widget.open()
-    widget.begin()
-    widget.post("你好")
-    widget.wait_for("message")
+    with Widget(server) as widget:
+        widget.open()
+        widget.begin()
+        widget.post("你好")
+        widget.wait_for("message")
 
-They use a library that checks every byte of the server's handshakes and frames. Many clients in one event loop are in
-`visitor` and `agent`.
+They use a library that checks every byte of the server's handshakes and frames. `tests.harness.visitor` and
+`tests.harness.agent` have clients of which many can run in one event loop.
 """
 
 from __future__ import annotations
@@ -76,12 +76,14 @@ class Client:
     def wait_for(
         self, kind: str, is_it: Callable[[Frame], bool] = lambda _: True, *, within: float = 0
     ) -> Frame:
-        """Return the next frame of this kind for which `is_it(frame)` holds, after the last one returned;
-        fail when none comes."""
+        """Return the next frame of this kind for which `is_it(frame)` holds. Fail if none arrives in `within` seconds.
+
+        The search begins after the frame that was returned last.
+        """
         return self._wait_until(lambda frame: frame["kind"] == kind and is_it(frame), kind, within)
 
     def wait_for_body(self, body: str) -> Message:
-        """Return the next message with exactly this body, live or fetched."""
+        """Return the next message with exactly this body, whether it arrives live or in a fetched page."""
         frame = self._wait_until(lambda frame: body in _bodies(frame), repr(body))
         return next(message for message in _messages(frame) if message["body"] == body)
 
@@ -117,7 +119,7 @@ class Client:
         return self.close_code
 
     def wait_until_cut(self, *, within: float = 10.0) -> None:
-        """Wait, without reading, until the server has dropped the connection."""
+        """Wait until the server has dropped the connection, without reading from it."""
         poller = select.poll()
         poller.register(self._connection.socket, select.POLLERR | select.POLLHUP)
         assert poller.poll(within * 1000), f"not cut within {within} s"
@@ -135,8 +137,10 @@ class Client:
         return f"{[frame['kind'] for frame in self.frames]} ... {self.frames[-3:]}"
 
     def frames_until_now(self) -> list[Frame]:
-        """Return all frames up to now. A ping first: its pong comes after the answers to everything sent
-        before."""
+        """Return all frames that have arrived, including the answers to everything sent before.
+
+        To wait for these answers, a ping is sent: its pong arrives after them.
+        """
         self.send("ping")
         self.wait_for("pong")
         return self.frames
@@ -150,7 +154,7 @@ class Client:
 
 
 def _messages(frame: Frame) -> list[Message]:
-    """Return the messages that a frame brings."""
+    """Return the messages in a frame."""
     return [frame["message"]] if frame["kind"] == "message" else frame.get("messages", [])
 
 
@@ -218,7 +222,7 @@ class Console(Client):
 
 
 def handshake_status(server: AppServer, path: str, origin: str | None) -> int:
-    """Return the HTTP status of a handshake from a page of this origin: 101 when it is accepted."""
+    """Return the HTTP status of a handshake with this Origin header; 101 means that the handshake was accepted."""
     try:
         with connect(
             f"{server.websocket_url}{path}", origin=None if origin is None else Origin(origin), proxy=None

@@ -8,7 +8,8 @@ Message = dict[str, Any]
 
 
 class Thread:
-    """Messages in order of their seq: repeats are dropped, gaps have to be fetched."""
+    """The messages of one conversation in order of their seq. Repeats are dropped; the caller must fetch missing
+    messages."""
 
     def __init__(self) -> None:
         self.head = 0
@@ -20,7 +21,7 @@ class Thread:
         self.messages.clear()
 
     def add(self, message: Message) -> bool:
-        """Append the message if it is the next one; return whether there is a gap before it."""
+        """Append the message if it is the next one. Return whether messages before it are missing."""
         seq = message["seq"]
         if seq == self.head + 1:
             self.head = seq

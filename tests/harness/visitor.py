@@ -1,5 +1,7 @@
-"""A visitor's widget without a browser. It resumes by token and seq, keeps each post until it is answered, and fetches
-what is missing. Written from docs/protocol.md: it shares no code with the product.
+"""A visitor's widget without a browser.
+
+It resumes by token and seq, keeps each post until it is answered, and fetches missing messages. It follows
+docs/protocol.md and shares no code with the product.
 """
 
 from __future__ import annotations
@@ -33,10 +35,12 @@ class Post:
 
 
 class VisitorClient:
-    """One tab of a visitor. Subclasses decide what to do when, and override the methods that are told what happens.
+    """One tab of a visitor.
 
-    At most `burst` posts are sent before the first of them is answered: one, as in the widget, unless the protocol's
-    order of posts is to be tested.
+    Subclasses decide when to act. They also override methods such as `shown`, which are called when something happens.
+
+    At most `burst` posts are sent before the first of them is answered. The widget sends only one; tests of the
+    protocol's order of posts use more.
     """
 
     # Additional headers of the handshake.
@@ -88,13 +92,13 @@ class VisitorClient:
     # -- what it does ----------------------------------------------------------------------------------------
 
     def begin(self, form: Mapping[str, str]) -> None:
-        """Start another conversation, and repeat that until it has begun."""
+        """Start another conversation. The request is repeated until the conversation has begun."""
         self._former_conversation = self.conversation
         self._start = {"kind": "start", "client_id": str(uuid4()), "form": form}
         self._send_start()
 
     def post(self, body: str) -> Post:
-        """Put a message into the outbox, from which it is sent until it is answered."""
+        """Put a message into the outbox. It is sent from there until it is answered."""
         post = Post(str(uuid4()), body)
         self.outbox[post.client_id] = post
         self._flush()
@@ -111,38 +115,38 @@ class VisitorClient:
     # -- what happens, for subclasses ------------------------------------------------------------------------
 
     def lost(self) -> None:
-        """The connection has ended."""
+        """Called when the connection has ended."""
         self.is_welcomed = False
         for post in self.outbox.values():
             post.sent_at = 0.0
 
     def new_thread(self) -> Thread:
-        """Return what keeps the messages of one conversation."""
+        """Return a new object for the messages of one conversation."""
         return Thread()
 
     def conversation_begins(self, conversation: str) -> None:
-        """Another conversation is about to replace the one on the screen."""
+        """Called when another conversation is about to replace the one on the screen."""
 
     def cleared(self) -> None:
-        """The screen was emptied for `conversation`."""
+        """Called when the screen was emptied for `conversation`."""
 
     def shown(self, message: Message) -> None:
-        """A message has appeared on the screen."""
+        """Called when a message has appeared on the screen."""
 
     def post_sent(self, post: Post) -> None:
-        """A post is about to be sent, first or again."""
+        """Called when a post is about to be sent, for the first time or again."""
 
     def post_accepted(self, post: Post, seq: int) -> None:
-        """A post was accepted, or has come back as a message."""
+        """Called when a post was accepted, or has come back as a message."""
 
     def post_refused(self, post: Post, code: str) -> None:
-        """A post was refused for good."""
+        """Called when a post was refused for good."""
 
     def mark_sent(self, head: int) -> None:
-        """A read mark is about to be sent."""
+        """Called when a read mark is about to be sent."""
 
     def report(self, error: str) -> None:
-        """The server has done what it must not do."""
+        """Called with a description when the server has violated the protocol."""
 
     # -- frames ----------------------------------------------------------------------------------------------
 
@@ -221,7 +225,7 @@ class VisitorClient:
             self._fetch()
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        """Note that a post is stored: it was accepted, or has come back as a message."""
+        """Record that a post is stored, because it was accepted or has come back as a message."""
         post = self.outbox.pop(client_id, None)
         if post is not None:
             self.accepted[client_id] = seq
@@ -252,7 +256,7 @@ class VisitorClient:
             self.report(f"refused: {code}")
 
     def _flush(self) -> None:
-        """Send the outbox in order. A post that was put off holds back those after it."""
+        """Send the outbox in order. A post that was refused for a while holds back the posts after it."""
         if not self.is_welcomed or not self.conversation or not self.has_begun:
             return
         now = time.monotonic()

@@ -11,7 +11,7 @@ const accepted = (data) => ({ ok: true, status: 200, data, refused: null });
 const ok = accepted(null);
 const cut = { ok: false, status: 0, data: null, refused: null };
 
-/** A server that gives these answers in order, then `ok`, and records in `received` what it received. */
+/** A fake server that returns these answers in order, and then `ok`. It records the requests in `received`. */
 function server(/** @type {ConsoleAnswer[]} */ ...answers) {
   /** @type {ExamAnswer[]} */
   const received = [];

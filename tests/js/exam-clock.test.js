@@ -4,7 +4,7 @@ import { ExamClock } from "../../static/console/exams/exam-clock.js";
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-/** A clock that the test sets, and a server that gives these answers in order. @param {any[]} answers */
+/** A clock that the test sets, and a fake server that returns these answers in order. @param {any[]} answers */
 function clock(...answers) {
   const page = { now: 0, over: 0, asked: 0 };
   const subject = new ExamClock(10_000, {

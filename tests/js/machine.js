@@ -100,7 +100,7 @@ class Tab {
   }
 }
 
-/** A storage whose keys can be listed with Object.keys, as a browser's can. @returns {Storage} */
+/** A storage whose keys can be listed with Object.keys, as in a browser. @returns {Storage} */
 function listed() {
   const kept = storage();
   return new Proxy(kept, {
@@ -290,7 +290,7 @@ const shown = ({ seq, body, role }) => [seq, body, role];
 const { place } = Thread.prototype;
 const { pending } = Outbox.prototype;
 
-/** Faults planted in the client, which the machine must find; "" removes them. @type {Record<string, () => void>} */
+/** Faults planted in the client, which the state machine must find; "" removes them. @type {Record<string, () => void>} */
 const planted = {
   "": () => Object.assign(Thread.prototype, { place }) && Object.assign(Outbox.prototype, { pending }),
   "a gap is shown": () => {

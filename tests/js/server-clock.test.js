@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-/** The machine's own clock is years wrong, and is changed while the page is open. */
+/** The value of `performance.now()`. The computer's own clock is years wrong, and is changed while the page is open. */
 let monotonic = 1_000;
 const answer = { now: Date.parse("2026-11-30T15:59:00Z"), day: "2026-11-30" };
 Object.assign(globalThis, {

@@ -29,7 +29,7 @@ const state = (changes) => ({
 /** @param {number} seq @param {Partial<MessageData>} [changes] @returns {MessageData} */
 const message = (seq, changes) => ({ seq, type: "text", role: "agent", name: "林梅", body: `m${seq}`, at, ...changes });
 
-/** Creates a session as a page load does, with the stored data of this browser. */
+/** Creates a session in the same way as loading the page does, with the stored data of this browser. */
 function load() {
   session?.socket.close();
   clock = new Clock();
@@ -47,14 +47,14 @@ beforeEach(() => {
 
 /** @returns {FakeSocket} */
 const socket = () => FakeSocket.last;
-/** Posts the first message, and answers up to the welcome of the new conversation. */
+/** Posts the first message, and plays the server's answers up to the welcome of the new conversation. */
 function startConversation() {
   socket().welcomes();
   session.post("你好");
   socket().welcomes({ token: "t2", state: state() });
 }
 
-/** Answers that the first message is stored. */
+/** Sends the first message back as stored, like the server. */
 function storeFirstMessage() {
   socket().answers({ kind: "message", conversation: "c1", message: message(1, { role: "visitor", client_id: socket().of("post")[0].client_id }) });
 }

@@ -35,7 +35,7 @@ function queue(options = {}) {
   return made;
 }
 
-/** Runs all microtasks that an answer causes. */
+/** Waits until all microtasks that an answer has caused have run. */
 async function settle() {
   for (let step = 0; step < 20; step++) await null;
 }

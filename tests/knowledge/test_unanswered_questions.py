@@ -1,4 +1,4 @@
-"""Tests of unanswered questions: the messages that become one, their removal, and the masking of visitors' texts."""
+"""Tests of unanswered questions: which messages are recorded, when they are removed, and the masking of their texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The browsers: one Node process with the real modules of widget and console (tests/js/machine.js), and its
+"""The simulated browsers: one Node process with the real modules of widget and console (tests/js/machine.js), and its
 tabs."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Screen = dict[str, Any]
 
 
 class Node:
-    """The Node process. It is started once; every schedule resets the browsers in it."""
+    """The Node process. It is started once, and every schedule resets its browsers."""
 
     def __enter__(self) -> Self:
         self._program = subprocess.Popen(
@@ -52,12 +52,12 @@ class Node:
         return result
 
     def plant(self, fault: str) -> None:
-        """Plant a fault of tests/js/machine.js, or none with ""."""
+        """Plant a fault of tests/js/machine.js; "" removes it."""
         self.send({"do": [["", "plant", fault]], "now": 0, "seed": 0})
 
 
 class Browsers:
-    """The tabs of one schedule. Frames and requests that they send reach the simulated network at once."""
+    """The tabs of one schedule. Their frames and requests go to the simulated network."""
 
     def __init__(self, schedule: Schedule, node: Node, seed: int) -> None:
         self._schedule = schedule

@@ -51,7 +51,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Advance the time as when a computer has slept: every timer that fell due meanwhile is due now."""
+        """Advance the time at once, as if the computer had slept. All timers that fell due meanwhile are due now."""
         self._now += seconds
 
     def delay(self) -> float:
@@ -98,7 +98,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return task
 
     def end(self) -> None:
-        """Close the coroutines that still run, each in the context of its own process."""
+        """Close the coroutines that are still running, each in the context of its own process."""
         for context, task in self.tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 
 class Clock:
-    """Replaces the modules `time` and `datetime` where the code under test asks for the time."""
+    """Stands in for the modules `time` and `datetime` in the code under test."""
 
     def __init__(self) -> None:
         self.loop: SimulatedLoop | None = None

@@ -1,4 +1,5 @@
-"""The environment shared by all schedules: an in-memory database with the cast, the Node process, and the patches."""
+"""The environment shared by all schedules: an in-memory database with the test people, the Node process, and
+patches."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ SWEEP_SECONDS = 8.0
 
 
 class Environment:
-    """Created once per test module; `restore` resets the database."""
+    """Holds the environment of a test module. It is created once; `restore` resets the database for each schedule."""
 
     def __init__(self, patch: pytest.MonkeyPatch, node: Node) -> None:
         self.node = node
@@ -94,7 +95,7 @@ class Environment:
 
 
 def _database() -> Any:
-    """Return an in-memory SQLite connection configured like a server's without LIANXIN_DATABASE_URL."""
+    """Return an in-memory SQLite connection, configured like that of a server without LIANXIN_DATABASE_URL."""
     own = connections["default"].settings_dict
     like = {**own, "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     memory = DatabaseWrapper({**like, "OPTIONS": {"transaction_mode": "IMMEDIATE"}}, "default")
@@ -116,8 +117,10 @@ def _later(write: Any) -> Any:
 
 
 def _slow_and_unreliable(post_batch: Any) -> Any:
-    """Make the writer's commit take time, fail while the database is unavailable, and possibly be the
-    process's last act."""
+    """Wrap `post_batch` so that it takes time and fails while the database is unavailable.
+
+    The process may also die right after the commit.
+    """
 
     def slow(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> Any:
         process = PROCESS.get()

@@ -1,4 +1,4 @@
-"""Faults planted into the code, one at a time. The machine has to find each of them."""
+"""Faults that are planted into the code, one at a time. The state machine has to find each of them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
-    """Fetching is disabled as well, because otherwise the screens would fetch the missing message and nobody
-    would see the fault."""
+    """Skip every third message, and disable fetching, because screens would otherwise fetch the missing message."""
     route = delivery.Hub.route
 
     def skipping(hub: delivery.Hub, events: Sequence[Event]) -> None:
@@ -132,7 +131,7 @@ def the_sweep_sends_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_sweep_ignores_revisions(patch: pytest.MonkeyPatch) -> None:
-    """It sends only messages, as if every row that was sent were the stored one."""
+    """Make the sweep send only messages, as if the last row sent were always the stored one."""
     stored_rows = sweep_queries._stored_rows
 
     def as_sent(request: sweep_queries.SweepRequest) -> Any:
@@ -156,7 +155,7 @@ def a_change_does_not_raise_the_revision(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_browsers(_: pytest.MonkeyPatch) -> None:
-    """This fault is planted in tests/js/machine.js."""
+    """Do nothing here, because this fault is planted in tests/js/machine.js."""
 
 
 def a_gap_is_shown(patch: pytest.MonkeyPatch) -> None:

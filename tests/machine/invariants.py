@@ -1,5 +1,4 @@
-"""The invariants: those that hold after every step (safety), and those that hold once every fault is healed
-(liveness)."""
+"""The invariants that hold after every step (safety), and those that hold after all faults are healed (liveness)."""
 
 from __future__ import annotations
 
@@ -80,7 +79,8 @@ class InvariantChecker:
         assert self._accepted.setdefault(client_id, seq) == seq, f"accepted twice: {client_id}"
 
     def add_failure(self, error: BaseException | None) -> None:
-        """Record an unhandled exception. OperationalError is expected while the database is unavailable."""
+        """Record an unhandled exception as a failure. OperationalError is expected while the database is
+        unavailable."""
         if not isinstance(error, OperationalError):
             self.failures.append(repr(error))
 
@@ -145,7 +145,7 @@ class InvariantChecker:
             self._rows[uuid] = row
 
     def _check_shown(self, tab: str, uuid: str, shown: list[list[Any]]) -> None:
-        """Assert that the shown messages are a gapless run of the stored ones, in order."""
+        """Assert that the shown messages are consecutive stored messages, in order."""
         if not shown:
             return
         stored = self._stored.get(uuid, [])
@@ -268,6 +268,6 @@ NOTES = (
 
 
 def query(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Query SQLite directly, without the ORM, because this runs after every step."""
+    """Run an SQL query without the ORM, which would be too slow after every step. Return its rows."""
     rows = connection.connection.execute(statement.replace("%s", "?"), values).fetchall()
     return [tuple(row) for row in rows]

@@ -1,4 +1,4 @@
-"""The network between browsers and processes: sockets and requests with delays, which can be cut."""
+"""The simulated network between browsers and processes: sockets and requests with delays, which can be cut."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ requests = RequestFactory()
 
 
 class FakeSession:
-    """A stand-in for the session in a console's ASGI scope."""
+    """A fake of the session in a console's ASGI scope."""
 
     def __init__(self, key: str) -> None:
         self.session_key = key
@@ -49,7 +49,7 @@ def signed_in(key: str) -> Staff | None:
 
 
 class Socket:
-    """One WebSocket. Each direction delivers in order until it is cut; then nothing more arrives."""
+    """One WebSocket. Each direction delivers in order until it is cut; after that, nothing more arrives."""
 
     def __init__(self, schedule: Schedule, tab: str, number: str, url: str) -> None:
         self.schedule = schedule
@@ -84,8 +84,10 @@ class Socket:
         self._to_server({"type": "websocket.receive", "text": text})
 
     def closed_by_browser(self) -> None:
-        """Close from the browser's side. If the close frame cannot arrive, the server finds out by its ping
-        timeout."""
+        """Close the socket from the browser's side.
+
+        If the close frame cannot arrive, the server detects the end by its ping timeout.
+        """
         self.schedule.sockets.pop(self.number, None)
         self.is_down_cut = True
         if self.process is None:
@@ -107,13 +109,13 @@ class Socket:
     # -- faults --------------------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Reset: everything under way in both directions is lost, and both ends notice soon."""
+        """Reset the connection: all data under way in both directions is lost, and both ends notice soon."""
         self.is_down_cut = self.is_up_cut = True
         self._call_later(self._closed_now)
         self._call_later(self._end_at_server)
 
     def make_half_open(self, *, up: bool, down: bool) -> None:
-        """Half-open: from now on nothing arrives in that direction, and neither end is told."""
+        """Make the given directions half-open: nothing arrives there any more, and neither end is notified."""
         self.is_up_cut, self.is_down_cut = self.is_up_cut or up, self.is_down_cut or down
         self._call_later(self._end_at_server, SERVER_NOTICES_SECONDS)
 
@@ -190,8 +192,10 @@ class Socket:
 
 
 class Request:
-    """One HTTP request of a console to the real views. `lost` says where it gets lost: "up", "down" or "" (it
-    does not)."""
+    """One HTTP request of a console to the real views.
+
+    `lost` says in which direction it gets lost: "up" for the request, "down" for the response, "" for neither.
+    """
 
     def __init__(self, schedule: Schedule, tab: str, number: str, method: str, url: str, body: str) -> None:
         self.schedule, self.tab, self.number = schedule, tab, number
@@ -234,7 +238,7 @@ class Request:
         self.schedule.browsers.do(self.tab, "answer", self.number, status, text)
 
     def server_died(self) -> None:
-        """The process died: if the answer is not under way yet, none arrives."""
+        """Handle the death of the process. If the response is not under way yet, none will arrive."""
         self.lost = "down"
         self._call_later(self._answer_lost)
 

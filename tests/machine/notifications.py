@@ -1,4 +1,4 @@
-"""A channel layer as unreliable as it may be: it loses, repeats, reorders, hangs, or is unavailable."""
+"""An unreliable channel layer: it loses, repeats, reorders or delays messages, or is unavailable."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Process:
         return True
 
     def stall(self, seconds: float) -> None:
-        """Block the event loop for `seconds`; then everything that fell due runs at once."""
+        """Block the event loop for `seconds`. All callbacks that fell due meanwhile then run at once."""
         self._stalled_until = self.schedule.loop.time() + seconds
         self.schedule.loop.call_at(self._stalled_until, self._resume, context=self.schedule.context)
 
@@ -55,7 +55,7 @@ class Process:
             self.schedule.loop.reschedule(callback)
 
     def kill(self) -> None:
-        """Like kill -9: nothing of this process runs any more, not even the next callback."""
+        """Kill the process like `kill -9`: nothing of it runs any more, not even the next callback."""
         self.is_dead = True
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -71,7 +71,7 @@ class Process:
     # -- for the writer ------------------------------------------------------------------------------------
 
     def committed(self) -> None:
-        """Called after each commit, which may be the last thing that this process does."""
+        """Kill the process if this commit was its last one, otherwise pause. Called after each commit."""
         if self.commits_left == 0:
             self.schedule.kill(self)
         self.commits_left -= 1
@@ -79,7 +79,7 @@ class Process:
 
 
 class PerProcess:
-    """Replaces a process-wide singleton by that of the process whose work is running."""
+    """Replaces a process-wide singleton. It delegates to the instance of the simulated process that is running."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

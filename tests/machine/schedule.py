@@ -67,7 +67,7 @@ class Schedule:
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def _run_on_loop(self, work: Callable[[], Any]) -> Any:
-        """Run `work` on the loop, where timers may be set, outside any server process."""
+        """Run `work` on the loop, outside any server process. On the loop, it may set timers."""
 
         async def run() -> Any:
             return work()
@@ -84,7 +84,7 @@ class Schedule:
     # -- people --------------------------------------------------------------------------------------------
 
     def freeze(self, tab: str) -> None:
-        """Freeze a tab, as a phone does in the background."""
+        """Freeze a tab, as a phone does with a page in the background."""
         self.frozen.add(tab)
         self.do(tab, "freeze")
 
@@ -108,7 +108,7 @@ class Schedule:
         return set(staff.departments.values_list("pk", flat=True))
 
     def act(self, work: Callable[..., object], **details: Any) -> None:
-        """Perform a staff action on one of the processes; refusals are ignored."""
+        """Perform a staff action on one of the processes. Refusals are ignored."""
         process = self.pick_process("")
         if process is None:
             return
@@ -129,7 +129,10 @@ class Schedule:
             raise OperationalError("the database is unavailable")
 
     def pick_process(self, tab: str) -> Process | None:
-        """Return the process that the load balancer picks (not sticky), or None if the request cannot arrive."""
+        """Return a random running process, as a load balancer without sticky sessions would.
+
+        The result is None if the request cannot arrive.
+        """
         running = [process for process in self.processes if not process.is_dead]
         if not running or tab in self.is_network_down:
             return None
@@ -148,7 +151,7 @@ class Schedule:
                 request.server_died()
 
     def restart(self) -> None:
-        """Start the processes that died again."""
+        """Replace each dead process by a new one."""
         self.processes = [Process(self) if process.is_dead else process for process in self.processes]
 
     def open_sockets(self, tab: str) -> Sequence[Socket]:
@@ -178,7 +181,8 @@ class Schedule:
     # -- the end -------------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Heal every fault, wait until every screen shows everything, and fail with what is still missing."""
+        """Heal all faults and wait until every screen shows all messages. Fail with the missing ones if that takes too
+        long."""
         self.is_database_down = False
         self.is_network_down.clear()
         self.channel_layer.mode = "reliable"

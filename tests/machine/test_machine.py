@@ -1,4 +1,4 @@
-"""The steps of the machine, and the tests that run it with and without planted faults."""
+"""The steps of the state machine, and the tests that run it with and without planted faults."""
 
 from __future__ import annotations
 
@@ -231,8 +231,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(wait=waits)
     def another_begins_while_an_answer_is_lost(self, wait: float) -> None:
-        """One tab posts and its answer is lost; another tab ends the conversation and starts the next; the
-        first reconnects."""
+        """Lose the answer to a post in one tab, start the next conversation in another tab, and reconnect the first
+        tab."""
         assert self.schedule is not None
         self.schedule.open_widget("widget-2", WIDGETS["widget-2"])
         self.then(1.0)
@@ -313,7 +313,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(index=which, after=strategies.sampled_from((-1, 0, 1)), wait=waits)
     def a_process_is_killed(self, index: int, after: int, wait: float) -> None:
-        """Kill a process at once, or right after one or two more commits, before it can report them."""
+        """Kill a process at once, or right after its next commit or the one after that, before it can report the
+        commit."""
         assert self.schedule is not None
         process = self.schedule.processes[index]
         if after < 0:

@@ -1,8 +1,7 @@
-"""Simulated threads: greenlets that each run until they wait, taking turns with the loop in a reproducible
-order.
+"""Simulated threads: greenlets that run one at a time until they wait. Their order is reproducible.
 
-They replace the module `threading` for the writer and for views that wait for it. `pause` lets simulated time
-pass inside a thread.
+They replace the module `threading` for the writer and for views that wait for it. `pause` lets simulated time pass
+inside a thread.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Thread:
 
 
 class Condition:
-    """Only one thread runs at a time, so there is nothing to lock."""
+    """Replaces `threading.Condition`. It needs no lock, because only one thread runs at a time."""
 
     def __init__(self, lock: object = None) -> None:
         self._waiting: list[greenlet] = []
@@ -116,7 +115,7 @@ class Event(Condition):
 
 
 class Pool:
-    """Replaces a thread pool: each job runs on the loop after a delay, and its result is set a little later."""
+    """Replaces a thread pool. Each job runs on the loop after a delay, and its result is set a little later."""
 
     def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
         future: Future[Any] = Future()

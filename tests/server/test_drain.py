@@ -1,7 +1,11 @@
 """Tests of the drain: after SIGTERM, a server process finishes its work and sends its clients to other processes.
 
-They guard invariants 1 (accepted means committed) and 2 (nothing accepted is lost, doubled or reordered) of
-tests/test_invariants.py during a deployment. The tests have their own database, because they lock and stop it.
+They guard two invariants of tests/test_invariants.py during a deployment:
+
+- 1: accepted means committed.
+- 2: nothing accepted is lost, doubled or reordered.
+
+The tests have their own database, because they lock and stop it.
 """
 
 from __future__ import annotations
@@ -154,7 +158,7 @@ def test_unused_process_ends_on_sigterm(bank: Bank, name: Name) -> None:
 
 @BOTH
 def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Bank, name: Name) -> None:
-    """Check that no post is answered without a commit, and none is committed without an answer (invariants 1 and 2)."""
+    """Check that no post is answered without a commit, and none is committed without an answer."""
     server = bank.server(name)
     with ExitStack() as stack:
         widgets = [stack.enter_context(Widget(server)) for _ in range(5)]
@@ -192,7 +196,7 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
 
 @BOTH
 def test_drain_under_load_loses_no_accepted_post_and_sends_everybody_bye(bank: Bank, name: Name) -> None:
-    """Check that a drain under load loses no accepted post (invariant 2).
+    """Check that a drain under load loses no accepted post.
 
     24 visitors post as fast as they are answered, while the process gets SIGTERM.
     """

@@ -1,4 +1,4 @@
-"""A server process gets the garbage-collector thresholds and the transport of its own server."""
+"""Tests that a process of Daphne or uvicorn gets the garbage-collector thresholds and the transport for that server."""
 
 import os
 import subprocess

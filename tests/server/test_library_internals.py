@@ -1,4 +1,5 @@
-"""Uses of internals of Daphne, Twisted, Autobahn and uvicorn: a changed library is noticed, at the latest at start."""
+"""Tests of our use of internals of Daphne, Twisted, Autobahn and uvicorn: a changed library is noticed, at the latest
+at start."""
 
 from __future__ import annotations
 

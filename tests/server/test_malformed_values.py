@@ -50,7 +50,7 @@ def field_names() -> list[str]:
 
 
 def urls(value: bytes) -> Iterator[str]:
-    """Yield every URL path. Paths with numbers follow once more, with `value` in place of each number."""
+    """Yield every URL path. Each path with a number is yielded a second time, with `value` in place of the number."""
     for path in sorted(set(paths())):
         yield path
         if "/1" in path:
@@ -59,7 +59,10 @@ def urls(value: bytes) -> Iterator[str]:
 
 @pytest.fixture
 def client_for(cast: Cast) -> Iterator[Callable[[str], Client]]:
-    """Find the client of the person who may see the most at a path. Nothing in the test may sign one of them out."""
+    """Yield a function that returns, for a path, the client of the person who may see the most there.
+
+    Afterwards, check that the test has signed out none of these people.
+    """
     clients = {person: Client(raise_request_exception=False) for person in (cast.an, cast.ning, cast.yun)}
     for person, client in clients.items():
         client.cookies["sessionid"] = session_of(person)

@@ -1,6 +1,6 @@
 """Tests that no header of a client influences the URLs that the service generates.
 
-Every URL is requested with and without all the headers that could.
+Every URL is requested without and with all headers that could have an influence.
 """
 
 from __future__ import annotations

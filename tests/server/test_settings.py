@@ -224,7 +224,7 @@ def test_unknown_log_format_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.both_databases
 def test_database_error_is_logged_without_the_row(cast: Cast) -> None:
-    """Check that the log of a database error contains no data of the row (invariant 10).
+    """Check that the log of a database error contains no data of the row.
 
     PostgreSQL's own error message contains the whole row, and so the text of the newest message.
     """

@@ -1,5 +1,4 @@
-"""Simulated visitors who write over real WebSockets to a running server, and simulated agents who answer
-them; see docs/simulate.md.
+"""A simulation of visitors and agents who use a running server over real WebSockets; see docs/simulate.md.
 
-It uses only the server's public interfaces: the visitor socket, the login form, the console socket and POSTs.
+It uses only the server's public interfaces: the visitor socket, the login form, the console socket and POST requests.
 """

@@ -1,5 +1,7 @@
-"""`make simulate`: visitors write to a running server. The exit code is 1 when a message is lost, doubled or
-out of order."""
+"""The command `make simulate`, which lets simulated visitors write to a running server.
+
+The exit code is 1 if a message is lost, doubled or out of order.
+"""
 
 from __future__ import annotations
 

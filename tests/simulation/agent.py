@@ -1,5 +1,4 @@
-"""A simulated agent: signs in by the form, takes waiting visitors, answers by POST as the dialogue says, and
-closes."""
+"""A simulated agent: signs in by the form, takes waiting visitors, answers by POST as in the script, and closes."""
 
 from __future__ import annotations
 
@@ -128,7 +127,7 @@ class Agent(AgentClient):
         return sum(message["role"] == "visitor" for message in self.threads[uuid].messages)
 
     async def _follow(self, uuid: str, script: Script) -> None:
-        """Send the agent's turns of the dialogue, each after the visitor's turns before it."""
+        """Send the agent's turns of the script. Each follows after the visitor's turns that come before it."""
         visitor_turns = 0
         ends_at = asyncio.get_running_loop().time() + self.simulation.real(pace.SERVICE.draw(self._rng) * 4)
         for turn in script.turns:
@@ -160,7 +159,7 @@ class Agent(AgentClient):
             )
 
     async def _improvise(self, uuid: str) -> None:
-        """Answer a visitor who is not part of this simulation, until they are silent."""
+        """Answer a visitor who is not part of this simulation, until the visitor stops writing."""
         language = self.rows[uuid]["language"] if uuid in self.rows else "zh"
         answers = 0
         while self._is_open(uuid):

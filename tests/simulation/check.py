@@ -1,5 +1,4 @@
-"""The comparison at the end of what was acknowledged, what the screens of both sides show, and what is
-stored."""
+"""The comparison at the end of a simulation: acknowledged messages, the screens of both sides, and stored messages."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ async def compare(
     spawn: Callable[[Coroutine[Any, Any, None]], None],
     seconds: float,
 ) -> list[str]:
-    """Return a description of every difference; none contains a message's text."""
+    """Return a description of every difference. No description contains a message's text."""
     problems = [f"agent {agent.username}: {problem}" for agent in agents for problem in agent.problems]
     spawn(reader.socket.run())
     for visitor in visitors:
@@ -48,7 +47,7 @@ async def compare(
 
 
 def transcript_faults(messages: list[Message]) -> list[str]:
-    """Return what is wrong with a transcript regardless of what was sent."""
+    """Return descriptions of faults of a transcript that are independent of what was sent, such as a gap in seq."""
     faults = []
     if [message["seq"] for message in messages] != list(range(1, len(messages) + 1)):
         faults.append("seq is not 1, 2, 3 ...")
@@ -64,8 +63,11 @@ def transcript_faults(messages: list[Message]) -> list[str]:
 def acknowledged_faults(
     messages: list[Message], sent: Mapping[str, str], accepted: Mapping[str, int]
 ) -> list[str]:
-    """Check one author: every acknowledged message is in the transcript once, unchanged, in the order of
-    sending."""
+    """Return descriptions of faults in the acknowledged messages of one author.
+
+    Each must be in the transcript exactly once, unchanged, and in the order of sending. `sent` has the bodies, and
+    `accepted` the seqs, by client_id.
+    """
     faults = []
     stored = {message["client_id"]: message for message in messages if message.get("client_id")}
     for client_id, seq in accepted.items():
@@ -83,7 +85,10 @@ def acknowledged_faults(
 
 
 def screen_faults(whose: str, thread: Thread, stored: list[Message]) -> list[str]:
-    """Check that a screen that was open all the time shows what is stored."""
+    """Return descriptions of differences between a screen that was open all the time and the stored messages.
+
+    `whose` names the owner of the screen in the descriptions.
+    """
     faults = [f"{whose} screen: {error}" for error in thread.errors]
     if thread.head < len(stored):
         faults.append(f"the {whose} screen ends at {thread.head} of {len(stored)}")

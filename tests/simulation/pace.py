@@ -1,7 +1,7 @@
-"""How fast people are. The figures were measured on published chats and on a bank's call centre; see
-docs/simulate.md.
+"""The pace of people: how fast they write, and how long they wait.
 
-All in seconds of the simulated day; `Pace.real` converts them to real seconds.
+The figures were measured on published chats and on a bank's call centre; see docs/simulate.md. All are in seconds of
+the simulated day; `Pace.real` converts them to real seconds.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ PATIENT = Lognormal.of(p50=300, p90=600)
 
 
 def patience(rng: random.Random) -> float:
-    """Draw how long a visitor waits for an agent before leaving."""
+    """Return a random time that a visitor waits for an agent before leaving."""
     return (IMPATIENT if rng.random() < GIVE_UP else PATIENT).draw(rng)
 
 
 def arrivals(rng: random.Random, *, visitors: int, minutes: float, from_hour: float) -> list[float]:
-    """Return the arrival times in seconds from the start, spread over the hours as in BY_HOUR."""
+    """Return random arrival times in seconds from the start. BY_HOUR gives the share of each hour."""
     first = int(from_hour)
     hours = range(first, first + math.ceil((from_hour - first) + minutes / 60))
     weights = [
@@ -64,7 +64,7 @@ def arrivals(rng: random.Random, *, visitors: int, minutes: float, from_hour: fl
 
 @dataclass(frozen=True)
 class Pace:
-    """`factor` simulated seconds pass in one real second."""
+    """The speed of the simulation: `factor` simulated seconds pass in one real second."""
 
     factor: float
 

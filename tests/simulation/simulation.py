@@ -1,4 +1,4 @@
-"""One run of the simulation: its visitors and agents, what they share, and the result."""
+"""One run of the simulation: its visitors and agents, their shared data, and the result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """The result of a run; `losses` describes every message that is not where it should be."""
+    """The result of a run. `losses` describes every lost, doubled or misplaced message."""
 
     visitors: list[Visitor]
     agents: list[Agent]

@@ -1,5 +1,4 @@
-"""The texts of the visitors: our own dialogues, and real customers' messages where the data is beside the
-checkout."""
+"""The texts of the visitors: our own dialogues, and messages of real customers if that data is beside the checkout."""
 
 from __future__ import annotations
 
@@ -47,7 +46,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Script:
-    """The script of one contact; `end` says who ends it, or is "left" for a visitor who leaves the queue."""
+    """The script of one conversation.
+
+    `end` is the side that ends it, or "left" for a visitor who leaves the queue.
+    """
 
     name: str
     language: str
@@ -61,7 +63,7 @@ class Script:
 
 
 class Scripts:
-    """An endless source of scripts, reproducible for the same `rng`."""
+    """An endless source of random scripts. The same `rng` gives the same scripts."""
 
     def __init__(self, rng: random.Random, data: Path | None) -> None:
         self._rng = rng
@@ -95,7 +97,8 @@ class Scripts:
 
 
 def own_scripts() -> list[Script]:
-    """Return the demo's dialogues. Transfers become notes: the agent who has the conversation speaks for all."""
+    """Return the demo's dialogues as scripts. Transfers become notes, because one agent sends the turns of all
+    agents."""
     return [
         Script(
             name=dialogue.name if dialogue.level != "anonymous" else "",

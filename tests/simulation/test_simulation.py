@@ -1,4 +1,4 @@
-"""A short run of the simulation, and tests that its comparison finds what is wrong."""
+"""Tests of the simulation: a short run, and histories with faults that its comparison must find."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ AVAILABLE_DATA = DATA if DATA.is_dir() else None
 
 
 async def test_a_run_with_cuts_and_reloads_loses_nothing() -> None:
-    """Uses real sockets, with cut connections and reloads, and real customers' messages where the data is
-    available."""
+    """Run the simulation over real sockets, with cut connections and reloads.
+
+    Messages of real customers are included if that data is available.
+    """
     with AppServer({}) as server:
         server.manage("shell", "-v0", "-c", "from demo import bank; bank.set_up(origins=[])")
         plan = Plan(

@@ -1,5 +1,4 @@
-"""A simulated visitor: opens the widget, waits, writes, sometimes loses the network or reloads, ends, and
-rates."""
+"""A simulated visitor: opens the widget, waits, writes, sometimes loses the network or reloads, ends, and rates."""
 
 from __future__ import annotations
 
@@ -60,8 +59,7 @@ class Visitor(VisitorClient):
     # -- the run ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Play the script from the click on the launcher to the end of the conversation. The socket stays
-        open afterwards."""
+        """Play the script from the click on the launcher to the end of the conversation. The socket stays open."""
         self.simulation.spawn(self.socket.run())
         if not await self._until(lambda: self.is_welcomed, "no welcome"):
             return
@@ -75,14 +73,14 @@ class Visitor(VisitorClient):
         await self._end()
 
     async def _until(self, is_true: Callable[[], bool], problem: str) -> bool:
-        """Wait until `is_true()`; note the problem when the server does not answer."""
+        """Wait until `is_true()`; return whether it became true. If not, record the problem."""
         is_answered = await self.socket.until(is_true, ANSWER_SECONDS)
         if not is_answered:
             self.report(self.socket.error or problem)
         return is_answered
 
     async def _play_script(self) -> bool:
-        """Send the visitor's turns; return whether the end of the script was reached."""
+        """Send the visitor's turns. Return whether the end of the script was reached."""
         answers = 0
         for index, turn in enumerate(self.script.turns):
             if turn.by == "agent":
@@ -99,7 +97,10 @@ class Visitor(VisitorClient):
         return await self._wait_for_answers(answers)
 
     async def _wait_for_answers(self, answers: int) -> bool:
-        """Wait for an agent and for as many answers as the script has; human agents need not know the script."""
+        """Wait for an agent, and then for as many answers as the script has at this point.
+
+        Human agents do not know the script. With them, one answer to the visitor's last message is enough.
+        """
         if self.script.end == "left":
             return True
         if answers == 0 and not self.simulation.has_agents:
@@ -120,7 +121,10 @@ class Visitor(VisitorClient):
         return sum(message["role"] == "agent" for message in self.thread.messages)
 
     def _answers_before_last_message(self) -> int:
-        """With human agents: one more answer than there were when this visitor last wrote."""
+        """Return the number of answers to wait for if the agents are human.
+
+        It is one more than the number of answers before this visitor's last message.
+        """
         own = [index for index, message in enumerate(self.thread.messages) if message["role"] == "visitor"]
         if not own:
             return 0
@@ -161,13 +165,15 @@ class Visitor(VisitorClient):
     # -- the check ---------------------------------------------------------------------------------------
 
     async def wait_for_head(self, head: int, seconds: float) -> bool:
-        """Return whether this screen shows everything up to `head` in time; a heartbeat reveals what it
-        missed."""
+        """Wait until this screen shows all messages up to the seq `head`; return whether it does in time.
+
+        A ping is sent first, because its answer reveals missed messages.
+        """
         self.socket.write({"kind": "ping"})
         return await self.socket.until(lambda: self.thread.head >= head, seconds)
 
     async def reopened(self, seconds: float) -> list[Message]:
-        """Return the conversation as a new widget with the same token shows it."""
+        """Return the messages that a new widget with the same token shows."""
         other = Visitor(self.simulation, self.script, self._rng)
         other.token = self.token
         self.simulation.spawn(other.socket.run())

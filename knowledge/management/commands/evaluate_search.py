@@ -1,4 +1,7 @@
-"""Measures the quality of the search with points and queries from two files. It touches nothing else."""
+"""The `evaluate_search` command: measures the quality of the search with points and queries from two files.
+
+It uses no database.
+"""
 
 import csv
 import json
@@ -22,10 +25,10 @@ RANKS = 10
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of a run.
+    """The measurements of one run.
 
-    `shown`: share of answerable queries whose first result is confident enough for the widget. `strange_shown`: the
-    share of other queries for which that happens, or None without such queries.
+    `shown` is the share of answerable queries whose first result is confident enough for the widget. `strange_shown` is
+    the same share of queries that no point answers, or None if there are no such queries.
     """
 
     hit_at_1: float
@@ -78,7 +81,7 @@ class Command(BaseCommand):
 def rows_of(
     file: Path, columns: tuple[str, ...], required: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows with their line numbers. Raises CommandError with the problem and its line."""
+    """Yield (line number, row) for each row of a CSV file. Raises CommandError with the problem and its line."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -94,7 +97,7 @@ def rows_of(
 
 
 def read_points(file: Path) -> tuple[dict[str, int], list[IndexEntry]]:
-    """Return the entries, numbered from 0, and the number of each id of the file."""
+    """Return a dict from the ids in the file to entry numbers, and the entries themselves, numbered from 0."""
     numbers: dict[str, int] = {}
     entries: list[IndexEntry] = []
     for line, row in rows_of(file, POINT_COLUMNS, ("id", "title")):

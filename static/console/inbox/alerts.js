@@ -1,4 +1,4 @@
-/** Alerts the agent to new messages by notification, sound and title; repeats until they are read. One tab does so for all. */
+/** Alerts the agent to new messages by notification, sound and title, until they are read. Only one of several tabs does so. */
 
 import { byId } from "../../chat/dom.js";
 import { isolatedName } from "./conversation-lists.js";

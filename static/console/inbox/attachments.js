@@ -54,7 +54,7 @@ export class Attachments {
     });
   }
 
-  /** Sends waiting files immediately: call when the connection is back. */
+  /** Sends waiting files immediately. Call it when the connection is back. */
   hurry() {
     this.#queue.hurry();
   }
@@ -89,7 +89,7 @@ export class Attachments {
     return mayAnswer(this.#store.state, this.#store.row);
   }
 
-  /** Queues files for the conversation that is open now, whichever is opened later. @param {File[]} files */
+  /** Queues files for the conversation that is open now, even if another one is opened before they are sent. @param {File[]} files */
   #add(files) {
     for (const file of files) this.#queue.add(file, { conversation: this.#store.current });
   }

@@ -41,7 +41,7 @@ export class CannedReplyList {
   /**
    * Shows the replies that match, or hides the list.
    *
-   * @param {string} text the whole message; only one that begins with `/`, or its Chinese 、, searches the replies
+   * @param {string} text the whole message; replies are searched only if it begins with `/` or the Chinese 、
    * @param {boolean} isComposing whether an input method is composing: it puts apostrophes or spaces between letters
    */
   show(text, isComposing) {

@@ -34,7 +34,7 @@ export class Composer {
   #highlight = new Mirror(this.#body);
   #choices = new ChoicesEditor(() => this.#saveDraft());
   #closed;
-  /** The text about whose unknown placeholders the agent was warned: sending it a second time is allowed. */
+  /** The text that was blocked because of unknown placeholders. If the agent sends it a second time, it is not blocked. */
   #warnedText = "";
   /** The `source` of the knowledge point from which the text was made, or "". */
   #source = "";
@@ -107,7 +107,7 @@ export class Composer {
     this.focus();
   }
 
-  /** Puts a message that returned from the outbox before the current draft. @param {string} text */
+  /** Inserts a message that came back from the outbox at the start of the draft. @param {string} text */
   prependText(text) {
     this.setText(this.#body.value ? `${text}\n${this.#body.value}` : text);
     this.#updateAvailability();

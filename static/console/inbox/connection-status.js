@@ -68,7 +68,7 @@ export class ConnectionStatus {
     this.draw();
   }
 
-  /** Whether the connection has been lost long enough to show it. */
+  /** Whether the connection has been lost long enough for the status to show it. */
   get #isLost() {
     return this.#lostAt > 0 && performance.now() - this.#lostAt > SHOW_LOSS_AFTER_MS;
   }

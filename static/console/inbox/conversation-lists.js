@@ -1,4 +1,4 @@
-/** The lists: own conversations, queue, team. Each row keeps its element, which is changed only where it differs. */
+/** The three lists of conversations: own, queue and team. A changed row keeps its element; only differing parts are redrawn. */
 
 import { isolated } from "../../chat/bidi.js";
 import { byId, setText } from "../../chat/dom.js";
@@ -13,7 +13,7 @@ import { isRestricted, mayTake, mine, team, waiting, waitingCount } from "./stat
 /** @import { Store } from "./store.js" */
 
 const WAITING_SHOWN = 100;
-/** Waiting times, in seconds, from which a row's bar has the next warmer colour. */
+/** Waiting times in seconds. At each of them, the coloured bar of a row changes to a warmer colour. */
 const HEAT_LIMITS = [30, 90, 180, 300];
 
 export class ConversationLists {

@@ -1,4 +1,4 @@
-/** Controls which conversation is open: opens one, moves to the next, leaves it. The URL follows. */
+/** Controls which conversation is open: opens one, moves to the next, leaves it. Keeps the page's URL up to date. */
 
 import { byId } from "../../chat/dom.js";
 import { toast } from "./connection-status.js";
@@ -66,7 +66,7 @@ export class CurrentConversation {
     this.#store.choose("");
   }
 
-  /** Leaves a conversation that is done: opens the one that has waited longest, or none. @param {string} id */
+  /** Leaves a finished conversation, and opens the own conversation that has waited longest, if any. @param {string} id */
   leave(id) {
     const rest = mine(this.#store.state).filter((row) => row.id !== id && row.status === "active");
     const next = longestWaiting(rest) ?? rest[0];

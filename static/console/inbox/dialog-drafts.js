@@ -2,12 +2,12 @@
 
 import { storage } from "./drafts.js";
 
-/** Not part of a draft. A note's client_id is part of it: it identifies a note that is sent a second time. */
+/** Fields that are not part of a draft. A note's client_id is part of it, because it identifies a note that is sent a second time. */
 const EXCLUDED_FIELDS = new Set(["csrfmiddlewaretoken", "form_key"]);
 
 export class DialogDrafts {
   #prefix;
-  /** Used where storage is blocked: drafts then live as long as the page. @type {Map<string, string>} */
+  /** The drafts if storage is blocked; they last as long as the page is open. @type {Map<string, string>} */
   #memory = new Map();
 
   /** @param {string} staff id of the staff member to whom the drafts belong */

@@ -1,4 +1,4 @@
-/** The emoji picker: a small choice that suits a bank. */
+/** The emoji picker, with a few emoji that suit a bank. */
 
 import { byId, makeButton } from "../../chat/dom.js";
 import { find } from "../find.js";

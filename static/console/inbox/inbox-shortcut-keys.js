@@ -1,4 +1,4 @@
-/** Which key runs which action of the inbox. Pure functions; inbox-shortcuts.js listens to the events. */
+/** Maps key presses to the actions of the inbox. Pure functions; inbox-shortcuts.js listens to the events. */
 
 /** @type {Record<string, string>} by the letter that the key types, or by its position if it types no Latin letter */
 const LETTERS = {

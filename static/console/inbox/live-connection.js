@@ -124,7 +124,7 @@ export class LiveConnection {
     this.#synchronize();
   }
 
-  /** Fetches what the server has and this screen has not. @param {Record<string, number>} heads last seq by conversation */
+  /** Fetches messages that the server has and this screen lacks. @param {Record<string, number>} heads last seq by conversation */
   #compareHeads(heads) {
     for (const [id, head] of Object.entries(heads)) {
       const thread = this.#store.state.threads[id];
@@ -132,7 +132,7 @@ export class LiveConnection {
     }
   }
 
-  /** Watches own and open conversations, fetches missing messages, and reports what has been received. */
+  /** Watches own and open conversations, fetches missing messages, and sends read marks. */
   #synchronize() {
     if (!this.#isOpen) return;
     const { state, current } = this.#store;
@@ -145,7 +145,7 @@ export class LiveConnection {
     this.#refillQueue();
   }
 
-  /** Tells whether an open thread still needs its messages: until now it was watched from its head. @param {string} id */
+  /** Tells whether the messages of an open thread were never requested. @param {string} id */
   #isUnfetched(id) {
     const thread = this.#store.state.threads[id];
     return thread && !thread.isLoaded && !this.#fetchedAt.has(id);
@@ -194,7 +194,10 @@ export class LiveConnection {
     }, READ_MARK_INTERVAL_MS);
   }
 
-  /** Requests the lists again if visitors wait who are not listed, and there is room for them or their number is uncertain. */
+  /**
+   * Requests the lists again if some waiting visitors are not listed. There must be room for them in the list, or their
+   * number must be uncertain.
+   */
   #refillQueue() {
     const { state } = this.#store;
     if (!state.unlistedCount || !(state.isQueueUncertain || waiting(state).length < 100)) return;

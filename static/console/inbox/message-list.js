@@ -17,7 +17,7 @@ import { serverNow } from "../server-clock.js";
 /** @typedef {{key: string, make: () => HTMLElement}} LogItem */
 
 export class MessageList {
-  /** First and last seq drawn. */
+  /** The first and the last seq that are drawn. */
   first = 0;
   last = 0;
   #store;

@@ -83,7 +83,7 @@ export class Outboxes {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);
   }
 
-  /** Number of messages that have waited for more than two seconds; one from before a reload counts from the reload. */
+  /** Number of messages that have waited for more than two seconds. A reload of the page starts the two seconds again. */
   get late() {
     const before = performance.now() - LATE_MS;
     const all = [...this.#outboxes.values()].flatMap((outbox) => outbox.entries);

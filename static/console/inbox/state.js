@@ -131,8 +131,8 @@ function withRow(state, row, listed) {
 }
 
 /**
- * Tells whether a waiting row belongs after the listed part of the queue. It may be new or counted already, so the
- * number becomes uncertain until the server sends the lists again.
+ * Tells whether a waiting row belongs after the listed part of the queue. The console cannot know whether the length of
+ * the queue already includes this row, so the length stays uncertain until the server sends the lists again.
  *
  * @param {ConsoleState} state
  * @param {Row} row

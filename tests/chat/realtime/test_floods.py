@@ -95,7 +95,7 @@ def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, serve
 
 @pytest.mark.django_db(transaction=True)
 def test_pings_sent_with_the_handshake_are_limited(cast: Cast, server: AppServer) -> None:
-    """Check that pings are counted that arrive together with the handshake, before the frame meter is installed."""
+    """Check that pings are counted if they arrive together with the handshake, before the frame meter is installed."""
     with shake_hands(server.port, first=frame(PING) * 10_000) as connection:
         connection.sendall(HELLO)
         connection.settimeout(10)

@@ -1,4 +1,4 @@
-"""Tests of half-open connections: with the documented ping options, the server drops one within 45 seconds."""
+"""Tests of half-open connections: with the documented ping options, the server drops them within 45 seconds."""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
 """Tests of the sockets of visitors and agents in complete server processes, one with Daphne and one with uvicorn.
 
-They guard these invariants of tests/test_invariants.py: 2 (nothing accepted is lost, doubled or reordered), 3 (both
-sides resume after the last message received), 5 (a note never reaches a visitor), 8 (frames carry all a screen needs)
-and 9 (unknown kinds are ignored).
+They guard these invariants of tests/test_invariants.py:
+
+- 2: nothing accepted is lost, doubled or reordered.
+- 3: both sides resume after the last message received.
+- 5: a note never reaches a visitor.
+- 8: frames carry all a screen needs.
+- 9: unknown kinds are ignored.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ def cast(transactional_db: None) -> Cast:
 
 @pytest.fixture(params=["daphne", "uvicorn"])
 def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
-    """Return the Daphne process or the uvicorn process, so that each test runs with both."""
+    """Return the Daphne process or the uvicorn process, so that each test runs with both servers."""
     app: AppServer = getattr(processes, request.param)
     return app
 
@@ -130,7 +134,7 @@ def test_refusals_are_in_the_language_of_the_visitor(cast: Cast, server: AppServ
 
 
 def test_unknown_frames_are_ignored_and_invalid_frames_refused(cast: Cast, server: AppServer) -> None:
-    """Check that frames of unknown kinds are ignored (invariant 9), while invalid frames of known kinds are refused."""
+    """Check that frames of unknown kinds are ignored, while invalid frames of known kinds are refused."""
     with Widget(server) as widget:
         widget.open(new_field={"from": "version 2"})
         widget.begin()
@@ -165,7 +169,7 @@ def test_handshake_is_refused_for_other_origins(cast: Cast, server: AppServer) -
 
 
 def test_visitor_resumes_with_the_messages_after_the_last_one(cast: Cast, processes: Processes) -> None:
-    """Check that a visitor who reconnects to another process gets exactly the missed messages (invariant 3)."""
+    """Check that a visitor who reconnects to another process gets exactly the missed messages."""
     with Widget(processes.daphne) as widget:
         widget.open()
         widget.begin()
@@ -267,7 +271,7 @@ def test_two_tabs_of_a_visitor_receive_the_same_frames(cast: Cast, processes: Pr
 def test_two_processes_assign_seqs_of_one_conversation_without_a_gap(
     cast: Cast, processes: Processes
 ) -> None:
-    """Check invariants 2 and 3: six tabs on two processes post at once, and each tab receives every message once."""
+    """Post from six tabs on two processes at once, and check that each tab receives every message once."""
     with ExitStack() as stack:
         tabs = [
             stack.enter_context(Widget(server))
@@ -667,7 +671,7 @@ def writer_says(conversation: Conversation, body: str, agent: Staff) -> None:
 
 
 def test_a_note_never_reaches_a_visitor(cast: Cast, processes: Processes) -> None:
-    """Check that a visitor never receives a note: not live, not after a reconnect and not by fetching (invariant 5)."""
+    """Check that a visitor never receives a note: not live, not after a reconnect and not by fetching."""
     with (
         Widget(processes.daphne) as widget,
         Widget(processes.uvicorn) as tab,

@@ -2,8 +2,9 @@
 
 The widget's earlier state, changed by the frames it received, must equal the state in a new welcome frame. The test
 runs real actions, and the real hub routes their events to a widget's socket. A reducer applies the frames, doing only
-what docs/protocol.md says. tests/console/test_state.py tests the same for the console. These tests guard invariant 8 of
-tests/test_invariants.py: frames carry all a screen needs.
+what docs/protocol.md says. tests/console/test_state.py tests the same for the console.
+
+These tests guard invariant 8 of tests/test_invariants.py: frames carry all a screen needs.
 """
 
 from __future__ import annotations
@@ -234,7 +235,7 @@ def test_change_after_a_lost_one_is_shown_at_once(cast: Cast, announced: Announc
 def test_row_of_a_message_does_not_move_a_conversation_between_lists(
     cast: Cast, announced: Announced
 ) -> None:
-    """The event of the change, which comes after that of the message, says which lists it leaves."""
+    """Check that a message's row changes no lists. The event of the change, which comes after it, does that."""
     conversation = start(cast)
     hub = Hub()
     hub.note_row(conversation.pk, current_row(conversation))

@@ -1,7 +1,12 @@
 """Tests of the writer, the thread that stores posts in batches.
 
-They guard these invariants of tests/test_invariants.py: 1 (accepted means committed), 3 (seq has no gap) and 4 (doing
-anything twice is harmless). tests/faults/test_outages.py tests failures of the database and of processes.
+They guard these invariants of tests/test_invariants.py:
+
+- 1: accepted means committed.
+- 3: seq has no gap.
+- 4: doing anything twice is harmless.
+
+tests/faults/test_outages.py tests failures of the database and of processes.
 """
 
 from __future__ import annotations
@@ -67,7 +72,7 @@ def stored(conversation: Conversation) -> list[tuple[int, str]]:
 
 
 def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> None:
-    """Check that a message is visible to other connections when the writer says "accepted" (invariant 1)."""
+    """Check that a message is visible to other connections when the writer says "accepted"."""
     conversation = start(create_cast())
     visible: list[bool] = []
 
@@ -94,7 +99,7 @@ def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> Non
 
 
 def test_posts_of_one_sender_keep_their_order(writer: Writer, announced: AnnouncedEvents) -> None:
-    """Check that 450 posts, which are more than one batch, get consecutive seqs in their order (invariant 3)."""
+    """Check that 450 posts, which are more than one batch, get consecutive seqs in their order."""
     conversation = start(create_cast())
     futures = [writer.post(post(conversation, f"第{number}句")) for number in range(450)]
     outcomes = [answer(future) for future in futures]
@@ -105,7 +110,7 @@ def test_posts_of_one_sender_keep_their_order(writer: Writer, announced: Announc
 
 
 def test_posts_from_many_threads_leave_no_gap_in_seq(writer: Writer) -> None:
-    """Check that posts from six threads to three conversations get seqs without a gap (invariant 3)."""
+    """Check that posts from six threads to three conversations get seqs without a gap."""
     cast = create_cast()
     conversations = [start(cast) for _ in range(3)]
     with ThreadPoolExecutor(6) as threads:
@@ -119,7 +124,7 @@ def test_posts_from_many_threads_leave_no_gap_in_seq(writer: Writer) -> None:
 
 
 def test_two_writers_and_an_action_assign_seqs_without_a_gap(writer: Writer) -> None:
-    """Check that seqs have no gap when two writers and an agent's action write to one conversation (invariant 3)."""
+    """Check that seqs have no gap when two writers and an agent's action write to one conversation."""
     cast = create_cast()
     conversation = start_with(cast, cast.mei)
     before, second = conversation.last_seq, Writer()
@@ -139,8 +144,7 @@ def test_two_writers_and_an_action_assign_seqs_without_a_gap(writer: Writer) -> 
 
 
 def test_repeated_post_gets_the_same_answer_even_while_the_first_is_pending(writer: Writer) -> None:
-    """Check that all repeats of a post get the answer of the first one, and that one message is stored (invariant
-    4)."""
+    """Check that all repeats of a post get the answer of the first one, and that only one message is stored."""
     conversation = start(create_cast())
     same = post(conversation, "一次")
     outcomes = [answer(future) for future in [writer.post(same) for _ in range(20)]]

@@ -21,10 +21,10 @@ SLOW = "TESTS_SLOW"
 class AppServer(Server):
     """Lianxin started as a bank starts it: `migrate`, `collectstatic`, then Daphne or uvicorn.
 
-    `env` holds every LIANXIN_ variable; none is inherited from the test run, so a test states what it needs.
-    Only LIANXIN_STATE_DIR has a default, a folder that is removed with the server. `prepare=False` skips
-    migrating and collecting, for a second process on what a first one has prepared. `application` names
-    another ASGI application than production's, for tests that break something on purpose.
+    `env` holds every LIANXIN_ variable; none is inherited from the test run, so a test states what it needs. Only
+    LIANXIN_STATE_DIR has a default, a folder that is removed with the server. `prepare=False` skips `migrate` and
+    `collectstatic`, for a second process that shares the database and files of the first one. `application` names an
+    ASGI application other than production's, for tests that cause errors on purpose.
     """
 
     name = "app"
@@ -47,7 +47,7 @@ class AppServer(Server):
 
     @property
     def url(self) -> str:
-        """The address without a trailing slash."""
+        """The base URL of the server, without a trailing slash."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -89,17 +89,17 @@ class AppServer(Server):
         return result.stdout
 
     def prepare(self) -> None:
-        """Prepare its empty database and its static files."""
+        """Prepare the server's empty database and its static files."""
         self.migrate()
         self.collect()
         self._prepare = False
 
     def migrate(self) -> None:
-        """Prepare only its empty database."""
+        """Prepare only the server's empty database."""
         prepare_database(self.environment(), self.manage)
 
     def collect(self) -> None:
-        """Prepare only its static files."""
+        """Prepare only the server's static files."""
         prepare_static(self.environment(), self.manage)
 
     def start(self) -> None:

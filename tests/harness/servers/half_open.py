@@ -1,4 +1,5 @@
-"""A TCP proxy between browser and server whose connections can die silently, as a phone's do in a tunnel."""
+"""A TCP proxy between browser and server whose connections can die silently, as a phone's connection does in a
+tunnel."""
 
 from __future__ import annotations
 
@@ -11,15 +12,14 @@ from tests.harness.servers.process import HOST
 
 
 class HalfOpenProxy:
-    """Forwards both directions until `swallow`: WebSockets that are open then stay open, but nothing arrives
-    any more.
+    """Forwards data in both directions. After `swallow`, WebSockets stay open, but nothing arrives over them any more.
 
-    Connections opened afterwards work. HTTP requests always work, because the browser detects their failure
-    itself.
+    WebSockets that are opened afterwards work. HTTP requests always work, because browsers detect their failure
+    themselves.
 
-    with HalfOpenProxy(server.port) as proxy:
-        page.goto(proxy.url)
-        proxy.swallow()
+        with HalfOpenProxy(server.port) as proxy:
+            page.goto(proxy.url)
+            proxy.swallow()
     """
 
     def __init__(self, port: int) -> None:
@@ -55,7 +55,8 @@ class HalfOpenProxy:
         return len(dead) // 2
 
     def is_given_up(self, within: float) -> bool:
-        """Wait until either end closes its side of a half-open connection. Return False after `within` seconds."""
+        """Wait until the client or the server closes its side of a half-open connection. Return False after `within`
+        seconds."""
         return self._given_up.wait(within)
 
     def _accept(self) -> None:

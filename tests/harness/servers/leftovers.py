@@ -1,5 +1,4 @@
-"""The application with an extra endpoint that counts the socket objects still alive with garbage collection
-disabled."""
+"""The ASGI application with garbage collection disabled, and an extra endpoint that counts living socket objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx with the configuration files of deploy/: only names, ports, paths and the certificate are filled in."""
+"""nginx with the configuration files of deploy/. Only names, ports, paths and the certificate are filled in."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ http {{
 
 
 class Nginx(Server):
-    """nginx with TLS in front of the server processes at `ports`. `state` is their state folder, for static
-    files."""
+    """nginx with TLS in front of the server processes at `ports`.
+
+    `state` is the state folder of these processes, from which nginx serves static files.
+    """
 
     name = "nginx"
 
@@ -82,7 +84,7 @@ class Nginx(Server):
 
     @property
     def requests(self) -> list[str]:
-        """The lines of its access log."""
+        """The lines of nginx's access log."""
         return (self.folder / "access.log").read_text().splitlines()
 
     def command(self) -> Sequence[str | Path]:

@@ -22,11 +22,10 @@ from tests.harness.servers.process import HOST, Server, ServerFailed
 class PrivatePostgres(Server):
     """A private PostgreSQL. `url` is its first database; `create_database()` adds more, each empty.
 
-    `durable=False` turns fsync off: nothing here outlives the machine, and killing a server process loses
-    nothing that it has handed to the kernel, so every test of "accepted means committed" keeps its meaning.
-    Only a power cut would make a difference. Benchmarks pass `durable=True`, because they measure the disk
-    too. `settings` are further settings of postgresql.conf. `keep` is a folder in which the data stays, for
-    the next PostgreSQL that gets it.
+    `durable=False` turns fsync off. That is safe here: the data need not survive a crash of the machine, and killing a
+    server process loses nothing that it has handed to the kernel. Tests of "accepted means committed" therefore keep
+    their meaning. Benchmarks pass `durable=True`, because they measure the disk, too. `settings` are further settings
+    of postgresql.conf. `keep` is a folder in which the data stays, so that a later PostgreSQL can use it.
     """
 
     name = "postgres"
@@ -55,7 +54,7 @@ class PrivatePostgres(Server):
         return f"postgres://lianxin:{self._password}@{HOST}:{self.port}/postgres"
 
     def url_of(self, name: str) -> str:
-        """Return the URL of one of its databases."""
+        """Return the URL of the database with this name."""
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def create_database(self, name: str = "") -> str:
@@ -63,7 +62,10 @@ class PrivatePostgres(Server):
         return create_database(self.url, name)
 
     def owner(self) -> pwd.struct_passwd | None:
-        """PostgreSQL refuses to run as root; in that case return Debian's account for it, or nobody."""
+        """Return the account that runs PostgreSQL: `postgres` or `nobody` if we are root, otherwise None for our own.
+
+        PostgreSQL refuses to run as root.
+        """
         if os.geteuid() != 0:
             return None
         for account in ("postgres", "nobody"):

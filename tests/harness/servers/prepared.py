@@ -1,5 +1,4 @@
-"""The results of `migrate` and `collectstatic`, made once for a run of the suite and copied for each further
-server."""
+"""The results of `migrate` and `collectstatic`, made once in a run of the tests and copied for each further server."""
 
 from __future__ import annotations
 

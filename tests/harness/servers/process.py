@@ -21,13 +21,13 @@ HOST = "127.0.0.1"
 
 
 class ServerFailed(RuntimeError):
-    """A server is missing, did not start, or did not stop; the message ends with its log."""
+    """A server is missing, did not start, or did not stop. The message ends with the server's log."""
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on, below the kernel's ephemeral range.
+    """Return a loopback port on which no program listens, below the kernel's ephemeral range.
 
-    An ephemeral port could go to an outgoing connection before our server binds it.
+    The kernel could give an ephemeral port to an outgoing connection before our server binds it.
     """
     for port in random.SystemRandom().sample(range(20_000, 30_000), 200):
         with socket.socket() as probe:
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A child process; subclasses define its command and when it is ready."""
+    """A child process of a test run. Subclasses define its command, and the condition under which it is ready."""
 
     name = "server"
     start_seconds = 180.0
@@ -122,7 +122,7 @@ class Server:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End the server as an operator would, and wait for it. Stopping a stopped server does nothing."""
+        """End the server as an operator would, and wait until it has ended. Stopping a stopped server does nothing."""
         self.send_signal(self.stop_signal)
         self.wait()
 
@@ -142,7 +142,8 @@ class Server:
             self._process.send_signal(number)
 
     def wait(self) -> int | None:
-        """Wait for its end and return the exit code; after `stop_seconds` kill it and raise `ServerFailed`."""
+        """Wait until the server ends and return the exit code. After `stop_seconds`, kill it and raise
+        `ServerFailed`."""
         if self._process is None:
             return None
         try:
