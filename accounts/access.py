@@ -34,7 +34,8 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "export_records": frozenset({Role.SUPERVISOR, Role.AUDITOR}),
     "read_audit": frozenset({Role.AUDITOR, Role.ADMINISTRATOR}),
     "set_up": frozenset({Role.ADMINISTRATOR}),
-    # Sites, their texts, departments and shared replies: everything that customers read besides knowledge points.
+    # "approve_set_up" is about everything that customers read except knowledge points: sites, their texts, departments
+    # and shared replies.
     "approve_set_up": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 

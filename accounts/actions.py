@@ -35,7 +35,7 @@ def create_staff(
     with transaction.atomic():
         staff.is_staff = Role(staff.role) in CAPABILITIES["use_admin"]
         staff.set_password(password)
-        # A password typed on the command line is the owner's own choice.
+        # Without `by`, the account is created on the command line, where its owner chooses the password.
         staff.must_change_password = by is not None
         staff.save(force_insert=True)
         staff.departments.set(departments)
