@@ -44,7 +44,7 @@ def assign_next(taker: NextRequest) -> Conversation:
 
     Raises NobodyWaiting, QueueRestricted, Unavailable, and IntegrityError when this click has already taken one.
     """
-    # The caller's transaction cannot be shared with other requests.
+    # Inside a transaction of the caller, the request cannot be combined with those of other agents.
     taken = None if connection.in_atomic_block else _combiner.ask(taker)
     return taken or _assign_alone(taker)
 
