@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 from diff_match_patch import diff_match_patch
 
-# Seconds for one comparison. The part not compared by then is shown as one change: correct, but coarse.
+# Seconds for one comparison. The rest of the text is then shown as one change, which is correct, but coarse.
 SECONDS = 0.2
-# Longer than an answer may be. In longer texts the search for repeats exceeds the time limit.
+# The maximum length of a text to compare. An answer is never longer. In longer texts the search for repeats exceeds the
+# time limit.
 MAX_CHARACTERS = 5_000
 _PIECES = re.compile(r"[A-Za-z]+|\d+(?:[.,]\d+)*|\s+|.", re.DOTALL)
 # diff-match-patch compares characters, so each longer word is replaced by one code point of the private-use planes.

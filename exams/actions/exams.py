@@ -35,7 +35,8 @@ from exams.rules.drawing import draw, shuffled_options
 from exams.rules.marking import is_answer
 from knowledge.models import Category
 
-# Answers are accepted for this long after the end of the time, because they may have been sent before it.
+# Answers that arrive this long after the end of the paper are still accepted, because they may have been sent before
+# the end.
 GRACE_PERIOD = timedelta(seconds=5)
 # The maximum length of a fill-in answer, in characters.
 GAP_CHARACTERS = 100

@@ -22,7 +22,8 @@ from knowledge.models import (
 )
 from privacy.masking import mask
 
-# Longer texts are stories rather than questions; they do not become phrasings, and unanswered questions are cut.
+# A longer text tells a story rather than asks a question. It does not become a phrasing, and an unanswered question is
+# cut to this length.
 QUESTION_CHARACTERS = 200
 # Shorter texts are greetings, a yes or a no (好的, ok), which do not become phrasings.
 MIN_CHARACTERS = 4

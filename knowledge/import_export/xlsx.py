@@ -333,7 +333,7 @@ def _rows_of(sheet: _Sheet) -> list[list[Any]]:
         if last_column > first_column:
             value = UnclearCell(_("This cell is merged over several columns."))
         for row in range(first_row, min(last_row, MAX_LINES) + 1):
-            # A row that has no other cell is not a row of the table.
+            # Skip rows of the merged area that have no other cell, because they are not rows of the table.
             if row == first_row or row in sheet.rows:
                 cells = sheet.rows[row]
                 cells |= dict.fromkeys(range(first_column, min(last_column, MAX_COLUMNS) + 1), value)

@@ -35,7 +35,7 @@ COURTESY = re.compile(
     re.IGNORECASE,
 )
 CLAUSE = re.compile("[^，,]+")
-# Shorter sentences ask nothing. Only the last of the others are used, because a story comes before its question.
+# Shorter sentences ask nothing. Only the last few longer ones are used, because a story comes before its question.
 MIN_QUESTION_LETTERS, MAX_SENTENCES = 4, 6
 
 

@@ -111,7 +111,7 @@ def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
     text = normalize(typed)
     for word in words:
         if any(other.startswith(word) for other in known):
-            # The word is known, or still being typed.
+            # The word is known or not yet typed to its end, so it needs no correction.
             continue
         correction = min((other for other in known if _is_one_typo(word, other)), default=None)
         if correction:
