@@ -44,7 +44,7 @@ class Throttle(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.security."):
-            # The name of the logger gives the reason.
+            # The name of the logger tells the reason, so drop the original message and the traceback.
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.msg, record.args, record.exc_info = "a request was refused", (), None
         source = (record.name, record.pathname, record.lineno)

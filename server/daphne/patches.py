@@ -30,7 +30,7 @@ INTERNALS = (
     Internal(Server, "create_application", ("partial", "handle_reply")),
     Internal(autobahn_protocol.WebSocketProtocol, "__init__", ("is_closed",)),
     Internal(WebSocketProtocol, "sendCloseFrame", ("STATE_OPEN", "closeHandshakeTimeout")),
-    # Here
+    # server/daphne/patches.py
     Internal(autobahn_protocol.WebSocketProtocol, "_connectionMade", ("pformat",)),
 )
 

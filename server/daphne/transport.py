@@ -15,7 +15,7 @@ from chat.realtime.frame_meter import FrameMeter
 from chat.realtime.transport import WebSocketTransport
 
 # Seconds to wait for the peer's close frame. Autobahn waits one second and then resets the connection, so a slow client
-# lost the last frame: `bye`, which contains the time to reconnect.
+# would lose the last frame: `bye`, which contains the time to reconnect.
 CLOSE_SECONDS = 6.0
 # The first byte of a whole text message (RFC 6455, 5.2).
 _TEXT = 0x81
@@ -52,7 +52,8 @@ class DaphneTransport(WebSocketTransport):
         # Set while the client does not read fast enough; the event fires once it has caught up.
         self._drained: asyncio.Event | None = None
         self.meter = FrameMeter(protocol, self.stop_reading)
-        # Replace the protocol as Daphne does when it upgrades HTTP to WebSocket: a TLS transport wraps another.
+        # Put the meter in place of the protocol, as Daphne does with its own protocol at the upgrade to WebSocket. A
+        # TLS transport wraps the protocol.
         if hasattr(self._transport, "wrappedProtocol"):
             self._transport.wrappedProtocol = self.meter
         else:
@@ -75,8 +76,8 @@ class DaphneTransport(WebSocketTransport):
         protocol = self._protocol
         if self._drained is not None or protocol.state != protocol.STATE_OPEN:
             return False
-        # This takes half of the time of `send`, which is a task and the layers of Daphne and Autobahn
-        # (docs/performance.md, section Patches).
+        # A direct write takes half of the time of `send`, which creates a task and passes the layers of Daphne and
+        # Autobahn (docs/performance.md, section Patches).
         self._transport.write(encode_frame(payload))
         return True
 
