@@ -260,7 +260,8 @@
     attach();
     observer.observe(document, { childList: true });
     addEventListener("online", tryAgain);
-    // An error page and a blocked or crashed frame answer no pings. A frame that is not visible may be suspended.
+    // Error pages and blocked or crashed frames answer no pings. A frame that is not visible is not checked, because
+    // the browser may suspend it.
     setInterval(() => {
       if (!frame || (isReady && (!isOpen || document.hidden))) return;
       if (++unansweredPings > 3) fail();
