@@ -96,9 +96,9 @@ WRITES = {
     "update",
     "bulk_update",
 }
-# Every package of the program.
+# Every package that runs in production.
 OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
-# Folders and modules that may write: the actions, and the layers below them or beside them.
+# Folders and modules that may write to the database: the actions, and the layers below them or beside them.
 WRITERS = ("actions", "migrations", "demo", "commands", "models")
 OTHER_WRITERS = {
     "accounts/actions.py",

@@ -135,7 +135,7 @@ def test_message_whose_response_was_lost_is_stored_once(console: OpenConsole, se
                 route.continue_()
                 return
             lost.append(route.request.url)
-            # The socket may show the message before this request is answered.
+            # Let the server store the message, but lose its response.
             route.fetch()
             route.abort()
 

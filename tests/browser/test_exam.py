@@ -277,7 +277,7 @@ def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
     taken: list[str] = []
     page.on("request", lambda request: taken.extend(re.findall(r"/console/next$", request.url)))
     with WireVisitor(server, name="李雷"):
-        # Type without a pause while the question disappears: letters are ignored for a second after it has.
+        # Type without a pause while the question disappears. For one second after that, letters must be ignored.
         while page.locator(".drill .question").is_visible():
             page.keyboard.press("n")
         page.keyboard.type("nnn")

@@ -121,8 +121,8 @@ class Bank:
         try:
             self.postgres = self._stack.enter_context(SmallPostgres())
             self.redis = self._stack.enter_context(PrivateRedis())
-            # One state folder for all processes, as on one machine: the pages of each refer to static files
-            # of all.
+            # All processes share one state folder, as on one machine, because the pages of each process refer to static
+            # files of all of them.
             state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-faults-"))
             env = {
                 "LIANXIN_STATE_DIR": state,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Rows = list[tuple[int, str]]
 
-# Conversation, seq and text of every message that has a seq; messages without one are not accepted yet.
+# Returns conversation, seq and text of every message that has a seq. Messages without a seq are not accepted yet.
 READ_MESSAGES = """selector => [...document.querySelectorAll(selector)].map((element) => [
   element.id.slice("message-".length, "message-".length + 36), Number(element.dataset.seq),
   (element.querySelector(".body") ?? element).textContent])"""
@@ -117,7 +117,7 @@ class Browsers:
             self._senders[text_sent] = "widget"
             await text.fill(text_sent)
             await text.press("Enter")
-            # Write no flood of unaccepted messages: like a person, wait until the last one was sent.
+            # Do not write many unaccepted messages: like a person, wait until the last message was sent.
             for _ in range(40):
                 await self._read_page("widget", frame, "#log .message[data-seq]")
                 if text_sent in self._acked:

@@ -29,7 +29,7 @@ class LinkConditions:
     jitter: float = 0.0
     bytes_per_second: float = 0.0
     is_black_hole: bool = False
-    # Part of the next chunk is delivered, then the connection is closed.
+    # If true, the connection is closed after a part of the next chunk.
     is_cutting: bool = False
 
 

@@ -26,8 +26,7 @@ from tests.simulation.sources import own_scripts
 T = TypeVar("T")
 
 WARM_UP_SECONDS = 60.0
-# The hub's tables in a server process, which must be empty when no client is connected
-# (`/fault-injection/state`).
+# The tables of the hub in a server process (`/fault-injection/state`). They must be empty when no client is connected.
 TABLES = ("sockets", "visitors", "watchers", "staff", "heads", "told")
 TEXTS = sorted({turn.text for script in own_scripts() for turn in script.turns if len(turn.text) < 120})
 

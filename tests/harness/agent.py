@@ -28,7 +28,7 @@ class AgentClient:
     """A signed-in staff member's console. Subclasses decide what to do when, and override the methods that are told
     what happens."""
 
-    # Additional headers of the handshake, and the kinds of frames that are decoded (empty: all).
+    # Additional headers of the handshake, and the kinds of frames to decode (all if empty).
     handshake_headers: Mapping[str, str] = {}
     decoded_kinds: tuple[bytes, ...] = ()
     http_seconds = 30.0
@@ -43,7 +43,7 @@ class AgentClient:
         timing: Timing = QUICK,
     ) -> None:
         self.threads: dict[str, Thread] = {}
-        # The row of each conversation that this console was told about, and the ids of those on its lists.
+        # The rows that this console received, by conversation, and the ids of the conversations on its lists.
         self.rows: dict[str, Frame] = {}
         self.listed: set[str] = set()
         self.is_welcomed = False
@@ -70,7 +70,7 @@ class AgentClient:
         )
         self.is_shut_out = False
 
-    # -- what happens, for subclasses ------------------------------------------------------------------------
+    # -- events, for subclasses ------------------------------------------------------------------------------
 
     def lost(self) -> None:
         """The connection has ended."""

@@ -63,7 +63,7 @@ class Process:
 
     def in_thread(self, work: Callable[[], object]) -> None:
         """Run `work` on a thread of this process, after a small delay."""
-        # As the ASGI application does at the first request.
+        # Start the hub, as the ASGI application does at the first request.
         self.context.run(the_hub.of(self).start)
         thread = self.context.run(Thread, target=work)
         self.schedule.loop.call_later(self.schedule.loop.delay(), thread.start, context=self.context)

@@ -14,7 +14,7 @@ gc.disable()
 SOCKET_CLASSES = {
     *("VisitorConsumer", "DaphneTransport", "UvicornTransport"),
     *("WebSocketProtocol", "HTTPChannel", "WebRequest"),
-    # Not the parsers below it: those form reference cycles of their own.
+    # The parsers of this class are not listed, because they form reference cycles of their own.
     "WebSocketsSansIOProtocol",
 }
 
