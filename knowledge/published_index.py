@@ -156,7 +156,7 @@ class PublishedIndex:
         try:
             trained = index.trained(encode_in_process)
         except Exception as error:
-            # The untrained index still finds entries by their words, and the next change tries again.
+            # The untrained index still finds entries by their words. The next change starts the training again.
             logger.warning("training of the published index failed: %s", type(error).__name__)
             trained = None
         with self._lock:
@@ -245,12 +245,12 @@ published = PublishedIndex()
 def warm() -> None:
     """Read everything before the first question arrives; called on its own thread when a server starts."""
     close_old_connections()
-    # The first call builds a table; without this the first message in Chinese would wait for it.
+    # Build the table that the first call needs. Otherwise the first message in Chinese would wait for it.
     fold_variants("户")
     try:
         published.current()
     except Exception as error:
-        # The first search tries again.
+        # The first search will try to read the index again.
         logger.warning("the published index could not be read: %s", type(error).__name__)
     finally:
         close_old_connections()

@@ -24,8 +24,8 @@ SAFE_ERRORS = (OSError, ImportError, AttributeError, NameError, TypeError, Runti
 IDS = ("conversation", "socket")
 
 
-# Records per minute from one line of code. Anonymous clients can cause the same record again and again (a request for a
-# foreign host, a frame that fails); it must not fill the disk or hide other problems.
+# The maximum number of records per minute from one line of code. Anonymous clients can cause the same record again and
+# again (a request for a foreign host, a frame that fails). Such records must not fill the disk or hide other problems.
 MAX_PER_MINUTE = 30
 
 

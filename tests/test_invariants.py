@@ -106,7 +106,7 @@ OTHER_WRITERS = {
     "accounts/audit.py",
     "accounts/departments.py",
     "accounts/presence.py",
-    # Counters in Redis, form keys, and Django's sessions.
+    # These modules write counters in Redis, form keys, and Django's sessions.
     "core/rate_limits.py",
     "accounts/form_keys.py",
     "accounts/session_queries.py",

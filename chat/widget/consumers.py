@@ -153,7 +153,7 @@ class VisitorConsumer(Socket):
         except Overloaded as overloaded:
             self.end("unavailable", retry_after_ms=round(overloaded.after_seconds * 1000))
         except Exception as error:
-            # The widget cannot work without a welcome, so close: it reconnects and tries again.
+            # The widget cannot work without a welcome, so close the socket. The widget then reconnects and tries again.
             logger.warning("hello was not answered: %s", type(error).__name__, extra=self.ids())
             self.refuse(Unavailable())
             self.end("unavailable")

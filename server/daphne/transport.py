@@ -49,7 +49,7 @@ class DaphneTransport(WebSocketTransport):
         super().__init__(send)
         self._protocol = protocol
         self._transport: Any = protocol.transport
-        # Set while the client does not read fast enough; the event fires once it has caught up.
+        # The event exists while the client does not read fast enough. It fires when the client has caught up.
         self._drained: asyncio.Event | None = None
         self.meter = FrameMeter(protocol, self.stop_reading)
         # Put the meter in place of the protocol, as Daphne does with its own protocol at the upgrade to WebSocket. A
@@ -95,7 +95,7 @@ class DaphneTransport(WebSocketTransport):
     def abort(self) -> None:
         self._transport.abortConnection()
 
-    # Twisted's IPushProducer: Twisted pauses it while the client does not read fast enough.
+    # The methods of Twisted's IPushProducer. Twisted pauses the producer while the client does not read fast enough.
 
     def pauseProducing(self) -> None:
         self._drained = self._drained or asyncio.Event()

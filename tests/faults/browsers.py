@@ -22,7 +22,7 @@ Rows = list[tuple[int, str]]
 READ_MESSAGES = """selector => [...document.querySelectorAll(selector)].map((element) => [
   element.id.slice("message-".length, "message-".length + 36), Number(element.dataset.seq),
   (element.querySelector(".body") ?? element).textContent])"""
-# Messages that are neither accepted nor refused for good.
+# Returns the number of messages that are neither accepted nor refused for good.
 PENDING = """() => [...document.querySelectorAll("#unplaced > *, #pending > *")]
   .filter((element) => !element.querySelector(".error, .refusal")).length"""
 TIMEOUT_MS = 30_000

@@ -64,7 +64,7 @@ class Scenario:
         self.visitors: list[Visitor] = []
         self.agents: list[Agent] = []
         self.browsers: Browsers | None = None
-        # The bank's page that shows the widget.
+        # The URL of the bank's page that shows the widget.
         self.widget_page_url = ""
         self.scheduler = FaultScheduler(self, self._new_rng())
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -47,7 +47,7 @@ class AgentClient:
         self.rows: dict[str, Frame] = {}
         self.listed: set[str] = set()
         self.is_welcomed = False
-        # The server has closed this console for good, or the session has ended.
+        # True if the server has closed this console for good, or if the session has ended.
         self.is_shut_out = False
         self._url, self._websocket_url = url, websocket_url
         self._rng, self._timing = rng, timing

@@ -40,7 +40,7 @@ class InvariantChecker:
         self._schedule = schedule
         # The bodies each tab has sent, in order. Every body is used once.
         self.sent: defaultdict[Any, list[str]] = defaultdict(list)
-        # Tabs that were closed or logged out: they may lose what they had not sent.
+        # Tabs that were closed or logged out. They may lose their unsent messages.
         self.gone: set[str] = set()
         # Revision, last seq, read marks and the rest of each stored row.
         self._rows: dict[str, tuple[int, tuple[int, ...], tuple[Any, ...]]] = {}
@@ -52,7 +52,7 @@ class InvariantChecker:
         self._stored: dict[str, list[StoredMessage]] = {}
         self._accepted: dict[str, int] = {}
         self.frames = 0
-        # Exceptions that no code of ours has handled.
+        # Exceptions that our code has not handled.
         self.failures: list[str] = []
 
     # -- checks of every frame --------------------------------------------------------------------------------

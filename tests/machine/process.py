@@ -27,8 +27,8 @@ class Process:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.is_dead = False
-        # The process is killed after this many further commits, before it can report the last one. Below 0:
-        # never.
+        # The process is killed after this number of further commits, before it can report the last one. A negative
+        # number means never.
         self.commits_left = -1
         self.context: Context = copy_context()
         self.context.run(PROCESS.set, self)
