@@ -39,7 +39,7 @@ def differences(old: str, new: str, seconds: float = SECONDS) -> list[Piece]:
     matcher.Diff_Timeout = seconds
     before, after = codes.encode(old), codes.encode(new)
     changes = matcher.diff_main(before, after, False, time.time() + seconds)
-    # Merge changes that are separated only by a few equal characters, which nobody could read.
+    # Merge changes that are separated by only a few equal characters, because such small fragments are unreadable.
     matcher.diff_cleanupSemantic(changes)
     return [Piece(_KINDS[kind], codes.decode(text)) for kind, text in changes if text]
 

@@ -18,7 +18,7 @@ from server.js_bundler import bundle, minified
 
 # Scripts that are served as one file together with the modules that they import.
 BUNDLED = ("widget/main.js",)
-# Other files for visitors, which are minified.
+# Other files for visitors. They are minified, but import no modules.
 SCRIPTS = ("widget/loader.js",)
 SHEETS = ("tokens.css", "widget/widget.css")
 _IMPORT = re.compile(r'^@import "(\.[^"]+)";$', re.MULTILINE)

@@ -113,7 +113,7 @@ OTHER_WRITERS = {
     # Writes approved changes; only the approval actions call it.
     "chat/approvals.py",
 }
-# Calls of NumPy, Pillow and a Django formset; the formset only collects what an action then stores.
+# Calls of NumPy, Pillow and a Django formset. The formset only collects the changes that an action then stores.
 OTHER_SAVES = {"np.delete", "plain.save", "formset.save"}
 
 

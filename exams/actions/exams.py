@@ -40,7 +40,7 @@ from knowledge.models import Category
 GRACE_PERIOD = timedelta(seconds=5)
 # The maximum length of a fill-in answer, in characters.
 GAP_CHARACTERS = 100
-# A new paper is compared with at most this many of the latest papers of other examinees, so that they share few
+# A new paper is compared with the latest papers of other examinees, at most this number, so that they share few
 # questions.
 MAX_COMPARED_PAPERS = 60
 

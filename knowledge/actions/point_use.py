@@ -27,7 +27,7 @@ from privacy.masking import mask
 QUESTION_CHARACTERS = 200
 # Shorter texts are greetings, a yes or a no (好的, ok), which do not become phrasings.
 MIN_CHARACTERS = 4
-# A point that an agent sends answers the visitor's questions among this many messages before it.
+# A point that an agent sends answers the visitor's questions among this number of messages before it.
 ANSWERED_WITHIN = 8
 
 

@@ -1,5 +1,5 @@
-// Lianxin on a bank's page: a launcher button with an unread count, and a frame created when it is first opened. See
-// docs/embed.md.
+// Lianxin on a bank's page: a launcher button with an unread count, and a frame that is created when the visitor first
+// opens the widget. See docs/embed.md.
 (() => {
   const script = /** @type {HTMLScriptElement} */ (document.currentScript);
   const page = /** @type {any} */ (window);

@@ -117,7 +117,7 @@ class Browsers:
             self._senders[text_sent] = "widget"
             await text.fill(text_sent)
             await text.press("Enter")
-            # Do not write many unaccepted messages: like a person, wait until the last message was sent.
+            # Wait until the last message is accepted, as a person would, so that unaccepted messages do not pile up.
             for _ in range(40):
                 await self._read_page("widget", frame, "#log .message[data-seq]")
                 if text_sent in self._acked:

@@ -103,7 +103,7 @@ class Link:
         try:
             await asyncio.gather(*pumps)
         except (OSError, RuntimeError):
-            # One side is gone; the other one learns of it now, unless a black hole hides it.
+            # One end has closed the connection. Let the other end learn of this now, unless a black hole hides it.
             for direction in (self.up, self.down):
                 await direction._wait_out_black_hole()
         finally:
