@@ -53,7 +53,7 @@ class Content:
     department: Department | None = None
     region: Region | None = None
     branch: Branch | None = None
-    # [[label, URL], ...]
+    # A list of [label, URL].
     links: list[list[str]] = field(default_factory=list)
     is_public: bool = False
     valid_from: date | None = None

@@ -86,7 +86,8 @@ class DaphneTransport(WebSocketTransport):
             await self._drained.wait()
 
     async def close(self, code: int) -> None:
-        # Daphne itself does this for 1011: Autobahn's `sendClose`, which ASGI's `send` calls, refuses 1012.
+        # Autobahn's `sendClose`, which ASGI's `send` calls, refuses the code 1012. Daphne itself calls `sendCloseFrame`
+        # for the code 1011.
         self._protocol.sendCloseFrame(code=code)
 
     def stop_reading(self) -> None:

@@ -44,7 +44,7 @@ class Timing:
 
 # The intervals of static/chat/socket.js.
 SCREENS = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.5, max_pause_seconds=30.0)
-# With shorter pauses, for a load whose reconnections need not be spread.
+# Has shorter pauses, for a load whose reconnections need not be spread.
 QUICK = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.2, max_pause_seconds=2.0)
 
 
