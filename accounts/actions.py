@@ -13,8 +13,8 @@ from accounts import audit, presence
 from accounts.access import CAPABILITIES, require
 from accounts.models import Department, PresenceStatus, Role, Staff
 
-# Sent with `staff_id` inside the transaction that removes a right. `chat` receives it and closes consoles; a signal is
-# used because this app may not import `chat`.
+# This signal is sent with `staff_id` inside the transaction that removes a right. `chat` receives it and closes
+# consoles. A signal is used because this app may not import `chat`.
 rights_ended = Signal()
 
 STAFF_FIELDS = ("username", "name", "name_en", "number", "role", "capacity", "is_active")

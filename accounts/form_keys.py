@@ -60,7 +60,7 @@ def _key_of(request: HttpRequest) -> UUID | None:
 def _is_first(key: UUID, staff: Staff) -> bool:
     SubmittedForm.objects.filter(staff=staff, at__lt=timezone.now() - RETENTION).delete()
     try:
-        # On PostgreSQL this waits until another request with the same key commits or rolls back.
+        # On PostgreSQL the insert waits until another request with the same key commits or rolls back.
         with transaction.atomic():
             SubmittedForm.objects.create(key=key, staff=staff)
     except IntegrityError:

@@ -22,7 +22,7 @@ MAX_LINKS = 10
 MAX_PHRASINGS = 200
 PHRASING_CHARACTERS = 200
 
-# The fields of `Version` that are its content: they are copied to the next version and compared between two.
+# The fields of `Version` that are its content. They are copied to the next version, and compared between two versions.
 FIELDS = (
     "title",
     "answer",

@@ -129,7 +129,7 @@ class PublishedIndex:
         if newest == self.edition:
             return
         if newest < self.edition or self.edition < 0:
-            # The first read, or the database was restored from an older backup.
+            # Read everything, because this is the first read, or the database was restored from an older backup.
             self.points, self.index, self.branches, self.branch_index = {}, Index(), {}, Index()
             self._read(Point.objects.filter(published__isnull=False), Branch.objects.filter(is_active=True))
         else:

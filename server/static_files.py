@@ -74,7 +74,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         return WidgetCompressor(**options)
 
     def url_converter(self, name: str, *args: Any, **kwargs: Any) -> Callable[[Match[str]], str]:
-        # A comment in an extension of htmx shows an import of a file that does not exist.
+        # Do not rewrite extensions of htmx: a comment in one of them shows an import of a file that does not exist.
         if name.startswith("django_htmx/"):
             return lambda match: match[0]
         convert: Callable[[Match[str]], str] = super().url_converter(name, *args, **kwargs)

@@ -117,7 +117,7 @@ _QueueKey = tuple[int, datetime, int]
 
 
 def _waiting_query(*, to_lock: bool) -> batch_statements.PreparedFirst:
-    # No joins, so that the database reads only the first entries of the index `waiting_in_order`.
+    # Use no joins, so that the database reads only the first entries of the index `waiting_in_order`.
     queue = Conversation.objects.filter(department__pk__equals=batch_statements.PARAM, status=Status.WAITING)
     ordered = queue.order_by("-priority", "waiting_since", "id").values_list(
         "priority", "waiting_since", "id"

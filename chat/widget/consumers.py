@@ -58,7 +58,7 @@ _hellos_of_address = limits.Buckets(limits.hellos_of_address)
 
 
 class VisitorConsumer(Socket):
-    # Set when the hello arrives, before its session is looked up.
+    # True once the hello has arrived, even if its session has not been looked up yet.
     _has_said_hello = False
 
     async def connected(self) -> None:

@@ -73,7 +73,7 @@ def question_parts(text: str) -> list[str]:
     text = text[:MAX_CHARACTERS]
     if _length(text) <= LONG_MESSAGE:
         return [text]
-    # Many people write commas instead of ending a sentence.
+    # Many people write commas instead of ending a sentence, so split long sentences at commas.
     sentences = [
         part.strip()
         for sentence in SENTENCE.findall(text)

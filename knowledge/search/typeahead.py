@@ -74,7 +74,7 @@ class TypeaheadIndex:
         if len(letters) < 2:
             return
         if len(HAN.findall(letters)) == len(letters):
-            # 吞咔 sounds like 吞卡.
+            # Also search by sound, because people may type 吞咔 for 吞卡.
             yield from ((position, SOUNDS) for position in self._spellings.sounds_like(letters))
             return
         for position, is_at_start in self._spellings.with_initials(letters).items():

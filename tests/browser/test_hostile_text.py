@@ -139,7 +139,7 @@ def delete_replies(server: ChatServer) -> Iterator[None]:
     server.execute("DELETE FROM chat_cannedreply")
 
 
-# With our content security policy and without one: stored text must not run even without a policy.
+# Test with our content security policy and without one, because stored text must not run even without a policy.
 POLICIES = {"with our policy": False, "without a policy": True}
 
 

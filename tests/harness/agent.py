@@ -19,7 +19,7 @@ from tests.harness.thread import Message, Thread
 
 # Seconds after which an unanswered fetch is sent again.
 ANSWER_SECONDS = 5.0
-# Like the console, send a request again after a pause when it got no answer or a transient error.
+# Seconds after which a request without an answer, or with a transient error, is sent again, as in the console.
 RETRY_SECONDS = 0.5
 TRANSIENT_STATUSES = (UNKNOWN, 429, 500, 502, 503)
 

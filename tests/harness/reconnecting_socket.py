@@ -93,7 +93,7 @@ class ReconnectingSocket:
             except (OSError, TimeoutError):
                 pass
             finally:
-                # Leave no connection when the task was cancelled.
+                # Close the connection even if the task was cancelled.
                 self.cut()
             if not self._is_closing:
                 await asyncio.sleep(self._pause_seconds())
