@@ -34,7 +34,8 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "export_records": frozenset({Role.SUPERVISOR, Role.AUDITOR}),
     "read_audit": frozenset({Role.AUDITOR, Role.ADMINISTRATOR}),
     "set_up": frozenset({Role.ADMINISTRATOR}),
-    # Sites, their texts, departments and shared replies: everything that customers read besides knowledge points.
+    # "approve_set_up" is about everything that customers read except knowledge points: sites, their texts, departments
+    # and shared replies.
     "approve_set_up": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 
@@ -108,8 +109,8 @@ def _has_rights(connection: Connection, session: Session | None, staff: Staff | 
     if not connection.departments <= {department.pk for department in staff.departments.all()}:
         return False
     session_data = session.get_decoded()
-    # The hash depends on the password. After a password change, Django ends an old session only at its next request,
-    # and an open console may never send one.
+    # The session hash depends on the password. After a password change, Django ends an old session only at its next
+    # request, and an open console may never send one.
     expected_hashes = (staff.get_session_auth_hash(), *staff.get_session_auth_fallback_hash())
     return str(session_data.get(SESSION_KEY)) == str(staff.pk) and any(
         constant_time_compare(str(session_data.get(HASH_SESSION_KEY, "")), expected)

@@ -13,8 +13,8 @@ from accounts import audit, presence
 from accounts.access import CAPABILITIES, require
 from accounts.models import Department, PresenceStatus, Role, Staff
 
-# Sent with `staff_id` inside the transaction that removes a right. `chat` receives it and closes consoles; a signal is
-# used because this app may not import `chat`.
+# This signal is sent with `staff_id` inside the transaction that removes a right. `chat` receives it and closes
+# consoles. A signal is used because this app may not import `chat`.
 rights_ended = Signal()
 
 STAFF_FIELDS = ("username", "name", "name_en", "number", "role", "capacity", "is_active")
@@ -35,7 +35,7 @@ def create_staff(
     with transaction.atomic():
         staff.is_staff = Role(staff.role) in CAPABILITIES["use_admin"]
         staff.set_password(password)
-        # A password typed on the command line is the owner's own choice.
+        # Without `by`, the account is created on the command line, where its owner chooses the password.
         staff.must_change_password = by is not None
         staff.save(force_insert=True)
         staff.departments.set(departments)

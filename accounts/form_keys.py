@@ -60,7 +60,7 @@ def _key_of(request: HttpRequest) -> UUID | None:
 def _is_first(key: UUID, staff: Staff) -> bool:
     SubmittedForm.objects.filter(staff=staff, at__lt=timezone.now() - RETENTION).delete()
     try:
-        # On PostgreSQL this waits until another request with the same key commits or rolls back.
+        # On PostgreSQL the insert waits until another request with the same key commits or rolls back.
         with transaction.atomic():
             SubmittedForm.objects.create(key=key, staff=staff)
     except IntegrityError:
@@ -71,7 +71,8 @@ def _is_first(key: UUID, staff: Staff) -> bool:
 def _store_response(key: UUID, response: HttpResponse) -> None:
     stored = SubmittedForm.objects.filter(key=key)
     if isinstance(response, TemplateResponse) and "popup_response_data" in (response.context_data or {}):
-        # Store the whole page: its script closes admin's popup window, and a repeated request needs it as well.
+        # Store the whole page, because its script closes the popup window of admin. A repeated request needs that
+        # script, too.
         stored.update(status=200, body=response.render().content.decode())
         return
     if 300 <= response.status_code < 400 or response.status_code == 204:

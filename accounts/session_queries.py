@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.models import Staff
 from core.prepared_queries import PARAM, PreparedFirst
 
-# Sent with `session_key` when a session has ended. `chat` receives it and closes consoles; a signal is used because
-# this app may not import `chat`.
+# This signal is sent with `session_key` when a session has ended. `chat` receives it and closes consoles. A signal is
+# used because this app may not import `chat`.
 session_ended = Signal()
 
 _session = PreparedFirst(

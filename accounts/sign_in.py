@@ -27,11 +27,11 @@ class Limit(NamedTuple):
 NAME_AT_ADDRESS = Limit("sign_in_name_at_address", 10, 15 * 60)
 ADDRESS = Limit("sign_in_address", 100, 15 * 60)
 NAME = Limit("sign_in_name", 20, 10 * 60)
-# For staff who confirm an action with their own password.
+# Limits how often staff may enter their own password to confirm an action.
 CONFIRMATION = Limit("confirm_own_password", 5, 15 * 60)
-# Not a limit: remembers the addresses from which a name has signed in.
+# Not a limit: remembers the addresses from which a user name has signed in.
 KNOWN = Limit("sign_in_known_address", 1, 30 * 24 * 3600)
-# Not a limit on sign-in: at most one lock-out of a name at an address is audited in this time.
+# Not a limit on sign-in: the lock-out of a user name at an address is audited at most once in this time.
 LOCK_OUT_AUDITED = Limit("sign_in_lock_out_noted", 1, 15 * 60)
 
 TOO_MANY = "too_many_tries"

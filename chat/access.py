@@ -135,9 +135,10 @@ def lock(pk: int) -> Conversation:
         raise NotFound from error
 
 
-# Whether the row was written by a transaction that had not ended when the statement began, so that the statement waited
-# for it. The first part extends xmin to 64 bits; for a very old row the result may be wrong and costs another query.
-# A snapshot lists no subtransactions, so no action may write a conversation inside a savepoint (a nested `atomic`).
+# True if the statement had to wait for the row, because the transaction that wrote it had not ended when the statement
+# began. The first part extends xmin to 64 bits. For a very old row the result may be wrong, which only costs another
+# query. A snapshot lists no subtransactions, so no action may write a conversation inside a savepoint (a nested
+# `atomic`).
 _HAS_WAITED = """NOT pg_visible_in_snapshot(
     ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint >> 32 << 32) + chat_conversation.xmin::text::bigint)
     ::text::xid8, pg_current_snapshot())"""

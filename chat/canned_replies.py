@@ -13,7 +13,7 @@ from core.text.pinyin import spellings_of
 
 # A placeholder like `{name}`, in ASCII braces or in the full-width braces that a Chinese keyboard types.
 _PLACEHOLDER = re.compile(r"[{｛]\s*([a-z_]{2,30})\s*[}｝]")
-# Limits for `initials_of`: the number of spellings of each sort, and the total number of characters.
+# Limits for `initials_of`: the number of spellings of each kind, and the total number of characters.
 MAX_SPELLINGS, MAX_INITIALS_LENGTH = 12, 600
 PLACEHOLDERS = ("visitor_name", "agent_name", "agent_number", "bank_name", "hotline")
 

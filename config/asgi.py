@@ -41,9 +41,9 @@ if connection.vendor == "sqlite":
     process_lock.acquire(settings.STATE_DIR)
 
 Application = Callable[..., Awaitable[Any]]
-# Each server has a class for the transport of a socket.
+# The function that creates the transport of a socket: each server has its own class.
 transport_of: Callable[[Any], WebSocketTransport]
-# A test, which runs under neither server, gets the transport of Daphne.
+# Tests run under neither server and use the transport of Daphne.
 if "uvicorn.server" in sys.modules:
     from server.uvicorn import transport as uvicorn_transport
 

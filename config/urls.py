@@ -14,7 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("chat.widget.urls")),
     path("", include("knowledge.urls")),
     path("console/login/", SignInView.as_view(), name="login"),
-    # The sign-in page has a second name here, the one that allauth uses.
+    # Gives the sign-in page a second URL name, which allauth uses.
     path("console/login/", SignInView.as_view(), name="account_login"),
     path("console/password/", change_password, name="password"),
     path("console/logout/", LogoutView.as_view(), name="account_logout"),

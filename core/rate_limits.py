@@ -30,7 +30,7 @@ REDIS_PAUSE_SECONDS = 5.0
 MAX_LOCAL_COUNTERS = 20_000
 REPORT_SECONDS = 30
 
-# Lua script: one hash field for each process, with its count and the time of the report by the clock of Redis.
+# Lua script: the hash has one field for each process, with its count and the time of its report by the clock of Redis.
 _REPORT = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. now)

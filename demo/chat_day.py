@@ -170,8 +170,8 @@ class _Player:
                 continue
             self._agent = staff
             if self._unanswered and self._cast.recorder:
-                # A real console requests suggestions when it opens a conversation, which records the unanswered
-                # question.
+                # A real console requests suggestions when it opens a conversation, and this request records the
+                # unanswered question.
                 self._cast.recorder.record_unanswered(self._conversation, self._unanswered)
             return
 

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 WORDS_FILE = Path(__file__).resolve().parent / "generated_words.json"
-PLAIN = "plain"  # The key of the empty circumstance.
-HELD_BACK = 2  # The number of wordings of each action that only queries use. About half of the queries use one of them.
+PLAIN = "plain"  # The key of the circumstance that adds no words.
+HELD_BACK = 2  # The number of wordings of each action kept for queries. About half of the queries use one.
 PHRASINGS = (6, 12)  # Minimum and maximum number of phrasings for each point.
 ENGLISH_EVERY = 10  # Every tenth point is English.
 TYPO_CHANCE = 0.12

@@ -165,7 +165,7 @@ def exams_for_setting() -> QuerySet[Exam]:
         handed_in=Count("papers", filter=handed_in),
         passed=Count("papers", filter=Q(papers__is_passed=True)),
     )
-    # Grouping drops the default order of the model.
+    # The grouping drops the default order of the model, so set the order again.
     return exams.order_by("-opens_at", "-pk")
 
 

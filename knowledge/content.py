@@ -22,7 +22,7 @@ MAX_LINKS = 10
 MAX_PHRASINGS = 200
 PHRASING_CHARACTERS = 200
 
-# The fields of `Version` that are its content: they are copied to the next version and compared between two.
+# The fields of `Version` that are its content. They are copied to the next version, and compared between two versions.
 FIELDS = (
     "title",
     "answer",
@@ -53,7 +53,7 @@ class Content:
     department: Department | None = None
     region: Region | None = None
     branch: Branch | None = None
-    # [[label, URL], ...]
+    # A list of [label, URL].
     links: list[list[str]] = field(default_factory=list)
     is_public: bool = False
     valid_from: date | None = None

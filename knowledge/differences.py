@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 from diff_match_patch import diff_match_patch
 
-# Seconds for one comparison. The part not compared by then is shown as one change: correct, but coarse.
+# Seconds for one comparison. The rest of the text is then shown as one change, which is correct, but coarse.
 SECONDS = 0.2
-# Longer than an answer may be. In longer texts the search for repeats exceeds the time limit.
+# The maximum length of a text to compare. An answer is never longer. In longer texts the search for repeats exceeds the
+# time limit.
 MAX_CHARACTERS = 5_000
 _PIECES = re.compile(r"[A-Za-z]+|\d+(?:[.,]\d+)*|\s+|.", re.DOTALL)
 # diff-match-patch compares characters, so each longer word is replaced by one code point of the private-use planes.
@@ -38,7 +39,7 @@ def differences(old: str, new: str, seconds: float = SECONDS) -> list[Piece]:
     matcher.Diff_Timeout = seconds
     before, after = codes.encode(old), codes.encode(new)
     changes = matcher.diff_main(before, after, False, time.time() + seconds)
-    # Merge changes that are separated only by a few equal characters, which nobody could read.
+    # Merge changes that are separated by only a few equal characters, because such small fragments are unreadable.
     matcher.diff_cleanupSemantic(changes)
     return [Piece(_KINDS[kind], codes.decode(text)) for kind, text in changes if text]
 

@@ -133,7 +133,7 @@ class PublishedIndex:
         if newest == self.edition:
             return
         if newest < self.edition or self.edition < 0:
-            # The first read, or the database was restored from an older backup.
+            # Read everything, because this is the first read, or the database was restored from an older backup.
             self.points, self.index, self.branches, self.branch_index = {}, Index(), {}, Index()
             self._read(Point.objects.filter(published__isnull=False), Branch.objects.filter(is_active=True))
         else:
@@ -160,7 +160,7 @@ class PublishedIndex:
         try:
             trained = index.trained(encode_in_process)
         except Exception as error:
-            # The untrained index still finds entries by their words, and the next change tries again.
+            # The untrained index still finds entries by their words. The next change starts the training again.
             logger.warning("training of the published index failed: %s", type(error).__name__)
             trained = None
         with self._lock:
@@ -249,12 +249,12 @@ published = PublishedIndex()
 def warm() -> None:
     """Read everything before the first question arrives; called on its own thread when a server starts."""
     close_old_connections()
-    # The first call builds a table; without this the first message in Chinese would wait for it.
+    # Build the table that the first call needs. Otherwise the first message in Chinese would wait for it.
     fold_variants("户")
     try:
         published.current()
     except Exception as error:
-        # The first search tries again.
+        # The first search will try to read the index again.
         logger.warning("the published index could not be read: %s", type(error).__name__)
     finally:
         close_old_connections()

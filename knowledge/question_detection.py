@@ -34,7 +34,8 @@ _STOP_WORDS = re.compile(
     r"|for|from|with|and|but|or|so|if|not|no|yes|now|then|ok|okay|sure|really|just|still|any|some|all|much|many|long"
     r"|get|go|ll|s|t|d|didn|don|doesn)s?\b"
 )
-# Without stop words, at least this many Chinese characters or two English words (2 each) must be left.
+# After the stop words are removed, at least this much must be left. A Chinese character counts as one, an English word
+# as two.
 _MIN_TOPIC_LENGTH = 3
 
 

@@ -32,7 +32,7 @@ from knowledge.selectors import (
 
 State = Version.State
 
-# Filters of a list besides the states of a version.
+# Filters of a list in addition to the states of a version.
 TO_APPROVE, SENT_BACK, EXPIRING = "to_approve", "sent_back", "expiring"
 STATES = [
     (TO_APPROVE, _("waiting for my approval")),
@@ -41,7 +41,7 @@ STATES = [
     (EXPIRING, _("expires soon")),
 ]
 MAX_WORDS = 6
-# Most points that the index search adds to a list.
+# The maximum number of points that the index search adds to a list.
 MAX_FOUND = 100
 EXAMPLES = 3
 

@@ -37,7 +37,7 @@ def record_question(conversation: Conversation, seq: int, suggestions: Sequence[
         ).first()
         if message is None or not asks_for_a_point(message.body) or _is_known(message):
             return
-        # The visitor's other messages may have hidden the question, so search for this one alone.
+        # The visitor's other messages may have hidden the question, so search for this question alone.
         alone = suggest_for(
             message.body, language=conversation.language, department=conversation.department_id
         )

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 4 * 1024
 
 _visitors = limits.Buckets(limits.suggestions)
-# A whole company may share one address, so its limit is higher.
+# A whole company may share one address, so the limit of an address is higher than that of a visitor.
 _addresses = limits.Buckets(limits.suggestions_of_address)
 
 

@@ -278,7 +278,8 @@ class Suite:
         try:
             return child.wait()
         except BaseException as error:
-            # This happens only in a step that runs alone, because signals never reach the threads of parallel steps.
+            # A signal interrupts the wait only in a step that runs alone, because signals never reach the threads of
+            # parallel steps.
             self.stop(terminate=not isinstance(error, KeyboardInterrupt))
             raise
         finally:

@@ -110,7 +110,7 @@ class BodySizeLimit:
 
 async def _read(receive: Any, size: int) -> IO[bytes] | None:
     """Return the body, or None if the client disconnects. Raises BodyRefused if the body is longer than `size`."""
-    # Django closes it together with the request.
+    # Django closes this file together with the request.
     body = tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115
     try:
         left = size

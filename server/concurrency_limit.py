@@ -15,7 +15,7 @@ from core.database_threads import THREADS, release_request_slot
 Application = Callable[..., Awaitable[Any]]
 
 MIN_CONCURRENT = 2
-# Without a pool, every view opens a connection of its own.
+# The number of slots without a pool, where every view opens its own connection.
 WITHOUT_POOL = 8
 
 

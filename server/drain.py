@@ -122,7 +122,7 @@ class Drain:
         self._server = server_of(signal.getsignal(signal.SIGTERM))
         if self._server is not None:
             signal.signal(signal.SIGTERM, self._on_sigterm)
-            # It is not callable where a shell ignores SIGINT for a process that it started in the background.
+            # If a shell started this process in the background and ignores SIGINT for it, the handler is not callable.
             if callable(original := signal.getsignal(signal.SIGINT)):
                 signal.signal(signal.SIGINT, partial(_on_interrupt, original))
 
@@ -163,7 +163,7 @@ class Drain:
             await quiet
             if not await requests:
                 logger.warning("%d requests were not finished", self._requests)
-            # Sockets that were accepted while the listeners closed.
+            # Say bye also to sockets that were accepted while the listeners closed.
             await self._say_bye()
             await until(hub.has_published, 1.0)
             logger.info("drained")

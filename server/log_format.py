@@ -24,8 +24,8 @@ SAFE_ERRORS = (OSError, ImportError, AttributeError, NameError, TypeError, Runti
 IDS = ("conversation", "socket")
 
 
-# Records per minute from one line of code. Anonymous clients can cause the same record again and again (a request for a
-# foreign host, a frame that fails); it must not fill the disk or hide other problems.
+# The maximum number of records per minute from one line of code. Anonymous clients can cause the same record again and
+# again (a request for a foreign host, a frame that fails). Such records must not fill the disk or hide other problems.
 MAX_PER_MINUTE = 30
 
 
@@ -39,12 +39,12 @@ class Throttle(logging.Filter):
     def __init__(self, max_per_minute: int = MAX_PER_MINUTE) -> None:
         super().__init__()
         self._max_per_minute = max_per_minute
-        # By line of code: the minute, and the number of records in it.
+        # For each line of code: the minute, and the number of records in it.
         self._counts: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.security."):
-            # The name of the logger gives the reason.
+            # The name of the logger tells the reason, so drop the original message and the traceback.
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.msg, record.args, record.exc_info = "a request was refused", (), None
         source = (record.name, record.pathname, record.lineno)

@@ -18,9 +18,9 @@ from server.database_unavailable import accepts_html
 
 logger = logging.getLogger(__name__)
 
-# A number out of the database's range (DataError from PostgreSQL, OverflowError from SQLite and from an infinite
-# float), NUL or a lone surrogate in a text, JSON nested deeper than Python's recursion limit, an invalid filter in
-# admin.
+# The errors that malformed values cause. DataError (PostgreSQL) and OverflowError (SQLite, infinite floats): a number
+# out of the database's range, or NUL. UnicodeError: a lone surrogate. RecursionError: deeply nested JSON.
+# IncorrectLookupParameters: an invalid filter in admin.
 MALFORMED = (DataError, OverflowError, UnicodeError, RecursionError, IncorrectLookupParameters)
 
 

@@ -18,7 +18,7 @@ from server.js_bundler import bundle, minified
 
 # Scripts that are served as one file together with the modules that they import.
 BUNDLED = ("widget/main.js",)
-# Other files for visitors, which are minified.
+# Other files for visitors. They are minified, but import no modules.
 SCRIPTS = ("widget/loader.js",)
 SHEETS = ("tokens.css", "widget/widget.css")
 _IMPORT = re.compile(r'^@import "(\.[^"]+)";$', re.MULTILINE)
@@ -75,7 +75,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):
         return WidgetCompressor(**options)
 
     def url_converter(self, name: str, *args: Any, **kwargs: Any) -> Callable[[Match[str]], str]:
-        # A comment in an extension of htmx shows an import of a file that does not exist.
+        # Do not rewrite extensions of htmx: a comment in one of them shows an import of a file that does not exist.
         if name.startswith("django_htmx/"):
             return lambda match: match[0]
         convert: Callable[[Match[str]], str] = super().url_converter(name, *args, **kwargs)

@@ -72,7 +72,8 @@ class ThreadedASGIHandler(ASGIHandler):
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         if not response.streaming:
-            # Closing the response releases resources, such as the database connection, before the slow network.
+            # Close the response before it is sent over a slow network, to release resources such as the database
+            # connection.
             response.close()
         return response
 

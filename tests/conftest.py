@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hashed file names need `collectstatic`; AppServer runs it, and the browser tests cover it. WhiteNoise only warns
     # when the folder does not exist.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-    # A folder of its own, so that tests and a server that runs on the checkout's data do not disturb each other.
+    # Use a separate folder, so that tests and a server that runs on the checkout's data do not disturb each other.
     state = tempfile.TemporaryDirectory(prefix="lianxin-tests-")
     config.add_cleanup(state.cleanup)
     settings.STATE_DIR = Path(state.name)
@@ -51,9 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.LEARNING = False
     # Hash passwords as in production, but in one round: a million rounds take half a second for each password.
     PBKDF2PasswordHasher.iterations = 1
-    # If Django renames its method, the tests only take longer.
+    # Replace a private method of Django. If Django renames this method, the tests only take longer.
     TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
-    # It must be set before the URLconf is loaded.
+    # Set this before the URLconf is loaded.
     settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 

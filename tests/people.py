@@ -86,7 +86,7 @@ def create_cast(*, origins: Sequence[str] = (ORIGIN,), password: str = "") -> Ca
         name_en="Qinglan Bank",
         allowed_origins="\n".join(origins),
         identity_secret=IDENTITY_SECRET,
-        # Only the tests of nonces require one.
+        # Only the tests of nonces require a nonce.
         requires_nonce=False,
         department=cards,
         hotline="95000",

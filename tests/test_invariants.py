@@ -96,9 +96,9 @@ WRITES = {
     "update",
     "bulk_update",
 }
-# Every package of the program.
+# Every package that runs in production.
 OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
-# Folders and modules that may write: the actions, and the layers below them or beside them.
+# Folders and modules that may write to the database: the actions, and the layers below them or beside them.
 WRITERS = ("actions", "migrations", "demo", "commands", "models")
 OTHER_WRITERS = {
     "accounts/actions.py",
@@ -106,14 +106,14 @@ OTHER_WRITERS = {
     "accounts/audit.py",
     "accounts/departments.py",
     "accounts/presence.py",
-    # Counters in Redis, form keys, and Django's sessions.
+    # These modules write counters in Redis, form keys, and Django's sessions.
     "core/rate_limits.py",
     "accounts/form_keys.py",
     "accounts/session_queries.py",
     # Writes approved changes; only the approval actions call it.
     "chat/approvals.py",
 }
-# Calls of NumPy, Pillow and a Django formset; the formset only collects what an action then stores.
+# Calls of NumPy, Pillow and a Django formset. The formset only collects the changes that an action then stores.
 OTHER_SAVES = {"np.delete", "plain.save", "formset.save"}
 
 

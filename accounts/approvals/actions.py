@@ -80,7 +80,8 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
             with transaction.atomic():
                 request = ApprovalRequest.objects.create(**_columns(by, kind, proposal, digest))
         except IntegrityError as error:
-            # A new record has no row to lock yet, so a colleague may have requested one with the same key meanwhile.
+            # A new record has no row to lock yet, so a colleague may have requested a record with the same key
+            # meanwhile.
             raise RecordTaken from error
         request.authors.set(authors)
         audit.record(by, "approval.requested", request, kind=kind, about=proposal.subject, digest=digest)

@@ -48,7 +48,7 @@ def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     try:
         return assign_next(request)
     except (IntegrityError, NobodyWaiting):
-        # The same request was sent twice at once, and the other one has taken a conversation meanwhile.
+        # A copy of this request, sent at the same time, has taken a conversation meanwhile.
         if taken := find_assigned(request):
             return taken
         raise

@@ -94,13 +94,13 @@ def _store(
     attachment.file.save(uuid4().hex, ContentFile(examined.content), save=False)
     try:
         with transaction.atomic():
-            # Counted again under the lock: concurrent uploads must not exceed the quota together.
+            # Count again under the lock, because concurrent uploads must not exceed the quota together.
             access.lock(conversation.pk)
             if conversation.attachments.count() >= MAX_PER_CONVERSATION:
                 raise TooManyAttachments
             attachment.save(force_insert=True)
     except IntegrityError:
-        # The same file was sent twice at once, and the other request was first.
+        # A copy of this request, sent at the same time, has stored the file first.
         _remove_file(attachment)
         return Attachment.objects.get(conversation=conversation, client_id=client_id)
     except BaseException:
@@ -145,7 +145,8 @@ def _post_message(post: Post, attachment: Attachment) -> AcceptedFrame | Refusal
     try:
         return writer.post(message).result(MAX_STORE_SECONDS)
     except FutureTimeout:
-        # The message may still be stored, so file and row stay; a repeat gets the answer.
+        # The writer may still store the message, so keep the file and its row. A repeated request then gets the
+        # outcome.
         return Unavailable()
 
 

@@ -119,7 +119,7 @@ def _request_shared(staff: Staff, stored: CannedReply | None, reply: CannedReply
         raise ShortcutTaken
     if stored is not None and not changed_fields(stored, reply, REPLY_FIELDS):
         return None
-    # All fields, not only the changed ones: the approver reads the reply as a whole.
+    # Request approval of all fields, not only of the changed ones, because the approver reads the reply as a whole.
     return REPLIES.request(by=staff, stored=stored, record=reply, fields=REPLY_FIELDS)
 
 

@@ -22,7 +22,7 @@ from chat.widget import tokens
 from core.text.cleaning import clean_line, clean_text
 
 IDENTITY_MAX_SECONDS = 300
-# Maximum number of visitors that `lapse_identities` lowers in one transaction.
+# Maximum number of visitors whose level `lapse_identities` lowers in one transaction.
 LAPSE_BATCH = 500
 
 
@@ -93,7 +93,7 @@ def lapse_identities() -> int:
     if not pks:
         return 0
     with transaction.atomic():
-        # Locked in id order and filtered again: a visitor may have signed in since the first query.
+        # Lock in id order, and filter again because a visitor may have signed in since the first query.
         locked = lapsed.filter(pk__in=pks).select_for_update(of=("self",)).order_by("pk")
         return _lower_to_claimed([visitor.pk for visitor in locked])
 
@@ -169,7 +169,7 @@ def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
     owners = {visitor.pk for visitor in (anonymous, verified) if visitor is not None}
     unclosed = Conversation.objects.filter(visitor__in=owners).exclude(status=Status.CLOSED)
     pks = list(unclosed.values_list("pk", flat=True))
-    # Locked in id order, as the writer does, so that the two cannot deadlock.
+    # Lock in id order, as the writer does, so that the two cannot deadlock.
     access.lock_conversations(pks)
     open_ones = [conversation for conversation in map(access.lock, sorted(pks)) if conversation.is_open]
     of_verified = next((item for item in open_ones if item.visitor_id == verified.pk), None)

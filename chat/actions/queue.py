@@ -45,7 +45,7 @@ def assign_next(taker: NextRequest) -> Conversation:
     Raises NobodyWaiting, QueueRestricted and Unavailable. Raises IntegrityError if the same click has already taken a
     conversation.
     """
-    # The caller's transaction cannot be shared with other requests.
+    # Inside a transaction of the caller, the request cannot be combined with those of other agents.
     taken = None if connection.in_atomic_block else _combiner.ask(taker)
     return taken or _assign_alone(taker)
 
@@ -119,7 +119,7 @@ _QueueKey = tuple[int, datetime, int]
 
 
 def _waiting_query(*, to_lock: bool) -> batch_statements.PreparedFirst:
-    # No joins, so that the database reads only the first entries of the index `waiting_in_order`.
+    # Use no joins, so that the database reads only the first entries of the index `waiting_in_order`.
     queue = Conversation.objects.filter(department__pk__equals=batch_statements.PARAM, status=Status.WAITING)
     ordered = queue.order_by("-priority", "waiting_since", "id").values_list(
         "priority", "waiting_since", "id"

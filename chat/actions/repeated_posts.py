@@ -60,7 +60,7 @@ _COLUMNS = (
 
 def find_stored(posts: Sequence[Post]) -> dict[UUID, list[StoredPost]]:
     """Return the stored messages that these posts may repeat, as lists by `client_id`. One query."""
-    # Through the conversations, which are few: there is no index on client_id alone.
+    # Search by conversation, because there is no index on client_id alone. A batch has few conversations.
     conversations = Conversation.objects.filter(
         Q(pk__in={post.pk for post in posts})
         | Q(visitor__in={post.visitor_id for post in posts if post.is_returning})

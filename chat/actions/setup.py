@@ -103,7 +103,7 @@ def _is_reduction(name: str, stored: Site, site: Site) -> bool:
         case "attachment_megabytes":
             return site.attachment_megabytes < stored.attachment_megabytes
         case _:
-            # Customers do not see which department receives conversations without a subject.
+            # The department needs no approval: customers do not see which one receives conversations without a subject.
             return name == "department"
 
 

@@ -83,7 +83,8 @@ def start_conversation(
             delivery.announce_on_commit(ConversationChanged(conversation.pk, row, *before))
             return conversation
     except IntegrityError:
-        # Another tab, or a repeat handled by another process, started one at the same moment: return that one.
+        # Another tab, or a repeated request in another process, has started a conversation at the same moment. Return
+        # that one.
         existing = Conversation.objects.filter(visitor__uuid=visitor_uuid).order_by(*CURRENT_FIRST).first()
         assert existing is not None
         return existing

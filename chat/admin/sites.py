@@ -206,8 +206,8 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
         if not (change and form.initial.get("is_active")):
-            # `save_related` requests activation after the parts of the site are stored, so that one approval request
-            # shows all of them.
+            # Keep the site inactive for now. `save_related` requests activation after the parts of the site are stored,
+            # so that one approval request shows all of them.
             obj.is_active = False
         self.announce_request(request, save_setup(by=request.user, subject=obj, fields=form.changed_data))
 

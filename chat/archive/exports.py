@@ -54,8 +54,8 @@ class Table(Resource):
             return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
         if isinstance(value, int):
             return value
-        # Marks in the body may stay open, because it is the last column. Other columns are followed by text on the same
-        # line of a CSV file.
+        # Bidirectional marks in the body may stay open, because the body is the last column. In other columns they must
+        # be closed, because more text follows on the same line of a CSV file.
         text = str(value) if field.attribute == "body" else close_marks(str(value))
         return quote_formula(text)
 

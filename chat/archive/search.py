@@ -23,10 +23,10 @@ from chat.models import AuthorRole, Conversation, Message
 MAX_EXAMINED = 2000
 # The number of newest messages to scan before the index is used. The scan takes 8 ms.
 SCANNED_MESSAGES = 30_000
-# The maximum number of candidates whose ids are all fetched at once. The ids take 40 KB.
+# Up to this number of candidates, fetch all their ids at once. The ids take 40 KB.
 MAX_CANDIDATE_IDS = 5000
-# The number of candidates to fetch at once after the first query did not fill the page. For a reader who may not read
-# everything, it also limits the growth of the batches of ids.
+# The number of candidates to fetch at once after the first query did not fill the page. If the reader has no access to
+# some conversations, the batches of ids grow up to this number.
 CANDIDATE_BATCH = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
@@ -190,7 +190,7 @@ def _candidates(
     if before is None:
         before = (Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
     oldest = max(0, before - SCANNED_MESSAGES)
-    # An agent may not read many of the candidates, so fetch larger batches.
+    # A reader without access to every conversation may see few of the candidates, so fetch larger batches.
     batch_size = size if sees_all else 4 * size
     while True:
         newest = _readable(matching.filter(pk__gte=oldest, pk__lt=before), conversations)

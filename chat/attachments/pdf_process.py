@@ -82,8 +82,8 @@ def check(data: bytes, *, is_whole: bool) -> None:
     except pikepdf.PdfError:
         if is_whole:
             raise
-        # The %%EOF at the end of `data` does not end a revision; linearized files have such a marker. The whole file is
-        # checked separately.
+        # `data` ends at a %%EOF that does not end a revision, as in linearized files. The whole file is checked
+        # separately.
         return
     with opened as pdf:
         if is_whole and not len(pdf.pages):

@@ -120,7 +120,7 @@ def in_srgb(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
     """
     profile = info.get("icc_profile")
     if profile:
-        # An invalid profile is ignored, as browsers do.
+        # Ignore an invalid profile, as browsers do.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
             picture = _from_profile(picture, profile)
     elif "srgb" not in info:

@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-# For example "Expected `str` of length <= 2000 - at `$.body`". The path may also be `$.form[...]` or `key` in `$.form`.
+# Matches, for example, "Expected `str` of length <= 2000 - at `$.body`". The path may also be `$.form[...]` or `key` in
+# `$.form`.
 _LENGTH = re.compile(r"Expected `str` of length (<=|>=) (\d+)(?P<path>.*)", re.DOTALL)
 _NAME = re.compile(r"\.(\w+)")
 

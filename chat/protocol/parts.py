@@ -62,7 +62,7 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
     at: str
     number: str = ""
     client_id: str = ""
-    # Decoded as any object, so that a process passes on keys that only a newer version knows.
+    # The field accepts any object, so that a process passes on keys that only a newer version knows.
     payload: Annotated[dict[str, Any], Meta(extra={"keys": Payload})] = {}
 
 

@@ -33,7 +33,7 @@ from core.client_address import address_of
 
 P = ParamSpec("P")
 
-# Bytes allowed in a multipart body besides the file.
+# Bytes allowed in a multipart body in addition to the file.
 MULTIPART_BYTES = 64 * 1024
 
 _uploads = limits.Buckets(limits.uploads)

@@ -47,9 +47,9 @@ from core.text.cleaning import clean_text
 
 logger = logging.getLogger(__name__)
 
-# Range of the retry after too many hellos from one network address.
+# Range of the wait before a reconnect, after too many hellos from one network address.
 TOO_MANY_HELLOS_RETRY_MS = 2_000, 20_000
-# Range of the retry for other tabs of the same browser, which come back with the token that the sign-in gave.
+# Range of the wait before a reconnect, after a sign-in or logout has voided the token of this socket.
 SUPERSEDED_RETRY_MS = 200, 800
 
 _session_lookups = RequestCoalescer(sessions.find_session)
@@ -58,7 +58,7 @@ _hellos_of_address = limits.Buckets(limits.hellos_of_address)
 
 
 class VisitorConsumer(Socket):
-    # Set when the hello arrives, before its session is looked up.
+    # True once the hello has arrived, even if its session has not been looked up yet.
     _has_said_hello = False
 
     async def connected(self) -> None:
@@ -153,7 +153,7 @@ class VisitorConsumer(Socket):
         except Overloaded as overloaded:
             self.end("unavailable", retry_after_ms=round(overloaded.after_seconds * 1000))
         except Exception as error:
-            # The widget cannot work without a welcome, so close: it reconnects and tries again.
+            # The widget cannot work without a welcome, so close the socket. The widget then reconnects and tries again.
             logger.warning("hello was not answered: %s", type(error).__name__, extra=self.ids())
             self.refuse(Unavailable())
             self.end("unavailable")
@@ -216,7 +216,7 @@ class VisitorConsumer(Socket):
                 sessions.ResumedSession(session, conversation, after), self.is_disconnected
             )
             self.conversation = row.id if row else ""
-            # An event may have set it to waiting after the row was read.
+            # The conversation is also waiting if an event has said so since the row was read.
             self.is_waiting = self.is_waiting or (row is not None and row.status == "waiting")
             if self.pk is not None and row is not None:
                 hub.note_head(self.pk, row.last_seq)
@@ -307,7 +307,7 @@ class VisitorConsumer(Socket):
             self.refuse(outcome, str(client_id))
 
     def has_posts_in_hand(self) -> bool:
-        # The queue is created once the handshake is complete.
+        # If the socket closes during the handshake, the queue does not exist yet.
         queue = getattr(self, "_queue_of_posts", None)
         return queue is not None and not queue.is_empty
 
@@ -338,7 +338,7 @@ class VisitorConsumer(Socket):
 
     def state_changed(self, row: Row) -> None:
         if row.level == Level.VERIFIED and self.visitor is not None and self.visitor.level != Level.VERIFIED:
-            # A sign-in on another socket has given the conversation to a customer.
+            # The conversation now belongs to a customer, because of a sign-in on another socket.
             self.lost_conversation()
         self.is_waiting, self._position = row.status == "waiting", None
 

@@ -68,7 +68,8 @@ def find_session(hellos: Sequence[Hello]) -> list[VisitorSession | NotFound]:
         elif token is None or (visitor is not None and visitor.site_id != site.pk):
             found_sessions.append(VisitorSession(site, uuid4(), None, None))
         elif visitor is None:
-            # The visitor got a token but has started no conversation, so there was no sign-in and no logout either.
+            # The visitor has a token but no row, so they have not started a conversation, signed in or logged out. Only
+            # generation 0 is valid then.
             uuid = token.visitor if token.generation == 0 else uuid4()
             found_sessions.append(VisitorSession(site, uuid, None, None))
         elif not visitor.accepts(token.generation):

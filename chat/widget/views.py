@@ -66,8 +66,8 @@ class UnicodeJSONEncoder(DjangoJSONEncoder):
 
 
 def _for_other_origins(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    # The response is the same for everyone. With the cookie removed, the session middleware does not try to delete an
-    # expired one, which would set a cookie.
+    # Everyone gets the same response, so it must set no cookie. If the request had the cookie of an expired session,
+    # the session middleware would set a cookie to delete it.
     request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"

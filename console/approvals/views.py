@@ -16,7 +16,8 @@ from console.approvals.comparison import ApprovalComparison, comparison_of, rows
 from console.gate import NoRight, StaffRequest, open_to
 from core.refusals import Refusal
 
-# The capabilities that open these pages: those to approve something, and those to write something that needs approval.
+# The capabilities to approve something, or to write something that needs approval. Each of them gives access to these
+# pages.
 RIGHTS = ("approve_points", "approve_set_up", "edit_points", "edit_shared_replies", "set_up")
 REQUESTS_PER_PAGE = 50
 # The maximum number of requests on one review page, because each is shown in full.

@@ -65,8 +65,8 @@ class ConsoleConsumer(Socket):
         self.sees_all = False
         self.watched: dict[str, int] = {}
         self.parked: dict[str, int] = {}
-        # The client and the sweep may subscribe to conversations at the same time, but frames can be held back for only
-        # one page of messages.
+        # The client and the sweep may subscribe to conversations at the same time, but the socket can hold back frames
+        # for only one page of messages at a time.
         self._loading = asyncio.Lock()
         self._typing = limits.posts()
         self._readings: set[tuple[int, str, int | None, date]] = set()

@@ -32,7 +32,7 @@ WRITER_TIMEOUT_SECONDS = 8
 
 class AgentPost(Struct):
     client_id: UUID
-    # `make_answer` limits the lengths of these texts, after it has removed the white space around them.
+    # `make_answer` removes the white space around these texts and then limits their lengths.
     body: str
     choices: Annotated[list[str], Meta(max_length=10)] = []
     # The `source` of the knowledge point or branch from which the message was made, or "".

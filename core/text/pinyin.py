@@ -14,7 +14,7 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 _UMLAUT = re.compile("u([\u0300\u0301\u0304\u030c]?)\u0308([\u0300\u0301\u0304\u030c]?)")
 _TONES = re.compile("[\u0300\u0301\u0304\u030c]")
 _TONE_NUMBER = re.compile("(?<=[a-z])[1-5](?![0-9])")
-# The maximum number of characters in one spelling of a text that have a less likely reading.
+# The maximum number of characters for which one spelling of a text uses a less likely reading.
 _MAX_OTHER_READINGS = 2
 
 

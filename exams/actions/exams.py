@@ -35,11 +35,12 @@ from exams.rules.drawing import draw, shuffled_options
 from exams.rules.marking import is_answer
 from knowledge.models import Category
 
-# Answers are accepted for this long after the end of the time, because they may have been sent before it.
+# Answers that arrive this long after the end of the paper are still accepted, because they may have been sent before
+# the end.
 GRACE_PERIOD = timedelta(seconds=5)
 # The maximum length of a fill-in answer, in characters.
 GAP_CHARACTERS = 100
-# A new paper is compared with at most this many of the latest papers of other examinees, so that they share few
+# A new paper is compared with the latest papers of other examinees, at most this number, so that they share few
 # questions.
 MAX_COMPARED_PAPERS = 60
 

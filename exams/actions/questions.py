@@ -63,7 +63,7 @@ def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) ->
             }
             & known
         ][:max_new]
-        # Another editor may propose the same questions at the same time.
+        # Another editor may propose the same questions at the same time, so ignore conflicts.
         created = Question.objects.bulk_create(new, batch_size=500, ignore_conflicts=True)
         if created:
             audit.record(by, "questions.proposed", None, count=len(created), category=category)

@@ -125,7 +125,7 @@ def shuffled_options(
     order = list(range(len(options)))
     Random(seed).shuffle(order)
     if kind == "order" and order == sorted(order) and len(order) > 1:
-        # Change an order that happens to be right already: examinees would not need to move anything.
+        # Change an order that happens to be right already, because examinees would not need to move anything.
         order = order[1:] + order[:1]
     shown = [options[index] for index in order]
     if kind == "order":

@@ -21,8 +21,9 @@ MAX_SIBLINGS = 40
 _ENDS = re.compile(r"(?<=[。！？；])\s*|(?<=[.!?])\s+(?=[A-Z\"'“])|\n+")
 _STEP = re.compile(r"^\s*(?:\d{1,2}[.、)）]|[①-⑨])\s*(.+)$", re.MULTILINE)
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.、)）](?!\d)|[①-⑨])\s*")
-# Most numbered lines are lists of cases, not steps. They count as steps in three cases: the words before the list say
-# so, the lines contain words such as "first" and "then", or each line is an action such as press, choose or type.
+# Most numbered lines are lists of cases, not steps. They count as steps in three cases: the words before the list
+# mention an order, the lines contain words such as "first" and "then", or each line is an action such as press, choose
+# or type.
 _IN_ORDER = re.compile(
     r"按(?:这个|以下|下面的)?(?:顺序|步骤)|依次|(?:步骤|流程)(?:如下|是)"
     r"|\bin (?:this|that|the following) order\b|\bstep by step\b|\bthese steps\b",

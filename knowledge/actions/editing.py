@@ -14,7 +14,7 @@ from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, PointIncomplete
 from knowledge.models import Point, UnansweredQuestion, Version
 
-# Most examples of an unanswered question that become phrasings of the point that answers it.
+# The maximum number of examples of an unanswered question that become phrasings of the point that answers it.
 FROM_UNANSWERED = 40
 
 

@@ -47,7 +47,7 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
             size=len(examined.content),
             by=by,
         )
-        # Stored under a name that nobody can guess, like the attachments of conversations.
+        # Store the file under a name that nobody can guess, like the attachments of conversations.
         file.file.save(
             f"{uuid4().hex}{FILE_TYPES[examined.content_type][1]}", ContentFile(examined.content), save=False
         )

@@ -20,7 +20,7 @@ from knowledge.content import phrasings_of
 from knowledge.models import Phrasing, Point
 
 State = Phrasing.State
-# Phrasings by which a point is found, or will be once they are approved.
+# The states of phrasings by which a point is found now, or will be found after approval.
 KEPT = (State.ACCEPTED, State.WAITING)
 
 

@@ -22,11 +22,12 @@ from knowledge.models import (
 )
 from privacy.masking import mask
 
-# Longer texts are stories rather than questions; they do not become phrasings, and unanswered questions are cut.
+# A longer text tells a story rather than asks a question. It does not become a phrasing, and an unanswered question is
+# cut to this length.
 QUESTION_CHARACTERS = 200
 # Shorter texts are greetings, a yes or a no (好的, ok), which do not become phrasings.
 MIN_CHARACTERS = 4
-# A point that an agent sends answers the visitor's questions among this many messages before it.
+# A point that an agent sends answers the visitor's questions among this number of messages before it.
 ANSWERED_WITHIN = 8
 
 

@@ -26,7 +26,7 @@ from knowledge.selectors import UNPUBLISHED_STATES
 from knowledge.selectors_pages import STATES, PointFilter, filter_points
 
 State = Version.State
-# More than the review page shows, so that the page can say how many it leaves out.
+# The maximum number of points in one selection. The review page shows fewer and says how many it leaves out.
 MAX_SELECTED = 100
 
 
@@ -44,7 +44,7 @@ class PointListFilter(admin.SimpleListFilter):
         try:
             return filter_points(queryset, request.user, PointFilter(**{self.field: chosen}))
         except ValueError as error:
-            # Not a choice of this filter: admin then shows the whole list.
+            # The value is not a choice of this filter. On this error, admin shows the whole list.
             raise IncorrectLookupParameters from error
 
 

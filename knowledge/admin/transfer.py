@@ -32,7 +32,7 @@ class SheetImportForm(ImportForm):
         self.fields["format"].widget = forms.HiddenInput()
         self.initial["format"] = "0"
 
-    # No script, because there is no format to guess.
+    # Leave out the script that guesses the format from the file name: the form has only one format.
     media = forms.Media()
 
 
@@ -52,7 +52,7 @@ class TransferMixin(ImportExportMixin):
     export_formats: ClassVar[list[Any]] = [XlsxFile, CsvFile]
     import_template_name = "admin/knowledge/import.html"
     export_template_name = "admin/knowledge/export.html"
-    # In the folder that all machines share, because another machine may serve the second step.
+    # Keep the uploaded file in the folder that all machines share, because another machine may serve the second step.
     tmp_storage_class: Any = MediaStorage
     # Imports are recorded in our own audit trail, so Django's admin log is not needed.
     skip_admin_log: Any = True

@@ -1,9 +1,9 @@
 """Limits of a table file, and errors of its cells."""
 
-# Rows of data that an import takes; the file has one more for the column names.
+# The maximum number of data rows in an import. The file has one more row for the column names.
 MAX_ROWS = 20_000
 MAX_LINES = MAX_ROWS + 1
-# Our widest table has fewer than half as many.
+# Our widest table has fewer than half as many columns.
 MAX_COLUMNS = 60
 # Excel's own limit for a cell.
 MAX_CELL_CHARACTERS = 32_767

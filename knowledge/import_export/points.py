@@ -60,7 +60,7 @@ class PointTable(SheetTable):
 
     def filter_export(self, queryset: QuerySet[Point], **kwargs: Any) -> QuerySet[Point]:
         self._names = Names()
-        # The list's own prefetches serve its columns only.
+        # Remove the prefetches of the admin list, which the export does not need.
         return with_versions(self.bounded(queryset).prefetch_related(None))
 
     def export_resource(self, instance: Point, selected_fields: Any = None, **kwargs: Any) -> list[Any]:

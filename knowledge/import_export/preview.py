@@ -39,7 +39,7 @@ class RowProblem:
 class Preview:
     """The rows of a file by kind. If the file as a whole has `problems`, there are no rows."""
 
-    # Rows of each kind that the page lists; all are counted.
+    # The maximum number of rows of each kind that the page shows. The page gives the number of all rows.
     SHOWN: ClassVar[int] = 200
 
     new: list[FileRow] = field(default_factory=list)
@@ -87,7 +87,7 @@ class PreviewResult(Result):
         return False
 
 
-# Seconds for all comparisons of one preview. Later changes are shown as the old and the new text.
+# Seconds for all comparisons of one preview. The remaining changes are shown as the old and the new text.
 COMPARISON_SECONDS = 5.0
 
 

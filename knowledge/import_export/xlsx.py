@@ -34,16 +34,16 @@ UNPACKED_BYTES = 100 * 1024 * 1024
 MAX_PARTS = 2_000
 MAX_STRINGS = 400_000
 MAX_CELLS = 400_000
-# Rows, including empty ones.
+# The maximum number of rows, including empty ones.
 MAX_ROW_ELEMENTS = 100_000
-# XML elements in all parts together, and in one row or text.
+# The maximum number of XML elements in all parts together, and in one row or text.
 MAX_ELEMENTS = 1_600_000
 MAX_ELEMENTS_PER_GROUP = 200_000
-# Elements that this module does not read.
+# The maximum number of elements that this module does not read.
 MAX_IGNORED = 50_000
-# Nesting of XML elements.
+# The maximum nesting of XML elements.
 MAX_DEPTH = 50
-# Characters of all texts together.
+# The maximum number of characters of all texts together.
 MAX_CHARACTERS = 40_000_000
 MAX_MERGED = 20_000
 
@@ -333,7 +333,7 @@ def _rows_of(sheet: _Sheet) -> list[list[Any]]:
         if last_column > first_column:
             value = UnclearCell(_("This cell is merged over several columns."))
         for row in range(first_row, min(last_row, MAX_LINES) + 1):
-            # A row that has no other cell is not a row of the table.
+            # Skip rows of the merged area that have no other cell, because they are not rows of the table.
             if row == first_row or row in sheet.rows:
                 cells = sheet.rows[row]
                 cells |= dict.fromkeys(range(first_column, min(last_column, MAX_COLUMNS) + 1), value)

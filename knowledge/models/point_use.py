@@ -24,7 +24,8 @@ class Use(models.Model):
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("conversation")
     )
-    # The message made from the version; None where the widget showed it, which is outside the messages.
+    # The number of the message made from the version. It is None if the widget itself showed the version, which needs
+    # no message.
     seq = models.PositiveIntegerField(null=True, blank=True)
     by = models.CharField(_("by"), max_length=5, choices=By)
     agent = models.ForeignKey(

@@ -57,7 +57,7 @@ class Point(models.Model):
     published = models.OneToOneField(
         "Version", models.PROTECT, null=True, blank=True, editable=False, related_name="+"
     )
-    # Counters kept by the actions, so that a search does not count rows.
+    # The actions update these counters, so that a search does not count rows.
     uses = models.PositiveIntegerField(_("times used"), default=0, editable=False)
     helped = models.PositiveIntegerField(_("times it helped"), default=0, editable=False)
     missed = models.PositiveIntegerField(_("times it did not help"), default=0, editable=False)

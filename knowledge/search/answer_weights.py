@@ -20,13 +20,15 @@ from knowledge.search.tokenizer import without_courtesy
 
 Item = TypeVar("Item")
 
-# The weights without phrasings to learn from, where titles resemble their own answers. Higher weights gain more with
-# short answers but lose with long ones.
+# The weights if there are no phrasings to learn from. Higher weights improve the search for short answers, but make it
+# worse for long ones.
 SAFE_WEIGHTS = AnswerWeights(0.2, 0.2)
-# Number of points with answers that clearly resemble their titles, assumed in addition to those of the bank.
+# The estimate of how much answers resemble their titles starts with this number of assumed points whose answers
+# resemble their titles clearly.
 ASSUMED_RESEMBLANCES = 10
 WEIGHT_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4)
-# Most phrasings used as queries; and the number of them with which fitted and safe weights count equally.
+# The maximum number of phrasings used as queries, and the number of phrasings at which fitted and safe weights count
+# equally.
 MAX_SAMPLES, SHRINKAGE = 500, 60
 
 

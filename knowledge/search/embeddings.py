@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SIZE = 512
-# Weight of the prior, in phrasings, when the covariance within entries is estimated; it matters with few phrasings.
+# The weight of the prior in the estimate of the covariance within entries, as a number of phrasings. With few
+# phrasings, the prior dominates.
 PRIOR_WEIGHT = 300
 SMOOTHING = 0.3
-# Numbers of principal axes along which entries and answers are compared: as good as all dimensions, and a question
-# reads a third of the data.
+# The numbers of principal axes along which entries and answers are compared. The result is as good as with all
+# dimensions, and each search reads a third of the data.
 ENTRY_AXES, ANSWER_AXES = 192, 128
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from knowledge.search.embeddings import Vectors, set_vector_store, vector_store, vectors_of
 
-# Fewer texts are encoded in this process.
+# Up to this number of texts are encoded in the calling process.
 MIN_TEXTS = 200
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,8 @@ def encode_in_process(texts: Sequence[str]) -> Vectors:
     """Return the same vectors as `vectors_of`, without slowing this process down. Raises CalledProcessError."""
     store = vector_store()
     if store is not None and len(texts) > MIN_TEXTS:
-        # One process of a machine encodes at a time; those that waited then find the vectors in the store.
+        # Only one process of a machine encodes at a time. A process that waited for the lock finds the vectors in the
+        # store.
         with store.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             command = [sys.executable, "-m", "knowledge.search.encoder_process", str(store)]

@@ -49,7 +49,7 @@ def best_hits(
 ) -> list[IndexHit]:
     """Return the entries with the highest scores, the best first; those with a score of -inf are left out."""
     ranked: dict[int, float] = {}
-    # A preferred entry may rank a little lower before its bonus, so look some way beyond the limit.
+    # A preferred entry may rank a little lower before its bonus, so rank more entries than the limit.
     for position in np.argsort(-scores, kind="stable"):
         if scores[position] == -np.inf or len(ranked) >= limit * 4 + 8:
             break

@@ -36,11 +36,12 @@ from knowledge.search.typeahead import TypeaheadIndex, correct_typos, normalized
 # Subtracted for an entry in another language, and added for a title or phrasing that is equal to the question.
 LANGUAGE_PENALTY = 1.0
 EXACT_BONUS = 3.0
-# Weight of the clauses of a long message against 1 for the whole, and the number of best clauses that count.
+# The weight of the clauses of a long message, where the whole message has weight 1, and the number of best clauses that
+# count.
 CLAUSE_WEIGHT, BEST_CLAUSES = 0.5, 2
-# Most texts that a change encodes at once; more wait for `trained`.
+# The maximum number of texts that one change encodes at once. With more, the new entries wait for `trained`.
 MAX_ENCODED_AT_ONCE = 60
-# Typed text is compared by embeddings from this many tokens on; before that it is only part of a question.
+# Typed text is compared by embeddings from this number of tokens on. A shorter text is only part of a question.
 MIN_QUESTION_TOKENS = 6
 
 

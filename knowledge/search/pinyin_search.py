@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from core.text.pinyin import readings_of, without_similar_sounds
 
 Positions = NDArray[np.int64]
-# Letters of a spelling that are used, and of the longest syllable.
+# The maximum number of letters of a spelling that are used, and the number of letters of the longest syllable.
 MAX_LETTERS, MAX_SYLLABLE_LETTERS = 60, 6
-# Fewest letters of a spelling that is only the start of a single syllable.
+# The minimum number of letters of a spelling that is only the start of a single syllable.
 MIN_SYLLABLE_LETTERS = 4
 _NONE: Positions = np.zeros(0, np.int64)
 
@@ -97,7 +97,7 @@ class PinyinIndex:
 
     def _follow(self, spelling: str, lookup: CharacterLookup) -> set[int]:
         spelling = spelling[:MAX_LETTERS]
-        # For each number of letters read, the positions in the titles that such a reading ends at.
+        # `reached[n]` contains the positions in the titles at which a reading of the first n letters may end.
         reached: list[list[Positions]] = [[] for _ in range(len(spelling) + 1)]
         for offset in range(len(spelling)):
             if offset and not reached[offset]:

@@ -40,7 +40,7 @@ class Vocabulary:
         return len(self._numbers)
 
     def words(self) -> Iterable[str]:
-        # An atomic copy, because another thread may add words during the iteration.
+        # Return an atomic copy, because another thread may add words during the iteration.
         return list(self._numbers)
 
     def count(self, counts: Counter[str]) -> TermCounts:

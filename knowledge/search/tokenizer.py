@@ -35,7 +35,7 @@ COURTESY = re.compile(
     re.IGNORECASE,
 )
 CLAUSE = re.compile("[^，,]+")
-# Shorter sentences ask nothing. Only the last of the others are used, because a story comes before its question.
+# Shorter sentences ask nothing. Only the last few longer ones are used, because a story comes before its question.
 MIN_QUESTION_LETTERS, MAX_SENTENCES = 4, 6
 
 
@@ -79,7 +79,7 @@ def question_parts(text: str) -> list[str]:
     text = text[:MAX_CHARACTERS]
     if _length(text) <= LONG_MESSAGE:
         return [text]
-    # Many people write commas instead of ending a sentence.
+    # Many people write commas instead of ending a sentence, so split long sentences at commas.
     sentences = [
         part.strip()
         for sentence in SENTENCE.findall(text)

@@ -17,11 +17,12 @@ from knowledge.search.embeddings import SIZE, Vectors
 Floats = NDArray[np.float32]
 
 EVERYDAY_FILE = Path(__file__).with_name("everyday.txt")
-# Most texts of points used for training; more do not change the result.
+# A larger number of texts does not improve the training, so an even sample of about this size is used.
 MAX_TEXTS = 1500
 RIDGE = 2.0
 FOLDS = 5
-# Share of off-topic questions to be below the floor, but at most the second share of banking questions may be.
+# The floor is set so that this share of off-topic questions is below it, and at most the second share of banking
+# questions.
 OFF_TOPIC_BELOW, ON_TOPIC_BELOW = 0.95, 0.03
 # The confidence of an answer is multiplied by this for a question below the floor.
 OFF_TOPIC_FACTOR = 0.3

@@ -74,7 +74,7 @@ class TypeaheadIndex:
         if len(letters) < 2:
             return
         if len(HAN.findall(letters)) == len(letters):
-            # 吞咔 sounds like 吞卡.
+            # Also search by sound, because people may type 吞咔 for 吞卡.
             yield from ((position, SOUNDS) for position in self._spellings.sounds_like(letters))
             return
         for position, is_at_start in self._spellings.with_initials(letters).items():
@@ -111,7 +111,7 @@ def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
     text = normalize(typed)
     for word in words:
         if any(other.startswith(word) for other in known):
-            # The word is known, or still being typed.
+            # The word is known or not yet typed to its end, so it needs no correction.
             continue
         correction = min((other for other in known if _is_one_typo(word, other)), default=None)
         if correction:

@@ -87,7 +87,7 @@ class LingeringReader(Protocol):
         transport = self._channel.transport
         self._channel.setTimeout(None)
         transport.unregisterProducer()
-        # Over TLS the transport wraps the protocol, as in `server.daphne.transport`.
+        # A TLS transport wraps the protocol in another one, as in `server.daphne.transport`.
         setattr(transport, "wrappedProtocol" if hasattr(transport, "wrappedProtocol") else "protocol", self)
         transport.resumeProducing()
         transport.write(data)

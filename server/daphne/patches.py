@@ -19,18 +19,18 @@ from server.library_internals import Internal, check_internals
 VERSIONS = {"daphne": "4.2.3", "Twisted": "26.10.0", "autobahn": "26.10.2"}
 
 INTERNALS = (
-    # server/daphne/body_limits.py
+    # Used by server/daphne/body_limits.py
     Internal(http_protocol.HTTPFactory, "buildProtocol", ("WebRequest", "requestFactory")),
     Internal(http.HTTPChannel, "lineReceived", ("_path", "requestFactory", "requests")),
     Internal(http.HTTPChannel, "allHeadersReceived", ("gotLength",)),
     Internal(http.HTTPChannel, "rawDataReceived"),
     Internal(http.Request, "__init__", ("parsePOSTFormSubmission",)),
     Internal(http.Request, "handleContentChunk"),
-    # server/daphne/transport.py
+    # Used by server/daphne/transport.py
     Internal(Server, "create_application", ("partial", "handle_reply")),
     Internal(autobahn_protocol.WebSocketProtocol, "__init__", ("is_closed",)),
     Internal(WebSocketProtocol, "sendCloseFrame", ("STATE_OPEN", "closeHandshakeTimeout")),
-    # Here
+    # Used by this module
     Internal(autobahn_protocol.WebSocketProtocol, "_connectionMade", ("pformat",)),
 )
 

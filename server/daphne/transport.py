@@ -15,7 +15,7 @@ from chat.realtime.frame_meter import FrameMeter
 from chat.realtime.transport import WebSocketTransport
 
 # Seconds to wait for the peer's close frame. Autobahn waits one second and then resets the connection, so a slow client
-# lost the last frame: `bye`, which contains the time to reconnect.
+# would lose the last frame: `bye`, which contains the time to reconnect.
 CLOSE_SECONDS = 6.0
 # The first byte of a whole text message (RFC 6455, 5.2).
 _TEXT = 0x81
@@ -50,10 +50,11 @@ class DaphneTransport(WebSocketTransport):
         super().__init__(send)
         self._protocol = protocol
         self._transport: Any = protocol.transport
-        # Set while the client does not read fast enough; the event fires once it has caught up.
+        # The event exists while the client does not read fast enough. It fires when the client has caught up.
         self._drained: asyncio.Event | None = None
         self.meter = FrameMeter(protocol, self.stop_reading)
-        # Replace the protocol as Daphne does when it upgrades HTTP to WebSocket: a TLS transport wraps another.
+        # Put the meter in place of the protocol, as Daphne does with its own protocol at the upgrade to WebSocket. A
+        # TLS transport wraps the protocol.
         if hasattr(self._transport, "wrappedProtocol"):
             self._transport.wrappedProtocol = self.meter
         else:
@@ -76,8 +77,8 @@ class DaphneTransport(WebSocketTransport):
         protocol = self._protocol
         if self._drained is not None or protocol.state != protocol.STATE_OPEN:
             return False
-        # This takes half of the time of `send`, which is a task and the layers of Daphne and Autobahn
-        # (docs/performance.md, section Patches).
+        # A direct write takes half of the time of `send`, which creates a task and passes the layers of Daphne and
+        # Autobahn (docs/performance.md, section Patches).
         self._transport.write(encode_frame(payload))
         return True
 
@@ -86,7 +87,8 @@ class DaphneTransport(WebSocketTransport):
             await self._drained.wait()
 
     async def close(self, code: int) -> None:
-        # Daphne itself does this for 1011: Autobahn's `sendClose`, which ASGI's `send` calls, refuses 1012.
+        # Autobahn's `sendClose`, which ASGI's `send` calls, refuses the code 1012. Daphne itself calls `sendCloseFrame`
+        # for the code 1011.
         self._protocol.sendCloseFrame(code=code)
 
     def stop_reading(self) -> None:
@@ -95,7 +97,7 @@ class DaphneTransport(WebSocketTransport):
     def abort(self) -> None:
         self._transport.abortConnection()
 
-    # Twisted's IPushProducer: Twisted pauses it while the client does not read fast enough.
+    # The methods of Twisted's IPushProducer. Twisted pauses the producer while the client does not read fast enough.
 
     def pauseProducing(self) -> None:
         self._drained = self._drained or asyncio.Event()

@@ -21,7 +21,7 @@ VERSIONS = {"uvicorn": "0.54.0"}
 
 INTERNALS = (
     Internal(WebSocketsSansIOProtocol, "__init__", ("transport", "disconnected")),
-    # server/drain.py
+    # Used by server/drain.py
     Internal(Server, "__init__", ("force_exit", "should_exit")),
     Internal(Server, "startup", ("servers",)),
 )

@@ -15,7 +15,7 @@ export function contentOf(transfer) {
 /** @param {DataTransfer | null} transfer */
 function textOf(transfer) {
   const text = transfer?.getData("text/plain") ?? "";
-  // If there is a picture, an address in the text only tells where the picture comes from.
+  // If there is a picture, the text/uri-list only tells where the picture comes from.
   return text.trim() || !transfer || transfer.files.length ? text : transfer.getData("text/uri-list");
 }
 

@@ -123,7 +123,7 @@ export function bodyElement(text) {
 function branchElement(text, strings) {
   const [name, ...lines] = text.split("\n");
   const body = bodyElement(lines.join("\n"));
-  // Only a line with nothing but an address becomes the button, so that no other text is hidden.
+  // Only a line that contains nothing but an address becomes the map button, so that no other text is hidden.
   const map = [...body.querySelectorAll("a")].find((link) => lines.includes(link.textContent ?? ""));
   if (map) {
     map.title = map.href;
@@ -187,7 +187,7 @@ function choicesElement(choices, { onChoice, strings }) {
   group.ariaLabel = strings.choices;
   for (const choice of choices.slice(0, 4)) {
     const choose = () => {
-      // Disable all choices after a click, because only one can be sent.
+      // Disable all choices after a click, because only one of them can be sent.
       for (const button of group.querySelectorAll("button")) button.disabled = true;
       onChoice?.(choice);
     };

@@ -26,7 +26,7 @@ export class SubmitGuard {
     try {
       await pending;
     } finally {
-      // An impatient second press may come just after the action has ended.
+      // Wait a little after the action has ended, because an impatient second press may come just then.
       this.#settling.set(name, setTimeout(() => this.#release(name), SETTLE_MS));
     }
   }

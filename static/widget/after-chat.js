@@ -69,7 +69,7 @@ export class AfterChat {
     byId("ending").hidden = !isEnded;
     const isRated = state?.rating != null;
     if (isRated) storage.set("rating", null);
-    // The rating was answered, or may have been lost with the connection.
+    // Enable the button if the rating was answered or may have been lost with the connection.
     if (isRated || this.#session.refusal || this.#session.status !== "open") this.#submit.disabled = false;
     this.#rating.hidden = !state?.agent || isRated;
     setText(byId("thanks"), isEnded && isRated ? this.#strings.thanks : "");

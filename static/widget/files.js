@@ -69,7 +69,7 @@ export class Files {
     const stored = new Set(thread.messages.map((message) => message.client_id));
     this.#accepted = this.#accepted.filter((upload) => upload.conversation === id && !stored.has(upload.client_id));
     for (const upload of this.queue.entries) {
-      // A file chosen before there was a conversation belongs to this one.
+      // A file that was chosen before there was a conversation belongs to the current conversation.
       upload.conversation ||= id;
       if (upload.conversation !== id) this.queue.remove(upload.client_id);
       else if (isEnded && !upload.isSending) upload.refused ??= this.#strings().ended;

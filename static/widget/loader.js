@@ -1,5 +1,5 @@
-// Lianxin on a bank's page: a launcher button with an unread count, and a frame created when it is first opened. See
-// docs/embed.md.
+// Lianxin on a bank's page: a launcher button with an unread count, and a frame that is created when the visitor first
+// opens the widget. See docs/embed.md.
 (() => {
   const script = /** @type {HTMLScriptElement} */ (document.currentScript);
   const page = /** @type {any} */ (window);
@@ -264,7 +264,8 @@
     attach();
     observer.observe(document, { childList: true });
     addEventListener("online", tryAgain);
-    // An error page and a blocked or crashed frame answer no pings. A frame that is not visible may be suspended.
+    // Error pages and blocked or crashed frames answer no pings. A frame that is not visible is not checked, because
+    // the browser may suspend it.
     setInterval(() => {
       if (!frame || (isReady && (!isOpen || document.hidden))) return;
       if (++unansweredPings > 3) fail();

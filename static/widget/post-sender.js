@@ -79,7 +79,8 @@ export class PostSender {
       this.#storage.set("start", start);
       this.isStarting = this.#send({ kind: "start", form: {}, ...start });
     } else if (next) {
-      // From its first try on a message belongs to this conversation: another one may start before the answer comes.
+      // A message belongs to the conversation in which it was first sent. Another conversation may start before the
+      // answer arrives.
       next.conversation ||= id;
       const { client_id, body, conversation } = next;
       if (!this.#send({ kind: "post", client_id, body, conversation })) return;
@@ -117,7 +118,7 @@ export class PostSender {
       if (retry_after_ms) this.#wait(retry_after_ms);
       else {
         this.#storage.set("start", null);
-        // No conversation was started, so the messages stay with the visitor, marked as refused.
+        // No conversation was started. Show the messages as refused, so that the visitor keeps them.
         for (const { client_id: id } of this.outbox.pending()) this.outbox.refused(id, { final: true, reason: words });
       }
       return false;

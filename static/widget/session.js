@@ -256,7 +256,8 @@ export class Session {
 
   /** @param {AcceptedFrame} frame */
   #accepted({ client_id, seq, conversation }) {
-    // The post was stored in the former conversation: its answer was lost, and another tab has started this one.
+    // The post was stored in the former conversation. Its answer was lost, and another tab has started the current
+    // conversation.
     const isOfAnother = !!conversation && conversation !== this.conversation.id;
     this.sender.accepted(client_id, isOfAnother || seq <= this.conversation.thread.head);
     if (!isOfAnother) this.#fetchIfBehind(seq);

@@ -84,7 +84,7 @@ export class Suggestions {
     const summary = make("summary", "", title);
     const element = make("details", "", summary, bodyElement(text));
     summary.dir = "auto";
-    // The answer must open downwards: what is above it keeps its position.
+    // The answer must open downwards, so that everything above it keeps its position.
     summary.onclick = () => (byId("log").style.marginBlockStart = getComputedStyle(byId("log")).marginBlockStart);
     element.ontoggle = () => {
       if (!element.open) return;

@@ -74,7 +74,7 @@ def client_of(staff: Staff) -> Client:
     return client
 
 
-# -- The mechanism -------------------------------------------------------------------------------------------------
+# -- Approving -----------------------------------------------------------------------------------------------------
 
 
 def test_approve_with_digest_of_content_changed_since_is_refused(cast: Cast) -> None:
@@ -250,7 +250,7 @@ def test_the_database_allows_one_pending_request_per_subject_and_no_anonymous_de
         ApprovalRequest.objects.filter(pk=request.pk).update(decided_by=cast.yun)
 
 
-# -- The race of an editor and an approver ---------------------------------------------------------------------------
+# -- Race between an editor and an approver --------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)

@@ -175,7 +175,7 @@ def test_sign_in_creates_a_new_session_and_sign_out_needs_a_posted_form(settings
     client.cookies[settings.SESSION_COOKIE_NAME] = planted = session.session_key or ""
     client.post("/console/login/", {"login": "mei", "password": PASSWORD})
     assert client.cookies[settings.SESSION_COOKIE_NAME].value != planted
-    # Only a posted form of our own signs a person out, because an image on a foreign page can cause a GET request.
+    # Signing out requires a posted form, because an image on a foreign page can cause a GET request.
     client.get("/console/logout/")
     assert SESSION_KEY in client.session
     strict = Client(enforce_csrf_checks=True)

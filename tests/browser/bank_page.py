@@ -35,7 +35,7 @@ PAGE = """<!doctype html>
 STYLE = """body { margin: 0; font: 16px/1.6 system-ui, "Noto Sans CJK SC", sans-serif; background: #fff; color: #222 }
 header { background: #123a5e; color: #fff; padding: 8px 24px } main { padding: 24px; min-height: 1200px }
 """
-# The least that a bank must allow: our script and our frame.
+# The strictest policy with which the widget works. It allows our script and our frame.
 POLICY = (
     "default-src 'none'; script-src {chat}; frame-src {chat}; style-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

@@ -52,11 +52,11 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 Viewport = tuple[int, int]
 DESKTOP: Viewport = (1440, 900)
 PHONE: Viewport = (390, 844)
-# Errors that a browser logs while its network is down, for `allow`.
+# A value for `allow`: the errors that a browser logs while its network is down.
 NETWORK_ERRORS = r"net::ERR_|WebSocket connection to|status of 50[234]"
 
 DAY_MS = 86_400_000
-# For `page.add_init_script`: sets the browser's clock one day ahead.
+# A script for `page.add_init_script` that sets the browser's clock one day ahead.
 CLOCK_A_DAY_FAST = f"""
 const Clock = Date;
 Date = class extends Clock {{
@@ -67,14 +67,15 @@ const origin = performance.timeOrigin;
 Object.defineProperty(Performance.prototype, "timeOrigin", {{ get: () => origin + {DAY_MS} }});
 """
 # Replaces Playwright's own list, which disables storage partitioning and so denies storage to a frame of another site.
-# Without the address bar's pop-ups: Chromium loads them for every window, at a second of CPU time each.
+# The last two features are pop-ups of the address bar: Chromium would load them for every window, which takes a second
+# of CPU time.
 LIKE_CHROME = "--disable-features=" + ",".join(
     (
         *("HttpsUpgrades", "PaintHolding", "MediaRouter", "OptimizationHints"),
         *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup"),
     )
 )
-# Generous, because a server and two browsers share two cores.
+# This timeout is generous, because a server and two browsers share two cores.
 expect.set_options(timeout=20_000)
 
 SESSIONS_PER_PERSON = 160
@@ -85,7 +86,7 @@ cast = create_cast(origins={origins!r}, password=PASSWORD)
 people = [getattr(cast, person.username) for person in PEOPLE]
 print("loaded", json.dumps({{staff.username: [session_of(staff) for _ in range({count})] for staff in people}}))
 """
-# In an order that respects foreign keys.
+# The tables to empty after a test, in an order that respects foreign keys.
 TEST_TABLES = (
     "knowledge_use",
     "knowledge_unansweredquestionexample",
@@ -409,14 +410,14 @@ def axe() -> Axe:
 def _violations(frame: Frame, source: str, without: Sequence[str]) -> list[str]:
     if not frame.url.startswith("http"):
         return []
-    # Injected over the DevTools protocol, which the page's content security policy does not restrict.
+    # The DevTools protocol injects the script. The page's content security policy does not restrict that protocol.
     frame.evaluate(f"() => {{ {source} }}")
     options = {
         "runOnly": {"type": "tag", "values": AXE_TAGS},
         "rules": {rule: {"enabled": False} for rule in without},
         "iframes": False,
-        # Preloading copies style sheets with @import (Django's admin has one) into style elements; our policy forbids
-        # those.
+        # Preloading would copy style sheets with @import, such as that of Django's admin, into style elements. Our
+        # policy forbids such elements.
         "preload": False,
         "resultTypes": ["violations"],
     }

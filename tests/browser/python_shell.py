@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from tests.harness.servers.process import ROOT, ServerFailed
 
-# Reads one JSON string of code a line, runs it, and answers with what it printed and the error.
+# Reads one JSON string with code from each line and runs the code. Answers with the printed text and the error.
 LOOP = """
 import contextlib, io, json, sys, traceback
 import django

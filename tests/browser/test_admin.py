@@ -55,7 +55,7 @@ def test_administrator_signs_in_and_creates_staff_member_who_can_work_immediatel
     colleague.get_by_label("用户名").fill("xin")
     colleague.get_by_label("密码").fill("a-lamp-at-night-3")
     colleague.get_by_role("button", name="登录").click()
-    # The administrator knows that password, so the staff member must choose another first.
+    # The administrator knows the first password, so the staff member must choose another one.
     expect(colleague).to_have_url(re.compile(r"/console/password/$"))
     screenshot(colleague, "first-password")
     colleague.get_by_label("当前密码").fill("a-lamp-at-night-3")

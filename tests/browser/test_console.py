@@ -135,7 +135,7 @@ def test_message_whose_response_was_lost_is_stored_once(console: OpenConsole, se
                 route.continue_()
                 return
             lost.append(route.request.url)
-            # The socket may show the message before this request is answered.
+            # Let the server store the message, but lose its response.
             route.fetch()
             route.abort()
 
@@ -231,7 +231,8 @@ def test_canned_reply_is_found_and_its_placeholders_are_filled(
     ):
         page.get_by_label(re.compile(label)).last.fill(text)
     page.get_by_role("button", name="保存").click()
-    # The form fetches a token before it is sent: leaving at once would not save it.
+    # The form fetches a token before it is sent, so wait until the reply is saved. Leaving the page at once would
+    # prevent that.
     expect(page.get_by_role("link", name="问候")).to_be_visible()
     page.goto("/console/")
     with WireVisitor(server) as visitor:

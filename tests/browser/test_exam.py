@@ -277,7 +277,7 @@ def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
     taken: list[str] = []
     page.on("request", lambda request: taken.extend(re.findall(r"/console/next$", request.url)))
     with WireVisitor(server, name="李雷"):
-        # Type without a pause while the question disappears: letters are ignored for a second after it has.
+        # Type without a pause while the question disappears. For one second after that, letters must be ignored.
         while page.locator(".drill .question").is_visible():
             page.keyboard.press("n")
         page.keyboard.type("nnn")
@@ -292,7 +292,7 @@ def test_letters_typed_into_drill_gap_that_was_just_hidden_take_no_conversation(
 def test_drill_answer_is_marked_immediately_and_stored(open_page: OpenPage, server: ChatServer) -> None:
     server.run_python(QUESTIONS)
     page = open_page(MEI, "/console/")
-    # If midnight passes in between, ten are available again, and nine are left after this answer.
+    # If midnight passes during the test, ten questions are available again, and nine are left after this answer.
     for left in ("9", "[89]"):
         button = re.compile("Show a question|Next question")
         page.get_by_role("button", name=button).click()

@@ -141,7 +141,7 @@ def delete_replies(server: ChatServer) -> Iterator[None]:
     server.execute("DELETE FROM chat_cannedreply")
 
 
-# With our content security policy and without one: stored text must not run even without a policy.
+# Test with our content security policy and without one, because stored text must not run even without a policy.
 POLICIES = {"with our policy": False, "without a policy": True}
 
 
@@ -292,13 +292,13 @@ def test_hostile_names_comments_and_replies_are_shown_as_text_in_lists(
         page, guard = guarded_page(bypass_csp)
         sign_in(page, YUN)
 
-        # Every name in the supervisor's list, with the last message.
+        # Check the names and last messages in the supervisor's list.
         page.goto("/console/")
         wait_for(page, "#team > *", len(load.NAMES))
         assert sorted(texts(page, "#team .name")) == sorted(load.NAMES)
         guard.check()
 
-        # The visitors' rating comments, on the visitor cards in the agent's console.
+        # Check the visitors' rating comments on the visitor cards in the agent's console.
         page.context.clear_cookies()
         sign_in(page, HAO)
         page.goto("/console/")
@@ -310,7 +310,7 @@ def test_hostile_names_comments_and_replies_are_shown_as_text_in_lists(
             assert texts(page, "#card-body q") == list(reversed(written))
             guard.check()
 
-        # The list of canned replies, and search results.
+        # Check the list of canned replies, and search results.
         page.context.clear_cookies()
         sign_in(page, YUN)
         page.goto("/console/replies/")

@@ -14,7 +14,7 @@ from tests.people import MEI, WEN
 
 # U+2069 ends an isolate early; the override U+202E is never closed.
 EVIL = "王\u2069五\u202e"
-# Whether the characters of an element run from left to right, line by line.
+# Returns whether the characters of an element run from left to right, line by line.
 IN_ORDER = """element => {
     const boxes = []
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)

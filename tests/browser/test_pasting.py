@@ -94,7 +94,7 @@ def chat_page(
 def test_pasted_text_is_inserted_and_a_pasted_picture_waits_for_confirmation(
     chat_page: ChatPage, server: ChatServer
 ) -> None:
-    # The browser itself inserts the text.
+    # The browser itself inserts the text, so the page does not prevent the default.
     assert not dispatch(chat_page.text, "paste", text="6222\t张三\n", html="<table>", files=(png(),))
     expect(chat_page.preview).to_be_hidden()
 
@@ -114,9 +114,9 @@ def test_pasted_text_is_inserted_and_a_pasted_picture_waits_for_confirmation(
 
 def test_dropped_text_is_inserted_and_dropped_files_are_sent(chat_page: ChatPage, server: ChatServer) -> None:
     chat_page.text.fill("您好")
-    # On the field, the browser inserts the text.
+    # Text dropped on the field is inserted by the browser.
     assert not dispatch(chat_page.text, "drop", text="，请看")
-    # Beside the field, the page inserts it.
+    # Text dropped beside the field is inserted by the page.
     assert dispatch(chat_page.log, "drop", text="https://www.bank.example/", files=(png(),))
     expect(chat_page.text).to_have_value("您好https://www.bank.example/")
     assert stored_attachments(server) == 0

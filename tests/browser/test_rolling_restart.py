@@ -205,7 +205,7 @@ class Site:
             "LIANXIN_OWN_ORIGINS": self.nginx.url,
             "LIANXIN_POSTS_PER_SECOND": "100",
         }
-        # Use the options with which deploy/systemd starts them.
+        # Start the servers with the options of deploy/systemd.
         daphne, uvicorn, _ = commands()
         self.processes = [
             AppServer(env, prepare=False, options=_options(daphne)),
@@ -314,7 +314,7 @@ def test_rolling_restart_loses_no_message_and_shows_no_error(
         thread.join()
     assert not failed, failed
 
-    # No error on any page, no request refused, nobody disconnected without a bye frame.
+    # There must be no error on any page, no refused request, and no disconnection without a bye frame.
     assert [alarms(page) for page in (widget, console)] == [[], []]
     assert agent.problems == []
     assert [problem for visitor in visitors for problem in visitor.problems] == []
@@ -322,7 +322,7 @@ def test_rolling_restart_loses_no_message_and_shows_no_error(
     statuses = {line.split('"')[2].split()[0] for line in requests}
     assert statuses <= {"101", "200", "204", "302", "304"}
     assert all(visitor.line.reconnects >= 1 for visitor in visitors)
-    # Nothing lost, doubled or reordered: pages, protocol clients and database have the same messages.
+    # No message may be lost, doubled or reordered: pages, protocol clients and database have the same messages.
     shown = [page.locator("#log .message:not(.event) .body").all_inner_texts() for page in (widget, console)]
     assert shown == [sent, sent]
     for visitor in visitors:

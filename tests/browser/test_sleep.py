@@ -23,10 +23,10 @@ from tests.harness.servers.half_open import HalfOpenProxy
 from tests.people import MEI
 
 CYCLES = 5
-# Well before the next heartbeat, also on a busy machine.
+# Time in which a page must notice that it is awake. A busy machine is fast enough. The next heartbeat comes much later.
 AWAKE_WITHIN_MS = 8_000
 
-# Shows or hides the page as a phone does: headless Chromium cannot hide a page.
+# Simulates that a phone hides or shows the page, because headless Chromium cannot hide a page.
 HIDE = """isHidden => {
   Object.defineProperty(Document.prototype, "visibilityState",
     { configurable: true, get: () => (isHidden ? "hidden" : "visible") });

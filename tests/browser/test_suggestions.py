@@ -62,7 +62,7 @@ def test_number_key_inserts_suggested_answer_and_enter_sends_it(
         expect(composer).to_be_focused()
         first = page.get_by_role("option").first
         expect(first).to_contain_text("贝壳卡丢了怎么挂失")
-        # A digit alone is typed into the message.
+        # Without Alt, a digit is typed into the message.
         page.keyboard.press("1")
         expect(composer).to_have_value("1")
         page.keyboard.press("Backspace")
@@ -70,7 +70,7 @@ def test_number_key_inserts_suggested_answer_and_enter_sends_it(
         expect(composer).to_have_value(LOST)
         page.keyboard.press("Escape")
         expect(composer).to_have_value("")
-        # While the list of suggestions has the focus, the digit alone inserts an answer.
+        # While the list of suggestions has the focus, a digit inserts an answer without Alt.
         page.keyboard.press("Escape")
         page.locator("#points-list").focus()
         page.keyboard.press("1")

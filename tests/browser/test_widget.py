@@ -169,7 +169,7 @@ def test_pre_chat_form_survives_reload_and_language_change(
     expect(again.frame.get_by_label("Your name")).to_have_value("李雷")
     again.send("我的卡被吞了")
     assert server.execute("SELECT name FROM chat_visitor") == [("李雷",)]
-    # The browser does not keep what the bank has received.
+    # The browser does not keep a form that the bank has received.
     assert not any(key.endswith(".form") for key in again.stored_items())
 
 

@@ -32,7 +32,7 @@ def test_loader_and_widget_stay_within_byte_budgets(
     with page.expect_response("**/answers"):
         widget.send("你好")
     after = bytes_of(answers)
-    # The bank's answers do not count, and neither do messages.
+    # The sizes of the bank's suggested answers and of messages do not count.
     assert after.pop("/widget/qinglan/answers")
     assert len(after) == 3, after
     assert sum(after.values()) <= WIDGET_BYTES, after

@@ -131,7 +131,7 @@ def test_waiting_visitor_reads_suggestion_and_still_asks_for_agent(
     axe(widget.page)
     screenshot(widget.page, "answers-closed")
 
-    # Operable by keyboard alone, and nothing above it moves.
+    # The keyboard alone is enough to open a suggestion, and nothing above it moves.
     before = bounds_of(summary(widget, SWALLOWED)), bounds_of(widget.text)
     summary(widget, SWALLOWED).focus()
     summary(widget, SWALLOWED).press("Enter")
@@ -140,7 +140,7 @@ def test_waiting_visitor_reads_suggestion_and_still_asks_for_agent(
     expect(summary(widget, SWALLOWED)).to_be_focused()
     assert bounds_of(widget.text) == before[1]
     assert bounds_of(summary(widget, SWALLOWED))["y"] <= before[0]["y"]
-    # The button stays visible however long the answer is and however it is scrolled.
+    # The button stays visible, even if the answer is long or scrolled.
     for where in ("start", "center", "end"):
         suggestions(widget).locator("details[open]").evaluate(
             "(answer, block) => answer.scrollIntoView({ block })", where

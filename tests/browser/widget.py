@@ -45,7 +45,7 @@ class Widget:
 
     @property
     def log(self) -> Locator:
-        # Not by role: while the widget is closed, nothing in it has one.
+        # The log has no ARIA role while the widget is closed, so locate it by its id.
         return self.frame.locator("#log")
 
     @property

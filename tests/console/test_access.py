@@ -329,7 +329,7 @@ def shared_world(shared_transaction: None, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def world(shared_world: World, db: None) -> World:
-    # Agents are online for a minute only.
+    # Agents stay online for only a minute, so renew their presence for each test.
     go_online(shared_world.cast.mei, shared_world.cast.hao, shared_world.cast.jun)
     return shared_world
 

@@ -357,7 +357,7 @@ def test_the_console_warns_of_a_missing_pass_two_weeks_before_the_restriction(
     assert "bar-warning" not in client.get("/console/").content.decode()
 
 
-# -- What pages cost --------------------------------------------------------------------------------------------
+# -- Query counts -----------------------------------------------------------------------------------------------
 
 
 def many(cast: Cast, editor: Staff) -> Callable[[], None]:

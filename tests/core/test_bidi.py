@@ -58,7 +58,7 @@ def test_visitor_name_reorders_nothing_in_transcript_reply_record_or_card(cast: 
     client.cookies["sessionid"] = session_of(cast.wen)
     for address in ("", f"{conversation.pk}/change/"):
         page = client.get(f"/admin/chat/conversation/{address}").content.decode()
-        # Wherever the unchanged name occurs, it must have an element of its own that isolates it.
+        # Wherever the name occurs unchanged, an element around it must isolate it.
         for match in re.finditer(re.escape(EVIL), page):
             before = page[: match.start()].rstrip()
             assert before.endswith(("<bdi>", '<dd dir="auto">')), before[-60:]

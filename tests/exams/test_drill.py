@@ -113,7 +113,7 @@ def test_questions_that_an_open_exam_may_still_ask_are_not_drilled(
     assert selectors_drill.askable(cast.mei, now).count() == 13
     with pytest.raises(ExamNotFound):
         answer_question(by=cast.mei, question=asked_questions[3].pk, review=0, given=[0])
-    # The drill may ask the exam's questions before it opens, after it closes, and in other departments.
+    # The drill may ask the exam's questions before the exam opens, after it closes, and in other departments.
     for other in (exam.opens_at - timedelta(minutes=1), exam.closes_at):
         assert asked_questions[3] in selectors_drill.askable(cast.mei, other)
     cast.jun.departments.add(cast.cards)

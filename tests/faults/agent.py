@@ -28,13 +28,14 @@ class Agent(AgentClient):
     ) -> None:
         super().__init__(scenario.url, scenario.websocket_url, rng=rng, timing=FAST)
         self.scenario, self.name, self.session = scenario, name, session
-        # Conversations that have ended and were shown to the end: read for the history, then forgotten.
+        # Conversations that have ended and whose last message was shown. The agent has recorded them and does not open
+        # them again.
         self.finished: set[str] = set()
         self.mine: set[str] = set()
         self.waiting: dict[str, Frame] = {}
         self.accepted_count = 0
         self.is_over = False
-        # Takes no conversations for the moment.
+        # True while the agent takes no conversations.
         self.is_holding_back = False
         self._append = scenario.history.append
         self._capacity = capacity
@@ -50,7 +51,7 @@ class Agent(AgentClient):
     def departments(self) -> set[str]:
         return set(self.scenario.bank.staff[self.name]["departments"])
 
-    # -- what happens ----------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def received(self, frame: Frame) -> None:
         kind = frame["kind"]
@@ -151,7 +152,7 @@ class Agent(AgentClient):
             while not self._is_leaving():
                 if self._can_take():
                     await self.take_next()
-                    # Whether or not an answer came, the lists tell which conversations are assigned to this agent.
+                    # Ignore the answer: the lists tell which conversations are assigned to this agent.
                     await asyncio.sleep(0.1)
                 else:
                     await self._wait_until(lambda: self._is_leaving() or self._can_take(), 0.3)
@@ -207,7 +208,8 @@ class Agent(AgentClient):
                     await self._transfer(uuid)
             while self._is_assigned(uuid) and not self._is_leaving():
                 if not self.rows[uuid]["visitor_name"]:
-                    # A browser's widget writes without end: the browser agent may get it next.
+                    # A conversation without a visitor's name belongs to a browser's widget, which writes without end.
+                    # Transfer it, because the next agent may be the browser's.
                     await self._transfer(uuid)
                     await self._wait_until(lambda: not self._is_assigned(uuid) or self.is_over, 5)
                     continue
@@ -249,7 +251,7 @@ class Agent(AgentClient):
 
     async def _wait_until(self, is_true: Callable[[], bool], seconds: float) -> None:
         if not await self.socket.until(is_true, seconds) and self.socket.error:
-            # `until` no longer waits.
+            # After an error, `until` returns at once instead of waiting.
             await asyncio.sleep(seconds)
 
     # -- the end ---------------------------------------------------------------------------------------------

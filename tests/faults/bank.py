@@ -28,7 +28,7 @@ SELECT count(*) FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
-# Everyone of tests/people.py, and N more agents; every third one also answers for loans.
+# Creates everyone of tests/people.py and N more agents. Every third of these agents also answers for loans.
 SET_UP = """
 import json
 from accounts.models import Staff
@@ -123,8 +123,8 @@ class Bank:
         try:
             self.postgres = self._stack.enter_context(SmallPostgres())
             self.redis = self._stack.enter_context(PrivateRedis())
-            # One state folder for all processes, as on one machine: the pages of each refer to static files
-            # of all.
+            # All processes share one state folder, as on one machine, because the pages of each process refer to static
+            # files of all of them.
             state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-faults-"))
             env = {
                 "LIANXIN_STATE_DIR": state,

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 Rows = list[tuple[int, str]]
 
-# Conversation, seq and text of every message that has a seq; messages without one are not accepted yet.
+# Returns conversation, seq and text of every message that has a seq. Messages without a seq are not accepted yet.
 READ_MESSAGES = """selector => [...document.querySelectorAll(selector)].map((element) => [
   element.id.slice("message-".length, "message-".length + 36), Number(element.dataset.seq),
   (element.querySelector(".body") ?? element).textContent])"""
-# Messages that are neither accepted nor refused for good.
+# Returns the number of messages that are neither accepted nor refused for good.
 PENDING = """() => [...document.querySelectorAll("#unplaced > *, #pending > *")]
   .filter((element) => !element.querySelector(".error, .refusal")).length"""
 TIMEOUT_MS = 30_000
@@ -117,7 +117,7 @@ class Browsers:
             self._senders[text_sent] = "widget"
             await text.fill(text_sent)
             await text.press("Enter")
-            # Write no flood of unaccepted messages: like a person, wait until the last one was sent.
+            # Wait until the last message is accepted, as a person would, so that unaccepted messages do not pile up.
             for _ in range(40):
                 await self._read_page("widget", frame, "#log .message[data-seq]")
                 if text_sent in self._acked:

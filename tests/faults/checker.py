@@ -17,8 +17,8 @@ from tests.faults.history import Record
 Kind = Literal["lost", "doubled", "reordered", "leaked", "wrong"]
 KINDS: tuple[Kind, ...] = ("lost", "doubled", "reordered", "leaked", "wrong")
 
-# The frame kinds that a visitor's socket may carry; `aurora` is sent by the fault injection, as by a newer
-# version.
+# The frame kinds that a visitor's socket may carry. The fault injection sends `aurora`, an unknown kind, as a newer
+# version might.
 VISITOR_KINDS = frozenset(
     (
         *("welcome", "accepted", "refused", "message", "messages", "state", "queue"),
@@ -48,7 +48,7 @@ class Stored:
     marks: Mapping[str, Sequence[int]]
     assignments: list[list[object]]
     notes: list[list[object]]
-    # Its present department, and all departments that it has been in.
+    # The present department of the conversation, and all departments that it has been in.
     department: str
     departments: list[str]
 
@@ -357,7 +357,8 @@ def _differences(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> 
 def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
     """Check that reported read marks never decrease, are not beyond the last message, and were sent by a client
     before."""
-    # A browser does not tell what it marks: on the widget's page, and as an agent in all its conversations.
+    # The history has no read marks of a browser. A browser marks on the widget's page, and as an agent in every
+    # conversation assigned to it.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
     protocol_clients = {record["who"] for record in facts.by_op["receive"]}
     for conversation in facts.stored.values():
@@ -489,7 +490,7 @@ def disabled_hears_nothing(facts: Facts) -> Iterator[Violation]:
             since.pop(record["who"], None)
         elif record["op"] in ("receive", "show", "ack") and record["who"] in since:
             late = record["t"] - since[record["who"]] - REVOKED_SECONDS
-            # A socket opened after that is sent a bye frame, and that must be all it hears.
+            # A socket opened after this time must receive nothing except a bye frame.
             if late > 0 and record.get("kind") not in ("bye", "status_500"):
                 text = f"{record['who']} received {record.get('kind', record['op'])} {late:.1f} s too late"
                 yield Violation("disabled_hears_nothing", "leaked", text)

@@ -23,7 +23,7 @@ from tests.harness.servers.process import HOST, ROOT
 
 OUTPUT = ROOT / "var" / "faults"
 MAX_PRINTED = 40
-# Seconds of faults in `make test`.
+# Seconds of faults in a run of `make test`.
 SHORT_SECONDS = 25.0
 
 

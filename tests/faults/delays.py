@@ -32,7 +32,7 @@ def delays(records: Sequence[Record]) -> dict[str, list[float]]:
         if record["op"] == "clear":
             opened_at[record["conv"], record["who"]] = record["t"]
         elif record["op"] == "show" and record["id"]:
-            # A screen that was opened later has no delay.
+            # Ignore screens that were opened after the message was accepted: their delay means nothing.
             at = acked.get((record["conv"], record["id"]), 0.0)
             if opened_at[record["conv"], record["who"]] <= at:
                 shown_first.setdefault((record["conv"], record["id"], record["who"]), record["t"])

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
-# One fault of each track is active at the same time: `servers` (processes, stores), `clients` (network,
-# people).
+# A fault belongs to one of two tracks: `servers` (processes, stores) or `clients` (network, people). One fault of each
+# track is active at a time.
 Track = Literal["servers", "clients"]
 RECOVERY_SECONDS = 45.0
 

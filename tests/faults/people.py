@@ -15,7 +15,7 @@ from tests.people import SITE_KEY
 CONTESTED = "cards"
 ROUNDS = 3
 FLOOD_FRAMES = 400
-# The number of long messages, and the number of times that all of them are fetched.
+# The number of long messages, and the number of times that the tab fetches all of them.
 LONG_MESSAGES, FETCHES = 12, 250
 ATTEMPTS = 3
 
@@ -67,7 +67,7 @@ async def disabled(scheduler: FaultScheduler) -> None:
     if await _control_any(scheduler, "disable", agent.name) is None:
         return
     scenario.history.append("disabled", who=agent.name)
-    # Longer than the rule `disabled_hears_nothing` allows.
+    # Wait longer than the time that the rule `disabled_hears_nothing` allows.
     await asyncio.sleep(REVOKED_SECONDS + 1.5)
     scenario.history.append("enabled", who=agent.name)
     session = await _control_any(scheduler, "enable", agent.name)
@@ -96,7 +96,7 @@ class Tab:
     def __init__(self, scheduler: FaultScheduler) -> None:
         self._scenario = scheduler.scenario
         self._token: str | None = None
-        # None: the connection is lost.
+        # The received frames. None means that the connection is lost.
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._socket = ReconnectingSocket(
             f"{self._scenario.websocket_url}/ws/chat/",

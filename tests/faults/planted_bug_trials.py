@@ -15,7 +15,7 @@ from tests.faults.history import History
 from tests.faults.scenario import Plan, Scenario
 
 SMALL = Plan(visitors=4, agents=3, pace=3.0, note_share=0.5, hold_range=(0.1, 0.2), has_browsers=False)
-# With a bug planted some screens stay incomplete, so do not wait long for them.
+# A planted bug leaves some screens incomplete, so do not wait long for them.
 WITH_BUG = replace(SMALL, settle_seconds=2.5)
 MIN_EFFECTS, EFFECT_SECONDS = 2, 30.0
 CLEAN_SECONDS = 2.0

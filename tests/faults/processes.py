@@ -8,9 +8,10 @@ import signal
 from tests.faults.bank import Process
 from tests.faults.fault_schedule import FaultScheduler, fault
 
-# Posts reach every process many times a second, so the point is passed within seconds.
+# Seconds to wait until a process is killed at a point on the path of a post. Posts reach every process many times a
+# second.
 POINT_SECONDS = 20.0
-# The time that systemd waits before it kills.
+# Seconds within which a process must end after SIGTERM. In production systemd would kill it after 25 seconds.
 STOP_SECONDS = 30.0
 HOUR = 3600
 

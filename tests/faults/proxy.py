@@ -29,7 +29,7 @@ class LinkConditions:
     jitter: float = 0.0
     bytes_per_second: float = 0.0
     is_black_hole: bool = False
-    # Part of the next chunk is delivered, then the connection is closed.
+    # If true, the connection is closed after a part of the next chunk.
     is_cutting: bool = False
 
 
@@ -104,7 +104,7 @@ class Link:
         try:
             await asyncio.gather(*pumps)
         except (OSError, RuntimeError):
-            # One side is gone; the other one learns of it now, unless a black hole hides it.
+            # One end has closed the connection. Let the other end learn of this now, unless a black hole hides it.
             for direction in (self.up, self.down):
                 await direction._wait_out_black_hole()
         finally:

@@ -27,8 +27,7 @@ from tests.simulation.sources import own_scripts
 T = TypeVar("T")
 
 WARM_UP_SECONDS = 60.0
-# The hub's tables in a server process, which must be empty when no client is connected
-# (`/fault-injection/state`).
+# The tables of the hub in a server process (`/fault-injection/state`). They must be empty when no client is connected.
 TABLES = ("sockets", "visitors", "watchers", "staff", "heads", "told")
 TEXTS = sorted({turn.text for script in own_scripts() for turn in script.turns if len(turn.text) < 120})
 
@@ -67,7 +66,7 @@ class Scenario:
         self.visitors: list[Visitor] = []
         self.agents: list[Agent] = []
         self.browsers: Browsers | None = None
-        # The bank's page that shows the widget.
+        # The URL of the bank's page that shows the widget.
         self.widget_page_url = ""
         self.scheduler = FaultScheduler(self, self._new_rng())
         self._tasks: set[asyncio.Task[Any]] = set()

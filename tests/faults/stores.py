@@ -13,8 +13,7 @@ import redis
 from tests.faults.fault_schedule import FaultScheduler, NotSupported, fault
 from tests.harness.servers import ServerFailed
 
-# Seconds for PostgreSQL to recover by itself; it is started like an operator would if its postmaster has
-# ended.
+# Seconds for PostgreSQL to recover by itself. If its postmaster has ended, the test starts it, as an operator would.
 RECOVERY_SECONDS = 60.0
 
 
@@ -174,7 +173,7 @@ def _take_all_connections(url: str, stack: ExitStack) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(2):
             connection.execute(END_ALL_CONNECTIONS.encode())
-            # Take all connections there are, in competition with servers that reconnect.
+            # Take all free connections, in competition with servers that reconnect.
             with suppress(psycopg.OperationalError):
                 while True:
                     stack.enter_context(psycopg.connect(url, connect_timeout=2))

@@ -161,7 +161,7 @@ def test_database_outage_loses_no_accepted_message(bank: Bank, how: str) -> None
         refused = widget.wait_for("refused", lambda frame: frame["client_id"] == late)
         assert (refused["code"], refused["retry_after_ms"] > 0) == ("unavailable", True)
         bank.postgres.start()
-        # Without a pause, because the pool must not hand out dead connections.
+        # Send without a pause after the start, because the pool must not hand out dead connections.
         for number, client_id in enumerate(ids):
             widget.post(f"{number}", client_id)
         widget.post("没有数据库", late)
@@ -301,14 +301,14 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         for console in (mei, hao, yun):
             row = console.wait_for("conversation", within=6)
             assert (row["row"]["visitor_name"], row["listed"]) == ("李雷", True)
-        # It shows a message.
+        # The other process shows a message.
         tab.open(like=widget)
         mei.watch(widget.conversation or "")
         hao.watch(widget.conversation or "")
         widget.post("在吗")
         for client in (tab, mei, hao):
             assert client.wait_for("message", within=6)["message"]["body"] == "在吗"
-        # It shows the assignment, to everybody.
+        # The other process shows the assignment to everybody.
         bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
         for screen in (widget, tab):
             assert screen.wait_for("state", lambda frame: frame["state"]["status"] == "active", within=6)
@@ -316,7 +316,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         assert yun.wait_for("conversation", lambda frame: frame["row"]["status"] == "active", within=6)[
             "listed"
         ]
-        # It shows read marks and notes.
+        # The other process shows read marks and notes.
         widget.send("seen", received=2, read=2)
         row = mei.wait_for("conversation", lambda frame: frame["row"]["visitor_read"] == 2, within=6)
         mei.send("seen", conversation=widget.conversation, received=2, read=1)
@@ -324,7 +324,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         bank.act("mei", widget.conversation, 'agents.add_note(staff=staff, uuid=conversation, body="便条")')
         for console in (mei, hao):
             assert console.wait_for("note", within=6)["body"] == "便条"
-        # It removes the ended conversation from the lists.
+        # The other process removes the ended conversation from the lists.
         widget.send("end")
         assert yun.wait_for("conversation", lambda frame: not frame["listed"], within=6)
         assert tab.wait_for("state", lambda frame: frame["state"]["status"] == "wrap_up", within=6)
@@ -428,7 +428,7 @@ def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: 
         bank.act("mei", widget.conversation, LONG)
         deaf.open(like=widget)
         before = memory_bytes(server)
-        # The answers have 20 MB, of which the kernel's buffers hold a few; the client reads nothing.
+        # The answers have 20 MB. The kernel's buffers hold only a few, and the client reads nothing.
         for _ in range(110):
             deaf.send("fetch", after=0)
         deaf.wait_until_cut(within=20)

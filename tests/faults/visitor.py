@@ -15,7 +15,8 @@ from tests.people import SITE_KEY
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
-# Like the screens, but faster: a heartbeat after a second, and dead five seconds later.
+# These clients are faster than the screens: they send a heartbeat after a second, and give a connection up five seconds
+# later.
 FAST = Timing(heartbeat_seconds=1.0, answer_seconds=5.0, base_seconds=0.2, max_pause_seconds=2.0)
 # Some visitors send several frames before the first answer, which the protocol allows.
 BURST = 3
@@ -53,7 +54,7 @@ class Screen(VisitorClient):
         rows = rows_of(self.thread)
         self._append("read", who=self.name, role="visitor", conv=self.conversation, rows=rows)
 
-    # -- what happens ----------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def received(self, frame: Frame) -> None:
         kind = frame["kind"]
@@ -63,7 +64,7 @@ class Screen(VisitorClient):
         super().received(frame)
         state = frame.get("state")
         conversation = frame.get("conversation") or (state["id"] if state else "")
-        # Messages are recorded when they are shown; here those of an earlier conversation, or of another visitor.
+        # Do not record messages of this conversation here: they are recorded when they are shown. Do not record pongs.
         if kind not in ("pong", "messages", "message") or (
             kind != "pong" and conversation != self.conversation
         ):
@@ -91,7 +92,7 @@ class Screen(VisitorClient):
         self.scenario.note_shown(self.name, "visitor", self.conversation, message)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # A message of one tab may come back to another one first.
+        # Another tab may receive a message before the first tab, which sent it and keeps the outbox.
         first = self.visitor.first
         if self is first:
             super().settle(client_id, seq, is_message=is_message)
@@ -187,7 +188,7 @@ class Visitor:
     async def _wait_until(self, is_true: Callable[[], bool]) -> None:
         while not await self.first.socket.until(is_true, 0.5):
             if self.first.socket.error:
-                # `until` no longer waits.
+                # After an error, `until` returns at once instead of waiting.
                 await asyncio.sleep(0.5)
 
     async def close(self) -> None:

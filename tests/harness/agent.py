@@ -20,7 +20,7 @@ from tests.harness.thread import Message, Thread
 
 # Seconds after which an unanswered fetch is sent again.
 ANSWER_SECONDS = 5.0
-# Like the console, send a request again after a pause when it got no answer or a transient error.
+# Seconds after which a request without an answer, or with a transient error, is sent again, as in the console.
 RETRY_SECONDS = 0.5
 TRANSIENT_STATUSES = (UNKNOWN, 429, 500, 502, 503)
 
@@ -31,7 +31,7 @@ class AgentClient:
     Subclasses decide when to act. They also override methods such as `shown`, which are called when something happens.
     """
 
-    # Additional headers of the handshake, and the kinds of frames that are decoded (empty: all).
+    # Additional headers of the handshake, and the kinds of frames to decode (all if empty).
     handshake_headers: Mapping[str, str] = {}
     decoded_kinds: tuple[bytes, ...] = ()
     http_seconds = 30.0
@@ -46,11 +46,11 @@ class AgentClient:
         timing: Timing = QUICK,
     ) -> None:
         self.threads: dict[str, Thread] = {}
-        # The row of each conversation that this console was told about, and the ids of those on its lists.
+        # The rows that this console received, by conversation, and the ids of the conversations on its lists.
         self.rows: dict[str, Frame] = {}
         self.listed: set[str] = set()
         self.is_welcomed = False
-        # The server has closed this console for good, or the session has ended.
+        # True if the server has closed this console for good, or if the session has ended.
         self.is_shut_out = False
         self._url, self._websocket_url = url, websocket_url
         self._rng, self._timing = rng, timing
@@ -76,7 +76,7 @@ class AgentClient:
         )
         self.is_shut_out = False
 
-    # -- what happens, for subclasses ------------------------------------------------------------------------
+    # -- events, for subclasses ------------------------------------------------------------------------------
 
     def lost(self) -> None:
         """Called when the connection has ended."""

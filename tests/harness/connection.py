@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
             self._opened.set_exception(error or ConnectionResetError("closed in the handshake"))
         if self.on_end is not None:
             self.on_end(self)
-        # Any other error than the network's is one of `on_text`.
+        # Errors other than network errors come from `on_text`.
         if error is not None and not isinstance(error, OSError):
             self._ended.set_exception(error)
         else:

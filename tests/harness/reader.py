@@ -8,7 +8,7 @@ from tests.harness.agent import AgentClient
 from tests.harness.reconnecting_socket import Frame
 from tests.harness.thread import Thread
 
-# Seconds after which a conversation whose messages have not arrived is asked for again.
+# Seconds after which messages that have not arrived are requested again.
 REPEAT_SECONDS = 0.5
 
 

@@ -47,9 +47,9 @@ class Timing:
     max_pause_seconds: float
 
 
-# As in static/chat/socket.js.
+# The intervals of static/chat/socket.js.
 SCREENS = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.5, max_pause_seconds=30.0)
-# Shorter pauses, for a load that need not be spread.
+# Has shorter pauses, for a load whose reconnections need not be spread.
 QUICK = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.2, max_pause_seconds=2.0)
 
 
@@ -103,7 +103,7 @@ class ReconnectingSocket:
             except (OSError, TimeoutError):
                 pass
             finally:
-                # Leave no connection when the task was cancelled.
+                # Close the connection even if the task was cancelled.
                 self.cut()
             if not self._is_closing:
                 await asyncio.sleep(self._pause_seconds())
@@ -176,7 +176,7 @@ class ReconnectingSocket:
         self._lost()
         self.notify()
 
-    # -- use -------------------------------------------------------------------------------------------------
+    # -- public methods --------------------------------------------------------------------------------------
 
     @property
     def is_open(self) -> bool:

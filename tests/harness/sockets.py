@@ -49,7 +49,7 @@ class Client:
             compression=None,
             max_size=None,
             proxy=None,
-            # A server that a test has killed sends no close frame.
+            # A killed server sends no close frame, so do not wait long for it.
             close_timeout=1,
         )
         self._connection: ClientConnection = self._context.__enter__()

@@ -48,7 +48,7 @@ class VisitorClient:
     # Whether read marks are sent, and the longest time to wait before a refused frame is sent again.
     sends_marks = True
     max_retry_seconds = float("inf")
-    # Refusals of other frames than posts that are no error.
+    # The codes of refusals that are no errors, for frames other than posts.
     expected_refusals: tuple[str, ...] = ()
 
     def __init__(
@@ -69,7 +69,7 @@ class VisitorClient:
         self.thread = self.new_thread()
         self.is_welcomed = False
         self.outbox: dict[str, Post] = {}
-        # Seq by client_id of what was accepted.
+        # The seq of each accepted message, by client_id.
         self.accepted: dict[str, int] = {}
         self._about = {"site": site, "version": 1, "language": language, "page": page, "device": device}
         self._burst = burst
@@ -89,7 +89,7 @@ class VisitorClient:
             timing=timing,
         )
 
-    # -- what it does ----------------------------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------------------------
 
     def begin(self, form: Mapping[str, str]) -> None:
         """Start another conversation. The request is repeated until the conversation has begun."""
@@ -112,7 +112,7 @@ class VisitorClient:
     def is_open(self) -> bool:
         return self.status in ("waiting", "active")
 
-    # -- what happens, for subclasses ------------------------------------------------------------------------
+    # -- events, for subclasses ------------------------------------------------------------------------------
 
     def lost(self) -> None:
         """Called when the connection has ended."""

@@ -68,7 +68,8 @@ test("waitingCount includes conversations beyond the listed ones, as counted by 
   let now = state([row("a"), row("b")], 5);
   assert.equal(waitingCount(now), 5);
   assert.equal(now.isQueueUncertain, false);
-  // It is behind the last listed one: either new, or one of the three that are counted but not listed.
+  // This row comes after the last listed row. It is either new, or one of the three rows that are counted but not
+  // listed.
   now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
   assert.deepEqual([waitingCount(now), now.isQueueUncertain, now.rows.z], [5, true, undefined]);
   now = apply(now, { kind: "conversation", row: row("a", { status: "active", agent: HAO }), listed: false });

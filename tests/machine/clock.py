@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 11, 23, 1, 4, 5, tzinfo=UTC)
 
-# Durations of small operations in seconds; most often nearly none.
+# Possible durations of small operations, in seconds. Most of them are nearly zero.
 DELAYS = (0.0, 0.001, 0.004, 0.02, 0.3)
 
 # The server process that the running work belongs to, or None (the network, the browsers, the test).

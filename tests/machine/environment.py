@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SESSIONS_PER_PERSON = 4
-# Small, so that a page fills soon and the rest has to be fetched.
+# This limit is small, so that a page fills soon and the rest has to be fetched.
 PAGE_OF_CHARACTERS = 24
-# The real interval of 1.5 seconds would take most of the running time.
+# With the real interval of 1.5 seconds, the sweep would take most of the running time.
 SWEEP_SECONDS = 8.0
 
 

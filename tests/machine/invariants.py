@@ -39,21 +39,22 @@ class InvariantChecker:
         self._schedule = schedule
         # The bodies each tab has sent, in order. Every body is used once.
         self.sent: defaultdict[Any, list[str]] = defaultdict(list)
-        # Tabs that were closed or logged out: they may lose what they had not sent.
+        # Tabs that were closed or logged out. They may lose their unsent messages.
         self.gone: set[str] = set()
         # Revision, last seq, read marks and the rest of each stored row.
         self._rows: dict[str, tuple[int, tuple[int, ...], tuple[Any, ...]]] = {}
         self._sent_rows: dict[tuple[str, int], dict[str, Any]] = {}
-        # By tab, list or thread, and conversation; of threads also the number of the console's welcomes.
+        # The key is (tab, list or thread, conversation). For a thread, the key also has the number of the console's
+        # welcomes.
         self._shown_revisions: dict[tuple[Any, ...], int] = {}
         self._shown_marks: dict[tuple[str, str], tuple[int, ...]] = {}
         self._stored: dict[str, list[StoredMessage]] = {}
         self._accepted: dict[str, int] = {}
         self.frames = 0
-        # Exceptions that no code of ours has handled.
+        # Exceptions that our code has not handled.
         self.failures: list[str] = []
 
-    # -- every frame ------------------------------------------------------------------------------------------
+    # -- checks of every frame --------------------------------------------------------------------------------
 
     def check_frame(self, socket: Socket, text: str) -> None:
         self.frames += 1
@@ -84,7 +85,7 @@ class InvariantChecker:
         if not isinstance(error, OperationalError):
             self.failures.append(repr(error))
 
-    # -- after every step ----------------------------------------------------------------------------------
+    # -- checks after every step ---------------------------------------------------------------------------
 
     def check(self) -> None:
         assert not self.failures, self.failures
@@ -166,7 +167,7 @@ class InvariantChecker:
         )
         self._shown_marks[(tab, uuid)] = marks
 
-    # -- when every fault is healed ----------------------------------------------------------------------------
+    # -- checks after all faults are healed --------------------------------------------------------------------
 
     def missing_at_the_end(self) -> list[str]:
         missing = []
@@ -234,7 +235,7 @@ class InvariantChecker:
             if now[uuid].status == "closed" or not (uuid in mine or uuid == screen["current"]):
                 continue
             if not access.followable_by(staff).filter(uuid=uuid).exists():
-                # The conversation continues in another department; what was heard before stays on the screen.
+                # The conversation continues in another department. This screen keeps the messages that it has received.
                 continue
             stored = self._stored.get(uuid, [])
             last = thread["messages"][-1][0] if thread["messages"] else 0
@@ -259,7 +260,7 @@ def differences(where: str, row: Row, shown: dict[str, Any], *, without: Collect
     ]
 
 
-# Supervisors' lists do not show how far the visitor has read, and are not sent it.
+# Supervisors' lists do not show how far the visitor has read, so the server does not send it to them.
 NOT_IN_LISTS = ("revision", "visitor_received", "visitor_read")
 NOTES = (
     "SELECT n.body FROM chat_note n JOIN chat_conversation c ON c.id = n.conversation_id"

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
-# Seconds without a pong after which Daphne and uvicorn, by their options, give a connection up.
+# Seconds without a pong after which Daphne and uvicorn give a connection up. Their options set this time.
 SERVER_NOTICES_SECONDS = 35.0
-# Added to keep messages in order: timers that are due at the same moment have no order.
+# Added to the time of each message to keep messages in order, because timers that are due at the same moment have no
+# order.
 TICK = 1e-6
 requests = RequestFactory()
 
@@ -62,7 +63,7 @@ class Socket:
         self.last_sent = ""
         self._up: asyncio.Queue[Message] = asyncio.Queue()
         self._down_at = self._up_at = 0.0
-        # Its own generator, so that the order in which a hub iterates over its sockets changes nothing.
+        # Use a separate generator, so that the order in which a hub iterates over its sockets changes nothing.
         self._rng = random.Random(f"{schedule.seed} {number}")
         self._call_later(self._connect)
 

@@ -27,8 +27,8 @@ class Process:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.is_dead = False
-        # The process is killed after this many further commits, before it can report the last one. Below 0:
-        # never.
+        # The process is killed after this number of further commits, before it can report the last one. A negative
+        # number means never.
         self.commits_left = -1
         self.context: Context = copy_context()
         self.context.run(PROCESS.set, self)
@@ -63,7 +63,7 @@ class Process:
 
     def in_thread(self, work: Callable[[], object]) -> None:
         """Run `work` on a thread of this process, after a small delay."""
-        # As the ASGI application does at the first request.
+        # Start the hub, as the ASGI application does at the first request.
         self.context.run(the_hub.of(self).start)
         thread = self.context.run(Thread, target=work)
         self.schedule.loop.call_later(self.schedule.loop.delay(), thread.start, context=self.context)

@@ -165,7 +165,7 @@ class Schedule:
     def _handle_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.checker.add_failure(context.get("exception"))
 
-    # -- what is checked ---------------------------------------------------------------------------------------
+    # -- checks ------------------------------------------------------------------------------------------------
 
     def sent(self, socket: Socket, text: str) -> None:
         try:

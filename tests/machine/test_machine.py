@@ -33,7 +33,7 @@ from tests.people import IDENTITY_SECRET, SITE_KEY
 STEPS = 30
 # A planted fault that is not found in this many schedules counts as missed.
 SCHEDULES_PER_FAULT = 150
-# From the Hypothesis profile: 100 in the suite, 2000 in a search.
+# The number of schedules, from the Hypothesis profile: 100 in the suite, 2000 in a search.
 SCHEDULES = hypothesis.settings().max_examples
 
 # The browser profile or staff member of each tab.

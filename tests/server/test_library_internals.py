@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-# Installs the reactor.
+# Importing this module installs Twisted's reactor.
 import daphne.server  # noqa: F401
 import pytest
 from daphne import http_protocol

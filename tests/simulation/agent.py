@@ -29,8 +29,8 @@ class Agent(AgentClient):
         super().__init__(simulation.url, simulation.websocket_url, rng=rng)
         self.simulation = simulation
         self.username = username
-        # By conversation: what this agent sent (text by client_id), and what was acknowledged (seq by
-        # client_id).
+        # For each conversation: the texts that this agent sent, and the seqs of the acknowledged ones, both by
+        # client_id.
         self.sent: dict[str, dict[str, str]] = {}
         self.accepted: dict[str, dict[str, int]] = {}
         self.problems: list[str] = []
@@ -45,7 +45,7 @@ class Agent(AgentClient):
         await self._post("presence", {"status": "online"}, expected=200)
         self.simulation.spawn(self._take_next())
 
-    # -- what happens ----------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def lost(self) -> None:
         super().lost()

@@ -15,7 +15,7 @@ from tests.simulation.check import compare
 from tests.simulation.sources import Script, Scripts
 from tests.simulation.visitor import Visitor
 
-# Two of them cover all departments between them.
+# Two of these agents cover all departments between them.
 AGENTS = ("zhao", "tang", "sun", "qian", "he", "lin")
 SUPERVISOR = "zhou"
 # Time for the last visitors in the queue after arrivals have ended, in simulated and in real seconds.
@@ -105,7 +105,7 @@ class Simulation:
     async def run(self) -> Outcome:
         """Run all visitors and agents, then compare both sides. Raises SignInFailed, OSError."""
         agents = [Agent(self, name, self._new_rng()) for name in AGENTS[: self.plan.agents]]
-        # One after another: checking six passwords at once would keep the server from everything else.
+        # Sign in one after the other: checking six passwords at once would keep the server from everything else.
         for agent in agents:
             await agent.start()
         reader = Reader(self.url, self.websocket_url, rng=self._new_rng())

@@ -14,7 +14,7 @@ from demo.dialogues import dialogues
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT.parent / "shared" / "data"
-# Share of visitors who use the English data when it is there.
+# Share of visitors who use the English data, if that data is present.
 DATA_SHARE = 0.3
 
 # An agent's answers that fit any message. The real data needs them, because it contains only the customers' turns.

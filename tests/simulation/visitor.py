@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 CUT_SHARE, RELOAD_SHARE = 0.06, 0.04
 # Seconds after which a server that does not answer counts as broken.
 ANSWER_SECONDS = 30.0
-# Real seconds added to the time that a visitor waits for an agent: at a faster pace, frames do not travel faster.
+# Real seconds added to the time that a visitor waits for an agent, because frames travel no faster when the simulation
+# does.
 ROUND_TRIP_SECONDS = 1.0
 
 
@@ -39,13 +40,13 @@ class Visitor(VisitorClient):
         self.script = script
         self.reloads = 0
         self.left_queue = False
-        # Text by client_id in the order of sending, and refusal codes.
+        # The sent texts in the order of sending, and the refusal codes, both by client_id.
         self.sent: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.problem = ""
         self._rng = rng
 
-    # -- what happens ----------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def cleared(self) -> None:
         self.simulation.scripts[self.conversation] = self.script

@@ -97,7 +97,8 @@ def require_free_port(port: int) -> None:
 def collect_static() -> None:
     """Run `collectstatic` if a static file has changed since the last run."""
     paths = [storage.path(name) for finder in get_finders() for name, storage in finder.list([])]
-    # Also run it after a change to the settings or to server/, because that code decides how files are collected.
+    # Also run `collectstatic` after a change to the settings or to server/, because that code decides how files are
+    # collected.
     paths += map(str, Path(server.__path__[0]).glob("*.py"))
     paths.append(str(settings.BASE_DIR / "config" / "settings.py"))
     files = sorted((path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths)

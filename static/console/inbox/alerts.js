@@ -32,7 +32,7 @@ export class Alerts {
     this.#waiting = waiting(store.state).length;
     store.subscribe(() => this.#update());
     setInterval(() => this.#update(), 1000);
-    // The lock is held as long as this tab lives; then the next tab gets it. Without the Locks API every tab alerts.
+    // The lock is held as long as this tab is open. Then the next tab gets it. Without the Locks API, every tab alerts.
     if (!navigator.locks) this.#isLeader = true;
     else void navigator.locks.request("lianxin-alerts", () => this.#lead());
   }

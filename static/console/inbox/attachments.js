@@ -40,7 +40,7 @@ export class Attachments {
       this.#input.value = "";
     };
     document.addEventListener("paste", (event) => this.#paste(event));
-    // A file dropped anywhere must not replace the page, and the unsent text with it.
+    // Do not let the browser open a dropped file: the file would replace the page, and the unsent text would be lost.
     document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
     document.addEventListener("drop", (event) => hasFiles(event) && event.preventDefault());
     const threadElement = byId("conversation");
@@ -77,7 +77,7 @@ export class Attachments {
   /** @param {DragEvent} event */
   #drop(event) {
     const { files, text } = contentOf(event.dataTransfer);
-    // A text area inserts text where it was dropped, and can undo it: leave that to the browser.
+    // If text is dropped on a text field, the browser inserts it there and can undo that.
     if (text && /** @type {HTMLElement} */ (event.target).matches("textarea, input")) return event.stopPropagation();
     event.preventDefault();
     if (!this.#isOpen) return;

@@ -174,7 +174,8 @@ export class Composer {
     if (this.#replies.key(event) || this.#undoPoint(event)) return;
     if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    // An Enter held after choosing a reply or an answer must not send it.
+    // Enter may still be held down after it chose a reply or an answer. The repeated key event must not send the
+    // message.
     if (!event.repeat) this.send();
   }
 

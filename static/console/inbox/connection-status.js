@@ -52,7 +52,7 @@ export class ConnectionStatus {
 
   /** @param {SocketStatus} status */
   change(status) {
-    // "connecting" after a loss is part of that loss.
+    // The status "connecting" does not end a loss: only "open" does.
     if (status === "open") {
       if (this.#isLost) toast(this.#strings.recovered);
       this.#lostAt = 0;

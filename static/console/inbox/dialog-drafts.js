@@ -23,7 +23,7 @@ export class DialogDrafts {
     try {
       storage.session?.setItem(this.#prefix + name, text);
     } catch {
-      // Storage is full: memory has the draft.
+      // Storage is full: the draft is kept only in memory.
     }
   }
 

@@ -26,7 +26,7 @@ export class Dialogs {
       if (isDismissed) this.#drafts.drop(this.#draftName);
       if (isDismissed || (this.#pressBeganOutside && this.#isOutside(event))) this.#dialog.close();
     });
-    // Save the draft on every input: it survives however the dialog or the page is closed.
+    // Save the draft on every input, so that it survives every way of closing the dialog or the page.
     this.#dialog.addEventListener("input", () => {
       const form = this.#dialog.querySelector("form");
       if (form && this.#draftName) this.#drafts.keep(this.#draftName, form);

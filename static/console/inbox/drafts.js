@@ -60,7 +60,7 @@ export class Drafts {
         storage.session?.setItem(this.#prefix + id, JSON.stringify(draft));
       } else storage.session?.removeItem(this.#prefix + id);
     } catch {
-      // Storage is full: memory has the draft.
+      // Storage is full: the draft is kept only in memory.
     }
   }
 }

@@ -28,7 +28,7 @@ const REPEATED = new Set(["down", "up"]);
 export function letterOf({ key, code }) {
   const typed = key.normalize("NFKC").toUpperCase();
   if (/^[A-Z]$/.test(typed)) return typed;
-  // Alt on a Mac types a symbol, and Cyrillic or Greek layouts have other letters: use the key's position.
+  // Use the position of the key: Alt on a Mac types a symbol, and Cyrillic or Greek layouts have other letters.
   return /^Key([A-Z])$/.exec(code)?.[1] ?? "";
 }
 
@@ -57,7 +57,7 @@ export function actionOf(press, where) {
 /** @param {Press} press */
 function withAlt(press) {
   if (press.shiftKey) return "";
-  // Not the numeric keypad: with Alt, Windows enters characters by their codes there.
+  // Ignore the numeric keypad: with Alt, Windows enters characters by their codes there.
   const digit = /^Digit([1-3])$/.exec(press.code)?.[1];
   return digit ? `point-${digit}` : (ARROWS[press.key] ?? LETTERS[letterOf(press)] ?? "");
 }

@@ -19,12 +19,12 @@ export function listenForKeys(act) {
       document.getElementById("log")?.focus();
       return;
     }
-    // The visitor ended the conversation while the agent typed: the next letters are not commands.
+    // The visitor ended the conversation while the agent typed. The agent's next letters must not act as shortcuts.
     if (!isWriting && isPrintable(event) && typing.hasJustLostField()) return event.preventDefault();
     const name = actionOf(event, {
       isWriting,
       isInSuggestions: Boolean(target.closest("#points-list")),
-      // Arrows alone scroll the messages, and move in menus and lists.
+      // Without Alt, arrow keys scroll the messages, and move in menus and lists.
       movesByArrows: Boolean(target.closest("#log, [role=menu], [role=listbox]")),
       hasLetters: hasLetters(),
     });

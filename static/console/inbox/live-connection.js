@@ -110,8 +110,8 @@ export class LiveConnection {
     if (!isFirst) return;
     this.#fetchedAt.clear();
     this.#sentReadMarks.clear();
-    // Notes have no seq, so notes written while the connection was down are only found by loading the thread again.
-    // This also opens a conversation that could not be opened meanwhile.
+    // Notes have no seq, so load the thread again to find notes written while the connection was down. This also loads
+    // a conversation that could not be loaded meanwhile.
     if (this.#store.current && this.#store.row?.status !== "closed") void this.load(this.#store.current);
     this.#synchronize();
     this.#onWelcome();

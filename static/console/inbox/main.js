@@ -83,7 +83,8 @@ async function takeNext() {
   unansweredPress ||= crypto.randomUUID();
   /** @type {ConsoleAnswer<{conversation: string}>} */
   const answer = await post("next", { client_id: unansweredPress });
-  // Without an answer, or with a refusal that asks to retry, the server may already have assigned a conversation.
+  // Without an answer, or with a refusal that asks to retry, the server may already have assigned a conversation. Keep
+  // the client_id then.
   if (answer.status !== 0 && !answer.refused?.retry_after_ms) unansweredPress = "";
   await openTaken(answer);
 }

@@ -107,7 +107,8 @@ function withLists(state, rows, count) {
   const threads = { ...state.threads };
   for (const [id, thread] of Object.entries(threads)) {
     const row = listed[id];
-    // The server has fewer messages than this screen: it was restored from a backup. Drop the lost messages here too.
+    // The server has fewer messages than this screen, so its database was restored from a backup. Drop the lost
+    // messages here, too.
     if (row && row.last_seq < headOf(thread)) {
       threads[id] = emptyThread({ row, notes: [], values: thread.values, after: firstPageStart(row.last_seq, row.last_seq) });
     } else if (row) threads[id] = { ...thread, row };

@@ -60,7 +60,8 @@ export class Store {
   changed() {
     if (this.#isDue) return;
     this.#isDue = true;
-    // Not requestAnimationFrame alone: it never fires in a hidden tab, whose title must show new messages.
+    // requestAnimationFrame never fires in a hidden tab, but the tab's title must show new messages. A timer draws as
+    // well.
     const draw = () => {
       if (!this.#isDue) return;
       this.#isDue = false;

@@ -165,7 +165,7 @@ def test_transcript_takes_one_query(cast: Cast, django_assert_num_queries: Any) 
         transcript_of(conversation)
 
 
-# -- who may download it --------------------------------------------------------------------------------------
+# -- access ------------------------------------------------------------------------------------------------------
 
 
 def test_visitor_downloads_their_own_transcript(

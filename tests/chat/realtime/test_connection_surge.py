@@ -32,7 +32,7 @@ def test_closed_sockets_are_freed_without_the_garbage_collector(server: Literal[
                 widget.send("ping")
                 widget.wait_for("refused")
             assert left_in(app) >= before + SOCKETS
-            # The server closes half of them.
+            # Cause the server to close every second socket.
             for widget in widgets[::2]:
                 widget.send("hello", site="of nobody")
                 assert widget.wait_for_close() == 4404

@@ -14,7 +14,7 @@ from typing import Literal
 from tests.harness.servers.prepared import prepare_database, prepare_static
 from tests.harness.servers.process import HOST, ROOT, Server, ServerFailed
 
-# Set by `scripts/test --slow` for the servers of the browser tests.
+# The environment variable that `scripts/test --slow` sets for the servers of the browser tests.
 SLOW = "TESTS_SLOW"
 
 

@@ -77,7 +77,7 @@ class HalfOpenProxy:
                         self._sockets |= {source, target}
                 if source not in self._swallowed:
                     target.sendall(data)
-        # On a half-open connection the other end is not told of a close either.
+        # On a half-open connection, neither end learns that the other has closed it.
         if source in self._swallowed:
             self._given_up.set()
         else:

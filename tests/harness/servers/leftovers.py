@@ -9,11 +9,11 @@ from config.asgi import application as production
 
 gc.disable()
 
-# Classes of ours, of Daphne and Twisted, and of uvicorn that exist once per socket.
+# Our classes, and classes of Daphne, Twisted and uvicorn. Each open socket has one object of each class of its server.
 SOCKET_CLASSES = {
     *("VisitorConsumer", "DaphneTransport", "UvicornTransport"),
     *("WebSocketProtocol", "HTTPChannel", "WebRequest"),
-    # Not the parsers below it: those form reference cycles of their own.
+    # The parsers of this class are not listed, because they form reference cycles of their own.
     "WebSocketsSansIOProtocol",
 }
 
@@ -22,7 +22,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope.get("path") != "/leftovers":
         await production(scope, receive, send)
         return
-    # The count includes the objects of the request that asks.
+    # The count includes the objects of the request for this count.
     count = sum(type(thing).__name__ in SOCKET_CLASSES for thing in gc.get_objects())
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": str(count).encode()})

@@ -65,7 +65,7 @@ class Nginx(Server):
             assert f"127.0.0.1:{old_port}" in processes
             processes = processes.replace(f"127.0.0.1:{old_port}", f"{HOST}:{new_port}")
         (self.folder / "conf.d" / "lianxin-processes.conf").write_text(processes)
-        # Started by root, its workers would run as nobody and could not read the test's folder.
+        # If root starts nginx, its workers would run as nobody and could not read the test's folder.
         user = "user root;" if os.geteuid() == 0 else ""
         (self.folder / "nginx.conf").write_text(MAIN.format(folder=self.folder, user=user))
 

@@ -15,9 +15,10 @@ import psycopg
 from tests.harness.servers.postgres import postgres_program
 
 SQLITE = "lianxin.sqlite3"
-# The folder shared by the run; without it, each server is prepared separately.
+# The environment variable with the folder that all servers of a run share. Without it, each server is prepared
+# separately.
 PREPARED_DIR = "TESTS_PREPARED_DIR"
-# Lines that pg_dump writes for psql only.
+# pg_dump begins lines with this if they are meant for psql only.
 _FOR_PSQL = "\\"
 
 

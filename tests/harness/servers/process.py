@@ -51,12 +51,12 @@ class Server:
     def __init__(self) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"lianxin-{self.name}-"))
-        # Removed also when the server is never started and only its `manage.py` is used.
+        # Remove the folder even if the server is never started and only its `manage.py` is used.
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._log_path = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    # Overridden by subclasses.
+    # Subclasses override these methods.
 
     def command(self) -> Sequence[str | Path]:
         raise NotImplementedError
@@ -71,7 +71,7 @@ class Server:
         """Return the account that runs the server, or None for our own."""
         return None
 
-    # Used by tests.
+    # Tests use the following methods.
 
     @property
     def log(self) -> str:
@@ -104,8 +104,8 @@ class Server:
                 user=owner.pw_uid if owner else None,
                 group=owner.pw_gid if owner else None,
                 extra_groups=[] if owner else None,
-                # Its own session, so that Ctrl-C at a terminal reaches only the tests, which then end the
-                # servers in order.
+                # Start the server in its own session, so that Ctrl-C at a terminal reaches only the tests. The tests
+                # then end the servers in order.
                 start_new_session=True,
             )
         self.wait_until(self.is_ready, f"{self.name} did not answer on port {self.port}")
