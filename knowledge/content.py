@@ -84,10 +84,10 @@ class Content:
         # Only forms enforce the max_length of a TextField; the model does not.
         for name in ("answer", "note"):
             if len(values[name]) > MAX_BODY_CHARACTERS:
-                message = _("At most %(count)d characters; you have %(length)d.")
+                message = _("At most %(count)d characters are allowed. The text has %(length)d.")
                 problems[name] = [message % {"count": MAX_BODY_CHARACTERS, "length": len(values[name])}]
         if self.category is None:
-            problems["category"] = [_("Which category?")]
+            problems["category"] = [_("Enter a category.")]
         links = _problems_of_links(values["links"])
         if links:
             problems["links"] = links
@@ -107,7 +107,8 @@ def _problems_of_links(links: list[list[str]]) -> list[str]:
     if len(links) > MAX_LINKS:
         return [_("At most %(count)d links.") % {"count": MAX_LINKS}]
     return [
-        _("Not a web address like https://…: %(address)s") % {"address": address[:80]}
+        _("Use a web address that starts with https://. This one is not valid: %(address)s")
+        % {"address": address[:80]}
         for _label, address in links
         if urlsplit(address).scheme not in ("https", "http") or not urlsplit(address).hostname
     ]
@@ -124,7 +125,7 @@ def phrasings_of(texts: Iterable[str]) -> list[str]:
         raise PointIncomplete(
             {
                 "phrasings": [
-                    _("Longer than %(count)d characters: %(text)s …")
+                    _("This phrasing is longer than %(count)d characters: %(text)s …")
                     % {"count": PHRASING_CHARACTERS, "text": text[:30]}
                     for text in too_long
                 ]

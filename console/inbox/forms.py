@@ -61,7 +61,10 @@ class TransferForm(forms.Form):
 
 class CloseForm(forms.Form):
     code = forms.ModelChoiceField(
-        WrapUpCode.objects.none(), label=_("What was it about?"), empty_label=_("Choose …"), required=False
+        WrapUpCode.objects.none(),
+        label=_("What was the conversation about?"),
+        empty_label=_("Choose …"),
+        required=False,
     )
     comment = forms.CharField(
         label=_("Comment"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})

@@ -62,15 +62,18 @@ class ParsedQuestion:
             return _("At most %(count)d lines.") % {"count": MAX_OPTIONS}
         match self.kind:
             case QuestionKind.SINGLE if len(texts) < 2 or len(self.answer) != 1:
-                return _("Write at least two options, with a * before the right one.")
+                return _("Write at least two options, with a * before the correct one.")
             case QuestionKind.MULTIPLE if len(texts) < 3 or not 1 <= len(self.answer) < len(texts):
-                return _("Write at least three options, with a * before each right one, but not before all.")
+                return _(
+                    "Write at least three options. Put a * before each correct one, but not before all of "
+                    "them."
+                )
             case QuestionKind.TRUE_FALSE if self.answer not in ([0], [1]):
                 return _("Write one line: true or false.")
             case QuestionKind.FILL_IN if not texts:
-                return _("Write every right filling, one per line.")
+                return _("Write every accepted answer, one per line.")
             case QuestionKind.ORDER if len(texts) < 3:
-                return _("Write at least three steps in the right order.")
+                return _("Write at least three steps in the correct order.")
         return ""
 
 

@@ -214,4 +214,6 @@ def _choice(choices: Any, text: str) -> str:
                 if wanted in (choice.value.casefold(), str(choice.label).casefold()):
                     return str(choice.value)
     labels = ", ".join(str(choice.label) for choice in choices)
-    raise CellProblem(_("“%(text)s” is not one of: %(words)s.") % {"text": text[:30], "words": labels})
+    raise CellProblem(
+        _("“%(text)s” is not allowed here. Choose from: %(words)s.") % {"text": text[:30], "words": labels}
+    )

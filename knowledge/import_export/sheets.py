@@ -113,7 +113,7 @@ def _csv_rows(data: bytes) -> list[list[Any]]:
                 )
             elif len(row) > MAX_COLUMNS:
                 raise UnreadableFile(
-                    _("Row %(row)d has %(count)d columns, more than this table.")
+                    _("Row %(row)d has %(count)d columns, which is too many.")
                     % {"row": number, "count": len(row)}
                 )
             if number <= MAX_LINES:
@@ -168,12 +168,13 @@ def parse_table(dataset: Dataset, columns: Sequence[Column], required: Sequence[
                 problems.append(_("Column %(letter)s has no name in the first row.") % {"letter": letter})
         elif name is None:
             problems.append(
-                _("Column %(letter)s: there is no column “%(name)s”.")
+                _("Column %(letter)s: the column name “%(name)s” is unknown.")
                 % {"letter": letter, "name": header[:40]}
             )
         elif name in positions:
             problems.append(
-                _("Column %(letter)s: “%(name)s” occurs twice.") % {"letter": letter, "name": header}
+                _("Column %(letter)s: the column name “%(name)s” occurs twice.")
+                % {"letter": letter, "name": header}
             )
         else:
             positions[name] = position

@@ -32,7 +32,7 @@ class Use(models.Model):
     is_edited = models.BooleanField(_("text was changed"), default=False)
     # Feedback of the agent or the visitor; None without feedback.
     is_helpful = models.BooleanField(_("helpful"), null=True, blank=True)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("use")
@@ -93,7 +93,7 @@ class UnansweredQuestionExample(models.Model):
     )
     seq = models.PositiveIntegerField()
     text = models.CharField(_("question"), max_length=200)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("example of an unanswered question")

@@ -52,7 +52,7 @@ class Point(models.Model):
         blank=True,
         related_name="owned_points",
         verbose_name=_("owner"),
-        help_text=_("Is warned before the point expires"),
+        help_text=_("Gets a warning before the point expires"),
     )
     published = models.OneToOneField(
         "Version", models.PROTECT, null=True, blank=True, editable=False, related_name="+"
@@ -132,11 +132,11 @@ class Version(models.Model):
     )
     links = models.JSONField(_("links"), default=list, blank=True, help_text="[[label, URL], ...]")
     is_public = models.BooleanField(
-        _("public"), default=False, help_text=_("The widget may suggest it before an agent answers")
+        _("public"), default=False, help_text=_("The widget may suggest the point before an agent answers")
     )
     valid_from = models.DateField(_("valid from"), null=True, blank=True)
     valid_until = models.DateField(
-        _("valid until"), null=True, blank=True, help_text=_("The last day on which it is valid")
+        _("valid until"), null=True, blank=True, help_text=_("The last day on which the point is valid")
     )
 
     author = models.ForeignKey(
@@ -209,7 +209,7 @@ class PointFile(models.Model):
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("file")
@@ -229,7 +229,7 @@ class Phrasing(models.Model):
 
     class State(models.TextChoices):
         SUGGESTED = "suggested", _("suggested")
-        WAITING = "waiting", _("waits for approval")
+        WAITING = "waiting", _("waiting for approval")
         ACCEPTED = "accepted", _("accepted")
         DECLINED = "declined", _("declined")
 
@@ -243,7 +243,7 @@ class Phrasing(models.Model):
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("phrasing")

@@ -213,7 +213,7 @@ def test_suggestions_disappear_when_agent_answers_and_agent_sees_them(
         page.goto(f"/console/conversations/{mei.conversation}/")
         card = page.locator("#card-body")
         expect(card.get_by_text(SWALLOWED)).to_be_visible()
-        expect(card.get_by_text("没有表态").first).to_be_visible()
+        expect(card.get_by_text("没有反馈").first).to_be_visible()
         screenshot(page, "answers-console")
 
 
@@ -234,7 +234,7 @@ def test_suggestions_work_in_english_on_phone_in_dark_mode(
     screenshot(widget.page, "answers-phone-closed")
     summary(widget, "What if the machine keeps my card?").tap()
     expect(button(widget, "This solved it")).to_be_in_viewport(ratio=1)
-    expect(button(widget, "I want a person")).to_be_in_viewport(ratio=1)
+    expect(button(widget, "Talk to a person")).to_be_in_viewport(ratio=1)
     assert bounds_of(summary(widget, "What if the machine"))["height"] >= 44
     axe(widget.page)
     screenshot(widget.page, "answers-phone-open")
