@@ -131,7 +131,7 @@ def exam_strings() -> dict[str, str]:
         "newer_elsewhere": _("Question {place} was answered in another tab. That answer is now shown here."),
         "time_left": _("{time} left"),
         "time_over": _("Time is up. Handing in your answers …"),
-        "not_handed_in": _("No connection, not handed in yet. Trying again …"),
+        "not_handed_in": _("No connection. Your paper is not handed in yet. Trying again …"),
         "answered": _("{count} of {all} answered"),
         "all_answered": _("All questions are answered."),
         "some_missing": _("Questions without an answer: {count}."),

@@ -39,7 +39,7 @@ class ExamBegun(Refusal):
 
 class NoAttemptLeft(Refusal):
     code = "no_attempt_left"
-    text = _("You have no attempts left at this exam.")
+    text = _("You have no attempts left for this exam.")
 
 
 class AlreadyPassed(Refusal):

@@ -105,7 +105,7 @@ def _with_plain_breaks(text: str) -> str:
 
 def _problems_of_links(links: list[list[str]]) -> list[str]:
     if len(links) > MAX_LINKS:
-        return [_("At most %(count)d links.") % {"count": MAX_LINKS}]
+        return [_("Use at most %(count)d links.") % {"count": MAX_LINKS}]
     return [
         _("Use a web address that starts with https://. This one is not valid: %(address)s")
         % {"address": address[:80]}
@@ -132,5 +132,7 @@ def phrasings_of(texts: Iterable[str]) -> list[str]:
             }
         )
     if len(phrasings) > MAX_PHRASINGS:
-        raise PointIncomplete({"phrasings": [_("At most %(count)d phrasings.") % {"count": MAX_PHRASINGS}]})
+        raise PointIncomplete(
+            {"phrasings": [_("Use at most %(count)d phrasings.") % {"count": MAX_PHRASINGS}]}
+        )
     return phrasings

@@ -308,7 +308,7 @@ class Migration(migrations.Migration):
             name='BusinessText',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(choices=[('greeting_morning', 'morning greeting (05:00 to 12:00)'), ('greeting_afternoon', 'afternoon greeting (12:00 to 18:00)'), ('greeting_evening', 'evening greeting (18:00 to 23:00)'), ('greeting_night', 'night greeting (23:00 to 05:00)'), ('privacy', 'privacy reminder'), ('waiting', 'while waiting'), ('nobody', 'when no agent is online'), ('ended', 'after the conversation'), ('rating', 'rating question')], max_length=30, verbose_name='where it is shown')),
+                ('code', models.CharField(choices=[('greeting_morning', 'morning greeting (05:00 to 12:00)'), ('greeting_afternoon', 'afternoon greeting (12:00 to 18:00)'), ('greeting_evening', 'evening greeting (18:00 to 23:00)'), ('greeting_night', 'night greeting (23:00 to 05:00)'), ('privacy', 'privacy reminder'), ('waiting', 'while waiting'), ('nobody', 'when no agent is online'), ('ended', 'after the conversation'), ('rating', 'rating question')], max_length=30, verbose_name='where the text is shown')),
                 ('language', models.CharField(choices=[('zh', 'Chinese'), ('en', 'English')], max_length=10, verbose_name='language')),
                 ('body', models.CharField(max_length=400, verbose_name='text')),
                 ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='texts', to='chat.site', verbose_name='site')),

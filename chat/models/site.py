@@ -208,7 +208,7 @@ class TextCode(models.TextChoices):
 
 class BusinessText(models.Model):
     site = models.ForeignKey(Site, models.CASCADE, related_name="texts", verbose_name=_("site"))
-    code = models.CharField(_("where it is shown"), max_length=30, choices=TextCode)
+    code = models.CharField(_("where the text is shown"), max_length=30, choices=TextCode)
     language = models.CharField(
         _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
     )

@@ -18,13 +18,13 @@ class TransferForm(forms.Form):
     `to` is `agent:<id>` or `department:<id>`. Only colleagues who are online are offered.
     """
 
-    to = forms.ChoiceField(label=_("To"))
+    to = forms.ChoiceField(label=_("Transfer to"))
     note = forms.CharField(
         label=_("Note for your colleagues"),
         required=False,
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("Only staff can see it."),
+        help_text=_("Only staff can see this note."),
     )
 
     def __init__(self, *args: Any, staff: Staff, conversation: Conversation, **kwargs: Any) -> None:
@@ -83,7 +83,7 @@ class NoteForm(forms.Form):
         label=_("Note"),
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=_("Only staff can see it."),
+        help_text=_("Only staff can see this note."),
     )
 
 

@@ -87,7 +87,8 @@ class PointForm(forms.Form):
         label=gettext_lazy("Key"),
         max_length=60,
         help_text=gettext_lazy(
-            "Letters, digits and hyphens. The key identifies the point in imports and can't be changed later."
+            "Letters, digits and hyphens. The key identifies the knowledge point in imports and can't be "
+            "changed later."
         ),
     )
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=LANGUAGES)
@@ -115,7 +116,7 @@ class PointForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 8}),
         help_text=gettext_lazy(
             "Other ways in which customers ask this question, one per line. They are used only to find "
-            "the point."
+            "the knowledge point."
         ),
     )
     category = forms.CharField(
@@ -130,14 +131,14 @@ class PointForm(forms.Form):
         label=gettext_lazy("Department"),
         required=False,
         empty_label="–",
-        help_text=gettext_lazy("The department that is responsible for the point."),
+        help_text=gettext_lazy("The department that is responsible for this knowledge point."),
     )
     owner = forms.ModelChoiceField(
         Staff.objects.none(),
         label=gettext_lazy("Owner"),
         required=False,
         empty_label="–",
-        help_text=gettext_lazy("Gets a warning before the point expires."),
+        help_text=gettext_lazy("Gets a warning before the knowledge point expires."),
     )
     region = forms.ModelChoiceField(
         Region.objects.all(),
@@ -156,7 +157,7 @@ class PointForm(forms.Form):
         label=gettext_lazy("Valid until"),
         required=False,
         widget=_day(),
-        help_text=gettext_lazy("The last day on which the point is valid."),
+        help_text=gettext_lazy("The last day on which the knowledge point is valid."),
     )
     links = forms.CharField(
         label=gettext_lazy("Links"),
@@ -165,7 +166,7 @@ class PointForm(forms.Form):
         help_text=gettext_lazy("One per line: link text | https://address"),
     )
     is_public = forms.BooleanField(
-        label=gettext_lazy("Public: the widget may suggest this point while a customer waits for an agent"),
+        label=gettext_lazy("Public: the widget may suggest this answer while a customer waits for an agent"),
         required=False,
     )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)

@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                 ('reason', models.TextField(max_length=1000, verbose_name='reason')),
                 ('made_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
                 ('state', models.CharField(choices=[('open', 'open'), ('accepted', 'accepted'), ('rejected', 'rejected')], default='open', max_length=8, verbose_name='state')),
-                ('remedy', models.CharField(blank=True, choices=[('same', 'everyone who gave the same answer'), ('all', 'everyone who had the question')], max_length=4, verbose_name='remedy')),
+                ('remedy', models.CharField(blank=True, choices=[('same', 'everyone who gave the same answer'), ('all', 'everyone who had the question')], max_length=4, verbose_name='who gets full marks')),
                 ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='decided')),
                 ('words', models.TextField(blank=True, max_length=1000, verbose_name='answer')),
                 ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='decided by')),

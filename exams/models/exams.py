@@ -243,7 +243,7 @@ class Appeal(models.Model):
     reason = models.TextField(_("reason"), max_length=1000)
     made_at = models.DateTimeField(_("created"), default=timezone.now)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
-    remedy = models.CharField(_("remedy"), max_length=4, choices=Remedy, blank=True)
+    remedy = models.CharField(_("who gets full marks"), max_length=4, choices=Remedy, blank=True)
     decided_by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
     )

@@ -41,11 +41,13 @@ class ParsedQuestion:
         if not values["stem"]:
             problems["stem"] = [_("Write the question.")]
         elif len(values["stem"]) > STEM_CHARACTERS:
-            problems["stem"] = [_("At most %(count)d characters.") % {"count": STEM_CHARACTERS}]
+            problems["stem"] = [_("Use at most %(count)d characters.") % {"count": STEM_CHARACTERS}]
         elif self.kind == QuestionKind.FILL_IN and values["stem"].count(GAP) != 1:
             problems["stem"] = [_("Write ____ exactly once, where the gap is.")]
         if len(values["explanation"]) > EXPLANATION_CHARACTERS:
-            problems["explanation"] = [_("At most %(count)d characters.") % {"count": EXPLANATION_CHARACTERS}]
+            problems["explanation"] = [
+                _("Use at most %(count)d characters.") % {"count": EXPLANATION_CHARACTERS}
+            ]
         if problem := self._problem_of_lines():
             problems["lines"] = [problem]
         if problems:
@@ -55,11 +57,11 @@ class ParsedQuestion:
     def _problem_of_lines(self) -> str:
         texts = self.answer if self.kind == QuestionKind.FILL_IN else self.options
         if any(len(str(text)) > OPTION_CHARACTERS for text in texts):
-            return _("At most %(count)d characters per line.") % {"count": OPTION_CHARACTERS}
+            return _("Use at most %(count)d characters per line.") % {"count": OPTION_CHARACTERS}
         if len(set(texts)) < len(texts):
             return _("Two lines are identical. Each line must be different.")
         if len(texts) > MAX_OPTIONS:
-            return _("At most %(count)d lines.") % {"count": MAX_OPTIONS}
+            return _("Use at most %(count)d lines.") % {"count": MAX_OPTIONS}
         match self.kind:
             case QuestionKind.SINGLE if len(texts) < 2 or len(self.answer) != 1:
                 return _("Write at least two options, with a * before the correct one.")

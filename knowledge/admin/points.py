@@ -167,7 +167,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         waiting = pending().filter(kind=VERSION, subject__in=keys).values_list("uuid", flat=True)
         chosen = urlencode([("id", str(uuid)) for uuid in waiting[:MAX_SELECTED]])
         if not chosen:
-            messages.warning(request, _("None of the selected points needs approval."))
+            messages.warning(request, _("None of the selected knowledge points needs approval."))
             return None
         return redirect(f"{reverse('console:approvals_review')}?{chosen}")
 
@@ -202,7 +202,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         return format_html(
             '<a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("console:point", args=[point.key]),
-            _("Point and versions"),
+            _("Knowledge point and versions"),
             reverse("console:point_recipients", args=[point.key]),
             _("Recipients"),
         )

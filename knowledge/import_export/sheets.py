@@ -188,7 +188,7 @@ def parse_table(dataset: Dataset, columns: Sequence[Column], required: Sequence[
             _("The first row must contain column names. Available columns: %(names)s.") % {"names": names}
         )
     if len(rows) > MAX_ROWS:
-        problems.append(_("At most %(count)d rows at once.") % {"count": MAX_ROWS})
+        problems.append(_("A file can have at most %(count)d rows.") % {"count": MAX_ROWS})
     if problems:
         return TableFile([], problems)
     read_columns = {column.name for column in columns if column.is_read}
@@ -256,7 +256,7 @@ def cell_bool(cell: Any) -> bool:
         return True
     if text in _NO:
         return False
-    raise CellProblem(_("“%(text)s” is neither yes nor no.") % {"text": text[:30]})
+    raise CellProblem(_("“%(text)s” is not allowed here. Write yes or no.") % {"text": text[:30]})
 
 
 def cell_lines(cell: Any) -> list[str]:

@@ -238,7 +238,7 @@ class _Workbook:
             _check_limits(row, column)
             if isinstance(value, str) and len(value) > MAX_CELL_CHARACTERS:
                 raise UnreadableFile(
-                    _("Row %(row)d, column %(letter)s: more than %(count)d characters.")
+                    _("Row %(row)d, column %(letter)s has more than %(count)d characters.")
                     % {"row": row, "letter": get_column_letter(column), "count": MAX_CELL_CHARACTERS}
                 )
             cells[column] = value

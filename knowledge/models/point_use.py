@@ -35,8 +35,8 @@ class Use(models.Model):
     at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
-        verbose_name = _("use")
-        verbose_name_plural = _("uses")
+        verbose_name = _("use of a knowledge point")
+        verbose_name_plural = _("uses of knowledge points")
         ordering = ("-id",)
         constraints = [
             models.UniqueConstraint(

@@ -42,7 +42,7 @@ class Point(models.Model):
     """A question and its answer. These fields do not depend on the version; the content is in `Version`."""
 
     key = models.SlugField(
-        _("key"), max_length=60, unique=True, help_text=_("Identifies the point in imports")
+        _("key"), max_length=60, unique=True, help_text=_("Identifies the knowledge point in imports")
     )
     language = models.CharField(_("language"), max_length=10, choices=LANGUAGES, default="zh")
     owner = models.ForeignKey(
@@ -52,7 +52,7 @@ class Point(models.Model):
         blank=True,
         related_name="owned_points",
         verbose_name=_("owner"),
-        help_text=_("Gets a warning before the point expires"),
+        help_text=_("Gets a warning before the knowledge point expires"),
     )
     published = models.OneToOneField(
         "Version", models.PROTECT, null=True, blank=True, editable=False, related_name="+"
@@ -132,11 +132,16 @@ class Version(models.Model):
     )
     links = models.JSONField(_("links"), default=list, blank=True, help_text="[[label, URL], ...]")
     is_public = models.BooleanField(
-        _("public"), default=False, help_text=_("The widget may suggest the point before an agent answers")
+        _("public"),
+        default=False,
+        help_text=_("The widget may suggest this knowledge point before an agent answers"),
     )
     valid_from = models.DateField(_("valid from"), null=True, blank=True)
     valid_until = models.DateField(
-        _("valid until"), null=True, blank=True, help_text=_("The last day on which the point is valid")
+        _("valid until"),
+        null=True,
+        blank=True,
+        help_text=_("The last day on which the knowledge point is valid"),
     )
 
     author = models.ForeignKey(

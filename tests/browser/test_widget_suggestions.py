@@ -126,7 +126,7 @@ def test_waiting_visitor_reads_suggestion_and_still_asks_for_agent(
     expect(widget.frame.get_by_role("status").filter(has_text="等候的时候")).to_have_count(1)
     expect(widget.own_message("我的卡被吞了")).to_be_in_viewport()
     expect(widget.frame.locator("#waiting")).to_be_in_viewport()
-    expect(button(widget, "这就解决了")).to_be_hidden()
+    expect(button(widget, "问题解决了")).to_be_hidden()
     axe(widget.page)
     screenshot(widget.page, "answers-closed")
 
@@ -145,7 +145,7 @@ def test_waiting_visitor_reads_suggestion_and_still_asks_for_agent(
             "(answer, block) => answer.scrollIntoView({ block })", where
         )
         expect(button(widget, "我要找人工")).to_be_in_viewport(ratio=1)
-    expect(button(widget, "这就解决了")).to_be_visible()
+    expect(button(widget, "问题解决了")).to_be_visible()
     axe(widget.page)
     screenshot(widget.page, "answers-open")
 
@@ -173,7 +173,7 @@ def test_helpful_suggestion_lets_visitor_end_or_keep_waiting(
     expect(link).to_have_attribute("href", "https://www.bank.example/lost")
     expect(link).to_have_attribute("rel", re.compile("noopener"))
     with widget.page.expect_response("**/answers/judge"):
-        button(widget, "这就解决了").click()
+        button(widget, "问题解决了").click()
     expect(button(widget, "继续等候")).to_be_focused()
     axe(widget.page)
     screenshot(widget.page, "answers-solved")
@@ -185,7 +185,7 @@ def test_helpful_suggestion_lets_visitor_end_or_keep_waiting(
     other = open_widget()
     other.send("我的卡丢了，要挂失")
     summary(other, LOST).click()
-    button(other, "这就解决了").click()
+    button(other, "问题解决了").click()
     other.frame.locator("#helped").get_by_role("button", name="结束对话").click()
     expect(other.frame.locator("#ending")).to_be_visible()
     expect(suggestions(other)).to_be_hidden()

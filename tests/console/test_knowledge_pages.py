@@ -422,7 +422,7 @@ def test_an_editor_is_shown_the_changes_of_another_before_overwriting_them(cast:
     refused = client.post("/console/points/card-lost/save", second)
     assert refused.status_code == 409
     shown = refused.content.decode()
-    assert "Someone else has edited this point in the meantime" in shown
+    assert "Someone else has edited this knowledge point in the meantime" in shown
     assert "第二位写的" in shown
     assert "一" in shown
     assert Version.objects.get(number=2).answer == "第一位写的"
@@ -651,7 +651,7 @@ def test_the_list_shows_editors_the_number_of_points_still_being_learned(
     monkeypatch.setattr("knowledge.published_index.encode_in_process", vectors_when_allowed)
     a_point(cast, "lost", department=cast.cards)
     with override_settings(LEARNING=True, STATE_DIR=tmp_path):
-        words = "The search is still learning 1 point"
+        words = "The search is still learning 1 knowledge point"
         assert words in page(cast.ning, "points/")
         assert words not in page(cast.mei, "points/")
         learning = published._learning
