@@ -74,7 +74,8 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
                 "conversations."
             ),
             "departments": gettext_lazy(
-                "The departments whose queues they see. A new department appears after the next sign-in."
+                "The departments whose queues this staff member sees. A new department appears after the "
+                "next sign-in."
             ),
             "is_active": gettext_lazy(
                 "Untick when someone leaves. Their console closes immediately. Records of their work are kept."
@@ -201,7 +202,7 @@ class AuditEntryAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # 
     list_filter = (("at", DateRange), VerbFilter, ("actor", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=object_id", "=actor__number", "actor__name")
     search_help_text = gettext_lazy(
-        "A staff member's number or name, or the number of a conversation or other record"
+        "Search by staff number or name, or by the number of a conversation or another record"
     )
     fields = ("at", "actor", "what", "subject", "details")
     sortable_by = ("at",)

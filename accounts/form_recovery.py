@@ -14,7 +14,7 @@ from core.own_origins import is_own_origin
 # A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
-    "You are signed out. Your text is kept: sign in in another tab, then come back here and send it again."
+    "You are signed out. Your text is kept. Sign in again in another tab, then come back here and send it."
 )
 UNRECOVERED_FIELDS = frozenset({"csrfmiddlewaretoken"})
 

@@ -147,7 +147,7 @@ class QueueRestriction(models.Model):
 class AuditEntry(models.Model):
     """A record of who did or read what, and when. The application never changes or deletes an entry."""
 
-    at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
+    at = models.DateTimeField(_("time"), default=timezone.now, db_index=True)
     actor = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, verbose_name=_("by"), related_name="audit_entries"
     )

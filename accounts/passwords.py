@@ -68,7 +68,7 @@ class ConfirmedForm(forms.Form):
         label=_("Your own password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text=_("Confirms that it is you, and not someone at a screen that you left unlocked."),
+        help_text=_("Confirms that it is you, and not someone else at a screen that you left unlocked."),
     )
 
     def clean_own_password(self) -> str:

@@ -149,6 +149,6 @@ BUSINESS_TEXTS = RecordKind(
     BUSINESS_TEXT, BusinessText, ("site", "code", "language", "body"), right=APPROVAL_RIGHT, write=write_setup
 )
 REPLIES = RecordKind(
-    REPLY, CannedReply, REPLY_FIELDS, right=APPROVAL_RIGHT, write=write_reply, label=_("shared reply")
+    REPLY, CannedReply, REPLY_FIELDS, right=APPROVAL_RIGHT, write=write_reply, label=_("shared canned reply")
 )
 KINDS = (SITE_KIND, FORM_FIELDS, QUICK_TOPICS, BUSINESS_TEXTS, REPLIES)

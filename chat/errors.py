@@ -15,7 +15,7 @@ class NotFound(Refusal):
 
     code = "not_found"
     http_status = 404
-    text = _("This conversation does not exist, or you do not have access to it.")
+    text = _("This conversation does not exist, or you don't have access to it.")
 
 
 class ConversationClosed(Refusal):
@@ -26,7 +26,9 @@ class ConversationClosed(Refusal):
 class WrittenForAnotherConversation(ConversationClosed):
     """The message was written for a conversation that has ended, and the visitor has started another one since."""
 
-    text = _("The conversation you wrote this for has ended. You can send it in the new one.")
+    text = _(
+        "This message belongs to a conversation that has ended. You can send it in the new conversation."
+    )
 
 
 class NotAssigned(Refusal):
@@ -84,19 +86,19 @@ class EmptyText(Refusal):
 
 
 TOO_LONG = {
-    "": _("This request is too large: at most {limit} bytes."),
-    "body": _("The text is too long: at most {limit} characters. Please send it in parts."),
-    "choices": _("One of the choices is too long: at most {limit} characters."),
-    "comment": _("The comment is too long: at most {limit} characters."),
-    "form": _("An answer in the form is too long: at most {limit} characters."),
-    "given": _("The answer is too long: at most {limit} characters."),
-    "identity": _("The identity token is too long: at most {limit} characters. You can still chat with us."),
-    "note": _("The note is too long: at most {limit} characters."),
-    "q": _("The search is too long: at most {limit} characters."),
-    "reason": _("The reason is too long: at most {limit} characters."),
-    "text": _("The question is too long: at most {limit} characters."),
+    "": _("This request is larger than {limit} bytes. Shorten it."),
+    "body": _("The text is longer than {limit} characters. Please send it in parts."),
+    "choices": _("A button text is longer than {limit} characters. Shorten it."),
+    "comment": _("The comment is longer than {limit} characters. Please shorten it."),
+    "form": _("An answer in the form is longer than {limit} characters. Please shorten it."),
+    "given": _("The answer is longer than {limit} characters. Shorten it."),
+    "identity": _("The identity token is longer than {limit} characters. You can still chat with us."),
+    "note": _("The note is longer than {limit} characters. Shorten it."),
+    "q": _("The search text is longer than {limit} characters. Shorten it."),
+    "reason": _("The reason is longer than {limit} characters. Shorten it."),
+    "text": _("The question is longer than {limit} characters. Shorten it."),
 }
-OTHER_TOO_LONG = _("The field “{field}” is too long: at most {limit} characters.")
+OTHER_TOO_LONG = _("The field “{field}” is longer than {limit} characters. Shorten it.")
 
 
 class TextTooLong(Refusal):
@@ -135,7 +137,7 @@ class ClientIdReused(Refusal):
 class BadRequest(Refusal):
     code = "bad_frame"
     http_status = 400
-    text = _("We could not read this request. Please reload the page.")
+    text = _("We could not understand this request. Please reload the page.")
 
 
 def decoding_refusal(violation: LengthViolation | None) -> Refusal:

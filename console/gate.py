@@ -33,9 +33,7 @@ class StalePage(Refusal):
 
     code = "stale_page"
     http_status = 403
-    text = _(
-        "You have signed in again since you opened this page. What you wrote is kept and can be sent again."
-    )
+    text = _("You have signed in again since you opened this page. Your text is kept. Send it again.")
 
 
 class NoRight(Refusal):

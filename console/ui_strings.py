@@ -18,10 +18,10 @@ def inbox_strings() -> dict[str, str]:
 def _message_strings() -> dict[str, str]:
     return message_strings() | {
         "you": _("Me"),
-        "choices": _("Quick replies"),
+        "choices": _("Reply buttons"),
         "retry": _("Send again"),
         "discard": _("Discard"),
-        "edit": _("Edit in the composer"),
+        "edit": _("Edit in the message box"),
         "note": _("Note for colleagues"),
         "is_typing": _("{name} is typing …"),
         "ended_by_visitor": _("The customer ended the conversation. Choose a wrap-up code to close it."),
@@ -50,19 +50,19 @@ def _list_strings() -> dict[str, str]:
         "barred": _("exam required"),
         "took": _("You took the conversation with {name}."),
         "moved": _("Conversation transferred."),
-        "typed_before": _("What you typed here before has been restored."),
+        "typed_before": _("Your earlier text has been restored."),
         "closed_done": _("Conversation closed."),
     }
 
 
 def _composer_strings() -> dict[str, str]:
     return {
-        "unfilled": _("Not filled in: {names}. Replace it with text or remove it."),
-        "unknown": _("{names} will be sent exactly like this. Press Enter again to send."),
+        "unfilled": _("Placeholders not filled in: {names}. Replace them with text or remove them."),
+        "unknown": _("Unknown placeholders: {names}. Press Enter again to send the message as it is."),
         "too_long": _("{count} characters too many"),
         "no_reply_found": _("No matching reply."),
         "no_point": _("Nothing found. Try other words."),
-        "no_likely": _("No suggested answer yet. What you search for and send helps to create one."),
+        "no_likely": _("No suggested answer yet. Your searches and replies help to create one."),
         "staff_only": _("For staff only:"),
         "valid_until": _("valid until {day}"),
         "insert": _("Insert into the message"),
@@ -70,7 +70,7 @@ def _composer_strings() -> dict[str, str]:
         "not_helped": _("Not helpful"),
         "open_point": _("Open"),
         "noted": _("Thank you for your feedback."),
-        "taken_back": _("Press Esc to undo inserting the answer."),
+        "taken_back": _("Press Esc to remove the inserted answer."),
         "personal": _("mine"),
         "department": _("department"),
         "shared": _("shared"),
@@ -94,12 +94,15 @@ def _connection_strings() -> dict[str, str]:
         "lost_bar": _(
             "No connection. What you write is kept and sent automatically when you are back online."
         ),
-        "unsent_bar": _("Not sent yet: {count}. Nothing is lost; sending continues automatically."),
+        "unsent_bar": _("Messages not sent yet: {count}. They are kept and sent automatically."),
         "lost_unsent_bar": _(
-            "No connection. Not sent yet: {count}. Kept here and sent automatically when you are back online."
+            "No connection. Messages not sent yet: {count}. They are kept here and sent automatically "
+            "when you are back online."
         ),
         "ended_bar": _("You are signed out. What you wrote is kept in this tab. Sign in again to continue."),
-        "sign_out_unsent": _("Not sent yet: {count}. If you sign out now, it is lost. Sign out anyway?"),
+        "sign_out_unsent": _(
+            "Messages not sent yet: {count}. If you sign out now, they are lost. Sign out anyway?"
+        ),
         "failed": _("That did not work. Please try again."),
         "offline_write": _("No connection. Please try again in a moment."),
         "new_message": _("New message"),
@@ -113,8 +116,8 @@ def _drill_strings() -> dict[str, str]:
         "drill_none": _("Not quite. The correct answer:"),
         "drill_next": _("Next question ({left} left today)"),
         "drill_done": _("Done for today"),
-        "drill_unread": _("The question could not be loaded."),
-        "drill_unsent": _("Your answer was not sent. It is still here."),
+        "drill_unread": _("The question could not be loaded. Try again."),
+        "drill_unsent": _("Your answer was not sent, but it is still here. Try again."),
     }
 
 
@@ -123,12 +126,12 @@ def exam_strings() -> dict[str, str]:
         "saved": _("Saved"),
         "unsaved": _("Not saved yet. Your answers are kept here."),
         "signed_out": _(
-            "You are signed out. Your answers are kept here. Sign in in another tab, then come back."
+            "You are signed out. Your answers are kept here. Sign in again in another tab, then come back."
         ),
         "newer_elsewhere": _("Question {place} was answered in another tab. That answer is now shown here."),
         "time_left": _("{time} left"),
         "time_over": _("Time is up. Handing in your answers …"),
-        "not_handed_in": _("No connection, not handed in yet. Trying again …"),
+        "not_handed_in": _("No connection. Your paper is not handed in yet. Trying again …"),
         "answered": _("{count} of {all} answered"),
         "all_answered": _("All questions are answered."),
         "some_missing": _("Questions without an answer: {count}."),

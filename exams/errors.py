@@ -39,7 +39,7 @@ class ExamBegun(Refusal):
 
 class NoAttemptLeft(Refusal):
     code = "no_attempt_left"
-    text = _("You have no attempts left at this exam.")
+    text = _("You have no attempts left for this exam.")
 
 
 class AlreadyPassed(Refusal):
@@ -54,18 +54,18 @@ class AnotherPaperOpen(Refusal):
 
 class NoQuestions(Refusal):
     code = "no_questions"
-    text = _("This exam has no accepted questions yet. Tell the person who set it.")
+    text = _("This exam has no accepted questions yet. Tell the person who set the exam.")
 
 
 class PaperOver(Refusal):
     code = "paper_over"
-    text = _("Time is up, or the paper has been handed in. The answers saved before that count.")
+    text = _("Time is up, or the paper has been handed in. Answers that were saved earlier still count.")
 
 
 class NotAnAnswer(Refusal):
     code = "not_an_answer"
     http_status = 422
-    text = _("This answer does not fit the question.")
+    text = _("This is not a valid answer to the question. Reload the page and try again.")
 
 
 class AppealTooLate(Refusal):
@@ -75,22 +75,22 @@ class AppealTooLate(Refusal):
 
 class OwnAppeal(Refusal):
     code = "own_appeal"
-    text = _("You can't decide your own appeal. Someone else has to.")
+    text = _("You can't decide your own appeal. Someone else has to decide it.")
 
 
 class SetterMayNotSit(Refusal):
     code = "setter_sits_none"
-    text = _("You can't sit this exam: you set it, decided appeals in it, or can see its answers.")
+    text = _("You can't sit this exam, because you set it, decided an appeal in it, or can see its answers.")
 
 
 class JudgeSatExam(Refusal):
     code = "sat_same_exam"
-    text = _("You have sat this exam or had this question yourself. Someone else has to decide.")
+    text = _("You have sat this exam or answered this question yourself, so someone else has to decide.")
 
 
 class TimeLeft(Refusal):
     code = "time_left"
-    text = _("There is still time left.")
+    text = _("The time for this exam is not over yet.")
 
 
 class AppealDecided(Refusal):

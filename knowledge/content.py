@@ -84,10 +84,10 @@ class Content:
         # Only forms enforce the max_length of a TextField; the model does not.
         for name in ("answer", "note"):
             if len(values[name]) > MAX_BODY_CHARACTERS:
-                message = _("At most %(count)d characters; you have %(length)d.")
+                message = _("At most %(count)d characters are allowed. The text has %(length)d.")
                 problems[name] = [message % {"count": MAX_BODY_CHARACTERS, "length": len(values[name])}]
         if self.category is None:
-            problems["category"] = [_("Which category?")]
+            problems["category"] = [_("Enter a category.")]
         links = _problems_of_links(values["links"])
         if links:
             problems["links"] = links
@@ -105,9 +105,10 @@ def _with_plain_breaks(text: str) -> str:
 
 def _problems_of_links(links: list[list[str]]) -> list[str]:
     if len(links) > MAX_LINKS:
-        return [_("At most %(count)d links.") % {"count": MAX_LINKS}]
+        return [_("Use at most %(count)d links.") % {"count": MAX_LINKS}]
     return [
-        _("Not a web address like https://…: %(address)s") % {"address": address[:80]}
+        _("Use a web address that starts with https://. This one is not valid: %(address)s")
+        % {"address": address[:80]}
         for _label, address in links
         if urlsplit(address).scheme not in ("https", "http") or not urlsplit(address).hostname
     ]
@@ -124,12 +125,14 @@ def phrasings_of(texts: Iterable[str]) -> list[str]:
         raise PointIncomplete(
             {
                 "phrasings": [
-                    _("Longer than %(count)d characters: %(text)s …")
+                    _("This phrasing is longer than %(count)d characters: %(text)s …")
                     % {"count": PHRASING_CHARACTERS, "text": text[:30]}
                     for text in too_long
                 ]
             }
         )
     if len(phrasings) > MAX_PHRASINGS:
-        raise PointIncomplete({"phrasings": [_("At most %(count)d phrasings.") % {"count": MAX_PHRASINGS}]})
+        raise PointIncomplete(
+            {"phrasings": [_("Use at most %(count)d phrasings.") % {"count": MAX_PHRASINGS}]}
+        )
     return phrasings

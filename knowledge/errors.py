@@ -7,7 +7,7 @@ from chat.errors import NotFound, Refusal
 
 
 class PointNotFound(NotFound):
-    text = _("This knowledge point does not exist, or you can't open it.")
+    text = _("This knowledge point does not exist, or you don't have access to it.")
 
 
 class PointIncomplete(Refusal):
@@ -15,7 +15,7 @@ class PointIncomplete(Refusal):
 
     code = "point_incomplete"
     http_status = 422
-    text = _("Something is missing or not right yet.")
+    text = _("Some fields are missing or invalid. Correct them and save again.")
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
         super().__init__(str(self.text))
@@ -30,7 +30,7 @@ class KeyTaken(Refusal):
 
 class DraftChanged(Refusal):
     code = "draft_changed"
-    text = _("Someone else has changed this draft. Your text is still here: compare, then save again.")
+    text = _("Someone else has changed this draft. Your text is still here. Compare both, then save again.")
 
 
 class NotInState(Refusal):
@@ -41,11 +41,11 @@ class NotInState(Refusal):
 class RemarkMissing(Refusal):
     code = "remark_missing"
     http_status = 422
-    text = _("Say why, in at most 500 characters.")
+    text = _("Give a reason of at most 500 characters.")
 
 
 class OutOfDate(Refusal):
     """The message that an agent is about to send was made from a version that is no longer published."""
 
     code = "out_of_date"
-    text = _("This answer was changed or withdrawn. Check the current one before you send.")
+    text = _("This answer was changed or withdrawn. Check the current answer before you send it.")

@@ -16,7 +16,7 @@ RECIPIENT_COLUMNS = (
     gettext_lazy("visitor"),
     gettext_lazy("identity"),
     gettext_lazy("conversation"),
-    gettext_lazy("at"),
+    gettext_lazy("time"),
     gettext_lazy("version"),
     gettext_lazy("text was changed"),
     gettext_lazy("agent"),
@@ -32,8 +32,8 @@ def recipients_file(point: Point, wanted: RecipientFilter) -> tuple[bytes, int]:
     messages = list(recipients_of(point, wanted)[: MAX_ROWS + 1])
     if len(messages) > MAX_ROWS:
         message = ngettext(
-            "That is more than %(count)d row. Narrow it by the filters, for example by the dates.",
-            "That is more than %(count)d rows. Narrow it by the filters, for example by the dates.",
+            "The export has more than %(count)d row. Narrow it with the filters, for example by date.",
+            "The export has more than %(count)d rows. Narrow it with the filters, for example by date.",
             MAX_ROWS,
         )
         raise TooManyRows(message % {"count": MAX_ROWS})

@@ -35,7 +35,7 @@ class ApprovalAdminMixin:
         if waiting is None:
             return
         request.sent_for_approval = True  # type: ignore[attr-defined]
-        text = _("Sent for approval: %(title)s. It takes effect once someone else approves it.")
+        text = _("Sent for approval: %(title)s. It takes effect when someone else approves it.")
         messages.warning(request, _with_link(waiting, text % {"title": waiting.title}))
 
     def message_user(

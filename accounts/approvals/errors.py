@@ -10,7 +10,7 @@ class RequestNotFound(Refusal):
 
     code = "not_found"
     http_status = 404
-    text = _("This request does not exist, or you may not see it.")
+    text = _("This request does not exist, or you don't have access to it.")
 
 
 class RequestClosed(Refusal):
@@ -24,7 +24,7 @@ class RequestExpired(Refusal):
     """The deadline of the approval request has passed without a decision."""
 
     code = "request_expired"
-    text = _("This request has expired. Its author can send it again.")
+    text = _("This request has expired. Its author can send a new one.")
 
 
 class ContentChanged(Refusal):
@@ -38,7 +38,9 @@ class SubjectChanged(Refusal):
     """The stored record has changed since the request was made: it differs from the state shown as "before"."""
 
     code = "subject_changed"
-    text = _("The current content has changed since this request was sent. Its author must send it again.")
+    text = _(
+        "The current content has changed since this request was sent. Its author must send a new request."
+    )
 
 
 class RecordTaken(Refusal):
@@ -52,7 +54,7 @@ class OwnWork(Refusal):
     """Authors may not approve their own work."""
 
     code = "own_work"
-    text = _("A second person has to approve it.")
+    text = _("Someone other than the author must approve this.")
 
 
 class ReasonMissing(Refusal):
@@ -60,4 +62,4 @@ class ReasonMissing(Refusal):
 
     code = "reason_missing"
     http_status = 422
-    text = _("Say why, in at most 500 characters.")
+    text = _("Give a reason of at most 500 characters.")

@@ -18,7 +18,7 @@ class ApprovalRequest(models.Model):
         PENDING = "pending", _("waiting for approval")
         APPROVED = "approved", _("approved")
         REJECTED = "rejected", _("not approved")
-        WITHDRAWN = "withdrawn", _("taken back")
+        WITHDRAWN = "withdrawn", _("withdrawn by its author")
         SUPERSEDED = "superseded", _("replaced by a newer request")
         EXPIRED = "expired", _("expired")
 

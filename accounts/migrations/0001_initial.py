@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             name='AuditEntry',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name='at')),
+                ('at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name='time')),
                 ('verb', models.CharField(db_index=True, max_length=60, verbose_name='event')),
                 ('object_type', models.CharField(max_length=40, verbose_name='object type')),
                 ('object_id', models.CharField(db_index=True, max_length=64, verbose_name='object')),
@@ -112,7 +112,7 @@ class Migration(migrations.Migration):
                 ('digest', models.CharField(db_index=True, max_length=64)),
                 ('requested_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='sent')),
                 ('expires_at', models.DateTimeField(verbose_name='expires')),
-                ('state', models.CharField(choices=[('pending', 'waiting for approval'), ('approved', 'approved'), ('rejected', 'not approved'), ('withdrawn', 'taken back'), ('superseded', 'replaced by a newer request'), ('expired', 'expired')], default='pending', max_length=10, verbose_name='state')),
+                ('state', models.CharField(choices=[('pending', 'waiting for approval'), ('approved', 'approved'), ('rejected', 'not approved'), ('withdrawn', 'withdrawn by its author'), ('superseded', 'replaced by a newer request'), ('expired', 'expired')], default='pending', max_length=10, verbose_name='state')),
                 ('decided_at', models.DateTimeField(blank=True, null=True, verbose_name='decided')),
                 ('reason', models.CharField(blank=True, max_length=500, verbose_name='reason')),
                 ('authors', models.ManyToManyField(related_name='approval_requests', to=settings.AUTH_USER_MODEL, verbose_name='written by')),

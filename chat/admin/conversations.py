@@ -147,7 +147,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         )
         if has_more or len(visitors) > MAX_RESULTS:
             request.search_was_cut = True  # type: ignore[attr-defined]
-            warning = _("Too many results: only the newest are listed. Add words to narrow the search.")
+            warning = _("Too many results. Only the newest are listed. Add words to narrow the search.")
             messages.warning(request, warning)
         return queryset.filter(
             Q(pk__in=conversations) | Q(visitor__in=visitors[:MAX_RESULTS]) | _with_number_prefix(term)

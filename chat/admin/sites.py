@@ -72,9 +72,9 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "hotline": gettext_lazy("Shown wherever a visitor may have to wait."),
             "suggests_answers": gettext_lazy(
-                "While a visitor waits, the widget searches the public knowledge points for answers to their "
-                "message and shows at most three, collapsed, below the queue position. If unticked, it does not "
-                "search."
+                "While visitors wait, the widget searches the public knowledge points for answers to "
+                "what they wrote. It shows at most three, collapsed, below the queue position. If "
+                "unticked, the widget does not search."
             ),
             "accent": gettext_lazy(
                 "Colour of the button, the header and the visitor's own messages. Text stays readable on any "
@@ -169,12 +169,15 @@ class SiteAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type
         """Return HTML with a link to the page that creates a new identity secret. The secret itself is not shown
         here."""
         if site._state.adding:
-            return _("After you save the site, create it on a separate page.")
+            return _("Save the site first. Then you can create the secret on a separate page.")
         return format_html(
             '<a class="button" href="{}">{}</a><div class="help">{}</div>',
             reverse("admin:chat_site_secret", args=[site.pk]),
-            _("Make a new identity secret"),
-            _("The bank's server signs identity tokens with it. It is shown only once, when it is created."),
+            _("Create a new identity secret"),
+            _(
+                "The bank's server signs identity tokens with this secret. You see the secret only once, "
+                "when you create it."
+            ),
         )
 
     def get_urls(self) -> list[URLPattern]:

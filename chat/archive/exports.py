@@ -95,13 +95,13 @@ class ConversationTable(Table):
     ended_at = _column(gettext_lazy("ended"), "ended_at")
     ended_by = _column(gettext_lazy("ended by"), "ended_by")
     closed_at = _column(gettext_lazy("closed"), "closed_at")
-    visitor_messages = _column(gettext_lazy("messages of the visitor"), "visitor_message_count")
-    agent_messages = _column(gettext_lazy("messages of agents"), "agent_message_count")
+    visitor_messages = _column(gettext_lazy("messages from the visitor"), "visitor_message_count")
+    agent_messages = _column(gettext_lazy("messages from agents"), "agent_message_count")
     code = _column(gettext_lazy("wrap-up code"), "wrap_up_code__code")
     comment = _column(gettext_lazy("wrap-up comment"), "wrap_up_comment")
     score = _column(gettext_lazy("score"), "rating__score")
     score_comment = _column(gettext_lazy("rating comment"), "rating__comment")
-    digest = _column(gettext_lazy("digest"), "digest")
+    digest = _column(gettext_lazy("checksum"), "digest")
 
     @classmethod
     def get_display_name(cls) -> str:
@@ -118,7 +118,7 @@ class TranscriptTable(Table):
 
     number = _column(gettext_lazy("conversation"), "conversation__uuid")
     seq = _column(gettext_lazy("message no."), "seq")
-    at = _column(gettext_lazy("at"), "at")
+    at = _column(gettext_lazy("time"), "at")
     role = _column(gettext_lazy("author"), "author_role")
     name = _column(gettext_lazy("author's name"), "author_name")
     agent_number = _column(gettext_lazy("staff number"), "agent__number")

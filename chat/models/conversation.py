@@ -68,8 +68,8 @@ class Conversation(models.Model):
     agent_received_seq = models.PositiveIntegerField(default=0)
     agent_read_seq = models.PositiveIntegerField(default=0)
     unread_by_agent = models.PositiveIntegerField(default=0)
-    visitor_message_count = models.PositiveIntegerField(_("messages of the visitor"), default=0)
-    agent_message_count = models.PositiveIntegerField(_("messages of agents"), default=0)
+    visitor_message_count = models.PositiveIntegerField(_("messages from the visitor"), default=0)
+    agent_message_count = models.PositiveIntegerField(_("messages from agents"), default=0)
     excerpt = models.CharField(
         max_length=120, blank=True, help_text="beginning of the newest message, for lists"
     )
@@ -93,7 +93,7 @@ class Conversation(models.Model):
     )
     wrap_up_comment = models.CharField(_("wrap-up comment"), max_length=500, blank=True)
     digest = models.CharField(
-        _("digest"),
+        _("checksum"),
         max_length=64,
         blank=True,
         help_text=_("SHA-256 of the transcript, computed when the conversation ends"),
@@ -157,7 +157,7 @@ class Assignment(models.Model):
     department = models.ForeignKey(Department, models.PROTECT, verbose_name=_("department"))
     at = models.DateTimeField(_("from"), default=timezone.now)
     until_at = models.DateTimeField(_("until"), null=True, blank=True)
-    reason = models.CharField(_("why"), max_length=12, choices=Reason)
+    reason = models.CharField(_("reason for the assignment"), max_length=12, choices=Reason)
     by = models.ForeignKey(Staff, models.PROTECT, related_name="+", verbose_name=_("by"))
     next_in_line = models.ForeignKey(
         Staff,
@@ -200,7 +200,7 @@ class Rating(models.Model):
         _("score"), validators=[MinValueValidator(1), MaxValueValidator(5)]
     )
     comment = models.CharField(_("comment"), max_length=500, blank=True)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("rating")

@@ -40,7 +40,7 @@ class Message(models.Model):
     # The source from which an agent's text was made, for example a knowledge point (point/<id>/<version>). Only staff
     # see it.
     source = models.CharField(max_length=40, blank=True, default="", db_default="", editable=False)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
     terms = TermsField(editable=False, default=list)
 
     class Meta:
@@ -70,7 +70,7 @@ class Note(models.Model):
     after_seq = models.PositiveIntegerField(help_text="last_seq of the conversation when it was written")
     author = models.ForeignKey(Staff, models.PROTECT, verbose_name=_("author"))
     body = models.TextField(_("text"))
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("note")
@@ -95,7 +95,7 @@ class Attachment(models.Model):
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
     file = models.FileField(storage=FileSystemStorage(), upload_to="%Y/%m/")
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("attachment")

@@ -36,7 +36,7 @@ def validate_origins(value: str) -> None:
             )
         if f"{parts.scheme}://{parts.netloc}" != line.strip():
             raise ValidationError(
-                _("“%(line)s”: remove everything after the host and port"), params={"line": line}
+                _("Remove everything after the host and port: “%(line)s”"), params={"line": line}
             )
 
 
@@ -62,15 +62,15 @@ class Site(models.Model):
     allowed_origins = models.TextField(
         _("allowed origins"),
         validators=[validate_origins],
-        help_text=_("One per line. Only pages of these origins may show the widget."),
+        help_text=_("One per line. Only pages from these origins may show the widget."),
     )
     identity_secret = models.CharField(
         _("identity secret"),
         max_length=128,
         default=new_secret,
         help_text=_(
-            "Signs the tokens that tell which customer is logged in on the bank's site. Keep it on the bank's "
-            "server."
+            "Signs the tokens that identify the customer who is signed in on the bank's site. Keep it "
+            "only on the bank's server."
         ),
     )
     requires_nonce = models.BooleanField(
@@ -86,17 +86,17 @@ class Site(models.Model):
         Department,
         models.PROTECT,
         verbose_name=_("department"),
-        help_text=_("Receives conversations that no form answer or quick topic sends to another department."),
+        help_text=_(
+            "Gets every conversation that is not sent to another department by a form answer or quick topic."
+        ),
     )
     hotline = models.CharField(_("hotline"), max_length=30, blank=True)
     accent = models.CharField(_("colour"), max_length=7, default="#1b5e4b", validators=[validate_colour])
     position = models.CharField(_("position"), max_length=5, choices=Position, default=Position.RIGHT)
     title_zh = models.CharField(_("title in Chinese"), max_length=40, default="在线客服")
     title_en = models.CharField(_("title in English"), max_length=40, default="Chat with us")
-    launcher_zh = models.CharField(
-        _("launcher text in Chinese"), max_length=20, blank=True, default="在线客服"
-    )
-    launcher_en = models.CharField(_("launcher text in English"), max_length=20, blank=True, default="Chat")
+    launcher_zh = models.CharField(_("button text in Chinese"), max_length=20, blank=True, default="在线客服")
+    launcher_en = models.CharField(_("button text in English"), max_length=20, blank=True, default="Chat")
     suggests_answers = models.BooleanField(
         _("suggest answers"),
         default=True,
@@ -112,7 +112,8 @@ class Site(models.Model):
         default=list,
         blank=True,
         help_text=_(
-            "Any of image/png, image/jpeg, image/gif, image/webp, application/pdf. Empty: all of these."
+            "Choose from image/png, image/jpeg, image/gif, image/webp and application/pdf. Leave empty "
+            "to allow all of these."
         ),
     )
     attachment_megabytes = models.PositiveSmallIntegerField(
@@ -207,7 +208,7 @@ class TextCode(models.TextChoices):
 
 class BusinessText(models.Model):
     site = models.ForeignKey(Site, models.CASCADE, related_name="texts", verbose_name=_("site"))
-    code = models.CharField(_("where it is shown"), max_length=30, choices=TextCode)
+    code = models.CharField(_("where the text is shown"), max_length=30, choices=TextCode)
     language = models.CharField(
         _("language"), max_length=10, choices=[("zh", _("Chinese")), ("en", _("English"))]
     )

@@ -17,7 +17,7 @@ SIGNED_IN_HOURS = 12
 
 class Level(models.TextChoices):
     ANONYMOUS = "anonymous", _("anonymous")
-    CLAIMED = "claimed", _("claimed")
+    CLAIMED = "claimed", _("name not verified")
     VERIFIED = "verified", _("verified")
 
 
@@ -30,7 +30,8 @@ class Visitor(models.Model):
         choices=Level,
         default=Level.ANONYMOUS,
         help_text=_(
-            "Claimed: the visitor gave a name. Verified: the bank's site confirmed the identity with a signed token."
+            "Name not verified: the visitor entered a name. Verified: the bank's site confirmed the "
+            "identity with a signed token."
         ),
     )
     customer_reference = models.CharField(_("customer reference"), max_length=64, blank=True)

@@ -39,7 +39,7 @@ def _built_in() -> dict[str, str]:
         ),
         TextCode.WAITING: _("We're finding someone for you. No need to watch the screen."),
         TextCode.NOBODY: _(
-            "Nobody is online right now. Leave your message and we'll answer as soon as we're back."
+            "Nobody is online right now. Leave a message and we'll answer as soon as we're back."
         ),
         TextCode.ENDED: _("This chat has ended. Come back whenever you need us."),
         TextCode.RATING: _("Did we help you this time?"),
@@ -87,11 +87,11 @@ def widget_strings() -> dict[str, str]:
         "send": _("Send"),
         "transcript": _("chat.txt"),
         "no_transcript": _("The chat couldn't be saved. Try again."),
-        "thanks": _("Thank you, we've noted it."),
+        "thanks": _("Thanks for your feedback."),
     }
 
 
 def rating_strings() -> list[tuple[int, str]]:
     """Return the scores of the rating, each with its meaning."""
-    meanings = [_("Very unhappy"), _("Unhappy"), _("Neither"), _("Happy"), _("Very happy")]
+    meanings = [_("Very unhappy"), _("Unhappy"), _("Neutral"), _("Happy"), _("Very happy")]
     return list(enumerate(meanings, start=1))

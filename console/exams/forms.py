@@ -38,12 +38,12 @@ class ExamForm(forms.Form):
     pass_percent = forms.IntegerField(label=_("Pass mark, %"), min_value=1, max_value=100)
     resits = forms.IntegerField(label=_("Resits"), min_value=0, max_value=10)
     required_from = forms.DateField(
-        label=_("A pass is required from"),
+        label=_("Pass required from"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text=_(
-            "Agents who haven't passed can't take these departments' conversations from this date, but they get at"
-            " least two weeks' notice. Leave empty if a pass is not required."
+            "From this date, agents who haven't passed can't take conversations from these departments. "
+            "They get at least two weeks' notice. Leave empty if no pass is required."
         ),
     )
 
@@ -123,8 +123,9 @@ class QuestionForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"rows": 6}),
         help_text=_(
-            "One per line. Choices: put a * before each correct option. Fill in: every correct filling. Order: the"
-            " steps in the correct order. True or false: just that word."
+            "One per line. Single or multiple choice: put a * before each correct option. Fill in: write "
+            "every accepted answer. Put in order: write the steps in the correct order. True or false: "
+            "write only “true” or “false”."
         ),
     )
     explanation = forms.CharField(
@@ -167,7 +168,7 @@ class QuestionFilterForm(forms.Form):
         ("proposed", _("proposed")),
         ("declined", _("declined")),
     )
-    words = forms.CharField(label=_("Words"), required=False, max_length=60)
+    words = forms.CharField(label=_("Keywords"), required=False, max_length=60)
     state = forms.ChoiceField(label=_("State"), required=False, choices=STATES)
     kind = forms.ChoiceField(label=_("Kind"), required=False, choices=[("", _("all")), *QuestionKind.choices])
     category = forms.TypedChoiceField(label=_("Category"), required=False, coerce=int, empty_value=None)

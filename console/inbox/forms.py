@@ -18,13 +18,13 @@ class TransferForm(forms.Form):
     `to` is `agent:<id>` or `department:<id>`. Only colleagues who are online are offered.
     """
 
-    to = forms.ChoiceField(label=_("To"))
+    to = forms.ChoiceField(label=_("Transfer to"))
     note = forms.CharField(
         label=_("Note for your colleagues"),
         required=False,
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("Only staff can see it."),
+        help_text=_("Only staff can see this note."),
     )
 
     def __init__(self, *args: Any, staff: Staff, conversation: Conversation, **kwargs: Any) -> None:
@@ -61,7 +61,10 @@ class TransferForm(forms.Form):
 
 class CloseForm(forms.Form):
     code = forms.ModelChoiceField(
-        WrapUpCode.objects.none(), label=_("What was it about?"), empty_label=_("Choose …"), required=False
+        WrapUpCode.objects.none(),
+        label=_("What was the conversation about?"),
+        empty_label=_("Choose …"),
+        required=False,
     )
     comment = forms.CharField(
         label=_("Comment"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
@@ -80,7 +83,7 @@ class NoteForm(forms.Form):
         label=_("Note"),
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=_("Only staff can see it."),
+        help_text=_("Only staff can see this note."),
     )
 
 

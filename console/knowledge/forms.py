@@ -31,7 +31,7 @@ def _editors() -> models.QuerySet[Staff]:
 class PointsForm(forms.Form):
     """The filters for the list of knowledge points."""
 
-    q = forms.CharField(label=gettext_lazy("Words"), required=False, max_length=100)
+    q = forms.CharField(label=gettext_lazy("Keywords"), required=False, max_length=100)
     state = forms.ChoiceField(label=gettext_lazy("State"), required=False)
     category = forms.TypedChoiceField(
         label=gettext_lazy("Category"), required=False, coerce=int, empty_value=None
@@ -87,7 +87,8 @@ class PointForm(forms.Form):
         label=gettext_lazy("Key"),
         max_length=60,
         help_text=gettext_lazy(
-            "Letters, digits and hyphens. It names the point in imports and can't be changed later."
+            "Letters, digits and hyphens. The key identifies the knowledge point in imports and can't be "
+            "changed later."
         ),
     )
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=LANGUAGES)
@@ -107,14 +108,15 @@ class PointForm(forms.Form):
         required=False,
         max_length=MAX_BODY_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=gettext_lazy("Customers never see it."),
+        help_text=gettext_lazy("Customers never see this note."),
     )
     phrasings = forms.CharField(
         label=gettext_lazy("Phrasings"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 8}),
         help_text=gettext_lazy(
-            "How customers really ask it, one per line. They only help to find the point."
+            "Other ways in which customers ask this question, one per line. They are used only to find "
+            "the knowledge point."
         ),
     )
     category = forms.CharField(
@@ -129,14 +131,14 @@ class PointForm(forms.Form):
         label=gettext_lazy("Department"),
         required=False,
         empty_label="–",
-        help_text=gettext_lazy("The department that is responsible for the point."),
+        help_text=gettext_lazy("The department that is responsible for this knowledge point."),
     )
     owner = forms.ModelChoiceField(
         Staff.objects.none(),
         label=gettext_lazy("Owner"),
         required=False,
         empty_label="–",
-        help_text=gettext_lazy("Gets a warning before the point expires."),
+        help_text=gettext_lazy("Gets a warning before the knowledge point expires."),
     )
     region = forms.ModelChoiceField(
         Region.objects.all(),
@@ -155,7 +157,7 @@ class PointForm(forms.Form):
         label=gettext_lazy("Valid until"),
         required=False,
         widget=_day(),
-        help_text=gettext_lazy("The last valid day."),
+        help_text=gettext_lazy("The last day on which the knowledge point is valid."),
     )
     links = forms.CharField(
         label=gettext_lazy("Links"),
@@ -164,7 +166,7 @@ class PointForm(forms.Form):
         help_text=gettext_lazy("One per line: link text | https://address"),
     )
     is_public = forms.BooleanField(
-        label=gettext_lazy("Public: the widget may suggest it while the customer waits for an agent"),
+        label=gettext_lazy("Public: the widget may suggest this answer while a customer waits for an agent"),
         required=False,
     )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)

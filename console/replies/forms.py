@@ -20,7 +20,7 @@ else:
 class ReplyForm(ReplyModelForm):
     """The form of a canned reply. `scope` says who may use it: `personal`, `shared`, or the id of a department."""
 
-    scope = forms.ChoiceField(label=_("For"))
+    scope = forms.ChoiceField(label=_("Available to"))
     # The source of the knowledge point from whose text the reply was made, or "".
     source = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
@@ -29,7 +29,9 @@ class ReplyForm(ReplyModelForm):
         fields = ["language", "shortcut", "title", "body"]
         widgets = {"body": forms.Textarea(attrs={"rows": 6})}
         help_texts = {
-            "shortcut": _("Letters, digits and hyphens. Type / and the shortcut in a message to find it."),
+            "shortcut": _(
+                "Letters, digits and hyphens. To find the reply, type / and the shortcut in a message."
+            ),
             "body": "",
         }
 

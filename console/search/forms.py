@@ -7,8 +7,8 @@ from accounts.models import Department, Staff
 
 
 class SearchForm(forms.Form):
-    q = forms.CharField(label=_("Words"), required=False, max_length=100)
-    mine = forms.BooleanField(label=_("Only mine"), required=False)
+    q = forms.CharField(label=_("Keywords"), required=False, max_length=100)
+    mine = forms.BooleanField(label=_("Only my conversations"), required=False)
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     department = forms.ModelChoiceField(

@@ -32,7 +32,7 @@ class DrillCard(models.Model):
     due_at = models.DateTimeField(_("due"))
     reviewed_at = models.DateTimeField(_("last answered"), default=timezone.now)
     reviews = models.PositiveIntegerField(_("times answered"), default=0)
-    misses = models.PositiveIntegerField(_("times missed"), default=0)
+    misses = models.PositiveIntegerField(_("times answered incorrectly"), default=0)
 
     class Meta:
         verbose_name = _("drill card")

@@ -56,7 +56,7 @@ class Question(models.Model):
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("accepted by")
     )
     asked = models.PositiveIntegerField(_("times asked"), default=0, editable=False)
-    missed = models.PositiveIntegerField(_("times missed"), default=0, editable=False)
+    missed = models.PositiveIntegerField(_("times answered incorrectly"), default=0, editable=False)
     made_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:
@@ -90,12 +90,12 @@ class Exam(models.Model):
     )
     resits = models.PositiveSmallIntegerField(_("resits"), default=1)
     required_from = models.DateField(
-        _("a pass is required from"),
+        _("pass required from"),
         null=True,
         blank=True,
         help_text=_(
-            "Agents who haven't passed can't take these departments' conversations from this date. "
-            "Leave empty if a pass is not required."
+            "From this date, agents who haven't passed can't take conversations from these departments. "
+            "Leave empty if no pass is required."
         ),
     )
     author = models.ForeignKey(
@@ -155,11 +155,11 @@ class Paper(models.Model):
     staff = models.ForeignKey(Staff, models.PROTECT, related_name="papers", verbose_name=_("examinee"))
     number = models.PositiveSmallIntegerField(_("attempt"))
     seed = models.BigIntegerField()
-    drawn_at = models.DateTimeField(_("drawn"), default=timezone.now)
+    drawn_at = models.DateTimeField(_("questions drawn"), default=timezone.now)
     due_at = models.DateTimeField(_("due"))
     submitted_at = models.DateTimeField(_("handed in"), null=True, blank=True)
     # The unit is a hundredth of a mark, so that fractions of marks add up exactly.
-    credit = models.PositiveIntegerField(_("marks, in hundredths"), null=True, blank=True)
+    credit = models.PositiveIntegerField(_("score, in hundredths of a mark"), null=True, blank=True)
     percent = models.PositiveSmallIntegerField(_("result, %"), null=True, blank=True)
     is_passed = models.BooleanField(_("passed"), null=True, blank=True)
 
@@ -210,7 +210,7 @@ class PaperItem(models.Model):
     page = models.CharField(max_length=36, blank=True, editable=False)
     step = models.BigIntegerField(default=0, editable=False)
     revision = models.PositiveIntegerField(default=0, editable=False)
-    credit = models.PositiveSmallIntegerField(_("marks, in hundredths"), null=True, blank=True)
+    credit = models.PositiveSmallIntegerField(_("score, in hundredths of a mark"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("question on a paper")
@@ -243,7 +243,7 @@ class Appeal(models.Model):
     reason = models.TextField(_("reason"), max_length=1000)
     made_at = models.DateTimeField(_("created"), default=timezone.now)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.OPEN)
-    remedy = models.CharField(_("remedy"), max_length=4, choices=Remedy, blank=True)
+    remedy = models.CharField(_("who gets full marks"), max_length=4, choices=Remedy, blank=True)
     decided_by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
     )

@@ -41,11 +41,13 @@ class ParsedQuestion:
         if not values["stem"]:
             problems["stem"] = [_("Write the question.")]
         elif len(values["stem"]) > STEM_CHARACTERS:
-            problems["stem"] = [_("At most %(count)d characters.") % {"count": STEM_CHARACTERS}]
+            problems["stem"] = [_("Use at most %(count)d characters.") % {"count": STEM_CHARACTERS}]
         elif self.kind == QuestionKind.FILL_IN and values["stem"].count(GAP) != 1:
             problems["stem"] = [_("Write ____ exactly once, where the gap is.")]
         if len(values["explanation"]) > EXPLANATION_CHARACTERS:
-            problems["explanation"] = [_("At most %(count)d characters.") % {"count": EXPLANATION_CHARACTERS}]
+            problems["explanation"] = [
+                _("Use at most %(count)d characters.") % {"count": EXPLANATION_CHARACTERS}
+            ]
         if problem := self._problem_of_lines():
             problems["lines"] = [problem]
         if problems:
@@ -55,22 +57,25 @@ class ParsedQuestion:
     def _problem_of_lines(self) -> str:
         texts = self.answer if self.kind == QuestionKind.FILL_IN else self.options
         if any(len(str(text)) > OPTION_CHARACTERS for text in texts):
-            return _("At most %(count)d characters per line.") % {"count": OPTION_CHARACTERS}
+            return _("Use at most %(count)d characters per line.") % {"count": OPTION_CHARACTERS}
         if len(set(texts)) < len(texts):
             return _("Two lines are identical. Each line must be different.")
         if len(texts) > MAX_OPTIONS:
-            return _("At most %(count)d lines.") % {"count": MAX_OPTIONS}
+            return _("Use at most %(count)d lines.") % {"count": MAX_OPTIONS}
         match self.kind:
             case QuestionKind.SINGLE if len(texts) < 2 or len(self.answer) != 1:
-                return _("Write at least two options, with a * before the right one.")
+                return _("Write at least two options, with a * before the correct one.")
             case QuestionKind.MULTIPLE if len(texts) < 3 or not 1 <= len(self.answer) < len(texts):
-                return _("Write at least three options, with a * before each right one, but not before all.")
+                return _(
+                    "Write at least three options. Put a * before each correct one, but not before all of "
+                    "them."
+                )
             case QuestionKind.TRUE_FALSE if self.answer not in ([0], [1]):
                 return _("Write one line: true or false.")
             case QuestionKind.FILL_IN if not texts:
-                return _("Write every right filling, one per line.")
+                return _("Write every accepted answer, one per line.")
             case QuestionKind.ORDER if len(texts) < 3:
-                return _("Write at least three steps in the right order.")
+                return _("Write at least three steps in the correct order.")
         return ""
 
 

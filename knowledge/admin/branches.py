@@ -84,8 +84,8 @@ class BranchAdmin(RightsModelAdmin, ApprovalAdminMixin, TransferMixin, admin.Mod
 
     def success_message(self) -> str:
         return _(
-            "File read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. Changes that customers see need"
-            " approval by a second person."
+            "File read: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. A second person must "
+            "approve the changes that customers see."
         )
 
 
@@ -114,7 +114,9 @@ class CategoryForm(forms.ModelForm):  # type: ignore[type-arg]
         above = parent
         while above is not None:
             if above.pk == self.instance.pk:
-                raise forms.ValidationError(gettext_lazy("A category can't be below itself."))
+                raise forms.ValidationError(
+                    gettext_lazy("A category can't be below itself or one of its own subcategories.")
+                )
             above = above.parent
         return parent
 

@@ -101,7 +101,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         ("owner", admin.RelatedOnlyFieldListFilter),
     )
     search_fields = ("key",)
-    search_help_text = gettext_lazy("Searches titles, phrasings, answers and keys")
+    search_help_text = gettext_lazy("Search by title, phrasing, answer or key")
     sortable_by = ("key", "uses", "helped", "missed")
     ordering = ("-pk",)
     list_per_page = 50
@@ -133,8 +133,8 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
 
     def success_message(self) -> str:
         return _(
-            "Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. New content needs approval by a second"
-            " person."
+            "Stored: %(new)d new, %(changed)d changed, %(unchanged)d unchanged. A second person must "
+            "approve new content."
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Point]:
@@ -167,7 +167,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         waiting = pending().filter(kind=VERSION, subject__in=keys).values_list("uuid", flat=True)
         chosen = urlencode([("id", str(uuid)) for uuid in waiting[:MAX_SELECTED]])
         if not chosen:
-            messages.warning(request, _("None of the selected points needs approval."))
+            messages.warning(request, _("None of the selected knowledge points needs approval."))
             return None
         return redirect(f"{reverse('console:approvals_review')}?{chosen}")
 
@@ -202,7 +202,7 @@ class PointAdmin(RightsModelAdmin, TransferMixin, admin.ModelAdmin):  # type: ig
         return format_html(
             '<a href="{}">{}</a> · <a href="{}">{}</a>',
             reverse("console:point", args=[point.key]),
-            _("Point and versions"),
+            _("Knowledge point and versions"),
             reverse("console:point_recipients", args=[point.key]),
             _("Recipients"),
         )

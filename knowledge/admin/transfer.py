@@ -39,7 +39,7 @@ class SheetImportForm(ImportForm):
 class SheetExportForm(ExportForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["format"].label = _("File")
+        self.fields["format"].label = _("File format")
         self.initial["format"] = "0"
 
 
@@ -66,21 +66,25 @@ class TransferMixin(ImportExportMixin):
         return has_right(request, "edit_points")
 
     def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
-        message = str(e) if isinstance(e, UnreadableFile) else _("This file cannot be read.")
+        message = (
+            str(e) if isinstance(e, UnreadableFile) else _("This file cannot be read. Choose another file.")
+        )
         form.add_error("import_file", message)
 
     def add_success_message(self, result: Any, request: HttpRequest) -> None:
         preview = result.preview
         if not preview.is_good:
-            message = _("The data has changed since the preview. Nothing was stored. Import the file again.")
+            message = _(
+                "The data has changed since the preview, so nothing was stored. Import the file again."
+            )
             messages.error(request, message)
             return
         counts = {"new": len(preview.new), "changed": len(preview.changed), "unchanged": preview.unchanged}
         messages.success(request, self.success_message() % counts)
         if seconds := seconds_to_learn(preview.texts):
             message = _(
-                "After approval, the search takes about %(seconds)d s to learn the new texts. Until then it finds these"
-                " points only by their words."
+                "After approval, the search needs about %(seconds)d seconds to learn the meaning of the "
+                "new texts. Until then, it finds these points only by their exact words."
             )
             messages.info(request, message % {"seconds": seconds})
 

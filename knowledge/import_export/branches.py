@@ -162,7 +162,7 @@ def _parse(
             except CellProblem as problem:
                 problems[column.name] = [str(problem)]
     if not KEY.fullmatch(key):
-        problems["key"] = [_("Letters, digits, - and _ only, at most 60.")]
+        problems["key"] = [_("Use only letters, digits, - and _; at most 60 characters.")]
     branch = Branch(key=key)
     for name in BRANCH_FIELDS:
         if before is not None:
@@ -174,7 +174,7 @@ def _parse(
     if not region:
         problems["region"] = [_("Enter a region.")]
     elif len(region) > 40:
-        problems["region"] = [_("At most 40 characters.")]
+        problems["region"] = [_("Use at most 40 characters.")]
     if (branch.latitude is None) != (branch.longitude is None):
         problems.setdefault("longitude", []).append(_("Enter both latitude and longitude, or neither."))
     try:
@@ -214,4 +214,6 @@ def _choice(choices: Any, text: str) -> str:
                 if wanted in (choice.value.casefold(), str(choice.label).casefold()):
                     return str(choice.value)
     labels = ", ".join(str(choice.label) for choice in choices)
-    raise CellProblem(_("“%(text)s” is not one of: %(words)s.") % {"text": text[:30], "words": labels})
+    raise CellProblem(
+        _("“%(text)s” is not allowed here. Choose from: %(words)s.") % {"text": text[:30], "words": labels}
+    )

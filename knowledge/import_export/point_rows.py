@@ -136,7 +136,7 @@ class PointRowParser:
         version, point = (self.stored.version, self.stored.point) if self.stored else (None, None)
         key = key_in(self.row)
         if not KEY.fullmatch(key):
-            self._add_problem("key", _("Letters, digits, - and _ only, at most 60."))
+            self._add_problem("key", _("Use only letters, digits, - and _; at most 60 characters."))
         old_path = self._names.paths.get(version.category_id, "") if version else ""
         path = "/".join(part.strip() for part in self._text("category", old_path).split("/") if part.strip())
         # A new category is created only when the file is stored.
@@ -177,7 +177,9 @@ class PointRowParser:
         text = self._text("language", before).strip().casefold()
         language = _LANGUAGES.get(text or "zh")
         if language is None:
-            self._add_problem("language", _("“%(text)s” is neither zh nor en.") % {"text": text[:30]})
+            self._add_problem(
+                "language", _("“%(text)s” is not a language. Write zh or en.") % {"text": text[:30]}
+            )
             return before
         return language
 

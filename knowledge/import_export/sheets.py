@@ -113,7 +113,7 @@ def _csv_rows(data: bytes) -> list[list[Any]]:
                 )
             elif len(row) > MAX_COLUMNS:
                 raise UnreadableFile(
-                    _("Row %(row)d has %(count)d columns, more than this table.")
+                    _("Row %(row)d has %(count)d columns, which is too many.")
                     % {"row": number, "count": len(row)}
                 )
             if number <= MAX_LINES:
@@ -169,12 +169,13 @@ def parse_table(dataset: Dataset, columns: Sequence[Column], required: Sequence[
                 problems.append(_("Column %(letter)s has no name in the first row.") % {"letter": letter})
         elif name is None:
             problems.append(
-                _("Column %(letter)s: there is no column “%(name)s”.")
+                _("Column %(letter)s: the column name “%(name)s” is unknown.")
                 % {"letter": letter, "name": header[:40]}
             )
         elif name in positions:
             problems.append(
-                _("Column %(letter)s: “%(name)s” occurs twice.") % {"letter": letter, "name": header}
+                _("Column %(letter)s: the column name “%(name)s” occurs twice.")
+                % {"letter": letter, "name": header}
             )
         else:
             positions[name] = position
@@ -188,7 +189,7 @@ def parse_table(dataset: Dataset, columns: Sequence[Column], required: Sequence[
             _("The first row must contain column names. Available columns: %(names)s.") % {"names": names}
         )
     if len(rows) > MAX_ROWS:
-        problems.append(_("At most %(count)d rows at once.") % {"count": MAX_ROWS})
+        problems.append(_("A file can have at most %(count)d rows.") % {"count": MAX_ROWS})
     if problems:
         return TableFile([], problems)
     read_columns = {column.name for column in columns if column.is_read}
@@ -256,7 +257,7 @@ def cell_bool(cell: Any) -> bool:
         return True
     if text in _NO:
         return False
-    raise CellProblem(_("“%(text)s” is neither yes nor no.") % {"text": text[:30]})
+    raise CellProblem(_("“%(text)s” is not allowed here. Write yes or no.") % {"text": text[:30]})
 
 
 def cell_lines(cell: Any) -> list[str]:

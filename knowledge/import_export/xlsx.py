@@ -238,7 +238,7 @@ class _Workbook:
             _check_limits(row, column)
             if isinstance(value, str) and len(value) > MAX_CELL_CHARACTERS:
                 raise UnreadableFile(
-                    _("Row %(row)d, column %(letter)s: more than %(count)d characters.")
+                    _("Row %(row)d, column %(letter)s has more than %(count)d characters.")
                     % {"row": row, "letter": get_column_letter(column), "count": MAX_CELL_CHARACTERS}
                 )
             cells[column] = value
@@ -313,7 +313,7 @@ def _check_limits(row: int, column: int) -> None:
         )
     if column > MAX_COLUMNS:
         raise UnreadableFile(
-            _("Row %(row)d: column %(letter)s has content but is beyond the columns of this table.")
+            _("Row %(row)d: column %(letter)s has content, but the table has fewer columns.")
             % {"row": row, "letter": get_column_letter(column)}
         )
 
@@ -331,7 +331,7 @@ def _rows_of(sheet: _Sheet) -> list[list[Any]]:
         if value is None:
             continue
         if last_column > first_column:
-            value = UnclearCell(_("This cell is merged over several columns."))
+            value = UnclearCell(_("This cell is merged across several columns. Unmerge it."))
         for row in range(first_row, min(last_row, MAX_LINES) + 1):
             # Skip rows of the merged area that have no other cell, because they are not rows of the table.
             if row == first_row or row in sheet.rows:

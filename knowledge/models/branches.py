@@ -82,7 +82,7 @@ class Branch(models.Model):
     telephone = models.CharField(_("telephone"), max_length=30, blank=True)
     services = models.JSONField(_("services"), default=list, blank=True)
     aliases = models.JSONField(
-        _("other names"), default=list, blank=True, help_text=_("Other names that people use for it")
+        _("other names"), default=list, blank=True, help_text=_("Other names that people use for the branch")
     )
     duty_contact = models.CharField(
         _("duty contact"), max_length=100, blank=True, help_text=_("Visible to staff only")

@@ -34,11 +34,11 @@ class Use(models.Model):
     is_edited = models.BooleanField(_("text was changed"), default=False)
     # Feedback of the agent or the visitor; None without feedback.
     is_helpful = models.BooleanField(_("helpful"), null=True, blank=True)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
-        verbose_name = _("use")
-        verbose_name_plural = _("uses")
+        verbose_name = _("use of a knowledge point")
+        verbose_name_plural = _("uses of knowledge points")
         ordering = ("-id",)
         constraints = [
             models.UniqueConstraint(
@@ -95,7 +95,7 @@ class UnansweredQuestionExample(models.Model):
     )
     seq = models.PositiveIntegerField()
     text = models.CharField(_("question"), max_length=200)
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("example of an unanswered question")

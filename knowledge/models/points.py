@@ -42,7 +42,7 @@ class Point(models.Model):
     """A question and its answer. These fields do not depend on the version; the content is in `Version`."""
 
     key = models.SlugField(
-        _("key"), max_length=60, unique=True, help_text=_("Identifies the point in imports")
+        _("key"), max_length=60, unique=True, help_text=_("Identifies the knowledge point in imports")
     )
     language = models.CharField(_("language"), max_length=10, choices=LANGUAGES, default="zh")
     owner = models.ForeignKey(
@@ -52,7 +52,7 @@ class Point(models.Model):
         blank=True,
         related_name="owned_points",
         verbose_name=_("owner"),
-        help_text=_("Is warned before the point expires"),
+        help_text=_("Gets a warning before the knowledge point expires"),
     )
     published = models.OneToOneField(
         "Version", models.PROTECT, null=True, blank=True, editable=False, related_name="+"
@@ -132,11 +132,16 @@ class Version(models.Model):
     )
     links = models.JSONField(_("links"), default=list, blank=True, help_text="[[label, URL], ...]")
     is_public = models.BooleanField(
-        _("public"), default=False, help_text=_("The widget may suggest it before an agent answers")
+        _("public"),
+        default=False,
+        help_text=_("The widget may suggest this knowledge point before an agent answers"),
     )
     valid_from = models.DateField(_("valid from"), null=True, blank=True)
     valid_until = models.DateField(
-        _("valid until"), null=True, blank=True, help_text=_("The last day on which it is valid")
+        _("valid until"),
+        null=True,
+        blank=True,
+        help_text=_("The last day on which the knowledge point is valid"),
     )
 
     author = models.ForeignKey(
@@ -209,7 +214,7 @@ class PointFile(models.Model):
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("file")
@@ -229,7 +234,7 @@ class Phrasing(models.Model):
 
     class State(models.TextChoices):
         SUGGESTED = "suggested", _("suggested")
-        WAITING = "waiting", _("waits for approval")
+        WAITING = "waiting", _("waiting for approval")
         ACCEPTED = "accepted", _("accepted")
         DECLINED = "declined", _("declined")
 
@@ -243,7 +248,7 @@ class Phrasing(models.Model):
     by = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
-    at = models.DateTimeField(_("at"), default=timezone.now)
+    at = models.DateTimeField(_("time"), default=timezone.now)
 
     class Meta:
         verbose_name = _("phrasing")

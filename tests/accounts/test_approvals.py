@@ -457,7 +457,7 @@ def test_navigation_shows_how_many_requests_wait_for_the_reader(cast: Cast) -> N
     mine = client_of(cast.ning).get("/console/approvals/").content.decode()
     assert link in mine
     assert '<b class="count">' not in mine
-    assert "Your requests, waiting for others" in mine
+    assert "Your requests that are waiting for others" in mine
     assert link not in client_of(cast.mei).get("/console/replies/").content.decode()
 
 
@@ -486,7 +486,7 @@ def test_rejection_needs_a_reason_and_withdrawal_restores_the_draft(cast: Cast) 
     address = f"/console/approvals/{request.uuid}/"
     refused = client_of(cast.yun).post(f"{address}reject", {"reason": ""})
     assert refused.status_code == 422
-    assert "Say why" in refused.content.decode()
+    assert "Give a reason" in refused.content.decode()
     assert client_of(cast.ning).post(f"{address}withdraw").status_code == 302
     version.refresh_from_db()
     assert version.state == Version.State.DRAFT
@@ -507,7 +507,7 @@ def test_review_page_shows_all_requests_and_approves_only_unchanged_ones(cast: C
     answer = client.post("/console/approvals/approve", {"request": [*pairs, "no such:thing"]})
     outcomes = answer.content.decode()
     assert "1 approved" in outcomes
-    for text in ("decided, withdrawn or replaced", "A second person has to", "does not exist"):
+    for text in ("decided, withdrawn or replaced", "Someone other than the author", "does not exist"):
         assert text in outcomes, text
     states = Version.objects.in_bulk([kept.pk, changed.pk, mine.pk])
     assert [states[version.pk].state for version in (kept, changed, mine)] == [
@@ -537,4 +537,4 @@ def test_point_page_offers_approval_only_of_the_content_it_shows(cast: Cast) -> 
     Version.objects.filter(pk=version.pk).update(answer="别的话")
     shown = client.get("/console/points/card-lost/?version=1").content.decode()
     assert request.digest not in shown
-    assert "Send it for review again" in shown
+    assert "Send the draft for review again" in shown

@@ -28,7 +28,7 @@ from tests.people import HAO, MEI, PASSWORD, YUN, Person
 
 
 def take_next(page: Page) -> None:
-    page.get_by_role("button", name="Take the next").click()
+    page.get_by_role("button", name="Take next").click()
     expect(composer(page)).to_be_focused()
 
 
@@ -157,7 +157,7 @@ def test_transfer_carries_note_and_leaves_own_list(
         visitor.say("我的卡被吞了")
         take_next(mei)
         mei.keyboard.press("Alt+t")
-        mei.get_by_label("To", exact=True).select_option(label="Hao Chen 1002 · 0/8")
+        mei.get_by_label("Transfer to", exact=True).select_option(label="Hao Chen 1002 · 0/8")
         mei.get_by_label("Note for your colleagues").fill("老客户，卡还在机器里")
         axe(mei)
         mei.get_by_role("dialog").get_by_role("button", name="Transfer").click()
@@ -181,7 +181,7 @@ def test_closing_requires_wrap_up_code_and_keeps_comment(
         expect(dialog.get_by_role("alert")).to_contain_text("Choose a wrap-up code.")
         expect(dialog.get_by_label("Comment")).to_have_value("卡已取回")
         axe(page)
-        dialog.get_by_label("What was it about?").select_option(label="Solved")
+        dialog.get_by_label("What was the conversation about?").select_option(label="Solved")
         dialog.get_by_role("button", name="Close the conversation").click()
         expect(page.locator("#mine .row")).to_have_count(0)
         expect(page.get_by_text("No conversation selected.")).to_be_visible()
@@ -261,7 +261,7 @@ def test_reply_buttons_are_sent_with_message(console: OpenConsole, server: ChatS
         composer(page).fill("您在机器旁边吗？")
         composer(page).press("Enter")
         assert visitor.wait_for_message("您在机器旁边吗？")["payload"] == {"choices": ["在旁边", "已经离开"]}
-        expect(page.get_by_label("Quick replies").get_by_text("已经离开")).to_be_visible()
+        expect(page.get_by_label("Reply buttons").get_by_text("已经离开")).to_be_visible()
         expect(page.get_by_label("Button 1")).to_be_hidden()
 
 
@@ -399,7 +399,7 @@ def test_supervisor_sees_team_and_assigns_waiting_conversation(
         expect(yun.locator("#team").get_by_text("李雷")).to_be_visible()
         row(yun, "韩梅梅").click()
         yun.get_by_role("button", name="Transfer").click()
-        yun.get_by_label("To", exact=True).select_option(label="Mei Lin 1001 · 1/8")
+        yun.get_by_label("Transfer to", exact=True).select_option(label="Mei Lin 1001 · 1/8")
         yun.get_by_role("dialog").get_by_role("button", name="Transfer").click()
         expect(mei.locator("#mine .row")).to_have_count(2)
         expect(yun.locator("#team .row")).to_have_count(2)
@@ -490,7 +490,7 @@ def test_search_result_opens_conversation_at_the_message(
             "[say(conversation, f'第{index}句话' if index != 7 else '押金天亮前要交') for index in range(80)]",
         )  # fmt: skip
         page.goto("/console/search")
-        page.get_by_label("Words").fill("天亮")
+        page.get_by_label("Keywords").fill("天亮")
         page.keyboard.press("Enter")
         expect(page.locator("mark")).to_have_text("天亮")
         axe(page)

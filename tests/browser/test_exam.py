@@ -239,7 +239,7 @@ def test_restricted_agent_sees_reason_cannot_take_and_is_led_to_exam(
     page = open_page(MEI, "/console/")
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
-        expect(page.get_by_role("button", name="Take the next")).to_be_disabled()
+        expect(page.get_by_role("button", name="Take next")).to_be_disabled()
         page.locator("#waiting .row-link").filter(has_text="exam required").click()
         expect(page.get_by_text("You can't take conversations from this department")).to_be_visible()
         expect(page.locator("#conversation-tools [data-do=take]")).to_be_hidden()
@@ -310,7 +310,7 @@ def test_drill_answer_is_marked_immediately_and_stored(open_page: OpenPage, serv
             re.compile(rf"^Next question \({left} left today\)$")
         )
     assert server.execute("SELECT count(*) FROM exams_drillcard WHERE reviews = 1") == [(2,)]
-    page.get_by_role("button", name="Enough for now").click()
+    page.get_by_role("button", name="Stop for now").click()
     expect(page.get_by_role("button", name="Show a question")).to_be_focused()
 
 
@@ -328,7 +328,7 @@ def test_drill_without_connection_shows_error_keeps_answer_and_can_be_retried(
 
     page.route("**/console/drill/*", abort)
     page.get_by_role("button", name="Show a question").click()
-    expect(failed).to_have_text("The question could not be loaded.")
+    expect(failed).to_have_text("The question could not be loaded. Try again.")
     axe(page)
     page.unroute("**/console/drill/*", abort)
     drill.get_by_role("button", name="Try again").click()
@@ -338,7 +338,7 @@ def test_drill_without_connection_shows_error_keeps_answer_and_can_be_retried(
     drill.locator(".filling").fill("8")
     page.route("**/console/drill/*", abort)
     page.locator("#drill-answer").click()
-    expect(failed).to_have_text("Your answer was not sent. It is still here.")
+    expect(failed).to_have_text("Your answer was not sent, but it is still here. Try again.")
     expect(drill.locator(".filling")).to_have_value("8")
     page.unroute("**/console/drill/*", abort)
     drill.get_by_role("button", name="Try again").click()

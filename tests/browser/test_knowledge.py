@@ -155,7 +155,7 @@ def test_editor_writes_point_supervisor_approves_and_agent_reads_it(
 
     agent = open_page(MEI, "/console/points/card-lost/", locale="en")
     expect(agent.locator(".bubble")).to_have_text(PREVIEW)
-    agent.get_by_role("link", name="Save as my reply").click()
+    agent.get_by_role("link", name="Save as my canned reply").click()
     agent.get_by_label("Shortcut").fill("gs")
     agent.get_by_role("button", name="Save", exact=True).click()
     expect(agent.get_by_role("link", name="From a knowledge point")).to_be_visible()
@@ -198,7 +198,7 @@ def test_unanswered_question_becomes_new_point(open_page: OpenPage, axe: Axe, sc
     expect(page.get_by_label("标题")).to_have_value("周日开门吗")
     expect(page.get_by_label("其他问法")).to_have_value(re.compile("星期天上班吗"))
     page.goto("/console/gaps/")
-    page.get_by_role("button", name="不需要").last.click()
+    page.get_by_role("button", name="无需处理").last.click()
     expect(page.locator(".waiting-item")).to_have_count(1)
 
 

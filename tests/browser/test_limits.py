@@ -65,7 +65,7 @@ def test_console_counts_emoji_as_one_character(
     title.evaluate("field => document.execCommand('insertText', false, '😊'.repeat(81))")
     assert title.evaluate("field => [field.value.length, field.validationMessage]") == [
         162,
-        "At most 80 characters; there are 81.",
+        "At most 80 characters are allowed. The text has 81.",
     ]
     title.fill("😊" * 80)
     assert title.evaluate("field => field.validity.valid")
@@ -109,7 +109,7 @@ def test_bidi_controls_in_name_do_not_reorder_other_text(
         expect(page.locator("#typing")).to_have_text("王五 is typing …")
         expect(page.locator("#announce")).to_have_text("You took the conversation with 王五.")
         page.goto("/console/search")
-        page.get_by_label("Words").fill("被吞")
+        page.get_by_label("Keywords").fill("被吞")
         page.keyboard.press("Enter")
         assert is_in_order(page.locator(".hit-top time"))
 

@@ -67,7 +67,7 @@ def test_form_is_not_sent_as_another_staff_member_who_has_signed_in(
     write_reply(page, "other")
     sign_in_in_other_tab(page, sign_in, server, YUN)
     save(page)
-    expect(page.get_by_text("Someone else has signed in in this browser.")).to_be_visible()
+    expect(page.get_by_text("Someone else has signed in to Lianxin here.")).to_be_visible()
     expect(page.get_by_label("Text")).to_have_value(BODY)
     assert server.execute("SELECT count(*) FROM chat_cannedreply WHERE shortcut = 'other'") == [(0,)]
 
@@ -217,7 +217,7 @@ def test_note_survives_selection_ending_outside_escape_backdrop_click_and_reload
         expect(page.get_by_role("heading", name="韩梅")).to_be_visible()
         open_note()
         expect(text).to_have_value(note)
-        expect(page.get_by_text("What you typed here before has been restored.")).to_be_visible()
+        expect(page.get_by_text("Your earlier text has been restored.")).to_be_visible()
         page.get_by_role("button", name="Save the note").click()
         expect(page.locator("#dialog")).to_be_hidden()
         open_note()

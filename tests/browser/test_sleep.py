@@ -133,7 +133,7 @@ def test_console_that_slept_shows_missed_messages_soon_after_waking(
     page.goto(f"{proxy.url}/console/")
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
-        page.get_by_role("button", name="Take the next").click()
+        page.get_by_role("button", name="Take next").click()
         composer = page.get_by_role("textbox", name="Message")
         expect(composer).to_be_focused()
         composer.fill("写到一半的话")
@@ -198,7 +198,7 @@ def test_two_tabs_of_each_side_show_the_same_order(
     expect(console.locator("#connection")).to_have_attribute("data-status", "open")
     first = Widget(page_factory(allow=NETWORK_ERRORS), host_page.url())
     first.send("第一句")
-    console.get_by_role("button", name="Take the next").click()
+    console.get_by_role("button", name="Take next").click()
     expect(console.locator("#messages").get_by_text("第一句")).to_be_visible()
     other_console = page_factory(beside=console, allow=NETWORK_ERRORS)
     other_console.goto(console.url)
@@ -291,7 +291,7 @@ def test_console_that_missed_frames_fetches_missing_messages(
     page.goto("/console/")
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
-        page.get_by_role("button", name="Take the next").click()
+        page.get_by_role("button", name="Take next").click()
         expect(page.get_by_role("textbox", name="Message")).to_be_focused()
         losing = "丢失的"
         visitor.say("丢失的")
@@ -327,7 +327,7 @@ def test_answer_without_any_response_is_resent_and_stored_once(
     page.goto("/console/")
     expect(page.locator("#connection")).to_have_attribute("data-status", "open")
     with WireVisitor(server, name="李雷") as visitor:
-        page.get_by_role("button", name="Take the next").click()
+        page.get_by_role("button", name="Take next").click()
         # Wait for the thread requested when the conversation opened. If the answer were sent before the thread arrives,
         # the thread could contain it, and `drop_message` would drop the whole thread.
         expect(page.locator("#messages")).not_to_be_empty()

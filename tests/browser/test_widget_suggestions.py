@@ -127,7 +127,7 @@ def test_waiting_visitor_reads_suggestion_and_still_asks_for_agent(
     expect(widget.frame.get_by_role("status").filter(has_text="等候的时候")).to_have_count(1)
     expect(widget.own_message("我的卡被吞了")).to_be_in_viewport()
     expect(widget.frame.locator("#waiting")).to_be_in_viewport()
-    expect(button(widget, "这就解决了")).to_be_hidden()
+    expect(button(widget, "问题解决了")).to_be_hidden()
     axe(widget.page)
     screenshot(widget.page, "answers-closed")
 
@@ -146,7 +146,7 @@ def test_waiting_visitor_reads_suggestion_and_still_asks_for_agent(
             "(answer, block) => answer.scrollIntoView({ block })", where
         )
         expect(button(widget, "我要找人工")).to_be_in_viewport(ratio=1)
-    expect(button(widget, "这就解决了")).to_be_visible()
+    expect(button(widget, "问题解决了")).to_be_visible()
     axe(widget.page)
     screenshot(widget.page, "answers-open")
 
@@ -174,7 +174,7 @@ def test_helpful_suggestion_lets_visitor_end_or_keep_waiting(
     expect(link).to_have_attribute("href", "https://www.bank.example/lost")
     expect(link).to_have_attribute("rel", re.compile("noopener"))
     with widget.page.expect_response("**/answers/judge"):
-        button(widget, "这就解决了").click()
+        button(widget, "问题解决了").click()
     expect(button(widget, "继续等候")).to_be_focused()
     axe(widget.page)
     screenshot(widget.page, "answers-solved")
@@ -186,7 +186,7 @@ def test_helpful_suggestion_lets_visitor_end_or_keep_waiting(
     other = open_widget()
     other.send("我的卡丢了，要挂失")
     summary(other, LOST).click()
-    button(other, "这就解决了").click()
+    button(other, "问题解决了").click()
     other.frame.locator("#helped").get_by_role("button", name="结束对话").click()
     expect(other.frame.locator("#ending")).to_be_visible()
     expect(suggestions(other)).to_be_hidden()
@@ -214,7 +214,7 @@ def test_suggestions_disappear_when_agent_answers_and_agent_sees_them(
         page.goto(f"/console/conversations/{mei.conversation}/")
         card = page.locator("#card-body")
         expect(card.get_by_text(SWALLOWED)).to_be_visible()
-        expect(card.get_by_text("没有表态").first).to_be_visible()
+        expect(card.get_by_text("没有反馈").first).to_be_visible()
         screenshot(page, "answers-console")
 
 
@@ -235,7 +235,7 @@ def test_suggestions_work_in_english_on_phone_in_dark_mode(
     screenshot(widget.page, "answers-phone-closed")
     summary(widget, "What if the machine keeps my card?").tap()
     expect(button(widget, "This solved it")).to_be_in_viewport(ratio=1)
-    expect(button(widget, "I want a person")).to_be_in_viewport(ratio=1)
+    expect(button(widget, "Talk to a person")).to_be_in_viewport(ratio=1)
     assert bounds_of(summary(widget, "What if the machine"))["height"] >= 44
     axe(widget.page)
     screenshot(widget.page, "answers-phone-open")

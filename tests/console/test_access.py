@@ -487,7 +487,7 @@ def test_a_refusal_is_in_the_language_of_the_reader(world: World) -> None:
         language: client.get(path, headers={"accept-language": language}).json()["refused"]["words"]
         for language in ("zh-hans", "en")
     }
-    assert said["en"] == "This conversation does not exist, or you do not have access to it."
+    assert said["en"] == "This conversation does not exist, or you don't have access to it."
     assert said["zh-hans"] != said["en"]
 
 

@@ -263,7 +263,7 @@ def test_an_exam_is_created_and_changed_on_its_page(cast: Cast, editor: Staff) -
     assert [(share.department, share.weight) for share in exam.shares.all()] == [(cast.loans, 3)]
     page = page_of(editor, f"set/{exam.pk}/")
     assert 'value="2030-01-01T09:00"' in page
-    assert "0 points have accepted questions" in page
+    assert "0 knowledge points have accepted questions" in page
     client.post(f"/console/exams/set/{exam.pk}/change", exam_plan | {"minutes": "45"})
     exam.refresh_from_db()
     assert exam.minutes == 45

@@ -301,10 +301,10 @@ def test_each_action_of_a_point_is_offered_only_to_staff_who_may_take_it(cast: C
     points.submit(by=cast.ning, version=version.pk)
     mine, theirs = page(cast.ning, path, version=2), page(cast.yun, path, version=2)
     assert ">Approve<" not in mine
-    assert "A second person has to approve it." in mine
+    assert "Someone other than the author must approve this." in mine
     assert ">Approve<" in theirs
     assert "Send back" in theirs
-    assert "Save as my reply" in page(cast.mei, path)
+    assert "Save as my canned reply" in page(cast.mei, path)
     assert "Recipients" not in page(cast.ning, path)
     assert "Recipients" in page(cast.yun, path)
 
@@ -326,7 +326,7 @@ def test_a_version_is_sent_back_with_a_remark_then_approved_and_withdrawn_with_a
     address = "/console/points/card-lost/versions/2"
     refused = yun.post(f"{address}/send-back", {"remark": "  "})
     assert refused.status_code == 422
-    assert "Say why" in refused.content.decode()
+    assert "Give a reason" in refused.content.decode()
     assert yun.post(f"{address}/send-back", {"remark": "写上费用"}).status_code == 302
     assert "写上费用" in page(cast.ning, "points/card-lost/", version=2)
     assert ning.post(f"{address}/submit").status_code == 302
@@ -422,7 +422,7 @@ def test_an_editor_is_shown_the_changes_of_another_before_overwriting_them(cast:
     refused = client.post("/console/points/card-lost/save", second)
     assert refused.status_code == 409
     shown = refused.content.decode()
-    assert "Someone else has edited this point in the meantime" in shown
+    assert "Someone else has edited this knowledge point in the meantime" in shown
     assert "第二位写的" in shown
     assert "一" in shown
     assert Version.objects.get(number=2).answer == "第一位写的"
@@ -651,7 +651,7 @@ def test_the_list_shows_editors_the_number_of_points_still_being_learned(
     monkeypatch.setattr("knowledge.published_index.encode_in_process", vectors_when_allowed)
     a_point(cast, "lost", department=cast.cards)
     with override_settings(LEARNING=True, STATE_DIR=tmp_path):
-        words = "1 point is still being learned"
+        words = "The search is still learning 1 knowledge point"
         assert words in page(cast.ning, "points/")
         assert words not in page(cast.mei, "points/")
         learning = published._learning

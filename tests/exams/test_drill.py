@@ -135,7 +135,7 @@ def test_all_questions_are_drilled_after_a_pass_or_the_last_attempt(
     client = Client(headers={"accept-language": "en"})
     client.force_login(cast.mei, settings.AUTHENTICATION_BACKENDS[0])
     page = client.get("/console/drill/next").content.decode()
-    assert ("cannot be practised until you have taken the exam" in page) != is_drilled
+    assert ("until you have sat the exam" in page) != is_drilled
 
 
 def test_the_drill_asks_nothing_while_the_person_has_an_open_paper(

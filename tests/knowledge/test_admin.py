@@ -145,7 +145,7 @@ def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch:
 
 def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> None:
     response = Importer(cast.ning).store(f"{HEADER}\n{LOST_ROW}")
-    assert "New content needs approval by a second person" in response.content.decode()
+    assert "A second person must approve new content" in response.content.decode()
     version = Version.objects.get()
     assert (version.state, version.author, str(version.point.language)) == (State.REVIEW, cast.ning, "zh")
     assert [phrasing.text for phrasing in version.point.phrasings.all()] == ["卡丢了", "卡找不到"]
@@ -173,10 +173,10 @@ def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> Non
 
 def test_import_says_how_long_the_search_takes_to_learn_the_texts(cast: Cast) -> None:
     rows = [f"key-{n},卡丢了{n}怎么挂失？,卡丢了{n}|卡找不到{n},请马上挂失。,银行卡/挂失" for n in range(600)]
-    message = "to learn the new texts"
+    message = "to learn the meaning of the new texts"
     with override_settings(LEARNING=True):
         page = Importer(cast.ning).store("\n".join([HEADER, *rows])).content.decode()
-        assert f"about 6 s {message}" in page
+        assert f"about 6 seconds {message}" in page
         again = Importer(cast.ning).store("\n".join([HEADER, *rows]))
         assert "600 unchanged" in again.content.decode()
         assert message not in again.content.decode()
@@ -225,7 +225,7 @@ def test_file_that_became_wrong_after_its_preview_is_not_stored(cast: Cast) -> N
     form = importer.preview(data).context["confirm_form"]
     cast.loans.delete()
     response = importer.client.post(f"{importer.address}process_import/", form.initial, follow=True)
-    assert "Nothing was stored" in response.content.decode()
+    assert "nothing was stored" in response.content.decode()
     assert not Point.objects.exists()
 
 
@@ -274,7 +274,7 @@ def test_spreadsheet_with_numbers_dates_and_empty_rows_is_imported(cast: Cast) -
     [
         (
             [["知识点一览", None, None], ["key", "title", "answer"], ["a", "b", "c"]],
-            "there is no column “知识点一览”",
+            "the column name “知识点一览” is unknown",
         ),
         ([["key", None, "answer"], ["a", "b", "c"]], "Column B has no name"),
         ([["key", "title", "Title"], ["a", "b", "c"]], "occurs twice"),
@@ -388,7 +388,7 @@ def test_branches_are_imported_and_exported(cast: Cast) -> None:
     data = BRANCHES.replace("网点", kind).replace("贷款", str(Branch.Service.LOANS.label))
     assert len(importer.read_preview(data).new) == 2
     assert not Branch.objects.exists()
-    assert "need approval by a second person" in importer.store(data).content.decode()
+    assert "A second person must approve the changes" in importer.store(data).content.decode()
     assert not Branch.objects.exists()
     with pytest.raises(OwnWork):
         approve_pending(by=cast.ning)

@@ -266,7 +266,7 @@ def test_customer_card_lists_the_answers_shown_by_the_widget_with_feedback(
     html = card(client, cast.mei, waiting)
     assert "银行卡丢了怎么挂失？" in html
     assert "一年定期利率是多少？" in html
-    assert html.index("没有解决") < html.index("没有表态")
+    assert html.index("没有解决") < html.index("没有反馈")
     assert "widget-answers" not in card(client, cast.mei, start(cast))
 
 

@@ -294,7 +294,7 @@ def test_card_record_transcript_and_list_show_when_identity_was_verified(cast: C
         return browser.get(path).content.decode()
 
     card = f"/console/conversations/{conversation.uuid}/card"
-    assert f"confirmed who this is at {moment:%H:%M}" in page(cast.mei, card)
+    assert f"confirmed this customer's identity at {moment:%H:%M}" in page(cast.mei, card)
     backdate_verification(customer)
     shown = page(cast.mei, card)
     assert f"Was verified at {moment:%Y-%m-%d %H:%M}" in shown
@@ -302,9 +302,9 @@ def test_card_record_transcript_and_list_show_when_identity_was_verified(cast: C
 
     record = page(cast.wen, f"/admin/chat/conversation/{conversation.pk}/change/")
     assert f"{moment:%Y-%m-%d %H:%M:%S}" in record
-    assert "claimed" in record
+    assert "name not verified" in record
     assert f"{moment:%Y-%m-%d %H:%M:%S}" in transcript_of(Conversation.objects.get(pk=conversation.pk))
-    assert "(claimed)" in page(cast.wen, "/admin/chat/conversation/")
+    assert "(name not verified)" in page(cast.wen, "/admin/chat/conversation/")
 
 
 @pytest.mark.django_db
