@@ -48,18 +48,26 @@ def _closed_loop(
     return Measure(run, (name,))
 
 
-def _paced(name: str, *, marks: bool = False) -> Measure:
-    return Measure(lambda plan: paths.paced_rows(plan, name, marks=marks), (name,))
+def _paced(name: str, rate: float, *, marks: bool = False) -> Measure:
+    return Measure(lambda plan: paths.paced_rows(plan, name, rate=rate, marks=marks), (name,))
+
+
+def _tutorial(name: str, rate: float = 0.0) -> Measure:
+    return Measure(lambda plan: paths.tutorial_rows(plan, name, rate=rate), (name,))
 
 
 MEASURES = {
     "daphne": _closed_loop("cpu_ms_per_message_daphne"),
-    "tutorial": Measure(paths.tutorial_rows, ("cpu_ms_per_message_tutorial",)),
+    "tutorial": _tutorial("cpu_ms_per_message_tutorial"),
     "uvicorn": _closed_loop("cpu_ms_per_message_uvicorn", "uvicorn"),
     "two_processes": _closed_loop("cpu_ms_per_message_two_processes", processes=2),
     "sqlite": _closed_loop("cpu_ms_per_message_sqlite", sqlite=True),
-    "at_50_per_s": _paced("cpu_ms_per_message_at_50_per_s"),
-    "with_marks": _paced("cpu_ms_per_message_with_marks", marks=True),
+    "at_50_per_s": _paced("cpu_ms_per_message_at_50_per_s", 50),
+    "tutorial_at_50_per_s": _tutorial("cpu_ms_per_message_tutorial_at_50_per_s", 50),
+    "with_marks": _paced("cpu_ms_per_message_with_marks", 50, marks=True),
+    "at_5_per_s": _paced("cpu_ms_per_message_at_5_per_s", 5),
+    "tutorial_at_5_per_s": _tutorial("cpu_ms_per_message_tutorial_at_5_per_s", 5),
+    "idle_60": Measure(idle.conversation_rows, ("idle_cpu_percent_60_conversations",)),
     "latency": Measure(paths.latency_rows, ("latency_p50_ms", "latency_p99_ms")),
     "idle": Measure(idle.idle_rows, ("idle_kb_per_visitor", "idle_cpu_percent_10k")),
     "in_chat": Measure(
@@ -85,8 +93,6 @@ MEASURES = {
     "hostile_files": Measure(hostile.hostile_rows, hostile.ROWS),
     "widget": Measure(widget.widget_rows, ("widget_host_kb", "widget_open_kb")),
 }
-# The measures that each ratio is computed from.
-RATIO = {"ratio_to_tutorial": ("daphne", "tutorial")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,10 +150,10 @@ def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
 
 
 def wanted(only: Sequence[str] | None) -> list[str]:
-    """Return the measures needed for the requested names of measures or rows, or all measures."""
+    """Return the measures needed for the requested measures or rows, or all measures."""
     if only is None:
         return list(MEASURES)
-    requested = {part for name in only for part in RATIO.get(name, (name,))}
+    requested = {part for name in only for part in paths.RATIOS.get(name, (name,))}
     return [name for name, measure in MEASURES.items() if requested & {name, *measure.rows}]
 
 

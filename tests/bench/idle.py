@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from tests.bench import load, servers
+from tests.bench import load, paths, servers
 from tests.bench.load import Tally, Visitor
 from tests.bench.plan import Plan
 from tests.bench.process_cost import memory_kb
@@ -15,6 +15,9 @@ from tests.bench.servers import Running
 from tests.bench.storm import ReconnectingWidget, storm
 
 SETTLE_SECONDS = 3.0
+# The row of a small service.
+CONVERSATIONS = 60
+AGENTS = 4
 
 
 def idle_rows(plan: Plan) -> list[Row]:
@@ -48,6 +51,33 @@ def in_chat_rows(plan: Plan) -> list[Row]:
     return [*_rows(plan, "_in_chat", kb, percent, where), returned]
 
 
+def conversation_rows(plan: Plan) -> list[Row]:
+    """Measure what a small service costs while nobody writes: assigned conversations with open consoles."""
+    with servers.lianxin() as running, load.prioritized():
+        tally, staff = Tally(), running.create_staff(agents=AGENTS)
+
+        async def idle() -> tuple[float, float]:
+            await paths.connect(running, tally, staff, conversations=CONVERSATIONS)
+            await asyncio.sleep(SETTLE_SECONDS)
+            transactions = running.transactions()
+            percent = await _cpu_percent(running, plan)
+            return percent, (running.transactions() - transactions) / plan.idle_seconds
+
+        percent, transactions = load.run(idle())
+    if tally.refused:
+        raise Void(f"refused: {dict(tally.refused)}")
+    where = f"daphne, PostgreSQL and Redis, {CONVERSATIONS} conversations with {AGENTS} agents whose consoles are open"
+    how = f"no messages for {plan.idle_seconds:.0f} s, {transactions:.1f} transactions a second"
+    return [Row("idle_cpu_percent_60_conversations", percent, f"{where}; {how}; app, PostgreSQL and Redis")]
+
+
+async def _cpu_percent(running: Running, plan: Plan) -> float:
+    """Return percent of a core that all servers take for `idle_seconds` from now."""
+    began, cpu = time.monotonic(), running.cpu_seconds()
+    await asyncio.sleep(plan.idle_seconds)
+    return (running.cpu_seconds() - cpu) * 100 / (time.monotonic() - began)
+
+
 async def _idle(running: Running, widgets: Sequence[Visitor], plan: Plan) -> tuple[float, float]:
     """Return memory in KB per visitor, and percent of a core with all visitors connected."""
     await load.run_all((widget.open() for widget in widgets[: plan.few]), at_once=20)
@@ -55,9 +85,7 @@ async def _idle(running: Running, widgets: Sequence[Visitor], plan: Plan) -> tup
     before = memory_kb(running.app.pid)
     await load.run_all((widget.open() for widget in widgets[plan.few :]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
-    began, cpu = time.monotonic(), running.cpu_seconds()
-    await asyncio.sleep(plan.idle_seconds)
-    percent = (running.cpu_seconds() - cpu) * 100 / (time.monotonic() - began)
+    percent = await _cpu_percent(running, plan)
     kb = (memory_kb(running.app.pid) - before) / (plan.many - plan.few)
     if cut := sum(widget.socket.connects > 1 or not widget.socket.is_open for widget in widgets):
         raise Void(f"{cut} of {len(widgets)} idle visitors were cut off")

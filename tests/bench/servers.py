@@ -73,6 +73,15 @@ class Running:
         """Return the processor seconds of all servers until now."""
         return cpu_seconds(server.pid for server in self.servers)
 
+    def transactions(self) -> int:
+        """Return the number of PostgreSQL's transactions until now. Sessions report theirs up to a second late."""
+        with psycopg.connect(self.database) as connection:
+            row = connection.execute(
+                "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+            ).fetchone()
+        assert row
+        return int(row[0])
+
     def call(self, expression: str) -> Any:
         """Call a function of tests/bench/fixtures.py with the server's settings, as in
         `call("create_staff(agents=10)")`."""
