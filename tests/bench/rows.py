@@ -107,6 +107,11 @@ class Row:
                 return verdict
         return "" if budget.must is None else "MISSED"
 
+    @property
+    def figure(self) -> str:
+        value = f"{self.value:.3g}" if self.value < 100 else f"{self.value:.0f}"
+        return f"{value} {self.budget.unit}"
+
     def as_json(self) -> dict[str, object]:
         budget = self.budget
         return {
@@ -119,10 +124,9 @@ class Row:
         }
 
     def __str__(self) -> str:
-        budget = self.budget
-        must, goal = ("" if limit is None else f"{limit:g}" for limit in (budget.must, budget.goal))
-        value = f"{self.value:.3g}" if self.value < 100 else f"{self.value:.0f}"
-        figure = f"{self.name:{NAME_WIDTH}} {value:>7} {budget.unit:7}"
+        must, goal = ("" if limit is None else f"{limit:g}" for limit in (self.budget.must, self.budget.goal))
+        value, unit = self.figure.split()
+        figure = f"{self.name:{NAME_WIDTH}} {value:>7} {unit:7}"
         return f"{figure} {must:>5} {goal:>5} {self.verdict:6}  {self.conditions}"
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.bench import __main__ as bench
 from tests.bench import floods, hostile, load, paths, rows
-from tests.bench.__main__ import MEASURES, wanted
+from tests.bench.__main__ import MEASURES, Measure, wanted
 from tests.bench.load import Tally, Window, percentile
 from tests.bench.plan import QUICK, Plan
 from tests.bench.rows import BUDGETS, Row, Void
@@ -72,7 +74,7 @@ def test_quick_run_writes_rows_in_the_documented_format(tmp_path: Path) -> None:
         "-m",
         "tests.bench",
         "--quick",
-        *("--only", "ratio_to_tutorial_at_50_per_s", "--only", "idle_60"),
+        *("--only", "ratio_to_tutorial_at_50_per_s", "idle_60"),
         "--write",
         str(file),
     ]
@@ -111,16 +113,54 @@ def test_run_with_a_lost_message_is_void(plant: str, message: str, monkeypatch: 
         )
 
 
-def test_void_run_writes_no_row_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from tests.bench import __main__ as bench
+def _void_times(count: int, row: Row) -> Callable[[Plan], list[Row]]:
+    """Return a measure that is void `count` times before it returns this row."""
+    voids = iter(range(count))
 
-    def void(plan: object) -> list[Row]:
-        raise Void("one is missing")
+    def run(plan: Plan) -> list[Row]:
+        for _ in voids:
+            raise Void("one is missing")
+        return [row]
 
-    monkeypatch.setattr(bench, "MEASURES", {"daphne": bench.Measure(void, ("cpu_ms_per_message_daphne",))})
+    return run
+
+
+def test_run_that_stays_void_writes_no_row_and_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "cpu_ms_per_message_daphne"
+    tutorial = Row("cpu_ms_per_message_tutorial", 4, "")
+    monkeypatch.setattr(bench, "MEASURES", {
+        "daphne": Measure(_void_times(2, Row(name, 0.4, "")), (name,)),
+        "tutorial": Measure(_void_times(0, tutorial), (tutorial.name,)),
+    })  # fmt: skip
     file = tmp_path / "bench.json"
     assert bench.main(["--write", str(file)]) == 1
-    assert json.loads(file.read_text()) == []
+    assert [row["name"] for row in json.loads(file.read_text())] == [tutorial.name]
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "void: cpu_ms_per_message_daphne: one is missing",
+        "void: ratio_to_tutorial: cpu_ms_per_message_daphne was void",
+    ]
+
+
+def test_void_run_is_repeated_once_and_a_missed_must_is_listed_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "start_seconds"
+    monkeypatch.setattr(bench, "MEASURES", {"start": Measure(_void_times(1, Row(name, 3.5, "")), (name,))})
+    file = tmp_path / "bench.json"
+    assert bench.main(["--write", str(file)]) == 0
+    assert [row["value"] for row in json.loads(file.read_text())] == [3.5]
+    printed = capsys.readouterr().out
+    assert "start was void and is measured once more: one is missing" in printed
+    assert printed.splitlines()[-1] == "missed: start_seconds: 3.5 s, must 3"
+
+
+def test_several_rows_and_groups_can_be_selected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(bench, "measure_all", lambda plan, names, file: ran.extend(names))
+    bench.main(["--only", "start_seconds", "idle", "--only", "ratio_to_tutorial_at_50_per_s"])
+    assert ran == ["at_50_per_s", "tutorial_at_50_per_s", "idle", "start"]
 
 
 def test_rows_of_other_clients_are_measured_during_a_flood() -> None:
