@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--seconds S]`: print a table and write
+"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--split] [--seconds S]`: print a table and write
 var/bench.json."""
 
 from __future__ import annotations
@@ -112,13 +112,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--profile", action="store_true", help="profile the servers with py-spy into var/profiles"
     )
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="print what each thread of the servers takes of a message: processor time and context switches",
+    )
     parser.add_argument("--seconds", type=float, help="seconds for which each load is measured")
     parser.add_argument("--write", type=Path, default=rows.FILE, help="JSON file for the rows")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else Plan()
     if options.long:
         plan = replace(plan, churned=100_000, storm=10_000)
-    plan = replace(plan, profile=options.profile, seconds=options.seconds or plan.seconds)
+    plan = replace(
+        plan, profile=options.profile, split=options.split, seconds=options.seconds or plan.seconds
+    )
     _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
     return measure_all(plan, wanted(options.only), options.write)

@@ -182,11 +182,16 @@ async def _drive(
 ) -> Window:
     """Let the writers post `rate` messages a second, or, without a rate, in a closed loop."""
     plan = plan.at_pace(rate) if rate else plan
-    cpu, warm_up, seconds = running.cpu_seconds, plan.warm_up, plan.seconds
+    usage, warm_up, seconds = running.usage, plan.warm_up, plan.seconds
     with _profiled(running, plan, name):
         if rate:
-            return await load.open_loop(writers, tally, cpu, rate=rate, warm_up=warm_up, seconds=seconds)
-        return await load.closed_loop(writers, tally, cpu, warm_up=warm_up, seconds=seconds)
+            window = await load.open_loop(writers, tally, usage, rate=rate, warm_up=warm_up, seconds=seconds)
+        else:
+            window = await load.closed_loop(writers, tally, usage, warm_up=warm_up, seconds=seconds)
+    if plan.split:
+        names = {tid: name for app in running.apps for tid, name in profiler.thread_names(app.pid).items()}
+        print(f"{name}, a message:\n{window.usage.split(window.arrived, names)}", flush=True)
+    return window
 
 
 @contextmanager
@@ -198,6 +203,10 @@ def _profiled(running: Running, plan: Plan, name: str) -> Iterator[None]:
 
 def _conditions(how: str, window: Window, tally: Tally, batch: float) -> str:
     rate = f"{window.rate:.0f}/s for {window.seconds:.0f} s, {batch:.1f} messages per transaction"
+    used, arrived = window.usage, window.arrived
+    if used.transactions:
+        rate += f", {used.transactions / arrived:.2f} transactions of any kind per message"
+    rate += f", {used.switches.total() / arrived:.1f} context switches"
     conditions = f"{how}; {rate}; {window}"
     if tally.repeats or tally.gaps:
         conditions += f"; {tally.repeats} repeats dropped, {tally.gaps} gaps fetched"

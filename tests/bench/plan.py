@@ -33,6 +33,7 @@ class Plan:
     max_own_percent: float = 80.0
     max_late_ms: float = 20.0
     profile: bool = False
+    split: bool = False
 
     def at_pace(self, rate: float) -> Plan:
         """Return the plan of a load of `rate` messages a second: as long as it takes for the least number of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.bench import floods, hostile, load, paths, rows
 from tests.bench.__main__ import MEASURES, Measure, wanted
 from tests.bench.load import Tally, Window, percentile
 from tests.bench.plan import QUICK, Plan
+from tests.bench.process_cost import Thread, Usage
 from tests.bench.rows import BUDGETS, Row, Void
 from tests.bench.texts import CHINESE, ENGLISH, TEXTS
 from tests.harness.servers.process import ROOT
@@ -74,7 +76,7 @@ def test_quick_run_writes_rows_in_the_documented_format(tmp_path: Path) -> None:
         "-m",
         "tests.bench",
         "--quick",
-        *("--only", "ratio_to_tutorial_at_50_per_s", "idle_60"),
+        *("--only", "ratio_to_tutorial_at_50_per_s", "idle_60", "--split"),
         "--write",
         str(file),
     ]
@@ -87,13 +89,15 @@ def test_quick_run_writes_rows_in_the_documented_format(tmp_path: Path) -> None:
     ]  # fmt: skip
     for row in written:
         assert list(row) == ["name", "value", "unit", "must", "goal", "conditions"]
-        assert row["value"] > 0
         assert row["conditions"]
     ours, tutorial, ratio, idle = written
+    assert ours["value"] > 0
+    assert ratio["value"] > 0
     assert (ours["unit"], ours["must"], ours["goal"]) == ("ms", 1.8, 1.0)
     assert "transactions a second" in idle["conditions"]
     assert ratio["value"] == pytest.approx(tutorial["value"] / ours["value"], rel=0.01)
     assert all(row["name"] in run.stdout for row in written)
+    assert run.stdout.count("switches  postgres: sessions") == 2
 
 
 @pytest.mark.parametrize(
@@ -178,12 +182,26 @@ def test_hostile_table_is_measured_in_a_separate_process() -> None:
 
 
 def test_run_with_a_late_or_overloaded_load_generator_is_void() -> None:
-    good = Window(began=0, ended=10, arrived=1000, cpu=1, own=2, late_ms=3, lag_ms=1)
+    good = Window(began=0, ended=10, arrived=1000, usage=Usage(1), own=2, late_ms=3, lag_ms=1)
     good.check(Plan())
     assert good.cpu_ms == 1
-    for bad in (Window(0, 10, 1000, 1, 9.5, 3, 1), Window(0, 10, 1000, 1, 2, 80, 1)):
+    for bad in (Window(0, 10, 1000, Usage(1), 9.5, 3, 1), Window(0, 10, 1000, Usage(1), 2, 80, 1)):
         with pytest.raises(Void):
             bad.check(Plan())
+
+
+def test_split_of_a_message_adds_up_threads_of_one_name() -> None:
+    threads = [Thread("app", 1), Thread("app", 2), Thread("app", 3), Thread("redis", 4)]
+    nanoseconds, switches = Counter(dict.fromkeys(threads, 3_000_000)), Counter(dict.fromkeys(threads, 8))
+    before = Usage(1, 5, Counter({threads[0]: 1_000_000}), Counter({threads[0]: 2}))
+    usage = Usage(1.02, 9, nanoseconds, switches) - before
+    assert usage.transactions == 4
+    assert usage.split(2, {1: "MainThread", 2: "sockets_0", 3: "sockets_1"}).splitlines() == [
+        "    4.500 ms    0.00 switches  rounding, and what ended meanwhile",
+        "    3.000 ms    8.00 switches  app sockets",
+        "    1.500 ms    4.00 switches  redis",
+        "    1.000 ms    3.00 switches  app MainThread",
+    ]
 
 
 def test_run_with_nothing_sent_or_unanswered_posts_is_void() -> None:
