@@ -54,7 +54,7 @@ async def _measure_posts(running: Running, plan: Plan) -> list[float]:
     window = await load.open_loop(
         visitors,
         tally,
-        running.cpu_seconds,
+        running.usage,
         rate=POSTS_PER_SECOND,
         warm_up=plan.warm_up,
         seconds=plan.seconds,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
-from tests.bench import load, servers
+from tests.bench import load, paths, servers
 from tests.bench.load import Tally, Visitor
 from tests.bench.plan import Plan
-from tests.bench.process_cost import memory_kb
+from tests.bench.process_cost import Usage, memory_kb
 from tests.bench.rows import Row, Void
 from tests.bench.servers import Running
 from tests.bench.storm import ReconnectingWidget, storm
 
 SETTLE_SECONDS = 3.0
+# The row of a small service.
+CONVERSATIONS = 60
+AGENTS = 4
 
 
 def idle_rows(plan: Plan) -> list[Row]:
@@ -48,6 +50,32 @@ def in_chat_rows(plan: Plan) -> list[Row]:
     return [*_rows(plan, "_in_chat", kb, percent, where), returned]
 
 
+def conversation_rows(plan: Plan) -> list[Row]:
+    """Measure what a small service costs while nobody writes: assigned conversations with open consoles."""
+    with servers.lianxin() as running, load.prioritized():
+        tally, staff = Tally(), running.create_staff(agents=AGENTS)
+
+        async def idle() -> Usage:
+            await paths.connect(running, tally, staff, conversations=CONVERSATIONS)
+            await asyncio.sleep(SETTLE_SECONDS)
+            return await _usage(running, plan)
+
+        used = load.run(idle())
+    if tally.refused:
+        raise Void(f"refused: {dict(tally.refused)}")
+    where = f"daphne, PostgreSQL and Redis, {CONVERSATIONS} conversations with {AGENTS} agents whose consoles are open"
+    percent, transactions = used.cpu * 100 / plan.idle_seconds, used.transactions / plan.idle_seconds
+    how = f"no messages for {plan.idle_seconds:.0f} s, {transactions:.1f} transactions a second"
+    return [Row("idle_cpu_percent_60_conversations", percent, f"{where}; {how}; app, PostgreSQL and Redis")]
+
+
+async def _usage(running: Running, plan: Plan) -> Usage:
+    """Return what all servers use in `idle_seconds` from now."""
+    before = running.usage()
+    await asyncio.sleep(plan.idle_seconds)
+    return running.usage() - before
+
+
 async def _idle(running: Running, widgets: Sequence[Visitor], plan: Plan) -> tuple[float, float]:
     """Return memory in KB per visitor, and percent of a core with all visitors connected."""
     await load.run_all((widget.open() for widget in widgets[: plan.few]), at_once=20)
@@ -55,9 +83,7 @@ async def _idle(running: Running, widgets: Sequence[Visitor], plan: Plan) -> tup
     before = memory_kb(running.app.pid)
     await load.run_all((widget.open() for widget in widgets[plan.few :]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
-    began, cpu = time.monotonic(), running.cpu_seconds()
-    await asyncio.sleep(plan.idle_seconds)
-    percent = (running.cpu_seconds() - cpu) * 100 / (time.monotonic() - began)
+    percent = (await _usage(running, plan)).cpu * 100 / plan.idle_seconds
     kb = (memory_kb(running.app.pid) - before) / (plan.many - plan.few)
     if cut := sum(widget.socket.connects > 1 or not widget.socket.is_open for widget in widgets):
         raise Void(f"{cut} of {len(widgets)} idle visitors were cut off")

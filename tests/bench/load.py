@@ -25,6 +25,7 @@ from uuid import uuid4
 import uvloop
 
 from tests.bench.plan import Plan
+from tests.bench.process_cost import Usage
 from tests.bench.rows import Void
 from tests.bench.texts import TEXTS
 from tests.harness.agent import AgentClient
@@ -302,13 +303,12 @@ _rng = Random(3)
 
 @dataclass(frozen=True)
 class Window:
-    """Measurements of one period; `cpu` and `own` are processor seconds of the servers and of the load
-    itself."""
+    """Measurements of one period; `own` are the processor seconds of the load itself."""
 
     began: float
     ended: float
     arrived: int
-    cpu: float
+    usage: Usage
     own: float
     late_ms: float
     lag_ms: float
@@ -323,7 +323,7 @@ class Window:
 
     @property
     def cpu_ms(self) -> float:
-        return self.cpu * 1000 / self.arrived if self.arrived else float("inf")
+        return self.usage.cpu * 1000 / self.arrived if self.arrived else float("inf")
 
     @property
     def own_percent(self) -> float:
@@ -346,7 +346,7 @@ class Window:
 async def closed_loop(
     writers: Sequence[Writer],
     tally: Tally,
-    cpu_seconds: Callable[[], float],
+    usage: Callable[[], Usage],
     *,
     warm_up: float,
     seconds: float,
@@ -361,7 +361,7 @@ async def closed_loop(
     for writer in writers:
         writer.on_accepted = accepted
         writer.post_next()
-    window = await _window(tally, cpu_seconds, warm_up=warm_up, seconds=seconds)
+    window = await _window(tally, usage, warm_up=warm_up, seconds=seconds)
     is_over = True
     await settle(tally)
     return window
@@ -370,7 +370,7 @@ async def closed_loop(
 async def open_loop(
     writers: Sequence[Writer],
     tally: Tally,
-    cpu_seconds: Callable[[], float],
+    usage: Callable[[], Usage],
     *,
     rate: float,
     warm_up: float,
@@ -397,7 +397,7 @@ async def open_loop(
             writer.post_next(intended)
 
     writing = asyncio.create_task(write())
-    window = await _window(tally, cpu_seconds, warm_up=warm_up, seconds=seconds)
+    window = await _window(tally, usage, warm_up=warm_up, seconds=seconds)
     await writing
     await settle(tally)
     return window
@@ -411,20 +411,18 @@ async def settle(tally: Tally) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _window(
-    tally: Tally, cpu_seconds: Callable[[], float], *, warm_up: float, seconds: float
-) -> Window:
+async def _window(tally: Tally, usage: Callable[[], Usage], *, warm_up: float, seconds: float) -> Window:
     await asyncio.sleep(warm_up)
     lags: list[float] = []
     lag_task = asyncio.create_task(_measure_lag(lags))
     late_before = len(tally.late)
-    began, cpu, own, arrived = time.monotonic(), cpu_seconds(), time.process_time(), len(tally.arrived)
+    began, before, own, arrived = time.monotonic(), usage(), time.process_time(), len(tally.arrived)
     await asyncio.sleep(seconds)
     window = Window(
         began=began,
         ended=time.monotonic(),
         arrived=len(tally.arrived) - arrived,
-        cpu=cpu_seconds() - cpu,
+        usage=usage() - before,
         own=time.process_time() - own,
         late_ms=percentile(tally.late[late_before:], 99) * 1000,
         lag_ms=percentile(lags, 99) * 1000,

@@ -7,13 +7,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from tests.bench import load, profiler, servers
-from tests.bench.load import Console, RoomReader, RoomWriter, Tally, Visitor, Window
+from tests.bench.load import Console, RoomReader, RoomWriter, Tally, Visitor, Window, Writer
 from tests.bench.plan import Plan
 from tests.bench.rows import Row
 from tests.bench.servers import Running, ServerName
 
 CONVERSATIONS = 50
 AGENTS = 10
+# Each ratio is the tutorial's cost divided by ours, from these two rows of the same run.
+RATIOS = {
+    "ratio_to_tutorial": ("cpu_ms_per_message_tutorial", "cpu_ms_per_message_daphne"),
+    "ratio_to_tutorial_at_50_per_s": (
+        "cpu_ms_per_message_tutorial_at_50_per_s",
+        "cpu_ms_per_message_at_50_per_s",
+    ),
+}
 
 
 def closed_rows(
@@ -35,34 +43,39 @@ def closed_rows(
     return [Row(name, window.cpu_ms, _conditions(how, window, tally, batch))]
 
 
-def paced_rows(plan: Plan, name: str, *, marks: bool = False) -> list[Row]:
-    """Measure fifty visitors at a human pace, one message a second each."""
+def paced_rows(plan: Plan, name: str, *, rate: float, marks: bool = False) -> list[Row]:
+    """Measure fifty visitors at the pace of people, together `rate` messages a second."""
     with servers.lianxin() as running:
-        window, tally, batch = _run(running, plan, name, rate=50, marks=marks)
-    how = f"daphne, PostgreSQL and Redis, {CONVERSATIONS} conversations, {AGENTS} consoles, open loop"
+        window, tally, batch = _run(running, plan, name, rate=rate, marks=marks)
+    how = (
+        f"daphne, PostgreSQL and Redis, {CONVERSATIONS} conversations, {AGENTS} consoles, open loop (Poisson)"
+    )
     if marks:
         how += ", widgets and consoles send read marks, a supervisor's console open"
     return [Row(name, window.cpu_ms, _conditions(how, window, tally, batch))]
 
 
-def tutorial_rows(plan: Plan) -> list[Row]:
+def tutorial_rows(plan: Plan, name: str, *, rate: float = 0.0) -> list[Row]:
+    """Measure the tutorial under the load of `paced_rows`, or, without a rate, of `closed_rows`."""
     with servers.tutorial() as running, load.prioritized():
         tally = Tally()
-        window = load.run(_tutorial(running, tally, plan))
+        window = load.run(_tutorial(running, tally, plan, name, rate))
         tally.check()
         window.check(plan)
         running.check_stored(tally)
-    how = f"the Channels tutorial on daphne, PostgreSQL, Redis, {CONVERSATIONS} rooms of two, closed loop"
-    return [Row("cpu_ms_per_message_tutorial", window.cpu_ms, _conditions(how, window, tally, 1.0))]
+    loop = "open loop (Poisson)" if rate else "closed loop"
+    how = f"the Channels tutorial on daphne, PostgreSQL, Redis, {CONVERSATIONS} rooms of two, {loop}"
+    return [Row(name, window.cpu_ms, _conditions(how, window, tally, 1.0))]
 
 
 def ratio_rows(rows: Sequence[Row]) -> list[Row]:
-    """Return the tutorial's cost divided by ours, from the same run."""
+    """Return the ratios of RATIOS whose two rows are there."""
     values = {row.name: row.value for row in rows}
-    tutorial, ours = values.get("cpu_ms_per_message_tutorial"), values.get("cpu_ms_per_message_daphne")
-    if tutorial is None or ours is None:
-        return []
-    return [Row("ratio_to_tutorial", tutorial / ours, "both on daphne, in one run, by the same load")]
+    return [
+        Row(name, values[tutorial] / values[ours], "both on daphne, in one run, by the same load")
+        for name, (tutorial, ours) in RATIOS.items()
+        if tutorial in values and ours in values
+    ]
 
 
 def latency_rows(plan: Plan) -> list[Row]:
@@ -125,11 +138,26 @@ async def _run_load(
     conversations: int,
     idle: int,
 ) -> Window:
+    writers = await connect(running, tally, staff, conversations=conversations, visitors=idle, marks=marks)
+    return await _drive(running, writers, tally, plan, name, rate)
+
+
+async def connect(
+    running: Running,
+    tally: Tally,
+    staff: servers.StaffSessions,
+    *,
+    conversations: int,
+    visitors: int = 0,
+    marks: bool = False,
+) -> list[Visitor]:
+    """Open `visitors` widgets and start `conversations` of them, which the agents take in turn and watch on their
+    consoles. Return the visitors in conversations."""
     # With two processes, visitors use the first and agents the second.
     visitor_url = running.apps[0].websocket_url
-    visitors = [Visitor(visitor_url, tally, marks=marks) for _ in range(max(conversations, idle))]
-    await load.run_all((visitor.open() for visitor in visitors), at_once=20)
-    writers = visitors[:conversations]
+    opened = [Visitor(visitor_url, tally, marks=marks) for _ in range(max(conversations, visitors))]
+    await load.run_all((visitor.open() for visitor in opened), at_once=20)
+    writers = opened[:conversations]
     await load.run_all((visitor.start() for visitor in writers), at_once=10)
     taken: list[list[str]] = await asyncio.to_thread(running.call, "take_all()")
     consoles = [Console(running.apps[-1], tally, cookies, marks=marks) for cookies in staff.agents]
@@ -137,26 +165,33 @@ async def _run_load(
         await console.connect(assigned)
     if marks:
         await Console(running.apps[-1], tally, staff.supervisor).connect([])
-    with _profiled(running, plan, name):
-        if rate:
-            return await load.open_loop(
-                writers, tally, running.cpu_seconds, rate=rate, warm_up=plan.warm_up, seconds=plan.seconds
-            )
-        return await load.closed_loop(
-            writers, tally, running.cpu_seconds, warm_up=plan.warm_up, seconds=plan.seconds
-        )
+    return writers
 
 
-async def _tutorial(running: Running, tally: Tally, plan: Plan) -> Window:
+async def _tutorial(running: Running, tally: Tally, plan: Plan, name: str, rate: float) -> Window:
     url = running.app.websocket_url
     writers = [RoomWriter(url, tally, f"room{number}") for number in range(CONVERSATIONS)]
     readers = [RoomReader(url, tally, f"room{number}") for number in range(CONVERSATIONS)]
     await load.run_all((writer.open() for writer in writers), at_once=20)
     await load.run_all((reader.open() for reader in readers), at_once=20)
-    with _profiled(running, plan, "cpu_ms_per_message_tutorial"):
-        return await load.closed_loop(
-            writers, tally, running.cpu_seconds, warm_up=plan.warm_up, seconds=plan.seconds
-        )
+    return await _drive(running, writers, tally, plan, name, rate)
+
+
+async def _drive(
+    running: Running, writers: Sequence[Writer], tally: Tally, plan: Plan, name: str, rate: float
+) -> Window:
+    """Let the writers post `rate` messages a second, or, without a rate, in a closed loop."""
+    plan = plan.at_pace(rate) if rate else plan
+    usage, warm_up, seconds = running.usage, plan.warm_up, plan.seconds
+    with _profiled(running, plan, name):
+        if rate:
+            window = await load.open_loop(writers, tally, usage, rate=rate, warm_up=warm_up, seconds=seconds)
+        else:
+            window = await load.closed_loop(writers, tally, usage, warm_up=warm_up, seconds=seconds)
+    if plan.split:
+        names = {tid: name for app in running.apps for tid, name in profiler.thread_names(app.pid).items()}
+        print(f"{name}, a message:\n{window.usage.split(window.arrived, names)}", flush=True)
+    return window
 
 
 @contextmanager
@@ -168,6 +203,10 @@ def _profiled(running: Running, plan: Plan, name: str) -> Iterator[None]:
 
 def _conditions(how: str, window: Window, tally: Tally, batch: float) -> str:
     rate = f"{window.rate:.0f}/s for {window.seconds:.0f} s, {batch:.1f} messages per transaction"
+    used, arrived = window.usage, window.arrived
+    if used.transactions:
+        rate += f", {used.transactions / arrived:.2f} transactions of any kind per message"
+    rate += f", {used.switches.total() / arrived:.1f} context switches"
     conditions = f"{how}; {rate}; {window}"
     if tally.repeats or tally.gaps:
         conditions += f"; {tally.repeats} repeats dropped, {tally.gaps} gaps fetched"

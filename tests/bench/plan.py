@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,9 @@ class Plan:
 
     seconds: float = 12.0
     warm_up: float = 3.0
+    # A load at a slow pace is measured for as many messages, after as many.
+    least_messages: int = 240
+    least_warm_up_messages: int = 50
     # For the latency rows: all are connected, some of them write.
     connected: int = 2000
     talking: int = 200
@@ -30,10 +33,20 @@ class Plan:
     max_own_percent: float = 80.0
     max_late_ms: float = 20.0
     profile: bool = False
+    split: bool = False
+
+    def at_pace(self, rate: float) -> Plan:
+        """Return the plan of a load of `rate` messages a second: as long as it takes for the least number of
+        messages, and at least as long as this plan."""
+        return replace(
+            self,
+            seconds=max(self.seconds, self.least_messages / rate),
+            warm_up=max(self.warm_up, self.least_warm_up_messages / rate),
+        )
 
 
 QUICK = Plan(
     seconds=1.0, warm_up=0.3, connected=40, talking=16, few=10, many=40, idle_seconds=1.0, storm=30, churned=60,
-    starts=1, agents=8, waiting=40, queue_length=150, archive=2000, points=200,
-    max_late_ms=1000.0,
+    least_messages=1, least_warm_up_messages=1, starts=1, agents=8, waiting=40, queue_length=150, archive=2000,
+    points=200, max_late_ms=1000.0,
 )  # fmt: skip

@@ -3,10 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Thread(NamedTuple):
+    process: str
+    tid: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What servers have used: processor seconds, transactions of PostgreSQL, and nanoseconds and context switches of
+    each living thread."""
+
+    cpu: float
+    transactions: int = 0
+    nanoseconds: Counter[Thread] = field(default_factory=Counter)
+    switches: Counter[Thread] = field(default_factory=Counter)
+
+    def __sub__(self, earlier: Usage) -> Usage:
+        return Usage(
+            self.cpu - earlier.cpu,
+            self.transactions - earlier.transactions,
+            self.nanoseconds - earlier.nanoseconds,
+            self.switches - earlier.switches,
+        )
+
+    def split(self, messages: int, names: Mapping[int, str]) -> str:
+        """Return a table of the CPU-ms and context switches of a message by process and thread, with these names
+        of threads by id."""
+        nanoseconds: Counter[str] = Counter()
+        switches: Counter[str] = Counter()
+        for thread in self.nanoseconds | self.switches:
+            # Threads of one pool, NAME_0, NAME_1 and so on, are added up.
+            name = f"{thread.process} {names.get(thread.tid, '').rstrip('0123456789')}".rstrip(" _")
+            nanoseconds[name] += self.nanoseconds[thread]
+            switches[name] += self.switches[thread]
+        nanoseconds["rounding, and what ended meanwhile"] = round(self.cpu * 1e9) - nanoseconds.total()
+        return "\n".join(
+            f"{count / 1e6 / messages:9.3f} ms {switches[name] / messages:7.2f} switches  {name}"
+            for name, count in nanoseconds.most_common()
+        )
 
 
 def process_tree(pid: int) -> list[int]:
@@ -31,6 +75,24 @@ def cpu_seconds(pids: Iterable[int]) -> float:
             # The time of ended children is counted in their parent; that of living ones in themselves.
             total += sum(map(int, fields[11:15] if number == 0 else fields[11:13]))
     return total / TICKS
+
+
+def thread_usages(name: str, pid: int) -> Iterator[tuple[Thread, int, int]]:
+    """Yield each thread of the server `name` and its children, with its nanoseconds and context switches."""
+    for member in process_tree(pid):
+        with suppress(OSError):
+            process = name if member == pid else _title(member)
+            for task in Path(f"/proc/{member}/task").iterdir():
+                lines = (task / "status").read_text().splitlines()
+                switches = sum(int(line.split()[1]) for line in lines if "_ctxt_switches" in line)
+                nanoseconds = int((task / "schedstat").read_text().split()[0])
+                yield Thread(process, int(task.name)), nanoseconds, switches
+
+
+def _title(pid: int) -> str:
+    """Return the title of a process, for all of PostgreSQL's sessions the same."""
+    title = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    return "postgres: sessions" if title.startswith("postgres:") and "(" in title else title
 
 
 def _stat(pid: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -26,15 +27,11 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
     graph of the same time) and NAME.txt (a summary).
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    program = Path(sys.executable).with_name("py-spy")
-    py_spy = str(program) if program.exists() else shutil.which("py-spy")
-    if py_spy is None:
-        raise RuntimeError("py-spy is not installed: scripts/install --dev")
     profilers = []
     for name, pid in pids.items():
         for kind, ending in (("raw", "folded"), ("flamegraph", "svg")):
             command = [
-                *(py_spy, "record", "--nonblocking", "--threads", "--rate", str(SAMPLES_PER_SECOND)),
+                *(_py_spy(), "record", "--nonblocking", "--threads", "--rate", str(SAMPLES_PER_SECOND)),
                 *("--duration", str(max(1, int(seconds))), "--format", kind),
                 *("--output", str(FOLDER / f"{name}.{ending}"), "--pid", str(pid)),
             ]
@@ -64,6 +61,25 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
             summary = summary_of(file.read_text(encoding="utf-8"))
             file.with_suffix(".txt").write_text(summary, encoding="utf-8")
             print(f"profile: {file.with_suffix('.txt').relative_to(ROOT)}", flush=True)
+
+
+def thread_names(pid: int) -> dict[int, str]:
+    """Return the names that Python gave the threads of a process, by their ids. Without permission to read its
+    memory, return none."""
+    command = [_py_spy(), "dump", "--nonblocking", "--json", "--pid", str(pid)]
+    dump = subprocess.run(command, check=False, capture_output=True, text=True)
+    if dump.returncode:
+        print(f"py-spy: {dump.stderr.strip()[-500:]}")
+        return {}
+    return {thread["os_thread_id"]: thread["thread_name"] for thread in json.loads(dump.stdout)}
+
+
+def _py_spy() -> str:
+    program = Path(sys.executable).with_name("py-spy")
+    py_spy = str(program) if program.exists() else shutil.which("py-spy")
+    if py_spy is None:
+        raise RuntimeError("py-spy is not installed: scripts/install --dev")
+    return py_spy
 
 
 def summary_of(folded: str) -> str:

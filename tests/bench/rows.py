@@ -18,7 +18,7 @@ class Void(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits `must` and `goal` in `unit`, None where a row has none. `is_least`: larger values are
+    """The limits `must` and `goal` in `unit`, None where a row has no such limit. `is_least`: larger values are
     better."""
 
     unit: str
@@ -27,34 +27,40 @@ class Budget:
     is_least: bool = False
 
 
-# The names and the order of the table. Those with limits are the design's budgets; the others explain them.
+# The names and the order of the table. The limits are the design's budgets; of rows that the design does not name, only
+# assignments_per_second and knowledge_import_seconds have limits. The others explain.
 BUDGETS = {
     "cpu_ms_per_message_daphne": Budget("ms", 0.45, 0.27),
     "cpu_ms_per_message_uvicorn": Budget("ms", 0.45, 0.27),
     "cpu_ms_per_message_two_processes": Budget("ms"),
     "cpu_ms_per_message_sqlite": Budget("ms"),
-    "cpu_ms_per_message_at_50_per_s": Budget("ms"),
-    "cpu_ms_per_message_with_marks": Budget("ms"),
+    "cpu_ms_per_message_at_50_per_s": Budget("ms", 1.8, 1.0),
+    "cpu_ms_per_message_with_marks": Budget("ms", 2.8, 1.6),
+    "cpu_ms_per_message_at_5_per_s": Budget("ms"),
     "cpu_ms_per_message_tutorial": Budget("ms"),
-    "ratio_to_tutorial": Budget("times", 6, 10, is_least=True),
-    "latency_p50_ms": Budget("ms", 15, 4),
-    "latency_p99_ms": Budget("ms", 60, 15),
-    "idle_kb_per_visitor": Budget("KB", 50, 28),
-    "idle_kb_per_visitor_in_chat": Budget("KB", 50, 28),
-    "idle_cpu_percent_10k": Budget("%", 25, 5),
-    "idle_cpu_percent_10k_in_chat": Budget("%", 25, 5),
-    "reconnects_per_second": Budget("/s", 400, 1000, is_least=True),
-    "growth_percent": Budget("%", 10, 3),
-    "start_seconds": Budget("s", 4, 1.5),
+    "cpu_ms_per_message_tutorial_at_50_per_s": Budget("ms"),
+    "cpu_ms_per_message_tutorial_at_5_per_s": Budget("ms"),
+    "ratio_to_tutorial": Budget("times", 8, 12, is_least=True),
+    "ratio_to_tutorial_at_50_per_s": Budget("times", 2, is_least=True),
+    "idle_cpu_percent_60_conversations": Budget("%"),
+    "latency_p50_ms": Budget("ms", 8, 3),
+    "latency_p99_ms": Budget("ms", 40, 12),
+    "idle_kb_per_visitor": Budget("KB", 35, 25),
+    "idle_kb_per_visitor_in_chat": Budget("KB", 40, 28),
+    "idle_cpu_percent_10k": Budget("%", 12, 5),
+    "idle_cpu_percent_10k_in_chat": Budget("%", 12, 5),
+    "reconnects_per_second": Budget("/s", 600, 1000, is_least=True),
+    "growth_percent": Budget("%", 5, 1),
+    "start_seconds": Budget("s", 3, 1.2),
     "assignments_per_second": Budget("/s", 300, 800, is_least=True),
     "assignments_per_second_action": Budget("/s", is_least=True),
     "assignments_per_second_with_consoles": Budget("/s", is_least=True),
-    "console_first_page_ms": Budget("ms", 200, 60),
-    "console_first_page_kb": Budget("KB", 60, 25),
+    "console_first_page_ms": Budget("ms", 100, 50),
+    "console_first_page_kb": Budget("KB", 30, 20),
     "console_first_page_queries": Budget("queries"),
-    "search_p95_ms": Budget("ms", 100, 30),
-    "knowledge_search_p95_ms": Budget("ms", 20, 3),
-    "knowledge_request_p95_ms": Budget("ms"),
+    "search_p95_ms": Budget("ms", 80, 25),
+    "knowledge_search_p95_ms": Budget("ms", 12, 3),
+    "knowledge_request_p95_ms": Budget("ms", 30, 10),
     "knowledge_import_seconds": Budget("s", 60),
     "flood_quiet_p99_ms_daphne": Budget("ms"),
     "flood_pings_p99_ms_daphne": Budget("ms"),
@@ -76,6 +82,7 @@ BUDGETS = {
     "widget_host_kb": Budget("KB", 3, 2),
     "widget_open_kb": Budget("KB", 20, 15),
 }
+NAME_WIDTH = max(map(len, BUDGETS))
 
 
 @dataclass(frozen=True)
@@ -92,14 +99,18 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The stricter limit that the value meets, "goal" or "must"; "MISSED" if neither, "" if there are no limits."""
+        """The stricter limit that the value meets, "goal" or "must"; "MISSED" if neither, "" if it has no limits."""
         budget = self.budget
-        if budget.must is None or budget.goal is None:
-            return ""
         sign = -1 if budget.is_least else 1
-        if sign * self.value <= sign * budget.goal:
-            return "goal"
-        return "must" if sign * self.value <= sign * budget.must else "MISSED"
+        for verdict, limit in (("goal", budget.goal), ("must", budget.must)):
+            if limit is not None and sign * self.value <= sign * limit:
+                return verdict
+        return "" if budget.must is None else "MISSED"
+
+    @property
+    def figure(self) -> str:
+        value = f"{self.value:.3g}" if self.value < 100 else f"{self.value:.0f}"
+        return f"{value} {self.budget.unit}"
 
     def as_json(self) -> dict[str, object]:
         budget = self.budget
@@ -113,13 +124,13 @@ class Row:
         }
 
     def __str__(self) -> str:
-        budget = self.budget
-        must, goal = ("" if limit is None else f"{limit:g}" for limit in (budget.must, budget.goal))
-        value = f"{self.value:.3g}" if self.value < 100 else f"{self.value:.0f}"
-        return f"{self.name:36} {value:>7} {budget.unit:7} {must:>5} {goal:>5} {self.verdict:6}  {self.conditions}"
+        must, goal = ("" if limit is None else f"{limit:g}" for limit in (self.budget.must, self.budget.goal))
+        value, unit = self.figure.split()
+        figure = f"{self.name:{NAME_WIDTH}} {value:>7} {unit:7}"
+        return f"{figure} {must:>5} {goal:>5} {self.verdict:6}  {self.conditions}"
 
 
-HEAD = f"{'':36} {'':>7} {'':7} {'must':>5} {'goal':>5}"
+HEAD = f"{'':{NAME_WIDTH}} {'':>7} {'':7} {'must':>5} {'goal':>5}"
 
 
 def write(rows: Iterable[Row], file: Path = FILE) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import psycopg
 
 from tests.bench.load import Tally
-from tests.bench.process_cost import cpu_seconds
+from tests.bench.process_cost import Usage, cpu_seconds, thread_usages
 from tests.bench.rows import Void
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis, create_database
 from tests.harness.servers.process import Server
@@ -63,6 +63,8 @@ class Running:
     apps: list[AppServer]
     servers: list[Server]
     database: str
+    # An open session, so that looking at the statistics costs no new one. None for SQLite.
+    statistics: psycopg.Connection | None
     is_ours: bool = True
 
     @property
@@ -72,6 +74,24 @@ class Running:
     def cpu_seconds(self) -> float:
         """Return the processor seconds of all servers until now."""
         return cpu_seconds(server.pid for server in self.servers)
+
+    def transactions(self) -> int:
+        """Return the number of PostgreSQL's transactions until now. Sessions report theirs up to a second late."""
+        if self.statistics is None:
+            return 0
+        row = self.statistics.execute(
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
+        assert row
+        return int(row[0])
+
+    def usage(self) -> Usage:
+        """Return what all servers have used until now."""
+        usage = Usage(self.cpu_seconds(), self.transactions())
+        for server in self.servers:
+            for thread, nanoseconds, switches in thread_usages(server.name, server.pid):
+                usage.nanoseconds[thread], usage.switches[thread] = nanoseconds, switches
+        return usage
 
     def call(self, expression: str) -> Any:
         """Call a function of tests/bench/fixtures.py with the server's settings, as in
@@ -169,7 +189,8 @@ def lianxin(
                 env, server=server, options=OPTIONS[server], prepare=False, application=application
             )
             apps.append(stack.enter_context(app))
-        yield Running(apps, [*servers, *apps], database)
+        statistics = None if sqlite else stack.enter_context(psycopg.connect(database, autocommit=True))
+        yield Running(apps, [*servers, *apps], database, statistics)
 
 
 @contextmanager
@@ -186,5 +207,6 @@ def tutorial() -> Iterator[Running]:
             env, options=OPTIONS["daphne"], prepare=False, application="tests.bench.tutorial.asgi:application"
         )
         app.manage("migrate", "--run-syncdb", "--verbosity=0")
-        with app:
-            yield Running([app], [postgres, redis, app], env["TUTORIAL_DATABASE_URL"], is_ours=False)
+        database = env["TUTORIAL_DATABASE_URL"]
+        with app, psycopg.connect(database, autocommit=True) as statistics:
+            yield Running([app], [postgres, redis, app], database, statistics, is_ours=False)
