@@ -9,6 +9,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from playwright.async_api import Browser, BrowserContext, Error, Frame, Page, Playwright, async_playwright
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.conftest import LIKE_CHROME
 from tests.browser.widget import OPEN_SHADOWS
@@ -26,6 +27,7 @@ READ_MESSAGES = """selector => [...document.querySelectorAll(selector)].map((ele
 PENDING = """() => [...document.querySelectorAll("#unplaced > *, #pending > *")]
   .filter((element) => !element.querySelector(".error, .refusal")).length"""
 TIMEOUT_MS = 30_000
+COMPOSER_TIMEOUT_MS = 2_000
 
 
 class Browsers:
@@ -143,12 +145,16 @@ class Browsers:
             if not conv:
                 await asyncio.sleep(0.2)
                 continue
-            self.scenario.history.append(
-                "send", who="hao", role="agent", conv=conv, id=None, body=text_sent, connection=0
-            )
-            self._senders[text_sent] = "hao"
-            await page.locator("#body").fill(text_sent)
-            await page.locator("#body").press("Enter")
+            try:
+                await page.locator("#body").fill(text_sent, timeout=COMPOSER_TIMEOUT_MS)
+                self.scenario.history.append(
+                    "send", who="hao", role="agent", conv=conv, id=None, body=text_sent, connection=0
+                )
+                self._senders[text_sent] = "hao"
+                await page.locator("#body").press("Enter", timeout=COMPOSER_TIMEOUT_MS)
+            except PlaywrightTimeout:
+                # The conversation has ended since, and its composer is hidden.
+                continue
             await asyncio.sleep(self._rng.uniform(0.5, 1.5))
 
     # -- reading -----------------------------------------------------------------------------------------------
