@@ -1,8 +1,8 @@
-"""Insert and update many rows with one prepared statement whose text never changes.
+"""Inserts and updates many rows with one prepared statement, whose text never changes.
 
 The statements are built from the models once in each process, and run on Django's connection inside its transaction. A
 queryset would build the SQL again for each batch, which costs more than PostgreSQL needs to run it (decision 006). On
-PostgreSQL all rows are sent as one JSON parameter: the text does not depend on the number of rows, and each statement
+PostgreSQL, all rows are sent as one JSON parameter. The text does not depend on the number of rows, so each statement
 is planned once.
 """
 
@@ -34,7 +34,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have values for the same columns. Raises django.db.Error, and then inserts none."""
+    """Insert rows that all have values for the same columns. If it raises django.db.Error, no row is inserted."""
     if connection.vendor == "postgresql":
         run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
         return
@@ -158,7 +158,7 @@ def _write_from_json(columns: tuple[str, ...], message_columns: tuple[str, ...])
 
 
 def _rows_sql(fields: Iterable[Any]) -> str:
-    """Return SQL that turns the parameter, a JSON list of objects, into the table `given`."""
+    """Return SQL that turns its parameter, a JSON list of objects, into the table `given`."""
     columns = ", ".join(
         f"{_column_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
         for field in fields
@@ -172,7 +172,7 @@ def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
 
 
 def _value_sql(field: Any, value: str) -> str:
-    """Return SQL for a value: the value itself, or a call of the function that the field requires."""
+    """Return SQL for the value of a field: `value` itself, or a call of the function that the field requires."""
     placeholder: str = (
         field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
     )

@@ -31,8 +31,8 @@ from chat.protocol import (
 class Post:
     """A message to store in conversation `pk`, by a visitor (`visitor_id`) or an agent (`agent`).
 
-    `written_for` is the conversation for which a visitor wrote it, if the client names one. `is_returning` means that
-    the visitor has other conversations, in one of which a repeat may have been accepted already.
+    `written_for` is the conversation for which a visitor wrote the message, if the client names one. `is_returning`
+    means that the visitor has other conversations, in one of which a repeat may already have been accepted.
     """
 
     pk: int
@@ -56,7 +56,8 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class ReadMark:
-    """The seqs up to which one side (`visitor_id` or `agent_id`) has received and read conversation `pk`."""
+    """The seqs up to which a visitor (`visitor_id`) or an agent (`agent_id`) has received and read conversation
+    `pk`."""
 
     pk: int
     received: int

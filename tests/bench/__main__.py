@@ -33,7 +33,7 @@ from tests.bench.servers import ServerName
 
 @dataclass(frozen=True)
 class Measure:
-    """A function that measures, and the names of the rows that it returns."""
+    """A measuring function, and the names of the rows that it returns."""
 
     run: Callable[[Plan], list[Row]]
     rows: tuple[str, ...]

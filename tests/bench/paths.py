@@ -1,4 +1,4 @@
-"""The cost and the delay of a message from a visitor to an agent's screen."""
+"""Measures the cost and the delay of a message from a visitor to an agent's screen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def closed_rows(
     sqlite: bool = False,
     application: str = servers.APPLICATION,
 ) -> list[Row]:
-    """Measure fifty visitors who each post the next message as soon as the last was accepted."""
+    """Measure fifty visitors, each of whom posts the next message as soon as the last one was accepted."""
     with servers.lianxin(server, processes=processes, sqlite=sqlite, application=application) as running:
         window, tally, batch = _run(running, plan, name)
     where = "SQLite, one process" if sqlite else "PostgreSQL and Redis"
@@ -79,7 +79,7 @@ def ratio_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def latency_rows(plan: Plan) -> list[Row]:
-    """Measure the delay from the intended time to the agent's screen."""
+    """Measure the delay of messages, from the time at which they should have been sent to the agent's screen."""
     with servers.lianxin() as running:
         window, tally, batch = _run(
             running,
@@ -116,8 +116,10 @@ def _run(
     agents: int = AGENTS,
     idle: int = 0,
 ) -> tuple[Window, Tally, float]:
-    """Run a load and check it. Return the measurements, the fate of each message, and messages per
-    transaction."""
+    """Run a load and check it.
+
+    Return the measurements, the fate of each message, and the number of messages per transaction.
+    """
     tally = Tally()
     staff = running.create_staff(agents=agents)
     with load.prioritized():

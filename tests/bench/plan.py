@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Plan:
-    """Durations are in seconds. `churned` is how many visitors come and go; the budget assumes 100,000 (`--long`)."""
+    """The parameters of a run. Durations are in seconds.
+
+    `churned` is the number of visitors who come and go. The budget assumes 100,000 (`--long`).
+    """
 
     seconds: float = 12.0
     warm_up: float = 3.0

@@ -1,4 +1,4 @@
-"""The cost of processes from /proc: processor time and memory, including child processes."""
+"""Reads the cost of processes from /proc: processor time and memory, including child processes."""
 
 from __future__ import annotations
 
@@ -66,8 +66,10 @@ def process_tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return user and system time of these servers and their children, including ended ones (a closed
-    database session counts with its parent). The resolution is a hundredth of a second."""
+    """Return the user and system time of these servers and their children in seconds, with a resolution of 0.01 s.
+
+    Children that have ended are included; a closed database session counts with its parent.
+    """
     total = 0
     for pid in pids:
         for number, member in enumerate(process_tree(pid)):
@@ -103,8 +105,10 @@ def _stat(pid: int) -> list[str]:
 
 
 def memory_kb(pid: int) -> float:
-    """Return the process's own memory in KB: its proportional share (PSS) of anonymous memory. Program files
-    are left out, because their share depends on what else runs on the machine."""
+    """Return the memory of a process in KB: its proportional share (PSS) of anonymous memory.
+
+    Program files are left out, because their share depends on the other processes of the machine.
+    """
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss_Anon:"):
             return float(line.split()[1])

@@ -21,10 +21,10 @@ MAX_LISTED = 45
 
 @contextmanager
 def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Iterator[None]:
-    """Profile these processes, by name, for `seconds`, beginning `delay` seconds from now.
+    """Profile the processes in `pids`, a dict by name, for `seconds`, beginning `delay` seconds from now.
 
-    Writes to var/profiles for each: NAME.folded (for speedscope and flame graph tools), NAME.svg (a flame
-    graph of the same time) and NAME.txt (a summary).
+    For each process it writes three files to var/profiles: NAME.folded (for speedscope and flame graph tools), NAME.svg
+    (a flame graph of the same time) and NAME.txt (a summary).
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     profilers = []
@@ -83,8 +83,8 @@ def _py_spy() -> str:
 
 
 def summary_of(folded: str) -> str:
-    """Return a summary: the threads, then the functions with most time of their own, then those with most
-    time including calls."""
+    """Return a summary: the threads, the functions with most time of their own, and those with most time including
+    calls."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     threads: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The rows of the table: each figure with its budget and its conditions."""
+"""The rows of the benchmark's table. Each has a figure, its budget and its conditions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = ROOT / "var" / "bench.json"
 
 
 class Void(Exception):
-    """The run does not count: a message was lost, doubled or out of order, or the load was late."""
+    """The run does not count, because a message was lost, doubled or out of order, or the load was late."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ NAME_WIDTH = max(map(len, BUDGETS))
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `conditions` describe in words what was measured, with what load and how."""
+    """One figure. `conditions` describes in words the measured subject, the load and the method."""
 
     name: str
     value: float

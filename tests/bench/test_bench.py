@@ -1,4 +1,4 @@
-"""The benchmark: its rows are complete and correct, and a run with errors is void."""
+"""Tests of the benchmark: its rows are complete and correct, and a run with errors is void."""
 
 from __future__ import annotations
 
