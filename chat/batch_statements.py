@@ -62,11 +62,12 @@ def write_at_revision(
     columns: tuple[str, ...],
     messages: Sequence[Mapping[str, Any]],
 ) -> set[int]:
-    """Update these columns of conversations and insert their messages, where nobody else has changed the conversation.
+    """Update conversations and insert their messages, except where another transaction has changed the conversation.
 
-    `columns` contains "revision", with the stored value raised by one. A conversation with another revision in the
-    database keeps everything as it is. Returns the ids of those that were written. One statement on PostgreSQL, which
-    locks the conversations in the order of their ids. Raises django.db.Error, and then writes nothing.
+    `columns` are the columns to update. They include "revision", which is the stored value plus one. A conversation
+    with another revision in the database stays as it is. Returns the ids of the conversations that were written. On
+    PostgreSQL, one statement does all this and locks the conversations in the order of their ids. If it raises
+    django.db.Error, nothing is written.
     """
     if connection.vendor != "postgresql":
         return _write_one_by_one(conversations, columns, messages)
@@ -132,7 +133,7 @@ def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
 
 @cache
 def _write_from_json(columns: tuple[str, ...], message_columns: tuple[str, ...]) -> str:
-    """Return the statement of `write_at_revision`. Its parameters are the ids, the conversations and the messages."""
+    """Return the SQL of `write_at_revision`. Its parameters are the ids, the conversations and the messages."""
     table, fields = _table_name(Conversation), _fields(Conversation, ("id", *columns))
     values = ", ".join(f"{_column_name(field)} = given.{_column_name(field)}" for field in fields[1:])
     sql = f"""

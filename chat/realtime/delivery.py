@@ -100,7 +100,7 @@ class Hub(Subscriptions):
 
     @contextmanager
     def one_wake(self) -> Iterator[None]:
-        """Let the calls that are scheduled inside the block wake the loop once, at its end."""
+        """Wake the loop only once for all calls that are scheduled inside the `with` block, at its end."""
         self._is_wake_scheduled = True
         try:
             yield
@@ -280,7 +280,8 @@ class Hub(Subscriptions):
             self._has_unpublished.set()
 
     def show_that_it_listens(self) -> None:
-        """Publish a message without events: the other processes then publish theirs."""
+        """Publish a message without events. It tells the other processes that this process listens, so they publish
+        their events."""
         self._is_sign_due = True
         self._has_unpublished.set()
 

@@ -188,7 +188,10 @@ class Subscriptions:
         self.touched.add(pk)
 
     def is_own(self, pk: int, socket: StaffSocket) -> bool:
-        """Return whether the conversation is known here to belong to the staff member or to their departments."""
+        """Return whether the conversation belongs to the staff member or to one of their departments.
+
+        The answer comes from the last row that this process sent; it is False if there is none.
+        """
         row = self.sent_rows.get(pk)
         return row is not None and (row.agent == socket.staff_id or row.department in socket.departments)
 

@@ -131,7 +131,8 @@ def _check_owners(hub: "Hub", result: SweepResult) -> None:
 
 
 async def _check_access(hub: "Hub") -> bool:
-    """End the sockets of people who may no longer listen. Returns True, unlike a check that has failed."""
+    """End the sockets of people who may no longer listen. Always returns True, so that the caller can detect a
+    failure."""
     await _check_rights(hub)
     await _check_tokens(hub)
     return True
@@ -195,6 +196,6 @@ async def _check_rights(hub: "Hub") -> None:
 
 
 async def _renew_presence(hub: "Hub") -> None:
-    """Extend the statuses of the staff whose consoles are connected."""
+    """Extend the validity of the presence of staff whose consoles are connected."""
     if hub.staff:
         await in_thread(presence.renew, list({socket.staff_id for socket in hub.staff}))

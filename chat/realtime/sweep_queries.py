@@ -110,9 +110,7 @@ def find_missed(request: SweepRequest) -> SweepResult:
 def _current_position() -> tuple[str, str, int]:
     """Return the oldest unfinished transaction, the snapshot and the last note.
 
-    A later round takes everything after them for new.
-
-    Call this before anything else is read. One query.
+    A later round treats everything after them as new. Call this before anything else is read. One query.
     """
     if connection.vendor == "postgresql":
         ((transaction, snapshot),) = batch_statements.fetch(

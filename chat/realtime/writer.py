@@ -67,9 +67,9 @@ class Writer:
         return future
 
     def mark(self, mark: ReadMark) -> None:
-        """Queue a read mark, which is stored with the next post or after MARK_SECONDS.
+        """Queue a read mark, which is stored with the next post, or after MARK_SECONDS if there is none.
 
-        Only the highest of each reader and conversation is stored. A lost one is sent again.
+        Only the highest mark of each reader and conversation is stored. A client sends a lost mark again.
         """
         with self._wake:
             if len(self._marks) >= MAX_QUEUED:

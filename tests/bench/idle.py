@@ -51,7 +51,8 @@ def in_chat_rows(plan: Plan) -> list[Row]:
 
 
 def conversation_rows(plan: Plan) -> list[Row]:
-    """Measure what a small service costs while nobody writes: assigned conversations with open consoles."""
+    """Measure what a small service costs while nobody writes. Its conversations are assigned, and the consoles are
+    open."""
     with servers.lianxin() as running, load.prioritized():
         tally, staff = Tally(), running.create_staff(agents=AGENTS)
 
@@ -70,7 +71,7 @@ def conversation_rows(plan: Plan) -> list[Row]:
 
 
 async def _usage(running: Running, plan: Plan) -> Usage:
-    """Return what all servers use in `idle_seconds` from now."""
+    """Wait `plan.idle_seconds`, and return the resources that all servers have used during this time."""
     before = running.usage()
     await asyncio.sleep(plan.idle_seconds)
     return running.usage() - before

@@ -309,7 +309,10 @@ _rng = Random(3)
 
 @dataclass(frozen=True)
 class Window:
-    """Measurements of one period; `own` are the processor seconds of the load itself."""
+    """The measurements of one period.
+
+    `usage` has the resources that the servers used, and `own` the processor seconds of the load itself.
+    """
 
     began: float
     ended: float

@@ -39,8 +39,11 @@ class Plan:
     split: bool = False
 
     def at_pace(self, rate: float) -> Plan:
-        """Return the plan of a load of `rate` messages a second: as long as it takes for the least number of
-        messages, and at least as long as this plan."""
+        """Return a plan for a load of `rate` messages a second, which lasts long enough for the least number of
+        messages.
+
+        It lasts at least as long as this plan.
+        """
         return replace(
             self,
             seconds=max(self.seconds, self.least_messages / rate),

@@ -64,8 +64,10 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
 
 
 def thread_names(pid: int) -> dict[int, str]:
-    """Return the names that Python gave the threads of a process, by their ids. Without permission to read its
-    memory, return none."""
+    """Return the names that Python gave the threads of a process, by their ids.
+
+    The result is empty without permission to read the memory of the process.
+    """
     command = [_py_spy(), "dump", "--nonblocking", "--json", "--pid", str(pid)]
     dump = subprocess.run(command, check=False, capture_output=True, text=True)
     if dump.returncode:

@@ -18,8 +18,10 @@ class Void(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits `must` and `goal` in `unit`, None where a row has no such limit. `is_least`: larger values are
-    better."""
+    """The limits `must` and `goal` of a row, in `unit`; None if there is no such limit.
+
+    If `is_least` is true, larger values are better.
+    """
 
     unit: str
     must: float | None = None
@@ -99,7 +101,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The stricter limit that the value meets, "goal" or "must"; "MISSED" if neither, "" if it has no limits."""
+        """The stricter limit that the value meets: "goal", "must", or "MISSED" if neither. It is "" if there are no
+        limits."""
         budget = self.budget
         sign = -1 if budget.is_least else 1
         for verdict, limit in (("goal", budget.goal), ("must", budget.must)):

@@ -78,7 +78,8 @@ class Running:
         return cpu_seconds(server.pid for server in self.servers)
 
     def transactions(self) -> int:
-        """Return the number of PostgreSQL's transactions until now. Sessions report theirs up to a second late."""
+        """Return the number of PostgreSQL's transactions until now. Sessions report their transactions up to a second
+        late."""
         if self.statistics is None:
             return 0
         row = self.statistics.execute(
@@ -88,7 +89,7 @@ class Running:
         return int(row[0])
 
     def usage(self) -> Usage:
-        """Return what all servers have used until now."""
+        """Return the resources that all servers have used until now."""
         usage = Usage(self.cpu_seconds(), self.transactions())
         for server in self.servers:
             for thread, nanoseconds, switches in thread_usages(server.name, server.pid):
