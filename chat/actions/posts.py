@@ -149,7 +149,10 @@ class _Batch:
             self._mark(mark)
 
     def _post(self, post: Post) -> Outcome:
-        """Add the post to the batch, or return why it is refused or the first answer to a repeat."""
+        """Add the post to the batch and return the answer.
+
+        For a post that is not added, the answer is a refusal, or the first answer if the post is a repeat.
+        """
         row = self._rows.get(post.pk)
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
             return NotFound()
@@ -233,7 +236,7 @@ class _Batch:
         return AcceptedFrame(str(post.client_id), seq, stamp(now), str(row["uuid"]))
 
     def _mark(self, mark: ReadMark) -> None:
-        """Apply a read mark of the visitor or the assigned agent; others are ignored."""
+        """Apply a read mark of the visitor or the assigned agent. Marks of anybody else are ignored."""
         row = self._rows.get(mark.pk)
         if row is None:
             return

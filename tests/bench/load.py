@@ -453,7 +453,7 @@ async def _measure_lag(lags: list[float]) -> None:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the value below which `percent` percent of the values lie, or 0 if there are no values."""
+    """Return the value below which this percentage of the values lies, or 0 if there are no values."""
     if not values:
         return 0.0
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
