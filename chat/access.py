@@ -40,9 +40,11 @@ def site_by_key(key: str) -> Site:
 def visible_to(staff: Staff) -> QuerySet[Conversation]:
     """Return the conversations that this staff member may read.
 
-    Supervisors and auditors may read all conversations. An agent may read conversations of the agent's departments,
-    conversations that were ever assigned to the agent, and all conversations of a visitor while one of them is assigned
-    to the agent and not closed.
+    Supervisors and auditors may read all conversations. An agent may read:
+
+    - conversations of the agent's departments;
+    - conversations that were ever assigned to the agent;
+    - all conversations of a visitor, while one of them is assigned to the agent and not closed.
     """
     if may(staff, "see_all_conversations") or may(staff, "read_records"):
         return Conversation.objects.all()
@@ -161,9 +163,9 @@ _lock_query = batch_statements.PreparedSelect(
 def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Lock conversations in the order of their ids; return a dict of their ROW_FIELDS by id.
 
-    Ids that do not exist are left out. Rights are not checked. One query, and another one if the lock had to wait for a
-    change of one of the conversations: PostgreSQL then returns the new values of the conversation with the old ones of
-    its visitor, agent and rating.
+    Ids that do not exist are left out. Rights are not checked. One query, or two if the first had to wait for a lock.
+    After such a wait, PostgreSQL returns the new values of the conversation with the old values of its visitor, agent
+    and rating, so all are read again.
     """
     pks = list(pks)
     rows = _lock_query.rows(pks)
@@ -175,7 +177,7 @@ def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     """Lock and return a conversation of this visitor. Raises NotFound.
 
-    Without `uuid`, it is the visitor's open conversation, or the newest one if none is open.
+    Without `uuid`, the result is the visitor's open conversation, or the newest one if none is open.
     """
     own = visitor.conversations.order_by(*CURRENT_FIRST).values_list("pk", flat=True)
     pk = (own if uuid is None else own.filter(uuid=uuid)).first()
@@ -202,7 +204,7 @@ def visitor_by_token(token: str | None) -> Visitor:
 def conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:
     """Return a conversation of this visitor. Raises NotFound.
 
-    Without `uuid`, it is the visitor's open conversation, or the newest one if none is open.
+    Without `uuid`, the result is the visitor's open conversation, or the newest one if none is open.
     """
     own = visitor.conversations.select_related("visitor", "agent", "department", "site").order_by(
         *CURRENT_FIRST

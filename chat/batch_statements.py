@@ -1,8 +1,8 @@
-"""Insert and update many rows with one prepared statement whose text never changes.
+"""Inserts and updates many rows with one prepared statement, whose text never changes.
 
 The statements are built from the models once in each process, and run on Django's connection inside its transaction. A
 queryset would build the SQL again for each batch, which costs more than PostgreSQL needs to run it (decision 006). On
-PostgreSQL all rows are sent as one JSON parameter: the text does not depend on the number of rows, and each statement
+PostgreSQL, all rows are sent as one JSON parameter. The text does not depend on the number of rows, so each statement
 is planned once.
 """
 
@@ -34,7 +34,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def insert(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have values for the same columns. Raises django.db.Error, and then inserts none."""
+    """Insert rows that all have values for the same columns. If it raises django.db.Error, no row is inserted."""
     if connection.vendor == "postgresql":
         run(_insert_from_json(model, tuple(rows[0])), [_encoder.encode(rows).decode()])
         return
@@ -62,11 +62,12 @@ def write_at_revision(
     columns: tuple[str, ...],
     messages: Sequence[Mapping[str, Any]],
 ) -> set[int]:
-    """Update these columns of conversations and insert their messages, where nobody else has changed the conversation.
+    """Update conversations and insert their messages, except where another transaction has changed the conversation.
 
-    `columns` contains "revision", with the stored value raised by one. A conversation with another revision in the
-    database keeps everything as it is. Returns the ids of those that were written. One statement on PostgreSQL, which
-    locks the conversations in the order of their ids. Raises django.db.Error, and then writes nothing.
+    `columns` are the columns to update. They include "revision", which is the stored value plus one. A conversation
+    with another revision in the database stays as it is. Returns the ids of the conversations that were written. On
+    PostgreSQL, one statement does all this and locks the conversations in the order of their ids. If it raises
+    django.db.Error, nothing is written.
     """
     if connection.vendor != "postgresql":
         return _write_one_by_one(conversations, columns, messages)
@@ -132,7 +133,7 @@ def _update_from_json(model: type[Model], columns: tuple[str, ...]) -> str:
 
 @cache
 def _write_from_json(columns: tuple[str, ...], message_columns: tuple[str, ...]) -> str:
-    """Return the statement of `write_at_revision`. Its parameters are the ids, the conversations and the messages."""
+    """Return the SQL of `write_at_revision`. Its parameters are the ids, the conversations and the messages."""
     table, fields = _table_name(Conversation), _fields(Conversation, ("id", *columns))
     values = ", ".join(f"{_column_name(field)} = given.{_column_name(field)}" for field in fields[1:])
     sql = f"""
@@ -158,7 +159,7 @@ def _write_from_json(columns: tuple[str, ...], message_columns: tuple[str, ...])
 
 
 def _rows_sql(fields: Iterable[Any]) -> str:
-    """Return SQL that turns the parameter, a JSON list of objects, into the table `given`."""
+    """Return SQL that turns its parameter, a JSON list of objects, into the table `given`."""
     columns = ", ".join(
         f"{_column_name(field)} {'text[]' if isinstance(field, TermsField) else field.db_type(connection)}"
         for field in fields
@@ -172,7 +173,7 @@ def _fields(model: type[Model], columns: Iterable[str]) -> list[Any]:
 
 
 def _value_sql(field: Any, value: str) -> str:
-    """Return SQL for a value: the value itself, or a call of the function that the field requires."""
+    """Return SQL for the value of a field: `value` itself, or a call of the function that the field requires."""
     placeholder: str = (
         field.get_placeholder(None, None, connection) if hasattr(field, "get_placeholder") else "%s"
     )

@@ -21,7 +21,7 @@ _LIMIT_PARAM = 987_654_321
 
 @Field.register_lookup
 class AnyOf(Lookup):
-    """The lookup `pk__among=PARAM`: like `in`, but one parameter holds any number of ids."""
+    """The lookup `pk__among=PARAM`. It is like `in`, but one parameter holds any number of ids."""
 
     lookup_name = "among"
     prepare_rhs = False
@@ -67,11 +67,11 @@ class After(_Comparison):
 
 
 class PreparedSelect:
-    """A queryset compiled once: `PreparedSelect(lambda: Model.objects.filter(pk__among=PARAM).values_list(...))`.
+    """A queryset that is compiled only once.
 
-    All values other than PARAM are written into the SQL as constants, so they must come from our own code. PostgreSQL
-    can then use a partial index. With a parameter in place of a constant, it could not know that the index contains all
-    rows.
+    Example: `PreparedSelect(lambda: Model.objects.filter(pk__among=PARAM).values_list(...))`. All values other than
+    PARAM are written into the SQL as constants, so they must come from our own code. PostgreSQL can then use a partial
+    index. With a parameter in place of a constant, it could not know that the index contains all rows.
     """
 
     def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Store posts and read marks of many sockets with one query and one statement. This is the hot path."""
+"""Stores posts and read marks of many sockets with one query and one statement. This is the hot path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ from chat.protocol import (
 class Post:
     """A message to store in conversation `pk`, by a visitor (`visitor_id`) or an agent (`agent`).
 
-    `written_for` is the conversation for which a visitor wrote it, if the client names one. `is_returning` means that
-    the visitor has other conversations, in one of which a repeat may have been accepted already.
+    `written_for` is the conversation for which a visitor wrote the message, if the client names one. `is_returning`
+    means that the visitor has other conversations, in one of which a repeat may already have been accepted.
     """
 
     pk: int
@@ -56,7 +56,8 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class ReadMark:
-    """The seqs up to which one side (`visitor_id` or `agent_id`) has received and read conversation `pk`."""
+    """The seqs up to which a visitor (`visitor_id`) or an agent (`agent_id`) has received and read conversation
+    `pk`."""
 
     pk: int
     received: int
@@ -93,14 +94,14 @@ MAX_ATTEMPTS = 20
 def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
     """Store posts and read marks. Returns the outcome of each post, in order, and the events.
 
-    The conversations are read without a lock, all changes are made in memory, and one statement writes each
+    The conversations are read without a lock, and all changes are made in memory. One statement then writes each
     conversation whose revision is still the one that was read. Every write raises the revision, so seq is 1, 2, 3 ...
-    in commit order as it would be under a lock, for two round trips to the database in place of five. What concerns a
-    conversation that others have changed meanwhile is decided again.
+    in commit order, as under a lock. This takes two round trips to the database instead of five. If another transaction
+    has changed a conversation meanwhile, its posts and read marks are decided again.
 
-    A repeat of a client_id gets the stored answer again; a visitor's repeat does so whichever of their conversations it
-    was stored in. Raises django.db.Error when the database fails. Some posts may be stored then, as when the answer to
-    a commit is lost; calling this again with the same posts is harmless.
+    A repeated `client_id` gets the stored answer again, for a visitor in any of the visitor's conversations. Raises
+    django.db.Error when the database fails. Some posts may then be stored, for example if the answer to a commit was
+    lost. Calling this again with the same posts is harmless.
     """
     outcomes: dict[int, Outcome] = {}
     events: list[Event] = []
@@ -127,7 +128,8 @@ def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[l
 
 
 class _Batch:
-    """Posts and read marks with the conversations that they change: in memory first, then each written once."""
+    """Posts and read marks, and the conversations that they change. All changes are made in memory and then written
+    once."""
 
     def __init__(self, posts: Sequence[Post], marks: Sequence[ReadMark], *, are_new: bool) -> None:
         self._posts = posts
@@ -147,7 +149,10 @@ class _Batch:
             self._mark(mark)
 
     def _post(self, post: Post) -> Outcome:
-        """Add the post to the batch, or return why it is refused or the first answer to a repeat."""
+        """Add the post to the batch and return the answer.
+
+        For a post that is not added, the answer is a refusal, or the first answer if the post is a repeat.
+        """
         row = self._rows.get(post.pk)
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
             return NotFound()
@@ -231,7 +236,7 @@ class _Batch:
         return AcceptedFrame(str(post.client_id), seq, stamp(now), str(row["uuid"]))
 
     def _mark(self, mark: ReadMark) -> None:
-        """Apply a read mark of the visitor or the assigned agent; others are ignored."""
+        """Apply a read mark of the visitor or the assigned agent. Marks of anybody else are ignored."""
         row = self._rows.get(mark.pk)
         if row is None:
             return
@@ -272,7 +277,10 @@ class _Batch:
         self._rows[pk].update(changes)
 
     def write(self) -> set[int]:
-        """Write the changed conversations and their messages. Returns the ids of those that others have changed."""
+        """Write the changed conversations and their messages.
+
+        Returns the ids of the conversations that were not written, because other transactions have changed them.
+        """
         if not self._changed:
             return set()
         rows = [self._rows[pk] for pk in self._changed]
@@ -282,7 +290,7 @@ class _Batch:
         return lost
 
     def events(self) -> list[Event]:
-        """Return the events of what was written."""
+        """Return the events of the posts and read marks that were written."""
         current = {pk: serializers.row_of(self._rows[pk]) for pk in self._changed}
         events: list[Event] = [
             MessagePosted(pk, data, current[pk]) for pk, data in self._posted if pk in current

@@ -1,10 +1,10 @@
-"""Coalesce the requests of many sockets into batches, and shed load when too many wait.
+"""Coalesces the requests of many sockets into batches, and sheds load when too many wait.
 
-Thousands of clients reconnect at the same moment after a network failure. If each queried the database alone, nobody
-would be answered within the time that the widget waits, all clients would ask again, and it would never end. Requests
-that arrive while one batch is being answered therefore wait and form the next batch, which takes a few queries
-altogether. Requests of clients that have disconnected meanwhile are dropped. A client that would wait too long is told
-to come back at a random moment of the next half minute.
+After a network failure, thousands of clients reconnect at the same moment. If each request had its own database
+queries, no client would get an answer in the time that the widget waits. All of them would then ask again, without end.
+Requests that arrive while one batch is being answered therefore wait and form the next batch, which takes only a few
+queries. Requests of clients that have disconnected meanwhile are dropped. A client that would wait too long is told to
+reconnect at a random moment of the next half minute.
 """
 
 import asyncio
@@ -63,8 +63,8 @@ class RequestCoalescer(Generic[Q, A]):
     async def ask(self, question: Q, is_disconnected: Callable[[], bool] = lambda: False) -> A:
         """Return the answer to the question.
 
-        Raises Overloaded, Disconnected if `is_disconnected()` is true when the batch is formed, and any exception of
-        `answer`.
+        Raises Overloaded, any exception of `answer`, and Disconnected if `is_disconnected()` is true when the batch is
+        formed.
         """
         loop = asyncio.get_running_loop()
         if (wait := len(self._waiting) * self._seconds_per_request) > MAX_WAIT_SECONDS:
@@ -80,7 +80,11 @@ class RequestCoalescer(Generic[Q, A]):
             await in_thread(self._answer_waiting, loop)
 
     def _answer_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer batch after batch without leaving the thread: the loop is busy with clients that are connecting."""
+        """Answer all waiting requests, batch after batch, on this thread.
+
+        Returning to the event loop after each batch would cost time, because it is busy with clients that are
+        connecting.
+        """
         while batch := self._next_batch(loop):
             began = loop.time()
             is_database_available = self._answer_batch(loop, batch)

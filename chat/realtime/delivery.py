@@ -1,7 +1,7 @@
-"""Deliver events: directly to the sockets of this process, and through the channel layer to other processes.
+"""Delivers events: directly to the sockets of this process, and through the channel layer to other processes.
 
-This is the only file that names the channel layer. The layer may lose, repeat and reorder notifications: the database
-is the truth, and a sweep every second or two finds the changes whose notification was lost. Everything here except
+This is the only file that names the channel layer, which may lose, repeat and reorder notifications. The database is
+the truth, and a sweep every second or two finds the changes whose notification was lost. All code here except
 `announce`, `announce_on_commit` and `Hub.call` runs on the event-loop thread.
 """
 
@@ -74,7 +74,7 @@ class Hub(Subscriptions):
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Bind the hub to the running loop and start its tasks. Does nothing if it is bound to this loop already."""
+        """Bind the hub to the running event loop and start its tasks. Does nothing if it is already bound to it."""
         loop = asyncio.get_running_loop()
         if self.loop is loop:
             return
@@ -90,9 +90,9 @@ class Hub(Subscriptions):
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
 
     def call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Schedule `function(*arguments)` on the loop, from any thread; calls keep their order.
+        """Schedule `function(*arguments)` on the loop, from any thread. Calls keep their order.
 
-        Calls that are scheduled before the loop gets to them share one wake-up of the loop.
+        Calls that are scheduled shortly after each other share one wake-up of the loop.
         """
         self._calls.append((function, arguments))
         if not self._is_wake_scheduled:
@@ -100,7 +100,7 @@ class Hub(Subscriptions):
 
     @contextmanager
     def one_wake(self) -> Iterator[None]:
-        """Let the calls that are scheduled inside the block wake the loop once, at its end."""
+        """Wake the loop only once for all calls that are scheduled inside the `with` block, at its end."""
         self._is_wake_scheduled = True
         try:
             yield
@@ -210,8 +210,8 @@ class Hub(Subscriptions):
     def _is_next(self, pk: int, row: Row) -> bool:
         """Whether consoles may get the row that comes with a message or a read mark.
 
-        If not, it was sent already, or the event of an earlier change or of this one is lost or still to come. Only
-        that event says in whose lists the conversation was before; if it is lost, the sweep sends the row.
+        They may not if the row was already sent, or if it contains a change whose own event is still to come or is
+        lost. Only that event says in which lists the conversation was before. If it is lost, the sweep sends the row.
         """
         sent = self.sent_rows.get(pk)
         return sent is None or SentRow.of(row) == sent._replace(revision=sent.revision + 1)
@@ -224,9 +224,9 @@ class Hub(Subscriptions):
         without: Set[StaffSocket] = frozenset(),
         was: SentRow | None = None,
     ) -> None:
-        """Push a row to the consoles that list the conversation, that listed it before, or that watch it; record it.
+        """Push a row to the consoles that list the conversation, listed it before, or watch it, and record it as sent.
 
-        `was` is the conversation before a change. Consoles in `without` get nothing.
+        `was` is the conversation before the change. Consoles in `without` get nothing.
         """
         before, sent = self.sent_rows.get(pk), SentRow.of(row)
         watchers = self.watchers.get(pk, set())
@@ -266,7 +266,8 @@ class Hub(Subscriptions):
     def announce(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
         """Push events to the sockets of this process at once, and queue them for one publish to the other processes.
 
-        Call it on the loop. `received_at`: when this process received the messages among them, for the metrics.
+        Call it on the loop. `received_at` has the times at which this process received the messages among the events;
+        the metrics use them.
         """
         self.route(events)
         metrics.delivered(received_at)
@@ -279,7 +280,8 @@ class Hub(Subscriptions):
             self._has_unpublished.set()
 
     def show_that_it_listens(self) -> None:
-        """Publish a message without events: the other processes then publish theirs."""
+        """Publish a message without events. It tells the other processes that this process listens, so they publish
+        their events."""
         self._is_sign_due = True
         self._has_unpublished.set()
 
@@ -309,7 +311,7 @@ class Hub(Subscriptions):
             self._is_publishing = False
 
     def has_published(self) -> bool:
-        """Whether no event still waits to be published to the other processes."""
+        """Whether all events have been published to the other processes."""
         return not (self._unpublished or self._is_publishing)
 
     async def _listen(self) -> None:
@@ -328,7 +330,10 @@ class Hub(Subscriptions):
 
 
 async def send_to_layer(process: str, events: list[Event]) -> None:
-    """Publish the events once. Never raises and takes at most a second: the sweep makes up for a lost publish."""
+    """Publish the events once. Never raises, and takes at most a second.
+
+    If a publish fails, the sweeps of the other processes find the changes.
+    """
     layer = get_channel_layer()
     if layer is None:
         return
@@ -351,9 +356,9 @@ hub = Hub()
 
 
 def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
-    """Send events to every screen. Call it from any thread, after the commit; it never raises.
+    """Send events to every screen. Call it after the commit, on any thread. It never raises.
 
-    `received_at`: see `Hub.announce`.
+    `received_at` has the times at which this process received the messages among the events; the metrics use them.
     """
     if not events:
         return
@@ -370,5 +375,5 @@ def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
 
 
 def announce_on_commit(*events: Event) -> None:
-    """Send events to every screen once the surrounding transaction has committed, and only then."""
+    """Send events to every screen when the current transaction commits. After a rollback, nothing is sent."""
     transaction.on_commit(lambda: announce(list(events)))

@@ -1,7 +1,8 @@
-"""Count the frames and bytes that a client sends, before the server's WebSocket library parses them.
+"""Counts the frames and bytes that a client sends, before the server's WebSocket library parses them.
 
-Servers answer pings and reassemble fragments by themselves, so no consumer sees them. 10,000 of them fit into one read,
-and both libraries then work for a second while every other client waits. The meter parses frame headers only.
+Servers answer pings and reassemble fragments by themselves, so no consumer sees these frames. One read can contain
+10,000 of them. Each of the two libraries then works for a second, while every other client waits. The meter parses
+frame headers only.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ READ_COST_BYTES = 256
 def frame_length(data: bytes, at: int) -> int | None:
     """Return the length in bytes of the frame at offset `at`, header included (RFC 6455, 5.2).
 
-    None if the header is incomplete.
+    The result is None if the header is incomplete.
     """
     if len(data) - at < 2:
         return None
@@ -68,10 +69,10 @@ class FrameCounter:
 
 
 class FrameMeter(asyncio.Protocol):
-    """A protocol between the transport and the server's own protocol, for Twisted and for asyncio.
+    """A protocol that stands between the transport and the server's own protocol, for Twisted and for asyncio.
 
-    Once a client exceeds a limit, the transport is paused, the server's protocol gets no more data, and the callback
-    of `watch` is called once.
+    When a client exceeds a limit, the transport is paused, the server's protocol gets no more data, and the callback of
+    `watch` is called once.
     """
 
     def __init__(self, protocol: Any, pause: Callable[[], None]) -> None:
@@ -82,7 +83,7 @@ class FrameMeter(asyncio.Protocol):
         self._on_flood: Callable[[], None] | None = None
 
     def watch(self, on_flood: Callable[[], None] | None) -> None:
-        """Set the callback for a flood; it is called at once if the flood has already begun. None removes it."""
+        """Set the callback for a flood, or remove it with None. It is called at once if the flood has already begun."""
         self._on_flood = on_flood
         if self._is_flooded and on_flood is not None:
             on_flood()
@@ -126,6 +127,7 @@ class FrameMeter(asyncio.Protocol):
         self._break_cycle()
 
     def _break_cycle(self) -> None:
-        """Break the reference cycle with the WebSocketTransport, which only the garbage collector would free."""
+        """Break the reference cycle with the WebSocketTransport. Otherwise only the garbage collector would free the
+        two."""
         self._on_flood = self._protocol = None
         self._pause = _do_nothing

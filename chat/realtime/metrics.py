@@ -1,7 +1,7 @@
-"""Prometheus metrics of this process; server/probes.py serves them. docs/operate.md explains each of them.
+"""Prometheus metrics of this process. `server/probes.py` serves them, and docs/operate.md explains each of them.
 
-Metrics are updated once a batch or on rare events, so a single message costs nothing extra. Labels are codes and
-kinds, never ids: no metric is about a person.
+Metrics are updated once per batch or on rare events, so a single message costs nothing extra. Labels are codes and
+kinds, never ids, so no metric is about a person.
 """
 
 import asyncio
@@ -71,7 +71,8 @@ def stored(outcomes: Sequence[object], seconds: float) -> None:
 
 
 def delivered(received_at: Sequence[float]) -> None:
-    """Record that messages received at these times (of `monotonic`) have just been handed to the sockets."""
+    """Record that messages were just handed to the sockets. `received_at` has the times (of `monotonic`) of their
+    receipt."""
     now = monotonic()
     for at in received_at:
         delivery_seconds.observe(now - at)

@@ -1,4 +1,4 @@
-"""Keep the posts of one socket in order: they are stored as they arrived, even if some must be sent again."""
+"""Keeps the posts of one socket in order: they are stored in the order of arrival, even if some must be sent again."""
 
 from collections import deque
 from collections.abc import Callable, Container
@@ -12,10 +12,10 @@ MAX_HELD = 12
 
 
 class PostSequencer:
-    """The posts of one socket. The writer has one of them at a time, so none is stored before an earlier one.
+    """The posts of one socket. At most one of them is with the writer, so no post is stored before an earlier one.
 
-    A post refused with a retry must be sent again before any newer one: until then the newer ones get the same refusal
-    (docs/protocol.md, "Order"). Used on the event-loop thread only.
+    If a post was refused with a time to retry, it must be sent again before any newer post. Until then, newer posts get
+    the same refusal (docs/protocol.md, "Order"). Used on the event-loop thread only.
     """
 
     def __init__(
@@ -43,20 +43,23 @@ class PostSequencer:
         return self._refusal
 
     def put_off(self, post: Post, refusal: Refusal) -> None:
-        """Refuse a post that has just arrived, and from now on the posts after it."""
+        """Refuse a post that has just arrived. The posts after it are also refused until it is sent again."""
         self.held[:1] = [post]
         self._refusal = refusal
         self._answer(post.client_id, refusal)
 
     def hold(self, post: Post) -> None:
-        """Refuse a post because an earlier one was refused with a retry and has not been sent again."""
+        """Refuse a post because an earlier post was refused with a time to retry and has not been sent again."""
         is_known = any(held.client_id == post.client_id for held in self.held)
         if not is_known and len(self.held) < MAX_HELD:
             self.held.append(post)
         self._answer(post.client_id, self._refusal)
 
     def add(self, post: Post) -> None:
-        """Store a post after the posts before it. If a post was put off, this must be that post, sent again."""
+        """Store a post after the posts before it.
+
+        If a post was put off, the caller may only add that same post, sent again.
+        """
         self.forget()
         if self._stored is None:
             self._stored = post
@@ -65,7 +68,10 @@ class PostSequencer:
             self._waiting.append(post)
 
     def settle(self, outcome: Outcome) -> None:
-        """Take the writer's outcome for the post that it has, and submit the next post."""
+        """Pass the writer's outcome to the sender of the post, and submit the next post.
+
+        If the post must be sent again, the posts that wait behind it are refused, too.
+        """
         post, self._stored = self._stored, None
         if post is None:
             return
@@ -84,15 +90,18 @@ class PostSequencer:
             self._submit(self._stored)
 
     def release(self, stored: Container[UUID]) -> None:
-        """Stop waiting for posts that turned out to be stored: their sender does not send them again."""
+        """Stop waiting for posts that turned out to be stored, because their sender does not send them again."""
         self.held = [post for post in self.held if post.client_id not in stored]
 
     def forget(self) -> None:
-        """Stop refusing posts: the post that was put off has come again, or belongs to a former conversation."""
+        """Stop refusing posts.
+
+        Called when the post that was put off has come again, or when it belongs to a former conversation.
+        """
         self.held = []
 
     def close(self) -> None:
-        """Drop the references to the socket, which holds this queue: the reference cycle would keep both alive.
+        """Drop the references to the socket, which holds this queue. The reference cycle would keep both in memory.
 
         Posts that still wait are neither stored nor answered, so the client posts them again on its next connection.
         """
@@ -102,4 +111,4 @@ class PostSequencer:
 
 
 def _ignore(*_: object) -> None:
-    """Replace the socket's callbacks once the socket has ended."""
+    """Do nothing. Takes the place of the socket's callbacks after the socket has ended."""

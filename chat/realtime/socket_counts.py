@@ -1,4 +1,4 @@
-"""Limit the number of visitor sockets for each network address, in this process and across all processes."""
+"""Limits the number of visitor sockets for each network address, in this process and across all processes."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ class SocketCounts:
         self._renewal: asyncio.Task[None] | None = None
 
     async def enter(self, address: str | None) -> bool:
-        """Count one more socket. Returns False and counts nothing if that would exceed the limit."""
+        """Count one more socket of the address. If that would exceed the limit, count nothing and return False."""
         if address is None:
             return True
         if self._counts[address] >= settings.SOCKETS_PER_ADDRESS:
@@ -55,7 +55,10 @@ class SocketCounts:
             self._renewal = loop.create_task(self._renew())
 
     async def _renew(self) -> None:
-        """Repeat the reports while they apply. They expire, so the counts of a killed process disappear."""
+        """Report the high counts of this process again and again until there are none.
+
+        Reported counts expire, so the counts of a killed process disappear.
+        """
         while addresses := [address for address, count in self._counts.items() if count >= SHARED_FROM]:
             for address in addresses:
                 await self._report(address)

@@ -1,4 +1,4 @@
-"""The base of the visitor's and the console's socket: receive frames, send frames, close with a code."""
+"""The base class of the visitor's and the console's socket: receives frames, sends frames, closes with a code."""
 
 import asyncio
 import logging
@@ -47,11 +47,11 @@ Message = MutableMapping[str, Any]
 
 
 class Socket(AsyncConsumer):
-    """A consumer without Channels' thread hop before every event and without a channel of its own.
+    """A consumer that, unlike those of Channels, has no thread switch before every event and no channel of its own.
 
     A frame that fails is answered with `refused`; it never ends the socket. Pushed frames are sent in order by one
-    task. A client so slow that more than MAX_UNSENT_BYTES are waiting is disconnected; it reconnects and fetches what
-    it missed.
+    task. A client is disconnected if it is so slow that more than MAX_UNSENT_BYTES are waiting. It reconnects and
+    fetches the frames that it missed.
     """
 
     language = "zh-hans"
@@ -111,15 +111,15 @@ class Socket(AsyncConsumer):
         raise NotImplementedError
 
     def has_said_hello(self) -> bool:
-        """Whether the client has sent its hello; a socket whose client does not is closed after HELLO_SECONDS."""
+        """Whether the client has sent its hello frame. If not, the socket is closed after HELLO_SECONDS."""
         return True
 
     def has_posts_in_hand(self) -> bool:
-        """Whether a post received over this socket is neither stored nor refused yet."""
+        """Whether a post received over this socket is not yet stored or refused."""
         return False
 
     def is_disconnected(self) -> bool:
-        """Whether an answer could no longer reach the client."""
+        """Whether an answer can no longer reach the client."""
         return self._is_over or self._transport.is_disconnected
 
     def ids(self) -> dict[str, str]:
@@ -149,7 +149,7 @@ class Socket(AsyncConsumer):
             self.refuse(Unavailable(), self.current_client_id)
 
     def _flood(self) -> None:
-        """End a socket whose client sends too much, and stop reading from it."""
+        """End the socket and stop reading from it, because its client sends too much."""
         self.end("flood")
         self._transport.stop_reading()
 
@@ -178,7 +178,7 @@ class Socket(AsyncConsumer):
     def holding(self) -> Iterator[list[Struct]]:
         """Hold back frames pushed inside the `with` block, and send the frames appended to the yielded list first.
 
-        For an answer that is read from the database while the hub already pushes newer events to this socket.
+        Use it for an answer that is read from the database while the hub already pushes newer events to this socket.
         """
         first: list[Struct] = []
         self._held = []
@@ -192,7 +192,7 @@ class Socket(AsyncConsumer):
                 self.push(text)
 
     def push(self, text: bytes) -> None:
-        """Send an encoded frame after the frames pushed before it."""
+        """Send an encoded frame, after all frames that were pushed before it."""
         if self._is_over:
             return
         if self._held is not None:
@@ -208,7 +208,8 @@ class Socket(AsyncConsumer):
         self._queue(text)
 
     def end(self, code: str, *, retry_after_ms: int | None = None) -> None:
-        """Send a bye frame and close. The default retry is random, so that clients do not all return at once."""
+        """Send a bye frame and close. By default, the time to reconnect is random, so that clients do not all return at
+        once."""
         if self._is_over:
             return
         retry = randint(500, 5000) if retry_after_ms is None else retry_after_ms
@@ -224,7 +225,8 @@ class Socket(AsyncConsumer):
             self._sender = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        """Send what the transport could not take at once. While this runs, newer frames queue behind it."""
+        """Send the frames that the transport could not take at once. While this task runs, newer frames queue behind
+        them."""
         try:
             while self._unsent:
                 await self._transport.writable()

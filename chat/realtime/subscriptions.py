@@ -1,4 +1,4 @@
-"""The sockets of this process, what each is subscribed to, and what was sent to them.
+"""Tables of the sockets of this process: their subscriptions, and the state that was last sent to them.
 
 Only the event-loop thread may touch these tables.
 """
@@ -14,7 +14,8 @@ from chat.protocol import Row
 
 
 class SentRow(NamedTuple):
-    """The last row of a conversation that this process sent: its revision, and what decides whose lists hold it."""
+    """The last row of a conversation that this process sent: its revision, and the fields that decide whose lists hold
+    it."""
 
     revision: int
     status: str
@@ -58,7 +59,8 @@ class StaffSocket(Protocol):
     async def watch_again(self, uuid: str) -> None: ...
 
     def moved_away(self, pk: int, row: Row) -> None:
-        """Stop watching a conversation that has moved to where this staff member may have no right to read it."""
+        """Stop watching a conversation that was transferred to another department or agent, unless this person may
+        follow it."""
 
     def push(self, text: bytes) -> None: ...
 
@@ -74,7 +76,7 @@ class AnySocket(Protocol):
 
 
 class Subscriptions:
-    """Tables of subscribed sockets. Visitors and staff have separate ones, so a note can never reach a visitor."""
+    """Tables of subscribed sockets. Visitors and staff have separate tables, so a note can never reach a visitor."""
 
     def __init__(self) -> None:
         # All connected sockets, subscribed or not.
@@ -163,9 +165,10 @@ class Subscriptions:
             self.heads.pop(pk, None)
 
     def note_head(self, pk: int, seq: int) -> None:
-        """Record that a socket has loaded the messages up to `seq` from the database; the sweep continues from there.
+        """Record that a socket has loaded the messages up to `seq` from the database. The sweep continues from there.
 
-        The lowest seq is kept: another socket may then receive a message twice, and it drops the repeat.
+        If several sockets have the conversation open, the lowest seq is kept. A socket may then receive a message
+        twice, and drops the repeat.
         """
         self.heads[pk] = min(self.heads.get(pk, seq), seq)
         self.touched.add(pk)
@@ -173,8 +176,9 @@ class Subscriptions:
     def note_row(self, pk: int, row: Row) -> None:
         """Record that a screen of this process has just loaded this row from the database.
 
-        The lowest row is kept: if it is outdated, the sweep sends the current one to all screens. If none was sent
-        before, the sweep does so if the row is newer than its last round.
+        The row with the lowest revision is kept. If it is outdated, the sweep sends the current one to all screens. If
+        no row was sent before, the sweep sends this one to all screens, provided that it has changed since the last
+        round.
         """
         sent = self.sent_rows.get(pk)
         if sent is None:
@@ -184,12 +188,18 @@ class Subscriptions:
         self.touched.add(pk)
 
     def is_own(self, pk: int, socket: StaffSocket) -> bool:
-        """Return whether the conversation is known here to belong to the staff member or to their departments."""
+        """Return whether the conversation belongs to the staff member or to one of their departments.
+
+        The answer comes from the last row that this process sent; it is False if there is none.
+        """
         row = self.sent_rows.get(pk)
         return row is not None and (row.agent == socket.staff_id or row.department in socket.departments)
 
     def outsiders(self, pk: int, row: Row) -> list[StaffSocket]:
-        """Return the watchers of an open conversation who may see only others: not its agent, not in its department."""
+        """Return the watchers of an open conversation who may not follow it.
+
+        They are neither its agent nor in its department, and may not see all conversations.
+        """
         if row.status not in OPEN:
             return []
         agent = row.agent.id if row.agent else None

@@ -1,8 +1,9 @@
-"""The sweep: every second or two each process queries the database for changes whose notification was lost.
+"""The sweep: every second or two, each process queries the database for changes whose notification was lost.
 
-It bounds the delay when the channel layer is down, flushed or full; because of it the layer can fail without losing a
-message. It also sends waiting visitors their queue position, and ends the sockets of people who may no longer listen:
-staff whose rights have ended, and visitors whose conversation now belongs to another visitor or whose token is void.
+It limits the delay when the channel layer is down, flushed or full. Because of the sweep, the layer can fail without
+losing a message. It also sends waiting visitors their queue position. It ends the sockets of people who may no longer
+listen: staff whose rights have ended, and visitors whose token is void or whose conversation now belongs to another
+visitor.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ EVERYTHING_EVERY = 20
 
 
 async def sweep(hub: "Hub") -> None:
-    """Run the sweep for the life of the process."""
+    """Run the sweep at regular intervals as long as the process lives."""
     rounds = 0
     cursor = SweepCursor(timezone.now())
     # The state of the database at the last check of rights and tokens.
@@ -118,7 +119,7 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
 
 
 def _check_owners(hub: "Hub", result: SweepResult) -> None:
-    """End the widgets that listen to a conversation which a sign-in has given to another visitor."""
+    """End the widgets whose conversation now belongs to another visitor because of a sign-in."""
     for pk, owner in result.owners.items():
         # A visitor may have changed while the query ran; the next round examines such a conversation.
         if pk in hub.touched:
@@ -130,7 +131,8 @@ def _check_owners(hub: "Hub", result: SweepResult) -> None:
 
 
 async def _check_access(hub: "Hub") -> bool:
-    """End the sockets of people who may no longer listen. Returns True, unlike a check that has failed."""
+    """End the sockets of people who may no longer listen. Always returns True, so that the caller can detect a
+    failure."""
     await _check_rights(hub)
     await _check_tokens(hub)
     return True
@@ -164,7 +166,8 @@ async def send_queue_positions(hub: "Hub") -> None:
 async def _check_rights(hub: "Hub") -> None:
     """End the consoles of staff whose rights have ended.
 
-    Also park the conversations that staff may no longer follow, and watch parked ones again that they may.
+    For the other consoles, unsubscribe from conversations that the person may no longer follow, and subscribe again to
+    those that the person may follow again.
     """
     sockets = tuple(hub.staff)
     if not sockets:
@@ -193,6 +196,6 @@ async def _check_rights(hub: "Hub") -> None:
 
 
 async def _renew_presence(hub: "Hub") -> None:
-    """Extend the statuses of the staff whose consoles are connected."""
+    """Extend the validity of the presence of staff whose consoles are connected."""
     if hub.staff:
         await in_thread(presence.renew, list({socket.staff_id for socket in hub.staff}))

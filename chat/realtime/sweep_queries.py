@@ -1,9 +1,10 @@
-"""The queries of the sweep: the current state of everything that a process shows, and the changes it has not sent.
+"""The queries of the sweep: the current state of the shown conversations, and the changes not sent yet.
 
-They run on a thread. The cost of a round depends on what has changed, not on the number of sockets: PostgreSQL stores
-for each row the transaction that wrote it last, and knows at each moment which transactions had not ended. A row
-written by neither those nor a later transaction is as the previous round saw it, no matter when a transaction commits
-or what the clocks say. SQLite does not store this: there, with a single process, a round examines everything.
+They run on a thread. The cost of a round depends on the number of changes, not on the number of sockets. PostgreSQL
+stores for each row the transaction that wrote it last, and knows at each moment which transactions have not ended. A
+round remembers the oldest of these. A row written by an older transaction has not changed since, no matter when a
+transaction commits or what the clocks say. SQLite does not store transactions, so there a round examines everything,
+for a single process.
 """
 
 from collections.abc import Collection
@@ -28,7 +29,8 @@ OVERLAP = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class SweepCursor:
-    """How far a round has looked: the next one examines only what has changed since or was touched here."""
+    """The position of a round. The next round examines only later changes, and conversations touched in this
+    process."""
 
     at: datetime
     joined: frozenset[int] = frozenset()
@@ -41,7 +43,7 @@ class SweepCursor:
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """The input of one round: the subscriptions of this process, and what was sent to them already."""
+    """The input of one round: the subscriptions of this process, and the state that was sent to its sockets."""
 
     joined: frozenset[int]
     watched: frozenset[int]
@@ -78,7 +80,7 @@ class SweepResult:
 
 
 class _Stored(NamedTuple):
-    """The columns that the sweep reads of a conversation, without its id."""
+    """The columns of a conversation that the sweep reads, without its id."""
 
     visitor: int
     last_seq: int
@@ -86,7 +88,7 @@ class _Stored(NamedTuple):
 
 
 def find_missed(request: SweepRequest) -> SweepResult:
-    """Compare what was sent to the screens of this process with the database."""
+    """Compare the state that was sent to the screens of this process with the database, and return the differences."""
     transaction, snapshot, last_note = _current_position()
     cursor = SweepCursor(request.at, request.joined, transaction, snapshot, last_note)
     if snapshot and snapshot == request.cursor.snapshot and not request.touched:
@@ -108,9 +110,7 @@ def find_missed(request: SweepRequest) -> SweepResult:
 def _current_position() -> tuple[str, str, int]:
     """Return the oldest unfinished transaction, the snapshot and the last note.
 
-    A later round takes everything after them for new.
-
-    Call this before anything else is read. One query.
+    A later round treats everything after them as new. Call this before anything else is read. One query.
     """
     if connection.vendor == "postgresql":
         ((transaction, snapshot),) = batch_statements.fetch(
@@ -196,11 +196,11 @@ _full_queue = _select_queue()
 def _stored_rows(
     request: SweepRequest,
 ) -> tuple[dict[int, _Stored], dict[int, _Stored], set[int]]:
-    """Return three things about the conversations that this process shows:
+    """Return three things about the conversations of this process:
 
-    - those that a screen here shows or should show, without those that have not changed;
-    - those that were shown here and have left all lists: assigned on another process, closed, transferred;
-    - the ids of all that were examined.
+    - the conversations that a screen here shows or should show, except unchanged ones;
+    - the conversations that were shown here and have left all lists (assigned on another process, closed, transferred);
+    - the ids of all examined conversations.
 
     At most five queries, whose text never changes.
     """
@@ -230,9 +230,10 @@ def _stored_rows(
 
 
 def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
-    """Return those of `pks` that may have changed since `transaction` was the oldest unfinished one. One query.
+    """Return the ids of those conversations in `pks` that may have changed since an earlier round. One query.
 
-    Ages of transactions are compared, not their numbers, because the numbers wrap around.
+    `transaction` is the oldest one that was unfinished in that round. The query compares ages of transactions, not
+    numbers, because the numbers wrap around.
     """
     if not pks:
         return set()
@@ -242,9 +243,9 @@ def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
 
 
 def _missed_notes(request: SweepRequest) -> tuple[frozenset[int], list[Event]]:
-    """Return the notes since the last round on conversations watched here, and the events of those not sent here.
+    """Return the ids of the notes written since the last round, and the events of those that were not sent here.
 
-    A screen that already shows such a note recognises it by its id.
+    Only conversations that are watched here count. A screen that already shows such a note recognises it by its id.
     """
     if not request.watched:
         return frozenset(), []

@@ -1,4 +1,4 @@
-"""The transport of a WebSocket: writing frames, backpressure, and aborting the connection.
+"""The transport of a WebSocket: writes frames, applies backpressure, and aborts the connection.
 
 ASGI has no means for backpressure and for aborting, so each server that Lianxin supports has a subclass:
 `server/daphne/transport.py` and `server/uvicorn/transport.py`.
@@ -17,7 +17,8 @@ def _abort(reference: "weakref.ref[WebSocketTransport]") -> None:
 
 
 class WebSocketTransport:
-    """The transport behind the ASGI `send` of any server: everything goes through `send`."""
+    """A transport that uses only the ASGI `send`, so it works with any server. It has no backpressure and cannot
+    abort."""
 
     meter: FrameMeter | None = None
 
@@ -26,22 +27,23 @@ class WebSocketTransport:
 
     @property
     def is_disconnected(self) -> bool:
-        """Whether the client has disconnected. The consumer receives that event only after its current work."""
+        """Whether the client has disconnected. The consumer receives the disconnect event only after its current
+        work."""
         return False
 
     def write(self, payload: bytes) -> bool:
-        """Write a text message without waiting. Returns False if only `send` can do it, or not now."""
+        """Write a text message without waiting. Returns False if that is not possible now, or only by `send`."""
         return False
 
     async def writable(self) -> None:
-        """Wait until the client has read most of what was sent to it."""
+        """Wait until the client has read most of the data that was sent to it."""
 
     async def close(self, code: int) -> None:
-        """Send a close frame with this code after everything sent before it."""
+        """Send a close frame with this code, after all frames that were sent before it."""
         await self._send({"type": "websocket.close", "code": code})
 
     def stop_reading(self) -> None:
-        """Stop reading from the client: the kernel's buffer fills up and TCP makes the client wait."""
+        """Stop reading from the client. The kernel's buffer then fills up, and TCP makes the client wait."""
 
     def abort(self) -> None:
         """Drop the connection without a close frame, for a client that would not read one."""

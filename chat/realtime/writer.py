@@ -1,7 +1,7 @@
-"""The writer: one thread in each process that stores posts batch by batch.
+"""The writer: one thread in each process that stores posts in batches.
 
-While one commit is being written to disk, the next batch collects: an idle server adds no delay, and a busy one commits
-many posts at once. `accepted` is sent after the commit, never before.
+While one batch is being committed, the next one collects. An idle server therefore adds no delay, and a busy server
+commits many posts at once. `accepted` is sent after the commit, never before.
 """
 
 import logging
@@ -45,7 +45,7 @@ class Writer:
         self._is_ending = False
 
     def submit(self, post: Post, answer: Callable[[Outcome], None]) -> None:
-        """Queue a post. `answer` is called with AcceptedFrame after the commit or with a Refusal, on any thread."""
+        """Queue a post. `answer` is called on any thread: with AcceptedFrame after the commit, or with a Refusal."""
         with self._wake:
             is_full = len(self._posts) >= MAX_QUEUED
             if not is_full:
@@ -56,7 +56,7 @@ class Writer:
             answer(Unavailable())
 
     def post(self, post: Post) -> Future[Outcome]:
-        """Queue a post for a caller that waits, and return a future.
+        """Queue a post and return a future, for a caller that waits for the outcome.
 
         The future resolves to an Outcome. It never raises and cannot be cancelled.
         """
@@ -67,9 +67,9 @@ class Writer:
         return future
 
     def mark(self, mark: ReadMark) -> None:
-        """Queue a read mark, which is stored with the next post or after MARK_SECONDS.
+        """Queue a read mark, which is stored with the next post, or after MARK_SECONDS if there is none.
 
-        Only the highest of each reader and conversation is stored. A lost one is sent again.
+        Only the highest mark of each reader and conversation is stored. A client sends a lost mark again.
         """
         with self._wake:
             if len(self._marks) >= MAX_QUEUED:
@@ -99,7 +99,7 @@ class Writer:
             return self._wake.wait_for(lambda: not (self._posts or self._marks or self._is_busy), timeout)
 
     def stop(self, timeout: float) -> bool:
-        """End the thread and close its database connection once everything queued is stored or refused.
+        """End the thread and close its database connection when everything queued is stored or refused.
 
         Returns whether that happened within `timeout` seconds. The next post starts another thread.
         """
@@ -136,7 +136,7 @@ class Writer:
             self._store(posts, marks)
 
     def _store(self, posts: list[_QueuedPost], marks: list[ReadMark]) -> None:
-        """Store a batch and answer each post exactly once, whatever happens."""
+        """Store a batch and answer each post exactly once, even if storing fails."""
         try:
             outcomes, events = self._post_with_retries([post for post, _ in posts], marks)
         except (OperationalError, InterfaceError) as error:
@@ -164,7 +164,7 @@ class Writer:
     def _post_with_retries(
         self, posts: list[Post], marks: list[ReadMark]
     ) -> tuple[list[Outcome], list[Event]]:
-        """Call post_batch, and retry after database errors that may pass. Raises django.db.Error as post_batch does."""
+        """Call `post_batch`, and retry after transient database errors. Raises django.db.Error if they persist."""
         for attempt in range(1, ATTEMPTS + 1):
             connection.ensure_connection()
             started = monotonic()

@@ -275,8 +275,8 @@ class VisitorConsumer(Socket):
     async def _is_answered_as_stored(self, post: Post) -> bool:
         """Answer a post if it repeats a stored message. Returns whether it did.
 
-        Called for a post that must wait for an earlier one to be sent again. Earlier posts in that state that turn out
-        to be stored no longer block the queue.
+        It is called while posts are refused because an earlier one must be sent again. Refused posts that turn out to
+        be stored stop blocking the newer ones.
         """
         if not self._repeat_lookup_limit.take():
             return False

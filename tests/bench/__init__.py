@@ -1,8 +1,7 @@
-"""Measures Lianxin against its budgets, on PostgreSQL and Redis of its own: `make bench`; see
-docs/performance.md.
+"""The benchmark (`make bench`): measures Lianxin against its budgets, on its own PostgreSQL and Redis.
 
-`load` behaves like the real visitors and consoles, with the clients of tests/harness; `servers` starts what is
-measured, and `fixtures` fills its database; the other modules each measure one subject; `rows` has the
-budgets and the table. A run is void if an acknowledged message is missing from the database or did not reach
-the agent's screen, or if the load itself was late.
+docs/performance.md explains it. `load` behaves like the real visitors and consoles, with the clients of tests/harness.
+`servers` starts the measured servers, and `fixtures` fills their database. `rows` has the budgets and the table. Each
+of the other modules measures one subject. A run is void if an acknowledged message is missing from the database or did
+not reach the agent's screen, or if the load itself was late.
 """

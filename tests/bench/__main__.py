@@ -1,5 +1,7 @@
-"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--split] [--seconds S]`: print a table and write
-var/bench.json."""
+"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--split] [--seconds S]`: measure, and print a table.
+
+The table is also written to var/bench.json.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ from tests.bench.servers import ServerName
 
 @dataclass(frozen=True)
 class Measure:
-    """A function that measures, and the names of the rows that it returns."""
+    """A measuring function, and the names of the rows that it returns."""
 
     run: Callable[[Plan], list[Row]]
     rows: tuple[str, ...]
@@ -132,8 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
-    """Print the table row by row and write it, then list the rows that missed a must or were void. Return the
-    exit code, which is 1 if a row was void twice."""
+    """Print the table row by row and write it to `file`, then list the rows that missed a must or were void.
+
+    Return the exit code, which is 1 if a row was void twice.
+    """
     print(f"{machine_description()}\n{rows.HEAD}", flush=True)
     table: list[Row] = []
     voids: dict[str, str] = {}
@@ -167,7 +171,7 @@ def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
 
 
 def _measure(name: str, plan: Plan) -> list[Row]:
-    """Return the rows of a measure. Raise Void if it was void twice."""
+    """Run a measure and return its rows. A void run is repeated once; Void is raised if that is void, too."""
     measure = MEASURES[name]
     try:
         measured = measure.run(plan)
@@ -179,7 +183,7 @@ def _measure(name: str, plan: Plan) -> list[Row]:
 
 
 def wanted(only: Sequence[str] | None) -> list[str]:
-    """Return the measures needed for the requested measures or rows, or all measures."""
+    """Return the names of the measures to run for the requested measures or rows, or of all measures."""
     if only is None:
         return list(MEASURES)
     requested = {part for name in only for part in paths.RATIOS.get(name, (name,))}

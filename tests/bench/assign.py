@@ -1,5 +1,5 @@
-"""The rate at which many agents take waiting visitors at once, with each conversation assigned to exactly
-one."""
+"""Measures how fast many agents can take waiting visitors at once, with each conversation assigned to exactly one
+agent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ RETRY_SECONDS = 0.5
 
 
 def assign_rows(plan: Plan) -> list[Row]:
-    """Measure by the console's POST, by the action alone, and by POST with all agents' consoles open."""
+    """Measure three ways to take visitors: the console's POST, the action alone, and POST with all agents' consoles
+    open."""
     about = f"{plan.agents} agents, {plan.waiting:,} waiting"
     by_post, failed = _by_post(plan, with_consoles=False)
     by_action = _by_action(plan)
@@ -77,8 +78,10 @@ def _check_stored(running: Running, taken: int, distinct: int) -> None:
 async def _take_all(
     running: Running, staff: list[dict[str, str]], seconds: float, with_consoles: bool
 ) -> tuple[float, list[str], Counter[int]]:
-    """Let all agents take conversations from the queue for `seconds` or until it is empty. Return the duration, the
-    conversations taken, and the number of failed requests by HTTP status."""
+    """Let all agents take conversations from the queue for `seconds`, or until it is empty.
+
+    Return the duration, the conversations taken, and the number of failed requests by HTTP status.
+    """
     if with_consoles:
         tally = Tally()
         consoles = [Console(running.app, tally, cookies) for cookies in staff]

@@ -1,4 +1,4 @@
-"""Memory growth of a server while visitors come and go."""
+"""Measures the memory growth of a server while visitors come and go."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def churn_rows(plan: Plan) -> list[Row]:
 
 
 async def _churn(running: Running, plan: Plan) -> tuple[float, float]:
-    """Return the server's memory in KB after the warm-up, and after all other visitors."""
+    """Return the server's memory in KB after the warm-up, and after all visitors have come and gone."""
     url, tally = running.app.websocket_url, Tally()
 
     async def come_and_go(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Database contents for the measures, made by Lianxin's own models and actions. Runs in `manage.py shell`."""
+"""Creates database contents for the measurements with Lianxin's own models and actions. Runs in `manage.py shell`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ ABSENT_WORDS = [
 
 
 def create_staff(*, agents: int) -> dict[str, Any]:
-    """Create a site, its department, `agents` agents and a supervisor, all online; return the cookies of
-    their sessions."""
+    """Create a site, its department, `agents` agents and a supervisor, all online. Return the cookies of their
+    sessions."""
     department = Department.objects.create(code="bench", name_zh="客户服务", name_en="Service")
     Site.objects.create(
         key="bench", name_zh="测试银行", name_en="Bench", allowed_origins="", department=department
@@ -68,8 +68,10 @@ def _cookies(staff: Staff) -> dict[str, str]:
 
 
 def take_all() -> list[list[str]]:
-    """Let the agents take in turn until the queue is empty. Return each agent's conversations, in the order
-    of their cookies."""
+    """Let the agents take conversations in turn until the queue is empty.
+
+    Return the conversations of each agent, in the order of the agents' cookies.
+    """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     taken: list[list[str]] = [[] for _ in agents]
     try:
@@ -81,8 +83,11 @@ def take_all() -> list[list[str]]:
 
 
 def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) -> list[list[str]]:
-    """Create conversations with one message each: `waiting` in the queue, and `active` shared among the first
-    `agents` agents. Return [visitor's token, conversation] of each, the waiting ones first."""
+    """Create conversations with one message each: `waiting` in the queue, and `active` shared among the first `agents`
+    agents.
+
+    Return [visitor's token, conversation] of each, the waiting ones first.
+    """
     site = Site.objects.select_related("department").get()
     staff = list(Staff.objects.filter(role=Role.AGENT).order_by("pk")[:agents])
     now, count = timezone.now(), waiting + active
@@ -139,7 +144,8 @@ def _analyse() -> None:
 
 
 def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
-    """Let the agents take in turn by the action, without HTTP, for `seconds` or until the queue is empty."""
+    """Let the agents take conversations in turn for `seconds`, or until the queue is empty. It calls the action,
+    without HTTP."""
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     # Each thread has its own connection, from a pool as small as a server's.
     connection.close()
@@ -162,7 +168,7 @@ def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
 
 
 def assignment_counts() -> dict[str, int]:
-    """Return the number of conversations that have an agent, and of open assignments."""
+    """Return the number of conversations that have an agent, and the number of open assignments."""
     return {
         "active": Conversation.objects.filter(status=Status.ACTIVE).count(),
         "assignments": Assignment.objects.filter(until_at=None).count(),
@@ -170,7 +176,7 @@ def assignment_counts() -> dict[str, int]:
 
 
 def queries_of(path: str, cookies: dict[str, str]) -> int:
-    """Return the number of queries of a page, including those of session and user."""
+    """Return the number of database queries of a page, including those for the session and the user."""
     client = Client(SERVER_NAME="127.0.0.1")
     client.cookies.load(cookies)
     with CaptureQueriesContext(connection) as captured:
@@ -180,11 +186,11 @@ def queries_of(path: str, cookies: dict[str, str]) -> int:
 
 
 def create_archive(*, messages: int) -> dict[str, list[str]]:
-    """Create an archive of `messages` messages in closed conversations of ten, a quarter of them in the
-    agents' department. Return words to search for: common, middling, rare, and such that occur nowhere.
+    """Create an archive of `messages` messages in closed conversations of ten, a quarter of them in the agents'
+    department.
 
-    Half of each text is ours; the other half is drawn from 4,000 two-character words by Zipf's law, as in
-    natural language.
+    Return lists of words to search for, by kind: common, less common, rare, and words that occur nowhere. Half of each
+    text is ours. The other half is drawn from 4,000 two-character words by Zipf's law, as in natural language.
     """
     rng = Random(3)
     characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})

@@ -1,7 +1,6 @@
-"""`python -m tests.bench.flooder PORT KIND SOCKETS`: flood a server until standard input ends, then print the
-rate.
+"""The command `python -m tests.bench.flooder PORT KIND SOCKETS`: floods a server until standard input ends.
 
-It is a separate process, so that it takes no time from the load whose messages are measured.
+It then prints the rate. It is a separate process, so that it takes no time from the load whose messages are measured.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ PAUSE = 0.1
 
 
 class Flood:
-    """A client that floods over one socket after another. Counts the `sent` bytes and the `connections`."""
+    """A client that floods a server, over one socket after another. It counts the `sent` bytes and the
+    `connections`."""
 
     def __init__(self, port: int, block: bytes) -> None:
         self._port, self._block = port, block

@@ -1,4 +1,4 @@
-"""The time that posts of other visitors take while someone floods the server."""
+"""Measures how long posts of other visitors take while a client floods the server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _rows(plan: Plan, server: ServerName) -> Iterator[Row]:
 
 
 async def _measure_posts(running: Running, plan: Plan) -> list[float]:
-    """Return the sorted delays in milliseconds, from the intended time of each post to its answer."""
+    """Return the sorted delays in milliseconds, each from the intended time of a post to its answer."""
     tally = Tally()
     # No agent watches, so every accepted message counts as arrived.
     tally.arrived = tally.accepted
@@ -67,7 +67,7 @@ async def _measure_posts(running: Running, plan: Plan) -> list[float]:
 
 @contextmanager
 def _flooding(running: Running, kind: str, sockets: int) -> Iterator[list[str]]:
-    """Flood during the block; afterwards the list holds the flooder's report."""
+    """Flood the server inside the `with` block. Afterwards, the yielded list holds the flooder's report."""
     reports: list[str] = []
     if not kind:
         yield reports

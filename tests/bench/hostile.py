@@ -1,4 +1,4 @@
-"""The cost of hostile files, bodies and texts: peak memory, seconds, and the answer."""
+"""Measures the cost of hostile files, bodies and texts: peak memory, seconds, and the answer."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ ROWS = (
 
 
 class PeakMemory(threading.Thread):
-    """Measures the peak memory of a server and its children during the block, in MB over what they had
-    before."""
+    """Measures the peak memory of a server and its children inside the `with` block, in MB above the memory before
+    it."""
 
     def __init__(self, pid: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ def _measured(running: Running, name: str, work: Coroutine[Any, Any, str], data:
 
 
 def _row_in_own_process(name: str) -> Row:
-    """Measure in a separate process that reads nothing else and reports its own memory."""
+    """Return a row that is measured in a separate process, which reads nothing else and reports its own memory."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.bench.hostile_text", name],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -123,12 +123,13 @@ def _row_in_own_process(name: str) -> Row:
 
 
 def _warm_up(running: Running) -> None:
-    """Upload a harmless picture first: what the first upload of a process loads is not part of the cost."""
+    """Upload a harmless picture. The modules that the first upload of a process loads do not belong to the measured
+    cost."""
     load.run(_upload(running, [_png(Image.new("RGB", (8, 8), "red"))]))
 
 
 async def _upload(running: Running, pictures: list[bytes]) -> str:
-    """Upload each picture by another visitor, all at once; return the distinct answers."""
+    """Upload all pictures at once, each by another visitor. Return the distinct answers."""
     visitors = [Visitor(running.app.websocket_url, Tally()) for _ in pictures]
     await load.run_all(visitor.open() for visitor in visitors)
     await load.run_all(visitor.start() for visitor in visitors)
@@ -175,7 +176,7 @@ async def _nested(url: str, cookies: Mapping[str, str]) -> str:
 
 
 def _chunked(port: int) -> str:
-    """Send a body without a length and without a sign-in; return how much was sent until the answer."""
+    """Send a body of unknown length without being signed in. Return how much was sent before the answer arrived."""
     piece = b" " * 65536
     chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
     sent = 0
@@ -209,8 +210,10 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _deep_png() -> bytes:
-    """Return a 16-bit grey picture, as scanners make them, with the most pixels that are decoded; written row
-    by row."""
+    """Return a 16-bit grey picture, as scanners make them, with the maximum number of pixels that we decode.
+
+    It is written row by row, to save memory.
+    """
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return pack(">I", len(data)) + name + data + pack(">I", zlib.crc32(name + data))

@@ -1,5 +1,7 @@
-"""`python -m tests.bench.hostile_text NAME`: read a hostile table or compare two texts, and print what it
-cost."""
+"""The command `python -m tests.bench.hostile_text NAME`: reads a hostile table or compares two texts.
+
+It prints the cost.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cost of visitors who are connected and silent."""
+"""Measures the cost of visitors who are connected and silent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AGENTS = 4
 
 
 def idle_rows(plan: Plan) -> list[Row]:
-    """Measure open widgets in which nothing has been written."""
+    """Measure open widgets of visitors who have written nothing."""
     with servers.lianxin() as running, load.prioritized():
         running.create_staff(agents=1)
         kb, percent = load.run(
@@ -31,7 +31,7 @@ def idle_rows(plan: Plan) -> list[Row]:
 
 
 def in_chat_rows(plan: Plan) -> list[Row]:
-    """Measure widgets of silent visitors with an assigned conversation; then cut the network of many of them."""
+    """Measure widgets of silent visitors whose conversations have an agent. Then cut the network of many of them."""
     with servers.lianxin() as running, load.prioritized():
         staff = running.create_staff(agents=50)
         known = running.call(f"create_conversations(active={plan.many}, agents=50)")
@@ -51,7 +51,8 @@ def in_chat_rows(plan: Plan) -> list[Row]:
 
 
 def conversation_rows(plan: Plan) -> list[Row]:
-    """Measure what a small service costs while nobody writes: assigned conversations with open consoles."""
+    """Measure what a small service costs while nobody writes. Its conversations are assigned, and the consoles are
+    open."""
     with servers.lianxin() as running, load.prioritized():
         tally, staff = Tally(), running.create_staff(agents=AGENTS)
 
@@ -70,14 +71,14 @@ def conversation_rows(plan: Plan) -> list[Row]:
 
 
 async def _usage(running: Running, plan: Plan) -> Usage:
-    """Return what all servers use in `idle_seconds` from now."""
+    """Wait `plan.idle_seconds`, and return the resources that all servers have used during this time."""
     before = running.usage()
     await asyncio.sleep(plan.idle_seconds)
     return running.usage() - before
 
 
 async def _idle(running: Running, widgets: Sequence[Visitor], plan: Plan) -> tuple[float, float]:
-    """Return memory in KB per visitor, and percent of a core with all visitors connected."""
+    """Return the memory in KB per visitor, and the percentage of a core used while all visitors are connected."""
     await load.run_all((widget.open() for widget in widgets[: plan.few]), at_once=20)
     await asyncio.sleep(SETTLE_SECONDS)
     before = memory_kb(running.app.pid)

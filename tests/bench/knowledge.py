@@ -1,4 +1,4 @@
-"""The search for knowledge points, in process and through the console, and an import of 5,000 points."""
+"""Measures the search for knowledge points, in process and through the console, and an import of 5,000 points."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""The load: visitors who write and agents whose consoles watch, behaving like the real screens, and the
-results.
+"""The load of the benchmark: visitors who write, and agents whose consoles watch. Both behave like the real screens.
 
-Times are seconds of one monotonic clock. A message's delay counts from the time at which it was meant to be
-sent, not from the time at which the load got round to it; so a server that holds up the load cannot hide its
-delay.
+Times are seconds of one monotonic clock. A message's delay counts from the time at which it should have been sent, even
+if the load sent it later. A server that holds up the load therefore cannot hide its delay.
 """
 
 from __future__ import annotations
@@ -49,7 +47,8 @@ CHROME = {
 
 @dataclass
 class Tally:
-    """The fate of each message by its client_id: when it was intended, accepted and shown, and its seq."""
+    """The fate of each message, by its client_id: when it should have been sent, was accepted and was shown, and its
+    seq."""
 
     intended: dict[str, float] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
@@ -67,7 +66,7 @@ class Tally:
         return len(self.arrived) >= len(self.intended) <= len(self.accepted) + self.refused.total()
 
     def check(self) -> None:
-        """Raise Void unless everything sent was accepted and has arrived on the agent's screen."""
+        """Raise Void unless every message was accepted and has arrived on the agent's screen."""
         lost = self.accepted.keys() - self.arrived.keys()
         unanswered = self.intended.keys() - self.accepted.keys()
         if lost or unanswered or self.refused or not self.intended:
@@ -77,7 +76,10 @@ class Tally:
             )
 
     def delays_ms(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
-        """Return the sorted delays from intended to shown, of the messages intended in this period."""
+        """Return the sorted delays in milliseconds of the messages that should have been sent in this period.
+
+        A delay ends when the message is shown.
+        """
         return sorted(
             (at - self.intended[key]) * 1000
             for key, at in self.arrived.items()
@@ -86,7 +88,8 @@ class Tally:
 
 
 class SeenHead(Thread):
-    """The last seq only: a load shows nothing, and a long one would fill the memory."""
+    """A thread that keeps only the last seq. The load shows no messages, and keeping all of them would fill the
+    memory."""
 
     def __init__(self, tally: Tally) -> None:
         super().__init__()
@@ -104,7 +107,7 @@ class SeenHead(Thread):
 
 
 class Writer:
-    """A visitor who writes one text after the other."""
+    """A visitor who posts one text after the other."""
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
@@ -114,7 +117,7 @@ class Writer:
             next(self._texts)
 
     def post_next(self, intended: float | None = None) -> None:
-        """Post the next text. `intended` is the time at which it was due, by default now."""
+        """Post the next text. `intended` is the time at which it should have been posted, by default now."""
         now = time.monotonic()
         key = self.send_text(next(self._texts))
         self.tally.intended[key] = now if intended is None else intended
@@ -131,8 +134,7 @@ class Writer:
 
 
 class Visitor(Writer, VisitorClient):
-    """A visitor's widget, which does not wait for the answer to its last post. With `marks` it is visible and sends
-    read marks."""
+    """A visitor's widget that does not wait for the answer to its last post. With `marks`, it also sends read marks."""
 
     handshake_headers = CHROME
 
@@ -178,7 +180,7 @@ class Visitor(Writer, VisitorClient):
         super().received(frame)
 
     def refused_by_server(self, frame: Frame) -> None:
-        """Count a refusal or a bye frame; an undisturbed load gets none."""
+        """Count a refusal or a bye frame. Without a fault, the load gets none."""
         self.tally.refused[frame["code"]] += 1
         self.tally.intended.pop(frame.get("client_id", ""), None)
 
@@ -193,7 +195,7 @@ class Visitor(Writer, VisitorClient):
 
 
 class Console(AgentClient):
-    """An agent's console that watches all their conversations; the first one is on the screen."""
+    """The console of an agent, which watches all conversations of the agent. The first one is on the screen."""
 
     handshake_headers = CHROME
     # A console receives much about other conversations, so decode only what the load needs.
@@ -237,7 +239,11 @@ class Console(AgentClient):
         return self._sends_marks
 
     def send_read_mark(self, uuid: str) -> bool:
-        """Send what has arrived; for the conversation on the screen also, a moment later, that it was read."""
+        """Send a read mark for a conversation; return whether another one must follow.
+
+        The messages that have arrived count as received at once. In the conversation on the screen, they count as read
+        a moment later.
+        """
         head, read = self.threads[uuid].head, self._read.get(uuid, 0)
         self.socket.write({"kind": "seen", "conversation": uuid, "received": head, "read": read})
         is_shown = uuid == next(iter(self.threads))
@@ -247,7 +253,7 @@ class Console(AgentClient):
 
 
 def http_client(url: str, cookies: Mapping[str, str] | None = None) -> HttpClient:
-    """Return a client with one persistent connection, which accepts gzip, like every browser."""
+    """Return a client with one persistent connection that accepts gzip, like a browser."""
     headers = {"Accept-Encoding": "gzip", "Accept-Language": "zh-CN"}
     return HttpClient(url, cookies, keeps_open=True, headers=headers)
 
@@ -259,7 +265,7 @@ async def until(socket: ReconnectingSocket, is_true: Callable[[], bool]) -> None
 
 
 class RoomWriter(Writer):
-    """A visitor of the tutorial's chat, whose messages count as accepted when they come back from the group."""
+    """A visitor of the tutorial's chat. A message counts as accepted when it comes back from the room."""
 
     def __init__(self, url: str, tally: Tally, room: str) -> None:
         super().__init__(tally)
@@ -303,7 +309,10 @@ _rng = Random(3)
 
 @dataclass(frozen=True)
 class Window:
-    """Measurements of one period; `own` are the processor seconds of the load itself."""
+    """The measurements of one period.
+
+    `usage` has the resources that the servers used, and `own` the processor seconds of the load itself.
+    """
 
     began: float
     ended: float
@@ -351,7 +360,8 @@ async def closed_loop(
     warm_up: float,
     seconds: float,
 ) -> Window:
-    """Let each writer post the next text as soon as the last was accepted; measure after `warm_up`."""
+    """Let each writer post the next text as soon as the last one was accepted. The measurement begins after
+    `warm_up`."""
     is_over = False
 
     def accepted(writer: Writer) -> None:
@@ -376,8 +386,11 @@ async def open_loop(
     warm_up: float,
     seconds: float,
 ) -> Window:
-    """Send `rate` messages a second in all, at times drawn in advance like those of independent people
-    (Poisson), from the writers in turn. A writer does not wait for the answer to its previous message."""
+    """Send `rate` messages a second in total, from the writers in turn.
+
+    The times are drawn in advance like those of independent people (Poisson). A writer does not wait for the answer to
+    its previous message.
+    """
     rng = Random(1)
     began = time.monotonic() + 0.05
     times = list(
@@ -404,7 +417,7 @@ async def open_loop(
 
 
 async def settle(tally: Tally) -> None:
-    """Wait until everything was accepted and has arrived, for at most SETTLE_SECONDS; the rest counts as
+    """Wait at most SETTLE_SECONDS until every message was accepted and has arrived. Missing messages then count as
     lost."""
     until = time.monotonic() + SETTLE_SECONDS
     while not tally.is_settled and time.monotonic() < until:  # noqa: ASYNC110
@@ -432,7 +445,7 @@ async def _window(tally: Tally, usage: Callable[[], Usage], *, warm_up: float, s
 
 
 async def _measure_lag(lags: list[float]) -> None:
-    """Record how late the load's own event loop runs."""
+    """Append the lag of the load's own event loop to `lags` every 10 ms."""
     while True:
         due = time.monotonic() + 0.01
         await asyncio.sleep(0.01)
@@ -440,7 +453,7 @@ async def _measure_lag(lags: list[float]) -> None:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the value below which `percent` of the values lie, or 0 without values."""
+    """Return the value below which this percentage of the values lies, or 0 if there are no values."""
     if not values:
         return 0.0
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
@@ -482,9 +495,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def prioritized() -> Iterator[None]:
-    """Give the load priority on a machine that it shares with what it measures, and pause garbage collection.
-    The time that it takes from the servers makes their figures worse, never better. Without permission the priority
-    stays."""
+    """Give the load priority over the measured servers on the same machine, and pause garbage collection.
+
+    The time that the load takes from the servers makes their figures worse, never better. Without permission, the
+    priority stays as it is.
+    """
     former = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)

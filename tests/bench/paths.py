@@ -1,4 +1,4 @@
-"""The cost and the delay of a message from a visitor to an agent's screen."""
+"""Measures the cost and the delay of a message from a visitor to an agent's screen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def closed_rows(
     sqlite: bool = False,
     application: str = servers.APPLICATION,
 ) -> list[Row]:
-    """Measure fifty visitors who each post the next message as soon as the last was accepted."""
+    """Measure fifty visitors, each of whom posts the next message as soon as the last one was accepted."""
     with servers.lianxin(server, processes=processes, sqlite=sqlite, application=application) as running:
         window, tally, batch = _run(running, plan, name)
     where = "SQLite, one process" if sqlite else "PostgreSQL and Redis"
@@ -44,7 +44,7 @@ def closed_rows(
 
 
 def paced_rows(plan: Plan, name: str, *, rate: float, marks: bool = False) -> list[Row]:
-    """Measure fifty visitors at the pace of people, together `rate` messages a second."""
+    """Measure fifty visitors at the pace of people, who together post `rate` messages a second."""
     with servers.lianxin() as running:
         window, tally, batch = _run(running, plan, name, rate=rate, marks=marks)
     how = (
@@ -56,7 +56,7 @@ def paced_rows(plan: Plan, name: str, *, rate: float, marks: bool = False) -> li
 
 
 def tutorial_rows(plan: Plan, name: str, *, rate: float = 0.0) -> list[Row]:
-    """Measure the tutorial under the load of `paced_rows`, or, without a rate, of `closed_rows`."""
+    """Measure the tutorial's chat with the same load as `paced_rows`, or as `closed_rows` if no rate is given."""
     with servers.tutorial() as running, load.prioritized():
         tally = Tally()
         window = load.run(_tutorial(running, tally, plan, name, rate))
@@ -69,7 +69,7 @@ def tutorial_rows(plan: Plan, name: str, *, rate: float = 0.0) -> list[Row]:
 
 
 def ratio_rows(rows: Sequence[Row]) -> list[Row]:
-    """Return the ratios of RATIOS whose two rows are there."""
+    """Return a row for each ratio of RATIOS of which both rows were measured."""
     values = {row.name: row.value for row in rows}
     return [
         Row(name, values[tutorial] / values[ours], "both on daphne, in one run, by the same load")
@@ -79,7 +79,7 @@ def ratio_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def latency_rows(plan: Plan) -> list[Row]:
-    """Measure the delay from the intended time to the agent's screen."""
+    """Measure the delay of messages, from the time at which they should have been sent to the agent's screen."""
     with servers.lianxin() as running:
         window, tally, batch = _run(
             running,
@@ -116,8 +116,10 @@ def _run(
     agents: int = AGENTS,
     idle: int = 0,
 ) -> tuple[Window, Tally, float]:
-    """Run a load and check it. Return the measurements, the fate of each message, and messages per
-    transaction."""
+    """Run a load and check it.
+
+    Return the measurements, the fate of each message, and the number of messages per transaction.
+    """
     tally = Tally()
     staff = running.create_staff(agents=agents)
     with load.prioritized():
@@ -151,8 +153,10 @@ async def connect(
     visitors: int = 0,
     marks: bool = False,
 ) -> list[Visitor]:
-    """Open `visitors` widgets and start `conversations` of them, which the agents take in turn and watch on their
-    consoles. Return the visitors in conversations."""
+    """Open `visitors` widgets and start `conversations` of them. Return the visitors in conversations.
+
+    The agents take the conversations in turn and watch them on their consoles.
+    """
     # With two processes, visitors use the first and agents the second.
     visitor_url = running.apps[0].websocket_url
     opened = [Visitor(visitor_url, tally, marks=marks) for _ in range(max(conversations, visitors))]
@@ -180,7 +184,10 @@ async def _tutorial(running: Running, tally: Tally, plan: Plan, name: str, rate:
 async def _drive(
     running: Running, writers: Sequence[Writer], tally: Tally, plan: Plan, name: str, rate: float
 ) -> Window:
-    """Let the writers post `rate` messages a second, or, without a rate, in a closed loop."""
+    """Let the writers post `rate` messages a second; without a rate, each posts as soon as the last one was accepted.
+
+    Return the measurements.
+    """
     plan = plan.at_pace(rate) if rate else plan
     usage, warm_up, seconds = running.usage, plan.warm_up, plan.seconds
     with _profiled(running, plan, name):

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Plan:
-    """Durations are in seconds. `churned` is how many visitors come and go; the budget assumes 100,000 (`--long`)."""
+    """The parameters of a run. Durations are in seconds.
+
+    `churned` is the number of visitors who come and go. The budget assumes 100,000 (`--long`).
+    """
 
     seconds: float = 12.0
     warm_up: float = 3.0
@@ -36,8 +39,11 @@ class Plan:
     split: bool = False
 
     def at_pace(self, rate: float) -> Plan:
-        """Return the plan of a load of `rate` messages a second: as long as it takes for the least number of
-        messages, and at least as long as this plan."""
+        """Return a plan for a load of `rate` messages a second, which lasts long enough for the least number of
+        messages.
+
+        It lasts at least as long as this plan.
+        """
         return replace(
             self,
             seconds=max(self.seconds, self.least_messages / rate),

@@ -1,7 +1,10 @@
-"""Lianxin with a planted fault, to test that the bench calls such a run void. BENCH_PLANT names the fault:
+"""An ASGI application with a planted fault, to test that the benchmark declares such a run void.
 
-unstored: a post is acknowledged but never stored. deleted: a post is stored, delivered, acknowledged, then
-deleted. unseen: a message does not reach the agent's screen.
+The variable BENCH_PLANT names the fault:
+
+- `unstored`: a post is acknowledged but never stored.
+- `deleted`: a post is stored, delivered and acknowledged, and then deleted.
+- `unseen`: a message does not reach the agent's screen.
 """
 
 import json

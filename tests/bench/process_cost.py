@@ -1,4 +1,4 @@
-"""The cost of processes from /proc: processor time and memory, including child processes."""
+"""Reads the cost of processes from /proc: processor time and memory, including child processes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ class Thread(NamedTuple):
 
 @dataclass(frozen=True)
 class Usage:
-    """What servers have used: processor seconds, transactions of PostgreSQL, and nanoseconds and context switches of
-    each living thread."""
+    """The resources that servers have used: processor seconds, and transactions of PostgreSQL.
+
+    For each living thread, it also has the nanoseconds of processor time and the number of context switches.
+    """
 
     cpu: float
     transactions: int = 0
@@ -37,8 +39,10 @@ class Usage:
         )
 
     def split(self, messages: int, names: Mapping[int, str]) -> str:
-        """Return a table of the CPU-ms and context switches of a message by process and thread, with these names
-        of threads by id."""
+        """Return a table of the CPU milliseconds and context switches per message, by process and thread.
+
+        `names` are the names of the threads by id.
+        """
         nanoseconds: Counter[str] = Counter()
         switches: Counter[str] = Counter()
         for thread in self.nanoseconds | self.switches:
@@ -66,8 +70,10 @@ def process_tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return user and system time of these servers and their children, including ended ones (a closed
-    database session counts with its parent). The resolution is a hundredth of a second."""
+    """Return the user and system time of these servers and their children in seconds, with a resolution of 0.01 s.
+
+    Children that have ended are included; a closed database session counts with its parent.
+    """
     total = 0
     for pid in pids:
         for number, member in enumerate(process_tree(pid)):
@@ -78,7 +84,10 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def thread_usages(name: str, pid: int) -> Iterator[tuple[Thread, int, int]]:
-    """Yield each thread of the server `name` and its children, with its nanoseconds and context switches."""
+    """Yield (thread, nanoseconds of processor time, context switches) for each thread of a server and its children.
+
+    `name` is the name of the server in the result.
+    """
     for member in process_tree(pid):
         with suppress(OSError):
             process = name if member == pid else _title(member)
@@ -90,7 +99,7 @@ def thread_usages(name: str, pid: int) -> Iterator[tuple[Thread, int, int]]:
 
 
 def _title(pid: int) -> str:
-    """Return the title of a process, for all of PostgreSQL's sessions the same."""
+    """Return the command line of a process. All sessions of PostgreSQL get the same title."""
     title = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
     return "postgres: sessions" if title.startswith("postgres:") and "(" in title else title
 
@@ -103,8 +112,10 @@ def _stat(pid: int) -> list[str]:
 
 
 def memory_kb(pid: int) -> float:
-    """Return the process's own memory in KB: its proportional share (PSS) of anonymous memory. Program files
-    are left out, because their share depends on what else runs on the machine."""
+    """Return the memory of a process in KB: its proportional share (PSS) of anonymous memory.
+
+    Program files are left out, because their share depends on the other processes of the machine.
+    """
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss_Anon:"):
             return float(line.split()[1])

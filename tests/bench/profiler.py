@@ -21,10 +21,10 @@ MAX_LISTED = 45
 
 @contextmanager
 def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Iterator[None]:
-    """Profile these processes, by name, for `seconds`, beginning `delay` seconds from now.
+    """Profile the processes in `pids`, a dict by name, for `seconds`, beginning `delay` seconds from now.
 
-    Writes to var/profiles for each: NAME.folded (for speedscope and flame graph tools), NAME.svg (a flame
-    graph of the same time) and NAME.txt (a summary).
+    For each process it writes three files to var/profiles: NAME.folded (for speedscope and flame graph tools), NAME.svg
+    (a flame graph of the same time) and NAME.txt (a summary).
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     profilers = []
@@ -64,8 +64,10 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
 
 
 def thread_names(pid: int) -> dict[int, str]:
-    """Return the names that Python gave the threads of a process, by their ids. Without permission to read its
-    memory, return none."""
+    """Return the names that Python gave the threads of a process, by their ids.
+
+    The result is empty without permission to read the memory of the process.
+    """
     command = [_py_spy(), "dump", "--nonblocking", "--json", "--pid", str(pid)]
     dump = subprocess.run(command, check=False, capture_output=True, text=True)
     if dump.returncode:
@@ -83,8 +85,8 @@ def _py_spy() -> str:
 
 
 def summary_of(folded: str) -> str:
-    """Return a summary: the threads, then the functions with most time of their own, then those with most
-    time including calls."""
+    """Return a summary: the threads, the functions with most time of their own, and those with most time including
+    calls."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     threads: Counter[str] = Counter()

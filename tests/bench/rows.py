@@ -1,4 +1,4 @@
-"""The rows of the table: each figure with its budget and its conditions."""
+"""The rows of the benchmark's table. Each has a figure, its budget and its conditions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ FILE = ROOT / "var" / "bench.json"
 
 
 class Void(Exception):
-    """The run does not count: a message was lost, doubled or out of order, or the load was late."""
+    """The run does not count, because a message was lost, doubled or out of order, or the load was late."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits `must` and `goal` in `unit`, None where a row has no such limit. `is_least`: larger values are
-    better."""
+    """The limits `must` and `goal` of a row, in `unit`; None if there is no such limit.
+
+    If `is_least` is true, larger values are better.
+    """
 
     unit: str
     must: float | None = None
@@ -87,7 +89,7 @@ NAME_WIDTH = max(map(len, BUDGETS))
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `conditions` describe in words what was measured, with what load and how."""
+    """One figure. `conditions` describes in words the measured subject, the load and the method."""
 
     name: str
     value: float
@@ -99,7 +101,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The stricter limit that the value meets, "goal" or "must"; "MISSED" if neither, "" if it has no limits."""
+        """The stricter limit that the value meets: "goal", "must", or "MISSED" if neither. It is "" if there are no
+        limits."""
         budget = self.budget
         sign = -1 if budget.is_least else 1
         for verdict, limit in (("goal", budget.goal), ("must", budget.must)):

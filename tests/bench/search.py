@@ -1,4 +1,4 @@
-"""Search in a million messages, as a supervisor and as an agent."""
+"""Measures the search in a million messages, as a supervisor and as an agent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ WordsByKind = dict[str, list[str]]
 
 
 def search_rows(plan: Plan) -> list[Row]:
-    """Search every word once as a supervisor, who sees everything, and once as an agent, who sees a quarter."""
+    """Search for every word twice: as a supervisor, who may see all messages, and as an agent, who may see a
+    quarter."""
     with _archive(plan) as (running, staff, words), load.prioritized():
         answers_by_kind = load.run(_search_all(running, staff, words))
     times = {kind: sorted(ms for ms, _ in answers) for kind, answers in answers_by_kind.items()}
@@ -52,7 +53,7 @@ RESULTS = "/console/search/results"
 async def _search_all(
     running: Running, staff: StaffSessions, words: WordsByKind
 ) -> dict[str, list[tuple[float, bool]]]:
-    """Return milliseconds and whether anything was found, for every request, by the kind of word."""
+    """Return (milliseconds, whether a result was found) for every request, in lists by the kind of word."""
     readers = [http_client(running.app.url, cookies) for cookies in (staff.supervisor, staff.agents[0])]
     for client in readers:
         await _search(client, "预热")
@@ -74,7 +75,7 @@ async def _search(client: HttpClient, word: str) -> tuple[float, bool]:
 
 @contextmanager
 def _archive(plan: Plan) -> Iterator[tuple[Running, StaffSessions, WordsByKind]]:
-    """Start Lianxin on the archive, which is loaded first unless one of this kind exists."""
+    """Start Lianxin with the archive of messages. The archive is loaded first, unless one of the same kind exists."""
     folder = FOLDER.with_name(f"{FOLDER.name}-{plan.archive}")
     about = folder / "about.json"
     if not about.exists() or json.loads(about.read_text())["kind"] != _kind():
@@ -100,7 +101,7 @@ def _archive(plan: Plan) -> Iterator[tuple[Running, StaffSessions, WordsByKind]]
 
 
 def _kind() -> str:
-    """Return a hash of the code that loads the archive and of the tables that it is loaded into."""
+    """Return a hash of the code that loads the archive, and of the tables that the archive fills."""
     sources = [
         Path(__file__).with_name("fixtures.py"),
         Path(__file__).with_name("texts.py"),

@@ -1,6 +1,8 @@
-"""The servers that are measured, started as a bank starts them. Only one setting differs from the defaults
-and from what every bank must set: the rate limit of one visitor, because fifty visitors have to produce all
-the load."""
+"""The measured servers, started as a bank starts them.
+
+Only one setting differs from the defaults and from the settings that every bank must make: the rate limit of one
+visitor, because fifty visitors have to produce all the load.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ SECRET_KEY = "of a bench, and good for nothing else"  # Long enough for the syst
 
 
 class MeasuredApp(AppServer):
-    """Killed instead of stopped: the measurement is over, and draining ten thousand sockets would take long."""
+    """A server that is killed at the end, not stopped, because draining ten thousand sockets would take long."""
 
     stop_signal = signal.SIGKILL
 
@@ -58,7 +60,7 @@ class StaffSessions:
 
 @dataclass
 class Running:
-    """Lianxin, or the tutorial, with its database. `servers` are all processes whose cost counts."""
+    """Lianxin, or the chat of the tutorial, with its database. `servers` are all processes whose cost counts."""
 
     apps: list[AppServer]
     servers: list[Server]
@@ -72,11 +74,12 @@ class Running:
         return self.apps[0]
 
     def cpu_seconds(self) -> float:
-        """Return the processor seconds of all servers until now."""
+        """Return the processor seconds that all servers have used until now."""
         return cpu_seconds(server.pid for server in self.servers)
 
     def transactions(self) -> int:
-        """Return the number of PostgreSQL's transactions until now. Sessions report theirs up to a second late."""
+        """Return the number of PostgreSQL's transactions until now. Sessions report their transactions up to a second
+        late."""
         if self.statistics is None:
             return 0
         row = self.statistics.execute(
@@ -86,7 +89,7 @@ class Running:
         return int(row[0])
 
     def usage(self) -> Usage:
-        """Return what all servers have used until now."""
+        """Return the resources that all servers have used until now."""
         usage = Usage(self.cpu_seconds(), self.transactions())
         for server in self.servers:
             for thread, nanoseconds, switches in thread_usages(server.name, server.pid):
@@ -104,8 +107,10 @@ class Running:
         return StaffSessions(**self.call(f"create_staff(agents={agents})"))
 
     def check_stored(self, tally: Tally) -> float:
-        """Check that every acknowledged message is in the database with the acknowledged seq, and return the
-        average number of messages per transaction. Raise Void when one is missing."""
+        """Check that every acknowledged message is in the database with the acknowledged seq. Raises Void if not.
+
+        Return the average number of messages per transaction.
+        """
         stored, batches = self._stored()
         missing = [key for key, seq in tally.seqs.items() if stored.get(uuid.UUID(key)) != seq]
         missing += [key for key in tally.accepted.keys() - tally.seqs.keys() if uuid.UUID(key) not in stored]
@@ -130,8 +135,11 @@ class Running:
 
 @cache
 def _prepared() -> Path:
-    """Return a folder with everything a start needs, made once per run: a PostgreSQL with an empty Lianxin
-    database, and the state folder of a stand-alone server with its SQLite and the collected static files."""
+    """Return a folder with everything that a start needs, made once per run.
+
+    It has a PostgreSQL with an empty Lianxin database, and the state folder of a stand-alone server with its SQLite
+    database and the collected static files.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lianxin-bench-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
@@ -144,7 +152,7 @@ def _prepared() -> Path:
 
 @contextmanager
 def _copy_of(name: str) -> Iterator[Path]:
-    """Yield a copy of a prepared folder, with its owners, for one measure."""
+    """Yield a copy of the prepared folder `name` for one measurement. The files keep their owners."""
     with tempfile.TemporaryDirectory(prefix=f"lianxin-bench-{name}-") as folder:
         Path(folder).chmod(0o755)
         subprocess.run(["cp", "-a", _prepared() / name, folder], check=True)
@@ -161,9 +169,9 @@ def lianxin(
     database: str = "",
     postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
-    """Start Lianxin on a PostgreSQL that writes to the disk, and Redis; or on SQLite with neither.
+    """Start Lianxin with Redis and a PostgreSQL that writes to the disk, or with SQLite and without both.
 
-    `postgres` and `database` name a PostgreSQL that runs already, and one of its prepared databases.
+    If a PostgreSQL with a prepared database is already running, `postgres` and `database` name the two.
     """
     with ExitStack() as stack:
         state = stack.enter_context(_copy_of("state"))
@@ -195,7 +203,7 @@ def lianxin(
 
 @contextmanager
 def tutorial() -> Iterator[Running]:
-    """Start the chat of the Channels tutorial on Daphne, with a PostgreSQL and a Redis like Lianxin's."""
+    """Start the chat of the Channels tutorial on Daphne, with a PostgreSQL and a Redis like those of Lianxin."""
     with PrivatePostgres(durable=True) as postgres, PrivateRedis() as redis:
         env = {
             "DJANGO_SETTINGS_MODULE": "tests.bench.tutorial.settings",

@@ -1,4 +1,4 @@
-"""The time from starting the process to the first accepted message."""
+"""Measures the time from the start of the process to the first accepted message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network fails for thousands of visitors at once, and all of them reconnect."""
+"""Measures a network failure for thousands of visitors, all of whom then reconnect at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWERS = 200
 
 
 class ReconnectingWidget(Visitor):
-    """A widget that reconnects by itself with its token and its last seq, as the real one does."""
+    """A widget that reconnects by itself with its token and its last seq, like the real one."""
 
     def __init__(self, url: str, tally: Tally, token: str, conversation: str) -> None:
         super().__init__(url, tally)
@@ -51,8 +51,10 @@ class ReconnectingWidget(Visitor):
         VisitorClient.lost(self)
 
     def refused_by_server(self, frame: Frame) -> None:
-        """Count what is final. A temporarily refused post is sent again, and a bye frame sends the widget away
-        for a while."""
+        """Count final refusals.
+
+        A post that was refused for a while is sent again. After a bye frame, the widget waits before it reconnects.
+        """
         if frame["kind"] == "bye":
             self.rejections += 1
         elif not frame.get("retry_after_ms"):
@@ -65,8 +67,11 @@ class ReconnectingWidget(Visitor):
 async def storm(
     running: Running, widgets: Sequence[ReconnectingWidget], staff: StaffSessions, tally: Tally
 ) -> Row:
-    """Cut all widgets at once. Meanwhile agents answer some of them, and some visitors write as soon as they
-    are back. Ends when all are back and show everything. Raises Void when something is missing."""
+    """Cut all widgets at once, wait until all of them are back, and return the row of reconnects per second.
+
+    Meanwhile agents answer some of them, and some visitors write as soon as they are back. Raises Void if a message is
+    missing at the end.
+    """
     rng = random.Random(2)
     began, cpu = time.monotonic(), running.cpu_seconds()
     for widget in widgets:
@@ -119,7 +124,8 @@ async def storm(
 async def _send_answers(
     client: HttpClient, widgets: Sequence[ReconnectingWidget], failed: Counter[int]
 ) -> dict[str, ReconnectingWidget]:
-    """Answer in each conversation by the console's POST until accepted; return the widget by client_id."""
+    """Send an answer in each conversation by the console's POST until it is accepted. Return the widgets by
+    client_id."""
     sent = {}
     for widget in widgets:
         key = str(uuid4())
@@ -136,8 +142,10 @@ async def _send_answers(
 
 
 async def _wait_until_shown(answers: dict[str, ReconnectingWidget], tally: Tally) -> int:
-    """Wait for at most half a minute; return how many answers are not shown and how many posts are not
-    accepted."""
+    """Wait at most half a minute for the answers and the posts.
+
+    Return the number of answers that are not shown plus the number of posts that are not accepted.
+    """
     until = time.monotonic() + 30
     while True:
         missing = sum(key not in widget.shown_ids for key, widget in answers.items())

@@ -1,4 +1,4 @@
-"""The benchmark: its rows are complete and correct, and a run with errors is void."""
+"""Tests of the benchmark: its rows are complete and correct, and a run with errors is void."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_run_with_a_lost_message_is_void(plant: str, message: str, monkeypatch: 
 
 
 def _void_times(count: int, row: Row) -> Callable[[Plan], list[Row]]:
-    """Return a measure that is void `count` times before it returns this row."""
+    """Return a measure that raises Void `count` times, and then returns this row."""
     voids = iter(range(count))
 
     def run(plan: Plan) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The size of the widget: real responses of the server, as they are transferred."""
+"""Measures the size of the widget by real responses of the server, as they are transferred."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def widget_rows(plan: Plan) -> list[Row]:
 
 
 async def _fetch(url: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Return bytes by path: on the bank's page, and after opening the widget."""
+    """Return two dicts of bytes by path: the files loaded on the bank's page, and those loaded when the widget
+    opens."""
     client = load.http_client(url)
     host = {path: len(await _body(client, path)) for path in ("/widget.js", "/widget/bench/look.js")}
     page = await client.get("/widget/bench/")

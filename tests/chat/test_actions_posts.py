@@ -287,7 +287,7 @@ def test_post_by_an_agent_who_is_not_assigned_is_refused(cast: Cast) -> None:
 def change_before_the_write(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[], object], times: int = 1
 ) -> None:
-    """Call `change` after a batch has read its conversations and before it writes them, the first `times` times."""
+    """Call `change` between the reading and the writing of the next `times` batches."""
     write, calls = batch_statements.write_at_revision, iter(range(times))
 
     def write_later(*arguments: Any) -> set[int]:

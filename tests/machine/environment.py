@@ -104,7 +104,8 @@ def _database() -> Any:
 
 
 def _later(write: Any) -> Any:
-    """Let others change the conversations after the writer has read them and before it writes them."""
+    """Wrap `write` so that it waits before it writes. Other processes can then change the conversations that were
+    read."""
 
     def write_later(*arguments: Any) -> Any:
         process = PROCESS.get()

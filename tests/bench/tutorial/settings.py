@@ -1,5 +1,5 @@
-"""The settings of `startproject` and the Channels tutorial, without DEBUG, on PostgreSQL with persistent
-connections."""
+"""The settings of `startproject` and the Channels tutorial, without DEBUG, with persistent connections to
+PostgreSQL."""
 
 import os
 
