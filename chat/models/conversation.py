@@ -37,7 +37,8 @@ class Conversation(models.Model):
 
     `last_seq` is the highest of the numbers 1, 2, 3 ... of its messages. A read mark such as `agent_read_seq` means
     that the agent has read everything up to and including that seq; read marks never decrease. Every write that changes
-    something that a `protocol.Row` shows raises `revision`, under the lock of the conversation.
+    something that a `protocol.Row` shows raises `revision`. Actions lock the conversation first; the writer thread does
+    not, and writes a conversation only if its revision is the one that it has read.
     """
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
