@@ -20,7 +20,7 @@ class Thread(NamedTuple):
 
 @dataclass(frozen=True)
 class Usage:
-    """What servers have used: processor seconds, transactions of PostgreSQL, and nanoseconds and context switches of
+    """Processor seconds of servers, transactions of their PostgreSQL, and processor nanoseconds and context switches of
     each living thread."""
 
     cpu: float
