@@ -42,8 +42,7 @@ class Flood:
             connection.sendall(HELLO)
             data = self._block
             while not self.is_over.is_set():
-                # Read the server's answers, because otherwise it would disconnect a client that does not
-                # read.
+                # Read the server's answers, because the server disconnects a client that does not read.
                 if select.select([connection], [], [], 0)[0] and not connection.recv(65536):
                     return
                 accepted = connection.send(data)

@@ -80,7 +80,7 @@ class PeakMemory(threading.Thread):
     def _memory_now(self) -> float:
         total = 0.0
         for pid in process_tree(self._pid):
-            # A child may end meanwhile.
+            # A child process may have ended since it was listed.
             with suppress(OSError, RuntimeError):
                 total += memory_kb(pid)
         return total

@@ -41,7 +41,7 @@ def main(name: str) -> None:
         "csv_wide": tables.wide_csv,
     }
     data = makes[name]() if name in makes else b""
-    # Do not count what libraries load at first use.
+    # Load the libraries first, so that their memory is not counted.
     SheetFile().create_dataset(b"key,title\na,b\n")
     # The memory for making the file is released but still counted in the peak, so reset the peak.
     Path("/proc/self/clear_refs").write_text("5")

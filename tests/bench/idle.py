@@ -14,7 +14,7 @@ from tests.bench.servers import Running
 from tests.bench.storm import ReconnectingWidget, storm
 
 SETTLE_SECONDS = 3.0
-# The row of a small service.
+# The size of a small service.
 CONVERSATIONS = 60
 AGENTS = 4
 

@@ -185,7 +185,7 @@ class Visitor(Writer, VisitorClient):
         self.tally.intended.pop(frame.get("client_id", ""), None)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # Only the answer counts: a message that has come back is not yet acknowledged.
+        # Only the answer acknowledges a post. A message that has come back does not.
         if not is_message:
             super().settle(client_id, seq)
 
@@ -198,7 +198,7 @@ class Console(AgentClient):
     """The console of an agent, which watches all conversations of the agent. The first one is on the screen."""
 
     handshake_headers = CHROME
-    # A console receives much about other conversations, so decode only what the load needs.
+    # A console receives many frames about other conversations, so decode only the kinds that the load needs.
     decoded_kinds = (b"message", b"welcome", b"bye", b"refused")
 
     def __init__(

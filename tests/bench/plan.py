@@ -14,13 +14,14 @@ class Plan:
 
     seconds: float = 12.0
     warm_up: float = 3.0
-    # A load at a slow pace is measured for as many messages, after as many.
+    # With a slow load, the measurement and the warm-up last until at least these numbers of messages have been sent.
     least_messages: int = 240
     least_warm_up_messages: int = 50
-    # For the latency rows: all are connected, some of them write.
+    # For the latency rows: the number of connected visitors, and the number of those who write.
     connected: int = 2000
     talking: int = 200
-    # For the idle rows: memory per visitor is what the many take more than the few.
+    # For the idle rows: memory per visitor is the difference in memory between many and few visitors, divided by the
+    # difference in their numbers.
     few: int = 1000
     many: int = 10_000
     idle_seconds: float = 30.0
@@ -32,7 +33,8 @@ class Plan:
     queue_length: int = 10_000
     archive: int = 1_000_000
     points: int = 5000
-    # A load that used more of its core, or was later (p99), would measure itself.
+    # A run is void if the load used more of its core than this, or sent messages later than this (p99): it would have
+    # measured the load itself.
     max_own_percent: float = 80.0
     max_late_ms: float = 20.0
     profile: bool = False

@@ -46,7 +46,7 @@ class Usage:
         nanoseconds: Counter[str] = Counter()
         switches: Counter[str] = Counter()
         for thread in self.nanoseconds | self.switches:
-            # Threads of one pool, NAME_0, NAME_1 and so on, are added up.
+            # Add up the threads of one pool, whose names are NAME_0, NAME_1 and so on.
             name = f"{thread.process} {names.get(thread.tid, '').rstrip('0123456789')}".rstrip(" _")
             nanoseconds[name] += self.nanoseconds[thread]
             switches[name] += self.switches[thread]
@@ -78,7 +78,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     for pid in pids:
         for number, member in enumerate(process_tree(pid)):
             fields = _stat(member)
-            # The time of ended children is counted in their parent; that of living ones in themselves.
+            # The time of ended children is counted in their parent, and the time of living children in themselves.
             total += sum(map(int, fields[11:15] if number == 0 else fields[11:13]))
     return total / TICKS
 

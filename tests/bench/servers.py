@@ -30,7 +30,7 @@ from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis, crea
 from tests.harness.servers.process import Server
 
 ServerName = Literal["daphne", "uvicorn"]
-# The options of deploy/systemd.
+# The options with which deploy/systemd starts the servers.
 OPTIONS: dict[ServerName, list[str]] = {
     "daphne": ["--verbosity", "0", "--no-server-name", "--ping-interval", "15", "--ping-timeout", "20"],
     "uvicorn": [
@@ -65,7 +65,7 @@ class Running:
     apps: list[AppServer]
     servers: list[Server]
     database: str
-    # An open session, so that looking at the statistics costs no new one. None for SQLite.
+    # An open session for reading the statistics, so that reading them costs no new session. None for SQLite.
     statistics: psycopg.Connection | None
     is_ours: bool = True
 

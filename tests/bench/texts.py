@@ -70,5 +70,5 @@ ENGLISH = [
     "I sent money to the wrong account this morning and need to know if it can be stopped.",
 ]
 
-# Two Chinese, one English, and so on, so that every part of the load is alike.
+# The order is two Chinese texts, one English, and so on, so that every part of the load is alike.
 TEXTS = [text for n, english in enumerate(ENGLISH) for text in (*CHINESE[2 * n : 2 * n + 2], english)]

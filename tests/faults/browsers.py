@@ -153,7 +153,7 @@ class Browsers:
                 self._senders[text_sent] = "hao"
                 await page.locator("#body").press("Enter", timeout=COMPOSER_TIMEOUT_MS)
             except PlaywrightTimeout:
-                # The conversation has ended since, and its composer is hidden.
+                # The conversation has ended meanwhile, so its composer is hidden.
                 continue
             await asyncio.sleep(self._rng.uniform(0.5, 1.5))
 
