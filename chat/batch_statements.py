@@ -74,7 +74,8 @@ def write_at_revision(
     ids = "{" + ",".join(str(row["id"]) for row in conversations) + "}"
     given = [[{name: row[name] for name in ("id", *columns)} for row in conversations], messages]
     sql = _write_from_json(columns, tuple(messages[0]) if messages else ())
-    # A statement alone is a transaction. Inside another one, a failure must not end that one.
+    # A single statement is a transaction of its own. Inside the caller's transaction, use a savepoint, so that a
+    # failure does not end that transaction.
     with transaction.atomic() if connection.in_atomic_block else nullcontext():
         written = fetch(sql, [ids, *(_encoder.encode(rows).decode() for rows in given if rows)])
     return {pk for (pk,) in written}

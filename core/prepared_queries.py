@@ -14,8 +14,8 @@ from django.db.models import Field, Lookup, QuerySet
 
 # Stands for a parameter in the queryset of a PreparedSelect. The parameter gets its value at each run.
 PARAM = object()
-# Stands for the limit in the queryset of a PreparedFirst, which gets its value at each run. No other number in a
-# statement is equal to it.
+# Stands for the limit in the queryset of a PreparedFirst. The limit gets its value at each run. No other number in a
+# statement is equal to this one.
 _LIMIT_PARAM = 987_654_321
 
 

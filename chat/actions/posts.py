@@ -87,7 +87,7 @@ _COUNTERS = (
 )
 
 
-# How often a post is decided again because others keep changing its conversation.
+# The maximum number of attempts to decide a post while other transactions keep changing its conversation.
 MAX_ATTEMPTS = 20
 
 
@@ -113,7 +113,8 @@ def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[l
         except IntegrityError:
             if not are_new:
                 raise
-            # A post was stored before. Repeats are so rare that this costs less than looking for them in every batch.
+            # A post of this batch was stored before. Repeats are rare, so storing the batch again costs less than
+            # looking for repeats in every batch.
             are_new = False
             continue
         events += batch.events()
@@ -141,7 +142,7 @@ class _Batch:
         self._posted: list[tuple[int, MessageData]] = []
         self._changed: dict[int, None] = {}
         self._marked: dict[tuple[int, AuthorRole], None] = {}
-        # One more query, only when a visitor has had another conversation.
+        # Look up stored posts only when a visitor has had another conversation, because this costs one more query.
         if not are_new or any(post.is_returning for post in posts):
             self._look_up()
         self.outcomes = [self._post(post) for post in posts]
@@ -194,7 +195,8 @@ class _Batch:
             number = post.agent.number
             name = post.agent.name if row["language"] == "zh" else post.agent.name_en or post.agent.name
             changes["agent_message_count"] = row["agent_message_count"] + 1
-            # An answer is not a read mark: what arrived while the agent wrote stays unread until the screen showed it.
+            # An answer is not a read mark: messages that arrived while the agent wrote stay unread until the screen has
+            # shown them.
             changes["unanswered_since"] = None
             if row["first_response_at"] is None:
                 changes["first_response_at"] = now

@@ -11,7 +11,7 @@ from typing import Any
 import pikepdf
 
 # An incremental update appends to a PDF, so the file still contains its earlier revisions, each of which ends in %%EOF.
-# A viewer that repairs damaged files may show an earlier revision.
+# All revisions are checked, because a viewer that repairs damaged files may show an earlier one.
 MAX_REVISIONS = 20
 MAX_OBJECTS = 200_000
 MAX_DEPTH = 60

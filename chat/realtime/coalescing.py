@@ -21,9 +21,10 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 MAX_BATCH = 100
-# The widget waits ten seconds for an answer, and some of them pass before it can ask.
+# A request that would wait longer is refused. The widget waits ten seconds for an answer, and connecting takes some of
+# this time.
 MAX_WAIT_SECONDS = 5.0
-# The time for one request of a full batch, until it has been measured.
+# The assumed time for one request of a full batch, until the time of a full batch has been measured.
 EXPECTED_SECONDS_PER_REQUEST = 1 / 400
 # The longest time that the widget waits before it reconnects by itself.
 MAX_RETRY_SECONDS = 30.0
@@ -92,7 +93,7 @@ class RequestCoalescer(Generic[Q, A]):
                 measured = (loop.time() - began) / MAX_BATCH
                 self._seconds_per_request += (measured - self._seconds_per_request) / 8
             if not is_database_available:
-                # The next batch gets another database connection.
+                # Return, so that the next batch gets another database connection.
                 return
 
     def _next_batch(self, loop: asyncio.AbstractEventLoop) -> list[_PendingRequest[Q, A]]:

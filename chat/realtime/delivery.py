@@ -48,7 +48,8 @@ logger = logging.getLogger(__name__)
 
 GROUP = "hub"
 PUBLISH_TIMEOUT_SECONDS = 1.0
-# A process from which nothing has come for this number of sweeps no longer listens. Each shows that it does every ten.
+# Another process counts as no longer listening if it has sent nothing for this number of sweeps. Each listening process
+# sends a sign every ten sweeps.
 LISTENING_SWEEPS = 40
 MAX_UNPUBLISHED = 10_000
 
@@ -68,7 +69,8 @@ class Hub(Subscriptions):
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._is_publishing = False
-        # The time of the loop until which another process is believed to listen. Nobody pays for events for nobody.
+        # The time of the loop until which another process counts as listening. After that time, events are not
+        # published.
         self._others_listen_until = 0.0
         self._is_sign_due = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -188,7 +190,7 @@ class Hub(Subscriptions):
         self.touched.add(pk)
         self._to_visitors(protocol.encode(event.frame), pk)
         if self._is_next(pk, row):
-            # Supervisors' lists do not show how far the visitor has read.
+            # Supervisors' lists do not show how far the visitor has read, so leave them out for a visitor's read mark.
             has_no_use = self._overseers - self.watchers.get(pk, set())
             self._send_row(pk, row, without=has_no_use if event.frame.role == "visitor" else frozenset())
 
@@ -293,7 +295,7 @@ class Hub(Subscriptions):
             return
         now = asyncio.get_running_loop().time()
         if now >= self._others_listen_until:
-            # A process that has just started must learn at once that this one listens too.
+            # Answer a process that has just started, so that it learns at once that this process listens, too.
             self.show_that_it_listens()
         self._others_listen_until = now + LISTENING_SWEEPS * settings.SWEEP_SECONDS
 

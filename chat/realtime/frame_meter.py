@@ -13,7 +13,7 @@ from chat import limits
 
 # The libraries accept messages of 1 MiB and more (uvicorn: 16 MiB); a frame of our protocol has at most 16 KiB.
 MAX_FRAME_BYTES = 256 * 1024
-# Bytes charged for a read besides its own: a client may send single bytes, and each read costs work.
+# Bytes charged for each read in addition to its own bytes. A client may send single bytes, and each read costs work.
 READ_COST_BYTES = 256
 
 
@@ -116,7 +116,7 @@ class FrameMeter(asyncio.Protocol):
         self._protocol.connection_lost(exc)
         self._break_cycle()
 
-    # The method names that Twisted calls.
+    # Twisted calls the following methods by these names.
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_within(data):

@@ -7,7 +7,7 @@ from uuid import UUID
 from chat.actions.posts import Outcome, Post
 from chat.errors import Refusal
 
-# Unanswered posts that a person in a hurry may have at once (limits.posts).
+# The maximum number of unanswered posts of one socket. A person who types fast may have as many (limits.posts).
 MAX_HELD = 12
 
 
@@ -26,9 +26,9 @@ class PostSequencer:
         self._submit, self._answer = submit, answer
         self._stored: Post | None = None
         self._waiting: deque[Post] = deque()
-        # Posts refused with a retry, earliest first. The first must be sent again; the others were refused because of
-        # it. Any of them may be stored all the same: the answer to its commit was lost, or it repeats a post that is
-        # being stored.
+        # Posts refused with a retry, earliest first. The first must be sent again. The others were refused because of
+        # the first. A post in this list may have been stored all the same, if the answer to its commit was lost or if
+        # it repeats a post that is being stored.
         self.held: list[Post] = []
         self._refusal: Refusal
 
@@ -78,7 +78,7 @@ class PostSequencer:
         if isinstance(outcome, Refusal) and outcome.retry_after_ms:
             refused = [post, *self._waiting]
             self._waiting.clear()
-            # They arrived before any post that was put off meanwhile.
+            # The refused posts arrived before the posts in `held`, which were refused meanwhile.
             self.held = [*refused, *self.held][:MAX_HELD]
             self._refusal = outcome
             for refused_post in refused:

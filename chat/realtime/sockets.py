@@ -64,7 +64,7 @@ class Socket(AsyncConsumer):
     ) -> None:
         self.scope = scope
         self._send = send
-        # config/asgi.py creates the transport from the server's own `send`; middleware has wrapped `send` since then.
+        # config/asgi.py creates the transport from the server's own `send`, before middleware wraps it.
         self._transport: WebSocketTransport = scope.get("transport") or WebSocketTransport(send)
         # Frames to send, and at the end the close code.
         self._unsent: deque[bytes | int] = deque()

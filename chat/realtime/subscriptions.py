@@ -49,8 +49,8 @@ class StaffSocket(Protocol):
     role: str
     departments: frozenset[int]
     sees_all: bool
-    # Primary keys by uuid: of the conversations that the socket watches, and of those that its screen still shows but
-    # that have moved to where this staff member may not follow them.
+    # Primary keys by uuid. `watched`: the conversations that the socket watches. `parked`: conversations that the
+    # screen still shows, but that have moved to where this staff member may not follow them.
     watched: dict[str, int]
     parked: dict[str, int]
 
@@ -87,20 +87,21 @@ class Subscriptions:
         self.staff: set[StaffSocket] = set()
         # Widgets by the primary key of their visitor, for visitors with a row: a sign-in or logout ends older widgets.
         self.widgets: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
-        # Consoles by what their lists hold: a staff member's own conversations, a department's queue, everything.
+        # Consoles by the content of their lists: a staff member's own conversations, a department's queue, or
+        # everything.
         self._by_staff_id: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self._by_department: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self._overseers: set[StaffSocket] = set()
         # The last seq handed to the sockets of a conversation, for conversations that have sockets.
         self.heads: dict[int, int] = {}
-        # The last row of each conversation sent to our screens; the sweep compares its revision with the database. It
-        # may be lower than what some screens show, but no screen here has missed a change up to it.
+        # The last row of each conversation sent to our screens. The sweep compares its revision with the database. Some
+        # screens may show a newer row, but no screen of this process has missed a change up to this one.
         self.sent_rows: dict[int, SentRow] = {}
         # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep a
         # socket subscribed to them or an event of theirs was sent.
         self.touched: set[int] = set()
-        # The touched conversations that one screen loaded from the database while no event about them was sent here:
-        # other screens may have missed one.
+        # The touched conversations whose row one screen has loaded from the database, while no event about them was
+        # sent here. Other screens of this process may have missed an event.
         self.loaded_only: set[int] = set()
         # Notes of the last seconds that were sent to our screens.
         self.sent_notes: set[int] = set()

@@ -30,12 +30,13 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# Each part runs every N rounds.
+# Each of these parts of the sweep runs once in this number of rounds.
 ACCESS_EVERY = 2
 POSITIONS_EVERY = 2
 PRESENCE_EVERY = 10
 LISTENING_EVERY = 10
-# Other rounds examine only what has changed. Should they ever miss something, this round finds it within half a minute.
+# Once in this number of rounds, the sweep examines everything. The other rounds examine only changes, so anything that
+# they miss is found within half a minute.
 EVERYTHING_EVERY = 20
 
 
@@ -43,7 +44,7 @@ async def sweep(hub: "Hub") -> None:
     """Run the sweep at regular intervals as long as the process lives."""
     rounds = 0
     cursor = SweepCursor(timezone.now())
-    # The state of the database at the last check of rights and tokens.
+    # The snapshot of the database at the last check of rights and tokens.
     checked = ""
     while True:
         await asyncio.sleep(settings.SWEEP_SECONDS)
@@ -98,7 +99,8 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
         hub.loaded_only |= loaded_only
         raise
     _check_owners(hub, result)
-    # A row that was sent while the query ran is kept. If it was the older one, the next round detects that.
+    # Keep a row that was sent while the query ran. If that row was older than the stored one, the next round detects
+    # it.
     for pk in result.unlisted:
         if pk in request.sent_rows and hub.sent_rows.get(pk) == request.sent_rows[pk]:
             del hub.sent_rows[pk]
@@ -121,7 +123,7 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
 def _check_owners(hub: "Hub", result: SweepResult) -> None:
     """End the widgets whose conversation now belongs to another visitor because of a sign-in."""
     for pk, owner in result.owners.items():
-        # A visitor may have changed while the query ran; the next round examines such a conversation.
+        # The conversation may have moved to another visitor while the query ran. The next round examines it.
         if pk in hub.touched:
             continue
         for socket in tuple(hub.visitors.get(pk, ())):

@@ -21,9 +21,10 @@ from chat.models import Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, serializers, stamp
 from chat.realtime.subscriptions import SentRow
 
-# At most this many waiting conversations of the departments with a console here are examined.
+# The maximum number of waiting conversations to examine in the departments with a console here.
 MAX_WAITING = 500
-# Where only timestamps are available: a row stamped up to this long before a round may have been committed after it.
+# Used when only timestamps are available. A row with a timestamp up to this long before a round may have been committed
+# after the round.
 OVERLAP = timedelta(seconds=10)
 
 
@@ -36,7 +37,8 @@ class SweepCursor:
     joined: frozenset[int] = frozenset()
     # The oldest transaction that had not ended at the time `at`. If this is empty, everything may have changed.
     transaction: str = ""
-    # PostgreSQL's snapshot at that time: while it is the same, no transaction has written anything. Empty on SQLite.
+    # The snapshot of PostgreSQL at the time `at`. As long as the snapshot is the same, no transaction has written
+    # anything. Empty on SQLite.
     snapshot: str = ""
     note: int = 0
 
@@ -53,10 +55,11 @@ class SweepRequest:
     heads: dict[int, int]
     sent_rows: dict[int, SentRow]
     sent_notes: frozenset[int]
-    # Conversations with a new subscription or a sent event since the last round: the row sent may be older than what
-    # that round saw.
+    # Conversations with a new subscription or a sent event since the last round. The sent row may be older than the row
+    # that the last round saw.
     touched: frozenset[int]
-    # The touched conversations that one screen loaded from the database and of which no event was sent here.
+    # The touched conversations whose row one screen has loaded from the database, while no event about them was sent
+    # here.
     loaded_only: frozenset[int]
     cursor: SweepCursor
     at: datetime
@@ -139,8 +142,8 @@ def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Ev
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # Rows of which no event was sent to the consoles here; at most, one screen has loaded the row itself. Only the new
-    # ones must be sent: the consoles loaded the older ones with their lists when they opened.
+    # No event about these rows was sent to the consoles here; one screen may have loaded such a row itself. Send only
+    # the new rows, because the consoles loaded the older ones with their lists when they opened.
     unsent = {pk: row for pk, row in current.items() if pk not in request.sent_rows or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():

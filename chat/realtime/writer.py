@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 200
 MAX_QUEUED = 5000
-# How long a read mark waits for a post to be stored with. Alone, each would cost a transaction of its own.
+# Seconds for which a read mark waits for a post, to be stored in the same transaction. A read mark alone costs a
+# transaction of its own.
 MARK_SECONDS = 0.3
 IDLE_SECONDS = 30
 ATTEMPTS = 3
