@@ -142,8 +142,8 @@ def _database() -> dict[str, Any]:
         # Prepare a statement after five executions. This affects chat.batch_statements and core.prepared_queries only,
         # because statements of the ORM cannot be prepared.
         "prepare_threshold": 5,
-        # Plan each prepared statement once. By default, PostgreSQL plans a read of a few conversations each time, because
-        # the plan for a known number of ids looks cheaper; the planning takes longer than the read.
+        # Plan each prepared statement once. By default, PostgreSQL plans a read of a few conversations at every run,
+        # because the plan for a known number of ids looks cheaper. That planning takes longer than the read.
         "options": "-c plan_cache_mode=force_generic_plan",
         **database.get("OPTIONS", {}),
     }

@@ -29,9 +29,8 @@ class Budget:
     is_least: bool = False
 
 
-# The names of all rows, in the order of the table. The limits are budgets of the design. Of the rows that the design
-# does not name, only assignments_per_second and knowledge_import_seconds have limits. Rows without limits explain the
-# others.
+# The names of all rows, in the order of the table. The limits are budgets of the design, except for two rows that the
+# design does not name: assignments_per_second and knowledge_import_seconds. Rows without limits explain the others.
 BUDGETS = {
     "cpu_ms_per_message_daphne": Budget("ms", 0.45, 0.27),
     "cpu_ms_per_message_uvicorn": Budget("ms", 0.45, 0.27),
