@@ -56,8 +56,8 @@ class Tally:
     arrived: dict[str, float] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     late: list[float] = field(default_factory=list)
-    # Real screens drop repeats and fetch gaps, so these do not void a run; they are reported in the
-    # conditions.
+    # Repeats and gaps do not void a run, because real screens drop repeats and fetch gaps. The conditions of the run
+    # state their numbers.
     repeats: int = 0
     gaps: int = 0
 

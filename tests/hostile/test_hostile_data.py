@@ -43,8 +43,8 @@ from tests.hostile.corpus import (
 )
 from tests.people import Cast, create_cast, session_of, start, start_with
 
-# These strings are stored one by one everywhere. Where storing a text takes longer than storing a message, all other
-# strings are joined by `packed`.
+# These strings are stored one by one everywhere. All other strings are joined by `packed` if storing a text takes
+# longer than storing a message.
 SINGLE = own() + naughty()
 ALL_STRINGS = SINGLE + payloads()
 
