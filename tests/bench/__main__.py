@@ -154,7 +154,7 @@ def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
     tried = voids.keys() | {row.name for row in table}
     for name, parts in paths.RATIOS.items():
         if tried.issuperset(parts) and (void_parts := voids.keys() & parts):
-            voids[name] = f"{' and '.join(sorted(void_parts))} was void"
+            voids[name] = f"no figure for {' and '.join(sorted(void_parts))}"
     for row in (ratios := paths.ratio_rows(table)):
         print(row)
     table += ratios

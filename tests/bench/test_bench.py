@@ -143,7 +143,7 @@ def test_run_that_stays_void_writes_no_row_and_fails(
     assert [row["name"] for row in json.loads(file.read_text())] == [tutorial.name]
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "void: cpu_ms_per_message_daphne: one is missing",
-        "void: ratio_to_tutorial: cpu_ms_per_message_daphne was void",
+        "void: ratio_to_tutorial: no figure for cpu_ms_per_message_daphne",
     ]
 
 
