@@ -149,7 +149,12 @@ class AuditEntry(models.Model):
 
     at = models.DateTimeField(_("time"), default=timezone.now, db_index=True)
     actor = models.ForeignKey(
-        Staff, models.PROTECT, null=True, blank=True, verbose_name=_("by"), related_name="audit_entries"
+        Staff,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        verbose_name=_("staff member"),
+        related_name="audit_entries",
     )
     verb = models.CharField(_("event"), max_length=60, db_index=True)
     object_type = models.CharField(_("object type"), max_length=40)

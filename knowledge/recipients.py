@@ -18,7 +18,7 @@ RECIPIENT_COLUMNS = (
     gettext_lazy("conversation"),
     gettext_lazy("time"),
     gettext_lazy("version"),
-    gettext_lazy("text was changed"),
+    gettext_lazy("text changed by the agent"),
     gettext_lazy("agent"),
     gettext_lazy("message sent"),
 )

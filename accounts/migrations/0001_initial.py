@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
                 ('object_type', models.CharField(max_length=40, verbose_name='object type')),
                 ('object_id', models.CharField(db_index=True, max_length=64, verbose_name='object')),
                 ('detail', models.JSONField(blank=True, default=dict, verbose_name='details')),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='audit_entries', to=settings.AUTH_USER_MODEL, verbose_name='by')),
+                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='audit_entries', to=settings.AUTH_USER_MODEL, verbose_name='staff member')),
             ],
             options={
                 'verbose_name': 'audit entry',

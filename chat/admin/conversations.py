@@ -42,7 +42,7 @@ class RatingFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         stars = [(str(score), "★" * score) for score in range(5, 0, -1)]
-        return [*stars, ("low", _("1 or 2")), ("none", _("not rated"))]
+        return [*stars, ("low", _("score 1 or 2")), ("none", _("not rated"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> QuerySet[Conversation]:
         match self.value():

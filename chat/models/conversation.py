@@ -159,7 +159,7 @@ class Assignment(models.Model):
     at = models.DateTimeField(_("from"), default=timezone.now)
     until_at = models.DateTimeField(_("until"), null=True, blank=True)
     reason = models.CharField(_("reason for the assignment"), max_length=12, choices=Reason)
-    by = models.ForeignKey(Staff, models.PROTECT, related_name="+", verbose_name=_("by"))
+    by = models.ForeignKey(Staff, models.PROTECT, related_name="+", verbose_name=_("assigned by"))
     next_in_line = models.ForeignKey(
         Staff,
         models.PROTECT,

@@ -88,7 +88,7 @@ class Attachment(models.Model):
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="attachments")
     client_id = models.UUIDField()
-    by_role = models.CharField(_("by"), max_length=8, choices=AuthorRole)
+    by_role = models.CharField(_("uploaded by"), max_length=8, choices=AuthorRole)
     name = models.CharField(_("file name"), max_length=120)
     content_type = models.CharField(_("kind"), max_length=40)
     size = models.PositiveIntegerField(_("bytes"))

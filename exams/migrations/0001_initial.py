@@ -170,8 +170,8 @@ class Migration(migrations.Migration):
                 ('question', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='exams.question')),
             ],
             options={
-                'verbose_name': 'drill card',
-                'verbose_name_plural': 'drill cards',
+                'verbose_name': 'drill schedule of a question',
+                'verbose_name_plural': 'drill schedules of questions',
                 'ordering': ('due_at', 'id'),
             },
         ),

@@ -35,8 +35,8 @@ class DrillCard(models.Model):
     misses = models.PositiveIntegerField(_("times answered incorrectly"), default=0)
 
     class Meta:
-        verbose_name = _("drill card")
-        verbose_name_plural = _("drill cards")
+        verbose_name = _("drill schedule of a question")
+        verbose_name_plural = _("drill schedules of questions")
         ordering = ("due_at", "id")
         constraints = [models.UniqueConstraint(fields=["staff", "question"], name="drill_card_once")]
         indexes = [models.Index(fields=["staff", "due_at"], name="drill_due")]

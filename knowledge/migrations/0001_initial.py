@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('suggested', 'suggested'), ('waiting', 'waiting for approval'), ('accepted', 'accepted'), ('declined', 'declined')], default='accepted', max_length=9, verbose_name='state')),
                 ('count', models.PositiveIntegerField(default=1, verbose_name='times')),
                 ('at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='time')),
-                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by')),
+                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='added by')),
                 ('point', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='phrasings', to='knowledge.point', verbose_name='knowledge point')),
             ],
             options={
@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                 ('file', models.FileField(upload_to='points/', verbose_name='file')),
                 ('is_approved', models.BooleanField(default=False, verbose_name='approved')),
                 ('at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='time')),
-                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by')),
+                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='added by')),
                 ('point', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='files', to='knowledge.point', verbose_name='knowledge point')),
             ],
             options={
@@ -211,8 +211,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('seq', models.PositiveIntegerField(blank=True, null=True)),
-                ('by', models.CharField(choices=[('agent', 'sent by an agent'), ('box', 'shown by the widget')], max_length=5, verbose_name='by')),
-                ('is_edited', models.BooleanField(default=False, verbose_name='text was changed')),
+                ('by', models.CharField(choices=[('agent', 'sent by an agent'), ('box', 'shown by the widget')], max_length=5, verbose_name='kind of use')),
+                ('is_edited', models.BooleanField(default=False, verbose_name='text changed by the agent')),
                 ('is_helpful', models.BooleanField(blank=True, null=True, verbose_name='helpful')),
                 ('at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='time')),
                 ('agent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='agent')),

@@ -27,11 +27,11 @@ class Use(models.Model):
     # The number of the message made from the version. It is None if the widget itself showed the version, which needs
     # no message.
     seq = models.PositiveIntegerField(null=True, blank=True)
-    by = models.CharField(_("by"), max_length=5, choices=By)
+    by = models.CharField(_("kind of use"), max_length=5, choices=By)
     agent = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("agent")
     )
-    is_edited = models.BooleanField(_("text was changed"), default=False)
+    is_edited = models.BooleanField(_("text changed by the agent"), default=False)
     # Feedback of the agent or the visitor; None without feedback.
     is_helpful = models.BooleanField(_("helpful"), null=True, blank=True)
     at = models.DateTimeField(_("time"), default=timezone.now)

@@ -212,7 +212,7 @@ class PointFile(models.Model):
     # Agents see the file only after a second person has approved it.
     is_approved = models.BooleanField(_("approved"), default=False)
     by = models.ForeignKey(
-        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("added by")
     )
     at = models.DateTimeField(_("time"), default=timezone.now)
 
@@ -246,7 +246,7 @@ class Phrasing(models.Model):
     # Number of times customers asked in these words. The most frequent suggestions are listed first.
     count = models.PositiveIntegerField(_("times"), default=1)
     by = models.ForeignKey(
-        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("added by")
     )
     at = models.DateTimeField(_("time"), default=timezone.now)
 
