@@ -67,6 +67,8 @@ class ReadMark:
 
 
 Outcome = AcceptedFrame | Refusal
+# The values of the ROW_FIELDS of conversations, by id.
+RowValues = dict[int, dict[str, Any]]
 
 
 # Columns of a conversation that a post or a read mark may change.
@@ -91,13 +93,18 @@ _COUNTERS = (
 MAX_ATTEMPTS = 20
 
 
-def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
+def post_batch(
+    posts: Sequence[Post], marks: Sequence[ReadMark] = (), recent: RowValues | None = None
+) -> tuple[list[Outcome], list[Event]]:
     """Store posts and read marks. Returns the outcome of each post, in order, and the events.
 
     The conversations are read without a lock, and all changes are made in memory. One statement then writes each
     conversation whose revision is still the one that was read. Every write raises the revision, so seq is 1, 2, 3 ...
     in commit order, as under a lock. This takes two round trips to the database instead of five. If another transaction
     has changed a conversation meanwhile, its posts and read marks are decided again.
+
+    `recent` saves the read as well. It holds the values of conversations as earlier batches have written them, and gets
+    those that this batch writes. No post is refused because of such values: then the conversation is read first.
 
     A repeated `client_id` gets the stored answer again, for a visitor in any of the visitor's conversations. Raises
     django.db.Error when the database fails. Some posts may then be stored, for example if the answer to a commit was
@@ -106,10 +113,11 @@ def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[l
     outcomes: dict[int, Outcome] = {}
     events: list[Event] = []
     undecided, are_new = list(range(len(posts))), True
+    recent = {} if recent is None else recent
     for _ in range(MAX_ATTEMPTS):
-        batch = _Batch([posts[index] for index in undecided], marks, are_new=are_new)
+        batch = _Batch([posts[index] for index in undecided], marks, recent, are_new=are_new)
         try:
-            lost = batch.write()
+            written, unsettled = batch.write()
         except IntegrityError:
             if not are_new:
                 raise
@@ -117,12 +125,13 @@ def post_batch(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[l
             # looking for repeats in every batch.
             are_new = False
             continue
+        recent.update(written)
         events += batch.events()
         outcomes.update(zip(undecided, batch.outcomes, strict=True))
         # The outcome of a repeat depends on the first post with this client_id.
-        unstored = {post.client_id for post in posts if post.pk in lost}
+        unstored = {post.client_id for post in posts if post.pk in unsettled}
         undecided = [index for index in undecided if posts[index].client_id in unstored]
-        marks = [mark for mark in marks if mark.pk in lost]
+        marks = [mark for mark in marks if mark.pk in unsettled]
         if not undecided and not marks:
             return [outcomes[index] for index in range(len(posts))], events
     raise OperationalError("others keep changing a conversation")
@@ -132,9 +141,16 @@ class _Batch:
     """Posts and read marks, and the conversations that they change. All changes are made in memory and then written
     once."""
 
-    def __init__(self, posts: Sequence[Post], marks: Sequence[ReadMark], *, are_new: bool) -> None:
+    def __init__(
+        self, posts: Sequence[Post], marks: Sequence[ReadMark], recent: RowValues, *, are_new: bool
+    ) -> None:
         self._posts = posts
-        self._rows = selectors.row_values_by_pk({post.pk for post in posts} | {mark.pk for mark in marks})
+        pks = {post.pk for post in posts} | {mark.pk for mark in marks}
+        # Values are taken out of `recent`. If the write fails or finds another revision, they are read again.
+        self._rows = {pk: recent.pop(pk) for pk in pks & recent.keys()}
+        self._unchecked = set(self._rows)
+        if unread := pks - self._unchecked:
+            self._rows |= selectors.row_values_by_pk(unread)
         self._now = timezone.now()
         self._stored: dict[UUID, list[StoredPost]] = {}
         self._is_looked_up = False
@@ -278,18 +294,17 @@ class _Batch:
             changes["revision"] = self._rows[pk]["revision"] + 1
         self._rows[pk].update(changes)
 
-    def write(self) -> set[int]:
+    def write(self) -> tuple[RowValues, set[int]]:
         """Write the changed conversations and their messages.
 
-        Returns the ids of the conversations that were not written, because other transactions have changed them.
+        Returns the values of the conversations that were written, and the ids of those that have to be decided again:
+        other transactions have changed them, or values from `recent` did not call for a change.
         """
-        if not self._changed:
-            return set()
         rows = [self._rows[pk] for pk in self._changed]
-        lost = self._changed.keys() - batch_statements.write_at_revision(rows, _COUNTERS, self._messages)
-        for pk in lost:
-            del self._changed[pk]
-        return lost
+        written = batch_statements.write_at_revision(rows, _COUNTERS, self._messages) if rows else set()
+        unsettled = (self._changed.keys() | self._unchecked) - written
+        self._changed = {pk: None for pk in self._changed if pk in written}
+        return {pk: self._rows[pk] for pk in written}, unsettled
 
     def events(self) -> list[Event]:
         """Return the events of the posts and read marks that were written."""

@@ -13,7 +13,7 @@ from time import monotonic
 
 from django.db import InterfaceError, OperationalError, connection
 
-from chat.actions.posts import Outcome, Post, ReadMark, post_batch
+from chat.actions.posts import Outcome, Post, ReadMark, RowValues, post_batch
 from chat.errors import Unavailable
 from chat.protocol import AcceptedFrame, Event
 from chat.realtime import delivery, metrics
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 200
 MAX_QUEUED = 5000
+# The number of conversations whose values are kept after a write. Each takes 2 to 3 KB.
+MAX_RECENT = 1000
 # Seconds for which a read mark waits for a post, to be stored in the same transaction. A read mark alone costs a
 # transaction of its own.
 MARK_SECONDS = 0.3
@@ -44,6 +46,8 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._is_ending = False
+        # The values of conversations as this writer has written them last. Only its thread uses them.
+        self._recent: RowValues = {}
 
     def submit(self, post: Post, answer: Callable[[Outcome], None]) -> None:
         """Queue a post. `answer` is called on any thread: with AcceptedFrame after the commit, or with a Refusal."""
@@ -126,6 +130,7 @@ class Writer:
                 if self._marks:
                     self._wake.wait_for(lambda: self._posts or self._is_ending, MARK_SECONDS)
                 if not (self._posts or self._marks):
+                    self._recent.clear()
                     connection.close()
                     if self._is_ending:
                         self._thread = None
@@ -169,16 +174,28 @@ class Writer:
         for attempt in range(1, ATTEMPTS + 1):
             connection.ensure_connection()
             started = monotonic()
+            self._forget_outdated(posts, marks)
             try:
-                outcomes, events = post_batch(posts, marks)
+                outcomes, events = post_batch(posts, marks, self._recent)
             except (OperationalError, InterfaceError) as error:
+                # After a failure, another server with other revisions may have become the primary.
+                self._recent.clear()
                 # A deadlock, a serialization failure or a lost connection: a retry may succeed.
                 logger.warning("a batch failed (attempt %d): %s", attempt, type(error).__name__)
                 connection.close()
                 continue
             metrics.stored(outcomes, monotonic() - started)
+            while len(self._recent) > MAX_RECENT:
+                del self._recent[next(iter(self._recent))]
             return outcomes, events
         raise OperationalError
+
+    def _forget_outdated(self, posts: list[Post], marks: list[ReadMark]) -> None:
+        """Forget the values of conversations of which this process has already sent a newer row."""
+        for pk in {post.pk for post in posts} | {mark.pk for mark in marks}:
+            values, sent = self._recent.get(pk), delivery.hub.sent_rows.get(pk)
+            if values is not None and sent is not None and values["revision"] < sent.revision:
+                del self._recent[pk]
 
 
 writer = Writer()

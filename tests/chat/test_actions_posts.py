@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.models import Staff
-from chat import batch_statements
+from chat import batch_statements, selectors
 from chat.actions import agents, visitors
 from chat.actions.events import current_row, show_visitor
-from chat.actions.posts import Outcome, Post, ReadMark, post_batch
+from chat.actions.posts import Outcome, Post, ReadMark, RowValues, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message, Visitor
 from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
@@ -360,6 +360,48 @@ def test_post_fails_as_the_database_does_when_others_never_stop_changing_the_con
     with pytest.raises(OperationalError):
         post_one(visitor_post(conversation))
     assert seqs(conversation) == []
+
+
+def test_conversation_written_by_the_batch_before_is_not_read_again(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation, recent = start_with(cast, cast.mei), RowValues()
+    reads: list[set[int]] = []
+    read = selectors.row_values_by_pk
+
+    def counted(pks: set[int]) -> RowValues:
+        reads.append(pks)
+        return read(pks)
+
+    monkeypatch.setattr(selectors, "row_values_by_pk", counted)
+    for _ in range(3):
+        _, events = post_batch([visitor_post(conversation)], [], recent)
+    assert reads == [{conversation.pk}]
+    assert recent == read([conversation.pk])
+    assert [event.row for event in events if isinstance(event, MessagePosted)] == [current_row(conversation)]
+
+
+def test_outdated_values_of_an_earlier_batch_refuse_nothing_and_overwrite_nothing(cast: Cast) -> None:
+    conversation, recent = start_with(cast, cast.mei), RowValues()
+    post_batch([agent_post(conversation, cast.mei)], [], recent)
+    agents.transfer_to_agent(staff=cast.mei, uuid=conversation.uuid, to=online(cast.hao))
+    conversation.refresh_from_db()
+    head = conversation.last_seq
+
+    outcomes, _ = post_batch(
+        [agent_post(conversation, cast.hao)],
+        [ReadMark(conversation.pk, head, head, agent_id=cast.hao.pk)],
+        recent,
+    )
+    assert [getattr(outcome, "seq", None) for outcome in outcomes] == [head + 1]
+    conversation.refresh_from_db()
+    assert (conversation.agent, conversation.agent_read_seq) == (cast.hao, head)
+    assert recent == selectors.row_values_by_pk([conversation.pk])
+
+    agents.end_conversation(staff=cast.hao, uuid=conversation.uuid)
+    outcomes, _ = post_batch([visitor_post(conversation)], [], recent)
+    assert isinstance(outcomes[0], ConversationClosed)
+    assert recent == {}
 
 
 def test_refusal_in_a_batch_leaves_no_gap_and_affects_no_other_post(cast: Cast) -> None:

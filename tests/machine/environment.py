@@ -123,12 +123,12 @@ def _slow_and_unreliable(post_batch: Any) -> Any:
     The process may also die right after the commit.
     """
 
-    def slow(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> Any:
+    def slow(posts: Sequence[Post], marks: Sequence[ReadMark] = (), recent: Any = None) -> Any:
         process = PROCESS.get()
         assert process is not None
         threads.pause(process.schedule.loop.delay())
         process.schedule.use_database()
-        stored = post_batch(posts, marks)
+        stored = post_batch(posts, marks, recent)
         process.committed()
         return stored
 

@@ -38,10 +38,12 @@ def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
 def a_repeat_gets_a_new_number(patch: pytest.MonkeyPatch) -> None:
     post_batch, known = vars(chat.realtime.writer)["post_batch"], set[UUID]()
 
-    def forgetful(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
+    def forgetful(
+        posts: Sequence[Post], marks: Sequence[ReadMark] = (), recent: Any = None
+    ) -> tuple[list[Outcome], list[Event]]:
         renamed = [replace(post, client_id=uuid4()) if post.client_id in known else post for post in posts]
         known.update(post.client_id for post in posts)
-        outcomes, events = post_batch(renamed, marks)
+        outcomes, events = post_batch(renamed, marks, recent)
         named = zip(outcomes, posts, strict=True)
         return [
             msgspec.structs.replace(outcome, client_id=str(post.client_id))
@@ -114,8 +116,10 @@ def fetch_does_nothing(patch: pytest.MonkeyPatch) -> None:
 def read_marks_go_back(patch: pytest.MonkeyPatch) -> None:
     post_batch = vars(chat.realtime.writer)["post_batch"]
 
-    def back(posts: Sequence[Post], marks: Sequence[ReadMark] = ()) -> tuple[list[Outcome], list[Event]]:
-        stored: tuple[list[Outcome], list[Event]] = post_batch(posts, marks)
+    def back(
+        posts: Sequence[Post], marks: Sequence[ReadMark] = (), recent: Any = None
+    ) -> tuple[list[Outcome], list[Event]]:
+        stored: tuple[list[Outcome], list[Event]] = post_batch(posts, marks, recent)
         if posts:
             Conversation.objects.filter(pk__in=[post.pk for post in posts]).update(visitor_read_seq=0)
         return stored

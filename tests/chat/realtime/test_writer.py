@@ -11,21 +11,24 @@ tests/faults/test_outages.py tests failures of the database and of processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from msgspec.structs import replace as replace_fields
 
 import chat.realtime.writer
-from chat import access
-from chat.actions.events import ConversationChange
-from chat.actions.posts import Outcome, Post, ReadMark
+from chat import access, batch_statements, selectors
+from chat.actions.events import ConversationChange, current_row
+from chat.actions.posts import Outcome, Post, ReadMark, RowValues
 from chat.models import Conversation, Message
 from chat.protocol import AcceptedFrame, Event, MessagePosted
 from chat.realtime import delivery
+from chat.realtime.subscriptions import SentRow
 from chat.realtime.writer import MAX_QUEUED, Writer
 from tests.people import create_cast, start, start_with
 
@@ -209,6 +212,37 @@ def test_only_the_highest_read_mark_of_each_reader_is_stored(writer: Writer) -> 
 
     conversation.refresh_from_db()
     assert (conversation.visitor_received_seq, conversation.visitor_read_seq) == (4, 3)
+
+
+def test_writer_reads_a_conversation_again_after_a_failure_and_after_a_newer_row_was_sent(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = start(create_cast())
+    reads: list[Iterable[int]] = []
+    read = selectors.row_values_by_pk
+
+    def counted(pks: Iterable[int]) -> RowValues:
+        reads.append(pks)
+        return read(pks)
+
+    def fail_once(*arguments: Any) -> None:
+        monkeypatch.setattr(batch_statements, "write_at_revision", write)
+        raise OperationalError
+
+    monkeypatch.setattr(selectors, "row_values_by_pk", counted)
+    for expected in (1, 1):
+        answer(writer.post(post(conversation, "x")))
+        assert len(reads) == expected
+    write = batch_statements.write_at_revision
+    monkeypatch.setattr(batch_statements, "write_at_revision", fail_once)
+    answer(writer.post(post(conversation, "x")))
+    assert len(reads) == 2
+    row = current_row(conversation)
+    newer = SentRow.of(replace_fields(row, revision=row.revision + 1))
+    monkeypatch.setitem(delivery.hub.sent_rows, conversation.pk, newer)
+    answer(writer.post(post(conversation, "x")))
+    assert len(reads) == 3
+    assert [seq for seq, _ in stored(conversation)] == [1, 2, 3, 4]
 
 
 def test_read_marks_are_stored_with_the_next_post(
