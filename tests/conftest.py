@@ -28,7 +28,7 @@ from chat.realtime import delivery
 from demo.clock import clock_set
 from knowledge.published_index import published
 from server import gc_tuning
-from tests.harness.servers import AppServer
+from tests.harness.servers import AppServer, emptying
 from tests.people import Cast, create_cast
 
 # Use the same examples in every run, and no deadline, because a slow machine is not a fault of the code.
@@ -201,7 +201,11 @@ def _empty_tables(_: TransactionTestCase) -> None:
     """
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
     emptied = sorted({*tables} - {"auth_permission", "django_content_type"})
-    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), emptied))
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        connection.connection.execute(emptying(emptied))
+    else:
+        connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), emptied))
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:

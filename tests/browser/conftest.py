@@ -40,7 +40,7 @@ from playwright.sync_api import (
 from tests.browser.bank_page import BankPage
 from tests.browser.python_shell import PythonShell
 from tests.browser.waiting import wait_until
-from tests.harness.servers import AppServer, create_database
+from tests.harness.servers import AppServer, create_database, emptying
 from tests.harness.servers.app import SLOW
 from tests.harness.servers.process import ROOT
 from tests.people import MEI, Person
@@ -188,7 +188,8 @@ class ChatServer(AppServer):
         values = [value for row in self._initial_sessions for value in row]
         self.execute(f"INSERT INTO django_session VALUES {rows} ON CONFLICT DO NOTHING", *values)
         if self._postgres:
-            self.execute(f"TRUNCATE {', '.join(TEST_TABLES)} CASCADE")
+            with psycopg.connect(self._postgres, autocommit=True) as connection:
+                connection.execute(emptying(TEST_TABLES))
             return
         for table in TEST_TABLES:
             self.execute(f"DELETE FROM {table}")

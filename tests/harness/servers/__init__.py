@@ -12,7 +12,7 @@ killed and started again in between; it keeps its port and its data. A server th
 
 from tests.harness.servers.app import AppServer
 from tests.harness.servers.nginx import Nginx
-from tests.harness.servers.postgres import PrivatePostgres, create_database
+from tests.harness.servers.postgres import PrivatePostgres, create_database, emptying
 from tests.harness.servers.process import HOST, Server, ServerFailed, free_port
 from tests.harness.servers.redis import PrivateRedis
 
@@ -25,5 +25,6 @@ __all__ = [
     "Server",
     "ServerFailed",
     "create_database",
+    "emptying",
     "free_port",
 ]

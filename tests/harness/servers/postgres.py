@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -145,6 +145,23 @@ def create_database(url: str, name: str = "") -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def emptying(tables: Iterable[str]) -> bytes:
+    """Return statements that empty these tables in one transaction, without a look at tables that refer to them.
+
+    They wait for open transactions that write, but not for readers. TRUNCATE waits for both, and makes new files for
+    every table, which takes fifty times as long as deleting the rows of a test.
+    """
+    names = [f'"{table}"' for table in tables]
+    return "; ".join(
+        [
+            f"BEGIN; LOCK TABLE {', '.join(names)} IN SHARE ROW EXCLUSIVE MODE",
+            "SET LOCAL session_replication_role = replica",  # Neither foreign keys nor triggers.
+            *(f"DELETE FROM {name}" for name in names),
+            "COMMIT",
+        ]
+    ).encode()
 
 
 def postgres_program(name: str) -> Path:
