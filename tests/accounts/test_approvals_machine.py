@@ -157,7 +157,6 @@ class RolledBackMachine(ApprovalMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.both_databases
 def test_random_steps_never_break_an_invariant_of_approval() -> None:
     run_state_machine_as_test(
         RolledBackMachine,

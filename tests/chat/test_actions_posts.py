@@ -526,12 +526,19 @@ class RandomBatches(TestCase):
     In any order, seq has no gap, and a repeated post gets the same answer.
     """
 
+    cast: Cast
+    conversation: Conversation
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.cast = create_cast()
+        cls.conversation = start_with(cls.cast, cls.cast.mei)
+
     @given(batches=st.lists(STEPS, max_size=4))
     def test_random_batches_of_posts_and_read_marks_keep_seq_without_gaps(
         self, batches: list[list[tuple[str, int, str]]]
     ) -> None:
-        cast = create_cast()
-        conversation = start_with(cast, cast.mei)
+        cast, conversation = self.cast, self.conversation
         ids = [uuid4() for _ in range(5)]
         answers: dict[UUID, AcceptedFrame] = {}
         for steps in batches:
@@ -564,8 +571,7 @@ class RandomBatches(TestCase):
             )
 
     def test_end_stores_a_digest(self) -> None:
-        cast = create_cast()
-        conversation = start_with(cast, cast.mei)
+        cast, conversation = self.cast, self.conversation
         say(conversation, "再见")
         agents.end_conversation(staff=cast.mei, uuid=conversation.uuid)
         conversation.refresh_from_db()

@@ -25,7 +25,7 @@ from chat.archive.exports import _in_xml, quote_formula
 from chat.models import Conversation, Message, Visitor
 from tests.people import Cast, say, session_of, start, start_with
 
-pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 LIST = "/admin/chat/conversation/"
 NASTY = [
@@ -79,6 +79,7 @@ def closed(cast: Cast, *, score: int = 0, language: str = "zh") -> Conversation:
 # -- search ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_filters_narrow_the_list(cast: Cast, reader: Client) -> None:
     waiting, good, bad = start(cast, department="loans"), closed(cast, score=5), closed(cast, score=1)
     unrated = closed(cast)
@@ -95,6 +96,7 @@ def test_filters_narrow_the_list(cast: Cast, reader: Client) -> None:
     assert listed(reader, rating="none") == {waiting.pk, unrated.pk}
 
 
+@pytest.mark.both_databases
 def test_date_filter_covers_whole_days_of_the_banks_time_zone(cast: Cast, reader: Client) -> None:
     # Shanghai is eight hours ahead of UTC. These are the first and the last minute of 10 March in Shanghai.
     first, last, after = start(cast), start(cast), start(cast)
@@ -114,6 +116,7 @@ def test_date_filter_covers_whole_days_of_the_banks_time_zone(cast: Cast, reader
     assert listed(reader, started_at_from="9999-12-31") == set()
 
 
+@pytest.mark.both_databases
 def test_search_finds_text_names_references_and_numbers(cast: Cast, reader: Client) -> None:
     said, named, verified = start(cast), start(cast, name="欧阳娜娜"), start(cast)
     say(said, "我的银行卡被吞了")
@@ -182,6 +185,7 @@ def test_list_view_is_not_audited_as_reading_a_transcript(cast: Cast, reader: Cl
     assert not AuditEntry.objects.filter(verb="transcript.read").exists()
 
 
+@pytest.mark.both_databases
 def test_record_shows_assignments_with_reason_author_and_next_agent(cast: Cast, reader: Client) -> None:
     conversation = start_with(cast, cast.mei)
     from tests.people import go_online
@@ -199,6 +203,7 @@ def test_record_shows_assignments_with_reason_author_and_next_agent(cast: Cast, 
     assert "★★★★☆" in page
 
 
+@pytest.mark.both_databases
 def test_pages_of_a_long_record_show_each_note_once(
     cast: Cast, reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +290,7 @@ def test_records_cannot_be_changed_in_admin(cast: Cast) -> None:
 # -- the audit trail -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_audit_trail_is_filtered_by_verb_actor_object_and_date(cast: Cast, reader: Client) -> None:
     conversation = closed(cast)
     reader.get(f"{LIST}{conversation.pk}/change/")
@@ -360,6 +366,7 @@ def test_export_has_one_row_for_each_conversation(cast: Cast, reader: Client, ki
     assert by_number[str(waiting.uuid)]["评分"] in ("", None)
 
 
+@pytest.mark.both_databases
 def test_export_applies_the_filters_of_the_list_and_is_audited(cast: Cast, reader: Client) -> None:
     closed(cast)
     waiting = start(cast)

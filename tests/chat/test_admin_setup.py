@@ -23,7 +23,7 @@ from tests.conftest import Announced
 from tests.harness.approvals import approve_pending
 from tests.people import PASSWORD, PEOPLE, Cast, go_online, session_of, start_with
 
-pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 SignedIn = Callable[[Staff | None], Client]
 
@@ -141,6 +141,7 @@ def test_each_role_opens_exactly_the_lists_that_its_index_shows(
         assert {model for model in everything if page_of(model) in first} == opened
 
 
+@pytest.mark.both_databases
 def test_administrators_add_setup_and_only_shared_replies_can_be_deleted(
     cast: Cast, signed_in: SignedIn
 ) -> None:
@@ -191,6 +192,7 @@ def administrator_password(cast: Cast, settings: Settings, monkeypatch: pytest.M
     cast.an.save()
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("administrator_password")
 def test_new_staff_member_is_stored_with_a_password_and_audited(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
@@ -292,6 +294,7 @@ def test_administrators_cannot_remove_their_own_rights(cast: Cast, signed_in: Si
     assert (cast.an.is_active, cast.an.role) == (True, "administrator")
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("administrator_password")
 def test_new_password_ends_every_session_of_the_account(
     cast: Cast, signed_in: SignedIn, announced: Announced
@@ -414,6 +417,7 @@ def test_shared_replies_are_editable_and_personal_ones_are_not(cast: Cast, signe
 # -- sites -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_change_of_a_site_with_its_parts_audits_each_part(cast: Cast, signed_in: SignedIn) -> None:
     client = signed_in(cast.an)
     page = page_of("chat_site", "change", cast.site.pk)

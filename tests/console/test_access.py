@@ -34,7 +34,7 @@ from tests.harness.exams import create_editor, open_exam, questions_about_cards,
 from tests.harness.files import pdf
 from tests.people import Cast, create_cast, go_online, say, start, start_with
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 PEOPLE = ("mei", "hao", "jun", "yun", "wen", "an", "ning")
 PAGE = {"accept": "text/html"}
@@ -421,6 +421,7 @@ def signed_in(staff: Staff) -> Client:
     return client
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("name", PEOPLE)
 def test_every_address_answers_each_person_with_the_expected_status(world: World, name: str) -> None:
     client = signed_in(getattr(world.cast, name))
@@ -491,6 +492,7 @@ def test_a_refusal_is_in_the_language_of_the_reader(world: World) -> None:
     assert said["zh-hans"] != said["en"]
 
 
+@pytest.mark.both_databases
 def test_reading_a_closed_conversation_is_audited_and_reading_an_open_department_one_is_not(
     world: World,
 ) -> None:

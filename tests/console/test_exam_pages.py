@@ -33,7 +33,7 @@ from tests.harness.exams import (
 )
 from tests.people import Cast
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -117,6 +117,7 @@ def _without_secrets(page: str) -> str:
     return "\n".join(line for line in lines if not re.search("csrf|data-token|data-left", line, re.I))
 
 
+@pytest.mark.both_databases
 def test_a_reload_shows_the_same_paper_with_the_saved_answers(cast: Cast, editor: Staff) -> None:
     paper = secret_exam(cast, editor)
     filling = paper.items.get(kind="fill_in")
@@ -138,6 +139,7 @@ def test_a_reload_shows_the_same_paper_with_the_saved_answers(cast: Cast, editor
     assert first.count(" checked") == 1
 
 
+@pytest.mark.both_databases
 def test_starting_an_exam_twice_creates_one_paper(cast: Cast, editor: Staff) -> None:
     questions_about_cards(cast, editor)
     exam = open_exam(editor, cast.cards)
@@ -212,6 +214,7 @@ def test_an_overdue_paper_is_marked_when_results_are_next_opened(cast: Cast, edi
     assert Paper.objects.get().submitted_at == Paper.objects.get().due_at
 
 
+@pytest.mark.both_databases
 def test_an_appeal_made_on_the_result_page_is_decided_and_shown_there(cast: Cast, editor: Staff) -> None:
     paper = sit(cast.mei, _exam_of_cards(cast, editor), right=9)
     place = paper.items.get(credit=0).place
@@ -316,6 +319,7 @@ def test_a_question_is_written_about_a_point_found_by_search(cast: Cast, editor:
 # -- Results ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("one_day")
 def test_results_are_charted_by_examinee_category_and_month_with_tables(cast: Cast, editor: Staff) -> None:
     exam = _exam_of_cards(cast, editor, resits=0)

@@ -21,7 +21,7 @@ from chat.models import CannedReply, Conversation, Note
 from console.inbox import selectors
 from tests.people import Cast, go_online, say, start, start_with
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 
 def client_of(staff: Staff, **headers: str) -> Client:
@@ -98,6 +98,7 @@ def test_conversation_panels_make_the_same_queries_for_any_number_of_messages(
     assert queries_of(lambda: client.get(f"/console/conversations/{conversation.uuid}/{path}")) == few <= most
 
 
+@pytest.mark.both_databases
 def test_the_lists_hold_ones_own_conversations_and_the_queue_of_ones_departments(cast: Cast) -> None:
     mine, other = start_with(cast, cast.mei), start_with(cast, cast.hao)
     here, there = start(cast), start(cast, department="loans")
@@ -110,6 +111,7 @@ def test_the_lists_hold_ones_own_conversations_and_the_queue_of_ones_departments
     assert listed(cast.yun) == {str(c.uuid) for c in (mine, other, here, there)}
 
 
+@pytest.mark.both_databases
 def test_the_customer_card_shows_the_identity_level_and_earlier_ratings(cast: Cast) -> None:
     visitor = uuid4()
     earlier = start(cast, visitor=visitor, name="李<雷>")
@@ -202,6 +204,7 @@ def test_a_valid_presence_is_set_and_an_invalid_one_refused(cast: Cast) -> None:
     assert client.post("/console/presence", {"status": "asleep"}).status_code == 400
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("one_day")
 def test_todays_figures_count_the_conversations_taken_today(cast: Cast) -> None:
     for _ in range(2):
@@ -222,6 +225,7 @@ def found(client: Client, **asked: Any) -> list[str]:
     return re.findall(r'href="/console/conversations/([0-9a-f-]{36})/', page)
 
 
+@pytest.mark.both_databases
 def test_search_finds_a_two_character_word_in_readable_conversations_only(cast: Cast) -> None:
     mine, loans = start_with(cast, cast.mei), start_with(cast, cast.jun)
     for conversation in (mine, loans):
@@ -241,6 +245,7 @@ def test_search_finds_a_two_character_word_in_readable_conversations_only(cast: 
     assert "了<script>" not in page
 
 
+@pytest.mark.both_databases
 def test_search_continues_where_the_page_ended(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     for index in range(35):
@@ -253,6 +258,7 @@ def test_search_continues_where_the_page_ended(cast: Cast) -> None:
     assert len(found(client, q="利率", before=before[1])) == 5
 
 
+@pytest.mark.both_databases
 def test_search_without_words_lists_conversations(cast: Cast) -> None:
     conversations = [start_with(cast, cast.mei) for _ in range(32)]
     client = client_of(cast.mei)
@@ -262,6 +268,7 @@ def test_search_without_words_lists_conversations(cast: Cast) -> None:
     assert found(client, before=Conversation.objects.get(uuid=newest[29]).pk) == newest[30:]
 
 
+@pytest.mark.both_databases
 def test_search_accepts_the_first_and_last_date_of_the_calendar(cast: Cast) -> None:
     newest = [str(start_with(cast, cast.mei).uuid)]
     client = client_of(cast.mei)
@@ -295,6 +302,7 @@ def test_a_canned_reply_is_created_changed_and_deleted(cast: Cast) -> None:
     assert not CannedReply.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_the_composer_gets_shared_department_and_personal_replies(cast: Cast) -> None:
     def make(shortcut: str, **scope: Any) -> None:
         CannedReply.objects.create(shortcut=shortcut, title=shortcut, body="好", **scope)

@@ -40,7 +40,7 @@ from tests.harness.approvals import approve_pending, approve_version, digest_of_
 from tests.harness.files import pdf
 from tests.people import Cast, say, start_with
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 State = Version.State
 ANSWER = "您别急，请马上在手机银行里挂失。"
@@ -137,6 +137,7 @@ def test_everyone_sees_published_points_and_editors_also_unpublished_ones(cast: 
     assert "version 2 draft" in shown
 
 
+@pytest.mark.both_databases
 def test_the_list_is_filtered_by_state_category_department_owner_language_and_words(cast: Cast) -> None:
     lost = a_point(cast, department=cast.cards)
     loan = a_point(cast, "loan", title="房贷怎么提前还？", answer="请预约。", department=cast.loans)
@@ -171,6 +172,7 @@ def test_the_list_is_filtered_by_state_category_department_owner_language_and_wo
     assert keys(state="expiring") == ["card-lost"]
 
 
+@pytest.mark.both_databases
 def test_search_finds_by_meaning_pinyin_and_typos_and_unpublished_points_by_their_text(cast: Cast) -> None:
     lost = a_point(cast, department=cast.cards)
     a_point(cast, "swallowed", title="取款机吞卡了怎么办？", answer="请到网点领取。", department=cast.cards)
@@ -319,6 +321,7 @@ def test_a_version_in_review_shows_its_changes_from_the_published_one(cast: Cast
     assert "打电话" in between
 
 
+@pytest.mark.both_databases
 def test_a_version_is_sent_back_with_a_remark_then_approved_and_withdrawn_with_a_reason(cast: Cast) -> None:
     point = a_point(cast)
     points.submit(by=cast.ning, version=a_draft(cast, point, "请打客服挂失。").pk)
@@ -496,6 +499,7 @@ def test_an_unanswered_question_shows_examples_and_links_to_readable_conversatio
     assert "星期天上班吗\n" in form
 
 
+@pytest.mark.both_databases
 def test_an_unanswered_question_becomes_a_point_joins_one_or_is_dismissed(cast: Cast) -> None:
     point = a_point(cast)
     made, belongs, needless = (a_gap(cast, text) for text in ("周日开门吗", "卡找不到了", "哈哈"))
@@ -519,6 +523,7 @@ def test_an_unanswered_question_becomes_a_point_joins_one_or_is_dismissed(cast: 
 # -- Recipients ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 @pytest.mark.usefixtures("one_day")
 def test_recipients_are_listed_filtered_and_exported(cast: Cast) -> None:
     point = a_point(cast)
@@ -547,6 +552,7 @@ def test_recipients_are_listed_filtered_and_exported(cast: Cast) -> None:
     assert AuditEntry.objects.filter(verb="point.told_read").count() == 4
 
 
+@pytest.mark.both_databases
 def test_ten_thousand_recipients_are_shown_in_pages(cast: Cast) -> None:
     point = a_point(cast)
     conversation = answer_from(cast, point, cast.mei)
@@ -610,6 +616,7 @@ def test_a_reply_made_from_a_point_becomes_inactive_with_it_and_is_updated(cast:
     assert [item.body for item in usable_by(cast.mei)] == ["请打客服挂失。"]
 
 
+@pytest.mark.both_databases
 def test_an_expired_point_is_withdrawn_by_the_periodic_job(
     cast: Cast, capsys: pytest.CaptureFixture[str]
 ) -> None:

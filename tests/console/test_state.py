@@ -31,7 +31,7 @@ from tests.conftest import Announced
 from tests.harness.servers.process import ROOT
 from tests.people import Cast, go_online, say, start, start_with
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 
 class Screen:
@@ -224,6 +224,7 @@ def test_screens_equal_the_state_fetched_from_the_server_after_random_actions(
     world.check()
 
 
+@pytest.mark.both_databases
 def test_screens_equal_the_state_fetched_from_the_server_after_a_whole_day(
     cast: Cast, announced: Announced
 ) -> None:

@@ -29,7 +29,7 @@ from knowledge.models import Branch, Category, Phrasing, Point, Region, Version
 from tests.harness.approvals import approve_pending, pending
 from tests.people import Cast
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 State = Version.State
 HEADER = "key,title,phrasings,answer,category"
@@ -143,6 +143,7 @@ def test_preview_lists_only_the_first_rows_of_each_kind(cast: Cast, monkeypatch:
     assert "Only the first 1 of each kind are shown." in page
 
 
+@pytest.mark.both_databases
 def test_imported_points_wait_for_approval_by_a_second_person(cast: Cast) -> None:
     response = Importer(cast.ning).store(f"{HEADER}\n{LOST_ROW}")
     assert "A second person must approve new content" in response.content.decode()
@@ -308,6 +309,7 @@ def test_file_that_is_not_a_table_is_refused_with_a_reason(data: bytes, message:
         SheetFile().create_dataset(data)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("format_index", ["0", "1"])
 def test_exported_file_is_imported_without_changes(cast: Cast, format_index: str) -> None:
     point = published(
@@ -350,6 +352,7 @@ def test_import_changes_the_owner(cast: Cast) -> None:
     assert point.versions.count() == 1
 
 
+@pytest.mark.both_databases
 def test_list_is_searched_and_filtered_with_a_bounded_number_of_queries(
     cast: Cast, django_assert_max_num_queries: Any
 ) -> None:
@@ -382,6 +385,7 @@ BRANCHES = (
 )
 
 
+@pytest.mark.both_databases
 def test_branches_are_imported_and_exported(cast: Cast) -> None:
     importer = Importer(cast.ning, "branch")
     kind = str(Branch.Kind.BRANCH.label)
@@ -428,6 +432,7 @@ def test_branch_form_change_takes_effect_on_approval_with_a_new_edition(cast: Ca
     ]  # fmt: skip
 
 
+@pytest.mark.both_databases
 def test_regions_and_categories_are_created_and_a_cycle_is_refused(cast: Cast) -> None:
     client = client_of(cast.ning)
     assert client.post("/admin/knowledge/region/add/", {"name": "城南区"}).status_code == 302

@@ -34,7 +34,7 @@ from chat.widget.tokens import token_for
 from tests.harness.files import pdf
 from tests.people import Cast, go_online, session_of, start, start_with
 
-pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PDF = pdf()
 
@@ -250,6 +250,7 @@ def test_clean_name_returns_a_safe_name(given: str | None, clean: str) -> None:
 # -- sending ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_databases
 def test_visitors_file_becomes_a_message_and_is_served_unchanged(
     cast: Cast, client: Client, tmp_path: Path
 ) -> None:
@@ -292,6 +293,7 @@ def test_pdf_is_served_as_a_download(cast: Cast, client: Client) -> None:
     assert response.getvalue() == PDF
 
 
+@pytest.mark.both_databases
 def test_repeated_upload_gets_the_first_answer_and_stores_nothing(
     cast: Cast, client: Client, tmp_path: Path
 ) -> None:
@@ -302,6 +304,7 @@ def test_repeated_upload_gets_the_first_answer_and_stores_nothing(
     assert (Message.objects.count(), Attachment.objects.count(), len(stored_files(tmp_path))) == (1, 1, 1)
 
 
+@pytest.mark.both_databases
 def test_client_id_reused_with_another_file_is_refused(cast: Cast) -> None:
     conversation = start(cast)
     client_id = uuid4()
@@ -315,6 +318,7 @@ def test_client_id_reused_with_another_file_is_refused(cast: Cast) -> None:
         send_file_as_visitor(**send, upload=uploaded(picture(), "b.png"))
 
 
+@pytest.mark.both_databases
 def test_concurrent_uploads_with_one_client_id_store_one_file(cast: Cast, tmp_path: Path) -> None:
     conversation = start(cast)
     client_id = uuid4()
@@ -333,6 +337,7 @@ def test_concurrent_uploads_with_one_client_id_store_one_file(cast: Cast, tmp_pa
     assert (Message.objects.count(), Attachment.objects.count(), len(stored_files(tmp_path))) == (1, 1, 1)
 
 
+@pytest.mark.both_databases
 def test_concurrent_uploads_do_not_exceed_the_quota(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +361,7 @@ def test_concurrent_uploads_do_not_exceed_the_quota(
     assert (Message.objects.count(), Attachment.objects.count(), len(stored_files(tmp_path))) == (3, 3, 3)
 
 
+@pytest.mark.both_databases
 def test_refused_upload_leaves_neither_row_nor_file(cast: Cast, tmp_path: Path) -> None:
     conversation = start_with(cast, cast.mei)
     send: dict[str, Any] = {"visitor": conversation.visitor, "uuid": conversation.uuid, "client_id": uuid4()}
@@ -368,6 +374,7 @@ def test_refused_upload_leaves_neither_row_nor_file(cast: Cast, tmp_path: Path) 
     assert not stored_files(tmp_path)
 
 
+@pytest.mark.both_databases
 def test_upload_stores_nothing_when_the_conversation_ends_during_the_check(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -529,6 +536,7 @@ def test_former_agent_cannot_send_files_after_a_transfer(cast: Cast) -> None:
         )
 
 
+@pytest.mark.both_databases
 def test_tidy_attachments_removes_only_orphans(cast: Cast, client: Client, tmp_path: Path) -> None:
     conversation = start(cast)
     assert post(client, conversation, picture()).status_code == 200
