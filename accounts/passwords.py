@@ -1,4 +1,5 @@
-"""Password rules and forms: minimum length, change of one's own password, and confirmation of an action with it."""
+"""Password rules and forms: the minimum length, the change of one's own password, and the form that asks for one's own
+password to confirm an action."""
 
 from typing import Any
 
