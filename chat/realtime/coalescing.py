@@ -21,8 +21,8 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 MAX_BATCH = 100
-# A request that would wait longer is refused. The widget waits ten seconds for an answer, and connecting takes some of
-# this time.
+# A request that would wait longer is refused. The widget waits ten seconds for an answer, and needs some of this time
+# to connect.
 MAX_WAIT_SECONDS = 5.0
 # The assumed time for one request of a full batch, until the time of a full batch has been measured.
 EXPECTED_SECONDS_PER_REQUEST = 1 / 400
@@ -83,7 +83,7 @@ class RequestCoalescer(Generic[Q, A]):
     def _answer_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer all waiting requests, batch after batch, on this thread.
 
-        Returning to the event loop after each batch would cost time, because it is busy with clients that are
+        Returning to the event loop after each batch would cost time, because the loop is busy with clients that are
         connecting.
         """
         while batch := self._next_batch(loop):

@@ -1,8 +1,8 @@
 """Counts the frames and bytes that a client sends, before the server's WebSocket library parses them.
 
 Servers answer pings and reassemble fragments by themselves, so no consumer sees these frames. One read can contain
-10,000 of them. Each of the two libraries then works for a second, while every other client waits. The meter parses
-frame headers only.
+10,000 of them. The WebSocket libraries of Daphne and uvicorn both take a second for such a read, while every other
+client waits. The meter parses frame headers only.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ class FrameMeter(asyncio.Protocol):
         self._break_cycle()
 
     def _break_cycle(self) -> None:
-        """Break the reference cycle with the WebSocketTransport. Otherwise only the garbage collector would free the
-        two."""
+        """Break the reference cycle with the WebSocketTransport. Otherwise only the garbage collector would free both
+        objects."""
         self._on_flood = self._protocol = None
         self._pause = _do_nothing

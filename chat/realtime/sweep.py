@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# Each of these parts of the sweep runs once in this number of rounds.
+# The number of rounds after which each of these parts of the sweep runs again.
 ACCESS_EVERY = 2
 POSITIONS_EVERY = 2
 PRESENCE_EVERY = 10
 LISTENING_EVERY = 10
-# Once in this number of rounds, the sweep examines everything. The other rounds examine only changes, so anything that
-# they miss is found within half a minute.
+# After this number of rounds, the sweep examines everything. The other rounds examine only changes. If they
+# miss one, it is found within half a minute.
 EVERYTHING_EVERY = 20
 
 

@@ -3,8 +3,8 @@
 They run on a thread. The cost of a round depends on the number of changes, not on the number of sockets. PostgreSQL
 stores for each row the transaction that wrote it last, and knows at each moment which transactions have not ended. A
 round remembers the oldest of these. A row written by an older transaction has not changed since, no matter when a
-transaction commits or what the clocks say. SQLite does not store transactions, so there a round examines everything,
-for a single process.
+transaction commits or what the clocks say. SQLite does not store transactions, so on SQLite every round examines
+everything. That is cheap enough, because there is only one process.
 """
 
 from collections.abc import Collection
@@ -58,8 +58,8 @@ class SweepRequest:
     # Conversations with a new subscription or a sent event since the last round. The sent row may be older than the row
     # that the last round saw.
     touched: frozenset[int]
-    # The touched conversations whose row one screen has loaded from the database, while no event about them was sent
-    # here.
+    # Those touched conversations about which no event was sent here, but whose row one screen has loaded from the
+    # database.
     loaded_only: frozenset[int]
     cursor: SweepCursor
     at: datetime
@@ -73,7 +73,7 @@ class SweepResult:
     rows: dict[int, SentRow]
     # The examined conversations that no screen here shows any more.
     unlisted: set[int]
-    # The visitor of each examined conversation.
+    # The id of the visitor of each examined conversation, by the conversation's id.
     owners: dict[int, int]
     # The events that were not sent here.
     events: list[Event]
