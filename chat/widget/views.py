@@ -29,7 +29,7 @@ from chat.languages import language_code
 from chat.models import FormField, Site
 from chat.widget import ui_strings
 
-# The indentation of the template. The page holds no text in which line breaks matter.
+# Matches the indentation of the template, which is removed: the page holds no text in which line breaks matter.
 LAYOUT = re.compile(r"\n\s+")
 # The attributes of every icon; widget.css sets them once for all icons.
 STROKES = ' fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
