@@ -28,9 +28,10 @@ def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
 
 
 def address_or_peer(request: HttpRequest) -> str:
-    """Return `address_of` the client, or the peer of the connection if that is unknown.
+    """Return `address_of` the client, or the peer of the connection if the client's address is unknown.
 
-    Sign-in uses it: an unknown address must not lift its limits, nor keep an attempt out of the audit trail.
+    Sign-in uses this function, because its limits must also apply to clients with an unknown address, and the audit
+    trail must contain their attempts.
     """
     peer = _parse(request.META.get("REMOTE_ADDR", ""))
     return address_of(request) or (_network_of(peer) if peer else "")
