@@ -39,7 +39,7 @@ class Throttle(logging.Filter):
     def __init__(self, max_per_minute: int = MAX_PER_MINUTE) -> None:
         super().__init__()
         self._max_per_minute = max_per_minute
-        # For each line of code: the minute, and the number of records in it.
+        # For each line of code: the minute of its last record, and the number of its records in that minute.
         self._counts: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
