@@ -51,7 +51,7 @@ class DatabaseUnavailableMiddleware:
                 page["Refresh"] = str(REFRESH_SECONDS)
             response = page
         response["Cache-Control"] = "no-store"
-        # One line replaces Django's error with its traceback.
+        # Log one line in place of Django's error record with its traceback.
         cause = type(error.__cause__ or error).__name__
         log_response(
             "the database did not answer a request: %s",

@@ -106,7 +106,7 @@ def event_message(
 
 
 def message_data_of(message: Mapping[str, Any]) -> MessageData:
-    """Return an event message, given by its columns, in the form of the protocol."""
+    """Convert an event message, given as a dict of its columns, to the form of the protocol."""
     return MessageData(
         seq=message["seq"],
         type=message["kind"],

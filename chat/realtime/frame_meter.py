@@ -11,7 +11,8 @@ from typing import Any
 
 from chat import limits
 
-# The libraries accept messages of 1 MiB and more (uvicorn: 16 MiB); a frame of our protocol has at most 16 KiB.
+# Clients may send no longer frames. A frame of our protocol has at most 16 KiB, but the libraries accept messages of 1
+# MiB and more (uvicorn: 16 MiB).
 MAX_FRAME_BYTES = 256 * 1024
 # Bytes charged for each read in addition to its own bytes. A client may send single bytes, and each read costs work.
 READ_COST_BYTES = 256
@@ -127,7 +128,7 @@ class FrameMeter(asyncio.Protocol):
         self._break_cycle()
 
     def _break_cycle(self) -> None:
-        """Break the reference cycle with the WebSocketTransport. Otherwise only the garbage collector would free both
-        objects."""
+        """Break the reference cycle with the WebSocketTransport. Otherwise only the garbage collector would free the
+        meter and the transport."""
         self._on_flood = self._protocol = None
         self._pause = _do_nothing

@@ -1,9 +1,9 @@
 """The sweep: every second or two, each process queries the database for changes whose notification was lost.
 
-It limits the delay when the channel layer is down, flushed or full. Because of the sweep, the layer can fail without
-losing a message. It also sends waiting visitors their queue position. It ends the sockets of people who may no longer
-listen: staff whose rights have ended, and visitors whose token is void or whose conversation now belongs to another
-visitor.
+The sweep limits the delay of messages when the channel layer is down, flushed or full, so no message is lost when the
+layer fails. The sweep also sends waiting visitors their queue position, and ends the sockets of people who may no
+longer receive events: staff whose rights have ended, and visitors whose token is void or whose conversation now belongs
+to another visitor.
 """
 
 import asyncio

@@ -23,8 +23,8 @@ from chat.realtime.subscriptions import SentRow
 
 # The maximum number of waiting conversations to examine in the departments with a console here.
 MAX_WAITING = 500
-# Used when only timestamps are available. A row with a timestamp up to this long before a round may have been committed
-# after the round.
+# Used where rounds compare timestamps because transactions are not known, as on SQLite. A row whose timestamp is up to
+# this long before a round may have been committed after the round.
 OVERLAP = timedelta(seconds=10)
 
 
@@ -55,8 +55,8 @@ class SweepRequest:
     heads: dict[int, int]
     sent_rows: dict[int, SentRow]
     sent_notes: frozenset[int]
-    # Conversations with a new subscription or a sent event since the last round. The sent row may be older than the row
-    # that the last round saw.
+    # Conversations with a new subscription or a sent event since the last round. The row that was sent may be older
+    # than the row that the last round read.
     touched: frozenset[int]
     # Those touched conversations about which no event was sent here, but whose row one screen has loaded from the
     # database.
@@ -142,8 +142,8 @@ def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Ev
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # No event about these rows was sent to the consoles here; one screen may have loaded such a row itself. Send only
-    # the new rows, because the consoles loaded the older ones with their lists when they opened.
+    # No event about these rows was sent to the consoles here, though one screen may have loaded such a row itself. Send
+    # only the rows that are new since the last round. The consoles got older rows with their lists when they opened.
     unsent = {pk: row for pk, row in current.items() if pk not in request.sent_rows or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():

@@ -67,7 +67,7 @@ class DaphneTransport(WebSocketTransport):
         self._transport.registerProducer(self, True)
         # An option of Autobahn, which may be set for each connection.
         protocol.closeHandshakeTimeout = CLOSE_SECONDS
-        # A closed protocol is the result of its own future. Break that reference cycle (server/gc_tuning.py).
+        # `is_closed` is a future whose result is the protocol itself. Break that reference cycle (server/gc_tuning.py).
         protocol.is_closed.addCallback(_drop_result)
 
     @property
