@@ -11,8 +11,8 @@ from typing import Any
 
 from chat import limits
 
-# Clients may send no longer frames. A frame of our protocol has at most 16 KiB, but the libraries accept messages of 1
-# MiB and more (uvicorn: 16 MiB).
+# The maximum length of a frame from a client. A frame of our protocol has at most 16 KiB, but the libraries accept
+# messages of 1 MiB and more (uvicorn: 16 MiB).
 MAX_FRAME_BYTES = 256 * 1024
 # Bytes charged for each read in addition to its own bytes. A client may send single bytes, and each read costs work.
 READ_COST_BYTES = 256

@@ -133,8 +133,10 @@ def _check_owners(hub: "Hub", result: SweepResult) -> None:
 
 
 async def _check_access(hub: "Hub") -> bool:
-    """End the sockets of people who may no longer listen. Always returns True, so that the caller can detect a
-    failure."""
+    """End the sockets of people who may no longer receive events.
+
+    Always returns True, so that the caller can tell success from the None that `_log_failure` returns.
+    """
     await _check_rights(hub)
     await _check_tokens(hub)
     return True
