@@ -32,8 +32,8 @@ NAME = Limit("sign_in_name", 20, 10 * 60)
 CONFIRMATION = Limit("confirm_own_password", 5, 15 * 60)
 # Not a limit: remembers the addresses from which a user name has signed in.
 KNOWN = Limit("sign_in_known_address", 1, 30 * 24 * 3600)
-# Not a limit on sign-in: while the same user name is locked out at the same address, this writes an audit entry only
-# every 15 minutes.
+# Not a limit on sign-in: limits the audit entries about the lock-out of one user name at one address to one in 15
+# minutes.
 LOCK_OUT_AUDITED = Limit("sign_in_lock_out_noted", 1, 15 * 60)
 
 TOO_MANY = "too_many_tries"

@@ -1,8 +1,8 @@
 """Log formatters that never log message text, tokens or personal numbers.
 
 The message of an exception may contain them: PostgreSQL prints the row that broke a constraint, and `int()` prints the
-text that is not a number. Therefore a logged traceback contains its locations and the classes of its exceptions, but
-only those messages that are known to be safe.
+text that is not a number. Therefore a logged traceback contains the places in the code and the classes of the
+exceptions, but the message of an exception only if it is known to be safe.
 """
 
 import json

@@ -303,8 +303,8 @@ class _Batch:
         """Write the changed conversations and their messages.
 
         Returns the values of the conversations that were written, and the ids of those whose posts and read marks must
-        be processed again. Either another transaction has changed the conversation, or nothing was to be written
-        according to values from `recent`, which may be outdated.
+        be processed again. These are conversations that another transaction has changed, and conversations for which
+        there was nothing to write according to values from `recent`, which may be outdated.
         """
         rows = [self._rows[pk] for pk in self._changed]
         written = batch_statements.write_at_revision(rows, _COUNTERS, self._messages) if rows else set()

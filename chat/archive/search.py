@@ -179,8 +179,8 @@ def _candidates(
        would return every message that ever contained the word.
     2. If at most MAX_CANDIDATE_IDS older messages contain the terms, fetch all their ids from the index, and then the
        newest few hundred messages.
-    3. If the page is still not full, the reader may see only few of the candidates. Use one query with all conditions;
-       PostgreSQL then begins with the condition that fewer rows meet.
+    3. If the page is still not full, use one query with all conditions, including the reader's rights. PostgreSQL then
+       begins with the condition that fewer rows meet, which helps a reader who may see only few of the candidates.
 
     Ways 1 and 2 check for each candidate whether the reader may see it. Collecting all readable conversations first
     takes longer than the search.

@@ -64,8 +64,8 @@ class RequestCoalescer(Generic[Q, A]):
     async def ask(self, question: Q, is_disconnected: Callable[[], bool] = lambda: False) -> A:
         """Return the answer to the question.
 
-        Raises Overloaded, any exception of `answer`, and Disconnected if `is_disconnected()` is true when the batch is
-        formed.
+        Raises Overloaded. Raises Disconnected if `is_disconnected()` is true when the batch is formed. Also raises any
+        exception that `answer` has raised.
         """
         loop = asyncio.get_running_loop()
         if (wait := len(self._waiting) * self._seconds_per_request) > MAX_WAIT_SECONDS:
