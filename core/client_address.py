@@ -12,7 +12,7 @@ def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
     """Return the client's address from a request or an ASGI scope, or None if it is unknown.
 
     A limit by address does not apply to an unknown address. Behind LIANXIN_PROXY_COUNT proxies, the address is the
-    entry of X-Forwarded-For that the outermost of them added; without proxies it is the peer of the connection. An IPv6
+    entry that the outermost proxy added to X-Forwarded-For. Without proxies, it is the peer of the connection. An IPv6
     address is returned as its /64 network, because one subscriber usually has a whole /64.
 
     The result is None when there may be a proxy that the settings do not mention: when the peer is this machine, or

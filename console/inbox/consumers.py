@@ -154,8 +154,8 @@ class ConsoleConsumer(Socket):
     def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
         """Return a page of messages and audit that the staff member has read them. Raises NotFound.
 
-        Reading a closed conversation is audited every time. For any other conversation, this
-        socket calls `audit_reading` once a day, and again when the status or the agent has changed.
+        Reading a closed conversation is audited every time. For other conversations, this socket calls `audit_reading`
+        once a day, and again when the status or the agent has changed.
         """
         shown = access.conversation_for(self.staff, conversation)
         reading = (shown.pk, shown.status, shown.agent_id, timezone.localdate())
