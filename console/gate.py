@@ -49,7 +49,7 @@ class PasswordChangeDue(Refusal):
 
 
 class StaffRequest(HttpRequest):
-    """A request that has passed the gate."""
+    """A request of a signed-in staff member, which `open_to` has let through to a view."""
 
     user: Staff
     htmx: HtmxDetails

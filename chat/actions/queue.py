@@ -114,7 +114,7 @@ def restriction_refusal(staff: Staff) -> QueueRestricted:
     return QueueRestricted(departments, comma.join(dict.fromkeys(item.why for item in restrictions)))
 
 
-# Sort key of a waiting conversation, smallest first: negated priority, waiting since, id.
+# Sort key of a waiting conversation, smallest first: negated priority, start of the wait, id.
 _QueueKey = tuple[int, datetime, int]
 
 
