@@ -99,8 +99,8 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
         hub.loaded_only |= loaded_only
         raise
     _check_owners(hub, result)
-    # Keep a row that was sent while the query ran. If that row was older than the stored one, the next round detects
-    # it.
+    # Change `sent_rows` only where no row was sent while the query ran. If the row sent meanwhile is older than the one
+    # in the database, the next round detects it.
     for pk in result.unlisted:
         if pk in request.sent_rows and hub.sent_rows.get(pk) == request.sent_rows[pk]:
             del hub.sent_rows[pk]
